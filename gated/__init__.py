@@ -1,0 +1,1 @@
+"""The software in the gate of a residential courtyard."""

@@ -1,0 +1,77 @@
+"""SQLite the way this gate needs it: what was acknowledged is on disk, what was erased is gone.
+
+Schema changes are an append-only list of scripts; `PRAGMA user_version` counts those that have run.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gated.errors import StateError
+
+PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA busy_timeout = 5000;
+PRAGMA foreign_keys = ON;
+PRAGMA journal_size_limit = 4194304;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -2000;
+PRAGMA trusted_schema = OFF;
+PRAGMA secure_delete = ON;
+"""
+"""FULL, because WAL with NORMAL loses acknowledged rows when the power goes (sqlite.org/pragma.html#pragma_synchronous)."""
+
+
+def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """Open a database, readable by its owner alone, with its schema brought up to date.
+
+    Raises `StateError` when the folder or the file cannot be used, or was written by a newer gated.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.executescript(PRAGMAS)
+        migrate(connection, migrations)
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path}: cannot be used ({error}); check that the folder is writable and the disk is not full") from error
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Run the scripts that have not run yet, each in one transaction with its count."""
+    with transaction(connection):
+        done = connection.execute("PRAGMA user_version").fetchone()[0]
+        if done > len(migrations):
+            raise sqlite3.DatabaseError(f"it has schema {done}, this gated knows {len(migrations)}; install the newer gated again")
+        for number, script in enumerate(migrations[done:], done + 1):
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All or nothing, and ours alone from the first statement on (`BEGIN IMMEDIATE`)."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """After an erasure: rewrite the file and empty the write-ahead log, so that no page keeps what was deleted."""
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Changes whenever another connection has written (`PRAGMA data_version`); cheap enough to ask every second."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])

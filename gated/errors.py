@@ -1,0 +1,73 @@
+"""What can go wrong, by name: each message says what happened and what to do about it.
+
+A refused person is a `Decision`, never an error. `exit_code` is what a command returns:
+1 refused or not found, 2 usage, 3 environment.
+"""
+
+
+class GatedError(Exception):
+    """The root: catch it at the edge of a command, and print it as one line."""
+
+    exit_code = 3
+
+
+class ConfigError(GatedError):
+    """The settings are wrong; `problems` holds every problem that was found, one sentence each."""
+
+    exit_code = 2
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(f"{source}: " + "\n".join(problems if len(problems) == 1 else ["", *(f"  - {p}" for p in problems)]))
+
+
+class StateError(GatedError):
+    """The state folder or a database in it cannot be used."""
+
+
+class BusyError(GatedError):
+    """Something that only one process may hold is held by another."""
+
+
+class ModelError(GatedError):
+    """A model file is missing, altered, of the wrong shape, or gives the wrong known answer."""
+
+
+class CameraError(GatedError):
+    """The camera cannot be opened, or has stopped giving frames."""
+
+
+class PictureError(GatedError):
+    """A picture file cannot be read, or is no picture that a face could be taken from."""
+
+    exit_code = 1
+
+
+class EmbeddingError(GatedError):
+    """An embedding that is not a finite unit vector of the right length."""
+
+    exit_code = 1
+
+
+class EnrolmentError(GatedError):
+    """A person cannot be enrolled: consent is missing, the face is somebody else's, no photo will do."""
+
+    exit_code = 1
+
+
+class SubjectNotFoundError(GatedError):
+    """Nobody with that id is enrolled here."""
+
+    exit_code = 1
+
+
+class SealError(GatedError):
+    """Something sealed does not open: the wrong key, or it was altered."""
+
+
+class LatchError(GatedError):
+    """The latch does not answer, refuses us, or is not there."""
+
+
+class WireError(GatedError):
+    """A message between processes, or from the server, that is not what was agreed."""

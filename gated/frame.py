@@ -1,0 +1,90 @@
+"""A picture on its way through the gate, the camera that gives it, and the few ways to look at its pixels.
+
+A frame has two sizes of the same moment, as the Pi's image processor gives them for free: `main` for crops of faces,
+`lores` for motion and detection. `lores` is YUV 4:2:0 (I420), because that is what every Pi can scale in hardware.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+LORES_SIZE = (320, 240)
+"""The box, width by height in px, that `lores` fits into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One moment in front of the gate.
+
+    `main`: (H, W, 3) uint8, RGB. `lores`: (h * 3 / 2, w) uint8, I420 without row padding, w even and h a multiple of 4.
+    `at`: monotonic seconds of the exposure. `number`: counts up; a gap means that frames were skipped.
+    """
+
+    main: Pixels
+    lores: Pixels
+    at: float
+    number: int
+
+    @property
+    def lores_size(self) -> tuple[int, int]:
+        """Width and height of the lores picture in px."""
+        rows, width = self.lores.shape
+        return width, rows * 2 // 3
+
+
+class Camera(Protocol):
+    """Gives frames, newest first: a slow reader misses frames and never sees an old one."""
+
+    @property
+    def name(self) -> str:
+        """What to call this camera in a log line."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a recording has been shown to its end; what follows is an empty view. Never true for a live camera."""
+
+    def open(self) -> None:
+        """Start giving frames. Raises `CameraError` when there is no camera to open."""
+
+    def frame(self, timeout_s: float) -> Frame:
+        """The newest frame not given before; waits for one. Raises `CameraError` when none comes in time."""
+
+    def close(self) -> None:
+        """Stop, and give everything back. May be called twice, and from a state of failure."""
+
+
+def luma(lores: Pixels) -> Pixels:
+    """The brightness of an I420 picture: (h, w) uint8, a view."""
+    return lores[: lores.shape[0] * 2 // 3]
+
+
+def lores_size_for(width: int, height: int, box: tuple[int, int] = LORES_SIZE) -> tuple[int, int]:
+    """The largest lores size of this shape that fits into the box: width even, height a multiple of 4."""
+    scale = min(box[0] / width, box[1] / height, 1.0)
+    return max(2, round(width * scale / 2) * 2), max(4, round(height * scale / 4) * 4)
+
+
+def i420_from_rgb(rgb: Pixels) -> Pixels:
+    """(h, w, 3) RGB to (h * 3 / 2, w) I420, full-range BT.601 (the JPEG matrix, JFIF 1.02 section 7)."""
+    red, green, blue = (rgb[..., i].astype(np.float32) for i in range(3))
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    planes = [y, 128 + 0.564 * (blue - y), 128 + 0.713 * (red - y)]
+    half = [p.reshape(p.shape[0] // 2, 2, p.shape[1] // 2, 2).mean((1, 3)) for p in planes[1:]]
+    flat = np.concatenate([y.ravel(), *(p.ravel() for p in half)])
+    return np.clip(flat + 0.5, 0, 255).astype(np.uint8).reshape(-1, rgb.shape[1])
+
+
+def rgb_from_i420(lores: Pixels) -> NDArray[np.float32]:
+    """(h * 3 / 2, w) I420 to (h, w, 3) RGB as float32 in 0..255; the inverse of `i420_from_rgb`."""
+    height, width = lores.shape[0] * 2 // 3, lores.shape[1]
+    chroma = lores[height:].reshape(2, height // 2, 1, width // 2, 1).astype(np.float32) - 128
+    y = luma(lores).reshape(height // 2, 2, width // 2, 2).astype(np.float32)
+    rgb = np.empty((height // 2, 2, width // 2, 2, 3), np.float32)
+    rgb[..., 0] = y + 1.402 * chroma[1]
+    rgb[..., 1] = y - 0.344 * chroma[0] - 0.714 * chroma[1]
+    rgb[..., 2] = y + 1.772 * chroma[0]
+    return np.clip(rgb, 0, 255, out=rgb).reshape(height, width, 3)
