@@ -26,7 +26,7 @@ class SiteSettings(msgspec.Struct, frozen=True):
 
 
 class GateSettings(msgspec.Struct, frozen=True):
-    """This gate, one of the courtyard's."""
+    """The gate itself, one of the courtyard's."""
 
     id: Name
 
@@ -151,9 +151,14 @@ class Settings(msgspec.Struct, frozen=True):
         return Path(self.door.socket) if self.door.socket else self.state / "latch.sock"
 
 
-PATHS = {("state_dir",), ("models", "dir"), ("models", "manifest"), ("camera", "path"), ("door", "socket"), ("door", "trace")} | {
-    ("sync", key) for key in ("ca", "cert", "key")
-}
+PATHS = {
+    ("state_dir",),
+    ("models", "dir"),
+    ("models", "manifest"),
+    ("camera", "path"),
+    ("door", "socket"),
+    ("door", "trace"),
+} | {("sync", key) for key in ("ca", "cert", "key")}
 
 
 def load(path: Path) -> Settings:
@@ -161,7 +166,9 @@ def load(path: Path) -> Settings:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read ({error.strerror}); `gated config new` writes a commented example"]) from error
+        raise ConfigError(
+            str(path), [f"cannot be read ({error.strerror}); `gated config new` writes a commented example"]
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"is not valid TOML: {error}"]) from error
     return parse(data, path.resolve().parent, str(path))
@@ -200,7 +207,9 @@ def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
     before = len(problems)
     for item in fields:
         if item.name in data or item.required:
-            values[item.name] = _value(hints[item.name], data.get(item.name, msgspec.UNSET), f"{at}{item.name}", problems)
+            values[item.name] = _value(
+                hints[item.name], data.get(item.name, msgspec.UNSET), f"{at}{item.name}", problems
+            )
     return kind(**values) if len(problems) == before else None
 
 
@@ -222,7 +231,7 @@ def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
 
 
 def _plain(message: str, kind: Any) -> str:
-    """msgspec's words with the field's own description where it has one."""
+    """The words of msgspec, or the field's own description where it has one."""
     description = next((m.description for m in getattr(kind, "__metadata__", ()) if m.description), None)
     return f"expected {description}" if description else message[0].lower() + message[1:]
 
@@ -241,9 +250,13 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append('camera.path: is required when camera.kind is "replay"')
     pins = {"lock_pin": door.lock_pin, "contact_pin": door.contact_pin, "rex_pin": door.rex_pin}
     used = [pin for pin in pins.values() if pin is not None]
-    problems += [f"door.{key}: pin {pin} is used twice" for key, pin in pins.items() if pin is not None and used.count(pin) > 1]
+    problems += [
+        f"door.{key}: pin {pin} is used twice" for key, pin in pins.items() if pin is not None and used.count(pin) > 1
+    ]
     if sync.url.startswith("mqtts:"):
-        problems += [f"sync.{key}: is required when sync.url is set" for key in ("ca", "cert", "key") if not getattr(sync, key)]
+        problems += [
+            f"sync.{key}: is required when sync.url is set" for key in ("ca", "cert", "key") if not getattr(sync, key)
+        ]
     elif sync.url:
         problems.append("sync.url: the link is TLS with certificates on both sides; write mqtts://")
     return problems

@@ -21,7 +21,9 @@ PRAGMA cache_size = -2000;
 PRAGMA trusted_schema = OFF;
 PRAGMA secure_delete = ON;
 """
-"""FULL, because WAL with NORMAL loses acknowledged rows when the power goes (sqlite.org/pragma.html#pragma_synchronous)."""
+"""FULL, because WAL with NORMAL loses acknowledged rows with the power (sqlite.org/pragma.html#pragma_synchronous)."""
+
+STANDS_IN_THE_WAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 
 
 def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
@@ -34,24 +36,37 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         if not path.exists():
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.executescript(PRAGMAS)
-        migrate(connection, migrations)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.executescript(PRAGMAS)
+            migrate(connection, migrations)
+        except sqlite3.Error:
+            connection.close()
+            raise
     except (OSError, sqlite3.Error) as error:
-        raise StateError(f"{path}: cannot be used ({error}); check that the folder is writable and the disk is not full") from error
+        advice = "check that the folder is writable and the disk is not full"
+        raise StateError(f"{path}: cannot be used ({error}); {advice}") from error
     return connection
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    """Run the scripts that have not run yet, each in one transaction with its count."""
+    """Run the scripts that have not run yet, each with its count, all in one transaction; none waits for no lock."""
+    if _schema(connection) == len(migrations):
+        return
     with transaction(connection):
-        done = connection.execute("PRAGMA user_version").fetchone()[0]
+        done = _schema(connection)
         if done > len(migrations):
-            raise sqlite3.DatabaseError(f"it has schema {done}, this gated knows {len(migrations)}; install the newer gated again")
+            advice = "install the newer gated again"
+            raise sqlite3.DatabaseError(f"it has schema {done}, this gated knows {len(migrations)}; {advice}")
         for number, script in enumerate(migrations[done:], done + 1):
             for statement in filter(str.strip, script.split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    """How many migrations have run."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager
@@ -60,16 +75,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has SQLite roll back by itself
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
-def forget(connection: sqlite3.Connection) -> None:
-    """After an erasure: rewrite the file and empty the write-ahead log, so that no page keeps what was deleted."""
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def forget(connection: sqlite3.Connection) -> bool:
+    """After an erasure: rewrite the file and empty the write-ahead log, so that no page keeps what was deleted.
+
+    False when another connection, or a full disk, stood in the way: the rows are gone, their traces are not; ask again.
+    """
+    try:
+        connection.execute("VACUUM")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in STANDS_IN_THE_WAY:
+            return False
+        raise
+    return not busy
 
 
 def version(connection: sqlite3.Connection) -> int:

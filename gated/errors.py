@@ -18,7 +18,9 @@ class ConfigError(GatedError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.problems = problems
-        super().__init__(f"{source}: " + "\n".join(problems if len(problems) == 1 else ["", *(f"  - {p}" for p in problems)]))
+        super().__init__(
+            f"{source}: " + "\n".join(problems if len(problems) == 1 else ["", *(f"  - {p}" for p in problems)])
+        )
 
 
 class StateError(GatedError):

@@ -10,27 +10,27 @@ class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
     """The root of all facts."""
 
 
-class Started(Event, tag="started"):
+class Started(Event, frozen=True, tag="started"):
     """The brain is up, with these settings (a digest, so that a change is seen) and this version."""
 
     version: str
     settings_sha256: str
 
 
-class Stopped(Event, tag="stopped"):
+class Stopped(Event, frozen=True, tag="stopped"):
     """The brain ends as it was asked to."""
 
     why: str
 
 
-class ConfigChanged(Event, tag="config_changed"):
+class ConfigChanged(Event, frozen=True, tag="config_changed"):
     """The settings are not those of the start before."""
 
     before_sha256: str
     after_sha256: str
 
 
-class AccessGranted(Event, tag="access_granted"):
+class AccessGranted(Event, frozen=True, tag="access_granted"):
     """Somebody enrolled was let in, and on what evidence."""
 
     visit: str
@@ -45,8 +45,8 @@ class AccessGranted(Event, tag="access_granted"):
     """From the exposure of the deciding frame to the decision."""
 
 
-class AccessDenied(Event, tag="access_denied"):
-    """A visit ended without a grant; `reason` is one of `access.policy.Reason`. An unknown face leaves no trace but this."""
+class AccessDenied(Event, frozen=True, tag="access_denied"):
+    """A visit ended without a grant; `reason` is one of `access.policy.Reason`. A stranger leaves no other trace."""
 
     visit: str
     reason: str
@@ -58,7 +58,7 @@ class AccessDenied(Event, tag="access_denied"):
     pad_score: float | None = None
 
 
-class DoorReleased(Event, tag="door_released"):
+class DoorReleased(Event, frozen=True, tag="door_released"):
     """The lock is energised; `cause` is "grant" or "rex"."""
 
     cause: str
@@ -66,49 +66,49 @@ class DoorReleased(Event, tag="door_released"):
     visit: str | None = None
 
 
-class DoorSecured(Event, tag="door_secured"):
+class DoorSecured(Event, frozen=True, tag="door_secured"):
     """The lock is not energised any more; `cause` is "lease", "closed", "disconnect", "stop" or "start"."""
 
     cause: str
 
 
-class DoorOpened(Event, tag="door_opened"):
+class DoorOpened(Event, frozen=True, tag="door_opened"):
     """The leaf opened; `after` is "grant", "rex" or "nothing"."""
 
     after: str
 
 
-class DoorClosed(Event, tag="door_closed"):
+class DoorClosed(Event, frozen=True, tag="door_closed"):
     """The leaf is shut."""
 
 
-class ReleaseRefused(Event, tag="release_refused"):
+class ReleaseRefused(Event, frozen=True, tag="release_refused"):
     """The latch would not release: the request was too old, too long, or malformed."""
 
     visit: str
     why: str
 
 
-class WorkerLost(Event, tag="worker_lost"):
+class WorkerLost(Event, frozen=True, tag="worker_lost"):
     """A worker process ended, fell silent, or said that it cannot work; `worker` is "vision" or "latch"."""
 
     worker: str
     why: str
 
 
-class WorkerReady(Event, tag="worker_ready"):
+class WorkerReady(Event, frozen=True, tag="worker_ready"):
     """A worker process works (again)."""
 
     worker: str
 
 
-class Degraded(Event, tag="degraded"):
+class Degraded(Event, frozen=True, tag="degraded"):
     """What the gate cannot do now; an empty list means that all is well again."""
 
     lost: list[str]
 
 
-class PersonEnrolled(Event, tag="person_enrolled"):
+class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
     """Somebody consented and was enrolled."""
 
     subject: str
@@ -118,19 +118,19 @@ class PersonEnrolled(Event, tag="person_enrolled"):
     embedder_sha256: str
 
 
-class PersonSuspended(Event, tag="person_suspended"):
+class PersonSuspended(Event, frozen=True, tag="person_suspended"):
     """Somebody is known and not let in for the time being."""
 
     subject: str
 
 
-class PersonResumed(Event, tag="person_resumed"):
+class PersonResumed(Event, frozen=True, tag="person_resumed"):
     """A suspension is over."""
 
     subject: str
 
 
-class PersonRemoved(Event, tag="person_removed"):
+class PersonRemoved(Event, frozen=True, tag="person_removed"):
     """Somebody is gone from this gate; the key to what was stored is destroyed."""
 
     subject: str
@@ -138,7 +138,22 @@ class PersonRemoved(Event, tag="person_removed"):
 
 
 AnyEvent = (
-    Started | Stopped | ConfigChanged | AccessGranted | AccessDenied | DoorReleased | DoorSecured | DoorOpened | DoorClosed
-    | ReleaseRefused | WorkerLost | WorkerReady | Degraded | PersonEnrolled | PersonSuspended | PersonResumed | PersonRemoved
-)  # fmt: skip
+    Started
+    | Stopped
+    | ConfigChanged
+    | AccessGranted
+    | AccessDenied
+    | DoorReleased
+    | DoorSecured
+    | DoorOpened
+    | DoorClosed
+    | ReleaseRefused
+    | WorkerLost
+    | WorkerReady
+    | Degraded
+    | PersonEnrolled
+    | PersonSuspended
+    | PersonResumed
+    | PersonRemoved
+)
 """Every fact there is; what the journal can read back."""

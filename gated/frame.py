@@ -45,7 +45,7 @@ class Camera(Protocol):
 
     @property
     def exhausted(self) -> bool:
-        """Whether a recording has been shown to its end; what follows is an empty view. Never true for a live camera."""
+        """Whether a recording has been shown to its end, and an empty view follows. Never true for a live camera."""
 
     def open(self) -> None:
         """Start giving frames. Raises `CameraError` when there is no camera to open."""

@@ -1,0 +1,1 @@
+"""The door: what the lock does and what the leaf is doing."""

@@ -1,1 +1,1 @@
-"""The face: a frame becomes an observation (motion, detect, track, quality, align, pad, embed), in a process of its own."""
+"""The face: from a frame to an observation (motion, detect, track, quality, align, pad, embed), in its own process."""

@@ -1,0 +1,1 @@
+"""The gallery: who is enrolled here, and which face is theirs."""

@@ -1,0 +1,1 @@
+"""The pulse: is the gate well, and who is told."""

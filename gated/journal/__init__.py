@@ -1,0 +1,1 @@
+"""The journal: what happened here, in order, so that nobody can change it unseen."""

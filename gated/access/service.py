@@ -1,0 +1,120 @@
+"""The loop of decisions: what vision saw goes in, a release goes to the door and a fact to the journal."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from gated.access.policy import Rules
+from gated.access.visits import Outcome, Visits
+from gated.config import AccessSettings
+from gated.door.controller import DoorController
+from gated.errors import LatchError
+from gated.events import AccessDenied, AccessGranted, Event, ReleaseRefused
+from gated.face.messages import Observation, TrackEnded, VisionReady
+from gated.gallery.gallery import Gallery
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+
+
+class AccessService:
+    """Decides about everybody at the gate. Idle until vision is ready, and again when it is lost."""
+
+    def __init__(
+        self,
+        settings: AccessSettings,
+        gallery: Gallery,
+        door: DoorController,
+        release_s: float,
+        report: Callable[[Event], None],
+    ) -> None:
+        self._settings, self._gallery, self._door = settings, gallery, door
+        self._release_s, self._report = release_s, report
+        self._visits: Visits | None = None
+        self._embedder_sha256 = ""
+
+    def begin(self, vision: VisionReady) -> None:
+        """Vision can see: decide by its models' thresholds, where the settings do not say otherwise."""
+        self._embedder_sha256 = vision.embedder_sha256
+        self._visits = Visits(self._gallery.search, vision.dimension, rules_for(self._settings, vision))
+
+    def stop(self) -> None:
+        """Vision is lost: nothing that it saw is decided on any more."""
+        self._visits = None
+
+    def observe(self, seen: Observation | TrackEnded) -> None:
+        """Take what vision says, and act on it at once."""
+        if self._visits is not None:
+            now = time.monotonic()
+            is_end = isinstance(seen, TrackEnded)
+            outcome = self._visits.end(seen.track, now) if is_end else self._visits.observe(seen, now)
+            self._act(outcome)
+
+    async def run(self) -> None:
+        """Refuse whoever has waited too long; for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
+                self._act(outcome)
+
+    def _act(self, outcome: Outcome | None) -> None:
+        """Release first, journal then: the person waits for the one and nobody for the other."""
+        if outcome is None or self._visits is None:
+            return
+        decided_at = time.monotonic()
+        decision, rules = outcome.decision, self._visits.rules
+        if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
+            self._report(_denied(outcome, rules, self._gallery.size))
+            return
+        refusal = self._release(outcome.visit, decided_at)
+        self._report(
+            AccessGranted(
+                visit=outcome.visit,
+                subject=decision.subject,
+                score=round(decision.score, 4),
+                threshold=rules.threshold,
+                gallery_size=self._gallery.size,
+                pad_score=round(decision.pad_score, 4),
+                frames=decision.frames,
+                embedder_sha256=self._embedder_sha256,
+                latency_s=round(decided_at - outcome.frame_at, 4),
+            )
+        )
+        if refusal is not None:
+            self._report(refusal)
+
+    def _release(self, visit: str, decided_at: float) -> ReleaseRefused | None:
+        try:
+            self._door.release(visit, self._release_s, decided_at)
+        except LatchError as error:
+            log.error("%s", error)
+            return ReleaseRefused(visit, str(error))
+        return None
+
+
+def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
+    """The numbers that decide: the settings', or where they are silent those of the model set's manifest."""
+    return Rules(
+        threshold=vision.threshold if settings.threshold is None else settings.threshold,
+        pad_threshold=vision.pad_threshold if settings.pad_threshold is None else settings.pad_threshold,
+        margin=settings.margin,
+        frames=settings.frames,
+        give_up_s=settings.give_up_s,
+        max_frame_age_s=settings.max_frame_age_s,
+    )
+
+
+def _denied(outcome: Outcome, rules: Rules, gallery_size: int) -> AccessDenied:
+    decision = outcome.decision
+    return AccessDenied(
+        visit=outcome.visit,
+        reason=decision.reason,
+        threshold=rules.threshold,
+        gallery_size=gallery_size,
+        frames=decision.frames,
+        subject=decision.subject,
+        score=None if decision.score is None else round(decision.score, 4),
+        pad_score=None if decision.pad_score is None else round(decision.pad_score, 4),
+    )

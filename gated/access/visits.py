@@ -1,0 +1,95 @@
+"""The visits at this gate: each face in view is looked at until there is a decision, and decided on once.
+
+Observations come from a process that may lie or break: what it sends is checked here before it is evidence.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+
+from gated.access.policy import Decision, Reason, Rules, Verdict, decide, judge
+from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError
+from gated.face.messages import Observation
+from gated.gallery.search import Candidate
+
+Search = Callable[[Embedding], Sequence[Candidate]]
+
+PASSING_BY = frozenset({"too_small", "background"})
+"""Problems of a face that is not at the gate: no visit, no trace."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """One tracked face: what each look said, and whether it was decided."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(6))
+    began_at: float = 0.0
+    seen_at: float = 0.0
+    verdicts: list[Verdict] = field(default_factory=list)
+    is_decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A decision about a visit; `frame_at` is the exposure of the last frame it rests on, in monotonic seconds."""
+
+    visit: str
+    decision: Decision
+    frame_at: float
+
+
+class Visits:
+    """All faces in view. Pure but for its memory: time is passed in, and decisions are returned."""
+
+    def __init__(self, search: Search, dimension: int, rules: Rules) -> None:
+        self._search, self._dimension, self.rules = search, dimension, rules
+        self._open: dict[int, Visit] = {}
+
+    def observe(self, seen: Observation, now: float) -> Outcome | None:
+        """Take one look at one face. A frame that is too old, from the future or out of order is no evidence."""
+        age_s = now - seen.frame_at
+        if seen.problem in PASSING_BY or not 0 <= age_s <= self.rules.max_frame_age_s:
+            return None
+        visit = self._open.setdefault(seen.track, Visit(began_at=seen.frame_at))
+        if not seen.frame_at > visit.seen_at:
+            return None
+        visit.seen_at = seen.frame_at
+        if visit.is_decided:
+            return None
+        visit.verdicts.append(self._verdict(seen))
+        return self._settle(visit, now, is_over=False)
+
+    def end(self, track: int, now: float) -> Outcome | None:
+        """The face has left: a visit that was not decided is refused now."""
+        visit = self._open.pop(track, None)
+        return None if visit is None or visit.is_decided else self._settle(visit, now, is_over=True)
+
+    def tick(self, now: float) -> list[Outcome]:
+        """Time has passed: whoever has waited too long is refused, so that another way in can be told."""
+        waiting = [visit for visit in self._open.values() if not visit.is_decided]
+        return [outcome for visit in waiting if (outcome := self._settle(visit, now, is_over=False))]
+
+    def clear(self) -> None:
+        """Vision is gone, and what it saw with it: nothing is carried over to the next one."""
+        self._open.clear()
+
+    def _verdict(self, seen: Observation) -> Verdict:
+        if seen.problem is not None or seen.embedding is None:
+            return Verdict(Reason.POOR_QUALITY)
+        try:
+            probe = check_embedding(np.frombuffer(seen.embedding, "<f4"), self._dimension)
+        except (EmbeddingError, ValueError):
+            return Verdict(Reason.ODD)
+        return judge(self._search(probe), seen.pad_score, self.rules)
+
+    def _settle(self, visit: Visit, now: float, *, is_over: bool) -> Outcome | None:
+        waited_s = now - visit.began_at
+        decision = decide(visit.verdicts, waited_s if isfinite(waited_s) else self.rules.give_up_s, is_over, self.rules)
+        if decision is None:
+            return None
+        visit.is_decided = True
+        return Outcome(visit.id, decision, visit.seen_at)

@@ -1,0 +1,72 @@
+"""Worker processes: started, watched, and ended by us. Never forked: a fork would take our pins and locks along."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A worker that runs, with our end of the socket to it when it was given one."""
+
+    process: asyncio.subprocess.Process
+    socket: socket.socket | None = None
+
+    async def wait(self) -> str:
+        """Wait for its end, and say in words how it ended."""
+        return ended(await self.process.wait())
+
+    async def stop(self, grace_s: float) -> None:
+        """Ask it to end, and after the grace make it."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), grace_s)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it now, also when it is stopped; one that hangs in the kernel is left to end by itself."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), 2.0)
+
+
+def ended(status: int) -> str:
+    """An exit status in words."""
+    return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child:
+    """Start `gated` with these arguments as a worker in a process group of its own, so that Ctrl-C is ours to handle.
+
+    With a socket, `--fd N` is added and our end is returned with the child.
+    """
+    command = [sys.executable, "-m", "gated", *arguments]
+    if not with_socket:
+        return Child(await asyncio.create_subprocess_exec(*command, start_new_session=True))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        fd = theirs.fileno()
+        process = await asyncio.create_subprocess_exec(
+            *command, "--fd", str(fd), pass_fds=[fd], start_new_session=True, stdin=asyncio.subprocess.DEVNULL
+        )
+    return Child(process, ours)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies, so that a killed brain leaves no vision behind."""
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
