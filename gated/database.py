@@ -50,7 +50,7 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    """Run the scripts that have not run yet, each with its count, all in one transaction; none waits for no lock."""
+    """Run the scripts that have not run yet, all in one transaction with the count; a current schema takes no lock."""
     if _schema(connection) == len(migrations):
         return
     with transaction(connection):

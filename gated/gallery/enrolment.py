@@ -1,0 +1,102 @@
+"""Somebody joins the gallery: with consent, as one person, and as nobody who is in it already."""
+
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError, EnrolmentError
+from gated.gallery.gallery import Gallery
+from gated.gallery.people import RECOGNISE, Consent, Person
+from gated.types import SubjectId
+
+LONGEST_TEXT = 200
+UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's controls, formats (they turn text around), surrogates and line breaks; rare hanzi are none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Done: this is the person's id, and so many templates were made."""
+
+    subject: SubjectId
+    templates: int
+
+
+def enrol(
+    gallery: Gallery,
+    name: str,
+    household: str,
+    embeddings: Sequence[Embedding],
+    *,
+    consent: str,
+    notice: str,
+    threshold: float,
+    at: datetime,
+) -> Enrolled:
+    """Store a new person with one template for each embedding; on disk when it returns, or not at all.
+
+    `consent`: reference of the signed paper or record; `notice`: version of the notice that was read; `threshold`: the
+    score from which two faces are one person's; `at`: aware. Raises `EnrolmentError` when a text is missing, a picture
+    shows another person than the others, or the face is enrolled already (the message names that id, never the name);
+    `BusyError` and `StateError` when nothing could be stored.
+    """
+    consented = Consent(RECOGNISE, _text("consent", consent), _text("notice", notice), at)
+    subject = SubjectId(secrets.token_hex(8))
+    person = Person(subject, _text("name", name), _text("household", household), "active", at, (consented,))
+    vectors = _vectors(embeddings, gallery.dimension)
+    _refuse_strangers(vectors, threshold)
+    with gallery.enrolling():
+        _refuse_duplicate(gallery, vectors, threshold)
+        gallery.add(person, vectors)
+    return Enrolled(person.subject, len(vectors))
+
+
+def _text(field: str, value: str) -> str:
+    """The text without blanks around it; its content stays out of the error."""
+    text = value.strip()
+    if not text:
+        raise EnrolmentError(f"{field}: is empty; nobody is enrolled without it")
+    if len(text) > LONGEST_TEXT:
+        raise EnrolmentError(f"{field}: has {len(text)} characters; write at most {LONGEST_TEXT}")
+    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
+        raise EnrolmentError(f"{field}: has control characters or line breaks in it; write plain text")
+    return text
+
+
+def _vectors(embeddings: Sequence[Embedding], dimension: int) -> list[Embedding]:
+    if not embeddings:
+        raise EnrolmentError("no picture gave a face to enrol; take one with the face large, sharp and evenly lit")
+    checked = []
+    for number, embedding in enumerate(embeddings, 1):
+        try:
+            checked.append(check_embedding(embedding, dimension))
+        except EmbeddingError as error:
+            raise EnrolmentError(f"picture {number}: {error}") from error
+    return checked
+
+
+def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
+    """Every picture must show the person of the most typical one, the one nearest to all."""
+    stacked = np.stack(vectors)
+    scores = stacked @ stacked.T
+    typical = int(scores.sum(axis=1).argmax())
+    others = [number for number, score in enumerate(scores[typical], 1) if not score >= threshold]
+    if others:
+        which = ", ".join(map(str, others))
+        advice = "leave it out, or take it anew"
+        raise EnrolmentError(f"picture {which}: does not show the same person as picture {typical + 1}; {advice}")
+
+
+def _refuse_duplicate(gallery: Gallery, vectors: Sequence[Embedding], threshold: float) -> None:
+    for number, vector in enumerate(vectors, 1):
+        for candidate in gallery.search(vector, limit=1):
+            if not candidate.score < threshold:
+                advice = "a twin needs another way in, an old enrolment must be removed first"
+                raise EnrolmentError(
+                    f"picture {number}: this face is enrolled as {candidate.subject} already; {advice}"
+                )

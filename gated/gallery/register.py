@@ -1,0 +1,208 @@
+"""What is stored of everybody, in two databases that act as one: `people.db` leads, `templates.db` follows.
+
+A person exists from the commit in `people.db` until the commit that deletes them there. Templates are written before
+the one and deleted after the other, so that a crash anywhere leaves at most keys and templates of nobody, which are
+never searched and are swept at the next start. The write lock of `people.db` is the lock of both.
+"""
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gated import database
+from gated.embedding import Embedding
+from gated.errors import BusyError, GatedError, SealError, StateError
+from gated.gallery import erasure
+from gated.gallery.people import RECOGNISE, Consented, People, Person
+from gated.gallery.search import Row
+from gated.gallery.templates import Sealed, Templates
+from gated.gallery.vault import Vault, seal, site_key, unseal
+from gated.types import SubjectId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Every template of one embedder, and how many there are beside them that cannot be searched."""
+
+    rows: list[Row]
+    foreign: int
+    unreadable: int
+
+
+class Register:
+    """Everything about everybody but the search; needs no model, and opens no template until it is asked to."""
+
+    def __init__(self, people: People, templates: Templates, vault: Vault) -> None:
+        self._people, self._templates, self._vault = people, templates, vault
+        self._both = (people.connection, templates.connection)
+        self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
+
+    @classmethod
+    def open(cls, state: Path, site: str) -> "Register":
+        """Open, or make, what is stored in the state folder, and finish what a crash left half done.
+
+        Raises `StateError` when the folder, a database or the site key cannot be used.
+        """
+        templates = Templates(state)
+        try:
+            with _plainly():
+                key = site_key(state, may_create=not templates.keys())
+            register = cls(People(state), templates, Vault(key, site))
+        except GatedError:
+            templates.connection.close()
+            raise
+        register.tidy()
+        return register
+
+    def close(self) -> None:
+        """Give the files back. May be called twice."""
+        with self._mine:
+            for connection in self._both:
+                connection.close()
+
+    def people(self) -> list[Person]:
+        """Everybody, by household and name."""
+        with self._reading():
+            return self._people.all()
+
+    def person(self, subject: SubjectId) -> Person:
+        """One of them. Raises `SubjectNotFoundError`."""
+        with self._reading():
+            return self._people.get(subject)
+
+    def template_count(self, subject: SubjectId) -> int:
+        """How many templates somebody has, whichever embedder made them. Raises `SubjectNotFoundError`."""
+        with self._reading():
+            self._people.get(subject)
+            return self._templates.count(subject)
+
+    def suspend(self, subject: SubjectId) -> None:
+        """Known, and not let in for the time being. Raises `SubjectNotFoundError`."""
+        with self.changing():
+            self._people.set_status(subject, "suspended")
+
+    def resume(self, subject: SubjectId) -> None:
+        """The suspension is over. Raises `SubjectNotFoundError`."""
+        with self.changing():
+            self._people.set_status(subject, "active")
+
+    def remove(self, subject: SubjectId) -> int:
+        """Erase somebody: the person, the key, the templates, and their traces in the files. Gives how many templates.
+
+        Raises `SubjectNotFoundError`. Once the person is deleted the removal stands; what a busy reader keeps from
+        being finished now is finished at the next start.
+        """
+        with self.changing():
+            self._people.delete(subject)
+            templates = self._templates.count(subject)
+        self.tidy()
+        return templates
+
+    def add(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
+        """Store a person with templates sealed; the caller is `changing`, and has checked everything."""
+        consent = next(c.reference for c in person.consents if c.purpose == RECOGNISE)
+        data_key, wrapped = self._vault.new_data_key(person.subject)
+        sealed = []
+        for vector in vectors:
+            template = secrets.token_hex(8)
+            label = self._vault.template_label(person.subject, template, embedder_sha256, consent)
+            sealed.append((template, seal(data_key, vector.astype("<f4").tobytes(), label)))
+        with database.transaction(self._templates.connection):
+            self._templates.add(person.subject, wrapped, embedder_sha256, sealed, person.enrolled_at)
+        self._people.add(person)
+
+    def opened(self, embedder_sha256: str) -> Opened:
+        """Open the templates that this embedder made of people who agreed to it. A bad one is counted and left out."""
+        with self._reading():
+            consented, keys = self._people.consented(), self._templates.keys()
+            sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
+        opener = _Opener(self._vault, embedder_sha256, consented, keys)
+        mine = [template for template in sealed if template.subject in consented]
+        rows = [row for row in map(opener.row, mine) if row is not None]
+        return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
+
+    def version(self) -> tuple[int, ...]:
+        """Another one whenever anybody, here or in another process, has changed something; cheap to ask."""
+        with self._reading():
+            return tuple(number for c in self._both for number in (database.version(c), c.total_changes))
+
+    def sweep(self) -> bool:
+        """Delete keys and templates of nobody, which a crash has left. True when there were any."""
+        with self._reading():
+            if not self._orphans():
+                return False
+        with self.changing():  # somebody who was being enrolled is no orphan any more
+            orphans = self._orphans()
+            with database.transaction(self._templates.connection):
+                for subject in orphans:
+                    self._templates.delete(subject)
+        return bool(orphans)
+
+    def tidy(self) -> bool:
+        """Finish every erasure that was begun. False when something is in the way and the next start must try again."""
+        try:
+            self.sweep()
+            with self._reading():
+                done = [erasure.settle(connection) for connection in self._both]
+        except (BusyError, StateError) as error:
+            log.warning("an erasure is not finished and will be at the next start: %s", error)
+            return False
+        return all(done)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """All or nothing in `people.db`, and nobody else changes the gallery meanwhile. Raises `BusyError`."""
+        with self._reading(), database.transaction(self._people.connection):
+            yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._mine, _plainly():
+            yield
+
+    def _orphans(self) -> set[SubjectId]:
+        return self._templates.keys().keys() - self._people.subjects()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Opens the templates of one embedder."""
+
+    vault: Vault
+    embedder_sha256: str
+    consented: dict[SubjectId, Consented]
+    keys: dict[SubjectId, bytes]
+
+    def row(self, template: Sealed) -> Row | None:
+        """The template with what the search must know of its person; None when it does not open."""
+        who = self.consented[template.subject]
+        try:
+            data_key = self.vault.data_key(template.subject, self.keys[template.subject])
+            label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, who.consent)
+            vector: NDArray[np.float32] = np.frombuffer(unseal(data_key, template.sealed, label), "<f4")
+        except (SealError, KeyError, ValueError):
+            return None
+        return Row(template.subject, who.household, who.status, vector)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """SQLite's errors in this gate's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise BusyError("the gallery is being changed by another process; try again in a moment") from error
+        raise StateError(f"the gallery cannot be read or written ({error}); is the disk full or failing?") from error
+    except sqlite3.Error as error:
+        raise StateError(f"the gallery cannot be read or written ({error}); is the disk failing?") from error
