@@ -1,0 +1,274 @@
+"""The brain's hand: never waits, never raises, never forgets, and says when the disk fails."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from gated.errors import StateError
+from gated.events import DoorClosed, Stopped
+from gated.journal import writer as writer_module
+from gated.journal.journal import Journal
+from gated.journal.writer import LIMIT, JournalWriter
+
+
+@pytest.fixture
+def open_journal(tmp_path):
+    return partial(Journal.open, tmp_path, "market-south", "gate-2")
+
+
+def stories(journal):
+    return [entry.event.why for entry in journal.entries(limit=100_000)]
+
+
+def numbered(count):
+    return [Stopped(why=str(n)) for n in range(count)]
+
+
+def test_what_is_reported_is_on_disk_in_order_after_close(open_journal):
+    writer = JournalWriter(open_journal)
+    for event in numbered(500):
+        writer.report(event)
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert stories(journal) == [str(n) for n in range(500)]
+    assert journal.verify() is None
+    journal.close()
+
+
+def test_an_event_bears_the_time_of_its_report_not_of_its_writing(open_journal):
+    gate = threading.Event()
+
+    def open_late():
+        gate.wait()
+        return open_journal()
+
+    writer = JournalWriter(open_late)
+    before = datetime.now(UTC)
+    writer.report(DoorClosed())
+    after = datetime.now(UTC)
+    gate.set()
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert before <= datetime.fromisoformat(journal.entries()[0].at) <= after
+    journal.close()
+
+
+def test_each_entry_is_told_only_when_another_process_could_read_it(open_journal, tmp_path):
+    seen = []
+
+    def told(entry):
+        other = sqlite3.connect(tmp_path / "journal.db")
+        seen.append(other.execute("SELECT count(*) FROM event WHERE seq = ?", (entry.seq,)).fetchone()[0])
+        other.close()
+
+    writer = JournalWriter(open_journal, on_append=told)
+    for event in numbered(20):
+        writer.report(event)
+    assert writer.close(timeout_s=60)
+    assert seen == [1] * 20
+
+
+def test_a_report_does_not_wait_for_a_disk_that_hangs(open_journal):
+    release, opening = threading.Event(), threading.Event()
+
+    def hang():
+        opening.set()
+        release.wait()
+        return open_journal()
+
+    writer = JournalWriter(hang)
+    for event in numbered(1000):
+        writer.report(event)  # would never return if it waited: the disk hangs until all have been reported
+        opening.wait()
+    release.set()
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert len(stories(journal)) == 1000
+    journal.close()
+
+
+def failing(open_journal, failures):
+    """An `open_journal` that fails so many times before the disk is well again."""
+    left = iter(range(failures))
+
+    def attempt():
+        if next(left, None) is not None:
+            raise StateError("the card is gone")
+        return open_journal()
+
+    return attempt
+
+
+def test_trouble_is_said_once_and_its_end_too_and_nothing_is_lost(open_journal, monkeypatch, caplog):
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.001)
+    troubles, well = [], threading.Event()
+
+    def trouble(is_trouble):
+        troubles.append(is_trouble)
+        if not is_trouble:
+            well.set()
+
+    writer = JournalWriter(failing(open_journal, 4), on_trouble=trouble)
+    for event in numbered(50):
+        writer.report(event)
+    assert well.wait(60)
+    assert writer.close(timeout_s=60)
+    assert troubles == [True, False]
+    assert [r.levelname for r in caplog.records] == ["ERROR"]
+    journal = open_journal()
+    assert stories(journal) == [str(n) for n in range(50)]
+    journal.close()
+
+
+def test_a_fault_that_nobody_foresaw_does_not_end_the_writer(open_journal, monkeypatch):
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.001)
+    calls = iter([ZeroDivisionError("?")])
+
+    def attempt():
+        for error in calls:
+            raise error
+        return open_journal()
+
+    writer = JournalWriter(attempt)
+    writer.report(DoorClosed())
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert journal.position().head == 1
+    journal.close()
+
+
+def test_a_commit_that_failed_and_yet_reached_the_disk_is_not_written_twice(open_journal, monkeypatch):
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.001)
+    failures = iter([1, 2])
+
+    class LyingDisk(Journal):
+        def extend(self, reports):
+            entries = super().extend(reports)
+            if next(failures, None) is not None:
+                raise StateError("disk I/O error")
+            return entries
+
+    def lie():
+        return LyingDisk(open_journal()._file)
+
+    writer = JournalWriter(lie)
+    for event in numbered(250):
+        writer.report(event)
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert stories(journal) == [str(n) for n in range(250)]
+    journal.close()
+
+
+def test_beyond_the_limit_events_are_counted_as_lost_and_those_held_keep_their_order(open_journal):
+    repaired = threading.Event()
+
+    def attempt():
+        if not repaired.is_set():
+            raise StateError("the card is gone")
+        return open_journal()
+
+    writer = JournalWriter(attempt)
+    for event in numbered(LIMIT + 7):
+        writer.report(event)
+    assert writer.lost == 7
+    repaired.set()
+    assert writer.close(timeout_s=120)
+    journal = open_journal()
+    assert stories(journal) == [str(n) for n in range(LIMIT)]
+    journal.close()
+
+
+def test_a_close_that_cannot_write_says_so_and_comes_back(open_journal):
+    writer = JournalWriter(failing(open_journal, 10_000))
+    writer.report(DoorClosed())
+    assert not writer.close(timeout_s=0.3)
+
+
+def test_a_report_after_close_is_counted_and_harmless(open_journal):
+    writer = JournalWriter(open_journal)
+    assert writer.close(timeout_s=60)
+    writer.report(DoorClosed())
+    assert writer.lost == 1
+
+
+FULL_DISK = """
+import resource, sys, threading
+from functools import partial
+from pathlib import Path
+from gated.events import Stopped
+from gated.journal.journal import Journal
+from gated.journal.writer import JournalWriter
+
+opener = partial(Journal.open, Path(sys.argv[1]), "s", "g")
+opener().close()
+troubles, full, well, one = [], threading.Event(), threading.Event(), threading.Event()
+def trouble(is_trouble):
+    troubles.append(is_trouble)
+    (full if is_trouble else well).set()
+writer = JournalWriter(opener, on_append=lambda entry: one.set(), on_trouble=trouble)
+writer.report(Stopped(why="first"))
+assert one.wait(60)
+# a write beyond this fails, as on a full card
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+for n in range(2000):
+    writer.report(Stopped(why=str(n) + "x" * 500))
+assert full.wait(60), "the disk was never full"
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert well.wait(60), "the writer did not recover"
+assert writer.close(60)
+assert (troubles, writer.lost) == ([True, False], 0), troubles
+"""
+
+
+def test_a_full_disk_costs_no_event_and_no_order(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    journal = Journal.open(tmp_path, "s", "g")
+    assert journal.verify() is None
+    assert [why.rstrip("x") for why in stories(journal)] == ["first", *map(str, range(2000))]
+    journal.close()
+
+
+KILLED = """
+import itertools, os, sys
+from functools import partial
+from pathlib import Path
+from gated.events import Stopped
+from gated.journal.journal import Journal
+from gated.journal.writer import JournalWriter
+
+def told(entry):
+    os.write(1, f"{entry.seq} {entry.hash}\\n".encode())
+writer = JournalWriter(partial(Journal.open, Path(sys.argv[1]), "s", "g"), on_append=told)
+for n in itertools.count():
+    writer.report(Stopped(why=str(n)))
+    while len(writer._held) > 50:
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_no_kill_costs_a_row_that_was_told(tmp_path):
+    dice = random.Random(20261123)
+    told = {}
+    for _ in range(30):
+        victim = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE)
+        lines = [victim.stdout.readline() for _ in range(dice.randint(1, 60))]
+        os.kill(victim.pid, signal.SIGKILL)
+        rest = victim.communicate()[0].splitlines(keepends=True)
+        told |= dict(line.split() for line in lines + rest if line.endswith(b"\n"))
+    journal = Journal.open(tmp_path, "s", "g")
+    assert journal.verify() is None
+    on_disk = {str(entry.seq).encode(): entry.hash.encode() for entry in journal.entries(limit=10**6)}
+    assert len(told) >= 30
+    assert {seq: on_disk.get(seq) for seq in told} == told
+    journal.close()
