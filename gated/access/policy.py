@@ -98,7 +98,7 @@ def decide(verdicts: Sequence[Verdict], waited_s: float, is_over: bool, rules: R
     recent = verdicts[-rules.frames :]
     if len(recent) == rules.frames and all(v.reason is Reason.MATCH and v.subject == recent[0].subject for v in recent):
         worst = min(recent, key=_score)
-        pad_score = min(v.pad_score for v in recent if v.pad_score is not None)
+        pad_score = min((v.pad_score for v in recent if v.pad_score is not None), default=None)
         return Decision(True, Reason.MATCH, len(verdicts), worst.subject, worst.score, pad_score)
     attacks = [v for v in verdicts if v.reason is Reason.ATTACK]
     if len(attacks) >= rules.frames:

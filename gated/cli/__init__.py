@@ -1,5 +1,110 @@
-"""The commands."""
+"""The commands. Each group is a module that is only imported when it is asked for: the latch never loads numpy."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gated import config
+from gated.errors import GatedError
+
+DEFAULT_CONFIG = "/etc/gated/gated.toml"
+
+COMMANDS = {
+    "run": ("gated.cli.daemon", "Be the gate: camera, faces, door, journal, server."),
+    "latch": ("gated.cli.daemon", "Serve the pins to one brain; the service that outlives it."),
+    "vision": ("gated.cli.daemon", ""),
+    "config": ("gated.cli.setup", "Write a commented example of the settings."),
+    "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
+    "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
+    "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
+    "people": ("gated.cli.people", "List, show, suspend, resume or remove people."),
+    "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
+    "bench": ("gated.cli.looking", "Measure what a decision costs here, and what of it is ours."),
+    "events": ("gated.cli.events", "Show the journal, and prove that nobody has changed it."),
+}
 
 
-def main() -> None:
-    """Run a command."""
+class Context:
+    """What every command may ask for: the settings, read when they are first needed."""
+
+    def __init__(self, path: Path, models_dir: str | None) -> None:
+        self.path, self._models_dir = path, models_dir
+
+    @property
+    def settings(self) -> config.Settings:
+        """The checked settings. Raises `ConfigError`."""
+        settings = config.load(self.path)
+        if self._models_dir is None:
+            return settings
+        return msgspec.structs.replace(settings, models=msgspec.structs.replace(settings.models, dir=self._models_dir))
+
+
+class Gated(click.Group):
+    """Finds a command in its module, and turns the errors we know into one clear line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a gate's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of the command, and no other."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if text])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except* GatedError as group:
+            fail(group)
+
+
+def fail(group: BaseExceptionGroup[GatedError]) -> None:
+    """Say what went wrong, once each, and end with the code of the first."""
+    errors = list(_leaves(group))
+    for message in dict.fromkeys(str(error) for error in errors):
+        click.echo(f"gated: {message}", err=True)
+    sys.exit(errors[0].exit_code)
+
+
+def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
+    return [leaf for e in group.exceptions for leaf in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
+
+
+def show_json(value: object) -> None:
+    """Print a value for a program to read."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+@click.group(cls=Gated, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="GATED_CONFIG",
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="The settings; also from $GATED_CONFIG.",
+)
+@click.option("--models", "models_dir", type=click.Path(), help="Where the model files lie, instead of [models] dir.")
+@click.version_option(package_name="gated")
+@click.pass_context
+def main(ctx: click.Context, config_path: Path, models_dir: str | None) -> None:
+    """The gate of a courtyard: it opens for those who live there, and for nobody else.
+
+    Begin with `gated config new > gated.toml`, then `gated --config gated.toml check`.
+
+    Exit codes: 0 done, 1 refused or not found, 2 usage or settings, 3 environment.
+    """
+    ctx.obj = Context(config_path, None if models_dir is None else str(Path(models_dir).resolve()))

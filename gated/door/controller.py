@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.door.messages import Beat, DriveLine, FromLatch, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
+from gated.door.messages import Beat, DriveLine, FromLatch, Goodbye, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
 from gated.errors import LatchError, WireError
 from gated.events import Event
 from gated.runtime.channel import Channel
@@ -16,6 +16,7 @@ from gated.runtime.tasks import Backoff
 log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
+PART_S = 0.5
 ANSWER_S = 2.0
 """So long the latch may be silent before it is taken for dead."""
 
@@ -43,6 +44,17 @@ class DoorController:
     def drive(self, line: str, active: bool) -> None:
         """Mock pins only: play the outside world. Raises `LatchError` when no latch answers."""
         self._send(DriveLine(line, active))
+
+    async def is_answering(self) -> bool:
+        """Whether a latch serves, ours or a service of its own."""
+        if self.is_linked:
+            return True
+        try:
+            _, writer = await asyncio.open_unix_connection(self._path)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
     async def run(self) -> None:
         """Stay linked, for ever."""
@@ -80,6 +92,9 @@ class DoorController:
             beat = asyncio.create_task(self._beat(channel), name="beat")
             try:
                 await self._listen(channel)
+            except asyncio.CancelledError:
+                await self._part(channel)
+                raise
             finally:
                 beat.cancel()
         finally:
@@ -90,6 +105,12 @@ class DoorController:
             while True:
                 channel.send(Beat())
                 await asyncio.sleep(BEAT_S)
+
+    async def _part(self, channel: Channel[FromLatch]) -> None:
+        """End as friends: the latch secures the door, and we still hear that it did."""
+        with contextlib.suppress(EOFError, WireError, LatchError, TimeoutError):
+            channel.send(Goodbye())
+            await asyncio.wait_for(self._listen(channel), PART_S)
 
     async def _listen(self, channel: Channel[FromLatch]) -> None:
         while True:

@@ -17,7 +17,7 @@ from pathlib import Path
 from gated.config import DoorSettings
 from gated.door.hardware import Wiring
 from gated.door.machine import Door, Drop, Exit, Input, Leaf, Release, Tick, step
-from gated.door.messages import Beat, DriveLine, FromBrain, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
+from gated.door.messages import Beat, DriveLine, FromBrain, Goodbye, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
 from gated.door.pins import pin_factory
 from gated.errors import ConfigError, LatchError, StateError, WireError
 from gated.runtime.channel import Channel
@@ -109,6 +109,9 @@ class Latch:
                     self._give(Release(visit, lease_s, decided_at))
                 case DriveLine(line, is_active):
                     self._wiring.drive(line, is_active)
+                case Goodbye():
+                    self._give(Drop("stop"))
+                    return
                 case Hello():
                     raise WireError("hello is said once")
 

@@ -30,7 +30,11 @@ class DriveLine(msgspec.Struct, frozen=True, tag="drive_line"):
     is_active: bool
 
 
-FromBrain = Hello | Beat | ReleaseLock | DriveLine
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
+    """Brain to latch: I end; the latch drops my lease, tells what there is to tell, and hangs up."""
+
+
+FromBrain = Hello | Beat | ReleaseLock | DriveLine | Goodbye
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):

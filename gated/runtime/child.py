@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gated.runtime.tasks import Backoff
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.25
+"""How often `keep_running` looks whether somebody serves."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -70,3 +77,19 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def keep_running(arguments: Sequence[str], is_served: Callable[[], Awaitable[bool]]) -> None:
+    """Have a worker for ever, where nobody else serves; the one that was started here ends with this task."""
+    backoff = Backoff(first_s=0.1, most_s=5.0)
+    while True:
+        if await is_served():
+            backoff.reset()
+            await asyncio.sleep(LOOK_S)
+            continue
+        worker = await start(arguments)
+        try:
+            log.warning("%s %s", " ".join(arguments), await worker.wait())
+        finally:
+            await worker.stop(grace_s=1.0)
+        await asyncio.sleep(backoff.next_s())

@@ -1,0 +1,76 @@
+"""`gated events`: the journal, for people and for programs."""
+
+import sys
+from contextlib import closing
+from typing import Any
+
+import click
+import msgspec
+
+from gated.cli import Context, show_json
+from gated.cli.tables import show
+from gated.journal.entry import Entry
+from gated.journal.journal import Journal
+
+
+@click.group()
+def events() -> None:
+    """Show the journal, and prove that nobody has changed it."""
+
+
+@events.command("list")
+@click.option("-n", "--last", type=click.IntRange(1), default=50, show_default=True, help="How many; the newest.")
+@click.option("--all", "everything", is_flag=True, help="All that are kept.")
+@click.option("--json", "as_json", is_flag=True, help="For a program: all that are kept, unless --last says less.")
+@click.pass_context
+def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) -> None:
+    """List what happened, newest last."""
+    asked = ctx.get_parameter_source("last") is not click.core.ParameterSource.DEFAULT
+    with closing(_open(ctx.obj)) as journal:
+        kept = journal.last(last if asked or not (everything or as_json) else sys.maxsize)
+    rows = [_row(entry) for entry in kept]
+    if as_json:
+        show_json(rows)
+    else:
+        cells = [
+            [str(r.pop("seq")), r.pop("at"), r.pop("kind"), ", ".join(f"{k} {v}" for k, v in r.items())] for r in rows
+        ]
+        show(["seq", "at", "kind", "facts"], cells)
+
+
+@events.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def verify(context: Context, as_json: bool) -> None:
+    """Find the first row that is not what was written; exit 1 when there is one."""
+    with closing(_open(context)) as journal:
+        flaw, position = journal.verify(), journal.position()
+    if as_json:
+        show_json(
+            {
+                "ok": flaw is None,
+                "rows": position.head - position.base,
+                "first_bad": flaw and flaw.seq,
+                "why": flaw and flaw.why,
+            }
+        )
+    elif flaw is None:
+        click.echo(f"{position.head - position.base} rows, each as it was written; the last is {position.head}")
+    else:
+        click.echo(f"row {flaw.seq} is the first that is not as it was written: {flaw.why}", err=True)
+    sys.exit(0 if flaw is None else 1)
+
+
+def _open(context: Context) -> Journal:
+    settings = context.settings
+    return Journal.open(settings.state, settings.site.id, settings.gate.id)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    """The entry as one flat object; a body that is not JSON any more is shown as it is."""
+    try:
+        body = msgspec.json.decode(entry.body)
+    except msgspec.DecodeError:
+        body = {"unreadable": entry.body}
+    facts = body if isinstance(body, dict) else {"unreadable": entry.body}
+    return {"seq": entry.seq, "at": entry.at, **facts, "kind": entry.kind}

@@ -1,0 +1,177 @@
+"""Visits: what vision says is checked before it is evidence, and each visit is decided once."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gated.access.policy import Reason, Rules
+from gated.access.visits import Visits
+from gated.face.messages import Observation
+from gated.gallery.search import Index, Row
+
+RULES = Rules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+DIMENSION = 128
+RNG = np.random.default_rng(7)
+
+
+def unit(vector):
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+RESIDENT, OTHER, STRANGER = (unit(RNG.normal(size=DIMENSION)) for _ in range(3))
+INDEX = Index([Row("resident", "1", "active", RESIDENT), Row("other", "2", "active", OTHER)], DIMENSION)
+
+
+@pytest.fixture
+def visits():
+    return Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES)
+
+
+def look(embedding=RESIDENT, at=100.0, track=1, pad_score=0.9, problem=None):
+    data = None if embedding is None else np.asarray(embedding, "<f4").tobytes()
+    return Observation(track, int(at * 10), at, (0, 0, 10, 10), 0.9, None, problem, pad_score, data)
+
+
+def watch(visits, frames, **how):
+    """Look so many times, ten times a second, and give every outcome."""
+    looks = [look(at=100 + i / 10, **how) for i in range(frames)]
+    return [outcome for seen in looks if (outcome := visits.observe(seen, seen.frame_at + 0.05))]
+
+
+def test_a_resident_is_let_in_as_soon_as_enough_frames_agree(visits):
+    (outcome,) = watch(visits, 3)
+    assert outcome.decision.grant
+    assert outcome.decision.subject == "resident"
+    assert outcome.frame_at == 100.2
+
+
+def test_a_visit_is_decided_once(visits):
+    assert len(watch(visits, 60)) == 1
+    assert visits.end(1, 110.0) is None
+
+
+def test_a_stranger_is_refused_when_the_time_is_up(visits):
+    assert watch(visits, 29, embedding=STRANGER) == []
+    (outcome,) = visits.tick(103.0)
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, Reason.UNKNOWN)
+
+
+def test_whoever_leaves_is_forgotten_and_may_come_again(visits):
+    watch(visits, 2)
+    assert visits.end(1, 100.3).decision.reason is Reason.UNDECIDED
+    assert watch(visits, 3)[0].decision.grant
+
+
+def test_two_people_at_once_are_two_visits(visits):
+    outcomes = []
+    for i in range(3):
+        for track, face in ((1, RESIDENT), (2, OTHER)):
+            outcomes.append(visits.observe(look(face, 100 + i / 10, track), 100.05 + i / 10))
+    granted = [o.decision.subject for o in outcomes if o]
+    assert granted == ["resident", "other"]
+
+
+def test_looks_at_two_faces_never_add_up(visits):
+    for i in range(12):
+        assert visits.observe(look(RESIDENT, 100 + i / 10, track=i), 100 + i / 10) is None
+
+
+@pytest.mark.parametrize("age_s", [1.01, 60.0, -0.01, math.nan, math.inf, -math.inf])
+def test_a_frame_that_is_not_fresh_is_no_evidence(visits, age_s):
+    for i in range(10):
+        assert visits.observe(look(at=100.0 + i / 10), 100.0 + i / 10 + age_s) is None
+
+
+def test_one_frame_sent_three_times_is_one_look(visits):
+    assert [visits.observe(look(), 100.1) for _ in range(5)] == [None] * 5
+
+
+def test_frames_out_of_order_are_no_evidence(visits):
+    assert [visits.observe(look(at=100.5 - i / 10), 100.6) for i in range(4)] == [None] * 4
+
+
+def test_a_face_that_passes_by_leaves_no_trace(visits):
+    assert watch(visits, 40, embedding=None, problem="too_small") == []
+    assert watch(visits, 40, embedding=None, problem="background") == []
+    assert visits.end(1, 110.0) is None
+
+
+def test_a_face_at_the_gate_that_cannot_be_seen_well_is_told_another_way(visits):
+    (outcome,) = watch(visits, 40, embedding=None, problem="turned_away")
+    assert outcome.decision.reason is Reason.POOR_QUALITY
+
+
+def test_an_embedding_with_a_problem_is_not_searched(visits):
+    (outcome,) = watch(visits, 40, problem="blurred")
+    assert outcome.decision.reason is Reason.POOR_QUALITY
+
+
+def test_a_picture_held_to_the_camera_is_refused_after_as_many_frames(visits):
+    (outcome,) = watch(visits, 20, pad_score=0.3)
+    assert (outcome.decision.reason, outcome.decision.frames) == (Reason.ATTACK, 3)
+
+
+def test_nothing_that_a_lost_vision_saw_is_carried_over(visits):
+    watch(visits, 2)
+    visits.clear()
+    assert visits.observe(look(at=100.3), 100.35) is None
+
+
+odd_vectors = [
+    np.full(DIMENSION, np.nan, np.float32),
+    np.full(DIMENSION, np.inf, np.float32),
+    np.zeros(DIMENSION, np.float32),
+    RESIDENT * 2,
+    RESIDENT * 1e30,
+    RESIDENT[:64],
+    np.concatenate([RESIDENT, RESIDENT]),
+    np.where(np.arange(DIMENSION) == 5, np.nan, RESIDENT),
+]
+
+
+@pytest.mark.parametrize("vector", odd_vectors, ids=range(len(odd_vectors)))
+def test_an_odd_probe_never_opens(visits, vector):
+    (outcome,) = watch(visits, 40, embedding=vector)
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, Reason.ODD)
+
+
+def test_bytes_that_are_no_vector_are_odd(visits):
+    seen = [Observation(1, i, 100 + i / 10, (0, 0, 1, 1), 0.9, None, None, 0.9, b"\x00" * 5) for i in range(40)]
+    outcomes = [o for s in seen if (o := visits.observe(s, s.frame_at))]
+    assert outcomes[0].decision.reason is Reason.ODD
+
+
+@settings(max_examples=300)
+@given(
+    vector=hnp.arrays(np.float32, st.sampled_from([DIMENSION, 1, 127]), elements=st.floats(width=32)),
+    pad_score=st.none() | st.floats(),
+)
+def test_no_vector_opens_unless_it_is_a_finite_unit_vector_near_a_template(vector, pad_score):
+    outcomes = watch(
+        Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES), 40, embedding=vector, pad_score=pad_score
+    )
+    for outcome in outcomes:
+        if outcome.decision.grant:
+            assert len(vector) == DIMENSION
+            assert 0.99 <= np.linalg.norm(vector) <= 1.01
+            assert max(RESIDENT @ vector, OTHER @ vector) >= RULES.threshold
+            assert pad_score >= RULES.pad_threshold
+
+
+@settings(max_examples=100)
+@given(
+    bad=st.lists(hnp.arrays(np.float32, DIMENSION, elements=st.floats(width=32)), max_size=4), seed=st.integers(0, 99)
+)
+def test_no_template_opens_for_a_stranger_however_odd_it_is(bad, seed):
+    """Odd rows are dropped when they are loaded; the stranger is nearly orthogonal to every sane one."""
+    sane = [v for v in bad if np.isfinite(v).all() and 0.99 <= np.linalg.norm(v.astype(np.float64)) <= 1.01]
+    stranger = unit(np.random.default_rng(seed).normal(size=DIMENSION))
+    if any(float(v @ stranger) >= RULES.threshold for v in sane):
+        return
+    index = Index([Row(f"s{i}", "9", "active", v) for i, v in enumerate(bad)], DIMENSION)
+    outcomes = watch(Visits(lambda probe: index.search(probe, 5), DIMENSION, RULES), 40, embedding=stranger)
+    assert [o.decision.grant for o in outcomes] == [False]
