@@ -4,6 +4,7 @@ Schema changes are an append-only list of scripts; `PRAGMA user_version` counts 
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
-            connection.executescript(PRAGMAS)
+            _prepare(connection)
             migrate(connection, migrations)
         except sqlite3.Error:
             connection.close()
@@ -47,6 +48,19 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         advice = "check that the folder is writable and the disk is not full"
         raise StateError(f"{path}: cannot be used ({error}); {advice}") from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, patience_s: float = 5.0) -> None:
+    """Set the pragmas; of several that turn a new file to WAL at once SQLite refuses some without waiting, so we do."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.executescript(PRAGMAS)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:

@@ -1,0 +1,78 @@
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gated.embedding import Embedding
+from gated.gallery import Enrolled, Gallery, enrol
+
+DIMENSION = 32
+EMBEDDER = "ab" * 32
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+Face = Callable[..., Embedding]
+Open = Callable[..., Gallery]
+Join = Callable[..., Enrolled]
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def face() -> Face:
+    """Unit vectors: one for each person number, and pictures of the same person near it."""
+
+    def make(person: int, picture: int = 0) -> Embedding:
+        vector = np.random.default_rng(person).standard_normal(DIMENSION)
+        if picture:
+            vector += 0.15 * np.random.default_rng((person, picture)).standard_normal(DIMENSION)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def opened(state: Path) -> Iterator[Open]:
+    """Opens galleries on the state folder, and closes them in the end."""
+    made: list[Gallery] = []
+
+    def make(site: str = "site", embedder: str = EMBEDDER) -> Gallery:
+        made.append(Gallery.open(state, site, embedder, DIMENSION))
+        return made[-1]
+
+    yield make
+    for gallery in made:
+        gallery.close()
+
+
+@pytest.fixture
+def gallery(opened: Open) -> Gallery:
+    return opened()
+
+
+@pytest.fixture
+def join(face: Face) -> Join:
+    """Enrols person number so and so."""
+
+    def make(gallery: Gallery, person: int, pictures: int = 1, household: str | None = None) -> Enrolled:
+        return enrol(
+            gallery,
+            f"Resident Number {person}",
+            household or f"Block 4 Flat {person}",
+            [face(person, picture) for picture in range(pictures)],
+            consent=f"paper-2026-{person:05}",
+            notice="notice-3",
+            threshold=0.7,
+            at=AT,
+        )
+
+    return make
