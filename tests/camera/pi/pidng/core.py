@@ -1,0 +1,3 @@
+"""See the package."""
+
+PICAM2DNG = None
