@@ -5,7 +5,15 @@ import logging
 from collections.abc import Callable
 
 from gated.errors import WireError
-from gated.face.messages import FromVision, Observation, TrackEnded, VisionPulse, VisionReady, VisionSettings, VisionTrouble
+from gated.face.messages import (
+    FromVision,
+    Observation,
+    TrackEnded,
+    VisionPulse,
+    VisionReady,
+    VisionSettings,
+    VisionTrouble,
+)
 from gated.runtime import child
 from gated.runtime.channel import Channel
 from gated.runtime.tasks import Backoff
@@ -60,8 +68,8 @@ class VisionLink:
     async def _one(self) -> str:
         """The life of one worker. Returns why it ended, in words."""
         self._child = worker = await child.start(["vision"], with_socket=True)
-        assert worker.socket is not None
-        channel = await Channel[FromVision].over(worker.socket, FromVision)
+        assert worker.ours is not None
+        channel = await Channel[FromVision].over(worker.ours, FromVision)
         try:
             channel.send(self._settings)
             return await self._listen(channel)

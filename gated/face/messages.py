@@ -17,7 +17,7 @@ class VisionSettings(msgspec.Struct, frozen=True, tag="vision_settings"):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """What was measured on one face. Nothing here looks at the eyes being open, and nothing may (`design.md`, rule 10)."""
+    """What was measured on one face. Nothing asks whether eyes are open, and nothing may: it would shut people out."""
 
     eye_px: float
     """Distance between the eye landmarks, in px of the main picture."""
@@ -37,7 +37,8 @@ class Quality(msgspec.Struct, frozen=True):
 class Observation(msgspec.Struct, frozen=True, tag="observation"):
     """One face in one frame.
 
-    `problem` says why there is no embedding ("too_small", "background", "blurred", "too_dark", "too_bright", "uneven_light", "turned_away").
+    `problem` says why there is no embedding: "too_small", "background", "blurred", "too_dark", "too_bright",
+    "uneven_light" or "turned_away".
     `embedding`: little-endian float32, unit length; None whenever `problem` is set.
     """
 

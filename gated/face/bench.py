@@ -1,0 +1,88 @@
+"""What seeing costs on this machine, and how much of it is ours: the pipeline beside the bare models on the same frame."""
+
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from gated.face.detect import Face
+from gated.face.pipeline import STAGES, FacePipeline
+from gated.frame import Frame, i420_from_rgb, luma
+from gated.types import TrackId
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with so many faces."""
+
+    stages_ms: dict[str, float]
+    total_ms: float
+    bare_ms: float
+    ratio: float
+    rounds: int
+    faces: int
+    synthetic: bool
+    """No face was found or no picture given: one was assumed where none is, so only the times mean anything."""
+
+
+def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100) -> Bench:
+    """Time the pipeline and its bare models on one frame in turn, so that a noisy machine disturbs both alike.
+
+    Without a frame a synthetic one is used. Raises `ModelError` as the pipeline does.
+    """
+    shown = frame or synthetic_frame()
+    found = [face for face in pipeline.detect(shown) if _passes(pipeline, shown, face)]
+    faces = found or [assumed_face(pipeline, shown)]
+    _once(pipeline, shown, faces), _bare(pipeline, len(faces))  # warm
+    laps = [(*_once(pipeline, shown, faces), _bare(pipeline, len(faces))) for _ in range(rounds)]
+    total, bare = median(lap[1] for lap in laps), median(lap[2] for lap in laps)
+    stages = {stage: median(lap[0][stage] for lap in laps) for stage in STAGES}
+    ratio = median(lap[1] / lap[2] for lap in laps)
+    return Bench(stages, total, bare, ratio, rounds, len(faces), not found)
+
+
+def _passes(pipeline: FacePipeline, frame: Frame, face: Face) -> bool:
+    """Whether a face goes the whole way."""
+    return pipeline.analyse(frame, face, TrackId(0)).embedding is not None
+
+
+def _once(pipeline: FacePipeline, frame: Frame, faces: list[Face]) -> tuple[dict[str, float], float]:
+    """Milliseconds by stage, and in all, of one frame with these faces."""
+    start = perf_counter()
+    pipeline.watch.start()
+    pipeline.motion.wants(luma(frame.lores), start, tracking=True)
+    pipeline.watch.lap("motion")
+    pipeline.detect(frame)
+    for face in faces:
+        pipeline.analyse(frame, face, TrackId(0))
+    return pipeline.watch.ms, (perf_counter() - start) * 1e3
+
+
+def _bare(pipeline: FacePipeline, faces: int) -> float:
+    """Milliseconds of the same sessions on the inputs that were prepared last: the first look once, the rest per face."""
+    first, *second = [(pipeline.detector, tensor) for tensor in pipeline.detector.tensors]
+    per_face = [*second, *((net, net.tensor) for net in (*pipeline.pad_nets, pipeline.embedder))]
+    chosen = [first, *per_face * faces]
+    runs = [(owner.model.session.run, {owner.model.input_name: tensor.array}) for owner, tensor in chosen]
+    start = perf_counter()
+    for run, inputs in runs:
+        run(None, inputs)
+    return (perf_counter() - start) * 1e3
+
+
+def synthetic_frame() -> Frame:
+    """A frame of 1280 x 960 with waves and grain in place of a view."""
+    row, column = np.arange(960)[:, None, None], np.arange(1280)[None, :, None]
+    grain = np.random.default_rng(2).integers(0, 40, (960, 1280, 3))
+    main = (108 + 50 * np.sin(row / 31 + column / 53) + grain).astype(np.uint8)
+    return Frame(main, i420_from_rgb(main[::4, ::4]), at=0.0, number=0)
+
+
+def assumed_face(pipeline: FacePipeline, frame: Frame) -> Face:
+    """A face of 70 px between the eyes in the middle of the frame, seen from its front."""
+    template = np.array(pipeline.model_set.embedder.landmarks, np.float32)
+    scale = 70 / float(np.hypot(*(template[1] - template[0])))
+    middle = np.array([frame.main.shape[1] / 2, frame.main.shape[0] / 2], np.float32)
+    landmarks = (template - template.mean(axis=0)) * np.float32(scale) + middle
+    return Face((float(middle[0]) - 80, float(middle[1]) - 110, 160.0, 210.0), landmarks, 1.0)

@@ -1,0 +1,160 @@
+"""Runs models, and only those that are what the manifest says: the one home of onnxruntime.
+
+A model runs if the bytes it is made of have the right SHA-256, and it then gives the known answer on this machine.
+Newer releases of onnxruntime report to their maker from Linux as well; they are refused, and told not to at any rate.
+"""
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gated.errors import ModelError
+from gated.face.manifest import InputLayout, KnownAnswer, ModelEntry
+from gated.face.tensor import InputTensor
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported, which is why that happens in a function
+
+RELEASE = "1.26"
+"""The release of onnxruntime that was read, measured and found to keep to itself."""
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model that has proved itself. `session` is onnxruntime's."""
+
+    entry: ModelEntry
+    session: Any
+    input_name: str
+    output_names: tuple[str, ...]
+
+    @classmethod
+    def load(cls, entry: ModelEntry, folder: Path, threads: int = 2) -> "Model":
+        """Read `entry.file` from `folder` once, and prove it. Raises `ModelError` where it is not what it should be."""
+        if entry.known_answer is None:
+            raise ModelError(
+                f"{entry.file}: the manifest has no known answer for this model yet, so nothing proves that it computes "
+                "rightly here; choose another set (models.set), or take a release of gated whose manifest has one"
+            )
+        data = _read(entry, folder / entry.file)
+        session = _session(entry, data, threads)
+        model = cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))
+        _prove(model, entry.known_answer)
+        return model
+
+    def run(self, tensor: NDArray[np.float32]) -> Outputs:
+        """The outputs by name for one input. Raises `ModelError` where the model cannot take it."""
+        try:
+            outputs = self.session.run(None, {self.input_name: tensor})
+        except _failures() as error:
+            raise ModelError(f"{self.entry.file}: the model failed on its input: {error}") from error
+        return dict(zip(self.output_names, outputs, strict=True))
+
+
+def known_input(layout: InputLayout) -> NDArray[np.float32]:
+    """The pattern that known answers are for, laid out as the model wants it.
+
+    Pixel (channel, row, column) is 128 + 80 sin(column / 7 + channel) cos(row / 11) + 40 sin(row column / 300), rounded:
+    waves of several lengths, so that every layer has something to do.
+    """
+    width, height = layout.size
+    row, column = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
+    waves = [np.sin(column / 7 + c) * np.cos(row / 11) * 80 + np.sin(row * column / 300) * 40 for c in range(3)]
+    return InputTensor(layout).fill(np.rint(128 + np.stack(waves)).astype(np.float32))
+
+
+def _read(entry: ModelEntry, path: Path) -> bytes:
+    """The file's bytes, which are the very ones that onnxruntime is given later."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: the model cannot be read ({error.strerror}); point models.dir at the folder that holds it"
+            + (f", or fetch it from {entry.url}" if entry.url else "")
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if not hmac.compare_digest(digest, entry.sha256):
+        raise ModelError(
+            f"{path}: this is not the model of the manifest: its SHA-256 is {digest[:16]}..., "
+            f"{entry.sha256[:16]}... is expected; replace the file with an unaltered one"
+        )
+    return data
+
+
+def _session(entry: ModelEntry, data: bytes, threads: int) -> Any:
+    """An onnxruntime session over the bytes: on the CPU, without spinning, and silent but for errors."""
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except _failures() as error:
+        raise ModelError(f"{entry.file}: the file is no ONNX model that can be run: {error}") from error
+
+
+def _onnxruntime() -> ModuleType:
+    """The library, of the one release that is trusted."""
+    import onnxruntime
+
+    if ".".join(onnxruntime.__version__.split(".")[:2]) != RELEASE:
+        raise ModelError(
+            f"onnxruntime {onnxruntime.__version__} is installed, which gated does not trust to keep to itself; "
+            f"install it with: pip install 'onnxruntime=={RELEASE}.*'"
+        )
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises, by name; its exceptions have no root of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(getattr(raised, name) for name in names)
+
+
+def _input_name(entry: ModelEntry, session: Any) -> str:
+    """The name of the model's input, once name, kind and shape are those of the manifest."""
+    width, height = entry.input.size
+    inputs = session.get_inputs()
+    found = inputs[0] if len(inputs) == 1 else None
+    wanted = (1, 3, height, width)
+    fits = (
+        found is not None
+        and entry.input.name in (None, found.name)
+        and found.type == "tensor(float)"
+        and len(found.shape) == 4
+        and all(have == want or not isinstance(have, int) for have, want in zip(found.shape, wanted, strict=True))
+    )
+    if found is None or not fits:
+        has = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+        raise ModelError(
+            f"{entry.file}: the model takes {has}; the manifest says {entry.input.name or 'one input'} "
+            f"tensor(float) {list(wanted)}: correct the manifest"
+        )
+    return str(found.name)
+
+
+def _prove(model: Model, answer: KnownAnswer) -> None:
+    """Ask the model what is known, and compare: a runtime or a processor that computes otherwise is found here."""
+    outputs = model.run(known_input(model.entry.input))
+    for name, place, expected in answer.values:
+        output = outputs.get(name, np.empty(0, np.float32)).reshape(-1)
+        given = float(output[place]) if place < output.size else float("nan")
+        if not abs(given - expected) <= answer.tolerance:  # also true for NaN
+            raise ModelError(
+                f"{model.entry.file}: the model gives {given:.6g} at {name}[{place}] for the known input, {expected:.6g} is "
+                "expected: this machine or its onnxruntime computes wrongly; install gated anew, or test another machine"
+            )

@@ -1,0 +1,94 @@
+"""Is this face good enough to be searched for? Size, pose, light and sharpness; never eyes, expression or what is worn.
+
+The reasons are for people to act on ("come nearer", "more light"), so each names what they could change, and the first
+one that holds is given. Bounds come from the settings; the measures after ISO/IEC 29794-5, simplified.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gated.config import FaceSettings
+from gated.face.align import Points
+from gated.face.messages import Quality
+from gated.face.sample import Planes
+
+MEAN_FACE = np.array(
+    [(-0.5, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.57, -0.42), (-0.42, 1.15, -0.06), (0.42, 1.15, -0.06)], np.float64
+)
+"""The five landmarks of a mean head in eye distances: x to the right, y down, z away from the camera.
+
+x and y are those of the alignment template; the depths are anthropometric means (nose tip about 27 mm before the pupils,
+corners of the mouth 4 mm, eyes 63 mm apart).
+"""
+_FIT: NDArray[np.float64] = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0))
+
+BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue (BT.601)."""
+SATURATED = 250.0
+
+
+def pose(points: Points) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees, estimated from five landmarks.
+
+    The mean head is laid on the landmarks by least squares (weak perspective). Yaw is positive for a face turned to the
+    picture's right, pitch for one turned up, roll for one leaning clockwise. Landmarks that no head can have from its
+    front (mirrored, or all in one place) give yaw and pitch of 90 or more.
+    """
+    across, down = (points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)).T @ _FIT.T
+    scale = math.sqrt((across @ across + down @ down) / 2)
+    facing = across[0] * down[1] - across[1] * down[0]  # the depth of the head's own axis, times scale squared
+    if not (scale > 1e-6 and facing > 0):
+        return 180.0, 90.0, 0.0
+    toward = facing / scale**2
+    yaw = math.degrees(math.atan2(-across[2] / scale, toward))
+    pitch = math.degrees(math.atan2(down[2] / scale, toward))
+    return yaw, pitch, math.degrees(math.atan2(down[0], across[0]))
+
+
+def measure(points: Points, crop: Planes) -> Quality:
+    """The quality of one face: its landmarks in px of the main picture, and its aligned crop (3, H, W), 0 to 255."""
+    grey = np.tensordot(BRIGHTNESS, crop, axes=1)
+    middle = grey.shape[1] // 2
+    left, right = float(grey[:, :middle].mean()), float(grey[:, -middle:].mean())
+    yaw, pitch, roll = pose(points)
+    return Quality(
+        eye_px=float(np.hypot(*(points[1] - points[0]))),
+        sharpness=sharpness(grey),
+        luminance=float(grey.mean()),
+        side_ratio=(left + 1) / (right + 1),  # one grey level more, so that black has a ratio too
+        saturated=float(np.count_nonzero(grey >= SATURATED)) / grey.size,
+        yaw_deg=yaw,
+        pitch_deg=pitch,
+        roll_deg=roll,
+    )
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Variance of the Laplacian (four neighbours) of an (H, W) picture, in grey levels squared."""
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1]
+    laplacian += grey[1:-1, :-2]
+    laplacian += grey[1:-1, 2:]
+    laplacian -= 4 * grey[1:-1, 1:-1]
+    return float(laplacian.var())
+
+
+def problem_of(
+    quality: Quality, relative_size: float, settings: FaceSettings, for_enrolment: bool = False
+) -> str | None:
+    """Why this face may not be searched for, or enrolled; None where it may. Whatever is odd is a problem.
+
+    `relative_size`: its size over that of the largest face in view.
+    """
+    q, s = quality, settings
+    bounds = {
+        "background": relative_size >= s.min_relative_size,
+        "too_small": q.eye_px >= (s.min_enrol_eye_px if for_enrolment else s.min_eye_px),
+        "turned_away": abs(q.yaw_deg) <= s.max_yaw_deg and abs(q.pitch_deg) <= s.max_pitch_deg,
+        "too_dark": q.luminance >= s.min_luminance,
+        "too_bright": q.luminance <= s.max_luminance and q.saturated <= s.max_saturated,
+        "uneven_light": 1 / s.max_side_ratio <= q.side_ratio <= s.max_side_ratio,
+        "blurred": q.sharpness >= s.min_sharpness,
+    }
+    return next((problem for problem, fine in bounds.items() if not fine), None)

@@ -1,0 +1,84 @@
+"""One face over many frames: who overlaps the last sight of a track is on it, until nobody does, or it is somebody else."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gated.embedding import Embedding
+from gated.face.detect import Box, overlap
+from gated.face.messages import TrackEnded
+from gated.types import TrackId
+
+MIN_OVERLAP = 0.2
+"""Intersection over union with the last sight: a walk of half a face's width between two frames keeps 0.33."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """The last sight of a face."""
+
+    id: TrackId
+    box: Box
+    seen_at: float
+    embedding: Embedding | None = None
+
+
+class Tracker:
+    """Gives faces their track ids. Pure: boxes, embeddings and time in; ids and ends out. An id is never given twice."""
+
+    def __init__(self, threshold: float, patience_s: float = 1.0) -> None:
+        """`threshold`: two embeddings of a track that are less alike are two people. `patience_s`: how long unseen."""
+        self._threshold, self._patience_s = threshold, patience_s
+        self._tracks: dict[TrackId, Track] = {}
+        self._next = 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether any face is being tracked."""
+        return bool(self._tracks)
+
+    def follow(self, boxes: list[Box], now: float) -> tuple[list[TrackId], list[TrackEnded]]:
+        """The tracks that these boxes of one frame are on, in their order, and the tracks that have ended."""
+        before = self._matches(boxes)
+        ids = [before[i] if i in before else self._new_id() for i in range(len(boxes))]
+        for track, box in zip(ids, boxes, strict=True):
+            old = self._tracks.get(track)
+            self._tracks[track] = replace(old, box=box, seen_at=now) if old else Track(track, box, now)
+        lost = [t.id for t in self._tracks.values() if not now - t.seen_at <= self._patience_s]
+        return ids, [self._end(track, now) for track in lost]
+
+    def recognise(self, track: TrackId, embedding: Embedding, now: float) -> tuple[TrackId, TrackEnded | None]:
+        """The track that a face with this embedding is on: the same one, or a new one where somebody took the place."""
+        old = self._tracks[track]
+        alike = old.embedding is None or float(old.embedding @ embedding) >= self._threshold
+        if alike:
+            self._tracks[track] = replace(old, embedding=embedding)
+            return track, None
+        fresh = self._new_id()
+        self._tracks[fresh] = replace(old, id=fresh, embedding=embedding)
+        return fresh, self._end(track, now)
+
+    def _matches(self, boxes: list[Box]) -> dict[int, TrackId]:
+        """Which box continues which track: the best overlap first, each box and each track once."""
+        if not boxes or not self._tracks:
+            return {}
+        tracks = list(self._tracks.values())
+        overlaps = overlap(np.array(boxes, np.float32), np.array([t.box for t in tracks], np.float32))
+        matches: dict[int, TrackId] = {}
+        for pair in np.argsort(-overlaps, axis=None, kind="stable").tolist():
+            box, track = divmod(pair, len(tracks))
+            if not overlaps[box, track] >= MIN_OVERLAP:
+                break
+            if box not in matches and tracks[track].id not in matches.values():
+                matches[box] = tracks[track].id
+        return matches
+
+    def _new_id(self) -> TrackId:
+        """A number that was not given before."""
+        self._next += 1
+        return TrackId(self._next - 1)
+
+    def _end(self, track: TrackId, now: float) -> TrackEnded:
+        """Forget a track."""
+        del self._tracks[track]
+        return TrackEnded(track=track, at=now)
