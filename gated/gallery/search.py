@@ -127,6 +127,9 @@ def _checked(rows: Iterable[Row], dimension: int) -> Iterator[Row]:
 
 def _unit(vector: Embedding, dimension: int) -> Embedding:
     """`check_embedding` at a tenth of its price: a product with itself tells the plainly good ones."""
-    if vector.dtype == np.float32 and vector.shape == (dimension,) and 0.99 <= vector.dot(vector) <= 1.01:
-        return vector
+    if vector.dtype == np.float32 and vector.shape == (dimension,):
+        with np.errstate(all="ignore"):
+            squared = vector.dot(vector)
+        if 0.99 <= squared <= 1.01:  # false for NaN, too
+            return vector
     return check_embedding(vector, dimension)

@@ -1,0 +1,150 @@
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gated.embedding import Embedding
+from gated.errors import EnrolmentError
+from gated.gallery import Gallery, enrol
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+FACTS: dict[str, Any] = {"name": "Ann", "household": "2-401", "consent": "paper-1", "notice": "notice-3"}
+
+
+def join(gallery: Gallery, embeddings: Sequence[Embedding], threshold: float = 0.7, **facts: str) -> Any:
+    return enrol(gallery, embeddings=embeddings, threshold=threshold, at=AT, **(FACTS | facts))
+
+
+def test_somebody_enrolled_is_found_at_once_and_after_a_restart(gallery, opened, face) -> None:
+    enrolled = join(gallery, [face(1), face(1, 1), face(1, 2)])
+    assert enrolled.templates == 3
+    for each in (gallery, opened()):
+        (candidate,) = each.search(face(1, 3))
+        assert (candidate.subject, candidate.household, candidate.status) == (enrolled.subject, "2-401", "active")
+        assert (each.size, each.template_count) == (1, 3)
+
+
+def test_everything_that_was_agreed_is_on_record(gallery, face) -> None:
+    person = gallery.person(join(gallery, [face(1)]).subject)
+    assert (person.name, person.household, person.status, person.enrolled_at) == ("Ann", "2-401", "active", AT)
+    (consent,) = person.consents
+    assert (consent.purpose, consent.reference) == ("recognise", "paper-1")
+    assert (consent.notice_version, consent.at) == ("notice-3", AT)
+
+
+def test_ids_are_random_and_mean_nothing(gallery, face) -> None:
+    ids = [join(gallery, [face(i)]).subject for i in range(8)]
+    assert len(set(ids)) == 8
+    assert all(len(i) == 16 and int(i, 16) >= 0 for i in ids)
+
+
+@pytest.mark.parametrize("field", ["name", "household", "consent", "notice"])
+@pytest.mark.parametrize(
+    "odd", ["", "   ", "\u3000", "x" * 201, "a\nb", "a\x00b", "a\x1b[31mb", "a\u202eb", "a\u2028b", "\ud800"]
+)
+def test_nobody_is_enrolled_with_an_odd_text(gallery, face, field: str, odd: str) -> None:
+    with pytest.raises(EnrolmentError, match=f"^{field}: ") as refused:
+        join(gallery, [face(1)], **{field: odd})
+    if odd.strip():
+        assert odd not in str(refused.value)
+    assert (gallery.people(), gallery.template_count) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["安妮", "ئايگۈل", "𫘝𠅤", "\ue123", "O'Neill-Ö.", "x" * 200])
+def test_every_name_that_people_have_is_welcome(gallery, face, name: str) -> None:
+    assert gallery.person(join(gallery, [face(1)], name=name).subject).name == name
+
+
+def test_blanks_around_a_text_are_no_part_of_it(gallery, opened, face) -> None:
+    subject = join(gallery, [face(1)], name=" Ann ", consent="\tpaper-1\u3000").subject
+    assert gallery.person(subject).name == "Ann"
+    assert opened().search(face(1))[0].subject == subject
+
+
+def test_nobody_is_enrolled_without_a_face(gallery) -> None:
+    with pytest.raises(EnrolmentError, match="no picture"):
+        join(gallery, [])
+
+
+@given(place=st.integers(0, 31), odd=st.sampled_from([math.nan, math.inf, -math.inf, 5.0]), which=st.integers(0, 2))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_a_vector_with_an_odd_number_is_named_and_nobody_enrolled(gallery, face, place, odd, which) -> None:
+    pictures = [face(1), face(1, 1), face(1, 2)]
+    pictures[which][place] = odd
+    with pytest.raises(EnrolmentError, match=f"^picture {which + 1}: "):
+        join(gallery, pictures)
+    assert gallery.people() == []
+
+
+@pytest.mark.parametrize(
+    "odd", [np.zeros(32, np.float32), np.ones(31, np.float32) / math.sqrt(31), np.ones(32, np.float32), np.eye(32)]
+)
+def test_a_vector_that_is_no_embedding_is_refused(gallery, odd) -> None:
+    with pytest.raises(EnrolmentError, match=r"^picture 1: "):
+        join(gallery, [odd])
+
+
+def test_a_picture_of_somebody_else_among_them_is_named(gallery, face) -> None:
+    with pytest.raises(EnrolmentError, match=r"^picture 3: does not show the same person as picture [124];"):
+        join(gallery, [face(1), face(1, 1), face(2), face(1, 2)])
+    with pytest.raises(EnrolmentError, match=r"^picture 1: does not show"):
+        join(gallery, [face(2), face(1), face(1, 1)])
+
+
+def test_two_people_with_two_pictures_each_are_not_one_person(gallery, face) -> None:
+    with pytest.raises(EnrolmentError, match=r"^picture \d, \d: does not show"):
+        join(gallery, [face(1), face(1, 1), face(2), face(2, 1)])
+    assert gallery.people() == []
+
+
+def test_pictures_that_are_nearly_the_same_are_all_kept(gallery, face) -> None:
+    assert join(gallery, [face(1)] * 3).templates == 3
+    assert gallery.template_count == 3
+
+
+def test_a_face_that_is_enrolled_is_refused_by_its_id_and_never_by_its_name(gallery, face) -> None:
+    first = join(gallery, [face(1)], name="Ann of the first floor", household="2-401")
+    with pytest.raises(EnrolmentError, match=first.subject) as refused:
+        join(gallery, [face(1, 1)], name="Somebody", household="9-999")
+    for secret in ("Ann", "2-401", "Somebody", "9-999", "paper-1"):
+        assert secret not in str(refused.value)
+    assert gallery.size == 1
+
+
+def test_one_picture_of_somebody_enrolled_is_enough_to_refuse(gallery, face) -> None:
+    first = join(gallery, [face(1)])
+    between = (face(1) + face(2)) / np.linalg.norm(face(1) + face(2))
+    with pytest.raises(EnrolmentError, match=f"picture 2: .*{first.subject}"):
+        join(gallery, [face(2), between], threshold=0.5)
+
+
+def test_the_suspended_cannot_come_back_as_somebody_else(gallery, face) -> None:
+    first = join(gallery, [face(1)])
+    gallery.suspend(first.subject)
+    with pytest.raises(EnrolmentError, match=first.subject):
+        join(gallery, [face(1, 1)])
+
+
+def test_a_face_that_another_process_has_just_enrolled_is_refused(gallery, opened, face) -> None:
+    other = opened()
+    first = join(other, [face(1)])
+    with pytest.raises(EnrolmentError, match=first.subject):
+        join(gallery, [face(1, 1)])
+
+
+def test_a_threshold_that_is_no_number_lets_nobody_pass_for_new(gallery, face) -> None:
+    join(gallery, [face(1)])
+    with pytest.raises(EnrolmentError):
+        join(gallery, [face(2)], threshold=math.nan)
+
+
+def test_a_refused_enrolment_leaves_no_trace(gallery, state, face) -> None:
+    join(gallery, [face(1)])
+    with pytest.raises(EnrolmentError):
+        join(gallery, [face(1, 1)], name="Unheard Of")
+    assert not any(b"Unheard Of" in file.read_bytes() for file in state.rglob("*") if file.is_file())
