@@ -27,9 +27,9 @@ class Entry:
 
     @classmethod
     def read(cls, row: RawRow) -> "Entry":
-        """A row from the disk; bytes that are no text are replaced, and so the chain shows them."""
-        seq, *texts = row
-        return cls(seq, *(text.decode("utf-8", "replace") for text in texts))
+        """A row from the disk, whatever was done to it: bytes that are no text are replaced, what is too long is cut."""
+        at, kind, body, row_hash = (text.decode("utf-8", "replace") for text in row[1:])
+        return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
 
     @property
     def event(self) -> Event | None:

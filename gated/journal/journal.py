@@ -95,8 +95,13 @@ class Journal:
             position = self._file.position()
             if seq == position.base:
                 return position.base_hash
-            row = connection.execute("SELECT hash FROM event WHERE seq = ?", (seq,)).fetchone()
-            return row[0].decode("utf-8", "replace") if row else None
+            row = connection.execute(f"{ROWS} WHERE seq = ?", (seq,)).fetchone()
+            return Entry.read(row).hash if row else None
+
+    def before(self, seq: int) -> int:
+        """The row before `seq` that is still here; 0 when there is none."""
+        with self._file.reading() as connection:
+            return int(connection.execute("SELECT ifnull(max(seq), 0) FROM event WHERE seq < ?", (seq,)).fetchone()[0])
 
     def pending(self, limit: int) -> list[Entry]:
         """The oldest rows that the server does not hold yet."""

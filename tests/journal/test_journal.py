@@ -265,6 +265,23 @@ def test_hashes_can_be_asked_for_as_far_back_as_the_anchor(journal, fill):
     assert journal.hash_of(0) is None
 
 
+def test_the_row_before_is_the_one_that_is_still_here(journal, fill, tamper):
+    fill(journal, 10)
+    tamper("DELETE FROM event WHERE seq = 6")
+    assert [journal.before(seq) for seq in (1, 2, 7, 99)] == [0, 1, 5, 10]
+    journal.acknowledge(3)
+    journal.prune(NOW, keep_rows=7)
+    assert journal.before(4) == 0
+
+
+def test_a_row_blown_up_on_disk_is_cut_when_it_is_shown(journal, fill, tamper):
+    fill(journal, 3)
+    tamper("UPDATE event SET body = ?, kind = ?, hash = ? WHERE seq = 2", *["x" * 10**6] * 3)
+    shown = journal.entries()[1]
+    assert [len(text) for text in (shown.kind, shown.body, shown.hash)] == [64, MAX_BODY_BYTES, 64]
+    assert journal.verify().seq == 2
+
+
 # -- retention -------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,212 @@
+"""The wire to the community server: MQTT 3.1.1 over TLS with certificates on both sides. The only home of aiomqtt.
+
+The link decides nothing: the journal holds what is to be sent, the outbox says when, the server's ack says what has
+arrived. It may be down for a month, and the door neither knows nor waits.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import aiomqtt
+from msgspec.structs import replace
+
+from gated.config import SyncSettings
+from gated.errors import ConfigError, GatedError, WireError
+from gated.journal.entry import stamp
+from gated.journal.journal import Journal
+from gated.sync.drain import Drain
+from gated.sync.messages import StatusMessage, encode
+from gated.sync.topics import Topics
+
+log = logging.getLogger(__name__)
+client_log = logging.getLogger(f"{__name__}.client")
+client_log.setLevel(logging.ERROR)  # it would warn of every single message that finds its queue full
+
+PORT = 8883
+KEEPALIVE_S = 30
+BACKOFF_S = 0.5
+STEADY_S = 10.0
+"""A connection that held for so long was a good one: back-off begins anew."""
+LOOK_S = 1.0
+"""The journal is looked at so often anyway: another process may have appended."""
+FAREWELL_S = 0.2
+"""For each of the two steps of leaving: saying that we are offline, and closing the connection."""
+MAX_QUEUED_ACKS = 100
+
+FAILURES = (aiomqtt.MqttError, OSError, GatedError)
+
+
+async def run_link(
+    settings: SyncSettings,
+    topics: Topics,
+    open_journal: Callable[[], Journal],
+    status: Callable[[], StatusMessage],
+    wake: asyncio.Event,
+) -> None:
+    """Keep the server in step until cancelled; then say goodbye within half a second.
+
+    `open_journal` opens a journal for the link alone, on a thread of its own. `status` is asked on the event loop,
+    often, and must not wait. Set `wake` when there is something new to tell.
+    """
+    failures, task = 0, asyncio.current_task()
+    while task is not None and not task.cancelling():  # a task group that fails while cancelled forgets the latter
+        session = _Session(settings, topics, Drain(open_journal, settings.ack_timeout_s), status, wake)
+        began = time.monotonic()
+        try:
+            await session.run(was_down=failures > 0)
+        except* FAILURES as group:
+            failures = 1 if time.monotonic() - began > STEADY_S and session.is_up else failures + 1
+            if failures == 1:
+                log.warning("no link to the server, trying again and again: %s", _first(group))
+        await asyncio.sleep(backoff_s(failures, settings.backoff_max_s, random.random()))  # noqa: S311 - jitter
+
+
+def backoff_s(failures: int, max_s: float, dice: float) -> float:
+    """How long to wait before the next attempt: doubling, at most `max_s`, jittered by half with `dice` in [0, 1)."""
+    return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
+
+
+class _Session:
+    """One connection, from dialling to losing it."""
+
+    def __init__(
+        self,
+        settings: SyncSettings,
+        topics: Topics,
+        drain: Drain,
+        status: Callable[[], StatusMessage],
+        wake: asyncio.Event,
+    ) -> None:
+        self._settings, self._topics, self._drain, self._status, self._wake = settings, topics, drain, status, wake
+        self._told: StatusMessage | None = None
+        self._told_at = 0.0
+        self.is_up = False
+
+    async def run(self, was_down: bool) -> None:
+        """Until the connection is lost (one of `FAILURES`, maybe in a group) or this is cancelled."""
+        try:
+            async with self._connected() as client:
+                await client.subscribe(self._topics.ack, qos=1)
+                self.is_up = True
+                log.log(logging.INFO if was_down else logging.DEBUG, "the link to the server is up")
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(self._receive(client), name="link-receive")
+                        group.create_task(self._send(client), name="link-send")
+                except asyncio.CancelledError:
+                    await self._farewell(client)
+                    raise
+        finally:
+            self._drain.close()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiomqtt.Client]:
+        """A client that is connected; it is left within `FAREWELL_S`, whatever the network does."""
+        context = await asyncio.to_thread(tls_context, self._settings)
+        host, port = address(self._settings.url)
+        client = aiomqtt.Client(
+            host,
+            port,
+            identifier=f"gated-{self._topics.site}-{self._topics.gate}",
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            keepalive=KEEPALIVE_S,
+            tls_context=context,
+            will=aiomqtt.Will(self._topics.status, self._offline(), qos=1, retain=True),
+            max_queued_incoming_messages=MAX_QUEUED_ACKS,
+            logger=client_log,
+        )
+        await client.__aenter__()
+        try:
+            yield client
+        finally:
+            client.timeout = FAREWELL_S
+            with suppress(aiomqtt.MqttError):
+                await client.__aexit__(None, None, None)
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        """Publish what is due, for ever; the status whenever it has changed, events whenever some wait."""
+        pause_s = min(LOOK_S, self._settings.ack_timeout_s)
+        while True:
+            self._wake.clear()
+            payload = await self._drain.look()
+            await self._tell_status(client)
+            if payload is not None:
+                await client.publish(self._topics.event, payload, qos=1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        """Take acks, for ever. What is retained, forged or garbage changes nothing; the first of a row is logged."""
+        ignored = 0
+        async for message in client.messages:
+            if message.retain or message.topic.value != self._topics.ack or not isinstance(message.payload, bytes):
+                continue
+            try:
+                if await self._drain.settle(message.payload):
+                    self._wake.set()
+                ignored = 0
+            except WireError as error:
+                ignored += 1
+                if ignored == 1:
+                    log.warning("the server's word is ignored: %s", error)
+
+    async def _tell_status(self, client: aiomqtt.Client) -> None:
+        """Publish the status when it says something new, or nothing was said for `status_s`."""
+        status, now = self._status(), time.monotonic()
+        if status == self._told and now - self._told_at < self._settings.status_s:
+            return
+        await client.publish(self._topics.status, self._stamped(status, "online"), qos=1, retain=True)
+        self._told, self._told_at = status, now
+
+    async def _farewell(self, client: aiomqtt.Client) -> None:
+        """Say that we go, unless the network takes too long."""
+        with suppress(aiomqtt.MqttError):
+            await client.publish(self._topics.status, self._offline(), qos=1, retain=True, timeout=FAREWELL_S)
+
+    def _offline(self) -> bytes:
+        return self._stamped(self._status(), "offline")
+
+    def _stamped(self, status: StatusMessage, state: str) -> bytes:
+        return encode(replace(status, state=state, at=stamp(datetime.now(UTC)), journal=self._drain.mark))
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or PORT
+    except ValueError as error:
+        raise ConfigError("sync.url", [f"{url!r} is no address ({error}); write mqtts://HOST[:PORT]"]) from error
+    if parts.scheme != "mqtts" or not host:
+        raise ConfigError("sync.url", [f"{url!r} is no address of this kind; write mqtts://HOST[:PORT]"])
+    return host, port
+
+
+def tls_context(settings: SyncSettings) -> ssl.SSLContext:
+    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate. Raises `ConfigError`."""
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
+    except OSError as error:
+        raise ConfigError("sync.ca", [f"{settings.ca}: no certificate can be read from it ({error})"]) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.cert, settings.key)
+    except OSError as error:
+        files = f"{settings.cert} and {settings.key}"
+        raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
+    return context
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error itself, out of however many groups."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,299 @@
+"""A real Mosquitto with certificates on both sides and an ACL, a server at the other end, and a gate's link."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import aiomqtt
+import pytest
+import trustme
+
+from gated.config import SyncSettings
+from gated.errors import WireError
+from gated.events import DoorReleased
+from gated.journal.chain import genesis
+from gated.journal.journal import Journal
+from gated.sync.link import run_link
+from gated.sync.messages import Ack, EventBatch, StatusMessage, decode, encode, misfit
+from gated.sync.topics import Topics
+
+SITE, GATE = "market-south", "gate-2"
+TOPICS = Topics(SITE, GATE)
+PATIENCE_S = 60.0
+
+ACL = f"""
+user {GATE}
+topic write gated/1/{SITE}/{GATE}/up/#
+topic read gated/1/{SITE}/{GATE}/down/#
+user office
+topic read gated/1/+/+/up/#
+topic readwrite gated/1/+/+/down/#
+topic readwrite gated/1/{SITE}/{GATE}/up/status
+"""
+DENYING = ACL.replace(f"topic write gated/1/{SITE}/{GATE}/up/#", f"topic write {TOPICS.status}")
+
+
+async def until(claim, what):
+    """Wait until `claim()` holds; fail by name when it never does."""
+    end = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < end, f"waited {PATIENCE_S:.0f} s in vain: {what}"
+        await asyncio.sleep(0.02)
+
+
+class Server:
+    """The other end's memory, as gated/sync/README.md asks for it: what it holds of one gate's journal."""
+
+    def __init__(self):
+        self.forget()
+
+    def forget(self, held=0):
+        """Lose everything behind row `held`, as after a restored backup."""
+        self.events = {seq: e for seq, e in getattr(self, "events", {}).items() if seq <= held}
+        self.journal = self.journal if self.events else None
+        self.lost = {seq for seq in getattr(self, "lost", ()) if seq < max(self.events, default=0)}
+        self.altered = []
+
+    @property
+    def last(self):
+        return max(self.events, default=0)
+
+    def ack(self):
+        """What it holds; None while it knows no journal."""
+        if self.journal is None:
+            return None
+        last = self.events[self.last].hash if self.events else genesis(SITE, GATE, self.journal)
+        return Ack(seq=self.last, hash=last)
+
+    def take(self, batch):
+        """Keep what is new of a batch, and answer."""
+        if batch.journal != self.journal:
+            self.events, self.lost, self.journal = {}, set(), batch.journal
+        if batch.after <= self.last:
+            self.altered += [seq for seq in [misfit(batch, batch.prev)] if seq is not None]
+            self.lost |= set(range(self.last + 1, batch.first))
+            self.events |= {e.seq: e for e in batch.events if e.seq > self.last}
+        return self.ack()
+
+    def see(self, mark):
+        """A status came: the answer, when the gate believes that more is here than is."""
+        if mark is None:
+            return None
+        if self.journal != mark.id:
+            self.events, self.lost, self.journal = {}, set(), mark.id
+        return self.ack() if mark.acked > self.last else None
+
+
+class Receiver:
+    """A server on the wire: subscribes, keeps, acks each batch; connects again for ever."""
+
+    def __init__(self, broker, server):
+        self.broker, self.server = broker, server
+        self.statuses, self.batches, self.refused = [], 0, 0
+        self.is_up = asyncio.Event()
+        self.is_acking = True
+        self.client = None
+
+    async def run(self):
+        while True:
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with self.broker.client("office") as self.client:
+                    await self.client.subscribe([(TOPICS.status, 1), (TOPICS.event, 1)])
+                    self.is_up.set()
+                    async for message in self.client.messages:
+                        await self._take(message)
+            self.is_up.clear()
+            await asyncio.sleep(0.05)
+
+    async def _take(self, message):
+        try:
+            if message.topic.value == TOPICS.status:
+                self.statuses.append(decode(message.payload, StatusMessage))
+                ack = self.server.see(self.statuses[-1].journal)
+            else:
+                self.batches += 1
+                ack = self.server.take(decode(message.payload, EventBatch))
+        except WireError:
+            self.refused += 1
+            return
+        if ack is not None and self.is_acking:
+            await self.client.publish(TOPICS.ack, encode(ack), qos=1)
+
+    @property
+    def states(self):
+        return [status.state for status in self.statuses]
+
+
+class Broker:
+    """One Mosquitto of our own on a free port of this machine; it keeps nothing on disk."""
+
+    def __init__(self, folder):
+        self.program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+        assert self.program, "mosquitto is not installed: these tests need the real broker (apt install mosquitto)"
+        self.folder, self.process = folder, None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.ca = trustme.CA()
+        self.ca.cert_pem.write_to_path(folder / "ca.pem")
+        self.certificate("server", "localhost")
+        for name in (GATE, "office"):
+            self.certificate(name)
+        self.allow(ACL)
+        (folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous false\n"
+            f"cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
+            f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n"
+            f"log_dest file {folder}/log\nmax_queued_messages 0\nmax_packet_size 110000\n"
+        )
+
+    def certificate(self, name, host=None, ca=None):
+        issued = (ca or self.ca).issue_cert(host or f"{name}.invalid", common_name=name)
+        (self.folder / f"{name}.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(self.folder / f"{name}.key")
+
+    def allow(self, acl):
+        """Change who may do what; a running broker takes note."""
+        (self.folder / "acl").write_text(acl)
+        (self.folder / "acl").chmod(0o600)
+        if self.process:
+            self.process.send_signal(signal.SIGHUP)
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "-c", str(self.folder / "mosquitto.conf")])
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            assert self.process.poll() is None, f"mosquitto ended: {(self.folder / 'log').read_text()}"
+            time.sleep(0.02)
+        raise AssertionError("mosquitto does not listen")
+
+    def kill(self):
+        """As when the power goes: nothing is said, nothing is kept."""
+        self.process.kill()
+        self.process.wait()
+
+    def client(self, name, **more):
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
+        context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        return aiomqtt.Client("localhost", self.port, tls_context=context, **more)
+
+    def settings(self, **other):
+        f = self.folder
+        values = {"ca": f"{f}/ca.pem", "cert": f"{f}/{GATE}.pem", "key": f"{f}/{GATE}.key", "ack_timeout_s": 0.5}
+        return SyncSettings(**({"url": f"mqtts://localhost:{self.port}", "backoff_max_s": 0.3} | values | other))
+
+
+@pytest.fixture
+def broker(tmp_path):
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    broker = Broker(folder)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(scope="session")
+def server_kind():
+    return Server
+
+
+@pytest.fixture
+async def receiver(broker):
+    receiver = Receiver(broker, Server())
+    task = asyncio.create_task(receiver.run())
+    await asyncio.wait_for(receiver.is_up.wait(), PATIENCE_S)
+    yield receiver
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+class Gate:
+    """A gate's journal and its link, as `app.py` puts them together."""
+
+    def __init__(self, state, settings):
+        self.settings, self.opener = settings, partial(Journal.open, state, SITE, GATE)
+        self.journal = self.opener()
+        self.wake = asyncio.Event()
+        self.degraded, self.count, self.task = [], 0, None
+
+    def status(self):
+        return StatusMessage(site=SITE, gate=GATE, version="0.1.0", degraded=self.degraded, door="secured", people=72)
+
+    def start(self):
+        self.task = asyncio.create_task(run_link(self.settings, TOPICS, self.opener, self.status, self.wake))
+
+    async def stop(self):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    def happen(self, count=1):
+        """So many things happen at the gate."""
+        visits = range(self.count, self.count + count)
+        events = [DoorReleased(cause="grant", lease_s=8.0, visit=f"v{n}") for n in visits]
+        self.count += count
+        now = datetime.now(UTC)
+        for start in range(0, count, 500):
+            self.journal.extend([(event, now) for event in events[start : start + 500]])
+        self.wake.set()
+
+    @property
+    def acked(self):
+        return self.journal.position().acked
+
+
+@pytest.fixture
+async def gate(broker, tmp_path):
+    gate = Gate(tmp_path / "state", broker.settings())
+    yield gate
+    if gate.task:
+        await gate.stop()
+    gate.journal.close()
+
+
+@pytest.fixture
+def delivered():
+    """Wait until the server holds the whole journal and the gate knows it; then nothing is missing, twice or altered."""
+
+    async def delivered(gate, receiver):
+        await until(lambda: gate.acked == gate.count, "the ack of the last event")
+        held, written = receiver.server.events, gate.journal.entries(limit=gate.count + 1)
+        assert list(held) == list(range(1, gate.count + 1))
+        assert [(e.at, e.kind, e.body, e.hash) for e in held.values()] == [
+            (e.at, e.kind, e.body, e.hash) for e in written
+        ]
+        assert (receiver.server.lost, receiver.server.altered, receiver.refused) == (set(), [], 0)
+
+    return delivered
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+@pytest.fixture
+def denying():
+    return DENYING
+
+
+@pytest.fixture
+def allowing():
+    return ACL
+
+
+@pytest.fixture
+def topics():
+    return TOPICS
