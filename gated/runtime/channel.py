@@ -4,7 +4,6 @@ The parts are ours, but a message is still checked like a stranger's, because a 
 """
 
 import asyncio
-import contextlib
 import socket
 import struct
 from typing import Any, Generic, TypeVar
@@ -15,6 +14,7 @@ from gated.errors import WireError
 
 MAX_MESSAGE_BYTES = 65_536
 MAX_UNSENT_BYTES = 262_144
+FLUSH_S = 0.2
 HEADER = struct.Struct("<I")
 
 In = TypeVar("In")
@@ -85,10 +85,12 @@ class Channel(Generic[In]):
         return int(struct.unpack("3i", raw)[1])
 
     async def close(self) -> None:
-        """Close at once; what was not sent is lost."""
+        """Close; what a reader has not taken by `FLUSH_S` is lost."""
         self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            await asyncio.wait_for(self._writer.wait_closed(), FLUSH_S)
+        except (TimeoutError, OSError):
+            self._writer.transport.abort()
 
 
 class BlockingChannel(Generic[In]):

@@ -22,10 +22,11 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A worker that runs, with our end of the socket to it when it was given one."""
+    """A worker that runs."""
 
     process: asyncio.subprocess.Process
-    socket: socket.socket | None = None
+    ours: socket.socket | None = None
+    """Our end of the socket to it, when it was given one."""
 
     async def wait(self) -> str:
         """Wait for its end, and say in words how it ended."""

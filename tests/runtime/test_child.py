@@ -1,0 +1,79 @@
+"""Workers: started, watched, ended, and never left behind."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+
+from gated.runtime import child
+
+
+def test_an_end_is_told_in_words():
+    assert child.ended(-9) == "ended by SIGKILL"
+    assert child.ended(3) == "ended with status 3"
+
+
+async def test_a_worker_ends_when_it_is_asked_to(gate):
+    worker = await child.start(["--config", str(gate.config), "latch"])
+    await asyncio.sleep(0.5)
+    await worker.stop(5)
+    assert worker.process.returncode in (0, -signal.SIGTERM)
+
+
+async def test_a_stopped_worker_is_made_to_end(gate):
+    worker = await child.start(["--config", str(gate.config), "latch"])
+    worker.process.send_signal(signal.SIGSTOP)
+    await worker.stop(0.2)
+    assert worker.process.returncode == -signal.SIGKILL
+
+
+async def test_a_worker_is_in_a_group_of_its_own_so_that_ctrl_c_is_ours(gate):
+    worker = await child.start(["--config", str(gate.config), "latch"])
+    assert os.getpgid(worker.process.pid) == worker.process.pid
+    await worker.kill()
+
+
+async def test_a_worker_with_a_socket_hears_us_and_ends_with_us():
+    worker = await child.start(["vision"], with_socket=True)
+    worker.ours.close()
+    assert await asyncio.wait_for(worker.wait(), 20) == "ended with status 0"
+
+
+async def test_a_dead_worker_is_started_again_and_ended_with_the_task(gate):
+    started = []
+
+    async def is_served():
+        return False
+
+    async def start(arguments):
+        worker = await real(arguments)
+        started.append(worker)
+        await worker.kill()
+        return worker
+
+    real, child.start = child.start, start
+    try:
+        task = asyncio.ensure_future(child.keep_running(["--config", str(gate.config), "latch"], is_served))
+        async with asyncio.timeout(20):
+            while len(started) < 3:
+                await asyncio.sleep(0.05)
+    finally:
+        child.start = real
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert all(worker.process.returncode is not None for worker in started)
+
+
+async def test_nothing_is_started_where_somebody_serves(gate):
+    async def is_served():
+        return True
+
+    task = asyncio.ensure_future(child.keep_running(["no-such-command"], is_served))
+    await asyncio.sleep(0.6)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,131 @@
+"""Settings: every problem at once, unknown keys with a hint, and defaults that are safe."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.config import Settings, load, parse
+from gated.errors import ConfigError
+
+GOOD = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}}
+
+
+def problems(**tables):
+    with pytest.raises(ConfigError) as caught:
+        parse({**GOOD, **tables}, Path("/etc/gated"))
+    return caught.value.problems
+
+
+def test_a_site_and_a_gate_are_enough():
+    settings = parse(GOOD, Path("/etc/gated"))
+    assert settings.door.pins == "gpio"
+    assert settings.sync.url == ""
+    assert settings.door.release_s == 8.0
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ConfigError) as caught:
+        parse({}, Path("/"))
+    assert caught.value.problems == ["site.id: is required", "gate.id: is required"]
+
+
+def test_a_misspelt_key_is_an_error_with_a_hint():
+    (problem,) = problems(door={"realease_s": 3})
+    assert problem == "door.realease_s: unknown key; did you mean 'release_s'?"
+
+
+def test_a_misspelt_table_is_an_error_with_a_hint():
+    assert "did you mean 'camera'" in problems(camra={"kind": "replay"})[0]
+
+
+def test_a_key_like_no_other_is_told_what_there_is():
+    assert "known here: threshold" in problems(access={"zzz": 1})[0]
+
+
+def test_every_problem_is_reported_at_once():
+    found = problems(
+        door={"release_s": 99, "pinz": "mock"}, camera={"kind": "webcam", "fps": "ten"}, access={"frames": 0}
+    )
+    assert [p.split(":")[0] for p in found] == [
+        "camera.kind",
+        "camera.fps",
+        "access.frames",
+        "door.pinz",
+        "door.release_s",
+    ] or (
+        {p.split(":")[0] for p in found}
+        == {"camera.kind", "camera.fps", "access.frames", "door.pinz", "door.release_s"}
+    )
+
+
+def test_the_message_names_the_field_the_value_and_the_problem():
+    (problem,) = problems(door={"release_s": 99})
+    assert "door.release_s" in problem
+    assert "99" in problem
+    assert "30" in problem
+
+
+def test_a_value_where_a_table_belongs_is_said():
+    assert "expected a table [door]" in problems(door=3)[0]
+
+
+def test_a_replay_needs_a_path():
+    assert problems(camera={"kind": "replay"}) == ['camera.path: is required when camera.kind is "replay"']
+
+
+def test_a_pin_is_used_once():
+    assert problems(door={"lock_pin": 5, "rex_pin": 5}) == [
+        "door.lock_pin: pin 5 is used twice",
+        "door.rex_pin: pin 5 is used twice",
+    ]
+
+
+def test_a_server_needs_tls_and_certificates():
+    assert "mqtts" in problems(sync={"url": "mqtt://host"})[0]
+    assert len(problems(sync={"url": "mqtts://host"})) == 3
+
+
+def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
+    file = tmp_path / "gated.toml"
+    file.write_text('state_dir = "state"\n[site]\nid = "a"\n[gate]\nid = "b"\n[models]\ndir = "/models"\n')
+    settings = load(file)
+    assert settings.state == tmp_path / "state"
+    assert settings.latch_socket == tmp_path / "state" / "latch.sock"
+    assert settings.models.dir == "/models"
+
+
+def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path):
+    with pytest.raises(ConfigError, match="config new"):
+        load(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize("content", [b"[site", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_says_where(tmp_path, content):
+    file = tmp_path / "gated.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load(file)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+tables = st.dictionaries(
+    st.sampled_from([f.name for f in msgspec.structs.fields(Settings)]) | st.text(max_size=8),
+    st.dictionaries(st.sampled_from(["id", "pins", "release_s", "path", "kind", "url", "threshold"]), json) | json,
+)
+
+
+@given(tables)
+def test_no_settings_however_odd_are_more_than_a_config_error(data):
+    try:
+        settings = parse(data, Path("/etc/gated"))
+    except ConfigError as error:
+        assert error.problems
+    else:
+        assert 0.5 <= settings.door.release_s <= 30
