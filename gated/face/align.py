@@ -1,7 +1,8 @@
 """Turns a face upright: the similarity that lays its five landmarks on the embedder's.
 
-Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (1991). In the plane, without
-mirroring, a similarity is z -> a z + b over the complex numbers z = x + iy, and its least-squares solution one division.
+Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (1991). In the plane and
+without mirroring, a similarity is z -> a z + b over the complex numbers z = x + iy; its least-squares solution is one
+division.
 """
 
 from collections.abc import Sequence
@@ -32,13 +33,14 @@ class Similarity:
 
 def similarity(points: Points, template: Sequence[tuple[float, float]]) -> Similarity | None:
     """The similarity that brings the points nearest to the template's; None where the points are no five of a face."""
-    source, target = points.astype(np.float64) @ (1, 1j), np.array(template) @ (1, 1j)
-    centred = source - source.mean()
-    spread = float(np.vdot(centred, centred).real)
+    source, target = [complex(x, y) for x, y in points.tolist()], [complex(x, y) for x, y in template]
+    middle = sum(source) / len(source)
+    centred = [z - middle for z in source]
+    spread = sum(abs(z) ** 2 for z in centred)
     if not 1e-6 < spread < 1e12:  # also for NaN
         return None
-    turn = complex(np.vdot(centred, target) / spread)
-    shift = complex(target.mean() - turn * source.mean())
+    turn = sum(z.conjugate() * w for z, w in zip(centred, target, strict=True)) / spread
+    shift = sum(target) / len(target) - turn * middle
     return Similarity(turn, shift) if abs(turn) > 1e-4 else None
 
 

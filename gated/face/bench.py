@@ -1,4 +1,4 @@
-"""What seeing costs on this machine, and how much of it is ours: the pipeline beside the bare models on the same frame."""
+"""What seeing costs here, and how much of it is ours: the pipeline beside the bare models, on the same frame."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -60,11 +60,14 @@ def _once(pipeline: FacePipeline, frame: Frame, faces: list[Face]) -> tuple[dict
 
 
 def _bare(pipeline: FacePipeline, faces: int) -> float:
-    """Milliseconds of the same sessions on the inputs that were prepared last: the first look once, the rest per face."""
-    first, *second = [(pipeline.detector, tensor) for tensor in pipeline.detector.tensors]
-    per_face = [*second, *((net, net.tensor) for net in (*pipeline.pad_nets, pipeline.embedder))]
-    chosen = [first, *per_face * faces]
-    runs = [(owner.model.session.run, {owner.model.input_name: tensor.array}) for owner, tensor in chosen]
+    """Milliseconds of the same sessions on the inputs prepared last: the first look once, the rest for every face."""
+    first, *second = [(pipeline.detector.model, tensor) for tensor in pipeline.detector.tensors]
+    nets = [
+        *((net.model, net.tensor) for net in pipeline.pad_nets),
+        (pipeline.embedder.model, pipeline.embedder.tensor),
+    ]
+    chosen = [first, *[*second, *nets] * faces]
+    runs = [(model.session.run, {model.input_name: tensor.array}) for model, tensor in chosen]
     start = perf_counter()
     for run, inputs in runs:
         run(None, inputs)

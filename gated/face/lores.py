@@ -7,7 +7,7 @@ from gated.frame import Pixels, luma
 
 
 class LoresPlanes:
-    """Turns I420 pictures of one shape into red, green and blue, in memory of its own; `frame.rgb_from_i420`, faster."""
+    """Turns I420 pictures of one shape into red, green and blue: `frame.rgb_from_i420`, in memory of its own."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

@@ -68,9 +68,10 @@ class ModelEntry(_Data, frozen=True, tag_field="role"):
 
 
 class DetectorEntry(ModelEntry, frozen=True, tag="detector"):
-    """Finds faces (YuNet's outputs). `second_look`: side in px of its input for one face alone, None where it is fixed."""
+    """Finds faces, with YuNet's outputs."""
 
-    second_look: Side | None = None
+    second_look: Annotated[int, Meta(ge=32, le=640, multiple_of=32)] | None = None
+    """Side in px of its input for one face alone; None where the input is of one size only."""
 
 
 class PadEntry(ModelEntry, frozen=True, tag="pad", kw_only=True):
@@ -175,8 +176,13 @@ def load_manifest(models: ModelSettings) -> Manifest:
         ) from error
 
 
+def load_set(models: ModelSettings) -> ModelSet:
+    """The set that the settings name. Raises `ModelError` as `load_manifest` and `Manifest.model_set` do."""
+    return load_manifest(models).model_set(models.set)
+
+
 def find_manifest(models: ModelSettings) -> Path:
-    """Where the manifest is: the one that the settings name, else one beside the models, else the one that came along."""
+    """The manifest that the settings name, else one beside the models, else the one that came with gated."""
     if models.manifest:
         return Path(models.manifest)
     beside = Path(models.dir) / "manifest.toml"

@@ -1,5 +1,7 @@
 """Is anything going on? While nobody is in view, the detector rests, and the gate stays cool and cheap."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,15 +38,16 @@ class MotionGate:
         return wanted
 
     def _moved(self, brightness: Pixels, now: float) -> bool:
-        """Whether the picture differs from its background by more than a change of light; takes it into the background."""
+        """Whether the picture differs from the background by more than a change of light; the background learns it."""
         height, width = brightness.shape
         points = brightness[:: max(1, height // ROWS), :: max(1, width // COLUMNS)].astype(np.float32)
         if self._background is None or self._background.shape != points.shape:
             self._background, self._seen_at = points, now
             return True
         change = points - self._background
-        share = 1 - np.exp(-max(0.0, now - self._seen_at) / MEMORY_S)
+        share = 1 - math.exp(-max(0.0, now - self._seen_at) / MEMORY_S)
         self._background += np.float32(share) * change
         self._seen_at = now
-        change -= np.median(change[::4, ::4])  # a cloud, a lamp, or the camera's own exposure moves all points alike
+        sorted_change = np.sort(change[::4, ::4], axis=None)
+        change -= sorted_change[sorted_change.size // 2]  # a cloud, a lamp or the exposure moves all points alike
         return bool(np.count_nonzero(np.abs(change) > CHANGE) > SHARE * change.size)

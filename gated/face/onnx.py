@@ -41,8 +41,8 @@ class Model:
         """Read `entry.file` from `folder` once, and prove it. Raises `ModelError` where it is not what it should be."""
         if entry.known_answer is None:
             raise ModelError(
-                f"{entry.file}: the manifest has no known answer for this model yet, so nothing proves that it computes "
-                "rightly here; choose another set (models.set), or take a release of gated whose manifest has one"
+                f"{entry.file}: the manifest has no known answer for this model yet, so nothing proves that it "
+                "computes rightly here; choose another set (models.set), or a release of gated whose manifest has one"
             )
         data = _read(entry, folder / entry.file)
         session = _session(entry, data, threads)
@@ -62,8 +62,8 @@ class Model:
 def known_input(layout: InputLayout) -> NDArray[np.float32]:
     """The pattern that known answers are for, laid out as the model wants it.
 
-    Pixel (channel, row, column) is 128 + 80 sin(column / 7 + channel) cos(row / 11) + 40 sin(row column / 300), rounded:
-    waves of several lengths, so that every layer has something to do.
+    Pixel (channel, row, column) is 128 + 80 sin(column / 7 + channel) cos(row / 11) + 40 sin(row column / 300),
+    rounded: waves of several lengths, so that every layer has something to do.
     """
     width, height = layout.size
     row, column = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
@@ -108,13 +108,14 @@ def _onnxruntime() -> ModuleType:
     """The library, of the one release that is trusted."""
     import onnxruntime
 
+    library: ModuleType = onnxruntime
     if ".".join(onnxruntime.__version__.split(".")[:2]) != RELEASE:
         raise ModelError(
             f"onnxruntime {onnxruntime.__version__} is installed, which gated does not trust to keep to itself; "
             f"install it with: pip install 'onnxruntime=={RELEASE}.*'"
         )
     onnxruntime.set_default_logger_severity(3)
-    return onnxruntime
+    return library
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -155,6 +156,7 @@ def _prove(model: Model, answer: KnownAnswer) -> None:
         given = float(output[place]) if place < output.size else float("nan")
         if not abs(given - expected) <= answer.tolerance:  # also true for NaN
             raise ModelError(
-                f"{model.entry.file}: the model gives {given:.6g} at {name}[{place}] for the known input, {expected:.6g} is "
-                "expected: this machine or its onnxruntime computes wrongly; install gated anew, or test another machine"
+                f"{model.entry.file}: the model gives {given:.6g} at {name}[{place}] for the known input, but "
+                f"{expected:.6g} is expected: this machine or its onnxruntime computes wrongly; install gated anew, or "
+                "test another machine"
             )

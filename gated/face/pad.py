@@ -20,7 +20,7 @@ class PadNet:
         self.tensor = InputTensor(entry.input)
 
     def score(self, picture: Pixels, box: Box) -> float:
-        """How surely the face in this box of an (H, W, 3) picture is bona fide, 0 to 1; 0 where the net gives no number."""
+        """Whether the face in a box of an (H, W, 3) picture is bona fide, 0 (no) to 1; 0 for odd numbers."""
         height, width = picture.shape[:2]
         crop = self._sampler.box(picture, crop_box(box, self._entry.crop_scale, (width, height)))
         output = next(iter(self.model.run(self.tensor.fill(crop)).values())).reshape(-1)
@@ -31,7 +31,7 @@ class PadNet:
 def crop_box(box: Box, scale: float, frame_size: tuple[int, int]) -> Box:
     """The box grown by `scale` around its middle, made less until it fits into the frame, then shifted into it.
 
-    As in training (minivision-ai/Silent-Face-Anti-Spoofing): the box keeps its shape, and the crop is squeezed to a square.
+    As in training (minivision-ai/Silent-Face-Anti-Spoofing): the box keeps its shape; the crop is squeezed to a square.
     """
     x, y, width, height = box
     scale = min(scale, frame_size[0] / width, frame_size[1] / height)

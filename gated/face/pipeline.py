@@ -1,4 +1,4 @@
-"""The way of a frame, in one page: motion, detect, track, quality, align, PAD and embed. Nobody's name is known here."""
+"""The way of a frame, in one page: motion, detect, track, quality, align, PAD and embed. No name is known here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gated.config import FaceSettings, ModelSettings
 from gated.face.align import aligned, similarity
 from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder
-from gated.face.manifest import ModelSet, load_manifest
+from gated.face.manifest import ModelSet, load_set
 from gated.face.messages import Observation, TrackEnded, VisionReady
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
@@ -141,7 +141,7 @@ class FacePipeline:
             yield self.analyse(frame, face, track, face.size / faces[0].size, for_enrolment)
 
     def _recognised(self, seen: Observation, now: float) -> list[Observation | TrackEnded]:
-        """An observation on the track that it belongs to, once its embedding is known; before it the end of the old one."""
+        """An observation on the track that its embedding belongs to, after the end of the one it does not belong to."""
         if seen.embedding is None:
             return [seen]
         track, ended = self._tracker.recognise(TrackId(seen.track), np.frombuffer(seen.embedding, "<f4"), now)
@@ -150,7 +150,7 @@ class FacePipeline:
 
 def load_pipeline(models: ModelSettings, face: FaceSettings) -> FacePipeline:
     """The pipeline of the model set that the settings name. Raises `ModelError` where a model does not prove itself."""
-    model_set = load_manifest(models).model_set(models.set)
+    model_set = load_set(models)
     folder = Path(models.dir)
     proved = {entry.file: Model.load(entry, folder, face.threads) for entry in model_set.models}
     return FacePipeline(model_set, proved, face)

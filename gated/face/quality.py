@@ -19,8 +19,8 @@ MEAN_FACE = np.array(
 )
 """The five landmarks of a mean head in eye distances: x to the right, y down, z away from the camera.
 
-x and y are those of the alignment template; the depths are anthropometric means (nose tip about 27 mm before the pupils,
-corners of the mouth 4 mm, eyes 63 mm apart).
+x and y are those of the alignment template; the depths are rough means of adults (eyes 63 mm apart, the tip of the nose
+27 mm before them, the corners of the mouth 4 mm).
 """
 _FIT: NDArray[np.float64] = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0))
 
@@ -49,14 +49,14 @@ def pose(points: Points) -> tuple[float, float, float]:
 
 def measure(points: Points, crop: Planes) -> Quality:
     """The quality of one face: its landmarks in px of the main picture, and its aligned crop (3, H, W), 0 to 255."""
-    grey = np.tensordot(BRIGHTNESS, crop, axes=1)
-    middle = grey.shape[1] // 2
-    left, right = float(grey[:, :middle].mean()), float(grey[:, -middle:].mean())
+    grey = (BRIGHTNESS @ crop.reshape(3, -1)).reshape(crop.shape[1:])
+    columns = grey.mean(axis=0)
+    left, right = (float(half.mean()) for half in (columns[: columns.size // 2], columns[-(columns.size // 2) :]))
     yaw, pitch, roll = pose(points)
     return Quality(
         eye_px=float(np.hypot(*(points[1] - points[0]))),
         sharpness=sharpness(grey),
-        luminance=float(grey.mean()),
+        luminance=float(columns.mean()),
         side_ratio=(left + 1) / (right + 1),  # one grey level more, so that black has a ratio too
         saturated=float(np.count_nonzero(grey >= SATURATED)) / grey.size,
         yaw_deg=yaw,
@@ -71,7 +71,7 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     laplacian += grey[1:-1, :-2]
     laplacian += grey[1:-1, 2:]
     laplacian -= 4 * grey[1:-1, 1:-1]
-    return float(laplacian.var())
+    return float(np.vdot(laplacian, laplacian)) / laplacian.size - float(laplacian.mean()) ** 2
 
 
 def problem_of(

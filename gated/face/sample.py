@@ -71,3 +71,21 @@ def _split(at: NDArray[np.float32], length: int) -> tuple[NDArray[np.intp], NDAr
     inside = np.clip(at, 0, length - 1)
     before = np.minimum(inside.astype(np.intp), length - 2)
     return before, (inside - before).astype(np.float32)
+
+
+def nearest(picture: Pixels, box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The pixels nearest to `size` (width, height) places in a box of an (H, W, 3) picture: (3, h, w) uint8.
+
+    Half as dear as bilinear, and as good for finding landmarks.
+    """
+    height, width = picture.shape[:2]
+    columns = _whole(box[0], box[2] / size[0], size[0], width)
+    rows = _whole(box[1], box[3] / size[1], size[1], height)
+    flat, place = np.ascontiguousarray(picture).reshape(-1), rows[:, None] * (3 * width) + columns * 3
+    return np.stack([flat[channel:].take(place) for channel in range(3)])
+
+
+def _whole(start: float, step: float, count: int, length: int) -> NDArray[np.intp]:
+    """The pixels that `count` places lie in, kept inside the picture."""
+    places: NDArray[np.intp] = np.clip(start + (np.arange(count) + 0.5) * step, 0, length - 1).astype(np.intp)
+    return places

@@ -21,7 +21,7 @@ class InputTensor:
         self._offset: NDArray[np.float32] = -mean / std
         self._plain = bool((self._gain == 1).all() and not self._offset.any())
 
-    def fill(self, planes: Planes) -> NDArray[np.float32]:
+    def fill(self, planes: Planes | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Lay (3, h, w) pixels into the top left; returns the array that the model wants. The rest stays as it was."""
         target = self.rgb[:, : planes.shape[1], : planes.shape[2]]
         if self._plain:

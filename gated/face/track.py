@@ -1,4 +1,4 @@
-"""One face over many frames: who overlaps the last sight of a track is on it, until nobody does, or it is somebody else."""
+"""One face over many frames: what overlaps the last sight of a track is on it, until nothing does, or it is another."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ class Track:
 
 
 class Tracker:
-    """Gives faces their track ids. Pure: boxes, embeddings and time in; ids and ends out. An id is never given twice."""
+    """Gives faces their track ids, none of them twice. Pure: boxes, embeddings and time in; ids and ends out."""
 
     def __init__(self, threshold: float, patience_s: float = 1.0) -> None:
         """`threshold`: two embeddings of a track that are less alike are two people. `patience_s`: how long unseen."""

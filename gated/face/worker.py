@@ -1,10 +1,10 @@
 """The vision process's one loop: frame in, what was seen out. The socket and the process are somebody else's."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gated.errors import CameraError, EmbeddingError, ModelError
-from gated.face.messages import FromVision, Observation, VisionPulse, VisionTrouble
+from gated.face.messages import FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
 from gated.face.pipeline import FacePipeline
 from gated.frame import Camera, Frame
 
@@ -27,9 +27,13 @@ def serve(
     """
     try:
         camera.open()
-        frame = camera.frame(timeout_s)
+        frame, beat = camera.frame(timeout_s), Pulse()
         send(pipeline.ready())
-        _look(camera, pipeline, send, stop, timeout_s, frame)
+        while not stop():
+            seen = pipeline.observe(frame)
+            for message in (*seen, *beat.after(frame, seen, camera.exhausted)):
+                send(message)
+            frame = camera.frame(timeout_s)
     except CameraError as error:
         logger.warning("vision ends: %s", error)
         send(VisionTrouble(kind="camera", message=str(error)))
@@ -40,23 +44,17 @@ def serve(
         camera.close()
 
 
-def _look(
-    camera: Camera,
-    pipeline: FacePipeline,
-    send: Callable[[FromVision], None],
-    stop: Callable[[], bool],
-    timeout_s: float,
-    frame: Frame,
-) -> None:
-    """Frame after frame: first what was seen in it, then a pulse if one is due by the frames' own time."""
-    frames, pulse_at = 0, float("-inf")
-    while not stop():
-        seen = pipeline.observe(frame)
-        for message in seen:
-            send(message)
-        frames += 1
-        if not frame.at - pulse_at < PULSE_S:
-            faces = sum(isinstance(message, Observation) for message in seen)
-            send(VisionPulse(frame_at=frame.at, frames=frames, faces=faces, exhausted=camera.exhausted))
-            pulse_at = frame.at
-        frame = camera.frame(timeout_s)
+class Pulse:
+    """Counts frames, and says when the next pulse is due by the frames' own time."""
+
+    def __init__(self) -> None:
+        self._frames, self._sent_at = 0, float("-inf")
+
+    def after(self, frame: Frame, seen: Sequence[Observation | TrackEnded], exhausted: bool) -> tuple[VisionPulse, ...]:
+        """The pulse after a frame, where one is due."""
+        self._frames += 1
+        if frame.at - self._sent_at < PULSE_S:
+            return ()
+        self._sent_at = frame.at
+        faces = sum(isinstance(message, Observation) for message in seen)
+        return (VisionPulse(frame_at=frame.at, frames=self._frames, faces=faces, exhausted=exhausted),)
