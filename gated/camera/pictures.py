@@ -57,7 +57,7 @@ def frame_of(rgb: Pixels, at: float, number: int, max_side_px: int = 1280) -> Fr
     height, width = rgb.shape[:2]
     scale = min(1.0, max_side_px / max(width, height))
     main = _scaled(rgb, (max(1, round(width * scale)), max(1, round(height * scale))))
-    return Frame(main, i420_from_rgb(_scaled(rgb, lores_size_for(main.shape[1], main.shape[0]))), at, number)
+    return Frame(main, i420_from_rgb(_scaled(main, lores_size_for(main.shape[1], main.shape[0]))), at, number)
 
 
 def _scaled(rgb: Pixels, size: tuple[int, int]) -> Pixels:

@@ -89,12 +89,16 @@ def test_a_camera_that_does_not_say_when_is_taken_at_its_arrival(camera, bench):
     assert before <= camera.frame(PATIENCE_S).at <= time.monotonic()
 
 
-def test_every_buffer_goes_back_to_the_sensor(camera, bench):
+def test_every_buffer_goes_back_to_the_sensor(bench):
+    camera = PicameraCamera(CameraSettings(fps=30, width=320, height=240, timeout_s=PATIENCE_S))
     camera.open()
     numbers = [camera.frame(PATIENCE_S).number for _ in range(12)]
     assert numbers[-1] >= 11, "more frames than there are buffers"
+    assert bench.starts == 1, "and not by opening it anew"
     bench.delivering.clear()
     wait_for(lambda: bench.queued == 4, "all four buffers are queued")
+    bench.delivering.set()
+    camera.close()
 
 
 def test_the_stand_in_starves_when_buffers_are_kept(bench):
