@@ -4,18 +4,18 @@ import asyncio
 import hashlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing, suppress
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gated.access.service import AccessService
 from gated.config import Settings
 from gated.door.controller import DoorController
-from gated.errors import ModelError
+from gated.errors import ModelError, StateError
 from gated.events import ConfigChanged, Event, Started, Stopped, WorkerLost, WorkerReady
 from gated.face.link import VisionLink
 from gated.face.manifest import ModelSet, load_set
@@ -29,6 +29,8 @@ from gated.runtime.child import keep_running
 from gated.runtime.lock import FileLock
 from gated.runtime.tasks import critical
 from gated.sync.link import run_link
+from gated.sync.messages import StatusMessage
+from gated.sync.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,10 @@ STOP_S = 0.7
 """So long each part may take to stop; all of them together stay under the 3 s that a stop may take."""
 DESK_LATCH_IDLE_S = 10.0
 """So long a latch that we started outlives us."""
+BEGIN_S = 10.0
+"""So long the latch and vision may take before we go on duty without them."""
+REMEMBERED = 1000
+"""So many of the newest facts are looked through for the last start."""
 SETTLE_S = 2.0
 """After the end of a recording: until the last face has left and the last visit is decided."""
 
@@ -69,7 +75,7 @@ class Brain:
         self._stop, self._appended = asyncio.Event(), asyncio.Event()
         self._settled = {"vision": asyncio.Event(), "latch": asyncio.Event()}
         self._journal = JournalWriter(
-            lambda: Journal.open(settings.state, settings.site.id, settings.gate.id),
+            self._open_journal,
             on_append=lambda _: self._call(self._appended.set),
             on_trouble=lambda trouble: self._call(self._on_journal, trouble),
         )
@@ -116,8 +122,10 @@ class Brain:
 
     async def _announce(self) -> None:
         """Tell systemd, once the latch answers and vision sees, or has said that it cannot."""
-        for settled in self._settled.values():
-            await self._first(settled.wait(), self._stop.wait())
+        for worker, settled in self._settled.items():
+            await self._first(settled.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
+            if not settled.is_set() and not self._stop.is_set():
+                self._lost(worker, "it does not answer")
         self.notifier.ready()
         log.info("on duty%s", f", without {', '.join(self.losses.names)}" if self.losses.names else "")
 
@@ -126,7 +134,7 @@ class Brain:
         await self._first(self._stop.wait(), *([self.vision.exhausted.wait()] if once else []))
         if not self._stop.is_set():
             await asyncio.sleep(SETTLE_S)
-            while self.door.state == "released":
+            while self.door.state == "released":  # noqa: ASYNC110 - the latch tells its state with every beat
                 await asyncio.sleep(0.1)
 
     @staticmethod
@@ -149,6 +157,30 @@ class Brain:
                 self._lost("gallery", str(error))
             else:
                 self.losses.set("gallery", None)
+
+    async def _sync(self) -> None:
+        await run_link(
+            self.settings.sync,
+            Topics(self.settings.site.id, self.settings.gate.id),
+            self._open_journal,
+            self._status,
+            self._appended,
+        )
+
+    def _status(self) -> StatusMessage:
+        """What the server is told about us; nothing about anybody."""
+        return StatusMessage(
+            site=self.settings.site.id,
+            gate=self.settings.gate.id,
+            version=version("gated"),
+            degraded=self.losses.names,
+            door=self.door.state,
+            people=self.gallery.size,
+            templates=self.gallery.template_count,
+        )
+
+    def _open_journal(self) -> Journal:
+        return Journal.open(self.settings.state, self.settings.site.id, self.settings.gate.id)
 
     async def _watchdog(self) -> None:
         while True:
@@ -200,7 +232,9 @@ def check_models(settings: Settings) -> ModelSet:
     """The model set's manifest. Raises `ModelError` when the set is unknown, or may not drive this gate's lock."""
     models = load_set(settings.models)
     if models.grade == "demo" and settings.door.pins == "gpio":
-        raise ModelError(f'model set {settings.models.set!r} is for demonstration: it never drives a real lock (set [door] pins = "mock")')
+        raise ModelError(
+            f'{settings.models.set!r} is for demonstration and never drives a real lock; set [door] pins = "mock"'
+        )
     return models
 
 

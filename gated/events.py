@@ -109,11 +109,10 @@ class Degraded(Event, frozen=True, tag="degraded"):
 
 
 class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
-    """Somebody consented and was enrolled."""
+    """Somebody consented, after this version of the notice, and was enrolled. The consent's reference stays here."""
 
     subject: str
     templates: int
-    consent: str
     notice: str
     embedder_sha256: str
 

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gated.access.policy import Rules
-from gated.access.visits import Outcome, Visits
+from gated.access.visits import NEAREST, Outcome, Visits
 from gated.config import AccessSettings
 from gated.door.controller import DoorController
+from gated.embedding import Embedding
 from gated.errors import LatchError
 from gated.events import AccessDenied, AccessGranted, Event, ReleaseRefused
 from gated.face.messages import Observation, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
+from gated.gallery.search import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class AccessService:
     def begin(self, vision: VisionReady) -> None:
         """Vision can see: decide by its models' thresholds, where the settings do not say otherwise."""
         self._embedder_sha256 = vision.embedder_sha256
-        self._visits = Visits(self._gallery.search, vision.dimension, rules_for(self._settings, vision))
+        self._visits = Visits(self._search, vision.dimension, rules_for(self._settings, vision))
 
     def stop(self) -> None:
         """Vision is lost: nothing that it saw is decided on any more."""
@@ -48,9 +50,10 @@ class AccessService:
         """Take what vision says, and act on it at once."""
         if self._visits is not None:
             now = time.monotonic()
-            is_end = isinstance(seen, TrackEnded)
-            outcome = self._visits.end(seen.track, now) if is_end else self._visits.observe(seen, now)
-            self._act(outcome)
+            if isinstance(seen, TrackEnded):
+                self._act(self._visits.end(seen.track, now))
+            else:
+                self._act(self._visits.observe(seen, now))
 
     async def run(self) -> None:
         """Refuse whoever has waited too long; for ever."""
@@ -58,6 +61,9 @@ class AccessService:
             await asyncio.sleep(TICK_S)
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
+
+    def _search(self, probe: Embedding) -> Sequence[Candidate]:
+        return self._gallery.search(probe, NEAREST)
 
     def _act(self, outcome: Outcome | None) -> None:
         """Release first, journal then: the person waits for the one and nobody for the other."""

@@ -18,6 +18,9 @@ from gated.gallery.search import Candidate
 
 Search = Callable[[Embedding], Sequence[Candidate]]
 
+NEAREST = 5
+"""So many candidates are looked at, so that a rival of another household is among them."""
+
 PASSING_BY = frozenset({"too_small", "background"})
 """Problems of a face that is not at the gate: no visit, no trace."""
 

@@ -1,0 +1,168 @@
+"""Photos in place of a live view: enrol somebody from a few, or say what the gate would make of one."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from gated.access.policy import Decision, Reason, Rules, decide, judge
+from gated.access.visits import NEAREST
+from gated.camera.pictures import frame_of, load_picture
+from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError, PictureError
+from gated.face.messages import Observation
+from gated.face.pipeline import FacePipeline
+from gated.gallery.enrolment import enrol
+from gated.gallery.gallery import Gallery
+from gated.gallery.search import Candidate
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A photo that no template was made from, and why."""
+
+    photo: str
+    reason: str
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """What came of a few photos; `subject` is None when nobody was enrolled."""
+
+    subject: str | None
+    templates: int
+    rejected: list[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who is to be enrolled, and on what consent."""
+
+    name: str
+    household: str
+    consent: str
+    notice: str
+
+
+class Near(msgspec.Struct, frozen=True):
+    """Somebody that a face may be."""
+
+    subject: str
+    score: float
+
+
+class Identification(msgspec.Struct, frozen=True):
+    """What the gate makes of the largest face in a picture."""
+
+    outcome: str
+    """"grant", "deny", "no_face", "poor_quality" or "attack"."""
+    reason: str
+    subject: str | None
+    score: float | None
+    threshold: float
+    gallery_size: int
+    candidates: list[Near]
+    pad_score: float | None
+    faces: int
+    timing_ms: dict[str, float]
+
+
+def enrol_photos(
+    pipeline: FacePipeline, gallery: Gallery, photos: Sequence[Path], applicant: Applicant, threshold: float
+) -> Enrolment:
+    """Enrol somebody with one template for each photo that will do.
+
+    Photos that will not are told one by one; when none will, nobody is enrolled and `subject` is None. Raises
+    `EnrolmentError` when consent or a name is missing, the photos show several people, or the face is enrolled already.
+    """
+    embeddings: list[Embedding] = []
+    rejected: list[Rejected] = []
+    for photo in photos:
+        try:
+            embeddings.append(portrait(pipeline, photo))
+        except (PictureError, EmbeddingError) as error:
+            rejected.append(Rejected(str(photo), str(error).removeprefix(f"{photo}: ")))
+    if not embeddings:
+        return Enrolment(None, 0, rejected)
+    done = enrol(
+        gallery, applicant.name, applicant.household, embeddings,
+        consent=applicant.consent, notice=applicant.notice, threshold=threshold, at=datetime.now(UTC),
+    )  # fmt: skip
+    return Enrolment(done.subject, done.templates, rejected)
+
+
+def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
+    """The embedding of the one face in a photo. Raises `PictureError` with what to do when there is no such face."""
+    seen = pipeline.analyse_photo(frame_of(load_picture(photo), 0.0, 0), for_enrolment=True).observations
+    people = [face for face in seen if face.problem != "background"]
+    if not people:
+        raise PictureError(f"{photo}: no face was found; take a photo of the face from the front")
+    if len(people) > 1:
+        raise PictureError(f"{photo}: {len(people)} faces; take a photo of one person alone")
+    face = people[0]
+    if face.problem is not None or face.embedding is None:
+        raise PictureError(f"{photo}: {ADVICE.get(face.problem or '', 'the face cannot be used')}")
+    return _embedding(face, pipeline)
+
+
+ADVICE = {
+    "too_small": "the face is too small; go closer, or use a larger picture",
+    "blurred": "the face is blurred; hold still, and wipe the lens",
+    "too_dark": "the face is too dark; find more light",
+    "too_bright": "the face is too bright; find softer light",
+    "uneven_light": "one side of the face is much darker; turn towards the light",
+    "turned_away": "the face is turned away; take it from the front",
+}
+"""What to do about each problem of `Observation.problem`."""
+
+
+def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules) -> Identification:
+    """What the gate makes of the largest face in a picture, as if every frame had been this one.
+
+    Raises `PictureError` when the file is no picture.
+    """
+    frame = frame_of(load_picture(photo), 0.0, 0)
+    analysis = pipeline.analyse_photo(frame)
+    timing = dict(analysis.timing_ms)
+    largest = analysis.observations[0] if analysis.observations else None
+    began = time.perf_counter()
+    near: tuple[Candidate, ...] = ()
+    if largest is not None and largest.embedding is not None:
+        near = gallery.search(_embedding(largest, pipeline), NEAREST)
+    timing["search"] = (time.perf_counter() - began) * 1e3
+    decision = None
+    if largest is not None and largest.problem is None:
+        decision = decide([judge(near, largest.pad_score, rules)] * rules.frames, 0.0, True, rules)
+    outcome, reason = outcome_of(largest, decision)
+    return Identification(
+        outcome=outcome,
+        reason=reason,
+        subject=decision.subject if decision is not None and decision.grant else None,
+        score=near[0].score if near else None,
+        threshold=rules.threshold,
+        gallery_size=gallery.size,
+        candidates=[Near(c.subject, round(c.score, 4)) for c in near],
+        pad_score=None if largest is None else largest.pad_score,
+        faces=len(analysis.observations),
+        timing_ms={stage: round(ms, 3) for stage, ms in timing.items()},
+    )
+
+
+def outcome_of(face: Observation | None, decision: Decision | None) -> tuple[str, str]:
+    """The outcome of an identification, and the reason for it."""
+    if face is None:
+        return "no_face", "no_face"
+    if decision is None:
+        return "poor_quality", face.problem or "poor_quality"
+    if decision.reason is Reason.ATTACK:
+        return "attack", decision.reason
+    return "grant" if decision.grant else "deny", decision.reason
+
+
+def _embedding(face: Observation, pipeline: FacePipeline) -> Embedding:
+    """The vector of an observation, checked. Raises `EmbeddingError`."""
+    if face.embedding is None:
+        raise EmbeddingError("the face has no embedding")
+    return check_embedding(np.frombuffer(face.embedding, "<f4"), pipeline.model_set.embedder.dimension)

@@ -1,0 +1,65 @@
+"""`gated identify` and `gated bench`: what the gate sees, and what seeing costs."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from gated.access.photos import identify as identify_photo
+from gated.access.service import rules_for
+from gated.camera.pictures import frame_of, load_picture
+from gated.cli import Context, show_json
+from gated.cli.tables import show
+from gated.face.bench import bench as bench_face
+from gated.face.pipeline import load_pipeline
+from gated.gallery.bench import search_ratio
+from gated.gallery.gallery import Gallery
+
+
+@click.command()
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def identify(context: Context, photo: Path, as_json: bool) -> None:
+    """Say who the largest face in PHOTO is, and whether the gate would open. Nothing opens, and nothing is kept.
+
+    Exit 0 for a grant, 1 for everything else.
+    """
+    settings = context.settings
+    pipeline = load_pipeline(settings.models, settings.face)
+    ready = pipeline.ready()
+    with closing(Gallery.open(settings.state, settings.site.id, ready.embedder_sha256, ready.dimension)) as gallery:
+        found = identify_photo(pipeline, gallery, photo, rules_for(settings.access, ready))
+    if as_json:
+        show_json(found)
+    else:
+        click.echo(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
+        score = "no score" if found.score is None else f"score {found.score:.3f}"
+        pad = "no PAD score" if found.pad_score is None else f"PAD score {found.pad_score:.3f}"
+        click.echo(f"{score}, threshold {found.threshold}, {pad}, gallery of {found.gallery_size}, faces {found.faces}")
+    sys.exit(0 if found.outcome == "grant" else 1)
+
+
+@click.command()
+@click.option("--photo", type=click.Path(path_type=Path), help="A picture with a face; by default one is assumed.")
+@click.option("--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="How often to measure.")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def bench(context: Context, photo: Path | None, rounds: int, as_json: bool) -> None:
+    """Measure the pipeline beside the bare models on the same frame, and the search beside a bare matrix product.
+
+    Figures are medians of one run, taken in turn; compare the ratios, not the milliseconds of two machines.
+    """
+    settings = context.settings
+    pipeline = load_pipeline(settings.models, settings.face)
+    frame = frame_of(load_picture(photo), 0.0, 0) if photo is not None else None
+    face, search = bench_face(pipeline, frame, rounds), search_ratio(dimension=pipeline.model_set.embedder.dimension)
+    if as_json:
+        show_json({**{name: getattr(face, name) for name in face.__dataclass_fields__}, "search": search})
+        return
+    rows = [[stage, f"{ms:.2f}"] for stage, ms in face.stages_ms.items()]
+    rows += [["all stages", f"{face.total_ms:.2f}"], ["bare models", f"{face.bare_ms:.2f}"]]
+    show(["stage", "ms"], rows)
+    click.echo(f"ours over bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
+    click.echo(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")

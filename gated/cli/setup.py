@@ -1,0 +1,139 @@
+"""`gated config` and `gated check`: before the gate goes on duty."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import click
+import msgspec
+
+from gated.cli import Context, show_json
+from gated.config import Settings
+from gated.errors import GatedError, StateError
+
+
+@click.group()
+def config() -> None:
+    """Write a commented example of the settings."""
+
+
+@config.command()
+def new() -> None:
+    """Print settings with every key, its default and what it is for; redirect it to a file."""
+    click.echo(files("gated").joinpath("example.toml").read_text("utf-8"), nl=False)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at; `problem` is None when it is well."""
+
+    part: str
+    problem: str | None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def check(context: Context, as_json: bool) -> None:
+    """Check settings, state folder, models, keys, camera, wiring and server certificates.
+
+    Exit 0 when the gate could go on duty; else the list of what to mend, and 2 for the settings or 3 for the rest.
+    """
+    done = list(_checks(context.settings))
+    good = not any(item.problem for item in done)
+    if as_json:
+        show_json({"ok": good, "checks": done})
+    else:
+        for item in done:
+            click.echo(
+                f"{'mend' if item.problem else 'good'}  {item.part}" + (f": {item.problem}" if item.problem else "")
+            )
+    sys.exit(0 if good else StateError.exit_code)
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    """Every check in turn; one that fails does not keep the others from being made."""
+    yield Check("settings", None)
+    for part, look in {
+        "state folder": _state, "journal": _journal, "people and keys": _gallery, "models": _models, "camera": _camera,
+        "pins": _pins, "server": _server,
+    }.items():  # fmt: skip
+        yield Check(part, _problem(look, settings))
+
+
+def _problem(look: Callable[[Settings], None], settings: Settings) -> str | None:
+    try:
+        look(settings)
+    except GatedError as error:
+        return str(error)
+    return None
+
+
+def _state(settings: Settings) -> None:
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = settings.state / ".check"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StateError(
+            f"{settings.state}: cannot be written ({error.strerror}); make it writable for this user"
+        ) from error
+    if settings.state.stat().st_mode & 0o077:
+        raise StateError(f"{settings.state}: others may read it; chmod 700 it")
+
+
+def _journal(settings: Settings) -> None:
+    from gated.journal.journal import Journal
+
+    journal = Journal.open(settings.state, settings.site.id, settings.gate.id)
+    flaw = journal.verify()
+    journal.close()
+    if flaw is not None:
+        raise StateError(f"row {flaw.seq} is not as it was written: {flaw.why}")
+
+
+def _gallery(settings: Settings) -> None:
+    from gated.gallery.register import Register
+
+    Register.open(settings.state, settings.site.id).close()
+
+
+def _models(settings: Settings) -> None:
+    from gated.app import check_models
+    from gated.face.pipeline import load_pipeline
+
+    check_models(settings)
+    load_pipeline(settings.models, settings.face)
+
+
+def _camera(settings: Settings) -> None:
+    from gated.camera import open_camera
+
+    camera = open_camera(settings.camera)
+    try:
+        camera.open()
+        camera.frame(settings.camera.timeout_s)
+    finally:
+        camera.close()
+
+
+def _pins(settings: Settings) -> None:
+    from gated.door.latch import allowed_uids
+    from gated.door.pins import pin_factory
+
+    allowed_uids(settings.door)
+    if not settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
+        pin_factory(settings.door).close()
+
+
+def _server(settings: Settings) -> None:
+    from gated.sync.link import address, tls_context
+
+    if settings.sync.url:
+        address(settings.sync.url)
+        for file in (settings.sync.ca, settings.sync.cert, settings.sync.key):
+            if not os.access(Path(file), os.R_OK):
+                raise StateError(f"{file}: cannot be read; copy it there, and let this user read it")
+        tls_context(settings.sync)
