@@ -53,9 +53,9 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def report(self, event: Event) -> None:
-        """Hand over an event; its time is now. Never waits for the disk, never raises."""
-        at = datetime.now(UTC)
+    def report(self, event: Event, at: datetime | None = None) -> None:
+        """Hand over an event; its time is now unless said. Never waits for the disk, never raises."""
+        at = at or datetime.now(UTC)
         with self._changed:
             if len(self._held) >= LIMIT or self._give_up_at is not None:
                 self.lost += 1

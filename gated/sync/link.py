@@ -9,7 +9,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from gated.sync.topics import Topics
 log = logging.getLogger(__name__)
 client_log = logging.getLogger(f"{__name__}.client")
 client_log.setLevel(logging.ERROR)  # it would warn of every single message that finds its queue full
+"""The client's own words, which name the TLS alert, go with the first failure of a row; see `run_link`."""
 
 PORT = 8883
 KEEPALIVE_S = 30
@@ -55,16 +56,17 @@ async def run_link(
     `open_journal` opens a journal for the link alone, on a thread of its own. `status` is asked on the event loop,
     often, and must not wait. Set `wake` when there is something new to tell.
     """
-    failures, task = 0, asyncio.current_task()
-    while task is not None and not task.cancelling():  # a task group that fails while cancelled forgets the latter
+    failures = 0
+    while True:
         session = _Session(settings, topics, Drain(open_journal, settings.ack_timeout_s), status, wake)
-        began = time.monotonic()
+        began, client_log.disabled = time.monotonic(), failures > 0
         try:
             await session.run(was_down=failures > 0)
-        except* FAILURES as group:
-            failures = 1 if time.monotonic() - began > STEADY_S and session.is_up else failures + 1
+        except FAILURES as error:
+            failures = 1 if session.is_up and time.monotonic() - began > STEADY_S else failures + 1
             if failures == 1:
-                log.warning("no link to the server, trying again and again: %s", _first(group))
+                log.warning("no link to the server, trying again and again: %s", error)
+        _heed_cancellation()
         await asyncio.sleep(backoff_s(failures, settings.backoff_max_s, random.random()))  # noqa: S311 - jitter
 
 
@@ -90,16 +92,15 @@ class _Session:
         self.is_up = False
 
     async def run(self, was_down: bool) -> None:
-        """Until the connection is lost (one of `FAILURES`, maybe in a group) or this is cancelled."""
+        """Until the connection is lost (one of `FAILURES`) or this is cancelled."""
         try:
             async with self._connected() as client:
                 await client.subscribe(self._topics.ack, qos=1)
+                _heed_cancellation()
                 self.is_up = True
                 log.log(logging.INFO if was_down else logging.DEBUG, "the link to the server is up")
                 try:
-                    async with asyncio.TaskGroup() as group:
-                        group.create_task(self._receive(client), name="link-receive")
-                        group.create_task(self._send(client), name="link-send")
+                    await _first_of(self._receive(client), self._send(client))
                 except asyncio.CancelledError:
                     await self._farewell(client)
                     raise
@@ -125,6 +126,7 @@ class _Session:
         )
         await client.__aenter__()
         try:
+            _heed_cancellation()
             yield client
         finally:
             client.timeout = FAREWELL_S
@@ -135,6 +137,7 @@ class _Session:
         """Publish what is due, for ever; the status whenever it has changed, events whenever some wait."""
         pause_s = min(LOOK_S, self._settings.ack_timeout_s)
         while True:
+            _heed_cancellation()
             self._wake.clear()
             payload = await self._drain.look()
             await self._tell_status(client)
@@ -206,7 +209,24 @@ def tls_context(settings: SyncSettings) -> ssl.SSLContext:
     return context
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error itself, out of however many groups."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+async def _first_of(*works: Coroutine[None, None, None]) -> None:
+    """Until one of them fails, with its error; the others end with it.
+
+    Not a `TaskGroup`: in Python 3.11 one that fails while it is cancelled forgets that it was.
+    """
+    tasks = [asyncio.create_task(work, name=f"link-{number}") for number, work in enumerate(works)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _heed_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11, which aiomqtt waits with, may swallow a cancellation; this one does not."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -10,7 +10,6 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import aiomqtt
 import pytest
@@ -127,6 +126,8 @@ class Receiver:
         if ack is not None and self.is_acking:
             await self.client.publish(TOPICS.ack, encode(ack), qos=1)
 
+    until = staticmethod(until)
+
     @property
     def states(self):
         return [status.state for status in self.statuses]
@@ -147,12 +148,12 @@ class Broker:
         self.certificate("server", "localhost")
         for name in (GATE, "office"):
             self.certificate(name)
-        self.allow(ACL)
+        self._write_acl(ACL)
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous false\n"
             f"cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
             f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n"
-            f"log_dest file {folder}/log\nmax_queued_messages 0\nmax_packet_size 110000\n"
+            f"log_dest file {folder}/log\nlog_type all\nmax_queued_messages 0\nmax_packet_size 110000\n"
         )
 
     def certificate(self, name, host=None, ca=None):
@@ -160,12 +161,18 @@ class Broker:
         (self.folder / f"{name}.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(self.folder / f"{name}.key")
 
-    def allow(self, acl):
-        """Change who may do what; a running broker takes note."""
+    def deny_events(self):
+        """From now on the gate may not publish events; it is not told."""
+        self._write_acl(DENYING)
+        self.process.send_signal(signal.SIGHUP)
+
+    def allow_events(self):
+        self._write_acl(ACL)
+        self.process.send_signal(signal.SIGHUP)
+
+    def _write_acl(self, acl):
         (self.folder / "acl").write_text(acl)
         (self.folder / "acl").chmod(0o600)
-        if self.process:
-            self.process.send_signal(signal.SIGHUP)
 
     def start(self):
         self.process = subprocess.Popen([self.program, "-c", str(self.folder / "mosquitto.conf")])
@@ -265,7 +272,7 @@ async def gate(broker, tmp_path):
 
 @pytest.fixture
 def delivered():
-    """Wait until the server holds the whole journal and the gate knows it; then nothing is missing, twice or altered."""
+    """Wait until the server holds all and the gate knows it; then nothing is missing, twice or altered."""
 
     async def delivered(gate, receiver):
         await until(lambda: gate.acked == gate.count, "the ack of the last event")
@@ -282,16 +289,6 @@ def delivered():
 @pytest.fixture(name="until")
 def until_fixture():
     return until
-
-
-@pytest.fixture
-def denying():
-    return DENYING
-
-
-@pytest.fixture
-def allowing():
-    return ACL
 
 
 @pytest.fixture

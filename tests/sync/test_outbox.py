@@ -1,0 +1,274 @@
+"""The outbox by example, and against a network that loses, doubles and reorders and a server that forgets."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gated.errors import WireError
+from gated.journal.chain import Position, digest, genesis
+from gated.journal.entry import MAX_BODY_BYTES, Entry
+from gated.sync.messages import MAX_BYTES, MAX_EVENTS, Ack, EventBatch, decode, encode, misfit
+from gated.sync.outbox import Outbox, next_batch
+
+SITE, GATE, JOURNAL = "market-south", "gate-2", "00112233aabbccdd"
+TIMEOUT_S = 5.0
+
+
+def position(head, acked=0, base=0):
+    return Position(SITE, GATE, JOURNAL, base, "b" * 64, head, "h" * 64, acked, 0)
+
+
+def entries(count, first=1, body="{}"):
+    return [
+        Entry(seq, "2026-01-01T00:00:00.000000Z", "door_closed", body, "a" * 64) for seq in range(first, first + count)
+    ]
+
+
+def ack(seq, row_hash="a" * 64):
+    return Ack(seq=seq, hash=row_hash)
+
+
+# -- when ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_due_while_the_server_holds_everything():
+    assert not Outbox(TIMEOUT_S).is_due(position(head=0), now=0.0)
+    assert not Outbox(TIMEOUT_S).is_due(position(head=9, acked=9), now=0.0)
+    assert not Outbox(TIMEOUT_S).is_due(position(head=9, acked=3, base=9), now=0.0)
+
+
+def test_one_batch_is_on_its_way_until_the_ack_or_the_timeout():
+    outbox = Outbox(TIMEOUT_S)
+    assert outbox.is_due(position(head=9), now=0.0)
+    outbox.sent(now=1.0)
+    assert not outbox.is_due(position(head=10), now=5.999)
+    assert outbox.is_due(position(head=10), now=6.0)
+
+
+def test_an_ack_makes_the_next_batch_due_at_once():
+    outbox = Outbox(TIMEOUT_S)
+    outbox.sent(now=1.0)
+    assert outbox.settle(ack(5), position(head=9), known="a" * 64) == 5
+    assert outbox.is_due(position(head=9, acked=5), now=1.0)
+
+
+# -- what an ack means -----------------------------------------------------------------------------------------------
+
+
+def test_an_ack_counts_only_with_the_hash_of_that_row():
+    outbox = Outbox(TIMEOUT_S)
+    outbox.sent(now=0.0)
+    for known in ("c" * 64, None):
+        with pytest.raises(WireError, match="row 5 with a hash"):
+            outbox.settle(ack(5), position(head=9), known)
+    assert not outbox.is_due(position(head=9), now=0.1)
+
+
+def test_an_ack_beyond_the_head_is_refused_even_with_a_hash_that_fits():
+    with pytest.raises(WireError, match="ends at 9"):
+        Outbox(TIMEOUT_S).settle(ack(10), position(head=9), known="a" * 64)
+
+
+def test_an_ack_of_less_than_before_has_the_rest_sent_again():
+    outbox = Outbox(TIMEOUT_S)
+    outbox.sent(now=0.0)
+    assert outbox.settle(ack(2), position(head=9, acked=7), known="a" * 64) == 2
+    assert outbox.is_due(position(head=9, acked=2), now=0.0)
+
+
+def test_an_ack_of_what_is_already_acknowledged_repeats_nothing():
+    outbox = Outbox(TIMEOUT_S)
+    outbox.sent(now=0.0)
+    assert outbox.settle(ack(7), position(head=9, acked=7), known="a" * 64) is None
+    assert not outbox.is_due(position(head=9, acked=7), now=0.1)
+
+
+def test_an_ack_from_before_the_anchor_asks_for_all_that_is_left():
+    assert Outbox(TIMEOUT_S).settle(ack(3, "?"), position(head=9, acked=7, base=5), known=None) == 3
+    with pytest.raises(WireError):
+        Outbox(TIMEOUT_S).settle(ack(5, "?"), position(head=9, acked=7, base=5), known="b" * 64)
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_names_its_gate_its_journal_its_rows_and_what_they_stand_on():
+    batch = next_batch(position(head=9), 3, "p" * 64, entries(3, first=4))
+    assert (batch.site, batch.gate, batch.journal) == (SITE, GATE, JOURNAL)
+    assert (batch.after, batch.first, batch.last, batch.prev) == (3, 4, 6, "p" * 64)
+    assert [event.seq for event in batch.events] == [4, 5, 6]
+    assert decode(encode(batch), EventBatch) == batch
+
+
+def test_a_batch_ends_at_a_gap_at_500_events_and_before_100_kib():
+    gap = entries(3) + entries(3, first=5)
+    assert next_batch(position(head=9), 0, "", gap).last == 3
+    assert next_batch(position(head=999), 0, "", entries(501)).last == MAX_EVENTS
+    long = next_batch(position(head=999), 0, "", entries(400, body="x" * 1000))
+    assert MAX_BYTES - 1300 < len(encode(long)) <= MAX_BYTES
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=64), st.text(max_size=64), st.integers(0, MAX_BODY_BYTES), st.characters()),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(1, 2**62),
+)
+@settings(deadline=None)
+def test_whatever_lies_on_the_disk_one_row_at_least_fits_on_the_wire(rows, first):
+    raw = [
+        (
+            first + n,
+            b"\x1f" * 40,
+            kind.encode(errors="replace"),
+            (c * length).encode(errors="replace"),
+            h.encode(errors="replace"),
+        )
+        for n, (kind, h, length, c) in enumerate(rows)
+    ]
+    read = [Entry.read(row) for row in raw]
+    batch = next_batch(position(head=first + len(rows)), first - 1, None, read)
+    assert decode(encode(batch), EventBatch) == batch
+    assert batch.events[0].body == read[0].body
+
+
+def test_the_worst_row_of_all_still_fits():
+    row = Entry.read((2**63 - 1, b"\x1f" * 99, b"\x1f" * 99, b"\x1f" * 99_999, b"\x1f" * 99))
+    assert len(encode(next_batch(position(head=2**63 - 1), 0, None, [row]))) <= MAX_BYTES
+
+
+# -- the whole, against a bad world ----------------------------------------------------------------------------------
+
+
+class World:
+    """A gate's journal in memory, its outbox, a network that does what it likes, and a server."""
+
+    def __init__(self, server, batch_rows):
+        self.server, self.batch_rows = server, batch_rows
+        self.rows, self.acked, self.now = [], 0, 0.0
+        self.outbox, self.up, self.down = Outbox(TIMEOUT_S), [], []
+
+    def position(self):
+        head_hash = self.known(len(self.rows))
+        return Position(SITE, GATE, JOURNAL, 0, self.known(0), len(self.rows), head_hash, self.acked, 0)
+
+    def known(self, seq):
+        if seq == 0:
+            return genesis(SITE, GATE, JOURNAL)
+        return self.rows[seq - 1].hash if seq <= len(self.rows) else None
+
+    def append(self, count):
+        for _ in range(count):
+            seq, at, kind, body = len(self.rows) + 1, "2026-01-01T00:00:00.000000Z", "door_closed", "{}"
+            row_hash = digest(self.known(seq - 1), seq, at.encode(), kind.encode(), body.encode())
+            self.rows.append(Entry(seq, at, kind, body, row_hash))
+
+    def gate_looks(self):
+        if self.outbox.is_due(self.position(), self.now):
+            waiting = self.rows[self.acked : self.acked + self.batch_rows]
+            self.up.append(encode(next_batch(self.position(), self.acked, self.known(self.acked), waiting)))
+            self.outbox.sent(self.now)
+
+    def server_gets(self, index):
+        if self.up:
+            answer = self.server.take(decode(self.up.pop(index % len(self.up)), EventBatch))
+            self.down.append(encode(answer))
+
+    def gate_gets(self, index):
+        if self.down:
+            ack = decode(self.down.pop(index % len(self.down)), Ack)
+            try:
+                held = self.outbox.settle(ack, self.position(), self.known(ack.seq))
+            except WireError:
+                raise AssertionError("an honest server was taken for a liar") from None
+            self.acked = self.acked if held is None else held
+
+    def lose(self, index):
+        for queue in (self.up, self.down):
+            if queue:
+                queue.pop(index % len(queue))
+
+    def double(self, index):
+        for queue in (self.up, self.down):
+            if queue:
+                queue.insert(index % (len(queue) + 1), queue[index % len(queue)])
+
+    def reconnect(self, _):
+        self.outbox, self.up, self.down = Outbox(TIMEOUT_S), [], []
+
+    def wait(self, quarter_seconds):
+        self.now += quarter_seconds / 4
+
+    def server_forgets(self, held):
+        self.server.forget(held)
+
+    def calm_down(self):
+        """The network is good again and a status reaches the server; count the batches until all is still."""
+        answer = self.server.ack()
+        self.down += [encode(answer)] if answer and self.server.last < self.acked else []
+        sent = 0
+        while self.up or self.down or self.acked < len(self.rows):
+            self.now += TIMEOUT_S
+            self.gate_looks()
+            sent += len(self.up)
+            while self.up:
+                self.server_gets(0)
+            while self.down:
+                self.gate_gets(0)
+            assert sent < 500, "it never comes to rest"
+
+
+ACTIONS = ["append", "gate_looks", "server_gets", "gate_gets", "lose", "double", "reconnect", "wait", "server_forgets"]
+acts = st.one_of(
+    st.tuples(st.sampled_from(["gate_looks", "server_gets", "gate_gets"]), st.integers(0, 9)),
+    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 9)),
+)
+
+
+@given(st.lists(acts, max_size=80), st.integers(1, 4))
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_world_does_the_server_ends_with_every_event_once_and_in_order(server_kind, actions, batch_rows):
+    world = World(server_kind(), batch_rows)
+    for name, number in actions:
+        if name == "gate_looks":
+            world.gate_looks()
+        else:
+            getattr(world, name)(number)
+        assert world.acked <= len(world.rows)
+    world.append(1)
+    world.calm_down()
+    held = world.server.events
+    assert list(held) == list(range(1, len(world.rows) + 1))
+    assert [event.hash for event in held.values()] == [row.hash for row in world.rows]
+    assert world.acked == len(world.rows)
+    assert (world.server.lost, world.server.altered) == (set(), [])
+
+
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(1, 5))
+def test_doubled_acks_do_not_double_what_is_sent(server_kind, count, batch_rows, copies):
+    world, sent = World(server_kind(), batch_rows), 0
+    world.append(count)
+    while world.acked < count:
+        world.gate_looks()
+        sent += len(world.up)
+        while world.up:
+            world.server_gets(0)
+        world.down *= copies
+        while world.down:
+            world.gate_gets(0)
+            world.gate_looks()
+    assert sent + len(world.up) <= -(-count // batch_rows) + 1
+
+
+def test_the_servers_misfit_finds_a_row_that_was_altered_on_the_way(server_kind):
+    world = World(server_kind(), 4)
+    world.append(4)
+    world.gate_looks()
+    batch = decode(world.up[0], EventBatch)
+    assert misfit(batch, batch.prev) is None
+    altered = msgspec.structs.replace(batch.events[2], body='{"x":1}')
+    events = [*batch.events[:2], altered, batch.events[3]]
+    assert misfit(msgspec.structs.replace(batch, events=events), batch.prev) == 3
