@@ -1,5 +1,6 @@
 """What every test may lean on: a gate's settings in a folder of its own, and its real processes."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -33,11 +34,7 @@ class Gate:
         self.trace_file = folder / "trace.jsonl"
         self.config = folder / "gated.toml"
         self._processes: list[subprocess.Popen] = []
-        self.write()
-
-    def write(self, **tables) -> None:
-        """Write the settings, with some tables added to or changed."""
-        settings = {
+        self._settings = {
             "state_dir": str(self.state),
             "site": {"id": "courtyard-2"},
             "gate": {"id": "front"},
@@ -45,9 +42,14 @@ class Gate:
             "camera": {"kind": "replay", "path": str(self.folder / "frames")},
             "door": {"pins": "mock", "trace": str(self.trace_file), "release_s": 2.0, "contact_pin": 22, "rex_pin": 23},
         }
+        self.write()
+
+    def write(self, **tables) -> None:
+        """Write the settings, with these changed from now on."""
         for name, value in tables.items():
-            settings[name] = {**settings.get(name, {}), **value} if isinstance(value, dict) else value
-        self.config.write_text(toml(settings))
+            old = self._settings.get(name, {})
+            self._settings[name] = {**old, **value} if isinstance(value, dict) else value
+        self.config.write_text(toml(self._settings))
         assert tomllib.loads(self.config.read_text())
 
     def run(self, *arguments: str, check: int | None = None, env: dict | None = None) -> subprocess.CompletedProcess:
@@ -89,6 +91,17 @@ class Gate:
         """The journal, or only some kinds of facts in it."""
         return [e for e in self.json("events", "list", check=0) if not kinds or e["kind"] in kinds]
 
+    def children(self, command: str) -> list[int]:
+        """The processes of this gate's brain that run a command."""
+        brains = {str(process.pid) for process in self._processes if process.poll() is None}
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+                if parent in brains and command in (process / "cmdline").read_text().split("\0"):
+                    found.append(int(process.name))
+        return found
+
     def close(self) -> None:
         """End everything that still runs."""
         for process in self._processes:
@@ -110,6 +123,7 @@ def wait_for(true, timeout_s: float = 20.0, every_s: float = 0.02):
 def gate(tmp_path):
     """A gate in a folder of its own."""
     gate = Gate(tmp_path)
+    gate.wait_for = wait_for
     yield gate
     gate.close()
 
