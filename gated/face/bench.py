@@ -23,7 +23,7 @@ class Bench:
     rounds: int
     faces: int
     synthetic: bool
-    """No face was found or no picture given: one was assumed where none is, so only the times mean anything."""
+    """No picture was given, or none with a face that would do: one was assumed, so only the times mean anything."""
 
 
 def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100) -> Bench:
@@ -32,7 +32,7 @@ def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100)
     Without a frame a synthetic one is used. Raises `ModelError` as the pipeline does.
     """
     shown = frame or synthetic_frame()
-    found = [face for face in pipeline.detect(shown) if _passes(pipeline, shown, face)]
+    found = [face for face in pipeline.detect(shown) if _passes(pipeline, shown, face)] if frame else []
     faces = found or [assumed_face(pipeline, shown)]
     _once(pipeline, shown, faces), _bare(pipeline, len(faces))  # warm
     laps = [(*_once(pipeline, shown, faces), _bare(pipeline, len(faces))) for _ in range(rounds)]
@@ -60,13 +60,14 @@ def _once(pipeline: FacePipeline, frame: Frame, faces: list[Face]) -> tuple[dict
 
 
 def _bare(pipeline: FacePipeline, faces: int) -> float:
-    """Milliseconds of the same sessions on the inputs prepared last: the first look once, the rest for every face."""
-    first, *second = [(pipeline.detector.model, tensor) for tensor in pipeline.detector.tensors]
+    """Milliseconds of the same sessions, as often as the last frame used them, on the inputs prepared for it."""
+    detector = pipeline.detector
+    first, *second = [(detector.model, tensor) for tensor in detector.tensors]
     nets = [
         *((net.model, net.tensor) for net in pipeline.pad_nets),
         (pipeline.embedder.model, pipeline.embedder.tensor),
     ]
-    chosen = [first, *[*second, *nets] * faces]
+    chosen = [first, *second * detector.second_looks, *nets * faces]
     runs = [(model.session.run, {model.input_name: tensor.array}) for model, tensor in chosen]
     start = perf_counter()
     for run, inputs in runs:

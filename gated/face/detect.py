@@ -74,6 +74,8 @@ class Detector:
         self.model, self._entry = model, entry
         self._min_score, self._max_faces = min_score, max_faces
         self._lores: LoresPlanes | None = None
+        self.second_looks = 0
+        """How many the last frame took."""
         self.tensors = [InputTensor(entry.input)]
         if entry.second_look:
             self.tensors.append(InputTensor(entry.input, (entry.second_look, entry.second_look)))
@@ -83,6 +85,7 @@ class Detector:
         faces = sorted(self._first_look(frame), key=lambda face: -face.size)[: self._max_faces]
         if self._entry.second_look is None:
             return faces
+        self.second_looks = len(faces)
         seen = (self._second_look(frame, face) for face in faces)
         return sorted((face for face in seen if face), key=lambda face: -face.size)
 

@@ -41,10 +41,11 @@ def pose(points: Points) -> tuple[float, float, float]:
     facing = across[0] * down[1] - across[1] * down[0]  # the depth of the head's own axis, times scale squared
     if not (scale > 1e-6 and facing > 0):
         return 180.0, 90.0, 0.0
+    eyes, nose = complex(across[0], down[0]), complex(-across[2], -down[2])  # their directions in the picture
+    aside = nose * eyes.conjugate() / (abs(eyes) * scale)  # the nose's, seen with the eyes level
     toward = facing / scale**2
-    yaw = math.degrees(math.atan2(-across[2] / scale, toward))
-    pitch = math.degrees(math.atan2(down[2] / scale, toward))
-    return yaw, pitch, math.degrees(math.atan2(down[0], across[0]))
+    yaw, pitch = math.atan2(aside.real, toward), math.atan2(-aside.imag, toward)
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(math.atan2(eyes.imag, eyes.real))
 
 
 def measure(points: Points, crop: Planes) -> Quality:

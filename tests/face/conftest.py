@@ -35,14 +35,17 @@ def saved(path: Path, nodes, constants, outputs, size) -> Path:
 
 
 def detector(path: Path, box_px: float = 80) -> Path:
-    """Where a cell of 8 px is brighter than 115 on average there is a face, `box_px` wide and high around its corner."""
+    """Where a cell of 8 px is brighter than 115 on average there is a face around its corner, `box_px` a side."""
     shape = numpy_helper.from_array(np.array([1, -1, 1], np.int64), "flat")
     nodes, constants, outputs = [], [shape, constant("dark", 115), constant("soft", 15), constant("zero", 0)], []
     for stride in (8, 16, 32):
         eyes = (np.array(LANDMARKS) - (56, 66)) / 112 * box_px / stride
         logs = [0, 0, *np.log([box_px / stride] * 2)]
         strength = 1 if stride == 8 else 0
-        constants += [constant(f"k{stride}", eyes.reshape(1, 1, 10)), constant(f"b{stride}", np.reshape(logs, (1, 1, 4)))]
+        constants += [
+            constant(f"k{stride}", eyes.reshape(1, 1, 10)),
+            constant(f"b{stride}", np.reshape(logs, (1, 1, 4))),
+        ]
         constants += [constant(f"on{stride}", strength)]
         nodes += [
             helper.make_node("AveragePool", ["input"], [f"p{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2),
@@ -113,9 +116,24 @@ pad = ["green"]
 embedder = "fields"
 pad_threshold = 0.25
 {entry(detector(folder / "spot.onnx"), "detector", (320, 256), "bbox_8", "second_look = 128")}
-{entry(pad_net(folder / "green.onnx"), "pad", (80, 80), "probabilities", "crop_scale = 1.5" + chr(10) + "bona_fide = 1")}
-{entry(embedder(folder / "fields.onnx"), "embedder", (112, 112), "embedding",
-       f"dimension = 48{chr(10)}threshold = 0.7{chr(10)}landmarks = {LANDMARKS}")}
+{
+        entry(
+            pad_net(folder / "green.onnx"),
+            "pad",
+            (80, 80),
+            "probabilities",
+            "crop_scale = 1.5" + chr(10) + "bona_fide = 1",
+        )
+    }
+{
+        entry(
+            embedder(folder / "fields.onnx"),
+            "embedder",
+            (112, 112),
+            "embedding",
+            f"dimension = 48{chr(10)}threshold = 0.7{chr(10)}landmarks = {LANDMARKS}",
+        )
+    }
 """
 
 
@@ -134,7 +152,7 @@ def pipeline(tiny) -> FacePipeline:
 
 @pytest.fixture
 def view() -> Callable[..., Frame]:
-    """A view of 1280 x 960 with a white spot, which is a face, at each place; `person` is the light and shade of all."""
+    """A view of 1280 x 960 with a white spot, which is a face, at each place; `person`: light and shade of it all."""
 
     def make(*places: tuple[int, int], at: float = 0.0, number: int = 0, person: int = 1, spot: int = 48) -> Frame:
         rng = np.random.default_rng(person)

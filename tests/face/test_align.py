@@ -16,9 +16,7 @@ def moved(points, face: Similarity) -> np.ndarray:
     return np.stack([z.real, z.imag], axis=1).astype(np.float32)
 
 
-@given(
-    scale=st.floats(0.05, 20), angle=st.floats(-3.1, 3.1), x=st.floats(-2000, 2000), y=st.floats(-2000, 2000)
-)
+@given(scale=st.floats(0.05, 20), angle=st.floats(-3.1, 3.1), x=st.floats(-2000, 2000), y=st.floats(-2000, 2000))
 def test_the_similarity_that_moved_the_landmarks_is_found_again(scale, angle, x, y):
     where = Similarity(cmath.rect(scale, angle), complex(x, y))
     found = similarity(moved(TEMPLATE, where), TEMPLATE)
