@@ -243,9 +243,16 @@ def test_a_video_in_a_loop_begins_again(write_video, clock):
     assert not camera.exhausted
 
 
-def test_a_video_of_one_picture_in_a_loop_does_not_hang(write_video, clock):
-    camera = replay(write_video([RED], [0]), clock, fps=10, loop=True)
-    assert all(near(camera.frame(1.0), RED) for _ in range(20))
+def test_a_video_too_short_for_its_own_clock_moves_on_in_a_loop(tmp_path):
+    """One picture of 0.1 ms in a container that counts milliseconds: it says that it lasts 0."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10_000)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode())
+    rounds = [shot.begins_s for shot in itertools.islice(shots(path, hold_s=1.0, loop=True), 5)]
+    assert rounds == pytest.approx([0.0, 0.001, 0.002, 0.003, 0.004])
 
 
 def test_only_frames_that_are_due_are_turned_into_pictures(write_video, monkeypatch, clock):
