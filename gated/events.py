@@ -53,6 +53,8 @@ class AccessDenied(Event, frozen=True, tag="access_denied"):
     threshold: float
     gallery_size: int
     frames: int
+    latency_s: float
+    """From the exposure of the last frame that was looked at to the decision."""
     subject: str | None = None
     score: float | None = None
     pad_score: float | None = None

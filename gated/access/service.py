@@ -72,7 +72,7 @@ class AccessService:
         decided_at = time.monotonic()
         decision, rules = outcome.decision, self._visits.rules
         if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
-            self._report(_denied(outcome, rules, self._gallery.size))
+            self._report(_denied(outcome, rules, self._gallery.size, decided_at))
             return
         refusal = self._release(outcome.visit, decided_at)
         self._report(
@@ -112,7 +112,7 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
     )
 
 
-def _denied(outcome: Outcome, rules: Rules, gallery_size: int) -> AccessDenied:
+def _denied(outcome: Outcome, rules: Rules, gallery_size: int, decided_at: float) -> AccessDenied:
     decision = outcome.decision
     return AccessDenied(
         visit=outcome.visit,
@@ -120,6 +120,7 @@ def _denied(outcome: Outcome, rules: Rules, gallery_size: int) -> AccessDenied:
         threshold=rules.threshold,
         gallery_size=gallery_size,
         frames=decision.frames,
+        latency_s=round(decided_at - outcome.frame_at, 4),
         subject=decision.subject,
         score=None if decision.score is None else round(decision.score, 4),
         pad_score=None if decision.pad_score is None else round(decision.pad_score, 4),

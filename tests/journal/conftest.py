@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.events import AccessDenied, DoorClosed, DoorReleased, Event
+from gated.events import DoorClosed, DoorReleased, Event, WorkerLost
 from gated.journal.journal import Journal
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ def fill() -> Callable[[Journal, int], None]:
     def fact(number: int) -> Event:
         return [
             DoorReleased(cause="grant", lease_s=8.0, visit=f"v{number}"),
-            AccessDenied(visit=f"v{number}", reason="unknown", threshold=0.36, gallery_size=216, frames=3, score=0.11),
+            WorkerLost(worker="vision", why=f"signal {number}"),
             DoorClosed(),
         ][number % 3]
 
