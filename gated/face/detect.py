@@ -110,17 +110,22 @@ class Detector:
         left, top = x + (width - side) / 2, y + (height - side) / 2
         pixels = self.tensors[1].array.shape[3]
         tensor = self.tensors[1].fill(nearest(frame.main, (left, top, side, side), (pixels, pixels)))
-        found = decode(self.model.run(tensor), (pixels, pixels), self._min_score)
-        again = [found.face(i, (side / pixels, side / pixels), (left, top)) for i in range(len(found.scores))]
-        if not again:
-            return None
-        overlaps = overlap(np.array([face.box], np.float32), np.array([f.box for f in again], np.float32))[0]
-        best = int(overlaps.argmax())
-        return again[best] if overlaps[best] > MAX_OVERLAP else None
+        found = candidates(self.model.run(tensor), (pixels, pixels), self._min_score)
+        scale = side / pixels
+        before = np.array([((x - left) / scale, (y - top) / scale, width / scale, height / scale)], np.float32)
+        same = np.flatnonzero(overlap(before, found.boxes)[0] > MAX_OVERLAP)
+        return found.face(int(same[0]), (scale, scale), (left, top)) if same.size else None
 
 
 def decode(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:
-    """YuNet's outputs for an input of `size` (width, height), as detections in px of it. Odd numbers are no face.
+    """The faces in YuNet's outputs for an input of `size` (width, height), in px of it: each is there once."""
+    found = candidates(outputs, size, min_score)
+    kept = suppressed(found.boxes)
+    return Found(found.boxes[kept], found.landmarks[kept], found.scores[kept])
+
+
+def candidates(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:
+    """Every place where YuNet sees a face, best first; most faces are seen from several. Odd numbers are no face.
 
     Anchor-free, a row-major grid per stride s: score = sqrt(clip(cls) clip(obj)), centre = (grid + bbox[0:2]) s,
     size = exp(bbox[2:4]) s, landmark = (grid + kps) s (ShiqiYu/libfacedetection.train).
@@ -139,7 +144,6 @@ def decode(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:
         rows = np.concatenate([score, corner, sides, marks.reshape(-1, 10), cls[kept], obj[kept]], axis=1)
         sane = (np.abs(rows) < FAR).all(axis=1) & (sides > 1).all(axis=1) & (score[:, 0] >= min_score)
     best = rows[sane][np.argsort(-score[sane, 0], kind="stable")[:MAX_CANDIDATES]]
-    best = best[suppressed(best[:, 1:5])]
     return Found(best[:, 1:5], best[:, 5:15].reshape(-1, 5, 2), best[:, 0])
 
 
