@@ -7,7 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.door.messages import Beat, DriveLine, FromLatch, Goodbye, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
+from gated.door.messages import (
+    Beat,
+    DriveLine,
+    FromLatch,
+    Goodbye,
+    Happened,
+    Hello,
+    LatchState,
+    Refused,
+    ReleaseLock,
+    Welcome,
+)
 from gated.errors import LatchError, WireError
 from gated.events import Event
 from gated.runtime.channel import Channel

@@ -17,7 +17,18 @@ from pathlib import Path
 from gated.config import DoorSettings
 from gated.door.hardware import Wiring
 from gated.door.machine import Door, Drop, Exit, Input, Leaf, Release, Tick, step
-from gated.door.messages import Beat, DriveLine, FromBrain, Goodbye, Happened, Hello, LatchState, Refused, ReleaseLock, Welcome
+from gated.door.messages import (
+    Beat,
+    DriveLine,
+    FromBrain,
+    Goodbye,
+    Happened,
+    Hello,
+    LatchState,
+    Refused,
+    ReleaseLock,
+    Welcome,
+)
 from gated.door.pins import pin_factory
 from gated.errors import ConfigError, LatchError, StateError, WireError
 from gated.runtime.channel import Channel

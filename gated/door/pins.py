@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ def steady_factory() -> Any:
     gpiozero's own lgpio pin claims an output at level 0 and then writes the level: an active-low relay is driven
     for an instant at every start (gpiozero pull request 1177, open in 2.0.1.post3).
     """
+    # On import lgpio makes a FIFO in this folder and moves there; where we were started may not be writable.
+    os.environ.setdefault("LG_WD", os.environ.get("RUNTIME_DIRECTORY", tempfile.gettempdir()).split(":")[0])
     import lgpio
     from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 

@@ -1,0 +1,197 @@
+"""Enrol, identify and bench on real models and real pictures."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+PERSON = ["--name", "Somebody", "--household", "12", "--consent", "paper-1", "--notice", "v1"]
+
+
+@pytest.fixture
+def home(gate, shared):
+    gate.faces = shared / "faces"
+    return gate
+
+
+def enrol(gate, *photos, check=0):
+    return gate.json("enrol", *PERSON, *(word for photo in photos for word in ("--photo", photo)), check=check)
+
+
+def only_line(done):
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("gated: ") == 1
+    return done.stderr
+
+
+def test_the_second_picture_is_the_same_person(home):
+    subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
+    found = home.json("identify", home.faces / "obama_2.jpg", check=0)
+    assert (found["outcome"], found["subject"]) == ("grant", subject)
+    assert found["score"] >= found["threshold"]
+    assert found["candidates"][0]["subject"] == subject
+    assert found["gallery_size"] == 1
+    assert found["faces"] == 1
+    assert set(found["timing_ms"]) >= {"detect", "pad", "embed", "search"}
+
+
+@pytest.mark.parametrize(
+    ("picture", "outcome"), [("stranger_1", "deny"), ("biden_1", "deny"), ("pad_attack", "attack")]
+)
+def test_others_are_not(home, picture, outcome):
+    enrol(home, home.faces / "obama_1.jpg")
+    found = home.json("identify", home.faces / f"{picture}.jpg", check=1)
+    assert (found["outcome"], found["subject"]) == (outcome, None)
+
+
+def test_an_attack_is_one_even_when_that_face_is_enrolled(home):
+    enrol(home, home.faces / "pad_bona_fide.jpg")
+    assert home.json("identify", home.faces / "pad_bona_fide.jpg", check=0)["outcome"] == "grant"
+    assert home.json("identify", home.faces / "pad_attack.jpg", check=1)["outcome"] == "attack"
+
+
+def test_of_two_people_the_larger_face_counts(home):
+    enrol(home, home.faces / "biden_1.jpg")
+    found = home.json("identify", home.faces / "obama_and_biden.jpg", check=1)
+    assert found["outcome"] == "deny"
+    assert found["faces"] >= 2
+
+
+def test_several_photos_are_several_templates(home):
+    done = enrol(home, home.faces / "obama_1.jpg", home.faces / "obama_2.jpg")
+    assert done["templates"] == 2
+    (person,) = home.json("people", "list")
+    assert (person["name"], person["templates"], person["status"]) == ("Somebody", 2, "active")
+
+
+def test_an_empty_gallery_lets_nobody_in(home):
+    found = home.json("identify", home.faces / "obama_1.jpg", check=1)
+    assert (found["outcome"], found["candidates"], found["score"]) == ("deny", [], None)
+
+
+def test_a_face_that_is_somebodys_already_is_refused_by_id_and_not_by_name(home):
+    subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
+    done = home.run("enrol", *PERSON, "--photo", home.faces / "obama_2.jpg", check=1)
+    assert subject in only_line(done)
+    assert "Somebody" not in done.stderr
+    assert len(home.json("people", "list")) == 1
+
+
+def test_photos_of_two_people_are_nobody(home):
+    done = home.run(
+        "enrol", *PERSON, "--photo", home.faces / "obama_1.jpg", "--photo", home.faces / "biden_1.jpg", check=1
+    )
+    only_line(done)
+    assert home.json("people", "list") == []
+
+
+def test_enrolling_needs_consent_and_a_notice(home):
+    photo = ["--photo", home.faces / "obama_1.jpg", "--name", "a", "--household", "b"]
+    assert home.run("enrol", *photo, "--notice", "v1").returncode == 2
+    assert home.run("enrol", *photo, "--consent", "x").returncode == 2
+    only_line(home.run("enrol", *photo, "--consent", " ", "--notice", "v1", check=1))
+    assert home.json("people", "list") == []
+
+
+def bad_pictures(folder, faces):
+    """Files that are no portrait, and what is said of each."""
+    (folder / "truncated.jpg").write_bytes((faces / "obama_1.jpg").read_bytes()[:30_000])
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "empty.jpg").touch()
+    Image.new("RGB", (20_000, 20_000)).save(folder / "huge.png")
+    Image.new("RGB", (800, 600), (120, 130, 140)).save(folder / "wall.jpg")
+    return {
+        "truncated.jpg": "broken off", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
+        "wall.jpg": "no face", "missing.jpg": "no file",
+    }  # fmt: skip
+
+
+def test_every_bad_photo_is_told_with_its_reason_and_the_good_one_is_used(home):
+    reasons = bad_pictures(home.folder, home.faces)
+    done = enrol(home, *(home.folder / name for name in reasons), home.faces / "obama_1.jpg")
+    assert done["templates"] == 1
+    told = {row["photo"].rsplit("/", 1)[1]: row["reason"] for row in done["rejected"]}
+    assert set(told) == set(reasons)
+    for name, word in reasons.items():
+        assert word in told[name], f"{name}: {told[name]}"
+
+
+def test_without_one_good_photo_nobody_is_enrolled(home):
+    bad_pictures(home.folder, home.faces)
+    done = enrol(home, home.folder / "wall.jpg", home.faces / "obama_and_biden.jpg", check=1)
+    assert (done["subject"], done["templates"], len(done["rejected"])) == (None, 0, 2)
+    assert home.events() == []
+
+
+@pytest.mark.parametrize("name", ["truncated.jpg", "text.jpg", "empty.jpg", "huge.png", "missing.jpg"])
+def test_a_bad_picture_to_identify_is_one_clear_message(home, name):
+    bad_pictures(home.folder, home.faces)
+    assert name in only_line(home.run("identify", home.folder / name, check=1))
+
+
+def test_a_picture_without_a_face_has_none(home):
+    bad_pictures(home.folder, home.faces)
+    found = home.json("identify", home.folder / "wall.jpg", check=1)
+    assert (found["outcome"], found["faces"], found["pad_score"]) == ("no_face", 0, None)
+
+
+def test_a_face_too_small_is_poor_quality(home):
+    Image.open(home.faces / "stranger_1.jpg").resize((200, 200)).save(home.folder / "small.png")
+    found = home.json("identify", home.folder / "small.png", check=1)
+    assert (found["outcome"], found["reason"]) == ("poor_quality", "too_small")
+
+
+def altered_models(gate, shared, change):
+    folder = gate.folder / "models"
+    shutil.copytree(shared / "models", folder)
+    change(folder / "mobilefacenet_128d.onnx")
+    gate.write(models={"dir": str(folder)})
+
+
+def test_a_missing_model_is_one_clear_message(home, shared):
+    altered_models(home, shared, lambda file: file.unlink())
+    assert "mobilefacenet_128d.onnx" in only_line(home.run("identify", home.faces / "obama_1.jpg", check=3))
+    done = home.json("models", "verify", check=3)
+    assert [row["file"] for row in done["models"] if row["problem"]] == ["mobilefacenet_128d.onnx"]
+
+
+def test_one_altered_byte_of_a_model_is_noticed(home, shared):
+    def alter(file):
+        file.chmod(0o644)
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+
+    altered_models(home, shared, alter)
+    assert "SHA-256" in only_line(home.run("enrol", *PERSON, "--photo", home.faces / "obama_1.jpg", check=3))
+    assert home.json("people", "list") == []
+
+
+def test_the_models_can_be_named_on_the_command_line(home, shared):
+    home.write(models={"dir": "/nowhere"})
+    home.run("--models", shared / "models", "models", "verify", check=0)
+
+
+def test_bench_tells_stages_ratio_and_search(home):
+    told = home.json("bench", "--rounds", "10", "--photo", home.faces / "obama_1.jpg", check=0)
+    print(f"pipeline over bare models {told['ratio']:.2f}, search over bare product {told['search']['ratio']:.2f}")
+    assert set(told["stages_ms"]) >= {"detect", "pad", "embed"}
+    assert told["bare_ms"] > 0
+    assert told["faces"] == 1
+    assert told["ratio"] == pytest.approx(told["total_ms"] / told["bare_ms"], rel=0.5)
+    assert home.json("bench", "--rounds", "5", check=0)["synthetic"]
+    assert "ours over bare" in home.run("bench", "--rounds", "5", check=0).stdout
+
+
+def test_suspended_is_not_let_in_and_resumed_is(home):
+    subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
+    home.run("people", "suspend", subject, check=0)
+    assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "suspended"
+    home.run("people", "resume", subject, check=0)
+    assert home.json("identify", home.faces / "obama_2.jpg", check=0)["outcome"] == "grant"
+    home.run("people", "remove", subject, check=0)
+    assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "unknown"
+    kinds = [e["kind"] for e in home.events()]
+    assert kinds == ["person_enrolled", "person_suspended", "person_resumed", "person_removed"]
