@@ -126,11 +126,12 @@ class People:
 
     def _persons(self, which: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}
-        for row in self.connection.execute("SELECT * FROM consents ORDER BY purpose").fetchall():
+        theirs = f"SELECT * FROM consents WHERE subject IN (SELECT subject FROM people {which}) ORDER BY purpose"  # noqa: S608
+        for row in self.connection.execute(theirs, values).fetchall():
             consents.setdefault(row["subject"], []).append(
                 Consent(row["purpose"], row["reference"], row["notice_version"], datetime.fromisoformat(row["at"]))
             )
-        rows = self.connection.execute(f"SELECT * FROM people {which}", values).fetchall()  # noqa: S608 - ours, no value in it
+        rows = self.connection.execute(f"SELECT * FROM people {which}", values).fetchall()  # noqa: S608 - a part of ours
         return [_person(row, tuple(consents.get(row["subject"], ()))) for row in rows]
 
 

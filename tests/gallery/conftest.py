@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from gated.embedding import Embedding
 from gated.gallery import Enrolled, Gallery, enrol
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 DIMENSION = 32
 EMBEDDER = "ab" * 32

@@ -138,6 +138,8 @@ def test_a_face_that_another_process_has_just_enrolled_is_refused(gallery, opene
 
 
 def test_a_threshold_that_is_no_number_lets_nobody_pass_for_new(gallery, face) -> None:
+    with pytest.raises(EnrolmentError):
+        join(gallery, [face(1), face(1, 1)], threshold=math.nan)
     join(gallery, [face(1)])
     with pytest.raises(EnrolmentError):
         join(gallery, [face(2)], threshold=math.nan)

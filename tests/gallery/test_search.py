@@ -179,6 +179,7 @@ def test_a_probe_in_doubles_is_searched_for_like_any_other() -> None:
     assert index.search(unit(1, 2).astype(np.float64)) == index.search(unit(1, 2))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_memory_that_goes_bad_under_us_makes_no_candidate(odd: float) -> None:
     index = Index([row("ann", "1", unit(1)), row("bob", "2", unit(0, 1)), row("eve", "3", unit(0, 0, 1))], DIMENSION)

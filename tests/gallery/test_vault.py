@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -159,12 +160,16 @@ def test_a_credential_of_the_wrong_length_is_refused(
         site_key(state, may_create=True)
 
 
-def test_processes_that_make_the_key_at_once_end_up_with_the_same(state: Path) -> None:
+def test_processes_that_make_the_key_at_once_end_up_with_the_same(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
+    monkeypatch.setattr(vault.os, "fsync", lambda _: time.sleep(0.02))  # time enough to get into each other's way
 
     def make() -> None:
-        queue.put(site_key(state, may_create=True))
+        try:
+            queue.put(site_key(state, may_create=True))
+        except StateError:
+            queue.put(None)
 
     children = [context.Process(target=make) for _ in range(8)]
     for child in children:
