@@ -75,7 +75,8 @@ class FaceSettings(msgspec.Struct, frozen=True):
     max_yaw_deg: Annotated[float, Meta(ge=5, le=90)] = 45.0
     max_pitch_deg: Annotated[float, Meta(ge=5, le=90)] = 35.0
     max_faces: Annotated[int, Meta(ge=1, le=20)] = 5
-    threads: Annotated[int, Meta(ge=1, le=8)] = 2
+    threads: Annotated[int, Meta(ge=1, le=8)] = 1
+    """For one model; two run side by side. More helps large models on four cores: let `gated bench` say."""
 
 
 class AccessSettings(msgspec.Struct, frozen=True):

@@ -26,10 +26,12 @@ def run(fd: int) -> None:
         channel = BlockingChannel[VisionSettings](sock, VisionSettings)
         settings = channel.receive()
         threading.Thread(target=_end_with, args=(channel,), name="brain", daemon=True).start()
+        stopped = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         try:
             pipeline = load_pipeline(settings.models, settings.face)
             camera = open_camera(settings.camera)
-            serve(camera, pipeline, channel.send, lambda: False)
+            serve(camera, pipeline, channel.send, stopped.is_set, settings.camera.timeout_s)
         except GatedError as error:
             log.error("%s", error)
             channel.send(VisionTrouble("models", str(error)))

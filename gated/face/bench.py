@@ -14,7 +14,10 @@ from gated.types import TrackId
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with so many faces."""
+    """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with so many faces.
+
+    The bare models run one after the other in the same sessions; the pipeline may overlap what does not depend.
+    """
 
     stages_ms: dict[str, float]
     total_ms: float

@@ -27,7 +27,7 @@ class Entry:
 
     @classmethod
     def read(cls, row: RawRow) -> "Entry":
-        """A row from the disk, whatever was done to it: bytes that are no text are replaced, what is too long is cut."""
+        """A row from the disk, whatever was done to it: what is no text is replaced, what is too long is cut."""
         at, kind, body, row_hash = (text.decode("utf-8", "replace") for text in row[1:])
         return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
 

@@ -1,0 +1,38 @@
+"""The map at the top of the package is true, and the house keeps its rules."""
+
+import ast
+import re
+from pathlib import Path
+
+import gated
+
+PACKAGE = Path(gated.__file__).parent
+
+
+def test_the_map_names_every_chapter_and_nothing_else():
+    there = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert set(re.findall(r"^(\w+) {2,}", gated.__doc__, re.MULTILINE)) == {n for n in there if not n.startswith("__")}
+
+
+def test_every_module_says_what_it_is_for():
+    for module in PACKAGE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(module.read_text())), module
+
+
+def test_tests_are_at_least_as_long_as_the_code():
+    code = sum(len(p.read_text().splitlines()) for p in PACKAGE.rglob("*.py"))
+    tests = sum(len(p.read_text().splitlines()) for p in Path(__file__).parent.rglob("*.py"))
+    assert tests >= code
+
+
+BORDERS = {"runtime/tasks.py", "journal/writer.py", "camera/picamera.py"}
+
+
+def test_nothing_catches_everything_but_at_the_border_of_a_thread_or_task():
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, module
+                caught = getattr(node.type, "id", "")
+                assert caught != "Exception" or module.relative_to(PACKAGE).as_posix() in BORDERS, module
+                assert caught != "BaseException" or isinstance(node.body[-1], ast.Raise), module
