@@ -7,20 +7,19 @@ arrived. It may be down for a month, and the door neither knows nor waits.
 import asyncio
 import logging
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import aiomqtt
 from msgspec.structs import replace
 
 from gated.config import SyncSettings
-from gated.errors import ConfigError, GatedError, WireError
+from gated.errors import GatedError, WireError
 from gated.journal.entry import stamp
 from gated.journal.journal import Journal
+from gated.sync.dial import address, backoff_s, tls_context
 from gated.sync.drain import Drain
 from gated.sync.messages import StatusMessage, encode
 from gated.sync.topics import Topics
@@ -30,9 +29,7 @@ client_log = logging.getLogger(f"{__name__}.client")
 client_log.setLevel(logging.ERROR)  # it would warn of every single message that finds its queue full
 """The client's own words, which name the TLS alert, go with the first failure of a row; see `run_link`."""
 
-PORT = 8883
 KEEPALIVE_S = 30
-BACKOFF_S = 0.5
 STEADY_S = 10.0
 """A connection that held for so long was a good one: back-off begins anew."""
 LOOK_S = 1.0
@@ -68,11 +65,6 @@ async def run_link(
                 log.warning("no link to the server, trying again and again: %s", error)
         _heed_cancellation()
         await asyncio.sleep(backoff_s(failures, settings.backoff_max_s, random.random()))  # noqa: S311 - jitter
-
-
-def backoff_s(failures: int, max_s: float, dice: float) -> float:
-    """How long to wait before the next attempt: doubling, at most `max_s`, jittered by half with `dice` in [0, 1)."""
-    return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
 
 
 class _Session:
@@ -180,33 +172,6 @@ class _Session:
 
     def _stamped(self, status: StatusMessage, state: str) -> bytes:
         return encode(replace(status, state=state, at=stamp(datetime.now(UTC)), journal=self._drain.mark))
-
-
-def address(url: str) -> tuple[str, int]:
-    """Host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or PORT
-    except ValueError as error:
-        raise ConfigError("sync.url", [f"{url!r} is no address ({error}); write mqtts://HOST[:PORT]"]) from error
-    if parts.scheme != "mqtts" or not host:
-        raise ConfigError("sync.url", [f"{url!r} is no address of this kind; write mqtts://HOST[:PORT]"])
-    return host, port
-
-
-def tls_context(settings: SyncSettings) -> ssl.SSLContext:
-    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate. Raises `ConfigError`."""
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
-    except OSError as error:
-        raise ConfigError("sync.ca", [f"{settings.ca}: no certificate can be read from it ({error})"]) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.cert, settings.key)
-    except OSError as error:
-        files = f"{settings.cert} and {settings.key}"
-        raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
-    return context
 
 
 async def _first_of(*works: Coroutine[None, None, None]) -> None:

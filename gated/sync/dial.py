@@ -1,0 +1,42 @@
+"""How the server is reached: its address, the proof of who is who, and how long to wait before the next attempt."""
+
+import ssl
+from urllib.parse import urlsplit
+
+from gated.config import SyncSettings
+from gated.errors import ConfigError
+
+PORT = 8883
+BACKOFF_S = 0.5
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or PORT
+    except ValueError as error:
+        raise ConfigError("sync.url", [f"{url!r} is no address ({error}); write mqtts://HOST[:PORT]"]) from error
+    if parts.scheme != "mqtts" or not host:
+        raise ConfigError("sync.url", [f"{url!r} is no address of this kind; write mqtts://HOST[:PORT]"])
+    return host, port
+
+
+def tls_context(settings: SyncSettings) -> ssl.SSLContext:
+    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate. Raises `ConfigError`."""
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
+    except OSError as error:
+        raise ConfigError("sync.ca", [f"{settings.ca}: no certificate can be read from it ({error})"]) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.cert, settings.key)
+    except OSError as error:
+        files = f"{settings.cert} and {settings.key}"
+        raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
+    return context
+
+
+def backoff_s(failures: int, max_s: float, dice: float) -> float:
+    """How long to wait before the next attempt: doubling, at most `max_s`, jittered by half with `dice` in [0, 1)."""
+    return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))

@@ -1,0 +1,47 @@
+"""How the server is reached."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.errors import ConfigError
+from gated.sync.dial import BACKOFF_S, address, backoff_s, tls_context
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [("mqtts://a.b", "a.b", 8883), ("mqtts://10.0.0.1:1", "10.0.0.1", 1), ("mqtts://[::1]:8884", "::1", 8884)],
+)
+def test_an_address_may_leave_out_the_port(url, host, port):
+    assert address(url) == (host, port)
+
+
+@given(st.integers(1, 10**9), st.floats(0.2, 3600), st.floats(0, 1, exclude_max=True))
+def test_back_off_grows_to_its_limit_and_never_to_nothing(failures, max_s, dice):
+    wait_s = backoff_s(failures, max_s, dice)
+    assert 0 < wait_s <= max_s
+    assert wait_s >= min(max_s, BACKOFF_S) / 2
+    assert backoff_s(failures + 1, max_s, dice) >= wait_s
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://a", "https://a", "mqtts://", "mqtts://a:x", "mqtts://a:99999", "", "mqtts://[::1"]
+)
+def test_what_is_no_address_is_named_with_the_right_form(url):
+    with pytest.raises(ConfigError, match=r"sync\.url: .*mqtts://HOST\[:PORT\]"):
+        address(url)
+
+
+def test_a_key_of_another_certificate_is_named(broker):
+    with pytest.raises(ConfigError, match=r"sync\.key.*office\.key"):
+        tls_context(broker.settings(key=f"{broker.folder}/office.key"))
+
+
+def test_old_tls_is_not_spoken(broker):
+    assert tls_context(broker.settings()).minimum_version.name == "TLSv1_2"
+
+
+def test_a_server_must_prove_its_name_and_no_other_authority_counts(broker):
+    context = tls_context(broker.settings())
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) == 1
