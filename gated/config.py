@@ -14,7 +14,7 @@ from msgspec import Meta, field
 
 from gated.errors import ConfigError
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="small letters, digits, - and _")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z", description="small letters, digits, - and _")]
 Pin = Annotated[int, Meta(ge=0, le=27, description="a BCM number, 0 to 27")]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 
@@ -119,7 +119,7 @@ class DoorSettings(msgspec.Struct, frozen=True):
 class SyncSettings(msgspec.Struct, frozen=True):
     """The community server. Without `url` the gate keeps to itself."""
 
-    url: Annotated[str, Meta(pattern=r"^(mqtts?://[^/\s]+)?$", description="mqtts://HOST[:PORT]")] = ""
+    url: Annotated[str, Meta(pattern=r"^(mqtts?://[^/\s]+)?\Z", description="mqtts://HOST[:PORT]")] = ""
     ca: str = ""
     cert: str = ""
     key: str = ""

@@ -129,3 +129,8 @@ def test_no_settings_however_odd_are_more_than_a_config_error(data):
         assert error.problems
     else:
         assert 0.5 <= settings.door.release_s <= 30
+
+
+@pytest.mark.parametrize("name", ["front\n", "", "Front", "a/b", "+", "#", "-a", "a" * 64])
+def test_a_name_that_could_be_a_topic_of_its_own_is_refused(name):
+    assert "gate.id" in problems(gate={"id": name})[0]

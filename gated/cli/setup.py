@@ -129,7 +129,7 @@ def _pins(settings: Settings) -> None:
 
 
 def _server(settings: Settings) -> None:
-    from gated.sync.link import address, tls_context
+    from gated.sync.dial import address, tls_context
 
     if settings.sync.url:
         address(settings.sync.url)

@@ -24,8 +24,6 @@ from gated.sync.drain import Drain
 from gated.sync.messages import StatusMessage, encode
 from gated.sync.topics import Topics
 
-__all__ = ["address", "run_link", "tls_context"]
-
 log = logging.getLogger(__name__)
 client_log = logging.getLogger(f"{__name__}.client")
 client_log.setLevel(logging.ERROR)  # it would warn of every single message that finds its queue full

@@ -1,0 +1,68 @@
+"""The gate's real processes, a real broker and a server: started, cut off, and killed."""
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime
+
+import pytest
+
+from gated.events import DoorReleased
+from gated.journal.journal import Journal
+
+pytestmark = pytest.mark.slow
+
+SITE, GATE = "market-south", "gate-2"
+
+
+@pytest.fixture
+def running(whole_gate, broker):
+    """A gate that is linked to the broker, and has no models: what it does is start, and say so."""
+    settings = broker.settings()
+    sync = {key: getattr(settings, key) for key in ("url", "ca", "cert", "key", "ack_timeout_s", "backoff_max_s")}
+    whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync)
+    whole_gate.brain = whole_gate.start("run")
+    return whole_gate
+
+
+def held_as_written(gate, receiver):
+    """Whether the server holds every row of the journal, once, in order, and unchanged."""
+    journal = Journal.open(gate.state, SITE, GATE)
+    rows = [(entry.seq, entry.hash) for entry in journal.entries(limit=10_000)]
+    journal.close()
+    return bool(rows) and rows == [(event.seq, event.hash) for event in receiver.server.events.values()]
+
+
+async def test_every_event_arrives_once_though_the_broker_is_killed_and_forgets(running, broker, receiver, until):
+    await until(lambda: any(s.state == "online" and s.degraded == ["vision"] for s in receiver.statuses), "the status")
+    await until(lambda: held_as_written(running, receiver), "the first events")
+    broker.kill()
+    journal = Journal.open(running.state, SITE, GATE)
+    for number in range(700):
+        journal.append(DoorReleased("grant", 8.0, f"while-cut-off-{number}"), datetime.now(UTC))
+    journal.close()
+    await asyncio.sleep(1)
+    broker.start()
+    await until(lambda: held_as_written(running, receiver), "what happened meanwhile")
+    assert (receiver.server.lost, receiver.server.altered) == (set(), [])
+    assert running.brain.poll() is None
+
+
+async def test_a_killed_gate_is_offline_and_a_stopped_one_says_so_itself(running, receiver, until):
+    await until(lambda: "online" in receiver.states, "online")
+    running.brain.kill()
+    await until(lambda: receiver.states[-1] == "offline", "the last will")
+    again = running.start("run")
+    await until(lambda: receiver.states[-1] == "online", "online again")
+    await until(lambda: held_as_written(running, receiver), "the events of both starts")
+    again.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(again.wait, 20) == 0
+    await until(lambda: receiver.states[-1] == "offline", "the goodbye")
+
+
+async def test_nothing_personal_is_on_the_wire(running, receiver, until):
+    await until(lambda: held_as_written(running, receiver), "events")
+    sent = json.dumps([event.body for event in receiver.server.events.values()]) + str(receiver.statuses)
+    assert str(running.state) not in str(receiver.statuses)
+    for word in ("name", "household", "embedding", "template_", "photo"):
+        assert f'"{word}"' not in sent
