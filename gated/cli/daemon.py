@@ -1,6 +1,8 @@
 """The processes: the brain, the latch, and the vision worker that the brain starts."""
 
 import asyncio
+import logging
+import os
 import signal
 from contextlib import suppress
 
@@ -25,7 +27,15 @@ def run(context: Context, service: bool, once: bool, verbose: bool) -> None:
     from gated import app
 
     logs.set_up(verbose=verbose)
-    asyncio.run(app.run(context.settings, context.path.resolve(), own_latch=not service, once=once))
+
+    async def until_stopped() -> None:
+        await app.run(context.settings, context.path.resolve(), own_latch=not service, once=once)
+        # All is written and closed. A thread may still hang in the kernel (a connect that is never answered), and
+        # an orderly end would wait for it longer than a stop may take.
+        logging.shutdown()
+        os._exit(0)
+
+    asyncio.run(until_stopped())
 
 
 @click.command()

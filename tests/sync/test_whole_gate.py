@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import socket
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -66,3 +68,32 @@ async def test_nothing_personal_is_on_the_wire(running, receiver, until):
     assert str(running.state) not in str(receiver.statuses)
     for word in ("name", "household", "embedding", "template_", "photo"):
         assert f'"{word}"' not in sent
+
+
+def test_a_broker_that_swallows_the_connection_does_not_hold_up_the_stop(whole_gate, broker, wait_for):
+    """Nobody accepts, and the queue of the listener is full: a connect hangs in the kernel for minutes."""
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        settings = broker.settings()
+        sync = {
+            "url": f"mqtts://localhost:{hole.getsockname()[1]}",
+            "ca": settings.ca,
+            "cert": settings.cert,
+            "key": settings.key,
+        }
+        whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync)
+        brain = whole_gate.start("run")
+        wait_for(lambda: "on duty" in whole_gate.log())
+        time.sleep(1)
+        began = time.monotonic()
+        brain.terminate()
+        assert brain.wait(30) == 0  # the connect itself hangs for minutes
+        print(f"stopped in {time.monotonic() - began:.2f} s")
+        assert whole_gate.events("stopped")
+        for filler in fillers:
+            filler.close()
