@@ -1,0 +1,1 @@
+"""A courtyard without hardware: rendered residents and their visitors, with what they wear and what they hold up."""
