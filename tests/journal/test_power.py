@@ -190,11 +190,21 @@ class Connection:
         self.apsw.close()
 
 
+def migrate(connection, migrations):
+    """The migrations without sqlite-utils, which wants a connection of Python's own; as one transaction, like there."""
+    if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        return
+    with database.transaction(connection):
+        for statement in filter(str.strip, ";".join(migrations).split(";")):
+            connection.execute(statement)
+
+
 def lost_rows(seed, tmp_path, monkeypatch, cuts=6):
     """Live through some power cuts; the acknowledged rows that were not there afterwards."""
     dice = random.Random(seed)
     disk, told, lost = ForgetfulDisk(dice), {}, []
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: Connection(disk))
+    monkeypatch.setattr(database, "migrate", migrate)
     for _ in range(cuts):
         try:
             journal = Journal.open(tmp_path, "s", "g")
