@@ -77,10 +77,9 @@ class Gate:
         return (self.folder / f"{command}.log").read_text()
 
     def trace(self) -> list[dict]:
-        """Every transition of the lock so far."""
-        return (
-            [json.loads(line) for line in self.trace_file.read_text().splitlines()] if self.trace_file.exists() else []
-        )
+        """Every transition of the lock so far; the end of a line may be on its way while we read."""
+        written = self.trace_file.read_text() if self.trace_file.exists() else ""
+        return [json.loads(line) for line in written[: written.rfind("\n") + 1].splitlines()]
 
     def lock_is_on(self) -> bool:
         """Whether the simulated coil is energised now."""
