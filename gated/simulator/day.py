@@ -1,0 +1,193 @@
+"""A day at one gate in fake time: who comes is thrown with dice, what decides and drives the lock is the product's own.
+
+`Visits`, `Index`, the door's `step` and `Wiring` run here as the brain and the latch wire them, without their
+processes and sockets, so that a hundred thousand steps take seconds. Everything that happens is written down.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+
+from gated.access.policy import Rules
+from gated.access.visits import NEAREST, Outcome, Visits
+from gated.door.machine import Door, Drop, Exit, Input, Leaf, Release, Tick, step
+from gated.embedding import Embedding
+from gated.events import Event
+from gated.face.messages import Observation
+from gated.gallery.search import Index, Row
+from gated.simulator.faults import Faulty, Verb
+from gated.simulator.parts import SimulatedDoor, card_reader, wall_clock
+from gated.simulator.timeline import Timeline
+from gated.types import SubjectId
+
+STEP_S = 0.1
+DIMENSION = 32
+RESIDENTS = 40
+RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+RELEASE_S = 3.0
+PATIENCE_S = 1.0
+"""A track that the camera has not shown for so long has ended, as in `face.track`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the history: an outcome of a visit, an event of the door, or in a word: the button's "press", and
+    the lock driven "on" or "off".
+    """
+
+    at: float
+    what: Outcome | Event | str
+    wall: float
+    """What the wall clock said, for what it is worth."""
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Somebody before the gate; a resident where `embedding` is near one that is enrolled."""
+
+    track: int
+    embedding: Embedding
+    pad_score: float
+    leaves_at: float
+
+
+class SimulatedDay:
+    """One gate, the people before it, and the parts that may fail: "camera", "contact", "button", "lock", "card" and
+    "clock" in `parts`.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self._noise = np.random.default_rng(timeline.seed)
+        people = [self._unit() for _ in range(RESIDENTS)]
+        self.people = people
+        rows = [Row(SubjectId(f"{i:016x}"), str(i // 3), "active", vector) for i, vector in enumerate(people)]
+        self.visits = Visits(lambda probe: index.search(probe, NEAREST), DIMENSION, RULES)
+        index = Index(rows, DIMENSION)
+        self.door, self.hardware = Door(), SimulatedDoor(timeline)
+        self.history: list[Fact] = []
+        self.visitor: Visitor | None = None
+        self.card: str | None = None
+        self._was_pressed = False
+        self._tracks = 0
+        self._seen_at: dict[int, float] = {}
+        self.camera: Faulty[Observation | None] = Faulty(
+            timeline, self._look, off=lambda: None, garbage=self._garbage, wrong=_negated
+        )
+        self.reader, self.wall = card_reader(timeline, lambda: self.card), wall_clock(timeline)
+        self.parts: dict[str, Faulty[Observation | None] | Faulty[bool] | Faulty[str | None] | Faulty[float]] = {
+            "camera": self.camera,
+            "contact": self.hardware.contact,
+            "button": self.hardware.button,
+            "lock": self.hardware.coil,
+            "card": self.reader,
+            "clock": self.wall,
+        }
+
+    def run(self, seconds: float) -> None:
+        """Live through so many seconds, step by step."""
+        for _ in range(round(seconds / STEP_S)):
+            self.step()
+
+    def step(self) -> None:
+        """A tenth of a second: the wires, the camera, the clock, as the latch and the brain take them."""
+        self.timeline.advance(STEP_S)
+        self.hardware.wire()
+        pressed = self.hardware.wiring.is_pressed
+        if pressed and not self._was_pressed:
+            self._note("press")
+            self.give(Exit(RELEASE_S))
+        self._was_pressed = pressed
+        self.give(Leaf(self.hardware.wiring.is_open))
+        self.reader.read()  # there is nobody to tell
+        self._see()
+        self.hardware.coil.read()
+
+    def comes(self, embedding: Embedding, stays_s: float, pad_score: float = 0.95) -> int:
+        """Somebody walks up; gives the track that the camera will see them on."""
+        self._tracks += 1
+        self.visitor = Visitor(self._tracks, embedding, pad_score, self.timeline.now + stays_s)
+        return self._tracks
+
+    def give(self, given: Input) -> None:
+        """One step of the machine, as in the latch: first the lock, then the clock, then the news."""
+        was_on = self.door.is_energised
+        self.door, events = step(self.door, given, self.timeline.now)
+        self.hardware.wiring.lock(self.door.is_energised)
+        for event in events:
+            self._note(event)
+        if was_on != self.door.is_energised:
+            self._note("on" if self.door.is_energised else "off")
+        if self.door.is_energised:
+            self.timeline.at(self.door.until, lambda: self.give(Tick()))
+
+    def disconnect(self) -> None:
+        """The brain dies: the latch drops its lease, and what was seen is forgotten."""
+        self.give(Drop("disconnect"))
+        self.visits.clear()
+        self._seen_at.clear()
+
+    def _see(self) -> None:
+        seen = self.camera.read()
+        now = self.timeline.now
+        if seen is not None:
+            if self.camera.fault is Verb.STUCK:
+                seen = replace(seen, frame_at=now)  # a picture that stands still, and is said to be new
+            self._seen_at[seen.track] = now
+            self._act(self.visits.observe(seen, now))
+        for track in [track for track, at in self._seen_at.items() if now - at > PATIENCE_S]:
+            del self._seen_at[track]
+            self._act(self.visits.end(track, now))
+        for outcome in self.visits.tick(now):
+            self._act(outcome)
+
+    def _act(self, outcome: Outcome | None) -> None:
+        """As the brain does it: a grant becomes a release at once."""
+        if outcome is None:
+            return
+        self._note(outcome)
+        if outcome.decision.grant:
+            self.give(Release(outcome.visit, RELEASE_S, self.timeline.now))
+
+    def _note(self, what: Outcome | Event | str) -> None:
+        self.history.append(Fact(self.timeline.now, what, self.wall.read()))
+
+    def _look(self) -> Observation | None:
+        """What a sound camera sees now: the visitor, a little different in every frame."""
+        if self.visitor is not None and self.timeline.now >= self.visitor.leaves_at:
+            self.visitor = None
+        if self.visitor is None:
+            return None
+        probe = self.visitor.embedding + 0.05 * self._noise.standard_normal(DIMENSION).astype(np.float32)
+        probe /= np.linalg.norm(probe)
+        return _observation(
+            self.visitor.track, self.timeline.now, probe.astype("<f4").tobytes(), self.visitor.pad_score
+        )
+
+    def _garbage(self, dice: object) -> Observation | None:
+        """What a broken camera, or a broken vision process, may say: anything that fits into the message."""
+        odd = [math.nan, math.inf, -1.0, 0.0, 1.0, 1e30]
+        vector = self._noise.standard_normal(int(self._noise.integers(0, 64))) * self._noise.choice(odd)
+        return _observation(
+            int(self._noise.integers(-3, 3)),
+            self.timeline.now - float(self._noise.choice(odd)),
+            vector.astype("<f4").tobytes(),
+            float(self._noise.choice(odd)),
+        )
+
+    def _unit(self) -> Embedding:
+        vector = self._noise.standard_normal(DIMENSION)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def _observation(track: int, at: float, embedding: bytes, pad_score: float) -> Observation:
+    return Observation(track, 0, at, (0.0, 0.0, 1.0, 1.0), 0.9, None, None, pad_score, embedding)
+
+
+def _negated(seen: Observation | None) -> Observation | None:
+    """A sound face that is nobody's: the opposite of the one in view."""
+    if seen is None or seen.embedding is None:
+        return seen
+    return replace(seen, embedding=(-np.frombuffer(seen.embedding, "<f4")).tobytes())

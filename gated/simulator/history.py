@@ -1,0 +1,55 @@
+"""What must hold of every history of a gate, whatever failed: checked on what was written down, not on what was meant.
+
+As Jepsen does it: generate a day with faults, record it, then judge the record.
+"""
+
+from collections.abc import Sequence
+
+from gated.access.visits import Outcome
+from gated.events import DoorReleased, ReleaseRefused
+from gated.simulator.day import Fact
+
+CLOCK_S = 1e-6
+"""Room for the arithmetic of floating-point seconds; not a tolerance of the gate's."""
+
+
+def violations(history: Sequence[Fact]) -> list[str]:
+    """What is wrong with a history, one sentence each: nothing, if the gate kept its promises.
+
+    The lock is driven on only at a release; every release has exactly one cause before it, a grant of a visit that was
+    granted once, or a press of the button; and the lock is off again when the last lease is over.
+    """
+    problems: list[str] = []
+    granted: set[str] = set()
+    released: set[str] = set()
+    until = released_at = pressed_at = float("-inf")
+    is_on = False
+    for fact in history:
+        match fact.what:
+            case Outcome(visit, decision) if decision.grant:
+                problems += [f"{fact.at}: visit {visit} was granted twice"] if visit in granted else []
+                granted.add(visit)
+            case DoorReleased(cause="grant", lease_s=lease_s, visit=visit):
+                problems += [] if visit in granted else [f"{fact.at}: released without a grant"]
+                problems += [f"{fact.at}: two releases for one grant"] if visit in released else []
+                released.add(str(visit))
+                until, released_at = max(until, fact.at + lease_s), fact.at
+            case "press":
+                pressed_at = fact.at
+            case DoorReleased(lease_s=lease_s):
+                problems += [] if fact.at == pressed_at else [f"{fact.at}: released without a press"]
+                until, released_at = max(until, fact.at + lease_s), fact.at
+            case ReleaseRefused(visit=visit):
+                released.add(visit)
+            case "on":
+                problems += [] if fact.at == released_at else [f"{fact.at}: driven on without a release"]
+                problems += [f"{fact.at}: driven on twice"] if is_on else []
+                is_on = True
+            case "off":
+                problems += [] if fact.at <= until + CLOCK_S else [f"{fact.at}: driven on longer than its lease"]
+                is_on, until = False, float("-inf")
+            case _:
+                pass
+    if is_on and history and history[-1].at > until + CLOCK_S:
+        problems.append(f"{history[-1].at}: still driven on after its lease")
+    return problems

@@ -1,0 +1,134 @@
+"""A scene script: who comes to the gate, when, how far, wearing and holding what. Data, and as JSON a file.
+
+The file is the simulated camera's "film". Where every face is at a moment follows from the script alone, so that two
+processes that read the same file see the same street, and a camera that was killed resumes in the middle.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gated.errors import CameraError
+
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Age = Literal["child", "adult", "old"]
+Glasses = Literal["none", "clear", "dark"]
+
+FAR_M = 5.0
+"""Where a walk begins: a face of some 35 px in a picture of 960, too small for a visit."""
+GATE_M = 0.85
+"""Where people stop: an arm's length, as before any reader."""
+PASS_S = 0.7
+"""How long it takes to walk through the gate, or to turn and be gone."""
+
+
+class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody wears and how they look today."""
+
+    glasses: Glasses = "none"
+    mask: bool = False
+    hat: bool = False
+    eyes_closed: bool = False
+    smile: Annotated[float, Meta(ge=0, le=1)] = 0.2
+
+
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A picture of somebody's face, held before one's own."""
+
+    kind: Literal["print", "phone"]
+    person: int
+    age: Age | None = None
+
+
+class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One person on one errand, in seconds of the script. `name` is for whoever wrote the script, and goes nowhere."""
+
+    person: int
+    """The seed of the identity."""
+    comes_s: Seconds
+    name: str = ""
+    age: Age | None = None
+    walk_s: Annotated[float, Meta(gt=0, le=60)] = 1.8
+    """From far away to the gate."""
+    leaves_s: Seconds | None = None
+    """None: waits at the gate to the end."""
+    goes: Literal["in", "away"] = "away"
+    side: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+    """Where before the gate: -1 is the left of the view, 1 the right."""
+    stops_m: Annotated[float, Meta(ge=0.5, le=5)] = GATE_M
+    looks: Looks = Looks()
+    holds: Held | None = None
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One stretch of time before the gate."""
+
+    actors: tuple[Actor, ...] = ()
+    ends_s: Seconds = 60.0
+    sky: Literal["day", "dusk"] = "day"
+    seed: int = 0
+    """Of the sensor's noise, the background and everybody's small movements."""
+    begins_at: float | None = None
+    """Monotonic seconds at which second 0 is; None: when the camera is opened."""
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """Where somebody is at a moment, and how the head is held, in degrees as in `View`."""
+
+    distance_m: float
+    across: float
+    """-1 at the left of the view, 1 at the right; beyond, somebody is leaving it."""
+    yaw: float
+    pitch: float
+    roll: float
+    is_walking: bool
+
+
+def read_script(path: Path) -> Script:
+    """The script in a JSON file. Raises `CameraError` that says what is wrong with it."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Script)
+    except OSError as error:
+        raise CameraError(f"camera.path: {path} cannot be read ({error.strerror}); name a scene script") from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise CameraError(f"{path}: is no scene script ({error}); see gated/simulator/script.py") from error
+
+
+def write_script(script: Script, path: Path) -> None:
+    """Put it there in one step: whoever reads meanwhile finds the old one or the new one, whole."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(script), indent=1))
+    os.replace(fresh, path)  # noqa: PTH105 - one call, one meaning
+
+
+def stand(actor: Actor, at_s: float) -> Stand | None:
+    """Where an actor is at a second of the script; None while out of sight."""
+    gone_s = math.inf if actor.leaves_s is None else max(actor.leaves_s, actor.comes_s)
+    if not actor.comes_s <= at_s < gone_s + PASS_S:
+        return None
+    walked = min(1.0, (at_s - actor.comes_s) / actor.walk_s)
+    eased = walked * walked * (3 - 2 * walked)
+    # Equal steps in 1 / distance: the face grows evenly, as it does for somebody who slows down before a gate.
+    distance_m = 1 / ((1 - eased) / FAR_M + eased / actor.stops_m)
+    yaw, pitch, roll = _sway(actor, at_s)
+    across = actor.side * (0.4 + 0.6 * eased)
+    if at_s < gone_s:
+        return Stand(distance_m, across, yaw, pitch, roll, is_walking=walked < 1)
+    left = (at_s - gone_s) / PASS_S
+    aside = 1 if actor.goes == "in" else -1
+    nearer = 1 - 0.25 * left if actor.goes == "in" else 1 + 0.5 * left
+    return Stand(
+        distance_m * nearer, across + aside * 2.2 * left**1.5, yaw + aside * 40 * left, pitch, roll, is_walking=True
+    )
+
+
+def _sway(actor: Actor, at_s: float) -> tuple[float, float, float]:
+    """What a head does that is held still: a few degrees, never twice alike, the same for the same actor and second."""
+    phase = (actor.person * 2.399 + actor.comes_s) % math.tau
+    yaw = 6 * math.sin(0.9 * at_s + phase) + 3 * math.sin(2.3 * at_s + 2 * phase)
+    pitch = 3 * math.sin(0.7 * at_s + 1.7 * phase) + math.sin(1.9 * at_s)
+    return yaw, pitch, 2 * math.sin(0.5 * at_s + 0.6 * phase)
