@@ -3,6 +3,7 @@
 app         the brain, wired: every part built, started and stopped on one page
 vision      the vision process, wired
 cli         the commands
+evaluation  how often the gate is wrong: rates with n and bounds, over visits, folders, pairs
 simulator   a courtyard without hardware: rendered residents, and what stands in for the parts of a gate
 access      may this person pass now: policy, visits, photos
 door        what the lock does and where the leaf is; the latch that owns the pins

@@ -24,6 +24,7 @@ COMMANDS = {
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
     "people": ("gated.cli.people", "List, show, suspend, resume or remove people."),
     "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
+    "evaluate": ("gated.cli.evaluate", "Measure how often the gate is wrong: FPIR, FNIR, APCER and their kin."),
     "bench": ("gated.cli.looking", "Measure what a decision costs here, and what of it is ours."),
     "events": ("gated.cli.events", "Show the journal, and prove that nobody has changed it."),
 }
@@ -38,7 +39,16 @@ class Context:
     @property
     def settings(self) -> config.Settings:
         """The checked settings. Raises `ConfigError`."""
-        settings = config.load(self.path)
+        return self._with_models(config.load(self.path))
+
+    @property
+    def settings_or_defaults(self) -> config.Settings:
+        """The same, or the defaults on a machine that is no gate and was told of no settings. Raises `ConfigError`."""
+        if str(self.path) != DEFAULT_CONFIG or self.path.exists():
+            return self.settings
+        return self._with_models(config.parse({"site": {"id": "desk"}, "gate": {"id": "desk"}}, Path.cwd()))
+
+    def _with_models(self, settings: config.Settings) -> config.Settings:
         if self._models_dir is None:
             return settings
         return msgspec.structs.replace(settings, models=msgspec.structs.replace(settings.models, dir=self._models_dir))

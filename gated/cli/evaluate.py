@@ -1,0 +1,193 @@
+"""`gated evaluate`: how often the gate is wrong, in the field's own terms, on visits that nobody has to make."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gated.access.service import rules_for
+from gated.cli import Context, show_json
+from gated.cli.tables import show
+from gated.config import Settings
+from gated.evaluation import folders, pairs
+from gated.evaluation.enrolment import enrol_all
+from gated.evaluation.measures import ABOUT, EVERYBODY
+from gated.evaluation.report import Report, report_pairs, report_visits
+from gated.evaluation.visits import Judge
+from gated.face.manifest import shipped_manifest
+from gated.face.pipeline import load_pipeline
+
+Begin = Callable[[str, int], Callable[[], None]]
+"""Shows a task of so many steps, and gives what to call after each."""
+
+Share = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option("--pairs", "pairs_file", type=click.Path(path_type=Path), help="A CSV: two paths and same/different.")
+@click.option("--gallery", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Whom to enrol.")
+@click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Who comes to the gate.")
+@click.option("--households", type=click.IntRange(1, 5000), default=72, show_default=True)
+@click.option("--people", type=click.IntRange(2, 10_000), default=216, show_default=True)
+@click.option("--visits", type=click.IntRange(1), default=2000, show_default=True, help="By real faces.")
+@click.option("--strangers", type=Share, default=0.5, show_default=True, help="Their share of the visits.")
+@click.option("--attacks", type=click.IntRange(0), default=600, show_default=True, help="Prints and phones held up.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--set", "sets", multiple=True, metavar="NAME[=DIR]", help="A model set; repeat to compare.")
+@click.option("--target-fpir", type=click.FloatRange(0, 1, max_open=True), default=0.003, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw DET curves and scores, as PNG.")
+@click.option("--max-fpir", type=Share, help="Exit 1 above this share.")
+@click.option("--max-fnir", type=Share, help="Exit 1 above this share of everybody.")
+@click.option("--max-group-fnir", type=Share, help="Exit 1 above this share of any group.")
+@click.option("--max-iapar", type=Share, help="Exit 1 above this share of any species of attack.")
+@click.pass_obj
+def evaluate(context: Context, /, **options: Any) -> None:
+    """Measure how often the gate is wrong, with n and 95 % bounds for every rate.
+
+    Without a source, rendered residents and strangers visit a simulated courtyard. With --gallery and --probes,
+    pictures do: NAME/1.jpg or NAME_1.jpg. With --pairs, pictures are compared two by two.
+
+    Exit 0; 1 when a limit is given and not met, or was not measured.
+    """
+    _check(options)
+    settings = context.settings_or_defaults
+    chosen = [_chosen(settings, name) for name in options["sets"] or [settings.models.set]]
+    with _progress() as begin:
+        reports = _reports(chosen, options, begin)
+    if options["picture"] is not None:
+        from gated.evaluation.picture import draw
+
+        draw(reports, options["picture"])
+    missed = [problem for report in reports for problem in _missed(report, options)]
+    if options["as_json"]:
+        show_json({"reports": reports, "limits_missed": missed})
+    else:
+        _tell(reports, missed)
+    sys.exit(1 if missed else 0)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse what does not go together."""
+    if (options["gallery"] is None) != (options["probes"] is None):
+        raise click.UsageError("--gallery and --probes go together: name both")
+    if options["pairs_file"] is not None and options["gallery"] is not None:
+        raise click.UsageError("--pairs is a source, and so is --gallery: name one")
+    if options["people"] < options["households"]:
+        raise click.UsageError(f"{options['people']} people cannot fill {options['households']} households")
+
+
+def _chosen(settings: Settings, name: str) -> Settings:
+    """The settings with this model set; one that ships lies in a folder of its own name."""
+    name, _, folder = name.partition("=")
+    shipped = shipped_manifest().parent / name
+    folder = folder or (str(shipped) if shipped.is_dir() else settings.models.dir)
+    return replace(settings, models=replace(settings.models, set=name, dir=folder))
+
+
+def _reports(chosen: Sequence[Settings], options: dict[str, Any], begin: Begin) -> list[Report]:
+    """One report for each model set, all on the same pictures."""
+    if options["pairs_file"] is not None:
+        listed = pairs.read_pairs(options["pairs_file"])
+        return [_on_pairs(settings, listed, begin) for settings in chosen]
+    if options["gallery"] is not None:
+        return [_on_folders(settings, options, begin) for settings in chosen]
+    from gated.evaluation.courtyard import Courtyard, evaluate_courtyard
+
+    names = ("households", "people", "visits", "strangers", "attacks", "seed")
+    courtyard = Courtyard(**{name: options[name] for name in names})
+    return evaluate_courtyard(courtyard, chosen, options["target_fpir"], begin)
+
+
+def _on_pairs(settings: Settings, listed: Sequence[pairs.Pair], begin: Begin) -> Report:
+    pipeline = load_pipeline(settings.models, settings.face)
+    ready = pipeline.ready()
+    pictures = len({picture for pair in listed for picture in (pair.first, pair.second)})
+    compared = pairs.compare(pipeline, listed, begin(f"pictures, {ready.model_set}", pictures))
+    threshold = rules_for(settings.access, ready).threshold
+    return report_pairs(f"{len(listed):,} pairs of pictures", ready, threshold, compared)
+
+
+def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Report:
+    people, probes = folders.identities(options["gallery"]), folders.identities(options["probes"])
+    pipeline = load_pipeline(settings.models, settings.face)
+    ready = pipeline.ready()
+    rules = rules_for(settings.access, ready)
+    advance = begin(f"people, {ready.model_set}", len(people))
+    enrolled = enrol_all(folders.applicants(pipeline, people, advance), ready, rules.threshold)
+    judge, outcomes = Judge(pipeline, enrolled.index(ready.dimension), rules), []
+    advance = begin(f"pictures, {ready.model_set}", sum(map(len, probes.values())))
+    for visit in folders.visits(probes, enrolled.subjects, people, rules.frames):
+        outcomes.append(judge.outcome(visit))
+        advance()
+    source = f"pictures of {len(probes):,} people as probes"
+    return report_visits(source, ready, rules, enrolled, outcomes, target_fpir=options["target_fpir"])
+
+
+def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
+    """The limits that this set does not meet; what was not measured is not met."""
+    attacks = {m.of for m in report.measures if m.name == "IAPAR"} or {EVERYBODY}
+    groups = {m.of for m in report.measures if m.name == "FNIR"} - {EVERYBODY} or {"any group"}
+    for option, name, among in (
+        ("max_fpir", "FPIR", {EVERYBODY}),
+        ("max_fnir", "FNIR", {EVERYBODY}),
+        ("max_group_fnir", "FNIR", groups),
+        ("max_iapar", "IAPAR", attacks),
+    ):
+        limit = options[option]
+        for of in sorted(among) if limit is not None else ():
+            rate = report.rate(name, of)
+            if rate is None or rate.value is None or not rate.value <= limit:
+                found = "was not measured" if rate is None else str(rate)
+                yield f"{report.model_set}: {name} ({of}) {found}; at most {limit * 100:g} % is asked for"
+
+
+def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
+    """The table, and beneath it what its figures hold for."""
+    click.echo(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n\n")
+    keys = list(dict.fromkeys((m.name, m.of) for report in reports for m in report.measures))
+    rates = [[str(report.rate(name, of) or "") for report in reports] for name, of in keys]
+    meanings = [ABOUT.get(name, "") if of == EVERYBODY or of.startswith("worst") else "" for name, of in keys]
+    rows = [[*key, *rate, meaning] for key, rate, meaning in zip(keys, rates, meanings, strict=True)]
+    show(["rate", "of", *(report.model_set for report in reports), "what it counts"], rows)
+    for report in reports:
+        click.echo(_conditions(report))
+    for problem in missed:
+        click.echo(f"not met: {problem}")
+
+
+def _conditions(report: Report) -> str:
+    """One set's own numbers, without which its rates mean nothing."""
+    sha256 = f"{report.embedder}, SHA-256 {report.embedder_sha256[:12]}"
+    told = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
+    if report.gallery_size:
+        told += f", PAD threshold {report.pad_threshold:g}, {report.frames} looks must agree"
+        told += f", gallery of {report.gallery_size} people with {report.templates} templates"
+    separated = report.rate("not separated", "pairs")
+    if separated is not None and separated.value is not None:
+        told += f"; it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
+    if report.proposal is not None:
+        p = report.proposal
+        told += f"\n  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "
+        told += f"(maxima of {p.fpir.n:,} searches by {p.searches}): FPIR {p.fpir}, FNIR {p.fnir}"
+    return told
+
+
+@contextmanager
+def _progress() -> Iterator[Begin]:
+    """Bars on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+        def begin(what: str, steps: int) -> Callable[[], None]:
+            task = progress.add_task(what, total=steps)
+            return lambda: progress.advance(task)
+
+        yield begin

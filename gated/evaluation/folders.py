@@ -1,0 +1,61 @@
+"""Pictures in folders as a source: who is enrolled, and who comes to the gate. A picture is a visit without motion."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from gated.camera.pictures import frame_of, load_picture
+from gated.errors import PictureError
+from gated.evaluation.enrolment import Applicant, portrait
+from gated.evaluation.visits import Visit
+from gated.face.pipeline import FacePipeline
+from gated.frame import Frame
+from gated.types import SubjectId
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+FRAME_S = 0.1
+
+Identities = dict[str, list[Path]]
+
+
+def identities(folder: Path) -> Identities:
+    """Whose pictures are where: a sub-folder is a person, and beside them so is what stands before the last "_".
+
+    `folder/ann/1.jpg` and `folder/ann_1.jpg` both show "ann". Raises `PictureError` where no picture is found.
+    """
+    found: Identities = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            inside = path.relative_to(folder).parts
+            name = inside[0] if len(inside) > 1 else path.stem.rsplit("_", 1)[0]
+            found.setdefault(name, []).append(path)
+    if not found:
+        raise PictureError(f"{folder}: no pictures here; put NAME/1.jpg or NAME_1.jpg into it, one NAME a person")
+    return found
+
+
+def applicants(pipeline: FacePipeline, people: Identities, advance: Callable[[], None]) -> Iterator[Applicant]:
+    """Everybody with the embeddings of their pictures; each person is a household of their own."""
+    for name, photos in people.items():
+        made = [portrait(pipeline, frame_of(load_picture(photo), 0.0, 0)) for photo in photos]
+        yield Applicant(name, name, [embedding for embedding in made if embedding is not None])
+        advance()
+
+
+def visits(probes: Identities, subjects: dict[str, SubjectId], enrolled: Identities, frames: int) -> Iterator[Visit]:
+    """One visit for each probe; somebody without pictures in the gallery's folder is a stranger.
+
+    Whoever could not be enrolled is neither, and has no visits: that is counted as FTE. `frames`: how many looks.
+    """
+    for name, photos in probes.items():
+        if name in enrolled and name not in subjects:
+            continue
+        for photo in photos:
+            yield Visit(subjects.get(name), frozenset(), None, _held(photo, frames))
+
+
+def _held(photo: Path, frames: int) -> Iterator[Frame]:
+    """A picture held still, loaded when it is looked at."""
+    frame = frame_of(load_picture(photo), 0.0, 0)
+    for number in range(frames):
+        yield replace(frame, at=number * FRAME_S)

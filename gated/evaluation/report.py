@@ -1,0 +1,150 @@
+"""What an evaluation says: figures with n, bounds, gallery size, threshold and model set, for people and programs."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from gated.access.policy import Rules
+from gated.evaluation.bounds import Rate
+from gated.evaluation.enrolment import Enrolled
+from gated.evaluation.measures import (
+    EVERYBODY,
+    Measure,
+    Proposal,
+    left_out_scores,
+    mated_scores,
+    measured,
+    non_mated_scores,
+    proposal_for,
+)
+from gated.evaluation.pairs import Compared
+from gated.evaluation.rates import Scores, det, false_accepts, false_rejects
+from gated.evaluation.visits import Outcome
+from gated.face.messages import VisionReady
+
+BIN = 0.02
+"""The width of a column of the distributions, as cosine similarity."""
+MOST_POINTS = 4000
+"""A longer curve is thinned: nobody could see more."""
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """A DET curve: one threshold, one share on each axis, at each place."""
+
+    across: str
+    """What the false accepts are: FPIR or FMR."""
+    up: str
+    """FNIR or FNMR."""
+    thresholds: list[float]
+    false_accepts: list[float]
+    false_rejects: list[float]
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """How scores lie: `counts[i]` of them from `-1 + i BIN` on; `unscored` had none at any threshold."""
+
+    of: str
+    counts: list[int]
+    n: int
+    unscored: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One model set on one source."""
+
+    source: str
+    model_set: str
+    grade: str
+    embedder: str
+    embedder_sha256: str
+    gallery_size: int
+    """People who can be found; 0 where pairs were compared."""
+    templates: int
+    threshold: float
+    pad_threshold: float | None
+    frames: int
+    """Looks that must agree; 1 where pairs were compared."""
+    measures: list[Measure]
+    proposal: Proposal | None
+    curve: Curve
+    mated: Distribution
+    non_mated: Distribution
+
+    def rate(self, name: str, of: str = EVERYBODY) -> Rate | None:
+        """A rate by its name; None where it was not measured."""
+        return next((m.rate for m in self.measures if (m.name, m.of) == (name, of)), None)
+
+
+def report_visits(
+    source: str,
+    ready: VisionReady,
+    rules: Rules,
+    enrolled: Enrolled,
+    outcomes: Sequence[Outcome],
+    *,
+    target_fpir: float,
+) -> Report:
+    """The report of visits to the gate."""
+    mated, strangers = mated_scores(outcomes), non_mated_scores(outcomes)
+    non_mated = strangers if strangers.size else left_out_scores(outcomes)
+    return Report(
+        source=source,
+        model_set=ready.model_set,
+        grade=ready.grade,
+        embedder=ready.embedder,
+        embedder_sha256=ready.embedder_sha256,
+        gallery_size=len(enrolled.subjects),
+        templates=len(enrolled.rows),
+        threshold=rules.threshold,
+        pad_threshold=rules.pad_threshold,
+        frames=rules.frames,
+        measures=[Measure("FTE", EVERYBODY, enrolled.failure_to_enrol), *measured(outcomes, rules.threshold)],
+        proposal=proposal_for(target_fpir, outcomes, len(enrolled.subjects)),
+        curve=_curve("FPIR", "FNIR", mated, non_mated),
+        mated=_distribution("residents, as themselves", mated),
+        non_mated=_distribution("strangers, as anybody" if strangers.size else "residents left out", non_mated),
+    )
+
+
+def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Compared) -> Report:
+    """The report of comparisons."""
+    mated, non_mated = compared.mated, compared.non_mated
+    measures = [
+        Measure("FTA", "pictures", compared.failure_to_acquire),
+        Measure("not separated", "pairs", compared.not_separated(threshold)),
+        Measure("FMR", EVERYBODY, false_accepts(non_mated, threshold)),
+        Measure("FNMR", EVERYBODY, false_rejects(mated, threshold)),
+    ]
+    return Report(
+        source=source,
+        model_set=ready.model_set,
+        grade=ready.grade,
+        embedder=ready.embedder,
+        embedder_sha256=ready.embedder_sha256,
+        gallery_size=0,
+        templates=0,
+        threshold=threshold,
+        pad_threshold=None,
+        frames=1,
+        measures=measures,
+        proposal=None,
+        curve=_curve("FMR", "FNMR", mated, non_mated),
+        mated=_distribution("mated pairs", mated),
+        non_mated=_distribution("non-mated pairs", non_mated),
+    )
+
+
+def _curve(across: str, up: str, mated: Scores, non_mated: Scores) -> Curve:
+    """The curve, thinned where there are more points than anybody can see."""
+    whole = det(mated, non_mated)
+    size = whole.thresholds.size
+    kept = np.unique(np.linspace(0, size - 1, min(size, MOST_POINTS)).round().astype(int)) if size else slice(0)
+    sides = (whole.thresholds, whole.false_accepts, whole.false_rejects)
+    return Curve(across, up, *([round(value, 6) for value in side[kept].tolist()] for side in sides))
+
+
+def _distribution(of: str, scores: Scores) -> Distribution:
+    finite = scores[np.isfinite(scores)]
+    counts, _ = np.histogram(np.clip(finite, -1, 1 - 1e-9), round(2 / BIN), (-1, 1))
+    return Distribution(of, counts.tolist(), scores.size, int(scores.size - finite.size))
