@@ -1,0 +1,315 @@
+"""Who somebody is, drawn from a seed: every length and colour that makes one rendered person unlike another.
+
+The unit of length is the distance from an adult's eye line to the chin, about 11.5 cm; y is 0 at the eyes and goes up,
+z goes to the camera. Adult proportions follow the usual canon of artists and craniofacial norms (eyes half way up the
+head, pupils 0.55 apart, nose to -0.42, lips meet at -0.62), and the ranges around it are wider than life, because that
+is what keeps strangers apart at 112 px.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, cast, get_args
+
+import numpy as np
+
+Age = Literal["child", "adult", "old"]
+Colour = tuple[float, float, float]
+"""sRGB, 0..1."""
+
+HairStyle = Literal["short", "crop", "side", "fringe", "bob", "long", "bun", "curly", "receding", "bald"]
+
+RANGES: dict[str, tuple[float, float]] = {
+    "head_width": (0.57, 0.78),
+    "head_depth": (0.78, 0.92),
+    "crown": (0.88, 1.16),
+    "jaw_width": (0.38, 0.62),
+    "jaw_height": (0.16, 0.50),
+    "jaw_square": (0.75, 1.9),
+    "chin_y": (-1.10, -0.90),
+    "chin_out": (-0.07, 0.09),
+    "chin_width": (0.05, 0.20),
+    "cheek_out": (-0.03, 0.09),
+    "cheek_full": (-0.06, 0.09),
+    "forehead": (-0.07, 0.06),
+    "brow_ridge": (0.0, 0.06),
+    "eye_x": (0.22, 0.345),
+    "eye_y": (-0.05, 0.05),
+    "eye_width": (0.095, 0.165),
+    "eye_height": (0.028, 0.072),
+    "eye_tilt": (-0.16, 0.30),
+    "eye_deep": (0.01, 0.10),
+    "iris_size": (0.046, 0.060),
+    "fold": (0.0, 1.0),
+    "epicanthus": (0.0, 1.0),
+    "bags": (0.0, 0.6),
+    "brow_y": (0.12, 0.27),
+    "brow_thick": (0.014, 0.055),
+    "brow_tilt": (-0.30, 0.30),
+    "brow_arch": (0.0, 2.0),
+    "brow_length": (0.13, 0.23),
+    "brow_gap": (0.06, 0.16),
+    "brow_dense": (0.45, 1.0),
+    "nose_y": (-0.50, -0.28),
+    "nose_width": (0.09, 0.21),
+    "nose_bridge": (0.00, 0.13),
+    "nose_bridge_width": (0.04, 0.095),
+    "nose_tip": (0.13, 0.30),
+    "nose_tip_size": (0.055, 0.115),
+    "nose_hump": (-0.03, 0.04),
+    "nose_up": (-0.05, 0.05),
+    "mouth_gap": (0.13, 0.27),
+    "mouth_width": (0.14, 0.30),
+    "upper_lip": (0.018, 0.065),
+    "lower_lip": (0.028, 0.078),
+    "lip_out": (0.02, 0.08),
+    "mouth_corner": (-0.03, 0.03),
+    "cupid": (0.0, 0.6),
+    "ear_size": (0.20, 0.34),
+    "ear_out": (0.10, 0.75),
+    "asymmetry": (-0.03, 0.03),
+    "tone": (0.0, 1.0),
+    "undertone": (-1.0, 1.0),
+    "lip_red": (0.0, 1.0),
+    "blush": (0.0, 1.0),
+    "oily": (0.15, 1.0),
+    "freckles": (0.0, 1.0),
+    "blemishes": (0.0, 1.0),
+    "beard": (0.0, 1.0),
+    "beard_line": (0.0, 1.0),
+    "wrinkles": (0.0, 0.25),
+    "spots": (0.0, 0.1),
+    "hairline": (0.42, 0.72),
+    "hairline_shape": (-0.25, 0.45),
+    "hair_volume": (0.05, 0.16),
+    "hair_length": (0.0, 1.0),
+    "hair_part": (-0.4, 0.4),
+    "hair_shade": (0.0, 1.0),
+    "grey": (0.0, 0.05),
+    "neck_width": (0.30, 0.42),
+}
+"""What is drawn evenly between two bounds. Append only, or everybody becomes somebody else."""
+
+SKIN: tuple[Colour, ...] = (
+    (0.96, 0.84, 0.77),
+    (0.93, 0.77, 0.66),
+    (0.87, 0.68, 0.54),
+    (0.76, 0.56, 0.42),
+    (0.62, 0.43, 0.30),
+    (0.45, 0.30, 0.21),
+    (0.31, 0.20, 0.15),
+)
+"""Skin from the lightest to the darkest, along the Monk scale's course; `tone` 0..1 runs along it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One person who does not exist. Lengths are in eye-to-chin units, shares go from 0 to 1."""
+
+    seed: int
+    age: Age
+    head_width: float
+    head_depth: float
+    crown: float
+    jaw_width: float
+    jaw_height: float
+    jaw_square: float
+    chin_y: float
+    chin_out: float
+    chin_width: float
+    cheek_out: float
+    cheek_full: float
+    forehead: float
+    brow_ridge: float
+    eye_x: float
+    eye_y: float
+    eye_width: float
+    eye_height: float
+    eye_tilt: float
+    eye_deep: float
+    iris_size: float
+    fold: float
+    epicanthus: float
+    bags: float
+    brow_y: float
+    brow_thick: float
+    brow_tilt: float
+    brow_arch: float
+    brow_length: float
+    brow_gap: float
+    brow_dense: float
+    nose_y: float
+    nose_width: float
+    nose_bridge: float
+    nose_bridge_width: float
+    nose_tip: float
+    nose_tip_size: float
+    nose_hump: float
+    nose_up: float
+    mouth_gap: float
+    mouth_width: float
+    upper_lip: float
+    lower_lip: float
+    lip_out: float
+    mouth_corner: float
+    cupid: float
+    ear_size: float
+    ear_out: float
+    asymmetry: float
+    tone: float
+    undertone: float
+    lip_red: float
+    blush: float
+    oily: float
+    freckles: float
+    blemishes: float
+    beard: float
+    beard_line: float
+    wrinkles: float
+    spots: float
+    hairline: float
+    hairline_shape: float
+    hair_volume: float
+    hair_length: float
+    hair_part: float
+    hair_shade: float
+    grey: float
+    neck_width: float
+    hair_style: HairStyle
+    iris: Colour
+    shirt: Colour
+
+    @property
+    def mouth_y(self) -> float:
+        """The height at which the lips meet."""
+        return self.nose_y - self.mouth_gap
+
+    @property
+    def skin(self) -> Colour:
+        """The colour of the cheek, sRGB."""
+        place = self.tone * (len(SKIN) - 1)
+        tone = [float(np.interp(place, range(len(SKIN)), [c[i] for c in SKIN])) for i in range(3)]
+        return tone[0] + 0.012 * self.undertone, tone[1], tone[2] - 0.045 * self.undertone
+
+    @property
+    def hair(self) -> Colour:
+        """The colour of hair and brows, sRGB; mostly near black, and white for the old."""
+        dark = np.interp(self.hair_shade, [0, 0.7, 0.9, 1], [0.07, 0.13, 0.28, 0.52])
+        colour = np.array([dark, dark * 0.82, dark * 0.68]) * (1 - self.grey) + self.grey * np.array([0.78, 0.78, 0.79])
+        return cast(Colour, tuple(colour.tolist()))
+
+    def dice(self, *purpose: int) -> np.random.Generator:
+        """Randomness that belongs to this person, one stream for each purpose."""
+        return np.random.default_rng([self.seed, *purpose])
+
+
+def identity(seed: int, age: str | None = None) -> Identity:
+    """The person of this seed, of the age given or of their own; the same for ever.
+
+    Raises `ValueError` for an age that is none of `Age`.
+    """
+    rng = np.random.default_rng([seed, 0])
+    drawn = {
+        name: float(lo + (hi - lo) * share)
+        for (name, (lo, hi)), share in zip(RANGES.items(), rng.random(len(RANGES)), strict=True)
+    }
+    choice = rng.random(8)
+    own = "child" if choice[0] < 0.12 else "old" if choice[0] < 0.3 else "adult"
+    if age not in (None, *get_args(Age)):
+        raise ValueError(f"{age!r} is no age, use one of {', '.join(get_args(Age))}")
+    styles = get_args(HairStyle)
+    person = Identity(
+        seed=seed,
+        age=cast(Age, age or own),
+        hair_style=styles[int(choice[1] * len(styles))],
+        iris=_iris(drawn["tone"], choice[2]),
+        shirt=cast(Colour, tuple((0.08 + 0.75 * rng.random(3)).tolist())),
+        **drawn,
+    )
+    if choice[3] < 0.6:
+        person = _east_asian(person, choice[4])
+    shape = {"child": _child, "adult": _adult, "old": _old}[person.age]
+    return shape(person)
+
+
+def _iris(tone: float, share: float) -> Colour:
+    """Brown for nearly everybody; now and then hazel, green or blue where the skin is light."""
+    if tone < 0.35 and share > 0.7:
+        return ((0.33, 0.42, 0.52), (0.36, 0.42, 0.30), (0.42, 0.32, 0.16))[int(share * 30) % 3]
+    return (0.13 + 0.22 * share, 0.08 + 0.12 * share, 0.04 + 0.06 * share)
+
+
+def _east_asian(person: Identity, share: float) -> Identity:
+    """The traits that are common in East Asia, together: lower bridge, narrower fold, black hair, light to olive skin."""
+    return replace(
+        person,
+        tone=0.04 + 0.46 * person.tone,
+        undertone=0.5 + 0.5 * person.undertone,
+        fold=person.fold * (0.35 if share < 0.55 else 1.0),
+        epicanthus=0.3 + 0.7 * person.epicanthus,
+        nose_bridge=0.6 * person.nose_bridge,
+        eye_deep=0.7 * person.eye_deep,
+        eye_height=0.9 * person.eye_height,
+        hair_shade=0.7 * person.hair_shade,
+        iris=_iris(1.0, share),
+        freckles=0.5 * person.freckles,
+    )
+
+
+def _adult(person: Identity) -> Identity:
+    """Some adults lose hair; bald ones are men, of whom some have beards."""
+    if person.hair_style in ("long", "bob", "bun", "fringe"):
+        return replace(person, beard=0.0, brow_ridge=0.4 * person.brow_ridge, brow_thick=0.75 * person.brow_thick)
+    return person
+
+
+def _child(person: Identity) -> Identity:
+    """Larger eyes and forehead, a small nose and jaw, full cheeks, and skin without history."""
+    style = "short" if person.hair_style in ("bald", "receding") else person.hair_style
+    chin_y = 0.80 * person.chin_y
+    return replace(
+        person,
+        hair_style=style,
+        chin_y=chin_y,
+        crown=1.08 * person.crown,
+        jaw_width=0.90 * person.jaw_width,
+        jaw_square=1.0,
+        cheek_full=0.05 + 0.6 * person.cheek_full,
+        brow_ridge=0.0,
+        eye_y=person.eye_y - 0.03,
+        eye_height=1.2 * person.eye_height,
+        iris_size=1.15 * person.iris_size,
+        brow_thick=0.7 * person.brow_thick,
+        brow_y=0.95 * person.brow_y,
+        nose_y=0.70 * person.nose_y,
+        nose_width=0.78 * person.nose_width,
+        nose_bridge=0.3 * person.nose_bridge,
+        nose_tip=0.65 * person.nose_tip,
+        mouth_gap=0.75 * person.mouth_gap,
+        mouth_width=0.82 * person.mouth_width,
+        neck_width=0.8 * person.neck_width,
+        beard=0.0,
+        bags=0.0,
+        wrinkles=0.0,
+        spots=0.0,
+        blemishes=0.3 * person.blemishes,
+        grey=0.0,
+    )
+
+
+def _old(person: Identity) -> Identity:
+    """Grey, lined and sagging."""
+    style = "receding" if person.hair_style == "side" else person.hair_style
+    beard = 0.0 if style in ("long", "bob", "bun", "fringe") else person.beard
+    return replace(
+        person,
+        hair_style=style,
+        beard=beard,
+        grey=0.4 + 12 * person.grey,
+        wrinkles=0.45 + 2.2 * person.wrinkles,
+        spots=0.2 + 8 * person.spots,
+        bags=0.4 + person.bags,
+        eye_height=0.85 * person.eye_height,
+        upper_lip=0.75 * person.upper_lip,
+        lower_lip=0.8 * person.lower_lip,
+        cheek_full=person.cheek_full - 0.02,
+        ear_size=1.12 * person.ear_size,
+    )
