@@ -43,13 +43,14 @@ class ModelSettings(msgspec.Struct, frozen=True):
 class CameraSettings(msgspec.Struct, frozen=True):
     """What looks at the street."""
 
-    kind: Literal["picamera2", "replay"] = "picamera2"
+    kind: Literal["picamera2", "replay", "simulated"] = "picamera2"
     path: str = ""
-    """replay: a folder of pictures, one picture, or a video file."""
+    """replay: a folder of pictures, one picture, or a video file. simulated: a scene script."""
     fps: Annotated[float, Meta(ge=1, le=60)] = 10.0
     hold_s: Annotated[float, Meta(gt=0, le=3600)] = 2.0
     """replay: how long each picture is shown."""
     loop: bool = False
+    """replay, simulated: begin anew at the end."""
     number: Annotated[int, Meta(ge=0, le=3)] = 0
     """picamera2: which camera."""
     width: Annotated[int, Meta(ge=320, le=4608)] = 1280
@@ -247,8 +248,10 @@ def _contradictions(settings: Settings) -> list[str]:
     """Values that are each fine and do not go together."""
     problems = []
     camera, door, sync = settings.camera, settings.door, settings.sync
-    if camera.kind == "replay" and not camera.path:
-        problems.append('camera.path: is required when camera.kind is "replay"')
+    if camera.kind != "picamera2" and not camera.path:
+        problems.append(f'camera.path: is required when camera.kind is "{camera.kind}"')
+    if camera.kind == "simulated" and door.pins == "gpio":
+        problems.append('camera.kind: "simulated" people never move a real lock; set door.pins to "mock"')
     pins = {"lock_pin": door.lock_pin, "contact_pin": door.contact_pin, "rex_pin": door.rex_pin}
     used = [pin for pin in pins.values() if pin is not None]
     problems += [

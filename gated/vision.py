@@ -8,10 +8,12 @@ import socket
 import threading
 
 from gated.camera import open_camera
+from gated.config import CameraSettings
 from gated.errors import GatedError
 from gated.face.messages import VisionSettings, VisionTrouble
 from gated.face.pipeline import load_pipeline
 from gated.face.worker import serve
+from gated.frame import Camera
 from gated.runtime.channel import BlockingChannel
 from gated.runtime.child import die_with_parent
 
@@ -30,11 +32,20 @@ def run(fd: int) -> None:
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         try:
             pipeline = load_pipeline(settings.models, settings.face)
-            camera = open_camera(settings.camera)
+            camera = camera_of(settings.camera)
             serve(camera, pipeline, channel.send, stopped.is_set, settings.camera.timeout_s)
         except GatedError as error:
             log.error("%s", error)
             channel.send(VisionTrouble("models", str(error)))
+
+
+def camera_of(settings: CameraSettings) -> Camera:
+    """The camera that the settings name; a simulated one is imported only where it is asked for."""
+    if settings.kind != "simulated":
+        return open_camera(settings)
+    from gated.simulator.camera import SimulatedCamera
+
+    return SimulatedCamera(settings)
 
 
 def _end_with(channel: BlockingChannel[VisionSettings]) -> None:

@@ -109,9 +109,9 @@ def _models(settings: Settings) -> None:
 
 
 def _camera(settings: Settings) -> None:
-    from gated.camera import open_camera
+    from gated.vision import camera_of
 
-    camera = open_camera(settings.camera)
+    camera = camera_of(settings.camera)
     try:
         camera.open()
         camera.frame(settings.camera.timeout_s)

@@ -26,6 +26,10 @@ PASS_S = 0.7
 """How long it takes to walk through the gate, or to turn and be gone."""
 
 
+TURN_DEG = 35.0
+"""How far a head is turned that leaves."""
+
+
 class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody wears and how they look today."""
 
@@ -84,7 +88,6 @@ class Stand(msgspec.Struct, frozen=True):
     """-1 at the left of the view, 1 at the right; beyond, somebody is leaving it."""
     yaw: float
     pitch: float
-    roll: float
     is_walking: bool
 
 
@@ -114,21 +117,18 @@ def stand(actor: Actor, at_s: float) -> Stand | None:
     eased = walked * walked * (3 - 2 * walked)
     # Equal steps in 1 / distance: the face grows evenly, as it does for somebody who slows down before a gate.
     distance_m = 1 / ((1 - eased) / FAR_M + eased / actor.stops_m)
-    yaw, pitch, roll = _sway(actor, at_s)
+    yaw, pitch = _sway(actor, at_s)
     across = actor.side * (0.4 + 0.6 * eased)
     if at_s < gone_s:
-        return Stand(distance_m, across, yaw, pitch, roll, is_walking=walked < 1)
+        return Stand(distance_m, across, yaw, pitch, is_walking=walked < 1)
     left = (at_s - gone_s) / PASS_S
     aside = 1 if actor.goes == "in" else -1
-    nearer = 1 - 0.25 * left if actor.goes == "in" else 1 + 0.5 * left
-    return Stand(
-        distance_m * nearer, across + aside * 2.2 * left**1.5, yaw + aside * 40 * left, pitch, roll, is_walking=True
-    )
+    distance_m *= 1 - 0.25 * left if actor.goes == "in" else 1 + 0.5 * left
+    return Stand(distance_m, across + aside * 2.2 * left**1.5, aside * TURN_DEG, 0.0, is_walking=True)
 
 
-def _sway(actor: Actor, at_s: float) -> tuple[float, float, float]:
+def _sway(actor: Actor, at_s: float) -> tuple[float, float]:
     """What a head does that is held still: a few degrees, never twice alike, the same for the same actor and second."""
-    phase = (actor.person * 2.399 + actor.comes_s) % math.tau
+    phase = actor.person * 2.399 % math.tau
     yaw = 6 * math.sin(0.9 * at_s + phase) + 3 * math.sin(2.3 * at_s + 2 * phase)
-    pitch = 3 * math.sin(0.7 * at_s + 1.7 * phase) + math.sin(1.9 * at_s)
-    return yaw, pitch, 2 * math.sin(0.5 * at_s + 0.6 * phase)
+    return yaw, 3 * math.sin(0.7 * at_s + 1.7 * phase) + math.sin(1.9 * at_s)

@@ -1,4 +1,4 @@
-"""A hundred thousand steps with parts that fail at random, and each fault of each part by itself: what the gate does."""
+"""A hundred thousand steps with parts that fail at random, and each fault of each part by itself."""
 
 import random
 import time

@@ -1,5 +1,7 @@
 """Seven words, each with one meaning for every part."""
 
+from itertools import pairwise
+
 import pytest
 
 from gated.errors import CameraError
@@ -92,7 +94,7 @@ def test_intermittent_it_is_sound_or_off_for_a_while_at_a_time(counter):
     works = [word is not None for word in said]
     assert 0.3 < sum(works) / len(works) < 0.7
     assert all(word is None or word == pytest.approx(now) for now, word in zip(range_of(60.0), said, strict=True))
-    changes = sum(a != b for a, b in zip(works, works[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(works))
     assert changes <= 60 / FLICKER_S
 
 

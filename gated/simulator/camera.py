@@ -1,0 +1,133 @@
+"""The third camera: a scene script in the place of a street. It keeps real time as a sensor does, and never waits for a
+face that is still being rendered: another thread renders ahead of the script.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gated.config import CameraSettings
+from gated.errors import CameraError
+from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
+from gated.simulator.cast import Cast
+from gated.simulator.scene import compose
+from gated.simulator.script import Script, read_script, stand
+
+AHEAD_S = 4.0
+"""So far the faces are rendered ahead of the script."""
+IDLE_S = 0.1
+JOIN_S = 5.0
+
+
+class SimulatedCamera:
+    """Shows a scene script at `fps`, each frame due at a fixed multiple of the period since the opening.
+
+    The script is read again when its file is replaced, so that somebody can direct the scene while it plays.
+    """
+
+    def __init__(self, settings: CameraSettings) -> None:
+        self._settings = settings
+        self._size = settings.width, settings.height
+        self._closed = threading.Event()
+        self._closed.set()
+        self._opened_at, self._number = 0.0, -1
+        self._script, self._written_ns = Script(), -1
+        self._cast = Cast(settings.width)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call this camera in a log line."""
+        return f"simulated camera of {Path(self._settings.path).name}"
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the script has been played to its end; the empty lane follows."""
+        return not self._settings.loop and self._second(time.monotonic()) >= self._script.ends_s
+
+    def open(self) -> None:
+        """Begin the script, or join it where it is. Raises `CameraError` when there is none that can be read."""
+        self.close()
+        self._written_ns = -1
+        self._follow()
+        self._cast = Cast(self._settings.width, self._script.sky, self._script.seed)
+        self._opened_at, self._number = time.monotonic(), -1
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._rehearse, args=(self._closed,), name="rehearsal", daemon=True)
+        self._thread.start()
+
+    def frame(self, timeout_s: float) -> Frame:
+        """The newest frame that is due; waits for the next if that was given. Raises `CameraError` when none comes."""
+        number = max(self._number + 1, math.floor((time.monotonic() - self._opened_at) * self._settings.fps))
+        due_at = self._opened_at + number / self._settings.fps
+        self._wait_until(due_at, timeout_s)
+        self._number = number
+        self._follow()
+        second = self._second(due_at)
+        placed = [self._cast.place(actor, second, wait=False) for actor in self._script.actors]
+        people = [person for person in placed if person is not None]
+        main = compose(people, self._size, number, sky=self._script.sky, seed=self._script.seed).rgb
+        return Frame(main, lores_of(main), due_at, number)
+
+    def close(self) -> None:
+        """Stop. May be called twice."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join(JOIN_S)
+            self._thread = None
+
+    def _second(self, now: float) -> float:
+        """The second of the script at a monotonic moment."""
+        begins_at = self._script.begins_at
+        second = now - (self._opened_at if begins_at is None else begins_at)
+        return second % self._script.ends_s if self._settings.loop else second
+
+    def _follow(self) -> None:
+        """Read the script when its file is another one than before."""
+        path = Path(self._settings.path)
+        try:
+            written_ns = path.stat().st_mtime_ns
+        except OSError as error:
+            raise CameraError(f"camera.path: {path} cannot be read ({error.strerror}); name a scene script") from error
+        if written_ns != self._written_ns:
+            self._script, self._written_ns = read_script(path), written_ns
+
+    def _wait_until(self, due_at: float, timeout_s: float) -> None:
+        give_up_at = time.monotonic() + timeout_s
+        while not self._closed.is_set() and (now := time.monotonic()) < due_at:
+            if now >= give_up_at:
+                raise CameraError(f"{self.name}: no frame within {timeout_s:g} s; camera.fps is {self._settings.fps:g}")
+            self._closed.wait(min(due_at, give_up_at) - now)
+        if self._closed.is_set():
+            raise CameraError(f"{self.name}: is closed; open it first")
+
+    def _rehearse(self, closed: threading.Event) -> None:
+        """The thread: have everybody rendered who will be in view soon, and then once everybody who will be later."""
+        while not closed.wait(IDLE_S):
+            for prepare in rehearsal(self._script, self._cast, self._second(time.monotonic()), self._settings.fps):
+                if closed.is_set():
+                    return
+                prepare()
+
+
+def rehearsal(script: Script, cast: Cast, second: float, fps: float) -> list[Callable[[], object]]:
+    """What to prepare at a second of the script, the most urgent first."""
+    soon = [
+        (lambda actor=actor, at=at: cast.place(actor, at, wait=True))
+        for at in np.arange(second, second + AHEAD_S, 1 / fps).tolist()
+        for actor in script.actors
+        if stand(actor, at) is not None
+    ]
+    later = sorted((a for a in script.actors if a.comes_s > second), key=lambda a: a.comes_s)
+    return [*soon, *((lambda actor=actor: cast.place(actor, actor.comes_s, wait=True)) for actor in later)]
+
+
+def lores_of(main: Pixels) -> Pixels:
+    """The I420 picture that a Pi's image processor would give beside a main picture (H, W, 3)."""
+    size = lores_size_for(main.shape[1], main.shape[0])
+    return i420_from_rgb(np.asarray(Image.fromarray(main).resize(size, Image.Resampling.BOX)))
