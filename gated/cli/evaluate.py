@@ -16,17 +16,20 @@ from gated.cli import Context, show_json
 from gated.cli.tables import show
 from gated.config import Settings
 from gated.evaluation import folders, pairs
+from gated.evaluation.courtyard import MOST_PEOPLE, MOST_SEEDS, Courtyard
 from gated.evaluation.enrolment import enrol_all
+from gated.evaluation.field import Begin, evaluate_courtyard
 from gated.evaluation.measures import ABOUT, EVERYBODY
+from gated.evaluation.picture import draw
 from gated.evaluation.report import Report, report_pairs, report_visits
 from gated.evaluation.visits import Judge
 from gated.face.manifest import shipped_manifest
 from gated.face.pipeline import load_pipeline
 
-Begin = Callable[[str, int], Callable[[], None]]
-"""Shows a task of so many steps, and gives what to call after each."""
-
 Share = click.FloatRange(0, 1)
+
+GROUPED = ("FNIR", "FPIR", "BPCER")
+"""What is told of each group."""
 
 
 @click.command()
@@ -35,10 +38,10 @@ Share = click.FloatRange(0, 1)
 @click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Who comes to the gate.")
 @click.option("--households", type=click.IntRange(1, 5000), default=72, show_default=True)
 @click.option("--people", type=click.IntRange(2, 10_000), default=216, show_default=True)
-@click.option("--visits", type=click.IntRange(1), default=2000, show_default=True, help="By real faces.")
+@click.option("--visits", type=click.IntRange(1, MOST_PEOPLE), default=2000, show_default=True, help="By real faces.")
 @click.option("--strangers", type=Share, default=0.5, show_default=True, help="Their share of the visits.")
 @click.option("--attacks", type=click.IntRange(0), default=600, show_default=True, help="Prints and phones held up.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MOST_SEEDS), default=1, show_default=True)
 @click.option("--set", "sets", multiple=True, metavar="NAME[=DIR]", help="A model set; repeat to compare.")
 @click.option("--target-fpir", type=click.FloatRange(0, 1, max_open=True), default=0.003, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
@@ -62,8 +65,6 @@ def evaluate(context: Context, /, **options: Any) -> None:
     with _progress() as begin:
         reports = _reports(chosen, options, begin)
     if options["picture"] is not None:
-        from gated.evaluation.picture import draw
-
         draw(reports, options["picture"])
     missed = [problem for report in reports for problem in _missed(report, options)]
     if options["as_json"]:
@@ -98,8 +99,6 @@ def _reports(chosen: Sequence[Settings], options: dict[str, Any], begin: Begin) 
         return [_on_pairs(settings, listed, begin) for settings in chosen]
     if options["gallery"] is not None:
         return [_on_folders(settings, options, begin) for settings in chosen]
-    from gated.evaluation.courtyard import Courtyard, evaluate_courtyard
-
     names = ("households", "people", "visits", "strangers", "attacks", "seed")
     courtyard = Courtyard(**{name: options[name] for name in names})
     return evaluate_courtyard(courtyard, chosen, options["target_fpir"], begin)
@@ -120,7 +119,7 @@ def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Re
     ready = pipeline.ready()
     rules = rules_for(settings.access, ready)
     advance = begin(f"people, {ready.model_set}", len(people))
-    enrolled = enrol_all(folders.applicants(pipeline, people, advance), ready, rules.threshold)
+    enrolled = enrol_all(folders.applicants(pipeline, people, advance), ready.dimension, rules.threshold)
     judge, outcomes = Judge(pipeline, enrolled.index(ready.dimension), rules), []
     advance = begin(f"pictures, {ready.model_set}", sum(map(len, probes.values())))
     for visit in folders.visits(probes, enrolled.subjects, people, rules.frames):
@@ -149,13 +148,23 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
 
 
 def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
-    """The table, and beneath it what its figures hold for."""
+    """The tables, and beneath them what their figures hold for."""
     click.echo(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n\n")
-    keys = list(dict.fromkeys((m.name, m.of) for report in reports for m in report.measures))
-    rates = [[str(report.rate(name, of) or "") for report in reports] for name, of in keys]
-    meanings = [ABOUT.get(name, "") if of == EVERYBODY or of.startswith("worst") else "" for name, of in keys]
-    rows = [[*key, *rate, meaning] for key, rate, meaning in zip(keys, rates, meanings, strict=True)]
+    measures = {(m.name, m.of): None for report in reports for m in report.measures}
+    groups = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
+    rows = [
+        [name, of, *(str(report.rate(name, of) or "") for report in reports), ABOUT.get(name, "")]
+        for name, of in measures
+        if of not in groups
+    ]
     show(["rate", "of", *(report.model_set for report in reports), "what it counts"], rows)
+    if groups:
+        by_group = [
+            [of, report.model_set, *(str(report.rate(name, of) or "") for name in GROUPED)]
+            for of in groups
+            for report in reports
+        ]
+        show(["group", "set", *GROUPED], by_group)
     for report in reports:
         click.echo(_conditions(report))
     for problem in missed:

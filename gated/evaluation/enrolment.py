@@ -1,22 +1,19 @@
-"""Enrols the people of an evaluation as an operator would: the product's own rules refuse, and the refused are FTE."""
+"""Enrols the people of an evaluation: pictures by the rules of enrolment, and everybody in, so that N stays what it is.
 
-import tempfile
+The product refuses those whose face is somebody's already (`gated.gallery.enrolment`). Here they are counted, and stay,
+because a gallery without the people who are hardest to tell apart would flatter every rate.
+"""
+
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
 from gated.embedding import Embedding, check_embedding
-from gated.errors import EmbeddingError, EnrolmentError
+from gated.errors import EmbeddingError
 from gated.evaluation.bounds import Rate
-from gated.face.messages import VisionReady
 from gated.face.pipeline import FacePipeline
 from gated.frame import Frame
-from gated.gallery.enrolment import enrol
-from gated.gallery.gallery import Gallery
 from gated.gallery.search import Index, Row
 from gated.types import SubjectId
 
@@ -36,7 +33,10 @@ class Enrolled:
 
     rows: list[Row]
     subjects: dict[str, SubjectId]
-    failure_to_enrol: Rate
+    failed: Rate
+    """People of whom no picture will do (FTE)."""
+    alike: Rate
+    """People whom the product would refuse: one of their pictures reaches the threshold with somebody else's."""
 
     def index(self, dimension: int) -> Index:
         """The gallery, ready to be searched."""
@@ -55,34 +55,25 @@ def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
         return None
 
 
-def enrol_all(applicants: Iterable[Applicant], ready: VisionReady, threshold: float) -> Enrolled:
-    """Enrol one after the other in a gallery of their own, which is gone when this returns.
-
-    `threshold`: the score from which two faces are one person's. Whom `enrol` refuses (no picture will do, the pictures
-    do not agree, the face is somebody's already) is counted.
-    """
+def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float) -> Enrolled:
+    """Enrol everybody who has a picture that will do. `threshold`: from which two faces are one person's."""
     rows: list[Row] = []
     subjects: dict[str, SubjectId] = {}
-    refused: list[bool] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="gated-evaluate-") as folder,
-        closing(Gallery.open(Path(folder), "evaluation", ready.embedder_sha256, ready.dimension)) as gallery,
-    ):
-        for applicant in applicants:
-            subject = _enrol(gallery, applicant, threshold)
-            refused.append(subject is None)
-            if subject is not None:
-                subjects[applicant.key] = subject
-                rows += [Row(subject, applicant.household, "active", vector) for vector in applicant.embeddings]
-    return Enrolled(rows, subjects, Rate.among(refused))
+    failed: list[bool] = []
+    for applicant in applicants:
+        failed.append(not applicant.embeddings)
+        if applicant.embeddings:
+            subject = subjects[applicant.key] = SubjectId(applicant.key)
+            rows += [Row(subject, applicant.household, "active", vector) for vector in applicant.embeddings]
+    alike = _alike(Index(rows, dimension), rows, threshold)
+    return Enrolled(rows, subjects, Rate.among(failed), Rate.among(subject in alike for subject in subjects.values()))
 
 
-def _enrol(gallery: Gallery, applicant: Applicant, threshold: float) -> SubjectId | None:
-    """The new id, or None where the product refuses. The texts are what it asks for, and end with the gallery."""
-    try:
-        return enrol(
-            gallery, "somebody", applicant.household, applicant.embeddings,
-            consent="evaluation", notice="evaluation", threshold=threshold, at=datetime.now(UTC),
-        ).subject  # fmt: skip
-    except EnrolmentError:
-        return None
+def _alike(index: Index, rows: Sequence[Row], threshold: float) -> set[SubjectId]:
+    """Whose templates reach the threshold with somebody else's."""
+    found: set[SubjectId] = set()
+    for row in rows:
+        nearest = [candidate for candidate in index.search(row.vector, 2) if candidate.subject != row.subject]
+        if nearest and nearest[0].score >= threshold:
+            found |= {row.subject, nearest[0].subject}
+    return found

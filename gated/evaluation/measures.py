@@ -12,7 +12,8 @@ from gated.evaluation.visits import Outcome
 EVERYBODY = "all"
 
 ABOUT = {
-    "FTE": "people who could not be enrolled",
+    "FTE": "people of whom no picture would do",
+    "alike": "people whom `gated enrol` would refuse, because they are too like somebody",
     "FTA": "visits with too few usable looks for a grant",
     "FPIR": "visits by strangers that were let in",
     "FPIR left out": "residents who would be let in had they not been enrolled",

@@ -99,7 +99,11 @@ def report_visits(
         threshold=rules.threshold,
         pad_threshold=rules.pad_threshold,
         frames=rules.frames,
-        measures=[Measure("FTE", EVERYBODY, enrolled.failure_to_enrol), *measured(outcomes, rules.threshold)],
+        measures=[
+            Measure("FTE", EVERYBODY, enrolled.failed),
+            Measure("alike", EVERYBODY, enrolled.alike),
+            *measured(outcomes, rules.threshold),
+        ],
         proposal=proposal_for(target_fpir, outcomes, len(enrolled.subjects)),
         curve=_curve("FPIR", "FNIR", mated, non_mated),
         mated=_distribution("residents, as themselves", mated),
