@@ -72,10 +72,15 @@ def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
     full_h, full_w = height + 2 * end, width + 2 * side
     yy, xx = _grid(full_h, full_w)
     body = np.zeros((full_h, full_w, 4), np.float32)
-    body[..., :3] = rng.choice(np.array(((0.05, 0.05, 0.06), (0.09, 0.09, 0.11), (0.62, 0.62, 0.64), (0.85, 0.84, 0.80)), np.float32))
+    body[..., :3] = rng.choice(
+        np.array(((0.05, 0.05, 0.06), (0.09, 0.09, 0.11), (0.62, 0.62, 0.64), (0.85, 0.84, 0.80)), np.float32)
+    )
     body[end : end + height, side : side + width, :3] = screen
     round_px = 0.09 * full_w
-    out = np.hypot(np.clip(np.abs(xx - full_w / 2) - full_w / 2 + round_px, 0, None), np.clip(np.abs(yy - full_h / 2) - full_h / 2 + round_px, 0, None))
+    out = np.hypot(
+        np.clip(np.abs(xx - full_w / 2) - full_w / 2 + round_px, 0, None),
+        np.clip(np.abs(yy - full_h / 2) - full_h / 2 + round_px, 0, None),
+    )
     body[..., 3] = 1 - step(round_px - 1, 0.7, out)
     lens = step(0.012 * full_w, 0.7, np.hypot(xx - full_w / 2, yy - end - 0.035 * full_w))
     body[..., :3] = body[..., :3] * lens[..., None] + 0.02 * (1 - lens[..., None])
@@ -146,10 +151,17 @@ def _held(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip
     flat = _hand(flat, seen, rng, height)
     landmarks = _through(there, _bent(sheet.landmarks, bend, width, height)).astype(np.float32)
     x, y, w, h = sheet.box
-    box = _through(there, _bent(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32), bend, width, height))
+    box = _through(
+        there, _bent(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32), bend, width, height)
+    )
     (x0, y0), (x1, y1) = box.min(0), box.max(0)
     rgba = (np.clip(flat, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return Sprite(np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3]), landmarks, (float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
+    return Sprite(
+        np.ascontiguousarray(rgba[..., :3]),
+        np.ascontiguousarray(rgba[..., 3]),
+        landmarks,
+        (float(x0), float(y0), float(x1 - x0), float(y1 - y0)),
+    )
 
 
 def _bent(points: Floats, bend: float, width: int, height: int) -> Floats:
@@ -181,7 +193,9 @@ def _sampled(rgba: Floats, x: Floats, y: Floats) -> Floats:
     i, j = x.astype(np.int32), y.astype(np.int32)
     fx, fy = (x - i)[:, None], (y - j)[:, None]
     flat, at = padded.reshape(-1, 4), j * width + i
-    mixed = (flat[at] * (1 - fx) + flat[at + 1] * fx) * (1 - fy) + (flat[at + width] * (1 - fx) + flat[at + width + 1] * fx) * fy
+    mixed = (flat[at] * (1 - fx) + flat[at + 1] * fx) * (1 - fy) + (
+        flat[at + width] * (1 - fx) + flat[at + width + 1] * fx
+    ) * fy
     mixed[:, :3] /= np.maximum(mixed[:, 3:], 1e-3)
     return np.asarray(mixed, np.float32)
 
@@ -195,10 +209,15 @@ def _hand(picture: Floats, corners: Floats, rng: np.random.Generator, height: in
     yy, xx = _grid(*picture.shape[:2])
     for start, end, size in (((0.0, 0.14), (0.02, 0.06), 2.2), ((0.0, 0.10), (lean * 0.3, -0.075), 0.85)):
         a, b = foot + np.array(start) * height, foot + np.array(end) * height
-        along = np.clip(((xx - a[0]) * (b[0] - a[0]) + (yy - a[1]) * (b[1] - a[1])) / (np.square(b - a).sum() + 1e-6), 0, 1)
+        along = np.clip(
+            ((xx - a[0]) * (b[0] - a[0]) + (yy - a[1]) * (b[1] - a[1])) / (np.square(b - a).sum() + 1e-6), 0, 1
+        )
         far = np.hypot(xx - a[0] - along * (b[0] - a[0]), yy - a[1] - along * (b[1] - a[1])) / (size * wide)
         cover = (1 - step(1.0, 0.06, far))[..., None]
-        shade = np.sqrt(np.clip(1 - 0.75 * np.square(far), 0.15, 1))[..., None] * (1 + 0.05 * noise(rng, xx / height, yy / height, 0.05))[..., None]
+        shade = (
+            np.sqrt(np.clip(1 - 0.75 * np.square(far), 0.15, 1))[..., None]
+            * (1 + 0.05 * noise(rng, xx / height, yy / height, 0.05))[..., None]
+        )
         picture[..., :3] = picture[..., :3] * (1 - cover) + cover * skin * shade
         picture[..., 3:] = np.maximum(picture[..., 3:], cover)
     return picture

@@ -1,39 +1,36 @@
 """Surfaces as clouds of small coloured discs: made once for a person, then turned, lit and splatted for each view."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+AT, NORMAL, COLOUR, GLOSS, STIFF, ROWS = slice(0, 3), slice(3, 6), slice(6, 9), 9, 10, 11
+"""The rows of a cloud."""
+
+OPENED_Y = 7
+"""The row of the moves that says how far an open mouth takes a disc down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """N discs, each array with the discs last, float32.
+    """N discs and what moves the first M of them, float32.
 
-    `at` (3, N): where. `normal` (3, N): unit, outwards. `colour` (3, N): linear albedo. `gloss` (N,): strength of the
-    highlight. `stiff` (N,): 1 moves with the head, 0 stays with the body. `smile`, `opened` (6, N): what a full smile
-    and a wide open mouth add to position and normal.
+    `discs` (11, N): where (3), the unit normal outwards (3), linear albedo (3), strength of the highlight, and 1 for
+    what moves with the head, 0 for what stays with the body. `moves` (12, M): what a full smile (6) and a wide open
+    mouth (6) add to position and normal.
     """
 
-    at: Floats
-    normal: Floats
-    colour: Floats
-    gloss: Floats
-    stiff: Floats
-    smile: Floats
-    opened: Floats
+    discs: Floats
+    moves: Floats
 
-    @classmethod
-    def join(cls, clouds: list[Self]) -> Self:
-        """Several as one."""
-        return cls(*(np.concatenate([getattr(c, f.name) for c in clouds], axis=-1) for f in fields(cls)))
 
-    def take(self, chosen: NDArray[np.bool_]) -> Self:
-        """The discs that are chosen, (N,) bool."""
-        return type(self)(*(np.ascontiguousarray(getattr(self, f.name)[..., chosen]) for f in fields(self)))
+def join(face: Cloud, others: list[Cloud]) -> Cloud:
+    """A face, which moves, with everything else, which does not."""
+    return Cloud(np.concatenate([face.discs, *(c.discs for c in others)], axis=1), face.moves)
 
 
 def cloud(
@@ -42,58 +39,56 @@ def cloud(
     spacing: float,
     gloss: Floats | float = 0.1,
     stiff: Floats | float = 1.0,
-    keep: NDArray[np.bool_] | None = None,
-    moves: tuple[Floats, Floats] | None = None,
+    keep: Mask | None = None,
+    paths: tuple[Floats, Floats] | None = None,
 ) -> Cloud:
     """The surface through a grid of points (3, R, C), rows downwards and columns to the right as seen from outside.
 
-    `colour`: (3,) or (3, R, C), linear. `moves`: the paths (3, R, C) of a full smile and of an open mouth. Where
-    neighbours are further apart than `spacing`, discs are put between them.
+    `colour`: (3,) or (3, R, C), linear. `keep`: (R, C), which points to use. `paths`: the ways (3, R, C) of a full smile
+    and of an open mouth. Where neighbours are further apart than `spacing`, discs are put between them.
     """
-    normal = normals(at)
-    parts = [at, normal, _spread(colour, at), _spread(gloss, at[0])[None], _spread(stiff, at[0])[None]]
-    for move in moves or ():
-        parts += [move, normals(at + move) - normal]
-    if not moves:
-        parts.append(np.zeros((12, *at.shape[1:]), np.float32))
-    sheet = np.concatenate(parts)
-    kept = np.ones(at.shape[1:], bool) if keep is None else keep
-    discs = [sheet[:, kept], *_between(sheet, kept, spacing)]
-    flat = np.concatenate(discs, axis=1).astype(np.float32)
-    return Cloud(flat[0:3], flat[3:6], flat[6:9], flat[9], flat[10], flat[11:17], flat[17:23])
+    shape = at.shape[1:]
+    sheet = np.empty((ROWS + 12 * bool(paths), *shape), np.float32)
+    sheet[AT], sheet[NORMAL], sheet[GLOSS], sheet[STIFF] = at, normals(at), gloss, stiff
+    sheet[COLOUR] = colour[:, None, None] if colour.ndim == 1 else colour
+    for i, path in enumerate(paths or ()):
+        sheet[ROWS + 6 * i : ROWS + 6 * i + 3] = path
+        sheet[ROWS + 6 * i + 3 : ROWS + 6 * i + 6] = normals(at + path) - sheet[NORMAL]
+    kept = np.ones(shape, bool) if keep is None else keep
+    flat = np.concatenate([sheet[:, kept], *_between(sheet, kept, spacing)], axis=1)
+    return Cloud(flat[:ROWS], flat[ROWS:])
 
 
-def _between(sheet: Floats, kept: NDArray[np.bool_], spacing: float) -> list[Floats]:
-    """Discs half way between neighbours that lie too far apart but move together."""
-    discs = []
-    for ahead, behind in (((slice(1, None),), (slice(None, -1),)), ((slice(None), slice(1, None)), (slice(None), slice(None, -1)))):
-        a, b = sheet[(slice(None), *ahead)], sheet[(slice(None), *behind)]
-        apart = np.square(a[:3] - b[:3]).sum(0)
-        tear = np.abs(a[18] - b[18]) > 0.05
-        wide = (apart > (1.25 * spacing) ** 2) & (apart < (8 * spacing) ** 2) & ~tear & kept[ahead] & kept[behind]
-        far = wide & (apart > (2.2 * spacing) ** 2)
-        discs.append((a[:, wide] + b[:, wide]) / 2)
-        discs += [a[:, far] * w + b[:, far] * (1 - w) for w in (0.25, 0.75)]
+def _between(sheet: Floats, kept: Mask, spacing: float) -> list[Floats]:
+    """Discs between neighbours that lie too far apart but move together."""
+    discs, width = [], kept.shape[1]
+    flat, use = sheet.reshape(len(sheet), -1), kept.ravel()
+    for along, ahead in ((sheet[:3, 1:] - sheet[:3, :-1], width), (sheet[:3, :, 1:] - sheet[:3, :, :-1], 1)):
+        apart = along[0] * along[0] + along[1] * along[1] + along[2] * along[2]
+        row, column = np.nonzero((apart > (1.4 * spacing) ** 2) & (apart < (8 * spacing) ** 2))
+        a = row * width + column
+        near = use[a] & use[a + ahead]
+        if len(sheet) > ROWS:
+            near &= np.abs(flat[ROWS + OPENED_Y, a] - flat[ROWS + OPENED_Y, a + ahead]) < 0.05
+        a, far = a[near], apart[row, column][near] > (2.8 * spacing) ** 2
+        discs.append((flat[:, a] + flat[:, a + ahead]) / 2)
+        discs += [flat[:, a[far]] * (1 - w) + flat[:, a[far] + ahead] * w for w in (0.25, 0.75)]
     return discs
 
 
 def normals(at: Floats) -> Floats:
     """Unit normals (3, R, C) of a grid of points, outwards for rows downwards and columns to the right."""
-    down, right = np.gradient(at, axis=1), np.gradient(at, axis=2)
+    down, right = np.empty_like(at), np.empty_like(at)
+    down[:, 1:-1], right[:, :, 1:-1] = at[:, 2:] - at[:, :-2], at[:, :, 2:] - at[:, :, :-2]
+    down[:, 0], down[:, -1] = at[:, 1] - at[:, 0], at[:, -1] - at[:, -2]
+    right[:, :, 0], right[:, :, -1] = at[:, :, 1] - at[:, :, 0], at[:, :, -1] - at[:, :, -2]
     n = np.stack([down[i - 2] * right[i - 1] - down[i - 1] * right[i - 2] for i in range(3)])
-    return (n / np.sqrt(np.square(n).sum(0) + 1e-12)).astype(np.float32)
+    n /= np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2] + np.float32(1e-14))
+    return n
 
 
-def _spread(value: Floats | float, like: Floats) -> Floats:
-    """A value for every disc."""
-    value = np.asarray(value, np.float32)
-    if value.ndim == 1:
-        value = value[:, None, None]
-    return np.broadcast_to(value, like.shape)
-
-
-def linear(colour: Floats | tuple[float, float, float]) -> Floats:
-    """sRGB 0..1 to linear light, by the square that is near enough and cheap; `rendered` back by the root."""
+def linear(colour: Floats | tuple[float, ...]) -> Floats:
+    """sRGB 0..1 to linear light, by the square, which is near enough and cheap; `render` goes back by the root."""
     return np.square(np.asarray(colour, np.float32))
 
 
@@ -108,13 +103,18 @@ def step(edge: Floats | float, soft: float, value: Floats) -> Floats:
     return t * t * (3 - 2 * t)
 
 
-def noise(rng: np.random.Generator, x: Floats, y: Floats, cell: float) -> Floats:
-    """Smooth noise, mean 0, about -1..1, with details of `cell`; the same place has the same value at every density."""
+def noise(rng: np.random.Generator, x: Floats, y: Floats, cell: float, turn: float = 0.6) -> Floats:
+    """Smooth noise, mean 0, about -1..1, with details of `cell`; the same place has the same value at every density.
+
+    `turn`: radians between its grid, which is seen a little, and the axes.
+    """
     table = rng.uniform(-1, 1, (64, 64)).astype(np.float32)
-    u, v = (x + 40) / cell, (y + 40) / cell
-    i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
+    c, s = float(np.cos(turn)) / cell, float(np.sin(turn)) / cell
+    u, v = x * c + y * s + 2048, y * c - x * s + 2048
+    i, j = u.astype(np.int32), v.astype(np.int32)
     a, b = u - i, v - j
-    a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
-    i0, i1, j0, j1 = i & 63, (i + 1) & 63, j & 63, (j + 1) & 63
-    top = table[i0, j0] * (1 - a) + table[i1, j0] * a
-    return top * (1 - b) + (table[i0, j1] * (1 - a) + table[i1, j1] * a) * b
+    a, b = (a * a * (3 - 2 * a)).astype(np.float32), (b * b * (3 - 2 * b)).astype(np.float32)
+    i0, i1, j0, j1 = (i & 63) << 6, ((i + 1) & 63) << 6, j & 63, (j + 1) & 63
+    flat = table.ravel()
+    top = flat[i0 + j0] * (1 - a) + flat[i1 + j0] * a
+    return top * (1 - b) + (flat[i0 + j1] * (1 - a) + flat[i1 + j1] * a) * b

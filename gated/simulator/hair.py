@@ -1,57 +1,117 @@
-"""Hair: which part of the head it covers, and shells of strands in the style of the person."""
+"""Hair in the style of the person: a cap of strands from the crown to a hairline, and what hangs or stands beyond it."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gated.simulator.cloud import Cloud, Floats, cloud, linear, noise, step
-from gated.simulator.head import angles, section
+from gated.simulator.cloud import Cloud, Floats, Mask, cloud, linear, noise, step
+from gated.simulator.head import Head, angles, section
 from gated.simulator.identity import Identity
 
 HATLINE = 0.36
 """The height of a hat's edge in front, y."""
 
+FALLING = ("bob", "long")
+"""Styles with hair that hangs down at the sides."""
 
-def hair_mask(person: Identity, at: Floats, hat: bool) -> NDArray[np.bool_]:
-    """Where the skin of the head shows, (R, C): outside the hair, or below the hat."""
-    if hat:
-        return np.asarray(at[1] < HATLINE + 0.1 - 0.1 * (at[2] < 0))
-    return np.ones(at.shape[1:], bool)
+
+def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
+    """Which points of the head (R, C) nobody sees, under hair or a hat."""
+    under_hat = shape.at[1] > HATLINE + 0.15 if hat else np.zeros(shape.front.shape, bool)
+    if p.hair_style == "bald":
+        return under_hat
+    return np.asarray(under_hat | (shape.row < _edge(p, shape.angle) - 0.13))
 
 
 def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
-    """The hair as clouds; none for the bald."""
-    if p.hair_style == "bald" and p.age != "child":
+    """The hair as clouds; under a hat only what comes out below it."""
+    if p.hair_style == "bald":
         return []
+    parts = [_cap(p, spacing, hat)]
+    if p.hair_style in FALLING:
+        parts.append(_fall(p, spacing, hat))
+    if p.hair_style == "bun" and not hat:
+        parts += _bun(p, spacing)
+    return parts
+
+
+def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
+    """The hair on the skull: thick above, thin at the neck, a soft edge, or a fringe that ends in strands."""
     theta = angles(spacing)[None, :]
-    s = np.linspace(0.02, 1, int(1.9 / spacing), dtype=np.float32)[:, None]
-    end = _edge(p, theta)
-    t = s * end
-    volume = p.hair_volume * (0.45 if p.hair_style in ("crop", "receding") else 1.6 if p.hair_style == "curly" else 1.0)
+    s = np.linspace(0.02, 1.04, int(2.0 / spacing), dtype=np.float32)[:, None]
+    edge = _edge(p, theta)
+    t = s * edge
+    volume = p.hair_volume * {"crop": 0.25, "receding": 0.5, "bun": 0.45, "curly": 1.7}.get(p.hair_style, 1.0)
     if hat:
-        volume = min(volume, 0.05)
-    thick = 0.015 + volume * np.sin(np.clip((1 - s) * 2.2, 0, 1) * np.pi / 2) ** 0.8
-    wild = 0.05 if p.hair_style == "curly" else 0.008
-    x0 = section(p, t, theta)
-    rough = noise(p.dice(30), x0[0] + x0[2], x0[1], 0.09 if p.hair_style == "curly" else 0.03)
-    at = section(p, t, theta, thick + wild * rough)
-    strands = noise(p.dice(31), theta * 1.0 + 0.0 * t, t * 0.06, 0.02) + 0.5 * noise(p.dice(32), theta, t * 0.1, 0.05)
-    colour = linear(p.hair)[:, None, None] * np.clip(1 + 0.38 * strands, 0.3, 2.2)[None]
-    keep = None
+        volume = min(volume, 0.04)
+    front = np.clip(np.cos(theta), 0, 1)
+    end = 0.05 * front if p.hair_style in ("fringe", "bob") else 0.005
+    thick = 0.012 + end + volume * np.clip((1.02 - s) * 3.2, 0, 1) ** 0.6 * (1 + 0.35 * front)
+    curly = p.hair_style == "curly"
+    combed = theta + p.hair_part * (1 - s) * 1.5
+    lock = noise(p.dice(30), combed, 0.10 * t, 0.035, 0.0) + 0.6 * noise(p.dice(31), combed, 0.2 * t, 0.10, 0.0)
+    if curly:
+        where = section(p, t, theta)
+        lock = noise(p.dice(30), where[0] + where[2], where[1], 0.085) + 0.6 * noise(p.dice(31), where[0] - where[2], where[1], 0.05)
+    part = np.exp(-np.square((theta - 1.6 * p.hair_part - 0.1) / (0.02 + 0.03 * s))) * (s > 0.15)
+    parted = p.hair_style in ("side", "long", "bun") and not hat
+    at = section(p, t, theta, thick + (0.045 if curly else 0.010) * lock - 0.6 * thick * part * parted)
+    fine = noise(p.dice(32), combed, 0.05 * t, 0.012, 0.0)
+    tone = np.clip(1 + 0.30 * lock + 0.30 * fine, 0.25, 2.0) * (1 - 0.5 * part * parted)
+    ragged = 1.0 + 0.035 * fine + (0.05 * lock if p.hair_style in ("fringe", "crop") else 0.02 * lock)
+    keep = np.broadcast_to(s < ragged, at.shape[1:])
     if hat:
-        keep = at[1] < HATLINE + 0.06
-    return [cloud(at, colour.astype(np.float32), spacing, 0.30, keep=keep)]
+        keep = keep & (at[1] < HATLINE + 0.06)
+    return cloud(at, (linear(p.hair)[:, None, None] * tone[None]).astype(np.float32), spacing, 0.22, keep=keep)
 
 
 def _edge(p: Identity, theta: Floats) -> Floats:
-    """How far down the rows hair goes at every angle: the hairline, temples, over the ears, nape. Rows as in `head`."""
+    """The row of `head` at which the hair ends, at every angle: the brow, temples, before and above the ears, nape."""
     away = np.abs(theta)
-    line = 1.0 - p.hairline / p.crown
+    share = np.clip((p.hairline - 0.22) / (p.crown - 0.22), 0.1, 0.95)
+    line = 0.08 + 0.62 * float(np.arccos(share)) / (np.pi / 2)
     if p.hair_style == "receding":
-        line *= 0.55
+        line = 0.45 * line
     if p.hair_style in ("fringe", "bob"):
-        line = 0.86
-    front = line + p.hairline_shape * 0.25 * np.cos(theta * 3)
-    side = 1.15
-    nape = 2.6 if p.hair_style not in ("crop",) else 1.9
-    edge = front + (side - front) * step(1.05, 0.25, away)
-    return edge + (nape - edge) * step(1.9, 0.3, away)
+        line = 0.70 + 0.16 * p.hair_length
+    shape = p.hairline_shape * (0.3 if p.hair_style in ("fringe", "bob") else 1.0)
+    front = line * (1 - 0.45 * shape * step(0.35, 0.3, away) * (1 - step(1.0, 0.25, away)))
+    burn = 1.02 + 0.35 * (0.3 + 0.7 * p.hair_length) * np.exp(-np.square((away - 1.42) / 0.10))
+    edge = front + (burn - front) * step(1.20, 0.18, away)
+    nape = 1.55 if p.hair_style == "crop" else 2.1
+    return np.asarray(edge + (nape - edge) * step(2.0, 0.25, away), np.float32)
+
+
+def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
+    """Hair that hangs from the sides and the back, to the chin or to the shoulders."""
+    start = 1.02 + 0.35 * p.hairline_shape
+    theta = np.linspace(start, 2 * np.pi - start, int(4.2 / spacing), dtype=np.float32)[None, :]
+    reach = -1.62 if p.hair_style == "long" else -0.55 - 0.4 * p.hair_length
+    y = np.linspace(0.45, reach, int((0.45 - reach) / spacing), dtype=np.float32)[:, None]
+    down = (0.45 - y) / (0.45 - reach)
+    lock = noise(p.dice(33), theta, 0.08 * y, 0.045, 0.0) + 0.5 * noise(p.dice(34), theta + 0.1 * y, 0.3 * y, 0.12, 0.0)
+    flare = 0.03 + 0.6 * p.hair_volume * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)) + 0.02 * lock
+    drawn = 1 - 0.10 * np.clip(down, 0, 1) if p.hair_style == "long" else 1 + 0.04 * np.sin(np.pi * down)
+    lid = np.sqrt(np.clip(1 - np.square(np.clip(y - 0.2, 0, 1) / (p.crown - 0.2)), 0, 1))
+    wide = (p.head_width * drawn * lid + flare) * (1 - 0.12 * np.exp(-np.square((theta - start) / 0.10)) * down)
+    back = p.head_depth * drawn * lid + flare
+    at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, 0.05 + back * np.cos(theta))).astype(np.float32)
+    at = at[:, :, ::-1]
+    tone = np.clip(1 + 0.30 * lock + 0.25 * noise(p.dice(35), theta, 0.05 * y, 0.014, 0.0), 0.25, 2.0)[:, ::-1]
+    ragged = down < 0.97 + 0.05 * lock
+    keep = ragged[:, ::-1] & (at[1] < HATLINE) if hat else ragged[:, ::-1]
+    colour = (linear(p.hair)[:, None, None] * tone[None]).astype(np.float32)
+    return cloud(np.ascontiguousarray(at), colour, spacing, 0.22, keep=keep)
+
+
+def _bun(p: Identity, spacing: float) -> list[Cloud]:
+    """A knot on the crown, or one at each side."""
+    two, size = p.hair_length > 0.6, 0.14 + 0.9 * p.hair_volume
+    size = 0.7 * size if two else size
+    lift = p.crown + 0.45 * size
+    centres = [(-0.62 * p.head_width, 0.78 * lift), (0.62 * p.head_width, 0.78 * lift)] if two else [(0.0, lift)]
+    theta = np.linspace(-np.pi, np.pi, int(6.3 * size / spacing) + 4, dtype=np.float32)[None, :]
+    phi = np.linspace(0.05, 3.1, int(3.1 * size / spacing) + 4, dtype=np.float32)[:, None]
+    lock = noise(p.dice(36), theta + 1.5 * phi, 0.1 * phi, 0.12, 0.0)
+    radius = size * (1 + 0.06 * lock)
+    tone = (linear(p.hair)[:, None, None] * np.clip(1 + 0.35 * lock, 0.3, 2)[None]).astype(np.float32)
+    balls = [np.stack([x + radius * np.sin(phi) * np.sin(theta), y + radius * np.cos(phi), radius * np.sin(phi) * np.cos(theta) - 0.15]) for x, y in centres]
+    return [cloud(ball.astype(np.float32), tone, spacing, 0.22) for ball in balls]

@@ -15,9 +15,12 @@ NECK = -1.62
 class Head:
     """The skin of a head as a grid, rows from the crown down, columns from behind the right ear around the face.
 
-    `at` (3, R, C). `front` (R, C): 1 on the face, 0 behind the ears. `stiff` (R, C): 1 on the head, 0 at the shoulders.
+    `row` (R, 1) and `angle` (1, C): as `rows` and `angles` give them. `at` (3, R, C). `front` (R, C): 1 on the face, 0
+    behind the ears. `stiff` (R, C): 1 on the head, 0 at the shoulders.
     """
 
+    row: Floats
+    angle: Floats
     at: Floats
     front: Floats
     stiff: Floats
@@ -37,15 +40,17 @@ def curve(place: Floats, knots: list[float], values: list[float]) -> Floats:
 
 def angles(spacing: float, reach: float = np.pi) -> Floats:
     """Columns: angles around the head, 0 in front, denser on the face."""
-    n = int(2.6 / spacing)
+    n = int(3.4 / spacing)
     u = np.linspace(-1, 1, 2 * (n // 2) + 1, dtype=np.float32)
-    return reach * (0.56 * u + 0.44 * u**3)
+    return reach * (0.72 * u + 0.28 * u**3)
 
 
 def rows(person: Identity, spacing: float) -> Floats:
     """Rows: 0 at the crown, 1 at the eyes, 2 at the chin, 3 under it at the neck, 4 at the end of the neck."""
     pieces = [(0.0, 1.0, 1.5 * person.crown), (1.0, 2.0, -1.05 * person.chin_y), (2.0, 3.0, 0.5), (3.0, 4.0, 0.5)]
-    return np.concatenate([np.linspace(a, b, max(3, int(s / spacing)), endpoint=False) for a, b, s in pieces]).astype(np.float32)
+    return np.concatenate([np.linspace(a, b, max(3, int(s / spacing)), endpoint=False) for a, b, s in pieces]).astype(
+        np.float32
+    )
 
 
 def head(person: Identity, spacing: float) -> Head:
@@ -60,23 +65,23 @@ def head(person: Identity, spacing: float) -> Head:
     at[2] += front * lumps
     at[0] += front * (person.asymmetry * (y + 0.3) + 0.5 * noise(person.dice(4), x, y, 0.4) * 0.02)
     stiff = np.broadcast_to(1 - step(3.45, 0.5, t), x.shape)
-    return Head(at, front.astype(np.float32), stiff.astype(np.float32))
+    return Head(t, theta, at, front.astype(np.float32), stiff.astype(np.float32))
 
 
 def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0.0) -> Floats:
     """Points (3, R, C) on the bare skull at rows `t` and angles `theta`, `grow` outwards."""
     p, c = person, person.chin_y
     knots = [0.0, 0.06, 0.22, 0.45, 0.72, 1.0, 1.22, 1.45, 1.66, 1.85, 1.96, 2.06, 2.4, 3.0, 3.5, 4.0]
-    w, d, jaw = p.head_width, p.head_depth, p.jaw_width
-    wide = [0.0, 0.42 * w, 0.74 * w, 0.93 * w, w, 0.985 * w, 0.955 * w + 0.3 * p.cheek_out, 0.5 * (w + jaw) + 0.02, jaw + 0.03, jaw + 0.005]
-    wide += [0.97 * jaw, 0.94 * jaw, 0.86 * jaw, p.neck_width, p.neck_width * 1.02, p.neck_width * 1.25]
-    f = p.forehead
-    ahead = [0.0, 0.44 * d, 0.76 * d + f, 0.95 * d + f, d + 0.5 * f, 0.955 * d, 0.97 * d, d, d + 0.005, 0.95 * d + 0.4 * p.chin_out]
-    ahead += [0.945 * d + p.chin_out, 0.88 * d + p.chin_out, 0.60 * d, 0.27, 0.22, 0.17]
-    back = [0.0, -0.46 * d, -0.78 * d, -0.96 * d, -d, -0.98 * d, -0.88 * d, -0.72 * d, -0.58 * d, -0.5 * d, -0.47 * d, -0.46 * d, -0.46 * d, -0.45, -0.45, -0.5]
-    top, y_eye = p.crown, 0.0
-    ys = [top, 0.985 * top, 0.87 * top, 0.66 * top, 0.34 * top, y_eye, 0.22 * c, 0.45 * c, 0.66 * c, 0.85 * c, 0.96 * c, 1.02 * c]
-    ys += [1.05 * c, 1.10 * c - 0.02, -1.36, NECK]
+    w, d, jaw, f = p.head_width, p.head_depth, p.jaw_width * p.head_width, p.forehead
+    wide = [0.0, 0.20 * w, 0.56 * w, 0.87 * w, w, 0.985 * w, 0.96 * w + 0.4 * p.cheek_out, 0.45 * w + 0.55 * jaw + 0.02]
+    wide += [jaw + 0.02, jaw, 0.98 * jaw, 0.95 * jaw, 0.86 * jaw, p.neck_width, 1.02 * p.neck_width, 1.2 * p.neck_width]
+    ahead = [0.0, 0.22 * d, 0.60 * d + f, 0.89 * d + f, d + 0.5 * f, 0.955 * d, 0.97 * d, d, d + 0.005]
+    ahead += [0.95 * d + 0.4 * p.chin_out, 0.945 * d + p.chin_out, 0.88 * d + p.chin_out, 0.60 * d, 0.27, 0.22, 0.17]
+    back = [0.0, -0.22 * d, -0.62 * d, -0.92 * d, -d, -0.98 * d, -0.88 * d, -0.72 * d, -0.58 * d, -0.5 * d, -0.47 * d]
+    back += [-0.46 * d, -0.46 * d, -0.45, -0.45, -0.5]
+    top, base = p.crown, 0.22
+    ys = [top, *(base + share * (top - base) for share in (0.99, 0.90, 0.58, 0.10)), 0.0, 0.22 * c, 0.45 * c, 0.66 * c]
+    ys += [0.85 * c, 0.96 * c, 1.02 * c, 1.05 * c, 1.10 * c - 0.02, -1.36, NECK]
     lift = [0.0, 0, 0, 0, 0, 0, 0.06, 0.32, 0.68, 0.95, 1.0, 1.0, 0.9, 0.3, 0.1, 0.0]
     width, far, near = (curve(t, knots, v) + grow for v in (wide, ahead, back))
     height, raised = curve(t, knots, ys) + grow * (1 - np.clip(t, 0, 1)), curve(t, knots, lift)
@@ -86,7 +91,7 @@ def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0
     z = middle + np.where(cosine > 0, far - middle, middle - near) * np.sign(cosine) * np.abs(cosine) ** 0.90
     flank = np.clip((1 - cosine), 0, 1)
     narrow = np.clip(np.abs(sine) - p.chin_width, 0, 1)
-    y = height + raised * p.jaw_height * (0.45 * narrow ** p.jaw_square + 0.75 * flank**1.5)
+    y = height + raised * p.jaw_height * (0.45 * narrow**p.jaw_square + 0.75 * flank**1.5)
     return np.stack(np.broadcast_arrays(x, y, z)).astype(np.float32)
 
 
@@ -96,7 +101,9 @@ def relief(person: Identity, x: Floats, y: Floats) -> Floats:
     d = p.brow_ridge * bump(side, y, (0.22, p.brow_y - 0.03), (0.17, 0.06))
     d += -(0.05 + p.eye_deep) * bump(side, y, (p.eye_x, p.eye_y), (0.15, 0.12))
     d += _lids(p, side, y)
-    d += p.cheek_out * bump(side, y, (0.42, -0.2), (0.14, 0.12)) + p.cheek_full * bump(side, y, (0.36, -0.5), (0.15, 0.17))
+    d += p.cheek_out * bump(side, y, (0.42, -0.2), (0.14, 0.12)) + p.cheek_full * bump(
+        side, y, (0.36, -0.5), (0.15, 0.17)
+    )
     d += _nose(p, x, y) + _mouth(p, x, y)
     d += 0.05 * bump(x, y, (0, p.chin_y * 0.9), (0.06 + p.chin_width, 0.09))
     fold = np.abs(side - (p.nose_width * 0.9 + 0.35 * (p.nose_y + 0.02 - y)))
@@ -119,13 +126,20 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
     side, tip_y = np.abs(x), p.nose_y + 0.065 + p.nose_up
     top = p.brow_y - 0.05
     s = np.clip((top - y) / (top - tip_y), 0, 1)
-    rise = p.nose_bridge * np.clip(s * 3, 0, 1) + (p.nose_tip - p.nose_bridge) * s**1.8 + p.nose_hump * np.sin(np.pi * s)
+    rise = (
+        p.nose_bridge * np.clip(s * 3, 0, 1) + (p.nose_tip - p.nose_bridge) * s**1.8 + p.nose_hump * np.sin(np.pi * s)
+    )
     width = p.nose_bridge_width * (1 - s) + (p.nose_bridge_width * 0.6 + p.nose_tip_size * 0.6) * s
     end = step(p.nose_y - 0.005 + 0.4 * p.nose_up, 0.055, y)
-    ridge = rise * np.exp(-np.abs(side / (1.15 * width + 0.01)) ** 2.2) * end
+    ridge = rise * np.exp(-(np.abs(side / (1.15 * width + 0.01)) ** 2.2)) * end
     tip = 0.06 * bump(x, y, (0, tip_y), (p.nose_tip_size, p.nose_tip_size * 0.8)) * end
     wing_y = p.nose_y + 0.055
-    wings = 0.5 * p.nose_tip * bump(side, y, (p.nose_width * 0.68, wing_y), (p.nose_width * 0.30, 0.05)) * step(p.nose_y - 0.0, 0.03, y)
+    wings = (
+        0.5
+        * p.nose_tip
+        * bump(side, y, (p.nose_width * 0.68, wing_y), (p.nose_width * 0.30, 0.05))
+        * step(p.nose_y - 0.0, 0.03, y)
+    )
     return ridge + tip + wings
 
 
@@ -149,21 +163,25 @@ def mouth_line(p: Identity, x: Floats) -> Floats:
     return p.mouth_y + p.mouth_corner * u * u - 0.008 * p.cupid * np.exp(-np.square(u / 0.2))
 
 
-def smiling(p: Identity, at: Floats, front: Floats) -> Floats:
+def smiling(p: Identity, shape: Head) -> Floats:
     """The way (3, R, C) of every point in a full smile: the corners out and up, the cheeks fuller."""
-    x, y = at[0], at[1]
+    (x, y, _), front = shape.at, shape.front
     side, sign = np.abs(x), np.sign(x)
     corner = front * bump(side, y, (p.mouth_width, p.mouth_y), (0.11, 0.09))
     cheek = front * bump(side, y, (0.36, p.nose_y + 0.02), (0.14, 0.12))
     middle = front * bump(x, y, (0, p.mouth_y), (0.12, 0.1))
-    return np.stack([sign * 0.055 * corner, 0.06 * corner + 0.025 * cheek - 0.008 * middle, 0.035 * cheek - 0.03 * corner]).astype(np.float32)
+    return np.stack(
+        [sign * 0.055 * corner, 0.06 * corner + 0.025 * cheek - 0.008 * middle, 0.035 * cheek - 0.03 * corner]
+    ).astype(np.float32)
 
 
-def opening(p: Identity, at: Floats, front: Floats, t: Floats) -> Floats:
+def opening(p: Identity, shape: Head) -> Floats:
     """The way (3, R, C) of every point when the mouth opens wide: the lower lip and the jaw go down."""
-    x, y = at[0], at[1]
+    x, y, z = shape.at
     under = mouth_line(p, x) - y
     arch = np.sqrt(np.clip(1 - np.square(x / p.mouth_width), 0, 1))
     far = step(0.12, 0.12, under)
-    below = (under > 0) * (arch + (1 - arch) * far) * np.exp(-((x / 0.55) ** 4)) * (1 - step(2.6, 0.4, t)) * (at[2] > 0)
-    return np.stack([0 * x, -0.16 * below + 0.012 * arch * bump(x, y, (0, p.mouth_y + 0.03), (0.2, 0.05)), -0.04 * below]).astype(np.float32)
+    below = (under > 0) * (arch + (1 - arch) * far) * np.exp(-((x / 0.55) ** 4)) * (1 - step(2.6, 0.4, shape.row)) * (z > 0)
+    return np.stack(
+        [0 * x, -0.16 * below + 0.012 * arch * bump(x, y, (0, p.mouth_y + 0.03), (0.2, 0.05)), -0.04 * below]
+    ).astype(np.float32)

@@ -18,10 +18,10 @@ Colour = tuple[float, float, float]
 HairStyle = Literal["short", "crop", "side", "fringe", "bob", "long", "bun", "curly", "receding", "bald"]
 
 RANGES: dict[str, tuple[float, float]] = {
-    "head_width": (0.57, 0.78),
+    "head_width": (0.58, 0.76),
     "head_depth": (0.78, 0.92),
-    "crown": (0.88, 1.16),
-    "jaw_width": (0.38, 0.62),
+    "crown": (0.92, 1.16),
+    "jaw_width": (0.62, 0.90),
     "jaw_height": (0.16, 0.50),
     "jaw_square": (0.75, 1.9),
     "chin_y": (-1.10, -0.90),
@@ -270,7 +270,7 @@ def _child(person: Identity) -> Identity:
         hair_style=style,
         chin_y=chin_y,
         crown=1.08 * person.crown,
-        jaw_width=0.90 * person.jaw_width,
+        jaw_width=0.92 * person.jaw_width,
         jaw_square=1.0,
         cheek_full=0.05 + 0.6 * person.cheek_full,
         brow_ridge=0.0,

@@ -1,44 +1,73 @@
 """The colours of a head: skin with its history, eyes, brows, lips, beard and age, painted on the shape of `head`."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
-from gated.simulator.cloud import Floats, bump, linear, noise, step
-from gated.simulator.head import mouth_line
+from gated.simulator.cloud import Floats, Mask, bump, linear, noise, step
+from gated.simulator.head import Head, mouth_line
 from gated.simulator.identity import Identity
 
 
+@dataclass(frozen=True, slots=True)
 class Paint:
-    """Colour (3, R, C) and gloss (R, C) of a surface in the making, linear light."""
+    """Colour (3, R, C), linear, and gloss (R, C) of a surface in the making."""
 
-    def __init__(self, colour: tuple[float, float, float], shape: tuple[int, ...], gloss: float) -> None:
-        self.colour = np.broadcast_to(linear(colour)[:, None, None], (3, *shape)).astype(np.float32)
-        self.gloss = np.full(shape, gloss, np.float32)
+    colour: Floats
+    gloss: Floats
+
+    @classmethod
+    def blank(cls, colour: tuple[float, float, float], shape: tuple[int, ...], gloss: float) -> Self:
+        """One colour (sRGB) all over."""
+        flat = np.ones((3, *shape), np.float32) * linear(colour)[:, None, None]
+        return cls(flat, np.full(shape, gloss, np.float32))
+
+    def part(self, window: tuple[slice, slice]) -> Self:
+        """A window of it, to be painted on in place."""
+        return type(self)(self.colour[:, *window], self.gloss[window])
 
     def over(self, colour: tuple[float, float, float], alpha: Floats, gloss: float | None = None) -> None:
         """Another colour (sRGB), `alpha` of it."""
-        self.colour += alpha * (linear(colour)[:, None, None] - self.colour)
+        for channel, value in zip(self.colour, linear(colour), strict=True):
+            channel += alpha * (value - channel)
         if gloss is not None:
-            self.gloss += alpha * (gloss - self.gloss)
+            self.gloss[:] += alpha * (gloss - self.gloss)
 
     def tint(self, factor: tuple[float, float, float], alpha: Floats) -> None:
         """Multiplied by a factor, `alpha` of it."""
-        self.colour *= 1 - alpha * (1 - np.asarray(factor, np.float32)[:, None, None])
+        for channel, value in zip(self.colour, factor, strict=True):
+            if value != 1:
+                channel *= 1 - alpha * np.float32(1 - value)
 
 
-def skin(p: Identity, at: Floats, front: Floats, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
+def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
     """Colour (3, R, C) and gloss (R, C) of the whole head without hair."""
-    x, y = at[0], at[1]
-    paint = Paint(p.skin, x.shape, 0.10 + 0.16 * p.oily)
+    whole = Paint.blank(p.skin, shape.front.shape, 0.10 + 0.16 * p.oily)
+    x, y, z = shape.at
+    whole.tint((0.55, 0.50, 0.50), 0.8 * step(-p.chin_y + 0.02, 0.10, -y))
+    rows = _span((shape.row[:, 0] > 0.2) & (shape.row[:, 0] < 2.4))
+    face = rows, _span(np.abs(shape.angle[0]) < 1.6)
+    paint, x, y, z, front = whole.part(face), x[face], y[face], z[face], shape.front[face]
     _complexion(p, paint, x, y, front)
     _marks(p, paint, x, y, front)
     _age(p, paint, x, y, front)
-    _beard(p, paint, x, y, at[2], front)
-    _nostrils(p, paint, x, y, front, spacing)
+    _beard(p, paint, x, y, z, front)
+    _nostrils(p, paint, x, y, front)
     _lips(p, paint, x, y, front, spacing)
     for side in (-1, 1):
-        _eye(p, paint, x, y, side, front, spacing, eyes_closed)
-        _brow(p, paint, x, y, side, front, spacing)
-    return paint.colour, paint.gloss
+        near = (np.abs(side * x - p.eye_x) < 0.33) & (np.abs(y - 0.1) < 0.42) & (z > 0)
+        window = _span(near.any(1)), _span(near.any(0))
+        part = paint.part(window), x[window], y[window]
+        _eye(p, *part, side, front[window], spacing, eyes_closed)
+        _brow(p, *part, side, front[window])
+    return whole.colour, whole.gloss
+
+
+def _span(chosen: Mask) -> slice:
+    """From the first that is chosen to the last."""
+    places = np.flatnonzero(chosen)
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def _complexion(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> None:
@@ -47,16 +76,22 @@ def _complexion(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) 
     red = 0.35 + 0.5 * p.blush
     paint.tint((1.0, 0.80, 0.80), red * front * bump(side, y, (0.33, p.nose_y + 0.05), (0.15, 0.13)))
     paint.tint((1.0, 0.84, 0.84), red * front * bump(x, y, (0, p.nose_y + 0.06), (0.1, 0.06)))
-    paint.tint((0.72, 0.66, 0.68), (0.35 + 0.3 * p.bags) * front * bump(side, y, (p.eye_x - 0.02, p.eye_y - 0.01), (0.13, 0.09)))
-    paint.tint((0.72, 0.66, 0.66), front * 0.55 * p.bags * bump(side, y, (p.eye_x - 0.02, p.eye_y - 0.115), (0.08, 0.022)))
+    paint.tint(
+        (0.72, 0.66, 0.68),
+        (0.35 + 0.3 * p.bags) * front * bump(side, y, (p.eye_x - 0.02, p.eye_y - 0.01), (0.13, 0.09)),
+    )
+    paint.tint(
+        (0.72, 0.66, 0.66), front * 0.55 * p.bags * bump(side, y, (p.eye_x - 0.02, p.eye_y - 0.115), (0.08, 0.022))
+    )
     paint.tint((0.75, 0.70, 0.70), front * 0.6 * bump(side, y, (p.nose_width * 1.12, p.nose_y + 0.05), (0.025, 0.06)))
     paint.tint((0.70, 0.64, 0.64), front * 0.5 * bump(x, y, (0, p.nose_y - 0.01), (p.nose_width * 0.8, 0.025)))
     paint.tint((0.80, 0.74, 0.72), front * 0.5 * bump(x, y, (0, p.mouth_y - p.lower_lip - 0.05), (0.13, 0.03)))
-    paint.tint((0.55, 0.50, 0.50), 0.8 * step(-p.chin_y + 0.02, 0.10, -y))
     mottled = noise(p.dice(10), x, y, 0.12) * 0.5 + noise(p.dice(11), x, y, 0.05) * 0.5
     paint.tint((0.90, 0.84, 0.84), np.clip(0.5 + 0.5 * mottled, 0, 1))
-    paint.colour *= 1 + 0.10 * p.blemishes * noise(p.dice(12), x, y, 0.022)
-    paint.gloss *= 0.6 + front * (0.7 * bump(x, y, (0, p.nose_y + 0.1), (0.08, 0.2)) + 0.6 * bump(x, y, (0, 0.4), (0.25, 0.12)))
+    paint.colour[:] *= 1 + 0.07 * p.blemishes * noise(p.dice(12), x, y, 0.022)
+    paint.gloss[:] *= 0.6 + front * (
+        0.7 * bump(x, y, (0, p.nose_y + 0.1), (0.08, 0.2)) + 0.6 * bump(x, y, (0, 0.4), (0.25, 0.12))
+    )
 
 
 def _marks(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> None:
@@ -65,12 +100,17 @@ def _marks(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> No
     dark = tuple(0.42 * c for c in p.skin)
     for _ in range(int(dice.integers(0, 7))):
         place, size = dice.uniform((-0.5, -0.95), (0.5, 0.55)), float(dice.uniform(0.010, 0.028))
-        paint.over((dark[0], dark[1], dark[2]), front * np.clip(1.6 * bump(x, y, (place[0], place[1]), (size, size)) - 0.3, 0, 0.9))
+        paint.over(
+            (dark[0], dark[1], dark[2]),
+            front * np.clip(1.6 * bump(x, y, (place[0], place[1]), (size, size)) - 0.3, 0, 0.9),
+        )
     for _ in range(int(8 * p.blemishes * p.blemishes)):
         place, size = dice.uniform((-0.5, -0.95), (0.5, 0.55)), float(dice.uniform(0.012, 0.05))
         paint.tint((1.0, 0.68, 0.66), front * 0.6 * bump(x, y, (place[0], place[1]), (size, size)))
     if p.freckles > 0.6:
-        speckle = step(0.42, 0.12, noise(p.dice(14), x, y, 0.03)) * bump(np.abs(x), y, (0.22, p.nose_y + 0.1), (0.2, 0.15))
+        speckle = step(0.42, 0.12, noise(p.dice(14), x, y, 0.03)) * bump(
+            np.abs(x), y, (0.22, p.nose_y + 0.1), (0.2, 0.15)
+        )
         paint.tint((0.66, 0.50, 0.42), front * (p.freckles - 0.35) * speckle)
 
 
@@ -79,12 +119,20 @@ def _age(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> None
     side, w = np.abs(x), p.wrinkles
     wave = y + 0.02 * noise(p.dice(15), x, y, 0.25)
     brow = step(0.75, 0.2, np.sin(wave * 62)) * bump(x, y, (0, 0.42), (0.3, 0.09)) * step(p.brow_y + 0.08, 0.02, y)
-    crow = step(0.7, 0.25, np.sin((wave + 0.5 * (side - p.eye_x) * (y - p.eye_y)) * 90)) * bump(side, y, (p.eye_x + p.eye_width + 0.08, p.eye_y - 0.01), (0.05, 0.07))
-    fold = np.exp(-np.square((side - (p.nose_width * 0.95 + 0.35 * (p.nose_y + 0.02 - y))) / 0.014)) * step(p.mouth_y - 0.03, 0.05, y) * step(-p.nose_y - 0.04, 0.04, -y)
-    mouth = np.exp(-np.square((side - p.mouth_width - 0.03) / 0.014)) * bump(side, y, (p.mouth_width, p.mouth_y - 0.1), (0.1, 0.06))
+    crow = step(0.7, 0.25, np.sin((wave + 0.5 * (side - p.eye_x) * (y - p.eye_y)) * 90)) * bump(
+        side, y, (p.eye_x + p.eye_width + 0.08, p.eye_y - 0.01), (0.05, 0.07)
+    )
+    fold = (
+        np.exp(-np.square((side - (p.nose_width * 0.95 + 0.35 * (p.nose_y + 0.02 - y))) / 0.014))
+        * step(p.mouth_y - 0.03, 0.05, y)
+        * step(-p.nose_y - 0.04, 0.04, -y)
+    )
+    mouth = np.exp(-np.square((side - p.mouth_width - 0.03) / 0.014)) * bump(
+        side, y, (p.mouth_width, p.mouth_y - 0.1), (0.1, 0.06)
+    )
     paint.tint((0.70, 0.62, 0.62), front * np.clip(w * 0.9 * (brow + crow + mouth) + (0.12 + 0.8 * w) * fold, 0, 0.9))
     if p.spots > 0.15:
-        paint.tint((0.72, 0.58, 0.48), front * p.spots * step(0.38, 0.14, noise(p.dice(16), x, y, 0.075)))
+        paint.tint((0.72, 0.58, 0.48), front * p.spots * step(0.25, 0.12, noise(p.dice(16), x, y, 0.085) * (0.6 + noise(p.dice(18), x, y, 0.05, 0.1))))
 
 
 def _beard(p: Identity, paint: Paint, x: Floats, y: Floats, z: Floats, front: Floats) -> None:
@@ -93,8 +141,12 @@ def _beard(p: Identity, paint: Paint, x: Floats, y: Floats, z: Floats, front: Fl
         return
     side, grown = np.abs(x), p.beard > 0.82
     line = 0.5 * (p.nose_y + p.mouth_y) - 0.06 - 0.12 * p.beard_line
-    cheek = step(0.0, 0.06, line + 1.1 * np.square(np.clip(side - 0.2, 0, 1)) - y) * step(0.30, 0.06, np.hypot(side / 1.0, (y - p.nose_y - 0.06) * 1.0))
-    lip = step(0.0, 0.02, p.nose_y - 0.02 - y) * (1 - step(p.mouth_width + 0.03, 0.03, side)) * (y > p.mouth_y)
+    cheek = step(0.0, 0.06, line + 1.1 * np.square(np.clip(side - 0.2, 0, 1)) - y) * step(
+        0.30, 0.06, np.hypot(side / 1.0, (y - p.nose_y - 0.06) * 1.0)
+    )
+    droop = 0.35 * np.square(np.clip(side, 0, 1)) / max(p.mouth_width, 0.1)
+    lip = step(0.0, 0.02, p.nose_y - 0.035 - droop - y) * (1 - step(p.mouth_width + 0.01, 0.04, side))
+    lip = lip * step(p.mouth_y + 0.5 * p.upper_lip - droop, 0.02, y)
     chin = bump(x, y, (0, p.chin_y * 0.95), (0.14, 0.14))
     style = int(p.beard_line * 4) if grown else 0
     where = (np.maximum(cheek, lip), np.maximum(lip, chin), lip, chin)[style]
@@ -106,7 +158,7 @@ def _beard(p: Identity, paint: Paint, x: Floats, y: Floats, z: Floats, front: Fl
         paint.tint((0.60, 0.66, 0.72), (p.beard - 0.35) * where * (0.9 + 0.2 * noise(p.dice(17), x, y, 0.02)))
 
 
-def _nostrils(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats, spacing: float) -> None:
+def _nostrils(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> None:
     """Two dark openings under the tip."""
     place = (0.48 * p.nose_width, p.nose_y + 0.012 + 0.4 * p.nose_up)
     hole = bump(np.abs(x), y, place, (0.24 * p.nose_width, 0.018 + 0.2 * max(0.0, p.nose_up)))
@@ -130,31 +182,42 @@ def _lips(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats, spacin
     paint.over((0.22 * r, 0.12 * g, 0.12 * b), front * 0.85 * line, 0.05)
 
 
-def _eye(p: Identity, paint: Paint, x: Floats, y: Floats, side: int, front: Floats, spacing: float, closed: bool) -> None:
+def _eye(
+    p: Identity, paint: Paint, x: Floats, y: Floats, side: int, front: Floats, spacing: float, closed: bool
+) -> None:
     """One eye: white, iris, pupil, a glint, lashes, and the fold of its lid; or the lid and its lashes when closed."""
     out = side * x - p.eye_x
     up = y - p.eye_y - p.eye_tilt * out
     u = out / p.eye_width
     inner = np.clip(-u, 0, 1)
-    top = p.eye_height * np.clip(1 - np.abs(u + 0.12 - 0.12 * u * u) ** 2.2, 0, 1) * (1 - 0.35 * p.epicanthus * inner**2)
+    top = (
+        p.eye_height * np.clip(1 - np.abs(u + 0.12 - 0.12 * u * u) ** 2.2, 0, 1) * (1 - 0.35 * p.epicanthus * inner**2)
+    )
     low = -0.72 * p.eye_height * np.clip(1 - np.abs(u) ** 2.0, 0, 1) - 0.016 * p.epicanthus * inner**3
     near, soft = front * (np.abs(u) < 1.5) * (np.abs(up) < 0.25), max(0.007, 0.9 * spacing)
     r, g, b = p.skin
     shade = (0.50 * r, 0.40 * g, 0.38 * b)
     lash = max(0.011, 0.9 * spacing)
     fold_y = top + 0.022 + 0.045 * p.fold
-    crease = np.exp(-np.square((up - fold_y) / max(0.010, spacing))) * step(0, 0.25, 1.15 - np.abs(u)) * np.clip(2.5 * (p.fold - 0.3), 0, 1)
+    crease = (
+        np.exp(-np.square((up - fold_y) / max(0.010, spacing)))
+        * step(0, 0.25, 1.15 - np.abs(u))
+        * np.clip(2.5 * (p.fold - 0.3), 0, 1)
+    )
     paint.over(shade, near * 0.75 * crease)
     if closed:
         shut = low * 0.75
         line = np.exp(-np.square((up - shut) / (1.35 * lash))) * step(0, 0.1, 1.08 - np.abs(u))
-        paint.tint((0.86, 0.78, 0.78), near * step(0, soft, fold_y - up) * step(0, soft, up - shut) * step(0, 0.1, 1.05 - np.abs(u)))
+        paint.tint(
+            (0.86, 0.78, 0.78),
+            near * step(0, soft, fold_y - up) * step(0, soft, up - shut) * step(0, 0.1, 1.05 - np.abs(u)),
+        )
         paint.over((0.10, 0.07, 0.06), near * np.clip(1.1 * line, 0, 0.92), 0.05)
         return
     hole = near * step(0, soft, top - up) * step(0, soft, up - low) * (np.abs(u) < 1.02)
     shadow = 0.55 + 0.45 * np.clip((top - up) / 0.05, 0, 1)
     paint.over((0.86, 0.83, 0.80), hole, 0.5)
-    paint.colour *= 1 - hole * (1 - shadow) * 0.8
+    paint.colour[:] *= 1 - hole * (1 - shadow) * 0.8
     radius = np.hypot(out, up - 0.12 * p.eye_height)
     iris = hole * step(0, soft, p.iris_size - radius)
     paint.over(p.iris, iris, 0.6)
@@ -163,13 +226,15 @@ def _eye(p: Identity, paint: Paint, x: Floats, y: Floats, side: int, front: Floa
     glint = hole * step(0, soft, 0.016 - np.hypot(x - side * p.eye_x - 0.018, up - 0.022))
     paint.over((1.0, 1.0, 1.0), 0.9 * glint)
     paint.over((0.75, 0.50, 0.46), hole * step(0.80, 0.06, -u) * 0.8)
-    upper = np.exp(-np.square((up - top - 0.3 * lash) / (lash * (1.1 + 0.35 * np.clip(u, -0.5, 1))))) * step(0, 0.08, 1.06 - np.abs(u))
+    upper = np.exp(-np.square((up - top - 0.3 * lash) / (lash * (1.1 + 0.35 * np.clip(u, -0.5, 1))))) * step(
+        0, 0.08, 1.06 - np.abs(u)
+    )
     paint.over((0.07, 0.05, 0.05), near * np.clip(1.15 * upper, 0, 0.95), 0.05)
     lower = np.exp(-np.square((up - low + 0.2 * lash) / (0.8 * lash))) * step(0, 0.08, 1.02 - np.abs(u))
     paint.over(shade, near * 0.6 * lower)
 
 
-def _brow(p: Identity, paint: Paint, x: Floats, y: Floats, side: int, front: Floats, spacing: float) -> None:
+def _brow(p: Identity, paint: Paint, x: Floats, y: Floats, side: int, front: Floats) -> None:
     """One brow, thinner outwards, of short hairs."""
     out = side * x - p.brow_gap
     s = out / (1.6 * p.brow_length)

@@ -16,13 +16,17 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
     if kind == "dark":
         wide, high = wide + 0.03, high + 0.03
     thick = float(dice.uniform(0.010, 0.028))
-    ink = ((0.05, 0.05, 0.06), (0.25, 0.14, 0.08), (0.45, 0.38, 0.25), (0.30, 0.31, 0.33), (0.35, 0.06, 0.08))[int(dice.integers(5))]
+    ink = ((0.05, 0.05, 0.06), (0.25, 0.14, 0.08), (0.45, 0.38, 0.25), (0.30, 0.31, 0.33), (0.35, 0.06, 0.08))[
+        int(dice.integers(5))
+    ]
     front = p.head_depth + 0.08
     parts = []
     for side in (-1, 1):
         middle = side * max(p.eye_x, wide + 0.05)
         angle = np.linspace(0, 2 * np.pi, int(2 * np.pi * wide / spacing) + 8, dtype=np.float32)[None, :]
-        k = np.linspace(1 - thick / wide, 1 + thick / wide, max(3, int(2 * thick / spacing) + 2), dtype=np.float32)[:, None]
+        k = np.linspace(1 - thick / wide, 1 + thick / wide, max(3, int(2 * thick / spacing) + 2), dtype=np.float32)[
+            :, None
+        ]
         cx, cy = _superellipse(angle, power)
         rim = _bent(middle + wide * k * cx, p.eye_y - 0.02 + high * k * cy, front)
         parts.append(cloud(_facing(rim), linear(ink), spacing, 0.5))
@@ -34,13 +38,17 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
         tall = np.linspace(thick * 1.3, -thick * 1.3, max(3, int(3 * thick / spacing)), dtype=np.float32)[:, None]
         edge = abs(middle) + wide
         x = edge + (p.head_width + 0.02 - edge) * np.clip(2.5 * back, 0, 1)
-        temple = np.stack(np.broadcast_arrays(side * x, p.eye_y + 0.03 + tall - 0.0 * back, front - 0.12 - (front) * back)).astype(np.float32)
+        temple = np.stack(
+            np.broadcast_arrays(side * x, p.eye_y + 0.03 + tall - 0.0 * back, front - 0.12 - (front) * back)
+        ).astype(np.float32)
         temple = temple[:, :, ::-1] if side > 0 else temple
         parts.append(cloud(np.ascontiguousarray(temple), linear(ink), spacing, 0.4))
     gap = max(p.eye_x, wide + 0.05) - wide + 0.01
     x = np.linspace(-gap, gap, max(4, int(2 * gap / spacing)), dtype=np.float32)[None, :]
     tall = np.linspace(thick, -thick, max(3, int(2 * thick / spacing) + 1), dtype=np.float32)[:, None]
-    bridge = np.stack(np.broadcast_arrays(x, p.eye_y + 0.02 + tall + 0.02 * np.cos(x * 1.5 / gap), front + 0.02 + 0 * x)).astype(np.float32)
+    bridge = np.stack(
+        np.broadcast_arrays(x, p.eye_y + 0.02 + tall + 0.02 * np.cos(x * 1.5 / gap), front + 0.02 + 0 * x)
+    ).astype(np.float32)
     return [*parts, cloud(bridge, linear(ink), spacing, 0.5)]
 
 
@@ -67,7 +75,9 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
     top = 1.24 + 0.25 * np.clip(np.abs(theta) / 1.35, 0, 1) ** 1.5
     rows = top + (t - 1.28) / 0.84 * (2.12 - 0.15 * np.abs(theta) - top)
     at = section(p, rows, theta, 0.045)
-    at[2] += (0.75 * p.nose_tip + 0.02) * bump(at[0], at[1], (0, p.nose_y + 0.02), (0.14, 0.16)) + 0.05 * bump(at[0], at[1], (0, p.mouth_y), (0.22, 0.25))
+    at[2] += (0.75 * p.nose_tip + 0.02) * bump(at[0], at[1], (0, p.nose_y + 0.02), (0.14, 0.16)) + 0.05 * bump(
+        at[0], at[1], (0, p.mouth_y), (0.22, 0.25)
+    )
     pleat = 0.012 * np.abs(np.sin(rows * 16))
     at[2] += pleat * np.cos(theta)
     tone = ((0.55, 0.74, 0.86), (0.92, 0.93, 0.94), (0.10, 0.10, 0.12))[int(p.dice(41).integers(3))]
@@ -91,6 +101,11 @@ def hat_of(p: Identity, spacing: float) -> list[Cloud]:
         across = np.linspace(-1.15, 1.15, int(1.6 / spacing), dtype=np.float32)[None, :]
         rim = section(p, np.full_like(across, 1 - HATLINE / p.crown), across, 0.10)
         reach = out * np.sqrt(np.clip(1 - np.square(across / 1.2), 0, 1))
-        peak = np.stack([rim[0] + 0 * out, rim[1] - 0.16 * reach - 0.08 * np.square(across), rim[2] + reach]).astype(np.float32)
-        parts += [cloud(peak, linear(tone), spacing, 0.05), cloud(np.ascontiguousarray(peak[:, :, ::-1]) - np.float32(0.012), 0.4 * linear(tone), spacing, 0.02)]
+        peak = np.stack([rim[0] + 0 * out, rim[1] - 0.16 * reach - 0.08 * np.square(across), rim[2] + reach]).astype(
+            np.float32
+        )
+        parts += [
+            cloud(peak, linear(tone), spacing, 0.05),
+            cloud(np.ascontiguousarray(peak[:, :, ::-1]) - np.float32(0.012), 0.4 * linear(tone), spacing, 0.02),
+        ]
     return parts
