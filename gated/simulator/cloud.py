@@ -28,9 +28,10 @@ class Cloud:
     moves: Floats
 
 
-def join(face: Cloud, others: list[Cloud]) -> Cloud:
-    """A face, which moves, with everything else, which does not."""
-    return Cloud(np.concatenate([face.discs, *(c.discs for c in others)], axis=1), face.moves)
+def join(moving: list[Cloud], others: list[Cloud]) -> Cloud:
+    """What moves with the mouth, and everything else, as one."""
+    moves = np.concatenate([c.moves for c in moving], axis=1)
+    return Cloud(np.concatenate([c.discs for c in (*moving, *others)], axis=1), moves)
 
 
 def cloud(

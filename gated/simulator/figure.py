@@ -16,8 +16,12 @@ from gated.simulator.worn import glasses_of, hat_of, mask_of
 LEVELS = (40, 50, 62, 78, 98, 122, 152, 190, 238, 300)
 """Heights of a face in px that clouds are made for; a larger face is drawn with larger discs."""
 
-FACE = 1.45
-"""About the height of a face box in eye-to-chin units."""
+
+DISTANCE = 8.0
+"""From the head to the camera, in eye-to-chin units: 0.9 m."""
+
+FOREHEAD = 0.46
+"""The upper edge of a face box on the forehead, y: where YuNet puts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Figure:
     """A person as discs, and `marks` (3, 9) with their `paths` (2, 3, 9) in a smile and an open mouth.
 
     Marks: the landmarks as in `Sprite`, then hairline, chin, and the outermost points of the face.
-    `plane` (N,): normal times place; a disc faces whatever has more of its normal. `loose` (N,): not stiff.
+    `height`: of the face box, seen straight ahead at `DISTANCE`. `plane` (N,): normal times place; a disc faces whatever has more of its normal. `loose` (N,): not stiff.
     """
 
     cloud: Cloud
@@ -33,6 +37,7 @@ class Figure:
     loose: Mask
     marks: Floats
     paths: Floats
+    height: float
 
 
 def level_of(face_px: float) -> int:
@@ -43,12 +48,12 @@ def level_of(face_px: float) -> int:
 @lru_cache(maxsize=24)
 def figure(person: Identity, level: int, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
     """The cloud of a person, its discs about 1 px apart at the level's face height."""
-    spacing = FACE / LEVELS[level]
+    spacing = (FOREHEAD - person.chin_y) / LEVELS[level]
     shape = head(person, spacing)
     paths = smiling(person, shape), opening(person, shape)
     colour, gloss = skin(person, shape, spacing, eyes_closed)
     face = cloud(shape.at, colour, spacing, gloss, shape.stiff, ~hidden(person, shape, hat), paths)
-    parts = [_mouth_inside(person, spacing), *_ears(person, spacing), _shoulders(person, 1.3 * spacing)]
+    parts = [*_ears(person, spacing), _shoulders(person, 1.3 * spacing)]
     parts += hair_of(person, 1.2 * spacing, hat)
     if mask:
         parts.append(mask_of(person, spacing))
@@ -56,10 +61,12 @@ def figure(person: Identity, level: int, eyes_closed: bool, glasses: Glasses, ma
         parts += glasses_of(person, spacing, glasses)
     if hat:
         parts += hat_of(person, spacing)
-    whole = join(face, parts)
+    whole = join([face, _mouth_inside(person, spacing)], parts)
     at, normal = whole.discs[AT], whole.discs[NORMAL]
     marks, ways = _marks(person, shape, paths)
-    return Figure(whole, (at * normal).sum(0), whole.discs[STIFF] < 1, marks, ways)
+    near = DISTANCE / (DISTANCE - marks[2])
+    height = float(marks[1, 5] * near[5] - marks[1, 6] * near[6])
+    return Figure(whole, (at * normal).sum(0), whole.discs[STIFF] < 1, marks, ways, height)
 
 
 def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
@@ -72,7 +79,7 @@ def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floa
         (-p.mouth_width, p.mouth_y),
         (p.mouth_width, p.mouth_y),
     ]
-    wanted += [(0.0, 0.46), (0.0, p.chin_y)]
+    wanted += [(0.0, FOREHEAD), (0.0, p.chin_y)]
     x, y, z = shape.at
     chosen = [int(np.argmin((x - a) ** 2 + (y - b) ** 2 + 9.0 * (z < 0.2))) for a, b in wanted]
     on = shape.at.reshape(3, -1)[:, chosen]
@@ -82,13 +89,17 @@ def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floa
 
 
 def _mouth_inside(p: Identity, spacing: float) -> Cloud:
-    """Teeth and the dark behind them, seen when the lips part."""
-    x, y = np.meshgrid(np.arange(-p.mouth_width, p.mouth_width, spacing), np.arange(0.03, -0.2, -spacing))
-    x, y = x.astype(np.float32), y.astype(np.float32) + p.mouth_y
-    z = 0.90 * p.head_depth - 0.35 * np.square(x) / p.mouth_width
-    teeth = np.clip(1 - np.abs(y - p.mouth_y + 0.0) / 0.04, 0, 1) > 0.2
-    colour = np.where(teeth, linear((0.80, 0.77, 0.70))[:, None, None], linear((0.20, 0.06, 0.06))[:, None, None])
-    return cloud(np.stack([x, y, z.astype(np.float32)]), colour.astype(np.float32), spacing, 0.2)
+    """Teeth and the dark behind them; they wait far inside and come to the lips when these part."""
+    depth = min(0.2, 0.8 * (p.mouth_y - p.chin_y))
+    wide = 0.95 * p.mouth_width
+    x, y = np.meshgrid(np.arange(-wide, wide, spacing), np.arange(0.02, -depth, -spacing))
+    z = 0.60 * p.head_depth - 0.35 * np.square(x) / p.mouth_width
+    teeth = y > -0.022
+    colour = np.where(teeth, linear((0.78, 0.75, 0.68))[:, None, None], linear((0.18, 0.05, 0.05))[:, None, None])
+    at = np.stack([x, y + p.mouth_y, z]).astype(np.float32)
+    forward = np.zeros_like(at)
+    forward[2] = 0.26 * p.head_depth
+    return cloud(at, colour.astype(np.float32), spacing, 0.1, paths=(0 * forward, forward))
 
 
 def _ears(p: Identity, spacing: float) -> list[Cloud]:

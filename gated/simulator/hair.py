@@ -3,10 +3,10 @@
 import numpy as np
 
 from gated.simulator.cloud import Cloud, Floats, Mask, cloud, linear, noise, step
-from gated.simulator.head import Head, angles, section
+from gated.simulator.head import Head, angles, row_at, section
 from gated.simulator.identity import Identity
 
-HATLINE = 0.36
+HATLINE = 0.32
 """The height of a hat's edge in front, y."""
 
 FALLING = ("bob", "long")
@@ -18,7 +18,8 @@ def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
     under_hat = shape.at[1] > HATLINE + 0.15 if hat else np.zeros(shape.front.shape, bool)
     if p.hair_style == "bald":
         return under_hat
-    return np.asarray(under_hat | (shape.row < _edge(p, shape.angle) - 0.13))
+    inside = np.min([_edge(p, shape.angle + turn) for turn in (-0.3, -0.15, 0.0, 0.15, 0.3)], axis=0)
+    return np.asarray(under_hat | (shape.row < inside - 0.13))
 
 
 def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
@@ -66,12 +67,11 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
 def _edge(p: Identity, theta: Floats) -> Floats:
     """The row of `head` at which the hair ends, at every angle: the brow, temples, before and above the ears, nape."""
     away = np.abs(theta)
-    share = np.clip((p.hairline - 0.22) / (p.crown - 0.22), 0.1, 0.95)
-    line = 0.08 + 0.62 * float(np.arccos(share)) / (np.pi / 2)
+    line = row_at(p, p.hairline)
     if p.hair_style == "receding":
         line = 0.45 * line
     if p.hair_style in ("fringe", "bob"):
-        line = 0.70 + 0.16 * p.hair_length
+        line = row_at(p, 0.42 - 0.16 * p.hair_length)
     shape = p.hairline_shape * (0.3 if p.hair_style in ("fringe", "bob") else 1.0)
     front = line * (1 - 0.45 * shape * step(0.35, 0.3, away) * (1 - step(1.0, 0.25, away)))
     burn = 1.02 + 0.35 * (0.3 + 0.7 * p.hair_length) * np.exp(-np.square((away - 1.42) / 0.10))
@@ -91,7 +91,8 @@ def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
     flare = 0.03 + 0.6 * p.hair_volume * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)) + 0.02 * lock
     drawn = 1 - 0.10 * np.clip(down, 0, 1) if p.hair_style == "long" else 1 + 0.04 * np.sin(np.pi * down)
     lid = np.sqrt(np.clip(1 - np.square(np.clip(y - 0.2, 0, 1) / (p.crown - 0.2)), 0, 1))
-    wide = (p.head_width * drawn * lid + flare) * (1 - 0.12 * np.exp(-np.square((theta - start) / 0.10)) * down)
+    curl = np.exp(-np.square((theta - start) / 0.16)) + np.exp(-np.square((theta - 2 * np.pi + start) / 0.16))
+    wide = (p.head_width * drawn * lid + flare) * (1 - 0.20 * curl)
     back = p.head_depth * drawn * lid + flare
     at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, 0.05 + back * np.cos(theta))).astype(np.float32)
     at = at[:, :, ::-1]

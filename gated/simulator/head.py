@@ -68,6 +68,13 @@ def head(person: Identity, spacing: float) -> Head:
     return Head(t, theta, at, front.astype(np.float32), stiff.astype(np.float32))
 
 
+def row_at(person: Identity, y: float) -> float:
+    """The row whose height is `y`, between the crown and the eyes."""
+    t = np.linspace(0, 1, 200, dtype=np.float32)[:, None]
+    heights = section(person, t, np.zeros((1, 1), np.float32))[1, :, 0]
+    return float(np.interp(-y, -heights, t[:, 0]))
+
+
 def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0.0) -> Floats:
     """Points (3, R, C) on the bare skull at rows `t` and angles `theta`, `grow` outwards."""
     p, c = person, person.chin_y
@@ -87,7 +94,7 @@ def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0
     height, raised = curve(t, knots, ys) + grow * (1 - np.clip(t, 0, 1)), curve(t, knots, lift)
     sine, cosine = np.sin(theta), np.cos(theta)
     middle = np.float32(-0.02) + 0.10 * step(1.5, 0.5, t)
-    x = width * np.sign(sine) * np.abs(sine) ** 0.93
+    x = width * sine * (1 + 0.10 * np.square(cosine))
     z = middle + np.where(cosine > 0, far - middle, middle - near) * np.sign(cosine) * np.abs(cosine) ** 0.90
     flank = np.clip((1 - cosine), 0, 1)
     narrow = np.clip(np.abs(sine) - p.chin_width, 0, 1)
@@ -118,7 +125,7 @@ def _lids(p: Identity, side: Floats, y: Floats) -> Floats:
     """The eyeballs under their lids; a heavy lid without a fold is fuller above."""
     ball = 1 - np.square((side - p.eye_x) / 0.15) - np.square((y - p.eye_y) / 0.115)
     full = 0.035 * (1 - p.fold) * bump(side, y, (p.eye_x, p.eye_y + 0.09), (0.12, 0.04))
-    return 0.085 * np.sqrt(np.clip(ball, 0, 1)) + full
+    return 0.085 * step(0.45, 0.5, ball) + full
 
 
 def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
@@ -127,12 +134,12 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
     top = p.brow_y - 0.05
     s = np.clip((top - y) / (top - tip_y), 0, 1)
     rise = (
-        p.nose_bridge * np.clip(s * 3, 0, 1) + (p.nose_tip - p.nose_bridge) * s**1.8 + p.nose_hump * np.sin(np.pi * s)
+        p.nose_bridge * np.clip(s * 3, 0, 1) + (p.nose_tip - p.nose_bridge) * s**1.35 + p.nose_hump * np.sin(np.pi * s)
     )
     width = p.nose_bridge_width * (1 - s) + (p.nose_bridge_width * 0.6 + p.nose_tip_size * 0.6) * s
     end = step(p.nose_y - 0.005 + 0.4 * p.nose_up, 0.055, y)
     ridge = rise * np.exp(-(np.abs(side / (1.15 * width + 0.01)) ** 2.2)) * end
-    tip = 0.06 * bump(x, y, (0, tip_y), (p.nose_tip_size, p.nose_tip_size * 0.8)) * end
+    tip = 0.035 * bump(x, y, (0, tip_y), (p.nose_tip_size, p.nose_tip_size * 0.9)) * end
     wing_y = p.nose_y + 0.055
     wings = (
         0.5

@@ -52,7 +52,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "nose_width": (0.09, 0.21),
     "nose_bridge": (0.00, 0.13),
     "nose_bridge_width": (0.04, 0.095),
-    "nose_tip": (0.13, 0.30),
+    "nose_tip": (0.11, 0.25),
     "nose_tip_size": (0.055, 0.115),
     "nose_hump": (-0.03, 0.04),
     "nose_up": (-0.05, 0.05),

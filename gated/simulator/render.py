@@ -6,12 +6,9 @@ import numpy as np
 
 from gated.frame import Pixels
 from gated.simulator.cloud import AT, COLOUR, GLOSS, NORMAL, STIFF, Floats
-from gated.simulator.figure import Figure, figure, level_of
+from gated.simulator.figure import DISTANCE, Figure, figure, level_of
 from gated.simulator.identity import Identity
 from gated.simulator.view import Light, View
-
-DISTANCE = 8.0
-"""From the head to the camera, in eye-to-chin units: 0.9 m."""
 
 PIVOT = (0.0, -0.45, -0.15)
 """What a head turns about."""
@@ -22,7 +19,7 @@ BUST = 1.75
 THICKNESS = 0.045
 """Discs this near behind the first one are mixed with it; what is deeper is hidden."""
 
-SHADOW_CELL = 0.035
+SHADOW_CELL = 0.025
 """The grain of shadows; they are soft over two of them."""
 
 
@@ -41,12 +38,15 @@ class Sprite:
 
 
 def render(person: Identity, view: View, face_px: int) -> Sprite:
-    """Head, neck and shoulders; the face box is `face_px` high."""
+    """Head, neck and shoulders; the face box is `face_px` high when the person looks straight ahead with a calm face.
+
+    A person is made on first sight, which takes ten times as long as a view; the last few are kept.
+    """
     made = figure(person, level_of(face_px), view.eyes_closed, view.glasses, view.mask, view.hat)
     turn = _turn(view.yaw, view.pitch, view.roll)
     marks = _turned(turn, made.marks + view.smile * made.paths[0] + view.mouth_open * made.paths[1])
     flat = marks[:2] * (DISTANCE / (DISTANCE - marks[2])) * np.array([[1], [-1]], np.float32)
-    scale = face_px / max(0.3, float(flat[1, 6] - flat[1, 5]))
+    scale = face_px / made.height
     discs = _posed(made, view, turn)
     colour = _lit(discs, view.light)
     zoom = scale * DISTANCE / (DISTANCE - discs[2])

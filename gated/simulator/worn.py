@@ -4,7 +4,7 @@ import numpy as np
 
 from gated.simulator.cloud import Cloud, Floats, bump, cloud, linear
 from gated.simulator.hair import HATLINE
-from gated.simulator.head import section
+from gated.simulator.head import relief, row_at, section
 from gated.simulator.identity import Identity
 from gated.simulator.view import Glasses
 
@@ -15,7 +15,7 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
     wide, high, power = dice.uniform(0.15, 0.20), dice.uniform(0.10, 0.16), dice.uniform(2.0, 4.5)
     if kind == "dark":
         wide, high = wide + 0.03, high + 0.03
-    thick = float(dice.uniform(0.010, 0.028))
+    thick = float(dice.uniform(0.014, 0.032))
     ink = ((0.05, 0.05, 0.06), (0.25, 0.14, 0.08), (0.45, 0.38, 0.25), (0.30, 0.31, 0.33), (0.35, 0.06, 0.08))[
         int(dice.integers(5))
     ]
@@ -29,11 +29,11 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
         ]
         cx, cy = _superellipse(angle, power)
         rim = _bent(middle + wide * k * cx, p.eye_y - 0.02 + high * k * cy, front)
-        parts.append(cloud(_facing(rim), linear(ink), spacing, 0.5))
+        parts.append(cloud(_facing(rim), linear(ink), spacing, 0.12))
         if kind == "dark":
             fill = np.linspace(0, 1, int(wide / spacing) + 4, dtype=np.float32)[:, None]
             lens = _bent(middle + wide * fill * cx, p.eye_y - 0.02 + high * fill * cy, front - 0.01)
-            parts.append(cloud(_facing(lens), linear((0.06, 0.06, 0.07)), spacing, 0.9))
+            parts.append(cloud(_facing(lens), linear((0.07, 0.07, 0.08)) , spacing, 0.10))
         back = np.linspace(0, 1, int(1.0 / spacing), dtype=np.float32)[None, :]
         tall = np.linspace(thick * 1.3, -thick * 1.3, max(3, int(3 * thick / spacing)), dtype=np.float32)[:, None]
         edge = abs(middle) + wide
@@ -42,14 +42,14 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
             np.broadcast_arrays(side * x, p.eye_y + 0.03 + tall - 0.0 * back, front - 0.12 - (front) * back)
         ).astype(np.float32)
         temple = temple[:, :, ::-1] if side > 0 else temple
-        parts.append(cloud(np.ascontiguousarray(temple), linear(ink), spacing, 0.4))
+        parts.append(cloud(np.ascontiguousarray(temple), linear(ink), spacing, 0.1))
     gap = max(p.eye_x, wide + 0.05) - wide + 0.01
     x = np.linspace(-gap, gap, max(4, int(2 * gap / spacing)), dtype=np.float32)[None, :]
     tall = np.linspace(thick, -thick, max(3, int(2 * thick / spacing) + 1), dtype=np.float32)[:, None]
     bridge = np.stack(
         np.broadcast_arrays(x, p.eye_y + 0.02 + tall + 0.02 * np.cos(x * 1.5 / gap), front + 0.02 + 0 * x)
     ).astype(np.float32)
-    return [*parts, cloud(bridge, linear(ink), spacing, 0.5)]
+    return [*parts, cloud(bridge, linear(ink), spacing, 0.12)]
 
 
 def _superellipse(angle: Floats, power: float) -> tuple[Floats, Floats]:
@@ -86,26 +86,28 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
 
 
 def hat_of(p: Identity, spacing: float) -> list[Cloud]:
-    """A cap with a peak, or a knitted hat."""
+    """A cap with a peak, or a knitted hat with a turned edge."""
     dice = p.dice(42)
-    tone = tuple(dice.uniform(0.08, 0.75, 3).tolist())
-    theta = np.linspace(-np.pi, np.pi, int(4.4 / spacing), dtype=np.float32)[None, :]
-    s = np.linspace(0, 1, int(1.3 / spacing), dtype=np.float32)[:, None]
-    edge = 1 - HATLINE / p.crown + 0.12 * np.clip(1 - np.cos(theta), 0, 2)
-    at = section(p, s * edge, theta, 0.13 - 0.03 * s)
+    tone = linear(tuple(dice.uniform(0.08, 0.70, 3).tolist()))
     knit = bool(dice.random() < 0.4)
-    shade = 0.85 + 0.15 * np.sin(theta * 60) if knit else 1 - 0.25 * np.exp(-np.square(np.sin(theta * 3) / 0.05))
-    parts = [cloud(at, (linear(tone)[:, None, None] * (shade + 0 * s)[None]).astype(np.float32), spacing, 0.03)]
-    if not knit:
-        out = np.linspace(0, 0.55, int(0.6 / spacing), dtype=np.float32)[:, None]
-        across = np.linspace(-1.15, 1.15, int(1.6 / spacing), dtype=np.float32)[None, :]
-        rim = section(p, np.full_like(across, 1 - HATLINE / p.crown), across, 0.10)
-        reach = out * np.sqrt(np.clip(1 - np.square(across / 1.2), 0, 1))
-        peak = np.stack([rim[0] + 0 * out, rim[1] - 0.16 * reach - 0.08 * np.square(across), rim[2] + reach]).astype(
-            np.float32
-        )
-        parts += [
-            cloud(peak, linear(tone), spacing, 0.05),
-            cloud(np.ascontiguousarray(peak[:, :, ::-1]) - np.float32(0.012), 0.4 * linear(tone), spacing, 0.02),
-        ]
-    return parts
+    front = row_at(p, HATLINE)
+    theta = np.linspace(-np.pi, np.pi, int(5.6 / spacing), dtype=np.float32)[None, :]
+    s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]
+    edge = front + (0.20 if knit else 0.14) * np.clip(1 - np.cos(theta), 0, 2)
+    turned = 0.03 * (s > 0.75) if knit else 0.0
+    at = section(p, s * edge, theta, 0.10 + 0.04 * np.sin(np.pi * s) + turned)
+    ribs = 0.80 + 0.20 * np.sin(theta * 70) if knit else 1 - 0.35 * np.exp(-np.square(np.sin(theta * 3) / 0.04))
+    dark = 1 - 0.4 * np.exp(-np.square((s - 0.75) / 0.01)) if knit else 1 - 0.3 * (s > 0.96)
+    parts = [cloud(at, (tone[:, None, None] * (ribs * dark)[None]).astype(np.float32), spacing, 0.02)]
+    return parts if knit else parts + _peak(p, spacing, front, tone)
+
+
+def _peak(p: Identity, spacing: float, front: float, tone: Floats) -> list[Cloud]:
+    """What shades the eyes: an upper side, and a darker one below."""
+    out = np.linspace(0, 1, int(0.6 / spacing), dtype=np.float32)[:, None]
+    across = np.linspace(-1.05, 1.05, int(1.7 / spacing), dtype=np.float32)[None, :]
+    rim = section(p, np.full_like(across, front), across, 0.10)
+    reach = 0.50 * out * np.sqrt(np.clip(1 - np.square(across / 1.10), 0, 1))
+    peak = np.stack([rim[0] + 0 * out, rim[1] - 0.22 * reach - 0.06 * np.square(across), rim[2] + reach]).astype(np.float32)
+    below = np.ascontiguousarray(peak[:, :, ::-1]) - np.array([0, 0.02, 0], np.float32)[:, None, None]
+    return [cloud(peak, tone, spacing, 0.04), cloud(below, 0.35 * tone, spacing, 0.02)]
