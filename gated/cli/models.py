@@ -8,7 +8,7 @@ import click
 from gated.cli import Context, show_json
 from gated.cli.tables import show
 from gated.errors import ModelError
-from gated.face.manifest import ModelEntry, load_manifest
+from gated.face.manifest import ModelEntry, folder_of, load_manifest
 from gated.face.onnx import Model
 
 
@@ -32,7 +32,7 @@ def list_models(context: Context, as_json: bool) -> None:
             "file": entry.file,
             "grade": chosen.grade,
             "licence": entry.licence,
-            "present": (Path(settings.models.dir) / entry.file).is_file(),
+            "present": (folder_of(settings.models, chosen) / entry.file).is_file(),
             "sha256": entry.sha256,
         }
         for name in manifest.sets
@@ -55,7 +55,7 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     settings = context.settings
     chosen = load_manifest(settings.models).model_set(model_set or settings.models.set)
     rows = [
-        {"file": entry.file, "problem": problem_of(entry, Path(settings.models.dir), settings.face.threads)}
+        {"file": entry.file, "problem": problem_of(entry, folder_of(settings.models, chosen), settings.face.threads)}
         for entry in chosen.models
     ]
     good = not any(row["problem"] for row in rows)

@@ -104,6 +104,8 @@ class SetEntry(_Data, frozen=True):
     pad: Annotated[tuple[str, ...], Meta(min_length=1)]
     embedder: str
     pad_threshold: Threshold
+    folder: str = ""
+    """Where the files of a set that ships with the manifest lie, from its own folder; else they are in `models.dir`."""
 
 
 class ModelSet(_Data, frozen=True):
@@ -116,6 +118,7 @@ class ModelSet(_Data, frozen=True):
     embedder_name: str
     embedder: EmbedderEntry
     pad_threshold: float
+    folder: str = ""
 
     @property
     def models(self) -> tuple[ModelEntry, ...]:
@@ -142,6 +145,7 @@ class Manifest(_Data, frozen=True):
             embedder_name=entry.embedder,
             embedder=self._model(name, entry.embedder, EmbedderEntry),
             pad_threshold=entry.pad_threshold,
+            folder=entry.folder,
         )
         for model in found.models:
             if GRADES.index(model.grade) < GRADES.index(entry.grade):
@@ -179,6 +183,11 @@ def load_manifest(models: ModelSettings) -> Manifest:
 def load_set(models: ModelSettings) -> ModelSet:
     """The set that the settings name. Raises `ModelError` as `load_manifest` and `Manifest.model_set` do."""
     return load_manifest(models).model_set(models.set)
+
+
+def folder_of(models: ModelSettings, chosen: ModelSet) -> Path:
+    """Where the files of a set lie: beside its manifest where they ship with it, else where the settings say."""
+    return find_manifest(models).parent / chosen.folder if chosen.folder else Path(models.dir)
 
 
 def find_manifest(models: ModelSettings) -> Path:

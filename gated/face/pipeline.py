@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +12,7 @@ from gated.config import FaceSettings, ModelSettings
 from gated.face.align import aligned, similarity
 from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder
-from gated.face.manifest import ModelSet, load_set
+from gated.face.manifest import ModelSet, folder_of, load_set
 from gated.face.messages import Observation, TrackEnded, VisionReady
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
@@ -158,6 +157,6 @@ class FacePipeline:
 def load_pipeline(models: ModelSettings, face: FaceSettings) -> FacePipeline:
     """The pipeline of the model set that the settings name. Raises `ModelError` where a model does not prove itself."""
     model_set = load_set(models)
-    folder = Path(models.dir)
+    folder = folder_of(models, model_set)
     proved = {entry.file: Model.load(entry, folder, face.threads) for entry in model_set.models}
     return FacePipeline(model_set, proved, face)
