@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gated.frame import Pixels
-from gated.simulator.cloud import Floats, noise, step
+from gated.simulator.cloud import Floats, step
 from gated.simulator.identity import SKIN
 from gated.simulator.render import Sprite
 
@@ -48,7 +48,7 @@ def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, t
     paper[..., :3] *= (rng.uniform(0.80, 1.0) * shade - crease)[..., None]
     sheen = _sheen(paper.shape[:2], rng, 0.35) * rng.uniform(0.0, 0.35)
     paper[..., :3] += sheen[..., None] * (1 - paper[..., :3])
-    return _held(Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.10)
+    return _held(Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.40)
 
 
 def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
@@ -85,7 +85,7 @@ def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
     lens = step(0.012 * full_w, 0.7, np.hypot(xx - full_w / 2, yy - end - 0.035 * full_w))
     body[..., :3] = body[..., :3] * lens[..., None] + 0.02 * (1 - lens[..., None])
     shift = np.array((side, end), np.float32)
-    return _held(Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.16)
+    return _held(Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.40)
 
 
 def _grid(height: int, width: int) -> tuple[Floats, Floats]:
@@ -201,23 +201,24 @@ def _sampled(rgba: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _hand(picture: Floats, corners: Floats, rng: np.random.Generator, height: int) -> Floats:
-    """A thumb in front of the lower edge, and the ball of a hand under it."""
-    skin = np.array(SKIN[int(rng.integers(len(SKIN)))], np.float32)
-    share, lean = rng.uniform(0.25, 0.75), rng.uniform(-0.3, 0.3)
-    foot = corners[3] + share * (corners[2] - corners[3])
-    wide = 0.045 * height
+    """An arm that comes from below, with the thumb in front of the lower edge."""
+    skin, sleeve = SKIN[int(rng.integers(len(SKIN)))], rng.uniform(0.08, 0.6, 3)
+    share, side = rng.uniform(0.25, 0.75), rng.uniform(-1, 1)
+    foot, wide = corners[3] + share * (corners[2] - corners[3]), 0.045 * height
     yy, xx = _grid(*picture.shape[:2])
-    for start, end, size in (((0.0, 0.14), (0.02, 0.06), 2.2), ((0.0, 0.10), (lean * 0.3, -0.075), 0.85)):
+    limbs: tuple[tuple[tuple[float, float], tuple[float, float], float, object], ...] = (
+        ((0.30 * side, 0.75), (0.05 * side, 0.16), 1.9, skin),
+        ((0.34 * side, 0.90), (0.12 * side, 0.32), 2.5, sleeve),
+        ((0.0, 0.12), (0.01 * side, 0.05), 2.2, skin),
+        ((0.02 * side, 0.10), (-0.05 * side, -0.075), 0.85, skin),
+    )
+    for start, end, size, tone in limbs:
         a, b = foot + np.array(start) * height, foot + np.array(end) * height
-        along = np.clip(
-            ((xx - a[0]) * (b[0] - a[0]) + (yy - a[1]) * (b[1] - a[1])) / (np.square(b - a).sum() + 1e-6), 0, 1
-        )
+        along = ((xx - a[0]) * (b[0] - a[0]) + (yy - a[1]) * (b[1] - a[1])) / (np.square(b - a).sum() + 1e-6)
+        along = np.clip(along, 0, 1)
         far = np.hypot(xx - a[0] - along * (b[0] - a[0]), yy - a[1] - along * (b[1] - a[1])) / (size * wide)
         cover = (1 - step(1.0, 0.06, far))[..., None]
-        shade = (
-            np.sqrt(np.clip(1 - 0.75 * np.square(far), 0.15, 1))[..., None]
-            * (1 + 0.05 * noise(rng, xx / height, yy / height, 0.05))[..., None]
-        )
-        picture[..., :3] = picture[..., :3] * (1 - cover) + cover * skin * shade
+        shade = np.sqrt(np.clip(1 - 0.75 * np.square(far), 0.15, 1))[..., None]
+        picture[..., :3] += cover * (np.asarray(tone, np.float32) * shade - picture[..., :3])
         picture[..., 3:] = np.maximum(picture[..., 3:], cover)
     return picture

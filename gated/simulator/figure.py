@@ -20,7 +20,10 @@ LEVELS = (40, 50, 62, 78, 98, 122, 152, 190, 238, 300)
 DISTANCE = 8.0
 """From the head to the camera, in eye-to-chin units: 0.9 m."""
 
-FOREHEAD = 0.46
+INSIDE = 0.35
+"""How far hair may face away (cosine) and still be seen: it is no closed surface."""
+
+FOREHEAD = 0.57
 """The upper edge of a face box on the forehead, y: where YuNet puts it."""
 
 
@@ -54,19 +57,20 @@ def figure(person: Identity, level: int, eyes_closed: bool, glasses: Glasses, ma
     colour, gloss = skin(person, shape, spacing, eyes_closed)
     face = cloud(shape.at, colour, spacing, gloss, shape.stiff, ~hidden(person, shape, hat), paths)
     parts = [*_ears(person, spacing), _shoulders(person, 1.3 * spacing)]
-    parts += hair_of(person, 1.2 * spacing, hat)
     if mask:
         parts.append(mask_of(person, spacing))
     if glasses != "none":
         parts += glasses_of(person, spacing, glasses)
     if hat:
         parts += hat_of(person, spacing)
-    whole = join([face, _mouth_inside(person, spacing)], parts)
-    at, normal = whole.discs[AT], whole.discs[NORMAL]
+    strands = hair_of(person, 1.2 * spacing, hat)
+    whole = join([face, _mouth_inside(person, spacing)], [*parts, *strands])
+    plane = (whole.discs[AT] * whole.discs[NORMAL]).sum(0)
+    plane[plane.size - sum(c.discs.shape[1] for c in strands) :] -= INSIDE * DISTANCE
     marks, ways = _marks(person, shape, paths)
     near = DISTANCE / (DISTANCE - marks[2])
     height = float(marks[1, 5] * near[5] - marks[1, 6] * near[6])
-    return Figure(whole, (at * normal).sum(0), whole.discs[STIFF] < 1, marks, ways, height)
+    return Figure(whole, plane, whole.discs[STIFF] < 1, marks, ways, height)
 
 
 def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
@@ -126,8 +130,8 @@ def _shoulders(p: Identity, spacing: float) -> Cloud:
     theta = np.linspace(-2.3, 2.3, int(4.4 / spacing), dtype=np.float32)[None, :]
     s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]
     out = np.clip(s - 0.08, 0, 1)
-    wide = 0.95 * p.neck_width + 0.10 * np.clip(s / 0.08, 0, 1) + 1.05 * np.clip(out * 1.25, 0, 1) ** 0.85
-    y = -1.30 - 0.13 * np.clip(np.cos(theta), 0, 1) * (1 - out) - 0.10 * out - 0.85 * out**2.0
+    wide = 0.95 * p.neck_width + 0.10 * np.clip(s / 0.08, 0, 1) + (0.8 if p.age == "child" else 1.05) * np.clip(out * 1.25, 0, 1) ** 0.85
+    y = p.chin_y - 0.28 - 0.13 * np.clip(np.cos(theta), 0, 1) * (1 - out) - 0.10 * out - 0.85 * out**2.0
     deep = 0.30 + 0.10 * np.clip(s / 0.08, 0, 1) + 0.16 * out
     at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, deep * np.cos(theta) - 0.10)).astype(np.float32)
     shade = 1 - 0.35 * np.exp(-np.square((s - 0.10) / 0.02)) + 0.10 * noise(p.dice(50), at[0], at[1], 0.25)

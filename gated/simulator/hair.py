@@ -18,8 +18,7 @@ def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
     under_hat = shape.at[1] > HATLINE + 0.15 if hat else np.zeros(shape.front.shape, bool)
     if p.hair_style == "bald":
         return under_hat
-    inside = np.min([_edge(p, shape.angle + turn) for turn in (-0.3, -0.15, 0.0, 0.15, 0.3)], axis=0)
-    return np.asarray(under_hat | (shape.row < inside - 0.13))
+    return np.asarray(under_hat | (shape.row < _inner(p, shape.angle) - 0.13))
 
 
 def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
@@ -45,7 +44,8 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
         volume = min(volume, 0.04)
     front = np.clip(np.cos(theta), 0, 1)
     end = 0.05 * front if p.hair_style in ("fringe", "bob") else 0.005
-    thick = 0.012 + end + volume * np.clip((1.02 - s) * 3.2, 0, 1) ** 0.6 * (1 + 0.35 * front)
+    deep = np.clip(np.minimum((1.02 - s) * 3.2, (_inner(p, theta) - t) * 3.5 + 0.25), 0, 1)
+    thick = 0.012 + end + volume * deep**0.6 * (1 + 0.35 * front)
     curly = p.hair_style == "curly"
     combed = theta + p.hair_part * (1 - s) * 1.5
     lock = noise(p.dice(30), combed, 0.10 * t, 0.035, 0.0) + 0.6 * noise(p.dice(31), combed, 0.2 * t, 0.10, 0.0)
@@ -78,6 +78,11 @@ def _edge(p: Identity, theta: Floats) -> Floats:
     edge = front + (burn - front) * step(1.20, 0.18, away)
     nape = 1.55 if p.hair_style == "crop" else 2.1
     return np.asarray(edge + (nape - edge) * step(2.0, 0.25, away), np.float32)
+
+
+def _inner(p: Identity, theta: Floats) -> Floats:
+    """Like `_edge`, but as far in as the hair ends anywhere near: above it there is hair all around."""
+    return np.asarray(np.min([_edge(p, theta + turn) for turn in (-0.3, -0.15, 0.0, 0.15, 0.3)], axis=0))
 
 
 def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:

@@ -173,7 +173,7 @@ def mouth_line(p: Identity, x: Floats) -> Floats:
 def smiling(p: Identity, shape: Head) -> Floats:
     """The way (3, R, C) of every point in a full smile: the corners out and up, the cheeks fuller."""
     (x, y, _), front = shape.at, shape.front
-    side, sign = np.abs(x), np.sign(x)
+    side, sign = np.abs(x), np.tanh(x / 0.08)
     corner = front * bump(side, y, (p.mouth_width, p.mouth_y), (0.11, 0.09))
     cheek = front * bump(side, y, (0.36, p.nose_y + 0.02), (0.14, 0.12))
     middle = front * bump(x, y, (0, p.mouth_y), (0.12, 0.1))

@@ -84,7 +84,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "hair_part": (-0.4, 0.4),
     "hair_shade": (0.0, 1.0),
     "grey": (0.0, 0.05),
-    "neck_width": (0.30, 0.42),
+    "neck_width": (0.28, 0.40),
 }
 """What is drawn evenly between two bounds. Append only, or everybody becomes somebody else."""
 
@@ -221,13 +221,23 @@ def identity(seed: int, age: str | None = None) -> Identity:
         age=cast(Age, age or own),
         hair_style=styles[int(choice[1] * len(styles))],
         iris=_iris(drawn["tone"], choice[2]),
-        shirt=cast(Colour, tuple((0.08 + 0.75 * rng.random(3)).tolist())),
+        shirt=_shirt(*rng.random(4).tolist()),
         **drawn,
     )
     if choice[3] < 0.6:
         person = _east_asian(person, choice[4])
     shape = {"child": _child, "adult": _adult, "old": _old}[person.age]
     return shape(person)
+
+
+def _shirt(red: float, green: float, blue: float, grey: float) -> Colour:
+    """Clothes are seldom as bright as they could be."""
+    tone, mean = 0.25 + 0.75 * grey, (red + green + blue) / 3
+    return (
+        0.06 + 0.8 * (red + tone * (mean - red)),
+        0.06 + 0.8 * (green + tone * (mean - green)),
+        0.06 + 0.8 * (blue + tone * (mean - blue)),
+    )
 
 
 def _iris(tone: float, share: float) -> Colour:

@@ -144,7 +144,7 @@ def _unshadowed(at: Floats, lamp: Floats) -> Floats:
     i, j = np.maximum(u.astype(np.int32), 0), np.maximum(v.astype(np.int32), 0)
     a, b, place = np.clip(u - i, 0, 1), np.clip(v - j, 0, 1), j * width + i
     shade = np.zeros_like(depth)
-    depth = depth + np.float32(0.07)
+    depth = depth + np.float32(0.09)
     for shift, weight in ((0, (1 - a) * (1 - b)), (1, a * (1 - b)), (width, (1 - a) * b), (width + 1, a * b)):
         shade += weight * np.clip((near[place + shift] - depth) * 9, 0, 1)
     return 1 - np.float32(0.75) * shade

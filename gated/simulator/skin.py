@@ -43,7 +43,7 @@ class Paint:
 
 def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
     """Colour (3, R, C) and gloss (R, C) of the whole head without hair."""
-    whole = Paint.blank(p.skin, shape.front.shape, 0.10 + 0.16 * p.oily)
+    whole = Paint.blank(p.skin, shape.front.shape, 0.05 + 0.10 * p.oily)
     x, y, z = shape.at
     whole.tint((0.55, 0.50, 0.50), 0.8 * step(-p.chin_y + 0.02, 0.10, -y))
     rows = _span((shape.row[:, 0] > 0.2) & (shape.row[:, 0] < 2.4))
@@ -98,17 +98,17 @@ def _marks(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> No
     """Moles and blemishes that stay where they are, and freckles."""
     dice = p.dice(13)
     dark = tuple(0.42 * c for c in p.skin)
-    for _ in range(int(dice.integers(0, 7))):
-        place, size = dice.uniform((-0.5, -0.95), (0.5, 0.55)), float(dice.uniform(0.010, 0.028))
+    for _ in range(int(dice.integers(0, 6))):
+        place, size = dice.uniform((-0.5, -0.95), (0.5, 0.55)), float(dice.uniform(0.007, 0.019))
         paint.over(
             (dark[0], dark[1], dark[2]),
-            front * np.clip(1.6 * bump(x, y, (place[0], place[1]), (size, size)) - 0.3, 0, 0.9),
+            front * np.clip(2.2 * bump(x, y, (place[0], place[1]), (size, size)) - 0.4, 0, 0.9),
         )
     for _ in range(int(8 * p.blemishes * p.blemishes)):
         place, size = dice.uniform((-0.5, -0.95), (0.5, 0.55)), float(dice.uniform(0.012, 0.05))
         paint.tint((1.0, 0.68, 0.66), front * 0.6 * bump(x, y, (place[0], place[1]), (size, size)))
     if p.freckles > 0.6:
-        speckle = step(0.42, 0.12, noise(p.dice(14), x, y, 0.03)) * bump(
+        speckle = step(0.5, 0.15, noise(p.dice(14), x, y, 0.026)) * bump(
             np.abs(x), y, (0.22, p.nose_y + 0.1), (0.2, 0.15)
         )
         paint.tint((0.66, 0.50, 0.42), front * (p.freckles - 0.35) * speckle)
@@ -132,7 +132,7 @@ def _age(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats) -> None
     )
     paint.tint((0.70, 0.62, 0.62), front * np.clip(w * 0.9 * (brow + crow + mouth) + (0.12 + 0.8 * w) * fold, 0, 0.9))
     if p.spots > 0.15:
-        paint.tint((0.72, 0.58, 0.48), front * p.spots * step(0.25, 0.12, noise(p.dice(16), x, y, 0.085) * (0.6 + noise(p.dice(18), x, y, 0.05, 0.1))))
+        paint.tint((0.72, 0.58, 0.48), front * 0.75 * p.spots * step(0.25, 0.12, noise(p.dice(16), x, y, 0.085) * (0.6 + noise(p.dice(18), x, y, 0.05, 0.1))))
 
 
 def _beard(p: Identity, paint: Paint, x: Floats, y: Floats, z: Floats, front: Floats) -> None:
@@ -176,7 +176,7 @@ def _lips(p: Identity, paint: Paint, x: Floats, y: Floats, front: Floats, spacin
     inside = front * step(0.0, soft, top - up) * step(0.0, soft, bottom + up) * (u < 1)
     r, g, b = p.skin
     red = (min(1.0, r * (0.86 + 0.08 * p.lip_red)), g * (0.74 - 0.22 * p.lip_red), b * (0.80 - 0.20 * p.lip_red))
-    paint.over(red, 0.9 * inside, 0.35)
+    paint.over(red, 0.9 * inside, 0.14)
     paint.tint((0.75, 0.70, 0.70), inside * (up > 0) * 0.6)
     line = np.exp(-np.square(up / max(0.010, 0.8 * spacing))) * step(0, 0.06, 1.06 - np.abs(x) / p.mouth_width)
     paint.over((0.22 * r, 0.12 * g, 0.12 * b), front * 0.85 * line, 0.05)
@@ -216,11 +216,11 @@ def _eye(
         return
     hole = near * step(0, soft, top - up) * step(0, soft, up - low) * (np.abs(u) < 1.02)
     shadow = 0.55 + 0.45 * np.clip((top - up) / 0.05, 0, 1)
-    paint.over((0.86, 0.83, 0.80), hole, 0.5)
+    paint.over((0.86, 0.83, 0.80), hole, 0.12)
     paint.colour[:] *= 1 - hole * (1 - shadow) * 0.8
     radius = np.hypot(out, up - 0.12 * p.eye_height)
     iris = hole * step(0, soft, p.iris_size - radius)
-    paint.over(p.iris, iris, 0.6)
+    paint.over(p.iris, iris, 0.12)
     paint.over(tuple(0.35 * c for c in p.iris), iris * step(0.78 * p.iris_size, 0.012, radius))  # type: ignore[arg-type]
     paint.over((0.02, 0.02, 0.02), hole * step(0, soft, 0.45 * p.iris_size - radius))
     glint = hole * step(0, soft, 0.016 - np.hypot(x - side * p.eye_x - 0.018, up - 0.022))

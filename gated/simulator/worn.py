@@ -23,7 +23,7 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
     parts = []
     for side in (-1, 1):
         middle = side * max(p.eye_x, wide + 0.05)
-        angle = np.linspace(0, 2 * np.pi, int(2 * np.pi * wide / spacing) + 8, dtype=np.float32)[None, :]
+        angle = np.linspace(0, 2 * np.pi, int(5 * np.pi * wide / spacing) + 8, dtype=np.float32)[None, :]
         k = np.linspace(1 - thick / wide, 1 + thick / wide, max(3, int(2 * thick / spacing) + 2), dtype=np.float32)[
             :, None
         ]
@@ -74,7 +74,7 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
     t = np.linspace(1.28, 2.12, int(1.15 / spacing), dtype=np.float32)[:, None]
     top = 1.24 + 0.25 * np.clip(np.abs(theta) / 1.35, 0, 1) ** 1.5
     rows = top + (t - 1.28) / 0.84 * (2.12 - 0.15 * np.abs(theta) - top)
-    at = section(p, rows, theta, 0.045)
+    at = section(p, rows, theta, 0.05)
     at[2] += (0.75 * p.nose_tip + 0.02) * bump(at[0], at[1], (0, p.nose_y + 0.02), (0.14, 0.16)) + 0.05 * bump(
         at[0], at[1], (0, p.mouth_y), (0.22, 0.25)
     )
