@@ -105,7 +105,7 @@ def _shot(face: Sprite, background: Pixels | None, rng: np.random.Generator, tal
     ground = np.empty((height, width, 4), np.float32)
     ground[..., 3] = 1
     if background is None:
-        top, bottom = rng.uniform(0.25, 0.95, 3), rng.uniform(0.25, 0.95, 3)
+        top, bottom = (rng.uniform(0.25, 0.9) + rng.uniform(-0.12, 0.12, 3) for _ in range(2))
         ground[..., :3] = top + (bottom - top) * np.linspace(0, 1, height)[:, None, None]
     else:
         rows = np.arange(height) * background.shape[0] // height

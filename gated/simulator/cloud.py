@@ -66,12 +66,12 @@ def _between(sheet: Floats, kept: Mask, spacing: float) -> list[Floats]:
     flat, use = sheet.reshape(len(sheet), -1), kept.ravel()
     for along, ahead in ((sheet[:3, 1:] - sheet[:3, :-1], width), (sheet[:3, :, 1:] - sheet[:3, :, :-1], 1)):
         apart = along[0] * along[0] + along[1] * along[1] + along[2] * along[2]
-        row, column = np.nonzero((apart > (1.4 * spacing) ** 2) & (apart < (8 * spacing) ** 2))
+        row, column = np.nonzero((apart > (1.25 * spacing) ** 2) & (apart < (8 * spacing) ** 2))
         a = row * width + column
         near = use[a] & use[a + ahead]
         if len(sheet) > ROWS:
             near &= np.abs(flat[ROWS + OPENED_Y, a] - flat[ROWS + OPENED_Y, a + ahead]) < 0.05
-        a, far = a[near], apart[row, column][near] > (2.8 * spacing) ** 2
+        a, far = a[near], apart[row, column][near] > (2.5 * spacing) ** 2
         discs.append((flat[:, a] + flat[:, a + ahead]) / 2)
         discs += [flat[:, a[far]] * (1 - w) + flat[:, a[far] + ahead] * w for w in (0.25, 0.75)]
     return discs

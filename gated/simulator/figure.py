@@ -13,7 +13,7 @@ from gated.simulator.skin import skin
 from gated.simulator.view import Glasses
 from gated.simulator.worn import glasses_of, hat_of, mask_of
 
-LEVELS = (40, 50, 62, 78, 98, 122, 152, 190, 238, 300)
+LEVELS = (40, 46, 53, 61, 70, 80, 92, 106, 122, 140, 161, 185, 213, 245, 282, 324)
 """Heights of a face in px that clouds are made for; a larger face is drawn with larger discs."""
 
 
@@ -45,7 +45,7 @@ class Figure:
 
 def level_of(face_px: float) -> int:
     """The level that a face of this height is drawn from."""
-    return next((i for i, px in enumerate(LEVELS) if px >= 0.9 * face_px), len(LEVELS) - 1)
+    return next((i for i, px in enumerate(LEVELS) if px >= face_px), len(LEVELS) - 1)
 
 
 @lru_cache(maxsize=24)

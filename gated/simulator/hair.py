@@ -57,7 +57,8 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
     at = section(p, t, theta, thick + (0.045 if curly else 0.010) * lock - 0.6 * thick * part * parted)
     fine = noise(p.dice(32), combed, 0.05 * t, 0.012, 0.0)
     tone = np.clip(1 + 0.30 * lock + 0.30 * fine, 0.25, 2.0) * (1 - 0.5 * part * parted)
-    ragged = 1.0 + 0.035 * fine + (0.05 * lock if p.hair_style in ("fringe", "crop") else 0.02 * lock)
+    torn = 0.05 if p.hair_style in ("fringe", "crop") else 0.02
+    ragged = 1.0 + (0.035 * fine + torn * lock) * step(0.75, 0.1, front)
     keep = np.broadcast_to(s < ragged, at.shape[1:])
     if hat:
         keep = keep & (at[1] < HATLINE + 0.06)

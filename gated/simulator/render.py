@@ -176,11 +176,14 @@ def _splat(x: Floats, y: Floats, depth: Floats, colour: Floats, size: tuple[int,
 
 def _developed(sums: Floats, w: int, h: int) -> tuple[Pixels, Pixels]:
     """Sums of colour and weight (4, h * w) as a picture: holes take the colour around them, edges are smooth."""
-    around = np.zeros_like(sums)
+    around, beside = np.zeros_like(sums), np.zeros_like(sums[3])
+    cover = np.minimum(sums[3], np.float32(0.7))
     for shift in (1, w):
         around[:, shift:] += sums[:, :-shift]
         around[:, :-shift] += sums[:, shift:]
-    alpha = np.clip(0.45 * sums[3] + 0.16 * around[3] - 0.08, 0, 1)
+        beside[shift:] += cover[:-shift]
+        beside[:-shift] += cover[shift:]
+    alpha = np.clip(np.maximum(0.8 * sums[3], 1.2 * beside - 1.6), 0, 1)
     sums += np.float32(0.03) * around
     rgb = np.sqrt(np.clip(sums[:3] / np.maximum(sums[3], np.float32(1e-6)), 0, 1))
     shown = (rgb.T * 255 + np.float32(0.5)).astype(np.uint8).reshape(h, w, 3)
