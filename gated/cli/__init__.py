@@ -17,7 +17,7 @@ COMMANDS = {
     "run": ("gated.cli.daemon", "Be the gate: camera, faces, door, journal, server."),
     "latch": ("gated.cli.daemon", "Serve the pins to one brain; the service that outlives it."),
     "vision": ("gated.cli.daemon", ""),
-    "demo": ("gated.cli.demo", "Show a simulated gate at work on real pictures."),
+    "demo": ("gated.cli.demo", "Watch a morning at a simulated gate."),
     "config": ("gated.cli.setup", "Write a commented example of the settings."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),

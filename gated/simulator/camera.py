@@ -6,9 +6,11 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from gated.config import CameraSettings
@@ -116,15 +118,16 @@ class SimulatedCamera:
 
 
 def rehearsal(script: Script, cast: Cast, second: float, fps: float) -> list[Callable[[], object]]:
-    """What to prepare at a second of the script, the most urgent first."""
-    soon = [
-        (lambda actor=actor, at=at: cast.place(actor, at, wait=True))
-        for at in np.arange(second, second + AHEAD_S, 1 / fps).tolist()
-        for actor in script.actors
-        if stand(actor, at) is not None
+    """What to prepare at a second of the script, the most urgent first: whoever is in view, as they will be seen soon
+    and as they would be if they left; then whoever comes later.
+    """
+    moments = np.arange(second, second + AHEAD_S, 1 / fps).tolist()
+    soon = [(actor, at) for at in moments for actor in script.actors if stand(actor, at) is not None]
+    leaving = [(replace(actor, leaves_s=second), second) for actor in script.actors if stand(actor, second) is not None]
+    later = [
+        (actor, actor.comes_s) for actor in sorted(script.actors, key=lambda a: a.comes_s) if actor.comes_s > second
     ]
-    later = sorted((a for a in script.actors if a.comes_s > second), key=lambda a: a.comes_s)
-    return [*soon, *((lambda actor=actor: cast.place(actor, actor.comes_s, wait=True)) for actor in later)]
+    return [partial(cast.place, actor, at) for actor, at in (*soon[:1], *leaving, *soon[1:], *later)]
 
 
 def lores_of(main: Pixels) -> Pixels:

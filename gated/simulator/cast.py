@@ -54,8 +54,9 @@ class Cast:
             return None
         high = round(face_px(actor.stops_m, self._width))
         head = self._cutout(_look(actor, there), high, wait)
-        held = None if actor.holds is None else self._cutout(_picture_of(actor.holds), high, wait)
-        if head is None or (held is None and actor.holds is not None):
+        shows = None if there.is_leaving else actor.holds
+        held = None if shows is None else self._cutout(_picture_of(shows), high, wait)
+        if head is None or (held is None and shows is not None):
             return None
         return Placed(
             who=_whose(actor),

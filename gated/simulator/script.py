@@ -22,12 +22,12 @@ FAR_M = 5.0
 """Where a walk begins: a face of some 35 px in a picture of 960, too small for a visit."""
 GATE_M = 0.85
 """Where people stop: an arm's length, as before any reader."""
-PASS_S = 0.7
+PASS_S = 0.8
 """How long it takes to walk through the gate, or to turn and be gone."""
 
 
-TURN_DEG = 35.0
-"""How far a head is turned that leaves."""
+TURN_DEG = 90.0
+"""How far a head is turned that leaves: a profile, in which no detector sees a face."""
 
 
 class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comes_s: Seconds
     name: str = ""
     age: Age | None = None
-    walk_s: Annotated[float, Meta(gt=0, le=60)] = 1.8
+    walk_s: Annotated[float, Meta(gt=0, le=60)] = 2.2
     """From far away to the gate."""
     leaves_s: Seconds | None = None
     """None: waits at the gate to the end."""
@@ -89,6 +89,7 @@ class Stand(msgspec.Struct, frozen=True):
     yaw: float
     pitch: float
     is_walking: bool
+    is_leaving: bool = False
 
 
 def read_script(path: Path) -> Script:
@@ -124,7 +125,7 @@ def stand(actor: Actor, at_s: float) -> Stand | None:
     left = (at_s - gone_s) / PASS_S
     aside = 1 if actor.goes == "in" else -1
     distance_m *= 1 - 0.25 * left if actor.goes == "in" else 1 + 0.5 * left
-    return Stand(distance_m, across + aside * 2.2 * left**1.5, aside * TURN_DEG, 0.0, is_walking=True)
+    return Stand(distance_m, across + aside * 2.2 * left**1.5, aside * TURN_DEG, 0.0, is_walking=True, is_leaving=True)
 
 
 def _sway(actor: Actor, at_s: float) -> tuple[float, float]:

@@ -1,0 +1,128 @@
+"""The board of the demo: the gate at a glance on a terminal, plain lines in a pipe."""
+
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gated.simulator.desk import Fact
+from gated.simulator.director import Now, Outcome
+
+SHOWN = 6
+"""So many of the last decisions are on the board."""
+NARROW = 34
+WIDE = 150
+"""Characters a line in a pipe."""
+
+
+class Board:
+    """Shows one moment after the other; what is told by colour is told by a word too."""
+
+    def __init__(self, heading: str, steps: int) -> None:
+        self._heading, self._steps = heading, steps
+        console = Console(highlight=False)
+        self._console = console if console.is_terminal else Console(highlight=False, width=max(WIDE, console.width))
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._title, self._printed = "", 0
+        self._network = ""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(self._heading)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, now: Now) -> None:
+        """Show the gate as it is now."""
+        if self._console.is_terminal:
+            self._live.update(self._picture(now), refresh=True)
+        else:
+            self._lines(now)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._console.print(Text(line))
+
+    def _lines(self, now: Now) -> None:
+        """What is new, a line each."""
+        if now.network != self._network:
+            self._network = now.network
+            self.say(f"  network: {now.network}, {now.waiting} events wait, {now.acknowledged} acknowledged")
+        if now.title != self._title:
+            self._title = now.title
+            self.say(f"{len(now.outcomes) + 1}/{self._steps} {now.title}" if now.vision != "starting" else now.title)
+        for fact, name in now.facts[self._printed :]:
+            self.say(f"  {decision(fact, name)}")
+        self._printed = len(now.facts)
+
+    def _picture(self, now: Now) -> RenderableType:
+        decisions = [Text(decision(fact, name), _style(fact)) for fact, name in now.facts[-SHOWN:]]
+        padding = [Text("") for _ in range(SHOWN - len(decisions))]
+        step = f"{min(len(now.outcomes) + 1, self._steps)} of {self._steps}: {now.title}"
+        return Group(
+            Text(self._heading, "bold"),
+            Text(f"{'▮' * len(now.outcomes)}{'▯' * (self._steps - len(now.outcomes))}  {step}"),
+            Columns(
+                [
+                    _panel("the camera sees", Text(now.in_view)),
+                    _panel("the gate says", Text(now.says, _colour(now.says))),
+                    _panel("the lock", Text(now.door.upper(), "green" if now.door == "released" else "")),
+                ],
+                equal=True,
+            ),
+            Text(f"vision {now.vision}   ·   network {now.network}   ·   events waiting {now.waiting}, acknowledged "
+                 f"{now.acknowledged}   ·   people {now.people}"),
+            Panel(Group(*decisions, *padding), title="last decisions", title_align="left", box=box.ROUNDED),
+        )  # fmt: skip
+
+    def table(self, outcomes: list[Outcome]) -> None:
+        """What had to happen and what did."""
+        table = Table("what", "expected", "happened", "as expected", box=box.SIMPLE_HEAD, pad_edge=False)
+        for outcome in outcomes:
+            verdict = ("yes" if outcome.is_right else "NO") if outcome.is_judged else "not asked of this model set"
+            happened = claim(outcome.let_in, outcome.also)
+            table.add_row(outcome.step.title, claim(outcome.step.let_in, outcome.step.also), happened, verdict)
+        if self._console.is_terminal:
+            self._console.print(self._heading, style="bold")
+        self._console.print(table)
+
+
+def claim(let_in: tuple[str, ...], also: str) -> str:
+    """An expectation, or what came of it, in words."""
+    opened = f"open for {', '.join(sorted(let_in))}" if let_in else ""
+    return "; ".join(part for part in (opened, also) if part) or "nothing"
+
+
+def decision(fact: Fact, name: str) -> str:
+    """One decision in a line."""
+    body, at = fact.body, fact.at.astimezone().strftime("%H:%M:%S")
+    score = f"score {body.get('score') or 0:.2f} of {body['threshold']:.2f}"
+    why = f"{score}, PAD {body.get('pad_score') or 0:.2f}, {body['latency_s'] * 1000:.0f} ms after the frame"
+    if fact.kind == "access_granted":
+        return f"{at}  OPEN    {name:<12} {why}"
+    return f"{at}  closed  {body['reason']:<12} {why}"
+
+
+def _panel(title: str, content: Text) -> Panel:
+    return Panel(content, title=title, title_align="left", width=NARROW, height=4, box=box.ROUNDED)
+
+
+def _style(fact: Fact) -> str:
+    return "green" if fact.kind == "access_granted" else "red"
+
+
+def _colour(says: str) -> str:
+    return "bold green" if says.startswith("OPEN") else "bold red" if says.startswith("closed") else ""

@@ -1,0 +1,211 @@
+"""Plays a morning at a gate on a desk: calls people when it is their turn, waits for the gate, and judges it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from gated.simulator.desk import Desk, Fact, wait_for
+from gated.simulator.morning import LATER_S, Resident, Step, described
+from gated.simulator.network import Network
+from gated.simulator.script import PASS_S, Script, write_script
+
+PATIENCE_S = 15.0
+"""So long the gate may take for one step before it counts as not done."""
+LINGER_S = 0.6
+"""Between the gate's word and the first step of whoever heard it."""
+KILL_AFTER_S = 0.7
+"""How far somebody has come when vision is killed."""
+READY_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step: who was let in, what else is true, and whether that is what had to happen."""
+
+    step: Step
+    let_in: tuple[str, ...]
+    also: str
+    is_judged: bool
+    """False where the model set cannot tell, and nobody said that it could."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the gate did what it had to."""
+        return not self.is_judged or (set(self.let_in) == set(self.step.let_in) and self.also == self.step.also)
+
+
+@dataclass(slots=True)
+class Now:
+    """What there is to be seen at this moment, for a board to show."""
+
+    title: str = "the gate wakes up"
+    in_view: str = "nothing yet"
+    says: str = "not on duty yet"
+    door: str = "unknown"
+    vision: str = "starting"
+    network: str = "none"
+    waiting: int = 0
+    acknowledged: int = 0
+    people: int = 0
+    facts: list[tuple[Fact, str]] = field(default_factory=list)
+    """The decisions so far, each with the name of who was let in, if anybody was."""
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Director:
+    """One performance. `show` is given the moment ten times a second."""
+
+    def __init__(self, desk: Desk, steps: Sequence[Step], network: Network | None, show: Callable[[Now], None]) -> None:
+        self._desk, self._steps, self._network, self._show = desk, steps, network, show
+        self.now = Now(network="up" if network else "no Mosquitto here")
+        self.subjects: dict[str, str] = {}
+        """Subject to name of everybody who was enrolled."""
+        self._journal = desk.journal()
+        self._begins_at = time.monotonic()
+        self._told: list[Fact] = []
+        self.actors = [
+            [replace(actor, comes_s=LATER_S + number) for actor in step.actors] for number, step in enumerate(steps)
+        ]
+        self.write()
+
+    @property
+    def second(self) -> float:
+        """The second of the script now."""
+        return time.monotonic() - self._begins_at
+
+    @property
+    def script(self) -> Script:
+        """The script as it stands: who has come and gone, and who is still to come."""
+        actors = tuple(actor for actors in self.actors for actor in actors)
+        return Script(actors=actors, ends_s=86_400.0, begins_at=self._begins_at)
+
+    def write(self) -> None:
+        """Put the script where the camera follows it."""
+        write_script(self.script, self._desk.script)
+
+    def enrolled(self, resident: Resident, subject: str) -> None:
+        """Remember who somebody is, for the board and for the judgement."""
+        self.subjects[subject] = resident.name
+        self.now.people += 1
+        self.now.title = f"{resident.name} is enrolled"
+        self._show(self.now)
+
+    def wait_until_on_duty(self) -> bool:
+        """Wait until vision sees; False when it takes too long."""
+        return any(self.now.vision == "sees" for _ in self._moments(READY_S))
+
+    def play(self, number: int, *, is_judged: bool = True) -> Outcome:
+        """One step, from its first word to the last one who leaves."""
+        step = self._steps[number]
+        self.now.title, self.now.says = step.title, "..."
+        self._told = []
+        self._turn(step)
+        began_at = time.time()
+        self._call(number)
+        if step.first == "vision killed":
+            all(True for _ in self._moments(KILL_AFTER_S))
+            self._desk.kill_vision()
+        any(self._is_over(step, began_at) for _ in self._moments(PATIENCE_S))
+        all(True for _ in self._moments(LINGER_S if step.actors else 0.0))
+        self._send_off(number)
+        outcome = Outcome(step, tuple(self._let_in(began_at)), self._also(step, began_at), is_judged)
+        self.now.outcomes.append(outcome)
+        self._show(self.now)
+        return outcome
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
+
+    def _turn(self, step: Step) -> None:
+        """What happens to the gate itself."""
+        if step.first == "network cut" and self._network is not None:
+            self._network.cut()
+            self.now.network = "CUT"
+        elif step.first == "network back" and self._network is not None:
+            self._network.restore()
+            self.now.network = "up"
+        elif step.first == "removed":
+            self._desk.remove(next(subject for subject, name in self.subjects.items() if name == step.who))
+            any(self._has("person_removed") for _ in self._moments(PATIENCE_S))
+            all(True for _ in self._moments(1.2))  # the gate follows within a second
+            self.now.people -= 1
+
+    def _call(self, number: int) -> None:
+        """Send the actors of a step on their way."""
+        self.actors[number] = [replace(actor, comes_s=self.second + 0.1) for actor in self.actors[number]]
+        self.now.in_view = described(self.actors[number])
+        self.write()
+
+    def _send_off(self, number: int) -> None:
+        """Let everybody of a step leave."""
+        if not self.actors[number]:
+            return
+        self.actors[number] = [replace(actor, leaves_s=self.second) for actor in self.actors[number]]
+        self.write()
+        all(True for _ in self._moments(PASS_S + 0.1))
+        self.now.in_view = described(())
+
+    def _moments(self, seconds: float) -> Iterator[None]:
+        """Ten times a second until the time is up, with the gate's news read and shown."""
+        for _ in wait_for(seconds):
+            self._desk.check_alive()
+            for fact in self._desk.news(self._journal):
+                self._hear(fact)
+            position = self._journal.position()
+            self.now.waiting, self.now.acknowledged = position.head - position.acked, position.acked
+            self._show(self.now)
+            yield
+
+    def _hear(self, fact: Fact) -> None:
+        """One row of the journal."""
+        self._told.append(fact)
+        now, name = self.now, self.subjects.get(str(fact.body.get("subject")), "")
+        match fact.kind, fact.body.get("worker"):
+            case "access_granted", _:
+                now.says = f"OPEN for {name}"
+                now.facts.append((fact, name))
+            case "access_denied", _:
+                now.says = f"closed: {fact.body['reason']}"
+                now.facts.append((fact, ""))
+            case "door_released", _:
+                now.door = "released"
+            case "door_secured", _:
+                now.door = "secured"
+            case "worker_ready", "vision":
+                now.vision = "sees"
+            case "worker_ready", "latch":
+                now.door = "secured"
+            case "worker_lost", "vision":
+                now.vision = f"LOST ({fact.body['why']})"
+            case _:
+                pass
+
+    def _is_over(self, step: Step, began_at: float) -> bool:
+        """Whether a step has come to what had to come of it, or can no more."""
+        let_in = self._let_in(began_at)
+        if set(let_in) - set(step.let_in):
+            return True
+        return set(let_in) == set(step.let_in) and self._also(step, began_at) == step.also
+
+    def _let_in(self, since: float) -> list[str]:
+        """Who was let in on frames after that moment."""
+        granted = [f for f in self._told if f.kind == "access_granted" and f.frame_at >= since]
+        return list(dict.fromkeys(self.subjects.get(str(fact.body["subject"]), "?") for fact in granted))
+
+    def _also(self, step: Step, since: float) -> str:
+        """What is true besides, in the words of `Step.also`; empty when that is not so."""
+        is_refused = any(f.kind == "access_denied" and f.frame_at >= since for f in self._told)
+        is_so = {
+            "": True,
+            "refused": is_refused and not self._let_in(since),
+            "events wait": self.now.waiting > 0,
+            "all events acknowledged": self.now.waiting == 0,
+            "vision came back": self._has("worker_lost") and self.now.vision == "sees",
+        }
+        return step.also if is_so[step.also] else ""
+
+    def _has(self, kind: str) -> bool:
+        return any(fact.kind == kind for fact in self._told)

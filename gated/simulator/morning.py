@@ -1,0 +1,145 @@
+"""A morning at the gate, as data: who lives here, who comes, and what the gate must make of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec.structs import replace
+
+from gated.simulator.script import Actor, Age, Held, Looks
+
+LATER_S = 80_000.0
+"""When somebody comes who has not been called yet: the camera knows them, and may render them when it is idle."""
+
+Turn = Literal["", "network cut", "network back", "vision killed", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Somebody who lives here; the name is for the demo's own table and for nobody else."""
+
+    name: str
+    person: int
+    household: str
+    age: Age = "adult"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens. `let_in` names everybody whom the gate must let in, and nobody else may be; `also` is
+    what must be true besides: "refused", "events wait", "all events acknowledged" or "vision came back".
+    """
+
+    title: str
+    actors: tuple[Actor, ...] = ()
+    let_in: tuple[str, ...] = ()
+    also: str = ""
+    first: Turn = ""
+    """What happens to the gate when the step begins."""
+    who: str = ""
+    """Whom it happens to, where it happens to somebody."""
+    is_attack: bool = False
+
+
+def residents(seed: int) -> tuple[Resident, ...]:
+    """Six neighbours of five households, other ones for each seed."""
+    first = 1000 * seed + 17
+    return (
+        Resident("Wang Yu", first, "12"),
+        Resident("Li Wei", first + 1, "31"),
+        Resident("Zhang Min", first + 2, "44", "child"),
+        Resident("Zhao Gui", first + 3, "44", "old"),
+        Resident("Chen Jie", first + 4, "58"),
+        Resident("Liu Yang", first + 5, "70"),
+    )
+
+
+def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple[Step, ...]:
+    """What happens, in order. Without a network the events wait from the first to the last."""
+    wang, li, zhang, zhao, chen, liu = residents(seed)
+    stranger, thief = 1000 * seed + 601, 1000 * seed + 602
+
+    def home(resident: Resident, side: float = 0.0, **looks: object) -> Actor:
+        return Actor(
+            person=resident.person, age=resident.age, name=resident.name, comes_s=LATER_S, goes="in", side=side,
+            looks=Looks(**looks),  # type: ignore[arg-type]  # by keyword, as the class checks them
+        )  # fmt: skip
+
+    def someone(person: int, name: str, holds: Held | None = None) -> Actor:
+        return Actor(person=person, name=name, comes_s=LATER_S, holds=holds)
+
+    refused = "refused"
+    steps = [
+        Step("Wang Yu comes home", (home(wang),), (wang.name,)),
+        Step("a stranger tries", (someone(stranger, "a stranger"),), also=refused),
+        Step("Li Wei comes in dark glasses", (home(li, glasses="dark"),), (li.name,)),
+        Step(
+            "a printed photograph of Wang Yu",
+            (someone(thief, "a thief with a print", Held("print", wang.person, wang.age)),),
+            also=refused,
+            is_attack=True,
+        ),
+        Step(
+            "a phone that shows Li Wei",
+            (someone(thief, "a thief with a phone", Held("phone", li.person, li.age)),),
+            also=refused,
+            is_attack=True,
+        ),
+        Step(
+            "Zhao Gui and Chen Jie come at once",
+            (home(zhao, -0.42), home(chen, 0.42)),
+            (zhao.name, chen.name),
+        ),
+        Step(
+            "the network goes; Liu Yang comes with closed eyes",
+            (home(liu, eyes_closed=True),),
+            (liu.name,),
+            "events wait",
+            "network cut",
+        ),
+        Step(
+            "vision is killed as Zhang Min walks up",
+            (home(zhang),),
+            (zhang.name,),
+            "vision came back",
+            "vision killed",
+        ),
+        Step("the network comes back", also="all events acknowledged", first="network back"),
+        Step(
+            "Chen Jie moves out, is removed, and tries once more",
+            (replace(home(chen), goes="away"),),
+            also=refused,
+            first="removed",
+            who=chen.name,
+        ),
+    ]
+    chosen = [step for step in steps if has_network or step.first != "network back"]
+    return tuple(_at_pace(step, fast) for step in chosen)
+
+
+def described(actors: Sequence[Actor]) -> str:
+    """What the camera has in view, in words."""
+    return " and ".join(_described(actor) for actor in actors) or "the empty lane"
+
+
+def _described(actor: Actor) -> str:
+    looks = actor.looks
+    wears = {
+        "in dark glasses": looks.glasses == "dark",
+        "in glasses": looks.glasses == "clear",
+        "with closed eyes": looks.eyes_closed,
+        "in a hat": looks.hat,
+        "masked": looks.mask,
+        "holding a printed face up": actor.holds is not None and actor.holds.kind == "print",
+        "holding a phone with a face up": actor.holds is not None and actor.holds.kind == "phone",
+    }
+    return ", ".join([actor.name.split(" with ")[0], *(words for words, are_so in wears.items() if are_so)])
+
+
+def _at_pace(step: Step, fast: bool) -> Step:
+    if not fast:
+        return step
+    return Step(
+        step.title, tuple(replace(actor, walk_s=1.0) for actor in step.actors), step.let_in, step.also, step.first,
+        step.who, step.is_attack,
+    )  # fmt: skip
