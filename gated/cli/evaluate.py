@@ -178,9 +178,10 @@ def _conditions(report: Report) -> str:
     if report.gallery_size:
         told += f", PAD threshold {report.pad_threshold:g}, {report.frames} looks must agree"
         told += f", gallery of {report.gallery_size} people with {report.templates} templates"
+    told += f"\n  one look against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
-        told += f"; it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
+        told += f"\n  it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
     if report.proposal is not None:
         p = report.proposal
         told += f"\n  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "

@@ -15,7 +15,7 @@ RESIDENTS_FROM, STRANGERS_FROM, TRAINING_FROM = 100_000_000, 500_000_000, 1_000_
 """The seeds of identities: those who live here, those who do not, and those that the models that ship learnt from."""
 MOST_PEOPLE = 100_000
 """So many seeds of identities belong to one seed of a courtyard."""
-MOST_SEEDS = (TRAINING_FROM - STRANGERS_FROM) // MOST_PEOPLE - 1_000
+MOST_SEEDS = (STRANGERS_FROM - RESIDENTS_FROM) // MOST_PEOPLE - 1
 
 Species = Literal["print", "phone"]
 SPECIES: tuple[Species, ...] = ("print", "phone")
@@ -104,7 +104,7 @@ class Courtyard:
     def _person(self, seed: int, age: Age | None, household: int | None = None) -> Person:
         rng = np.random.default_rng([self.seed, seed])
         drawn: Age = age or ("child" if (share := rng.random()) < 0.2 else "old" if share < 0.4 else "adult")
-        worn: Glasses = "dark" if (share := rng.random()) < 0.15 else "clear" if share < 0.45 else "none"
+        worn: Glasses = "dark" if (share := rng.random()) < 0.2 else "clear" if share < 0.45 else "none"
         return Person(seed, drawn, worn, household)
 
     def _plan(self, number: int, person: Person, attack: Species | None) -> Plan:

@@ -77,6 +77,16 @@ def left_out_scores(outcomes: Iterable[Outcome]) -> Scores:
     return scores_of(o.score_without for o in outcomes if o.attack is None and o.subject is not None)
 
 
+def mated_looks(outcomes: Iterable[Outcome]) -> Scores:
+    """One look of each visit by somebody enrolled, compared with their own templates."""
+    return scores_of(o.mated for o in outcomes if o.attack is None and o.mated is not None)
+
+
+def non_mated_looks(outcomes: Iterable[Outcome]) -> Scores:
+    """The same looks, and those of strangers, compared with everybody else."""
+    return np.concatenate([np.empty(0), *(o.non_mated for o in outcomes if o.attack is None)])
+
+
 def proposal_for(target_fpir: float, outcomes: Sequence[Outcome], gallery_size: int) -> Proposal | None:
     """The threshold by the per-search maximum method; None where nobody was searched for who is not enrolled."""
     strangers = non_mated_scores(outcomes)
@@ -126,7 +136,5 @@ def _of_attacks(attacks: Sequence[Outcome]) -> Iterator[Measure]:
 
 def _of_comparisons(outcomes: Sequence[Outcome], threshold: float) -> Iterator[Measure]:
     """One look of each visit against each person. Comparisons of one look are kin: their bounds are too narrow."""
-    non_mated = np.concatenate([np.empty(0), *(o.non_mated for o in outcomes)])
-    yield Measure("FMR", EVERYBODY, false_accepts(non_mated, threshold))
-    mated = scores_of(o.mated for o in outcomes if o.mated is not None)
-    yield Measure("FNMR", EVERYBODY, false_rejects(mated, threshold))
+    yield Measure("FMR", EVERYBODY, false_accepts(non_mated_looks(outcomes), threshold))
+    yield Measure("FNMR", EVERYBODY, false_rejects(mated_looks(outcomes), threshold))

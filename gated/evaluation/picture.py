@@ -68,7 +68,11 @@ def draw(reports: Sequence[Report], path: Path) -> None:
     for place, report in enumerate(shown):
         panel = Panel(660, TOP + place * (height + 52), 515, height, _span(shown), (0, 1.18))
         _scores(pen, report, COLOURS[place], panel)
-    _text(pen, (917, CAPTION), "score, cosine similarity (height: share of each kind)", 15, "mt")
+    score = (
+        "score of a visit: the highest threshold that lets it in" if gallery else "score of a pair: cosine similarity"
+    )
+    _text(pen, (917, CAPTION), score, 15, "mt")
+    _text(pen, (917, CAPTION + 24), "height: share of each kind; at none: no threshold lets them in", 12, "mt")
     image.resize(SIZE, Image.Resampling.LANCZOS).save(path, "PNG", optimize=True)
 
 
@@ -160,7 +164,7 @@ def _legend(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel)
 
 
 def _name(side: Distribution) -> str:
-    return f"{side.of}, n {side.n:,}"
+    return f"{side.of}, n {side.n:,}" + (f", {side.unscored:,} at none" if side.unscored else "")
 
 
 def _works_at(report: Report) -> tuple[float, float]:

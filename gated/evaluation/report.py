@@ -13,8 +13,10 @@ from gated.evaluation.measures import (
     Measure,
     Proposal,
     left_out_scores,
+    mated_looks,
     mated_scores,
     measured,
+    non_mated_looks,
     non_mated_scores,
     proposal_for,
 )
@@ -42,12 +44,22 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """How scores lie: `counts[i]` of them from `-1 + i BIN` on; `unscored` had none at any threshold."""
+    """How scores lie: `counts[i]` of them from `-1 + i BIN` on; `unscored` would be let in at no threshold."""
 
     of: str
     counts: list[int]
     n: int
     unscored: int
+    mean: float | None
+    """Of those with a score, as the percentiles are."""
+    percentile_1: float | None
+    percentile_99: float | None
+
+    def __str__(self) -> str:
+        """In words: the middle, and where all but one in a hundred lie on either side."""
+        if self.mean is None:
+            return "none"
+        return f"{self.mean:.2f} ({self.percentile_1:.2f} to {self.percentile_99:.2f}, n {self.n:,})"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -69,7 +81,11 @@ class Report(msgspec.Struct, frozen=True):
     proposal: Proposal | None
     curve: Curve
     mated: Distribution
+    """Of visits, or of pairs."""
     non_mated: Distribution
+    mated_looks: Distribution
+    """Of single looks; of pairs they are the same as `mated`."""
+    non_mated_looks: Distribution
 
     def rate(self, name: str, of: str = EVERYBODY) -> Rate | None:
         """A rate by its name; None where it was not measured."""
@@ -108,6 +124,8 @@ def report_visits(
         curve=_curve("FPIR", "FNIR", mated, non_mated),
         mated=_distribution("residents, as themselves", mated),
         non_mated=_distribution("strangers, as anybody" if strangers.size else "residents left out", non_mated),
+        mated_looks=_distribution("mated comparisons", mated_looks(outcomes)),
+        non_mated_looks=_distribution("non-mated comparisons", non_mated_looks(outcomes)),
     )
 
 
@@ -136,6 +154,8 @@ def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Co
         curve=_curve("FMR", "FNMR", mated, non_mated),
         mated=_distribution("mated pairs", mated),
         non_mated=_distribution("non-mated pairs", non_mated),
+        mated_looks=_distribution("mated pairs", mated),
+        non_mated_looks=_distribution("non-mated pairs", non_mated),
     )
 
 
@@ -151,4 +171,7 @@ def _curve(across: str, up: str, mated: Scores, non_mated: Scores) -> Curve:
 def _distribution(of: str, scores: Scores) -> Distribution:
     finite = scores[np.isfinite(scores)]
     counts, _ = np.histogram(np.clip(finite, -1, 1 - 1e-9), round(2 / BIN), (-1, 1))
-    return Distribution(of, counts.tolist(), scores.size, int(scores.size - finite.size))
+    middle: list[float | None] = [None, None, None]
+    if finite.size:
+        middle = [round(float(v), 4) for v in (finite.mean(), *np.percentile(finite, [1, 99]))]
+    return Distribution(of, counts.tolist(), scores.size, int(scores.size - finite.size), *middle)

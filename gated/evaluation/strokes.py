@@ -13,8 +13,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def dashed(pen: ImageDraw.ImageDraw, points: Sequence[Point], lengths: Sequence[float], fill: str, width: int) -> None:
     """A line through the points; `lengths` are drawn and left out in turn, and without any it is a whole line."""
     if not lengths:
-        pen.line(list(points), fill=fill, width=width, joint="curve")
-        return
+        lengths = (math.inf, 0.0)
     turn, left = 0, lengths[0]
     for start, end in pairwise(points):
         length, done = math.dist(start, end), 0.0
