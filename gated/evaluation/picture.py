@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gated.evaluation.bounds import Rate
 from gated.evaluation.report import BIN, Distribution, Report
 from gated.evaluation.strokes import dashed, hatched, marked, upwards
 
@@ -85,10 +86,11 @@ def _det(image: Image.Image, pen: ImageDraw.ImageDraw, reports: Sequence[Report]
     for share in TICKS:
         for line in ([(share, LEAST), (share, MOST)], [(LEAST, share), (MOST, share)]):
             pen.line([panel.at(_deviate(x), _deviate(y)) for x, y in line], fill="#d4d4d4", width=FINE)
+        label = f"<{share * 100:g}" if share == LEAST else f"{share * 100:g}"
         x, y = panel.at(_deviate(share), _deviate(LEAST))
-        _text(pen, (x / FINE, y / FINE + 6), f"{share * 100:g}", 13, "mt")
+        _text(pen, (x / FINE, y / FINE + 6), label, 13, "mt")
         x, y = panel.at(_deviate(LEAST), _deviate(share))
-        _text(pen, (x / FINE - 7, y / FINE), f"{share * 100:g}", 13, "rm")
+        _text(pen, (x / FINE - 7, y / FINE), label, 13, "rm")
     pen.rectangle(panel.box, outline=INK, width=2 * FINE)
     for place, report in enumerate(reports):
         _curve(pen, panel, report, place)
@@ -117,14 +119,15 @@ def _curve(pen: ImageDraw.ImageDraw, panel: Panel, report: Report, place: int) -
     dashed(pen, [panel.at(_safe(x), _safe(y)) for x, y in stairs], dashes, colour, 3 * FINE)
     false_accepts, false_rejects = _works_at(report)
     marked(pen, panel.at(_safe(false_accepts), _safe(false_rejects)), place, 8 * FINE, colour)
-    y = panel.top + 18 + 42 * place
-    x = panel.left + panel.width - 268
-    pen.rectangle([(x - 12) * FINE, (y - 14) * FINE, (x + 264) * FINE, (y + 27) * FINE], fill=PAPER)
+    x, y = panel.left + panel.width - 284, panel.top + 18 + 62 * place
+    pen.rectangle([(x - 10) * FINE, (y - 14) * FINE, (x + 282) * FINE, (y + 46) * FINE], fill=PAPER)
     dashed(pen, [(x * FINE, y * FINE), ((x + 52) * FINE, y * FINE)], dashes, colour, 3 * FINE)
     marked(pen, ((x + 26) * FINE, y * FINE), place, 8 * FINE, colour)
-    _text(pen, (x + 62, y), f"{report.model_set}, works at {report.threshold:g}:", 15, "lm")
-    both = f"{curve.across} {false_accepts * 100:.2f} %, {curve.up} {false_rejects * 100:.2f} %"
-    _text(pen, (x + 62, y + 17), both, 13, "lm")
+    _text(pen, (x + 62, y), f"{report.model_set}, threshold {report.threshold:g}", 15, "lm")
+    for line, (name, share, side) in enumerate(
+        ((curve.across, false_accepts, report.non_mated), (curve.up, false_rejects, report.mated))
+    ):
+        _text(pen, (x, y + 19 + 17 * line), f"{name} {Rate.of(round(share * side.n), side.n)}", 12, "lm")
 
 
 def _scores(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel) -> None:
