@@ -38,8 +38,7 @@ def demo(seed: int, fast: bool, record_to: Path | None, model_set: str | None, m
 
     Exit 0 when everything happened that had to happen, and nothing else did.
     """
-    began = time.monotonic()
-    chosen = model_set or own_set()
+    began, chosen = time.monotonic(), model_set or own_set()
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder, _network(Path(folder)) as network:
         steps = morning(seed, fast=fast, has_network=network is not None)
         judged = [_can_tell_attacks(chosen) or not step.is_attack for step in steps]

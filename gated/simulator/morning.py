@@ -91,7 +91,7 @@ def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple
             (zhao.name, chen.name),
         ),
         Step(
-            "the network goes; Liu Yang comes with closed eyes",
+            f"{'the network goes' if has_network else 'without a network'}; Liu Yang comes with closed eyes",
             (home(liu, eyes_closed=True),),
             (liu.name,),
             "events wait",

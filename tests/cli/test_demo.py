@@ -1,0 +1,111 @@
+"""`gated demo`: the whole morning with real processes, and the board that shows it."""
+
+import io
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from gated.cli.demo import own_set
+from gated.cli.watching import Board, claim, decision
+from gated.simulator.desk import Fact
+from gated.simulator.director import Now, Outcome
+from gated.simulator.morning import Step
+
+AT = datetime(2027, 1, 15, 8, 30, tzinfo=UTC)
+BODY = {"threshold": 0.5, "latency_s": 0.02, "score": 0.83, "pad_score": 0.97}
+GRANTED = Fact(AT, "access_granted", {**BODY, "subject": "a" * 16})
+DENIED = Fact(AT, "access_denied", {**BODY, "reason": "attack", "score": None})
+
+
+def demo(*arguments):
+    command = [sys.executable, "-m", "gated", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_the_morning_goes_as_it_must_and_is_recorded(tmp_path, request):
+    if own_set() == "evaluation":
+        request.getfixturevalue("shared")
+    done = demo("--fast", "--record", str(tmp_path / "pictures"))
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All as expected" in done.stdout
+    assert "NO" not in done.stdout.split()
+    for words in ("open for Wang Yu", "vision came back", "refused"):
+        assert words in done.stdout
+    assert len(list((tmp_path / "pictures").glob("*.jpg"))) > 10
+
+
+def test_a_set_that_is_not_there_is_named():
+    done = demo("--set", "evaluatoin")
+    assert done.returncode == 3
+    assert "did you mean 'evaluation'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def board():
+    """A board in a pipe, and what it has printed."""
+    board = Board("gated demo", 3)
+    board._console = Console(file=io.StringIO(), width=150, highlight=False)
+    return board
+
+
+def printed(board):
+    return board._console.file.getvalue()
+
+
+def test_in_a_pipe_each_thing_is_told_once_in_a_line(board):
+    now = Now(title="Wang Yu comes home", vision="sees", network="up", facts=[(GRANTED, "Wang Yu")])
+    with board:
+        for _ in range(3):
+            board.show(now)
+        now.title, now.network = "a stranger tries", "CUT"
+        now.facts.append((DENIED, ""))
+        board.show(now)
+    assert [line.split()[:3] for line in printed(board).splitlines()] == [
+        ["gated", "demo"],
+        ["network:", "up,", "0"],
+        ["1/3", "Wang", "Yu"],
+        [AT.astimezone().strftime("%H:%M:%S"), "OPEN", "Wang"],
+        ["network:", "CUT,", "0"],
+        ["1/3", "a", "stranger"],
+        [AT.astimezone().strftime("%H:%M:%S"), "closed", "attack"],
+    ]
+
+
+def test_on_a_terminal_one_glance_tells_all(board):
+    now = Now(
+        title="a stranger tries", in_view="a stranger", says="closed: unknown", door="secured", vision="sees",
+        network="CUT", waiting=7, people=6, facts=[(GRANTED, "Wang Yu")] * 9,
+    )  # fmt: skip
+    board._console.print(board._picture(now))
+    text = printed(board)
+    for words in ("a stranger tries", "closed: unknown", "SECURED", "network CUT", "events waiting 7", "people 6"):
+        assert words in text
+    assert text.count("OPEN    Wang Yu") == 6
+    assert len(text.splitlines()) <= 24
+
+
+def test_the_table_says_what_was_expected_and_what_happened(board):
+    home = Step("home", let_in=("Wang Yu",))
+    attack = Step("a print", also="refused", is_attack=True)
+    board.table([Outcome(home, ("Wang Yu",), "", True), Outcome(home, (), "", True), Outcome(attack, (), "", False)])
+    rows = [line.split("  ") for line in printed(board).splitlines()]
+    assert [row[-1].strip() or [c for c in row if c.strip()][-1].strip() for row in rows if "home" in row[0]] == [
+        "yes",
+        "NO",
+    ]
+    assert "not asked of this model set" in printed(board)
+
+
+def test_claims_and_decisions_read_as_words():
+    assert claim(("b", "a"), "events wait") == "open for a, b; events wait"
+    assert claim((), "") == "nothing"
+    assert decision(GRANTED, "Wang Yu").endswith(
+        "OPEN    Wang Yu      score 0.83 of 0.50, PAD 0.97, 20 ms after the frame"
+    )
+    assert "closed  attack       score 0.00" in decision(DENIED, "")
