@@ -18,6 +18,7 @@ COMMANDS = {
     "latch": ("gated.cli.daemon", "Serve the pins to one brain; the service that outlives it."),
     "vision": ("gated.cli.daemon", ""),
     "demo": ("gated.cli.demo", "Watch a morning at a simulated gate."),
+    "replay": ("gated.cli.replay", "Show a folder of pictures to a simulated gate, and tell who was let in."),
     "config": ("gated.cli.setup", "Write a commented example of the settings."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
