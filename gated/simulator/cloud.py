@@ -1,11 +1,14 @@
 """Surfaces as clouds of small coloured discs: made once for a person, then turned, lit and splatted for each view."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
+"""float32 wherever there is one for each disc."""
+
 Mask = NDArray[np.bool_]
 
 AT, NORMAL, COLOUR, GLOSS, STIFF, ROWS = slice(0, 3), slice(3, 6), slice(6, 9), 9, 10, 11
@@ -38,15 +41,16 @@ def cloud(
     at: Floats,
     colour: Floats,
     spacing: float,
-    gloss: Floats | float = 0.1,
+    gloss: Floats | float,
+    *,
     stiff: Floats | float = 1.0,
     keep: Mask | None = None,
     paths: tuple[Floats, Floats] | None = None,
 ) -> Cloud:
     """The surface through a grid of points (3, R, C), rows downwards and columns to the right as seen from outside.
 
-    `colour`: (3,) or (3, R, C), linear. `keep`: (R, C), which points to use. `paths`: the ways (3, R, C) of a full smile
-    and of an open mouth. Where neighbours are further apart than `spacing`, discs are put between them.
+    `colour`: (3,) or (3, R, C), linear. `keep`: (R, C), which points to use. `paths`: the ways (3, R, C) of a full
+    smile and of an open mouth. Where neighbours are further apart than `spacing`, discs are put between them.
     """
     shape = at.shape[1:]
     sheet = np.empty((ROWS + 12 * bool(paths), *shape), np.float32)
@@ -89,7 +93,7 @@ def normals(at: Floats) -> Floats:
 
 
 def linear(colour: Floats | tuple[float, ...]) -> Floats:
-    """sRGB 0..1 to linear light, by the square, which is near enough and cheap; `render` goes back by the root."""
+    """From sRGB 0..1 to linear light, by the square, which is near enough and cheap; `render` goes back by the root."""
     return np.square(np.asarray(colour, np.float32))
 
 

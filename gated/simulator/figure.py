@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from gated.simulator.cloud import AT, NORMAL, STIFF, Cloud, Floats, Mask, cloud, join, linear, noise
-from gated.simulator.hair import hair_of, hidden
+from gated.simulator.hair import FALLING, hair_of, hidden, roots
 from gated.simulator.head import Head, head, opening, smiling
 from gated.simulator.identity import Identity
 from gated.simulator.skin import skin
@@ -31,8 +31,9 @@ FOREHEAD = 0.57
 class Figure:
     """A person as discs, and `marks` (3, 9) with their `paths` (2, 3, 9) in a smile and an open mouth.
 
-    Marks: the landmarks as in `Sprite`, then hairline, chin, and the outermost points of the face.
-    `height`: of the face box, seen straight ahead at `DISTANCE`. `plane` (N,): normal times place; a disc faces whatever has more of its normal. `loose` (N,): not stiff.
+    Marks: the landmarks as in `Sprite`, then forehead, chin, and the outermost points of the face.
+    `height`: of the face box, seen straight ahead from `DISTANCE`. `plane` (N,): normal times place; a disc faces
+    whatever has more of its normal. `loose` (N,): not stiff.
     """
 
     cloud: Cloud
@@ -49,14 +50,17 @@ def level_of(face_px: float) -> int:
 
 
 @lru_cache(maxsize=24)
-def figure(person: Identity, level: int, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
+def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
     """The cloud of a person, its discs about 1 px apart at the level's face height."""
     spacing = (FOREHEAD - person.chin_y) / LEVELS[level]
     shape = head(person, spacing)
     paths = smiling(person, shape), opening(person, shape)
     colour, gloss = skin(person, shape, spacing, eyes_closed)
-    face = cloud(shape.at, colour, spacing, gloss, shape.stiff, ~hidden(person, shape, hat), paths)
-    parts = [*_ears(person, spacing), _shoulders(person, 1.3 * spacing)]
+    colour += roots(person, shape) * (linear(person.hair)[:, None, None] - colour)
+    face = cloud(shape.at, colour, spacing, gloss, stiff=shape.stiff, keep=~hidden(person, shape, hat), paths=paths)
+    parts = [_shoulders(person, 1.3 * spacing)]
+    if person.hair_style not in FALLING:
+        parts += _ears(person, spacing)
     if mask:
         parts.append(mask_of(person, spacing))
     if glasses != "none":
@@ -130,9 +134,13 @@ def _shoulders(p: Identity, spacing: float) -> Cloud:
     theta = np.linspace(-2.3, 2.3, int(4.4 / spacing), dtype=np.float32)[None, :]
     s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]
     out = np.clip(s - 0.08, 0, 1)
-    wide = 0.95 * p.neck_width + 0.10 * np.clip(s / 0.08, 0, 1) + (0.8 if p.age == "child" else 1.05) * np.clip(out * 1.25, 0, 1) ** 0.85
+    wide = (
+        0.95 * p.neck_width
+        + 0.10 * np.clip(s / 0.08, 0, 1)
+        + (0.8 if p.age == "child" else 1.05) * np.clip(out * 1.25, 0, 1) ** 0.85
+    )
     y = p.chin_y - 0.28 - 0.13 * np.clip(np.cos(theta), 0, 1) * (1 - out) - 0.10 * out - 0.85 * out**2.0
     deep = 0.30 + 0.10 * np.clip(s / 0.08, 0, 1) + 0.16 * out
     at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, deep * np.cos(theta) - 0.10)).astype(np.float32)
     shade = 1 - 0.35 * np.exp(-np.square((s - 0.10) / 0.02)) + 0.10 * noise(p.dice(50), at[0], at[1], 0.25)
-    return cloud(at, (linear(p.shirt)[:, None, None] * shade[None]).astype(np.float32), spacing, 0.02, 0.0)
+    return cloud(at, (linear(p.shirt)[:, None, None] * shade[None]).astype(np.float32), spacing, 0.02, stiff=0.0)

@@ -1,4 +1,4 @@
-"""Hair in the style of the person: a cap of strands from the crown to a hairline, and what hangs or stands beyond it."""
+"""Hair in the style of the person: a cap of strands from the crown to a hairline, and what hangs or stands beyond."""
 
 import numpy as np
 
@@ -19,6 +19,13 @@ def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
     if p.hair_style == "bald":
         return under_hat
     return np.asarray(under_hat | (shape.row < _inner(p, shape.angle) - 0.13))
+
+
+def roots(p: Identity, shape: Head) -> Floats:
+    """How much of the skin (R, C) is covered by the roots of hair, 0..1."""
+    if p.hair_style == "bald":
+        return np.zeros_like(shape.front)
+    return step(0.0, 0.02, _edge(p, shape.angle) - 0.03 - shape.row)
 
 
 def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
@@ -51,7 +58,8 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
     lock = noise(p.dice(30), combed, 0.10 * t, 0.035, 0.0) + 0.6 * noise(p.dice(31), combed, 0.2 * t, 0.10, 0.0)
     if curly:
         where = section(p, t, theta)
-        lock = noise(p.dice(30), where[0] + where[2], where[1], 0.085) + 0.6 * noise(p.dice(31), where[0] - where[2], where[1], 0.05)
+        lock = noise(p.dice(30), where[0] + where[2], where[1], 0.085)
+        lock = lock + 0.6 * noise(p.dice(31), where[0] - where[2], where[1], 0.05)
     part = np.exp(-np.square((theta - 1.6 * p.hair_part - 0.1) / (0.02 + 0.03 * s))) * (s > 0.15)
     parted = p.hair_style in ("side", "long", "bun") and not hat
     at = section(p, t, theta, thick + (0.045 if curly else 0.010) * lock - 0.6 * thick * part * parted)
@@ -94,11 +102,10 @@ def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
     y = np.linspace(0.45, reach, int((0.45 - reach) / spacing), dtype=np.float32)[:, None]
     down = (0.45 - y) / (0.45 - reach)
     lock = noise(p.dice(33), theta, 0.08 * y, 0.045, 0.0) + 0.5 * noise(p.dice(34), theta + 0.1 * y, 0.3 * y, 0.12, 0.0)
-    flare = 0.03 + 0.6 * p.hair_volume * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)) + 0.02 * lock
+    flare = 0.055 + 0.6 * p.hair_volume * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)) + 0.02 * lock
     drawn = 1 - 0.10 * np.clip(down, 0, 1) if p.hair_style == "long" else 1 + 0.04 * np.sin(np.pi * down)
     lid = np.sqrt(np.clip(1 - np.square(np.clip(y - 0.2, 0, 1) / (p.crown - 0.2)), 0, 1))
-    curl = np.exp(-np.square((theta - start) / 0.16)) + np.exp(-np.square((theta - 2 * np.pi + start) / 0.16))
-    wide = (p.head_width * drawn * lid + flare) * (1 - 0.20 * curl)
+    wide = p.head_width * drawn * lid + flare
     back = p.head_depth * drawn * lid + flare
     at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, 0.05 + back * np.cos(theta))).astype(np.float32)
     at = at[:, :, ::-1]
@@ -120,5 +127,14 @@ def _bun(p: Identity, spacing: float) -> list[Cloud]:
     lock = noise(p.dice(36), theta + 1.5 * phi, 0.1 * phi, 0.12, 0.0)
     radius = size * (1 + 0.06 * lock)
     tone = (linear(p.hair)[:, None, None] * np.clip(1 + 0.35 * lock, 0.3, 2)[None]).astype(np.float32)
-    balls = [np.stack([x + radius * np.sin(phi) * np.sin(theta), y + radius * np.cos(phi), radius * np.sin(phi) * np.cos(theta) - 0.15]) for x, y in centres]
+    balls = [
+        np.stack(
+            [
+                x + radius * np.sin(phi) * np.sin(theta),
+                y + radius * np.cos(phi),
+                radius * np.sin(phi) * np.cos(theta) - 0.15,
+            ]
+        )
+        for x, y in centres
+    ]
     return [cloud(ball.astype(np.float32), tone, spacing, 0.22) for ball in balls]

@@ -61,7 +61,7 @@ def head(person: Identity, spacing: float) -> Head:
     x, y = at[0], at[1]
     at[2] += front * relief(person, x, y)
     at[0] += front * np.sign(x) * 0.5 * person.cheek_full * bump(np.abs(x), y, (0.45, -0.45), (0.16, 0.2))
-    lumps = noise(person.dice(2), x, y, 0.33) * 0.020 + noise(person.dice(3), x, y, 0.17) * 0.010
+    lumps = noise(person.dice(2), x, y, 0.33) * 0.032 + noise(person.dice(3), x, y, 0.17) * 0.014
     at[2] += front * lumps
     at[0] += front * (person.asymmetry * (y + 0.3) + 0.5 * noise(person.dice(4), x, y, 0.4) * 0.02)
     stiff = np.broadcast_to(1 - step(3.45, 0.5, t), x.shape)
@@ -188,7 +188,9 @@ def opening(p: Identity, shape: Head) -> Floats:
     under = mouth_line(p, x) - y
     arch = np.sqrt(np.clip(1 - np.square(x / p.mouth_width), 0, 1))
     far = step(0.12, 0.12, under)
-    below = (under > 0) * (arch + (1 - arch) * far) * np.exp(-((x / 0.55) ** 4)) * (1 - step(2.6, 0.4, shape.row)) * (z > 0)
+    below = (
+        (under > 0) * (arch + (1 - arch) * far) * np.exp(-((x / 0.55) ** 4)) * (1 - step(2.6, 0.4, shape.row)) * (z > 0)
+    )
     return np.stack(
         [0 * x, -0.16 * below + 0.012 * arch * bump(x, y, (0, p.mouth_y + 0.03), (0.2, 0.05)), -0.04 * below]
     ).astype(np.float32)

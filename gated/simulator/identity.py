@@ -248,7 +248,7 @@ def _iris(tone: float, share: float) -> Colour:
 
 
 def _east_asian(person: Identity, share: float) -> Identity:
-    """The traits that are common in East Asia, together: lower bridge, narrower fold, black hair, light to olive skin."""
+    """Traits that are common in East Asia, together: a low bridge, a narrow fold, black hair, light to olive skin."""
     return replace(
         person,
         tone=0.04 + 0.46 * person.tone,
@@ -287,14 +287,14 @@ def _child(person: Identity) -> Identity:
         eye_y=person.eye_y - 0.03,
         eye_height=1.08 * person.eye_height,
         iris_size=1.15 * person.iris_size,
-        brow_thick=0.7 * person.brow_thick,
+        brow_thick=0.85 * person.brow_thick,
         brow_y=0.95 * person.brow_y,
-        nose_y=0.70 * person.nose_y,
-        nose_width=0.78 * person.nose_width,
+        nose_y=0.74 * person.nose_y,
+        nose_width=0.85 * person.nose_width,
         nose_bridge=0.3 * person.nose_bridge,
-        nose_tip=0.65 * person.nose_tip,
-        mouth_gap=0.75 * person.mouth_gap,
-        mouth_width=0.82 * person.mouth_width,
+        nose_tip=0.72 * person.nose_tip,
+        mouth_gap=0.8 * person.mouth_gap,
+        mouth_width=0.90 * person.mouth_width,
         neck_width=0.8 * person.neck_width,
         beard=0.0,
         bags=0.0,

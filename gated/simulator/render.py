@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gated.frame import Pixels
-from gated.simulator.cloud import AT, COLOUR, GLOSS, NORMAL, STIFF, Floats
+from gated.simulator.cloud import AT, GLOSS, NORMAL, STIFF, Floats
 from gated.simulator.figure import DISTANCE, Figure, figure, level_of
 from gated.simulator.identity import Identity
 from gated.simulator.view import Light, View
@@ -42,7 +42,8 @@ def render(person: Identity, view: View, face_px: int) -> Sprite:
 
     A person is made on first sight, which takes ten times as long as a view; the last few are kept.
     """
-    made = figure(person, level_of(face_px), view.eyes_closed, view.glasses, view.mask, view.hat)
+    level, closed = level_of(face_px), view.eyes_closed
+    made = figure(person, level, eyes_closed=closed, glasses=view.glasses, mask=view.mask, hat=view.hat)
     turn = _turn(view.yaw, view.pitch, view.roll)
     marks = _turned(turn, made.marks + view.smile * made.paths[0] + view.mouth_open * made.paths[1])
     flat = marks[:2] * (DISTANCE / (DISTANCE - marks[2])) * np.array([[1], [-1]], np.float32)
@@ -147,7 +148,7 @@ def _unshadowed(at: Floats, lamp: Floats) -> Floats:
     depth = depth + np.float32(0.09)
     for shift, weight in ((0, (1 - a) * (1 - b)), (1, a * (1 - b)), (width, (1 - a) * b), (width + 1, a * b)):
         shade += weight * np.clip((near[place + shift] - depth) * 9, 0, 1)
-    return 1 - np.float32(0.75) * shade
+    return 1 - np.float32(0.65) * shade
 
 
 def _splat(x: Floats, y: Floats, depth: Floats, colour: Floats, size: tuple[int, int]) -> tuple[Pixels, Pixels]:
@@ -167,10 +168,10 @@ def _splat(x: Floats, y: Floats, depth: Floats, colour: Floats, size: tuple[int,
     gx, gy = 1 - fx, 1 - fy
     sums = np.zeros((4, w * h), np.float32)
     for place, weight in zip(places, (gx * gy, fx * gy, gx * fy, fx * fy), strict=True):
-        weight *= depth > near[place]
-        np.add.at(sums[3], place, weight)
+        shown = weight * (depth > near[place])
+        np.add.at(sums[3], place, shown)
         for c in range(3):
-            np.add.at(sums[c], place, weight * colour[c])
+            np.add.at(sums[c], place, shown * colour[c])
     return _developed(sums, w, h)
 
 

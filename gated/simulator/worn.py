@@ -33,7 +33,7 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
         if kind == "dark":
             fill = np.linspace(0, 1, int(wide / spacing) + 4, dtype=np.float32)[:, None]
             lens = _bent(middle + wide * fill * cx, p.eye_y - 0.02 + high * fill * cy, front - 0.01)
-            parts.append(cloud(_facing(lens), linear((0.07, 0.07, 0.08)) , spacing, 0.10))
+            parts.append(cloud(_facing(lens), linear((0.07, 0.07, 0.08)), spacing, 0.10))
         back = np.linspace(0, 1, int(1.0 / spacing), dtype=np.float32)[None, :]
         tall = np.linspace(thick * 1.3, -thick * 1.3, max(3, int(3 * thick / spacing)), dtype=np.float32)[:, None]
         edge = abs(middle) + wide
@@ -55,7 +55,8 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
 def _superellipse(angle: Floats, power: float) -> tuple[Floats, Floats]:
     """A rounded rectangle of half-width and half-height 1."""
     c, s = np.cos(angle), np.sin(angle)
-    return np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)
+    x, y = np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)
+    return x.astype(np.float32), y.astype(np.float32)
 
 
 def _bent(x: Floats, y: Floats, front: float) -> Floats:
@@ -74,10 +75,11 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
     t = np.linspace(1.28, 2.12, int(1.15 / spacing), dtype=np.float32)[:, None]
     top = 1.24 + 0.25 * np.clip(np.abs(theta) / 1.35, 0, 1) ** 1.5
     rows = top + (t - 1.28) / 0.84 * (2.12 - 0.15 * np.abs(theta) - top)
-    at = section(p, rows, theta, 0.05)
-    at[2] += (0.75 * p.nose_tip + 0.02) * bump(at[0], at[1], (0, p.nose_y + 0.02), (0.14, 0.16)) + 0.05 * bump(
-        at[0], at[1], (0, p.mouth_y), (0.22, 0.25)
-    )
+    at = section(p, rows.astype(np.float32), theta, 0.055)
+    x, y = at[0], at[1]
+    nose = (0.9 * p.nose_tip + 0.04) * bump(x, y, (0, p.nose_y + 0.04), (0.16, 0.18))
+    tent = nose + 0.05 * bump(x, y, (0, p.mouth_y), (0.22, 0.25))
+    at[2] += np.maximum(tent, np.cos(theta) * relief(p, x, y) + 0.04)
     pleat = 0.012 * np.abs(np.sin(rows * 16))
     at[2] += pleat * np.cos(theta)
     tone = ((0.55, 0.74, 0.86), (0.92, 0.93, 0.94), (0.10, 0.10, 0.12))[int(p.dice(41).integers(3))]
@@ -95,7 +97,7 @@ def hat_of(p: Identity, spacing: float) -> list[Cloud]:
     s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]
     edge = front + (0.20 if knit else 0.14) * np.clip(1 - np.cos(theta), 0, 2)
     turned = 0.03 * (s > 0.75) if knit else 0.0
-    at = section(p, s * edge, theta, 0.10 + 0.04 * np.sin(np.pi * s) + turned)
+    at = section(p, (s * edge).astype(np.float32), theta, 0.10 + 0.04 * np.sin(np.pi * s) + turned)
     ribs = 0.80 + 0.20 * np.sin(theta * 70) if knit else 1 - 0.35 * np.exp(-np.square(np.sin(theta * 3) / 0.04))
     dark = 1 - 0.4 * np.exp(-np.square((s - 0.75) / 0.01)) if knit else 1 - 0.3 * (s > 0.96)
     parts = [cloud(at, (tone[:, None, None] * (ribs * dark)[None]).astype(np.float32), spacing, 0.02)]
@@ -108,6 +110,8 @@ def _peak(p: Identity, spacing: float, front: float, tone: Floats) -> list[Cloud
     across = np.linspace(-1.05, 1.05, int(1.7 / spacing), dtype=np.float32)[None, :]
     rim = section(p, np.full_like(across, front), across, 0.10)
     reach = 0.50 * out * np.sqrt(np.clip(1 - np.square(across / 1.10), 0, 1))
-    peak = np.stack([rim[0] + 0 * out, rim[1] - 0.22 * reach - 0.06 * np.square(across), rim[2] + reach]).astype(np.float32)
+    peak = np.stack([rim[0] + 0 * out, rim[1] - 0.22 * reach - 0.06 * np.square(across), rim[2] + reach]).astype(
+        np.float32
+    )
     below = np.ascontiguousarray(peak[:, :, ::-1]) - np.array([0, 0.02, 0], np.float32)[:, None, None]
     return [cloud(peak, tone, spacing, 0.04), cloud(below, 0.35 * tone, spacing, 0.02)]
