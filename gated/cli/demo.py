@@ -48,6 +48,7 @@ def demo(seed: int, fast: bool, record_to: Path | None, model_set: str | None, m
         outcomes = _play(desk, director, board, residents(seed), judged)
         board.table(outcomes)
         if record_to is not None:
+            board.say("The pictures are being written ...")
             let_in = [outcome.let_in for outcome in outcomes]
             count = record(director.script, director.actors, let_in, SIZE, record_to)
             board.say(f"{count} pictures are in {record_to}")

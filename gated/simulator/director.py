@@ -15,7 +15,7 @@ PATIENCE_S = 15.0
 """So long the gate may take for one step before it counts as not done."""
 LINGER_S = 0.6
 """Between the gate's word and the first step of whoever heard it."""
-KILL_AFTER_S = 0.7
+KILL_AFTER_S = 0.4
 """How far somebody has come when vision is killed."""
 READY_S = 40.0
 

@@ -14,8 +14,8 @@ pytest.register_assert_rewrite("contracts.camera")
 
 from contracts.camera import PATIENCE_S, CameraContract  # noqa: E402
 
-from gated.config import CameraSettings  # noqa: E402
-from gated.errors import CameraError  # noqa: E402
+from gated.config import CameraSettings, parse  # noqa: E402
+from gated.errors import CameraError, ConfigError  # noqa: E402
 from gated.simulator.camera import SimulatedCamera, rehearsal  # noqa: E402
 from gated.simulator.cast import Cast  # noqa: E402
 from gated.simulator.faults import Verb  # noqa: E402
@@ -63,6 +63,19 @@ class TestContract(CameraContract):
 def test_the_settings_choose_it(path):
     camera = camera_of(CameraSettings(kind="simulated", path=str(path)))
     assert camera.name == "simulated camera of scene.json"
+
+
+def settings(camera, pins):
+    return parse({"site": {"id": "a"}, "gate": {"id": "b"}, "camera": camera, "door": {"pins": pins}}, Path("/"))
+
+
+def test_a_simulated_camera_needs_a_script_and_never_moves_a_real_lock():
+    assert settings({"kind": "simulated", "path": "scene.json"}, "mock").camera.path == "/scene.json"
+    with pytest.raises(ConfigError) as refused:
+        settings({"kind": "simulated"}, "gpio")
+    assert len(refused.value.problems) == 2
+    assert "camera.path: is required" in refused.value.problems[0]
+    assert 'set door.pins to "mock"' in refused.value.problems[1]
 
 
 def test_the_schedule_does_not_drift_and_neither_does_the_script(show):
