@@ -70,6 +70,8 @@ class SimulatedCamera:
         self._wait_until(due_at, timeout_s)
         self._number = number
         self._follow()
+        if self._thread is not None and not self._thread.is_alive():
+            raise CameraError(f"{self.name}: nobody can be rendered any more; the log says why")
         second = self._second(due_at)
         placed = [self._cast.place(actor, second, wait=False) for actor in self._script.actors]
         people = [person for person in placed if person is not None]

@@ -127,6 +127,18 @@ def test_without_a_script_it_does_not_open(path):
         SimulatedCamera(CameraSettings(kind="simulated", path=str(path))).open()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_nobody_can_be_rendered_it_says_so_and_shows_no_empty_lane(show, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gated.simulator.cast.render", broken)
+    camera = show(Script(actors=(Actor(person=1, comes_s=0.0),)))
+    with pytest.raises(CameraError, match="nobody can be rendered"):
+        for _ in range(1000):
+            camera.frame(PATIENCE_S)
+
+
 def test_closing_ends_its_thread(show):
     before = threading.active_count()
     camera = show(Script(actors=(Actor(person=1, comes_s=0.0),)))
