@@ -39,7 +39,7 @@ class SimulatedDoor:
     @property
     def is_driven(self) -> bool:
         """Whether the gate tells the coil to let people pass, electrically."""
-        return bool(self._pin.state) == self._active_high
+        return self._pin.function == "output" and bool(self._pin.state) == self._active_high
 
     def wire(self) -> None:
         """Bring what contact and button say to the gate's pins."""
