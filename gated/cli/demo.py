@@ -1,5 +1,6 @@
 """`gated demo`: a morning at a simulated gate, for whoever has no gate. Real processes and models, rendered people."""
 
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ def demo(seed: int, fast: bool, record_to: Path | None, model_set: str | None, m
 
     Exit 0 when everything happened that had to happen, and nothing else did.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that no gate is left running
     began, chosen = time.monotonic(), model_set or own_set()
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder, _network(Path(folder)) as network:
         steps = morning(seed, fast=fast, has_network=network is not None)
