@@ -178,7 +178,7 @@ def _homography(source: Floats, target: NDArray[np.float64]) -> NDArray[np.float
     return np.append(solved, 1.0).reshape(3, 3)
 
 
-def _through(matrix: NDArray[np.float64], points: Floats) -> Floats:
+def _through(matrix: Floats, points: Floats) -> Floats:
     """Points (N, 2) through a perspective map."""
     x, y = points[:, 0], points[:, 1]
     u, v, w = (row[0] * x + row[1] * y + row[2] for row in matrix)

@@ -32,9 +32,13 @@ class Cloud:
 
 
 def join(moving: list[Cloud], others: list[Cloud]) -> Cloud:
-    """What moves with the mouth, and everything else, as one."""
+    """What may move with the mouth, and everything else, as one; what does not move after all needs no moves."""
     moves = np.concatenate([c.moves for c in moving], axis=1)
-    return Cloud(np.concatenate([c.discs for c in (*moving, *others)], axis=1), moves)
+    discs = np.concatenate([c.discs for c in moving], axis=1)
+    moved = np.abs(moves).max(0) > 1e-3
+    return Cloud(
+        np.concatenate([discs[:, moved], discs[:, ~moved], *(c.discs for c in others)], axis=1), moves[:, moved]
+    )
 
 
 def cloud(
@@ -66,7 +70,8 @@ def cloud(
 
 def _between(sheet: Floats, kept: Mask, spacing: float) -> list[Floats]:
     """Discs between neighbours that lie too far apart but move together."""
-    discs, width = [], kept.shape[1]
+    discs: list[Floats] = []
+    width = kept.shape[1]
     flat, use = sheet.reshape(len(sheet), -1), kept.ravel()
     for along, ahead in ((sheet[:3, 1:] - sheet[:3, :-1], width), (sheet[:3, :, 1:] - sheet[:3, :, :-1], 1)):
         apart = along[0] * along[0] + along[1] * along[1] + along[2] * along[2]
@@ -87,24 +92,26 @@ def normals(at: Floats) -> Floats:
     down[:, 1:-1], right[:, :, 1:-1] = at[:, 2:] - at[:, :-2], at[:, :, 2:] - at[:, :, :-2]
     down[:, 0], down[:, -1] = at[:, 1] - at[:, 0], at[:, -1] - at[:, -2]
     right[:, :, 0], right[:, :, -1] = at[:, :, 1] - at[:, :, 0], at[:, :, -1] - at[:, :, -2]
-    n = np.stack([down[i - 2] * right[i - 1] - down[i - 1] * right[i - 2] for i in range(3)])
+    n: Floats = np.stack([down[i - 2] * right[i - 1] - down[i - 1] * right[i - 2] for i in range(3)])
     n /= np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2] + np.float32(1e-14))
     return n
 
 
 def linear(colour: Floats | tuple[float, ...]) -> Floats:
     """From sRGB 0..1 to linear light, by the square, which is near enough and cheap; `render` goes back by the root."""
-    return np.square(np.asarray(colour, np.float32))
+    channels: Floats = np.asarray(colour, np.float32)
+    return channels * channels
 
 
 def bump(x: Floats, y: Floats, centre: tuple[float, float], sigma: tuple[float, float]) -> Floats:
     """A Gaussian hill of height 1."""
-    return np.exp(-0.5 * (np.square((x - centre[0]) / sigma[0]) + np.square((y - centre[1]) / sigma[1])))
+    hill: Floats = np.exp(-0.5 * (np.square((x - centre[0]) / sigma[0]) + np.square((y - centre[1]) / sigma[1])))
+    return hill
 
 
 def step(edge: Floats | float, soft: float, value: Floats) -> Floats:
     """0 below the edge, 1 above, smooth within `soft` to both sides."""
-    t = np.clip((value - edge) / (2 * soft) + 0.5, 0, 1)
+    t: Floats = np.clip((value - edge) / (2 * soft) + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
 

@@ -14,7 +14,7 @@ from gated.simulator.view import Glasses
 from gated.simulator.worn import glasses_of, hat_of, mask_of
 
 LEVELS = (40, 46, 53, 61, 70, 80, 92, 106, 122, 140, 161, 185, 213, 245, 282, 324)
-"""Heights of a face in px that clouds are made for; a larger face is drawn with larger discs."""
+"""Heights of a face in px that clouds are made for; a larger face is the largest of these, enlarged."""
 
 
 DISTANCE = 8.0
@@ -49,7 +49,7 @@ def level_of(face_px: float) -> int:
     return next((i for i, px in enumerate(LEVELS) if px >= face_px), len(LEVELS) - 1)
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=16)  # some 10 MB each
 def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
     """The cloud of a person, its discs about 1 px apart at the level's face height."""
     spacing = (FOREHEAD - person.chin_y) / LEVELS[level]

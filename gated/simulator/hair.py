@@ -103,9 +103,9 @@ def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
     down = (0.45 - y) / (0.45 - reach)
     lock = noise(p.dice(33), theta, 0.08 * y, 0.045, 0.0) + 0.5 * noise(p.dice(34), theta + 0.1 * y, 0.3 * y, 0.12, 0.0)
     flare = 0.055 + 0.6 * p.hair_volume * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)) + 0.02 * lock
-    drawn = 1 - 0.10 * np.clip(down, 0, 1) if p.hair_style == "long" else 1 + 0.04 * np.sin(np.pi * down)
+    drawn = 1 - 0.04 * down if p.hair_style == "long" else 1 + 0.04 * np.sin(np.pi * down)
     lid = np.sqrt(np.clip(1 - np.square(np.clip(y - 0.2, 0, 1) / (p.crown - 0.2)), 0, 1))
-    wide = p.head_width * drawn * lid + flare
+    wide = (1.02 * p.head_width + 0.4 * max(0.0, p.cheek_out)) * drawn * lid + flare
     back = p.head_depth * drawn * lid + flare
     at = np.stack(np.broadcast_arrays(wide * np.sin(theta), y, 0.05 + back * np.cos(theta))).astype(np.float32)
     at = at[:, :, ::-1]

@@ -35,7 +35,9 @@ def curve(place: Floats, knots: list[float], values: list[float]) -> Floats:
     t = np.clip((place - k[i]) / width, 0, 1)
     a, b = slope[i] * width, slope[i + 1] * width
     lo, hi = v[i], v[i + 1]
-    return (lo + t * (a + t * (3 * (hi - lo) - 2 * a - b + t * (a + b - 2 * (hi - lo))))).astype(np.float32)
+    rise = hi - lo
+    line: Floats = lo + t * (a + t * (3 * rise - 2 * a - b + t * (a + b - 2 * rise)))
+    return line.astype(np.float32)
 
 
 def angles(spacing: float, reach: float = np.pi) -> Floats:
@@ -141,13 +143,10 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
     ridge = rise * np.exp(-(np.abs(side / (1.15 * width + 0.01)) ** 2.2)) * end
     tip = 0.035 * bump(x, y, (0, tip_y), (p.nose_tip_size, p.nose_tip_size * 0.9)) * end
     wing_y = p.nose_y + 0.055
-    wings = (
-        0.5
-        * p.nose_tip
-        * bump(side, y, (p.nose_width * 0.68, wing_y), (p.nose_width * 0.30, 0.05))
-        * step(p.nose_y - 0.0, 0.03, y)
-    )
-    return ridge + tip + wings
+    wings = 0.5 * p.nose_tip * bump(side, y, (p.nose_width * 0.68, wing_y), (p.nose_width * 0.30, 0.05))
+    wings = wings * step(p.nose_y, 0.03, y)
+    nose: Floats = ridge + tip + wings
+    return nose
 
 
 def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
@@ -167,7 +166,8 @@ def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
 def mouth_line(p: Identity, x: Floats) -> Floats:
     """The height at which the lips meet."""
     u = np.clip(x / p.mouth_width, -1.3, 1.3)
-    return p.mouth_y + p.mouth_corner * u * u - 0.008 * p.cupid * np.exp(-np.square(u / 0.2))
+    line: Floats = p.mouth_y + p.mouth_corner * u * u - 0.008 * p.cupid * np.exp(-np.square(u / 0.2))
+    return line
 
 
 def smiling(p: Identity, shape: Head) -> Floats:

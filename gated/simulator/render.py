@@ -6,7 +6,7 @@ import numpy as np
 
 from gated.frame import Pixels
 from gated.simulator.cloud import AT, GLOSS, NORMAL, STIFF, Floats
-from gated.simulator.figure import DISTANCE, Figure, figure, level_of
+from gated.simulator.figure import DISTANCE, LEVELS, Figure, figure, level_of
 from gated.simulator.identity import Identity
 from gated.simulator.view import Light, View
 
@@ -42,6 +42,8 @@ def render(person: Identity, view: View, face_px: int) -> Sprite:
 
     A person is made on first sight, which takes ten times as long as a view; the last few are kept.
     """
+    if face_px > LEVELS[-1]:
+        return _enlarged(render(person, view, LEVELS[-1]), face_px / LEVELS[-1])
     level, closed = level_of(face_px), view.eyes_closed
     made = figure(person, level, eyes_closed=closed, glasses=view.glasses, mask=view.mask, hat=view.hat)
     turn = _turn(view.yaw, view.pitch, view.roll)
@@ -61,13 +63,29 @@ def render(person: Identity, view: View, face_px: int) -> Sprite:
     return Sprite(rgb, alpha, points[:5], box)
 
 
+def _enlarged(sprite: Sprite, factor: float) -> Sprite:
+    """The same picture with more px, bilinear."""
+    picture = np.concatenate([sprite.rgb, sprite.alpha[..., None]], axis=2)
+    for axis in (0, 1):
+        px = picture.shape[axis]
+        place = np.clip((np.arange(int(px * factor)) + 0.5) / factor - 0.5, 0, px - 1.001).astype(np.float32)
+        low = place.astype(np.int32)
+        share = (place - low)[:, None, None] if axis == 0 else (place - low)[None, :, None]
+        picture = picture.take(low, axis) * (1 - share) + picture.take(low + 1, axis) * share
+    x, y, w, h = (float(v * factor) for v in sprite.box)
+    whole = (picture + np.float32(0.5)).astype(np.uint8)
+    rgb, alpha = np.ascontiguousarray(whole[..., :3]), np.ascontiguousarray(whole[..., 3])
+    return Sprite(rgb, alpha, (sprite.landmarks * np.float32(factor)).astype(np.float32), (x, y, w, h))
+
+
 def _turn(yaw: float, pitch: float, roll: float) -> Floats:
     """The rotation (3, 3) of a head, angles in degrees."""
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in np.radians((yaw, pitch, roll)))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     about_z = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
-    return (about_z @ about_y @ about_x).astype(np.float32)
+    turn: Floats = about_z @ about_y @ about_x
+    return turn.astype(np.float32)
 
 
 def _turned(turn: Floats, at: Floats) -> Floats:
@@ -108,14 +126,7 @@ def _lit(discs: Floats, light: Light) -> Floats:
     near = 1 / np.sqrt(x * x + y * y + far * far)
     to_eye = -n[0] * x * near - n[1] * y * near + n[2] * far * near
     to_lamp = n[0] * lamp[0] + n[1] * lamp[1] + n[2] * lamp[2]
-    # The half vector of Blinn, with the camera straight ahead: nobody sees the difference in a highlight this soft.
-    half = np.array((lamp[0], lamp[1], lamp[2] + 1), np.float32)
-    half /= np.float32(np.sqrt(np.square(half).sum()) + 1e-6)
-    shine = np.clip(n[0] * half[0] + n[1] * half[1] + n[2] * half[2], 0, 1)
-    shine = shine * shine
-    shine = shine * shine
-    shine = shine * shine * shine
-    shine = shine * shine
+    shine = _highlight(n, lamp)
     open_sky = np.float32(0.70) + np.float32(0.30) * n[1]
     rim = 1 - np.clip(to_eye, 0, 1)
     warm = np.array([1 + 0.18 * light.warmth, 1.0, 1 - 0.25 * light.warmth], np.float32)
@@ -128,6 +139,20 @@ def _lit(discs: Floats, light: Light) -> Floats:
         wrapped = np.clip((to_lamp + spread[c]) / (1 + spread[c]), 0, 1)
         lit[c] = discs[6 + c] * (np.float32(light.ambient) * open_sky + direct * wrapped * warm[c]) + extra * warm[c]
     return lit * np.float32(light.exposure)
+
+
+def _highlight(n: Floats, lamp: Floats) -> Floats:
+    """How much of a highlight each disc shows (M,), 0..1: Blinn's, to the power of 24.
+
+    The camera is taken to be straight ahead: nobody sees the difference in a highlight this soft.
+    """
+    half = np.array((lamp[0], lamp[1], lamp[2] + 1), np.float32)
+    half /= np.float32(np.sqrt(np.square(half).sum()) + 1e-6)
+    near = np.clip(n[0] * half[0] + n[1] * half[1] + n[2] * half[2], 0, 1)
+    cube: Floats = near * near * near
+    cube *= cube
+    cube *= cube
+    return cube * cube
 
 
 def _unshadowed(at: Floats, lamp: Floats) -> Floats:
@@ -144,7 +169,7 @@ def _unshadowed(at: Floats, lamp: Floats) -> Floats:
     u, v = u - np.float32(0.5), v - np.float32(0.5)
     i, j = np.maximum(u.astype(np.int32), 0), np.maximum(v.astype(np.int32), 0)
     a, b, place = np.clip(u - i, 0, 1), np.clip(v - j, 0, 1), j * width + i
-    shade = np.zeros_like(depth)
+    shade: Floats = np.zeros_like(depth)
     depth = depth + np.float32(0.09)
     for shift, weight in ((0, (1 - a) * (1 - b)), (1, a * (1 - b)), (width, (1 - a) * b), (width + 1, a * b)):
         shade += weight * np.clip((near[place + shift] - depth) * 9, 0, 1)

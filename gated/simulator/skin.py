@@ -28,13 +28,14 @@ class Paint:
     def primed(cls, colour: Colour, gloss: float, shape: Head) -> Self:
         """One colour (sRGB) all over."""
         flat = np.ones_like(shape.at) * linear(colour)[:, None, None]
-        return cls(flat, np.full(shape.front.shape, gloss, np.float32), *shape.at, shape.front)
+        x, y, z = shape.at
+        return cls(flat, np.full(x.shape, gloss, np.float32), x, y, z, shape.front)
 
     def part(self, rows: Mask, columns: Mask) -> Self:
         """The window around these rows and columns, to be painted on in place."""
         window = _span(rows), _span(columns)
-        rest = (a[window] for a in (self.gloss, self.x, self.y, self.z, self.front))
-        return type(self)(self.colour[:, *window], *rest)
+        gloss, x, y, z, front = (a[window] for a in (self.gloss, self.x, self.y, self.z, self.front))
+        return type(self)(self.colour[:, *window], gloss, x, y, z, front)
 
     def over(self, colour: Colour, alpha: Floats, gloss: float | None = None) -> None:
         """Another colour (sRGB), `alpha` of it."""
