@@ -109,14 +109,15 @@ def wear(picture: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def faces_of(seed: int, views: int) -> Pixels:
-    """(views, 64, 64, 3): one person, aligned by landmarks that are off as a detector's are."""
+    """(views, 64, 64, 3): one person, aligned by landmarks that are off as a detector's are; two crops of each look."""
     rng, person = np.random.default_rng([1, seed]), identity(PEOPLE + seed)
     sampler, crops = Sampler((SIZE, SIZE)), []
-    for _ in range(views):
-        sprite = render(person, some_view(rng), int(rng.integers(80, 150)))
+    for number in range(views):
+        if number % 2 == 0:
+            sprite = render(person, some_view(rng), int(rng.integers(80, 130)))
+            eyes = np.hypot(*(sprite.landmarks[1] - sprite.landmarks[0]))
         picture = backdrop(rng, sprite.alpha.shape[1], sprite.alpha.shape[0])
         paste(picture, sprite, 0, 0)
-        eyes = np.hypot(*(sprite.landmarks[1] - sprite.landmarks[0]))
         marks = sprite.landmarks + rng.normal(0, 0.035, (5, 2)) * eyes
         upright = similarity(marks.astype(np.float32), [(float(x), float(y)) for x, y in LANDMARKS])
         assert upright is not None

@@ -250,13 +250,13 @@ def main() -> None:
     plan = Plan(
         asked.seed,
         asked.processes,
-        people=1600,
-        views=14,
+        people=1200,
+        views=12,
         epochs=16,
-        sprites=6000,
+        sprites=4000,
         pad_epochs=6,
-        scenes=6000,
-        scene_epochs=5,
+        scenes=5000,
+        scene_epochs=4,
     )
     if asked.quick:
         plan = Plan(
