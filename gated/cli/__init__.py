@@ -43,9 +43,14 @@ class Context:
         return self._with_models(config.load(self.path))
 
     @property
+    def has_settings(self) -> bool:
+        """Whether settings were named, or lie where a gate's do: else this is a desk, where some commands need none."""
+        return str(self.path) != DEFAULT_CONFIG or self.path.exists()
+
+    @property
     def settings_or_defaults(self) -> config.Settings:
-        """The same, or the defaults on a machine that is no gate and was told of no settings. Raises `ConfigError`."""
-        if str(self.path) != DEFAULT_CONFIG or self.path.exists():
+        """The same, or on a desk the defaults. Raises `ConfigError`."""
+        if self.has_settings:
             return self.settings
         return self._with_models(config.parse({"site": {"id": "desk"}, "gate": {"id": "desk"}}, Path.cwd()))
 

@@ -23,7 +23,7 @@ from gated.evaluation.measures import ABOUT, EVERYBODY
 from gated.evaluation.picture import draw
 from gated.evaluation.report import Report, report_pairs, report_visits
 from gated.evaluation.visits import Judge
-from gated.face.manifest import shipped_manifest
+from gated.face.manifest import load_manifest
 from gated.face.pipeline import load_pipeline
 
 Share = click.FloatRange(0, 1)
@@ -61,7 +61,7 @@ def evaluate(context: Context, /, **options: Any) -> None:
     """
     _check(options)
     settings = context.settings_or_defaults
-    chosen = [_chosen(settings, name) for name in options["sets"] or [settings.models.set]]
+    chosen = [_chosen(settings, name) for name in options["sets"] or [_usual(context, settings)]]
     with _progress() as begin:
         reports = _reports(chosen, options, begin)
     if options["picture"] is not None:
@@ -85,11 +85,15 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _chosen(settings: Settings, name: str) -> Settings:
-    """The settings with this model set; one that ships lies in a folder of its own name."""
+    """The settings with this model set; `NAME=DIR` says where its files lie."""
     name, _, folder = name.partition("=")
-    shipped = shipped_manifest().parent / name
-    folder = folder or (str(shipped) if shipped.is_dir() else settings.models.dir)
-    return replace(settings, models=replace(settings.models, set=name, dir=folder))
+    return replace(settings, models=replace(settings.models, set=name, dir=folder or settings.models.dir))
+
+
+def _usual(context: Context, settings: Settings) -> str:
+    """The set in use; on a desk the first one that comes with gated."""
+    shipped = [name for name, entry in load_manifest(settings.models).sets.items() if entry.folder]
+    return shipped[0] if shipped and not context.has_settings else settings.models.set
 
 
 def _reports(chosen: Sequence[Settings], options: dict[str, Any], begin: Begin) -> list[Report]:
