@@ -68,7 +68,12 @@ def backdrop(rng: np.random.Generator, width: int, height: int) -> Pixels:
     for _ in range(int(rng.integers(0, 6))):
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
         picture[y : y + int(rng.integers(4, height)), x : x + int(rng.integers(2, width // 2))] = rng.uniform(0, 255, 3)
-    return np.clip(picture + rng.normal(0, rng.uniform(0, 8), picture.shape), 0, 255).astype(np.uint8)
+    return np.clip(picture + grain(rng, picture.shape, 8), 0, 255).astype(np.uint8)
+
+
+def grain(rng: np.random.Generator, shape: tuple[int, ...], most: float) -> NDArray[np.float32]:
+    """Noise of some strength up to `most` grey levels."""
+    return rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(0, most))
 
 
 def paste(picture: Pixels, sprite: Sprite, left: int, top: int) -> None:
@@ -103,8 +108,8 @@ def wear(picture: Pixels, rng: np.random.Generator) -> Pixels:
     if rng.random() < 0.35:
         shift = rng.integers(-2, 3, 2)
         image = (image + np.roll(image, tuple(shift), (0, 1))) / 2
-    image = (image - 128) * rng.uniform(0.8, 1.2) + 128 * rng.uniform(0.75, 1.25)
-    image += rng.normal(0, rng.uniform(0, 7), image.shape)
+    image = (image - 128) * np.float32(rng.uniform(0.8, 1.2)) + np.float32(128 * rng.uniform(0.75, 1.25))
+    image += grain(rng, image.shape, 7)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
