@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing, suppress
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,6 @@ class Brain:
             on_append=lambda _: self._call(self._appended.set),
             on_trouble=lambda trouble: self._call(self._on_journal, trouble),
         )
-        self.report = self._journal.report
         self.losses = Losses(self.report)
         self.notifier = Notifier()
         self.door = DoorController(settings.latch_socket, self.report, self._on_latch)
@@ -114,6 +114,12 @@ class Brain:
                 for task in reversed(tasks):
                     task.cancel()
                     await asyncio.wait([task], timeout=STOP_S)
+
+    def report(self, event: Event, at: datetime | None = None) -> None:
+        """Write a fact down, and tell it in the log unless it is the latch's, which has a log of its own."""
+        if at is None:
+            log.info("%s", event)
+        self._journal.report(event, at)
 
     def close(self) -> None:
         """Write down what is not on disk yet."""
