@@ -159,7 +159,7 @@ def train_pad(plan: Plan) -> Pad:
 def targets(faces: list[Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
     """(anchors, 16) for one picture: 1 where a face is to be seen, 0 where not, -1 where either will do; box; marks."""
     parts = []
-    for stride, low, high in ((8, 0, 26), (16, 18, 60), (32, 42, 1000)):
+    for stride, low, high in ((8, 0, 30), (16, 20, 120), (32, 60, 1000)):
         rows, columns = np.mgrid[: size[1] // stride, : size[0] // stride]
         at = np.stack([columns, rows], -1).reshape(-1, 2).astype(np.float32)
         wanted = np.zeros((len(at), 16), np.float32)
@@ -190,7 +190,8 @@ def detector_loss(net: Detector, x: Tensor, wanted: Tensor) -> Tensor:
         entropy = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         loss = loss + (hard * entropy)[cares].sum() / count
     loss = loss + nn.functional.smooth_l1_loss(box[there], wanted[there][:, 1:5], reduction="sum", beta=0.1) / count
-    return loss + nn.functional.smooth_l1_loss(marks[there], wanted[there][:, 6:], reduction="sum", beta=0.05) / count
+    off = nn.functional.smooth_l1_loss(marks[there], wanted[there][:, 6:], reduction="sum", beta=0.02)
+    return loss + 2 * off / count
 
 
 def train_detector(plan: Plan) -> Detector:
@@ -257,7 +258,7 @@ def main() -> None:
         sprites=2000,
         pad_epochs=6,
         scenes=4000,
-        scene_epochs=4,
+        scene_epochs=9,
     )
     if asked.quick:
         plan = Plan(
