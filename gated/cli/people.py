@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from gated.access.photos import Applicant, enrol_photos
+from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
 from gated.cli import Context, show_json
 from gated.cli.tables import show
+from gated.errors import EnrolmentError
 from gated.events import Event, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
 from gated.face.pipeline import load_pipeline
 from gated.gallery.gallery import Gallery
@@ -50,7 +51,12 @@ def enrol(
         closing(_journal(context)) as journal,
         closing(Gallery.open(settings.state, settings.site.id, model.sha256, model.dimension)) as gallery,
     ):
-        done = enrol_photos(pipeline, gallery, photos, Applicant(name, household, consent, notice), threshold)
+        try:
+            done = enrol_photos(pipeline, gallery, photos, Applicant(name, household, consent, notice), threshold)
+        except EnrolmentError as error:
+            if as_json:  # a program is told in its own words as well
+                show_json(Enrolment(None, 0, [Rejected(str(photo), str(error)) for photo in photos]))
+            raise
         if done.subject is not None:
             _write(journal, PersonEnrolled(done.subject, done.templates, notice, model.sha256))
     if as_json:

@@ -79,6 +79,13 @@ def test_a_face_that_is_somebodys_already_is_refused_by_id_and_not_by_name(home)
     assert len(home.json("people", "list")) == 1
 
 
+def test_a_program_is_told_of_a_refusal_in_its_own_words(home):
+    subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
+    refused = enrol(home, home.faces / "obama_2.jpg", check=1)
+    assert (refused["subject"], refused["templates"]) == (None, 0)
+    assert subject in refused["rejected"][0]["reason"]
+
+
 def test_photos_of_two_people_are_nobody(home):
     done = home.run(
         "enrol", *PERSON, "--photo", home.faces / "obama_1.jpg", "--photo", home.faces / "biden_1.jpg", check=1
