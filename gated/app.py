@@ -114,6 +114,7 @@ class Brain:
                 for task in reversed(tasks):
                     task.cancel()
                     await asyncio.wait([task], timeout=STOP_S)
+                    task.cancel()  # once more for one that did not heed it: nothing may hold up the others
 
     def report(self, event: Event, at: datetime | None = None) -> None:
         """Write a fact down, and tell it in the log unless it is the latch's, which has a log of its own."""

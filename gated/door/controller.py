@@ -94,7 +94,7 @@ class DoorController:
         channel = Channel[FromLatch](reader, writer, FromLatch)
         try:
             channel.send(Hello())
-            answer = await asyncio.wait_for(channel.receive(), ANSWER_S)
+            answer = await channel.receive(ANSWER_S)
             if not isinstance(answer, Welcome):
                 raise LatchError(answer.why if isinstance(answer, Refused) else "the latch did not say welcome")
             self._latch = channel
@@ -121,11 +121,12 @@ class DoorController:
         """End as friends: the latch secures the door, and we still hear that it did."""
         with contextlib.suppress(EOFError, WireError, LatchError, TimeoutError):
             channel.send(Goodbye())
-            await asyncio.wait_for(self._listen(channel), PART_S)
+            async with asyncio.timeout(PART_S):
+                await self._listen(channel)
 
     async def _listen(self, channel: Channel[FromLatch]) -> None:
         while True:
-            match await asyncio.wait_for(channel.receive(), ANSWER_S):
+            match await channel.receive(ANSWER_S):
                 case LatchState(state):
                     self.state = state
                 case Happened(at, event):

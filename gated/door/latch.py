@@ -102,7 +102,7 @@ class Latch:
         """Let in the one brain that may come in."""
         if channel.peer_uid not in self._uids:
             raise LatchError(f"user {channel.peer_uid} may not command this latch; set [door] brain_user")
-        if not isinstance(await asyncio.wait_for(channel.receive(), HELLO_S), Hello):
+        if not isinstance(await channel.receive(HELLO_S), Hello):
             raise WireError("the first word must be hello")
         if self._brain is not None:
             raise LatchError("another brain holds the door")
@@ -113,7 +113,7 @@ class Latch:
 
     async def _obey(self, channel: Channel[FromBrain]) -> None:
         while True:
-            match await asyncio.wait_for(channel.receive(), SILENCE_S):
+            match await channel.receive(SILENCE_S):
                 case Beat():
                     channel.send(LatchState(self._door.state))
                 case ReleaseLock(visit, lease_s, decided_at):

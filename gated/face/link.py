@@ -86,7 +86,7 @@ class VisionLink:
     async def _listen(self, channel: Channel[FromVision]) -> str:
         silence_s = START_S
         while True:
-            match await asyncio.wait_for(channel.receive(), silence_s):
+            match await channel.receive(silence_s):
                 case VisionReady() as ready:
                     silence_s = SILENCE_S
                     self._on_ready(ready)

@@ -70,11 +70,15 @@ class Channel(Generic[In]):
             raise WireError("the other side has stopped reading")
         self._writer.write(self._codec.encode(message))
 
-    async def receive(self) -> In:
-        """The next message. Raises `EOFError` at the end, `WireError` when it is no message of ours."""
+    async def receive(self, timeout_s: float | None = None) -> In:
+        """The next message. Raises `EOFError` at the end, `WireError` when it is no message of ours, `TimeoutError`.
+
+        Not with `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation: a part would not stop.
+        """
         try:
-            header = await self._reader.readexactly(HEADER.size)
-            return self._codec.decode(await self._reader.readexactly(self._codec.length(header)))
+            async with asyncio.timeout(timeout_s):
+                header = await self._reader.readexactly(HEADER.size)
+                return self._codec.decode(await self._reader.readexactly(self._codec.length(header)))
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise EOFError("the other side is gone") from error
 
@@ -88,7 +92,8 @@ class Channel(Generic[In]):
         """Close; what a reader has not taken by `FLUSH_S` is lost."""
         self._writer.close()
         try:
-            await asyncio.wait_for(self._writer.wait_closed(), FLUSH_S)
+            async with asyncio.timeout(FLUSH_S):
+                await self._writer.wait_closed()
         except (TimeoutError, OSError):
             self._writer.transport.abort()
 

@@ -111,3 +111,17 @@ def test_every_message_comes_back_as_it_was(data, number):
         raw = codec.encode(message)
         assert codec.length(raw[:4]) == len(raw) - 4
         assert codec.decode(raw[4:]) == message
+
+
+async def test_a_cancellation_that_meets_a_message_is_not_lost(pair):
+    """What Python 3.11's `wait_for` got wrong: a part that was told to stop went on listening for ever."""
+    channel, _ = pair
+    for _ in range(50):
+        task = asyncio.create_task(channel.receive(5.0))
+        await asyncio.sleep(0)
+        raw = Codec(Either).encode(Ping(1))
+        channel._reader.feed_data(raw)  # the message is there at the very moment of the cancellation
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        channel._reader._buffer.clear()
