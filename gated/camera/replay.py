@@ -11,8 +11,8 @@ import numpy as np
 
 from gated.camera.pictures import frame_of
 from gated.camera.recording import Shot, shots
+from gated.camera.schedule import wait_until_due
 from gated.config import CameraSettings
-from gated.errors import CameraError
 from gated.frame import Frame
 
 NOTHING_IN_VIEW = np.full((480, 640, 3), 128, np.uint8)
@@ -59,7 +59,7 @@ class ReplayCamera:
         elapsed_s = time.monotonic() - self._opened_at
         number = max(self._number + 1, math.floor(elapsed_s * self._settings.fps))
         due_s = number / self._settings.fps
-        self._wait_until(self._opened_at + due_s, timeout_s)
+        wait_until_due(self._opened_at + due_s, timeout_s, self._closed, self.name, self._settings.fps)
         self._number = number
         return replace(self._view_at(due_s), at=self._opened_at + due_s, number=number)
 
@@ -67,15 +67,6 @@ class ReplayCamera:
         """Stop the recording and let go of its file."""
         self._closed.set()
         self._shots, self._next, self._view = iter(()), None, None
-
-    def _wait_until(self, due_at: float, timeout_s: float) -> None:
-        give_up_at = time.monotonic() + timeout_s
-        while not self._closed.is_set() and (now := time.monotonic()) < due_at:
-            if now >= give_up_at:
-                raise CameraError(f"{self.name}: no frame within {timeout_s:g} s; camera.fps is {self._settings.fps:g}")
-            self._closed.wait(min(due_at, give_up_at) - now)
-        if self._closed.is_set():
-            raise CameraError(f"{self.name}: is closed; open it first")
 
     def _view_at(self, elapsed_s: float) -> Frame:
         """What is in view then, decoded and scaled once for as long as it is shown."""

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 from PIL import Image
 
+from gated.camera.schedule import wait_until_due
 from gated.config import CameraSettings
 from gated.errors import CameraError
 from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
@@ -67,7 +68,7 @@ class SimulatedCamera:
         """The newest frame that is due; waits for the next if that was given. Raises `CameraError` when none comes."""
         number = max(self._number + 1, math.floor((time.monotonic() - self._opened_at) * self._settings.fps))
         due_at = self._opened_at + number / self._settings.fps
-        self._wait_until(due_at, timeout_s)
+        wait_until_due(due_at, timeout_s, self._closed, self.name, self._settings.fps)
         self._number = number
         self._follow()
         if self._thread is not None and not self._thread.is_alive():
@@ -100,15 +101,6 @@ class SimulatedCamera:
             raise CameraError(f"camera.path: {path} cannot be read ({error.strerror}); name a scene script") from error
         if written_ns != self._written_ns:
             self._script, self._written_ns = read_script(path), written_ns
-
-    def _wait_until(self, due_at: float, timeout_s: float) -> None:
-        give_up_at = time.monotonic() + timeout_s
-        while not self._closed.is_set() and (now := time.monotonic()) < due_at:
-            if now >= give_up_at:
-                raise CameraError(f"{self.name}: no frame within {timeout_s:g} s; camera.fps is {self._settings.fps:g}")
-            self._closed.wait(min(due_at, give_up_at) - now)
-        if self._closed.is_set():
-            raise CameraError(f"{self.name}: is closed; open it first")
 
     def _rehearse(self, closed: threading.Event) -> None:
         """The thread: have everybody rendered who will be in view soon, and then once everybody who will be later."""

@@ -1,0 +1,17 @@
+"""When the next frame of a camera that is none is due; one that is closed meanwhile stops waiting."""
+
+import threading
+import time
+
+from gated.errors import CameraError
+
+
+def wait_until_due(due_at: float, timeout_s: float, closed: threading.Event, name: str, fps: float) -> None:
+    """Wait for a moment in monotonic seconds. Raises `CameraError` when that is too late, or `closed` is set."""
+    give_up_at = time.monotonic() + timeout_s
+    while not closed.is_set() and (now := time.monotonic()) < due_at:
+        if now >= give_up_at:
+            raise CameraError(f"{name}: no frame within {timeout_s:g} s; camera.fps is {fps:g}")
+        closed.wait(min(due_at, give_up_at) - now)
+    if closed.is_set():
+        raise CameraError(f"{name}: is closed; open it first")
