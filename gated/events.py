@@ -5,6 +5,10 @@ A fact is one small struct; its tag is the `kind` that `gated events list` shows
 
 import msgspec
 
+MAIN = "main"
+"""The first door."""
+SECOND = "second"
+
 
 class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
     """The root of all facts."""
@@ -60,28 +64,178 @@ class AccessDenied(Event, frozen=True, tag="access_denied"):
     pad_score: float | None = None
 
 
+class WayGranted(Event, frozen=True, tag="way_granted"):
+    """Somebody was let in by another way than the face; `way` is "card", "pin", "pass" or "remote"."""
+
+    way: str
+    visit: str
+    credential: str
+    """Its id; never its number."""
+    subject: str | None = None
+    """None: a guest's pass."""
+    door: str = MAIN
+    is_first: bool = False
+    """Whether it was never used before."""
+
+
+class WayDenied(Event, frozen=True, tag="way_denied"):
+    """A card, PIN or pass opened nothing; `reason` is one of `access.rights.Refusal`. What was shown is not kept."""
+
+    way: str
+    reason: str
+    subject: str | None = None
+    credential: str | None = None
+    door: str = MAIN
+
+
+class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
+    """One way in rests for a while; the others do not."""
+
+    way: str
+    attempts: int
+    door: str = MAIN
+
+
+class Duress(Event, frozen=True, tag="duress"):
+    """Somebody was forced to open: the gate opens as always, and tells nobody at the gate."""
+
+    subject: str
+    visit: str
+    door: str = MAIN
+
+
+class CredentialAdded(Event, frozen=True, tag="credential_added"):
+    """Somebody was given a card, a PIN or a pass."""
+
+    way: str
+    credential: str
+    subject: str | None = None
+
+
+class CredentialRemoved(Event, frozen=True, tag="credential_removed"):
+    """A card, a PIN or a pass is good no longer."""
+
+    way: str
+    credential: str
+    subject: str | None = None
+
+
 class DoorReleased(Event, frozen=True, tag="door_released"):
-    """The lock is energised; `cause` is "grant" or "rex"."""
+    """The lock is released; `cause` is "grant", "rex", "fire" or "schedule"."""
 
     cause: str
     lease_s: float
     visit: str | None = None
+    door: str = MAIN
 
 
 class DoorSecured(Event, frozen=True, tag="door_secured"):
-    """The lock is not energised any more; `cause` is "lease", "closed", "disconnect", "stop" or "start"."""
+    """The lock is secured; `cause` is "lease", "closed", "disconnect", "stop", "start", "lockdown" or "fire_reset"."""
 
     cause: str
+    door: str = MAIN
 
 
 class DoorOpened(Event, frozen=True, tag="door_opened"):
-    """The leaf opened; `after` is "grant", "rex" or "nothing"."""
+    """The leaf opened; `after` is "grant", "rex", "fire", "schedule" or "nothing"."""
 
     after: str
+    door: str = MAIN
 
 
 class DoorClosed(Event, frozen=True, tag="door_closed"):
     """The leaf is shut."""
+
+    door: str = MAIN
+
+
+class DoorHeldOpen(Event, frozen=True, tag="door_held_open"):
+    """The leaf has stood open too long; people are asked to shut it before it is an alarm."""
+
+    open_s: float
+    is_alarm: bool = False
+    door: str = MAIN
+
+
+class DoorForcedOpen(Event, frozen=True, tag="door_forced_open"):
+    """The leaf opened and nothing had released the lock."""
+
+    door: str = MAIN
+
+
+class DoorDidNotOpen(Event, frozen=True, tag="door_did_not_open"):
+    """The lock was released, and the leaf stayed shut to the end."""
+
+    cause: str
+    door: str = MAIN
+
+
+class LineImplausible(Event, frozen=True, tag="line_implausible"):
+    """A relay or an input says what cannot be; `line` is "lock", "contact" or another input's name."""
+
+    line: str
+    why: str
+    door: str = MAIN
+
+
+class LinePlausible(Event, frozen=True, tag="line_plausible"):
+    """A line that said what cannot be makes sense again."""
+
+    line: str
+    door: str = MAIN
+
+
+class Tampered(Event, frozen=True, tag="tampered"):
+    """The box or its wires were opened, or (`is_over`) are shut again."""
+
+    is_over: bool = False
+    door: str = MAIN
+
+
+class FireRelease(Event, frozen=True, tag="fire_release"):
+    """The fire input is active: every door stands released until somebody resets it by hand."""
+
+    door: str = MAIN
+
+
+class FireReset(Event, frozen=True, tag="fire_reset"):
+    """Somebody has turned the key after a fire release, and the fire input is quiet."""
+
+    door: str = MAIN
+
+
+class Lockdown(Event, frozen=True, tag="lockdown"):
+    """Nobody is let in any more, or (`is_over`) again; leaving and fire are as always."""
+
+    by: str
+    is_over: bool = False
+
+
+class FreePassage(Event, frozen=True, tag="free_passage"):
+    """By schedule the door stands released, or (`is_over`) does no longer."""
+
+    schedule: str
+    is_over: bool = False
+    door: str = MAIN
+
+
+class CallPressed(Event, frozen=True, tag="call_pressed"):
+    """Somebody at the gate asks for a person."""
+
+    door: str = MAIN
+
+
+class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
+    """The time of day cannot be trusted, or (`is_over`) can again; meanwhile schedules let nobody in."""
+
+    why: str
+    is_over: bool = False
+
+
+class PreferencesChanged(Event, frozen=True, tag="preferences_changed"):
+    """Somebody asked the gate to behave otherwise for them; how is not written down here."""
+
+    subject: str
 
 
 class ReleaseRefused(Event, frozen=True, tag="release_refused"):
@@ -89,6 +243,7 @@ class ReleaseRefused(Event, frozen=True, tag="release_refused"):
 
     visit: str
     why: str
+    door: str = MAIN
 
 
 class WorkerLost(Event, frozen=True, tag="worker_lost"):
@@ -144,10 +299,29 @@ AnyEvent = (
     | ConfigChanged
     | AccessGranted
     | AccessDenied
+    | WayGranted
+    | WayDenied
+    | TooManyAttempts
+    | Duress
+    | CredentialAdded
+    | CredentialRemoved
     | DoorReleased
     | DoorSecured
     | DoorOpened
     | DoorClosed
+    | DoorHeldOpen
+    | DoorForcedOpen
+    | DoorDidNotOpen
+    | LineImplausible
+    | LinePlausible
+    | Tampered
+    | FireRelease
+    | FireReset
+    | Lockdown
+    | FreePassage
+    | CallPressed
+    | ClockDoubted
+    | PreferencesChanged
     | ReleaseRefused
     | WorkerLost
     | WorkerReady

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.config import Settings, load, parse
+from gated.config import DoorSettings, Settings, Wires, load, parse, unsafe_wiring
 from gated.errors import ConfigError
 
 GOOD = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}}
@@ -134,3 +134,57 @@ def test_no_settings_however_odd_are_more_than_a_config_error(data):
 @pytest.mark.parametrize("name", ["front\n", "", "Front", "a/b", "+", "#", "-a", "a" * 64])
 def test_a_name_that_could_be_a_topic_of_its_own_is_refused(name):
     assert "gate.id" in problems(gate={"id": name})[0]
+
+
+def test_two_functions_on_a_pin_are_named_both():
+    assert problems(door={"rex_pin": 4, "contact_pin": 5}, second_door={"lock_pin": 4}) == [
+        "door.rex_pin: pin 4 is used twice",
+        "second_door.lock_pin: pin 4 is used twice",
+    ]
+
+
+def test_a_wiegand_reader_a_keypad_and_a_lamp_need_pins_of_their_own():
+    found = problems(
+        door={"wiegand_pins": [4, 5]},
+        readers={"keypad_rows": [5, 6, 7, 8], "keypad_columns": [9, 10, 11]},
+        cues={"open_pin": 11},
+    )
+    assert {problem.split(":")[0] for problem in found} == {
+        "door.wiegand_pins", "readers.keypad_rows", "readers.keypad_columns", "cues.open_pin"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("lock", "fail"), [("strike", "safe"), ("maglock", "secure"), ("reverse_strike", "secure")])
+def test_a_lock_that_cannot_do_what_was_promised_is_refused(lock, fail):
+    (problem,) = problems(door={"lock": lock, "fail": fail})
+    assert problem.startswith("door.fail: ")
+
+
+@pytest.mark.parametrize(("lock", "fail"), [("strike", "secure"), ("maglock", "safe"), ("reverse_strike", "safe")])
+def test_a_lock_that_does_what_was_promised_is_fine(lock, fail):
+    assert parse({**GOOD, "door": {"lock": lock, "fail": fail}}, Path("/")).door.lock == lock
+
+
+def test_a_door_that_nobody_can_leave_by_is_unsafe_until_somebody_has_signed_for_it():
+    bare, waived = DoorSettings(), DoorSettings(rex_waiver="2026-11-02, fire officer: a handle opens it from inside")
+    assert [p.split(":")[0] for p in unsafe_wiring(bare, None)] == ["door.rex_pin"]
+    assert unsafe_wiring(waived, None) == []
+    assert unsafe_wiring(DoorSettings(rex_pin=3), Wires()) != []
+
+
+def test_free_passage_needs_its_schedule():
+    assert "there is no [schedules.day]" in problems(door={"free_passage": "day"})[0]
+    settings = parse({**GOOD, "door": {"free_passage": "day"}, "schedules": {"day": {"start": "06:00"}}}, Path("/"))
+    assert settings.schedules["day"].end == "00:00"
+
+
+def test_people_are_asked_to_shut_the_door_before_it_is_an_alarm():
+    assert "longer than held_open_s" in problems(door={"held_open_s": 60, "held_open_alarm_s": 60})[0]
+
+
+def test_a_time_zone_that_is_none_is_refused():
+    assert "is no time zone" in problems(site={"id": "a", "timezone": "Mars/Olympus"})[0]
+
+
+def test_a_second_door_is_checked_key_by_key():
+    assert problems(second_door={"lock_pin": 99, "lokc": 1})[0].startswith("second_door.lokc: unknown key")

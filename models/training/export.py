@@ -5,12 +5,12 @@ import re
 import warnings
 from pathlib import Path
 
+import data
 import numpy as np
 import onnxruntime
 import torch
 from torch import nn
 
-import data
 from gated.face.manifest import InputLayout
 from gated.face.onnx import known_input
 

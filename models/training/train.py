@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import data
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import data
 import export
 from nets import Detector, Embedder, Pad
 

@@ -59,7 +59,7 @@ def test_the_example_is_valid_and_what_it_leaves_out_is_the_default():
 
 def test_the_example_names_every_key_with_its_default():
     lines = EXAMPLE.read_text().splitlines()
-    bare = [line.removeprefix("# ") if " = " in line and line.startswith("# ") else line for line in lines]
+    bare = [line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines]
     data = tomllib.loads("\n".join(line for line in bare if not line.startswith("#")))
     for chapter in msgspec.structs.fields(Settings):
         if not (isinstance(chapter.type, type) and issubclass(chapter.type, msgspec.Struct)):
@@ -68,7 +68,7 @@ def test_the_example_names_every_key_with_its_default():
         for field in msgspec.structs.fields(chapter.type):
             assert field.name in data[chapter.name], f"{chapter.name}.{field.name} is not in the example"
             if field.default not in (msgspec.NODEFAULT, None):
-                assert data[chapter.name][field.name] == field.default
+                assert msgspec.convert(data[chapter.name][field.name], type(field.default)) == field.default
     parse({**data, "state_dir": "/x"}, Path("/"))
 
 

@@ -1,0 +1,146 @@
+"""The tables of the settings, one a chapter; those of wires and of what people get are in `wiring`.
+
+Every default lives here, and every default is safe: what is not said denies, and is off.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from gated.config.wiring import CueSettings, DoorSettings, ReaderSettings, Time, Unit, Wires
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z", description="small letters, digits, - and _")]
+Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="a date, YYYY-MM-DD")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]
+
+
+class SiteSettings(msgspec.Struct, frozen=True):
+    """The courtyard."""
+
+    id: Name
+    timezone: str = "Asia/Shanghai"
+    """Of schedules and of what people are shown (IANA)."""
+    holidays: tuple[Date, ...] = ()
+    """On these days a schedule's "holiday" counts, and its weekdays do not."""
+
+
+class GateSettings(msgspec.Struct, frozen=True):
+    """The gate itself, one of the courtyard's."""
+
+    id: Name
+
+
+class ModelSettings(msgspec.Struct, frozen=True):
+    """Which models, and where their files lie."""
+
+    dir: str = "models"
+    set: str = "evaluation"
+    manifest: str = ""
+    """Another manifest than the one that comes with gated."""
+
+
+class CameraSettings(msgspec.Struct, frozen=True):
+    """What looks at the street."""
+
+    kind: Literal["picamera2", "replay", "simulated"] = "picamera2"
+    path: str = ""
+    """replay: a folder of pictures, one picture, or a video file. simulated: a scene script."""
+    fps: Annotated[float, Meta(ge=1, le=60)] = 10.0
+    hold_s: Annotated[float, Meta(gt=0, le=3600)] = 2.0
+    """replay: how long each picture is shown."""
+    loop: bool = False
+    """replay, simulated: begin anew at the end."""
+    number: Annotated[int, Meta(ge=0, le=3)] = 0
+    """picamera2: which camera."""
+    width: Annotated[int, Meta(ge=320, le=4608)] = 1280
+    height: Annotated[int, Meta(ge=240, le=2592)] = 960
+    timeout_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.0
+    """Without a frame for so long the camera is opened anew."""
+
+
+class FaceSettings(msgspec.Struct, frozen=True):
+    """When a face is good enough to be searched for. Never about eyes, expression or what is worn."""
+
+    detection_score: Unit = 0.6
+    min_eye_px: Annotated[float, Meta(ge=16, le=400)] = 40.0
+    """Eye distance in px of the main picture; the embedder's crop has 35."""
+    min_enrol_eye_px: Annotated[float, Meta(ge=16, le=400)] = 60.0
+    min_relative_size: Unit = 0.6
+    """A face smaller than this share of the largest one in view is background and not searched for."""
+    min_sharpness: Annotated[float, Meta(ge=0)] = 15.0
+    min_luminance: Annotated[float, Meta(ge=0, le=255)] = 40.0
+    max_luminance: Annotated[float, Meta(ge=0, le=255)] = 230.0
+    max_side_ratio: Annotated[float, Meta(ge=1, le=20)] = 4.0
+    max_saturated: Unit = 0.3
+    max_yaw_deg: Annotated[float, Meta(ge=5, le=90)] = 45.0
+    max_pitch_deg: Annotated[float, Meta(ge=5, le=90)] = 35.0
+    max_faces: Annotated[int, Meta(ge=1, le=20)] = 5
+    threads: Annotated[int, Meta(ge=1, le=8)] = 1
+    """For one model; two run side by side. More helps large models on four cores: let `gated bench` say."""
+
+
+class AccessSettings(msgspec.Struct, frozen=True):
+    """When a face is somebody's."""
+
+    threshold: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Cosine similarity; by default the one of the model set's manifest."""
+    pad_threshold: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    margin: Unit = 0.05
+    """How far the best candidate must be ahead of the best one of another household."""
+    frames: Annotated[int, Meta(ge=1, le=20)] = 3
+    """So many frames of one visit must agree."""
+    give_up_s: Annotated[float, Meta(ge=0.5, le=30)] = 3.0
+    """A visit that has not been granted by then is refused, and other ways in are named."""
+    max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5)] = 1.0
+    """A frame older than this opens nothing."""
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Hours of the week, in the site's own time. `start` after `end` runs past midnight; the two alike are all day."""
+
+    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
+    start: Time = "00:00"
+    end: Time = "00:00"
+
+
+class SyncSettings(msgspec.Struct, frozen=True):
+    """The community server. Without `url` the gate keeps to itself."""
+
+    url: Annotated[str, Meta(pattern=r"^(mqtts?://[^/\s]+)?\Z", description="mqtts://HOST[:PORT]")] = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    ack_timeout_s: Annotated[float, Meta(ge=0.2, le=300)] = 5.0
+    backoff_max_s: Annotated[float, Meta(ge=0.2, le=3600)] = 60.0
+    status_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All of it, one part a chapter."""
+
+    site: SiteSettings
+    gate: GateSettings
+    state_dir: str = "/var/lib/gated"
+    models: ModelSettings = field(default_factory=ModelSettings)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    face: FaceSettings = field(default_factory=FaceSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    door: DoorSettings = field(default_factory=DoorSettings)
+    second_door: Wires | None = None
+    """Another leaf, on the same pins and with the same latch; faces open the first."""
+    readers: ReaderSettings = field(default_factory=ReaderSettings)
+    cues: CueSettings = field(default_factory=CueSettings)
+    schedules: dict[Name, Schedule] = field(default_factory=dict)
+    sync: SyncSettings = field(default_factory=SyncSettings)
+
+    @property
+    def state(self) -> Path:
+        """The folder that everything is kept in."""
+        return Path(self.state_dir)
+
+    @property
+    def latch_socket(self) -> Path:
+        """Where the latch listens."""
+        return Path(self.door.socket) if self.door.socket else self.state / "latch.sock"
