@@ -225,6 +225,13 @@ class CallPressed(Event, frozen=True, tag="call_pressed"):
     door: str = MAIN
 
 
+class CallAnswered(Event, frozen=True, tag="call_answered"):
+    """A person speaks with the one at the gate, or (`is_over`) does no longer."""
+
+    door: str = MAIN
+    is_over: bool = False
+
+
 class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
     """The time of day cannot be trusted, or (`is_over`) can again; meanwhile schedules let nobody in."""
 
@@ -236,6 +243,13 @@ class PreferencesChanged(Event, frozen=True, tag="preferences_changed"):
     """Somebody asked the gate to behave otherwise for them; how is not written down here."""
 
     subject: str
+
+
+class RightsChanged(Event, frozen=True, tag="rights_changed"):
+    """By which doors and when somebody, or (`is_household`) everybody they live with, may pass is another now."""
+
+    subject: str
+    is_household: bool = False
 
 
 class ReleaseRefused(Event, frozen=True, tag="release_refused"):
@@ -272,6 +286,12 @@ class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
     templates: int
     notice: str
     embedder_sha256: str
+
+
+class PersonAdded(Event, frozen=True, tag="person_added"):
+    """Somebody was added without a face, to come in by a card or a PIN."""
+
+    subject: str
 
 
 class PersonSuspended(Event, frozen=True, tag="person_suspended"):
@@ -320,13 +340,16 @@ AnyEvent = (
     | Lockdown
     | FreePassage
     | CallPressed
+    | CallAnswered
     | ClockDoubted
     | PreferencesChanged
+    | RightsChanged
     | ReleaseRefused
     | WorkerLost
     | WorkerReady
     | Degraded
     | PersonEnrolled
+    | PersonAdded
     | PersonSuspended
     | PersonResumed
     | PersonRemoved

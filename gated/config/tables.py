@@ -141,6 +141,11 @@ class Settings(msgspec.Struct, frozen=True):
         return Path(self.state_dir)
 
     @property
+    def prompts(self) -> Path:
+        """The folder of spoken prompts."""
+        return Path(self.cues.prompts) if self.cues.prompts else self.state / "prompts"
+
+    @property
     def latch_socket(self) -> Path:
         """Where the latch listens."""
         return Path(self.door.socket) if self.door.socket else self.state / "latch.sock"
