@@ -22,6 +22,8 @@ class SiteSettings(msgspec.Struct, frozen=True):
     id: Name
     timezone: str = "Asia/Shanghai"
     """Of schedules and of what people are shown (IANA)."""
+    clock: Literal["auto", "trusted"] = "auto"
+    """auto: the time of day counts while the kernel says that a time server or a clock chip keeps it."""
     holidays: tuple[Date, ...] = ()
     """On these days a schedule's "holiday" counts, and its weekdays do not."""
 
