@@ -1,0 +1,41 @@
+"""Lockdown outlives restarts, and a damaged order is still one."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gated.access.lockdown import UNREADABLE, LockdownOrder, begin_lockdown, end_lockdown, read_lockdown
+from gated.errors import StateError
+
+AT = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+
+
+def test_there_is_none_until_it_is_ordered(tmp_path):
+    assert read_lockdown(tmp_path) is None
+
+
+def test_an_order_is_there_until_it_is_ended(tmp_path):
+    begin_lockdown(tmp_path, "the office", AT)
+    assert read_lockdown(tmp_path) == LockdownOrder("the office", AT)
+    end_lockdown(tmp_path)
+    assert read_lockdown(tmp_path) is None
+
+
+def test_ending_what_never_began_is_fine(tmp_path):
+    end_lockdown(tmp_path)
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"{", b"\xff\xfe", b'{"by": 1}', b"[" * 100_000])
+def test_an_order_that_cannot_be_read_is_an_order(tmp_path, bytes_):
+    (tmp_path / "lockdown.json").write_bytes(bytes_)
+    assert read_lockdown(tmp_path) == UNREADABLE
+
+
+def test_half_an_order_is_never_seen(tmp_path):
+    (tmp_path / "lockdown.new").write_bytes(b"{")  # the power went while it was written
+    assert read_lockdown(tmp_path) is None
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    with pytest.raises(StateError, match="no lockdown has begun"):
+        begin_lockdown(tmp_path / "gone", "x", AT)
