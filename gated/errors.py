@@ -57,6 +57,12 @@ class EnrolmentError(GatedError):
     exit_code = 1
 
 
+class CredentialError(GatedError):
+    """A card, a PIN or a right cannot be given or taken: it is weak, it is somebody's already, it is not there."""
+
+    exit_code = 1
+
+
 class SubjectNotFoundError(GatedError):
     """Nobody with that id is enrolled here."""
 
