@@ -1,14 +1,16 @@
 """Who is enrolled, where they live and what they agreed to. No template ever lies here."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from gated import database
-from gated.errors import SubjectNotFoundError
-from gated.gallery import erasure
+from gated.errors import BusyError, StateError, SubjectNotFoundError
+from gated.gallery import entitlement, erasure
 from gated.types import SubjectId
 
 Status = Literal["active", "suspended"]
@@ -35,6 +37,7 @@ MIGRATIONS = (
     ) STRICT;
     {erasure.SCHEMA}
     """,
+    entitlement.SCHEMA,
 )
 
 
@@ -102,6 +105,10 @@ class People:
             for row in rows
         }
 
+    def has_credentials(self) -> bool:
+        """Whether anybody has a card or a PIN, which only the site key that they were made with can tell."""
+        return bool(self.connection.execute("SELECT EXISTS (SELECT 1 FROM credentials)").fetchone()[0])
+
     def add(self, person: Person) -> None:
         """Insert a person with all consents; the caller holds the transaction."""
         self.connection.execute(
@@ -119,9 +126,10 @@ class People:
         self.connection.execute("UPDATE people SET status = ? WHERE subject = ?", (status, subject))
 
     def delete(self, subject: SubjectId) -> None:
-        """Delete a person with all consents; the caller holds the transaction. Raises `SubjectNotFoundError`."""
+        """Delete a person with all that is theirs; the caller holds the transaction. Raises `SubjectNotFoundError`."""
         self.get(subject)
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
+        self.connection.execute("DELETE FROM rights WHERE household NOT IN (SELECT household FROM people)")
         erasure.owe(self.connection)
 
     def _persons(self, which: str, *values: str) -> list[Person]:
@@ -133,6 +141,19 @@ class People:
             )
         rows = self.connection.execute(f"SELECT * FROM people {which}", values).fetchall()  # noqa: S608 - a part of ours
         return [_person(row, tuple(consents.get(row["subject"], ()))) for row in rows]
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """SQLite's errors in this gate's words. Raises `BusyError` and `StateError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise BusyError("the gallery is being changed by another process; try again in a moment") from error
+        raise StateError(f"the gallery cannot be read or written ({error}); is the disk full or failing?") from error
+    except sqlite3.Error as error:
+        raise StateError(f"the gallery cannot be read or written ({error}); is the disk failing?") from error
 
 
 def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:

@@ -7,10 +7,9 @@ never searched and are swept at the next start. The write lock of `people.db` is
 
 import logging
 import secrets
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 
 from gated import database
 from gated.embedding import Embedding
-from gated.errors import BusyError, GatedError, SealError, StateError
+from gated.errors import BusyError, SealError, StateError
 from gated.gallery import erasure
-from gated.gallery.people import RECOGNISE, Consented, People, Person
+from gated.gallery.people import RECOGNISE, Consented, People, Person, plainly
 from gated.gallery.search import Row
 from gated.gallery.templates import Sealed, Templates
 from gated.gallery.vault import Vault, seal, site_key, unseal
@@ -46,6 +45,9 @@ class Register:
         self._people, self._templates, self._vault = people, templates, vault
         self._both = (people.connection, templates.connection)
         self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
+        self._asked: tuple[int, ...] = ()
+        self._searchable = 0
+        self._changes = 0
 
     @classmethod
     def open(cls, state: Path, site: str) -> "Register":
@@ -53,14 +55,15 @@ class Register:
 
         Raises `StateError` when the folder, a database or the site key cannot be used.
         """
-        templates = Templates(state)
-        try:
-            with _plainly():
-                key = site_key(state, may_create=not templates.keys())
-            register = cls(People(state), templates, Vault(key, site))
-        except GatedError:
-            templates.connection.close()
-            raise
+        with ExitStack() as opened:
+            templates = Templates(state)
+            opened.callback(templates.connection.close)
+            people = People(state)
+            opened.callback(people.connection.close)
+            with plainly():
+                key = site_key(state, may_create=not templates.keys() and not people.has_credentials())
+            opened.pop_all()
+        register = cls(people, templates, Vault(key, site))
         register.tidy()
         return register
 
@@ -108,6 +111,11 @@ class Register:
         self.tidy()
         return templates
 
+    def admit(self, person: Person) -> None:
+        """Store a person without a face, who comes in by a card or a PIN."""
+        with self.changing():
+            self._people.add(person)
+
     def add(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
         """Store a person with templates sealed; the caller is `changing`, and has checked everything."""
         consent = next(c.reference for c in person.consents if c.purpose == RECOGNISE)
@@ -132,9 +140,17 @@ class Register:
         return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
 
     def version(self) -> tuple[int, ...]:
-        """Another one whenever anybody, here or in another process, has changed something; cheap to ask."""
+        """Another one whenever anybody, here or in another process, has changed what is searched; cheap to ask.
+
+        A card that was used is no reason to open every template again, so of `people.db` it is looked at what changed.
+        """
         with self._reading():
-            return tuple(number for c in self._both for number in (database.version(c), c.total_changes))
+            people, templates = [(database.version(c), c.total_changes) for c in self._both]
+            if people != self._asked:
+                searchable = hash((frozenset(self._people.consented().items()), frozenset(self._people.subjects())))
+                self._changes += searchable != self._searchable
+                self._asked, self._searchable = people, searchable
+            return (self._changes, *templates)
 
     def sweep(self) -> bool:
         """Delete keys and templates of nobody, which a crash has left. True when there were any."""
@@ -167,7 +183,7 @@ class Register:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._mine, _plainly():
+        with self._mine, plainly():
             yield
 
     def _orphans(self) -> set[SubjectId]:
@@ -193,16 +209,3 @@ class _Opener:
         except (SealError, KeyError, ValueError):
             return None
         return Row(template.subject, who.household, who.status, vector)
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """SQLite's errors in this gate's words."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise BusyError("the gallery is being changed by another process; try again in a moment") from error
-        raise StateError(f"the gallery cannot be read or written ({error}); is the disk full or failing?") from error
-    except sqlite3.Error as error:
-        raise StateError(f"the gallery cannot be read or written ({error}); is the disk failing?") from error

@@ -1,10 +1,12 @@
 """What locks the templates away: the site's key, one data key a person, and seals that fit one place only.
+The same key digests card numbers and PINs, which are too short to be hashed without one.
 
 Erasing a person destroys the data key; what is left of the templates on worn flash or in a backup then opens for nobody
 (ISO/IEC 24745: renewability). Every seal is AES-256-GCM with a random nonce.
 """
 
 import fcntl
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -53,6 +55,15 @@ class Vault:
     def template_label(self, subject: SubjectId, template: str, embedder_sha256: str, consent: str) -> bytes:
         """What a template is bound to: no row can be moved to another person, model, consent or site."""
         return self._label("template", subject, template, embedder_sha256, consent)
+
+    def digest(self, use: str, secret: str) -> bytes:
+        """A keyed digest of a number or a PIN, 32 bytes: without the site key nobody can try them all.
+
+        HMAC-SHA256 under a key that is derived for this use alone (HKDF-Expand of one block, RFC 5869 section 2.3; the
+        site key is random already, so that section 3.3 lets the extraction go).
+        """
+        key = hmac.digest(self._site_key, self._label("digest-key", use) + b"\x01", "sha256")
+        return hmac.digest(key, secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def _label(self, *parts: str) -> bytes:
         """Parts joined so that no two lists of parts look the same."""

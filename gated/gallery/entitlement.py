@@ -1,0 +1,140 @@
+"""What lets people in beside their faces, when it does, and how they like the gate to behave: values and their rows.
+
+A time window is `valid_from <= at < valid_until`, either end open where it is None; all times are aware.
+"""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from gated.types import SubjectId
+
+Way = Literal["card", "pin"]
+First = Literal["speech", "light", "touch"]
+
+SCHEMA = """
+    CREATE TABLE credentials (
+        id TEXT PRIMARY KEY,
+        subject TEXT REFERENCES people (subject) ON DELETE CASCADE,
+        way TEXT NOT NULL CHECK (way = 'card' OR (way = 'pin' AND subject IS NOT NULL)),
+        digest BLOB NOT NULL,
+        pin_hash TEXT CHECK ((way = 'pin') = (pin_hash IS NOT NULL)),
+        label TEXT NOT NULL,
+        valid_from TEXT,
+        valid_until TEXT,
+        uses_left INTEGER CHECK (uses_left >= 0),
+        first_used_at TEXT,
+        last_used_at TEXT,
+        is_duress INTEGER NOT NULL CHECK (is_duress IN (0, 1))
+    ) STRICT;
+    CREATE INDEX credentials_subject ON credentials (subject);
+    CREATE UNIQUE INDEX credentials_card ON credentials (digest) WHERE way = 'card';
+    CREATE UNIQUE INDEX credentials_pin ON credentials (subject, is_duress) WHERE way = 'pin';
+    CREATE TABLE rights (
+        subject TEXT REFERENCES people (subject) ON DELETE CASCADE,
+        household TEXT CHECK ((household IS NULL) <> (subject IS NULL)),
+        door TEXT,
+        schedule TEXT,
+        valid_from TEXT,
+        valid_until TEXT
+    ) STRICT;
+    CREATE TABLE preferences (
+        subject TEXT PRIMARY KEY REFERENCES people (subject) ON DELETE CASCADE,
+        release_s REAL CHECK (release_s BETWEEN 5 AND 30),
+        search_s REAL CHECK (search_s BETWEEN 1 AND 30),
+        first TEXT CHECK (first IN ('speech', 'light', 'touch'))
+    ) STRICT;
+"""
+"""`digest`: of a card the whole keyed digest of its number, of a PIN 12 bits of one (see `pins`). No number is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A card or a PIN. `subject` is None for a guest's card; `uses_left` is None where uses are not counted."""
+
+    id: str
+    way: Way
+    subject: SubjectId | None
+    digest: bytes = field(repr=False)
+    pin_hash: str | None = field(default=None, repr=False)
+    label: str = field(default="", repr=False)
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    uses_left: int | None = None
+    first_used_at: datetime | None = None
+    last_used_at: datetime | None = None
+    is_duress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """By which door and in which schedule's hours somebody may pass; None: by every door, at all hours."""
+
+    door: str | None = None
+    schedule: str | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What somebody asked for; None: as for everybody. Never why."""
+
+    release_s: float | None = None
+    """5 to 30: how long the lock stays released for them."""
+    search_s: float | None = None
+    """1 to 30: how long their face is looked for before other ways in are named."""
+    first: First | None = None
+    """The cue that they want before the others; they get the others as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What the gate must know of somebody who has a credential or a face.
+
+    `rights`: their own or, where they have none, their household's; without any they pass by every door at all hours.
+    """
+
+    is_suspended: bool = False
+    rights: tuple[Right, ...] = ()
+    preferences: Preferences = Preferences()
+
+
+def new_id() -> str:
+    """An id for a credential: 16 random hex digits."""
+    return secrets.token_hex(8)
+
+
+def credential(row: sqlite3.Row) -> Credential:
+    """A row of `credentials`."""
+    return Credential(
+        id=row["id"],
+        way=row["way"],
+        subject=row["subject"],
+        digest=row["digest"],
+        pin_hash=row["pin_hash"],
+        label=row["label"],
+        valid_from=time(row["valid_from"]),
+        valid_until=time(row["valid_until"]),
+        uses_left=row["uses_left"],
+        first_used_at=time(row["first_used_at"]),
+        last_used_at=time(row["last_used_at"]),
+        is_duress=bool(row["is_duress"]),
+    )
+
+
+def right(row: sqlite3.Row) -> Right:
+    """A row of `rights`."""
+    return Right(row["door"], row["schedule"], time(row["valid_from"]), time(row["valid_until"]))
+
+
+def time(text: str | None) -> datetime | None:
+    """A time as it is stored."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def text(at: datetime | None) -> str | None:
+    """A time as it will be stored."""
+    return None if at is None else at.isoformat()
