@@ -12,6 +12,7 @@ from gated.config import CameraSettings
 from gated.errors import GatedError
 from gated.face.messages import VisionSettings, VisionTrouble
 from gated.face.pipeline import load_pipeline
+from gated.face.scan import Scanner
 from gated.face.worker import serve
 from gated.frame import Camera
 from gated.runtime.channel import BlockingChannel
@@ -33,7 +34,8 @@ def run(fd: int) -> None:
         try:
             pipeline = load_pipeline(settings.models, settings.face)
             camera = camera_of(settings.camera)
-            serve(camera, pipeline, channel.send, stopped.is_set, settings.camera.timeout_s)
+            scanner = Scanner() if settings.passes else None
+            serve(camera, pipeline, channel.send, stopped.is_set, settings.camera.timeout_s, scanner=scanner)
         except GatedError as error:
             log.error("%s", error)
             channel.send(VisionTrouble("models", str(error)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gated.errors import WireError
 from gated.face.messages import (
+    CodeSeen,
     FromVision,
     Observation,
     TrackEnded,
@@ -31,7 +32,8 @@ HEALTHY_S = 10.0
 class VisionLink:
     """One vision worker after another.
 
-    `on_ready` is called when one can see, `on_seen` with what it sees, `on_lost` with the reason when it is gone.
+    `on_ready` is called when one can see, `on_seen` with what it sees, `on_lost` with the reason when it is gone, and
+    `on_code` with what may be a visitor pass, where the settings have it look for passes.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class VisionLink:
         on_ready: Callable[[VisionReady], None],
         on_seen: Callable[[Observation | TrackEnded], None],
         on_lost: Callable[[str], None],
+        on_code: Callable[[CodeSeen], None] = lambda _: None,
     ) -> None:
         self._settings, self._on_ready, self._on_seen, self._on_lost = settings, on_ready, on_seen, on_lost
+        self._on_code = on_code
         self._child: child.Child | None = None
         self.pulse: VisionPulse | None = None
         """The last pulse of a worker that is ready; None while nobody can see."""
@@ -96,5 +100,7 @@ class VisionLink:
                         self.exhausted.set()
                 case VisionTrouble(kind, message):
                     return f"{kind}: {message}"
+                case CodeSeen() as code:
+                    self._on_code(code)
                 case Observation() | TrackEnded() as seen:
                     self._on_seen(seen)

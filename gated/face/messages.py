@@ -3,9 +3,17 @@
 Vision sends no name and no picture, and never learns one. The vector crosses as raw bytes and is checked on arrival.
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from gated.config import CameraSettings, FaceSettings, ModelSettings
+
+PASS_PREFIX = "G1."  # noqa: S105 - a mark, not a secret
+"""What the text of a visitor pass begins with; no other code ever leaves the vision worker."""
+MAX_PASS = 300
+"""A text of more characters is no pass, and not read any further."""
 
 
 class VisionSettings(msgspec.Struct, frozen=True, tag="vision_settings"):
@@ -14,6 +22,8 @@ class VisionSettings(msgspec.Struct, frozen=True, tag="vision_settings"):
     camera: CameraSettings
     models: ModelSettings
     face: FaceSettings
+    passes: bool = False
+    """Whether to look for visitor passes as well."""
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -61,6 +71,13 @@ class TrackEnded(msgspec.Struct, frozen=True, tag="track_ended"):
     at: float
 
 
+class CodeSeen(msgspec.Struct, frozen=True, tag="code_seen"):
+    """Something that begins like a visitor pass was held up; only the brain can tell what it is worth. Never logged."""
+
+    text: Annotated[str, Meta(max_length=MAX_PASS)]
+    frame_at: float
+
+
 class VisionReady(msgspec.Struct, frozen=True, tag="vision_ready"):
     """The models have proved themselves and the camera gives frames."""
 
@@ -91,4 +108,4 @@ class VisionTrouble(msgspec.Struct, frozen=True, tag="vision_trouble"):
     message: str
 
 
-FromVision = Observation | TrackEnded | VisionReady | VisionPulse | VisionTrouble
+FromVision = Observation | TrackEnded | CodeSeen | VisionReady | VisionPulse | VisionTrouble

@@ -68,6 +68,8 @@ class FacePipeline:
         self._beside = ThreadPoolExecutor(1, "pad")
         self._tracker = Tracker(embedder.threshold)
         self.motion, self.watch = MotionGate(), Stopwatch()
+        self.has_looked = False
+        """Whether the last frame was worth a look; a street where nothing moves mostly is not."""
 
     def ready(self) -> VisionReady:
         """What the brain must know of the models."""
@@ -88,9 +90,9 @@ class FacePipeline:
         Raises `ModelError` or `EmbeddingError` where a model does not give what it proved that it gives.
         """
         self.watch.start()
-        wanted = self.motion.wants(luma(frame.lores), frame.at, self._tracker.alive)
+        self.has_looked = self.motion.wants(luma(frame.lores), frame.at, self._tracker.alive)
         self.watch.lap("motion")
-        if not wanted:
+        if not self.has_looked:
             return []
         faces = self.detect(frame)
         tracks, ended = self._tracker.follow([face.box for face in faces], frame.at)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gated.errors import CameraError, EmbeddingError, ModelError
-from gated.face.messages import FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
+from gated.face.messages import CodeSeen, FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
 from gated.face.pipeline import FacePipeline
+from gated.face.scan import Scanner
 from gated.frame import Camera, Frame
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,13 @@ def serve(
     send: Callable[[FromVision], None],
     stop: Callable[[], bool],
     timeout_s: float = 2.0,
+    *,
+    scanner: Scanner | None = None,
 ) -> None:
     """Look until `stop` says so, or until the camera or a model fails; that is told as `VisionTrouble`, and is the end.
 
     `VisionReady` goes out first, once there is a first frame. `timeout_s`: how long the camera may take for one frame.
+    `scanner`: looks for visitor passes, after the faces and only where something moves; None looks for none.
     """
     try:
         camera.open()
@@ -33,6 +37,8 @@ def serve(
             seen = pipeline.observe(frame)
             for message in (*seen, *beat.after(frame, seen, camera.exhausted)):
                 send(message)
+            if scanner is not None and pipeline.has_looked and (text := scanner.scan(frame)) is not None:
+                send(CodeSeen(text, frame.at))
             frame = camera.frame(timeout_s)
     except CameraError as error:
         logger.warning("vision ends: %s", error)

@@ -1,0 +1,197 @@
+"""Visitor passes: the site's office signs them, the gate checks them without asking anybody, and counts their uses.
+
+A pass is text for a QR code: `G1.` and, in base32, a MessagePack array followed by its Ed25519 signature (RFC 8032) by
+the site's key. Base32 (RFC 4648, section 6) because its letters are those of a QR code's alphanumeric mode: a pass for
+names of usual length is version 6 or 7 (ISO/IEC 18004), which a phone's screen shows large enough for the camera.
+What a pass says is data: it is compared and counted, and never looked up, shown or followed.
+"""
+
+import base64
+import binascii
+import secrets
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from msgspec import Meta
+
+from gated import database
+from gated.access.rights import Refusal
+from gated.errors import ConfigError, StateError
+from gated.events import MAIN
+from gated.face.messages import MAX_PASS, PASS_PREFIX
+
+PassKey = Ed25519PublicKey
+
+LABEL = b"gated visitor pass 1\0"
+"""Signed before the body, so that nothing else that this key signs is a pass."""
+SIGNATURE_BYTES = 64
+MAX_USES = 1000
+KEPT = timedelta(days=30)
+"""So long after its end a used pass is remembered by itself."""
+
+Seconds = Annotated[int, Meta(ge=0, lt=2**40, description="seconds since 1970")]
+
+
+class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the office signed: one door, from `not_before` until before `not_after`, so many times."""
+
+    id: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    site: str
+    gate: str
+    door: str
+    not_before: Seconds
+    not_after: Seconds
+    uses: Annotated[int, Meta(ge=1, le=MAX_USES)] = 1
+
+    @property
+    def credential(self) -> str:
+        """Its id in the journal: 32 hex digits."""
+        return self.id.hex()
+
+
+_decoder = msgspec.msgpack.Decoder(VisitorPass)
+
+
+def read_pass(
+    text: str, key: PassKey, site: str, gate: str, door: str, *, at: datetime | None
+) -> VisitorPass | Refusal:
+    """The pass that a text is, where it is good at this door now. `at`: the time of day, None where it is not trusted.
+
+    The signature is checked before anything in the text is looked at; the work until then depends on its length alone.
+    Uses are not counted here: see `PassLedger`.
+    """
+    signed = _bytes_of(text)
+    if signed is None:
+        return Refusal.FORGED
+    body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
+    try:
+        key.verify(signature, LABEL + body)
+        visitor_pass = _decoder.decode(body)
+    except (InvalidSignature, msgspec.DecodeError, UnicodeDecodeError):
+        return Refusal.FORGED
+    if (visitor_pass.site, visitor_pass.gate, visitor_pass.door) != (site, gate, door):
+        return Refusal.DOOR
+    if at is None:
+        return Refusal.CLOCK
+    if not at.timestamp() >= visitor_pass.not_before:
+        return Refusal.NOT_YET
+    return visitor_pass if at.timestamp() < visitor_pass.not_after else Refusal.EXPIRED
+
+
+def issue_pass(
+    private_key_pem: bytes,
+    site: str,
+    gate: str,
+    not_before: datetime,
+    not_after: datetime,
+    *,
+    door: str = MAIN,
+    uses: int = 1,
+) -> str:
+    """The text of a new pass. Raises `ConfigError` where the key is none, or no gate would take such a pass."""
+    try:
+        key = load_pem_private_key(private_key_pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError("the site's key", [f"cannot be read ({error}); give a private Ed25519 key as PEM"]) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError("the site's key", ["is of another kind; give a private Ed25519 key as PEM"])
+    starts, ends = round(not_before.timestamp()), round(not_after.timestamp())
+    made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
+    body = msgspec.msgpack.encode(made)
+    text = _text_of(body + key.sign(LABEL + body))
+    problems = []
+    if not made.not_before < made.not_after:
+        problems.append("it would end before it begins; let `until` be later than `from`")
+    if not 1 <= uses <= MAX_USES:
+        problems.append(f"{uses} uses are none or too many; give 1 to {MAX_USES}")
+    if len(text) > MAX_PASS:
+        problems.append(f"site and gate have names too long for a code of {MAX_PASS} characters; shorten them")
+    if problems:
+        raise ConfigError("the pass", problems)
+    return text
+
+
+def pass_key(path: Path) -> PassKey:
+    """The site's public key, from its file. Raises `ConfigError` when that is none."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        problem = f"{path} cannot be read ({error.strerror}); put the site's public key there"
+        raise ConfigError("readers.pass_key", [problem]) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError("readers.pass_key", [f"{path} is no public key as PEM ({error})"]) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError("readers.pass_key", [f"{path} holds a key of another kind; it must be Ed25519"])
+    return key
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """Body and signature, where a text is spelt as `_text_of` does, and in no other way."""
+    if not (len(text) <= MAX_PASS and text.startswith(PASS_PREFIX) and text.isascii()):
+        return None
+    letters = text[len(PASS_PREFIX) :]
+    try:
+        signed = base64.b32decode(letters + "=" * (-len(letters) % 8))
+    except binascii.Error:
+        return None
+    return signed if _text_of(signed) == text else None
+
+
+def _text_of(signed: bytes) -> str:
+    return PASS_PREFIX + base64.b32encode(signed).decode().rstrip("=")
+
+
+MIGRATIONS = (
+    """
+    CREATE TABLE spent (pass BLOB PRIMARY KEY, uses INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
+    CREATE TABLE horizon (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+    INSERT INTO horizon VALUES (1, 0)
+    """,
+)
+
+
+class PassLedger:
+    """passes.db: how often each pass was used here. Only what the site signed ever gets in, so nobody can fill it."""
+
+    def __init__(self, state: Path) -> None:
+        """Open it, or begin it. Raises `StateError`."""
+        self._connection = database.connect(state / "passes.db", MIGRATIONS)
+
+    def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
+        """Count one use, on disk before this returns; False where none was left.
+
+        A pass that ended no later than one that was forgotten already is refused: a clock set back brings none to life.
+        Raises `StateError` when the disk fails; then nothing was counted, and nothing may open.
+        """
+        try:
+            with database.transaction(self._connection) as ledger:
+                self._forget((at.astimezone(UTC) - KEPT).timestamp())
+                if visitor_pass.not_after <= ledger.execute("SELECT at FROM horizon").fetchone()[0]:
+                    return False
+                counted = ledger.execute(
+                    "INSERT INTO spent VALUES (?, 1, ?)"
+                    " ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
+                    (visitor_pass.id, visitor_pass.not_after, visitor_pass.uses),
+                )
+                return counted.rowcount == 1
+        except sqlite3.Error as error:
+            advice = "check that the disk is not full; until then no pass opens"
+            raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def _forget(self, before: float) -> None:
+        """Drop passes that ended so long ago, and note how far we have forgotten."""
+        self._connection.execute(
+            "UPDATE horizon SET at = max(at, (SELECT coalesce(max(not_after), 0) FROM spent WHERE not_after < ?))",
+            (before,),
+        )
+        self._connection.execute("DELETE FROM spent WHERE not_after < ?", (before,))

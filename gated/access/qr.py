@@ -1,0 +1,37 @@
+"""A visitor pass as a QR code: on a terminal, as a picture to send, and as squares to draw."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from gated.errors import StateError
+
+PX = 12
+"""Of one square in a picture: 500 to 700 px a side, sharp on any phone."""
+
+
+def squares(text: str) -> list[bytes]:
+    """The rows of the code, 1 for a dark square and 0 for a light one; without the light border of 4 around it."""
+    return [bytes(row) for row in _code(text).matrix]
+
+
+def on_terminal(text: str) -> str:
+    """The code in characters, two rows of squares to a line; dark on light whatever the terminal's colours are."""
+    drawn = io.StringIO()
+    _code(text).terminal(drawn, compact=True)
+    return drawn.getvalue()
+
+
+def write_png(text: str, path: Path) -> None:
+    """The code as a picture. Raises `StateError` when it cannot be written."""
+    try:
+        _code(text).save(str(path), kind="png", scale=PX)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be written ({error.strerror}); name a file in a folder of yours") from error
+
+
+def _code(text: str) -> Any:
+    """Least redundancy that is there for the fewest and so the largest squares: a screen has no torn corners."""
+    import segno  # 30 ms that a gate does without
+
+    return segno.make_qr(text, error="l")
