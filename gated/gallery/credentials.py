@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gated import database
 from gated.gallery import entitlement, erasure
-from gated.gallery.entitlement import Credential, Holder, Preferences, Right
+from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences, Right
 from gated.gallery.people import People, plainly
 from gated.gallery.templates import Templates
 from gated.gallery.vault import Vault, site_key
@@ -28,7 +28,7 @@ class Credentials:
 
     @classmethod
     def open(cls, state: Path, site: str) -> "Credentials":
-        """Open, or make, what is stored in the state folder. Raises `StateError` when it or the site key cannot be used."""
+        """Open, or make, what is stored. Raises `StateError` when the folder or the site key cannot be used."""
         with ExitStack() as opened:
             people = People(state)
             opened.callback(people.connection.close)
@@ -73,7 +73,7 @@ class Credentials:
             SubjectId(subject): Holder(
                 is_suspended=status != "active",
                 rights=rights.get((subject, None)) or rights.get((None, household)) or (),
-                preferences=wishes.get(subject, Preferences()),
+                preferences=wishes.get(subject, AS_EVERYBODY),
             )
             for subject, household, status in people
         }
@@ -99,7 +99,7 @@ class Credentials:
         with self.changing() as connection:
             self._people.get(subject)
             connection.execute("DELETE FROM preferences WHERE subject = ?", (subject,))
-            if preferences != Preferences():
+            if preferences != AS_EVERYBODY:
                 connection.execute("INSERT INTO preferences VALUES (?, ?, ?, ?)", (subject, *astuple(preferences)))
 
     def add(self, new: Credential) -> None:

@@ -90,6 +90,10 @@ class Preferences:
     """The cue that they want before the others; they get the others as well."""
 
 
+AS_EVERYBODY = Preferences()
+"""What somebody gets who asked for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """What the gate must know of somebody who has a credential or a face.
@@ -99,7 +103,7 @@ class Holder:
 
     is_suspended: bool = False
     rights: tuple[Right, ...] = ()
-    preferences: Preferences = Preferences()
+    preferences: Preferences = AS_EVERYBODY
 
 
 def new_id() -> str:

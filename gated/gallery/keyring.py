@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from gated.gallery import pins
 from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Credential, Holder, Preferences
+from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences
 from gated.gallery.issuing import plain_number
 from gated.types import SubjectId
 
@@ -66,4 +66,4 @@ class KeyRing:
     def preferences(self, subject: SubjectId | None) -> Preferences:
         """What somebody asked for; for a guest what everybody gets."""
         holder = None if subject is None else self.holder(subject)
-        return Preferences() if holder is None else holder.preferences
+        return AS_EVERYBODY if holder is None else holder.preferences
