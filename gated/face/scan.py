@@ -10,30 +10,34 @@ from gated.frame import Frame, Pixels
 QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 EVERY_S = 1 / 3
 """At most three scans a second, of some milliseconds each."""
-AGAIN_S = 2.0
-"""The same pass in view is told once in so long."""
+AGAIN_S = 3.0
+"""A pass that was out of view for so long is shown anew."""
 
 
 class Pace:
-    """When to scan, and what is news. Pure: the frames' own time goes in."""
+    """When to scan, and what is news. Pure: the frames' own time goes in. Remembers a handful of texts at most."""
 
     def __init__(self) -> None:
-        self._scanned_at = self._told_at = float("-inf")
-        self._told = ""
+        self._scanned_at = float("-inf")
+        self._seen: dict[str, float] = {}
 
     def is_due(self, now: float) -> bool:
         """Whether to look for a pass now; true is taken as having looked."""
-        if abs(now - self._scanned_at) < EVERY_S:
+        if 0 <= now - self._scanned_at < EVERY_S:
             return False
         self._scanned_at = now
         return True
 
     def is_news(self, text: str, now: float) -> bool:
-        """Whether to tell of this pass now; true is taken as having told."""
-        if text == self._told and abs(now - self._told_at) < AGAIN_S:
-            return False
-        self._told, self._told_at = text, now
-        return True
+        """Whether a pass that is seen now was not there just before.
+
+        One that stays in view is told once: it would else spend a use every few seconds, or be refused as spent while
+        its guest is still holding it up before an open door.
+        """
+        self._seen = {known: at for known, at in self._seen.items() if 0 <= now - at < AGAIN_S}
+        is_new = text not in self._seen
+        self._seen[text] = now
+        return is_new
 
 
 class Scanner:
@@ -43,7 +47,7 @@ class Scanner:
         self._pace = Pace()
 
     def scan(self, frame: Frame) -> str | None:
-        """The text of a pass in the main picture, where it is time to look for one, and it was not told just now."""
+        """The text of a pass in the main picture, where it is time to look for one, and it is news."""
         if not self._pace.is_due(frame.at):
             return None
         text = pass_in(frame.main)

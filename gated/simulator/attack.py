@@ -13,7 +13,7 @@ from gated.simulator.render import Sprite
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Something flat that shows a face: `rgba` (h, w, 4) float32 0..1, and where its face is, in its own px."""
+    """Something flat that is held up: `rgba` (h, w, 4) float32 0..1, and where the face on it is, in its own px."""
 
     rgba: Floats
     landmarks: Floats
@@ -48,7 +48,7 @@ def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, t
     paper[..., :3] *= (rng.uniform(0.80, 1.0) * shade - crease)[..., None]
     sheen = _sheen(paper.shape[:2], rng, 0.35) * rng.uniform(0.0, 0.35)
     paper[..., :3] += sheen[..., None] * (1 - paper[..., :3])
-    return _held(Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.40)
+    return held_up(Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.40)
 
 
 def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
@@ -85,7 +85,7 @@ def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
     lens = step(0.012 * full_w, 0.7, np.hypot(xx - full_w / 2, yy - end - 0.035 * full_w))
     body[..., :3] = body[..., :3] * lens[..., None] + 0.02 * (1 - lens[..., None])
     shift = np.array((side, end), np.float32)
-    return _held(Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.40)
+    return held_up(Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.40)
 
 
 def _grid(height: int, width: int) -> tuple[Floats, Floats]:
@@ -130,7 +130,7 @@ def _sheen(shape: tuple[int, int], rng: np.random.Generator, soft: float) -> Flo
     return np.asarray(band, np.float32)
 
 
-def _held(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip: float) -> Sprite:
+def held_up(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip: float) -> Sprite:
     """The sheet in the air: leaning, bent, seen in perspective, with fingers at its lower edge."""
     height, width = sheet.rgba.shape[:2]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)

@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from gated.simulator.attack import phone, printed
+from gated.simulator.code import code_on_phone
 from gated.simulator.identity import identity
 from gated.simulator.lane import Sky
 from gated.simulator.render import Sprite, render
@@ -25,7 +26,7 @@ LIGHTS = {"day": Light((0.35, 0.6, 1.0), 0.5, 1.0, 0.0), "dusk": Light((-0.3, 0.
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One way to see somebody; `held` is a picture of them that somebody else holds up."""
+    """One way to see somebody; `held` is a picture of them that somebody else holds up, or a pass that says `text`."""
 
     person: int
     age: str | None
@@ -33,6 +34,7 @@ class Look:
     yaw: float
     pitch: float
     held: str = ""
+    text: str = ""
 
 
 class Cast:
@@ -94,6 +96,8 @@ class Cast:
 
     def _made(self, look: Look, high: int) -> Cutout:
         """Render it: 0.1 s, and for the first look at somebody a second."""
+        if look.held == "pass":
+            return Cutout.of(code_on_phone(look.text, np.random.default_rng([self._seed, 32])))
         light = LIGHTS["day" if look.held else self._sky]
         wears = look.looks
         view = View(
@@ -115,7 +119,7 @@ def _look(actor: Actor, there: Stand) -> Look:
 
 
 def _picture_of(held: Held) -> Look:
-    return Look(held.person, held.age, Looks(), 0.0, 0.0, held.kind)
+    return Look(held.person, held.age, Looks(), 0.0, 0.0, held.kind, held.text)
 
 
 def _whose(actor: Actor) -> str:

@@ -27,7 +27,10 @@ NOISE = {"day": 3.0, "dusk": 7.0}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cutout:
-    """A head, or a picture of one that is held up, to be scaled and pasted: RGBA, with its face's place in its px."""
+    """A head, or what is held up, to be scaled and pasted: RGBA, with its face's place in its px.
+
+    Without landmarks it shows no face; then `box` is where that of the person behind it comes to lie.
+    """
 
     image: Image.Image
     box: Box
@@ -122,7 +125,8 @@ def _paste(image: Image.Image, person: Placed) -> list[Seen]:
     _body(image, person.head, (x, y), high)
     if person.held is None:
         return seen
-    return [replace(face, is_held=True) for face in _put(image, person, person.held, (x, y), 1.08 * high)]
+    shown = _put(image, person, person.held, (x, y), 1.08 * high)
+    return [replace(face, is_held=True) for face in shown] if person.held.landmarks.size else seen
 
 
 def _put(image: Image.Image, person: Placed, cutout: Cutout, at: tuple[float, float], high: float) -> list[Seen]:

@@ -41,11 +41,18 @@ class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A picture of somebody's face, held before one's own."""
+    """A picture of somebody's face, held before one's own; or a visitor pass, held out on a phone below it."""
 
-    kind: Literal["print", "phone"]
-    person: int
+    kind: Literal["print", "phone", "pass"]
+    person: int = 0
     age: Age | None = None
+    text: Annotated[str, Meta(max_length=300)] = ""
+    """pass: what its code says."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where only one of code and words is there."""
+        if (self.kind == "pass") != bool(self.text):
+            raise ValueError('a "pass" has a text, and nothing else has')
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

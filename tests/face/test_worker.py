@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from gated.errors import CameraError, ModelError
-from gated.face.messages import Observation, TrackEnded, VisionPulse, VisionReady, VisionTrouble
+from gated.face.messages import CodeSeen, Observation, TrackEnded, VisionPulse, VisionReady, VisionTrouble
 from gated.face.worker import PULSE_S, serve
 from gated.frame import Frame
 
@@ -87,6 +87,37 @@ def test_an_exhausted_recording_is_told(pipeline, visit):
     pulses = of_kind(VisionPulse, served(pipeline, ScriptedCamera(visit, exhausted_after=20)))
     assert not pulses[0].exhausted
     assert pulses[-1].exhausted
+
+
+class ScriptedScanner:
+    """Sees a pass in every frame, and remembers which frames it was given."""
+
+    def __init__(self):
+        self.frames = []
+
+    def scan(self, frame: Frame) -> str | None:
+        self.frames.append(frame.number)
+        return f"G1.{frame.number}"
+
+
+def test_a_pass_is_told_after_the_faces_of_its_frame(pipeline, visit):
+    scanner, sent = ScriptedScanner(), []
+    with_scanner = ScriptedCamera(visit)
+    serve(with_scanner, pipeline, sent.append, lambda: False, scanner=scanner)
+    codes = of_kind(CodeSeen, sent)
+    assert codes[3] == CodeSeen("G1.3", 0.3)
+    face = next(seen for seen in sent if isinstance(seen, Observation) and seen.frame == 3)
+    assert sent.index(face) < sent.index(codes[3])
+
+
+def test_nobody_looks_for_passes_in_an_empty_street(pipeline, view):
+    scanner, empty = ScriptedScanner(), [view(at=i / 10, number=i) for i in range(100)]
+    serve(ScriptedCamera(empty), pipeline, lambda _: None, lambda: False, scanner=scanner)
+    assert len([number for number in scanner.frames if number > 40]) <= 6
+
+
+def test_without_a_scanner_no_pass_is_looked_for(pipeline, visit):
+    assert not of_kind(CodeSeen, served(pipeline, ScriptedCamera(visit)))
 
 
 def test_a_camera_that_does_not_open_is_trouble_and_never_ready(pipeline):
