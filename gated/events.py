@@ -125,6 +125,7 @@ class DoorReleased(Event, frozen=True, tag="door_released"):
 
     cause: str
     lease_s: float
+    """0 of a fire: until it is reset."""
     visit: str | None = None
     door: str = MAIN
 

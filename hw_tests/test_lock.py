@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gated.config import DoorSettings
+from gated.config import DoorSettings, GateSettings, Settings, SiteSettings
 from gated.door.hardware import Wiring
 from gated.door.pins import pin_factory
 
@@ -16,7 +16,7 @@ def gate(pin):
 
     active_high = os.environ.get("GATED_HW_ACTIVE_LOW") != "1"
     settings = DoorSettings(lock_pin=pin("GATED_HW_LOCK"), lock_active_high=active_high)
-    factory = pin_factory(settings)
+    factory = pin_factory(Settings(SiteSettings("bench"), GateSettings("front"), door=settings))
     seen = []
     line = DigitalInputDevice(pin("GATED_HW_COIL"), pull_up=None, active_state=active_high, pin_factory=factory)
     line.when_activated = lambda: seen.append("on")
@@ -35,7 +35,7 @@ def test_the_relay_is_not_driven_by_starting(gate):
 def test_the_relay_follows_and_closing_leaves_it_off(gate):
     wiring, line, _ = gate
     for on in (True, False, True):
-        wiring.lock(on)
+        wiring.release(on)
         assert line.is_active == on
     wiring.close()
     assert not line.is_active

@@ -50,7 +50,7 @@ def latch(context: Context, exit_when_idle: float | None, verbose: bool) -> None
     settings = context.settings
 
     async def until_stopped() -> None:
-        service = asyncio.ensure_future(serve(settings.door, settings.latch_socket, Notifier().ready, exit_when_idle))
+        service = asyncio.ensure_future(serve(settings, Notifier().ready, exit_when_idle))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, service.cancel)
         with suppress(asyncio.CancelledError):

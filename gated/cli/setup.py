@@ -125,7 +125,7 @@ def _pins(settings: Settings) -> None:
 
     allowed_uids(settings.door)
     if not settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
-        pin_factory(settings.door).close()
+        pin_factory(settings).close()
 
 
 def _server(settings: Settings) -> None:

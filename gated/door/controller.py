@@ -3,24 +3,29 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from gated.door.messages import (
     Beat,
+    CardRead,
     DriveLine,
     FromLatch,
     Goodbye,
     Happened,
     Hello,
+    KeyPressed,
     LatchState,
+    Play,
     Refused,
     ReleaseLock,
+    SetLockdown,
     Welcome,
 )
 from gated.errors import LatchError, WireError
-from gated.events import Event
+from gated.events import MAIN, Event
 from gated.runtime.channel import Channel
 from gated.runtime.tasks import Backoff
 
@@ -32,29 +37,64 @@ ANSWER_S = 2.0
 """So long the latch may be silent before it is taken for dead."""
 
 
+def nobody_reads(what: str, door: str) -> None:
+    """Nobody here has a use for what a reader read."""
+
+
 class DoorController:
-    """One door, seen from the brain. `report(event, at)` is given every fact; `on_link(up)` each change of the link."""
+    """The doors of one gate, seen from the brain.
+
+    `report(event, at)` is given every fact, `on_link(up, why)` each change of the link, `on_card(bits, door)` and
+    `on_key(key, door)` what the readers on the latch's pins read.
+    """
 
     def __init__(
-        self, path: Path, report: Callable[[Event, datetime], None], on_link: Callable[[bool, str], None]
+        self,
+        path: Path,
+        report: Callable[[Event, datetime], None],
+        on_link: Callable[[bool, str], None],
+        on_card: Callable[[str, str], None] = nobody_reads,
+        on_key: Callable[[str, str], None] = nobody_reads,
     ) -> None:
         self._path, self._report, self._on_link = path, report, on_link
+        self._on_card, self._on_key = on_card, on_key
         self._latch: Channel[FromLatch] | None = None
-        self.state = "unknown"
-        """"secured", "released", "open", or "unknown" while no latch answers."""
+        self._lockdown: bool | None = None
+        self._forget()
 
     @property
     def is_linked(self) -> bool:
         """Whether the latch answers."""
         return self._latch is not None
 
-    def release(self, visit: str, lease_s: float, decided_at: float) -> None:
-        """Ask for a release now; the latch reports what came of it. Raises `LatchError` when no latch answers."""
-        self._send(ReleaseLock(visit, lease_s, decided_at))
+    def release(
+        self,
+        visit: str,
+        lease_s: float,
+        decided_at: float,
+        door: str = MAIN,
+        cause: Literal["grant", "schedule"] = "grant",
+    ) -> None:
+        """Ask for a release now; the latch reports what came of it. Raises `LatchError` when no latch answers.
 
-    def drive(self, line: str, active: bool) -> None:
+        `decided_at` is in monotonic seconds. A schedule asks again before its lease ends, for as long as it lasts.
+        """
+        self._send(ReleaseLock(visit, lease_s, decided_at, door, cause))
+
+    def lockdown(self, on: bool) -> None:
+        """From now on nobody is let in, or again. It is remembered, and told to every latch that answers."""
+        self._lockdown = on
+        with contextlib.suppress(LatchError):  # the next link tells it
+            self._send(SetLockdown(on))
+
+    def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
+        """Let a lamp, the buzzer or the pad do this, as `messages.Play` says it; nothing, where no latch answers."""
+        with contextlib.suppress(LatchError):
+            self._send(Play(line, tuple(pattern), repeats))
+
+    def drive(self, line: str, active: bool, door: str = MAIN) -> None:
         """Mock pins only: play the outside world. Raises `LatchError` when no latch answers."""
-        self._send(DriveLine(line, active))
+        self._send(DriveLine(line, active, door))
 
     async def is_answering(self) -> bool:
         """Whether a latch serves, ours or a service of its own."""
@@ -76,11 +116,21 @@ class DoorController:
             except (OSError, EOFError, WireError, LatchError, TimeoutError) as error:
                 why = str(error) or "it does not answer"
             if self.is_linked:
-                self._latch, self.state = None, "unknown"
+                self._latch = None
+                self._forget()
                 self._on_link(False, why)
             await asyncio.sleep(backoff.next_s())
 
-    def _send(self, message: ReleaseLock | DriveLine) -> None:
+    def _forget(self) -> None:
+        """While no latch answers nothing is known."""
+        self.state = "unknown"
+        """Of the first door: "secured", "released", "open", or "unknown" while no latch answers."""
+        self.doors: dict[str, str] = {}
+        """The same of each door."""
+        self.lines: dict[str, bool] = {}
+        """What is believed of each input, as "main.contact"."""
+
+    def _send(self, message: ReleaseLock | SetLockdown | Play | DriveLine) -> None:
         try:
             if self._latch is None:
                 raise WireError("no latch answers")
@@ -97,6 +147,8 @@ class DoorController:
             answer = await channel.receive(ANSWER_S)
             if not isinstance(answer, Welcome):
                 raise LatchError(answer.why if isinstance(answer, Refused) else "the latch did not say welcome")
+            if self._lockdown is not None:
+                channel.send(SetLockdown(self._lockdown))
             self._latch = channel
             backoff.reset()
             self._on_link(True, "")
@@ -127,8 +179,12 @@ class DoorController:
     async def _listen(self, channel: Channel[FromLatch]) -> None:
         while True:
             match await channel.receive(ANSWER_S):
-                case LatchState(state):
-                    self.state = state
+                case LatchState(state, doors, lines):
+                    self.state, self.doors, self.lines = state, doors, lines
+                case CardRead(bits, door):
+                    self._on_card(bits, door)
+                case KeyPressed(key, door):
+                    self._on_key(key, door)
                 case Happened(at, event):
                     self._report(event, datetime.fromtimestamp(at, UTC))
                 case Refused(why):

@@ -1,7 +1,8 @@
 """The latch: a service of its own that owns every pin and outlives the brain.
 
-It serves one brain on a Unix socket. The lock is energised under a lease alone, and the grant's lease ends with the
-connection, with the brain's heartbeat, or by itself, whichever is first. The exit button needs no brain.
+It serves one brain on a Unix socket. A lock is released under a lease alone, and the leases of a grant and of a
+schedule end with the connection, with the brain's heartbeat, or by themselves, whichever is first. The exit button and
+the fire input need no brain.
 """
 
 import asyncio
@@ -12,25 +13,29 @@ import pwd
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
-from gated.config import DoorSettings
-from gated.door.hardware import Wiring
-from gated.door.machine import Door, Drop, Exit, Input, Leaf, Release, Tick, step
+from gated.config import DoorSettings, Settings
+from gated.door.fire import FireFlag
 from gated.door.messages import (
     Beat,
+    CardRead,
     DriveLine,
     FromBrain,
     Goodbye,
     Happened,
     Hello,
+    KeyPressed,
     LatchState,
+    Play,
     Refused,
     ReleaseLock,
+    SetLockdown,
     Welcome,
 )
-from gated.door.pins import pin_factory
+from gated.door.panel import Panel
+from gated.door.state import Drop, Lockdown, Release
 from gated.errors import ConfigError, LatchError, StateError, WireError
+from gated.events import MAIN, Event
 from gated.runtime.channel import Channel
 from gated.runtime.lock import FileLock
 
@@ -47,26 +52,23 @@ REMEMBERED = 1000
 
 
 class Latch:
-    """The pins, the machine, and the one brain that may ask for a release."""
+    """The pins, and the one brain that may ask for a release."""
 
-    def __init__(self, settings: DoorSettings) -> None:
-        """Claim the pins, lock off. Raises `LatchError` when there are none to claim."""
-        self._settings = settings
-        self._door = Door(relock_on_close=settings.relock_on_close)
-        self._was_pressed = False
+    def __init__(self, settings: Settings) -> None:
+        """Claim the pins, each lock secured, or released where a fire release stands. Raises `LatchError` when there
+        are none to claim.
+        """
         self._brain: Channel[FromBrain] | None = None
         self._facts: deque[Happened] = deque(maxlen=REMEMBERED)
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
-        self._uids = allowed_uids(settings)
-        self._wiring = Wiring(settings, pin_factory(settings), self._edge)
-        self._read_inputs()
+        self._uids = allowed_uids(settings.door)
+        flag = FireFlag(settings.latch_socket.with_suffix(".fire"))
+        self._panel = Panel(settings, flag, self._happened, self._on_card, self._on_key)
 
     async def keep(self, idle_exit_s: float | None = None) -> None:
         """Read the inputs for ever, or until no brain has been there for so long; edges only make it sooner."""
         seen = time.monotonic()
         while idle_exit_s is None or time.monotonic() - seen < idle_exit_s:
-            self._read_inputs()
+            self._panel.read()
             if self._brain is not None:
                 seen = time.monotonic()
             await asyncio.sleep(RESYNC_S)
@@ -88,15 +90,13 @@ class Latch:
         finally:
             if self._brain is channel:
                 self._brain = None
-                self._give(Drop("disconnect"))
+                self._panel.give_all(Drop("disconnect"))
+                self._panel.outputs.show(is_fault=True)
             await channel.close()
 
     def close(self) -> None:
-        """Lock off, pins given back."""
-        self._give(Drop("stop", exits=True))
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wiring.close()
+        """Give the pins back; what that means for each lock is told at `Panel.close`."""
+        self._panel.close()
 
     async def _greet(self, channel: Channel[FromBrain]) -> None:
         """Let in the one brain that may come in."""
@@ -107,6 +107,7 @@ class Latch:
         if self._brain is not None:
             raise LatchError("another brain holds the door")
         self._brain = channel
+        self._panel.outputs.show(is_fault=False)
         channel.send(Welcome())
         while self._facts:
             channel.send(self._facts.popleft())
@@ -115,39 +116,40 @@ class Latch:
         while True:
             match await channel.receive(SILENCE_S):
                 case Beat():
-                    channel.send(LatchState(self._door.state))
-                case ReleaseLock(visit, lease_s, decided_at):
-                    self._give(Release(visit, lease_s, decided_at))
-                case DriveLine(line, is_active):
-                    self._wiring.drive(line, is_active)
+                    channel.send(self._state())
+                case ReleaseLock(visit, lease_s, decided_at, door, cause):
+                    self._panel.release(door, Release(visit, lease_s, decided_at, cause))
+                case SetLockdown(is_on):
+                    self._panel.give_all(Lockdown(is_on))
+                case Play(line, pattern, repeats):
+                    self._panel.outputs.play(line, pattern, repeats)
+                case DriveLine(line, is_active, door):
+                    self._panel.drive(door, line, is_active)
                 case Goodbye():
-                    self._give(Drop("stop"))
+                    self._panel.give_all(Drop("stop"))
                     return
                 case Hello():
                     raise WireError("hello is said once")
 
-    def _edge(self) -> None:
-        """An edge, on a thread of gpiozero's: read the inputs on ours."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the end of the process
-            self._loop.call_soon_threadsafe(self._read_inputs)
+    def _state(self) -> LatchState:
+        doors: dict[str, str] = {name: each.door.state for name, each in self._panel.doors.items()}
+        return LatchState(doors[MAIN], doors, self._panel.lines)
 
-    def _read_inputs(self) -> None:
-        pressed = self._wiring.is_pressed
-        if pressed and not self._was_pressed:
-            self._give(Exit(self._settings.release_s))
-        self._was_pressed = pressed
-        self._give(Leaf(self._wiring.is_open))
+    def _on_card(self, bits: str, door: str) -> None:
+        self._pass_on(CardRead(bits, door))
 
-    def _give(self, given: Input) -> None:
-        """One step of the machine: first the lock, then the clock, then the news."""
-        self._door, events = step(self._door, given, time.monotonic())
-        self._wiring.lock(self._door.is_energised)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._door.until, self._give, Tick()) if self._door.is_energised else None
-        for event in events:
-            log.info("%s", event)
-            self._tell(Happened(time.time(), event))  # type: ignore[arg-type]  # the machine reports door facts only
+    def _on_key(self, key: str, door: str) -> None:
+        self._pass_on(KeyPressed(key, door))
+
+    def _pass_on(self, read: CardRead | KeyPressed) -> None:
+        """What a reader read is for the brain that is there now; nothing of it is kept, and nothing is logged."""
+        if self._brain is not None:
+            with contextlib.suppress(WireError):  # whoever listens to it sees the end
+                self._brain.send(read)
+
+    def _happened(self, event: Event) -> None:
+        log.info("%s", event)
+        self._tell(Happened(time.time(), event))  # type: ignore[arg-type]  # the machine reports door facts only
 
     def _tell(self, fact: Happened) -> None:
         try:
@@ -168,21 +170,20 @@ def allowed_uids(settings: DoorSettings) -> frozenset[int]:
         raise ConfigError("settings", [f"door.brain_user: there is no user {settings.brain_user!r}"]) from error
 
 
-async def serve(
-    settings: DoorSettings, path: Path, ready: Callable[[], None], idle_exit_s: float | None = None
-) -> None:
-    """Serve the pins on a Unix socket until cancelled, or with `idle_exit_s` until no brain has been there for so long.
+async def serve(settings: Settings, ready: Callable[[], None], idle_exit_s: float | None = None) -> None:
+    """Serve the pins on the settings' Unix socket until cancelled, or until no brain has been there for `idle_exit_s`.
 
     Raises `BusyError` when another latch serves there, `StateError` when the socket cannot be made, and `LatchError`
     when there are no pins.
     """
+    path = settings.latch_socket
     lock = FileLock(path.with_suffix(".lock"), "a latch")
     try:
         latch = Latch(settings)
         try:
             path.unlink(missing_ok=True)  # left over by one that was killed: the lock says that nobody serves it
             server = await asyncio.start_unix_server(latch.serve, path)
-            path.chmod(0o660 if settings.brain_user else 0o600)
+            path.chmod(0o660 if settings.door.brain_user else 0o600)
             ready()
             await latch.keep(idle_exit_s)
             server.close()

@@ -4,21 +4,25 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIODevice
 from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from gated.config import DoorSettings
+from gated.config import CueSettings, Settings
 from gated.errors import LatchError, StateError
 
+OUTPUTS = ("ready", "open", "refused", "fault", "red", "green", "blue", "buzzer", "vibration")
 
-def pin_factory(settings: DoorSettings) -> Any:
+
+def pin_factory(settings: Settings) -> Any:
     """The gpiozero factory that the settings name. Raises `LatchError` when this machine has no such pins."""
-    if settings.pins == "mock":
-        return traced_factory({settings.lock_pin: ("lock", settings.lock_active_high)}, settings.trace)
+    if settings.door.pins == "mock":
+        return traced_factory(traced_lines(settings), settings.door.trace)
     try:
         return steady_factory()
     except (ImportError, OSError, GPIOZeroError) as error:
@@ -26,6 +30,52 @@ def pin_factory(settings: DoorSettings) -> Any:
             f'this machine has no GPIO that can be used ({error}); on a desk set [door] pins = "mock", '
             "on a Raspberry Pi install python3-lgpio and join the group gpio"
         ) from error
+
+
+def claim_input(factory: Any, pin: int, *, pull_up: bool = True) -> Any:
+    """An input that is active while its loop is closed: to ground, or with `pull_up` false to high."""
+    with _claiming(pin):
+        return DigitalInputDevice(pin, pull_up=pull_up, pin_factory=factory)
+
+
+def claim_output(factory: Any, pin: int, *, active_high: bool = True, is_on: bool = False) -> Any:
+    """An output that is so from the first instant."""
+    with _claiming(pin):
+        return DigitalOutputDevice(pin, active_high=active_high, initial_value=is_on, pin_factory=factory)
+
+
+def claim_row(factory: Any, pin: int) -> Any:
+    """A pin that floats, and is pulled low now and then."""
+    with _claiming(pin):
+        return GPIODevice(pin, pin_factory=factory)
+
+
+def is_mock(device: Any) -> bool:
+    """Whether what was claimed is none of copper."""
+    return isinstance(device.pin, MockPin)
+
+
+@contextmanager
+def _claiming(pin: int) -> Iterator[None]:
+    try:
+        yield
+    except GPIOZeroError as error:
+        raise LatchError(
+            f"pin {pin} cannot be claimed ({error}); check the settings' pins, and what else uses them"
+        ) from error
+
+
+def output_pins(cues: CueSettings) -> dict[str, int]:
+    """The lamps, buzzer and pad that are fitted, and their BCM numbers."""
+    return {line: pin for line in OUTPUTS if (pin := getattr(cues, f"{line}_pin")) is not None}
+
+
+def traced_lines(settings: Settings) -> dict[int, tuple[str, bool]]:
+    """The outputs that a trace tells of: "lock", "second.lock" and the cues'; each with whether it is active high."""
+    lines = {settings.door.lock_pin: ("lock", settings.door.lock_active_high)}
+    if settings.second_door is not None:
+        lines[settings.second_door.lock_pin] = ("second.lock", settings.second_door.lock_active_high)
+    return lines | {pin: (line, True) for line, pin in output_pins(settings.cues).items()}
 
 
 def steady_factory() -> Any:

@@ -8,17 +8,18 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace
+from msgspec import structs
 
 from gated.access.policy import Rules
 from gated.access.visits import NEAREST, Outcome, Visits
-from gated.door.machine import Door, Drop, Exit, Input, Leaf, Release, Tick, step
+from gated.door.machine import step, wakes_at
+from gated.door.state import Door, Drop, Input, Line, Release, Tick
 from gated.embedding import Embedding
 from gated.events import Event
 from gated.face.messages import Observation
 from gated.gallery.search import Index, Row
 from gated.simulator.faults import Faulty, Verb
-from gated.simulator.parts import SimulatedDoor, card_reader, wall_clock
+from gated.simulator.parts import DOOR, SimulatedDoor, card_reader, wall_clock
 from gated.simulator.timeline import Timeline
 from gated.types import SubjectId
 
@@ -27,6 +28,7 @@ DIMENSION = 32
 RESIDENTS = 40
 RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
 RELEASE_S = 3.0
+WIRES = structs.replace(DOOR, release_s=RELEASE_S, rex_grace_s=1.0)
 PATIENCE_S = 1.0
 """A track that the camera has not shown for so long has ended, as in `face.track`."""
 
@@ -66,11 +68,11 @@ class SimulatedDay:
         rows = [Row(SubjectId(f"{i:016x}"), str(i // 3), "active", vector) for i, vector in enumerate(people)]
         self.visits = Visits(lambda probe: index.search(probe, NEAREST), DIMENSION, RULES)
         index = Index(rows, DIMENSION)
-        self.door, self.hardware = Door(), SimulatedDoor(timeline)
+        self.hardware = SimulatedDoor(timeline, WIRES)
+        self.door = Door(wires=WIRES, secured_at=timeline.now)
         self.history: list[Fact] = []
         self.visitor: Visitor | None = None
         self.card: str | None = None
-        self._was_pressed = False
         self._tracks = 0
         self._seen_at: dict[int, float] = {}
         self.camera: Faulty[Observation | None] = Faulty(
@@ -95,12 +97,10 @@ class SimulatedDay:
         """A tenth of a second: the wires, the camera, the clock, as the latch and the brain take them."""
         self.timeline.advance(STEP_S)
         self.hardware.wire()
-        pressed = self.hardware.wiring.is_pressed
-        if pressed and not self._was_pressed:
-            self._note("press")
-            self.give(Exit(RELEASE_S))
-        self._was_pressed = pressed
-        self.give(Leaf(self.hardware.wiring.is_open))
+        for name, is_active in self.hardware.wiring.lines.items():
+            if name == "rex" and is_active and "rex" not in self.door.active:
+                self._note("press")
+            self.give(Line(name, is_active))
         self.reader.read()  # there is nobody to tell
         self._see()
         self.hardware.coil.read()
@@ -113,15 +113,15 @@ class SimulatedDay:
 
     def give(self, given: Input) -> None:
         """One step of the machine, as in the latch: first the lock, then the clock, then the news."""
-        was_on = self.door.is_energised
+        before, was_on = self.door, self.door.is_released
         self.door, events = step(self.door, given, self.timeline.now)
-        self.hardware.wiring.lock(self.door.is_energised)
+        self.hardware.wiring.release(self.door.is_released)
         for event in events:
             self._note(event)
-        if was_on != self.door.is_energised:
-            self._note("on" if self.door.is_energised else "off")
-        if self.door.is_energised:
-            self.timeline.at(self.door.until, lambda: self.give(Tick()))
+        if was_on != self.door.is_released:
+            self._note("on" if self.door.is_released else "off")
+        if self.door != before and wakes_at(self.door) < math.inf:
+            self.timeline.at(wakes_at(self.door), lambda: self.give(Tick()))
 
     def disconnect(self) -> None:
         """The brain dies: the latch drops its lease, and what was seen is forgotten."""
@@ -134,7 +134,7 @@ class SimulatedDay:
         now = self.timeline.now
         if seen is not None:
             if self.camera.fault is Verb.STUCK:
-                seen = replace(seen, frame_at=now)  # a picture that stands still, and is said to be new
+                seen = structs.replace(seen, frame_at=now)  # a picture that stands still, and is said to be new
             self._seen_at[seen.track] = now
             self._act(self.visits.observe(seen, now))
         for track in [track for track, at in self._seen_at.items() if now - at > PATIENCE_S]:
@@ -190,4 +190,4 @@ def _negated(seen: Observation | None) -> Observation | None:
     """A sound face that is nobody's: the opposite of the one in view."""
     if seen is None or seen.embedding is None:
         return seen
-    return replace(seen, embedding=(-np.frombuffer(seen.embedding, "<f4")).tobytes())
+    return structs.replace(seen, embedding=(-np.frombuffer(seen.embedding, "<f4")).tobytes())

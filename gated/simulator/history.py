@@ -36,7 +36,7 @@ def violations(history: Sequence[Fact]) -> list[str]:
                 until, released_at = max(until, fact.at + lease_s), fact.at
             case "press":
                 pressed_at = fact.at
-            case DoorReleased(lease_s=lease_s):
+            case DoorReleased(cause="rex", lease_s=lease_s):
                 problems += [] if fact.at == pressed_at else [f"{fact.at}: released without a press"]
                 until, released_at = max(until, fact.at + lease_s), fact.at
             case ReleaseRefused(visit=visit):

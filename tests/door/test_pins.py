@@ -7,10 +7,15 @@ import textwrap
 
 import pytest
 
-from gated.config import DoorSettings
+from gated.config import CueSettings, DoorSettings, GateSettings, Settings, SiteSettings, Wires
 from gated.door.hardware import Wiring
+from gated.door.outputs import Outputs
 from gated.door.pins import pin_factory, traced_factory
 from gated.errors import LatchError, StateError
+
+
+def with_door(**door):
+    return Settings(SiteSettings("courtyard-2"), GateSettings("front"), door=DoorSettings(**door))
 
 
 def lines(path):
@@ -19,11 +24,11 @@ def lines(path):
 
 @pytest.mark.parametrize("active_high", [True, False])
 def test_the_trace_says_energised_whatever_the_polarity(tmp_path, active_high):
-    settings = DoorSettings(pins="mock", trace=str(tmp_path / "trace"), lock_active_high=active_high)
-    wiring = Wiring(settings, pin_factory(settings), lambda: None)
-    wiring.lock(True)
-    wiring.lock(False)
-    wiring.lock(True)
+    settings = with_door(pins="mock", trace=str(tmp_path / "trace"), lock_active_high=active_high)
+    wiring = Wiring(settings.door, pin_factory(settings), lambda: None)
+    wiring.release(True)
+    wiring.release(False)
+    wiring.release(True)
     wiring.close()
     told = lines(tmp_path / "trace")
     assert [line["on"] for line in told] == [False, True, False, True, False]
@@ -31,10 +36,37 @@ def test_the_trace_says_energised_whatever_the_polarity(tmp_path, active_high):
     assert [line["t"] for line in told] == sorted(line["t"] for line in told)
 
 
+def test_the_coil_of_a_magnet_has_power_while_it_is_secured_and_the_trace_tells_the_coil(tmp_path):
+    settings = with_door(pins="mock", trace=str(tmp_path / "trace"), lock="maglock", fail="safe")
+    wiring = Wiring(settings.door, pin_factory(settings), lambda: None)
+    wiring.release(True)
+    wiring.release(False)
+    wiring.close()
+    assert [line["on"] for line in lines(tmp_path / "trace")] == [True, False, True, False]
+
+
+async def test_every_output_has_a_line_of_its_own_in_the_trace(tmp_path):
+    settings = Settings(
+        SiteSettings("courtyard-2"),
+        GateSettings("front"),
+        door=DoorSettings(pins="mock", trace=str(tmp_path / "trace")),
+        second_door=Wires(lock_pin=11),
+        cues=CueSettings(fault_pin=26, buzzer_pin=18),
+    )
+    factory = pin_factory(settings)
+    for wires in (settings.door, settings.second_door):
+        Wiring(wires, factory, lambda: None).close()
+    outputs = Outputs(settings.cues, factory)
+    outputs.play("buzzer", (1.0,))
+    outputs.close()
+    told = {(line["line"], line["on"]) for line in lines(tmp_path / "trace")}
+    assert told >= {("lock", False), ("second.lock", False), ("fault", True), ("buzzer", True), ("buzzer", False)}
+
+
 def test_a_trace_goes_on_where_it_ended(tmp_path):
     (tmp_path / "trace").write_text('{"t": 1.0, "line": "lock", "on": true}\n')
-    settings = DoorSettings(pins="mock", trace=str(tmp_path / "trace"))
-    Wiring(settings, pin_factory(settings), lambda: None).close()
+    settings = with_door(pins="mock", trace=str(tmp_path / "trace"))
+    Wiring(settings.door, pin_factory(settings), lambda: None).close()
     assert [line["on"] for line in lines(tmp_path / "trace")] == [True, False, False]
 
 
@@ -45,7 +77,7 @@ def test_a_trace_that_cannot_be_written_says_so(tmp_path):
 
 def test_a_machine_without_gpio_says_what_to_do():
     with pytest.raises(LatchError, match='pins = "mock"'):
-        pin_factory(DoorSettings(pins="gpio"))
+        pin_factory(with_door(pins="gpio"))
 
 
 CHIP = """

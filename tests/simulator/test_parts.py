@@ -46,7 +46,7 @@ class TestContract(DoorContract):
         simulated.close()
 
     @pytest.fixture
-    def coil(self, simulated):
+    def is_released(self, simulated):
         return lambda: simulated.is_driven
 
     @pytest.fixture
@@ -71,8 +71,8 @@ def wiring_that_tells(edges):
 def test_the_wires_say_what_is_so(door):
     door.leaf_is_open = door.button_is_pressed = True
     door.wire()
-    assert door.wiring.is_open
-    assert door.wiring.is_pressed
+    assert door.wiring.lines["contact"]
+    assert door.wiring.lines["rex"]
 
 
 def test_a_cut_wire_reads_as_an_open_leaf_and_a_button_that_is_not_pressed(door):
@@ -80,8 +80,8 @@ def test_a_cut_wire_reads_as_an_open_leaf_and_a_button_that_is_not_pressed(door)
     for part in (door.contact, door.button):
         part.inflict(Verb.OFF)
     door.wire()
-    assert door.wiring.is_open
-    assert not door.wiring.is_pressed
+    assert door.wiring.lines["contact"]
+    assert not door.wiring.lines["rex"]
 
 
 @pytest.mark.parametrize("active_high", [True, False])
@@ -89,14 +89,14 @@ def test_the_coil_follows_whatever_the_relay_board_wants(timeline, active_high):
     settings = DoorSettings(pins="mock", lock_active_high=active_high, contact_pin=22, rex_pin=23, debounce_s=0)
     door = SimulatedDoor(timeline, settings)
     for on in (True, False):
-        door.wiring.lock(on)
+        door.wiring.release(on)
         assert door.is_driven == door.coil.read() == on
     door.close()
     assert not door.is_driven
 
 
 def test_a_coil_that_fails_does_not_change_what_it_is_told(door):
-    door.wiring.lock(True)
+    door.wiring.release(True)
     door.coil.inflict(Verb.WRONG)
     assert door.is_driven
     assert not door.coil.read()

@@ -1,0 +1,159 @@
+"""Whatever happens to a door in whatever order, its rules hold: a thousand random days, judged by a model of them."""
+
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gated.config import Wires
+from gated.door.machine import MAX_AGE_S, MAX_LEASE_S, step, wakes_at
+from gated.door.state import Door, Drop, Line, Lockdown, Release, Tick
+from gated.events import DoorForcedOpen, DoorHeldOpen, DoorReleased, DoorSecured, FireRelease, FireReset, ReleaseRefused
+
+LINES = ("tamper", "call", "feedback")
+ODD = st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300])
+
+
+class AnyDay(RuleBasedStateMachine):
+    """A door, and beside it a model so simple that it can be read: three leases, a fire, a lockdown."""
+
+    def __init__(self):
+        super().__init__()
+        self.wires = Wires(
+            contact_pin=22, rex_pin=23, fire_pin=24, fire_reset_pin=25, feedback_pin=27, release_s=8.0, rex_grace_s=3.0
+        )
+        self.door, self.now, self.events = Door(wires=self.wires), 0.0, []
+        self.grant_until = self.exit_until = self.free_until = -math.inf
+        self.is_fire = self.is_burning = self.is_locked_down = False
+        self.was_released = False
+
+    @property
+    def is_due(self):
+        return self.is_fire or self.now < max(self.grant_until, self.exit_until, self.free_until)
+
+    def give(self, given_input):
+        self.was_released = self.door.is_released
+        self.door, self.events = step(self.door, given_input, self.now)
+
+    def said(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @rule(seconds=st.floats(0, 20))
+    def wait(self, seconds):
+        self.now += seconds
+        self.give(Tick())
+
+    @rule()
+    def wait_as_asked(self):
+        if wakes_at(self.door) < math.inf:
+            self.now = max(self.now, wakes_at(self.door))
+            self.give(Tick())
+
+    @rule(lease_s=st.floats(-5, 40), age_s=st.floats(-2, 4), cause=st.sampled_from(["grant", "schedule"]))
+    def ask(self, lease_s, age_s, cause):
+        decided_at = self.now - age_s
+        is_sound = 0 < lease_s <= MAX_LEASE_S and 0 <= self.now - decided_at <= MAX_AGE_S
+        if is_sound and not self.is_locked_down:
+            if cause == "grant":
+                self.grant_until = self.now + lease_s
+            else:
+                self.free_until = self.now + lease_s
+        self.give(Release("v", lease_s, decided_at, cause))
+        if self.is_locked_down:
+            assert not self.said(DoorReleased)
+        if cause == "grant":
+            assert bool(self.said(ReleaseRefused)) == (self.is_locked_down or not is_sound)
+
+    @rule(lease_s=ODD, decided_at=ODD, cause=st.sampled_from(["grant", "schedule"]))
+    def ask_with_numbers_that_are_none(self, lease_s, decided_at, cause):
+        self.give(Release("v", lease_s, decided_at, cause))
+        assert not self.said(DoorReleased)
+
+    @rule()
+    def leave(self):
+        self.give(Line("rex", False))
+        self.exit_until = self.now + 8.0
+        self.give(Line("rex", True))
+        assert DoorReleased("rex", 8.0) in self.events
+        assert self.door.is_released
+
+    @rule(is_open=st.booleans())
+    def move(self, is_open):
+        if self.door.is_open and not is_open:
+            self.grant_until = self.exit_until = -math.inf
+        was_due = self.is_due
+        self.give(Line("contact", is_open))
+        if self.said(DoorForcedOpen):
+            assert not was_due
+
+    @rule(is_burning=st.booleans())
+    def burn(self, is_burning):
+        begins = is_burning and not self.is_fire
+        self.is_burning, self.is_fire = is_burning, self.is_fire or is_burning
+        self.give(Line("fire", is_burning))
+        assert bool(self.said(FireRelease)) == begins
+
+    @rule(is_turned=st.booleans())
+    def turn_the_key(self, is_turned):
+        resets = is_turned and "fire_reset" not in self.door.active and self.is_fire and not self.is_burning
+        self.is_fire = self.is_fire and not resets
+        self.give(Line("fire_reset", is_turned))
+        assert bool(self.said(FireReset)) == resets
+
+    @rule(is_on=st.booleans())
+    def lock_down(self, is_on):
+        self.is_locked_down = is_on
+        if is_on:
+            self.grant_until = self.free_until = -math.inf
+        self.give(Lockdown(is_on))
+
+    @rule(exits=st.booleans())
+    def drop(self, exits):
+        self.grant_until = self.free_until = -math.inf
+        self.exit_until = -math.inf if exits else self.exit_until
+        self.give(Drop("disconnect", exits))
+
+    @rule(line=st.sampled_from(LINES), is_active=st.booleans())
+    def any_other_line(self, line, is_active):
+        self.give(Line(line, is_active))
+
+    @invariant()
+    def released_exactly_under_a_lease_or_a_fire(self):
+        assert self.door.is_released == self.is_due
+
+    @invariant()
+    def a_fire_is_never_lost_without_a_reset(self):
+        assert self.door.is_on_fire == self.is_fire
+
+    @invariant()
+    def a_lockdown_ends_only_as_told(self):
+        assert self.door.is_locked_down == self.is_locked_down
+
+    @invariant()
+    def the_state_has_one_name(self):
+        expected = "open" if self.door.is_open else "released" if self.door.is_released else "secured"
+        assert self.door.state == expected
+
+    @invariant()
+    def it_wakes_before_the_last_lease_ends(self):
+        if self.door.is_released and not self.is_fire:
+            assert self.now < wakes_at(self.door) <= self.door.until
+
+    @invariant()
+    def securing_is_told_whenever_it_happens_and_only_then(self):
+        if self.was_released and not self.door.is_released:
+            assert len(self.said(DoorSecured)) == 1
+        if self.door.is_released and self.was_released:
+            assert not self.said(DoorSecured)
+
+    @invariant()
+    def nobody_is_told_to_shut_a_leaf_that_is_shut_or_may_stand_open(self):
+        if self.said(DoorHeldOpen):
+            assert self.door.is_open
+            assert not self.is_fire
+            assert not self.now < self.free_until
+
+
+AnyDay.TestCase.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
+TestAnyDay = AnyDay.TestCase
