@@ -10,6 +10,7 @@ door        what the lock does and where the leaf is; the latch that owns the pi
 face        from a frame to an observation, in a process of its own
 gallery     who is enrolled, with sealed templates, and the search
 camera      frames, newest first
+cues        what the gate tells people, in light, sound, touch and on a screen
 journal     what happened, chained, on disk
 sync        the server: the journal up, the status, over a network that comes and goes
 health      what systemd, the log and the server are told

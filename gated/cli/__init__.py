@@ -1,6 +1,7 @@
 """The commands. Each group is a module that is only imported when it is asked for: the latch never loads numpy."""
 
 import importlib
+import keyword
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ COMMANDS = {
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
-    "people": ("gated.cli.people", "List, show, suspend, resume or remove people."),
+    "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, rights and preferences."),
+    "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what one says."),
     "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
     "evaluate": ("gated.cli.evaluate", "Measure how often the gate is wrong: FPIR, FNIR, APCER and their kin."),
     "bench": ("gated.cli.looking", "Measure what a decision costs here, and what of it is ours."),
+    "prompts": ("gated.cli.prompts", "Make the spoken prompts, and check them."),
     "events": ("gated.cli.events", "Show the journal, and prove that nobody has changed it."),
 }
 
@@ -71,7 +74,8 @@ class Gated(click.Group):
         """Import the module of the command, and no other."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
