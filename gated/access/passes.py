@@ -63,17 +63,10 @@ def read_pass(
 ) -> VisitorPass | Refusal:
     """The pass that a text is, where it is good at this door now. `at`: the time of day, None where it is not trusted.
 
-    The signature is checked before anything in the text is looked at; the work until then depends on its length alone.
     Uses are not counted here: see `PassLedger`.
     """
-    signed = _bytes_of(text)
-    if signed is None:
-        return Refusal.FORGED
-    body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
-    try:
-        key.verify(signature, LABEL + body)
-        visitor_pass = _decoder.decode(body)
-    except (InvalidSignature, msgspec.DecodeError, UnicodeDecodeError):
+    visitor_pass = open_pass(text, key)
+    if visitor_pass is None:
         return Refusal.FORGED
     if (visitor_pass.site, visitor_pass.gate, visitor_pass.door) != (site, gate, door):
         return Refusal.DOOR
@@ -82,6 +75,22 @@ def read_pass(
     if not at.timestamp() >= visitor_pass.not_before:
         return Refusal.NOT_YET
     return visitor_pass if at.timestamp() < visitor_pass.not_after else Refusal.EXPIRED
+
+
+def open_pass(text: str, key: PassKey) -> VisitorPass | None:
+    """What the site signed, good or not; None for anything else.
+
+    The signature is checked before anything in the text is looked at; the work until then depends on its length alone.
+    """
+    signed = _bytes_of(text)
+    if signed is None:
+        return None
+    body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
+    try:
+        key.verify(signature, LABEL + body)
+        return _decoder.decode(body)
+    except (InvalidSignature, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def issue_pass(
@@ -101,7 +110,7 @@ def issue_pass(
         raise ConfigError("the site's key", [f"cannot be read ({error}); give a private Ed25519 key as PEM"]) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError("the site's key", ["is of another kind; give a private Ed25519 key as PEM"])
-    starts, ends = round(not_before.timestamp()), round(not_after.timestamp())
+    starts, ends = int(not_before.timestamp()), int(not_after.timestamp())
     made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
     body = msgspec.msgpack.encode(made)
     text = _text_of(body + key.sign(LABEL + body))
