@@ -1,5 +1,6 @@
 """`gated enrol` and `gated people`: who may come in."""
 
+import secrets
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,9 +12,13 @@ import click
 from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
 from gated.cli import Context, show_json
 from gated.cli.tables import show
+from gated.cli.ways import card, guest, pin
+from gated.cli.wishes import prefer, rights, what_somebody_has
 from gated.errors import EnrolmentError
-from gated.events import Event, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
+from gated.events import Event, PersonAdded, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
 from gated.face.pipeline import load_pipeline
+from gated.gallery.credentials import Credentials
+from gated.gallery.enrolment import plain_text
 from gated.gallery.gallery import Gallery
 from gated.gallery.people import Person
 from gated.gallery.register import Register
@@ -72,7 +77,26 @@ def enrol(
 
 @click.group()
 def people() -> None:
-    """List, show, suspend, resume or remove people."""
+    """List, show, suspend, resume or remove people; give them cards and PINs, say when they may pass."""
+
+
+for command in (card, pin, guest, rights, prefer):
+    people.add_command(command)
+
+
+@people.command()
+@click.option("--name", required=True, help="The person's name; it stays on this gate.")
+@click.option("--household", required=True, help="Who lives together; a number or a name.")
+@click.pass_obj
+def add(context: Context, name: str, household: str) -> None:
+    """Add somebody without a face: they come in by a card or a PIN, at equal rank."""
+    subject = SubjectId(secrets.token_hex(8))
+    name, household = plain_text("name", name), plain_text("household", household)
+    person = Person(subject, name, household, "active", datetime.now(UTC), ())
+    with closing(_journal(context)) as journal, closing(_register(context)) as register:
+        register.admit(person)
+        _write(journal, PersonAdded(subject))
+    click.echo(f"added {subject}")
 
 
 @people.command("list")
@@ -94,9 +118,10 @@ def list_people(context: Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
 def show_person(context: Context, subject: str, as_json: bool) -> None:
-    """Everything that is stored about one person, but for the face itself."""
-    with closing(_register(context)) as register:
-        row = _row(register, register.person(SubjectId(subject)))
+    """Everything that is stored about one person, but for the face itself and every number."""
+    settings = context.settings
+    with closing(_register(context)) as register, closing(Credentials.open(settings.state, settings.site.id)) as store:
+        row = _row(register, register.person(SubjectId(subject))) | what_somebody_has(store, SubjectId(subject))
     if as_json:
         show_json(row)
     else:

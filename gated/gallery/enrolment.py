@@ -45,9 +45,9 @@ def enrol(
     shows another person than the others, or the face is enrolled already (the message names that id, never the name);
     `BusyError` and `StateError` when nothing could be stored.
     """
-    consented = Consent(RECOGNISE, _text("consent", consent), _text("notice", notice), at)
+    consented = Consent(RECOGNISE, plain_text("consent", consent), plain_text("notice", notice), at)
     subject = SubjectId(secrets.token_hex(8))
-    person = Person(subject, _text("name", name), _text("household", household), "active", at, (consented,))
+    person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, (consented,))
     vectors = _vectors(embeddings, gallery.dimension)
     _refuse_strangers(vectors, threshold)
     with gallery.enrolling():
@@ -56,8 +56,8 @@ def enrol(
     return Enrolled(person.subject, len(vectors))
 
 
-def _text(field: str, value: str) -> str:
-    """The text without blanks around it; its content stays out of the error."""
+def plain_text(field: str, value: str) -> str:
+    """The text without blanks around it; its content stays out of the error. Raises `EnrolmentError`."""
     text = value.strip()
     if not text:
         raise EnrolmentError(f"{field}: is empty; nobody is enrolled without it")
