@@ -38,8 +38,8 @@ def pass_() -> None:
 @click.option("--png", type=click.Path(path_type=Path), help="Draw the code into this file, instead of here.")
 @click.pass_obj
 def issue(
-    context: Context, *, key: Path, site: str | None, gate: str | None, door: str, begins: datetime | None, ends: datetime,
-    uses: int, png: Path | None,
+    context: Context, *, key: Path, site: str | None, gate: str | None, door: str, begins: datetime | None,
+    ends: datetime, uses: int, png: Path | None,
 ) -> None:  # fmt: skip
     """Sign a pass for one door: prints its text, and on a terminal its code."""
     site, gate, zone = _place(context, site, gate)

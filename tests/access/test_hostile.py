@@ -1,0 +1,257 @@
+"""Everything that a stranger can feed to the ways in, a great many times: nothing is accepted, nothing raises, nothing
+grows.
+
+GATED_FUZZ says how many inputs altogether (100,000), GATED_SEED which ones; both are printed, so that a find can be had
+again.
+"""
+
+import base64
+import os
+import random
+import re
+import secrets
+import tracemalloc
+
+import pytest
+
+from gated.access.passes import VisitorPass
+from gated.access.rights import Refusal
+from gated.access.typed import MAX_KEYS, Typist
+from gated.access.usb import EVENT, KEYS, Keyboard
+from gated.access.wiegand import card_number
+
+COUNT = int(os.environ.get("GATED_FUZZ", "100000"))
+SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)
+GROWTH_BYTES = 65_536
+
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's group (RFC 8032, section 5.1)
+BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+NASTY = [
+    "'; DROP TABLE spent; --",
+    "\0",
+    "\n",
+    "%s%n",
+    "{0}",
+    "../../",
+    "<script>",
+    "门",
+    "\ud800",
+    "\u202e",
+    "=",
+    "😀",
+]
+CARD, PIN = "0012345678", "135790"
+
+
+@pytest.fixture
+def dice(request):
+    """The same dice for the same seed, other ones for each test."""
+    print(f"\n{request.node.name}: GATED_FUZZ={COUNT} GATED_SEED={SEED}")
+    return random.Random(f"{SEED} {request.node.name}")
+
+
+class Batch:
+    """So many inputs out of a share of the whole; it counts them, and what they leave behind in memory."""
+
+    def __init__(self, share, make):
+        self.count, self._make = max(1000, round(COUNT * share)), make
+
+    def feed(self, take):
+        """Most of the batch first; over its last part the memory is watched, which is slow."""
+        watched = min(2000, self.count // 4)
+        for _ in range(self.count - 2 * watched):
+            take(self._make())
+        tracemalloc.start()
+        try:
+            for _ in range(watched):
+                take(self._make())
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(watched):
+                take(self._make())
+            assert tracemalloc.get_traced_memory()[0] - before < GROWTH_BYTES
+        finally:
+            tracemalloc.stop()
+        print(f"{self.count:,} inputs")
+
+
+def mutated_pass(dice, valid):
+    """A pass with something done to it: to its letters, its bytes, its signature, its length or its place in a text."""
+    signed = bytearray(base64.b32decode(valid[3:] + "=" * (-len(valid[3:]) % 8)))
+
+    def spelt(raw):
+        return "G1." + base64.b32encode(bytes(raw)).decode().rstrip("=")
+
+    def letters():
+        text = list(valid)
+        for _ in range(dice.randint(1, 4)):
+            text[dice.randrange(len(text))] = dice.choice([*BASE32, *NASTY, chr(dice.randrange(0x3000))])
+        return "".join(text)
+
+    def flipped_bits():
+        for _ in range(dice.randint(1, 3)):
+            signed[dice.randrange(len(signed))] ^= 1 << dice.randrange(8)
+        return spelt(signed)
+
+    def cut_or_longer():
+        at = dice.randrange(len(signed))
+        return spelt(signed[:at] + dice.randbytes(dice.randrange(40)) + signed[at + dice.randrange(40) :])
+
+    def other_signature():
+        s = int.from_bytes(signed[-32:], "little")
+        forged = dice.choice([bytes(64), bytes(signed[-64:-32]) + (s + ORDER).to_bytes(32, "little"),
+                              dice.randbytes(64), b"\x01" + bytes(63)])  # fmt: skip
+        return spelt(bytes(signed[:-64]) + forged)
+
+    def swapped():
+        at, to = sorted(dice.sample(range(3, len(valid)), 2))
+        return valid[:at] + valid[to] + valid[at + 1 : to] + valid[at] + valid[to + 1 :]
+
+    def around():
+        extra = dice.choice([*NASTY, " ", "A", "=" * dice.randrange(1, 8), valid, "A" * dice.randrange(1, 3000)])
+        at = dice.choice([0, 3, len(valid), dice.randrange(len(valid))])
+        return valid[:at] + extra + valid[at:]
+
+    def anything():
+        return "G1." + "".join(dice.choices(BASE32, k=dice.randrange(400)))
+
+    return dice.choice([letters, flipped_bits, cut_or_longer, other_signature, swapped, around, anything])()
+
+
+def test_no_mutation_of_a_pass_is_a_pass(dice, office):
+    valid = office.issue(uses=1000)
+    assert isinstance(office.read(valid), VisitorPass)
+
+    def take(text):
+        assert office.read(text) is Refusal.FORGED or text == valid, ascii(text)
+
+    Batch(0.35, lambda: mutated_pass(dice, valid)).feed(take)
+    assert isinstance(office.read(valid), VisitorPass)
+
+
+def hostile_bits(dice):
+    """Noise, real frames with wrong bits, and things that are no bits at all."""
+    length = dice.choice([26, 26, 34, 37, 32, 56, 64, dice.randrange(200)])
+    bits = f"{dice.getrandbits(length):0{length}b}" if length else ""
+    if dice.random() < 0.3:
+        at = dice.randrange(len(bits) + 1)
+        bits = bits[:at] + dice.choice([*NASTY, "2", " ", "-", "_", "\u0661"]) + bits[at + 1 :]
+    return bits
+
+
+def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
+    guarded = {26: 12, 34: 16, 37: 18}
+    said = re.compile(r"w(26:\d{1,3}-\d{1,5}|34:\d{1,5}-\d{1,5}|37:\d{1,5}-\d{1,6}|(32|56|64):[0-9A-F]{8,16})")
+
+    def take(bits):
+        number = card_number(bits)
+        if number is not None:
+            assert said.fullmatch(number), ascii(bits)
+            assert set(bits) == {"0", "1"}
+            half = guarded.get(len(bits))
+            if half:
+                assert bits[: half + 1].count("1") % 2 == 0
+                assert bits[-half - 1 :].count("1") % 2 == 1
+
+    Batch(0.25, lambda: hostile_bits(dice)).feed(take)
+
+
+def hostile_keys(dice):
+    """One key and the time until it: mostly hands and readers, some of them with impossible keys and clocks."""
+    key = dice.choice("0123456789ABCDEF*#\n") if dice.random() < 0.9 else dice.choice([*NASTY, "?", "", "12", "x" * 99])
+    gap = dice.random()
+    if gap < 0.6:
+        return key, dice.uniform(0, 0.06)
+    return key, dice.uniform(0, 1.0) if gap < 0.95 else dice.choice([-1.0, 6.0, 1e9, -1e9, float("nan")])
+
+
+def test_no_keys_are_a_number_but_those_that_spell_it(dice):
+    typist, clock = Typist(), [1000.0]
+    since_end, told = [], []
+
+    def take(press):
+        key, gap_s = press
+        now = clock[0] + gap_s
+        clock[0] = now if abs(now) < 1e12 else 1000.0
+        typed = typist.key(key, now)
+        if typed is not None:
+            assert key in ("\n", "#")
+            assert "".join(since_end).endswith(typed.text)
+            assert re.fullmatch("[0-9]{1,32}" if typed.kind == "pin" else "[0-9A-F]{4,32}", typed.text)
+            told[:] = [typed]
+        if key in ("\n", "#", "*") or len(since_end) > 4 * MAX_KEYS:
+            since_end.clear()
+        else:
+            since_end.append(key)
+        assert len(typist._keys) <= MAX_KEYS
+
+    Batch(0.2, lambda: hostile_keys(dice)).feed(take)
+    assert told, "the dice never spelt any number: the test shows nothing"
+
+
+def test_no_mutation_of_a_number_that_is_typed_is_that_number(dice):
+    """Whoever knows all but a key, or types one too many, does not get in; `PIN` alone does."""
+    odd = [text for text in NASTY if text != "\n"]  # Enter ends what was before it
+
+    def make():
+        keys = list(PIN)
+        for _ in range(dice.randint(1, 3)):
+            at = dice.randrange(len(keys) + 1)
+            keys[at : at + dice.randint(0, 1)] = dice.choice(["1", "3", "9", "", "A", "?", *odd])
+        return "".join(keys)
+
+    def take(keys):
+        typist = Typist()
+        typed = [t for i, key in enumerate(keys + "#") if (t := typist.key(key, i * 0.3))]
+        assert (PIN in [t.text for t in typed]) == (keys == PIN), ascii(keys)
+
+    Batch(0.05, make).feed(take)
+
+
+def hostile_stream(dice):
+    """Noise, events of any kind, and real strokes with bytes missing, doubled or turned."""
+    kind = dice.random()
+    if kind < 0.2:
+        return dice.randbytes(dice.randrange(200))
+    codes = [
+        dice.choice(list(KEYS)) if dice.random() < 0.8 else dice.randrange(0x10000) for _ in range(dice.randrange(8))
+    ]
+    stream = bytearray()
+    for code in codes:
+        seconds = dice.choice([0, 1, 1000, -(2**63), 2**63 - 1])
+        stream += EVENT.pack(seconds, dice.randrange(-(2**40), 2**40), dice.choice([1, 1, 1, 0, 4, 0xFFFF]), code,
+                             dice.choice([1, 1, 0, 2, -1, 2**31 - 1]))  # fmt: skip
+    if kind < 0.5 and stream:
+        del stream[dice.randrange(len(stream)) : dice.randrange(len(stream) + 1)]
+    return bytes(stream)
+
+
+def test_no_stream_of_a_device_is_more_than_keys(dice):
+    keyboard, typist = Keyboard(), Typist()
+    known = {*KEYS.values(), "?"}
+
+    def take(stream):
+        pressed = keyboard.feed(stream)
+        assert len(pressed) <= len(stream) // EVENT.size + 1
+        assert {key for key, _ in pressed} <= known
+        for key, at in pressed:
+            typed = typist.key(key, at)
+            assert typed is None or re.fullmatch("[0-9A-F]{1,32}", typed.text)
+        assert len(keyboard._rest) < EVENT.size
+        assert len(typist._keys) <= MAX_KEYS
+
+    Batch(0.15, lambda: hostile_stream(dice)).feed(take)
+
+
+def test_after_all_of_it_a_card_is_still_a_card(dice):
+    """What noise left in a keyboard's half event and in a typist's half number ends with the first whole one."""
+    for _ in range(200):
+        keyboard, typist = Keyboard(), Typist()
+        for _ in range(20):
+            for key, at in keyboard.feed(hostile_stream(dice)):
+                typist.key(key, at)
+        keyboard.feed(bytes(EVENT.size - len(keyboard._rest) if keyboard._rest else 0))
+        codes = {key: code for code, key in reversed(KEYS.items())}
+        stroke = b"".join(EVENT.pack(10**6, 0, 1, code, value) for code, value in ((42, 0), (54, 0), (codes["*"], 1)))
+        stroke += b"".join(EVENT.pack(10**6, 8000 * i, 1, codes[key], 1) for i, key in enumerate(CARD + "\n"))
+        typed = [t for key, at in keyboard.feed(stroke) if (t := typist.key(key, at))]
+        assert [t.text for t in typed] == [CARD]
