@@ -138,6 +138,8 @@ def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cue
             )
     if bool(readers.keypad_rows) != bool(readers.keypad_columns):
         problems.append("readers.keypad_rows: a matrix keypad has rows and columns, name both")
+    elif readers.keypad_rows and (len(readers.keypad_rows) != 4 or len(readers.keypad_columns) not in (3, 4)):
+        problems.append("readers.keypad_rows: a matrix keypad has 4 rows, and 3 or 4 columns")
     return problems
 
 

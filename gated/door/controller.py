@@ -129,6 +129,8 @@ class DoorController:
         """The same of each door."""
         self.lines: dict[str, bool] = {}
         """What is believed of each input, as "main.contact"."""
+        self.is_on_fire = False
+        """Whether a fire release stands."""
 
     def _send(self, message: ReleaseLock | SetLockdown | Play | DriveLine) -> None:
         try:
@@ -179,8 +181,8 @@ class DoorController:
     async def _listen(self, channel: Channel[FromLatch]) -> None:
         while True:
             match await channel.receive(ANSWER_S):
-                case LatchState(state, doors, lines):
-                    self.state, self.doors, self.lines = state, doors, lines
+                case LatchState(state, doors, lines, is_on_fire):
+                    self.state, self.doors, self.lines, self.is_on_fire = state, doors, lines, is_on_fire
                 case CardRead(bits, door):
                     self._on_card(bits, door)
                 case KeyPressed(key, door):

@@ -93,6 +93,8 @@ class LatchState(msgspec.Struct, frozen=True, tag="latch_state"):
     doors: dict[str, str] = {}
     lines: dict[str, bool] = {}
     """As "main.contact"; True is open, pressed, burning, tampered with."""
+    is_on_fire: bool = False
+    """A fire release stands; the fire input may be quiet again."""
 
 
 class CardRead(msgspec.Struct, frozen=True, tag="card_read"):

@@ -91,7 +91,7 @@ class Outputs:
         self._is_fire = False
         self.show(is_fault=True)
 
-    def play(self, line: str, pattern: Sequence[float], repeats: int = 0) -> None:
+    def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
         """Let one play a pattern. One that is not fitted, or that a fire release uses, does not."""
         if line in self._outputs and not (self._is_fire and line in FIRE):
             self._outputs[line].play(pattern, repeats)

@@ -130,6 +130,11 @@ class Panel:
         doors = self.doors.items()
         return {f"{name}.{line}": each.readings[line].is_active for name, each in doors for line in each.readings}
 
+    @property
+    def is_on_fire(self) -> bool:
+        """Whether a fire release stands."""
+        return any(each.door.is_on_fire for each in self.doors.values())
+
     def read(self) -> None:
         """Read every input now, and again when one must be."""
         self._is_edge_known = False
@@ -198,9 +203,8 @@ class Panel:
 
     def _heed_fire(self) -> None:
         """What a fire release needs beside the locks; it comes after them."""
-        is_fire = any(each.door.is_on_fire for each in self.doors.values())
-        self.outputs.fire(is_fire)
-        self._flag.set(is_fire)
+        self.outputs.fire(self.is_on_fire)
+        self._flag.set(self.is_on_fire)
 
     def _edge(self) -> None:
         """An edge, on a thread of gpiozero's: read the inputs on ours; a line that chatters asks only once."""

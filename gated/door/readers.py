@@ -44,6 +44,7 @@ class Wiegand:
         self._loop = asyncio.get_running_loop()
         self._bits: deque[tuple[float, str]] = deque()
         self._last_at = 0.0
+        self._is_waiting = False
         self._timer: asyncio.TimerHandle | None = None
         self._lines = [claim_input(factory, pin) for pin in pins]
         self._lines[0].when_activated = lambda: self._take("0")
@@ -69,21 +70,20 @@ class Wiegand:
         self._last_at = time.monotonic()
         if len(self._bits) <= MOST_BITS * 4:  # a line that chatters for ever must not fill the memory
             self._bits.append((self._last_at, bit))
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the end of the process
-            self._loop.call_soon_threadsafe(self._wait)
+        if not self._is_waiting:
+            self._is_waiting = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the end of the process
+                self._loop.call_soon_threadsafe(self._wait)
 
     def _wait(self) -> None:
-        """Wait for the end of the frame, unless we do already."""
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._last_at + GAP_S, self._end)
+        self._timer = self._loop.call_at(self._last_at + GAP_S, self._end)
 
     def _end(self) -> None:
-        self._timer = None
-        if not self._bits:
-            return
+        """The end of a frame, unless a bit has come meanwhile."""
         if time.monotonic() < self._last_at + GAP_S:
             self._wait()
             return
+        self._is_waiting = False  # first: a bit that comes from here on waits by itself
         taken = [self._bits.popleft() for _ in range(len(self._bits))]
         for frame in frames(taken):
             self._on_frame(frame)

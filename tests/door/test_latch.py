@@ -1,7 +1,6 @@
 """The latch as a real process: one brain, one lease, and a lock that drops whatever happens."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -10,51 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gated.door.controller import DoorController
 from gated.door.messages import Beat, FromLatch, Goodbye, Hello, LatchState, Refused, ReleaseLock, Welcome
 from gated.errors import LatchError
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, ReleaseRefused
 from gated.runtime.channel import Channel
-
-
-@pytest.fixture
-def latch(gate, wait_for):
-    process = gate.start("latch")
-    wait_for((gate.state / "latch.sock").exists)
-    yield process
-    process.terminate()
-    process.wait(5)
-
-
-class Brain:
-    """The brain's side, as the product has it, with everything that it was told."""
-
-    def __init__(self, gate):
-        self.events, self.links = [], []
-        self.door = DoorController(
-            gate.state / "latch.sock",
-            lambda e, at=None: self.events.append(e),
-            lambda up, why: self.links.append((up, why)),
-        )
-
-    async def __aenter__(self):
-        self.task = asyncio.create_task(self.door.run())
-        await until(lambda: self.door.is_linked)
-        return self
-
-    async def __aexit__(self, *_):
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
-
-    def release(self, lease_s=2.0, age_s=0.0):
-        self.door.release("visit", lease_s, time.monotonic() - age_s)
-
-
-async def until(true, timeout_s=10.0):
-    async with asyncio.timeout(timeout_s):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def dial(gate):
@@ -62,8 +20,8 @@ async def dial(gate):
     return Channel[FromLatch](*await asyncio.open_unix_connection(gate.state / "latch.sock"), FromLatch)
 
 
-async def test_a_release_energises_the_lock_for_the_lease(gate, latch):
-    async with Brain(gate) as brain:
+async def test_a_release_energises_the_lock_for_the_lease(gate, latch, link, until):
+    async with link() as brain:
         brain.release(lease_s=0.5)
         await until(lambda: DoorSecured("lease") in brain.events)
     assert brain.events[:2] == [DoorReleased("grant", 0.5, "visit"), DoorSecured("lease")]
@@ -76,16 +34,16 @@ async def test_the_lock_is_off_from_the_first_line_of_the_trace(gate, latch):
     assert gate.trace() == [{"t": gate.trace()[0]["t"], "line": "lock", "on": False}]
 
 
-async def test_a_stale_release_opens_nothing_and_is_reported(gate, latch):
-    async with Brain(gate) as brain:
+async def test_a_stale_release_opens_nothing_and_is_reported(gate, latch, link, until):
+    async with link() as brain:
         brain.release(age_s=5)
         await until(lambda: brain.events)
     assert isinstance(brain.events[0], ReleaseRefused)
     assert not any(line["on"] for line in gate.trace())
 
 
-async def test_shutting_the_leaf_ends_the_lease(gate, latch):
-    async with Brain(gate) as brain:
+async def test_shutting_the_leaf_ends_the_lease(gate, latch, link, until):
+    async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
         brain.door.drive("contact", True)
@@ -96,22 +54,22 @@ async def test_shutting_the_leaf_ends_the_lease(gate, latch):
     assert brain.events.index(DoorClosed()) < brain.events.index(DoorSecured("closed"))
 
 
-async def test_the_exit_button_opens_without_a_brains_word(gate, latch):
-    async with Brain(gate) as brain:
+async def test_the_exit_button_opens_without_a_brains_word(gate, latch, link, until):
+    async with link() as brain:
         brain.door.drive("rex", True)
         await until(lambda: DoorReleased("rex", 2.0) in brain.events)
         assert gate.lock_is_on()
 
 
-async def test_a_brain_that_says_goodbye_hears_that_the_door_is_secured(gate, latch):
-    async with Brain(gate) as brain:
+async def test_a_brain_that_says_goodbye_hears_that_the_door_is_secured(gate, latch, link, until):
+    async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
     assert brain.events[-1] == DoorSecured("stop")
     assert not gate.lock_is_on()
 
 
-async def test_a_connection_that_breaks_drops_the_lock(gate, latch):
+async def test_a_connection_that_breaks_drops_the_lock(gate, latch, until):
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 20, time.monotonic()))
@@ -120,29 +78,29 @@ async def test_a_connection_that_breaks_drops_the_lock(gate, latch):
     await until(lambda: not gate.lock_is_on())
 
 
-async def test_a_brain_that_falls_silent_drops_the_lock_before_the_lease_ends(gate, latch):
+async def test_a_brain_that_falls_silent_drops_the_lock_before_the_lease_ends(gate, latch, link, until):
     """Half open: the connection stands and nobody speaks."""
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 30, time.monotonic()))
     await until(gate.lock_is_on)
     await until(lambda: not gate.lock_is_on(), 10)
-    async with Brain(gate) as brain:
+    async with link() as brain:
         assert brain.door.is_linked
 
 
-async def test_facts_wait_for_the_next_brain(gate, latch):
+async def test_facts_wait_for_the_next_brain(gate, latch, link, until):
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 20, time.monotonic()))
     await until(gate.lock_is_on)
     await channel.close()
-    async with Brain(gate) as brain:
+    async with link() as brain:
         await until(lambda: DoorSecured("disconnect") in brain.events)
 
 
-async def test_a_second_brain_is_refused_and_the_first_keeps_the_door(gate, latch):
-    async with Brain(gate) as brain:
+async def test_a_second_brain_is_refused_and_the_first_keeps_the_door(gate, latch, link, until):
+    async with link() as brain:
         second = await dial(gate)
         second.send(Hello())
         answer = await second.receive()
@@ -168,18 +126,18 @@ async def test_a_stranger_who_says_nothing_is_dropped(gate, latch):
 
 
 @pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b"\x05\x00\x00\x00hello"])
-async def test_a_stranger_who_speaks_nonsense_is_dropped(gate, latch, noise):
+async def test_a_stranger_who_speaks_nonsense_is_dropped(gate, latch, noise, link, until):
     reader, writer = await asyncio.open_unix_connection(gate.state / "latch.sock")
     writer.write(noise)
     async with asyncio.timeout(10):
         await reader.read()
     writer.close()
-    async with Brain(gate) as brain:
+    async with link() as brain:
         brain.release()
         await until(gate.lock_is_on)
 
 
-async def test_nonsense_from_the_brain_itself_secures_the_lock(gate, latch):
+async def test_nonsense_from_the_brain_itself_secures_the_lock(gate, latch, until):
     reader, writer = await asyncio.open_unix_connection(gate.state / "latch.sock")
     channel = Channel[FromLatch](reader, writer, FromLatch)
     channel.send(Hello())
@@ -220,8 +178,8 @@ async def test_every_beat_is_answered_with_the_state(gate, latch):
         await channel.receive()
 
 
-async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latch, wait_for):
-    async with Brain(gate) as brain:
+async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latch, wait_for, link, until):
+    async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
         latch.kill()
@@ -239,8 +197,8 @@ async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latc
     assert [up for up, _ in brain.links][:3] == [True, False, True]
 
 
-async def test_a_stopped_latch_is_noticed_and_a_release_held_up_in_it_opens_nothing(gate, latch):
-    async with Brain(gate) as brain:
+async def test_a_stopped_latch_is_noticed_and_a_release_held_up_in_it_opens_nothing(gate, latch, link, until):
+    async with link() as brain:
         latch.send_signal(signal.SIGSTOP)
         brain.release()
         await until(lambda: not brain.door.is_linked)
@@ -278,14 +236,8 @@ def test_a_machine_without_gpio_says_what_to_do(gate):
     assert 'pins = "mock"' in done.stderr
 
 
-def test_facts_carry_the_time_they_happened(gate, latch):
-    async def go():
-        brain = Brain(gate)
-        times = []
-        brain.door._report = lambda event, at: times.append(at)
-        async with brain:
-            brain.release()
-            await until(lambda: times)
-        return times[0]
-
-    assert abs((datetime.now(UTC) - asyncio.run(go())).total_seconds()) < 30
+async def test_facts_carry_the_time_they_happened(gate, latch, link, until):
+    async with link() as brain:
+        brain.release()
+        await until(lambda: brain.times)
+    assert abs((datetime.now(UTC) - brain.times[0]).total_seconds()) < 30

@@ -1,0 +1,76 @@
+"""A latch as a real process on mock pins, and the brain's side of it."""
+
+import asyncio
+import contextlib
+import time
+from datetime import datetime
+
+import pytest
+
+from gated.door.controller import DoorController
+
+
+class Brain:
+    """The brain's side, as the product has it, with everything that it was told."""
+
+    def __init__(self, gate) -> None:
+        self.events, self.times, self.links, self.cards, self.keys = [], [], [], [], []
+        self.heard_at = []
+        """When each event came, in monotonic seconds."""
+        self.door = DoorController(
+            gate.state / "latch.sock",
+            self._report,
+            lambda up, why: self.links.append((up, why)),
+            lambda bits, door: self.cards.append((bits, door)),
+            lambda key, door: self.keys.append((key, door)),
+        )
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.door.run())
+        await until(lambda: self.door.is_linked)
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    def release(self, lease_s=2.0, age_s=0.0, **more) -> None:
+        self.door.release("visit", lease_s, time.monotonic() - age_s, **more)
+
+    async def hears(self, event) -> None:
+        """Wait until it was told this."""
+        await until(lambda: event in self.events)
+
+    def _report(self, event, at: datetime) -> None:
+        self.events.append(event)
+        self.times.append(at)
+        self.heard_at.append(time.monotonic())
+
+
+async def until(true, timeout_s=10.0):
+    """Wait until something holds; fails loudly when it never does."""
+    async with asyncio.timeout(timeout_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(name="until")
+def _until():
+    return until
+
+
+@pytest.fixture
+def link(gate):
+    """Call it in `async with`: a brain that is linked to the gate's latch."""
+    return lambda: Brain(gate)
+
+
+@pytest.fixture
+def latch(gate, wait_for):
+    """The gate's latch, with the settings as they are when it is asked for."""
+    process = gate.start("latch")
+    wait_for((gate.state / "latch.sock").exists)
+    yield process
+    process.terminate()
+    process.wait(5)
