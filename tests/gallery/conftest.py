@@ -7,7 +7,9 @@ import pytest
 from hypothesis import settings
 
 from gated.embedding import Embedding
-from gated.gallery import Enrolled, Gallery, enrol
+from gated.gallery import Enrolled, Gallery, Person, Register, enrol
+from gated.gallery.credentials import Credentials
+from gated.types import SubjectId
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -19,6 +21,7 @@ AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 Face = Callable[..., Embedding]
 Open = Callable[..., Gallery]
 Join = Callable[..., Enrolled]
+Live = Callable[..., SubjectId]
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +83,29 @@ def join(face: Face) -> Join:
         )
 
     return make
+
+
+@pytest.fixture
+def register(state: Path) -> Iterator[Register]:
+    register = Register.open(state, "site")
+    yield register
+    register.close()
+
+
+@pytest.fixture
+def live(register: Register) -> Live:
+    """Adds a neighbour without a face."""
+
+    def make(letter: str, household: str = "2-401") -> SubjectId:
+        subject = SubjectId(letter * 16)
+        register.admit(Person(subject, f"Neighbour {letter}", household, "active", AT, ()))
+        return subject
+
+    return make
+
+
+@pytest.fixture
+def store(state: Path, register: Register) -> Iterator[Credentials]:
+    store = Credentials.open(state, "site")
+    yield store
+    store.close()

@@ -1,3 +1,4 @@
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,3 +98,67 @@ def test_the_schema_is_the_sum_of_its_migrations_from_any_number_of_them(tmp_pat
         people.add(ANN)
         assert people.all() == [ANN]
         people.connection.close()
+
+
+def test_people_from_before_there_were_cards_stay_and_can_be_given_one(tmp_path: Path) -> None:
+    old = database.connect(tmp_path / "people.db", MIGRATIONS[:1])
+    old.execute(
+        "INSERT INTO people VALUES (?, ?, ?, ?, ?)",
+        (ANN.subject, ANN.name, ANN.household, "active", "2026-03-01T09:30:00+00:00"),
+    )
+    old.execute(
+        "INSERT INTO consents VALUES (?, ?, ?, ?, ?)",
+        (ANN.subject, "recognise", "paper-1", "notice-3", "2026-03-01T09:30:00+00:00"),
+    )
+    old.close()
+    people = People(tmp_path)
+    assert people.all() == [ANN]
+    assert not people.has_credentials()
+    people.connection.execute(
+        "INSERT INTO credentials (id, way, subject, digest, label, is_duress) VALUES ('1', 'card', ?, x'00', '', 0)",
+        (ANN.subject,),
+    )
+    assert people.has_credentials()
+    people.connection.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("face", ANN.subject, None, 0, None),
+        ("pin", ANN.subject, None, 0, None),
+        ("pin", None, "hash", 0, None),
+        ("card", ANN.subject, "hash", 0, None),
+        ("card", "f" * 16, None, 0, None),
+        ("card", None, None, 2, None),
+        ("card", None, None, 0, -1),
+    ],
+)
+def test_the_database_itself_refuses_a_credential_that_cannot_be(people: People, row: tuple[object, ...]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute(
+            "INSERT INTO credentials (id, digest, label, way, subject, pin_hash, is_duress, uses_left)"
+            " VALUES ('1', x'00', '', ?, ?, ?, ?, ?)",
+            row,
+        )
+
+
+@pytest.mark.parametrize("wish", [("release_s", 4.9), ("release_s", 30.1), ("search_s", 0.5), ("first", "smell")])
+def test_the_database_itself_refuses_a_preference_that_cannot_be(people: People, wish: tuple[str, object]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute(f"INSERT INTO preferences (subject, {wish[0]}) VALUES (?, ?)", (ANN.subject, wish[1]))
+
+
+def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) -> None:
+    ada = replace(ANN, subject=SubjectId("c" * 16))
+    for person in (ANN, ada, BOB):
+        people.add(person)
+    people.connection.executemany("INSERT INTO rights (household) VALUES (?)", [("2-401",), ("1-101",)])
+    people.connection.execute("INSERT INTO rights (subject) VALUES (?)", (ANN.subject,))
+    people.delete(ANN.subject)
+    said = "SELECT subject, household FROM rights ORDER BY household"
+    assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101"), (None, "2-401")]
+    people.delete(ada.subject)
+    assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101")]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 
 from gated.errors import BusyError, StateError, SubjectNotFoundError
 from gated.gallery import Gallery, Register, people, templates
+from gated.gallery.credentials import Credentials
+from gated.gallery.entitlement import Preferences
+from gated.gallery.issuing import give_card
 from gated.gallery.vault import Vault
 from gated.types import SubjectId
 
@@ -105,6 +109,37 @@ def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registe
     seen.append(registered.version())
     assert len(set(seen)) == 5
     assert registered.version() == seen[-1]
+
+
+def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, registered, join, store) -> None:
+    ann = join(gallery, 1)
+    card = give_card(store, "12345678", ann.subject)
+    before = registered.version()
+    assert store.use(card.id, datetime(2026, 3, 1, tzinfo=UTC))
+    store.set_preferences(ann.subject, Preferences(release_s=15))
+    assert registered.version() == before
+    assert not gallery.reload_if_changed()
+    registered.suspend(ann.subject)
+    assert registered.version() != before
+    assert gallery.reload_if_changed()
+
+
+def test_somebody_without_a_face_is_a_person_and_is_never_searched_for(gallery, registered, live) -> None:
+    ann = live("a")
+    assert registered.person(ann).consents == ()
+    assert registered.template_count(ann) == 0
+    gallery.reload_if_changed()
+    assert gallery.size == 0
+    assert registered.remove(ann) == 0
+    assert registered.people() == []
+
+
+def test_no_new_site_key_is_made_where_cards_need_the_old_one(state, registered, store) -> None:
+    give_card(store, "12345678", None)
+    (state / "keys" / "site.key").unlink()
+    for open_again in (Register.open, Credentials.open):
+        with pytest.raises(StateError, match="site key"):
+            open_again(state, "site")
 
 
 # What lies on the card

@@ -187,3 +187,29 @@ def test_the_key_is_on_disk_before_it_has_its_name(state: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "rename", lambda self, to: (order.append("rename"), rename(self, to)))
     site_key(state, may_create=True)
     assert order == ["sync", "rename", "sync"]
+
+
+def test_a_digest_is_one_secrets_for_one_use_at_one_site_under_one_key() -> None:
+    digest = Vault(KEY, "site").digest("card", "0012345678")
+    assert len(digest) == 32
+    assert Vault(KEY, "site").digest("card", "0012345678") == digest
+    others = [
+        Vault(KEY, "site").digest("card", "0012345679"),
+        Vault(KEY, "site").digest("pin", "0012345678"),
+        Vault(KEY, "site-2").digest("card", "0012345678"),
+        Vault(OTHER_KEY, "site").digest("card", "0012345678"),
+    ]
+    assert len({digest, *others}) == 5
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_whatever_is_typed_has_a_digest(secret: str) -> None:
+    assert len(Vault(KEY, "site").digest("pin", secret)) == 32
+
+
+def test_a_digest_is_what_rfc_2104_and_rfc_5869_make_of_it() -> None:
+    import hashlib
+    import hmac
+
+    key = hmac.new(KEY, b'["site","digest-key","card"]\x01', hashlib.sha256).digest()
+    assert Vault(KEY, "site").digest("card", "1234") == hmac.new(key, b"1234", hashlib.sha256).digest()

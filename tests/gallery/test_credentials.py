@@ -1,0 +1,199 @@
+import sqlite3
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gated.errors import BusyError, StateError, SubjectNotFoundError
+from gated.gallery.credentials import Credentials
+from gated.gallery.entitlement import AS_EVERYBODY, Holder, Preferences, Right
+from gated.gallery.issuing import give_card, set_pin
+from gated.types import SubjectId
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+NOBODY = SubjectId("0123456789abcdef")
+OFFICE = Right("main", "office", NOON, NOON + DAY)
+
+
+def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
+    store = Credentials.open(tmp_path / "new", "site")
+    give_card(store, "12345678", None)
+    store.close()
+    store.close()
+    again = Credentials.open(tmp_path / "new", "site")
+    assert len(again.all()) == 1
+    again.close()
+
+
+def test_the_first_and_the_last_use_are_written_down(store) -> None:
+    card = give_card(store, "12345678", None)
+    assert store.use(card.id, NOON)
+    assert store.use(card.id, NOON + DAY)
+    assert store.all() == [replace(card, first_used_at=NOON, last_used_at=NOON + DAY)]
+
+
+def test_a_use_at_an_unknown_time_counts_and_changes_no_time(store) -> None:
+    card = give_card(store, "12345678", None, uses=3)
+    store.use(card.id, None)
+    assert store.all() == [replace(card, uses_left=2)]
+    store.use(card.id, NOON)
+    store.use(card.id, None)
+    assert store.all() == [replace(card, uses_left=0, first_used_at=NOON, last_used_at=NOON)]
+
+
+def test_counted_uses_run_out_and_stay_so(store) -> None:
+    card = give_card(store, "12345678", None, uses=2)
+    assert [store.use(card.id, NOON) for _ in range(4)] == [True, True, False, False]
+    assert store.all()[0].uses_left == 0
+
+
+def test_a_use_that_came_to_nothing_is_given_back(store) -> None:
+    counted, plain = give_card(store, "12345678", None, uses=1), give_card(store, "87654321", None)
+    store.use(counted.id, NOON)
+    for card in (counted, plain):
+        store.give_back(card.id)
+    assert [card.uses_left for card in store.all()] == [1, None]
+
+
+def test_what_is_gone_is_not_used(store) -> None:
+    assert not store.use("nothing", NOON)
+
+
+def test_of_many_at_once_exactly_as_many_uses_are_granted_as_there_are(state, store) -> None:
+    card = give_card(store, "12345678", None, uses=7)
+    other = Credentials.open(state, "site")
+    granted: list[bool] = []
+
+    def hurry(which: Credentials) -> None:
+        for _ in range(10):
+            granted.append(which.use(card.id, NOON))
+
+    threads = [threading.Thread(target=hurry, args=(which,)) for which in (store, other, store)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert (len(granted), sum(granted)) == (30, 7)
+
+
+def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state, store, live) -> None:
+    ann, other = live("a"), Credentials.open(state, "site")
+    seen = [store.version()]
+    for change in (
+        lambda: give_card(store, "12345678", ann),
+        lambda: set_pin(other, "492716", ann, least=6),
+        lambda: other.set_rights(ann, [OFFICE]),
+        lambda: store.set_preferences(ann, Preferences(first="touch")),
+        lambda: live("b"),
+    ):
+        change()
+        seen.append(store.version())
+    assert len(set(seen)) == len(seen)
+    store.use(store.all()[0].id, NOON)
+    store.give_back(store.all()[0].id)
+    assert store.version() == seen[-1]
+    other.close()
+
+
+def test_somebody_of_whom_nothing_was_said_is_a_plain_resident(store, live) -> None:
+    ann = live("a")
+    assert store.holders() == {ann: Holder()}
+
+
+def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, live) -> None:
+    ann, bob = live("a"), live("b")
+    register.suspend(ann)
+    assert store.holders()[ann].is_suspended
+    assert not store.holders()[bob].is_suspended
+    connection = register._people.connection
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    connection.execute("UPDATE people SET status = 'Active' WHERE subject = ?", (bob,))
+    assert store.holders()[bob].is_suspended
+
+
+def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, live) -> None:
+    ann = live("a")
+    store.set_rights(ann, [OFFICE, Right("second")])
+    assert store.rights_of(ann) == [OFFICE, Right("second")] == list(store.holders()[ann].rights)
+    store.set_rights(ann, [Right(schedule="nights")])
+    assert store.rights_of(ann) == [Right(schedule="nights")]
+    store.set_rights(ann, [])
+    assert store.holders()[ann] == Holder()
+
+
+def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
+    ann, bob, eve = live("a"), live("b"), live("e", "1-101")
+    store.set_rights(ann, [OFFICE], household=True)
+    store.set_rights(bob, [Right("second")])
+    rights = {subject: holder.rights for subject, holder in store.holders().items()}
+    assert rights == {ann: (OFFICE,), bob: (Right("second"),), eve: ()}
+    assert store.rights_of(bob, household=True) == [OFFICE]
+    assert store.rights_of(eve, household=True) == []
+
+
+def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
+    ann = live("a")
+    wish = Preferences(release_s=15.0, search_s=6.0, first="speech")
+    store.set_preferences(ann, Preferences(first="light"))
+    store.set_preferences(ann, wish)
+    assert store.holders()[ann].preferences == wish
+    store.set_preferences(ann, AS_EVERYBODY)
+    assert store.holders()[ann].preferences == AS_EVERYBODY
+    assert store._connection.execute("SELECT count(*) FROM preferences").fetchone()[0] == 0
+
+
+def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
+    for ask in (
+        lambda: store.set_rights(NOBODY, [OFFICE]),
+        lambda: store.set_rights(NOBODY, [OFFICE], household=True),
+        lambda: store.rights_of(NOBODY),
+        lambda: store.set_preferences(NOBODY, Preferences(release_s=15)),
+    ):
+        with pytest.raises(SubjectNotFoundError):
+            ask()
+
+
+def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, register, live) -> None:
+    ann, bob = live("a"), live("b", "1-101")
+    for subject, number, pin in ((ann, "12345678", "492716"), (bob, "87654321", "318205")):
+        give_card(store, number, subject)
+        set_pin(store, pin, subject, least=6)
+        store.set_rights(subject, [OFFICE])
+        store.set_rights(subject, [OFFICE], household=True)
+        store.set_preferences(subject, Preferences(release_s=15))
+    register.remove(ann)
+    assert store.of(ann) == []
+    assert set(store.holders()) == {bob}
+    for table, rows in (("credentials", 2), ("rights", 2), ("preferences", 1)):
+        assert store._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == rows
+
+
+def test_a_change_that_fails_half_way_is_none(store, live) -> None:
+    ann = live("a")
+    store.set_rights(ann, [OFFICE])
+    with pytest.raises(StateError):
+        store.set_rights(ann, [Right("main"), Right(("no", "door"))])  # type: ignore[arg-type]
+    assert store.rights_of(ann) == [OFFICE]
+
+
+def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(store) -> None:
+    card = give_card(store, "12345678", None, uses=2)
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StateError, match="disk"):
+        store.use(card.id, NOON)
+    assert store.all() == [card]
+
+
+def test_another_who_writes_for_long_is_a_busy_error(state, store) -> None:
+    card = give_card(store, "12345678", None)
+    store._connection.execute("PRAGMA busy_timeout = 20")
+    other = sqlite3.connect(state / "people.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BusyError):
+        store.use(card.id, NOON)
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.use(card.id, NOON)
