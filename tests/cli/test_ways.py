@@ -1,0 +1,199 @@
+"""The office gives and takes cards, PINs, rights and preferences."""
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOBODY = "0123456789abcdef"
+
+
+def day(plus: int = 0) -> str:
+    return (datetime.now(ZONE) + timedelta(days=plus)).date().isoformat()
+
+
+@pytest.fixture
+def office(gate):
+    """The gate's commands, run here."""
+
+    def run(*arguments, check=0, typed=None):
+        done = CliRunner().invoke(main, ["--config", str(gate.config), "people", *arguments], input=typed)
+        assert done.exit_code == check, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    gate.office = run
+    return gate
+
+
+@pytest.fixture
+def ann(office):
+    return office.office("add", "--name", "Ann", "--household", "2-401").output.split()[-1]
+
+
+def has(office, subject):
+    import json
+
+    return json.loads(office.office("show", subject, "--json").output)
+
+
+def cards(office):
+    import json
+
+    return json.loads(office.office("card", "list", "--json").output)
+
+
+def test_somebody_without_a_face_is_added_and_shown(office, ann):
+    shown = has(office, ann)
+    assert (shown["name"], shown["templates"], shown["consents"]) == ("Ann", 0, [])
+    assert (shown["ways"], shown["rights"], shown["household_rights"]) == ([], [], [])
+    assert shown["preferences"] == {"release_s": None, "search_s": None, "first": None}
+    assert [event["subject"] for event in office.events("person_added")] == [ann]
+
+
+def test_a_card_is_given_shown_without_its_number_and_taken_away(office, ann):
+    office.office("card", "add", ann, "--number", "9081726354", "--label", "grey", "--uses", "3")
+    (way,) = has(office, ann)["ways"]
+    assert (way["way"], way["label"], way["uses_left"], way["subject"]) == ("card", "grey", 3, ann)
+    assert [card["credential"] for card in cards(office)] == [way["credential"]]
+    for arguments in (["show", ann], ["show", ann, "--json"], ["card", "list"], ["card", "list", "--json"]):
+        assert "9081726354" not in office.office(*arguments).output
+    assert "removed" in office.office("card", "remove", way["credential"]).output
+    assert cards(office) == []
+    facts = office.events("credential_added", "credential_removed")
+    assert [(fact["kind"], fact["way"], fact["credential"], fact["subject"]) for fact in facts] == [
+        ("credential_added", "card", way["credential"], ann),
+        ("credential_removed", "card", way["credential"], ann),
+    ]
+    assert "9081726354" not in str(facts)
+
+
+def test_a_card_is_good_to_the_end_of_its_last_day_where_the_site_is(office, ann):
+    office.office("card", "add", ann, "--number", "12345678", "--from", day(1), "--until", day(2))
+    (card,) = cards(office)
+    assert card["valid_from"] == f"{day(1)}T00:00:00+08:00"
+    assert card["valid_until"] == f"{day(3)}T00:00:00+08:00"
+
+
+def test_a_guests_card_is_for_today_only(office):
+    office.office("guest", "--number", "12345678", "--label", "the plumber")
+    (card,) = cards(office)
+    assert (card["subject"], card["label"]) == (None, "the plumber")
+    assert (card["valid_from"][:10], card["valid_until"][:10]) in {(day(), day(1)), (day(-1), day())}
+    assert "the plumber" not in str(office.events("credential_added"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--until", "tomorrow"],
+        ["--until", "2026-13-01"],
+        ["--until", day(-2)],
+        ["--from", day(3), "--until", day(1)],
+        ["--uses", "0"],
+        ["--uses", "-1"],
+    ],
+)
+def test_a_wrong_day_or_number_of_uses_is_a_usage_error(office, ann, wrong):
+    office.office("card", "add", ann, "--number", "12345678", *wrong, check=2)
+    assert cards(office) == []
+
+
+def test_the_last_day_that_there_is_will_do(office, ann):
+    office.office("card", "add", ann, "--number", "12345678", "--until", "9999-12-31")
+    assert len(cards(office)) == 1
+
+
+@pytest.mark.parametrize("number", ["", "123", "0000", "' OR 1=1 --", "x'; DROP TABLE credentials; --"])
+def test_a_number_that_is_none_is_refused(office, ann, number):
+    message = office.office("card", "add", ann, "--number", number, check=1).output
+    assert message.startswith("gated: a card's number has 4 to 40")
+    assert cards(office) == []
+
+
+def test_a_card_that_is_given_out_already_is_refused(office, ann):
+    office.office("card", "add", ann, "--number", "12345678")
+    message = office.office("guest", "--number", "0012345678", check=1).output
+    assert cards(office)[0]["credential"] in message
+    assert "12345678" not in message
+
+
+def test_a_label_with_control_characters_is_refused(office, ann):
+    assert "label" in office.office("guest", "--number", "12345678", "--label", "a\x1b[31m", check=1).output
+
+
+def test_a_pin_is_read_from_standard_input_and_never_shown(office, ann):
+    output = office.office("pin", "set", ann, typed="492716\n").output
+    assert "492716" not in output + office.office("show", ann).output
+    assert [(way["way"], way["is_duress"]) for way in has(office, ann)["ways"]] == [("pin", False)]
+
+
+def test_no_option_takes_a_pin(office, ann):
+    office.office("pin", "set", ann, "492716", check=2)
+    assert "--pin" not in office.office("pin", "set", "--help").output
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "12345\n", "123456\n", "777777\n", "49271x\n", "' OR 1=1 --\n"])
+def test_a_weak_pin_is_refused(office, ann, typed):
+    assert "will not do" in office.office("pin", "set", ann, typed=typed, check=1).output
+    assert has(office, ann)["ways"] == []
+
+
+def test_the_least_number_of_digits_is_in_the_settings(office, ann):
+    office.write(readers={"pin_digits": 8})
+    assert "8 to 12 digits" in office.office("pin", "set", ann, typed="492716\n", check=1).output
+    office.office("pin", "set", ann, typed="49271603\n")
+
+
+def test_a_new_pin_takes_the_place_of_the_old_one_and_both_are_in_the_journal(office, ann):
+    for typed in ("492716\n", "318205\n"):
+        office.office("pin", "set", ann, typed=typed)
+    facts = office.events("credential_added", "credential_removed")
+    assert [fact["kind"] for fact in facts] == ["credential_added", "credential_removed", "credential_added"]
+    assert facts[0]["credential"] == facts[1]["credential"]
+    assert len(has(office, ann)["ways"]) == 1
+
+
+def test_a_duress_pin_needs_a_pin_and_goes_alone_or_with_it(office, ann):
+    assert "first" in office.office("pin", "set", ann, "--duress", typed="318205\n", check=1).output
+    office.office("pin", "set", ann, typed="492716\n")
+    office.office("pin", "set", ann, "--duress", typed="318205\n")
+    assert sorted(way["is_duress"] for way in has(office, ann)["ways"]) == [False, True]
+    office.office("pin", "remove", ann, "--duress")
+    assert [way["is_duress"] for way in has(office, ann)["ways"]] == [False]
+    office.office("pin", "set", ann, "--duress", typed="318205\n")
+    office.office("pin", "remove", ann)
+    assert has(office, ann)["ways"] == []
+    assert "no such PIN" in office.office("pin", "remove", ann, check=1).output
+
+
+def test_a_card_is_no_pin_to_remove_and_a_pin_no_card(office, ann):
+    office.office("card", "add", ann, "--number", "12345678")
+    office.office("pin", "remove", ann, check=1)
+    office.office("pin", "set", ann, typed="492716\n")
+    pin = next(way["credential"] for way in has(office, ann)["ways"] if way["way"] == "pin")
+    office.office("card", "remove", pin, check=1)
+    assert len(has(office, ann)["ways"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed"),
+    [
+        (["card", "add", NOBODY, "--number", "12345678"], None),
+        (["card", "remove", NOBODY], None),
+        (["pin", "set", NOBODY], "492716\n"),
+        (["pin", "remove", NOBODY], None),
+        (["rights", NOBODY, "--door", "main"], None),
+        (["rights", NOBODY, "--door", "main", "--household"], None),
+        (["prefer", NOBODY, "--first", "touch"], None),
+    ],
+)
+def test_nobody_is_given_anything_and_nothing_is_journalled(office, arguments, typed):
+    message = office.office(*arguments, check=1, typed=typed).output
+    assert re.match(r"gated: .*0123456789abcdef", message)
+    assert office.events() == []

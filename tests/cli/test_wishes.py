@@ -1,0 +1,119 @@
+"""Rights and preferences, as the office says them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+
+
+@pytest.fixture
+def office(gate):
+    """A gate with a schedule and somebody who lives there; its commands, run here."""
+    gate.config.write_text(gate.config.read_text() + '\n[schedules.work]\nstart = "08:00"\nend = "18:00"\n')
+
+    def run(*arguments, check=0):
+        done = CliRunner().invoke(main, ["--config", str(gate.config), "people", *arguments])
+        assert done.exit_code == check, done.output
+        return done.output
+
+    gate.office = run
+    gate.ann = run("add", "--name", "Ann", "--household", "2-401").split()[-1]
+    gate.has = lambda subject: json.loads(run("show", subject, "--json"))
+    return gate
+
+
+def said(office, whose="rights"):
+    return [(right["door"], right["schedule"]) for right in office.has(office.ann)[whose]]
+
+
+def test_a_right_is_said_and_shown_and_forgotten(office):
+    office.office(
+        "rights", office.ann, "--door", "main", "--schedule", "work", "--from", "2099-01-01", "--until", "2099-01-31"
+    )
+    (right,) = office.has(office.ann)["rights"]
+    assert right == {
+        "door": "main",
+        "schedule": "work",
+        "valid_from": "2099-01-01T00:00:00+08:00",
+        "valid_until": "2099-02-01T00:00:00+08:00",
+    }
+    office.office("rights", office.ann, "--clear")
+    assert said(office) == []
+    assert [event["subject"] for event in office.events("rights_changed")] == [office.ann] * 2
+
+
+def test_what_was_said_of_another_door_stays(office):
+    office.office("rights", office.ann, "--schedule", "work")
+    assert said(office) == [(None, "work")]
+    office.office("rights", office.ann, "--door", "main", "--door", "second")
+    assert said(office) == [("main", None), ("second", None)]
+    office.office("rights", office.ann, "--door", "main", "--schedule", "work")
+    assert said(office) == [("second", None), ("main", "work")]
+    office.office("rights", office.ann, "--schedule", "work")
+    assert said(office) == [(None, "work")]
+
+
+def test_a_household_has_rights_together(office):
+    bob = office.office("add", "--name", "Bob", "--household", "2-401").split()[-1]
+    office.office("rights", office.ann, "--door", "second", "--household")
+    for subject in (office.ann, bob):
+        shown = office.has(subject)
+        assert (shown["rights"], shown["household_rights"][0]["door"]) == ([], "second")
+    assert office.events("rights_changed")[0]["is_household"] is True
+    assert "2-401" not in str(office.events())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--clear", "--door", "main"],
+        ["--door", "cellar"],
+        ["--schedule", "wrok"],
+        ["--until", "2001-01-01"],
+        ["--household"],
+    ],
+)
+def test_a_right_that_cannot_be_is_a_usage_error_and_changes_nothing(office, wrong):
+    office.office("rights", office.ann, *wrong, check=2)
+    assert said(office) == []
+    assert office.events("rights_changed") == []
+
+
+def test_preferences_are_said_one_by_one_and_forgotten_together(office):
+    office.office("prefer", office.ann, "--release-s", "15")
+    office.office("prefer", office.ann, "--first", "speech", "--search-s", "6")
+    assert office.has(office.ann)["preferences"] == {"release_s": 15.0, "search_s": 6.0, "first": "speech"}
+    office.office("prefer", office.ann, "--clear")
+    assert set(office.has(office.ann)["preferences"].values()) == {None}
+
+
+def test_the_journal_says_that_somebody_asked_and_not_for_what(office):
+    office.office("prefer", office.ann, "--first", "touch")
+    (fact,) = office.events("preferences_changed")
+    assert fact["subject"] == office.ann
+    assert "touch" not in str(fact)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--clear", "--first", "touch"],
+        ["--release-s", "4"],
+        ["--release-s", "31"],
+        ["--search-s", "0"],
+        ["--first", "smell"],
+    ],
+)
+def test_a_preference_that_cannot_be_is_a_usage_error(office, wrong):
+    office.office("prefer", office.ann, *wrong, check=2)
+    assert set(office.has(office.ann)["preferences"].values()) == {None}
+
+
+def test_no_number_is_taken_for_a_wish_that_nobody_could_grant(office):
+    for wish in ("nan", "inf", "-inf"):
+        CliRunner().invoke(main, ["--config", str(office.config), "people", "prefer", office.ann, "--release-s", wish])
+        assert office.has(office.ann)["preferences"]["release_s"] is None
