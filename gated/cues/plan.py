@@ -89,7 +89,7 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
         ),
         Situation.OUT_OF_ORDER: _cue(
             _TRIANGLE, (1.5, 1.5), _AMBER, "triangle",
-            zh=("停用", "门禁故障，请找值班人员"), en=("BROKEN", "The gate is out of order. Please fetch the warden."),
+            zh=("停用", "门禁故障，请找值班人员"), en=("BROKEN", "Out of order. Please fetch the warden."),
             tone=Pulse((1.2, 0.2), 1), touch=Pulse((1.0, 0.5), 2),
         ),
         Situation.OPEN: _cue(

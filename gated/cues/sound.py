@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, tzinfo
 
 from gated.cues.samples import NO_SAMPLES, RATE, Samples, pcm
@@ -22,7 +22,7 @@ LEAD_S = 0.05
 class Sounding:
     """A sound: `once`, and then what `again` gives, over and over, asked each time. Samples at full volume."""
 
-    once: Samples = NO_SAMPLES
+    once: Samples = field(default_factory=lambda: NO_SAMPLES)
     again: Callable[[], Samples] | None = None
     volume: float = 1.0
 
@@ -119,7 +119,8 @@ async def _feed(pipe: asyncio.StreamWriter, sounding: Sounding) -> None:
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task, and wait for its end."""
+    """Cancel a task, once, so that it can clean up behind itself, and wait for its end."""
     if task is not None:
-        task.cancel()
+        if not task.cancelling():
+            task.cancel()
         await asyncio.wait([task])

@@ -1,0 +1,113 @@
+"""Every lamp, buzzer and pad does what the table says; lines that are not fitted are never played."""
+
+import pytest
+
+from gated.config import CueSettings
+from gated.cues.cue import NOTHING, STEADY, Pulse, Shape, Situation
+from gated.cues.lamps import LINES, Lamps, lines
+from gated.cues.plan import PLAN
+from gated.errors import LatchError
+
+OPEN, REFUSED, IDLE, FAULT = (PLAN[Situation(name)] for name in ("open", "refused", "idle", "fault"))
+
+
+def fitted(*names: str) -> CueSettings:
+    return CueSettings(**{f"{name}_pin": i for i, name in enumerate(names)})
+
+
+@pytest.mark.parametrize("situation", Situation)
+def test_every_line_is_told_what_to_do_in_every_situation(situation):
+    said = dict(lines(PLAN[situation], None, NOTHING))
+    assert set(said) == set(LINES)
+    assert {line for line in ("ready", "open", "refused", "fault") if said[line].pattern} == {
+        shape.value for shape in PLAN[situation].shapes
+    }
+    assert any(said[line].pattern for line in ("red", "green", "blue"))
+
+
+@pytest.mark.parametrize("situation", Situation)
+def test_a_lamp_of_three_colours_keeps_the_same_rhythm_as_the_shapes(situation):
+    said = dict(lines(PLAN[situation], None, NOTHING))
+    assert {said[line] for line in ("red", "green", "blue")} <= {PLAN[situation].light, NOTHING}
+
+
+def test_open_is_steady_light_and_a_steady_pad(played):
+    Lamps(fitted(*LINES), played).show(OPEN)
+    assert played.now["open"] == STEADY.pattern
+    assert played.now["vibration"] == STEADY.pattern
+    assert {line for line, pattern in played.now.items() if pattern} == {"open", "green", "blue", "vibration"}
+
+
+def test_only_what_is_fitted_is_played(played):
+    Lamps(fitted("open"), played).show(OPEN)
+    assert played == [("open", (1.0,), 0)]
+    played.clear()
+    Lamps(fitted(), played).show(OPEN)
+    assert played == []
+
+
+def test_only_what_changes_is_sent(played):
+    lamps = Lamps(fitted(*LINES), played)
+    lamps.show(OPEN)
+    played.clear()
+    lamps.show(OPEN)
+    assert played == []
+    lamps.show(IDLE)
+    assert {line for line, _, _ in played} == {"ready", "open", "red", "green", "blue", "vibration"}
+
+
+def test_what_counts_its_repeats_is_felt_again_when_it_is_told_again(played):
+    lamps = Lamps(fitted("refused", "vibration"), played)
+    lamps.show(REFUSED)
+    lamps.show(REFUSED)
+    assert [p for p in played if p[0] == "vibration"] == [("vibration", (0.2, 0.2), 3)] * 2
+    assert [p for p in played if p[0] == "refused"] == [("refused", (0.5, 0.5), 0)]
+
+
+def test_touch_first_is_felt_until_the_cue_ends(played):
+    Lamps(fitted("vibration"), played).show(REFUSED, "touch")
+    assert played == [("vibration", (0.2, 0.2), 0)]
+
+
+def test_light_first_has_all_the_light_there_is_in_the_same_rhythm(played):
+    Lamps(fitted("red", "green", "blue"), played).show(OPEN, "light")
+    assert played.now == dict.fromkeys(("red", "green", "blue"), STEADY.pattern)
+
+
+def test_the_buzzer_does_what_it_is_given_and_can_be_told_something_else(played):
+    lamps = Lamps(fitted("buzzer"), played)
+    lamps.show(OPEN, beep=OPEN.tone)
+    lamps.beep(OPEN.tick)
+    lamps.show(IDLE)
+    assert played == [("buzzer", (0.6, 0.2), 2), ("buzzer", (0.05, 0.95), 0), ("buzzer", (), 0)]
+
+
+def test_a_new_latch_is_told_everything_again(played):
+    lamps = Lamps(fitted(*LINES), played)
+    lamps.show(FAULT)
+    before = [p for p in played if p[1]]
+    played.clear()
+    lamps.forget()
+    lamps.show(FAULT)
+    assert [p for p in played if p[1]] == before
+
+
+def test_without_a_latch_nothing_breaks_and_all_is_sent_when_it_is_back(played):
+    is_there = False
+
+    def play(line, pattern, repeats):
+        if not is_there:
+            raise LatchError("the latch does not answer")
+        played(line, pattern, repeats)
+
+    lamps = Lamps(fitted("open", "ready"), play)
+    lamps.show(OPEN)
+    assert played == []
+    is_there = True
+    lamps.show(OPEN)
+    assert played.now["open"] == STEADY.pattern
+
+
+def test_every_lamp_has_a_shape_of_its_own():
+    assert len({shape.value for shape in Shape}) == 4
+    assert Pulse() == NOTHING

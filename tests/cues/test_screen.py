@@ -1,0 +1,390 @@
+"""The gate screen in a real browser: seen from 3 m, without colour, at once, and honest when the gate is gone."""
+
+import asyncio
+import io
+import itertools
+import json
+import logging
+import time
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gated.cues.cue import Colour, Situation
+from gated.cues.plan import PLAN
+from gated.cues.screen import HEADERS, Screen, page_of
+
+LANGUAGES = ("zh", "en")
+LETTER_PX = 78
+"""1/200 of 3 m is 15 mm; a 7-inch panel of 800 x 480 px is 154 mm wide: 5.2 px in a mm."""
+CONTRAST = 7.0
+
+
+def shown_as(situation, first=None, languages=LANGUAGES):
+    return page_of(Situation(situation), PLAN[Situation(situation)], languages, first)
+
+
+@pytest.fixture
+async def screen(free_port, running):
+    screen = Screen(free_port, shown_as("idle"))
+    screen.url = f"http://127.0.0.1:{free_port}/"
+    async with running(screen):
+        async with asyncio.timeout(20):
+            while not await answers(free_port):
+                await asyncio.sleep(0.02)
+        yield screen
+
+
+async def answers(port) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def ask(url, path="/", host=None, method="GET", more=""):
+    """A plain request: status, headers and the beginning of the body."""
+    port = int(url.split(":")[2].strip("/"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{port}'}\r\nConnection: close\r\n{more}\r\n"
+    writer.write(head.encode())
+    async with asyncio.timeout(20):
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        body = await reader.read(65536)
+    writer.close()
+    headers = dict(line.lower().split(": ", 1) for line in answer[1:] if ": " in line)
+    return int(answer[0].split()[1]), headers, body
+
+
+@pytest.fixture
+async def panel(tab, screen):
+    """The page on the panel, and `show` which waits until it can be seen."""
+    await tab.go(screen.url)
+    await tab.until("document.querySelectorAll('#cue .words p').length > 0")
+
+    async def show(situation, first=None):
+        screen.show(shown_as(situation, first))
+        wanted = json.dumps([situation, first or ""], separators=(",", ":"))
+        await tab.until(
+            f"JSON.stringify([document.body.dataset.situation, document.body.dataset.first]) === '{wanted}'"
+        )
+
+    tab.show = show
+    return tab
+
+
+LOOKS = [*((s, None) for s in Situation), *((s, "light") for s in (Situation.OPEN, Situation.REFUSED, Situation.FIRE))]
+
+
+def luminance(colour):
+    """Relative luminance of an rgb() (WCAG 2.2)."""
+    parts = [int(float(part)) / 255 for part in colour.strip("rgba()").split(",")[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_measure_of_contrast_is_that_of_wcag():
+    assert contrast("rgb(255, 255, 255)", "rgb(0, 0, 0)") == pytest.approx(21)
+    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
+
+
+COLOURS = """(() => {
+  const main = [...document.querySelectorAll("main")].find((m) => getComputedStyle(m).display !== "none");
+  const of = (part) => getComputedStyle(main.querySelector(part));
+  return [getComputedStyle(document.body).backgroundColor, of(".pictogram").fill, of(".words p").color,
+    of(".sentences p").color];
+})()"""
+
+LETTERS = """(() => {
+  const pen = document.createElement("canvas").getContext("2d");
+  return [...document.querySelectorAll("#cue .words p")].map((p) => {
+    const style = getComputedStyle(p);
+    pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    const box = pen.measureText(p.textContent);
+    const place = p.getBoundingClientRect();
+    return [p.lang, box.actualBoundingBoxAscent + box.actualBoundingBoxDescent, place.left + box.width];
+  });
+})()"""
+
+OVERFLOW = """[...document.querySelectorAll("main *")].filter((e) => e.getClientRects().length && e.tagName !== "use")
+  .map((e) => e.getBoundingClientRect())
+  .filter((r) => r.left < -0.5 || r.top < -0.5 || r.right > innerWidth + 0.5 || r.bottom > innerHeight + 0.5).length"""
+
+
+async def test_pictogram_and_words_stand_out_seven_to_one_in_every_situation(panel):
+    least = 21.0
+    for situation, first in LOOKS:
+        await panel.show(situation, first)
+        ground, *inks = await panel.evaluate(COLOURS)
+        least = min(least, *(contrast(ground, ink) for ink in inks))
+    print(f"least contrast {least:.1f}:1 of {len(LOOKS)} looks")
+    assert least >= CONTRAST
+
+
+async def test_a_pictogram_that_pulses_stands_out_seven_to_one_at_its_faintest(panel):
+    style = files("gated.cues").joinpath("page", "style.css").read_text()
+    opacity = float(style.split("@keyframes pulse { 50% { opacity: ")[1].split(";")[0])
+    for situation in ("refused", "alarm", "fire"):
+        await panel.show(situation)
+        ground, ink, *_ = await panel.evaluate(COLOURS)
+        faint = [opacity * float(part) for part in ink.strip("rgb()").split(",")]
+        assert contrast(ground, f"rgb({', '.join(map(str, faint))})") >= CONTRAST
+
+
+async def test_letters_are_high_enough_for_three_metres_on_a_seven_inch_panel(panel):
+    heights = []
+    for situation in Situation:
+        await panel.show(situation)
+        for language, height, right in await panel.evaluate(LETTERS):
+            heights.append((height, situation, language))
+            assert right <= 800, f"{situation} in {language} is cut off"
+    print(f"lowest word {min(heights)[0]:.0f} px: {min(heights)[1]} in {min(heights)[2]}")
+    assert min(heights)[0] >= LETTER_PX
+
+
+async def test_nothing_is_cut_off(panel):
+    for situation, first in LOOKS:
+        await panel.show(situation, first)
+        if situation is not Situation.LOOKING:  # its ring turns, and the corners of its box with it
+            assert await panel.evaluate(OVERFLOW) == 0, situation
+
+
+async def test_without_any_colour_every_pictogram_is_still_another_one(panel):
+    await panel.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    await panel.send("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
+    shapes = {}
+    for situation in Situation:
+        await panel.show(situation)
+        picture = Image.open(io.BytesIO(await panel.screenshot())).convert("L").crop((0, 0, 300, 400))
+        shapes[situation] = np.asarray(picture) > 100
+    for one, other in itertools.combinations(Situation, 2):
+        a, b = shapes[one], shapes[other]
+        differs = np.count_nonzero(a ^ b) / np.count_nonzero(a | b)
+        assert differs > 0.2, f"{one} and {other} look alike: {differs:.2f}"
+
+
+async def test_a_screenshot_shows_what_the_page_says(panel):
+    pictures = set()
+    for situation in Situation:
+        await panel.show(situation)
+        assert await panel.evaluate("document.querySelector('#cue use').getAttribute('href')") == (
+            f"#{PLAN[situation].pictogram}"
+        )
+        assert await panel.evaluate("document.querySelector('#cue .words').innerText.split(/\\n+/)") == list(
+            PLAN[situation].words.values()
+        )
+        pictures.add(await panel.screenshot())
+    assert len(pictures) == len(Situation)
+
+
+def test_every_pictogram_of_the_plan_is_drawn_on_the_page_and_no_other():
+    page = files("gated.cues").joinpath("page", "index.html").read_text()
+    drawn = {part.split('"')[0] for part in page.split('<symbol id="')[1:]}
+    assert drawn == {cue.pictogram for cue in PLAN.values()}
+
+
+def test_every_colour_of_the_plan_has_its_ink():
+    style = files("gated.cues").joinpath("page", "style.css").read_text()
+    assert all(f'data-colour="{colour}"' in style for colour in Colour)
+
+
+def test_the_page_can_say_by_itself_that_the_gate_is_out_of_order():
+    gone = files("gated.cues").joinpath("page", "index.html").read_text().split('<main id="gone"')[1]
+    cue = PLAN[Situation.OUT_OF_ORDER]
+    for text in (*cue.words.values(), *cue.sentences.values(), f"#{cue.pictogram}"):
+        assert text in gone
+
+
+async def test_a_change_reaches_the_page_within_a_tenth_of_a_second(panel, screen):
+    await panel.evaluate("""
+        window.changes = [];
+        new MutationObserver(() => changes.push([document.body.dataset.situation, Date.now()]))
+          .observe(document.body, {attributes: true, attributeFilter: ["data-situation"]});
+    """)
+    said = []
+    for situation in ("looking", "open", "idle", "refused", "calling") * 4:
+        said.append((situation, time.time() * 1000))
+        screen.show(shown_as(situation))
+        await panel.until(f"changes.length === {len(said)}")
+    changes = await panel.evaluate("changes")
+    assert [s for s, _ in changes] == [s for s, _ in said]
+    late = sorted(seen - told for (_, told), (_, seen) in zip(said, changes, strict=True))
+    print(f"said to shown: median {late[len(late) // 2]:.0f} ms, worst {late[-1]:.0f} ms of {len(late)}")
+    assert late[0] < 100, "on a busy machine one of twenty at least"
+
+
+async def test_when_the_gate_is_gone_the_page_says_so_and_comes_back_by_itself(tab, free_port, running):
+    screen = Screen(free_port, shown_as("open"))
+    async with running(screen):
+        async with asyncio.timeout(20):
+            while not await answers(free_port):
+                await asyncio.sleep(0.02)
+        await tab.go(f"http://127.0.0.1:{free_port}/")
+        await tab.until("document.body.dataset.situation === 'open'")
+        assert not await tab.evaluate("document.body.classList.contains('is-gone')")
+    await tab.until("document.body.classList.contains('is-gone')")
+    assert await tab.evaluate("getComputedStyle(document.querySelector('#cue')).display") == "none"
+    assert await tab.evaluate("document.querySelector('#gone').innerText.includes('停用')")
+    ground, *inks = await tab.evaluate(COLOURS)
+    assert min(contrast(ground, ink) for ink in inks) >= CONTRAST
+    async with running(Screen(free_port, shown_as("refused"))):
+        await tab.until("!document.body.classList.contains('is-gone')")
+        await tab.until("document.body.dataset.situation === 'refused'")
+
+
+async def test_a_page_that_hears_nothing_for_a_while_and_then_again_is_not_gone(panel):
+    await asyncio.sleep(3.5)
+    assert not await panel.evaluate("document.body.classList.contains('is-gone')")
+
+
+async def test_what_is_shown_is_only_ever_text(panel, screen):
+    page = shown_as("open")
+    evil = "<img src=x onerror=alert(1)>"
+    screen.show(type(page)(page.situation, page.pictogram, page.colour, [("en", evil)], [("en", evil)]))
+    await panel.until("document.querySelector('#cue .words').textContent.includes('onerror')")
+    assert await panel.evaluate("document.querySelectorAll('#cue img').length") == 0
+
+
+async def test_the_page_asks_nobody_but_the_gate_and_the_browser_has_nothing_to_complain_about(panel):
+    for situation in Situation:
+        await panel.show(situation)
+    asked = [e["params"]["request"]["url"] for e in panel.seen if e["method"] == "Network.requestWillBeSent"]
+    assert asked
+    assert all(url.startswith("http://127.0.0.1:") for url in asked)
+    paths = {url.split("/", 3)[3] for url in asked}
+    assert paths <= {"", "style.css", "page.js", "updates", "favicon.ico"}
+    complaints = [e for e in panel.seen if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
+    assert [c for c in complaints if "favicon" not in json.dumps(c)] == []
+
+
+async def test_the_browser_keeps_the_policy(panel):
+    loaded = await panel.evaluate("""new Promise((done) => {
+        const script = document.createElement("script");
+        script.textContent = "window.isInjected = true";
+        document.body.append(script);
+        const picture = new Image();
+        picture.onload = () => done("a picture");
+        picture.onerror = () => done(window.isInjected ? "a script" : "nothing");
+        picture.src = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
+    })""")
+    assert loaded == "nothing"
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css", "/page.js"])
+async def test_every_file_comes_with_the_strict_headers(screen, path):
+    status, headers, body = await ask(screen.url, path)
+    assert status == 200
+    assert body
+    assert {name: headers.get(name) for name in HEADERS} == {name: value.lower() for name, value in HEADERS.items()}
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/made.json", "/../plan.py", "/%2e%2e/plan.py", "/page/index.html", "/index.html"])
+async def test_nothing_else_is_served(screen, path):
+    status, headers, _ = await ask(screen.url, path)
+    assert status == 404
+    assert "content-security-policy" in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_only_reading_is_allowed(screen, method):
+    status, headers, _ = await ask(screen.url, method=method)
+    assert status == 405
+    assert "content-security-policy" in headers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "gate.local:80", "", "[::1]"])
+@pytest.mark.parametrize("path", ["/", "/updates"])
+async def test_a_page_elsewhere_whose_name_points_here_gets_nothing(screen, host, path):
+    status, _, body = await ask(screen.url, path, host=host or " ")
+    assert status == 400
+    assert b"situation" not in body
+
+
+async def test_no_other_page_may_read_the_stream(screen):
+    port = int(screen.url.split(":")[2].strip("/"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /updates HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: http://evil.example\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    writer.close()
+    assert "access-control-allow-origin" not in head
+    assert "cross-origin-resource-policy: same-origin" in head
+
+
+async def test_the_stream_begins_with_what_holds_and_goes_on_by_itself(screen):
+    port = int(screen.url.split(":")[2].strip("/"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /updates HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    heard = []
+    async with asyncio.timeout(30):
+        while len(heard) < 3:
+            line = await reader.readline()
+            if line.startswith(b"data: "):
+                heard.append(json.loads(line[6:]))
+                if len(heard) == 1:
+                    screen.show(shown_as("open", "light"))
+    writer.close()
+    assert [h["situation"] for h in heard] == ["idle", "open", "open"]
+    assert heard[1] == {
+        "situation": "open", "pictogram": "tick", "colour": "white-blue", "first": "light",
+        "words": [["zh", "开"], ["en", "OPEN"]], "sentences": [["zh", "门开了"], ["en", "The gate is open."]],
+    }  # fmt: skip
+
+
+async def test_a_watcher_who_leaves_is_forgotten(screen):
+    port = int(screen.url.split(":")[2].strip("/"))
+    for _ in range(40):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET /updates HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        async with asyncio.timeout(20):
+            assert b"200" in await reader.readline()
+        writer.close()
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while screen._watchers:
+            screen.show(shown_as("idle"))
+            await asyncio.sleep(0.05)
+
+
+async def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(free_port, running, caplog):
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", free_port)
+    with caplog.at_level(logging.WARNING):
+        async with running(Screen(free_port, shown_as("idle"))) as task:
+            await asyncio.sleep(1.5)
+            assert not task.done(), "a screen is no reason to end the gate"
+            taken.close()
+            await taken.wait_closed()
+            async with asyncio.timeout(20):
+                while not await answers(free_port):
+                    await asyncio.sleep(0.05)
+    (record,) = [r for r in caplog.records if "gate screen" in r.message]
+    assert "screen_port" in record.message
+
+
+async def test_the_server_ends_when_it_is_told_to_even_while_a_page_is_open(free_port, tab, running):
+    async with running(Screen(free_port, shown_as("idle"))) as task:
+        async with asyncio.timeout(20):
+            while not await answers(free_port):
+                await asyncio.sleep(0.02)
+        await tab.go(f"http://127.0.0.1:{free_port}/")
+        await tab.until("document.body.dataset.situation === 'idle'")
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done
+    assert not await answers(free_port)
+
+
+def test_one_language_alone_is_shown_alone():
+    assert shown_as("open", languages=("en",)).words == [("en", "OPEN")]
+    assert shown_as("open", languages=("en", "zh")).words == [("en", "OPEN"), ("zh", "开")]

@@ -1,0 +1,194 @@
+"""One sound at a time, the newest wins, nobody waits; quiet hours lower it and never take it away."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.cues.cue import Pulse
+from gated.cues.samples import LEVEL, RATE, silence, tone
+from gated.cues.sound import LEAST_VOLUME, Sound, Sounding, is_quiet, volume
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+BEEP = tone(Pulse((0.2,), 1))
+
+
+async def until(true, timeout_s=20.0):
+    async with asyncio.timeout(timeout_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_sound_is_played_once_as_it_is(loudspeaker, running):
+    sound = Sound("hw:7")
+    async with running(sound):
+        sound.play(Sounding(BEEP))
+        await until(lambda: loudspeaker() and loudspeaker()[0].size == BEEP.size)
+    assert np.abs(loudspeaker()[0] - BEEP).max() < 1e-3
+    assert "-D hw:7" in loudspeaker.asked()[0]
+    assert f"-r {RATE}" in loudspeaker.asked()[0]
+    assert not sound.is_mute
+
+
+async def test_the_volume_is_in_the_samples(loudspeaker, running):
+    sound = Sound("default")
+    async with running(sound):
+        sound.play(Sounding(BEEP, volume=0.25))
+        await until(lambda: loudspeaker() and loudspeaker()[0].size == BEEP.size)
+    assert np.abs(loudspeaker()[0]).max() == pytest.approx(0.25 * LEVEL, rel=0.01)
+
+
+async def test_the_newest_sound_wins_and_the_one_before_is_cut_off(loudspeaker, running):
+    sound = Sound("default")
+    async with running(sound):
+        sound.play(Sounding(silence(0.3), again=lambda: silence(0.3)))
+        await until(lambda: len(loudspeaker()) == 1 and loudspeaker()[0].size)
+        sound.play(Sounding(BEEP))
+        await until(lambda: len(loudspeaker()) == 2 and loudspeaker()[1].size == BEEP.size)
+        cut = loudspeaker()[0].size
+        await asyncio.sleep(0.8)
+        assert loudspeaker()[0].size == cut, "the first child is dead"
+
+
+async def test_of_many_sounds_at_once_only_the_last_is_heard(loudspeaker, running):
+    sound = Sound("default")
+    async with running(sound):
+        for _ in range(50):
+            sound.play(Sounding(silence(1.0)))
+        sound.play(Sounding(BEEP))
+        await until(lambda: any(h.size == BEEP.size for h in loudspeaker()))
+        assert len(loudspeaker()) <= 2
+
+
+async def test_what_is_said_again_is_asked_for_each_time(loudspeaker, running):
+    given_out = []
+
+    def tick():
+        given_out.append(len(given_out))
+        return silence(0.05)
+
+    sound = Sound("default")
+    async with running(sound):
+        sound.play(Sounding(again=tick))
+        await until(lambda: len(given_out) >= 5)
+        assert len(loudspeaker()) == 1, "all of it through one child"
+        sound.play(Sounding())
+        await asyncio.sleep(0.2)
+        stopped = len(given_out)
+        await asyncio.sleep(0.3)
+        assert len(given_out) == stopped
+
+
+async def test_ticks_are_not_written_far_ahead_so_that_they_can_still_change(loudspeaker, running):
+    sound = Sound("default")
+    written = 0
+
+    def tick():
+        nonlocal written
+        written += 1
+        return silence(0.1)
+
+    async with running(sound):
+        began = asyncio.get_running_loop().time()
+        sound.play(Sounding(again=tick))
+        await until(lambda: written >= 3)
+        passed_s = asyncio.get_running_loop().time() - began
+        assert written * 0.1 <= passed_s + 0.25
+
+
+async def test_playing_never_waits_for_a_loudspeaker_that_hangs(tmp_path, monkeypatch, running):
+    program = tmp_path / "aplay"
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    sound = Sound("default")
+    async with running(sound) as task:
+        for _ in range(3):
+            sound.play(Sounding(silence(60.0)))
+            await asyncio.sleep(0.1)
+        assert not task.done()
+
+
+async def test_without_aplay_there_is_one_warning_and_the_gate_goes_on(tmp_path, monkeypatch, caplog, running):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sound = Sound("default")
+    with caplog.at_level(logging.WARNING):
+        async with running(sound) as task:
+            for _ in range(3):
+                sound.play(Sounding(BEEP))
+                await until(lambda: sound.is_mute)
+                await asyncio.sleep(0.05)
+            assert not task.done()
+    (record,) = [r for r in caplog.records if r.name == "gated.cues.sound"]
+    assert "alsa-utils" in record.message
+
+
+async def test_the_real_aplay_takes_what_we_give_it(running):
+    sound = Sound("null")
+    async with running(sound):
+        sound.is_mute = True
+        sound.play(Sounding(BEEP))
+        await until(lambda: not sound.is_mute)
+
+
+async def test_a_device_that_is_not_there_is_warned_of_once(caplog, running):
+    sound = Sound("no-such-device")
+    with caplog.at_level(logging.WARNING):
+        async with running(sound):
+            for _ in range(2):
+                sound.play(Sounding(BEEP))
+                await until(lambda: sound.is_mute)
+                await asyncio.sleep(0.3)
+    assert len([r for r in caplog.records if "sound_device" in r.message]) == 1
+
+
+async def test_the_real_aplay_plays_our_samples_at_our_rate_and_level(tmp_path, monkeypatch, running):
+    file = tmp_path / "heard.raw"
+    (tmp_path / "alsa.conf").write_text(
+        f'pcm.none {{ type null }}\npcm.kept {{ type file slave.pcm none file "{file}" format raw }}\n'
+    )
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "alsa.conf"))
+    sound = Sound("kept")
+    async with running(sound):
+        sound.play(Sounding(BEEP, volume=0.5))
+        await until(lambda: file.exists() and file.stat().st_size >= BEEP.size * 2)
+    heard = np.frombuffer(file.read_bytes(), "<i2")[: BEEP.size] / 32767
+    assert np.abs(heard - 0.5 * BEEP).max() < 1e-3
+
+
+def at(hour, minute=0):
+    return datetime(2026, 6, 1, hour, minute, tzinfo=SHANGHAI)
+
+
+@pytest.mark.parametrize(
+    ("now", "night"),
+    [(at(21, 59), False), (at(22), True), (at(3), True), (at(6, 59), True), (at(7), False), (at(12), False)],
+)
+def test_quiet_hours_run_past_midnight(now, night):
+    assert is_quiet(now, SHANGHAI, "22:00", "07:00") is night
+
+
+def test_quiet_hours_are_in_the_time_of_the_site_and_not_of_the_clock():
+    assert is_quiet(datetime(2026, 6, 1, 15, tzinfo=UTC), SHANGHAI, "22:00", "07:00")
+    assert not is_quiet(datetime(2026, 6, 1, 23, tzinfo=UTC), SHANGHAI, "22:00", "07:00")
+
+
+def test_quiet_hours_within_a_day_and_all_day():
+    assert is_quiet(at(13), SHANGHAI, "12:00", "14:00")
+    assert not is_quiet(at(14), SHANGHAI, "12:00", "14:00")
+    assert all(is_quiet(at(hour), SHANGHAI, "05:00", "05:00") for hour in range(24))
+
+
+def test_a_clock_that_cannot_be_trusted_counts_as_night():
+    assert is_quiet(None, SHANGHAI, "22:00", "07:00")
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.booleans())
+def test_night_is_never_louder_than_day_and_never_silent(normal, quiet, night):
+    assert LEAST_VOLUME <= volume(normal, quiet, night) <= 1
+    assert volume(normal, quiet, True) <= volume(normal, quiet, False)

@@ -1,0 +1,387 @@
+"""Light, sound, touch and screen say the same thing at the same time, at once, and for as long as it holds."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from gated import events
+from gated.cues.cue import STEADY, Situation
+from gated.cues.plan import PLAN
+from gated.cues.prompts import prompt_path
+from gated.cues.samples import LEVEL, RATE, read_wav, tone
+from gated.cues.scene import Sight
+from gated.errors import LatchError
+
+FACE = Sight(1, None, 0.5, 1.2, 0.0)
+OPEN = events.DoorReleased("grant", 8.0, "v")
+SECURED = events.DoorSecured("closed")
+DENIED = events.AccessDenied("v", "unknown", 0.4, 9, 3, 0.1)
+GRANTED = events.AccessGranted("v", "00", 0.6, 0.4, 9, 0.9, 3, "ab", 0.1)
+NIGHT = datetime(2026, 6, 1, 16, tzinfo=UTC)  # midnight in Shanghai
+
+
+class Clock:
+    """Monotonic seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def until(true, timeout_s=20.0):
+    async with asyncio.timeout(timeout_s):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def look_of(situation):
+    """The lamps of shapes, as they are in a situation."""
+    cue = PLAN[Situation(situation)]
+    return {shape.value: cue.light.pattern for shape in cue.shapes}
+
+
+def lit(played):
+    return {line: pattern for line, pattern in played.now.items() if pattern and line in look_of("fire")}
+
+
+@pytest.mark.parametrize(
+    ("fact", "situation"),
+    [
+        (OPEN, "open"),
+        (DENIED, "refused"),
+        (events.CallPressed(), "calling"),
+        (events.Degraded(["vision"]), "fault"),
+        (events.Degraded(["latch"]), "out_of_order"),
+        (events.Lockdown("server"), "lockdown"),
+        (events.DoorForcedOpen(), "alarm"),
+        (events.FireRelease(), "fire"),
+    ],
+)
+async def test_a_fact_is_seen_before_the_call_returns(stage_of, played, fact, situation):
+    stage = stage_of()
+    stage.fact(fact)
+    assert stage.situation == situation
+    assert lit(played) == look_of(situation)
+    assert played.now["vibration"] == PLAN[stage.situation].touch.pattern
+
+
+async def test_a_face_is_seen_before_the_call_returns(stage_of, played):
+    stage = stage_of()
+    stage.sight(FACE)
+    assert stage.situation == "looking"
+    assert lit(played) == look_of("looking")
+
+
+async def test_what_changes_nothing_is_not_told_again(stage_of, played):
+    stage = stage_of()
+    stage.fact(events.Lockdown("server"))
+    before = len(played)
+    for fact in (events.Tampered(), events.DoorOpened("grant"), GRANTED):
+        stage.fact(fact)
+    assert len(played) == before
+
+
+async def test_a_fact_from_long_ago_is_not_told_and_one_that_stands_is(stage_of):
+    stage = stage_of(monotonic=Clock())
+    stage.fact(OPEN, age_s=3600.0)
+    assert stage.situation == "idle"
+    stage.fact(OPEN, age_s=2.0)
+    assert stage.situation == "open"
+    stage.fact(events.FireRelease(), age_s=3600.0)
+    assert stage.situation == "fire"
+
+
+async def test_what_is_over_ends_by_itself(stage_of, played, running):
+    clock = Clock()
+    stage = stage_of(monotonic=clock)
+    async with running(stage):
+        stage.fact(OPEN)
+        clock.now += 7.9
+        await asyncio.sleep(0.05)
+        assert stage.situation == "open"
+        clock.now += 0.2
+        await until(lambda: stage.situation == "idle")
+        assert lit(played) == look_of("idle")
+
+
+async def test_an_idle_gate_sleeps(stage_of, running):
+    clock = Clock()
+    looks = []
+    stage = stage_of(monotonic=lambda: looks.append(1) or clock.now)
+    async with running(stage):
+        await asyncio.sleep(0.1)
+        looks.clear()
+        await asyncio.sleep(1.0)
+        assert len(looks) < 20, "it looks at the clock once a second"
+
+
+async def test_the_first_cue_comes_within_three_tenths_of_a_second_of_a_face(stage_of, played, loudspeaker, running):
+    stage = stage_of(sound="alsa")
+    seen_s, heard_s = [], []
+    async with running(stage):
+        for track in range(10):
+            await until(lambda: stage.situation == "idle")
+            played.clear()
+            loudspeakers = len(loudspeaker())
+            began = time.monotonic()
+            stage.sight(Sight(track, None, 0.5, 1.2, 0.0))
+            await until(lambda: any(line == "ready" and pattern for line, pattern, _ in played))
+            seen_s.append(time.monotonic() - began)
+            await until(lambda n=loudspeakers: len(loudspeaker()) > n and loudspeaker()[-1].any())
+            heard_s.append(time.monotonic() - began)
+            stage.fact(OPEN)
+            stage.fact(SECURED)
+            await until(lambda: stage.situation in ("looking", "idle"))
+    print(f"face to light: worst {max(seen_s) * 1000:.1f} ms; to sound: worst {max(heard_s) * 1000:.0f} ms of 10")
+    assert min(seen_s) < 0.3
+    assert min(heard_s) < 0.3
+
+
+async def test_the_ticks_of_guidance_follow_the_face(stage_of, loudspeaker, running):
+    clock = Clock()
+    stage = stage_of(sound="alsa", monotonic=clock)
+    async with running(stage):
+        for _ in range(12):
+            clock.now += 0.1
+            stage.sight(Sight(1, "too_small", 0.5, 0.95, 0.0))
+        assert stage.situation == "closer"
+        await until(lambda: len(loudspeaker()) and loudspeaker()[-1].size > RATE)
+    heard = loudspeaker()[-1]
+    loud = np.flatnonzero(np.abs(heard) > 0.05)
+    gaps = np.diff(loud)[np.diff(loud) > 0.02 * RATE] / RATE
+    assert gaps.size >= 2
+    assert gaps.max() < 0.3, "near, and so quick"
+
+
+async def test_open_is_tones_then_both_languages_then_a_slow_tick(stage_of, spoken_prompts, loudspeaker, running):
+    stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
+    async with running(stage):
+        stage.fact(OPEN)
+        cue = PLAN[Situation.OPEN]
+        beeps = tone(cue.tone)
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size > beeps.size + 3 * RATE)
+    heard = loudspeaker()[-1]
+    assert np.abs(heard[: beeps.size] - beeps).max() < 1e-3
+    at = beeps.size + round(0.25 * RATE)
+    for language in ("zh", "en"):
+        speech = read_wav(prompt_path(spoken_prompts, Situation.OPEN, language))
+        assert np.abs(heard[at : at + speech.size] - speech).max() < 1e-3
+        at += speech.size + round(0.25 * RATE)
+
+
+async def test_speech_first_is_said_before_any_tone(stage_of, spoken_prompts, loudspeaker, running):
+    stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
+    async with running(stage):
+        stage.preferences("speech")
+        stage.fact(OPEN)
+        speech = read_wav(prompt_path(spoken_prompts, Situation.OPEN, "zh"))
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size >= speech.size)
+    assert np.abs(loudspeaker()[-1][: speech.size] - speech).max() < 1e-3
+
+
+async def test_without_prompts_the_tones_are_left_and_one_warning_a_prompt(stage_of, loudspeaker, running, caplog):
+    stage = stage_of(sound="alsa", volume=1.0)
+    beeps = tone(PLAN[Situation.REFUSED].tone)
+    with caplog.at_level(logging.WARNING):
+        async with running(stage):
+            for _ in range(2):
+                stage.fact(DENIED)
+            await until(lambda: loudspeaker() and loudspeaker()[-1].size >= beeps.size)
+    assert np.abs(loudspeaker()[-1][: beeps.size] - beeps).max() < 1e-3
+    assert sorted(r.args[0] for r in caplog.records if "tones alone" in r.message) == ["en", "zh"]
+
+
+async def test_at_night_sound_is_lower_in_the_first_language_and_light_and_touch_are_as_always(
+    stage_of, spoken_prompts, loudspeaker, running, played
+):
+    stage = stage_of(spoken_prompts, wall=lambda: NIGHT, sound="alsa", volume=0.8, quiet_volume=0.2)
+    async with running(stage):
+        stage.fact(DENIED)
+        speech = read_wav(prompt_path(spoken_prompts, Situation.REFUSED, "zh"))
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size > 0.9 * RATE + speech.size)
+    heard = loudspeaker()[-1]
+    assert np.abs(heard).max() == pytest.approx(0.2 * LEVEL, rel=0.02)
+    assert heard.size < 0.9 * RATE + speech.size + 0.6 * RATE, "one language"
+    assert ("refused", (0.5, 0.5), 0) in played
+    assert ("vibration", (0.2, 0.2), 3) in played
+
+
+@pytest.mark.parametrize("fact", [events.FireRelease(), events.DoorForcedOpen()])
+async def test_danger_is_as_loud_at_night(stage_of, spoken_prompts, loudspeaker, running, fact):
+    stage = stage_of(spoken_prompts, wall=lambda: None, sound="alsa", volume=0.8, quiet_volume=0.1)
+    async with running(stage):
+        stage.fact(fact)
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size > RATE)
+    assert np.abs(loudspeaker()[-1]).max() == pytest.approx(0.8 * LEVEL, rel=0.05)
+
+
+async def test_a_fire_is_said_again_and_again(stage_of, spoken_prompts):
+    stage = stage_of(spoken_prompts, sound="alsa")
+    stage.fact(events.FireRelease())
+    again = stage._sound._next.again()
+    speech = [read_wav(prompt_path(spoken_prompts, Situation.FIRE, language)).size for language in ("zh", "en")]
+    assert again.size > sum(speech) + 4 * RATE
+
+
+async def test_where_nothing_else_sounds_the_buzzer_says_the_tone_and_then_ticks(stage_of, played, running):
+    clock = Clock()
+    stage = stage_of(monotonic=clock)
+    async with running(stage):
+        stage.fact(OPEN)
+        assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
+        clock.now += PLAN[Situation.OPEN].tone.length_s * 2 + 0.01
+        await until(lambda: played.now["buzzer"] == PLAN[Situation.OPEN].tick.pattern)
+        stage.fact(SECURED)
+        assert played.now["buzzer"] == ()
+
+
+async def test_a_buzzer_cannot_be_soft_so_at_night_it_leaves_the_ticks_out(stage_of, played, running):
+    clock = Clock()
+    stage = stage_of(monotonic=clock, wall=lambda: NIGHT)
+    async with running(stage):
+        stage.fact(OPEN)
+        assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
+        clock.now += 4
+        stage.fact(events.Tampered())
+        await asyncio.sleep(0.05)
+        assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
+        stage.fact(SECURED)
+        stage.sight(FACE)
+        assert played.now["buzzer"] == ()
+        stage.fact(events.FireRelease())
+        assert played.now["buzzer"] == PLAN[Situation.FIRE].tick.pattern
+
+
+async def test_beside_a_loudspeaker_the_buzzer_is_silent_until_the_loudspeaker_fails(
+    stage_of, played, running, monkeypatch, tmp_path
+):
+    stage = stage_of(sound="alsa")
+    stage.fact(OPEN)
+    assert played.now["buzzer"] == ()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with running(stage):
+        await until(lambda: stage._sound.is_mute)
+        stage.fact(OPEN)
+        assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
+
+
+async def test_a_preference_holds_from_recognition_to_the_end_of_that_release(stage_of, played):
+    stage = stage_of(monotonic=Clock())
+    stage.sight(FACE)
+    stage.preferences("touch")
+    stage.fact(GRANTED)
+    stage.fact(OPEN)
+    stage.fact(DENIED)
+    stage.fact(SECURED)
+    assert stage.situation == "refused"
+    assert [p for p in played if p[0] == "vibration"][-1] == ("vibration", (0.2, 0.2), 3), "somebody else's"
+
+
+async def test_light_first_uses_all_the_light_and_the_next_one_gets_the_usual(stage_of, played):
+    stage = stage_of(monotonic=Clock())
+    stage.preferences("light")
+    stage.fact(OPEN)
+    assert played.now["red"] == STEADY.pattern
+    stage.fact(SECURED)
+    stage.fact(OPEN)
+    assert played.now["red"] == ()
+
+
+async def test_a_preference_changes_nothing_about_what_is_told(stage_of, played):
+    told = []
+    for first in (None, "speech", "light", "touch"):
+        stage = stage_of(monotonic=Clock())
+        stage.preferences(first)
+        stage.fact(OPEN)
+        told.append((stage.situation, lit(played)))
+        played.clear()
+    assert all(t == told[0] for t in told)
+
+
+async def test_a_new_latch_is_told_what_holds(stage_of, played):
+    stage = stage_of()
+    stage.fact(events.Degraded(["vision"]))
+    played.clear()
+    stage.fact(events.WorkerReady("latch"))
+    assert lit(played) == look_of("fault")
+    played.clear()
+    stage.fact(events.WorkerReady("vision"))
+    assert played == []
+
+
+async def test_without_a_latch_the_screen_and_the_voice_go_on(stage_of, loudspeaker, running):
+    stage = stage_of(sound="alsa")
+    stage._lamps._play = lambda *_: (_ for _ in ()).throw(LatchError("the latch does not answer"))
+    async with running(stage) as task:
+        stage.fact(events.Degraded(["latch"]))
+        assert stage.situation == "out_of_order"
+        await until(lambda: loudspeaker() and loudspeaker()[-1].any())
+        assert not task.done()
+
+
+async def test_when_the_brain_ends_the_lamps_say_that_the_gate_is_out_of_order(stage_of, played, running):
+    stage = stage_of()
+    async with running(stage):
+        stage.fact(OPEN)
+    assert lit(played) == look_of("out_of_order")
+
+
+async def test_no_fact_however_odd_stops_the_stage(stage_of, running):
+    stage = stage_of()
+    async with running(stage) as task:
+        for fact in (
+            events.DoorReleased("grant", float("nan")), events.DoorReleased("grant", -5.0), events.Degraded(["?"]),
+            events.DoorSecured("?", "third"), events.Event(), events.AccessDenied("v", "?", 0.0, 0, 0, 0.0),
+        ):  # fmt: skip
+            stage.fact(fact)
+        stage.sight(Sight(-1, "?", float("nan"), float("nan"), float("nan")))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+
+
+async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, played):
+    """A resident comes, is looked at, guided, recognised, let in and leaves; then a stranger, a call, and a fire."""
+    stage = stage_of(screen_port=free_port)
+    visit = [
+        (lambda: stage.sight(Sight(1, "too_small", 0.5, 0.7, 0.0)), "looking"),
+        (lambda: stage.sight(Sight(1, "too_small", 0.5, 0.8, 0.0)), "closer"),
+        (lambda: stage.sight(Sight(1, None, 0.5, 1.1, 0.0)), "looking"),
+        (lambda: (stage.fact(GRANTED), stage.preferences("light"), stage.fact(OPEN)), "open"),
+        (lambda: stage.fact(SECURED), "idle"),
+        (lambda: (stage.sight(Sight(2, None, 0.5, 1.1, 0.0)), stage.fact(DENIED)), "refused"),
+        (lambda: stage.fact(events.TooManyAttempts("card", 5)), "resting"),
+        (lambda: stage.fact(events.CallPressed()), "calling"),
+        (lambda: stage.fact(events.CallAnswered()), "answered"),
+        (lambda: stage.fact(events.DoorReleased("grant", 8.0, "w")), "open"),
+        (lambda: (stage.fact(events.DoorSecured("lease")), stage.fact(events.DoorHeldOpen(30.0))), "held_open"),
+        (lambda: stage.fact(events.DoorHeldOpen(60.0, is_alarm=True)), "alarm"),
+        (lambda: stage.fact(events.DoorClosed()), "idle"),
+        (lambda: stage.fact(events.Degraded(["vision"])), "fault"),
+        (lambda: stage.fact(events.Degraded(["latch", "vision"])), "out_of_order"),
+        (lambda: stage.fact(events.Degraded([])), "idle"),
+        (lambda: stage.fact(events.FreePassage("daytime")), "free_passage"),
+        (lambda: stage.fact(events.Lockdown("server")), "lockdown"),
+        (lambda: stage.fact(events.FireRelease()), "fire"),
+    ]
+    async with running(stage):
+        while True:
+            await tab.go(f"http://127.0.0.1:{free_port}/")
+            if await tab.evaluate("typeof listen === 'function'"):
+                break
+        for act, situation in visit:
+            while stage.situation != situation:
+                act()
+                await asyncio.sleep(0.1)
+            await tab.until(f"document.body.dataset.situation === '{situation}'")
+            words = await tab.evaluate("document.querySelector('#cue .words').innerText.split(/\\n+/)")
+            assert words == list(PLAN[Situation(situation)].words.values())
+            assert lit(played) == look_of(situation)
+            if situation == "open":
+                first = await tab.evaluate("document.body.dataset.first")
+                assert first == ("light" if act is visit[3][0] else "")
