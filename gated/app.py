@@ -6,23 +6,28 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gated.access.service import AccessService
+from gated.access.answers import WayOutcome
+from gated.access.entrance import Entrance, Tell
 from gated.config import Settings
+from gated.cues.scene import Sight
+from gated.cues.stage import Stage
 from gated.door.controller import DoorController
-from gated.errors import ModelError, StateError
-from gated.events import ConfigChanged, Event, Started, Stopped, WorkerLost, WorkerReady
+from gated.errors import ModelError
+from gated.events import ClockDoubted, ConfigChanged, Event, Started, Stopped
 from gated.face.link import VisionLink
 from gated.face.manifest import ModelSet, load_set
-from gated.face.messages import VisionReady, VisionSettings
+from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
 from gated.gallery.gallery import Gallery
-from gated.health.degraded import Losses
+from gated.health.clock import WallClock, kernel_keeps_time
+from gated.health.duty import Duty
 from gated.health.notify import Notifier
 from gated.journal.journal import Journal
 from gated.journal.writer import JournalWriter
@@ -36,7 +41,7 @@ from gated.sync.topics import Topics
 log = logging.getLogger(__name__)
 
 WATCH_S = 1.0
-"""How often the gallery is asked whether somebody else has changed it."""
+"""How often the clock is looked at."""
 STOP_S = 0.7
 """So long each part may take to stop; all of them together stay under the 3 s that a stop may take."""
 DESK_LATCH_IDLE_S = 10.0
@@ -45,6 +50,8 @@ BEGIN_S = 10.0
 """So long the latch and vision may take before we go on duty without them."""
 REMEMBERED = 1000
 """So many of the newest facts are looked through for the last start."""
+EYES_OF_A_FACE = 0.45
+"""The distance between the eyes over the width of a face's box, roughly; for faces too small to be measured."""
 SETTLE_S = 2.0
 """After the end of a recording: until the last face has left and the last visit is decided."""
 
@@ -58,9 +65,9 @@ async def run(settings: Settings, config: Path, *, own_latch: bool = True, once:
     models = check_models(settings)
     with closing(FileLock(settings.state / "run.lock", "a gate with this state folder")):
         with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
-            facts = first_facts(settings, journal)
+            facts, not_before = first_facts(settings, journal), last_time(journal)
         gallery = Gallery.open(settings.state, settings.site.id, models.embedder.sha256, models.embedder.dimension)
-        with closing(gallery), closing(Brain(settings, gallery)) as brain:
+        with closing(gallery), closing(Brain(settings, gallery, not_before)) as brain:
             for fact in facts:
                 brain.report(fact)
             await brain.live(config, own_latch=own_latch, once=once)
@@ -70,22 +77,26 @@ async def run(settings: Settings, config: Path, *, own_latch: bool = True, once:
 class Brain:
     """The parts, and what they tell each other."""
 
-    def __init__(self, settings: Settings, gallery: Gallery) -> None:
+    def __init__(self, settings: Settings, gallery: Gallery, not_before: datetime) -> None:
+        """`not_before`: when the last fact was written down; no clock is believed that says it is earlier."""
         self.settings, self.gallery, self.why = settings, gallery, "the recording has ended"
         self._loop = asyncio.get_running_loop()
         self._stop, self._appended = asyncio.Event(), asyncio.Event()
-        self._settled = {"vision": asyncio.Event(), "latch": asyncio.Event()}
         self._journal = JournalWriter(
             self._open_journal,
             on_append=lambda _: self._call(self._appended.set),
             on_trouble=lambda trouble: self._call(self._on_journal, trouble),
         )
-        self.losses = Losses(self.report)
-        self.notifier = Notifier()
-        self.door = DoorController(settings.latch_socket, self.report, self._on_latch)
-        self.access = AccessService(settings.access, gallery, self.door, settings.door.release_s, self.report)
-        worker = VisionSettings(settings.camera, settings.models, settings.face)
-        self.vision = VisionLink(worker, self._on_vision, self.access.observe, self._on_blind)
+        self.duty, self.notifier = Duty(self.report), Notifier()
+        is_kept = kernel_keeps_time if settings.site.clock == "auto" else lambda: True
+        self.clock = WallClock(not_before, self._on_clock, is_kept)
+        self.door = DoorController(settings.latch_socket, self.report, self._on_latch, self._on_card, self._on_key)
+        timezone = ZoneInfo(settings.site.timezone)
+        self.stage = Stage(settings.cues, settings.prompts, timezone, self.door.play, self.clock.now)
+        tell = Tell(self.report, self._on_way, self.stage.preferences, self.duty.set)
+        self.entrance = Entrance(settings, gallery, self.door, tell, self.clock.now)
+        worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
+        self.vision = VisionLink(worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code)
 
     async def live(self, config: Path, *, own_latch: bool, once: bool) -> None:
         """Start every part, wait for the end, and stop them in mirror order."""
@@ -93,9 +104,10 @@ class Brain:
             self._loop.add_signal_handler(number, self._asked_to_stop, number)
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("door", self.door.run),
-            ("gallery", self._watch_gallery),
-            ("access", self.access.run),
+            ("cues", self.stage.run),
+            ("entrance", self.entrance.run),
             ("vision", self.vision.run),
+            ("clock", self._watch_clock),
         ]
         if own_latch:
             latch = ["--config", str(config), "latch", "--exit-when-idle", str(DESK_LATCH_IDLE_S)]
@@ -117,24 +129,26 @@ class Brain:
                     task.cancel()  # once more for one that did not heed it: nothing may hold up the others
 
     def report(self, event: Event, at: datetime | None = None) -> None:
-        """Write a fact down, and tell it in the log unless it is the latch's, which has a log of its own."""
+        """Write a fact down, show it, and tell it in the log unless it is the latch's, which has a log of its own."""
         if at is None:
             log.info("%s", event)
         self._journal.report(event, at)
+        self.stage.fact(event, 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds()))
 
     def close(self) -> None:
         """Write down what is not on disk yet."""
+        self.entrance.close()
         if not self._journal.close():
             log.error("the last events could not be written")
 
     async def _announce(self) -> None:
         """Tell systemd, once the latch answers and vision sees, or has said that it cannot."""
-        for worker, settled in self._settled.items():
+        for worker, settled in self.duty.settled.items():
             await self._first(settled.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
             if not settled.is_set() and not self._stop.is_set():
-                self._lost(worker, "it does not answer")
+                self.duty.fails(worker, "it does not answer")
         self.notifier.ready()
-        log.info("on duty%s", f", without {', '.join(self.losses.names)}" if self.losses.names else "")
+        log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
 
     async def _end(self, once: bool) -> None:
         """Wait until we are asked to stop, or until the recording is over and the door is shut behind the last one."""
@@ -154,16 +168,10 @@ class Brain:
             for task in tasks:
                 task.cancel()
 
-    async def _watch_gallery(self) -> None:
+    async def _watch_clock(self) -> None:
         while True:
+            self.clock.now()
             await asyncio.sleep(WATCH_S)
-            try:
-                if await asyncio.to_thread(self.gallery.reload_if_changed):
-                    log.info("the gallery has changed: %d people", self.gallery.size)
-            except StateError as error:
-                self._lost("gallery", str(error))
-            else:
-                self.losses.set("gallery", None)
 
     async def _sync(self) -> None:
         await run_link(
@@ -180,7 +188,7 @@ class Brain:
             site=self.settings.site.id,
             gate=self.settings.gate.id,
             version=version("gated"),
-            degraded=self.losses.names,
+            degraded=self.duty.lost,
             door=self.door.state,
             people=self.gallery.size,
             templates=self.gallery.template_count,
@@ -195,35 +203,41 @@ class Brain:
             await asyncio.sleep(self.notifier.watchdog_s or WATCH_S)
 
     def _on_vision(self, ready: VisionReady) -> None:
-        self.access.begin(ready)
-        self._found("vision")
+        self.entrance.faces.begin(ready)
+        self.duty.works("vision")
+
+    def _on_seen(self, seen: Observation | TrackEnded) -> None:
+        """First who it is, then what to show: nobody waits for a lamp."""
+        self.entrance.faces.observe(seen)
+        if isinstance(seen, Observation):
+            self.stage.sight(sight_of(seen, self.settings))
 
     def _on_blind(self, why: str) -> None:
-        self.access.stop()
-        self._lost("vision", why)
+        self.entrance.faces.stop()
+        self.duty.fails("vision", why)
 
     def _on_latch(self, is_up: bool, why: str) -> None:
         if is_up:
-            self._found("latch")
+            self.duty.works("latch")
         else:
-            self._lost("latch", why)
+            self.duty.fails("latch", why)
+
+    def _on_card(self, bits: str, door: str) -> None:
+        self.entrance.readers.bits(bits, door)
+
+    def _on_key(self, key: str, door: str) -> None:
+        self.entrance.readers.key(key, door)
+
+    def _on_way(self, outcome: WayOutcome) -> None:
+        if outcome.result == "granted":
+            self.stage.preferences(outcome.preferences.first)
 
     def _on_journal(self, is_in_trouble: bool) -> None:
-        self.losses.set("journal", "it cannot be written" if is_in_trouble else None)
+        self.duty.set("journal", "it cannot be written" if is_in_trouble else None)
 
-    def _found(self, worker: str) -> None:
-        self.report(WorkerReady(worker))
-        self.losses.set(worker, None)
-        self._settled[worker].set()
-
-    def _lost(self, worker: str, why: str) -> None:
-        """Report a loss once, however often the next worker fails for the same reason."""
-        if self.losses.why(worker) != why:
-            log.error("%s is lost: %s", worker, why)
-            self.report(WorkerLost(worker, why))
-        self.losses.set(worker, why)
-        if worker in self._settled:
-            self._settled[worker].set()
+    def _on_clock(self, fact: ClockDoubted) -> None:
+        self.report(fact)
+        self.duty.set("clock", None if fact.is_over else fact.why)
 
     def _asked_to_stop(self, number: int) -> None:
         self.why = signal.Signals(number).name
@@ -233,6 +247,19 @@ class Brain:
         """From another thread: do it on ours, or not at all when the loop has ended."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def sight_of(seen: Observation, settings: Settings) -> Sight:
+    """What a face in view means to the people at the gate: where it is and whether it can be used, not whose it is."""
+    x, _, width, _ = seen.box
+    eye_px = seen.quality.eye_px if seen.quality is not None else width * EYES_OF_A_FACE
+    return Sight(
+        track=seen.track,
+        problem=seen.problem,
+        centre_x=min(1.0, max(0.0, (x + width / 2) / settings.camera.width)),
+        size_ratio=eye_px / settings.face.min_eye_px,
+        pitch_deg=seen.quality.pitch_deg if seen.quality is not None else 0.0,
+    )
 
 
 def check_models(settings: Settings) -> ModelSet:
@@ -253,3 +280,9 @@ def first_facts(settings: Settings, journal: Journal) -> list[Event]:
     if last is None or last.settings_sha256 == digest:
         return [started]
     return [started, ConfigChanged(last.settings_sha256, digest)]
+
+
+def last_time(journal: Journal) -> datetime:
+    """When the last fact was written down."""
+    last = journal.last(1)
+    return datetime.fromisoformat(last[0].at) if last else datetime.fromtimestamp(0, UTC)

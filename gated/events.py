@@ -50,7 +50,9 @@ class AccessGranted(Event, frozen=True, tag="access_granted"):
 
 
 class AccessDenied(Event, frozen=True, tag="access_denied"):
-    """A visit ended without a grant; `reason` is one of `access.policy.Reason`. A stranger leaves no other trace."""
+    """A visit ended without a grant; `reason` is one of `access.policy.Reason` or of
+    `access.rights.Refusal`. A stranger leaves no other trace.
+    """
 
     visit: str
     reason: str

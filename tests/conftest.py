@@ -36,7 +36,7 @@ class Gate:
         self._processes: list[subprocess.Popen] = []
         self._settings = {
             "state_dir": str(self.state),
-            "site": {"id": "courtyard-2"},
+            "site": {"id": "courtyard-2", "clock": "trusted"},
             "gate": {"id": "front"},
             "models": {"dir": str(SHARED / "models"), "set": "evaluation"},
             "camera": {"kind": "replay", "path": str(self.folder / "frames")},

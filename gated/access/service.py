@@ -4,17 +4,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from gated.access.policy import Rules
 from gated.access.visits import NEAREST, Outcome, Visits
+from gated.access.ways import Ways
 from gated.config import AccessSettings
 from gated.door.controller import DoorController
 from gated.embedding import Embedding
 from gated.errors import LatchError
-from gated.events import AccessDenied, AccessGranted, Event, ReleaseRefused
+from gated.events import MAIN, AccessDenied, AccessGranted, Event, ReleaseRefused
 from gated.face.messages import Observation, TrackEnded, VisionReady
+from gated.gallery.entitlement import First
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
+from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +26,10 @@ TICK_S = 0.25
 
 
 class AccessService:
-    """Decides about everybody at the gate. Idle until vision is ready, and again when it is lost."""
+    """Decides about every face at the gate. Idle until vision is ready, and again when it is lost.
+
+    A face that is known is somebody; whether they may pass now is asked of `ways`, as of a card that is theirs.
+    """
 
     def __init__(
         self,
@@ -31,16 +38,22 @@ class AccessService:
         door: DoorController,
         release_s: float,
         report: Callable[[Event], None],
+        *,
+        ways: Ways,
+        wall: Callable[[], datetime | None],
+        prefer: Callable[[First | None], None],
     ) -> None:
+        """`wall`: the time of day, None while not trusted. `prefer`: told which cue comes first, before a grant."""
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
+        self._ways, self._wall, self._prefer = ways, wall, prefer
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
 
     def begin(self, vision: VisionReady) -> None:
         """Vision can see: decide by its models' thresholds, where the settings do not say otherwise."""
         self._embedder_sha256 = vision.embedder_sha256
-        self._visits = Visits(self._search, vision.dimension, rules_for(self._settings, vision))
+        self._visits = Visits(self._search, vision.dimension, rules_for(self._settings, vision), self._patience)
 
     def stop(self) -> None:
         """Vision is lost: nothing that it saw is decided on any more."""
@@ -62,6 +75,9 @@ class AccessService:
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
 
+    def _patience(self, subject: SubjectId) -> float | None:
+        return self._ways.preferences(subject).search_s
+
     def _search(self, probe: Embedding) -> Sequence[Candidate]:
         return self._gallery.search(probe, NEAREST)
 
@@ -72,9 +88,15 @@ class AccessService:
         decided_at = time.monotonic()
         decision, rules = outcome.decision, self._visits.rules
         if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
-            self._report(_denied(outcome, rules, self._gallery.size, decided_at))
+            self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
             return
-        refusal = self._release(outcome.visit, decided_at)
+        closed = self._ways.may_pass_by_face(decision.subject, MAIN, self._wall())
+        if closed is not None:
+            self._report(_denied(outcome, closed, rules, self._gallery.size, decided_at))
+            return
+        preferences = self._ways.preferences(decision.subject)
+        self._prefer(preferences.first)
+        refusal = self._release(outcome.visit, preferences.release_s or self._release_s, decided_at)
         self._report(
             AccessGranted(
                 visit=outcome.visit,
@@ -91,9 +113,9 @@ class AccessService:
         if refusal is not None:
             self._report(refusal)
 
-    def _release(self, visit: str, decided_at: float) -> ReleaseRefused | None:
+    def _release(self, visit: str, lease_s: float, decided_at: float) -> ReleaseRefused | None:
         try:
-            self._door.release(visit, self._release_s, decided_at)
+            self._door.release(visit, lease_s, decided_at)
         except LatchError as error:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error))
@@ -112,11 +134,11 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
     )
 
 
-def _denied(outcome: Outcome, rules: Rules, gallery_size: int, decided_at: float) -> AccessDenied:
+def _denied(outcome: Outcome, reason: str, rules: Rules, gallery_size: int, decided_at: float) -> AccessDenied:
     decision = outcome.decision
     return AccessDenied(
         visit=outcome.visit,
-        reason=decision.reason,
+        reason=reason,
         threshold=rules.threshold,
         gallery_size=gallery_size,
         frames=decision.frames,

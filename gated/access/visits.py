@@ -5,7 +5,7 @@ Observations come from a process that may lie or break: what it sends is checked
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import numpy as np
@@ -15,8 +15,11 @@ from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.messages import Observation
 from gated.gallery.search import Candidate
+from gated.types import SubjectId
 
 Search = Callable[[Embedding], Sequence[Candidate]]
+Patience = Callable[[SubjectId], float | None]
+"""How many seconds somebody asked to be looked for; None: as everybody."""
 
 NEAREST = 5
 """So many candidates are looked at, so that a rival of another household is among them."""
@@ -48,8 +51,8 @@ class Outcome:
 class Visits:
     """All faces in view. Pure but for its memory: time is passed in, and decisions are returned."""
 
-    def __init__(self, search: Search, dimension: int, rules: Rules) -> None:
-        self._search, self._dimension, self.rules = search, dimension, rules
+    def __init__(self, search: Search, dimension: int, rules: Rules, patience: Patience = lambda _: None) -> None:
+        self._search, self._dimension, self.rules, self._patience = search, dimension, rules, patience
         self._open: dict[int, Visit] = {}
 
     def observe(self, seen: Observation, now: float) -> Outcome | None:
@@ -90,9 +93,15 @@ class Visits:
         return judge(self._search(probe), seen.pad_score, self.rules)
 
     def _settle(self, visit: Visit, now: float, *, is_over: bool) -> Outcome | None:
-        waited_s = now - visit.began_at
-        decision = decide(visit.verdicts, waited_s if isfinite(waited_s) else self.rules.give_up_s, is_over, self.rules)
+        waited_s, rules = now - visit.began_at, self._rules_for(visit)
+        decision = decide(visit.verdicts, waited_s if isfinite(waited_s) else rules.give_up_s, is_over, rules)
         if decision is None:
             return None
         visit.is_decided = True
         return Outcome(visit.id, decision, visit.seen_at)
+
+    def _rules_for(self, visit: Visit) -> Rules:
+        """The rules, with the patience that whoever was recognised in any look asked for."""
+        recognised = {verdict.subject for verdict in visit.verdicts if verdict.reason is Reason.MATCH}
+        asked = [self._patience(subject) or 0.0 for subject in recognised if subject is not None]
+        return replace(self.rules, give_up_s=max([self.rules.give_up_s, *asked]))

@@ -25,6 +25,7 @@ SETTINGS = """
 state_dir = "state"
 [site]
 id = "{site}"
+clock = "trusted"
 [gate]
 id = "{gate}"
 [models]

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, field
 
 from gated.config.wiring import CueSettings, DoorSettings, ReaderSettings, Time, Unit, Wires
+from gated.events import MAIN, SECOND
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z", description="small letters, digits, - and _")]
 Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="a date, YYYY-MM-DD")]
@@ -146,6 +147,11 @@ class Settings(msgspec.Struct, frozen=True):
     def prompts(self) -> Path:
         """The folder of spoken prompts."""
         return Path(self.cues.prompts) if self.cues.prompts else self.state / "prompts"
+
+    @property
+    def doors(self) -> dict[str, Wires]:
+        """The doors that there are, by the names that facts and messages have for them."""
+        return {MAIN: self.door} if self.second_door is None else {MAIN: self.door, SECOND: self.second_door}
 
     @property
     def latch_socket(self) -> Path:

@@ -14,6 +14,8 @@ FACE_S = 1.0
 """A face not seen for so long has left; the tracker's patience."""
 UNUSABLE_S = 0.7
 """A face that cannot be used for so long is guided; most come right by themselves."""
+STANDS_S = 30.0
+"""Who is looked at for so long, and comes to no decision, only stands there: they are left in peace."""
 GUIDED_S = 2.5
 """So long one piece of guidance stands before another may follow."""
 AGAIN_S = 10.0
@@ -38,15 +40,15 @@ def saw(scene: Scene, sight: Sight, now: float) -> Scene:
     if present is not None and present.track != sight.track and not sight.size_ratio > present.size_ratio:
         return scene
     is_new = present is None or present.track != sight.track
-    unusable_at = None if sight.problem is None else now if is_new or scene.unusable_at is None else scene.unusable_at
+    if is_new:
+        scene = _tell_arrival(replace(scene, came_at=now, unusable_at=None, decided=None), now)
     scene = replace(
         scene,
         sight=sight,
         seen_at=now,
-        unusable_at=unusable_at,
-        decided=scene.decided if present is not None and scene.decided == sight.track else None,
+        unusable_at=None if sight.problem is None else now if scene.unusable_at is None else scene.unusable_at,
+        decided=sight.track if now - scene.came_at > STANDS_S else scene.decided,
     )
-    scene = _tell_arrival(scene, now) if is_new else scene
     if scene.decided is not None:
         return scene
     return _guide(claim(scene, Situation.LOOKING, "", now, FACE_S, again=False), sight, now)

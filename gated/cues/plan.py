@@ -103,7 +103,7 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
             tone=Pulse((0.2, 0.2), 2), tick=Pulse((0.1, 1.9)), touch=Pulse((0.1, 0.9)), is_repeated=True,
         ),
         Situation.FREE_PASSAGE: _cue(
-            _RING + _TICK, (2.8, 0.2), _WHITE_BLUE, "door",
+            _RING + _TICK, (2.75, 0.25), _WHITE_BLUE, "door",
             zh=("请进", "门开着，请进"), en=("ENTER", "The gate is open. Please walk in."),
             tone=Pulse((0.6, 0.2), 1), touch=Pulse((1.5, 0.5), 2),
         ),
@@ -127,11 +127,11 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
             zh=("靠近", "请靠近"), en=("CLOSER", "Please come closer."), tick=_TICKING,
         ),
         Situation.LEFT: _cue(
-            _RING, (0.2, 0.3, 0.2, 0.8), _BLUE, "left",
+            _RING, (0.25, 0.25, 0.25, 0.75), _BLUE, "left",
             zh=("向左", "请向左"), en=("LEFT", "To the left."), tick=_TICKING,
         ),
         Situation.RIGHT: _cue(
-            _RING, (0.2, 0.3, 0.2, 0.3, 0.2, 0.8), _BLUE, "right",
+            _RING, (0.25, 0.25, 0.25, 0.25, 0.25, 0.75), _BLUE, "right",
             zh=("向右", "请向右"), en=("RIGHT", "To the right."), tick=_TICKING,
         ),
         Situation.UP: _cue(
@@ -139,7 +139,7 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
             zh=("抬头", "请抬头"), en=("UP", "Please lift your head."), tick=_TICKING,
         ),
         Situation.DOWN: _cue(
-            _RING, (0.2, 0.8), _BLUE, "down",
+            _RING, (0.25, 0.75), _BLUE, "down",
             zh=("低头", "请低头"), en=("DOWN", "Please lower your head."), tick=_TICKING,
         ),
         Situation.LOOKING: _cue(
@@ -147,7 +147,7 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
             zh=("稍候", "请稍候"), en=("WAIT", "One moment."), tick=_TICKING, is_spoken=False,
         ),
         Situation.IDLE: _cue(
-            _RING, (0.1, 2.9), _WHITE, "eye",
+            _RING, (0.25, 2.75), _WHITE, "eye",
             zh=("你好", "有摄像头。请走近、刷卡、输密码或按呼叫键"),
             en=("HELLO", "The camera is on. Come near, use card or code, or press call."), is_spoken=False,
         ),

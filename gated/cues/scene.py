@@ -48,11 +48,12 @@ class Scene:
     claims: Mapping[tuple[Situation, str], Claim] = field(default_factory=lambda: MappingProxyType({}))
     number: int = 0
     sight: Sight | None = None
+    came_at: float = -inf
     seen_at: float = -inf
     unusable_at: float | None = None
     """Since when the face cannot be used."""
     decided: int | None = None
-    """The face that a decision was made about."""
+    """The face that a decision was made about, or that has stood there for too long to be spoken to."""
 
 
 @dataclass(frozen=True, slots=True)

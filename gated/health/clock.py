@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gated.events import ClockDoubted, Event
+from gated.events import ClockDoubted
 
 MOST_JUMP = timedelta(seconds=60)
 """A clock that moves further against the monotonic one was set, and not by a time server that slews."""
@@ -29,7 +29,7 @@ class WallClock:
     def __init__(
         self,
         not_before: datetime,
-        report: Callable[[Event], None],
+        report: Callable[[ClockDoubted], None],
         is_kept: Callable[[], bool],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,

@@ -171,7 +171,7 @@ def wait_for(seconds: float) -> Iterator[None]:
 
 def _tables(script: Path, folder: Path, more: dict[str, dict[str, Any]]) -> dict[str, Any]:
     tables: dict[str, Any] = {
-        "site": {"id": SITE},
+        "site": {"id": SITE, "clock": "trusted"},
         "gate": {"id": GATE},
         "camera": {"kind": "simulated", "path": str(script), "width": SIZE[0], "height": SIZE[1]},
         "door": {"pins": "mock", "trace": str(folder / "trace.jsonl"), "release_s": 1.5},

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gated import events
 from gated.cues.cue import GUIDANCE
-from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, UNUSABLE_S, saw
+from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, STANDS_S, UNUSABLE_S, saw
 from gated.cues.scene import Scene, Sight, ends_at, shown
 from gated.cues.state import happened
 
@@ -121,6 +121,14 @@ def test_who_was_decided_about_is_not_looked_at_again_while_they_stand_there(dec
     scene = happened(scene, decided, now)
     scene, now = watched([face("blurred", x=0.1)] * 300, scene, now)
     assert shown(scene, now).situation == "idle"
+
+
+def test_who_only_stands_there_is_left_in_peace_after_a_while():
+    scene, now = watched([face("too_small", size=0.7)] * round(STANDS_S / FRAME_S))
+    assert shown(scene, now).situation == "closer"
+    scene, now = watched([face("too_small", size=0.7)] * 50, scene, now)
+    assert shown(scene, now).situation == "idle"
+    assert told(face("too_small", size=0.7), scene=scene, now=now + FACE_S + 1) == "looking"
 
 
 def test_who_comes_back_later_is_looked_at_again():

@@ -10,6 +10,7 @@ from gated.cues import plan
 from gated.cues.cue import GUIDANCE, MIX, RANK, STEADY, Colour, Pulse, Shape, Situation
 from gated.cues.plan import PLAN
 from gated.cues.samples import PITCH_HZ
+from gated.door.outputs import LEAST_LAMP_S
 
 PAIRS = list(itertools.combinations(Situation, 2))
 
@@ -76,6 +77,11 @@ def test_no_two_cues_feel_alike(one, other):
 @pytest.mark.parametrize("situation", Situation)
 def test_no_lamp_flashes_faster_than_twice_a_second(situation):
     assert all(gap >= 0.5 - 1e-9 for gap in rises(PLAN[situation].light.pattern))
+
+
+@pytest.mark.parametrize("situation", Situation)
+def test_no_part_of_a_light_is_so_short_that_the_latch_would_stretch_it(situation):
+    assert min(PLAN[situation].light.pattern) >= LEAST_LAMP_S
 
 
 def test_the_measure_of_flashing_finds_a_lamp_that_is_too_fast():

@@ -5,8 +5,6 @@ import socket
 
 import pytest
 
-from gated.events import Degraded
-from gated.health.degraded import Losses
 from gated.health.notify import Notifier
 
 
@@ -55,16 +53,3 @@ def test_without_a_manager_nothing_happens():
 )
 def test_the_watchdog_is_fed_twice_as_often_as_it_bites(environment, every_s):
     assert Notifier(environment).watchdog_s == every_s
-
-
-def test_a_loss_is_reported_when_the_set_changes_and_only_then():
-    told = []
-    losses = Losses(told.append)
-    losses.set("vision", "no camera")
-    losses.set("vision", "no models")
-    losses.set("latch", "gone")
-    losses.set("vision", None)
-    losses.set("vision", None)
-    losses.set("latch", None)
-    assert told == [Degraded(["vision"]), Degraded(["latch", "vision"]), Degraded(["latch"]), Degraded([])]
-    assert losses.why("vision") is None
