@@ -9,6 +9,8 @@ from gpiozero.pins.mock import MockFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gated.config import CueSettings, DoorSettings, ReaderSettings
+from gated.config.wiring import pin_problems
 from gated.door.readers import GAP_S, KEYS, LEAST_BITS, MOST_BITS, Keypad, Keys, Wiegand, frames, scan
 from gated.errors import LatchError
 
@@ -190,3 +192,11 @@ async def test_any_keys_in_any_order_arrive_in_that_order():
     await until(lambda: len(keys) == len(typed), 30.0)
     assert "".join(keys) == typed
     keypad.close()
+
+
+@pytest.mark.parametrize(("rows", "columns", "is_fine"), [(4, 3, True), (4, 4, True), (3, 3, False), (4, 2, False)])
+def test_a_keypad_that_has_no_names_for_its_keys_is_refused_by_the_settings(rows, columns, is_fine):
+    pins = tuple(range(18, 26))
+    readers = ReaderSettings(keypad_rows=pins[:rows], keypad_columns=pins[4 : 4 + columns])
+    problems = pin_problems(DoorSettings(), None, readers, CueSettings())
+    assert (problems == []) == is_fine
