@@ -21,7 +21,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gated.cues.cue import Colour, Cue, First, Situation
+from gated.cues.cue import Colour, First, Situation
+from gated.cues.plan import PLAN
 from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,9 @@ class Page(msgspec.Struct, frozen=True):
     first: First | None = None
 
 
-def page_of(situation: Situation, cue: Cue, languages: tuple[str, ...], first: First | None = None) -> Page:
-    """A cue as the page shows it."""
+def page_of(situation: Situation, languages: tuple[str, ...], first: First | None = None) -> Page:
+    """A situation's cue as the page shows it."""
+    cue = PLAN[situation]
     words, sentences = ([(language, of[language]) for language in languages] for of in (cue.words, cue.sentences))
     return Page(situation, cue.pictogram, cue.colour, words, sentences, first)
 
@@ -67,14 +69,15 @@ def page_of(situation: Situation, cue: Cue, languages: tuple[str, ...], first: F
 class Screen:
     """The page's server, inside the brain's loop."""
 
-    def __init__(self, port: int, page: Page) -> None:
-        self._port, self._shown = port, msgspec.json.encode(page)
+    def __init__(self, port: int, languages: tuple[str, ...]) -> None:
+        self._port, self._languages = port, languages
+        self._shown = msgspec.json.encode(page_of(Situation.IDLE, languages))
         self._watchers: set[asyncio.Event] = set()
         self._is_over = False
 
-    def show(self, page: Page) -> None:
+    def show(self, situation: Situation, first: First | None = None) -> None:
         """Tell every page that is open."""
-        self._shown = msgspec.json.encode(page)
+        self._shown = msgspec.json.encode(page_of(situation, self._languages, first))
         self._wake()
 
     async def run(self) -> None:

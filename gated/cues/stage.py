@@ -7,28 +7,24 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from math import inf
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gated.config import CueSettings
-from gated.cues.cue import GUIDANCE, NOTHING, Cue, First, Pulse, Situation
+from gated.cues.cue import NOTHING, Cue, First, Pulse, Situation
 from gated.cues.guidance import saw
 from gated.cues.lamps import Lamps, Play
 from gated.cues.plan import PLAN
-from gated.cues.prompts import Prompts
-from gated.cues.samples import NO_SAMPLES, Samples, silence, tick_gap_s, tone
 from gated.cues.scene import Scene, Shown, Sight, ends_at, shown
-from gated.cues.screen import Screen, page_of
-from gated.cues.sound import Sound, Sounding, is_quiet, volume
+from gated.cues.sound import Sound, is_quiet
 from gated.cues.state import happened
+from gated.cues.voice import Voice
 from gated.events import Event, WorkerReady
+
+if TYPE_CHECKING:
+    from gated.cues.screen import Screen
 
 LOOK_S = 1.0
 """The longest sleep between two looks at the clock."""
-PAUSE_S = 0.25
-"""Between a tone and a sentence, and between two languages."""
-REPEAT_S = 6.0
-"""So long ticks go on before a sentence that is repeated is said again."""
 
 
 class Stage:
@@ -46,10 +42,9 @@ class Stage:
     ) -> None:
         """`prompts`: the folder. `play`: the latch. `wall`: the time, aware, or None while it cannot be trusted."""
         self._settings, self._timezone, self._wall, self._monotonic = settings, timezone, wall, monotonic
-        self._lamps, self._prompts = Lamps(settings, play), Prompts(prompts)
+        self._lamps, self._voice = Lamps(settings, play), Voice(settings, prompts)
         self._sound = Sound(settings.sound_device) if settings.sound == "alsa" else None
-        idle = page_of(Situation.IDLE, PLAN[Situation.IDLE], settings.languages)
-        self._screen = Screen(settings.screen_port, idle) if settings.screen_port else None
+        self._screen = _screen_of(settings)
         self._scene, self._shown = Scene(), Shown(Situation.IDLE, -1)
         self._first: First | None = None
         self._ticks_at = inf
@@ -124,9 +119,13 @@ class Stage:
         )
         self._lamps.show(cue, self._first, self._beep(cue, is_night, now))
         if self._screen is not None:
-            self._screen.show(page_of(self._shown.situation, cue, self._settings.languages, self._first))
+            self._screen.show(self._shown.situation, self._first)
         if self._sound is not None:
-            self._sound.play(self._sounding(cue, is_night))
+            self._sound.play(self._voice.says(self._shown.situation, self._first, is_night, self._nearness))
+
+    def _nearness(self) -> float:
+        """How near the face is to where it should be, 0 to 1; asked at every tick."""
+        return 0.0 if self._scene.sight is None else self._scene.sight.nearness
 
     def _beep(self, cue: Cue, is_night: bool, now: float) -> Pulse:
         """The buzzer's part, where nothing better sounds. It cannot be soft: at night it says the tone and no ticks."""
@@ -139,34 +138,11 @@ class Stage:
             self._ticks_at = now + cue.tone.length_s * cue.tone.repeats
         return cue.tone
 
-    def _sounding(self, cue: Cue, is_night: bool) -> Sounding:
-        """Tone and sentence, or with speech first the other way round; then the ticks."""
-        speech = self._speech(cue, is_night) if cue.is_spoken else NO_SAMPLES
-        parts = [tone(cue.tone), silence(PAUSE_S if cue.tone.pattern else 0), speech]
-        once = np.concatenate(parts[::-1] if self._first == "speech" else parts)
-        loud = volume(self._settings.volume, self._settings.quiet_volume, is_night)
-        return Sounding(once, self._again(cue, speech), loud)
 
-    def _speech(self, cue: Cue, is_night: bool) -> Samples:
-        """The sentence in every language, at night in the first alone; nothing where no prompt is."""
-        situation = self._shown.situation
-        languages = self._settings.languages[:1] if is_night and self._first != "speech" else self._settings.languages
-        said = [prompt for language in languages if (prompt := self._prompts.get(situation, language)) is not None]
-        return np.concatenate([NO_SAMPLES, *(part for prompt in said for part in (prompt, silence(PAUSE_S)))])
+def _screen_of(settings: CueSettings) -> "Screen | None":
+    """The gate screen where one is fitted; a gate without one does not load a web server."""
+    if not settings.screen_port:
+        return None
+    from gated.cues.screen import Screen
 
-    def _again(self, cue: Cue, speech: Samples) -> Callable[[], Samples] | None:
-        """What sounds while the cue lasts."""
-        if self._shown.situation in GUIDANCE:
-            return self._guiding_tick
-        if not cue.tick.pattern:
-            return None
-        ticks = tone(cue.tick)
-        if cue.is_repeated:
-            ticks = np.concatenate([np.tile(ticks, max(1, round(REPEAT_S / cue.tick.length_s))), speech])
-        return lambda: ticks
-
-    def _guiding_tick(self) -> Samples:
-        """One tick, and a silence that is shorter the nearer the face is to where it should be."""
-        sight = self._scene.sight
-        gap_s = tick_gap_s(sight.nearness if sight is not None else 0.0)
-        return tone(Pulse((PLAN[Situation.CLOSER].tick.pattern[0], gap_s), 1))
+    return Screen(settings.screen_port, settings.languages)

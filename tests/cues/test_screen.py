@@ -1,6 +1,7 @@
 """The gate screen in a real browser: seen from 3 m, without colour, at once, and honest when the gate is gone."""
 
 import asyncio
+import dataclasses
 import io
 import itertools
 import json
@@ -22,13 +23,16 @@ LETTER_PX = 78
 CONTRAST = 7.0
 
 
-def shown_as(situation, first=None, languages=LANGUAGES):
-    return page_of(Situation(situation), PLAN[Situation(situation)], languages, first)
+def showing(port, situation="idle"):
+    """A screen that shows this."""
+    screen = Screen(port, LANGUAGES)
+    screen.show(Situation(situation))
+    return screen
 
 
 @pytest.fixture
 async def screen(free_port, running):
-    screen = Screen(free_port, shown_as("idle"))
+    screen = Screen(free_port, LANGUAGES)
     screen.url = f"http://127.0.0.1:{free_port}/"
     async with running(screen):
         async with asyncio.timeout(20):
@@ -67,7 +71,7 @@ async def panel(tab, screen):
     await tab.until("document.querySelectorAll('#cue .words p').length > 0")
 
     async def show(situation, first=None):
-        screen.show(shown_as(situation, first))
+        screen.show(Situation(situation), first)
         wanted = json.dumps([situation, first or ""], separators=(",", ":"))
         await tab.until(
             f"JSON.stringify([document.body.dataset.situation, document.body.dataset.first]) === '{wanted}'"
@@ -213,7 +217,7 @@ async def test_a_change_reaches_the_page_within_a_tenth_of_a_second(panel, scree
     said = []
     for situation in ("looking", "open", "idle", "refused", "calling") * 4:
         said.append((situation, time.time() * 1000))
-        screen.show(shown_as(situation))
+        screen.show(Situation(situation))
         await panel.until(f"changes.length === {len(said)}")
     changes = await panel.evaluate("changes")
     assert [s for s, _ in changes] == [s for s, _ in said]
@@ -223,7 +227,7 @@ async def test_a_change_reaches_the_page_within_a_tenth_of_a_second(panel, scree
 
 
 async def test_when_the_gate_is_gone_the_page_says_so_and_comes_back_by_itself(tab, free_port, running):
-    screen = Screen(free_port, shown_as("open"))
+    screen = showing(free_port, "open")
     async with running(screen):
         async with asyncio.timeout(20):
             while not await answers(free_port):
@@ -236,7 +240,7 @@ async def test_when_the_gate_is_gone_the_page_says_so_and_comes_back_by_itself(t
     assert await tab.evaluate("document.querySelector('#gone').innerText.includes('停用')")
     ground, *inks = await tab.evaluate(COLOURS)
     assert min(contrast(ground, ink) for ink in inks) >= CONTRAST
-    async with running(Screen(free_port, shown_as("refused"))):
+    async with running(showing(free_port, "refused")):
         await tab.until("!document.body.classList.contains('is-gone')")
         await tab.until("document.body.dataset.situation === 'refused'")
 
@@ -246,10 +250,11 @@ async def test_a_page_that_hears_nothing_for_a_while_and_then_again_is_not_gone(
     assert not await panel.evaluate("document.body.classList.contains('is-gone')")
 
 
-async def test_what_is_shown_is_only_ever_text(panel, screen):
-    page = shown_as("open")
+async def test_what_is_shown_is_only_ever_text(panel, screen, monkeypatch):
     evil = "<img src=x onerror=alert(1)>"
-    screen.show(type(page)(page.situation, page.pictogram, page.colour, [("en", evil)], [("en", evil)]))
+    cue = dataclasses.replace(PLAN[Situation.OPEN], words={"zh": evil, "en": evil}, sentences={"zh": evil, "en": evil})
+    monkeypatch.setattr("gated.cues.screen.PLAN", {Situation.OPEN: cue})
+    screen.show(Situation.OPEN)
     await panel.until("document.querySelector('#cue .words').textContent.includes('onerror')")
     assert await panel.evaluate("document.querySelectorAll('#cue img').length") == 0
 
@@ -333,7 +338,7 @@ async def test_the_stream_begins_with_what_holds_and_goes_on_by_itself(screen):
             if line.startswith(b"data: "):
                 heard.append(json.loads(line[6:]))
                 if len(heard) == 1:
-                    screen.show(shown_as("open", "light"))
+                    screen.show(Situation.OPEN, "light")
     writer.close()
     assert [h["situation"] for h in heard] == ["idle", "open", "open"]
     assert heard[1] == {
@@ -353,14 +358,14 @@ async def test_a_watcher_who_leaves_is_forgotten(screen):
         await asyncio.sleep(0.02)
     async with asyncio.timeout(20):
         while screen._watchers:
-            screen.show(shown_as("idle"))
+            screen.show(Situation.IDLE)
             await asyncio.sleep(0.05)
 
 
 async def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(free_port, running, caplog):
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", free_port)
     with caplog.at_level(logging.WARNING):
-        async with running(Screen(free_port, shown_as("idle"))) as task:
+        async with running(Screen(free_port, LANGUAGES)) as task:
             await asyncio.sleep(1.5)
             assert not task.done(), "a screen is no reason to end the gate"
             taken.close()
@@ -373,7 +378,7 @@ async def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(free_
 
 
 async def test_the_server_ends_when_it_is_told_to_even_while_a_page_is_open(free_port, tab, running):
-    async with running(Screen(free_port, shown_as("idle"))) as task:
+    async with running(Screen(free_port, LANGUAGES)) as task:
         async with asyncio.timeout(20):
             while not await answers(free_port):
                 await asyncio.sleep(0.02)
@@ -386,5 +391,5 @@ async def test_the_server_ends_when_it_is_told_to_even_while_a_page_is_open(free
 
 
 def test_one_language_alone_is_shown_alone():
-    assert shown_as("open", languages=("en",)).words == [("en", "OPEN")]
-    assert shown_as("open", languages=("en", "zh")).words == [("en", "OPEN"), ("zh", "开")]
+    assert page_of(Situation.OPEN, ("en",)).words == [("en", "OPEN")]
+    assert page_of(Situation.OPEN, ("en", "zh")).words == [("en", "OPEN"), ("zh", "开")]

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -385,3 +387,8 @@ async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, pl
             if situation == "open":
                 first = await tab.evaluate("document.body.dataset.first")
                 assert first == ("light" if act is visit[3][0] else "")
+
+
+def test_a_gate_without_a_screen_loads_no_web_server():
+    code = "import sys, gated.cues.stage; sys.exit(any(m in sys.modules for m in ('uvicorn', 'starlette')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
