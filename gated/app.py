@@ -207,10 +207,10 @@ class Brain:
         self.duty.works("vision")
 
     def _on_seen(self, seen: Observation | TrackEnded) -> None:
-        """First who it is, then what to show: nobody waits for a lamp."""
-        self.entrance.faces.observe(seen)
+        """A face that is seen is shown before it is decided about, or "looking" would outlive the decision."""
         if isinstance(seen, Observation):
             self.stage.sight(sight_of(seen, self.settings))
+        self.entrance.faces.observe(seen)
 
     def _on_blind(self, why: str) -> None:
         self.entrance.faces.stop()
