@@ -77,8 +77,7 @@ class Latch:
         """One connection, from its first word to its end. Whatever happens in it, the lease ends with it."""
         channel = Channel[FromBrain](reader, writer, FromBrain)
         try:
-            await self._greet(channel)
-            await self._obey(channel)
+            await (self._show(channel) if await self._greet(channel) else self._obey(channel))
         except (WireError, LatchError) as error:
             log.warning("connection dropped: %s", error)
             with contextlib.suppress(WireError):
@@ -86,7 +85,7 @@ class Latch:
         except TimeoutError:
             log.warning("connection dropped: the other side is silent")
         except EOFError:
-            log.info("the brain has gone")
+            log.info("%s has gone", "the brain" if self._brain is channel else "an observer")
         finally:
             if self._brain is channel:
                 self._brain = None
@@ -98,12 +97,16 @@ class Latch:
         """Give the pins back; what that means for each lock is told at `Panel.close`."""
         self._panel.close()
 
-    async def _greet(self, channel: Channel[FromBrain]) -> None:
-        """Let in the one brain that may come in."""
+    async def _greet(self, channel: Channel[FromBrain]) -> bool:
+        """Let in the one brain that may come in, or an observer; gives whether it is one."""
         if channel.peer_uid not in self._uids:
             raise LatchError(f"user {channel.peer_uid} may not command this latch; set [door] brain_user")
-        if not isinstance(await channel.receive(HELLO_S), Hello):
+        hello = await channel.receive(HELLO_S)
+        if not isinstance(hello, Hello):
             raise WireError("the first word must be hello")
+        if hello.observer:
+            channel.send(Welcome())
+            return True
         if self._brain is not None:
             raise LatchError("another brain holds the door")
         self._brain = channel
@@ -111,6 +114,20 @@ class Latch:
         channel.send(Welcome())
         while self._facts:
             channel.send(self._facts.popleft())
+        return False
+
+    async def _show(self, channel: Channel[FromBrain]) -> None:
+        """An observer looks on, and on mock pins may be the outside world; it holds nothing that could end with it."""
+        while True:
+            match await channel.receive(SILENCE_S):
+                case Beat():
+                    channel.send(self._state())
+                case DriveLine(line, is_active, door):
+                    self._panel.drive(door, line, is_active)
+                case Goodbye():
+                    return
+                case _:
+                    raise LatchError("an observer may ask for nothing")
 
     async def _obey(self, channel: Channel[FromBrain]) -> None:
         while True:

@@ -24,9 +24,11 @@ from gated.events import (
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The brain's first word; a latch that does not hear it in time hangs up."""
+    """The first word; a latch that does not hear it in time hangs up."""
 
     version: int = 1
+    observer: bool = False
+    """One that looks on beside the brain: it is answered its beats and may ask for nothing, but play mock lines."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):

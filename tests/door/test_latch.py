@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from gated.door.messages import Beat, FromLatch, Goodbye, Hello, LatchState, Refused, ReleaseLock, Welcome
+from gated.door.messages import (
+    Beat,
+    DriveLine,
+    FromLatch,
+    Goodbye,
+    Hello,
+    LatchState,
+    Play,
+    Refused,
+    ReleaseLock,
+    SetLockdown,
+    Welcome,
+)
 from gated.errors import LatchError
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, ReleaseRefused
 from gated.runtime.channel import Channel
@@ -176,6 +188,66 @@ async def test_every_beat_is_answered_with_the_state(gate, latch):
     channel.send(Goodbye())
     with pytest.raises(EOFError):
         await channel.receive()
+
+
+async def observe(gate):
+    """A connection that only looks."""
+    channel = await dial(gate)
+    channel.send(Hello(observer=True))
+    assert await channel.receive() == Welcome()
+    return channel
+
+
+async def test_an_observer_looks_on_beside_the_brain_and_takes_nothing_from_it(gate, latch, link, until):
+    async with link() as brain:
+        observer = await observe(gate)
+        observer.send(Beat())
+        assert (await observer.receive()).state == "secured"
+        brain.release(lease_s=20)
+        await until(gate.lock_is_on)
+        await observer.close()
+        await brain.hears(DoorReleased("grant", 20, "visit"))
+        brain.door.drive("contact", True)
+        await brain.hears(DoorOpened("grant"))
+        assert gate.lock_is_on()
+
+
+async def test_an_observer_keeps_no_facts_from_the_next_brain_and_no_lease_alive(gate, latch, link, until):
+    channel = await dial(gate)
+    channel.send(Hello())
+    channel.send(ReleaseLock("v", 20, time.monotonic()))
+    await until(gate.lock_is_on)
+    observer = await observe(gate)
+    await channel.close()
+    await until(lambda: not gate.lock_is_on())
+    observer.send(Beat())
+    assert isinstance(await observer.receive(), LatchState)
+    async with link() as brain:
+        await brain.hears(DoorSecured("disconnect"))
+
+
+@pytest.mark.parametrize(
+    "asked", [ReleaseLock("v", 20, 0.0), SetLockdown(False), Play("open", (1.0,)), Hello(), Hello(observer=True)]
+)
+async def test_an_observer_that_asks_for_anything_is_refused_and_nothing_opens(gate, latch, link, asked):
+    async with link() as brain:
+        observer = await observe(gate)
+        observer.send(asked)
+        assert isinstance(await observer.receive(), Refused)
+        with pytest.raises(EOFError):
+            await observer.receive()
+        assert not any(line["on"] for line in gate.trace())
+        assert brain.door.is_linked
+
+
+async def test_on_mock_pins_an_observer_is_the_outside_world(gate, latch, link):
+    async with link() as brain:
+        observer = await observe(gate)
+        observer.send(DriveLine("rex", True))
+        await brain.hears(DoorReleased("rex", 2.0))
+        observer.send(DriveLine("nonsense", True))
+        assert isinstance(await observer.receive(), Refused)
+        assert brain.door.is_linked
 
 
 async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latch, wait_for, link, until):
