@@ -9,7 +9,8 @@ from gated.gallery.credentials import Credentials
 from gated.gallery.entitlement import Credential
 from gated.types import SubjectId
 
-NUMBER = re.compile(r"[0-9A-Z]{4,40}")
+NUMBER = re.compile(r"[0-9A-Z]{4,40}|W[0-9]{2}:[0-9A-Z-]{1,37}")
+"""What is printed on a card or typed by a USB reader, or as a wired reader says it, its format first: w26:12-3456."""
 
 
 def plain_number(number: str) -> str:
@@ -34,7 +35,10 @@ def give_card(
     """
     plain = plain_number(number)
     if not NUMBER.fullmatch(plain):
-        raise CredentialError("a card's number has 4 to 40 digits or letters A to Z, and not only zeros; read it again")
+        raise CredentialError(
+            "a card's number has 4 to 40 digits or letters A to Z, and not only zeros; a wired reader puts the format "
+            "before it, as in w26:12-3456; read it again"
+        )
     digest = store.vault.digest("card", plain)
     card = Credential(
         entitlement.new_id(), "card", subject, digest, None, label.strip(), valid_from, valid_until, uses_left=uses

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gated.access.wiegand import card_number
 from gated.errors import CredentialError, SubjectNotFoundError
 from gated.gallery.issuing import NUMBER, give_card, plain_number, set_pin, take_away
 from gated.gallery.keyring import KeyRing
@@ -36,6 +37,17 @@ def test_a_card_is_kept_as_it_was_given(store, live) -> None:
     assert (card.way, card.subject, card.label, card.uses_left) == ("card", ann, "grey", 3)
     assert (card.valid_from, card.valid_until) == (NOON, NOON + timedelta(1))
     assert card.first_used_at is card.last_used_at is None
+
+
+@pytest.mark.parametrize(
+    "bits",
+    ["0" + "00001100" + "0000110110000000" + "1", "0" * 17 + "1" * 17, "00000100101000011011001011000011"],
+)
+def test_what_a_wired_reader_says_can_be_given_and_found(store, live, bits) -> None:
+    number = card_number(bits)
+    card = give_card(store, number, live("a"))
+    assert KeyRing(store).card(number).id == card.id
+    assert KeyRing(store).card(number.upper()).id == card.id
 
 
 def test_a_guests_card_is_nobodys(store) -> None:
