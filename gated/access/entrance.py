@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from gated.access.answers import WayOutcome
-from gated.access.lockdown import LockdownOrder, read_lockdown
+from gated.access.lockdown import LockdownOrder, last_order
 from gated.access.passage import FreePassage
 from gated.access.passes import PassLedger, pass_key
 from gated.access.readers import Readers
@@ -93,8 +93,7 @@ class Entrance:
         )
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}
         self._passage = FreePassage(schedules, calendar, self._renew, tell.report, wall)
-        self._order: LockdownOrder | None = None
-        self._obey(read_lockdown(settings.state), is_first=True)
+        self._obey(last_order(settings.state), is_first=True)
 
     def close(self) -> None:
         """Write down what is not on disk yet, and give the files back."""
@@ -117,7 +116,7 @@ class Entrance:
     async def _watch(self) -> None:
         """Follow what others change: rights first, so that whoever is found has theirs."""
         while True:
-            self._obey(await asyncio.to_thread(read_lockdown, self._state))
+            self._obey(await asyncio.to_thread(last_order, self._state))
             for part, follow in (("credentials", self._ring.reload_if_changed), ("gallery", self._follow_gallery)):
                 try:
                     await asyncio.to_thread(follow)
@@ -133,8 +132,7 @@ class Entrance:
 
     def _obey(self, order: LockdownOrder | None, *, is_first: bool = False) -> None:
         """Begin or end a lockdown. The latch is told at every start, because it may remember another one."""
-        is_on, was_on = order is not None, self._order is not None
-        self._order = order
+        is_on, was_on = order is not None and not order.is_over, self.ways.is_locked_down
         self.ways.is_locked_down = self._passage.is_locked_down = is_on
         if is_on != was_on:
             self._tell.report(Lockdown(order.by if order is not None else "", is_over=not is_on))

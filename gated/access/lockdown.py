@@ -15,10 +15,11 @@ MOST_BYTES = 4096
 
 
 class LockdownOrder(msgspec.Struct, frozen=True):
-    """Who ordered it, and when (UTC)."""
+    """Who ordered it, and when (UTC); or who ended it (`is_over`)."""
 
     by: str
     at: datetime
+    is_over: bool = False
 
 
 UNREADABLE = LockdownOrder("a file that cannot be read", datetime.fromtimestamp(0, UTC))
@@ -26,6 +27,12 @@ UNREADABLE = LockdownOrder("a file that cannot be read", datetime.fromtimestamp(
 
 def read_lockdown(state: Path) -> LockdownOrder | None:
     """The order in force, or None."""
+    order = last_order(state)
+    return None if order is None or order.is_over else order
+
+
+def last_order(state: Path) -> LockdownOrder | None:
+    """The order in force, or the word that it is over; None where there never was one."""
     try:
         with _path(state).open("rb") as file:
             return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownOrder)
@@ -37,21 +44,37 @@ def read_lockdown(state: Path) -> LockdownOrder | None:
 
 def begin_lockdown(state: Path, by: str, at: datetime) -> None:
     """Order it; on disk when this returns. Raises `StateError` where the state folder cannot be written."""
+    try:
+        _write(state, LockdownOrder(by, at))
+    except OSError as error:
+        raise StateError(f"{_path(state)}: cannot be written ({error.strerror}); no lockdown has begun") from error
+
+
+def end_lockdown(state: Path, by: str = "") -> None:
+    """End it, and leave word of who did; without that word where the disk is full, which must keep nobody out.
+
+    Raises `StateError` where the state folder cannot be written at all.
+    """
+    if read_lockdown(state) is None:
+        return
+    try:
+        _write(state, LockdownOrder(by, datetime.now(UTC), is_over=True))
+    except OSError:
+        _remove(state)
+
+
+def _write(state: Path, order: LockdownOrder) -> None:
     path = _path(state)
     fresh = path.with_suffix(".new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(LockdownOrder(by, at)))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        _sync_folder(state)
-    except OSError as error:
-        raise StateError(f"{path}: cannot be written ({error.strerror}); no lockdown has begun") from error
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.encode(order))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync_folder(state)
 
 
-def end_lockdown(state: Path) -> None:
-    """End it. Raises `StateError` where the state folder cannot be written."""
+def _remove(state: Path) -> None:
     try:
         _path(state).unlink(missing_ok=True)
         _sync_folder(state)

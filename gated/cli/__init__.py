@@ -22,6 +22,8 @@ COMMANDS = {
     "replay": ("gated.cli.replay", "Show a folder of pictures to a simulated gate, and tell who was let in."),
     "config": ("gated.cli.setup", "Write a commented example of the settings."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
+    "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
+    "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
     "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, rights and preferences."),

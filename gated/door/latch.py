@@ -150,7 +150,7 @@ class Latch:
 
     def _state(self) -> LatchState:
         doors: dict[str, str] = {name: each.door.state for name, each in self._panel.doors.items()}
-        return LatchState(doors[MAIN], doors, self._panel.lines, self._panel.is_on_fire)
+        return LatchState(doors[MAIN], doors, self._panel.lines, self._panel.is_on_fire, self._brain is not None)
 
     def _on_card(self, bits: str, door: str) -> None:
         self._pass_on(CardRead(bits, door))

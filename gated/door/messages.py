@@ -89,7 +89,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class LatchState(msgspec.Struct, frozen=True, tag="latch_state"):
-    """Latch to brain, the answer to every beat: the first door's state, each door's, and each input's."""
+    """The latch's answer to every beat: the first door's state, each door's, and each input's."""
 
     state: str
     doors: dict[str, str] = {}
@@ -97,6 +97,8 @@ class LatchState(msgspec.Struct, frozen=True, tag="latch_state"):
     """As "main.contact"; True is open, pressed, burning, tampered with."""
     is_on_fire: bool = False
     """A fire release stands; the fire input may be quiet again."""
+    has_brain: bool = False
+    """A brain is there: somebody can be let in."""
 
 
 class CardRead(msgspec.Struct, frozen=True, tag="card_read"):

@@ -4,7 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.access.lockdown import UNREADABLE, LockdownOrder, begin_lockdown, end_lockdown, read_lockdown
+from gated.access.lockdown import (
+    UNREADABLE,
+    LockdownOrder,
+    begin_lockdown,
+    end_lockdown,
+    last_order,
+    read_lockdown,
+)
 from gated.errors import StateError
 
 AT = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -21,8 +28,40 @@ def test_an_order_is_there_until_it_is_ended(tmp_path):
     assert read_lockdown(tmp_path) is None
 
 
-def test_ending_what_never_began_is_fine(tmp_path):
-    end_lockdown(tmp_path)
+def test_whoever_ended_an_order_is_remembered(tmp_path):
+    begin_lockdown(tmp_path, "the office", AT)
+    assert last_order(tmp_path) == read_lockdown(tmp_path)
+    end_lockdown(tmp_path, "the guard")
+    ended = last_order(tmp_path)
+    assert (ended.by, ended.is_over) == ("the guard", True)
+    assert ended.at > AT
+
+
+def test_an_order_after_another_is_in_force(tmp_path):
+    for _ in range(2):
+        begin_lockdown(tmp_path, "the office", AT)
+        assert read_lockdown(tmp_path) is not None
+        end_lockdown(tmp_path, "the office")
+        assert read_lockdown(tmp_path) is None
+
+
+def test_an_order_that_cannot_be_read_is_ended_like_any_other(tmp_path):
+    (tmp_path / "lockdown.json").write_bytes(b"{")
+    end_lockdown(tmp_path, "the guard")
+    assert read_lockdown(tmp_path) is None
+
+
+def test_a_full_disk_keeps_nobody_out(tmp_path):
+    begin_lockdown(tmp_path, "the office", AT)
+    (tmp_path / "lockdown.new").mkdir()  # no file can be written in its place, as on a full disk
+    end_lockdown(tmp_path, "the guard")
+    assert read_lockdown(tmp_path) is None
+    assert last_order(tmp_path) is None
+
+
+def test_ending_what_never_began_leaves_nothing(tmp_path):
+    end_lockdown(tmp_path, "the guard")
+    assert last_order(tmp_path) is None
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"{", b"\xff\xfe", b'{"by": 1}', b"[" * 100_000])

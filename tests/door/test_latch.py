@@ -184,7 +184,7 @@ async def test_every_beat_is_answered_with_the_state(gate, latch):
     assert await channel.receive() == Welcome()
     channel.send(Beat())
     lines = {"main.contact": False, "main.rex": False}
-    assert await channel.receive() == LatchState("secured", {"main": "secured"}, lines)
+    assert await channel.receive() == LatchState("secured", {"main": "secured"}, lines, has_brain=True)
     channel.send(Goodbye())
     with pytest.raises(EOFError):
         await channel.receive()

@@ -1,0 +1,63 @@
+"""`gated lockdown`: nobody is let in until it is ended. Leaving and fire know nothing of it."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import click
+
+from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
+from gated.cli import Context, show_json
+
+_by = click.option("--by", metavar="NAME", required=True, help="Who orders it; this goes into the journal.")
+
+
+@click.group()
+def lockdown() -> None:
+    """Let nobody in, or let people in again; a gate that runs follows within a second, and writes it down."""
+
+
+@lockdown.command()
+@_by
+@click.pass_obj
+def on(context: Context, by: str) -> None:
+    """Let nobody in from now on, also after restarts. People may still leave, and a fire releases the doors."""
+    settings = context.settings
+    if read_lockdown(settings.state) is None:
+        begin_lockdown(settings.state, _name(by), datetime.now(UTC))
+    click.echo(_sentence(context))
+
+
+@lockdown.command()
+@_by
+@click.pass_obj
+def off(context: Context, by: str) -> None:
+    """Let people in again."""
+    end_lockdown(context.settings.state, _name(by))
+    click.echo(_sentence(context))
+
+
+@lockdown.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def status(context: Context, as_json: bool) -> None:
+    """Say whether nobody is let in, since when, and who ordered it."""
+    if not as_json:
+        click.echo(_sentence(context))
+        return
+    order = read_lockdown(context.settings.state)
+    show_json({"on": order is not None, "by": order and order.by, "at": order and order.at})
+
+
+def _sentence(context: Context) -> str:
+    settings = context.settings
+    order = read_lockdown(settings.state)
+    if order is None:
+        return "no lockdown: people are let in as always"
+    since = order.at.astimezone(ZoneInfo(settings.site.timezone)).isoformat(" ", "seconds")
+    return f"lockdown since {since}, ordered by {order.by}: nobody is let in until `gated lockdown off --by NAME`"
+
+
+def _name(by: str) -> str:
+    if not (by.strip() and by.isprintable() and len(by) <= 100):
+        raise click.BadParameter("write a name, of up to 100 characters on one line", param_hint="--by")
+    return by.strip()
