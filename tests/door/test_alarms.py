@@ -92,6 +92,15 @@ def test_in_hours_of_free_passage_it_may_stand_open_and_from_their_end_on_it_cou
     assert story.of(DoorHeldOpen) == [(135.0, ASKED), (165.0, ALARM)]
 
 
+def test_that_holds_although_somebody_is_let_in_at_the_end_of_those_hours(story):
+    story.say("contact", True)
+    story.free()
+    story.until(9.0)
+    story.give(Release("v", 20.0, story.now))
+    story.until(300.0)
+    assert story.of(DoorHeldOpen) == [(40.0, ASKED), (70.0, ALARM)]
+
+
 def test_alarms_that_were_slept_through_are_all_told(story):
     story.say("contact", True)
     story.now = 61.0
@@ -124,7 +133,9 @@ class TestFeedback:
 
     def test_one_that_does_not_is_told_once_and_again_when_it_does(self, story):
         self.release(story)
-        story.until(5.0)
+        for at in (0.6, 0.7, 5.0):
+            story.until(at)
+            story.give(Tick())
         ((at, odd),) = story.of(LineImplausible)
         assert at == 0.5
         assert odd.line == "lock"

@@ -247,6 +247,10 @@ class TestLeaf:
         _, events = after((0, active("rex")), (8, Tick()))
         assert events[-1] == DoorDidNotOpen("rex")
 
+    def test_for_one_who_finds_it_open_it_need_not_open(self):
+        _, events = after((0, active("rex")), (1, active("contact")), (2, release(2)), (10, Tick()))
+        assert events[-1] == DoorSecured("lease")
+
     def test_without_a_contact_nobody_says_that_it_did_not_open(self):
         _, events = after((0, release()), (8, Tick()), door=Door(wires=Wires()))
         assert events[-1] == DoorSecured("lease")
