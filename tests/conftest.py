@@ -83,8 +83,8 @@ class Gate:
 
     def lock_is_on(self) -> bool:
         """Whether the simulated coil is energised now."""
-        trace = self.trace()
-        return bool(trace) and trace[-1]["on"]
+        changes = [change for change in self.trace() if change["line"] == "lock"]
+        return bool(changes) and changes[-1]["on"]
 
     def events(self, *kinds: str) -> list[dict]:
         """The journal, or only some kinds of facts in it."""
@@ -131,6 +131,21 @@ def whole_gate(tmp_path):
     gate.wait_for = wait_for
     yield gate
     gate.close()
+
+
+@pytest.fixture(scope="session")
+def gate_at():
+    """Call it in `with`, with a folder: a gate there, for tests that share one."""
+
+    @contextlib.contextmanager
+    def at(folder):
+        gate = Gate(folder)
+        try:
+            yield gate
+        finally:
+            gate.close()
+
+    return at
 
 
 @pytest.fixture(name="wait_for", scope="session")
