@@ -1,0 +1,353 @@
+"""A whole gate as it stands in the street: real processes on mock pins, all that hangs on them, and hands around it."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+from gated.door.messages import Beat, DriveLine, FromLatch, Hello, LatchState, Welcome
+from gated.events import DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
+from gated.journal.journal import Journal
+from gated.runtime.channel import BlockingChannel
+
+SITE, GATE = "courtyard-2", "front"
+ZONE = ZoneInfo("Asia/Shanghai")
+
+CLOCK = '''
+"""The time of day as a test has it: the brain's clock, moved by the seconds that stand in a file."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gated.health.clock import WallClock
+
+MOVED = Path(__file__).with_name("moved")
+WallClock.__init__.__defaults__ = (
+    lambda: datetime.now(UTC) + timedelta(seconds=float(MOVED.read_text())),
+    time.monotonic,
+)
+'''
+
+TABLES = {
+    "models": {"dir": "nowhere"},
+    "door": {
+        "release_s": 2.0,
+        "lock_pin": 17,
+        "feedback_pin": 4,
+        "contact_pin": 22,
+        "rex_pin": 23,
+        "fire_pin": 24,
+        "fire_reset_pin": 25,
+        "tamper_pin": 26,
+        "call_pin": 27,
+        "wiegand_pins": [5, 6],
+        "held_open_s": 5,
+        "held_open_alarm_s": 10,
+    },
+    "second_door": {
+        "release_s": 1.0,
+        "lock_pin": 7,
+        "contact_pin": 8,
+        "rex_pin": 9,
+        "tamper_pin": 10,
+        "call_pin": 11,
+        "wiegand_pins": [12, 13],
+        "rex_grace_s": 0.5,
+        "free_passage": "market",
+    },
+    "readers": {
+        "keypad_rows": [14, 15, 16, 18],
+        "keypad_columns": [19, 20, 21],
+        "attempts": 3,
+        "attempts_s": 3600.0,
+        "rest_s": 2.0,
+    },
+    "cues": {"ready_pin": 0, "open_pin": 1, "refused_pin": 2, "fault_pin": 3},
+    "schedules.work": {"start": "08:00", "end": "18:00"},
+    "schedules.market": {"start": "05:00", "end": "06:00"},
+}
+"""A gate with two doors and everything fitted, and without models: vision is lost, and costs nothing."""
+
+
+def bits_of(number: int, facility: int = 12) -> str:
+    """What a card of 26 bits says: an even parity bit, eight bits of facility, sixteen of number, an odd parity bit."""
+    body = f"{facility:08b}{number:016b}"
+    return f"{body[:12].count('1') % 2}{body}{1 - body[12:].count('1') % 2}"
+
+
+DIGIT_CODES, ENTER_CODE = dict(zip("1234567890", range(2, 12), strict=True)), 28
+"""Of linux/input-event-codes.h."""
+
+
+def _stroke(code: int) -> bytes:
+    """A key of a USB reader that goes down and up now, as linux/input.h has it."""
+    at = time.monotonic()
+    when = int(at), round(at % 1 * 1e6) % 1_000_000
+    return b"".join(struct.pack("@llHHi", *when, *what) for what in ((1, code, 1), (0, 0, 0), (1, code, 0), (0, 0, 0)))
+
+
+def _opened(pipe) -> int | None:
+    """A pipe in the place of a device; None while nobody reads it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+class Screen:
+    """Whoever looks at the gate screen: every page that came, in order."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._is_over = port, False
+        self.pages: list[dict] = []
+        threading.Thread(target=self._look, daemon=True).start()
+
+    @property
+    def situations(self) -> list[str]:
+        return [page["situation"] for page in self.pages]
+
+    @property
+    def now(self) -> str:
+        """What it shows; "gone" while nobody answers."""
+        return self.situations[-1] if self.pages else "gone"
+
+    def forget(self) -> None:
+        """Only what it shows now is remembered."""
+        del self.pages[:-1]
+
+    def close(self) -> None:
+        self._is_over = True
+
+    def _look(self) -> None:
+        while not self._is_over:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._read()
+            self.pages.clear()
+            time.sleep(0.1)
+
+    def _read(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/updates")
+            stream = connection.getresponse()
+            while (line := stream.readline()) and not self._is_over:
+                if line.startswith(b"data: "):
+                    page = json.loads(line[6:])
+                    if self.pages[-1:] != [page]:
+                        self.pages.append(page)
+        finally:
+            connection.close()
+
+
+class Day:
+    """One gate and the street around it: hands, leaves, cards, a clock and a fire, and what the gate made of them."""
+
+    def __init__(self, gate, wait_for) -> None:
+        self.gate, self.wait_for, self.now = gate, wait_for, datetime.now(UTC)
+        self._clock = gate.folder / "clock"
+        self._clock.mkdir()
+        (self._clock / "sitecustomize.py").write_text(CLOCK)
+        self._move(0)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._usb = gate.folder / "usb"
+        os.mkfifo(self._usb)
+        readers = {**TABLES["readers"], "devices": [str(self._usb)]}
+        gate.write(**{**TABLES, "readers": readers, "cues": {**TABLES["cues"], "screen_port": port}})
+        self._env = {"PYTHONPATH": os.pathsep.join([str(self._clock), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        self.screen = Screen(port)
+        self.people: dict[str, str] = {}
+        self.latch = self.brain = None
+        self._journal: Journal | None = None
+        self._since, self._heard, self._trace_since = 0, set(), 0
+
+    # The gate's processes
+
+    def start(self) -> None:
+        """The latch as a service of its own, then the brain; waits until the gate is on duty."""
+        self.start_latch()
+        self.start_brain()
+
+    def start_latch(self) -> None:
+        self.latch = self.gate.start("latch")
+        self.wait_for((self.gate.state / "latch.sock").exists)
+
+    def start_brain(self) -> None:
+        said = self.gate.log().count("on duty") if self.brain else 0
+        self.brain = self.gate.start("run", "--service", env=self._env)
+        self.wait_for(lambda: self.gate.log().count("on duty") > said)
+
+    def stop_brain(self) -> None:
+        self.brain.terminate()
+        assert self.brain.wait(20) == 0
+
+    def close(self) -> None:
+        self.screen.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    # The office
+
+    def office(self, *words: str, typed: str | None = None) -> str:
+        """A command of the office; gives what it said."""
+        done = CliRunner().invoke(main, ["--config", str(self.gate.config), "people", *words], input=typed)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def move_in(self, name: str, card: int | None = None, pin: str = "") -> str:
+        """Somebody who lives here, with a card of the wired reader's, or a PIN."""
+        subject = self.people[name] = self.office("add", "--name", name, "--household", f"flat-of-{name}").split()[-1]
+        if card is not None:
+            self.office("card", "add", subject, "--number", f"w26:12-{card}")
+        if pin:
+            self.office("pin", "set", subject, typed=f"{pin}\n")
+        return subject
+
+    # The street
+
+    def play(self, line: str, is_active: bool = True, door: str = "main") -> LatchState:
+        """The outside world does something to an input; gives the state of the doors after it."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(self.gate.state / "latch.sock"))
+            channel = BlockingChannel[FromLatch](sock, FromLatch)
+            channel.send(Hello(observer=True))
+            assert channel.receive() == Welcome()
+            channel.send(DriveLine(line, is_active, door))
+            channel.send(Beat())
+            state = channel.receive()
+        assert isinstance(state, LatchState), state
+        return state
+
+    def show_card(self, number: int, door: str = "main") -> WayGranted | WayDenied:
+        """Hold a card before the wired reader; gives the gate's answer."""
+        self.play(f"wiegand:{bits_of(number)}", door=door)
+        return self.hears(WayGranted | WayDenied, way="card", door=door)
+
+    def swipe(self, digits: str) -> WayGranted | WayDenied:
+        """Hold a card before the USB reader, which types the digits and Enter; gives the gate's answer."""
+        strokes = b"".join(_stroke(DIGIT_CODES[digit]) for digit in digits) + _stroke(ENTER_CODE)
+        device = self.wait_for(lambda: _opened(self._usb))
+        try:
+            os.write(device, strokes)
+            return self.hears(WayGranted | WayDenied, way="card")
+        finally:
+            os.close(device)
+
+    def type_pin(self, digits: str) -> None:
+        """Type at the keypad of the main door."""
+        for key in f"{digits}#":
+            self.play(f"key:{key}")
+
+    def answered_pin(self, digits: str) -> WayGranted | WayDenied:
+        self.type_pin(digits)
+        return self.hears(WayGranted | WayDenied, way="pin")
+
+    def walk_through(self, door: str = "main", after: str = "grant") -> None:
+        """Open the leaf of a door that is released, and shut it behind one: it is secured at once."""
+        self.play("contact", True, door)
+        self.hears(DoorOpened, door=door, after=after)
+        self.play("contact", False, door)
+        self.hears(DoorSecured, door=door, cause="closed")
+
+    def leave(self, door: str = "main") -> None:
+        """Go out by the button."""
+        self.play("rex", True, door)
+        self.hears(DoorReleased, door=door, cause="rex")
+        self.play("rex", False, door)
+        self.walk_through(door, "rex")
+
+    def at(self, clock: str) -> None:
+        """The time of day is now the next HH:MM of the site."""
+        now = datetime.now(ZONE)
+        hour, minute = map(int, clock.split(":"))
+        then = now.replace(hour=hour, minute=minute, second=0)
+        self._move(((then - now) % timedelta(days=1)).total_seconds())
+
+    def days_later(self, days: float) -> None:
+        """The same time of another day."""
+        self._move(days * 86_400)
+
+    # What came of it
+
+    def begin(self) -> None:
+        """From here on: what happened before is forgotten, and nobody is at the gate."""
+        self.wait_for(lambda: self.screen.now in ("fault", "idle"), 60)
+        self._since, self._trace_since = self.journal.position().head, len(self.gate.trace())
+        self._heard.clear()
+        self.screen.forget()
+
+    @property
+    def journal(self) -> Journal:
+        """The gate's journal; opened once, when it is first asked for."""
+        if self._journal is None:
+            self._journal = Journal.open(self.gate.state, SITE, GATE)
+        return self._journal
+
+    def told(self, kind: object = object, **fields: object) -> list:
+        """The facts of a kind since the beginning, in order, those with these values alone."""
+        return [event for _, event in self._facts(kind, fields)]
+
+    def hears(self, kind: object, timeout_s: float = 30.0, **fields: object):
+        """Wait for a fact that was not heard before; gives it."""
+        fresh = lambda: [(s, e) for s, e in self._facts(kind, fields) if s not in self._heard]  # noqa: E731
+        try:
+            (number, event), *_ = self.wait_for(fresh, timeout_s)
+        except AssertionError:
+            raise AssertionError(f"never heard of {kind} with {fields}; but of {self.told()}") from None
+        self._heard.add(number)
+        return event
+
+    def shows(self, situation: str) -> dict:
+        """Wait until the gate screen has shown something since the beginning; gives the page."""
+        pages = lambda: [page for page in self.screen.pages if page["situation"] == situation]  # noqa: E731
+        try:
+            return self.wait_for(pages, 30)[-1]
+        except AssertionError:
+            raise AssertionError(f"never shown {situation}; but {self.screen.situations}") from None
+
+    def lock(self, line: str = "lock") -> list[bool]:
+        """What a coil, or a lamp, has done since the beginning."""
+        return [step["on"] for step in self.gate.trace()[self._trace_since :] if step["line"] == line]
+
+    def is_on(self, line: str = "lock") -> bool:
+        """Whether it has power now."""
+        return ([step["on"] for step in self.gate.trace() if step["line"] == line] or [False])[-1]
+
+    def _facts(self, kind: object, fields: dict) -> list:
+        entries = self.journal.entries(after=self._since, limit=10_000)
+        return [
+            (entry.seq, entry.event)
+            for entry in entries
+            if isinstance(entry.event, kind)
+            and all(getattr(entry.event, name, None) == value for name, value in fields.items())
+        ]
+
+    def _move(self, seconds: float) -> None:
+        fresh = self._clock / "moved.new"
+        fresh.write_text(str(seconds))
+        fresh.replace(self._clock / "moved")
+
+
+@pytest.fixture(scope="module")
+def new_day(gate_at, wait_for, tmp_path_factory):
+    """Call it in `with`: a gate and its street, not started yet."""
+
+    @contextlib.contextmanager
+    def new():
+        with gate_at(tmp_path_factory.mktemp("day")) as gate, contextlib.closing(Day(gate, wait_for)) as day:
+            yield day
+
+    return new
