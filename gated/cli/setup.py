@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import click
 import msgspec
 
 from gated.cli import Context, show_json
-from gated.config import Settings
-from gated.errors import GatedError, StateError
+from gated.config import Settings, unsafe_wiring
+from gated.errors import ConfigError, GatedError, StateError
 
 
 @click.group()
@@ -26,17 +27,18 @@ def new() -> None:
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `problem` is None when it is well."""
+    """One thing that was looked at. A `problem` keeps the gate from going on duty, a `warning` does not."""
 
     part: str
     problem: str | None
+    warning: str | None = None
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
 def check(context: Context, as_json: bool) -> None:
-    """Check settings, state folder, models, keys, camera, wiring and server certificates.
+    """Check settings, wiring, state folder, people and rights, models, camera, keys, server certificates and prompts.
 
     Exit 0 when the gate could go on duty; else the list of what to mend, and 2 for the settings or 3 for the rest.
     """
@@ -46,9 +48,8 @@ def check(context: Context, as_json: bool) -> None:
         show_json({"ok": good, "checks": done})
     else:
         for item in done:
-            click.echo(
-                f"{'mend' if item.problem else 'good'}  {item.part}" + (f": {item.problem}" if item.problem else "")
-            )
+            word = "mend" if item.problem else "note" if item.warning else "good"
+            click.echo(f"{word}  {': '.join(filter(None, (item.part, item.problem or item.warning)))}")
     sys.exit(0 if good else StateError.exit_code)
 
 
@@ -56,10 +57,11 @@ def _checks(settings: Settings) -> Iterator[Check]:
     """Every check in turn; one that fails does not keep the others from being made."""
     yield Check("settings", None)
     for part, look in {
-        "state folder": _state, "journal": _journal, "people and keys": _gallery, "models": _models, "camera": _camera,
-        "pins": _pins, "server": _server,
+        "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
+        "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key, "server": _server,
     }.items():  # fmt: skip
         yield Check(part, _problem(look, settings))
+    yield Check("prompts", None, _unspoken(settings))
 
 
 def _problem(look: Callable[[Settings], None], settings: Settings) -> str | None:
@@ -68,6 +70,13 @@ def _problem(look: Callable[[Settings], None], settings: Settings) -> str | None
     except GatedError as error:
         return str(error)
     return None
+
+
+def _wiring(settings: Settings) -> None:
+    """A door that nobody can leave by is refused; mock pins trap nobody."""
+    problems = unsafe_wiring(settings.door, settings.second_door) if settings.door.pins == "gpio" else []
+    if problems:
+        raise ConfigError("settings", problems)
 
 
 def _state(settings: Settings) -> None:
@@ -100,6 +109,20 @@ def _gallery(settings: Settings) -> None:
     Register.open(settings.state, settings.site.id).close()
 
 
+def _rights(settings: Settings) -> None:
+    """A right whose hours nobody has written down lets nobody in."""
+    from gated.gallery.credentials import Credentials
+
+    with closing(Credentials.open(settings.state, settings.site.id)) as store:
+        named = {right.schedule for holder in store.holders().values() for right in holder.rights if right.schedule}
+    problems = [
+        f"schedules.{name}: somebody's right names it and it is not there; write it, or give the right anew"
+        for name in sorted(named - settings.schedules.keys())
+    ]
+    if problems:
+        raise ConfigError("settings", problems)
+
+
 def _models(settings: Settings) -> None:
     from gated.app import check_models
     from gated.face.pipeline import load_pipeline
@@ -126,6 +149,25 @@ def _pins(settings: Settings) -> None:
     allowed_uids(settings.door)
     if not settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
         pin_factory(settings).close()
+
+
+def _pass_key(settings: Settings) -> None:
+    from gated.access.passes import pass_key
+
+    if settings.readers.pass_key:
+        pass_key(Path(settings.readers.pass_key))
+
+
+def _unspoken(settings: Settings) -> str | None:
+    """What is left to tones alone, where there is sound at all."""
+    from gated.cues.prompts import check as check_prompts
+
+    if settings.cues.sound == "none":
+        return None
+    wrong = [path for path, problem in check_prompts(settings.prompts, settings.cues.languages) if problem is not None]
+    if not wrong:
+        return None
+    return f"{len(wrong)} are missing or not as they should be, and tones stand in; `gated prompts check` lists them"
 
 
 def _server(settings: Settings) -> None:

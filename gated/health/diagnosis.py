@@ -1,0 +1,142 @@
+"""What the doctor makes of the wires and of what the latch and the journal tell. Pure.
+
+On a desk (mock pins) nobody stands before the gate: what would be red there is amber.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from gated.config import Settings, Wires, unsafe_wiring
+from gated.door.messages import LatchState
+from gated.door.state import opens_with_power
+from gated.events import Degraded, Event, Started
+from gated.health.finding import Finding, amber, green, red
+
+FIRST_PULLED_LOW = 9
+"""Until somebody claims them the Pi pulls BCM 0 to 8 high and 9 to 27 low (BCM2711 ARM Peripherals, 5.3)."""
+
+
+def is_desk(settings: Settings) -> bool:
+    """Whether the pins are none of copper."""
+    return settings.door.pins == "mock"
+
+
+def bad(settings: Settings, part: str, says: str, next_step: str) -> Finding:
+    """Red at a gate, amber on a desk."""
+    return (amber if is_desk(settings) else red)(part, says, next_step)
+
+
+def lost_parts(facts: Iterable[Event | None]) -> frozenset[str]:
+    """What a brain that runs has lost, by the journal's facts, newest first."""
+    for fact in facts:
+        if isinstance(fact, Degraded):
+            return frozenset(fact.lost)
+        if isinstance(fact, Started):
+            break
+    return frozenset()
+
+
+def of_latch(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
+    """Whether somebody has the pins, and a brain commands them. `why`: what came instead of `seen`."""
+    if seen is None:
+        yield bad(settings, "latch", f"{why}; the state of every line is unknown", _START_LATCH)
+        yield bad(settings, "brain", "it can release nothing without a latch", "start the latch, then `gated run`")
+        return
+    yield green("latch", f"serves {settings.latch_socket}")
+    if seen.has_brain:
+        yield green("brain", "commands the doors")
+    else:
+        yield bad(settings, "brain", "none commands the doors; leaving and fire work", "start the gate: `gated run`")
+
+
+_START_LATCH = "start the latch's service (on a desk `gated run` starts one); if it runs, ask as the gate's user"
+
+
+def of_doors(settings: Settings, seen: LatchState | None) -> Iterator[Finding]:
+    """The alarms that stand now."""
+    if seen is None:
+        return
+    if seen.is_on_fire:
+        yield red("fire", "a fire release stands: every door is released", "when it is safe, turn the reset key")
+    for name in settings.doors:
+        if seen.lines.get(f"{name}.tamper"):
+            yield red(f"{name}.tamper", "is tampered with, or its loop is cut", "look at the case, then at the wire")
+        if seen.doors.get(name) == "open":
+            yield amber(f"{name}.contact", "the leaf stands open", "shut it; if it is shut, look at its contact")
+
+
+def of_wiring(settings: Settings) -> Iterator[Finding]:
+    """What is not safe in how it is wired, or less than it could be."""
+    unsafe = unsafe_wiring(settings.door, settings.second_door)
+    for problem in unsafe:
+        name, _, says = problem.partition(": ")
+        yield bad(settings, name, says.partition(";")[0], says.partition("; ")[2])
+    doors = settings.doors
+    if any(w.fire_pin is not None for w in doors.values()) and all(w.fire_reset_pin is None for w in doors.values()):
+        yield amber("fire", "a fire release has no key that ends it", "wire a key switch and set fire_reset_pin")
+    for name, wires in doors.items():
+        yield from _of_door(name, wires)
+    if is_desk(settings):
+        yield amber("pins", "are mock pins: no real lock moves", 'at a gate set [door] pins = "gpio"')
+    elif not unsafe:
+        yield green("wiring", "every door has its exit button, or a waiver")
+
+
+def _of_door(name: str, wires: Wires) -> Iterator[Finding]:
+    if wires.rex_pin is None and wires.rex_waiver.strip():
+        yield amber(f"{name}.rex", "no exit button, by a written waiver", "see that it still holds: rex_waiver")
+    if wires.contact_pin is None:
+        says = "no door contact: a leaf that is forced or held open is not noticed"
+        yield amber(f"{name}.contact", says, "wire a contact and set contact_pin")
+    if opens_with_power(wires) and wires.lock_active_high != (wires.lock_pin >= FIRST_PULLED_LOW):
+        level = "low" if wires.lock_pin >= FIRST_PULLED_LOW else "high"
+        says = (
+            f"at power-on the Pi pulls pin {wires.lock_pin} {level}, which is this relay's on, until the latch starts"
+        )
+        yield amber(f"{name}.lock", says, "use an active-high relay on a pin from 9 on, with a pull-down resistor")
+
+
+def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
+    """Why nobody at all can be let in now; empty where somebody may be."""
+    if seen is None:
+        return "no latch serves"
+    if not seen.has_brain:
+        return "no brain commands the doors"
+    return "there is a lockdown" if is_locked_down else ""
+
+
+def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
+    """Every way in that is fitted, and whether it works now.
+
+    `broken`: of "vision", "models", "camera", "clock", "readers" (USB, all of them) and "pass key" those that do not do
+    their part. `nobody`: as `nobody_in` says it.
+    """
+    blocked = {
+        way: ", ".join(f"{part} is not well" for part in needs if part in broken) for way, needs in _ways(settings)
+    }
+    if nobody or all(blocked.values()):
+        why = nobody or "; ".join(f"{way}: {why}" for way, why in blocked.items())
+        says = f"nobody can be let in by {', '.join(blocked)}: {why}"
+        yield bad(settings, "ways in", says, "mend what is said of that here")
+        return
+    for way, why in blocked.items():
+        says, step = f"does not work: {why}", "mend what is said of that here"
+        yield amber(f"way in: {way}", says, step) if why else green(f"way in: {way}", "works")
+    if len(blocked) == 1:
+        yield amber("ways in", "a face alone", "fit a card reader or a keypad: no single way in suits everybody")
+
+
+def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    """The ways in that are fitted, each with what it needs beside the latch and the brain."""
+    readers = settings.readers
+    ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "camera", "vision"))]
+    usb = ("readers",)
+    has_wired = any(wires.wiegand_pins is not None for wires in settings.doors.values())
+    if has_wired or readers.devices:
+        ways.append(("card", () if has_wired else usb))
+    if readers.keypad_rows or readers.devices:
+        ways.append(("PIN", () if readers.keypad_rows else usb))
+    if readers.pass_key:
+        ways.append(("visitor pass", ("camera", "vision", "clock", "pass key")))
+    if any(wires.call_pin is not None for wires in settings.doors.values()):
+        ways.append(("call button", ()))
+    return ways
