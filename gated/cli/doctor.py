@@ -58,7 +58,8 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
     yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
     yield from (clock, looks.state_folder(settings), past.finding)
-    for part in sorted(lost - {"vision", "clock"}):
+    told = {"vision"} if clock.light == "green" else {"vision", "clock"}
+    for part in sorted(lost - told):
         yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
     yield from _lockdown(settings)
     broken = {finding.part for finding in (models, camera, *readers) if finding.light == "red"}

@@ -26,7 +26,7 @@ from gated.journal.journal import Journal
 
 SPARE_BYTES, LEAST_BYTES = 200_000_000, 20_000_000
 """A month without network is up to 150,000 rows of some 0.3 KB; to erase somebody takes a file's room once more."""
-RECENT = 1000
+RECENT = 20_000
 """So many of the newest facts are looked through for what is lost."""
 ANSWER_S = 2.0
 

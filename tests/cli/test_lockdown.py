@@ -1,0 +1,83 @@
+"""`gated lockdown`: ordered and ended by somebody, told to whoever asks, obeyed by a gate that runs."""
+
+import pytest
+from click.testing import CliRunner
+
+from gated.access.lockdown import last_order, read_lockdown
+from gated.cli import main
+
+
+@pytest.fixture
+def office(gate):
+    """The gate's command, run here."""
+
+    def run(*arguments, check=0):
+        done = CliRunner().invoke(main, ["--config", str(gate.config), "lockdown", *arguments])
+        assert done.exit_code == check, done.output
+        assert "Traceback" not in done.output
+        return done.output
+
+    gate.state.mkdir(mode=0o700)
+    return run
+
+
+def test_there_is_none_until_it_is_ordered(office, gate):
+    assert "no lockdown" in office("status")
+    assert gate.json("lockdown", "status", check=0) == {"on": False, "by": None, "at": None}
+
+
+def test_an_order_says_who_and_when(office, gate):
+    assert "ordered by the office" in office("on", "--by", "the office")
+    assert "ordered by the office" in office("status")
+    status = gate.json("lockdown", "status", check=0)
+    assert (status["on"], status["by"]) == (True, "the office")
+    assert status["at"].endswith("Z")
+
+
+def test_a_second_order_does_not_take_the_firsts_place(office, gate):
+    office("on", "--by", "the office")
+    assert "ordered by the office" in office("on", "--by", "the guard")
+    assert read_lockdown(gate.state).by == "the office"
+
+
+def test_who_ended_it_is_kept(office, gate):
+    office("on", "--by", "the office")
+    assert "no lockdown" in office("off", "--by", "the guard")
+    assert read_lockdown(gate.state) is None
+    assert last_order(gate.state).by == "the guard"
+
+
+def test_ending_what_is_not_there_is_no_error(office):
+    assert "no lockdown" in office("off", "--by", "the guard")
+
+
+def test_an_order_that_cannot_be_read_can_be_seen_and_ended(office, gate):
+    (gate.state / "lockdown.json").write_bytes(b"{")
+    assert "a file that cannot be read" in office("status")
+    office("off", "--by", "the guard")
+    assert "no lockdown" in office("status")
+
+
+@pytest.mark.parametrize("verb", ["on", "off"])
+@pytest.mark.parametrize("name", [None, "", "  ", "two\nlines", "x" * 101, "\x1b[31mred"])
+def test_nobody_in_particular_orders_or_ends_nothing(office, gate, verb, name):
+    office(verb, *([] if name is None else ["--by", name]), check=2)
+    assert last_order(gate.state) is None
+
+
+def test_where_there_is_no_gate_nothing_begins(gate):
+    done = gate.run("lockdown", "on", "--by", "the office", check=3)
+    assert "no lockdown has begun" in done.stderr
+
+
+def test_a_gate_that_runs_obeys_and_writes_down_who_began_and_who_ended_it(gate, wait_for):
+    gate.write(models={"dir": "nowhere"})
+    gate.start("run")
+    wait_for(lambda: "on duty" in gate.log())
+    gate.run("lockdown", "on", "--by", "the office", check=0)
+    wait_for(lambda: gate.events("lockdown"))
+    gate.run("lockdown", "off", "--by", "the guard", check=0)
+    wait_for(lambda: len(gate.events("lockdown")) == 2)
+    began, ended = gate.events("lockdown")
+    assert (began["by"], began.get("is_over", False)) == ("the office", False)
+    assert (ended["by"], ended["is_over"]) == ("the guard", True)

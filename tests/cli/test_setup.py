@@ -1,0 +1,131 @@
+"""`gated check`: a gate that could trap somebody never goes on duty, and what is merely less is a note."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from gated.cli import main
+from gated.events import CredentialRemoved
+from gated.journal.journal import Journal
+
+
+@pytest.fixture
+def office(gate):
+    """The gate's commands, run here; its models are nowhere, for nobody needs them."""
+    gate.write(models={"dir": "nowhere"})
+
+    def run(*arguments):
+        return CliRunner().invoke(main, ["--config", str(gate.config), *arguments])
+
+    gate.office = run
+    return gate
+
+
+def checks(office):
+    return {each["part"]: each for each in json.loads(office.office("check", "--json").output)["checks"]}
+
+
+def without_exit_button(office, **door):
+    """The same door, with no exit button."""
+    text = office.config.read_text().replace("rex_pin = 23\n", "")
+    office.config.write_text(text)
+    if door:
+        office.config.write_text(
+            text.replace("[door]\n", "[door]\n" + "".join(f'{k} = "{v}"\n' for k, v in door.items()))
+        )
+
+
+def test_a_door_that_nobody_can_leave_by_is_refused(office):
+    office.write(door={"pins": "gpio"})
+    without_exit_button(office)
+    problem = checks(office)["wiring"]["problem"]
+    assert "door.rex_pin" in problem
+    assert "rex_waiver" in problem
+
+
+def test_the_second_door_needs_its_own_way_out(office):
+    office.write(door={"pins": "gpio"}, second_door={"lock_pin": 11})
+    problem = checks(office)["wiring"]["problem"]
+    assert "second_door.rex_pin" in problem
+    assert "door.rex_pin" not in problem.replace("second_door", "")
+
+
+def test_a_written_waiver_is_heeded_and_an_empty_one_is_none(office):
+    office.write(door={"pins": "gpio"})
+    without_exit_button(office, rex_waiver="the office, 2027-01-15: a window of ground floor height")
+    assert checks(office)["wiring"]["problem"] is None
+    office.write()
+    without_exit_button(office, rex_waiver="   ")
+    assert checks(office)["wiring"]["problem"] is not None
+
+
+def test_on_a_desk_no_exit_button_is_demanded(office):
+    without_exit_button(office)
+    assert checks(office)["wiring"]["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("door", "says"),
+    [({"rex_pin": 22}, "pin 22 is used twice"), ({"lock": "strike", "fail": "safe"}, "fail-secure")],
+)
+def test_wires_that_contradict_each_other_are_refused_before_anything_is_looked_at(office, door, says):
+    office.write(door=door)
+    done = office.run("check", check=2)
+    assert says in done.stderr
+
+
+def test_the_key_for_passes_must_be_one(office):
+    assert checks(office)["pass key"]["problem"] is None
+    office.write(readers={"pass_key": "site.pub"})
+    assert "cannot be read" in checks(office)["pass key"]["problem"]
+    (office.folder / "site.pub").write_bytes(b"no key")
+    assert "no public key" in checks(office)["pass key"]["problem"]
+    pem = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (office.folder / "site.pub").write_bytes(pem)
+    assert checks(office)["pass key"]["problem"] is None
+
+
+def test_missing_prompts_are_a_note_and_no_refusal(office):
+    assert checks(office)["prompts"] == {"part": "prompts", "problem": None, "warning": None}
+    office.write(cues={"sound": "alsa"})
+    found = checks(office)["prompts"]
+    assert found["problem"] is None
+    assert "gated prompts" in found["warning"]
+    assert "note  prompts: " in office.office("check").output
+
+
+def test_a_right_whose_hours_are_not_written_down_is_found(office):
+    office.write(**{"schedules.daytime": {"start": "07:00", "end": "19:00"}})
+    subject = office.office("people", "add", "--name", "Ann", "--household", "2-401").output.split()[-1]
+    assert office.office("people", "rights", subject, "--schedule", "daytime").exit_code == 0
+    assert checks(office)["rights"]["problem"] is None
+    office.config.write_text(office.config.read_text().replace("schedules.daytime", "schedules.weekdays"))
+    problem = checks(office)["rights"]["problem"]
+    assert "schedules.daytime" in problem
+    assert "Ann" not in problem
+    assert subject not in problem
+
+
+def test_a_gate_without_rights_is_well(office):
+    assert checks(office)["rights"]["problem"] is None
+
+
+def test_what_is_well_is_good_and_what_is_not_is_to_be_mended(office):
+    done = office.office("check")
+    assert done.exit_code == 3
+    words = {line.split()[0] for line in done.output.splitlines() if line.strip()}
+    assert {"good", "mend"} <= words
+
+
+def test_check_writes_nothing_into_the_journal_that_did_not_happen(office):
+    office.office("check")
+    assert office.events() == []
+    journal = Journal.open(office.state, "courtyard-2", "front")
+    journal.append(CredentialRemoved("card", "0", None), datetime.now(UTC))
+    journal.close()
+    office.office("check")
+    assert len(office.events()) == 1
