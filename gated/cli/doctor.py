@@ -62,7 +62,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     for part in sorted(lost - told):
         yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
     yield from _lockdown(settings)
-    broken = {finding.part for finding in (models, camera, *readers) if finding.light == "red"}
+    broken = {finding.part for finding in (models, *readers) if finding.light == "red"}
     broken |= lost | ({"clock"} if clock.light != "green" else set())
     if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
         broken.add("readers")

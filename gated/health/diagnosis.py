@@ -107,7 +107,7 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
 def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
     """Every way in that is fitted, and whether it works now.
 
-    `broken`: of "vision", "models", "camera", "clock", "readers" (USB, all of them) and "pass key" those that do not do
+    `broken`: of "vision", "models", "clock", "readers" (USB, all of them) and "pass key" those that do not do
     their part. `nobody`: as `nobody_in` says it.
     """
     blocked = {
@@ -116,10 +116,10 @@ def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterato
     if nobody or all(blocked.values()):
         why = nobody or "; ".join(f"{way}: {why}" for way, why in blocked.items())
         says = f"nobody can be let in by {', '.join(blocked)}: {why}"
-        yield bad(settings, "ways in", says, "mend what is said of that here")
+        yield bad(settings, "ways in", says, "do what is said of that above")
         return
     for way, why in blocked.items():
-        says, step = f"does not work: {why}", "mend what is said of that here"
+        says, step = f"does not work: {why}", "do what is said of that above"
         yield amber(f"way in: {way}", says, step) if why else green(f"way in: {way}", "works")
     if len(blocked) == 1:
         yield amber("ways in", "a face alone", "fit a card reader or a keypad: no single way in suits everybody")
@@ -128,7 +128,7 @@ def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterato
 def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     """The ways in that are fitted, each with what it needs beside the latch and the brain."""
     readers = settings.readers
-    ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "camera", "vision"))]
+    ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "vision"))]
     usb = ("readers",)
     has_wired = any(wires.wiegand_pins is not None for wires in settings.doors.values())
     if has_wired or readers.devices:
@@ -136,7 +136,7 @@ def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     if readers.keypad_rows or readers.devices:
         ways.append(("PIN", () if readers.keypad_rows else usb))
     if readers.pass_key:
-        ways.append(("visitor pass", ("camera", "vision", "clock", "pass key")))
+        ways.append(("visitor pass", ("vision", "clock", "pass key")))
     if any(wires.call_pin is not None for wires in settings.doors.values()):
         ways.append(("call button", ()))
     return ways

@@ -14,7 +14,7 @@ from gated.health.finding import SIGNS, Finding, amber, green, is_well, red
 
 GOOD = {"pins": "gpio", "rex_pin": 23, "contact_pin": 22}
 QUIET = LatchState("secured", {"main": "secured"}, {"main.rex": False}, has_brain=True)
-PARTS = ["vision", "models", "camera", "clock", "readers", "pass key"]
+PARTS = ["vision", "models", "clock", "readers", "pass key"]
 
 
 def settings(door=None, *, second=None, **tables) -> Settings:
@@ -191,5 +191,5 @@ def test_a_way_in_is_never_green_while_nobody_can_be_let_in_or_what_it_needs_is_
         assert set(found) == {"ways in"}
         assert found["ways in"] == ("amber" if is_desk else "red")
     else:
-        assert (found["way in: face"] == "green") == (not broken & {"models", "camera", "vision"})
+        assert (found["way in: face"] == "green") == (not broken & {"models", "vision"})
         assert found["way in: card"] == "green"
