@@ -10,6 +10,8 @@ import base64
 import binascii
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -178,24 +180,37 @@ class PassLedger:
         A pass that ended no later than one that was forgotten already is refused: a clock set back brings none to life.
         Raises `StateError` when the disk fails; then nothing was counted, and nothing may open.
         """
-        try:
-            with database.transaction(self._connection) as ledger:
-                self._forget((at.astimezone(UTC) - KEPT).timestamp())
-                if visitor_pass.not_after <= ledger.execute("SELECT at FROM horizon").fetchone()[0]:
-                    return False
-                counted = ledger.execute(
-                    "INSERT INTO spent VALUES (?, 1, ?)"
-                    " ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
-                    (visitor_pass.id, visitor_pass.not_after, visitor_pass.uses),
-                )
-                return counted.rowcount == 1
-        except sqlite3.Error as error:
-            advice = "check that the disk is not full; until then no pass opens"
-            raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
+        with self._changing() as ledger:
+            self._forget((at.astimezone(UTC) - KEPT).timestamp())
+            if visitor_pass.not_after <= ledger.execute("SELECT at FROM horizon").fetchone()[0]:
+                return False
+            counted = ledger.execute(
+                "INSERT INTO spent VALUES (?, 1, ?) ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
+                (visitor_pass.id, visitor_pass.not_after, visitor_pass.uses),
+            )
+            return counted.rowcount == 1
+
+    def give_back(self, visitor_pass: VisitorPass) -> None:
+        """A use that was counted came to nothing, because the door could not be asked; on disk when this returns.
+
+        A pass that was forgotten meanwhile stays so. Raises `StateError` when the disk fails; then the use is lost.
+        """
+        with self._changing() as ledger:
+            ledger.execute("UPDATE spent SET uses = uses - 1 WHERE pass = ? AND uses > 0", (visitor_pass.id,))
 
     def close(self) -> None:
         """Give the file back."""
         self._connection.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, on disk in the end. Raises `StateError`."""
+        try:
+            with database.transaction(self._connection) as ledger:
+                yield ledger
+        except sqlite3.Error as error:
+            advice = "check that the disk is not full; until then no pass opens"
+            raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
 
     def _forget(self, before: float) -> None:
         """Drop passes that ended so long ago, and note how far we have forgotten."""

@@ -91,7 +91,9 @@ class Ways:
                 self._answers.give(Shown("pass", door), read if isinstance(read, Refusal) else Refusal.UNDECIDED)
                 return
             refusal = await self._count(lambda: passes.ledger.spend(read, at), Refusal.REPLAYED)
-            self._answers.give(Shown("pass", door, read.credential), refusal)
+            is_released = self._answers.give(Shown("pass", door, read.credential), refusal)
+            if refusal is None and not is_released:
+                self._writing.submit(_write_down, lambda: passes.ledger.give_back(read))
 
     def may_pass_by_face(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
         """Why somebody whose face is known may not pass now, or None; from memory. `at` is as `wall` gives it."""
@@ -163,4 +165,4 @@ def _write_down(write: Callable[[], object]) -> None:
     try:
         write()
     except (BusyError, StateError) as error:
-        log.error("the use of a card or PIN could not be written down: %s", error)
+        log.error("the use of a card, a PIN or a pass could not be written down: %s", error)

@@ -3,14 +3,16 @@
 import base64
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.access.passes import KEPT, LABEL, PassLedger, VisitorPass, issue_pass, pass_key, read_pass
@@ -233,6 +235,73 @@ def test_many_at_once_spend_a_pass_once(office, tmp_path):
     for thread in threads:
         thread.join()
     assert (len(spent), sum(spent)) == (20, 5)
+
+
+def test_a_use_that_came_to_nothing_is_given_back_and_no_more_than_that(office, ledger):
+    one, three = office.read(office.issue()), office.read(office.issue(uses=3))
+    assert ledger.spend(one, office.now)
+    ledger.give_back(one)
+    assert [ledger.spend(one, office.now) for _ in range(2)] == [True, False]
+    assert [ledger.spend(three, office.now) for _ in range(4)] == [True, True, True, False]
+    ledger.give_back(three)
+    assert [ledger.spend(three, office.now) for _ in range(2)] == [True, False]
+
+
+def test_however_often_a_use_is_given_back_a_pass_has_no_more_than_it_says(office, ledger):
+    unused, used = office.read(office.issue()), office.read(office.issue(uses=2))
+    ledger.give_back(unused)
+    assert ledger.spend(used, office.now)
+    for _ in range(5):
+        ledger.give_back(used)
+    assert [ledger.spend(unused, office.now) for _ in range(2)] == [True, False]
+    assert [ledger.spend(used, office.now) for _ in range(3)] == [True, True, False]
+
+
+@given(uses=st.integers(1, 4), steps=st.lists(st.sampled_from(["open", "fail", "restart"]), max_size=30))
+@settings(max_examples=20, deadline=None)
+def test_a_pass_opens_so_often_as_it_says_however_often_the_latch_does_not_answer(office, uses, steps):
+    visitor_pass, opened = office.read(office.issue(uses=uses)), 0
+    with tempfile.TemporaryDirectory() as state:
+        ledger = PassLedger(Path(state))
+        for step in [*steps, *["open"] * (uses + 1)]:
+            if step == "restart":
+                ledger.close()
+                ledger = PassLedger(Path(state))
+            elif is_spent := ledger.spend(visitor_pass, office.now):
+                opened += step == "open"
+                if step == "fail":
+                    ledger.give_back(visitor_pass)
+        ledger.close()
+    assert opened == uses
+
+
+def test_what_is_given_back_is_given_back_after_a_restart_too(office, tmp_path):
+    visitor_pass = office.read(office.issue())
+    for answers in ([True, False], [True, False], [True, False]):
+        ledger = PassLedger(tmp_path)
+        assert [ledger.spend(visitor_pass, office.now) for _ in range(2)] == answers
+        ledger.give_back(visitor_pass)
+        ledger.close()
+
+
+def test_giving_back_brings_no_forgotten_pass_to_life(office, ledger):
+    old, later = office.read(office.issue()), office.now + KEPT + timedelta(hours=2)
+    assert ledger.spend(old, office.now)
+    assert ledger.spend(office.read(office.issue(ends_h=2)), later)
+    assert rows(ledger) == 1
+    ledger.give_back(old)
+    assert not ledger.spend(old, office.now)
+    assert rows(ledger) == 1
+
+
+def test_a_use_that_cannot_be_given_back_stays_counted(office, ledger):
+    visitor_pass = office.read(office.issue())
+    assert ledger.spend(visitor_pass, office.now)
+    ledger._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StateError, match=r"passes\.db"):
+        ledger.give_back(visitor_pass)
+    ledger._connection.execute("PRAGMA query_only = OFF")
+    assert not ledger.spend(visitor_pass, office.now)
 
 
 def rows(ledger):

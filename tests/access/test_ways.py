@@ -41,7 +41,7 @@ class Gate:
         self.ring = KeyRing(self.store)
         self.ledger = PassLedger(state)
         self.at = NOON
-        self.latch_answers = True
+        self.latch_answers, self.on_release = True, lambda: None
         self.released, self.reported, self.told = [], [], []
         self.ways = Ways(
             ReaderSettings(attempts=3, attempts_s=3600, rest_s=3600),
@@ -56,6 +56,7 @@ class Gate:
         )
 
     def _release(self, visit, lease_s, decided_at, door):
+        self.on_release()
         if not self.latch_answers:
             raise LatchError("the latch does not answer")
         self.released.append((lease_s, door))
@@ -424,6 +425,37 @@ async def test_where_no_latch_answers_nobody_is_told_that_it_opened_and_no_use_i
     gate.latch_answers = True
     await gate.ways.card("12345678")
     assert len(gate.released) == 1
+
+
+async def test_where_no_latch_answers_a_visitors_pass_is_good_for_as_many_visits_as_before(gate, office):
+    text = office.issue(uses=2)
+    gate.latch_answers = False
+    for _ in range(5):
+        await gate.ways.visitor_pass(text)
+    assert (gate.results, len(gate.said(ReleaseRefused))) == (["refused"] * 5, 5)
+    gate.latch_answers = True
+    for _ in range(3):
+        await gate.ways.visitor_pass(text)
+    assert (len(gate.released), gate.reasons) == (2, [Refusal.REPLAYED])
+
+
+async def test_a_pass_that_is_refused_gives_no_use_back(gate, office):
+    text = office.issue()
+    for _ in range(3):
+        await gate.ways.visitor_pass(text)
+    assert (len(gate.released), gate.reasons) == (1, [Refusal.REPLAYED] * 2)
+
+
+async def test_on_a_disk_that_breaks_meanwhile_a_use_that_was_not_released_stays_counted(gate, office, caplog):
+    text = office.issue()
+    gate.latch_answers = False
+    gate.on_release = lambda: gate.ledger._connection.execute("PRAGMA query_only = ON")
+    await gate.ways.visitor_pass(text)
+    gate.ways.close()
+    assert "a pass could not be written down" in caplog.text
+    assert office.read(text).credential not in caplog.text
+    gate.ledger._connection.execute("PRAGMA query_only = OFF")
+    assert not gate.ledger.spend(office.read(text), NOON)
 
 
 @pytest.mark.parametrize(
