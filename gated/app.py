@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -67,9 +67,7 @@ async def run(settings: Settings, config: Path, *, own_latch: bool = True, once:
         with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
             facts, not_before = first_facts(settings, journal), last_time(journal)
         gallery = Gallery.open(settings.state, settings.site.id, models.embedder.sha256, models.embedder.dimension)
-        with closing(gallery), closing(Brain(settings, gallery, not_before)) as brain:
-            for fact in facts:
-                brain.report(fact)
+        with closing(gallery), closing(Brain(settings, gallery, not_before, facts)) as brain:
             await brain.live(config, own_latch=own_latch, once=once)
             brain.report(Stopped(brain.why))
 
@@ -77,8 +75,10 @@ async def run(settings: Settings, config: Path, *, own_latch: bool = True, once:
 class Brain:
     """The parts, and what they tell each other."""
 
-    def __init__(self, settings: Settings, gallery: Gallery, not_before: datetime) -> None:
-        """`not_before`: when the last fact was written down; no clock is believed that says it is earlier."""
+    def __init__(self, settings: Settings, gallery: Gallery, not_before: datetime, facts: Sequence[Event] = ()) -> None:
+        """`not_before`: when the last fact was written down; no clock is believed that says it is earlier. `facts`:
+        what there is to tell before all else.
+        """
         self.settings, self.gallery, self.why = settings, gallery, "the recording has ended"
         self._loop = asyncio.get_running_loop()
         self._stop, self._appended = asyncio.Event(), asyncio.Event()
@@ -93,6 +93,8 @@ class Brain:
         self.door = DoorController(settings.latch_socket, self.report, self._on_latch, self._on_card, self._on_key)
         timezone = ZoneInfo(settings.site.timezone)
         self.stage = Stage(settings.cues, settings.prompts, timezone, self.door.play, self.clock.now)
+        for fact in facts:  # before the entrance finds that there is a lockdown, or free passage
+            self.report(fact)
         tell = Tell(self.report, self._on_way, self.stage.preferences, self.duty.set)
         self.entrance = Entrance(settings, gallery, self.door, tell, self.clock.now)
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
