@@ -249,10 +249,11 @@ class PreferencesChanged(Event, frozen=True, tag="preferences_changed"):
 
 
 class RightsChanged(Event, frozen=True, tag="rights_changed"):
-    """By which doors and when somebody, or (`is_household`) everybody they live with, may pass is another now."""
+    """By which doors and when somebody, all they live with, or all of their role may pass is another now."""
 
     subject: str
     is_household: bool = False
+    is_role: bool = False
 
 
 class ReleaseRefused(Event, frozen=True, tag="release_refused"):

@@ -26,7 +26,7 @@ COMMANDS = {
     "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
-    "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, rights and preferences."),
+    "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, roles, rights and preferences."),
     "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what one says."),
     "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
     "evaluate": ("gated.cli.evaluate", "Measure how often the gate is wrong: FPIR, FNIR, APCER and their kin."),

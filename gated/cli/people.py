@@ -13,7 +13,7 @@ from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
 from gated.cli import Context, show_json
 from gated.cli.tables import show
 from gated.cli.ways import card, guest, pin
-from gated.cli.wishes import prefer, rights, what_somebody_has
+from gated.cli.wishes import prefer, rights, role, what_somebody_has
 from gated.errors import EnrolmentError
 from gated.events import Event, PersonAdded, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
 from gated.face.pipeline import load_pipeline
@@ -80,7 +80,7 @@ def people() -> None:
     """List, show, suspend, resume or remove people; give them cards and PINs, say when they may pass."""
 
 
-for command in (card, pin, guest, rights, prefer):
+for command in (card, pin, guest, role, rights, prefer):
     people.add_command(command)
 
 
@@ -109,7 +109,7 @@ def list_people(context: Context, as_json: bool) -> None:
     if as_json:
         show_json(rows)
     else:
-        columns = ["subject", "name", "household", "status", "templates", "enrolled_at"]
+        columns = ["subject", "name", "household", "role", "status", "templates", "enrolled_at"]
         show(columns, [[str(row[column]) for column in columns] for row in rows])
 
 
@@ -179,6 +179,7 @@ def _row(register: Register, person: Person) -> dict[str, Any]:
         "subject": person.subject,
         "name": person.name,
         "household": person.household,
+        "role": person.role,
         "status": person.status,
         "templates": register.template_count(person.subject),
         "enrolled_at": person.enrolled_at.isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""Cards, PINs, rights and preferences in `people.db`, over a connection of its own: needs no model and no template."""
+"""Cards, PINs, roles, rights and preferences in `people.db`, over a connection of its own: needs no model."""
 
 import sqlite3
 import threading
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gated import database
 from gated.gallery import entitlement, erasure
-from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences, Right
+from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences, Right, Whose
 from gated.gallery.people import People, plainly
 from gated.gallery.templates import Templates
 from gated.gallery.vault import Vault, site_key
@@ -63,36 +63,52 @@ class Credentials:
     def holders(self) -> dict[SubjectId, Holder]:
         """Everybody, with the rights and preferences that count for them. What is not plainly active is suspended."""
         with self.reading() as connection:
-            people = connection.execute("SELECT subject, household, status FROM people").fetchall()
+            people = connection.execute("SELECT subject, household, role, status FROM people").fetchall()
             wishes = {row[0]: Preferences(*row[1:]) for row in connection.execute("SELECT * FROM preferences")}
-            rights: dict[tuple[str | None, str | None], tuple[Right, ...]] = {}
+            rights: dict[tuple[str | None, str | None, str | None], tuple[Right, ...]] = {}
             for row in connection.execute("SELECT * FROM rights ORDER BY rowid"):
-                whose = (row["subject"], row["household"])
+                whose = (row["subject"], row["household"], row["role"])
                 rights[whose] = (*rights.get(whose, ()), entitlement.right(row))
         return {
             SubjectId(subject): Holder(
                 is_suspended=status != "active",
-                rights=rights.get((subject, None)) or rights.get((None, household)) or (),
+                rights=rights.get((subject, None, None))
+                or rights.get((None, household, None))
+                or rights.get((None, None, role), ()),
                 preferences=wishes.get(subject, AS_EVERYBODY),
             )
-            for subject, household, status in people
+            for subject, household, role, status in people
         }
 
-    def rights_of(self, subject: SubjectId, *, household: bool = False) -> list[Right]:
-        """What was said of somebody, or of all they live with. Raises `SubjectNotFoundError`."""
-        column, value = self._whose(subject, household)
+    def role_of(self, subject: SubjectId) -> str:
+        """Somebody's role. Raises `SubjectNotFoundError`."""
+        return self._named(subject, "role")
+
+    def set_role(self, subject: SubjectId, name: str) -> str:
+        """Give somebody another role; gives its plain name. Raises `CredentialError` and `SubjectNotFoundError`."""
+        role = entitlement.plain_role(name)
+        with self.changing():
+            self._people.set_role(subject, role)
+        return role
+
+    def rights_of(self, subject: SubjectId, whose: Whose = "subject") -> list[Right]:
+        """What was said of somebody, of all they live with, or of all of their role. Raises `SubjectNotFoundError`."""
+        value = self._named(subject, whose)
         with self.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM rights WHERE {column} = ? ORDER BY rowid", (value,))  # noqa: S608
+            rows = connection.execute(f"SELECT * FROM rights WHERE {whose} = ? ORDER BY rowid", (value,))  # noqa: S608
             return [entitlement.right(row) for row in rows]
 
-    def set_rights(self, subject: SubjectId, rights: Sequence[Right], *, household: bool = False) -> None:
-        """Say anew by which doors and when somebody, or all they live with, may pass. Raises `SubjectNotFoundError`."""
-        column, value = self._whose(subject, household)
-        rows = [(value, r.door, r.schedule, *map(entitlement.text, (r.valid_from, r.valid_until))) for r in rights]
-        insert = f"INSERT INTO rights ({column}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+    def set_rights(self, subject: SubjectId, rights: Sequence[Right], whose: Whose = "subject") -> None:
+        """Say anew by which doors and when somebody, all they live with, or all of their role may pass.
+
+        Raises `SubjectNotFoundError`.
+        """
+        rows = [(r.door, r.schedule, *map(entitlement.text, (r.valid_from, r.valid_until))) for r in rights]
+        insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
         with self.changing() as connection:
-            connection.execute(f"DELETE FROM rights WHERE {column} = ?", (value,))  # noqa: S608 - one of two columns
-            connection.executemany(insert, rows)
+            value = self._named(subject, whose)
+            connection.execute(f"DELETE FROM rights WHERE {whose} = ?", (value,))  # noqa: S608 - one of three columns
+            connection.executemany(insert, [(value, *row) for row in rows])
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Do as somebody asked, from now on. Raises `SubjectNotFoundError`."""
@@ -141,11 +157,10 @@ class Credentials:
             give = "UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?"
             self._uses += connection.execute(give, (which,)).rowcount
 
-    def _whose(self, subject: SubjectId, household: bool) -> tuple[str, str]:
-        """The column that rights are kept by, and whose they are."""
+    def _named(self, subject: SubjectId, whose: Whose) -> str:
+        """Somebody's id, household or role."""
         with self.reading():
-            person = self._people.get(subject)
-        return ("household", person.household) if household else ("subject", subject)
+            return str(getattr(self._people.get(subject), whose))
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:

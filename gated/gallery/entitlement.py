@@ -3,18 +3,28 @@
 A time window is `valid_from <= at < valid_until`, either end open where it is None; all times are aware.
 """
 
+import re
 import secrets
 import sqlite3
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from gated.errors import CredentialError
 from gated.types import SubjectId
 
 Way = Literal["card", "pin"]
 First = Literal["speech", "light", "touch"]
+Whose = Literal["subject", "household", "role"]
+"""Rights are said of one, of all who live together, or of all of one role; each counts where nothing nearer is said."""
+
+RESIDENT = "resident"
+"""The role of everybody who was given no other."""
+ROLE = re.compile(r"[\w-]{1,20}")
 
 SCHEMA = """
+    ALTER TABLE people ADD COLUMN role TEXT NOT NULL DEFAULT 'resident' CHECK (length(role) BETWEEN 1 AND 20);
     CREATE TABLE credentials (
         id TEXT PRIMARY KEY,
         subject TEXT REFERENCES people (subject) ON DELETE CASCADE,
@@ -34,11 +44,13 @@ SCHEMA = """
     CREATE UNIQUE INDEX credentials_pin ON credentials (subject, is_duress) WHERE way = 'pin';
     CREATE TABLE rights (
         subject TEXT REFERENCES people (subject) ON DELETE CASCADE,
-        household TEXT CHECK ((household IS NULL) <> (subject IS NULL)),
+        household TEXT,
+        role TEXT,
         door TEXT,
         schedule TEXT,
         valid_from TEXT,
-        valid_until TEXT
+        valid_until TEXT,
+        CHECK ((subject IS NOT NULL) + (household IS NOT NULL) + (role IS NOT NULL) = 1)
     ) STRICT;
     CREATE TABLE preferences (
         subject TEXT PRIMARY KEY REFERENCES people (subject) ON DELETE CASCADE,
@@ -98,7 +110,7 @@ AS_EVERYBODY = Preferences()
 class Holder:
     """What the gate must know of somebody who has a credential or a face.
 
-    `rights`: their own or, where they have none, their household's; without any they pass by every door at all hours.
+    `rights`: their own, else their household's, else their role's; without any they pass by every door at all hours.
     """
 
     is_suspended: bool = False
@@ -109,6 +121,17 @@ class Holder:
 def new_id() -> str:
     """An id for a credential: 16 random hex digits."""
     return secrets.token_hex(8)
+
+
+def plain_role(name: str) -> str:
+    """A role's name, the same however it is typed: what somebody does here, never how they are.
+
+    The name stays out of the error. Raises `CredentialError`.
+    """
+    plain = unicodedata.normalize("NFKC", name).strip().lower()
+    if not ROLE.fullmatch(plain):
+        raise CredentialError("a role has a name of 1 to 20 letters, digits, _ or -, as in staff; write one word")
+    return plain
 
 
 def credential(row: sqlite3.Row) -> Credential:

@@ -61,6 +61,7 @@ class Person:
     status: Status
     enrolled_at: datetime
     consents: tuple[Consent, ...]
+    role: str = field(default=entitlement.RESIDENT, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ class People:
     def add(self, person: Person) -> None:
         """Insert a person with all consents; the caller holds the transaction."""
         self.connection.execute(
-            "INSERT INTO people (subject, name, household, status, enrolled_at) VALUES (?, ?, ?, ?, ?)",
-            (person.subject, person.name, person.household, person.status, person.enrolled_at.isoformat()),
+            "INSERT INTO people (subject, name, household, status, enrolled_at, role) VALUES (?, ?, ?, ?, ?, ?)",
+            (person.subject, person.name, person.household, person.status, person.enrolled_at.isoformat(), person.role),
         )
         self.connection.executemany(
             "INSERT INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
@@ -125,8 +126,16 @@ class People:
         self.get(subject)
         self.connection.execute("UPDATE people SET status = ? WHERE subject = ?", (status, subject))
 
+    def set_role(self, subject: SubjectId, role: str) -> None:
+        """Give somebody another role; the caller holds the transaction. Raises `SubjectNotFoundError`."""
+        self.get(subject)
+        self.connection.execute("UPDATE people SET role = ? WHERE subject = ?", (role, subject))
+
     def delete(self, subject: SubjectId) -> None:
-        """Delete a person with all that is theirs; the caller holds the transaction. Raises `SubjectNotFoundError`."""
+        """Delete a person with all that is theirs; the caller holds the transaction. Raises `SubjectNotFoundError`.
+
+        What was said of a role stays: else the next one who gets it would pass by every door at all hours.
+        """
         self.get(subject)
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
         self.connection.execute("DELETE FROM rights WHERE household NOT IN (SELECT household FROM people)")
@@ -164,6 +173,7 @@ def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:
         _status(row["status"]),
         datetime.fromisoformat(row["enrolled_at"]),
         consents,
+        row["role"],
     )
 
 

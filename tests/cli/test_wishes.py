@@ -65,10 +65,62 @@ def test_a_household_has_rights_together(office):
     assert "2-401" not in str(office.events())
 
 
+def test_a_role_is_shown_and_given_and_listed(office):
+    assert office.office("role", office.ann) == "resident\n"
+    assert office.events("rights_changed") == []
+    office.office("role", office.ann, "Staff")
+    assert office.office("role", office.ann) == "staff\n"
+    assert office.has(office.ann)["role"] == "staff"
+    (row,) = json.loads(office.office("list", "--json"))
+    assert row["role"] == "staff"
+    (fact,) = office.events("rights_changed")
+    assert fact["subject"] == office.ann
+    assert "staff" not in str(fact)
+
+
+def test_a_role_of_which_nothing_is_said_yet_is_pointed_out(office):
+    assert "nothing is said" in office.office("role", office.ann, "staff")
+    office.office("rights", office.ann, "--role", "--schedule", "work")
+    assert "nothing is said" not in office.office("role", office.ann, "staff")
+    assert "nothing is said" not in office.office("role", office.ann, "resident")
+
+
+def test_a_role_has_rights_together_wherever_they_live(office):
+    bob = office.office("add", "--name", "Bob", "--household", "1-101").split()[-1]
+    for subject in (office.ann, bob):
+        office.office("role", subject, "staff")
+    office.office("rights", office.ann, "--door", "main", "--schedule", "work", "--role")
+    office.office("rights", bob, "--door", "second", "--role")
+    for subject in (office.ann, bob):
+        shown = office.has(subject)
+        assert (shown["rights"], shown["household_rights"]) == ([], [])
+        assert [right["door"] for right in shown["role_rights"]] == ["main", "second"]
+    facts = office.events("rights_changed")
+    assert [("is_role" in fact, "is_household" in fact) for fact in facts] == [(False, False)] * 2 + [(True, False)] * 2
+    assert "staff" not in str(facts)
+    office.office("rights", bob, "--clear", "--role")
+    assert said(office, "role_rights") == []
+
+
+@pytest.mark.parametrize("wrong", ["", "two words", "r" * 21])
+def test_a_role_that_cannot_be_is_refused_and_changes_nothing(office, wrong):
+    office.office("role", office.ann, wrong, check=1)
+    assert office.has(office.ann)["role"] == "resident"
+    assert office.events("rights_changed") == []
+
+
+def test_nobody_has_no_role(office):
+    assert "people list" in office.office("role", "0" * 16, check=1)
+    office.office("role", "0" * 16, "staff", check=1)
+    assert office.events("rights_changed") == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         [],
+        ["--household", "--role", "--door", "main"],
+        ["--role"],
         ["--clear", "--door", "main"],
         ["--door", "cellar"],
         ["--schedule", "wrok"],

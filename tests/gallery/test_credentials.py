@@ -1,11 +1,15 @@
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from gated.errors import BusyError, StateError, SubjectNotFoundError
+from gated.errors import BusyError, CredentialError, StateError, SubjectNotFoundError
+from gated.gallery import Person
 from gated.gallery.credentials import Credentials
 from gated.gallery.entitlement import AS_EVERYBODY, Holder, Preferences, Right
 from gated.gallery.issuing import give_card, set_pin
@@ -87,6 +91,7 @@ def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state
         lambda: set_pin(other, "492716", ann, least=6),
         lambda: other.set_rights(ann, [OFFICE]),
         lambda: store.set_preferences(ann, Preferences(first="touch")),
+        lambda: other.set_role(ann, "staff"),
         lambda: live("b"),
     ):
         change()
@@ -126,12 +131,85 @@ def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, liv
 
 def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
-    store.set_rights(ann, [OFFICE], household=True)
+    store.set_rights(ann, [OFFICE], "household")
     store.set_rights(bob, [Right("second")])
     rights = {subject: holder.rights for subject, holder in store.holders().items()}
     assert rights == {ann: (OFFICE,), bob: (Right("second"),), eve: ()}
-    assert store.rights_of(bob, household=True) == [OFFICE]
-    assert store.rights_of(eve, household=True) == []
+    assert store.rights_of(bob, "household") == [OFFICE]
+    assert store.rights_of(eve, "household") == []
+
+
+def test_everybody_is_a_resident_until_they_are_said_to_be_something_else(store, live) -> None:
+    ann, bob = live("a"), live("b")
+    assert store.role_of(ann) == "resident"
+    assert store.set_role(ann, "staff") == "staff"
+    assert (store.role_of(ann), store.role_of(bob)) == ("staff", "resident")
+    assert store.holders() == {ann: Holder(), bob: Holder()}
+
+
+def test_what_is_said_of_a_role_counts_where_nothing_nearer_is_said(store, live) -> None:
+    ann, bob, eve = live("a"), live("b"), live("e", "1-101")
+    for subject in (ann, eve):
+        store.set_role(subject, "staff")
+    store.set_rights(eve, [OFFICE], "role")
+    assert {subject: holder.rights for subject, holder in store.holders().items()} == {
+        ann: (OFFICE,),
+        bob: (),
+        eve: (OFFICE,),
+    }
+    assert store.rights_of(ann, "role") == [OFFICE]
+    assert store.rights_of(bob, "role") == []
+
+
+@given(said=st.sets(st.sampled_from(["subject", "household", "role"])))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_most_special_that_was_said_wins_and_the_rest_is_passed_over(store, said) -> None:
+    ann = SubjectId("a" * 16)
+    with suppress(sqlite3.IntegrityError):
+        store._people.add(Person(ann, "Ann", "2-401", "active", NOON, ()))
+    for whose in ("role", "household", "subject"):
+        store.set_rights(ann, [Right(schedule=whose)] if whose in said else [], whose)
+    most_special = [Right(schedule=whose) for whose in ("subject", "household", "role") if whose in said]
+    assert list(store.holders()[ann].rights) == most_special[:1]
+
+
+def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -> None:
+    ann, bob = live("a", "staff"), live("b")
+    store.set_role(bob, "staff")
+    store.set_rights(ann, [Right("main")], "household")
+    assert store.holders()[bob].rights == ()
+    store.set_rights(bob, [Right("second")], "role")
+    assert (store.holders()[ann].rights, store.holders()[bob].rights) == ((Right("main"),), (Right("second"),))
+
+
+def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, register, live) -> None:
+    """Else the next one who gets it would pass by every door at all hours."""
+    ann, bob = live("a"), live("b", "1-101")
+    store.set_role(ann, "staff")
+    store.set_rights(ann, [OFFICE], "role")
+    register.remove(ann)
+    assert store.holders()[bob].rights == ()
+    store.set_role(bob, "staff")
+    assert store.holders()[bob].rights == (OFFICE,)
+
+
+@pytest.mark.parametrize("typed", [" staff ", "Staff", "STAFF", "\uff53\uff54\uff41\uff46\uff46"])
+def test_a_role_is_one_role_however_it_is_typed(store, live, typed: str) -> None:
+    assert store.set_role(live("a"), typed) == "staff"
+
+
+@pytest.mark.parametrize("name", ["guardian", "night-shift", "\u95e8\u536b", "r" * 20])
+def test_a_role_has_a_plain_name_in_any_script(store, live, name: str) -> None:
+    assert store.set_role(live("a"), name) == name
+
+
+@pytest.mark.parametrize("name", ["", " ", "r" * 21, "two words", "a;b", "' OR 1=1 --", "a\nb", "\x00", "\udc80"])
+def test_what_is_no_plain_name_is_no_role_and_changes_nothing(store, live, name: str) -> None:
+    ann = live("a")
+    with pytest.raises(CredentialError, match="role") as refused:
+        store.set_role(ann, name)
+    assert store.role_of(ann) == "resident"
+    assert not name.strip() or name not in str(refused.value)
 
 
 def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
@@ -148,8 +226,11 @@ def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
 def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
     for ask in (
         lambda: store.set_rights(NOBODY, [OFFICE]),
-        lambda: store.set_rights(NOBODY, [OFFICE], household=True),
+        lambda: store.set_rights(NOBODY, [OFFICE], "household"),
+        lambda: store.set_rights(NOBODY, [OFFICE], "role"),
         lambda: store.rights_of(NOBODY),
+        lambda: store.role_of(NOBODY),
+        lambda: store.set_role(NOBODY, "staff"),
         lambda: store.set_preferences(NOBODY, Preferences(release_s=15)),
     ):
         with pytest.raises(SubjectNotFoundError):
@@ -162,7 +243,7 @@ def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, registe
         give_card(store, number, subject)
         set_pin(store, pin, subject, least=6)
         store.set_rights(subject, [OFFICE])
-        store.set_rights(subject, [OFFICE], household=True)
+        store.set_rights(subject, [OFFICE], "household")
         store.set_preferences(subject, Preferences(release_s=15))
     register.remove(ann)
     assert store.of(ann) == []

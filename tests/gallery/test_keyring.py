@@ -51,6 +51,22 @@ def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store,
     assert ring.preferences(None) == AS_EVERYBODY
 
 
+def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
+    ann, office = live("a"), Credentials.open(state, "site")
+    office.set_role(ann, "staff")
+    office.set_rights(ann, [Right("second")], "role")
+    assert ring.reload_if_changed()
+    holder = ring.holder(ann)
+    assert holder is not None
+    assert holder.rights == (Right("second"),)
+    office.set_role(ann, "resident")
+    assert ring.reload_if_changed()
+    holder = ring.holder(ann)
+    assert holder is not None
+    assert holder.rights == ()
+    office.close()
+
+
 def test_a_use_of_ours_is_no_reason_to_read_everything_anew(ring: KeyRing, store) -> None:
     card = give_card(store, "12345678", None)
     assert ring.reload_if_changed()

@@ -39,7 +39,12 @@ def test_everybody_is_listed_by_household_and_name(people: People) -> None:
 
 
 def test_an_unknown_person_is_told_with_the_way_to_find_the_right_id(people: People) -> None:
-    for ask in (people.get, people.delete, lambda subject: people.set_status(subject, "active")):
+    for ask in (
+        lambda subject: people.set_status(subject, "active"),
+        people.get,
+        people.delete,
+        lambda subject: people.set_role(subject, "staff"),
+    ):
         with pytest.raises(SubjectNotFoundError, match="gated people list"):
             ask(SubjectId("nobody"))
 
@@ -50,6 +55,13 @@ def test_the_status_is_kept(people: People) -> None:
     assert people.get(ANN.subject).status == "suspended"
     people.set_status(ANN.subject, "active")
     assert people.get(ANN.subject).status == "active"
+
+
+def test_the_role_is_kept(people: People) -> None:
+    people.add(ANN)
+    people.add(replace(BOB, role="staff"))
+    people.set_role(ANN.subject, "guardian")
+    assert [person.role for person in people.all()] == ["staff", "guardian"]
 
 
 def test_a_status_that_is_not_plainly_active_counts_as_suspended(people: People) -> None:
@@ -113,6 +125,7 @@ def test_people_from_before_there_were_cards_stay_and_can_be_given_one(tmp_path:
     old.close()
     people = People(tmp_path)
     assert people.all() == [ANN]
+    assert people.get(ANN.subject).role == "resident"
     assert not people.has_credentials()
     people.connection.execute(
         "INSERT INTO credentials (id, way, subject, digest, label, is_duress) VALUES ('1', 'card', ?, x'00', '', 0)",
@@ -149,6 +162,30 @@ def test_the_database_itself_refuses_a_preference_that_cannot_be(people: People,
     people.add(ANN)
     with pytest.raises(sqlite3.IntegrityError):
         people.connection.execute(f"INSERT INTO preferences (subject, {wish[0]}) VALUES (?, ?)", (ANN.subject, wish[1]))
+
+
+@pytest.mark.parametrize(
+    "whose",
+    [
+        (None, None, None),
+        (ANN.subject, "2-401", None),
+        (ANN.subject, None, "staff"),
+        (None, "2-401", "staff"),
+        (ANN.subject, "2-401", "staff"),
+        ("f" * 16, None, None),
+    ],
+)
+def test_the_database_itself_refuses_a_right_of_nobody_or_of_two(people: People, whose: tuple[str | None, ...]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute("INSERT INTO rights (subject, household, role) VALUES (?, ?, ?)", whose)
+
+
+@pytest.mark.parametrize("role", ["", "r" * 21, None])
+def test_the_database_itself_refuses_a_role_that_cannot_be(people: People, role: str | None) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute("UPDATE people SET role = ?", (role,))
 
 
 def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) -> None:
