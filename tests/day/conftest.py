@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.door.messages import Beat, DriveLine, FromLatch, Hello, LatchState, Welcome
-from gated.events import DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
+from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
 
@@ -42,7 +42,7 @@ WallClock.__init__.__defaults__ = (
 TABLES = {
     "models": {"dir": "nowhere"},
     "door": {
-        "release_s": 2.0,
+        "release_s": 3.0,
         "lock_pin": 17,
         "feedback_pin": 4,
         "contact_pin": 22,
@@ -56,7 +56,7 @@ TABLES = {
         "held_open_alarm_s": 10,
     },
     "second_door": {
-        "release_s": 1.0,
+        "release_s": 3.0,
         "lock_pin": 7,
         "contact_pin": 8,
         "rex_pin": 9,
@@ -201,10 +201,12 @@ class Day:
     # The office
 
     def office(self, *words: str, typed: str | None = None) -> str:
-        """A command of the office; gives what it said."""
-        done = CliRunner().invoke(main, ["--config", str(self.gate.config), "people", *words], input=typed)
-        assert done.exit_code == 0, done.output
-        return done.output
+        """`gated people`; gives what it said."""
+        return self._command("people", *words, typed=typed)
+
+    def lockdown(self, word: str) -> None:
+        """`gated lockdown on` and `off`."""
+        self._command("lockdown", word, "--by", "the office")
 
     def move_in(self, name: str, card: int | None = None, pin: str = "") -> str:
         """Somebody who lives here, with a card of the wired reader's, or a PIN."""
@@ -231,9 +233,13 @@ class Day:
         assert isinstance(state, LatchState), state
         return state
 
+    def raw_card(self, number: int, door: str = "main") -> None:
+        """Hold a card before the wired reader, and wait for nothing."""
+        self.play(f"wiegand:{bits_of(number)}", door=door)
+
     def show_card(self, number: int, door: str = "main") -> WayGranted | WayDenied:
         """Hold a card before the wired reader; gives the gate's answer."""
-        self.play(f"wiegand:{bits_of(number)}", door=door)
+        self.raw_card(number, door)
         return self.hears(WayGranted | WayDenied, way="card", door=door)
 
     def swipe(self, digits: str) -> WayGranted | WayDenied:
@@ -255,19 +261,45 @@ class Day:
         self.type_pin(digits)
         return self.hears(WayGranted | WayDenied, way="pin")
 
-    def walk_through(self, door: str = "main", after: str = "grant") -> None:
-        """Open the leaf of a door that is released, and shut it behind one: it is secured at once."""
-        self.play("contact", True, door)
-        self.hears(DoorOpened, door=door, after=after)
-        self.play("contact", False, door)
-        self.hears(DoorSecured, door=door, cause="closed")
+    def show_card_until(self, kind: type, number: int) -> WayGranted | WayDenied:
+        """Hold a card before the wired reader once a second until the gate answers so: it follows what was changed."""
+        known = len(self.told(kind, way="card"))
 
-    def leave(self, door: str = "main") -> None:
+        def answered():
+            self.raw_card(number)
+            time.sleep(1)
+            return self.told(kind, way="card")[known:]
+
+        return self.wait_for(answered, 60)[0]
+
+    def walk_through(self, door: str = "main") -> DoorOpened:
+        """Open the leaf of a door that is released, and shut it behind one."""
+        self.play("contact", True, door)
+        opened = self.hears(DoorOpened, door=door)
+        self.play("contact", False, door)
+        self.hears(DoorClosed, door=door)
+        self.hears(DoorSecured, door=door)
+        return opened
+
+    def leave(self, door: str = "main") -> DoorOpened:
         """Go out by the button."""
         self.play("rex", True, door)
         self.hears(DoorReleased, door=door, cause="rex")
         self.play("rex", False, door)
-        self.walk_through(door, "rex")
+        return self.walk_through(door)
+
+    def calm_down(self) -> None:
+        """Everything is let go of, put out and shut, and whoever is at the gate leaves."""
+        self.lockdown("off")
+        state = self.play("rex", False)
+        for name in (name for name, is_active in state.lines.items() if is_active and not name.endswith("feedback")):
+            door, line = name.split(".")
+            self.play(line, False, door)
+        if state.is_on_fire:
+            self.play("fire_reset")
+            self.play("fire_reset", False)
+        self._forget()
+        self.leave()
 
     def at(self, clock: str) -> None:
         """The time of day is now the next HH:MM of the site."""
@@ -285,9 +317,7 @@ class Day:
     def begin(self) -> None:
         """From here on: what happened before is forgotten, and nobody is at the gate."""
         self.wait_for(lambda: self.screen.now in ("fault", "idle"), 60)
-        self._since, self._trace_since = self.journal.position().head, len(self.gate.trace())
-        self._heard.clear()
-        self.screen.forget()
+        self._forget()
 
     @property
     def journal(self) -> Journal:
@@ -325,6 +355,16 @@ class Day:
     def is_on(self, line: str = "lock") -> bool:
         """Whether it has power now."""
         return ([step["on"] for step in self.gate.trace() if step["line"] == line] or [False])[-1]
+
+    def _forget(self) -> None:
+        self._since, self._trace_since = self.journal.position().head, len(self.gate.trace())
+        self._heard.clear()
+        self.screen.forget()
+
+    def _command(self, *words: str, typed: str | None = None) -> str:
+        done = CliRunner().invoke(main, ["--config", str(self.gate.config), *words], input=typed)
+        assert done.exit_code == 0, done.output
+        return done.output
 
     def _facts(self, kind: object, fields: dict) -> list:
         entries = self.journal.entries(after=self._since, limit=10_000)
