@@ -111,6 +111,8 @@ class Screen:
     def __init__(self, port: int) -> None:
         self._port, self._is_over = port, False
         self.pages: list[dict] = []
+        self.seen_at: list[float] = []
+        """When each page came, in monotonic seconds."""
         threading.Thread(target=self._look, daemon=True).start()
 
     @property
@@ -124,7 +126,7 @@ class Screen:
 
     def forget(self) -> None:
         """Only what it shows now is remembered."""
-        del self.pages[:-1]
+        del self.pages[:-1], self.seen_at[:-1]
 
     def close(self) -> None:
         self._is_over = True
@@ -133,7 +135,7 @@ class Screen:
         while not self._is_over:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._read()
-            self.pages.clear()
+            del self.pages[:], self.seen_at[:]
             time.sleep(0.1)
 
     def _read(self) -> None:
@@ -145,6 +147,7 @@ class Screen:
                 if line.startswith(b"data: "):
                     page = json.loads(line[6:])
                     if self.pages[-1:] != [page]:
+                        self.seen_at.append(time.monotonic())
                         self.pages.append(page)
         finally:
             connection.close()

@@ -164,7 +164,6 @@ def test_clock_wrong(day):
     day.hears(FreePassage, is_over=True)
     assert opens_by_card_and_pin(day)
     assert day.show_card(CARA).reason == "clock"
-    day.hears(DoorSecured, door="second")
     day.at("12:00")
     assert day.hears(ClockDoubted).is_over
     assert day.hears(Degraded, lost=["vision"])
