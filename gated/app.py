@@ -21,7 +21,7 @@ from gated.cues.scene import Sight
 from gated.cues.stage import Stage
 from gated.door.controller import DoorController
 from gated.errors import ModelError
-from gated.events import ClockDoubted, ConfigChanged, Event, Started, Stopped
+from gated.events import ClockDoubted, ConfigChanged, Duress, Event, Started, Stopped
 from gated.face.link import VisionLink
 from gated.face.manifest import ModelSet, load_set
 from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
@@ -131,8 +131,11 @@ class Brain:
                     task.cancel()  # once more for one that did not heed it: nothing may hold up the others
 
     def report(self, event: Event, at: datetime | None = None) -> None:
-        """Write a fact down, show it, and tell it in the log unless it is the latch's, which has a log of its own."""
-        if at is None:
+        """Write a fact down, show it, and tell it in the log unless it is the latch's, which has a log of its own.
+
+        That somebody was forced is for the journal and the server alone: whoever forces may read over a shoulder.
+        """
+        if at is None and not isinstance(event, Duress):
             log.info("%s", event)
         self._journal.report(event, at)
         self.stage.fact(event, 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds()))
@@ -182,6 +185,7 @@ class Brain:
             self._open_journal,
             self._status,
             self._appended,
+            on_link=lambda why: self.duty.set("network", why),
         )
 
     def _status(self) -> StatusMessage:
@@ -221,6 +225,7 @@ class Brain:
     def _on_latch(self, is_up: bool, why: str) -> None:
         if is_up:
             self.duty.works("latch")
+            self.entrance.linked()
         else:
             self.duty.fails("latch", why)
 

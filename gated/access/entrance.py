@@ -110,6 +110,10 @@ class Entrance:
             ):
                 group.create_task(part(), name=name)
 
+    def linked(self) -> None:
+        """A latch answers: what holds by schedule need not wait for its next renewal."""
+        self._passage.look()
+
     def _renew(self, door: str, lease_s: float, decided_at: float) -> None:
         self._door.release("", lease_s, decided_at, door, "schedule")
 

@@ -33,6 +33,7 @@ class Situation(StrEnum):
 
 RANK: Mapping[Situation, int] = MappingProxyType({situation: rank for rank, situation in enumerate(Situation)})
 """The lower one is shown."""
+Language = Literal["zh", "en"]
 First = Literal["speech", "light", "touch"]
 """What somebody asked the gate to put first."""
 GUIDANCE = (Situation.CLOSER, Situation.LEFT, Situation.RIGHT, Situation.UP, Situation.DOWN)

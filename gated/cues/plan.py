@@ -30,7 +30,7 @@ is told why a face was not enough, and all who are refused are told the same: wh
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gated.cues.cue import NOTHING, STEADY, Colour, Cue, Pulse, Shape, Situation
+from gated.cues.cue import NOTHING, STEADY, Colour, Cue, Language, Pulse, Shape, Situation
 
 
 def _cue(
@@ -154,3 +154,14 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
     }
 )  # fmt: skip
 """The table."""
+
+NOTES: Mapping[str, Mapping[Language, str]] = MappingProxyType(
+    {
+        "network": MappingProxyType({"zh": "网络中断", "en": "no network"}),
+        "clock": MappingProxyType({"zh": "时间不准", "en": "clock unsure"}),
+        "journal": MappingProxyType({"zh": "存储故障", "en": "disk trouble"}),
+        "credentials": MappingProxyType({"zh": "数据故障", "en": "database trouble"}),
+        "gallery": MappingProxyType({"zh": "数据故障", "en": "database trouble"}),
+    }
+)
+"""What is lost and keeps nobody out: a small note on the screen beside every cue, for whoever looks after the gate."""

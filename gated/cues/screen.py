@@ -7,7 +7,7 @@ by that name (a page elsewhere could have its own name point here), and its page
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext, suppress
 from importlib.resources import files
 
@@ -21,8 +21,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gated.cues.cue import Colour, First, Situation
-from gated.cues.plan import PLAN
+from gated.cues.cue import Colour, First, Language, Situation
+from gated.cues.plan import NOTES, PLAN
 from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
@@ -54,30 +54,35 @@ class Page(msgspec.Struct, frozen=True):
     situation: Situation
     pictogram: str
     colour: Colour
-    words: list[tuple[str, str]]
-    sentences: list[tuple[str, str]]
+    words: list[tuple[Language, str]]
+    sentences: list[tuple[Language, str]]
     first: First | None = None
+    notes: list[tuple[Language, str]] = []
 
 
-def page_of(situation: Situation, languages: tuple[str, ...], first: First | None = None) -> Page:
-    """A situation's cue as the page shows it."""
+def page_of(
+    situation: Situation, languages: tuple[Language, ...], first: First | None = None, lost: Sequence[str] = ()
+) -> Page:
+    """A situation's cue as the page shows it; `lost`: the parts that are lost now, of which some are noted."""
     cue = PLAN[situation]
+    noted = {NOTES[part]["en"]: NOTES[part] for part in lost if part in NOTES}.values()
+    notes = [(language, " · ".join(note[language] for note in noted)) for language in languages if noted]
     words, sentences = ([(language, of[language]) for language in languages] for of in (cue.words, cue.sentences))
-    return Page(situation, cue.pictogram, cue.colour, words, sentences, first)
+    return Page(situation, cue.pictogram, cue.colour, words, sentences, first, notes)
 
 
 class Screen:
     """The page's server, inside the brain's loop."""
 
-    def __init__(self, port: int, languages: tuple[str, ...]) -> None:
+    def __init__(self, port: int, languages: tuple[Language, ...]) -> None:
         self._port, self._languages = port, languages
         self._shown = msgspec.json.encode(page_of(Situation.IDLE, languages))
         self._watchers: set[asyncio.Event] = set()
         self._is_over = False
 
-    def show(self, situation: Situation, first: First | None = None) -> None:
+    def show(self, situation: Situation, first: First | None = None, lost: Sequence[str] = ()) -> None:
         """Tell every page that is open."""
-        self._shown = msgspec.json.encode(page_of(situation, self._languages, first))
+        self._shown = msgspec.json.encode(page_of(situation, self._languages, first, lost))
         self._wake()
 
     async def run(self) -> None:

@@ -18,7 +18,7 @@ from gated.cues.scene import Scene, Shown, Sight, ends_at, shown
 from gated.cues.sound import Sound, is_quiet
 from gated.cues.state import happened
 from gated.cues.voice import Voice
-from gated.events import Event, WorkerReady
+from gated.events import Degraded, Event, WorkerReady
 
 if TYPE_CHECKING:
     from gated.cues.screen import Screen
@@ -47,6 +47,7 @@ class Stage:
         self._screen = _screen_of(settings)
         self._scene, self._shown = Scene(), Shown(Situation.IDLE, -1)
         self._first: First | None = None
+        self._lost: tuple[str, ...] = ()
         self._ticks_at = inf
         self._changed = asyncio.Event()
 
@@ -60,6 +61,9 @@ class Stage:
         if isinstance(event, WorkerReady) and event.worker == "latch":
             self._lamps.forget()
             self._shown = Shown(self._shown.situation, -1)
+        if isinstance(event, Degraded):
+            self._lost = tuple(event.lost)
+            self._show_page()
         self._go_on(happened(self._scene, event, self._monotonic() - age_s))
 
     def sight(self, sight: Sight) -> None:
@@ -118,10 +122,13 @@ class Stage:
             self._wall(), self._timezone, self._settings.quiet_from, self._settings.quiet_to
         )
         self._lamps.show(cue, self._first, self._beep(cue, is_night, now))
-        if self._screen is not None:
-            self._screen.show(self._shown.situation, self._first)
+        self._show_page()
         if self._sound is not None:
             self._sound.play(self._voice.says(self._shown.situation, self._first, is_night, self._nearness))
+
+    def _show_page(self) -> None:
+        if self._screen is not None:
+            self._screen.show(self._shown.situation, self._first, self._lost)
 
     def _nearness(self) -> float:
         """How near the face is to where it should be, 0 to 1; asked at every tick."""

@@ -47,15 +47,20 @@ async def run_link(
     open_journal: Callable[[], Journal],
     status: Callable[[], StatusMessage],
     wake: asyncio.Event,
+    *,
+    on_link: Callable[[str | None], None] = lambda _: None,
 ) -> None:
     """Keep the server in step until cancelled; then say goodbye within half a second.
 
     `open_journal` opens a journal for the link alone, on a thread of its own. `status` is asked on the event loop,
-    often, and must not wait. Set `wake` when there is something new to tell.
+    often, and must not wait. Set `wake` when there is something new to tell. `on_link` is told why there is no link,
+    and with None that there is one.
     """
     failures = 0
     while True:
-        session = _Session(settings, topics, Drain(open_journal, settings.ack_timeout_s), status, wake)
+        drain = Drain(open_journal, settings.ack_timeout_s)
+        session = _Session(settings, topics, drain, status, wake)
+        session.on_up = lambda: on_link(None)
         began, client_log.disabled = time.monotonic(), failures > 0
         try:
             await session.run(was_down=failures > 0)
@@ -63,6 +68,7 @@ async def run_link(
             failures = 1 if session.is_up and time.monotonic() - began > STEADY_S else failures + 1
             if failures == 1:
                 log.warning("no link to the server, trying again and again: %s", error)
+                on_link(str(error))
         _heed_cancellation()
         await asyncio.sleep(backoff_s(failures, settings.backoff_max_s, random.random()))  # noqa: S311 - jitter
 
@@ -78,6 +84,7 @@ class _Session:
         status: Callable[[], StatusMessage],
         wake: asyncio.Event,
     ) -> None:
+        self.on_up: Callable[[], None] = lambda: None
         self._settings, self._topics, self._drain, self._status, self._wake = settings, topics, drain, status, wake
         self._told: StatusMessage | None = None
         self._told_at = 0.0
@@ -90,6 +97,7 @@ class _Session:
                 await client.subscribe(self._topics.ack, qos=1)
                 _heed_cancellation()
                 self.is_up = True
+                self.on_up()
                 log.log(logging.INFO if was_down else logging.DEBUG, "the link to the server is up")
                 try:
                     await _first_of(self._receive(client), self._send(client))

@@ -344,6 +344,7 @@ async def test_the_stream_begins_with_what_holds_and_goes_on_by_itself(screen):
     assert heard[1] == {
         "situation": "open", "pictogram": "tick", "colour": "white-blue", "first": "light",
         "words": [["zh", "开"], ["en", "OPEN"]], "sentences": [["zh", "门开了"], ["en", "The gate is open."]],
+        "notes": [],
     }  # fmt: skip
 
 

@@ -234,12 +234,15 @@ class Gate:
         self.journal = self.opener()
         self.wake = asyncio.Event()
         self.degraded, self.count, self.task = [], 0, None
+        self.links = []
+        """Why there was no link, and None for each time that there was one."""
 
     def status(self):
         return StatusMessage(site=SITE, gate=GATE, version="0.1.0", degraded=self.degraded, door="secured", people=72)
 
     def start(self):
-        self.task = asyncio.create_task(run_link(self.settings, TOPICS, self.opener, self.status, self.wake))
+        link = run_link(self.settings, TOPICS, self.opener, self.status, self.wake, on_link=self.links.append)
+        self.task = asyncio.create_task(link)
 
     async def stop(self):
         self.task.cancel()

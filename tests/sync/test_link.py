@@ -45,6 +45,18 @@ async def test_a_change_of_state_is_told_at_once_and_no_change_is_not(gate, rece
     assert receiver.statuses[-1].degraded == ["vision"]
 
 
+async def test_the_gate_is_told_once_that_there_is_no_link_and_that_there_is_one_again(broker, gate, until):
+    broker.kill()
+    gate.start()
+    await until(lambda: gate.links, "the loss")
+    await asyncio.sleep(1.0)
+    assert len(gate.links) == 1
+    assert gate.links[0]
+    broker.start()
+    await until(lambda: gate.links[-1] is None, "the link")
+    assert len(gate.links) == 2
+
+
 async def test_the_status_is_repeated_every_status_s(broker, gate, receiver, until):
     gate.settings = broker.settings(status_s=1.0)
     gate.start()

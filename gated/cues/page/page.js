@@ -5,6 +5,7 @@ const GONE_MS = 3000;
 const LOOK_MS = 200;
 const body = document.body;
 const [picture, words, sentences] = ["use", ".words", ".sentences"].map((part) => document.querySelector(`#cue ${part}`));
+const notes = document.querySelector("#notes");
 let heardAt = performance.now();
 let shown = "";
 
@@ -24,6 +25,7 @@ function show(cue) {
   picture.setAttribute("href", `#${cue.pictogram}`);
   words.replaceChildren(...paragraphs(cue.words));
   sentences.replaceChildren(...paragraphs(cue.sentences));
+  notes.replaceChildren(...paragraphs(cue.notes));
 }
 
 function listen() {

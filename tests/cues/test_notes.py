@@ -1,0 +1,44 @@
+"""A small note for whoever looks after the gate: what is lost and keeps nobody out."""
+
+import pytest
+
+from gated.cues.cue import Situation
+from gated.cues.plan import NOTES, PLAN
+from gated.cues.screen import page_of
+from gated.events import Degraded
+
+
+@pytest.mark.parametrize("part", ["network", "clock", "journal"])
+def test_a_loss_that_keeps_nobody_out_is_noted_in_both_languages(part):
+    page = page_of(Situation.IDLE, ("zh", "en"), None, [part])
+    assert page.notes == [("zh", NOTES[part]["zh"]), ("en", NOTES[part]["en"])]
+
+
+def test_several_are_in_one_line_and_none_is_said_twice():
+    page = page_of(Situation.OPEN, ("en",), None, ["clock", "credentials", "gallery", "network"])
+    assert page.notes == [("en", "clock unsure · database trouble · no network")]
+
+
+def test_what_has_a_cue_of_its_own_needs_no_note():
+    assert page_of(Situation.FAULT, ("zh", "en"), None, ["vision", "latch"]).notes == []
+
+
+def test_a_note_changes_nothing_of_the_cue():
+    plain, noted = (page_of(Situation.OPEN, ("zh", "en"), None, lost) for lost in ([], ["network"]))
+    assert (plain.words, plain.pictogram, plain.colour) == (noted.words, noted.pictogram, noted.colour)
+
+
+def test_no_note_is_a_situation_word():
+    words = {text for cue in PLAN.values() for text in cue.words.values()}
+    assert not words & {text for note in NOTES.values() for text in note.values()}
+
+
+async def test_the_stage_notes_a_loss_at_once_and_takes_it_back(stage_of, free_port, monkeypatch):
+    stage = stage_of(screen_port=free_port)
+    shown = []
+    monkeypatch.setattr(stage._screen, "show", lambda *what: shown.append(what))
+    stage.fact(Degraded(["network"]))
+    assert shown[-1][2] == ("network",)
+    assert stage.situation is Situation.IDLE
+    stage.fact(Degraded([]))
+    assert shown[-1][2] == ()
