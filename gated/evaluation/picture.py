@@ -163,11 +163,12 @@ def _legend(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel)
         pen.rectangle(box, fill=fill, outline=INK, width=FINE)
         if fill is None:
             hatched(pen, box, 5 * FINE, INK, FINE)
-        _text(pen, (x + 24, y / FINE), _name(side), 13, "lm")
+        _text(pen, (x + 24, y / FINE - 8), side.of, 13, "lm")
+        _text(pen, (x + 24, y / FINE + 8), _counted(side), 12, "lm")
 
 
-def _name(side: Distribution) -> str:
-    return f"{side.of}, n {side.n:,}" + (f", {side.unscored:,} at none" if side.unscored else "")
+def _counted(side: Distribution) -> str:
+    return f"n {side.n:,}" + (f", {side.unscored:,} at none" if side.unscored else "")
 
 
 def _works_at(report: Report) -> tuple[float, float]:

@@ -23,10 +23,11 @@ from gated.simulator.view import Glasses, Light, View
 
 SIZE = (640, 480)
 FACE_PX = 150
-"""The height of a face as it is rendered; frames show it at this size or smaller, enrolment pictures larger."""
+"""The height of a face as it is rendered; frames show it about this high, enrolment pictures higher."""
 FRAMES, EACH_POSE, FRAME_S = 8, 2, 0.2
-FAREST, NEAREST = 0.80, 1.0
-"""Where a walk begins and ends, as shares of `FACE_PX`."""
+FAREST, NEAREST = 0.95, 1.2
+"""Where a walk begins and ends, as shares of `FACE_PX`: from 1.5 m to 1.2 m before a camera of 1280 px, where those
+whose eyes lie closest together still have the 40 px between them that the gate asks for."""
 ENROLMENT_SCALE = 1.5
 HELD_BEFORE = 1.08
 """A picture that is held up is so much nearer than the face behind it (`scene.compose`)."""
@@ -41,7 +42,7 @@ def frames(plan: Plan) -> Iterator[Frame]:
     rng = np.random.default_rng([plan.courtyard, 2, plan.number])
     sky: Sky = "dusk" if rng.random() < 0.3 else "day"
     background, exposure = int(rng.integers(LANES)), float(rng.uniform(0.75, 1.2))
-    across, far, held = float(rng.uniform(-0.25, 0.25)), float(rng.uniform(FAREST, 0.9)), _held(plan, rng)
+    across, far, held = float(rng.uniform(-0.25, 0.25)), float(rng.uniform(FAREST, 1.05)), _held(plan, rng)
     for number, head in zip(range(FRAMES), _heads(plan, sky, rng), strict=False):
         high = FACE_PX * (far + (NEAREST - far) * number / (FRAMES - 1)) / (HELD_BEFORE if held else 1.0)
         aside, blur = across + 0.02 * float(rng.normal()), float(rng.uniform(0, 0.02))

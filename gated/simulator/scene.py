@@ -87,14 +87,14 @@ class Picture:
 
 def compose(
     people: Sequence[Placed], size: tuple[int, int], number: int = 0, *, sky: Sky = "day", seed: int = 0,
-    exposure: float = 1.0,
+    exposure: float = 1.0, behind: Image.Image | None = None,
 ) -> Picture:  # fmt: skip
     """The picture of these people before the gate, `size` (width, height) px.
 
     `number` picks the noise, so that no two frames are alike and the same one is always the same. `exposure` 1 is
-    right, 0.5 half the light.
+    right, 0.5 half the light. `behind`: an RGB picture of that size instead of the lane.
     """
-    image = lane(size, sky, seed).copy()
+    image = (behind or lane(size, sky, seed)).copy()
     seen: list[Seen] = []
     for person in sorted(people, key=lambda p: -p.distance_m):
         nearer = _paste(image, person)

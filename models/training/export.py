@@ -5,12 +5,13 @@ import re
 import warnings
 from pathlib import Path
 
-import data
 import numpy as np
 import onnxruntime
 import torch
 from torch import nn
 
+import looks
+import scenes
 from gated.face.manifest import InputLayout
 from gated.face.onnx import known_input
 
@@ -47,26 +48,26 @@ def save(net: nn.Module, path: Path, shape: InputLayout, outputs: list[str], *, 
 
 def embedder(net: nn.Module, out: Path, threshold: float) -> None:
     """The embedder, with the threshold that training found on people it was not trained on."""
-    shape = layout(data.SIZE, data.SIZE)
+    shape = layout(looks.SIZE, looks.SIZE)
     answer = save(net, out / "courtyard_embedder.onnx", shape, ["embedding"])
-    marks = ", ".join(f"[{x:.4f}, {y:.4f}]" for x, y in data.LANDMARKS)
+    marks = ", ".join(f"[{x:.4f}, {y:.4f}]" for x, y in looks.LANDMARKS)
     more = f"dimension = 128\nthreshold = {threshold:.3f}\nlandmarks = [{marks}]"
     enter("courtyard_embedder", "embedder", out, shape, answer, more)
 
 
 def pad(net: nn.Module, out: Path) -> None:
     """The presentation attack detector."""
-    shape = layout(data.SIZE, data.SIZE)
+    shape = layout(looks.SIZE, looks.SIZE)
     answer = save(net, out / "courtyard_pad.onnx", shape, ["probabilities"])
-    enter("courtyard_pad", "pad", out, shape, answer, f"crop_scale = {data.PAD_SCALE}\nbona_fide = 1")
+    enter("courtyard_pad", "pad", out, shape, answer, f"crop_scale = {scenes.PAD_SCALE}\nbona_fide = 1")
 
 
 def detector(net: nn.Module, out: Path) -> None:
     """The detector, of any size in steps of 32 px."""
-    shape = layout(*data.CANVAS)
+    shape = layout(*scenes.CANVAS)
     names = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)]
     answer = save(net, out / "courtyard_detector.onnx", shape, names, any_size=True)
-    enter("courtyard_detector", "detector", out, shape, answer, f"second_look = {data.LOOK}")
+    enter("courtyard_detector", "detector", out, shape, answer, f"second_look = {scenes.LOOK}")
 
 
 def enter(name: str, role: str, out: Path, shape: InputLayout, answer: str, more: str) -> None:
