@@ -110,6 +110,8 @@ class Network:
 
     async def _serve(self) -> None:
         """The other end: connects again and again, and acks each batch of the journal that follows what it holds."""
+        # The client's own note that it was cut, which nobody may be waiting for, is not for the terminal.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         while not self._closing.is_set():
             with contextlib.suppress(aiomqtt.MqttError, OSError):
                 async with self._client() as client:
