@@ -17,6 +17,7 @@ from gated.face.onnx import known_input
 
 MANIFEST = Path(__file__).parents[1] / "manifest.toml"
 LICENCE = "Apache-2.0, made by this project from rendered faces (models/training)"
+MEASURED = "On rendered faces alone, with the other two of its set: see the card in README.md."
 PLAIN = "scale = 0.00784313725, mean = [1.0, 1.0, 1.0]"
 """Pixels to -1..1, as the nets were trained."""
 
@@ -75,7 +76,7 @@ def enter(name: str, role: str, out: Path, shape: InputLayout, answer: str, more
     digest = hashlib.sha256((out / f"{name}.onnx").read_bytes()).hexdigest()
     entry = (
         f'[models.{name}]\nrole = "{role}"\nfile = "{name}.onnx"\nsha256 = "{digest}"\nlicence = "{LICENCE}"\n'
-        f'grade = "demo"\n{more}\n{answer}\n'
+        f'grade = "demo"\nmeasured = "{MEASURED}"\n{more}\n{answer}\n'
         f'input = {{ name = "input", size = [{shape.size[0]}, {shape.size[1]}], order = "rgb", {PLAIN} }}\n'
     )
     text = MANIFEST.read_text()

@@ -19,11 +19,13 @@ def shipped() -> Manifest:
     return load_manifest(ModelSettings(dir="/nowhere"))
 
 
-def test_the_manifest_that_comes_along_has_both_sets(shipped):
-    assert set(shipped.sets) == {"evaluation", "site"}
+def test_the_manifest_that_comes_along_has_every_set(shipped):
+    assert {name: shipped.model_set(name).grade for name in shipped.sets} == {
+        "courtyard": "demo", "evaluation": "evaluation", "site": "site"
+    }  # fmt: skip
     for name in shipped.sets:
         found = shipped.model_set(name)
-        assert found.name == found.grade == name
+        assert found.name == name
         assert found.models == (found.detector, *found.pad, found.embedder)
 
 
@@ -43,8 +45,9 @@ def test_the_template_is_the_one_of_the_aligned_crop(shipped):
     for name in shipped.sets:
         embedder = shipped.model_set(name).embedder
         right_eye, left_eye, *_ = embedder.landmarks
-        assert embedder.input.size == (112, 112)
+        assert embedder.input.size == ((64, 64) if name == "courtyard" else (112, 112))
         assert right_eye[0] < left_eye[0]  # the person's right is the picture's left
+        assert all(0 < place < embedder.input.size[0] for mark in embedder.landmarks for place in mark)
 
 
 def test_a_misspelt_set_gets_a_hint(shipped):
@@ -53,7 +56,7 @@ def test_a_misspelt_set_gets_a_hint(shipped):
 
 
 def test_an_unknown_set_is_told_what_is_known(shipped):
-    with pytest.raises(ModelError, match="known here: evaluation, site"):
+    with pytest.raises(ModelError, match="known here: courtyard, evaluation, site"):
         shipped.model_set("xyzzy")
 
 
