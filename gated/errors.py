@@ -79,3 +79,15 @@ class LatchError(GatedError):
 
 class WireError(GatedError):
     """A message between processes, or from the server, that is not what was agreed."""
+
+
+class OfficeError(GatedError):
+    """The office's folder cannot be used, or what it was asked for cannot be."""
+
+    exit_code = 1
+
+
+class PairingError(GatedError):
+    """A gate and an office have not come together: a wrong, spent or old code, or nobody there."""
+
+    exit_code = 1

@@ -317,6 +317,60 @@ class PersonRemoved(Event, frozen=True, tag="person_removed"):
     templates: int
 
 
+class RecordsApplied(Event, frozen=True, tag="records_applied"):
+    """The office's records were followed up to `version`; so many people came, changed and went."""
+
+    version: int
+    added: int
+    changed: int
+    removed: int
+
+
+class RecordQuarantined(Event, frozen=True, tag="record_quarantined"):
+    """A record looks like poisoning and waits for somebody here: "bulk", "duplicate" or "vector"."""
+
+    subject: str
+    why: str
+
+
+class Commanded(Event, frozen=True, tag="commanded"):
+    """The office ordered something; `outcome` is "done", "refused" or "failed". `operator` is its short name there."""
+
+    action: str
+    command: str
+    operator: str
+    reason: str
+    outcome: str
+    why: str = ""
+
+
+class ServerSilent(Event, frozen=True, tag="server_silent"):
+    """For too long nothing proves that the office still speaks to us, or (`is_over`) something does again."""
+
+    silent_s: int
+    is_over: bool = False
+
+
+class SettingsTried(Event, frozen=True, tag="settings_tried"):
+    """Settings from the office were kept, or (`outcome` "rolled_back") taken back because the gate was not healthy."""
+
+    outcome: str
+    why: str = ""
+
+
+class FaceShared(Event, frozen=True, tag="face_shared"):
+    """Somebody's templates were sealed to another gate, as they agreed."""
+
+    subject: str
+    to: str
+
+
+class EventsLost(Event, frozen=True, tag="events_lost"):
+    """So many facts found no place while the disk could not be written."""
+
+    count: int
+
+
 AnyEvent = (
     Started
     | Stopped
@@ -357,5 +411,12 @@ AnyEvent = (
     | PersonSuspended
     | PersonResumed
     | PersonRemoved
+    | RecordsApplied
+    | RecordQuarantined
+    | Commanded
+    | ServerSilent
+    | SettingsTried
+    | FaceShared
+    | EventsLost
 )
 """Every fact there is; what the journal can read back."""

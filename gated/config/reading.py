@@ -24,7 +24,7 @@ PATHS = {
     ("door", "trace"),
     ("readers", "pass_key"),
     ("cues", "prompts"),
-} | {("sync", key) for key in ("ca", "cert", "key")}
+} | {("sync", key) for key in ("ca", "cert", "key", "gate_keys", "office_keys")}
 
 
 def load(path: Path) -> Settings:
@@ -128,7 +128,9 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append(f"site.timezone: {settings.site.timezone!r} is no time zone, use one such as Asia/Shanghai")
     if sync.url.startswith("mqtts:"):
         problems += [
-            f"sync.{key}: is required when sync.url is set" for key in ("ca", "cert", "key") if not getattr(sync, key)
+            f"sync.{key}: is required when sync.url is set; `gated pair` makes it"
+            for key in ("ca", "cert", "key", "gate_keys", "office_keys")
+            if not getattr(sync, key)
         ]
     elif sync.url:
         problems.append("sync.url: the link is TLS with certificates on both sides; write mqtts://")

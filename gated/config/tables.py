@@ -115,9 +115,20 @@ class SyncSettings(msgspec.Struct, frozen=True):
     ca: str = ""
     cert: str = ""
     key: str = ""
+    gate_keys: str = ""
+    """The gate's own private keys, to sign and to be sealed to (a JWK set); made at pairing."""
+    office_keys: str = ""
+    """The office's public keys (a JWK set)."""
+    protocol: Literal["auto", "3.1.1", "5"] = "auto"
+    """auto: MQTT 5 where the broker speaks it."""
     ack_timeout_s: Annotated[float, Meta(ge=0.2, le=300)] = 5.0
-    backoff_max_s: Annotated[float, Meta(ge=0.2, le=3600)] = 60.0
-    status_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    backoff_max_s: Annotated[float, Meta(ge=0.2, le=300)] = 60.0
+    status_s: Annotated[float, Meta(ge=1, le=60)] = 60.0
+    """How often the journal's head is told and signed, at the least."""
+    silent_h: Annotated[float, Meta(gt=0, le=720)] = 24.0
+    """Without a proven word of the office for so long it is an alarm; nothing opens or shuts because of it."""
+    most_new_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    """More people than this joining from the office within an hour look like poisoning, and wait for somebody here."""
 
 
 class Settings(msgspec.Struct, frozen=True):
