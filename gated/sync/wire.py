@@ -5,7 +5,7 @@ must name this site and this gate. Whatever is wrong with it is a `WireError`, w
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,6 +14,14 @@ from gated.sync.jose import Identity, Party
 from gated.sync.messages import MAX_BYTES, MAX_PLAIN_BYTES, OPEN, Message, kind_of
 
 M = TypeVar("M", bound=Message)
+
+
+class Outgoing(NamedTuple):
+    """What is to be published, QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
