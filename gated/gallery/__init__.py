@@ -5,7 +5,7 @@ model. `people` and `templates` are the two databases, `vault` the keys, `search
 """
 
 from gated.gallery.bench import search_ratio
-from gated.gallery.enrolment import Enrolled, enrol
+from gated.gallery.enrolment import Enrolled, enrol, enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.people import Consent, Person, Status
 from gated.gallery.register import Register
@@ -20,5 +20,6 @@ __all__ = [
     "Register",
     "Status",
     "enrol",
+    "enrol_known",
     "search_ratio",
 ]

@@ -48,12 +48,36 @@ def enrol(
     consented = Consent(RECOGNISE, plain_text("consent", consent), plain_text("notice", notice), at)
     subject = SubjectId(secrets.token_hex(8))
     person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, (consented,))
-    vectors = _vectors(embeddings, gallery.dimension)
-    _refuse_strangers(vectors, threshold)
+    vectors = _one_face(embeddings, gallery.dimension, threshold)
     with gallery.enrolling():
         _refuse_duplicate(gallery, vectors, threshold)
         gallery.add(person, vectors)
     return Enrolled(person.subject, len(vectors))
+
+
+def enrol_known(
+    gallery: Gallery, subject: SubjectId, embeddings: Sequence[Embedding], *, threshold: float, at: datetime
+) -> Enrolled:
+    """Store one template for each embedding of somebody who is here and agreed to it, in place of any they had.
+
+    On disk when it returns, or not at all. Raises as `enrol` does, and `SubjectNotFoundError`.
+    """
+    vectors = _one_face(embeddings, gallery.dimension, threshold)
+    with gallery.enrolling():
+        person = gallery.person(subject)
+        recognition_consent(person)
+        _refuse_duplicate(gallery, vectors, threshold, but=subject)
+        gallery.replace(person, vectors, at)
+    gallery.tidy()
+    return Enrolled(subject, len(vectors))
+
+
+def recognition_consent(person: Person) -> Consent:
+    """What somebody agreed to before their face may be kept. Raises `EnrolmentError` where they did not."""
+    for consent in person.consents:
+        if consent.purpose == RECOGNISE:
+            return consent
+    raise EnrolmentError(f"{person.subject}: has not agreed to be recognised; ask for that consent first")
 
 
 def plain_text(field: str, value: str) -> str:
@@ -66,6 +90,13 @@ def plain_text(field: str, value: str) -> str:
     if any(unicodedata.category(character) in UNPRINTABLE for character in text):
         raise EnrolmentError(f"{field}: has control characters or line breaks in it; write plain text")
     return text
+
+
+def _one_face(embeddings: Sequence[Embedding], dimension: int, threshold: float) -> list[Embedding]:
+    """The embeddings, checked, all of one person."""
+    vectors = _vectors(embeddings, dimension)
+    _refuse_strangers(vectors, threshold)
+    return vectors
 
 
 def _vectors(embeddings: Sequence[Embedding], dimension: int) -> list[Embedding]:
@@ -92,10 +123,13 @@ def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
         raise EnrolmentError(f"picture {which}: does not show the same person as picture {typical + 1}; {advice}")
 
 
-def _refuse_duplicate(gallery: Gallery, vectors: Sequence[Embedding], threshold: float) -> None:
+def _refuse_duplicate(
+    gallery: Gallery, vectors: Sequence[Embedding], threshold: float, but: SubjectId | None = None
+) -> None:
+    """Nobody who is found already, `but` the one whose face is taken anew."""
     for number, vector in enumerate(vectors, 1):
-        for candidate in gallery.search(vector, limit=1):
-            if not candidate.score < threshold:
+        for candidate in gallery.search(vector, limit=2):
+            if candidate.subject != but and not candidate.score < threshold:
                 advice = "a twin needs another way in, an old enrolment must be removed first"
                 raise EnrolmentError(
                     f"picture {number}: this face is enrolled as {candidate.subject} already; {advice}"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from gated.embedding import Embedding
@@ -107,6 +108,14 @@ class Gallery:
     def add(self, person: Person, vectors: Sequence[Embedding]) -> None:
         """Store a person who was checked while `enrolling`; whoever enrols people calls `enrol`, which does."""
         self._register.add(person, self.embedder_sha256, vectors)
+
+    def replace(self, person: Person, vectors: Sequence[Embedding], at: datetime) -> None:
+        """Store other templates of a person who was checked while `enrolling`; see `Register.replace`."""
+        self._register.replace(person, self.embedder_sha256, vectors, at)
+
+    def tidy(self) -> None:
+        """Wipe what was replaced; what stands in the way now is done at the next start."""
+        self._register.tidy()
 
     def _follow(self) -> bool:
         """Bring the index up to what is stored."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,20 @@ class Register:
 
     def add(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
         """Store a person with templates sealed; the caller is `changing`, and has checked everything."""
+        with database.transaction(self._templates.connection):
+            self._give(person, embedder_sha256, vectors, person.enrolled_at)
+        self._people.add(person)
+
+    def replace(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding], at: datetime) -> None:
+        """Store templates of somebody who is here, made `at`, sealed with a new key, in place of all that they had.
+
+        All or nothing. The caller is `changing`, has checked everything, and is `tidy` afterwards.
+        """
+        with database.transaction(self._templates.connection):
+            self._templates.delete(person.subject)
+            self._give(person, embedder_sha256, vectors, at)
+
+    def _give(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding], at: datetime) -> None:
         consent = next(c.reference for c in person.consents if c.purpose == RECOGNISE)
         data_key, wrapped = self._vault.new_data_key(person.subject)
         sealed = []
@@ -125,9 +140,7 @@ class Register:
             template = secrets.token_hex(8)
             label = self._vault.template_label(person.subject, template, embedder_sha256, consent)
             sealed.append((template, seal(data_key, vector.astype("<f4").tobytes(), label)))
-        with database.transaction(self._templates.connection):
-            self._templates.add(person.subject, wrapped, embedder_sha256, sealed, person.enrolled_at)
-        self._people.add(person)
+        self._templates.add(person.subject, wrapped, embedder_sha256, sealed, at)
 
     def opened(self, embedder_sha256: str) -> Opened:
         """Open the templates that this embedder made of people who agreed to it. A bad one is counted and left out."""

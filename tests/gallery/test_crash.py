@@ -20,7 +20,7 @@ import os, signal, sys, threading, time
 from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
-from gated.gallery import Gallery, enrol
+from gated.gallery import Gallery, enrol, enrol_known
 
 state = Path(sys.argv[1])
 
@@ -50,6 +50,11 @@ def work(what, number, argument):
     if what == "enrol":
         die_before(gallery, int(number))
         say("enrolled", join(gallery, int(argument)))
+    elif what == "again":
+        die_before(gallery, int(number))
+        subject, person = argument.split("/")
+        faces = [face(int(person), 0), face(int(person), 1)]
+        say("enrolled", enrol_known(gallery, subject, faces, threshold=0.7, at=datetime.now(UTC)).subject)
     elif what == "remove":
         die_before(gallery, int(number))
         say("removed", gallery.remove(argument))
@@ -175,6 +180,25 @@ def test_killed_before_any_statement_of_a_removal_somebody_is_there_wholly_or_go
         if said[-1][0] == "ended":
             break
     assert {("killed", False), ("killed", True), ("ended", False)} == outcomes
+
+
+def test_killed_before_any_statement_of_a_new_enrolment_somebody_has_the_old_face_or_the_new_one(
+    state: Path, opened, victims: Victims
+) -> None:
+    outcomes = set()
+    for statement in range(1, 100):
+        person = 1000 + 2 * statement
+        subject = victims.run("enrol", 0, person)[0][1]
+        said = victims.run("again", statement, f"{subject}/{person + 1}")
+        gallery = opened()
+        assert is_whole(gallery), f"killed before statement {statement}"
+        has_old, has_new = finds(gallery, person), finds(gallery, person + 1)
+        assert has_old != has_new, f"killed before statement {statement}"
+        outcomes.add((said[-1][0], has_new))
+        gallery.close()
+        if said[-1][0] == "ended":
+            break
+    assert {("killed", False), ("killed", True), ("ended", True)} == outcomes
 
 
 def test_killed_at_any_moment_what_was_acknowledged_holds(state: Path, opened, victims: Victims) -> None:

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gated.embedding import Embedding
-from gated.errors import EnrolmentError
-from gated.gallery import Gallery, enrol
+from gated.errors import EnrolmentError, SubjectNotFoundError
+from gated.gallery import Consent, Enrolled, Gallery, Person, enrol, enrol_known
+from gated.gallery.people import RECOGNISE
+from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 FACTS: dict[str, Any] = {"name": "Ann", "household": "2-401", "consent": "paper-1", "notice": "notice-3"}
@@ -150,3 +152,76 @@ def test_a_refused_enrolment_leaves_no_trace(gallery, state, face) -> None:
     with pytest.raises(EnrolmentError):
         join(gallery, [face(1, 1)], name="Unheard Of")
     assert not any(b"Unheard Of" in file.read_bytes() for file in state.rglob("*") if file.is_file())
+
+
+AGREED = (Consent(RECOGNISE, "paper-7", "notice-3", AT),)
+
+
+def known(gallery, consents=AGREED) -> SubjectId:
+    """Ann, who came here without a face."""
+    ann = SubjectId("a" * 16)
+    gallery._register.admit(Person(ann, "Ann", "2-401", "active", AT, consents))
+    return ann
+
+
+def test_somebody_who_is_known_gets_a_face_and_is_found(gallery, face) -> None:
+    ann = known(gallery)
+    assert gallery.size == 0
+    assert enrol_known(gallery, ann, [face(1), face(1, 1)], threshold=0.7, at=AT) == Enrolled(ann, 2)
+    assert gallery.search(face(1, 2))[0].subject == ann
+
+
+def test_a_face_taken_anew_replaces_the_old_one_without_a_trace(gallery, opened, face, state) -> None:
+    ann = join(gallery, [face(1), face(1, 1), face(1, 2)]).subject
+    register = gallery._register
+    old = [sealed.sealed for sealed in register._templates.made_by(gallery.embedder_sha256)]
+    key = register._templates.keys()[ann]
+    enrol_known(gallery, ann, [face(2), face(2, 1)], threshold=0.7, at=AT)
+    for each in (gallery, opened()):
+        assert each.template_count == 2
+        assert each.unreadable_count == 0
+        assert each.search(face(2))[0].score > 0.9
+        assert each.search(face(1))[0].score < 0.7
+    stored = b"".join(file.read_bytes() for file in state.rglob("*") if file.is_file())
+    assert not any(trace in stored for trace in [*old, key])
+
+
+def test_another_process_follows_a_face_that_was_taken_anew(gallery, opened, face) -> None:
+    ann, other = join(gallery, [face(1)]).subject, opened()
+    enrol_known(gallery, ann, [face(2)], threshold=0.7, at=AT)
+    assert other.reload_if_changed()
+    assert other.search(face(2))[0].score > 0.9
+
+
+def test_the_face_of_another_is_refused_for_somebody_who_is_known(gallery, face) -> None:
+    bob = join(gallery, [face(2)]).subject
+    ann = known(gallery)
+    for taken in ([face(2, 1)], [face(1), face(2, 1)]):
+        with pytest.raises(EnrolmentError):
+            enrol_known(gallery, ann, taken, threshold=0.7, at=AT)
+    with pytest.raises(EnrolmentError, match=bob):
+        enrol_known(gallery, ann, [face(2, 1)], threshold=0.7, at=AT)
+    assert gallery.template_count == 1
+
+
+def test_whose_face_is_nearest_their_own_old_one_is_still_refused_the_face_of_another(gallery, face) -> None:
+    bob = join(gallery, [face(2)], name="Bob").subject
+    ann = known(gallery)
+    near_both = (face(1) + face(2)) / np.linalg.norm(face(1) + face(2))
+    enrol_known(gallery, ann, [near_both], threshold=0.9, at=AT)
+    with pytest.raises(EnrolmentError, match=bob):
+        enrol_known(gallery, ann, [near_both], threshold=0.5, at=AT)
+
+
+@pytest.mark.parametrize("consents", [(), (Consent("transfer", "paper-8", "notice-3", AT),)])
+def test_nobody_who_did_not_agree_to_be_recognised_gets_a_face(gallery, face, consents) -> None:
+    ann = known(gallery, consents)
+    with pytest.raises(EnrolmentError, match="has not agreed"):
+        enrol_known(gallery, ann, [face(1)], threshold=0.7, at=AT)
+    assert gallery._register._templates.count() == 0
+
+
+def test_nobody_unknown_gets_a_face(gallery, face) -> None:
+    with pytest.raises(SubjectNotFoundError):
+        enrol_known(gallery, SubjectId("f" * 16), [face(1)], threshold=0.7, at=AT)
+    assert gallery._register._templates.count() == 0
