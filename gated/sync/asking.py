@@ -1,0 +1,79 @@
+"""The office asked over HTTPS, for the pairing: whatever goes wrong is a `PairingError` that says what to do."""
+
+import http.client
+import ssl
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gated.errors import PairingError
+from gated.sync.code import MAX_BYTES, Admission, Application, PairingCode, Refusal, der_of, fingerprint_of, said
+
+TIMEOUT_S = 15.0
+CLOCK = {9: "not yet", 10: "no longer"}
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
+NAMES = {62, 64}
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+
+
+def fetch_authority(code: PairingCode) -> bytes:
+    """The office's authority, in DER, as the fingerprint in the code proves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is believed yet, and nothing told
+    status, body = _request(code, context, "GET", "/ca.pem")
+    der = der_of(body.decode("ascii", "replace").strip()) if status == http.HTTPStatus.OK else b""
+    if fingerprint_of(der) != code.fingerprint:
+        raise PairingError(
+            "who answers there is not the office that gave this code: somebody stands between, or the office was made "
+            "anew; ask it for a new code, and look at the network"
+        )
+    return der
+
+
+def ask(code: PairingCode, ca: bytes, application: Application) -> Admission:
+    """The office's answer, from nobody but the office."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=ca)
+    _, body = _request(code, context, "POST", "/pair", msgspec.json.encode(application))
+    try:
+        answer: Any = msgspec.json.decode(body, type=Admission | Refusal)
+    except msgspec.MsgspecError as error:
+        raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind ({error})") from error
+    if isinstance(answer, Refusal):
+        raise PairingError(said(answer))
+    return answer  # type: ignore[no-any-return]
+
+
+def _request(
+    code: PairingCode, context: ssl.SSLContext, method: str, path: str, body: bytes = b""
+) -> tuple[int, bytes]:
+    where = f"{code.host}:{code.port}"
+    connection = http.client.HTTPSConnection(code.host.strip("[]"), code.port, timeout=TIMEOUT_S, context=context)
+    with closing(connection):
+        try:
+            connection.request(method, path, body or None)
+            response = connection.getresponse()
+            return response.status, response.read(MAX_BYTES)
+        except ssl.SSLCertVerificationError as error:
+            raise _distrust(where, error) from error
+        except (http.client.HTTPException, ssl.SSLError) as error:
+            raise PairingError(f"what answers at {where} is no office ({error}); ask for the right code") from error
+        except OSError as error:
+            advice = "see that `gated office serve` runs there, and that this gate has a network"
+            raise PairingError(f"nobody answers at {where} ({error.strerror or error}); {advice}") from error
+
+
+def _distrust(where: str, error: ssl.SSLCertVerificationError) -> PairingError:
+    if error.verify_code in CLOCK:
+        clock = f"this gate's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        return PairingError(
+            f"the office's certificate is {CLOCK[error.verify_code]} valid, and {clock}: set the clock "
+            "(`timedatectl`), and use the same code again; if it is right, the office needs new certificates"
+        )
+    if error.verify_code in NAMES:
+        advice = "`gated office init --host` must name what gates reach it by"
+        return PairingError(f"the office's certificate is not for {where}; {advice}")
+    return PairingError(f"the office's certificate at {where} is not to be trusted ({error.verify_message})")

@@ -1,0 +1,175 @@
+"""The gate's end of pairing: with a code that the office gave, it gets what its side of the link needs, once.
+
+Its private keys are made here and never leave. All of it lies in the folder `pairing` of the state folder, which is
+there whole or not at all: until then it is being put together in `pairing.new`, so that whoever was interrupted can
+come again with the same keys.
+"""
+
+import shutil
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gated.errors import ConfigError, PairingError, StateError, WireError
+from gated.runtime.files import sync_folder, write_whole
+from gated.sync.asking import ask, fetch_authority
+from gated.sync.code import Admission, Application, PairingCode
+from gated.sync.dial import address
+from gated.sync.jose import Identity, Party
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """What `pairing.json` remembers: the broker, and which code it was, by its digest."""
+
+    url: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A gate that is paired: the folder with its keys and certificates, and where the broker is."""
+
+    folder: Path
+    url: str
+    code: str
+    """The digest of the code that it came together by."""
+
+    @classmethod
+    def find(cls, state: Path) -> Self | None:
+        """The one of a gate, None while there is none. Raises `StateError`."""
+        folder = state / "pairing"
+        if not folder.exists():
+            return None
+        try:
+            done = msgspec.json.decode((folder / "pairing.json").read_bytes(), type=_Done)
+        except (OSError, msgspec.MsgspecError) as error:
+            advice = "move the folder away, and pair the gate anew"
+            raise StateError(f"{folder}: is no pairing ({error}); {advice}") from error
+        return cls(folder, done.url, done.code)
+
+    def settings(self) -> dict[str, str]:
+        """The [sync] table."""
+        files = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys"}
+        paths = {key: str(self.folder.resolve() / name) for key, name in files.items()}
+        return {"url": self.url, **paths, "office_keys": str(self.folder.resolve() / "office.keys")}
+
+    def toml(self) -> str:
+        """The same as it is written in the settings."""
+        return "[sync]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in self.settings().items())
+
+
+class Draft:
+    """A pairing that is under way: the gate's private keys, made once, before anything is asked."""
+
+    def __init__(self, state: Path) -> None:
+        """Begin, or go on where an earlier try ended; a gate that is paired keeps its keys. Raises `StateError`."""
+        self._state, self._folder = state, state / "pairing.new"
+        try:
+            self._take_up()
+        except OSError as error:
+            advice = "make the state folder writable for this user"
+            raise StateError(f"{self._folder}: cannot be written ({error.strerror}); {advice}") from error
+
+    def application(self, code: PairingCode, site: str) -> Application:
+        """What the office is to be asked."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, code.gate)])
+        csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(self._key, hashes.SHA256())
+        return Application(
+            site=site,
+            gate=code.gate,
+            secret=code.secret.hex(),
+            csr=csr.public_bytes(serialization.Encoding.PEM).decode(),
+            keys=self._identity.party.dump().decode(),
+        )
+
+    def finish(self, code: PairingCode, ca: bytes, admission: Admission) -> Pairing:
+        """Write all that belongs to a pairing, and put it in place of an earlier one. `ca`: in DER, believed.
+
+        Raises `PairingError` for an answer that is none, `StateError` when it cannot be written: then the same code is
+        good for ten minutes more.
+        """
+        self._check(admission)
+        files = {
+            "ca.pem": ssl.DER_cert_to_PEM_cert(ca),
+            "gate.pem": admission.certificate,
+            "office.keys": admission.keys,
+            "pairing.json": msgspec.json.encode(_Done(admission.url, code.digest)).decode(),
+        }
+        folder, old = self._state / "pairing", self._state / "pairing.old"
+        try:
+            for name, text in files.items():
+                write_whole(self._folder / name, text.encode())
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
+            self._folder.rename(folder)
+            sync_folder(self._state)
+            shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            advice = "make room, and use the same code again within ten minutes"
+            raise StateError(f"{folder}: cannot be written ({error.strerror}); {advice}") from error
+        return Pairing(folder, admission.url, code.digest)
+
+    def _take_up(self) -> None:
+        earlier = self._state / "pairing"
+        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        for name in ("gate.key", "gate.keys"):
+            if (earlier / name).exists() and not (self._folder / name).exists():
+                write_whole(self._folder / name, (earlier / name).read_bytes())
+        try:
+            self._key, self._identity = _load_key(self._folder / "gate.key"), Identity.load(self._folder / "gate.keys")
+        except (OSError, ValueError, StateError):  # not there, or half: then nobody has been asked with them
+            shutil.rmtree(self._folder)
+            self._make()
+
+    def _make(self) -> None:
+        self._folder.mkdir(mode=0o700)
+        self._key, self._identity = ec.generate_private_key(ec.SECP256R1()), Identity.make()
+        form = serialization.PrivateFormat.PKCS8
+        pem = self._key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        write_whole(self._folder / "gate.key", pem)
+        self._identity.save(self._folder / "gate.keys")
+
+    def _check(self, admission: Admission) -> None:
+        try:
+            certificate = x509.load_pem_x509_certificate(admission.certificate.encode())
+            Party.parse(admission.keys)
+            address(admission.url)
+        except (ValueError, WireError, ConfigError) as error:
+            raise PairingError(f"the office's answer is not what was agreed ({error}); see its log") from error
+        if certificate.public_key() != self._key.public_key():
+            raise PairingError("the office certified another key than this gate's; see its log, and pair anew")
+
+
+def pair(code: PairingCode, state: Path, site: str) -> Pairing:
+    """Come together with the office; the same code a second time does nothing.
+
+    Raises `PairingError` when the office refuses, is not there or not the one that gave the code, or when this gate's
+    clock is wrong; `StateError` when nothing can be kept.
+    """
+    done = Pairing.find(state)
+    if done is not None and done.code == code.digest:
+        return done
+    draft = Draft(state)
+    ca = fetch_authority(code)
+    return draft.finish(code, ca, ask(code, ca, draft.application(code, site)))
+
+
+def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("not a key of this kind")
+    return key
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML, which JSON's are too."""
+    return msgspec.json.encode(text).decode()
