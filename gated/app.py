@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ import msgspec
 from gated.access.answers import WayOutcome
 from gated.access.entrance import Entrance, Tell
 from gated.config import Settings
+from gated.config.trial import Trial, begin
 from gated.cues.scene import Sight
 from gated.cues.stage import Stage
 from gated.door.controller import DoorController
-from gated.errors import ModelError
-from gated.events import ClockDoubted, ConfigChanged, Duress, Event, Started, Stopped
+from gated.errors import ModelError, StateError
+from gated.events import ClockDoubted, ConfigChanged, Duress, Event, SettingsTried, Started, Stopped
 from gated.face.link import VisionLink
 from gated.face.manifest import ModelSet, load_set
 from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
@@ -59,16 +61,23 @@ SETTLE_S = 2.0
 async def run(settings: Settings, config: Path, *, own_latch: bool = True, once: bool = False) -> None:
     """Be the gate, until SIGTERM or SIGINT, or with `once` until the recording has been shown.
 
+    `settings` say where its state is and where models lie; the others are read anew, with those on trial.
     With `own_latch` a latch is started where none serves. Raises `BusyError` when a gate runs on this state folder, and
     whatever makes it impossible to begin; a critical part that ends raises `CriticalTaskError`.
     """
-    models = check_models(settings)
     with closing(FileLock(settings.state / "run.lock", "a gate with this state folder")):
+        start = begin(config)
+        settings = msgspec.structs.replace(
+            start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
+        )
+        models = check_models(settings)
         with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
             facts, not_before = first_facts(settings, journal), last_time(journal)
+        if start.dropped:
+            facts.append(SettingsTried("rolled_back", start.dropped))
         gallery = Gallery.open(settings.state, settings.site.id, models.embedder.sha256, models.embedder.dimension)
         with closing(gallery), closing(Brain(settings, gallery, not_before, facts)) as brain:
-            await brain.live(config, own_latch=own_latch, once=once)
+            await brain.live(config, own_latch=own_latch, once=once, trial=start.trial)
             brain.report(Stopped(brain.why))
 
 
@@ -100,7 +109,7 @@ class Brain:
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
         self.vision = VisionLink(worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code)
 
-    async def live(self, config: Path, *, own_latch: bool, once: bool) -> None:
+    async def live(self, config: Path, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
         """Start every part, wait for the end, and stop them in mirror order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop, number)
@@ -122,6 +131,8 @@ class Brain:
             tasks = [group.create_task(critical(name, part), name=name) for name, part in parts]
             try:
                 await self._announce()
+                if trial is not None:
+                    tasks.append(group.create_task(self._prove(trial), name="trial"))
                 await self._end(once)
                 self.notifier.stopping()
             finally:
@@ -162,6 +173,19 @@ class Brain:
             await asyncio.sleep(SETTLE_S)
             while self.door.state == "released":  # noqa: ASYNC110 - the latch tells its state with every beat
                 await asyncio.sleep(0.1)
+
+    async def _prove(self, trial: Trial) -> None:
+        """Keep settings from the office once the gate has been well with them; else end, to begin anew without them."""
+        while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - it is time that proves
+            await asyncio.sleep(WATCH_S)
+        try:
+            if await asyncio.to_thread(trial.settle, verdict):
+                self.report(verdict)
+        except StateError as error:
+            log.error("%s", error)
+        if verdict.outcome == "rolled_back":
+            self.why = "settings rolled back"
+            self._stop.set()
 
     @staticmethod
     async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

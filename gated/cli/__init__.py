@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
     "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
+    "pair": ("gated.cli.pairing", "Join the office, with the code that it gave."),
     "models": ("gated.cli.models", "List the model sets, and prove the files of one."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
     "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, roles, rights and preferences."),
@@ -44,8 +45,13 @@ class Context:
 
     @property
     def settings(self) -> config.Settings:
-        """The checked settings. Raises `ConfigError`."""
+        """The checked settings, with what the office has set. Raises `ConfigError`."""
         return self._with_models(config.load(self.path))
+
+    @property
+    def own_settings(self) -> config.Settings:
+        """The gate's own alone: for the latch, which has no business with the office's. Raises `ConfigError`."""
+        return self._with_models(config.load_own(self.path))
 
     @property
     def has_settings(self) -> bool:

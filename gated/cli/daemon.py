@@ -29,7 +29,7 @@ def run(context: Context, service: bool, once: bool, verbose: bool) -> None:
     logs.set_up(verbose=verbose)
 
     async def until_stopped() -> None:
-        await app.run(context.settings, context.path.resolve(), own_latch=not service, once=once)
+        await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once)
         # All is written and closed. A thread may still hang in the kernel (a connect that is never answered), and
         # an orderly end would wait for it longer than a stop may take.
         logging.shutdown()
@@ -47,7 +47,7 @@ def latch(context: Context, exit_when_idle: float | None, verbose: bool) -> None
     from gated.door.latch import serve
 
     logs.set_up(verbose=verbose)
-    settings = context.settings
+    settings = context.own_settings
 
     async def until_stopped() -> None:
         service = asyncio.ensure_future(serve(settings, Notifier().ready, exit_when_idle))

@@ -1,6 +1,9 @@
-"""The settings of one gate: `tables` and `wiring` say what there is, `reading` reads and checks it."""
+"""The settings of one gate: `tables` and `wiring` say what there is, `reading` reads and checks it, `overlay` lays over
+it what the office has set, and `trial` has that prove itself first.
+"""
 
-from gated.config.reading import load, parse
+from gated.config.overlay import load
+from gated.config.reading import load_own, parse
 from gated.config.tables import (
     AccessSettings,
     CameraSettings,
@@ -29,6 +32,7 @@ __all__ = [
     "SyncSettings",
     "Wires",
     "load",
+    "load_own",
     "parse",
     "unsafe_wiring",
 ]

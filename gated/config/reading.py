@@ -27,17 +27,23 @@ PATHS = {
 } | {("sync", key) for key in ("ca", "cert", "key", "gate_keys", "office_keys")}
 
 
-def load(path: Path) -> Settings:
-    """Read and check a settings file. Raises `ConfigError` with every problem in it."""
+def load_own(path: Path) -> Settings:
+    """Read and check the gate's own settings, without what the office has set. Raises `ConfigError` with every
+    problem in them.
+    """
+    return parse(read(path), path.resolve().parent, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A settings file as it stands there, unchecked. Raises `ConfigError` where it cannot be read, or is no TOML."""
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(
             str(path), [f"cannot be read ({error.strerror}); `gated config new` writes a commented example"]
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"is not valid TOML: {error}"]) from error
-    return parse(data, path.resolve().parent, str(path))
 
 
 def parse(data: dict[str, Any], folder: Path, source: str = "settings") -> Settings:
