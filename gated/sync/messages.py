@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from gated.journal.chain import digest
+from gated.journal.entry import MAX_BODY_BYTES
 
 MAX_BYTES = 100 * 1024
 """Of a message on the wire; below the smallest limit of the brokers that this must run on (AWS IoT Core, 128 KB)."""
@@ -92,7 +93,7 @@ class WireEvent(msgspec.Struct, frozen=True):
     seq: Seq
     at: Short
     kind: Short
-    body: str
+    body: Annotated[str, Meta(max_length=MAX_BODY_BYTES)]
     hash: Hash
 
 
@@ -305,7 +306,8 @@ class Gone(msgspec.Struct, frozen=True, tag="gone", kw_only=True):
     """What that key named is no more; stays for good, so that an older record does not bring it back."""
 
     n: Seq
-    key: Text
+    key: Annotated[str, Meta(max_length=220)]
+    """The longest is that of a household."""
 
 
 Record = PersonRecord | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord | Gone

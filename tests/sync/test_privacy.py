@@ -1,0 +1,240 @@
+"""Of a person the broker sees nothing: no message can say who somebody is, or show a face, to whom it is not sealed."""
+
+import base64
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import inspect
+
+sys.path[:0] = [str(Path(__file__).parent)]
+import wire_examples  # noqa: E402
+import wire_story as story  # noqa: E402
+
+from gated.errors import SealError, WireError  # noqa: E402
+from gated.events import AnyEvent  # noqa: E402
+from gated.journal.entry import MAX_BODY_BYTES  # noqa: E402
+from gated.sync import messages as m  # noqa: E402
+from gated.sync.messages import DOWN, KINDS, MAX_BYTES, MAX_PLAIN_BYTES, OPEN, UP  # noqa: E402
+
+HARMLESS = {
+    "Status": "v site gate state version at degraded door people templates models journal records challenge heard"
+    " silent_s",
+    "JournalMark": "id head acked dropped hash",
+    "RecordMark": "version digest quarantined",
+    "Request": "v site gate after is_snapshot snapshot parts",
+    "Ack": "v site gate journal seq hash",
+    "Word": "v site gate challenge beat at version digest",
+}
+"""All that a broker, or whoever listens there, may read. Whoever adds a field to these adds it here, and knows why."""
+PERSONAL = {
+    "name",
+    "household",
+    "label",
+    "number",
+    "pin",
+    "duress_pin",
+    "rights",
+    "wishes",
+    "cards",
+    "consents",
+    "face",
+    "subject",
+}
+"""Fields that say something of somebody; `Command.number` counts commands, `ScheduleRecord.name` is a schedule's."""
+LONG = {
+    ("Face", "sealed"): 60_000,  # a JWE to the reader's key
+    ("GateRecord", "keys"): 60_000,  # public keys
+    ("ChangeSettings", "toml"): 20_000,  # settings, which are checked as such
+    ("WireEvent", "body"): MAX_BODY_BYTES,  # an event of `gated.events`, see below
+}
+"""Texts that may be longer than a line."""
+IDS = {r"^[0-9a-f]{16}\Z": 16, r"^[0-9a-f]{32}\Z": 32}
+"""These patterns say how long a text is."""
+
+
+def parts(kind):
+    """The types within a type, one level down."""
+    if isinstance(kind, inspect.StructType):
+        return [field.type for field in kind.fields]
+    inner = [*getattr(kind, "types", ()), *getattr(kind, "item_types", ())]
+    for name in ("item_type", "key_type", "value_type"):
+        inner += [getattr(kind, name)] if getattr(kind, name, None) is not None else []
+    return inner
+
+
+def reached(root):
+    """Every type that a value of this one can hold."""
+    found, left = [], [inspect.type_info(root)]
+    while left:
+        kind = left.pop()
+        if kind not in found:
+            found.append(kind)
+            left += parts(kind)
+    return found
+
+
+def structs(root):
+    return [kind for kind in reached(root) if isinstance(kind, inspect.StructType)]
+
+
+def strings(kind):
+    """The texts that a field can hold, itself or in a list or a union, but not in another struct."""
+    if isinstance(kind, inspect.StrType):
+        yield kind
+    elif not isinstance(kind, inspect.StructType):
+        for inner in parts(kind):
+            yield from strings(inner)
+
+
+PLAIN = (
+    *(inspect.StructType, inspect.UnionType, inspect.ListType, inspect.StrType, inspect.IntType, inspect.FloatType),
+    *(inspect.BoolType, inspect.NoneType, inspect.LiteralType),
+)
+
+
+@pytest.mark.parametrize("message", KINDS, ids=KINDS.values())
+def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message):
+    """By type, so that no value of whatever kind can: what is not sealed is a list that is known, and no field anywhere
+    is of bytes, of anything at all, or a text without an end.
+    """
+    for kind in reached(message):
+        assert isinstance(kind, PLAIN), f"{kind} could hold anything"
+    for struct in structs(message):
+        name, fields = struct.cls.__name__, {field.name: field for field in struct.fields}
+        assert struct.cls is not m.Templates
+        if KINDS[message] in OPEN:
+            assert set(fields) == set(HARMLESS[name].split()), f"{name} travels in the clear"
+            assert not PERSONAL & set(fields)
+        for field in fields.values():
+            for text in strings(field.type):
+                limit = LONG.get((name, field.name), 200 if name != "Gone" else 220)
+                longest = IDS.get(text.pattern, text.max_length)
+                assert longest is not None, f"{name}.{field.name} has no end"
+                assert longest <= limit, f"{name}.{field.name} could hold a picture"
+
+
+def test_every_personal_field_is_found_and_only_in_what_is_sealed():
+    def fields(messages):
+        return {field.name for message in messages for struct in structs(message) for field in struct.fields}
+
+    assert fields(KINDS) >= PERSONAL
+    assert not fields(message for message in KINDS if KINDS[message] in OPEN) & PERSONAL
+
+
+def test_a_list_that_could_hold_a_picture_in_small_numbers_has_an_end():
+    """Only `Status.degraded`, the gate's own words for its parts, has none but the length of the message."""
+    for message in KINDS:
+        for struct in structs(message):
+            for field in struct.fields:
+                if isinstance(field.type, inspect.ListType) and (struct.cls, field.name) != (m.Status, "degraded"):
+                    assert field.type.max_length <= 500, f"{struct.cls.__name__}.{field.name}"
+
+
+def test_vectors_are_only_in_templates_which_no_message_holds():
+    holders = [
+        kind.cls for kind in structs(m.Templates) if any(isinstance(k, inspect.BytesType) for k in reached(kind.cls))
+    ]
+    assert holders == [m.Templates]
+    assert not any(struct.cls is m.Templates for message in (*UP, *DOWN) for struct in structs(message))
+
+
+def test_no_event_of_the_journal_can_hold_a_name_or_a_picture():
+    """What `WireEvent.body` is made of. Operators of the office, schedules and ways have names; residents have none."""
+    for struct in structs(AnyEvent):
+        assert not (PERSONAL - {"subject"}) & {field.name for field in struct.fields}, struct.cls
+        for kind in (kind for field in struct.fields for kind in reached_field(field.type)):
+            assert isinstance(kind, PLAIN), struct.cls
+
+
+def reached_field(kind):
+    yield kind
+    for inner in parts(kind):
+        yield from reached_field(inner)
+
+
+# -- with real bytes ---------------------------------------------------------------------------------------------------
+
+
+def written(message):
+    """As it goes over the wire, and whatever base64 in it hides from who has no key."""
+    ends = ("office", "gate-2") if type(message) in DOWN else ("gate-2", "office")
+    payload = wire_examples.peer(*ends).write(message)
+    assert len(payload) <= MAX_BYTES
+    return payload, bare(payload)
+
+
+def bare(payload):
+    """The payload with every part of it decoded, and decoded once more."""
+    seen, left = b"", [payload]
+    while left:
+        part = left.pop()
+        seen += b"\n" + part
+        if re.fullmatch(rb"[\w-]*(\.[\w-]*){2,4}", part):
+            left += [wire_examples.unb64(piece.decode()) for piece in part.split(b".")]
+    return seen
+
+
+def traces(secret):
+    """A secret as text, as it stands in JSON, and as base64 wherever in a longer text it begins."""
+    yield secret
+    yield msgspec.json.encode(secret.decode())[1:-1] if secret.isascii() else secret
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + secret)
+        inner = encoded[(0, 2, 3)[shift] : len(encoded) - 4]
+        yield inner
+        yield inner.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+NAMES = st.text(st.characters(codec="utf-8", categories=("L",)), min_size=8, max_size=40)
+
+
+def person(name, pin, face):
+    record = story.records(face, "{}")[-1]
+    return msgspec.structs.replace(record, name=name, household=f"flat of {name}", pin=pin)
+
+
+def sayings(name, pin, vector):
+    """Every message that has something of somebody in it."""
+    templates = m.Templates(story.WANG, story.EMBEDDER, [vector])
+    face = wire_examples.identity("gate-3").party.seal(msgspec.json.encode(templates)).decode()
+    records = [person(name, pin, face), m.HouseholdRecord(n=7, household=f"flat of {name}", rights=[])]
+    yield m.Delta(**story.US, after=0, upto=7, records=records)
+    yield m.SnapshotPart(**story.US, version=7, digest="", part=0, parts=1, records=records)
+    yield m.Shared(**story.US, subject=story.WANG, to="gate-3", face=m.Face("f", story.EMBEDDER, 1, face))
+
+
+@given(NAMES, st.from_regex(r"[0-9]{12}", fullmatch=True), st.binary(min_size=512, max_size=512).filter(any))
+def test_neither_name_nor_pin_nor_vector_is_in_what_the_broker_sees(name, pin, vector):
+    for message in sayings(name, pin, vector):
+        payload, seen = written(message)
+        for secret in (name.encode(), pin.encode(), vector[:16] if any(vector[:16]) else vector, story.WANG.encode()):
+            for trace in traces(secret):
+                assert trace not in payload
+                assert trace not in seen
+
+
+@given(NAMES)
+def test_the_search_for_a_name_finds_it_where_it_is(name):
+    """Else the test above would promise nothing."""
+    plain = msgspec.json.encode(m.Reply(**story.US, command="", outcome="done", why=name))
+    signed = wire_examples.identity("gate-2").sign("reply", plain)
+    assert name.encode() in bare(signed)
+    assert any(trace in signed for trace in traces(name.encode()))
+
+
+def test_the_office_cannot_open_a_face_that_it_passes_on():
+    for sealed in wire_examples.read()["faces"]:
+        with pytest.raises(SealError):
+            wire_examples.identity("office").open(sealed.encode())
+
+
+def test_what_is_too_long_for_the_wire_is_never_sent():
+    batch = [m.WireEvent(n, "", "", "x" * MAX_BODY_BYTES, "") for n in range(1, 5)]
+    long = m.EventBatch(**story.US, journal="", after=0, first=1, last=4, prev="", events=batch)
+    with pytest.raises(WireError, match=f"at most {MAX_PLAIN_BYTES}"):
+        wire_examples.peer("gate-2", "office").write(long)

@@ -1,0 +1,173 @@
+"""Writes `gated/sync/asyncapi.json` from the code: the topics, the messages and every field, with their docstrings.
+
+Run it after a change of `gated/sync/messages.py`: `.venv/bin/python tests/sync/wire_document.py`.
+"""
+
+import ast
+import inspect
+import json
+from pathlib import Path
+
+import msgspec
+
+import gated.sync
+from gated.sync import messages
+from gated.sync.jose import SEALING, SIGNING, type_of
+from gated.sync.messages import DOWN, KINDS, MAX_BYTES, OPEN, UP, Message, Templates
+from gated.sync.topics import Topics
+
+FILE = Path(gated.sync.__file__).parent / "asyncapi.json"
+TOPICS = Topics("{site}", "{gate}")
+
+CARRIES = {
+    "status": ("status",),
+    "event": ("event",),
+    "reply": ("reply", "receipt", "shared"),
+    "request": ("request",),
+    "ack": ("ack", "word"),
+    "record": ("delta", "part"),
+    "command": ("command",),
+}
+"""Which messages each topic carries."""
+ANSWERS = {
+    "status": ("ack", ("word",)),
+    "event": ("ack", ("ack",)),
+    "request": ("record", ("delta", "part")),
+    "command": ("reply", ("reply",)),
+}
+"""Where, and with what, the other end answers."""
+
+ABOUT = f"""\
+What a gate and its office say to each other. `README.md` beside this file has the rules; `examples.json` has every
+message as bytes, with keys to open them.
+
+A payload below is the JSON *inside* a message. On the wire every message is a compact JWS (RFC 7515; `alg` {SIGNING},
+`kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). Where `x-sealed` is true, what is signed is a
+compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON. No
+message is longer than {MAX_BYTES} bytes. Unknown fields are passed over, another `v` is refused."""
+
+
+def document() -> dict:
+    """The whole AsyncAPI 3.0 document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "gated: a gate and its office",
+            "version": "1.0.0",
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/jose",
+        "servers": {"broker": _broker()},
+        "channels": {name: _channel(name) for name in CARRIES},
+        "operations": {name: op for channel in CARRIES for name, op in _operations(channel)},
+        "components": {
+            "parameters": {
+                "site": {"description": "The site's id: small letters, digits, - and _.", "examples": ["market-south"]},
+                "gate": {"description": "The gate's id, and the CN of its certificate.", "examples": ["gate-2"]},
+            },
+            "securitySchemes": {
+                "certificate": {"type": "X509", "description": "TLS 1.2+, certificates on both sides."}
+            },
+            "messages": {kind: _message(message, kind) for message, kind in KINDS.items()},
+            "schemas": schemas(),
+        },
+    }
+
+
+def _broker() -> dict:
+    will = {"topic": TOPICS.status, "qos": 1, "retain": True, "message": "a signed status whose state is offline"}
+    return {
+        "host": "{host}:8883",
+        "protocol": "secure-mqtt",
+        "protocolVersion": "3.1.1",
+        "description": "Any broker: QoS 1, exact topics, clean sessions, one retained topic. It is not trusted.",
+        "variables": {"host": {"description": "The broker's name, as in its certificate."}},
+        "security": [{"$ref": "#/components/securitySchemes/certificate"}],
+        "bindings": {"mqtt": {"cleanSession": True, "lastWill": will, "bindingVersion": "0.2.0"}},
+    }
+
+
+def _channel(name: str) -> dict:
+    return {
+        "address": getattr(TOPICS, name),
+        "summary": inspect.getdoc(getattr(Topics, name)),
+        "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in CARRIES[name]},
+        "parameters": {each: {"$ref": f"#/components/parameters/{each}"} for each in ("site", "gate")},
+    }
+
+
+def _operations(channel: str) -> list[tuple[str, dict]]:
+    is_up = getattr(TOPICS, channel) in TOPICS.up
+    return [
+        _operation("gate", "send" if is_up else "receive", channel),
+        _operation("office", "receive" if is_up else "send", channel),
+    ]
+
+
+def _operation(end: str, action: str, channel: str) -> tuple[str, dict]:
+    binding = {"qos": 1, "bindingVersion": "0.2.0"} | ({"retain": channel == "status"} if action == "send" else {})
+    operation = {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": _named(channel, CARRIES[channel]),
+        "tags": [{"name": end}],
+        "bindings": {"mqtt": binding},
+    }
+    if channel in ANSWERS:
+        answer, kinds = ANSWERS[channel]
+        operation["reply"] = {"channel": {"$ref": f"#/channels/{answer}"}, "messages": _named(answer, kinds)}
+    return f"{end}_{action}s_{channel}", operation
+
+
+def _named(channel: str, kinds: tuple[str, ...]) -> list[dict]:
+    return [{"$ref": f"#/channels/{channel}/messages/{kind}"} for kind in kinds]
+
+
+def _message(message: type[Message], kind: str) -> dict:
+    return {
+        "name": kind,
+        "title": message.__name__,
+        "summary": inspect.getdoc(message).splitlines()[0],
+        "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
+        "x-typ": type_of(kind),
+        "x-sealed": kind not in OPEN,
+    }
+
+
+def schemas() -> dict:
+    """The JSON schema (draft 7) of every struct, as msgspec has it, and what the code says about each field."""
+    _, found = msgspec.json.schema_components((*UP, *DOWN, Templates), ref_template="#/components/schemas/{name}")
+    for name, says in _field_docs().items():
+        for field, doc in says.items():
+            found[name]["properties"][field]["description"] = doc
+    return {name: _portable(schema) for name, schema in found.items()}
+
+
+def _portable(schema: object) -> object:
+    """AsyncAPI's discriminator names schemas where ours names tags; the end of a text is written for any language."""
+    if isinstance(schema, dict):
+        return {key: _portable(value) for key, value in schema.items() if key != "discriminator"}
+    if isinstance(schema, list):
+        return [_portable(value) for value in schema]
+    return schema.replace("\\Z", "$") if isinstance(schema, str) else schema
+
+
+def _field_docs() -> dict[str, dict[str, str]]:
+    """What stands under each field in the source, by struct and field."""
+    found: dict[str, dict[str, str]] = {}
+    for struct in ast.parse(inspect.getsource(messages)).body:
+        if isinstance(struct, ast.ClassDef) and struct.name != Message.__name__:
+            for field, doc in zip(struct.body, struct.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
+                    found.setdefault(struct.name, {})[field.target.id] = inspect.cleandoc(doc.value.value)
+    return found
+
+
+def text() -> str:
+    """The file as it should be."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), "utf-8")
