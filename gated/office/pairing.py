@@ -8,7 +8,6 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,10 +20,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gated.errors import OfficeError, PairingError, WireError
-from gated.office.broker import Place
+from gated.errors import BusyError, OfficeError, PairingError, StateError, WireError
+from gated.office.broker import Place, write_acl
 from gated.office.certificates import Authority, read_csr
 from gated.office.invitations import Invitations
+from gated.office.store import Store
 from gated.sync.code import MAX_BYTES, Admission, Application, PairingCode, Refusal, digest_of
 from gated.sync.jose import Party
 
@@ -35,18 +35,24 @@ MOST_TRIES_OF_ALL = 60
 TRIES_S = 60.0
 """So many from one address, and from all of them together, within so long."""
 MOST_CONNECTIONS = 50
-STATUS = {"wrong": 403, "locked": 403, "old": 403, "spent": 403, "site": 409, "request": 400, "busy": 429}
-
-AddGate = Callable[[str, bytes, str], None]
-"""Given a gate, its public keys and its certificate's serial: it is one of the site's from now on."""
+STATUS = {
+    "wrong": 403,
+    "locked": 403,
+    "old": 403,
+    "spent": 403,
+    "site": 409,
+    "request": 400,
+    "busy": 429,
+    "trouble": 503,
+}
 
 
 class Registrar:
     """Lets in who was invited."""
 
-    def __init__(self, folder: Path, site: str, keys: Party, add_gate: AddGate) -> None:
-        """`keys`: the office's own. Raises `OfficeError` and `StateError`."""
-        self._site, self._keys, self._add_gate = site, keys, add_gate
+    def __init__(self, folder: Path, store: Store) -> None:
+        """Raises `OfficeError` and `StateError`."""
+        self.folder, self._store = folder, store
         self.place, self.authority = Place.load(folder), Authority.load(folder)
         self.invitations = Invitations(folder)
 
@@ -67,7 +73,7 @@ class Registrar:
         verdict = self.invitations.look(*who)
         if verdict != "good":
             return Refusal(why=verdict)
-        if application.site != self._site:
+        if application.site != self._store.site:
             return Refusal(why="site")
         try:
             csr, keys = read_csr(application.csr, application.gate), Party.parse(application.keys).dump()
@@ -78,9 +84,11 @@ class Registrar:
         if verdict != "good":
             return Refusal(why=verdict)
         issued = self.authority.admit(csr, application.gate, wall)
-        self._add_gate(application.gate, keys, issued.serial)
+        self._store.add_gate(application.gate, keys, issued.serial, wall)
+        write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
-        return Admission(url=self.place.url, certificate=issued.pem.decode(), keys=self._keys.dump().decode())
+        ours = self._store.identity.party.dump().decode()
+        return Admission(url=self.place.url, certificate=issued.pem.decode(), keys=ours)
 
 
 class Tries:
@@ -100,13 +108,13 @@ class Tries:
         return True
 
 
-async def serve_pairing(registrar: Registrar, folder: Path) -> None:
+async def serve_pairing(registrar: Registrar) -> None:
     """Serve until cancelled, at every address of this machine. Raises `OfficeError` when the port is taken."""
     with _listen(registrar.place.pairing_port) as ours:
         config = uvicorn.Config(
             pairing_app(registrar), lifespan="off", log_config=None, access_log=False, server_header=False,
             limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=1,
-            ssl_certfile=str(folder / "server.pem"), ssl_keyfile=str(folder / "server.key"),
+            ssl_certfile=str(registrar.folder / "server.pem"), ssl_keyfile=str(registrar.folder / "server.key"),
         )  # fmt: skip
         server = _Server(config)
         try:
@@ -131,7 +139,11 @@ def pairing_app(registrar: Registrar) -> Starlette:
             application = msgspec.json.decode(await _body(request), type=Application)
         except (msgspec.MsgspecError, UnicodeError, RecursionError, PairingError, ClientDisconnect):
             return _response(Refusal(why="request"))
-        return _response(registrar.answer(application, datetime.now(UTC)))
+        try:
+            return _response(registrar.answer(application, datetime.now(UTC)))
+        except (BusyError, StateError, OSError) as error:
+            log.error("%s cannot be paired: %s", application.gate, error)
+            return _response(Refusal(why="trouble"))
 
     return Starlette(routes=[Route("/ca.pem", authority), Route("/pair", pair, methods=["POST"])])
 

@@ -8,6 +8,7 @@ a check that finds a slip of the finger before anybody is asked.
 import re
 import secrets
 import ssl
+from binascii import crc_hqx
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Literal, Self
@@ -25,6 +26,7 @@ SECRET_BYTES = 10
 FINGERPRINT_BYTES = 16
 """128 bits of a SHA-256: nobody makes a second authority that has them."""
 CHECK_BYTES = 2
+"""CRC-16/CCITT over all that comes before: one wrong letter, or several within three, is always found."""
 SYMBOLS = 45
 """Base 32 holds 5 bits a symbol: 45 of them the 28 bytes."""
 GROUP = 5
@@ -75,7 +77,8 @@ class PairingCode:
         """The code as it is shown."""
         where = f"{self.host}:{self.port}/{self.gate}/"
         raw = self.fingerprint + self.secret
-        number = int.from_bytes(raw + sha256(where.encode() + raw).digest()[:CHECK_BYTES], "big")
+        check = crc_hqx(where.encode() + raw, 0xFFFF).to_bytes(CHECK_BYTES, "big")
+        number = int.from_bytes(raw + check, "big")
         return where + _grouped("".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(SYMBOLS))))
 
     @property
@@ -150,6 +153,7 @@ REFUSALS = {
     "spent": "this code was used already; if that was not this gate, tell the office; ask it for a new one",
     "site": "this office is another site's; mend [site] id in the settings, then use the same code again",
     "request": "the office does not understand what this gate asks; install the same version of gated at both ends",
+    "trouble": "the office cannot write it down; see its log, then use the same code again",
     "busy": "the office is asked too often; wait a minute, then use the same code again",
 }
 

@@ -149,18 +149,18 @@ class Draft:
             raise PairingError("the office certified another key than this gate's; see its log, and pair anew")
 
 
-def pair(code: PairingCode, state: Path, site: str) -> Pairing:
-    """Come together with the office; the same code a second time does nothing.
+def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
+    """Come together with the office, and whether that is new: the same code a second time asks nobody.
 
     Raises `PairingError` when the office refuses, is not there or not the one that gave the code, or when this gate's
     clock is wrong; `StateError` when nothing can be kept.
     """
     done = Pairing.find(state)
     if done is not None and done.code == code.digest:
-        return done
+        return done, False
     draft = Draft(state)
     ca = fetch_authority(code)
-    return draft.finish(code, ca, ask(code, ca, draft.application(code, site)))
+    return draft.finish(code, ca, ask(code, ca, draft.application(code, site))), True
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:

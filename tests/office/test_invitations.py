@@ -1,0 +1,132 @@
+"""Who is expected: a code is good once, for an hour, for five wrong tries; and ten minutes more for who had it."""
+
+import sqlite3
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.errors import StateError
+from gated.office.invitations import MOST_WRONG, REPEAT_S, VALID_S, Invitation, Invitations, judge
+
+AT = 1_800_000_000.0
+RIGHT, WRONG = "ab" * 32, "cd" * 32
+KEYS, OTHERS = "11" * 32, "22" * 32
+FRESH = Invitation(RIGHT, AT, 0, None, None)
+
+INVITATIONS = st.builds(
+    Invitation, st.just(RIGHT), st.just(AT), st.integers(0, 10), st.sampled_from([None, KEYS, OTHERS]),
+    st.one_of(st.none(), st.floats(AT, AT + VALID_S)),
+)  # fmt: skip
+TIMES = st.floats(AT - 10_000, AT + 10_000)
+
+
+@pytest.fixture
+def invitations(tmp_path):
+    invitations = Invitations(tmp_path)
+    yield invitations
+    invitations.close()
+
+
+@given(INVITATIONS, st.sampled_from([KEYS, OTHERS]), TIMES)
+def test_a_wrong_code_is_never_good_and_tells_nothing(invitation, keys, at):
+    assert judge(invitation, WRONG, keys, at) == ("locked" if invitation.wrong >= MOST_WRONG else "wrong")
+
+
+@given(INVITATIONS, st.sampled_from([KEYS, OTHERS]), TIMES)
+def test_a_used_code_is_good_for_the_same_keys_and_ten_minutes_alone(invitation, keys, at):
+    if judge(invitation, RIGHT, keys, at) != "good":
+        return
+    assert invitation.wrong < MOST_WRONG
+    if invitation.used_at is None:
+        assert 0 <= at - AT <= VALID_S
+    else:
+        assert invitation.keys == keys
+        assert 0 <= at - invitation.used_at <= REPEAT_S
+
+
+def test_nobody_is_let_in_who_was_never_invited():
+    assert judge(None, RIGHT, KEYS, AT) == "wrong"
+
+
+@pytest.mark.parametrize(("after_s", "verdict"), [(0, "good"), (VALID_S, "good"), (VALID_S + 1, "old"), (-1, "old")])
+def test_a_code_is_good_for_an_hour(after_s, verdict):
+    assert judge(FRESH, RIGHT, KEYS, AT + after_s) == verdict
+
+
+def test_five_wrong_tries_and_the_right_code_is_dead(invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    assert [invitations.look("gate-2", WRONG, KEYS, AT) for _ in range(MOST_WRONG)] == ["wrong"] * MOST_WRONG
+    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "locked"
+    assert invitations.use("gate-2", RIGHT, KEYS, AT) == "locked"
+    invitations.invite("gate-2", RIGHT, AT)
+    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+
+
+def test_looking_spends_nothing_and_using_spends_it(invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    assert [invitations.look("gate-2", RIGHT, OTHERS, AT) for _ in range(9)] == ["good"] * 9
+    assert invitations.use("gate-2", RIGHT, KEYS, AT) == "good"
+    assert invitations.use("gate-2", RIGHT, OTHERS, AT) == "spent"
+    assert invitations.look("gate-2", RIGHT, OTHERS, AT) == "spent"
+
+
+def test_repeating_does_not_prolong(invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    for after_s in (0, REPEAT_S - 1, REPEAT_S):
+        assert invitations.use("gate-2", RIGHT, KEYS, AT + after_s) == "good"
+    assert invitations.use("gate-2", RIGHT, KEYS, AT + REPEAT_S + 1) == "spent"
+
+
+def test_a_code_is_for_one_gate(invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    assert invitations.look("gate-3", RIGHT, KEYS, AT) == "wrong"
+    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+
+
+def test_a_new_code_makes_the_earlier_one_dead(invitations):
+    invitations.invite("gate-2", WRONG, AT)
+    invitations.invite("gate-2", RIGHT, AT)
+    assert invitations.look("gate-2", WRONG, KEYS, AT) == "wrong"
+    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+
+
+def test_wrong_tries_are_remembered_across_a_restart(tmp_path, invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    for _ in range(MOST_WRONG):
+        invitations.look("gate-2", WRONG, KEYS, AT)
+    invitations.close()
+    again = Invitations(tmp_path)
+    assert again.look("gate-2", RIGHT, KEYS, AT) == "locked"
+    again.close()
+
+
+def test_of_two_that_come_at_once_one_gets_it(tmp_path, invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    verdicts = []
+
+    def use(keys):
+        ours = Invitations(tmp_path)
+        verdicts.append(ours.use("gate-2", RIGHT, keys, AT))
+        ours.close()
+
+    threads = [threading.Thread(target=use, args=(f"{number:064d}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(verdicts) == ["good", "spent", "spent", "spent"]
+
+
+def test_the_file_holds_no_more_than_digests_and_is_its_owners_alone(tmp_path, invitations):
+    invitations.invite("gate-2", RIGHT, AT)
+    assert (tmp_path / "invitations.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_broken_file_is_said(tmp_path, invitations):
+    with sqlite3.connect(tmp_path / "invitations.db") as other:
+        other.execute("DROP TABLE invitation")
+    other.close()
+    with pytest.raises(StateError, match=r"invitations\.db"):
+        invitations.look("gate-2", RIGHT, KEYS, AT)
