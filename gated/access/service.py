@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from gated.access.enrolling import Demands, LiveEnrolment
 from gated.access.policy import Rules
 from gated.access.visits import NEAREST, Outcome, Visits
 from gated.access.ways import Ways
 from gated.config import AccessSettings
 from gated.door.controller import DoorController
 from gated.embedding import Embedding
-from gated.errors import LatchError
+from gated.errors import EnrolmentError, LatchError
 from gated.events import MAIN, AccessDenied, AccessGranted, Event, ReleaseRefused
 from gated.face.messages import Observation, TrackEnded, VisionReady
 from gated.gallery.entitlement import First
@@ -47,6 +48,7 @@ class AccessService:
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
         self._ways, self._wall, self._prefer = ways, wall, prefer
+        self._enrolment = LiveEnrolment(gallery, report)
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
 
@@ -58,12 +60,28 @@ class AccessService:
     def stop(self) -> None:
         """Vision is lost: nothing that it saw is decided on any more."""
         self._visits = None
+        self._enrolment.restart()
+
+    async def enrol(self, subject: SubjectId, within_s: float, min_eye_px: float) -> int:
+        """Take the face of somebody who is known here and stands before the gate; gives how many templates were made.
+
+        `min_eye_px`: the least distance between the eyes. Raises as `LiveEnrolment.take` does.
+        """
+        if self._visits is None:
+            raise EnrolmentError("the gate sees nothing; look at its camera first")
+        rules = self._visits.rules
+        demands = Demands(
+            self._gallery.dimension, rules.threshold, rules.pad_threshold, min_eye_px, rules.max_frame_age_s
+        )
+        return await self._enrolment.take(subject, within_s, demands)
 
     def observe(self, seen: Observation | TrackEnded) -> None:
         """Take what vision says, and act on it at once."""
         if self._visits is not None:
             now = time.monotonic()
-            if isinstance(seen, TrackEnded):
+            if self._enrolment.observe(seen, now):
+                self._visits.forget(seen.track)
+            elif isinstance(seen, TrackEnded):
                 self._act(self._visits.end(seen.track, now))
             else:
                 self._act(self._visits.observe(seen, now))

@@ -74,6 +74,10 @@ class Visits:
         visit = self._open.pop(track, None)
         return None if visit is None or visit.is_decided else self._settle(visit, now, is_over=True)
 
+    def forget(self, track: int) -> None:
+        """Nothing is decided about this face; seen again it is a new visit."""
+        self._open.pop(track, None)
+
     def tick(self, now: float) -> list[Outcome]:
         """Time has passed: whoever has waited too long is refused, so that another way in can be told."""
         waiting = [visit for visit in self._open.values() if not visit.is_decided]

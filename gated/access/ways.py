@@ -95,6 +95,14 @@ class Ways:
             if refusal is None and not is_released:
                 self._writing.submit(_write_down, lambda: passes.ledger.give_back(read))
 
+    def remote(self, command: str, door: str = MAIN) -> Refusal | None:
+        """The office lets somebody in, by the command of that id; why not, or None. What is refused is not told at the
+        gate, where nobody tried anything.
+        """
+        if refusal := self._closed(door):
+            return refusal
+        return None if self._answers.give(Shown("remote", door, command), None) else Refusal.UNDECIDED
+
     def may_pass_by_face(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
         """Why somebody whose face is known may not pass now, or None; from memory. `at` is as `wall` gives it."""
         holder = self._ring.holder(subject)

@@ -474,3 +474,45 @@ async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(g
     assert gate.store.all() == before
     if hostile.strip():
         assert hostile not in repr(gate.reported) + repr(gate.told) + caplog.text
+
+
+# A release by the office, for somebody who called
+
+
+def test_the_office_lets_somebody_in_as_any_grant_does(gate):
+    assert gate.ways.remote("c" * 32) is None
+    assert gate.ways.remote("d" * 32, "second") is None
+    assert gate.released == [(8.0, "main"), (5.0, "second")]
+    assert gate.told == [WayOutcome("granted", "remote", door, AS_EVERYBODY) for door in ("main", "second")]
+    first, second = gate.reported
+    assert first == WayGranted("remote", first.visit, "c" * 32)
+    assert second == WayGranted("remote", second.visit, "d" * 32, door="second")
+    assert first.visit != second.visit
+
+
+def test_in_a_lockdown_the_office_lets_nobody_in_either(gate):
+    gate.ways.is_locked_down = True
+    assert gate.ways.remote("c" * 32) is Refusal.LOCKDOWN
+    assert gate.released == gate.told == gate.reported == []
+
+
+def test_a_door_that_is_not_there_is_not_released(gate):
+    for _ in range(5):
+        assert gate.ways.remote("c" * 32, "garage") is Refusal.DOOR
+    assert gate.released == gate.told == gate.reported == [], "nobody at the gate tried anything"
+
+
+def test_a_release_that_the_latch_does_not_hear_of_is_no_release(gate):
+    gate.latch_answers = False
+    assert gate.ways.remote("c" * 32) is Refusal.UNDECIDED
+    assert gate.results == ["refused"]
+    assert len(gate.said(ReleaseRefused)) == 1
+
+
+async def test_the_office_lets_somebody_in_while_cards_rest_and_ends_no_rest(gate):
+    for _ in range(4):
+        await gate.ways.card("9999")
+    assert gate.results[-1] == "resting"
+    assert gate.ways.remote("c" * 32) is None
+    await gate.ways.card("9999")
+    assert gate.results[-2:] == ["granted", "resting"]
