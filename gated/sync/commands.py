@@ -157,7 +157,8 @@ class CommandDesk:
 def commanded(command: Command, outcome: Outcome | Reply) -> Commanded:
     """What is written down of a command, whether it was carried out or not."""
     action = str(command.action.__struct_config__.tag)
-    return Commanded(action, command.id, command.operator, command.reason, outcome.outcome, outcome.why)
+    why = outcome.why[:LONGEST_WHY]
+    return Commanded(action, command.id, command.operator, command.reason, outcome.outcome, why)
 
 
 def _again(command: Command, known: list[tuple[int, str, bytes | None]]) -> Reply | None:
