@@ -84,7 +84,7 @@ class Registrar:
         if verdict != "good":
             return Refusal(why=verdict)
         issued = self.authority.admit(csr, application.gate, wall)
-        self._store.add_gate(application.gate, keys, issued.serial, wall)
+        self._store.add_gate(application.gate, keys, issued.serial)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
         ours = self._store.identity.party.dump().decode()

@@ -1,0 +1,223 @@
+"""The broker's settings, with the real Mosquitto: each gate has its own topics and no others, from when it joins."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gated.errors import OfficeError
+from gated.office import broker
+from gated.office.broker import Place, acl, tls_context, write_acl
+from gated.office.certificates import Authority, private_pem, read_csr
+from gated.office.founding import found
+from gated.sync.topics import Topics
+
+SITE = "market-south"
+PATIENCE_S = 30.0
+NOW = datetime.now(UTC)
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def certify(folder, gate):
+    """A gate's certificate and key, beside the office's for once."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, gate)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    request = read_csr(csr.public_bytes(serialization.Encoding.PEM).decode(), gate)
+    (folder / f"{gate}.pem").write_bytes(Authority.load(folder).admit(request, gate, NOW).pem)
+    (folder / f"{gate}.key").write_bytes(private_pem(key))
+
+
+@pytest.fixture
+def office(tmp_path):
+    """An office with two certified gates, in a folder with a space in its name."""
+    folder = tmp_path / "the office"
+    found(folder, SITE, Place("localhost", free_port(), free_port()), NOW)
+    for gate in ("gate-1", "gate-2"):
+        certify(folder, gate)
+    return folder
+
+
+@pytest.fixture
+def mosquitto(office):
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    assert program, "mosquitto is not installed: these tests need the real broker (apt install mosquitto)"
+    process = subprocess.Popen([program, "-c", str(office / "mosquitto.conf")], stderr=subprocess.PIPE)
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", Place.load(office).port), 1):
+            break
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def client(folder, name=None):
+    """The office, or a gate."""
+    context = tls_context(folder)
+    if name is not None:
+        context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    return aiomqtt.Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S)
+
+
+async def heard(listener, speaker, topic):
+    """What arrives of what is said again and again on a topic, until something does."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await speaker.publish(topic, b"!", qos=1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    return (await anext(listener.messages)).topic.value
+
+
+async def test_a_gate_that_joins_may_speak_at_once_and_on_its_own_topics_alone(office, mosquitto):
+    ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
+    async with client(office) as listener, client(office, "gate-1") as gate:
+        for topic in (*ours.up, *theirs.up, *ours.down):
+            await listener.subscribe(topic, qos=1)
+        await gate.publish(ours.event, b"too early", qos=1)
+        write_acl(office, SITE, ["gate-1", "gate-2"])
+        assert await heard(listener, gate, ours.event) == ours.event
+        for topic in (theirs.event, theirs.status, ours.ack, ours.command, f"gated/1/{SITE}/gate-1/up/more"):
+            await gate.publish(topic, b"?", qos=1)
+        await gate.publish(ours.reply, b"last", qos=1)
+        async with asyncio.timeout(PATIENCE_S):
+            while (message := await anext(listener.messages)).topic.value != ours.reply:
+                assert (message.topic.value, message.payload) == (ours.event, b"!")
+
+
+async def test_a_gate_hears_its_own_topics_alone(office, mosquitto):
+    write_acl(office, SITE, ["gate-1", "gate-2"])
+    ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
+    async with client(office) as speaker, client(office, "gate-1") as gate:
+        for topic in (*theirs.down, *theirs.up, *ours.down, "#"):
+            await gate.subscribe(topic, qos=1)
+        for topic in (theirs.command, theirs.record, theirs.ack):
+            await speaker.publish(topic, b"?", qos=1)
+        assert await heard(gate, speaker, ours.record) == ours.record
+
+
+async def test_a_gate_that_is_not_among_them_any_more_says_nothing(office, mosquitto):
+    write_acl(office, SITE, ["gate-1", "gate-2"])
+    ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
+    async with client(office) as listener, client(office, "gate-1") as gate, client(office, "gate-2") as gone:
+        await listener.subscribe(ours.event, qos=1)
+        await listener.subscribe(theirs.event, qos=1)
+        await listener.subscribe(theirs.reply, qos=1)
+        assert await heard(listener, gone, theirs.event) == theirs.event
+        write_acl(office, SITE, ["gate-1"])
+        certify(office, "gate-3")
+        async with client(office, "gate-3") as new:
+            write_acl(office, SITE, ["gate-1", "gate-3"])
+            await listener.subscribe(Topics(SITE, "gate-3").event, qos=1)
+            while await heard(listener, new, Topics(SITE, "gate-3").event) != Topics(SITE, "gate-3").event:
+                pass  # what was said before the rules came
+        await gone.publish(theirs.reply, b"?", qos=1)
+        while (topic := await heard(listener, gate, ours.event)) != ours.event:
+            assert topic != theirs.reply
+
+
+@pytest.mark.parametrize("name", [None, "server"])
+def test_nobody_comes_in_without_a_clients_certificate(office, mosquitto, name):
+    context = ssl.create_default_context(cafile=str(office / "ca.pem"))
+    if name is not None:
+        context.load_cert_chain(office / f"{name}.pem", office / f"{name}.key")
+    with (
+        socket.create_connection(("127.0.0.1", Place.load(office).port), PATIENCE_S) as raw,
+        pytest.raises(ssl.SSLError, match="certificate"),
+        context.wrap_socket(raw, server_hostname="localhost") as channel,
+    ):
+        channel.recv(1)
+
+
+def test_rules_name_every_topic_and_no_gate_has_the_offices_name():
+    rules = acl(SITE, ["gate-2", "gate-1"])
+    blocks = [block.splitlines() for block in rules.split("\n\n")]
+    assert [block[0] for block in blocks] == ["user OFFICE", "user gate-1", "user gate-2"]
+    assert "+" not in "".join(blocks[1] + blocks[2])
+    assert "#" not in "".join(blocks[1] + blocks[2])
+    assert blocks[1][1:] == [f"topic write {t}" for t in Topics(SITE, "gate-1").up] + [
+        f"topic read {t}" for t in Topics(SITE, "gate-1").down
+    ]
+
+
+def test_a_process_that_has_the_brokers_old_number_is_left_alone(office):
+    innocent = subprocess.Popen(["sleep", "60"])
+    try:
+        (office / "mosquitto.pid").write_text(f"{innocent.pid}\n")
+        write_acl(office, SITE, ["gate-1"])
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+    assert innocent.wait() == -9
+
+
+@pytest.mark.parametrize("pid", [None, "", "no number", str(2**22 + 1)])
+def test_a_broker_that_does_not_run_is_no_trouble(office, pid):
+    if pid is not None:
+        (office / "mosquitto.pid").write_text(pid)
+    write_acl(office, SITE, ["gate-1"])
+    assert "gate-1" in (office / "acl").read_text()
+
+
+def test_whoever_has_no_name_on_this_machine_can_still_have_an_office(office, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 3_999_999)
+    broker.write_broker(office, Place.load(office))
+    assert "\nuser " not in (office / "mosquitto.conf").read_text()
+
+
+def test_a_place_comes_back_and_gives_the_brokers_address(tmp_path):
+    place = Place("office.lan", 8883, 8884)
+    place.save(tmp_path)
+    assert Place.load(tmp_path) == place
+    assert place.url == "mqtts://office.lan:8883"
+
+
+def test_what_is_no_office_is_said_to_be_none(tmp_path):
+    with pytest.raises(OfficeError, match="gated office init"):
+        Place.load(tmp_path)
+    (tmp_path / "place.json").write_text("{}")
+    with pytest.raises(OfficeError, match="is no office"):
+        Place.load(tmp_path)
+    with pytest.raises(OfficeError, match="certificate cannot be read"):
+        tls_context(tmp_path)
+
+
+def test_every_file_of_an_office_is_its_owners_alone(office):
+    own = [path for path in Path(office).iterdir() if not path.name.startswith("gate-")]
+    assert {path.stat().st_mode & 0o077 for path in (office, *own)} == {0}
+
+
+def test_an_office_is_never_made_over_another(office):
+    before = (office / "ca.key").read_bytes()
+    with pytest.raises(OfficeError, match="not empty"):
+        found(office, SITE, Place("localhost", 1, 2), NOW)
+    assert (office / "ca.key").read_bytes() == before
+
+
+@pytest.mark.parametrize(("site", "host"), [("a b", "localhost"), ("Site", "localhost"), ("a/b", "x"), ("a", "x y"),
+                                            ("a", "x/y"), ("a", ""), ("a", "x\nuser root")])  # fmt: skip
+def test_names_that_would_be_more_than_names_are_refused(tmp_path, site, host):
+    with pytest.raises(OfficeError, match="is no"):
+        found(tmp_path / "office", site, Place(host, 1, 2), NOW)
+    assert not (tmp_path / "office").exists()
