@@ -146,6 +146,8 @@ def to_toml(keys: dict[Key, Any]) -> str:
 
 def _literal(value: Any) -> str:
     """A text, a number, a truth or a list of them as TOML: JSON has no infinity, and lets DEL stand."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, float):
         return repr(value)
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,200 @@
+"""The office sets what is on the list and nothing else, and the gate's own file stays the installer's."""
+
+import string
+import tomllib
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gated.config import Settings, load, load_own
+from gated.config.overlay import ALLOWED, laid_over, office_keys
+from gated.config.trial import to_toml
+from gated.errors import ConfigError
+
+OWN = """
+[site]
+id = "courtyard-2"
+holidays = ["2026-10-01"]
+[gate]
+id = "front"
+[access]
+frames = 4
+margin = 0.1
+"""
+TABLES = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+@pytest.fixture
+def config(tmp_path):
+    file = tmp_path / "gated.toml"
+    file.write_text(f'state_dir = "state"\n{OWN}')
+    (tmp_path / "state").mkdir(mode=0o700)
+    return file
+
+
+def problems(config, toml):
+    with pytest.raises(ConfigError) as caught:
+        laid_over(config, toml, "settings from the office")
+    return caught.value.problems
+
+
+def every_key():
+    """Each table and each key of the settings, but for those of tables that anybody may name."""
+    for table, hint in TABLES.items():
+        kinds = [kind for kind in (hint, *getattr(hint, "__args__", ())) if hasattr(kind, "__struct_fields__")]
+        yield from ((table, key) for key in kinds[0].__struct_fields__) if kinds else [(table,)]
+
+
+def is_free(key):
+    return key in ALLOWED or key[:1] in ALLOWED
+
+
+def test_the_list_names_only_what_there_is():
+    known = set(every_key()) | {(table,) for table in TABLES}
+    assert known >= ALLOWED
+
+
+def test_no_wire_no_path_no_key_and_no_way_to_the_office_is_on_the_list():
+    free = {key for key in every_key() if is_free(key)}
+    assert not {key for key in free if key[0] in {"sync", "camera", "gate", "state_dir"}}
+    wired = {"pin", "pins", "path", "dir", "socket", "trace", "device", "devices", "user", "waiver", "kind", "port"}
+    assert {key for key in free if set(key[-1].split("_")) & wired} == {("readers", "pin_digits")}
+
+
+def test_of_a_door_only_what_the_brain_reads_is_on_the_list():
+    """The latch is another process, and reads the gate's own file alone."""
+    assert {key for key in ALLOWED if key[0] in {"door", "second_door"}} == {
+        ("door", "release_s"), ("second_door", "release_s")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [key for key in every_key() if not is_free(key)], ids=".".join)
+def test_every_other_key_is_refused_by_its_name(config, key):
+    assert f"{'.'.join(key)}: is not for the office to set" in problems(config, f"{'.'.join(key)} = 1")
+
+
+def test_without_the_office_a_gate_has_its_own_settings(config):
+    assert load(config) == load_own(config)
+
+
+def test_what_the_office_has_set_counts_and_the_rest_is_the_gate_s_own(config):
+    (config.parent / "state" / "office.toml").write_text('access.frames = 7\nsite.holidays = ["2027-01-01"]\n')
+    found = load(config)
+    assert (found.access.frames, found.access.margin) == (7, 0.1)
+    assert found.site.holidays == ("2027-01-01",)
+    assert (found.site.id, found.gate.id) == ("courtyard-2", "front")
+    assert load_own(config).access.frames == 4
+
+
+def test_every_problem_is_told_at_once_what_is_not_allowed_and_what_is_wrong(config):
+    found = problems(
+        config,
+        'state_dir = "/"\n[access]\nframes = 0\nmargim = 1\n[door]\nlock_pin = 4\n[schedules.day]\nstart = "25:00"\n',
+    )
+    assert {problem.split(":")[0] for problem in found} == {
+        "state_dir", "door.lock_pin", "access.frames", "access.margim", "schedules"
+    }  # fmt: skip
+    assert "did you mean 'margin'" in "".join(found)
+
+
+def test_what_goes_against_the_gate_s_own_settings_is_refused(config):
+    config.write_text(config.read_text() + '[door]\nfree_passage = "day"\n[schedules.day]\nstart = "06:00"\n')
+    assert laid_over(config, 'schedules.day.start = "07:00"', "x").schedules["day"].start == "07:00"
+    assert "schedules: " in problems(config, "schedules.day = 3")[0]
+
+
+def test_the_office_cannot_make_a_second_door(config):
+    assert "second_door: this gate has no second door" in problems(config, "second_door.release_s = 20.0")
+    config.write_text(config.read_text() + "[second_door]\nlock_pin = 5\n")
+    assert laid_over(config, "second_door.release_s = 20.0", "x").second_door.release_s == 20.0
+
+
+@pytest.mark.parametrize("toml", ["", "\n# nothing\n", "[access]\n", "[schedules]\n", "access = {}", "face = {}"])
+def test_an_empty_table_takes_nothing_away(config, toml):
+    assert laid_over(config, toml, "x") == load_own(config)
+
+
+def test_hours_may_be_new_and_empty(config):
+    assert laid_over(config, "[schedules.always]\n", "x").schedules["always"].start == "00:00"
+
+
+def test_an_empty_table_that_is_not_on_the_list_is_refused_all_the_same(config):
+    assert problems(config, "[sync]\n") == ["sync: is not for the office to set"]
+
+
+@pytest.mark.parametrize(
+    "toml",
+    ["[access", "a = 1\na = 2", "a = " + "[" * 19_000, "a = " + "9" * 5000, "# \ud800", "a = '\ud800'", "\0", "\ufeff"],
+)
+def test_what_is_no_toml_is_one_clear_error(config, toml):
+    assert "is not valid TOML" in problems(config, toml)[0]
+
+
+@pytest.mark.parametrize("first", ["access", "sync", "a"])
+def test_keys_of_keys_of_keys_without_end_are_refused(config, first):
+    (problem,) = problems(config, f"{first}." + ".".join("a" * 9000) + " = 1")
+    assert "not for the office" in problem or "not valid" in problem
+
+
+@pytest.mark.parametrize(
+    "value", ["nan", "inf", "-inf", "1e400", "-1", "'0.5'", "true", "[0.5]", "2026-11-23", "{a = 1}"]
+)
+def test_a_threshold_that_is_none_is_refused(config, value):
+    assert "access.threshold" in problems(config, f"access.threshold = {value}")[0]
+
+
+json_values = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+names = st.text(string.printable, max_size=8) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+flat = st.dictionaries(st.tuples(names, names) | st.tuples(names, names, names), json_values, max_size=5)
+
+
+@settings(max_examples=60)
+@given(flat)
+def test_what_is_written_as_toml_reads_back_as_it_was(keys):
+    if any(a != b and b[: len(a)] == a for a in keys for b in keys):
+        return  # a value and a table of one name
+    written = to_toml(keys)
+    assert {key: repr(value) for key, value in office_keys(written).items()} == {k: repr(v) for k, v in keys.items()}
+
+
+office_tables = st.dictionaries(
+    st.sampled_from(sorted(TABLES)),
+    st.dictionaries(
+        st.sampled_from(["frames", "release_s", "set", "holidays", "lock_pin", "url"]) | names, json_values
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=60)
+@given(office_tables)
+def test_whatever_an_office_sends_it_changes_nothing_that_is_not_its_to_set(tmp_path_factory, tables):
+    folder = tmp_path_factory.getbasetemp() / "any"
+    folder.mkdir(exist_ok=True)
+    config = folder / "gated.toml"
+    config.write_text(OWN)
+    toml = to_toml({(name, key): value for name, table in tables.items() for key, value in table.items()})
+    try:
+        found = laid_over(config, toml, "x")
+    except ConfigError as error:
+        assert error.problems
+        return
+    own, now = (msgspec.to_builtins(each) for each in (load_own(config), found))
+    for key in every_key():
+        if not is_free(key) and isinstance(own[key[0]], dict):
+            assert now[key[0]][key[-1]] == own[key[0]][key[-1]]
+    assert tomllib.loads(toml).keys() <= TABLES.keys()
+
+
+def test_a_damaged_file_of_the_office_is_an_error_that_says_what_to_do(config):
+    office = config.parent / "state" / "office.toml"
+    office.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"office\.toml: is damaged .* remove it"):
+        load(config)
+    assert load_own(config).gate.id == "front"
