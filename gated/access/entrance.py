@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -58,6 +58,7 @@ class Entrance:
         release_s = {name: wires.release_s for name, wires in settings.doors.items()}
         site = settings.site
         calendar = Calendar(settings.schedules, site.holidays, ZoneInfo(site.timezone))
+        self._own_schedules = settings.schedules
         with ExitStack() as opened:
             store = Credentials.open(settings.state, site.id)
             opened.callback(store.close)
@@ -93,6 +94,7 @@ class Entrance:
         )
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}
         self._passage = FreePassage(schedules, calendar, self._renew, tell.report, wall)
+        self._name_hours()
         self._obey(last_order(settings.state), is_first=True)
 
     def close(self) -> None:
@@ -128,7 +130,15 @@ class Entrance:
                     self._tell.losses(part, str(error))
                 else:
                     self._tell.losses(part, None)
+            self._name_hours()
             await asyncio.sleep(WATCH_S)
+
+    def _name_hours(self) -> None:
+        """Follow the hours that the office names; the settings' own ones of the same name win."""
+        schedules = {**self._ring.schedules, **self._own_schedules}
+        if schedules != self.ways.calendar.schedules:
+            calendar = replace(self.ways.calendar, schedules=schedules)
+            self.ways.calendar = self._passage.calendar = calendar
 
     def _follow_gallery(self) -> None:
         if self._gallery.reload_if_changed():

@@ -33,7 +33,7 @@ class FreePassage:
         wall: Callable[[], datetime | None],
     ) -> None:
         """`schedules`: each door's own, by its name. `wall`: the time of day (aware), None while it is not trusted."""
-        self._schedules, self._calendar = schedules, calendar
+        self._schedules, self.calendar = schedules, calendar
         self._renew, self._report, self._wall = renew, report, wall
         self._free: set[str] = set()
         self.is_locked_down = False
@@ -48,7 +48,7 @@ class FreePassage:
         """Begin, renew or end the free passage of every door, as it holds now."""
         at = self._wall()
         for door, schedule in self._schedules.items():
-            is_free = not self.is_locked_down and at is not None and self._calendar.allows(schedule, at)
+            is_free = not self.is_locked_down and at is not None and self.calendar.allows(schedule, at)
             if is_free != (door in self._free):
                 self._report(Fact(schedule, is_over=not is_free, door=door))
             if is_free:

@@ -58,7 +58,7 @@ class Ways:
         """`release_s`: of each door that there is. `wall`: the time of day (aware), None while it is not trusted."""
         attempts = Attempts(settings.attempts, settings.attempts_s, settings.rest_s)
         self._answers = Answers(attempts, release_s, release, report, on_outcome)
-        self._ring, self._calendar, self._doors = ring, calendar, frozenset(release_s)
+        self._ring, self.calendar, self._doors = ring, calendar, frozenset(release_s)
         self._wall, self._passes = wall, passes
         self._typing = asyncio.Lock()
         self._hashing, self._writing = (ThreadPoolExecutor(1, name) for name in ("pins", "uses"))
@@ -108,7 +108,7 @@ class Ways:
         holder = self._ring.holder(subject)
         if refusal := self._closed(door):
             return refusal
-        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self._calendar)
+        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar)
 
     def preferences(self, subject: SubjectId) -> Preferences:
         """What somebody asked for; from memory."""
@@ -131,7 +131,7 @@ class Ways:
         """Decide about a card or a PIN, act on it, and write its use down: before it opens only where it is counted."""
         at, store = self._wall(), self._ring.store
         holder = self._ring.holder(found.subject) if found is not None and found.subject is not None else None
-        refusal = self._closed(door) or judge(found, holder, door, at, self._calendar)
+        refusal = self._closed(door) or judge(found, holder, door, at, self.calendar)
         if found is None:
             self._answers.give(Shown(way, door), refusal or Refusal.UNKNOWN)
             return

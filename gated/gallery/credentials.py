@@ -4,11 +4,11 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple
 from datetime import datetime
 from pathlib import Path
 
 from gated import database
+from gated.config import Schedule
 from gated.gallery import entitlement, erasure
 from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences, Right, Whose
 from gated.gallery.people import People, plainly
@@ -80,6 +80,12 @@ class Credentials:
             for subject, household, role, status in people
         }
 
+    def schedules(self) -> dict[str, Schedule]:
+        """The hours that the office named."""
+        with self.reading() as connection:
+            rows = connection.execute("SELECT name, days, start, until FROM schedules").fetchall()
+        return {name: entitlement.hours(days.split(), start, until) for name, days, start, until in rows}
+
     def role_of(self, subject: SubjectId) -> str:
         """Somebody's role. Raises `SubjectNotFoundError`."""
         return self._named(subject, "role")
@@ -103,31 +109,20 @@ class Credentials:
 
         Raises `SubjectNotFoundError`.
         """
-        rows = [(r.door, r.schedule, *map(entitlement.text, (r.valid_from, r.valid_until))) for r in rights]
-        insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
         with self.changing() as connection:
-            value = self._named(subject, whose)
-            connection.execute(f"DELETE FROM rights WHERE {whose} = ?", (value,))  # noqa: S608 - one of three columns
-            connection.executemany(insert, [(value, *row) for row in rows])
+            entitlement.put_rights(connection, whose, self._named(subject, whose), rights)
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Do as somebody asked, from now on. Raises `SubjectNotFoundError`."""
         with self.changing() as connection:
             self._people.get(subject)
-            connection.execute("DELETE FROM preferences WHERE subject = ?", (subject,))
-            if preferences != AS_EVERYBODY:
-                connection.execute("INSERT INTO preferences VALUES (?, ?, ?, ?)", (subject, *astuple(preferences)))
+            entitlement.put_preferences(connection, subject, preferences)
 
     def add(self, new: Credential) -> None:
         """Store a card or a PIN that was checked; whoever gives them out calls `issuing`. The caller is `changing`."""
         if new.subject is not None:
             self._people.get(new.subject)
-        window = map(entitlement.text, (new.valid_from, new.valid_until))
-        self._connection.execute(
-            "INSERT INTO credentials (id, way, subject, digest, pin_hash, label, uses_left, is_duress, valid_from,"
-            " valid_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (new.id, new.way, new.subject, new.digest, new.pin_hash, new.label, new.uses_left, new.is_duress, *window),
-        )
+        entitlement.put_credential(self._connection, new)
 
     def delete(self, which: str) -> None:
         """Delete a card or a PIN; the caller is `changing`, and calls `tidy` after it."""

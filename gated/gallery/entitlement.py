@@ -7,10 +7,14 @@ import re
 import secrets
 import sqlite3
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
+from gated.config import Schedule
 from gated.errors import CredentialError
 from gated.types import SubjectId
 
@@ -155,6 +159,39 @@ def credential(row: sqlite3.Row) -> Credential:
 def right(row: sqlite3.Row) -> Right:
     """A row of `rights`."""
     return Right(row["door"], row["schedule"], time(row["valid_from"]), time(row["valid_until"]))
+
+
+def hours(days: Iterable[str], start: str, end: str) -> Schedule:
+    """Hours of the week as the office says them; what makes no sense never holds."""
+    try:
+        return msgspec.convert({"days": tuple(days), "start": start, "end": end}, Schedule)
+    except msgspec.ValidationError:
+        return Schedule(days=())
+
+
+def put_rights(connection: sqlite3.Connection, whose: Whose, value: str, rights: Sequence[Right]) -> None:
+    """Say anew when one, a household or a role may pass; the caller holds the transaction."""
+    rows = [(value, r.door, r.schedule, *map(text, (r.valid_from, r.valid_until))) for r in rights]
+    insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+    connection.execute(f"DELETE FROM rights WHERE {whose} = ?", (value,))  # noqa: S608 - one of three columns
+    connection.executemany(insert, rows)
+
+
+def put_preferences(connection: sqlite3.Connection, subject: SubjectId, preferences: Preferences) -> None:
+    """Do as somebody asked, from now on; the caller holds the transaction."""
+    connection.execute("DELETE FROM preferences WHERE subject = ?", (subject,))
+    if preferences != AS_EVERYBODY:
+        connection.execute("INSERT INTO preferences VALUES (?, ?, ?, ?)", (subject, *astuple(preferences)))
+
+
+def put_credential(connection: sqlite3.Connection, new: Credential) -> None:
+    """Store a card or a PIN that was checked; the caller holds the transaction."""
+    window = map(text, (new.valid_from, new.valid_until))
+    connection.execute(
+        "INSERT INTO credentials (id, way, subject, digest, pin_hash, label, uses_left, is_duress, valid_from,"
+        " valid_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (new.id, new.way, new.subject, new.digest, new.pin_hash, new.label, new.uses_left, new.is_duress, *window),
+    )
 
 
 def time(text: str | None) -> datetime | None:

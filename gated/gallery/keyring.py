@@ -1,7 +1,9 @@
 """Everything that opens, in memory: a full or broken disk, a busy office or a lost model keeps no card from opening."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gated.config import Schedule
 from gated.gallery import pins
 from gated.gallery.credentials import Credentials
 from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences
@@ -16,6 +18,7 @@ class _Known:
     cards: dict[bytes, Credential] = field(default_factory=dict)
     pins: dict[bytes, list[Credential]] = field(default_factory=dict)
     holders: dict[SubjectId, Holder] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
 
     @property
     def tries(self) -> int:
@@ -40,7 +43,7 @@ class KeyRing:
         version = self.store.version()  # asked first: what changes during the load is seen the next time
         if version == self._seen:
             return False
-        known = _Known(holders=self.store.holders())
+        known = _Known(holders=self.store.holders(), schedules=self.store.schedules())
         for credential in self.store.all():
             if credential.way == "card":
                 known.cards[credential.digest] = credential
@@ -58,6 +61,11 @@ class KeyRing:
         known = self._known
         alike = known.pins.get(pins.bucket(self.store.vault, digits), [])
         return pins.find(self.store.vault, digits, alike, known.tries)
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """The hours that the office named."""
+        return self._known.schedules
 
     def holder(self, subject: SubjectId) -> Holder | None:
         """Somebody's rights and preferences; None for nobody that is known here."""

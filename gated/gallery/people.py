@@ -10,7 +10,7 @@ from typing import Literal
 
 from gated import database
 from gated.errors import BusyError, StateError, SubjectNotFoundError
-from gated.gallery import entitlement, erasure
+from gated.gallery import entitlement, erasure, holding
 from gated.types import SubjectId
 
 Status = Literal["active", "suspended"]
@@ -38,6 +38,7 @@ MIGRATIONS = (
     {erasure.SCHEMA}
     """,
     entitlement.SCHEMA,
+    holding.SCHEMA,
 )
 
 
@@ -71,6 +72,8 @@ class Consented:
     household: str = field(repr=False)
     status: Status
     consent: str = field(repr=False)
+    face: str = ""
+    """Which of their faces counts."""
 
 
 class People:
@@ -98,13 +101,20 @@ class People:
     def consented(self) -> dict[SubjectId, Consented]:
         """Those who agreed to be recognised. What is not plainly active counts as suspended."""
         rows = self.connection.execute(
-            "SELECT subject, household, status, reference FROM people JOIN consents USING (subject) WHERE purpose = ?",
+            "SELECT subject, household, status, reference, face FROM people JOIN consents USING (subject)"
+            " WHERE purpose = ?",
             (RECOGNISE,),
         ).fetchall()
         return {
-            SubjectId(row["subject"]): Consented(row["household"], _status(row["status"]), row["reference"])
+            SubjectId(row["subject"]): Consented(
+                row["household"], _status(row["status"]), row["reference"], row["face"]
+            )
             for row in rows
         }
+
+    def faces(self) -> set[tuple[SubjectId, str]]:
+        """Everybody's id with the name of the face that counts."""
+        return {(SubjectId(s), face) for s, face in self.connection.execute("SELECT subject, face FROM people")}
 
     def has_credentials(self) -> bool:
         """Whether anybody has a card or a PIN, which only the site key that they were made with can tell."""
@@ -121,6 +131,10 @@ class People:
             [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
         )
 
+    def set_face(self, subject: SubjectId, face: str) -> None:
+        """Another of somebody's faces counts from now on; the caller holds the transaction, and is `tidy` after it."""
+        self.connection.execute("UPDATE people SET face = ? WHERE subject = ?", (face, subject))
+
     def set_status(self, subject: SubjectId, status: Status) -> None:
         """Suspend or resume; the caller holds the transaction. Raises `SubjectNotFoundError`."""
         self.get(subject)
@@ -134,11 +148,15 @@ class People:
     def delete(self, subject: SubjectId) -> None:
         """Delete a person with all that is theirs; the caller holds the transaction. Raises `SubjectNotFoundError`.
 
-        What was said of a role stays: else the next one who gets it would pass by every door at all hours.
+        What was said of a role stays, and what the office says of a household: else the next one who gets it would pass
+        by every door at all hours.
         """
         self.get(subject)
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
-        self.connection.execute("DELETE FROM rights WHERE household NOT IN (SELECT household FROM people)")
+        self.connection.execute(
+            "DELETE FROM rights WHERE household NOT IN (SELECT household FROM people)"
+            " AND 'household/' || household NOT IN (SELECT key FROM records WHERE NOT is_gone)"
+        )
         erasure.owe(self.connection)
 
     def _persons(self, which: str, *values: str) -> list[Person]:

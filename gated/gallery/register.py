@@ -7,6 +7,7 @@ never searched and are swept at the next start. The write lock of `people.db` is
 
 import logging
 import secrets
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from gated.errors import BusyError, SealError, StateError
 from gated.gallery import erasure
 from gated.gallery.people import RECOGNISE, Consented, People, Person, plainly
 from gated.gallery.search import Row
-from gated.gallery.templates import Sealed, Templates
+from gated.gallery.templates import FIRST, Sealed, SealedFace, Templates
 from gated.gallery.vault import Vault, seal, site_key, unseal
 from gated.types import SubjectId
 
@@ -43,7 +44,7 @@ class Register:
     """Everything about everybody but the search; needs no model, and opens no template until it is asked to."""
 
     def __init__(self, people: People, templates: Templates, vault: Vault) -> None:
-        self._people, self._templates, self._vault = people, templates, vault
+        self._people, self._templates, self.vault = people, templates, vault
         self._both = (people.connection, templates.connection)
         self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
         self._asked: tuple[int, ...] = ()
@@ -76,17 +77,17 @@ class Register:
 
     def people(self) -> list[Person]:
         """Everybody, by household and name."""
-        with self._reading():
+        with self.reading():
             return self._people.all()
 
     def person(self, subject: SubjectId) -> Person:
         """One of them. Raises `SubjectNotFoundError`."""
-        with self._reading():
+        with self.reading():
             return self._people.get(subject)
 
     def template_count(self, subject: SubjectId) -> int:
         """How many templates somebody has, whichever embedder made them. Raises `SubjectNotFoundError`."""
-        with self._reading():
+        with self.reading():
             self._people.get(subject)
             return self._templates.count(subject)
 
@@ -107,10 +108,14 @@ class Register:
         being finished now is finished at the next start.
         """
         with self.changing():
-            self._people.delete(subject)
-            templates = self._templates.count(subject)
+            templates = self.drop(subject)
         self.tidy()
         return templates
+
+    def drop(self, subject: SubjectId) -> int:
+        """Erase somebody; the caller is `changing`, and is `tidy` afterwards. Raises `SubjectNotFoundError`."""
+        self._people.delete(subject)
+        return self._templates.count(subject)
 
     def admit(self, person: Person) -> None:
         """Store a person without a face, who comes in by a card or a PIN."""
@@ -119,8 +124,7 @@ class Register:
 
     def add(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
         """Store a person with templates sealed; the caller is `changing`, and has checked everything."""
-        with database.transaction(self._templates.connection):
-            self._give(person, embedder_sha256, vectors, person.enrolled_at)
+        self.store([self._sealed(person, FIRST, embedder_sha256, vectors)], person.enrolled_at)
         self._people.add(person)
 
     def replace(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding], at: datetime) -> None:
@@ -128,27 +132,40 @@ class Register:
 
         All or nothing. The caller is `changing`, has checked everything, and is `tidy` afterwards.
         """
-        with database.transaction(self._templates.connection):
-            self._templates.delete(person.subject)
-            self._give(person, embedder_sha256, vectors, at)
+        face = self._sealed(person, new_face(), embedder_sha256, vectors)
+        self.store([face], at)
+        self._people.set_face(person.subject, face.face)
 
-    def _give(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding], at: datetime) -> None:
+    def store(self, faces: Sequence[SealedFace], at: datetime) -> None:
+        """Store faces, which count when `people.db` says so; the caller is `changing`, and sees to it."""
+        with database.transaction(self._templates.connection):
+            for face in faces:
+                self._templates.add(face, at)
+
+    def face_of(self, subject: SubjectId) -> list[tuple[str, str, NDArray[np.float32]]]:
+        """Id, embedder's SHA-256 and vector of each of somebody's templates that opens, by whatever embedder."""
+        with self.reading():
+            who = self._people.consented().get(subject)
+            stored = [] if who is None else self._templates.of(subject, who.face)
+            keys = self._templates.keys()
+        opened = []
+        for embedder, sealed in stored:
+            row = _Opener(self.vault, embedder, {subject: who}, keys).row(sealed) if who is not None else None
+            if row is not None:
+                opened.append((sealed.id, embedder, row.vector))
+        return opened
+
+    def _sealed(self, person: Person, face: str, embedder_sha256: str, vectors: Sequence[Embedding]) -> SealedFace:
         consent = next(c.reference for c in person.consents if c.purpose == RECOGNISE)
-        data_key, wrapped = self._vault.new_data_key(person.subject)
-        sealed = []
-        for vector in vectors:
-            template = secrets.token_hex(8)
-            label = self._vault.template_label(person.subject, template, embedder_sha256, consent)
-            sealed.append((template, seal(data_key, vector.astype("<f4").tobytes(), label)))
-        self._templates.add(person.subject, wrapped, embedder_sha256, sealed, at)
+        return seal_face(self.vault, person.subject, face, consent, [(embedder_sha256, vector) for vector in vectors])
 
     def opened(self, embedder_sha256: str) -> Opened:
         """Open the templates that this embedder made of people who agreed to it. A bad one is counted and left out."""
-        with self._reading():
+        with self.reading():
             consented, keys = self._people.consented(), self._templates.keys()
             sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
-        opener = _Opener(self._vault, embedder_sha256, consented, keys)
-        mine = [template for template in sealed if template.subject in consented]
+        opener = _Opener(self.vault, embedder_sha256, consented, keys)
+        mine = [one for one in sealed if one.subject in consented and one.face == consented[one.subject].face]
         rows = [row for row in map(opener.row, mine) if row is not None]
         return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
 
@@ -157,7 +174,7 @@ class Register:
 
         A card that was used is no reason to open every template again, so of `people.db` it is looked at what changed.
         """
-        with self._reading():
+        with self.reading():
             people, templates = [(database.version(c), c.total_changes) for c in self._both]
             if people != self._asked:
                 searchable = hash((frozenset(self._people.consented().items()), frozenset(self._people.subjects())))
@@ -166,22 +183,22 @@ class Register:
             return (self._changes, *templates)
 
     def sweep(self) -> bool:
-        """Delete keys and templates of nobody, which a crash has left. True when there were any."""
-        with self._reading():
+        """Delete keys and templates of nobody, and faces that do not count any more. True when there were any."""
+        with self.reading():
             if not self._orphans():
                 return False
         with self.changing():  # somebody who was being enrolled is no orphan any more
             orphans = self._orphans()
             with database.transaction(self._templates.connection):
-                for subject in orphans:
-                    self._templates.delete(subject)
+                for subject, face in orphans:
+                    self._templates.delete(subject, face)
         return bool(orphans)
 
     def tidy(self) -> bool:
         """Finish every erasure that was begun. False when something is in the way and the next start must try again."""
         try:
             self.sweep()
-            with self._reading():
+            with self.reading():
                 done = [erasure.settle(connection) for connection in self._both]
         except (BusyError, StateError) as error:
             log.warning("an erasure is not finished and will be at the next start: %s", error)
@@ -189,18 +206,40 @@ class Register:
         return all(done)
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> Iterator[sqlite3.Connection]:
         """All or nothing in `people.db`, and nobody else changes the gallery meanwhile. Raises `BusyError`."""
-        with self._reading(), database.transaction(self._people.connection):
-            yield
+        with self.reading() as connection, database.transaction(connection):
+            yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection to `people.db` for this thread alone, with SQLite's errors in this gate's words."""
         with self._mine, plainly():
-            yield
+            yield self._people.connection
 
-    def _orphans(self) -> set[SubjectId]:
-        return self._templates.keys().keys() - self._people.subjects()
+    def _orphans(self) -> set[tuple[SubjectId, str]]:
+        return self._templates.keys().keys() - self._people.faces()
+
+
+def new_face() -> str:
+    """A name for a face: 16 random hex digits."""
+    return secrets.token_hex(8)
+
+
+def seal_face(
+    vault: Vault, subject: SubjectId, face: str, consent: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]
+) -> SealedFace:
+    """Vectors, each after the SHA-256 of the embedder that made it, sealed with a new key as one face of somebody.
+
+    `consent`: the reference of what they agreed to, without which nothing of it opens.
+    """
+    data_key, wrapped = vault.new_data_key(subject)
+    templates = []
+    for embedder, vector in vectors:
+        template = secrets.token_hex(8)
+        label = vault.template_label(subject, template, embedder, consent)
+        templates.append((template, embedder, seal(data_key, vector.astype("<f4").tobytes(), label)))
+    return SealedFace(subject, face, wrapped, templates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +249,13 @@ class _Opener:
     vault: Vault
     embedder_sha256: str
     consented: dict[SubjectId, Consented]
-    keys: dict[SubjectId, bytes]
+    keys: dict[tuple[SubjectId, str], bytes]
 
     def row(self, template: Sealed) -> Row | None:
         """The template with what the search must know of its person; None when it does not open."""
         who = self.consented[template.subject]
         try:
-            data_key = self.vault.data_key(template.subject, self.keys[template.subject])
+            data_key = self.vault.data_key(template.subject, self.keys[template.subject, template.face])
             label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, who.consent)
             vector: NDArray[np.float32] = np.frombuffer(unseal(data_key, template.sealed, label), "<f4")
         except (SealError, KeyError, ValueError):

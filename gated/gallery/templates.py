@@ -1,6 +1,9 @@
-"""Everybody's templates, sealed, and the wrapped keys to them. No name, household or consent ever lies here."""
+"""Everybody's templates, sealed, and the wrapped keys to them. No name, household or consent ever lies here.
 
-from collections.abc import Sequence
+The templates that were made together are one face, with a key of its own. Which face of a person counts is said in
+`people.db`, so that one is replaced by another in a single commit there.
+"""
+
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +11,9 @@ from typing import NamedTuple
 from gated import database
 from gated.gallery import erasure
 from gated.types import SubjectId
+
+FIRST = ""
+"""The name of the face that somebody was enrolled with."""
 
 MIGRATIONS = (
     f"""
@@ -25,6 +31,30 @@ MIGRATIONS = (
     CREATE INDEX templates_subject ON templates (subject);
     {erasure.SCHEMA}
     """,
+    """
+    CREATE TABLE new_keys (
+        subject TEXT NOT NULL,
+        face TEXT NOT NULL,
+        wrapped BLOB NOT NULL,
+        PRIMARY KEY (subject, face)
+    ) STRICT;
+    CREATE TABLE new_templates (
+        id TEXT PRIMARY KEY,
+        subject TEXT NOT NULL,
+        face TEXT NOT NULL,
+        embedder_sha256 TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        made_at TEXT NOT NULL,
+        FOREIGN KEY (subject, face) REFERENCES new_keys (subject, face) ON DELETE CASCADE
+    ) STRICT;
+    INSERT INTO new_keys SELECT subject, '', wrapped FROM data_keys;
+    INSERT INTO new_templates SELECT id, subject, '', embedder_sha256, sealed, made_at FROM templates;
+    DROP TABLE templates;
+    DROP TABLE data_keys;
+    ALTER TABLE new_keys RENAME TO data_keys;
+    ALTER TABLE new_templates RENAME TO templates;
+    CREATE INDEX templates_face ON templates (subject, face);
+    """,
 )
 
 
@@ -34,6 +64,16 @@ class Sealed(NamedTuple):
     id: str
     subject: SubjectId
     sealed: bytes
+    face: str = FIRST
+
+
+class SealedFace(NamedTuple):
+    """A face on its way into the file: its wrapped key, and (id, embedder's SHA-256, sealed bytes) of each template."""
+
+    subject: SubjectId
+    face: str
+    wrapped: bytes
+    templates: list[tuple[str, str, bytes]]
 
 
 class Templates:
@@ -42,38 +82,36 @@ class Templates:
     def __init__(self, state: Path) -> None:
         self.connection = database.connect(state / "templates.db", MIGRATIONS)
 
-    def keys(self) -> dict[SubjectId, bytes]:
-        """Everybody's data key, wrapped."""
-        return {
-            SubjectId(s): w for s, w in self.connection.execute("SELECT subject, wrapped FROM data_keys").fetchall()
-        }
+    def keys(self) -> dict[tuple[SubjectId, str], bytes]:
+        """The data key of each face, wrapped, by whose it is and its name."""
+        rows = self.connection.execute("SELECT subject, face, wrapped FROM data_keys").fetchall()
+        return {(SubjectId(subject), face): wrapped for subject, face, wrapped in rows}
 
     def made_by(self, embedder_sha256: str) -> list[Sealed]:
         """The templates that this embedder made."""
-        query = "SELECT id, subject, sealed FROM templates WHERE embedder_sha256 = ?"
+        query = "SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ?"
         return [Sealed(*row) for row in self.connection.execute(query, (embedder_sha256,)).fetchall()]
+
+    def of(self, subject: SubjectId, face: str) -> list[tuple[str, Sealed]]:
+        """The templates of one face, each after the SHA-256 of the embedder that made it."""
+        query = "SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE subject = ? AND face = ?"
+        rows = self.connection.execute(f"{query} ORDER BY id", (subject, face)).fetchall()
+        return [(embedder, Sealed(*row)) for embedder, *row in rows]
 
     def count(self, subject: SubjectId | None = None) -> int:
         """How many templates there are, of one person or in all, whoever made them."""
         query = "SELECT count(*) FROM templates WHERE ?1 IS NULL OR subject = ?1"
         return int(self.connection.execute(query, (subject,)).fetchone()[0])
 
-    def add(
-        self,
-        subject: SubjectId,
-        wrapped: bytes,
-        embedder_sha256: str,
-        sealed: Sequence[tuple[str, bytes]],
-        at: datetime,
-    ) -> None:
-        """Insert somebody's key and templates (id, sealed bytes); the caller holds the transaction."""
-        self.connection.execute("INSERT INTO data_keys (subject, wrapped) VALUES (?, ?)", (subject, wrapped))
+    def add(self, face: SealedFace, at: datetime) -> None:
+        """Insert a face with its key; the caller holds the transaction."""
+        self.connection.execute("INSERT INTO data_keys VALUES (?, ?, ?)", (face.subject, face.face, face.wrapped))
         self.connection.executemany(
-            "INSERT INTO templates (id, subject, embedder_sha256, sealed, made_at) VALUES (?, ?, ?, ?, ?)",
-            [(template, subject, embedder_sha256, blob, at.isoformat()) for template, blob in sealed],
+            "INSERT INTO templates (id, subject, face, embedder_sha256, sealed, made_at) VALUES (?, ?, ?, ?, ?, ?)",
+            [(id_, face.subject, face.face, embedder, blob, at.isoformat()) for id_, embedder, blob in face.templates],
         )
 
-    def delete(self, subject: SubjectId) -> None:
-        """Delete somebody's key, and the templates with it; the caller holds the transaction."""
-        self.connection.execute("DELETE FROM data_keys WHERE subject = ?", (subject,))
+    def delete(self, subject: SubjectId, face: str) -> None:
+        """Delete the key of a face, and the templates with it; the caller holds the transaction."""
+        self.connection.execute("DELETE FROM data_keys WHERE subject = ? AND face = ?", (subject, face))
         erasure.owe(self.connection)

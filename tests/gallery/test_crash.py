@@ -128,7 +128,7 @@ def is_whole(gallery: Gallery) -> bool:
     return (
         gallery.size == len(subjects)
         and gallery.template_count == 2 * len(subjects) == register._templates.count()
-        and register._templates.keys().keys() == subjects
+        and register._templates.keys().keys() == register._people.faces()
         and gallery.unreadable_count == 0
         and debts == [0, 0]
     )

@@ -1,0 +1,128 @@
+"""All that the office says of one person, and how it takes the place of what was stored of them before.
+
+Cards are handed out in two steps, first all are taken back and then all are given, because a card that changes hands
+may reach its new holder before the old one has given it up: until then it is a claim.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from gated.gallery import entitlement, erasure, pins
+from gated.gallery.entitlement import Credential, Preferences, Right
+from gated.gallery.issuing import NUMBER, plain_number
+from gated.gallery.people import Person
+from gated.gallery.vault import Vault
+from gated.types import SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One person, whole. `face`: which of their faces counts from now on; None: the one that does now."""
+
+    person: Person
+    rights: tuple[Right, ...] = ()
+    cards: tuple[Credential, ...] = ()
+    pins: tuple[Credential, ...] = ()
+    preferences: Preferences = entitlement.AS_EVERYBODY
+    face: str | None = field(default=None)
+
+
+def card(vault: Vault, which: str, number: str) -> Credential | None:
+    """A card by its number, without anything else; None for what is no number."""
+    plain = plain_number(number)
+    if not NUMBER.fullmatch(plain):
+        return None
+    return Credential(which, "card", None, vault.digest("card", plain))
+
+
+def pin(
+    connection: sqlite3.Connection, vault: Vault, subject: SubjectId, digits: str, *, is_duress: bool
+) -> Credential:
+    """A PIN as it is stored: the row that there is where it is the same, which argon2 is asked only where it may be."""
+    bucket = pins.bucket(vault, digits)
+    query = "SELECT * FROM credentials WHERE subject = ? AND way = 'pin' AND is_duress = ? AND digest = ?"
+    row = connection.execute(query, (subject, is_duress, bucket)).fetchone()
+    if row is not None and pins.verify(row["pin_hash"], vault.digest("pin", digits)):
+        return entitlement.credential(row)
+    return Credential(entitlement.new_id(), "pin", subject, bucket, pins.hashed(vault, digits), is_duress=is_duress)
+
+
+def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[SubjectId]:
+    """Store these people in place of what was stored of them; the caller holds the transaction.
+
+    Gives those of whose cards one is somebody else's still, and kept until it is free.
+    """
+    filed = list(dossiers)
+    for dossier in filed:
+        _put_person(connection, dossier)
+        _take_back(connection, dossier)
+    for dossier in filed:
+        _hand_out(connection, dossier)
+    settle_claims(connection)
+    waiting = connection.execute("SELECT DISTINCT subject FROM claims").fetchall()
+    return sorted({SubjectId(row[0]) for row in waiting} & {dossier.person.subject for dossier in filed})
+
+
+def settle_claims(connection: sqlite3.Connection) -> None:
+    """Give every card to whoever is to have it, unless another has it; the caller holds the transaction."""
+    connection.execute(
+        "INSERT OR IGNORE INTO credentials"
+        " (id, way, subject, digest, label, valid_from, valid_until, uses_left, uses, is_duress)"
+        " SELECT id, 'card', subject, digest, label, valid_from, valid_until, uses, uses, 0 FROM claims ORDER BY rowid"
+    )
+    connection.execute(
+        "DELETE FROM claims WHERE EXISTS (SELECT 1 FROM credentials"
+        " WHERE credentials.id = claims.id AND credentials.subject = claims.subject)"
+    )
+
+
+def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    person = dossier.person
+    connection.execute(
+        "INSERT INTO people (subject, name, household, status, enrolled_at, role, face) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (subject) DO UPDATE SET name = excluded.name, household = excluded.household,"
+        " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role",
+        (person.subject, person.name, person.household, person.status, person.enrolled_at.isoformat(), person.role, ""),
+    )
+    if dossier.face is not None:
+        connection.execute("UPDATE people SET face = ? WHERE subject = ?", (dossier.face, person.subject))
+    connection.execute("DELETE FROM consents WHERE subject = ?", (person.subject,))
+    connection.executemany(
+        "INSERT OR REPLACE INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
+        [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
+    )
+    entitlement.put_rights(connection, "subject", person.subject, dossier.rights)
+    entitlement.put_preferences(connection, person.subject, dossier.preferences)
+
+
+def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    """Whatever card or PIN is not theirs any more."""
+    subject = dossier.person.subject
+    connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
+    kept = {(each.id, each.digest) for each in (*dossier.cards, *dossier.pins)}
+    stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ?", (subject,)).fetchall()
+    for which, digest in stored:
+        if (which, digest) not in kept:
+            connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
+            erasure.owe(connection)
+
+
+def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    """Change what they have already, with the uses that are left of it, and claim the rest."""
+    subject = dossier.person.subject
+    stored = {row[0] for row in connection.execute("SELECT id FROM credentials WHERE subject = ?", (subject,))}
+    for card in dossier.cards:
+        window = [entitlement.text(at) for at in (card.valid_from, card.valid_until)]
+        if card.id in stored:
+            connection.execute(
+                "UPDATE credentials SET label = ?2, valid_from = ?3, valid_until = ?4, uses = ?5, uses_left ="
+                " CASE WHEN uses IS NULL OR ?5 IS NULL THEN ?5 ELSE max(0, ?5 - (uses - uses_left)) END WHERE id = ?1",
+                (card.id, card.label, *window, card.uses_left),
+            )
+        else:
+            row = (card.id, subject, card.digest, card.label, *window, card.uses_left)
+            connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    for pin in dossier.pins:
+        if pin.id not in stored:
+            entitlement.put_credential(connection, replace(pin, subject=subject))
