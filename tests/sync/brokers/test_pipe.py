@@ -1,0 +1,197 @@
+"""What the protocol asks of a broker, kept by each of the three: QoS 1 on exact topics, a retained one, a last will,
+100 KiB, certificates, and that a gate reaches its own topics alone.
+"""
+
+import asyncio
+import contextlib
+
+import aiomqtt
+import pytest
+import trustme
+
+from gated.simulator.proxy import Proxy
+from gated.sync.messages import MAX_BYTES
+from gated.sync.topics import Topics
+
+OFFICE = "OFFICE"
+PATIENCE_S = 60.0
+ACCEPTED = b"\x20\x02\x00\x00"
+"""A CONNACK (MQTT 3.1.1, section 3.2)."""
+V5 = aiomqtt.ProtocolVersion.V5
+V5_PATIENCE_S = 2.0
+"""RabbitMQ 3.10 never answers; on a machine too slow for this the others look like it, which the tests allow for."""
+
+
+async def next_of(client):
+    return await asyncio.wait_for(anext(aiter(client.messages)), PATIENCE_S)
+
+
+async def listening(client, topics):
+    for topic in topics:
+        await client.subscribe(topic, qos=1)
+
+
+async def attempt(client, work):
+    """Try what is forbidden: one broker refuses it, one ends the connection, one says that it is done."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(next_of(client))]
+    await asyncio.wait(tasks, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def pipe(broker, gate, topics):
+    """Whether one message goes each way."""
+    async with broker.client(OFFICE) as office, broker.client(gate) as client:
+        await listening(office, [topics.event])
+        await listening(client, [topics.ack])
+        await client.publish(topics.event, b"up", qos=1)
+        await office.publish(topics.ack, b"down", qos=1)
+        return (await next_of(office)).payload, (await next_of(client)).payload
+
+
+async def test_every_topic_is_delivered_both_ways_in_order(broker, gate, topics):
+    async with broker.client(OFFICE) as office, broker.client(gate) as client:
+        await listening(office, topics.up)
+        await listening(client, topics.down)
+        for sender, receiver, ways in ((client, office, topics.up), (office, client, topics.down)):
+            for topic in ways:
+                for number in range(20):
+                    await sender.publish(topic, f"{number}", qos=1)
+                got = [await next_of(receiver) for _ in range(20)]
+                assert [(m.topic.value, m.payload, m.qos, m.retain) for m in got] == [
+                    (topic, f"{number}".encode(), 1, False) for number in range(20)
+                ]
+
+
+async def test_the_newest_status_waits_for_who_subscribes_later(broker, gate, topics):
+    async with broker.client(gate) as client:
+        for state in (b"old", b"new"):
+            await client.publish(topics.status, state, qos=1, retain=True)
+        await client.publish(topics.event, b"not retained", qos=1)
+    async with broker.client(OFFICE) as office:
+        await listening(office, topics.up)
+        message = await next_of(office)
+        assert (message.payload, message.retain) == (b"new", True)
+        assert await pipe(broker, gate, topics) == (b"up", b"down")
+        assert (await next_of(office)).payload == b"up", "the event of before was kept"
+
+
+async def test_the_last_will_of_a_gate_that_dies_is_delivered_and_retained(broker, gate, topics):
+    will = aiomqtt.Will(topics.status, b"offline", qos=1, retain=True)
+    async with Proxy("127.0.0.1", broker.port) as wire, broker.client(OFFICE) as office:
+        await listening(office, [topics.status])
+        with contextlib.suppress(aiomqtt.MqttError):
+            async with broker.client(gate, port=wire.port, will=will) as client:
+                await client.publish(topics.status, b"online", qos=1, retain=True)
+                assert (await next_of(office)).payload == b"online"
+                wire.reset()
+                assert (await next_of(office)).payload == b"offline"
+    async with broker.client(OFFICE) as late:
+        await listening(late, [topics.status])
+        message = await next_of(late)
+        assert (message.payload, message.retain) == (b"offline", True)
+
+
+async def test_the_longest_message_there_is_passes_and_the_connection_lives(broker, gate, topics):
+    longest = bytes(range(256)) * (MAX_BYTES // 256)
+    async with broker.client(OFFICE) as office, broker.client(gate) as client:
+        await listening(office, [topics.event])
+        for _ in range(3):
+            await client.publish(topics.event, longest, qos=1)
+        assert [(await next_of(office)).payload for _ in range(3)] == [longest] * 3
+
+
+async def test_who_comes_back_under_its_name_takes_the_place_of_what_it_left_hanging(broker, gate, topics):
+    async with broker.client(OFFICE) as office:
+        await listening(office, [topics.event])
+        with contextlib.suppress(aiomqtt.MqttError):
+            first, back = (broker.client(gate, identifier=f"gated-{gate}") for _ in range(2))
+            async with first, back:
+                await back.publish(topics.event, b"here again", qos=1)
+                assert (await next_of(office)).payload == b"here again"
+
+
+@pytest.mark.parametrize("who", ["nobody", "a stranger"])
+async def test_without_a_certificate_of_this_authority_nobody_comes_in(broker, gate, who):
+    assert broker.knock(broker.tls(gate)) == ACCEPTED
+    context = broker.tls()
+    if who == "a stranger":
+        trustme.CA().issue_cert(f"{gate}.invalid", common_name=gate).configure_cert(context)
+    with pytest.raises(OSError, match="alert|reset|EOF"):
+        assert broker.knock(context) == b""
+        raise OSError("EOF: it hung up")
+
+
+async def test_a_gate_does_not_write_where_another_or_the_office_does(broker, gate, topics):
+    other = Topics(topics.site, broker.spare())
+    elsewhere = Topics("elsewhere", gate)
+    async with broker.client(OFFICE) as office, broker.client(other.gate) as victim:
+        await listening(office, [*topics.up, *other.up])
+        await listening(victim, other.down)
+        for topic in (*other.up, *other.down, *topics.down, *elsewhere.up):
+            with contextlib.suppress(aiomqtt.MqttError):  # where the connection was ended
+                async with broker.client(gate) as client:
+                    await attempt(client, client.publish(topic, b"forged", qos=1, retain=topic == other.status))
+        async with broker.client(gate) as client, broker.client(other.gate) as sender:
+            for topic, by in ((topics.event, client), (other.event, sender)):
+                await by.publish(topic, b"genuine", qos=1)
+                assert (await next_of(office)).payload == b"genuine"
+        await office.publish(other.ack, b"genuine", qos=1)
+        assert (await next_of(victim)).payload == b"genuine"
+    async with broker.client(OFFICE) as late:
+        await listening(late, [other.status, topics.event])
+        async with broker.client(gate) as client:
+            await client.publish(topics.event, b"genuine", qos=1)
+        assert (await next_of(late)).payload == b"genuine", "a forged status was kept for who comes later"
+
+
+async def test_a_gate_does_not_read_what_is_for_another(broker, gate, topics):
+    other = Topics(topics.site, broker.spare())
+    async with broker.client(OFFICE) as office, broker.client(other.gate) as neighbour:
+        await neighbour.publish(other.status, b"not for you", qos=1, retain=True)
+        for topic in (*other.down, *other.up, f"gated/1/{topics.site}/+/down/#", "#"):
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with broker.client(gate, timeout=5.0) as curious:
+                    await attempt(curious, curious.subscribe(topic, qos=1))
+                    await curious.subscribe(topics.ack, qos=1)
+                    for each in other.down:
+                        await office.publish(each, b"not for you", qos=1)
+                    await neighbour.publish(other.event, b"not for you", qos=1)
+                    await office.publish(topics.ack, b"for you", qos=1)
+                    assert (await next_of(curious)).payload == b"for you", topic
+
+
+async def test_a_gate_that_joins_later_is_let_in(broker, gate):
+    """NATS ends every connection when its rules change, and so these are new ones."""
+    new = Topics(broker.site, f"new-{gate}")
+    broker.allow(new.gate)
+    async with asyncio.timeout(PATIENCE_S):
+        while True:  # a broker takes its time to read its rules again
+            with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                async with asyncio.timeout(3.0):
+                    assert await pipe(broker, new.gate, new) == (b"up", b"down")
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def test_version_5_is_spoken_or_refused_in_an_error_and_3_1_1_goes_on_at_once(broker, gate, topics):
+    """Mosquitto speaks it; NATS refuses with a CONNACK; RabbitMQ 3.10 is silent: the link falls back from both."""
+    is_spoken = True
+    try:
+        async with broker.client(gate, protocol=V5, timeout=V5_PATIENCE_S) as client:
+            await client.publish(topics.event, b"", qos=1)
+    except aiomqtt.MqttError:
+        is_spoken = False
+    if type(broker).__name__ != "Mosquitto":
+        assert not is_spoken
+    assert await pipe(broker, gate, topics) == (b"up", b"down")
+
+
+async def test_a_broker_that_was_killed_serves_the_same_gates_again(broker, gate, topics):
+    broker.kill()
+    with pytest.raises((aiomqtt.MqttError, OSError)):
+        async with broker.client(gate, timeout=3.0):
+            pass
+    broker.start()
+    assert await pipe(broker, gate, topics) == (b"up", b"down")
