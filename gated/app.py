@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,9 +24,9 @@ from gated.cues.scene import Sight
 from gated.cues.stage import Stage
 from gated.door.controller import DoorController
 from gated.errors import ModelError, StateError
-from gated.events import ClockDoubted, ConfigChanged, Duress, Event, SettingsTried, Started, Stopped
+from gated.events import ClockDoubted, ConfigChanged, Duress, Event, ServerSilent, SettingsTried, Started, Stopped
 from gated.face.link import VisionLink
-from gated.face.manifest import ModelSet, load_set
+from gated.face.manifest import EmbedderEntry, ModelSet, load_set
 from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
 from gated.gallery.gallery import Gallery
 from gated.health.clock import WallClock, kernel_keeps_time
@@ -33,12 +34,17 @@ from gated.health.duty import Duty
 from gated.health.notify import Notifier
 from gated.journal.journal import Journal
 from gated.journal.writer import JournalWriter
+from gated.orders import Orders
 from gated.runtime.child import keep_running
 from gated.runtime.lock import FileLock
 from gated.runtime.tasks import critical
+from gated.sync.commands import CommandDesk
+from gated.sync.gate import GateSide, Vitals
+from gated.sync.jose import Identity, Party
 from gated.sync.link import run_link
-from gated.sync.messages import StatusMessage
+from gated.sync.replica import Replica
 from gated.sync.topics import Topics
+from gated.sync.wire import Peer
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +76,15 @@ async def run(settings: Settings, config: Path, *, own_latch: bool = True, once:
         settings = msgspec.structs.replace(
             start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
         )
-        models = check_models(settings)
+        models, peer = check_models(settings), peer_of(settings)
         with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
             facts, not_before = first_facts(settings, journal), last_time(journal)
         if start.dropped:
             facts.append(SettingsTried("rolled_back", start.dropped))
         gallery = Gallery.open(settings.state, settings.site.id, models.embedder.sha256, models.embedder.dimension)
         with closing(gallery), closing(Brain(settings, gallery, not_before, facts)) as brain:
+            if peer is not None:
+                brain.follow(peer, models.embedder, config)
             await brain.live(config, own_latch=own_latch, once=once, trial=start.trial)
             brain.report(Stopped(brain.why))
 
@@ -89,6 +97,7 @@ class Brain:
         what there is to tell before all else.
         """
         self.settings, self.gallery, self.why = settings, gallery, "the recording has ended"
+        self._sync: Callable[[], Awaitable[None]] | None = None
         self._loop = asyncio.get_running_loop()
         self._stop, self._appended = asyncio.Event(), asyncio.Event()
         self._journal = JournalWriter(
@@ -109,6 +118,49 @@ class Brain:
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
         self.vision = VisionLink(worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code)
 
+    def follow(self, peer: Peer, embedder: EmbedderEntry, config: Path) -> None:
+        """Have an office: its records and its orders, from the moment that this lives. Raises `StateError`."""
+        settings, thread = self.settings, ThreadPoolExecutor(1, "sync")
+        replica = Replica(
+            settings.state,
+            peer,
+            embedder.sha256,
+            embedder.dimension,
+            settings.access.threshold or embedder.threshold,
+            settings.sync.most_new_per_hour,
+            lambda fact: self._call(self._on_office, fact),
+            lambda: self._call(self.entrance.look),
+        )
+        side = GateSide(
+            peer,
+            Topics(settings.site.id, settings.gate.id),
+            settings.sync,
+            open_journal=self._open_journal,
+            replica=replica,
+            desk=CommandDesk(settings.state, settings.site.id, settings.gate.id),
+            report=lambda fact: self._call(self._on_office, fact),
+            now=time.monotonic(),
+        )
+        orders = Orders(
+            settings,
+            config,
+            self.entrance,
+            on_sync=lambda work: self._loop.run_in_executor(thread, work, replica),
+            send=side.post,
+            stop=self._end_as,
+            lost=lambda: self.duty.lost,
+        )
+        self._sync = lambda: run_link(
+            settings.sync,
+            side,
+            self._vitals,
+            self.clock.now,
+            orders.perform,
+            wake=self._appended,
+            thread=thread,
+            on_link=lambda why: self.duty.set("network", why),
+        )
+
     async def live(self, config: Path, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
         """Start every part, wait for the end, and stop them in mirror order."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -123,7 +175,7 @@ class Brain:
         if own_latch:
             latch = ["--config", str(config), "latch", "--exit-when-idle", str(DESK_LATCH_IDLE_S)]
             parts.insert(0, ("latch", lambda: keep_running(latch, self.door.is_answering)))
-        if self.settings.sync.url:
+        if self._sync is not None:
             parts.append(("sync", self._sync))
         if self.notifier.watchdog_s is not None:
             parts.append(("watchdog", self._watchdog))
@@ -184,8 +236,7 @@ class Brain:
         except StateError as error:
             log.error("%s", error)
         if verdict.outcome == "rolled_back":
-            self.why = "settings rolled back"
-            self._stop.set()
+            self._end_as("settings rolled back")
 
     @staticmethod
     async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
@@ -202,26 +253,15 @@ class Brain:
             self.clock.now()
             await asyncio.sleep(WATCH_S)
 
-    async def _sync(self) -> None:
-        await run_link(
-            self.settings.sync,
-            Topics(self.settings.site.id, self.settings.gate.id),
-            self._open_journal,
-            self._status,
-            self._appended,
-            on_link=lambda why: self.duty.set("network", why),
-        )
-
-    def _status(self) -> StatusMessage:
+    def _vitals(self) -> Vitals:
         """What the server is told about us; nothing about anybody."""
-        return StatusMessage(
-            site=self.settings.site.id,
-            gate=self.settings.gate.id,
+        return Vitals(
             version=version("gated"),
             degraded=self.duty.lost,
             door=self.door.state,
             people=self.gallery.size,
             templates=self.gallery.template_count,
+            models=self.settings.models.set,
         )
 
     def _open_journal(self) -> Journal:
@@ -270,8 +310,16 @@ class Brain:
         self.report(fact)
         self.duty.set("clock", None if fact.is_over else fact.why)
 
+    def _on_office(self, fact: Event) -> None:
+        self.report(fact)
+        if isinstance(fact, ServerSilent):
+            self.duty.set("server", None if fact.is_over else "nothing proves that it still speaks to us")
+
     def _asked_to_stop(self, number: int) -> None:
-        self.why = signal.Signals(number).name
+        self._end_as(signal.Signals(number).name)
+
+    def _end_as(self, why: str) -> None:
+        self.why = why
         self._stop.set()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
@@ -291,6 +339,15 @@ def sight_of(seen: Observation, settings: Settings) -> Sight:
         size_ratio=eye_px / settings.face.min_eye_px,
         pitch_deg=seen.quality.pitch_deg if seen.quality is not None else 0.0,
     )
+
+
+def peer_of(settings: Settings) -> Peer | None:
+    """The keys that this gate and its office know each other by; None without an office. Raises `StateError`."""
+    sync = settings.sync
+    if not sync.url:
+        return None
+    keys = Identity.load(Path(sync.gate_keys)), Party.load(Path(sync.office_keys))
+    return Peer(*keys, settings.site.id, settings.gate.id)
 
 
 def check_models(settings: Settings) -> ModelSet:

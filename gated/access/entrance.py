@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class Entrance:
     ) -> None:
         """`wall`: the time of day (aware), None while it is not trusted. Raises `StateError` and `ConfigError`."""
         self._state, self._gallery, self._door, self._tell = settings.state, gallery, door, tell
+        self._changed = asyncio.Event()
         release_s = {name: wires.release_s for name, wires in settings.doors.items()}
         site = settings.site
         calendar = Calendar(settings.schedules, site.holidays, ZoneInfo(site.timezone))
@@ -116,12 +117,17 @@ class Entrance:
         """A latch answers: what holds by schedule need not wait for its next renewal."""
         self._passage.look()
 
+    def look(self) -> None:
+        """Somebody else has changed who may come in: what they wrote counts now, not with the next look."""
+        self._changed.set()
+
     def _renew(self, door: str, lease_s: float, decided_at: float) -> None:
         self._door.release("", lease_s, decided_at, door, "schedule")
 
     async def _watch(self) -> None:
         """Follow what others change: rights first, so that whoever is found has theirs."""
         while True:
+            self._changed.clear()
             self._obey(await asyncio.to_thread(last_order, self._state))
             for part, follow in (("credentials", self._ring.reload_if_changed), ("gallery", self._follow_gallery)):
                 try:
@@ -131,7 +137,9 @@ class Entrance:
                 else:
                     self._tell.losses(part, None)
             self._name_hours()
-            await asyncio.sleep(WATCH_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S):
+                    await self._changed.wait()
 
     def _name_hours(self) -> None:
         """Follow the hours that the office names; the settings' own ones of the same name win."""

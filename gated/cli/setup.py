@@ -171,11 +171,16 @@ def _unspoken(settings: Settings) -> str | None:
 
 
 def _server(settings: Settings) -> None:
+    """That the office can be spoken to: its address, and the five files that pairing leaves."""
     from gated.sync.dial import address, tls_context
+    from gated.sync.jose import Identity, Party
 
-    if settings.sync.url:
-        address(settings.sync.url)
-        for file in (settings.sync.ca, settings.sync.cert, settings.sync.key):
+    sync = settings.sync
+    if sync.url:
+        address(sync.url)
+        for file in (sync.ca, sync.cert, sync.key, sync.gate_keys, sync.office_keys):
             if not os.access(Path(file), os.R_OK):
                 raise StateError(f"{file}: cannot be read; copy it there, and let this user read it")
-        tls_context(settings.sync)
+        tls_context(sync)
+        Identity.load(Path(sync.gate_keys))
+        Party.load(Path(sync.office_keys))

@@ -158,6 +158,7 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
 NOTES: Mapping[str, Mapping[Language, str]] = MappingProxyType(
     {
         "network": MappingProxyType({"zh": "网络中断", "en": "no network"}),
+        "server": MappingProxyType({"zh": "社区无回应", "en": "office silent"}),
         "clock": MappingProxyType({"zh": "时间不准", "en": "clock unsure"}),
         "journal": MappingProxyType({"zh": "存储故障", "en": "disk trouble"}),
         "credentials": MappingProxyType({"zh": "数据故障", "en": "database trouble"}),

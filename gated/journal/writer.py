@@ -1,7 +1,8 @@
 """The brain's hand in the journal: `writer.report(event)` from the event loop, the disk on a thread of its own.
 
 Nothing here may stop a door: a report never waits and never raises. While the disk fails, events are held in memory,
-in order, and the disk is tried again and again; `on_trouble` lets the gate say that it is degraded.
+in order, and the disk is tried again and again; `on_trouble` lets the gate say that it is degraded. How many found no
+place is written down behind those that did.
 """
 
 import logging
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gated.events import Event
+from gated.events import Event, EventsLost
 from gated.journal.entry import Entry, body_of, stamp
 from gated.journal.journal import Journal
 
@@ -50,6 +51,7 @@ class JournalWriter:
         self._pruned_at = -PRUNE_S
         self.lost = 0
         """Events that found no place in memory while the disk failed."""
+        self._lost_told = 0
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -95,11 +97,18 @@ class JournalWriter:
         with self._changed:
             for _ in batch:
                 self._held.popleft()
+            self._tell_lost()
         if self._failures:
             self._recovered()
         for entry in entries:
             self._on_append(entry)
         self._prune(journal)
+
+    def _tell_lost(self) -> None:
+        """There is place again: say what had none meanwhile."""
+        if self.lost > self._lost_told:
+            self._held.append((EventsLost(self.lost - self._lost_told), datetime.now(UTC)))
+            self._lost_told = self.lost
 
     def _not_yet_written(self, journal: Journal, batch: list[Report]) -> list[Report]:
         """A commit that failed may have reached the disk after all: what stands there is not written twice."""

@@ -1,10 +1,12 @@
 """How the server is reached: its address, the proof of who is who, and how long to wait before the next attempt."""
 
 import ssl
+from typing import Literal
 from urllib.parse import urlsplit
 
 from gated.config import SyncSettings
 from gated.errors import ConfigError
+from gated.sync.mqtt import Version
 
 PORT = 8883
 BACKOFF_S = 0.5
@@ -40,3 +42,21 @@ def tls_context(settings: SyncSettings) -> ssl.SSLContext:
 def backoff_s(failures: int, max_s: float, dice: float) -> float:
     """How long to wait before the next attempt: doubling, at most `max_s`, jittered by half with `dice` in [0, 1)."""
     return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
+
+
+class Dialect:
+    """Which MQTT is spoken: 5 where the broker does, else 3.1.1; what has worked once is kept."""
+
+    def __init__(self, protocol: Literal["auto", "3.1.1", "5"]) -> None:
+        self._is_open = protocol == "auto"
+        self.version: Version = "3.1.1" if protocol == "3.1.1" else "5"
+
+    def worked(self) -> None:
+        """The broker took us."""
+        self._is_open = False
+
+    def failed(self) -> bool:
+        """Somebody answered and the broker did not take us; True when the other version is to be tried at once."""
+        if self._is_open:
+            self.version = "3.1.1" if self.version == "5" else "5"
+        return self._is_open and self.version == "3.1.1"

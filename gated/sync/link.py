@@ -1,185 +1,216 @@
-"""The wire to the community server: MQTT 3.1.1 over TLS with certificates on both sides. The only home of aiomqtt.
+"""The gate's wire to its office: one connection after the other, over a network that comes and goes.
 
-The link decides nothing: the journal holds what is to be sent, the outbox says when, the server's ack says what has
-arrived. It may be down for a month, and the door neither knows nor waits.
+It decides nothing. `GateSide`, on a thread of its own, knows what is to be said; orders are carried out by somebody
+else. The link may be down for a month, and the door neither knows nor waits.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import aiomqtt
-from msgspec.structs import replace
+from typing import ParamSpec, TypeVar
 
 from gated.config import SyncSettings
-from gated.errors import GatedError, WireError
-from gated.journal.entry import stamp
-from gated.journal.journal import Journal
-from gated.sync.dial import address, backoff_s, tls_context
-from gated.sync.drain import Drain
-from gated.sync.messages import StatusMessage, encode
-from gated.sync.topics import Topics
+from gated.errors import GatedError
+from gated.sync.commands import Outcome
+from gated.sync.dial import Dialect, address, backoff_s, tls_context
+from gated.sync.flood import Bucket
+from gated.sync.gate import GateSide, Heard, Vitals
+from gated.sync.messages import Command
+from gated.sync.mqtt import Arrived, Connection, NotSpokenError
+from gated.sync.wire import Outgoing
 
 log = logging.getLogger(__name__)
-client_log = logging.getLogger(f"{__name__}.client")
-client_log.setLevel(logging.ERROR)  # it would warn of every single message that finds its queue full
-"""The client's own words, which name the TLS alert, go with the first failure of a row; see `run_link`."""
 
-KEEPALIVE_S = 30
+P = ParamSpec("P")
+T = TypeVar("T")
+
 STEADY_S = 10.0
 """A connection that held for so long was a good one: back-off begins anew."""
 LOOK_S = 1.0
 """The journal is looked at so often anyway: another process may have appended."""
 FAREWELL_S = 0.2
 """For each of the two steps of leaving: saying that we are offline, and closing the connection."""
-MAX_QUEUED_ACKS = 100
+JUNK, JUNK_PER_S = 100, 20
+"""So much of what says nothing is heard at once, and so much of it for ever."""
+REST_S = 1.0
+"""With more than that, nothing is heard for so long."""
+MOST_PARCELS = 100
 
-FAILURES = (aiomqtt.MqttError, OSError, GatedError)
+FAILURES = (OSError, GatedError)
 
 
 async def run_link(
     settings: SyncSettings,
-    topics: Topics,
-    open_journal: Callable[[], Journal],
-    status: Callable[[], StatusMessage],
-    wake: asyncio.Event,
+    side: GateSide,
+    vitals: Callable[[], Vitals],
+    wall: Callable[[], datetime | None],
+    perform: Callable[[Command], Awaitable[Outcome]],
     *,
+    wake: asyncio.Event,
+    thread: ThreadPoolExecutor,
     on_link: Callable[[str | None], None] = lambda _: None,
 ) -> None:
-    """Keep the server in step until cancelled; then say goodbye within half a second.
+    """Keep the office in step until cancelled; then say goodbye within half a second, and close `side`.
 
-    `open_journal` opens a journal for the link alone, on a thread of its own. `status` is asked on the event loop,
-    often, and must not wait. Set `wake` when there is something new to tell. `on_link` is told why there is no link,
-    and with None that there is one.
+    `side` is used on `thread` alone, which has one worker and ends with this. `vitals` and `wall` (the time of day,
+    None while it is not trusted) are asked on the event loop, often, and must not wait. `perform` carries out an order
+    in a task of its own, and raises nothing. Set `wake` when there is something new to tell. `on_link` is told why
+    there is no link, and with None that there is one.
     """
-    failures = 0
-    while True:
-        drain = Drain(open_journal, settings.ack_timeout_s)
-        session = _Session(settings, topics, drain, status, wake)
-        session.on_up = lambda: on_link(None)
-        began, client_log.disabled = time.monotonic(), failures > 0
-        try:
-            await session.run(was_down=failures > 0)
-        except FAILURES as error:
-            failures = 1 if session.is_up and time.monotonic() - began > STEADY_S else failures + 1
-            if failures == 1:
-                log.warning("no link to the server, trying again and again: %s", error)
-                on_link(str(error))
-        _heed_cancellation()
-        await asyncio.sleep(backoff_s(failures, settings.backoff_max_s, random.random()))  # noqa: S311 - jitter
+    link = _Link(settings, side, thread, vitals, wall, perform, wake, on_link)
+    try:
+        await link.run()
+    finally:
+        link.drop_orders()
+        thread.submit(side.close)
+        thread.shutdown(wait=False)
 
 
-class _Session:
-    """One connection, from dialling to losing it."""
+@dataclass
+class _Link:
+    """What outlives a connection: which MQTT worked, how much junk came, orders that are being carried out."""
 
-    def __init__(
-        self,
-        settings: SyncSettings,
-        topics: Topics,
-        drain: Drain,
-        status: Callable[[], StatusMessage],
-        wake: asyncio.Event,
-    ) -> None:
-        self.on_up: Callable[[], None] = lambda: None
-        self._settings, self._topics, self._drain, self._status, self._wake = settings, topics, drain, status, wake
-        self._told: StatusMessage | None = None
-        self._told_at = 0.0
-        self.is_up = False
+    settings: SyncSettings
+    side: GateSide
+    thread: ThreadPoolExecutor
+    vitals: Callable[[], Vitals]
+    wall: Callable[[], datetime | None]
+    perform: Callable[[Command], Awaitable[Outcome]]
+    wake: asyncio.Event
+    on_link: Callable[[str | None], None]
 
-    async def run(self, was_down: bool) -> None:
-        """Until the connection is lost (one of `FAILURES`) or this is cancelled."""
-        try:
-            async with self._connected() as client:
-                await client.subscribe(self._topics.ack, qos=1)
-                _heed_cancellation()
-                self.is_up = True
-                self.on_up()
-                log.log(logging.INFO if was_down else logging.DEBUG, "the link to the server is up")
-                try:
-                    await _first_of(self._receive(client), self._send(client))
-                except asyncio.CancelledError:
-                    await self._farewell(client)
-                    raise
-        finally:
-            self._drain.close()
+    def __post_init__(self) -> None:
+        self._dialect, self._bucket = Dialect(self.settings.protocol), Bucket(JUNK, JUNK_PER_S)
+        self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
+        """What is to be said whenever there is a connection."""
+        self._orders: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._up_at: float | None = None
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[aiomqtt.Client]:
-        """A client that is connected; it is left within `FAREWELL_S`, whatever the network does."""
-        context = await asyncio.to_thread(tls_context, self._settings)
-        host, port = address(self._settings.url)
-        client = aiomqtt.Client(
-            host,
-            port,
-            identifier=f"gated-{self._topics.site}-{self._topics.gate}",
-            protocol=aiomqtt.ProtocolVersion.V311,
-            clean_session=True,
-            keepalive=KEEPALIVE_S,
-            tls_context=context,
-            will=aiomqtt.Will(self._topics.status, self._offline(), qos=1, retain=True),
-            max_queued_incoming_messages=MAX_QUEUED_ACKS,
-            logger=client_log,
-        )
-        await client.__aenter__()
-        try:
-            _heed_cancellation()
-            yield client
-        finally:
-            client.timeout = FAREWELL_S
-            with suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
-
-    async def _send(self, client: aiomqtt.Client) -> None:
-        """Publish what is due, for ever; the status whenever it has changed, events whenever some wait."""
-        pause_s = min(LOOK_S, self._settings.ack_timeout_s)
+    async def run(self) -> None:
+        """One connection after the other, for ever."""
         while True:
-            _heed_cancellation()
-            self._wake.clear()
-            payload = await self._drain.look()
-            await self._tell_status(client)
-            if payload is not None:
-                await client.publish(self._topics.event, payload, qos=1)
+            self._up_at = None
+            try:
+                await self._session()
+            except NotSpokenError as error:
+                if not self._dialect.failed():
+                    self._failed(error)
+            except FAILURES as error:
+                self._failed(error)
+            if self._failures:
+                dice = random.random()  # noqa: S311 - jitter
+                await asyncio.sleep(backoff_s(self._failures, self.settings.backoff_max_s, dice))
+
+    def drop_orders(self) -> None:
+        """What is being carried out is given up."""
+        for order in self._orders:
+            order.cancel()
+
+    def _failed(self, error: Exception) -> None:
+        was_steady = self._up_at is not None and time.monotonic() - self._up_at > STEADY_S
+        self._failures = 1 if was_steady else self._failures + 1
+        if self._failures == 1:
+            log.warning("no link to the server, trying again and again: %s", error)
+        if self._failures == 1 or self._up_at is not None:
+            self.on_link(str(error))
+
+    async def _session(self) -> None:
+        """One connection, until it is lost (one of `FAILURES`) or this is cancelled."""
+        connection = await self._dial()
+        try:
+            await connection.connect()
+            self._dialect.worked()
+            await connection.subscribe(self.side.topics.down)
+            await self._on_thread(self.side.connected, time.monotonic())
+            self._is_up()
+            await _first_of(self._receive(connection), self._send(connection))
+        except asyncio.CancelledError:
+            await self._farewell(connection)
+            raise
+        finally:
+            connection.cut()
+
+    async def _dial(self) -> Connection:
+        context = await asyncio.to_thread(tls_context, self.settings)
+        where = address(self.settings.url)
+        will = await self._on_thread(self.side.will, datetime.now(UTC), self.vitals())
+        identifier = f"gated-{self.side.topics.site}-{self.side.topics.gate}"
+        return Connection(where, identifier, self._dialect.version, context, will)
+
+    def _is_up(self) -> None:
+        self._up_at = time.monotonic()
+        log.log(logging.INFO if self._failures else logging.DEBUG, "the link to the server is up")
+        self.on_link(None)
+
+    async def _send(self, connection: Connection) -> None:
+        """Publish what is due, for ever."""
+        pause_s = min(LOOK_S, self.settings.ack_timeout_s)
+        while True:
+            self.wake.clear()
+            while self._parcels:
+                await connection.publish(self._parcels[0])
+                self._parcels.popleft()
+            for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
+                await connection.publish(out)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
+                    await self.wake.wait()
 
-    async def _receive(self, client: aiomqtt.Client) -> None:
-        """Take acks, for ever. What is retained, forged or garbage changes nothing; the first of a row is logged."""
-        ignored = 0
-        async for message in client.messages:
-            if message.retain or message.topic.value != self._topics.ack or not isinstance(message.payload, bytes):
-                continue
-            try:
-                if await self._drain.settle(message.payload):
-                    self._wake.set()
-                ignored = 0
-            except WireError as error:
-                ignored += 1
-                if ignored == 1:
-                    log.warning("the server's word is ignored: %s", error)
+    async def _receive(self, connection: Connection) -> None:
+        """Hear what arrives, for ever, and hear less while it says nothing."""
+        while True:
+            heard = await self._hear(await connection.message())
+            if heard.act is not None:
+                self._order(heard.act)
+            for out in heard.out:
+                await connection.publish(out)
+            if not heard.is_junk:
+                self.wake.set()
+            elif not self._bucket.take(time.monotonic()):
+                await asyncio.sleep(REST_S)
 
-    async def _tell_status(self, client: aiomqtt.Client) -> None:
-        """Publish the status when it says something new, or nothing was said for `status_s`."""
-        status, now = self._status(), time.monotonic()
-        if status == self._told and now - self._told_at < self._settings.status_s:
+    async def _hear(self, arrived: Arrived) -> Heard:
+        """Nothing is expected to be retained: it would be from the past. What we did not foresee harms nobody else."""
+        if arrived.retain:
+            return Heard(is_junk=True)
+        try:
+            return await self._on_thread(self.side.hear, arrived.topic, arrived.payload, time.monotonic(), self.wall())
+        except Exception as error:  # noqa: BLE001 - the border of the thread: no message may end the gate
+            log.error("a message of the server's could not be dealt with: %s", _place(error))
+            return Heard(is_junk=True)
+
+    def _order(self, command: Command) -> None:
+        order = asyncio.create_task(self._carry_out(command), name=f"order-{command.number}")
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+
+    async def _carry_out(self, command: Command) -> None:
+        """Have an order carried out, and say what came of it over whichever connection there is then."""
+        outcome = await self.perform(command)
+        self._parcels.extend(await self._on_thread(self.side.settle, command, outcome, time.monotonic()))
+        self.wake.set()
+
+    async def _farewell(self, connection: Connection) -> None:
+        """Say that we go, and go; where that takes too long, the last will says it."""
+        if self._up_at is None:
             return
-        await client.publish(self._topics.status, self._stamped(status, "online"), qos=1, retain=True)
-        self._told, self._told_at = status, now
+        with suppress(*FAILURES):
+            async with asyncio.timeout(FAREWELL_S):
+                last = await self._on_thread(self.side.goodbye, datetime.now(UTC), self.vitals())
+                await connection.publish(last)
+            await connection.leave(FAREWELL_S)
 
-    async def _farewell(self, client: aiomqtt.Client) -> None:
-        """Say that we go, unless the network takes too long."""
-        with suppress(aiomqtt.MqttError):
-            await client.publish(self._topics.status, self._offline(), qos=1, retain=True, timeout=FAREWELL_S)
-
-    def _offline(self) -> bytes:
-        return self._stamped(self._status(), "offline")
-
-    def _stamped(self, status: StatusMessage, state: str) -> bytes:
-        return encode(replace(status, state=state, at=stamp(datetime.now(UTC)), journal=self._drain.mark))
+    async def _on_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, lambda: work(*args, **kwargs))
 
 
 async def _first_of(*works: Coroutine[None, None, None]) -> None:
@@ -198,8 +229,7 @@ async def _first_of(*works: Coroutine[None, None, None]) -> None:
         task.result()
 
 
-def _heed_cancellation() -> None:
-    """`asyncio.wait_for` of Python 3.11, which aiomqtt waits with, may swallow a cancellation; this one does not."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+def _place(error: Exception) -> str:
+    """Which error, and where it arose; not its words, which might be about somebody."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, line {frame.lineno}"
