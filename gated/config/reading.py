@@ -5,6 +5,7 @@ Relative paths are taken from the folder that the file is in.
 
 import difflib
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -73,7 +74,7 @@ def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
     if not isinstance(data, dict):
         problems.append(f"{at.rstrip('.')}: expected a table [{at.rstrip('.')}], got {data!r}")
         return None
-    hints, fields, values = get_type_hints(kind, include_extras=True), msgspec.structs.fields(kind), {}
+    (hints, fields), values = _shape(kind), {}
     known = [f.name for f in fields]
     problems += [f"{at}{key}: unknown key{_did_you_mean(key, known)}" for key in data if key not in known]
     before = len(problems)
@@ -83,6 +84,12 @@ def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
                 hints[item.name], data.get(item.name, msgspec.UNSET), f"{at}{item.name}", problems
             )
     return kind(**values) if len(problems) == before else None
+
+
+@cache
+def _shape(kind: Any) -> tuple[dict[str, Any], tuple[msgspec.structs.FieldInfo, ...]]:
+    """The types of a table and its fields."""
+    return get_type_hints(kind, include_extras=True), msgspec.structs.fields(kind)
 
 
 def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
