@@ -29,7 +29,7 @@ MAX_PACKET_BYTES = 110_000
 
 CONF = """\
 # Written by `gated office init`; `mosquitto -c THIS FILE` serves it.
-listener {port}
+listener {port}{bind}
 {user}
 pid_file {folder}/mosquitto.pid
 log_dest stderr
@@ -94,7 +94,8 @@ def tls_context(folder: Path) -> ssl.SSLContext:
 
 def write_broker(folder: Path, place: Place) -> None:
     """`mosquitto.conf` in the office's folder. Raises `OSError`."""
-    text = CONF.format(folder=folder.resolve(), port=place.port, user=_user(), packet=MAX_PACKET_BYTES)
+    bind = " 127.0.0.1" if place.host == "localhost" else ""  # nobody else is to reach it then
+    text = CONF.format(folder=folder.resolve(), port=place.port, bind=bind, user=_user(), packet=MAX_PACKET_BYTES)
     write_whole(folder / "mosquitto.conf", text.encode())
 
 

@@ -132,7 +132,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     """What a gate needs for its side of the link."""
 
     v: Literal[1] = 1
-    url: Annotated[str, Meta(max_length=300)]
+    url: Annotated[str, Meta(max_length=300, pattern=r"^mqtts://[^/\s]+\Z")]
     """Of the broker."""
     certificate: Pem
     keys: Pem

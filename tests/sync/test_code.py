@@ -4,6 +4,7 @@ import contextlib
 import ssl
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from gated.office.certificates import Authority
 from gated.sync.code import (
     LETTERS,
     REFUSALS,
+    Admission,
     PairingCode,
     Refusal,
     der_of,
@@ -138,3 +140,9 @@ def test_every_refusal_says_what_to_do():
     for why in REFUSALS:
         assert any(word in said(Refusal(why=why)) for word in ("ask", "compare", "mend", "install", "wait", "see"))
     assert "ask the office" in said(Refusal(why="something-newer"))
+
+
+@pytest.mark.parametrize("url", ["mqtt://office", "mqtts://", "mqtts://a b", "mqtts://office/x", "https://office"])
+def test_no_other_kind_of_broker_is_an_answer(url):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode(Admission(url=url, certificate="", keys="")), type=Admission)

@@ -1,0 +1,150 @@
+"""`gated office init`, `gated office invite` and `gated pair`: an office begins, and a gate joins it."""
+
+import sys
+import tomllib
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+from gated.cli.office_setup import init, invite
+from gated.config import load
+from gated.errors import OfficeError
+from gated.office.broker import Place
+from gated.office.store import Store
+from gated.sync.code import PairingCode
+from gated.sync.dial import tls_context
+
+sys.path.append(str(Path(__file__).parents[1]))
+from contracts.office import GATE, SITE, Office
+
+
+@pytest.fixture
+def office(tmp_path):
+    with closing(Office(tmp_path / "office").open()) as office:
+        yield office
+
+
+@pytest.fixture
+def gate(gate):
+    gate.write(site={"id": SITE}, gate={"id": GATE})
+    return gate
+
+
+@pytest.fixture
+def join(gate):
+    """`gated pair`, run here."""
+
+    def join(*arguments, check=0, **more):
+        done = CliRunner().invoke(main, ["--config", str(gate.config), "pair", *map(str, arguments)], **more)
+        assert done.exit_code == check, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    return join
+
+
+def code_of(office):
+    """What somebody reads off the office's screen."""
+    done = CliRunner().invoke(invite, [GATE], obj=office.folder)
+    assert done.exit_code == 0, done.output
+    return done.stdout.strip()
+
+
+def test_an_office_is_made_with_one_command_that_says_what_to_do_next(tmp_path):
+    folder = tmp_path / "office"
+    arguments = ["--site", SITE, "--host", "Office.lan", "--port", "18883", "--pairing-port", "18884"]
+    done = CliRunner().invoke(init, arguments, obj=folder)
+    assert done.exit_code == 0, done.output
+    assert f"mosquitto -c {folder / 'mosquitto.conf'}" in done.stdout
+    assert "serve" in done.stdout
+    assert "invite" in done.stdout
+    assert Place.load(folder) == Place("office.lan", 18883, 18884)
+    with closing(Store.open(folder)) as store:
+        assert (store.site, store.gates()) == (SITE, [])
+
+
+def test_an_office_is_not_made_twice(tmp_path):
+    arguments = ["--site", SITE, "--host", "office.lan"]
+    assert CliRunner().invoke(init, arguments, obj=tmp_path / "office").exit_code == 0
+    again = CliRunner().invoke(init, arguments, obj=tmp_path / "office")
+    assert isinstance(again.exception, OfficeError)
+    assert "not empty" in str(again.exception)
+
+
+def test_a_code_is_one_line_for_a_pipe(office):
+    text = code_of(office)
+    assert len(text.splitlines()) == 1
+    code = PairingCode.parse(text)
+    assert (code.host, code.port, code.gate) == ("localhost", office.registrar.place.pairing_port, GATE)
+
+
+@pytest.mark.parametrize("name", ["Gate", "a b", "OFFICE", "a/b", "x" * 64])
+def test_what_no_gate_can_be_called_is_not_invited(office, name):
+    done = CliRunner().invoke(invite, [name], obj=office.folder)
+    assert isinstance(done.exception, OfficeError)
+    assert "no name of a gate" in str(done.exception)
+
+
+def test_nobody_is_invited_to_where_no_office_is(tmp_path):
+    done = CliRunner().invoke(invite, [GATE], obj=tmp_path)
+    assert isinstance(done.exception, OfficeError)
+
+
+def test_a_gate_joins_with_one_command_and_prints_its_settings(office, gate, join):
+    table = tomllib.loads(join(code_of(office)).stdout)["sync"]
+    gate.write(sync=table)
+    settings = load(gate.config)
+    tls_context(settings.sync)
+    assert settings.sync.ca == str(gate.state / "pairing" / "ca.pem")
+    assert office.store.gate(GATE).gate == GATE
+
+
+def test_a_code_may_be_typed_in_groups_or_when_it_is_asked_for(office, gate, join):
+    where, symbols = code_of(office).rsplit("/", 1)
+    assert "has joined its office" in join(f"{where}/", *symbols.lower().split("-")).stderr
+    assert "has joined its office" in join(input=code_of(office) + "\n").stderr
+
+
+def test_the_settings_can_be_written_where_they_belong(office, gate, join):
+    code, before = code_of(office), gate.config.read_text()
+    join(code, "--write-to", gate.config)
+    assert gate.config.read_text().startswith(before)
+    assert load(gate.config).sync.url == office.registrar.place.url
+    written = gate.config.read_text()
+    assert "already" in join(code, "--write-to", gate.config).stderr
+    assert gate.config.read_text() == written
+    join(code_of(office), "--write-to", gate.config)
+    assert gate.config.read_text() == written
+
+
+def test_other_settings_of_a_link_are_not_touched(office, gate, join):
+    gate.write(sync={"protocol": "3.1.1"})
+    before = gate.config.read_text()
+    done = join(code_of(office), "--write-to", gate.config, check=2)
+    assert "has another [sync]" in done.stderr
+    assert "office_keys" in done.stdout
+    assert gate.config.read_text() == before
+
+
+def test_a_file_that_cannot_be_written_is_said_and_nothing_is_lost(office, gate, join, tmp_path):
+    done = join(code_of(office), "--write-to", tmp_path / "nowhere" / "gated.toml", check=2)
+    assert "add the table above by hand" in done.stderr
+    assert tomllib.loads(done.stdout)["sync"]["url"] == office.registrar.place.url
+
+
+def test_a_code_for_another_gate_is_not_tried(office, gate, join):
+    code = code_of(office)
+    gate.write(gate={"id": "front"})
+    assert f"this code is for {GATE}, and this gate is front" in join(code, check=1).stderr
+    gate.write(gate={"id": GATE})
+    join(code)
+
+
+def test_a_slip_of_the_finger_and_an_absent_office_are_said(office, gate, join):
+    code = code_of(office)
+    assert "letter or more" in join(code[:-1] + ("0" if code[-1] != "0" else "2"), check=1).stderr
+    office.shut()
+    assert "nobody answers" in join(code, check=1).stderr

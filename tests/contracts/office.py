@@ -1,0 +1,67 @@
+"""A real office whose counter is open, for the tests of those who come to it."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+
+from gated.office.broker import Place
+from gated.office.founding import found
+from gated.office.pairing import Registrar, serve_pairing
+from gated.office.store import Store
+
+SITE, GATE = "market-south", "gate-2"
+PATIENCE_S = 30.0
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Office:
+    """Its counter is served in a thread of its own, between `open` and `shut`."""
+
+    def __init__(self, folder, wall=None):
+        self.folder = folder
+        found(folder, SITE, Place("localhost", free_port(), free_port()), wall or datetime.now(UTC))
+        self.store = Store.open(folder)
+        self.registrar = Registrar(folder, self.store)
+        self._loop = asyncio.new_event_loop()
+        self._task = None
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self):
+        asyncio.set_event_loop(self._loop)
+        self._task = self._loop.create_task(serve_pairing(self.registrar))
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+        self._loop.close()
+
+    def open(self):
+        self._thread.start()
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.registrar.place.pairing_port), 1).close()
+                return self
+            time.sleep(0.02)
+        raise AssertionError("the counter does not open")
+
+    def shut(self):
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._thread.join()
+
+    def close(self):
+        self.shut()
+        self.registrar.close()
+        self.store.close()
+
+    def invite(self):
+        with closing(Registrar(self.folder, self.store)) as another:  # as `gated office invite` does
+            return another.invite(GATE, datetime.now(UTC))

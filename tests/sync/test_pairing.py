@@ -1,0 +1,284 @@
+"""A gate joins its office: with one code, over real TLS, whole or not at all; and nobody who only claims to be it."""
+
+import contextlib
+import http.server
+import os
+import ssl
+import sys
+import threading
+import tomllib
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from gated.config import SyncSettings, parse
+from gated.errors import PairingError, StateError
+from gated.office.certificates import Authority
+from gated.sync.code import MAX_BYTES, PairingCode
+from gated.sync.dial import tls_context
+from gated.sync.jose import Identity, Party
+from gated.sync.pairing import Draft, Pairing, pair
+
+sys.path.append(str(Path(__file__).parents[1]))
+from contracts.office import GATE, SITE, Office, free_port
+
+OTHERS_CODE = PairingCode.make("localhost", 1, GATE, bytes(16))
+
+
+@pytest.fixture
+def office(tmp_path):
+    with closing(Office(tmp_path / "office").open()) as office:
+        yield office
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+def test_with_one_code_it_has_all_that_its_side_of_the_link_needs(office, state):
+    pairing, is_new = pair(PairingCode.parse(office.invite().text()), state, SITE)
+    assert is_new
+    assert pairing.url == office.registrar.place.url
+    settings = SyncSettings(**pairing.settings())
+    tls_context(settings)
+    assert Party.load(Path(settings.office_keys)).kid == office.store.identity.party.kid
+    ours = Identity.load(Path(settings.gate_keys)).party
+    assert ours.dump().decode() == office.store.gate(GATE).keys
+
+
+def test_the_settings_that_it_prints_are_settings(office, state):
+    pairing, _ = pair(office.invite(), state, SITE)
+    tables = tomllib.loads(pairing.toml())
+    read = parse({"site": {"id": SITE}, "gate": {"id": GATE}, **tables}, Path("/"))
+    assert read.sync == SyncSettings(**pairing.settings())
+
+
+def test_everything_is_its_owners_alone_and_no_secret_of_the_code_is_kept(office, state):
+    code = office.invite()
+    pairing, _ = pair(code, state, SITE)
+    files = list(pairing.folder.iterdir())
+    assert {file.name for file in files} == {
+        "ca.pem", "gate.pem", "gate.key", "gate.keys", "office.keys", "pairing.json"
+    }  # fmt: skip
+    assert {path.stat().st_mode & 0o077 for path in (pairing.folder, *files)} == {0}
+    assert not any(code.secret.hex().encode() in file.read_bytes() for file in files)
+    assert [path.name for path in state.iterdir()] == ["pairing"]
+
+
+def test_the_same_code_a_second_time_asks_nobody(office, state):
+    code = office.invite()
+    pairing, _ = pair(code, state, SITE)
+    before = {file: file.read_bytes() for file in pairing.folder.iterdir()}
+    office.shut()
+    assert pair(code, state, SITE) == (pairing, False)
+    assert {file: file.read_bytes() for file in pairing.folder.iterdir()} == before
+
+
+def test_whoever_was_cut_off_before_the_answer_came_goes_on_with_the_same_code(office, state):
+    code = office.invite()
+    office.registrar.answer(Draft(state).application(code, SITE), datetime.now(UTC))
+    assert Pairing.find(state) is None
+    pairing, _ = pair(code, state, SITE)
+    assert Identity.load(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
+
+
+@pytest.mark.parametrize("name", ["gate.key", "gate.keys"])
+@pytest.mark.parametrize("left", [b"", b"-----BEGIN PRIV", None])
+def test_keys_that_were_half_written_when_the_power_went_are_made_anew(office, state, name, left):
+    Draft(state)
+    path = state / "pairing.new" / name
+    path.unlink()
+    if left is not None:
+        path.touch(0o600)
+        path.write_bytes(left)
+    pairing, _ = pair(office.invite(), state, SITE)
+    tls_context(SyncSettings(**pairing.settings()))
+    assert Identity.load(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, state, monkeypatch, step):
+    """The disk fails at one rename after another, as at a power cut: the folder is whole or not there."""
+    code, left = office.invite(), [step]
+    rename = os.rename
+
+    def failing(*paths):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device")
+        rename(*paths)
+
+    with monkeypatch.context() as patch:
+        for name in ("replace", "rename"):
+            patch.setattr(Path, name, failing)
+        with contextlib.suppress(PairingError, StateError):
+            pair(code, state, SITE)
+    if left[0] <= 0:
+        assert Pairing.find(state) is None
+    pairing, _ = pair(code, state, SITE)
+    tls_context(SyncSettings(**pairing.settings()))
+    assert Identity.load(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
+
+
+def test_a_gate_that_joins_anew_keeps_its_keys_and_gets_another_certificate(office, state):
+    first, _ = pair(office.invite(), state, SITE)
+    keys, certificate = (first.folder / "gate.keys").read_bytes(), (first.folder / "gate.pem").read_bytes()
+    second, is_new = pair(office.invite(), state, SITE)
+    assert is_new
+    assert (second.folder / "gate.keys").read_bytes() == keys
+    assert (second.folder / "gate.pem").read_bytes() != certificate
+    serial = x509.load_pem_x509_certificate((second.folder / "gate.pem").read_bytes()).serial_number
+    assert office.store.gate(GATE).serial == f"{serial:x}"
+    assert [path.name for path in state.iterdir()] == ["pairing"]
+
+
+# -- whom it does not believe
+
+
+def refused(code, state, words, site=SITE):
+    with pytest.raises(PairingError, match=words):
+        pair(code, state, site)
+    assert Pairing.find(state) is None
+
+
+def test_a_code_of_another_office_is_not_believed_and_nothing_is_told(office, state):
+    code = office.invite()
+    refused(replace(code, fingerprint=bytes(16)), state, "not the office that gave this code")
+    pair(code, state, SITE)
+
+
+@pytest.mark.parametrize("ca", ["its own", "the true one", "both", "both, its own first"])
+def test_whoever_stands_between_learns_nothing_and_gets_nowhere(office, state, tmp_path, ca):
+    """It answers at the office's address with its own certificate, and gives whatever it likes as the authority."""
+    code, false = office.invite(), Authority.make(SITE, datetime.now(UTC))
+    folder = tmp_path / "between"
+    folder.mkdir()
+    false.write_server(folder, "localhost", wall=datetime.now(UTC))
+    true = office.registrar.authority.pem
+    given = {"its own": false.pem, "the true one": true, "both": true + false.pem}.get(ca, false.pem + true)
+    told = []
+
+    class Between(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(given)
+
+        def do_POST(self):
+            told.append(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def log_message(self, *_):
+            pass
+
+    with answering(Between, folder) as port:
+        refused(replace(code, port=port), state, "office that gave this code|not to be trusted|is none")
+    assert told == []
+    pair(code, state, SITE)
+
+
+@contextlib.contextmanager
+def answering(handler, folder=None):
+    """Somebody else's server; with a folder it speaks TLS."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    if folder is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [(timedelta(days=2), "not yet valid, and this gate's clock"), (timedelta(days=-8000), "no longer valid")],
+)
+def test_a_clock_that_is_wrong_is_named(tmp_path, state, off, words):
+    """The gate's clock is that much behind, or ahead, of the office's."""
+    with closing(Office(tmp_path / "office", datetime.now(UTC) + off).open()) as office:
+        refused(office.invite(), state, words)
+
+
+def test_a_name_that_the_office_does_not_go_by_is_said(office, state):
+    refused(replace(office.invite(), host="127.0.0.2"), state, "--host")
+
+
+def test_nobody_there_is_said(state):
+    refused(replace(OTHERS_CODE, port=free_port()), state, "nobody answers at localhost")
+
+
+def test_something_else_there_is_said(state):
+    with answering(http.server.BaseHTTPRequestHandler) as port:
+        refused(replace(OTHERS_CODE, port=port), state, "is no office")
+
+
+def test_the_offices_word_is_passed_on(office, state):
+    code = office.invite()
+    refused(replace(code, secret=bytes(10)), state, "did not give this code")
+    refused(code, state, r"mend \[site\] id", site="elsewhere")
+    office.registrar.answer(Draft(state.with_name("other")).application(code, SITE), datetime.now(UTC))
+    refused(code, state, "used already")
+
+
+def test_after_a_refusal_the_right_code_still_works(office, state):
+    code = office.invite()
+    refused(replace(code, secret=bytes(10)), state, "did not give")
+    assert pair(code, state, SITE)[1]
+
+
+@pytest.mark.parametrize("what", ["certificate", "keys", "another key"])
+def test_an_answer_that_does_not_fit_changes_nothing(office, state, tmp_path, what):
+    code, draft = office.invite(), Draft(state)
+    good = office.registrar.answer(draft.application(code, SITE), datetime.now(UTC))
+    ca = ssl.PEM_cert_to_DER_cert(office.registrar.authority.pem.decode())
+    if what == "another key":
+        others = Draft(tmp_path / "others")
+        answer = office.registrar.answer(others.application(office.invite(), SITE), datetime.now(UTC))
+    else:
+        answer = type(good)(**{name: getattr(good, name) for name in ("certificate", "keys", "url")} | {what: "x"})
+    with pytest.raises(PairingError):
+        draft.finish(code, ca, answer)
+    assert Pairing.find(state) is None
+    assert draft.finish(code, ca, good).url == good.url
+
+
+def test_an_endless_answer_is_not_read(state, tmp_path):
+    Authority.make(SITE, datetime.now(UTC)).write_server(tmp_path, "localhost", wall=datetime.now(UTC))
+    sent = []
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while len(sent) < 10_000:
+                    self.wfile.write(bytes(MAX_BYTES))
+                    sent.append(1)
+
+        def log_message(self, *_):
+            pass
+
+    with answering(Endless, tmp_path) as port:
+        refused(replace(OTHERS_CODE, port=port), state, "is none")
+    assert len(sent) < 10_000
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="cannot be written"):
+        pair(OTHERS_CODE, tmp_path / "file" / "state", SITE)
+
+
+def test_a_folder_that_is_no_pairing_is_said(state):
+    (state / "pairing").mkdir(parents=True)
+    with pytest.raises(StateError, match="is no pairing"):
+        pair(OTHERS_CODE, state, SITE)
