@@ -19,7 +19,9 @@ from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
 from gated.access.rights import Refusal
 from gated.config import Settings
 from gated.config.trial import propose, propose_models
-from gated.errors import ConfigError, EnrolmentError, GatedError, StateError, SubjectNotFoundError
+from gated.errors import ConfigError, EnrolmentError, GatedError, ModelError, StateError, SubjectNotFoundError
+from gated.face.manifest import load_manifest
+from gated.face.pull import pull_set
 from gated.sync.commands import Outcome
 from gated.sync.messages import (
     Action,
@@ -46,8 +48,7 @@ T = TypeVar("T")
 LEAVE_S = 1.0
 """So long the answer has to leave before a restart."""
 DOCTOR_S = 60.0
-PULL_S = 1800.0
-"""A model set has some tens of MB, and may come over a slow line."""
+VERIFY_S = 120.0
 LONGEST_PART, LONGEST_SAYS = 64, 200
 
 CLOSED = {
@@ -115,7 +116,8 @@ class Orders:
                 self._send(await self._on_sync(lambda replica: replica.share(subject, to)))
                 return Outcome("done")
             case SwitchModels(model_set):
-                await self._gated("models", "pull", model_set, within_s=PULL_S)
+                await asyncio.to_thread(self._pull, model_set)
+                await self._gated("models", "verify", model_set, within_s=VERIFY_S)
                 await asyncio.to_thread(propose_models, self._config, model_set, self._lost())
                 return self._restart()
             case ChangeSettings(toml):
@@ -140,6 +142,13 @@ class Orders:
         self._entrance.look()
         return Outcome("done")
 
+    def _pull(self, model_set: str) -> None:
+        """Have the set's files here; who orders it accepts their licences. Raises `ModelError`, and `BusyError`."""
+        models = self._settings.models
+        if self._settings.door.pins == "gpio" and load_manifest(models).model_set(model_set).grade == "demo":
+            raise ModelError(f"{model_set!r} is for demonstration and never drives a real lock")
+        pull_set(models, model_set, accept=True)
+
     def _restart(self) -> Outcome:
         asyncio.get_running_loop().call_later(LEAVE_S, self._stop, "restart")
         return Outcome("done")
@@ -150,8 +159,9 @@ class Orders:
         return tuple(found.finding() for found in msgspec.json.decode(printed, type=_Diagnosis).findings)
 
     async def _gated(self, *arguments: str, within_s: float, well: Collection[int] = (0,)) -> bytes:
-        """What one of our own commands prints. It has a process to itself, for it loads models and waits for networks,
-        and the brain shall do neither. Raises `StateError` with its last word when it does not end `well`.
+        """What one of our own commands prints. It has a process to itself: it loads models, and the brain shall not.
+
+        Raises `StateError` with its last word when it does not end `well`.
         """
         command = ["-m", "gated", "--config", str(self._config), "--models", self._settings.models.dir, *arguments]
         pipe, name = asyncio.subprocess.PIPE, f"gated {' '.join(arguments)}"

@@ -245,8 +245,9 @@ class Desks(RuleBasedStateMachine):
         self.now, self.wall_s, self.number = 100.0, 0.0, 0
         self.sent, self.done, self.given = [], [], {}
 
-    @initialize()
-    def first(self):
+    @initialize(wall_s=st.sampled_from([0.0, None]))
+    def first(self, wall_s):
+        self.wall_s = wall_s
         self.orders(Release(), 1, "")
 
     @rule(action=st.sampled_from([Release(), Restart()]), ahead=st.integers(1, 40), challenge=st.just(""))
@@ -257,11 +258,11 @@ class Desks(RuleBasedStateMachine):
     @precondition(lambda self: self.given)
     @rule(action=st.sampled_from([Release(), Restart()]), data=st.data())
     def orders_with_a_challenge(self, action, data):
-        self.orders(action, 1, data.draw(st.sampled_from(sorted(self.given))))
+        self.orders(action, 1, data.draw(st.sampled_from(list(self.given))))
 
     @rule(data=st.data(), settles=st.booleans())
     def delivers(self, data, settles):
-        command = data.draw(st.sampled_from(self.sent))
+        command = data.draw(st.sampled_from(self.sent[-2:]) | st.sampled_from(self.sent))
         wall = None if self.wall_s is None else after(self.wall_s)
         heard = self.desk.hear(command, self.now, wall)
         if isinstance(heard, Command):
@@ -277,7 +278,7 @@ class Desks(RuleBasedStateMachine):
             self.given[heard.challenge] = self.now
         assert len(set(self.done)) == len(self.done), "one acted twice"
 
-    @rule(seconds=st.sampled_from([0.1, 2.0, 4.0, 60.0, 400.0]))
+    @rule(seconds=st.sampled_from([0.1, 4.0, 60.0, 400.0]))
     def time_passes(self, seconds):
         self.now += seconds
         if self.wall_s is not None:
@@ -299,7 +300,7 @@ class Desks(RuleBasedStateMachine):
 
 
 TestDesks = Desks.TestCase
-TestDesks.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDesks.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def done_twice(seed, tmp_path, monkeypatch, cuts=6):
