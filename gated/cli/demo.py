@@ -104,7 +104,7 @@ def _tables(chosen: str, models: Path, network: Network | None) -> dict[str, dic
     if not _can_tell_attacks(chosen):
         tables["access"] = dict(FOR_PHOTOGRAPHS)
     if network is not None:
-        tables["sync"] = dict(network.settings(GATE))
+        tables["sync"] = dict(network.settings())
     return tables
 
 

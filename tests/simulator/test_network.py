@@ -1,23 +1,34 @@
-"""A network that goes and comes back, with the real broker, a gate's own link and the demo's server."""
+"""A network that goes and comes back: the real broker, a real office, and a gate that is paired with it."""
 
 import asyncio
 import contextlib
+import ssl
 import time
+from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
+from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from gated.config import SyncSettings
+from gated.errors import PairingError
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
-from gated.simulator.network import Network, NetworkError, answer_to, find_mosquitto
-from gated.sync.link import run_link
-from gated.sync.messages import EventBatch, StatusMessage, WireEvent, encode
+from gated.office.broker import Place
+from gated.office.founding import found
+from gated.office.pairing import Registrar
+from gated.office.store import Store
+from gated.simulator.network import Network, NetworkError, find_mosquitto, join
+from gated.sync.code import Refusal
+from gated.sync.jose import Identity, Party
+from gated.sync.messages import Ack, EventBatch, Status, WireEvent, Word
 from gated.sync.topics import Topics
+from gated.sync.wire import Peer
 
 SITE, GATE = "courtyard-2", "front"
-PATIENCE_S = 30.0
+TOPICS = Topics(SITE, GATE)
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -29,33 +40,68 @@ def network(tmp_path):
         yield network
 
 
-async def acknowledged(journal, count):
-    give_up_at = time.monotonic() + PATIENCE_S
-    while journal.position().acked < count:
-        assert time.monotonic() < give_up_at, f"{journal.position().acked} of {count} acknowledged"
-        await asyncio.sleep(0.05)
+class Gate:
+    """The least that a gate is: it says what it has to say until that is answered, over one connection or the next."""
+
+    def __init__(self, network, state):
+        self.settings = SyncSettings(**network.settings())
+        me, them = Identity.load(Path(self.settings.gate_keys)), Party.load(Path(self.settings.office_keys))
+        self.peer = Peer(me, them, SITE, GATE)
+        self.journal = Journal.open(state, SITE, GATE)
+
+    def batch(self):
+        """All of its journal."""
+        rows = [WireEvent(e.seq, e.at, e.kind, e.body, e.hash) for e in self.journal.entries()]
+        own = self.journal.position()
+        return EventBatch(site=SITE, gate=GATE, journal=own.journal, after=0, first=1, last=own.head,
+                          prev=own.base_hash, events=rows)  # fmt: skip
+
+    async def say(self, topic, message, *kinds):
+        """What the office answers."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                async with self.client() as client, asyncio.timeout(2.0):
+                    await client.subscribe(TOPICS.ack, qos=1)
+                    await client.publish(topic, self.peer.write(message), qos=1)
+                    return self.peer.read((await anext(client.messages)).payload, *kinds)
+            await asyncio.sleep(0.1)
+        raise AssertionError("the office does not answer")
+
+    def client(self):
+        context = ssl.create_default_context(cafile=self.settings.ca)
+        context.load_cert_chain(self.settings.cert, self.settings.key)
+        host, port = self.settings.url.removeprefix("mqtts://").split(":")
+        return aiomqtt.Client(host, int(port), tls_context=context, timeout=2.0)
 
 
-async def test_events_arrive_wait_while_it_is_cut_and_arrive_when_it_is_back(network, tmp_path):
-    opener = partial(Journal.open, tmp_path / "state", SITE, GATE)
-    journal, wake = opener(), asyncio.Event()
-    status = StatusMessage(site=SITE, gate=GATE, version="0")
-    settings = SyncSettings(**network.settings(GATE))
-    link = asyncio.create_task(run_link(settings, Topics(SITE, GATE), opener, lambda: status, wake))
-    journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
-    wake.set()
-    await acknowledged(journal, 1)
+@pytest.fixture
+def gate(network, tmp_path):
+    gate = Gate(network, tmp_path / "state")
+    yield gate
+    gate.journal.close()
+
+
+async def test_events_arrive_wait_while_it_is_cut_and_arrive_when_it_is_back(network, gate):
+    gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
+    assert (await gate.say(TOPICS.event, gate.batch(), Ack)).seq == 1
     network.cut()
-    journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
-    wake.set()
-    await asyncio.sleep(1.0)
-    assert journal.position().acked == 1
+    with pytest.raises(aiomqtt.MqttError):
+        await gate.client().__aenter__()
+    gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
     network.restore()
-    await acknowledged(journal, 2)
-    link.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await link
-    journal.close()
+    ack = await gate.say(TOPICS.event, gate.batch(), Ack)
+    assert (ack.seq, ack.hash) == (2, gate.journal.position().hash)
+    with closing(Store.open(network.office)) as store, store.file.reading() as connection:
+        assert [tuple(row) for row in connection.execute("SELECT seq, kind FROM events ORDER BY seq")] == [
+            (1, "door_released"),
+            (2, "door_released"),
+        ]
+
+
+async def test_the_office_answers_a_status_with_its_fresh_word(network, gate):
+    status = Status(site=SITE, gate=GATE, version="0", at=datetime.now(UTC).isoformat(), challenge="c" * 32)
+    assert (await gate.say(TOPICS.status, status, Word)).challenge == "c" * 32
 
 
 def test_a_broker_that_does_not_start_is_an_error_that_says_so(tmp_path):
@@ -71,10 +117,19 @@ def test_cutting_twice_and_closing_twice_is_no_matter(network):
     network.close()
 
 
-def test_the_server_holds_what_a_batch_says_and_answers_nothing_to_garbage():
-    event = WireEvent(3, "2027-01-15T08:00:00.000000Z", "stopped", "{}", "ab" * 32)
-    batch = EventBatch(site=SITE, gate=GATE, journal="j", after=2, first=3, last=3, prev="", events=[event])
-    answer = answer_to(encode(batch))
-    assert (answer.seq, answer.hash) == (3, "ab" * 32)
-    assert answer_to(b"") is None
-    assert answer_to(b"{}") is None
+def test_one_office_may_have_many_gates(tmp_path):
+    office = tmp_path / "office"
+    found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
+    paired = [join(office, tmp_path / gate, gate) for gate in ("front", "back")]
+    assert paired[0].url == paired[1].url == "mqtts://localhost:1"
+    assert len({(pairing.folder / "gate.keys").read_bytes() for pairing in paired}) == 2
+    with closing(Store.open(office)) as store:
+        assert [gate.gate for gate in store.gates()] == ["back", "front"]
+
+
+def test_who_is_refused_is_told(tmp_path, monkeypatch):
+    office = tmp_path / "office"
+    found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
+    monkeypatch.setattr(Registrar, "answer", lambda *_: Refusal(why="old"))
+    with pytest.raises(PairingError, match="old"):
+        join(office, tmp_path / "state", GATE)
