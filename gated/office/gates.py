@@ -65,14 +65,15 @@ class Gates:
             )
         return row is not None and row[0] != keys
 
-    def hear(self, gate: str, status: Status | None, heard: int, is_fresh: bool, at: str) -> int:
+    def hear(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
         """Remember that a status came, and what it said if it is news; gives the number of the word that answers it."""
-        said = None if status is None else msgspec.json.encode(status)
+        said = msgspec.json.encode(status) if is_news else None
+        step = 1 if status.state == "online" else 0
         with self._file.writing() as connection:
             row = connection.execute(
-                "UPDATE gates SET beat = max(beat, ?) + 1, heard = max(heard, ?), status = ifnull(?, status),"
+                "UPDATE gates SET beat = max(beat, ?) + ?, heard = max(heard, ?), status = ifnull(?, status),"
                 " seen_at = iif(?, ?, seen_at) WHERE gate = ? RETURNING beat",
-                (heard, heard, said, is_fresh, at, gate),
+                (status.heard, step, status.heard, said, is_fresh, at, gate),
             ).fetchone()
             return int(row[0])
 

@@ -1,6 +1,7 @@
 """Records in messages that fit on the wire. Pure."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -27,18 +28,25 @@ def pages(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 
 def deltas(site: str, gate: str, after: int, upto: int, records: Sequence[Record]) -> list[Delta]:
-    """All `records` that there are above `after` and up to `upto`, in their order; what takes away goes first.
-
-    What takes away and would come in a later message is also said before all others, in messages of its own: those
-    leave a gap, in which nothing else counts.
-    """
+    """All `records` that there are above `after` and up to `upto`, in their order, each delta from the last one's end."""
     paged = list(pages(records)) or [[]]
     ends = [page[-1].n for page in paged[:-1]] + [upto]
-    begins = [after, *ends[:-1]]
-    urgent = [record for page in paged[1:] for record in page if takes_away(record)]
-    return [Delta(site=site, gate=gate, after=record.n - 1, upto=record.n, records=[record]) for record in urgent] + [
+    return [
         Delta(site=site, gate=gate, after=begin, upto=end, records=page)
-        for page, begin, end in zip(paged, begins, ends, strict=True)
+        for page, begin, end in zip(paged, [after, *ends], ends, strict=False)
+    ]
+
+
+def urgent(site: str, gate: str, records: Sequence[Record]) -> list[Delta]:
+    """What takes away, in deltas of its own, out of all `records` that there are, in their order.
+
+    Before them there is a gap, in which nothing else would count.
+    """
+    return [
+        Delta(site=site, gate=gate, after=page[0].n - 1, upto=page[-1].n, records=page)
+        for is_urgent, run in groupby(records, takes_away)
+        if is_urgent
+        for page in pages(list(run))
     ]
 
 

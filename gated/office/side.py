@@ -14,13 +14,25 @@ from gated.office.faces import Wanted
 from gated.office.facts import note, note_receipt, note_shared
 from gated.office.line import Line
 from gated.office.orders import OTHER_S, Placed, age_s
-from gated.office.pages import deltas, parts
+from gated.office.pages import deltas, parts, urgent
 from gated.office.sharing import Sharing
 from gated.office.snapshots import Snapshots
 from gated.office.statuses import hear_status
 from gated.office.store import Store
 from gated.sync.jose import Party
-from gated.sync.messages import Delta, EventBatch, Message, Receipt, Release, Reply, Request, Share, Shared, Status
+from gated.sync.messages import (
+    Delta,
+    EventBatch,
+    Gone,
+    Message,
+    Receipt,
+    Release,
+    Reply,
+    Request,
+    Share,
+    Shared,
+    Status,
+)
 from gated.sync.topics import Topics
 from gated.sync.wire import Outgoing, Peer
 
@@ -84,10 +96,7 @@ class OfficeSide:
 
     def due(self, now: float, wall: datetime) -> list[Outgoing]:
         """What is to be said of itself: records that have changed, orders, what nobody answered. Ask every second."""
-        version = self._store.file.version()
-        if version != self._version:
-            self._sharing.look()
-        self._version, self._has_news = version, False
+        self._version, self._has_news = self._store.file.version(), False
         self._meet(now, wall)
         self._snapshots.forget(now)
         self._store.file.erase()
@@ -149,7 +158,8 @@ class OfficeSide:
                 return
 
         def build() -> list[bytes]:
-            said = parts(line.peer.site, gate, version, book.digest(gate), book.after(gate, 0))
+            there = [record for record in book.after(gate, 0) if not isinstance(record, Gone)]
+            said = parts(line.peer.site, gate, version, book.digest(gate), there)
             return [line.peer.write(part) for part in said]
 
         for payload in self._snapshots.parts(gate, request, now, version, build):
@@ -196,11 +206,16 @@ class OfficeSide:
         """Tell what has changed, at once; a gate that misses it asks when it has heard the next word."""
         book, gate, sent = self._store.book, line.gate, line.sent
         version = line.sent = book.version(gate)
-        if version <= sent or not (line.is_online or now < line.seen_at + UNMARKED_S):
+        if version <= sent:
+            return
+        self._sharing.look()
+        if not line.is_online and now > line.seen_at + UNMARKED_S:
             return
         missing = book.after(gate, sent)
-        if len(missing) <= LAG:
-            yield from map(line.record, deltas(line.peer.site, gate, sent, version, missing))
+        said = deltas(line.peer.site, gate, sent, version, missing)
+        if len(said) > 1:  # what takes away must not wait behind what gives
+            said = urgent(line.peer.site, gate, missing) + (said if len(missing) <= LAG else [])
+        yield from map(line.record, said)
 
     def _order(self, now: float, wall: datetime) -> Iterator[Outgoing]:
         orders = self._store.orders

@@ -22,7 +22,8 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
     is_fresh = status.heard > gate.heard or status.heard == gate.beat
     if _is_cloned(gate, status):
         store.alarms.sound(line.gate, "cloned", "", at)
-    beat = store.roll.hear(line.gate, status if _is_newer(gate, status, is_fresh) else None, status.heard, is_fresh, at)
+    is_news = is_fresh or _is_newer(gate, status)
+    beat = store.roll.hear(line.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
     line.is_online = status.state == "online"
     ack = _hear_mark(store, line, status, is_fresh, at)
     if is_fresh:
@@ -76,9 +77,9 @@ def _catch_up(store: Store, line: Line, status: Status, at: str) -> bool:
     return is_sane
 
 
-def _is_newer(gate: Gate, status: Status, is_fresh: bool) -> bool:
+def _is_newer(gate: Gate, status: Status) -> bool:
     """Whether it says how the gate is now, as far as can be told; a broker may repeat an old one at any time."""
-    if gate.status is None or is_fresh or status.state == "offline":
+    if gate.status is None or status.state == "offline":
         return True
     before, at = _time(gate.status.at), _time(status.at)
     return before is None or at is None or at >= before

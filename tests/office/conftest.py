@@ -1,0 +1,198 @@
+"""An office in a folder, and gates that speak its language without a network between them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gated.journal.chain import digest, genesis
+from gated.journal.entry import stamp
+from gated.office.line import Line
+from gated.office.side import OfficeSide
+from gated.office.store import Store
+from gated.sync.jose import Identity
+from gated.sync.messages import (
+    Ack,
+    Command,
+    Consented,
+    Delta,
+    EventBatch,
+    JournalMark,
+    PersonRecord,
+    Receipt,
+    RecordMark,
+    Reply,
+    Request,
+    Shared,
+    SnapshotPart,
+    Status,
+    WireEvent,
+    Word,
+)
+from gated.sync.topics import Topics
+from gated.sync.wire import Peer
+
+SITE = "market-south"
+BEGIN = datetime(2026, 11, 23, 7, 58, tzinfo=UTC)
+
+
+def consent(purpose):
+    return Consented(purpose, "paper-17", "2026-11", "2026-11-20T09:00:00Z")
+
+
+def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "transfer"), **other):
+    """Somebody; `number` makes the subject."""
+    values = {"role": "resident", "consents": [consent(purpose) for purpose in purposes]} | other
+    return PersonRecord(
+        n=0, subject=f"{number:016x}", name=name, household=household, added_at="2026-11-20T09:00:00Z", **values
+    )
+
+
+class GateEnd:
+    """A gate's own end of the conversation: what it writes is signed, what it hears is opened."""
+
+    def __init__(self, court, name):
+        self.court, self.name = court, name
+        self.me = Identity.make()
+        self.peer = Peer(self.me, court.store.identity.party, SITE, name)
+        self.topics = Topics(SITE, name)
+        self.journal, self.rows, self.dropped = "5b0f6a1c9e2d4471", [], 0
+        self.heard = self.version = self.acked = 0
+        self.challenges = 0
+        self.digest = ""
+
+    def message(self, kind, **values):
+        return kind(site=SITE, gate=self.name, **values)
+
+    def says(self, kind, topic=None, **values):
+        """Say something; everything that the office publishes because of it, opened."""
+        topics = {Status: "status", EventBatch: "event", Request: "request"}
+        topic = topic or getattr(self.topics, topics.get(kind, "reply"))
+        payload = self.peer.write(self.message(kind, **values))
+        return self.court.carry(self.court.side.hear(topic, payload, self.court.now, self.court.wall))
+
+    def status(self, **values):
+        self.challenges += 1
+        mark = RecordMark(self.version, self.digest)
+        usual = {
+            "version": "0.1.0",
+            "at": stamp(self.court.wall),
+            "challenge": f"challenge-{self.challenges}",
+            "heard": self.heard,
+            "records": mark,
+            "journal": self.mark(),
+        }
+        return self.says(Status, **(usual | values))
+
+    def mark(self, **values):
+        head = len(self.rows)
+        usual = {"id": self.journal, "head": head, "acked": self.acked, "hash": self.rows[-1].hash if head else ""}
+        return JournalMark(**(usual | values))
+
+    def read(self, out):
+        """What a gate would take of it."""
+        kinds = {self.topics.ack: (Ack, Word), self.topics.record: (Delta, SnapshotPart)}
+        message = self.peer.read(out.payload, *kinds.get(out.topic, (Command,)))
+        if isinstance(message, Word):
+            self.heard = message.beat
+        return message
+
+    def happen(self, kind, at=None, **facts):
+        """A row of the journal, chained as it must be."""
+        before = self.rows[-1].hash if self.rows else genesis(SITE, self.name, self.journal)
+        body, at = json.dumps({"kind": kind, **facts}), at or stamp(self.court.wall)
+        seq = len(self.rows) + 1
+        row = WireEvent(seq, at, kind, body, digest(before, seq, at.encode(), kind.encode(), body.encode()))
+        self.rows.append(row)
+        return row
+
+    def batch(self, first, last, **values):
+        rows = self.rows[first - 1 : last]
+        prev = self.rows[first - 2].hash if first > 1 else genesis(SITE, self.name, self.journal)
+        usual = {"journal": self.journal, "after": first - 1, "first": first, "last": last, "prev": prev}
+        return self.says(EventBatch, **(usual | {"events": rows} | values))
+
+    def reply(self, command, outcome="done", **values):
+        return self.says(Reply, command=command.id, outcome=outcome, **values)
+
+    def receipt(self, gone, templates=3):
+        subject = gone.key.removeprefix("person/")
+        return self.says(Receipt, subject=subject, n=gone.n, templates=templates, at=stamp(self.court.wall))
+
+    def shares(self, command, face):
+        return self.says(Shared, subject=command.action.subject, to=command.action.to, face=face)
+
+
+class Court:
+    """A site: its office, its gates, and one clock for all."""
+
+    def __init__(self, folder):
+        self.folder, self.store = folder, Store.create(folder, SITE)
+        self.now, self.wall = 1000.0, BEGIN
+        self.side = OfficeSide(self.store)
+        self.gates = {}
+
+    def join(self, name, end=None):
+        """Pair a gate, which says that it is there."""
+        end = self.gates[name] = end or GateEnd(self, name)
+        self.store.add_gate(name, end.me.party.dump(), "0a0b")
+        self.due()
+        end.status()
+        self.due()
+        return end
+
+    def wait(self, seconds):
+        self.now += seconds
+        self.wall += timedelta(seconds=seconds)
+
+    def due(self):
+        return self.carry(self.side.due(self.now, self.wall))
+
+    def carry(self, published):
+        """What was published, opened by the gates that it is for."""
+        return [self.gates[out.topic.split("/")[3]].read(out) for out in published]
+
+    def restart(self, folder=None):
+        """The office's process ends, and begins again."""
+        self.store.close()
+        self.store = Store.open(folder or self.folder)
+        self.side = OfficeSide(self.store)
+        self.due()
+
+    def alarms(self):
+        return [(alarm.gate, alarm.kind) for alarm in self.store.alarms.all()]
+
+
+@pytest.fixture
+def court(tmp_path):
+    court = Court(tmp_path / "office")
+    yield court
+    court.store.close()
+
+
+@pytest.fixture
+def gate(court):
+    return court.join("gate-1")
+
+
+@pytest.fixture
+def other(court, gate):
+    return court.join("gate-2")
+
+
+@pytest.fixture(name="person", scope="session")
+def person_fixture():
+    return person
+
+
+@pytest.fixture
+def only():
+    """The messages of one kind among several."""
+    return lambda kind, messages: [message for message in messages if isinstance(message, kind)]
+
+
+@pytest.fixture
+def line(court, gate):
+    """How the office speaks with a gate."""
+    peer = Peer(court.store.identity, gate.me.party, SITE, gate.name)
+    return Line(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
