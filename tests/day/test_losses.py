@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,7 +23,9 @@ from gated.events import (
     WayGranted,
     WorkerLost,
 )
-from gated.simulator.certificates import write_certificates
+from gated.office.broker import Place
+from gated.office.founding import found
+from gated.simulator.network import join
 
 pytestmark = pytest.mark.slow
 
@@ -78,11 +81,9 @@ def test_network_missing(day):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
-        folder = day.gate.folder / "certificates"
-        folder.mkdir()
-        write_certificates(folder, "localhost", "front")
-        keys = {"ca": str(folder / "ca.pem"), "cert": str(folder / "front.pem"), "key": str(folder / "front.key")}
-        day.gate.write(sync={"url": f"mqtts://localhost:{port}", **keys})
+        office = day.gate.folder / "office"
+        found(office, "courtyard-2", Place("localhost", port, port), datetime.now(UTC))
+        day.gate.write(sync=join(office, day.gate.state, "front").settings())
         day.start()
         day.begin()
         assert opens_by_card_and_pin(day)
