@@ -1,20 +1,27 @@
-"""`gated models`: which model sets there are, and whether the files are what they should be."""
+"""`gated models`: which model sets there are, their files brought here, and whether those are what they should be."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from gated.cli import Context, show_json
 from gated.cli.tables import show
 from gated.errors import ModelError
+from gated.face import download
 from gated.face.manifest import ModelEntry, folder_of, load_manifest
 from gated.face.onnx import Model
+from gated.face.pull import pull_set, unaccepted
 
 
 @click.group()
 def models() -> None:
-    """List the model sets, and prove the files of one."""
+    """List the model sets, bring the files of one here, and prove them."""
 
 
 @models.command("list")
@@ -67,6 +74,49 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
                 f"{row['file']}: {row['problem'] or 'digest and known answer are right'}", err=bool(row["problem"])
             )
     sys.exit(0 if good else ModelError.exit_code)
+
+
+@models.command()
+@click.argument("model_set", metavar="[SET]", default="site")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Copy from this folder."
+)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Into this folder, instead of [models] dir.")
+@click.option("--accept-licence", is_flag=True, help="You have read the licences, and accept them.")
+@click.pass_obj
+def pull(context: Context, model_set: str, source: Path | None, folder: Path | None, accept_licence: bool) -> None:
+    """Bring the files of a set here, by default "site": fetched by HTTPS, or copied, and proved by their SHA-256.
+
+    What was cut off goes on where it was. SSL_CERT_FILE names authorities to trust other than this machine's.
+    """
+    settings = context.settings_or_defaults.models
+    if folder is not None:
+        settings = msgspec.structs.replace(settings, dir=str(folder.resolve()))
+    asked = unaccepted(settings, model_set)
+    for entry in asked:
+        click.echo(f"{entry.file}: {entry.licence}", err=True)
+    if asked and not accept_licence and sys.stdin.isatty():
+        accept_licence = click.confirm("Do you accept these licences?", err=True)
+    with _bars() as progress:
+        done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence)
+    for each in done:
+        click.echo(f"{each.file}: {each.origin}, SHA-256 is right")
+
+
+@contextmanager
+def _bars() -> Iterator[download.Progress]:
+    """A bar for each file on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bars = {}
+
+        def step(file: str, done: int, total: int | None) -> None:
+            if file not in bars:
+                bars[file] = progress.add_task(file)
+            progress.update(bars[file], completed=done, total=total)
+
+        yield step
 
 
 def problem_of(entry: ModelEntry, folder: Path, threads: int) -> str | None:

@@ -12,18 +12,31 @@ import msgspec
 
 from gated.cli import Context, show_json
 from gated.config import Settings, unsafe_wiring
+from gated.config.overlay import kept_keys, office_keys
+from gated.config.proposal import read_proposal
 from gated.errors import ConfigError, GatedError, StateError
 
 
 @click.group()
 def config() -> None:
-    """Write a commented example of the settings."""
+    """Write a commented example of the settings, or show those in force."""
 
 
 @config.command()
 def new() -> None:
     """Print settings with every key, its default and what it is for; redirect it to a file."""
     click.echo(files("gated").joinpath("example.toml").read_text("utf-8"), nl=False)
+
+
+@config.command("show")
+@click.pass_obj
+def show_config(context: Context) -> None:
+    """Print the settings in force as JSON, with the keys that the office has set, and those that it has on trial."""
+    settings = context.settings
+    kept, trial = kept_keys(context.own_settings), read_proposal(settings.state)
+    on_trial = office_keys(trial.toml) if trial is not None else {}
+    named = {"office": kept, "on_trial": on_trial}
+    show_json({"settings": settings, **{name: [".".join(key) for key in keys] for name, keys in named.items()}})
 
 
 class Check(msgspec.Struct, frozen=True):

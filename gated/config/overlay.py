@@ -42,6 +42,7 @@ DEEPEST = 3
 """Keys of keys: `schedules.NAME.start`."""
 
 Key = tuple[str, ...]
+"""A table's name and a key's, as ("access", "frames")."""
 
 
 def load(path: Path) -> Settings:
@@ -64,6 +65,12 @@ def kept(own: Settings) -> str | None:
         raise ConfigError(str(path), [f"cannot be read ({error.strerror}); run this as the gate's user"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"is damaged ({error}); remove it, and the gate has its own settings"]) from error
+
+
+def kept_keys(own: Settings) -> dict[Key, Any]:
+    """Every key that the office has set, with its value. Raises `ConfigError` where they are damaged."""
+    text = kept(own)
+    return {} if text is None else office_keys(text, str(own.state / OFFICE))
 
 
 def laid_over(path: Path, text: str, source: str) -> Settings:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gated.config.overlay import Key, kept, laid_over, load, office_keys
+from gated.config.overlay import Key, kept_keys, laid_over, load
 from gated.config.proposal import Mark, Proposal, drop_proposal, keep_proposal, read_proposal
 from gated.config.reading import load_own
 from gated.config.tables import Settings
@@ -92,9 +92,7 @@ def propose(config: Path, toml: str, lost: Collection[str] = ()) -> None:
 
 def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> None:
     """Have the next start try another model set, and let all else that the office has set be. Raises as `propose`."""
-    text = kept(load_own(config))
-    keys = {} if text is None else office_keys(text)
-    propose(config, to_toml({**keys, ("models", "set"): model_set}), lost)
+    propose(config, to_toml({**kept_keys(load_own(config)), ("models", "set"): model_set}), lost)
 
 
 def begin(config: Path) -> Start:

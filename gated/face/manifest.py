@@ -63,6 +63,7 @@ class ModelEntry(_Data, frozen=True, tag_field="role"):
     measured: str = ""
     """What is known of it, for people."""
     url: Annotated[str, Meta(pattern=r"^https://\S+$", description="https://...")] | None = None
+    size_bytes: Annotated[int, Meta(ge=1)] | None = None
     known_answer: KnownAnswer | None = None
     """Without one the model is refused."""
 
