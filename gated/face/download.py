@@ -5,6 +5,7 @@ Only https, also after a redirect, and only servers whose certificate this machi
 
 import hashlib
 import http.client
+import re
 import ssl
 import time
 import urllib.request
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 from gated.errors import ModelError
 
@@ -95,7 +95,7 @@ class Download:
         total = have + int(length) if length.isascii() and length.isdigit() else self._size_bytes
         self._limit(total or 0)
         digest = hashlib.sha256()
-        with self._part.open("r+b" if have else "wb") as file:
+        with self._part.open("r+b" if have else "w+b") as file:
             for chunk in chunks(file):
                 digest.update(chunk)
             for chunk in self._arriving(answer):
@@ -159,8 +159,7 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
 
 def secure(url: str) -> str:
     """The address itself. Raises `ModelError` where it is not https, or has somebody's name and password in it."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or "@" in parts.netloc:
+    if not re.match(r"https://[^/?#@\s]+([/?#]|\Z)", url):
         raise ModelError(f"{url}: is refused, because files come by https alone and without a password; {_ELSEWHERE}")
     return url
 

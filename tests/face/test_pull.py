@@ -1,0 +1,636 @@
+"""A model file comes from a server that may do anything, and has its name only when it is the right one."""
+
+import functools
+import hashlib
+import json
+import random
+import ssl
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gated.config import ModelSettings
+from gated.errors import BusyError, ModelError
+from gated.face import download
+from gated.face.download import Download, secure
+from gated.face.pull import accepted, pull_set, unaccepted
+from gated.runtime.lock import FileLock
+
+FILES = {name: random.Random(name).randbytes(300_000) for name in ("finds.onnx", "looks.onnx", "knows.onnx")}
+SIZE = 300_000
+
+
+class Shelf(ThreadingHTTPServer):
+    """An HTTPS server that gives files, and does with each request what it was told: see `Answer`."""
+
+    daemon_threads = True
+
+    def __init__(self, authority):
+        super().__init__(("127.0.0.1", 0), Answer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.begin()
+
+    def begin(self):
+        self.files = {f"/{name}": content for name, content in FILES.items()}
+        self.asked, self.todo, self.always = [], [], None
+        self.is_over = threading.Event()
+
+    def url(self, name):
+        return f"https://localhost:{self.server_port}/{name}"
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is what is tested."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        shelf = self.server
+        begin = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        shelf.asked.append((self.path, begin, dict(self.headers)))
+        how = shelf.todo.pop(0) if shelf.todo else shelf.always
+        content = shelf.files.get(self.path, b"")
+        (how or plain)(self, content, begin)
+
+    def head(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+
+def plain(answer, content, begin):
+    """As a good server does."""
+    if begin >= len(content) > 0:
+        answer.head(416, Content_Range=f"bytes */{len(content)}", Content_Length=0)
+        return
+    rest = content[begin:]
+    place = {"Content_Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if begin else {}
+    answer.head(206 if begin else 200, Content_Length=len(rest), **place)
+    answer.wfile.write(rest)
+
+
+def cut_after(count):
+    """Tell the right length, and hang up in the middle."""
+
+    def cut(answer, content, begin):
+        rest = content[begin:]
+        place = {"Content_Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if begin else {}
+        answer.head(206 if begin else 200, Content_Length=len(rest), **place)
+        answer.wfile.write(rest[:count])
+
+    return cut
+
+
+def no_ranges(answer, content, begin):
+    """All of it, wherever one would like to begin."""
+    answer.head(200, Content_Length=len(content))
+    answer.wfile.write(content)
+
+
+def wrong_range(answer, content, begin):
+    """Something else than what was asked for, and it even says so."""
+    answer.head(206, Content_Length=len(content) - 7, Content_Range=f"bytes 7-{len(content) - 1}/{len(content)}")
+    answer.wfile.write(content[7:])
+
+
+def without_length(answer, content, begin):
+    answer.head(200)
+    answer.wfile.write(content)
+
+
+def without_length_cut(answer, content, begin):
+    answer.head(200)
+    answer.wfile.write(content[: len(content) // 2])
+
+
+def too_short_a_length(answer, content, begin):
+    answer.head(200, Content_Length=100)
+    answer.wfile.write(content)
+
+
+def too_long_a_length(answer, content, begin):
+    answer.head(200, Content_Length=len(content) + 100)
+    answer.wfile.write(content)
+
+
+def no_number_as_length(answer, content, begin):
+    answer.head(200, Content_Length="²")
+    answer.wfile.write(content)
+
+
+def wrong(answer, content, begin):
+    answer.head(200, Content_Length=len(content))
+    answer.wfile.write(bytes(len(content)))
+
+
+def too_much(answer, content, begin):
+    answer.head(200)
+    for _ in range(100):
+        answer.wfile.write(content)
+
+
+def says_it_is_huge(answer, content, begin):
+    answer.head(200, Content_Length=10**15)
+    answer.wfile.write(content)
+
+
+def silent(answer, content, begin):
+    answer.head(200, Content_Length=len(content))
+    answer.wfile.write(content[:1000])
+    answer.server.is_over.wait(10)
+
+
+def nothing_at_all(answer, content, begin):
+    answer.server.is_over.wait(10)
+
+
+def refused(status):
+    return lambda answer, content, begin: answer.head(status, Content_Length=0)
+
+
+def to(url):
+    return lambda answer, content, begin: answer.head(302, Location=url, Content_Length=0)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def server(authority):
+    shelf = Shelf(authority)
+    threading.Thread(target=functools.partial(shelf.serve_forever, 0.02), daemon=True).start()
+    yield shelf
+    shelf.shutdown()
+    shelf.server_close()
+
+
+@pytest.fixture
+def shelf(server, authority, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    server.begin()
+    yield server
+    server.is_over.set()
+
+
+MODEL = """
+[models.{name}]
+role = "{role}"
+file = "{name}.onnx"
+sha256 = "{sha256}"
+licence = "{licence}"
+grade = "site"
+input = {{ size = [32, 32], order = "rgb" }}
+{more}
+"""
+MORE = {
+    "finds": ("detector", ""),
+    "looks": ("pad", "crop_scale = 2.0\nbona_fide = 1"),
+    "knows": ("embedder", "dimension = 16\nthreshold = 0.5\nlandmarks = [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]]"),
+}
+
+
+def manifest(folder, address, *, sizes=True, licence="Apache-2.0", without=()):
+    text = '[sets.site]\ngrade = "site"\nabout = ""\ndetector = "finds"\npad = ["looks"]\nembedder = "knows"\n'
+    text += "pad_threshold = 0.5\n"
+    for name, (role, more) in MORE.items():
+        content = FILES[f"{name}.onnx"]
+        rest = f"{more}\nsize_bytes = {SIZE}" if sizes else more
+        rest += "" if name in without else f'\nurl = "{address(f"{name}.onnx")}"'
+        sha256 = hashlib.sha256(content).hexdigest()
+        text += MODEL.format(name=name, role=role, sha256=sha256, licence=licence, more=rest)
+    (folder / "manifest.toml").write_text(text)
+    return ModelSettings(dir=str(folder / "models"), manifest=str(folder / "manifest.toml"))
+
+
+@pytest.fixture
+def site(shelf, tmp_path):
+    return manifest(tmp_path, shelf.url)
+
+
+@pytest.fixture
+def models(tmp_path):
+    return tmp_path / "models"
+
+
+def here(models):
+    """The files under their final names; each must be right, whatever happened."""
+    found = sorted(path.name for path in models.glob("*.onnx"))
+    for name in found:
+        assert (models / name).read_bytes() == FILES[name], f"{name} is here, and is not right"
+    return found
+
+
+ALL = sorted(FILES)
+
+
+# -- what is good -----------------------------------------------------------------------------------------------------
+
+
+def test_a_set_is_fetched_and_proved(site, shelf, models):
+    done = pull_set(site, "site", accept=True)
+    assert [(each.file, each.origin) for each in done] == [
+        ("finds.onnx", "fetched"), ("looks.onnx", "fetched"), ("knows.onnx", "fetched")
+    ]  # fmt: skip
+    assert here(models) == ALL
+    assert list(models.glob("*.part")) == []
+
+
+def test_what_is_here_and_right_is_not_fetched_again(site, shelf, models):
+    models.mkdir()
+    (models / "finds.onnx").write_bytes(FILES["finds.onnx"])
+    (models / "looks.onnx").write_bytes(b"something else")
+    done = pull_set(site, "site", accept=True)
+    assert [each.origin for each in done] == ["here", "fetched", "fetched"]
+    shelf.asked.clear()
+    assert {each.origin for each in pull_set(site, "site", accept=False)} == {"here"}
+    assert shelf.asked == []
+    assert here(models) == ALL
+
+
+def test_nothing_is_said_to_the_server_but_what_is_asked_for(site, shelf, monkeypatch):
+    monkeypatch.setenv("NETRC", "/nowhere")
+    pull_set(site, "site", accept=True)
+    for _, _, headers in shelf.asked:
+        assert {name.lower() for name in headers} <= {"host", "user-agent", "connection", "accept-encoding", "range"}
+        assert headers["User-Agent"] == "gated"
+
+
+def test_progress_is_told_and_comes_to_its_end(site):
+    told = []
+    pull_set(site, "site", progress=lambda *step: told.append(step), accept=True)
+    for name in ALL:
+        steps = [(done, total) for file, done, total in told if file == name]
+        assert steps == sorted(steps)
+        assert steps[-1] == (SIZE, SIZE)
+
+
+# -- the line ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_is_cut_goes_on_where_it_was(site, shelf, models):
+    shelf.todo = [cut_after(100_000), cut_after(50_000)]
+    pull_set(site, "site", accept=True)
+    assert [begin for _, begin, _ in shelf.asked[:3]] == [0, 100_000, 150_000]
+    assert here(models) == ALL
+
+
+def test_a_line_that_is_cut_again_and_again_leaves_what_came_for_the_next_time(site, shelf, models):
+    shelf.always = cut_after(1000)
+    with pytest.raises(ModelError, match=r"finds\.onnx: .*bytes of the file are here, ask again"):
+        pull_set(site, "site", accept=True)
+    assert here(models) == []
+    assert (models / "finds.onnx.part").read_bytes() == FILES["finds.onnx"][: 1000 * download.TRIES]
+    shelf.always = None
+    shelf.asked.clear()
+    pull_set(site, "site", accept=True)
+    assert shelf.asked[0][1] == 1000 * download.TRIES
+    assert here(models) == ALL
+
+
+def test_a_server_that_knows_no_ranges_gives_all_of_it_again(site, shelf, models):
+    shelf.todo = [cut_after(100_000), no_ranges]
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+
+
+def test_a_part_that_was_whole_already_only_gets_its_name(site, shelf, models):
+    models.mkdir()
+    (models / "finds.onnx.part").write_bytes(FILES["finds.onnx"])
+    pull_set(site, "site", accept=True)
+    assert "/finds.onnx" not in {path for path, _, _ in shelf.asked}
+    assert here(models) == ALL
+
+
+@pytest.mark.parametrize("sizes", [True, False])
+@pytest.mark.parametrize("length", [0, 1, 1000, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE])
+def test_a_damaged_part_is_thrown_away_and_begun_anew(shelf, tmp_path, models, length, sizes):
+    site = manifest(tmp_path, shelf.url, sizes=sizes)
+    models.mkdir()
+    (models / "finds.onnx.part").write_bytes(b"\xff" * length)
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+    assert len([path for path, _, _ in shelf.asked if path == "/finds.onnx"]) <= 2
+
+
+def test_a_server_that_begins_elsewhere_than_asked_is_asked_anew(site, shelf, models):
+    models.mkdir()
+    (models / "finds.onnx.part").write_bytes(FILES["finds.onnx"][:5000])
+    shelf.todo = [wrong_range, plain]
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+
+
+@pytest.mark.parametrize("how", [without_length, no_number_as_length])
+def test_a_length_that_is_not_told_is_not_needed(site, shelf, models, how):
+    shelf.always = how
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+
+
+def test_a_cut_that_nobody_could_see_is_seen_by_the_size_in_the_manifest(site, shelf, models):
+    shelf.todo = [without_length_cut]
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+    assert shelf.asked[1][1] == SIZE // 2
+
+
+@pytest.mark.parametrize(
+    "how", [too_short_a_length, too_long_a_length, wrong, refused(404), refused(500), cut_after(0)]
+)
+@pytest.mark.parametrize("sizes", [True, False])
+def test_a_server_that_lies_or_refuses_gives_an_error_and_no_file(shelf, tmp_path, models, how, sizes):
+    site = manifest(tmp_path, shelf.url, sizes=sizes)
+    shelf.always = how
+    with pytest.raises(ModelError) as caught:
+        pull_set(site, "site", accept=True)
+    assert all(name in str(caught.value) for name in ALL), "every file's trouble is told at once"
+    assert here(models) == []
+
+
+def test_what_can_be_had_is_had_though_one_cannot(site, shelf, models):
+    shelf.files["/finds.onnx"] = b"another file" * 10
+    with pytest.raises(ModelError, match=r"finds\.onnx"):
+        pull_set(site, "site", accept=True)
+    assert here(models) == ["knows.onnx", "looks.onnx"]
+    assert list(models.glob("*.part")) == []
+
+
+@pytest.mark.parametrize("how", [too_much, says_it_is_huge])
+def test_more_than_there_should_be_is_not_taken(site, shelf, models, how):
+    shelf.always = how
+    with pytest.raises(ModelError, match=f"at most {SIZE} may come"):
+        pull_set(site, "site", accept=True)
+    assert list(models.glob("*.onnx*")) == []
+
+
+def test_where_no_size_is_known_there_is_an_end_all_the_same(shelf, tmp_path, models, monkeypatch):
+    monkeypatch.setattr(download, "MOST_BYTES", SIZE)
+    shelf.always = too_much
+    with pytest.raises(ModelError, match="may come"):
+        pull_set(manifest(tmp_path, shelf.url, sizes=False), "site", accept=True)
+    assert list(models.glob("*.onnx*")) == []
+
+
+def one(shelf, tmp_path, **limits):
+    return Download(shelf.url("finds.onnx"), tmp_path / "finds.part", SIZE, lambda *_: None, **limits)
+
+
+@pytest.mark.parametrize("how", [silent, nothing_at_all])
+def test_a_silent_server_is_not_waited_for(shelf, tmp_path, how):
+    shelf.always = how
+    with pytest.raises(ModelError, match=r"timed out|cut"):
+        one(shelf, tmp_path, silence_s=0.2).fetch()
+
+
+def test_a_server_that_trickles_has_its_time(shelf, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MOST_S", -1.0)
+    with pytest.raises(ModelError, match="trickles"):
+        one(shelf, tmp_path).fetch()
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(tmp_path, models):
+    site = manifest(tmp_path, lambda name: f"https://127.0.0.1:9/{name}")
+    with pytest.raises(ModelError, match="refused"):
+        pull_set(site, "site", accept=True)
+
+
+# -- who speaks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_nobody_vouches_for_gives_nothing(site, shelf, models, tmp_path, monkeypatch):
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
+    with pytest.raises(ModelError, match="does not prove who it is .*SSL_CERT_FILE"):
+        pull_set(site, "site", accept=True)
+    assert here(models) == []
+    assert shelf.asked == []
+
+
+def test_a_redirect_is_followed(site, shelf, models):
+    shelf.files["/else"] = FILES["finds.onnx"]
+    shelf.todo = [to(shelf.url("else")), cut_after(1000), to("/else")]
+    pull_set(site, "site", accept=True)
+    assert [(path, begin) for path, begin, _ in shelf.asked[:4]] == [
+        ("/finds.onnx", 0), ("/else", 0), ("/finds.onnx", 1000), ("/else", 1000)
+    ]  # fmt: skip
+    assert here(models) == ALL
+
+
+@pytest.mark.parametrize("where", ["http://localhost/x", "ftp://localhost/x", "file:///etc/passwd", "data:,x", "x:y"])
+def test_a_redirect_out_of_https_is_not_followed(site, shelf, models, where):
+    shelf.always = to(where)
+    with pytest.raises(ModelError, match=r"refused|302"):
+        pull_set(site, "site", accept=True)
+    assert list(models.glob("*.onnx*")) == []
+
+
+def test_after_five_redirects_it_is_enough(site, shelf, models):
+    shelf.files |= {f"/{n}": FILES["finds.onnx"] for n in range(9)}
+    shelf.todo = [to(shelf.url(str(n))) for n in range(5)]
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+    (models / "finds.onnx").unlink()
+    shelf.todo = [to(shelf.url(str(n))) for n in range(6)]
+    with pytest.raises(ModelError, match="the server says 302"):
+        pull_set(site, "site", accept=True)
+
+
+@given(st.sampled_from(["http", "HTTP", "ftp", "file", "", "httpss", "https "]), st.text(max_size=20))
+@settings(max_examples=50)
+def test_no_address_but_https_is_spoken_to(scheme, rest):
+    with pytest.raises(ModelError):
+        secure(f"{scheme}://{rest}")
+
+
+def test_an_address_with_a_password_in_it_is_refused():
+    assert secure("https://example.org/a@b") == "https://example.org/a@b"
+    with pytest.raises(ModelError, match="without a password"):
+        secure("https://me:secret@example.org/a")
+
+
+# -- licences ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched_before_its_licence_is_accepted(site, shelf, models):
+    with pytest.raises(ModelError, match="finds.onnx: Apache-2.0"):
+        pull_set(site, "site", accept=False)
+    assert shelf.asked == []
+    assert accepted(models) == []
+    assert len(unaccepted(site, "site")) == 3
+
+
+def test_what_was_accepted_is_written_down_beside_the_models(site, models):
+    pull_set(site, "site", accept=True)
+    written = json.loads((models / "licences.json").read_text())
+    assert [(each["file"], each["licence"]) for each in written] == [
+        ("finds.onnx", "Apache-2.0"), ("looks.onnx", "Apache-2.0"), ("knows.onnx", "Apache-2.0")
+    ]  # fmt: skip
+    assert all(each["at"].endswith("Z") and len(each["sha256"]) == 64 for each in written)
+
+
+def test_what_was_accepted_once_is_not_asked_again(site, shelf, models):
+    shelf.always = cut_after(10)
+    with pytest.raises(ModelError):
+        pull_set(site, "site", accept=True)
+    shelf.always = None
+    assert unaccepted(site, "site") == []
+    pull_set(site, "site", accept=False)
+    assert here(models) == ALL
+    assert len(accepted(models)) == 3
+
+
+def test_another_licence_is_asked_for_anew(site, shelf, models, tmp_path):
+    pull_set(site, "site", accept=True)
+    (models / "finds.onnx").unlink()
+    site = manifest(tmp_path, shelf.url, licence="only on Sundays")
+    assert [entry.file for entry in unaccepted(site, "site")] == ["finds.onnx"]
+    with pytest.raises(ModelError, match="only on Sundays"):
+        pull_set(site, "site", accept=False)
+    assert {each.licence for each in accepted(models)} == {"Apache-2.0"}
+
+
+def test_a_damaged_list_of_licences_accepts_nothing(site, models):
+    models.mkdir()
+    (models / "licences.json").write_text('[{"file": "finds.onnx"')
+    with pytest.raises(ModelError, match="accept"):
+        pull_set(site, "site", accept=False)
+
+
+# -- from a stick -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stick(tmp_path):
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_set_is_copied_from_a_folder_and_proved(site, shelf, stick, models):
+    assert {each.origin for each in pull_set(site, "site", source=stick, accept=True)} == {"copied"}
+    assert here(models) == ALL
+    assert shelf.asked == []
+
+
+def test_a_wrong_file_in_the_folder_is_not_taken_and_the_others_are(site, stick, models):
+    (stick / "finds.onnx").write_bytes(FILES["looks.onnx"])
+    (stick / "knows.onnx").unlink()
+    with pytest.raises(ModelError) as caught:
+        pull_set(site, "site", source=stick, accept=True)
+    assert "finds.onnx: what" in str(caught.value)
+    assert "knows.onnx: is not there" in str(caught.value)
+    assert here(models) == ["looks.onnx"]
+    assert list(models.glob("*.part")) == []
+
+
+def test_a_half_of_a_download_is_no_obstacle_to_a_copy(site, stick, models):
+    models.mkdir()
+    (models / "finds.onnx.part").write_bytes(b"\0" * (SIZE + 5))
+    pull_set(site, "site", source=stick, accept=True)
+    assert here(models) == ALL
+
+
+def test_a_model_without_an_address_says_how_else_it_comes(shelf, tmp_path, stick, models):
+    site = manifest(tmp_path, shelf.url, without=["looks"])
+    with pytest.raises(ModelError, match="no address for it; bring it with --from"):
+        pull_set(site, "site", accept=True)
+    assert here(models) == ["finds.onnx", "knows.onnx"]
+    assert [each.origin for each in pull_set(site, "site", source=stick, accept=True)] == ["here", "copied", "here"]
+
+
+# -- the folder -------------------------------------------------------------------------------------------------------
+
+
+def test_two_do_not_write_into_one_folder(site, models):
+    models.mkdir()
+    lock = FileLock(models / ".pull.lock", "a pull")
+    with pytest.raises(BusyError):
+        pull_set(site, "site", accept=True)
+    lock.close()
+    pull_set(site, "site", accept=True)
+
+
+def test_a_folder_that_cannot_be_is_one_clear_error(shelf, tmp_path):
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(ModelError, match="choose --dir"):
+        pull_set(manifest(tmp_path, shelf.url), "site", accept=True)
+
+
+def test_a_disk_that_is_full_is_one_clear_error_and_gives_no_file(site, models, monkeypatch):
+    @contextmanager
+    def full(*_):
+        raise OSError(28, "No space left on device")
+        yield
+
+    monkeypatch.setattr(Download, "_take", lambda *_: full().__enter__())
+    with pytest.raises(ModelError, match="No space left .*make room"):
+        pull_set(site, "site", accept=True)
+    assert here(models) == []
+
+
+def test_a_set_that_ships_needs_nothing():
+    assert {each.origin for each in pull_set(ModelSettings(), "courtyard", accept=False)} == {"here"}
+
+
+def test_the_site_set_says_what_it_has_an_address_for():
+    """Only what was published somewhere has one; the other two are brought."""
+    from gated.face.manifest import load_manifest
+
+    found = load_manifest(ModelSettings(dir="/nowhere")).model_set("site")
+    assert {entry.file for entry in found.models if entry.url} == {
+        "face_detection_yunet_2023mar.onnx", "face_recognition_sface_2021dec.onnx"
+    }  # fmt: skip
+    assert all(entry.size_bytes for entry in found.models)
+
+
+def test_the_sizes_in_the_manifest_are_those_of_the_files(shared):
+    from gated.face.manifest import load_manifest
+
+    for entry in load_manifest(ModelSettings(dir="/nowhere")).models.values():
+        file = shared / "models" / entry.file
+        if file.exists():
+            assert file.stat().st_size == entry.size_bytes
+
+
+# -- anything ---------------------------------------------------------------------------------------------------------
+
+HOWS = [plain, no_ranges, wrong_range, without_length, without_length_cut, too_short_a_length, too_long_a_length]
+HOWS += [
+    wrong,
+    too_much,
+    says_it_is_huge,
+    refused(404),
+    refused(416),
+    cut_after(1),
+    cut_after(200_000),
+    to("http://x/"),
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_a_server_does_no_file_is_here_that_is_not_right_and_in_the_end_all_are(site, shelf, models, seed):
+    dice = random.Random(seed)
+    for _ in range(3):
+        shelf.todo = dice.choices(HOWS, k=dice.randint(1, 8))
+        try:
+            pull_set(site, "site", accept=True)
+        except ModelError:
+            assert here(models) != ALL
+    shelf.todo = []
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
