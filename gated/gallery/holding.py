@@ -104,9 +104,15 @@ def put(connection: sqlite3.Connection, holding: Holding) -> None:
     connection.execute(f"REPLACE INTO records ({COLUMNS}) VALUES ({marks})", astuple(holding))  # noqa: S608 - ours
 
 
-def live(connection: sqlite3.Connection, upto: int = 2**63 - 1) -> list[tuple[str, int]]:
-    """Key and number of what is held and not gone, quarantined or not, up to a number."""
-    query = "SELECT key, n FROM records WHERE n BETWEEN 1 AND ? AND NOT is_gone AND NOT is_wanted"
+def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Key and number of what is held and not gone, quarantined or not."""
+    query = "SELECT key, n FROM records WHERE n > 0 AND NOT is_gone AND NOT is_wanted"
+    return [(key, n) for key, n in connection.execute(query).fetchall()]
+
+
+def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
+    """The same up to a number, with what is still to come again."""
+    query = "SELECT key, n FROM records WHERE n BETWEEN 1 AND ? AND NOT is_gone"
     return [(key, n) for key, n in connection.execute(query, (upto,)).fetchall()]
 
 

@@ -106,10 +106,15 @@ class Holdings:
         with self.register.reading() as connection:
             return holding.get(connection, key)
 
-    def live(self, upto: int = 2**63 - 1) -> list[tuple[str, int]]:
-        """Key and number of what is held and not gone, up to a number."""
+    def live(self) -> list[tuple[str, int]]:
+        """Key and number of what is held and not gone, quarantined or not."""
         with self.register.reading() as connection:
-            return holding.live(connection, upto)
+            return holding.live(connection)
+
+    def known(self, upto: int) -> list[tuple[str, int]]:
+        """The same up to a number, with what is still to come again."""
+        with self.register.reading() as connection:
+            return holding.known(connection, upto)
 
     def quarantined(self) -> list[Holding]:
         """What counts for nothing until somebody here accepts it, oldest first."""

@@ -33,5 +33,10 @@ def digest_of(held: Iterable[tuple[str, int]]) -> str:
 
 
 def takes_away(record: Record) -> bool:
-    """Whether a record lets somebody in less than before, whatever there was: it never waits for another."""
-    return isinstance(record, Gone) or (isinstance(record, PersonRecord) and record.status == "suspended")
+    """Whether a record lets somebody in less than before, whatever there was: it never waits for another.
+
+    That a household or a role is gone is none: whoever is still in it may pass at all hours then.
+    """
+    if isinstance(record, Gone):
+        return not record.key.startswith(("household/", "role/"))
+    return isinstance(record, PersonRecord) and record.status == "suspended"

@@ -1,0 +1,197 @@
+"""Records that belong together, judged before any of them counts: which are news, and which look like poisoning.
+
+Nothing is written here. All that takes long (seals, PINs, the comparison of faces) is done here, and so outside of the
+transaction that makes the batch count.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from gated.embedding import Embedding
+from gated.errors import CredentialError, WireError
+from gated.gallery.dossier import Dossier
+from gated.gallery.entitlement import hours, plain_role
+from gated.gallery.holding import Holding
+from gated.gallery.people import RECOGNISE, Person, Status
+from gated.gallery.register import new_face, seal_face
+from gated.gallery.replica import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights
+from gated.sync.dossiers import dossier_of, printable, rights_of
+from gated.sync.jose import Identity
+from gated.sync.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
+from gated.sync.quarantine import BULK, DUPLICATE, VECTOR, twins
+from gated.sync.records import key_of
+from gated.sync.sharing import open_face
+from gated.types import SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What a face must be to be searched here."""
+
+    embedder_sha256: str
+    dimension: int
+    threshold: float
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Somebody, whose face may still turn out to be another's."""
+
+    holding: Holding
+    dossier: Dossier
+    known: Person | None
+    face: str | None = None
+    """The office's name of a new face, of this embedder and these vectors."""
+    embedder_sha256: str = ""
+    vectors: tuple[Embedding, ...] = ()
+    keeps_face: bool = False
+
+    @property
+    def subject(self) -> SubjectId:
+        return self.dossier.person.subject
+
+    @property
+    def consent(self) -> str | None:
+        """The reference of what they agreed to, so that they may be recognised."""
+        return _recognise(self.dossier.person)
+
+
+class Batch:
+    """One delta, or one snapshot."""
+
+    def __init__(self, holdings: Holdings, me: Identity, faces: Faces, room: int | None) -> None:
+        """`room`: how many may join that this gate does not know; None: any number."""
+        self._holdings, self._me, self._faces, self._room = holdings, me, faces, room
+        self._drafts: dict[str, _Draft] = {}
+        self._others: dict[str, Change] = {}
+        self._new: set[str] = set()
+
+    @property
+    def joining(self) -> int:
+        """How many join that this gate did not know."""
+        return len(self._new)
+
+    def add(self, record: Record) -> None:
+        """Take a record that is news of its key; in the order of their numbers."""
+        key = key_of(record)
+        held = self._holdings.get(key)
+        if record.n < held.n or (record.n == held.n and not held.is_wanted):
+            return
+        self._drafts.pop(key, None)
+        held = replace(held, n=record.n, is_gone=False, quarantine=None, is_wanted=False)
+        if isinstance(record, PersonRecord):
+            self._add_person(record, held)
+        elif isinstance(record, Gone):
+            self._others[key] = Change(Holding(key, record.n, is_gone=True))
+        else:
+            self._others[key] = Change(held, _content(record))
+
+    def end(self, keys: Iterable[str], n: int) -> None:
+        """What these keys name is no more, as of number `n`."""
+        for key in keys:
+            self._others[key] = Change(Holding(key, n, is_gone=True))
+
+    def changes(self) -> list[Change]:
+        """What is to be stored."""
+        self._refuse_twins()
+        return [*self._others.values(), *map(self._change, self._drafts.values())]
+
+    def _add_person(self, record: PersonRecord, held: Holding) -> None:
+        key, known = held.key, self._holdings.person(SubjectId(record.subject))
+        if known is None and held.accepted != BULK and key not in self._new:
+            if self._room is not None and len(self._new) >= self._room:
+                self._others[key] = Change(replace(held, quarantine=BULK))
+                return
+            self._new.add(key)
+        self._others.pop(key, None)
+        status: Status = "suspended" if record.n < held.suspended_n else record.status
+        with self._holdings.register.reading() as connection:
+            dossier = dossier_of(record, status, self._holdings.register.vault, connection)
+        draft = self._drafts[key] = _Draft(held, dossier, known)
+        if draft.consent is None:
+            return
+        if record.face is not None and (known is None or record.face.id != held.face):
+            try:
+                draft.vectors = tuple(
+                    open_face(self._me, record.face, record.subject, self._faces.embedder_sha256, self._faces.dimension)
+                )
+                draft.face, draft.embedder_sha256 = record.face.id, record.face.embedder_sha256
+            except WireError:
+                draft.holding = replace(held, quarantine=VECTOR)
+        else:
+            draft.keeps_face = record.face is not None
+
+    def _refuse_twins(self) -> None:
+        """Hold back each face that is somebody else's, who is not leaving in this very batch."""
+        ours = self._faces.embedder_sha256
+        arriving = [d for d in self._drafts.values() if d.vectors and d.embedder_sha256 == ours]
+        if not arriving:
+            return
+        leaving = {
+            change.holding.key.removeprefix(PERSON) for change in self._others.values() if change.holding.is_gone
+        }
+        leaving |= {draft.subject for draft in self._drafts.values() if self._loses_face(draft)}
+        stored = [row for row in self._holdings.register.opened(ours).rows if row.subject not in leaving]
+        allowed = {draft.subject for draft in arriving if draft.holding.accepted == DUPLICATE}
+        faces = [(draft.subject, draft.vectors) for draft in arriving]
+        found = twins(stored, faces, self._faces.threshold, allowed=allowed)
+        for draft in arriving:
+            if draft.subject in found:
+                draft.holding, draft.vectors = replace(draft.holding, quarantine=DUPLICATE), ()
+
+    def _loses_face(self, draft: _Draft) -> bool:
+        """Whether what is stored of somebody's face goes: the office's, for another; any, without their consent."""
+        return draft.consent is None or (not draft.keeps_face and self._is_of_the_office(draft))
+
+    def _is_of_the_office(self, draft: _Draft) -> bool:
+        """Whether somebody's face here came from the office, and was not made at this gate."""
+        is_here = draft.known is not None and draft.holding.stored_face is not None
+        return is_here and self._holdings.face(draft.subject) == draft.holding.stored_face
+
+    def _change(self, draft: _Draft) -> Change:
+        """The dossier with the face that goes with it."""
+        if draft.consent is not None and draft.vectors:
+            return self._with_face(draft, draft.consent)
+        if self._loses_face(draft):
+            dossier = replace(draft.dossier, face=new_face())  # there is none of that name
+            return Change(replace(draft.holding, face=None, stored_face=None), dossier)
+        return self._with_consent(draft)
+
+    def _with_face(self, draft: _Draft, consent: str) -> Change:
+        vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
+        face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
+        holding = replace(draft.holding, face=draft.face, stored_face=face.face)
+        return Change(holding, replace(draft.dossier, face=face.face), face)
+
+    def _with_consent(self, draft: _Draft) -> Change:
+        """The face that is here, sealed anew where they agreed to it in another paper."""
+        before = None if draft.known is None else _recognise(draft.known)
+        if draft.consent is None or before is None or before == draft.consent:
+            return Change(draft.holding, draft.dossier)
+        register = self._holdings.register
+        vectors = [(embedder, vector) for _, embedder, vector in register.face_of(draft.subject)]
+        if not vectors:
+            return Change(draft.holding, draft.dossier)
+        face = seal_face(register.vault, draft.subject, new_face(), draft.consent, vectors)
+        stored = face.face if self._is_of_the_office(draft) else draft.holding.stored_face
+        return Change(replace(draft.holding, stored_face=stored), replace(draft.dossier, face=face.face), face)
+
+
+def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord) -> Content:
+    """What is to be stored of a record that is about nobody; of a role that nobody can have, nothing."""
+    match record:
+        case HouseholdRecord():
+            return SharedRights("household", printable(record.household), rights_of(record.rights))
+        case RoleRecord():
+            try:
+                return SharedRights("role", plain_role(record.role), rights_of(record.rights))
+            except CredentialError:
+                return None
+        case ScheduleRecord():
+            return NamedHours(record.name, hours(record.days, record.start, record.end))
+        case GateRecord():
+            return GateKeys(record.gate, record.keys)
+
+
+def _recognise(person: Person) -> str | None:
+    return next((consent.reference for consent in person.consents if consent.purpose == RECOGNISE), None)

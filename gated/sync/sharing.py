@@ -1,0 +1,45 @@
+"""A face on its way from one gate to another: sealed here so that only that gate can open it, and checked there."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError, SealError, WireError
+from gated.sync.jose import Identity, Party
+from gated.sync.messages import MAX_TEMPLATES, Face, Templates
+
+MAX_VECTOR_BYTES = 27_000
+"""Of all vectors of one face; sealed they grow by 16/9 and still fit into a record (`MAX_PLAIN_BYTES`)."""
+
+
+def seal_face(
+    to: Party, subject: str, embedder_sha256: str, templates: Sequence[tuple[str, NDArray[np.float32]]]
+) -> Face:
+    """Templates (id and vector) of one person and one embedder, as many as fit, for one reader alone."""
+    fitting = templates[: min(MAX_TEMPLATES, MAX_VECTOR_BYTES // (4 * templates[0][1].size))]
+    name = sha256("".join(template for template, _ in fitting).encode()).hexdigest()[:32]
+    vectors = [vector.astype("<f4").tobytes() for _, vector in fitting]
+    sealed = to.seal(msgspec.json.encode(Templates(subject, embedder_sha256, vectors)))
+    return Face(id=name, embedder_sha256=embedder_sha256, count=len(vectors), sealed=sealed.decode())
+
+
+def open_face(me: Identity, face: Face, subject: str, embedder_sha256: str, dimension: int) -> list[Embedding]:
+    """The vectors of a face that is sealed to us; those of our embedder have `dimension`, others any.
+
+    Raises `WireError` unless it is that person's, of the embedder and the count that it says, and each is an embedding.
+    """
+    try:
+        templates = msgspec.json.decode(me.open(face.sealed.encode()), type=Templates)
+        vectors = [np.frombuffer(raw, "<f4") for raw in templates.vectors]
+        is_ours = face.embedder_sha256 == embedder_sha256
+        checked = [check_embedding(vector, dimension if is_ours else vector.size) for vector in vectors]
+    except (SealError, EmbeddingError, msgspec.MsgspecError, ValueError) as error:
+        raise WireError(f"a face that is none ({type(error).__name__})") from error
+    said, is_said = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
+    if said != (*is_said, face.count):
+        raise WireError("a face that is another one than its record says")
+    return checked

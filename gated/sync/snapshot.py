@@ -1,0 +1,115 @@
+"""A snapshot on its way in: its parts wait on disk, sealed to ourselves, until all are there or another one begins.
+
+`snapshot.db` holds nothing that anybody else could read, so that a restart, or a month of bad network, costs no part
+twice. What is asked for next is always the first parts that are missing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gated import database
+from gated.gallery.people import plainly
+from gated.sync.jose import Identity
+from gated.sync.messages import Record, SnapshotPart
+
+WINDOW = 16
+"""So many parts are on their way at a time."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE snapshot (
+        version INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        parts INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE parts (
+        part INTEGER PRIMARY KEY,
+        sealed BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """Which snapshot it is, and in how many parts, numbered from 0."""
+
+    version: int
+    digest: str
+    parts: int
+
+
+class Staging:
+    """The snapshot that is being fetched, if any. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, state: Path, me: Identity) -> None:
+        self._connection = database.connect(state / "snapshot.db", MIGRATIONS)
+        self._me = me
+        with plainly():
+            row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
+            self.title = None if row is None else Title(*row)
+            self._there = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
+
+    def close(self) -> None:
+        """Give the file back. May be called twice."""
+        self._connection.close()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every part is here."""
+        return self.title is not None and len(self._there) == self.title.parts
+
+    def missing(self) -> list[int]:
+        """The parts to ask for next."""
+        parts = 0 if self.title is None else self.title.parts
+        found: list[int] = []
+        for part in range(parts):
+            if part not in self._there:
+                found.append(part)
+                if len(found) == WINDOW:
+                    break
+        return found
+
+    def take(self, part: SnapshotPart) -> bool:
+        """Keep a part; on disk when it returns. False for one that is here, is none, or is of an older snapshot.
+
+        One of another snapshot is the first of that one, and what there was of the other is dropped.
+        """
+        title = Title(part.version, part.digest, part.parts)
+        if part.part >= part.parts or (self.title is not None and title.version < self.title.version):
+            return False
+        if title == self.title and part.part in self._there:
+            return False
+        sealed = self._me.party.seal(msgspec.json.encode(part.records))
+        with plainly(), database.transaction(self._connection):
+            if title != self.title:
+                self._forget()
+                self._connection.execute(
+                    "INSERT INTO snapshot VALUES (?, ?, ?)", (part.version, part.digest, part.parts)
+                )
+            self._connection.execute("INSERT INTO parts VALUES (?, ?)", (part.part, sealed))
+        self._there = {part.part} if title != self.title else self._there | {part.part}
+        self.title = title
+        return True
+
+    def records(self) -> Iterator[Record]:
+        """Everything that is here, part by part. Raises `SealError` when we are not who we were."""
+        for part in sorted(self._there):
+            with plainly():
+                row = self._connection.execute("SELECT sealed FROM parts WHERE part = ?", (part,)).fetchone()
+            yield from msgspec.json.decode(self._me.open(row[0]), type=list[Record])
+
+    def drop(self) -> None:
+        """Keep nothing of it; the file is small again."""
+        with plainly():
+            with database.transaction(self._connection):
+                self._forget()
+            database.forget(self._connection)
+        self.title, self._there = None, set()
+
+    def _forget(self) -> None:
+        for table in ("snapshot", "parts"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of two
