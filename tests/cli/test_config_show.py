@@ -1,0 +1,35 @@
+"""`gated config show`: what is in force, and whose word it is; the latch heeds nobody's but the installer's."""
+
+import json
+
+from gated.config.trial import begin, propose
+from gated.events import SettingsTried
+
+
+def shown(gate):
+    return json.loads(gate.run("config", "show", check=0).stdout)
+
+
+def test_without_an_office_all_is_the_gate_s_own(gate):
+    found = shown(gate)
+    assert (found["office"], found["on_trial"]) == ([], [])
+    assert found["settings"]["door"]["release_s"] == 2.0
+    assert found["settings"]["access"]["frames"] == 3
+
+
+def test_what_the_office_has_set_is_named_and_what_is_on_trial_is_not_in_force(gate):
+    propose(gate.config, "access.frames = 7\n[schedules.day]\nstart = '06:00'\n")
+    begin(gate.config).trial.settle(SettingsTried("kept"))
+    propose(gate.config, "access.margin = 0.5\n")
+    found = shown(gate)
+    assert found["office"] == ["access.frames", "schedules.day.start"]
+    assert found["on_trial"] == ["access.margin"]
+    assert (found["settings"]["access"]["frames"], found["settings"]["access"]["margin"]) == (7, 0.05)
+
+
+def test_the_latch_serves_whatever_the_office_has_written(gate):
+    gate.state.mkdir(mode=0o700)
+    (gate.state / "office.toml").write_text("door.lock_pin = 4\n")
+    done = gate.run("config", "show", check=2)
+    assert "office.toml: door.lock_pin: is not for the office to set" in done.stderr
+    gate.run("latch", "--exit-when-idle", "0.1", check=0)

@@ -1,0 +1,112 @@
+"""`gated models pull`: licences first, a bar only for people, and a clear word about what is missing."""
+
+import hashlib
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+FILES = {"finds.onnx": b"f" * 1000, "looks.onnx": b"l" * 1000, "knows.onnx": b"k" * 1000}
+MANIFEST = """
+[sets.site]
+grade = "site"
+about = ""
+detector = "finds"
+pad = ["looks"]
+embedder = "knows"
+pad_threshold = 0.5
+"""
+ENTRY = """
+[models.{name}]
+role = "{role}"
+file = "{name}.onnx"
+sha256 = "{sha256}"
+licence = "Licence of {name}"
+grade = "site"
+input = {{ size = [32, 32], order = "rgb" }}
+{more}
+"""
+MORE = {
+    "finds": ("detector", ""),
+    "looks": ("pad", "crop_scale = 2.0\nbona_fide = 1"),
+    "knows": ("embedder", "dimension = 16\nthreshold = 0.5\nlandmarks = [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]]"),
+}
+
+
+@pytest.fixture
+def desk(gate):
+    """A gate whose manifest is of three files, and a stick with them."""
+    text = MANIFEST
+    for name, (role, more) in MORE.items():
+        sha256 = hashlib.sha256(FILES[f"{name}.onnx"]).hexdigest()
+        text += ENTRY.format(name=name, role=role, sha256=sha256, more=more)
+    (gate.folder / "manifest.toml").write_text(text)
+    gate.models, gate.stick = gate.folder / "models", gate.folder / "stick"
+    gate.stick.mkdir()
+    for name, content in FILES.items():
+        (gate.stick / name).write_bytes(content)
+    gate.write(models={"dir": str(gate.models), "manifest": str(gate.folder / "manifest.toml")})
+    return gate
+
+
+def test_without_a_word_on_the_licences_nothing_comes(desk):
+    done = desk.run("models", "pull", "--from", desk.stick, check=3)
+    assert "finds.onnx: Licence of finds" in done.stderr
+    assert "say --accept-licence" in done.stderr
+    assert list(desk.models.glob("*.onnx")) == []
+
+
+def test_a_set_comes_from_a_stick_and_a_pipe_is_told_only_what_came(desk):
+    done = desk.run("models", "pull", "--from", desk.stick, "--accept-licence", check=0)
+    assert done.stdout.splitlines() == [f"{name}: copied, SHA-256 is right" for name in FILES]
+    assert done.stderr.splitlines() == [f"{name}: Licence of {name.removesuffix('.onnx')}" for name in FILES]
+    assert {path.name for path in desk.models.glob("*.onnx")} == set(FILES)
+    again = desk.run("models", "pull", check=0)
+    assert again.stderr == ""
+    assert again.stdout.splitlines() == [f"{name}: here, SHA-256 is right" for name in FILES]
+
+
+def test_another_folder_may_be_named(desk):
+    other = desk.folder / "other" / "models"
+    desk.run("models", "pull", "site", "--from", desk.stick, "--dir", other, "--accept-licence", check=0)
+    assert {path.name for path in other.glob("*.onnx")} == set(FILES)
+    assert not desk.models.exists()
+
+
+def test_what_cannot_be_had_is_told_with_what_to_do(desk):
+    done = desk.run("models", "pull", "--accept-licence", check=3)
+    assert done.stderr.count("the manifest has no address for it; bring it with --from") == 3
+
+
+def test_a_misspelt_set_gets_a_hint(desk):
+    assert "did you mean 'site'" in desk.run("models", "pull", "sit", check=3).stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 3)])
+def test_on_a_terminal_people_are_asked_and_shown_a_bar(desk, answer, code):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gated", "--config", desk.config, "models", "pull", "--from", desk.stick]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        os.write(ours, answer)
+        said = b""
+        try:
+            while some := os.read(ours, 65536):
+                said += some
+        except OSError:  # the other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == code
+    assert b"Do you accept these licences?" in said
+    assert {path.name for path in desk.models.glob("*.onnx")} == (set(FILES) if code == 0 else set())
+    assert (b"1.0/1.0 kB" in said) == (code == 0)
+
+
+def test_no_settings_are_needed_to_bring_models(tmp_path):
+    command = [sys.executable, "-m", "gated", "models", "pull", "courtyard"]
+    env = {name: value for name, value in os.environ.items() if name != "GATED_CONFIG"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=True)
+    assert done.stdout.count("here, SHA-256 is right") == 3
