@@ -46,13 +46,13 @@ class Peer:
             raise WireError(f"{len(payload)} bytes, more than {MAX_BYTES} are not read")
         if payload.count(b".") != 2:
             raise WireError("this is no signed message")
-        trouble: WireError | None = None
+        trouble = ""  # text: an error kept here would keep the payload, until the collector finds the circle
         for kind in kinds:
             try:
                 return self._read(payload, kind)
             except WireError as error:
-                trouble = trouble or error
-        raise trouble or WireError("nothing is expected here")
+                trouble = trouble or str(error)
+        raise WireError(trouble or "nothing is expected here")
 
     def _read(self, payload: bytes, kind: type[M]) -> M:
         name = kind_of(kind)
