@@ -333,6 +333,12 @@ class RecordQuarantined(Event, frozen=True, tag="record_quarantined"):
     why: str
 
 
+class RecordAccepted(Event, frozen=True, tag="record_accepted"):
+    """Somebody at the gate found that a record which was held back is no poison."""
+
+    subject: str
+
+
 class Commanded(Event, frozen=True, tag="commanded"):
     """The office ordered something; `outcome` is "done", "refused" or "failed". `operator` is its short name there."""
 
@@ -413,6 +419,7 @@ AnyEvent = (
     | PersonRemoved
     | RecordsApplied
     | RecordQuarantined
+    | RecordAccepted
     | Commanded
     | ServerSilent
     | SettingsTried

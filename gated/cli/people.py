@@ -11,6 +11,7 @@ import click
 
 from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
 from gated.cli import Context, show_json
+from gated.cli.quarantine import quarantine
 from gated.cli.tables import show
 from gated.cli.ways import card, guest, pin
 from gated.cli.wishes import prefer, rights, role, what_somebody_has
@@ -80,7 +81,7 @@ def people() -> None:
     """List, show, suspend, resume or remove people; give them cards and PINs, say when they may pass."""
 
 
-for command in (card, pin, guest, role, rights, prefer):
+for command in (card, pin, guest, role, rights, prefer, quarantine):
     people.add_command(command)
 
 

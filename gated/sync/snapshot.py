@@ -47,6 +47,7 @@ class Staging:
 
     def __init__(self, state: Path, me: Identity) -> None:
         self._connection = database.connect(state / "snapshot.db", MIGRATIONS)
+        self._connection.execute("PRAGMA synchronous = NORMAL")  # a part that a power cut takes is asked for again
         self._me = me
         with plainly():
             row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
@@ -74,7 +75,7 @@ class Staging:
         return found
 
     def take(self, part: SnapshotPart) -> bool:
-        """Keep a part; on disk when it returns. False for one that is here, is none, or is of an older snapshot.
+        """Keep a part. False for one that is here, is none, or is of an older snapshot.
 
         One of another snapshot is the first of that one, and what there was of the other is dropped.
         """
