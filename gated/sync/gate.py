@@ -101,7 +101,7 @@ class GateSide:
         self._drain, self._desk = Drain(open_journal, settings.ack_timeout_s), desk
         self._log, self._records, self._orders = _Part("the log for the server"), _Part("records"), _Part("commands")
         self._freshness = Freshness(settings.silent_h, now)
-        self._repetitions = Repetitions(REMEMBERED)
+        self._repetitions, self._judged = Repetitions(REMEMBERED), Repetitions(REMEMBERED)
         self._posted: deque[Message] = deque()
         self._told: Status | None = None
         self._told_at = 0.0
@@ -139,7 +139,7 @@ class GateSide:
         """Deal with what has arrived. `wall` is the time of day (aware), None while it is not trusted."""
         is_known = self._repetitions.has(payload)
         try:
-            heard = self._hear(topic, payload, now, wall, is_known=is_known)
+            heard = self._hear(topic, payload, now, wall)
         except WireError as error:
             if self._junk_at is None or now > self._junk_at + JUNK_ROW_S:
                 log.warning("what the server is said to have sent is ignored: %s", error)
@@ -153,12 +153,13 @@ class GateSide:
 
     def settle(self, command: Command, outcome: Outcome, now: float) -> list[Outgoing]:
         """A command was carried out: what is to be said, and it is written down."""
+        self._judged.has(command.id.encode())
         self._report(commanded(command, outcome))
         posted = [self._posted.popleft() for _ in range(len(self._posted))]
         reply = self._orders.attempt(lambda: self._desk.settle(command, outcome), now, None)
         return self._written([*posted, *([reply] if reply is not None else [])])
 
-    def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Heard:
+    def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Heard:
         if topic == self.topics.ack:
             said = self._peer.read(payload, *ACKS)
             return self._heard_ack(said, now) if isinstance(said, Ack) else self._heard_word(said, now)
@@ -166,7 +167,7 @@ class GateSide:
             records = self._peer.read(payload, *RECORDS)
             return self._answers(lambda: self.replica.hear(records, now), now)
         if topic == self.topics.command:
-            return self._ordered(self._peer.read(payload, Command), now, wall, is_known=is_known)
+            return self._ordered(self._peer.read(payload, Command), now, wall)
         raise WireError("a message on a topic where nobody speaks to us")
 
     def _heard_ack(self, ack: Ack, now: float) -> Heard:
@@ -181,14 +182,14 @@ class GateSide:
     def _answers(self, work: Callable[[], list[Message]], now: float) -> Heard:
         return Heard(self._written(self._records.attempt(work, now, list[Message]())))
 
-    def _ordered(self, command: Command, now: float, wall: datetime | None, *, is_known: bool) -> Heard:
-        """Have the desk judge a command; what it refuses is written down as well, but not every replay of it."""
+    def _ordered(self, command: Command, now: float, wall: datetime | None) -> Heard:
+        """Have the desk judge a command; what it refuses is written down as well, once."""
         answer = self._orders.attempt(lambda: self._desk.hear(command, now, wall), now, None)
         if isinstance(answer, Command):
             return Heard(act=answer)
         if answer is None:
             return Heard()
-        if answer.outcome != "challenge" and not is_known:
+        if answer.outcome in ("refused", "failed") and not self._judged.has(command.id.encode()):
             self._report(commanded(command, answer))
         return Heard(self._written([answer]))
 

@@ -7,6 +7,7 @@ more is read than is taken, and nothing faster than `READS_PER_S`: what the brok
 import asyncio
 import concurrent.futures
 import logging
+import socket
 import ssl
 import threading
 from collections import deque
@@ -80,6 +81,7 @@ class Connection:
         self._paho.tls_set_context(context)
         self._paho.will_set(will.topic, will.payload, 1, will.retain)
         self._paho.on_log = self._on_log
+        self._paho.on_socket_register_write = lambda client, userdata, sock: None  # it says CONNECT when we can listen
 
     async def connect(self) -> None:
         """Dial, and wait until the broker takes us. Raises `NotSpokenError` when it may be for the version of MQTT."""
@@ -126,10 +128,7 @@ class Connection:
 
     def cut(self) -> None:
         """Go without a goodbye: the broker then says the last will. May be called twice."""
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            self._socket.close()
+        self._paho.shut()
         self._end()
 
     def _dial(self) -> None:
@@ -140,8 +139,8 @@ class Connection:
             self._paho.connect(*self._address, KEEPALIVE_S, clean_start=True, properties=properties)
         else:
             self._paho.connect(*self._address, KEEPALIVE_S)
-        if self._down.done() and (socket := self._paho.socket()) is not None:  # nobody waits any more
-            socket.close()
+        if self._down.done():  # nobody waits any more
+            self._paho.shut()
 
     def _listen(self) -> None:
         """Have paho call us: from now on it is used on the event loop alone."""
@@ -156,12 +155,15 @@ class Connection:
         client.on_socket_register_write = lambda client, userdata, sock: self._loop.add_writer(sock, self._write)
         client.on_socket_unregister_write = self._on_written
         client.on_socket_close = self._on_closed
+        if self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what we say is whole
+            self._loop.add_writer(self._socket, self._write)
 
     @property
     def _socket(self) -> ssl.SSLSocket | None:
         """While there is a connection."""
-        socket = self._paho.socket()
-        return socket if isinstance(socket, ssl.SSLSocket) and not self._down.done() else None
+        it = self._paho.socket()
+        return it if isinstance(it, ssl.SSLSocket) and not self._down.done() else None
 
     def _check(self) -> None:
         if self._down.done() or self._paho.socket() is None:
@@ -237,10 +239,10 @@ class Connection:
             self._said = "it sent a message of QoS 2, which nobody asked for"
             self.cut()
 
-    def _on_written(self, client: paho.Client, userdata: Any, sock: paho.SocketLike) -> None:
+    def _on_written(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         self._loop.remove_writer(sock)
 
-    def _on_closed(self, client: paho.Client, userdata: Any, sock: paho.SocketLike) -> None:
+    def _on_closed(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         self._loop.remove_reader(sock)
 
     def _on_connect(
@@ -280,6 +282,10 @@ class _Paho(paho.Client):
         if bufsize > MAX_PACKET_BYTES:
             raise ConnectionAbortedError(f"a message of {bufsize} bytes begins, at most {MAX_PACKET_BYTES} are read")
         return super()._sock_recv(bufsize)
+
+    def shut(self) -> None:
+        """Close the socket; without one, nothing happens."""
+        self._sock_close()
 
     @property
     def holds_back(self) -> bool:

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 
 import aiomqtt
 import pytest
@@ -20,9 +21,26 @@ from gated.errors import WireError
 from gated.events import DoorReleased
 from gated.journal.chain import genesis
 from gated.journal.journal import Journal
+from gated.sync.commands import CommandDesk, Outcome
+from gated.sync.gate import GateSide, Vitals
+from gated.sync.jose import Identity
 from gated.sync.link import run_link
-from gated.sync.messages import Ack, EventBatch, StatusMessage, decode, encode, misfit
+from gated.sync.messages import (
+    Ack,
+    Command,
+    EventBatch,
+    Receipt,
+    RecordMark,
+    Reply,
+    Request,
+    Shared,
+    Status,
+    Word,
+    misfit,
+)
+from gated.sync.records import digest_of
 from gated.sync.topics import Topics
+from gated.sync.wire import Peer
 
 SITE, GATE = "market-south", "gate-2"
 TOPICS = Topics(SITE, GATE)
@@ -37,6 +55,10 @@ topic read gated/1/+/+/up/#
 topic readwrite gated/1/+/+/down/#
 topic readwrite gated/1/{SITE}/{GATE}/up/status
 """
+IDENTITY, OFFICE = Identity.make(), Identity.make()
+GATE_PEER = Peer(IDENTITY, OFFICE.party, SITE, GATE)
+OFFICE_PEER = Peer(OFFICE, IDENTITY.party, SITE, GATE)
+
 DENYING = ACL.replace(f"topic write gated/1/{SITE}/{GATE}/up/#", f"topic write {TOPICS.status}")
 
 
@@ -48,10 +70,19 @@ async def until(claim, what):
         await asyncio.sleep(0.02)
 
 
+authority = functools.cache(trustme.CA)
+
+
+@functools.cache
+def issue(ca, host, name):
+    return ca.issue_cert(host, common_name=name)
+
+
 class Server:
-    """The other end's memory, as gated/sync/README.md asks for it: what it holds of one gate's journal."""
+    """The other end's memory, as gated/sync/README.md asks for it: what it holds of one gate, and its word."""
 
     def __init__(self):
+        self.beat, self.version, self.digest = 0, 0, digest_of([])
         self.forget()
 
     def forget(self, held=0):
@@ -59,44 +90,84 @@ class Server:
         self.events = {seq: e for seq, e in getattr(self, "events", {}).items() if seq <= held}
         self.journal = self.journal if self.events else None
         self.lost = {seq for seq in getattr(self, "lost", ()) if seq < max(self.events, default=0)}
-        self.altered = []
+        self.altered, self.news = [], {}
 
     @property
     def last(self):
-        return max(self.events, default=0)
+        return next(reversed(self.events), 0)
 
     def ack(self):
         """What it holds; None while it knows no journal."""
         if self.journal is None:
             return None
         last = self.events[self.last].hash if self.events else genesis(SITE, GATE, self.journal)
-        return Ack(seq=self.last, hash=last)
+        return Ack(site=SITE, gate=GATE, journal=self.journal, seq=self.last, hash=last)
 
     def take(self, batch):
-        """Keep what is new of a batch, and answer."""
+        """Keep what is new of a batch, and answer; what came ahead of its turn is kept apart and not answered."""
         if batch.journal != self.journal:
-            self.events, self.lost, self.journal = {}, set(), batch.journal
+            self.events, self.lost, self.news, self.journal = {}, set(), {}, batch.journal
+        if batch.is_ahead:
+            self.news |= {e.seq: e for e in batch.events}
+            return None
         if batch.after <= self.last:
             self.altered += [seq for seq in [misfit(batch, batch.prev)] if seq is not None]
             self.lost |= set(range(self.last + 1, batch.first))
             self.events |= {e.seq: e for e in batch.events if e.seq > self.last}
         return self.ack()
 
-    def see(self, mark):
-        """A status came: the answer, when the gate believes that more is here than is."""
-        if mark is None:
-            return None
-        if self.journal != mark.id:
+    def see(self, status):
+        """A status came: a word, and an ack when the gate believes that more is here than is."""
+        mark = status.journal
+        if mark is not None and self.journal != mark.id:
             self.events, self.lost, self.journal = {}, set(), mark.id
-        return self.ack() if mark.acked > self.last else None
+        lost = mark is not None and mark.acked > self.last
+        return [self.word(status.challenge), *([self.ack()] if lost else [])]
+
+    def word(self, challenge):
+        """A sign of life."""
+        self.beat += 1
+        at = "2027-01-15T12:00:00Z"
+        about = {"version": self.version, "digest": self.digest}
+        return Word(site=SITE, gate=GATE, challenge=challenge, beat=self.beat, at=at, **about)
+
+
+class Records:
+    """The gate's records, as far as the link cares: a mark, and what it was given."""
+
+    def __init__(self):
+        self.mark = RecordMark(0, digest_of([]))
+        self.heard, self.words, self.restarts, self.is_closed = [], [], 0, False
+        self.answers, self.requests = [], []
+        self.trouble = None
+
+    def close(self):
+        self.is_closed = True
+
+    def restart(self):
+        self.restarts += 1
+
+    def hear(self, message, now):
+        if self.trouble:
+            raise self.trouble
+        self.heard.append(message)
+        return self.answers
+
+    def hear_word(self, word, now):
+        self.words.append(word)
+        return []
+
+    def due(self, now):
+        due, self.requests = self.requests, []
+        return due
 
 
 class Receiver:
-    """A server on the wire: subscribes, keeps, acks each batch; connects again for ever."""
+    """A server on the wire: subscribes, keeps, answers each batch and status; connects again for ever."""
 
-    def __init__(self, broker, server):
-        self.broker, self.server = broker, server
-        self.statuses, self.batches, self.refused = [], 0, 0
+    def __init__(self, broker, server, peer):
+        self.broker, self.server, self.peer = broker, server, peer
+        self.statuses, self.batches, self.replies, self.requests, self.refused = [], 0, [], [], 0
         self.is_up = asyncio.Event()
         self.is_acking = True
         self.client = None
@@ -105,26 +176,41 @@ class Receiver:
         while True:
             with contextlib.suppress(aiomqtt.MqttError):
                 async with self.broker.client("office") as self.client:
-                    await self.client.subscribe([(TOPICS.status, 1), (TOPICS.event, 1)])
+                    await self.client.subscribe([(topic, 1) for topic in TOPICS.up])
                     self.is_up.set()
                     async for message in self.client.messages:
-                        await self._take(message)
+                        await self._take(message.topic.value, message.payload)
             self.is_up.clear()
             await asyncio.sleep(0.05)
 
-    async def _take(self, message):
+    async def _take(self, topic, payload):
         try:
-            if message.topic.value == TOPICS.status:
-                self.statuses.append(decode(message.payload, StatusMessage))
-                ack = self.server.see(self.statuses[-1].journal)
-            else:
-                self.batches += 1
-                ack = self.server.take(decode(message.payload, EventBatch))
+            answers = self._answers(topic, payload)
         except WireError:
             self.refused += 1
             return
-        if ack is not None and self.is_acking:
-            await self.client.publish(TOPICS.ack, encode(ack), qos=1)
+        for answer in answers:
+            if answer is not None and self.is_acking:
+                await self.say(answer)
+
+    def _answers(self, topic, payload):
+        if topic == TOPICS.status:
+            self.statuses.append(self.peer.read(payload, Status))
+            return self.server.see(self.statuses[-1])
+        if topic == TOPICS.event:
+            batch = self.peer.read(payload, EventBatch)
+            self.batches += not batch.is_ahead
+            return [self.server.take(batch)]
+        if topic == TOPICS.request:
+            self.requests.append(self.peer.read(payload, Request))
+        else:
+            self.replies.append(self.peer.read(payload, Reply, Receipt, Shared))
+        return []
+
+    async def say(self, message):
+        """Publish what the office says."""
+        topic = {Ack: TOPICS.ack, Word: TOPICS.ack, Command: TOPICS.command}.get(type(message), TOPICS.record)
+        await self.client.publish(topic, self.peer.write(message), qos=1)
 
     until = staticmethod(until)
 
@@ -143,7 +229,7 @@ class Broker:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.ca = trustme.CA()
+        self.ca = authority()
         self.ca.cert_pem.write_to_path(folder / "ca.pem")
         self.certificate("server", "localhost")
         for name in (GATE, "office"):
@@ -153,11 +239,12 @@ class Broker:
             f"listener {self.port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous false\n"
             f"cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
             f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n"
+            f"set_tcp_nodelay true\n"
             f"log_dest file {folder}/log\nlog_type all\nmax_queued_messages 0\nmax_packet_size 110000\n"
         )
 
     def certificate(self, name, host=None, ca=None):
-        issued = (ca or self.ca).issue_cert(host or f"{name}.invalid", common_name=name)
+        issued = issue(ca or self.ca, host or f"{name}.invalid", name)
         (self.folder / f"{name}.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(self.folder / f"{name}.key")
 
@@ -215,9 +302,30 @@ def server_kind():
     return Server
 
 
+@pytest.fixture(scope="session")
+def records_kind():
+    return Records
+
+
+@pytest.fixture(scope="session")
+def gate_peer():
+    return GATE_PEER
+
+
+@pytest.fixture(scope="session")
+def office_peer():
+    return OFFICE_PEER
+
+
+@pytest.fixture(scope="session")
+def stranger():
+    """Somebody with keys of their own, who would like to be the office."""
+    return Peer(Identity.make(), IDENTITY.party, SITE, GATE)
+
+
 @pytest.fixture
 async def receiver(broker):
-    receiver = Receiver(broker, Server())
+    receiver = Receiver(broker, Server(), OFFICE_PEER)
     task = asyncio.create_task(receiver.run())
     await asyncio.wait_for(receiver.is_up.wait(), PATIENCE_S)
     yield receiver
@@ -230,18 +338,46 @@ class Gate:
     """A gate's journal and its link, as `app.py` puts them together."""
 
     def __init__(self, state, settings):
-        self.settings, self.opener = settings, partial(Journal.open, state, SITE, GATE)
+        self.state, self.settings, self.opener = state, settings, functools.partial(Journal.open, state, SITE, GATE)
         self.journal = self.opener()
+        self.records, self.facts, self.orders = None, [], []
         self.wake = asyncio.Event()
         self.degraded, self.count, self.task = [], 0, None
         self.links = []
         """Why there was no link, and None for each time that there was one."""
 
-    def status(self):
-        return StatusMessage(site=SITE, gate=GATE, version="0.1.0", degraded=self.degraded, door="secured", people=72)
+    def vitals(self):
+        return Vitals("0.1.0", self.degraded, "secured", 72, 216, "site")
+
+    async def perform(self, command):
+        self.orders.append(command)
+        return Outcome("done")
+
+    def side(self):
+        self.records = Records()
+        return GateSide(
+            GATE_PEER,
+            TOPICS,
+            self.settings,
+            open_journal=self.opener,
+            replica=self.records,
+            desk=CommandDesk(self.state, SITE, GATE),
+            report=self.facts.append,
+            now=time.monotonic(),
+        )
 
     def start(self):
-        link = run_link(self.settings, TOPICS, self.opener, self.status, self.wake, on_link=self.links.append)
+        thread = ThreadPoolExecutor(1)
+        link = run_link(
+            self.settings,
+            self.side(),
+            self.vitals,
+            lambda: datetime.now(UTC),
+            self.perform,
+            wake=self.wake,
+            thread=thread,
+            on_link=self.links.append,
+        )
         self.task = asyncio.create_task(link)
 
     async def stop(self):

@@ -14,8 +14,9 @@ import pytest
 import trustme
 
 from gated.errors import StateError
-from gated.events import Stopped
-from gated.sync.messages import Ack, encode
+from gated.events import Commanded, Stopped
+from gated.sync.commands import Outcome
+from gated.sync.messages import Ack, Command, Delta, Gone, Release, Reply, Restart
 
 # -- status ----------------------------------------------------------------------------------------------------------
 
@@ -26,6 +27,7 @@ async def test_the_birth_says_online_and_is_retained(broker, gate, receiver, unt
     await until(lambda: receiver.statuses, "a status")
     birth = receiver.statuses[0]
     assert (birth.state, birth.version, birth.door, birth.people) == ("online", "0.1.0", "secured", 72)
+    assert (birth.templates, birth.models, birth.records.version) == (216, "site", 0)
     assert birth.journal.head == 3
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", birth.at)
     async with broker.client("office") as late:
@@ -138,13 +140,13 @@ async def test_long_events_are_cut_into_messages_that_the_broker_takes(gate, rec
 
 @pytest.mark.slow
 async def test_a_month_of_events_drains_in_order(gate, receiver, delivered):
-    gate.happen(20_000)
+    gate.happen(10_000)
     began = time.monotonic()
     gate.start()
     await delivered(gate, receiver)
-    rate = 20_000 / (time.monotonic() - began)
-    print(f"\ndrained 20,000 events in {receiver.batches} batches at {rate:,.0f} events/s")
-    assert receiver.batches < 20_000 / 50  # many events a message, or a slow network would take for ever
+    rate = 10_000 / (time.monotonic() - began)
+    print(f"\ndrained 10,000 events in {receiver.batches} batches at {rate:,.0f} events/s")
+    assert receiver.batches < 10_000 / 50  # many events a message, or a slow network would take for ever
 
 
 @pytest.mark.slow
@@ -255,33 +257,29 @@ async def test_a_broker_that_denies_and_says_success_delivers_nothing_and_counts
     await delivered(gate, receiver)
 
 
-GARBAGE = [
-    b"",
-    b"null",
-    b"\xff\xfe",
-    b"[" * 50_000,
-    b"{}",
-    b'{"v":2,"seq":5,"hash":"00"}',
-    b'{"v":1,"seq":-1,"hash":"00"}',
-    b'{"v":1,"seq":1e99,"hash":"00"}',
-    b'{"v":1,"seq":99999999999999999999999,"hash":"00"}',
-    b'{"v":1,"seq":5}',
-    b" " * 105_000,
-    encode(Ack(seq=5, hash="0" * 64)),
-    encode(Ack(seq=0, hash="0" * 64)),
-    encode(Ack(seq=2**63 - 1, hash="0" * 64)),
-]
+def acks(seq, row_hash="0" * 64, journal="x"):
+    return Ack(site="market-south", gate="gate-2", journal=journal, seq=seq, hash=row_hash)
 
 
-async def test_forged_and_garbage_acks_change_nothing_and_are_logged_once(gate, receiver, delivered, topics, caplog):
+async def test_forged_and_garbage_acks_change_nothing_and_are_logged_once(
+    gate, receiver, delivered, topics, caplog, stranger, office_peer
+):
     receiver.is_acking = False
     gate.happen(10)
     gate.start()
     await receiver.until(lambda: receiver.batches, "a batch")
-    for payload in GARBAGE:
+    position = gate.journal.position()
+    right = acks(10, position.head_hash, position.journal)
+    wrong = [acks(5, journal=position.journal), acks(2**63 - 1, journal=position.journal), acks(10, position.head_hash)]
+    for payload in [
+        *(b"", b"null", b"\xff\xfe", b"[" * 50_000, b"a.b.c", b".." * 9000, b" " * 105_000),
+        *(office_peer.write(ack) for ack in wrong),
+        stranger.write(right),
+        office_peer.write(right)[:-3] + b"AAA",
+    ]:
         await receiver.client.publish(topics.ack, payload, qos=1)
-    stale = encode(Ack(seq=10, hash=gate.journal.position().head_hash))
-    await receiver.client.publish(topics.ack + "x", stale, qos=1)
+    await receiver.client.publish(topics.record, office_peer.write(right), qos=1)
+    await receiver.client.publish(topics.ack + "x", office_peer.write(right), qos=1)
     await receiver.until(lambda: receiver.batches > 3, "repetitions")
     assert gate.acked == 0
     assert len([r for r in caplog.records if "ignored" in r.message]) == 1
@@ -289,24 +287,133 @@ async def test_forged_and_garbage_acks_change_nothing_and_are_logged_once(gate, 
     await delivered(gate, receiver)
 
 
-async def test_a_retained_ack_is_from_the_past_and_means_nothing(gate, receiver, until, topics):
+async def test_a_retained_ack_is_from_the_past_and_means_nothing(gate, receiver, until, topics, office_peer):
     gate.happen(10)
     receiver.is_acking = False
-    right = encode(Ack(seq=10, hash=gate.journal.position().head_hash))
+    position = gate.journal.position()
+    right = office_peer.write(acks(10, position.head_hash, position.journal))
     await receiver.client.publish(topics.ack, right, qos=1, retain=True)
     gate.start()
     await until(lambda: receiver.batches >= 2, "repetitions")
     assert gate.acked == 0
 
 
-async def test_a_flood_of_acks_is_survived(gate, receiver, delivered, topics, until):
+async def test_a_flood_of_forged_acks_is_survived(gate, receiver, delivered, topics, until, stranger):
     gate.start()
     gate.happen(50)
     await delivered(gate, receiver)
-    forged = encode(Ack(seq=3, hash="0" * 64))
-    await asyncio.gather(*(receiver.client.publish(topics.ack, forged) for _ in range(3000)))
+    forged = [stranger.write(acks(n)) for n in range(130)]
+    await asyncio.gather(*(receiver.client.publish(topics.ack, payload) for payload in forged))
     gate.happen(50)
     await delivered(gate, receiver)
+
+
+async def test_a_message_that_nobody_foresaw_harms_nothing_but_itself(gate, receiver, delivered, caplog):
+    gate.start()
+    await receiver.until(lambda: receiver.statuses, "the birth")
+    gate.records.trouble = KeyError("Zhang Wei")
+    await receiver.say(Delta(site="market-south", gate="gate-2", after=0, upto=1, records=[Gone(n=1, key="person/1")]))
+    await receiver.until(lambda: "KeyError" in caplog.text, "the trouble")
+    assert "Zhang" not in caplog.text
+    gate.happen(5)
+    await delivered(gate, receiver)
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------
+
+
+def order(number, action=Release(), **other):  # noqa: B008 - frozen
+    values = {"at": datetime.now(UTC).isoformat(), "operator": "li", "reason": "called"} | other
+    return Command(site="market-south", gate="gate-2", id=f"{number:032x}", number=number, action=action, **values)
+
+
+async def test_an_order_is_carried_out_once_answered_and_written_down(gate, receiver, until):
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    first = order(1)
+    for command in (first, first, order(2, Restart(), at="2020-01-01T00:00:00Z")):
+        await receiver.say(command)
+    await until(lambda: len(receiver.replies) >= 2, "the answers")
+    outcomes = {reply.command: reply.outcome for reply in receiver.replies if isinstance(reply, Reply)}
+    assert outcomes == {first.id: "done", order(2).id: "refused"}
+    assert gate.orders == [first]
+    await until(lambda: len(gate.facts) == 2, "both facts")
+    written = {(f.action, f.operator, f.reason, f.outcome) for f in gate.facts if isinstance(f, Commanded)}
+    assert written == {("release", "li", "called", "done"), ("restart", "li", "called", "refused")}
+
+
+async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_the_next_connection(
+    broker, gate, receiver, delivered, until
+):
+    may_end = asyncio.Event()
+
+    async def slowly(command):
+        gate.orders.append(command)
+        await may_end.wait()
+        return Outcome("done", "at last")
+
+    gate.perform = slowly
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    await receiver.say(order(1))
+    await until(lambda: gate.orders, "the order")
+    gate.happen(20)
+    await delivered(gate, receiver)
+    broker.kill()
+    await until(lambda: gate.links[-1] is not None, "the loss")
+    may_end.set()
+    await asyncio.sleep(0.2)
+    broker.start()
+    await until(lambda: receiver.replies, "the answer")
+    assert receiver.replies[0].why == "at last"
+
+
+async def test_a_retained_order_is_nobodys_and_is_not_carried_out(gate, receiver, until, topics, office_peer):
+    await receiver.client.publish(topics.command, office_peer.write(order(1)), qos=1, retain=True)
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    await receiver.say(order(2))
+    await until(lambda: receiver.replies, "the answer to the other")
+    assert [command.number for command in gate.orders] == [2]
+
+
+async def test_an_order_of_a_strangers_or_for_another_gate_is_not_carried_out(
+    gate, receiver, until, topics, stranger, office_peer
+):
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    for payload in (stranger.write(order(1)), office_peer.write(order(2)).replace(b".", b"..")):
+        await receiver.client.publish(topics.command, payload, qos=1)
+    await receiver.say(order(3))
+    await until(lambda: receiver.replies, "the answer to the last")
+    assert [command.number for command in gate.orders] == [3]
+
+
+# -- news while older rows wait --------------------------------------------------------------------------------------
+
+
+async def test_what_happens_now_goes_ahead_of_a_backlog_and_comes_again_in_its_turn(gate, receiver, delivered, until):
+    receiver.is_acking = False
+    gate.happen(2000)
+    gate.start()
+    await until(lambda: receiver.batches, "the first of the backlog")
+    gate.happen(1)
+    await until(lambda: 2001 in receiver.server.news, "the news")
+    assert receiver.server.last < 2000
+    receiver.is_acking = True
+    await delivered(gate, receiver)
+
+
+# -- which MQTT ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("protocol", "spoken"), [("auto", "p5"), ("5", "p5"), ("3.1.1", "p2")])
+async def test_mqtt_5_is_spoken_where_both_may(broker, gate, receiver, until, protocol, spoken):
+    gate.settings = broker.settings(protocol=protocol)
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    said = re.findall(r"as gated-market-south-gate-2 \((p\d)", (broker.folder / "log").read_text())
+    assert said == [spoken]
 
 
 # -- no link ---------------------------------------------------------------------------------------------------------
@@ -321,9 +428,9 @@ def no_link(broker, gate, receiver, until, caplog):
         gate.start()
         await until(lambda: [r for r in caplog.records if "no link" in r.message], "the reason")
         gate.happen(5)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.4)
         said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-        assert len(said) == 1 + ("ALERT" in said[0])  # the client's own words, once, where there are any
+        assert len(said) == 1
         assert re.search(why, said[0]), said
         assert (receiver.statuses, receiver.batches, gate.acked, gate.journal.position().head) == ([], 0, 0, 5)
         assert not gate.task.done()
@@ -370,8 +477,8 @@ async def test_certificates_put_right_later_are_taken_without_a_restart(broker, 
     assert [r.levelname for r in caplog.records if r.name.startswith("gated.sync")] == ["WARNING", "INFO"]
 
 
-async def test_a_journal_that_fails_ends_the_connection_and_not_the_link(gate, receiver, delivered, until):
-    good, failures = gate.opener, iter([StateError("the card is gone")] * 2)
+async def test_a_journal_that_fails_rests_and_the_link_stays(gate, receiver, delivered, until, caplog):
+    good, failures = gate.opener, iter([StateError("the card is gone")])
 
     def opener():
         for error in failures:
@@ -382,11 +489,20 @@ async def test_a_journal_that_fails_ends_the_connection_and_not_the_link(gate, r
     gate.happen(3)
     gate.start()
     await delivered(gate, receiver)
+    assert gate.links == [None]
+    assert len([r for r in caplog.records if "the card is gone" in r.message]) == 1
 
 
 async def test_a_fault_of_ours_is_not_taken_for_a_bad_network(gate):
-    gate.status = lambda: 1 / 0
+    gate.vitals = lambda: 1 / 0
     gate.start()
     with pytest.raises((ZeroDivisionError, ExceptionGroup)):
         await asyncio.wait_for(gate.task, 60)
     gate.task = None
+
+
+async def test_the_end_gives_all_files_back(gate, receiver, until):
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    await gate.stop()
+    await until(lambda: gate.records.is_closed, "the files")

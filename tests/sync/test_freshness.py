@@ -1,0 +1,120 @@
+"""What proves that the office still speaks to us: a word after a challenge, and nothing that a broker can repeat."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.events import ServerSilent
+from gated.sync.freshness import KEPT, Freshness
+from gated.sync.messages import Word
+
+HOUR_S = 3600.0
+
+
+@pytest.fixture
+def freshness():
+    return Freshness(silent_h=24.0, now=0.0)
+
+
+def word(challenge, beat):
+    return Word(site="s", gate="g", challenge=challenge, beat=beat, at="", version=0, digest="")
+
+
+def test_no_two_challenges_are_alike(freshness):
+    assert len({freshness.challenge(0.0) for _ in range(1000)}) == 1000
+
+
+def test_a_proof_is_as_old_as_the_challenge_and_not_as_the_answer(freshness):
+    challenge = freshness.challenge(100.0)
+    assert freshness.hear(word(challenge, 1))
+    assert freshness.silent_s(400.0) == 300
+
+
+def test_before_the_first_proof_there_is_no_age_to_tell(freshness):
+    assert freshness.silent_s(5 * HOUR_S) == 0
+
+
+def test_a_word_for_no_challenge_of_ours_proves_nothing_and_is_heard(freshness):
+    assert freshness.hear(word("of another start", 7))
+    assert (freshness.beat, freshness.silent_s(HOUR_S)) == (7, 0)
+    assert freshness.turn(25 * HOUR_S) is not None
+
+
+def test_a_word_that_was_heard_means_nothing_the_second_time(freshness):
+    same = word(freshness.challenge(0.0), 5)
+    assert freshness.hear(same)
+    assert not freshness.hear(same)
+    assert not freshness.hear(word("x", 4))
+
+
+def test_several_words_may_echo_one_challenge_and_only_the_beat_goes_on(freshness):
+    challenge = freshness.challenge(10.0)
+    assert freshness.hear(word(challenge, 1))
+    assert freshness.hear(word(challenge, 2))
+    assert (freshness.beat, freshness.silent_s(100.0)) == (2, 90)
+
+
+def test_an_office_that_has_lost_its_count_is_believed_once_it_echoes_what_is_new(freshness):
+    freshness.hear(word(freshness.challenge(0.0), 1000))
+    assert not freshness.hear(word("x", 3))
+    assert freshness.hear(word(freshness.challenge(5.0), 3))
+    assert freshness.beat == 3
+
+
+def test_an_older_challenge_than_the_one_that_is_proved_proves_nothing(freshness):
+    older, newer = freshness.challenge(1.0), freshness.challenge(2.0)
+    assert freshness.hear(word(newer, 2))
+    assert not freshness.hear(word(older, 1))
+    assert freshness.hear(word(older, 3))
+    assert freshness.silent_s(12.0) == 10
+
+
+def test_only_the_newest_challenges_are_kept(freshness):
+    first = freshness.challenge(0.0)
+    for _ in range(KEPT):
+        freshness.challenge(1.0)
+    freshness.hear(word(first, 1))
+    assert freshness.silent_s(HOUR_S) == 0
+
+
+def test_silence_counts_from_the_start_is_told_once_and_its_end_too(freshness):
+    assert freshness.turn(24 * HOUR_S) is None
+    assert freshness.turn(24 * HOUR_S + 1) == ServerSilent(86401)
+    assert freshness.turn(30 * HOUR_S) is None
+    freshness.hear(word(freshness.challenge(31 * HOUR_S), 1))
+    assert freshness.turn(31 * HOUR_S) == ServerSilent(31 * 3600, is_over=True)
+    assert freshness.turn(31 * HOUR_S) is None
+
+
+def test_a_proof_that_comes_too_late_to_be_fresh_ends_no_silence(freshness):
+    challenge = freshness.challenge(HOUR_S)
+    assert freshness.turn(25 * HOUR_S) is not None
+    freshness.hear(word(challenge, 1))
+    assert freshness.turn(26 * HOUR_S) is None
+
+
+steps = st.lists(st.tuples(st.sampled_from(["ask", "answer", "replay", "forge"]), st.integers(0, 40)), max_size=60)
+
+
+@given(steps)
+def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_was_answered(steps):
+    freshness, now, asked, answered, heard, beat = Freshness(1.0, 0.0), 0.0, [], None, [], 0
+    for what, number in steps:
+        now += number
+        if what == "ask":
+            asked.append((freshness.challenge(now), now))
+        elif what == "answer" and asked:
+            beat += 1
+            challenge, at = asked[number % len(asked)]
+            heard.append(word(challenge, beat))
+            freshness.hear(heard[-1])
+            if len(asked) - number % len(asked) <= KEPT:
+                answered = max(at, answered or 0.0)
+        elif what == "replay" and heard:
+            assert not freshness.hear(heard[number % len(heard)])
+        elif what == "forge":
+            beat += 1
+            freshness.hear(word("no challenge of ours", beat))
+        assert freshness.silent_s(now) == (0 if answered is None else int(now - answered))
+        turn = freshness.turn(now)
+        assert turn is None or turn.is_over == (now - (answered or 0.0) <= HOUR_S)
