@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gated.office.broker import Place
 from gated.office.founding import found
@@ -23,12 +25,35 @@ def free_port():
         return free.getsockname()[1]
 
 
+_made: dict[str, bytes] = {}
+
+
+def new_office(folder):
+    """A new office with free ports; all of one run have the same keys, which are made once: that takes its time."""
+    place = Place("localhost", free_port(), free_port())
+    if not _made:
+        with tempfile.TemporaryDirectory() as aside:
+            first = Path(aside) / "office"
+            found(first, SITE, place, datetime.now(UTC))
+            with closing(Store.open(first)) as store, closing(Registrar(first, store)):
+                pass
+            _made.update((path.name, path.read_bytes()) for path in first.iterdir())
+    folder.mkdir(mode=0o700)
+    for name, content in _made.items():
+        (folder / name).touch(0o600)
+        (folder / name).write_bytes(content)
+    place.save(folder)
+
+
 class Office:
     """Its counter is served in a thread of its own, between `open` and `shut`."""
 
     def __init__(self, folder, wall=None):
         self.folder = folder
-        found(folder, SITE, Place("localhost", free_port(), free_port()), wall or datetime.now(UTC))
+        if wall is None:
+            new_office(folder)
+        else:
+            found(folder, SITE, Place("localhost", free_port(), free_port()), wall)
         self.store = Store.open(folder)
         self.registrar = Registrar(folder, self.store)
         self._loop = asyncio.new_event_loop()
