@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
     "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
+    "office": ("gated.cli.office", "Be the community office: people for every gate, its events, its orders."),
     "pair": ("gated.cli.pairing", "Join the office, with the code that it gave."),
     "models": ("gated.cli.models", "List the model sets, bring the files of one here, and prove them."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),

@@ -7,6 +7,7 @@ higher one of the person's and of the face's, so that a face for one gate is no 
 from collections.abc import Iterable
 from hashlib import sha256
 from hmac import digest as keyed
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,8 @@ from gated.sync.records import digest_of, key_of
 MAX_RECORD_BYTES = 16_000
 """Of a record's JSON without a face, so that it fits into a message with one."""
 MAX_FACE_BYTES = 38_000
+
+R = TypeVar("R", bound=Record)
 
 _decoder = msgspec.json.Decoder(Record)
 
@@ -52,10 +55,10 @@ class Book:
             raise OfficeError(f"{subject!r} {is_gone}; `gated office person list` shows the ids")
         return record
 
-    def live(self) -> list[Record]:
-        """Every record of what is not gone, oldest first."""
+    def live(self, kind: type[R]) -> list[R]:
+        """Every record of one kind, oldest first."""
         self._refresh()
-        return [record for record in self._records.values() if not isinstance(record, Gone)]
+        return [record for record in self._records.values() if isinstance(record, kind)]
 
     def put(self, record: Record) -> int:
         """Say anew how something is, and give the number of that. A person who does not agree any more loses all faces.

@@ -89,14 +89,12 @@ class Journals:
 
     def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[Kept]:
         """Rows in the order in which they arrived, from behind the one with the number `after`."""
-        ask = (
-            "SELECT row, gate, journals.journal, seq, at, kind, body, events.hash FROM events"
-            " JOIN journals ON journals.id = events.journal"
-            " WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
-        )
-        with self._file.reading() as connection:
-            rows = connection.execute(ask, (after, gate, gate, limit)).fetchall()
-        return [Kept(row[0], row[1], row[2], WireEvent(*row[3:])) for row in map(tuple, rows)]
+        which = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
+        return self._rows(which, after, gate, gate, limit)
+
+    def last(self, count: int, gate: str | None = None) -> list[Kept]:
+        """The newest rows, oldest of them first."""
+        return self._rows("WHERE ? IS NULL OR gate = ? ORDER BY row DESC LIMIT ?", gate, gate, count)[::-1]
 
     def held(self, gate: str, journal: str) -> int:
         """The row up to which nothing that the gate could still send is missing."""
@@ -104,6 +102,15 @@ class Journals:
             ask = "SELECT held FROM journals WHERE gate = ? AND journal = ?"
             row = connection.execute(ask, (gate, journal)).fetchone()
         return int(row[0]) if row else 0
+
+    def _rows(self, which: str, *values: str | int | None) -> list[Kept]:
+        ask = (
+            "SELECT row, gate, journals.journal, seq, at, kind, body, events.hash FROM events"  # noqa: S608 - ours
+            f" JOIN journals ON journals.id = events.journal {which}"
+        )
+        with self._file.reading() as connection:
+            rows = connection.execute(ask, values).fetchall()
+        return [Kept(row[0], row[1], row[2], WireEvent(*row[3:])) for row in map(tuple, rows)]
 
     def _journal(self, gate: str, name: str, taken: Taken) -> _Journal:
         with self._file.writing() as connection:

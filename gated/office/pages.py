@@ -28,7 +28,7 @@ def pages(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 
 def deltas(site: str, gate: str, after: int, upto: int, records: Sequence[Record]) -> list[Delta]:
-    """All `records` that there are above `after` and up to `upto`, in their order, each delta from the last one's end."""
+    """All `records` that there are above `after` and up to `upto`, in their order, each from the last one's end."""
     paged = list(pages(records)) or [[]]
     ends = [page[-1].n for page in paged[:-1]] + [upto]
     return [

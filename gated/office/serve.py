@@ -24,7 +24,7 @@ MOST_SHARES = 64
 
 
 def share_of(text: str) -> tuple[int, int]:
-    """ "2/4" as a number from 0 on and how many there are. Raises `OfficeError`."""
+    """The share 2/4 as a number from 0 on, and how many there are. Raises `OfficeError`."""
     found = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})", text)
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count <= MOST_SHARES:

@@ -263,7 +263,7 @@ def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, per
     [word] = only(Word, gate.status())
     assert word.version > gate.version
     assert ("gate-1", "rolled_back") in court.alarms()
-    assert all(record.n > gate.version for record in court.store.book.live())
+    assert all(record.n > gate.version for record in court.store.book.live(PersonRecord))
     asked = gate.says(Request, after=gate.version)
     assert asked[-1].upto == word.version
 
