@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwe import JWERegistry
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
+from joserfc.util import urlsafe_b64encode
 
 from gated.errors import SealError, StateError, WireError
 
@@ -39,7 +40,12 @@ class Party:
     @classmethod
     def parse(cls, text: bytes | str) -> "Party":
         """Two public keys as a JWK set. Raises `WireError`."""
-        return cls(*_keys(text, is_private=False))
+        party = cls(*_keys(text, is_private=False))
+        try:
+            party.seal(b"")
+        except ValueError as error:  # a point of small order (RFC 7748, section 6.1)
+            raise WireError("nothing can be sealed to such a key") from error
+        return party
 
     @classmethod
     def load(cls, path: Path) -> "Party":
@@ -54,7 +60,7 @@ class Party:
         return _dump(self._sign, self._seal, is_private=False)
 
     def verify(self, token: bytes, kind: str) -> bytes:
-        """The payload of a compact JWS that this end signed as that `kind`. Raises `WireError`, which quotes nothing."""
+        """The payload of a compact JWS that this end signed as that `kind`. Raises `WireError`; it quotes nothing."""
         try:
             checked = jws.deserialize_compact(token, self._sign, algorithms=[SIGNING], registry=_signing)
             header = checked.protected
@@ -131,9 +137,19 @@ def _keys(text: bytes | str, *, is_private: bool) -> tuple[OKPKey, OKPKey]:
         found = {key["crv"]: key for key in msgspec.json.decode(text, type=_Set).keys}
         if any(("d" in key) != is_private for key in found.values()):
             raise WireError("these are private keys where public ones belong, or the reverse")
-        return OKPKey.import_key(found["Ed25519"]), OKPKey.import_key(found["X25519"])
-    except (JoseError, msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+        return _key(found["Ed25519"]), _key(found["X25519"])
+    except (JoseError, msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise WireError(f"no set of an Ed25519 and an X25519 key ({type(error).__name__})") from error
+
+
+def _key(found: dict[str, Any]) -> OKPKey:
+    """A key by what makes it one, whatever else a JWK says of it; only one spelling of it is good (its name is made of
+    that), and a private one must be that of the public one beside it.
+    """
+    key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
+    if found["kty"] != "OKP" or found["x"] != urlsafe_b64encode(key.public_key.public_bytes_raw()).decode():
+        raise WireError("a key that contradicts itself")
+    return key
 
 
 def _dump(*keys: OKPKey, is_private: bool) -> bytes:
