@@ -85,7 +85,7 @@ def test_a_pin_is_used_once():
 
 def test_a_server_needs_tls_and_certificates():
     assert "mqtts" in problems(sync={"url": "mqtt://host"})[0]
-    assert len(problems(sync={"url": "mqtts://host"})) == 3
+    assert len(problems(sync={"url": "mqtts://host"})) == 5
 
 
 def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):

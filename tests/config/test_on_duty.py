@@ -1,0 +1,99 @@
+"""A real brain with settings on trial: it keeps those it is well with, and ends and comes back without the others."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from gated.config import load
+from gated.config.trial import propose
+
+pytestmark = pytest.mark.slow
+
+BRAIN = """
+import sys
+from gated.cli import main
+from gated.config import trial
+trial.HEALTHY_S, trial.DECIDED_S = {healthy_s}, {decided_s}
+main(prog_name="gated")
+"""
+"""The real one, which cannot wait for half a minute."""
+
+
+@pytest.fixture
+def home(gate):
+    """A gate that sees an empty street, with the models that ship."""
+    frames = gate.folder / "frames"
+    frames.mkdir()
+    Image.new("RGB", (640, 480), (90, 90, 90)).save(frames / "0.png")
+    gate.write(models={"dir": str(gate.folder / "models"), "set": "courtyard"}, camera={"loop": True})
+    gate.brains = []
+    yield gate
+    for brain in gate.brains:
+        brain.kill()
+        brain.wait()
+
+
+def brain(gate, healthy_s=0.5, decided_s=60.0):
+    code = BRAIN.format(healthy_s=healthy_s, decided_s=decided_s)
+    log = (gate.folder / "brain.log").open("ab")
+    command = [sys.executable, "-c", code, "--config", gate.config, "run"]
+    gate.brains.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+    return gate.brains[-1]
+
+
+def patiently(gate, true):
+    """Each look is a process of its own, so look seldom."""
+    return gate.wait_for(true, 60, 0.3)
+
+
+def tried(gate):
+    return [(event["outcome"], event.get("why", "")) for event in gate.events("settings_tried")]
+
+
+def test_settings_that_the_gate_is_well_with_are_kept(home):
+    propose(home.config, "access.frames = 7\n")
+    process = brain(home)
+    patiently(home, lambda: tried(home))
+    assert tried(home) == [("kept", "")]
+    assert load(home.config).access.frames == 7
+    process.terminate()
+    assert process.wait(20) == 0
+    assert not (home.state / "office.trial.toml").exists()
+
+
+def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_without_them(home):
+    propose(home.config, 'models.set = "evaluation"\n')  # whose files are not here
+    assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
+    assert tried(home) == [("rolled_back", "lost with them: vision")]
+    assert load(home.config).models.set == "courtyard"
+    assert home.events("stopped")[-1]["why"] == "settings rolled back"
+
+
+def test_settings_that_the_gate_cannot_start_with_are_gone_after_three_starts(home):
+    propose(home.config, 'models.set = "there-is-none"\n')
+    for _ in range(3):
+        assert brain(home).wait(60) == 3
+    process = brain(home)
+    patiently(home, lambda: home.events("worker_ready"))
+    ((outcome, why),) = tried(home)
+    assert outcome == "rolled_back"
+    assert "3 starts" in why
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_a_brain_that_is_killed_on_trial_has_had_one_of_its_starts_and_one_too_many_has_had_none(home):
+    propose(home.config, "access.frames = 7\n")
+    for start in range(1, 3):
+        process = brain(home, healthy_s=600.0)
+        patiently(home, lambda: len(home.events("started")) == start)  # noqa: B023 - it is called here and now
+        if start == 1:
+            assert brain(home).wait(60) == 3
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert f'"starts":{start}' in (home.state / "office.trial.toml").read_text()
+        assert load(home.config).access.frames == 3
