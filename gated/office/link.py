@@ -70,14 +70,19 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> a
 
 
 async def _converse(side: OfficeSide, client: aiomqtt.Client) -> None:
-    """Until the connection is lost (one of `FAILURES`)."""
+    """Until the connection is lost (one of `FAILURES`).
+
+    Not a `TaskGroup`: in Python 3.11 one whose part has failed leaves its task marked as cancelled.
+    """
+    parts = [asyncio.create_task(_listen(side, client)), asyncio.create_task(_speak(side, client))]
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_listen(side, client), name="office-listen")
-            group.create_task(_speak(side, client), name="office-speak")
-    except* FAILURES as failed:
-        _heed_cancellation()
-        raise failed.exceptions[0] from None
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+    for part in done:
+        part.result()
 
 
 async def _listen(side: OfficeSide, client: aiomqtt.Client) -> None:
@@ -117,7 +122,7 @@ async def _publish(client: aiomqtt.Client, said: Sequence[Outgoing]) -> None:
 
 
 def _heed_cancellation() -> None:
-    """A `TaskGroup` and `asyncio.wait_for` of Python 3.11 may swallow a cancellation; this one does not."""
+    """`asyncio.wait_for` of Python 3.11, which aiomqtt waits with, may swallow a cancellation; this one does not."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
