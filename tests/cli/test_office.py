@@ -1,0 +1,332 @@
+"""The office's commands: people for every gate, and orders that say plainly what came of them."""
+
+import json
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+from gated.journal.chain import digest, genesis
+from gated.office.store import Store
+from gated.sync.jose import Identity
+from gated.sync.messages import EventBatch, Finding, Gone, PersonRecord, Receipt, Status, WireEvent
+
+SITE = "market-south"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with closing(Store.create(tmp_path / "office", SITE)) as store:
+        yield store
+
+
+@pytest.fixture
+def office(tmp_path, store):
+    """Run a command; it must end with `check`."""
+
+    def run(*arguments, check=0, typed=None):
+        arguments = ["office", "--dir", str(tmp_path / "office"), *map(str, arguments)]
+        done = CliRunner().invoke(main, arguments, input=typed)
+        assert done.exit_code == check, f"{arguments}: {done.exit_code}\n{done.output}"
+        assert "Traceback" not in done.output
+        return done.output
+
+    return run
+
+
+@pytest.fixture
+def gate(store):
+    store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
+    return "gate-1"
+
+
+@pytest.fixture
+def ann(office):
+    return office("person", "add", "--name", "Ann", "--household", "2-401").split()[-1]
+
+
+def shown(office, subject):
+    return json.loads(office("person", "show", subject, "--json"))
+
+
+def test_a_folder_without_an_office_says_how_to_make_one(tmp_path):
+    done = CliRunner().invoke(main, ["office", "--dir", str(tmp_path / "none"), "gates"])
+    assert done.exit_code == 1
+    assert "gated office init" in done.output
+
+
+def test_somebody_is_added_changed_and_listed(office, ann):
+    office("person", "change", ann, "--name", "Anne", "--role", "staff")
+    [row] = json.loads(office("person", "list", "--json"))
+    assert (row["subject"], row["name"], row["household"], row["role"]) == (ann, "Anne", "2-401", "staff")
+    assert "Anne" in office("person", "list")
+    assert "2-401" in office("person", "show", ann)
+
+
+def test_an_id_that_a_gate_gave_is_kept_and_counts_once(office):
+    arguments = ("person", "add", "--name", "Bo", "--household", "1", "--subject", "0123456789abcdef")
+    assert office(*arguments) == "added 0123456789abcdef\n"
+    assert "is there already" in office(*arguments, check=1)
+    assert "subject" in office(*arguments[:-1], "not-an-id", check=1)
+
+
+def test_a_consent_has_a_reference_and_a_notice(office, ann):
+    office("person", "change", ann, "--consent", "paper-1", check=2)
+    office("person", "change", ann, "--transfer", check=2)
+    office("person", "change", ann, "--consent", "paper-1", "--notice", "v3", "--transfer")
+    said = shown(office, ann)["consents"]
+    assert [(each["purpose"], each["reference"], each["notice"]) for each in said] == [
+        ("recognise", "paper-1", "v3"),
+        ("transfer", "paper-1", "v3"),
+    ]
+
+
+@pytest.mark.parametrize(("withdrawn", "left"), [("transfer", ["recognise"]), ("recognise", [])])
+def test_a_consent_is_withdrawn(office, ann, withdrawn, left):
+    office("person", "change", ann, "--consent", "paper-1", "--notice", "v3", "--transfer")
+    office("person", "change", ann, "--withdraw", withdrawn)
+    assert [each["purpose"] for each in shown(office, ann)["consents"]] == left
+
+
+def test_somebody_is_suspended_and_resumed(office, ann):
+    office("person", "suspend", ann)
+    assert shown(office, ann)["status"] == "suspended"
+    office("person", "resume", ann)
+    assert shown(office, ann)["status"] == "active"
+
+
+def test_who_is_removed_is_gone_for_good(office, store, ann):
+    office("person", "remove", ann)
+    assert isinstance(store.book.get(f"person/{ann}"), Gone)
+    assert "removed for good" in office("person", "show", ann, check=1)
+    assert "removed for good" in office("person", "add", "--name", "X", "--household", "1", "--subject", ann, check=1)
+
+
+def test_an_unknown_id_is_told_with_the_way_to_find_the_right_one(office):
+    for command in ("show", "suspend", "resume", "remove"):
+        assert "person list" in office("person", command, "0123456789abcdef", check=1)
+
+
+def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, store):
+    bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
+    card = office("person", "card", ann, "--number", "0006729715", "--label", "blue").split()[-1]
+    assert "given out already" in office("person", "card", bo, "--number", "6729715", check=1)
+    assert "6729715" not in office("person", "show", ann) + office("person", "show", ann, "--json")
+    assert store.book.person(ann).cards[0].number == "6729715"
+    office("person", "card", ann, "--take", card)
+    assert store.book.person(ann).cards == []
+    assert "no card" in office("person", "card", ann, "--take", card, check=1)
+
+
+def test_a_card_that_is_none_is_refused(office, ann):
+    assert "digits or letters" in office("person", "card", ann, "--number", "12", check=1)
+    office("person", "card", ann, check=2)
+
+
+def test_a_card_is_good_from_the_first_to_the_last_day(office, ann, store):
+    today = datetime.now().astimezone().date()
+    office("person", "card", ann, "--number", "1234", "--until", today.isoformat(), "--uses", "3")
+    [card] = store.book.person(ann).cards
+    assert datetime.fromisoformat(card.valid_until).date() == today + timedelta(days=1)
+    assert card.uses == 3
+    office("person", "card", ann, "--number", "5678", "--until", "2020-01-01", check=2)
+
+
+def test_a_pin_is_read_from_the_input_and_never_shown(office, ann, store):
+    office("person", "pin", ann, typed="739154\n")
+    office("person", "pin", ann, "--duress", typed="271828\n")
+    who = store.book.person(ann)
+    assert (who.pin, who.duress_pin) == ("739154", "271828")
+    assert "739154" not in office("person", "show", ann) + office("person", "show", ann, "--json")
+    office("person", "pin", ann, "--take")
+    who = store.book.person(ann)
+    assert (who.pin, who.duress_pin) == ("", "")
+
+
+def test_a_weak_pin_and_a_neighbours_are_refused_in_the_same_words(office, ann):
+    bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
+    office("person", "pin", ann, typed="739154\n")
+    said = {office("person", "pin", bo, typed=f"{pin}\n", check=1) for pin in ("739154", "123456", "111111", "12", "")}
+    assert len(said) == 1
+    assert "second" in office("person", "pin", bo, "--duress", typed="271828\n", check=1)
+
+
+def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):
+    office("schedule", "set", "day", "--days", "mon,fri", "--start", "06:00", "--end", "22:00")
+    office("person", "rights", ann, "--door", "main", "--schedule", "day")
+    office("person", "prefer", ann, "--release-s", "12", "--first", "touch")
+    who = store.book.person(ann)
+    assert [(right.door, right.schedule) for right in who.rights] == [("main", "day")]
+    assert (who.wishes.release_s, who.wishes.first) == (12.0, "touch")
+    office("person", "rights", ann, "--clear")
+    office("person", "prefer", ann, "--clear")
+    who = store.book.person(ann)
+    assert (who.rights, who.wishes.release_s) == ([], None)
+    office("person", "prefer", ann, check=2)
+    office("person", "rights", ann, check=2)
+
+
+def test_rights_of_households_and_roles(office):
+    office("rights", "household", "2-401", "--door", "main")
+    office("rights", "role", "Staff", "--schedule", "day")
+    rows = json.loads(office("rights", "list", "--json"))
+    assert [(row["of"], row["name"]) for row in rows] == [("household", "2-401"), ("role", "staff")]
+    assert "2-401" in office("rights", "list")
+    office("rights", "household", "2-401", "--clear")
+    assert len(json.loads(office("rights", "list", "--json"))) == 1
+    office("rights", "household", "2-401", "--clear", check=1)
+
+
+def test_a_schedule_that_makes_no_sense_is_refused(office):
+    for wrong in (("--days", "someday"), ("--start", "25:00")):
+        office("schedule", "set", "day", *wrong, check=1)
+    office("schedule", "set", "day")
+    assert [each["name"] for each in json.loads(office("schedule", "list", "--json"))] == ["day"]
+    assert "day" in office("schedule", "list")
+    office("schedule", "remove", "day")
+    assert "nothing" in office("schedule", "list")
+
+
+# -- gates ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_gates_are_listed_with_how_far_they_are(office, store, gate, ann):
+    assert json.loads(office("gates", "--json"))[0]["state"] == "never heard"
+    status = Status(site=SITE, gate=gate, version="0.1.0", door="secured", degraded=["vision"])
+    store.roll.hear(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    [row] = json.loads(office("gates", "--json"))
+    assert (row["state"], row["records"], row["degraded"]) == ("online", "0 of 2", ["vision"])
+    assert "vision" in office("gates")
+
+
+def happen(store, gate, kinds):
+    rows, before = [], genesis(SITE, gate, "j")
+    for seq, kind in enumerate(kinds, 1):
+        body = json.dumps({"kind": kind, "door": "main"})
+        before = digest(before, seq, b"2026-11-23T07:58:00Z", kind.encode(), body.encode())
+        rows.append(WireEvent(seq, "2026-11-23T07:58:00Z", kind, body, before))
+    first = genesis(SITE, gate, "j")
+    batch = EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=len(rows), prev=first, events=rows)
+    store.journals.take(batch)
+
+
+def test_the_newest_events_are_shown(office, store, gate):
+    happen(store, gate, ["door_opened", "door_closed", "tampered"])
+    assert [json.loads(line)["kind"] for line in office("events", "-n", "2", "--json").splitlines()] == [
+        "door_closed",
+        "tampered",
+    ]
+    assert "tampered" in office("events", "--gate", gate)
+    office("events", "--gate", "nowhere", check=1)
+
+
+def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
+    store.add_gate("gate-0", Identity.make().party.dump(), "0a0c")
+    office("person", "add", "--name", "Bo", "--household", "1")
+    n = store.book.remove(f"person/{ann}")
+    assert "has not answered" in office("receipts", check=1)
+    for name in (gate, "gate-0"):
+        receipt = Receipt(site=SITE, gate=name, subject=ann, n=n, templates=3, at="2026-11-23T08:00:00Z")
+        store.receipts.keep(name, receipt)
+    rows = json.loads(office("receipts", ann, "--json"))
+    assert [(row["gate"], row["templates"]) for row in rows] == [("gate-0", 3), ("gate-1", 3)]
+    office("receipts")
+
+
+def test_an_alarm_stands_until_it_is_settled(office, store, gate):
+    office("alarms")
+    store.alarms.sound(gate, "cloned", "", "2026-11-23T08:00:00Z")
+    assert "a second one with its keys" in office("alarms", check=1)
+    [alarm] = json.loads(office("alarms", "--json", check=1))
+    office("alarms", "--settle", alarm["id"])
+    office("alarms", "--settle", alarm["id"], check=1)
+    assert "cloned" in office("alarms", "--all")
+
+
+# -- orders -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serving(store, tmp_path):
+    """Somebody who settles each order that is placed, as a gate and a serving office would."""
+
+    def settle(state, why="", findings=()):
+        def work():
+            with closing(Store.open(tmp_path / "office")) as another:
+                end = time.monotonic() + 30
+                while time.monotonic() < end and not (placed := another.orders.open()):
+                    time.sleep(0.02)
+                for each in placed:
+                    another.orders.settle(each, state, why, findings)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    return settle
+
+
+def test_a_release_says_what_came_of_it(office, gate, serving):
+    thread = serving("done", "the door is released")
+    order = ("release", gate, "--operator", "li", "--reason", "a delivery", "--wait", 30)
+    assert office(*order) == "gate-1: done: the door is released\n"
+    thread.join()
+    thread = serving("refused", "a lockdown")
+    assert office(*order, check=1) == "gate-1: refused: a lockdown\n"
+    thread.join()
+
+
+def test_a_release_needs_somebody_who_orders_it_and_a_reason(office, gate):
+    office("release", gate, "--reason", "x", check=2)
+    office("release", gate, "--operator", "li", check=2)
+    office("release", "gate-9", "--operator", "li", "--reason", "x", check=1)
+
+
+def test_a_gate_that_does_not_answer_is_said_so(office, store, gate):
+    assert "gated office serve" in office("restart", gate, "--wait", 0, check=1)
+    placed = store.orders.open()[0]
+    assert placed.order.operator
+    sent = store.orders.place(gate, placed.order.action, "li", "", datetime.now(UTC))
+    store.orders.send(SITE, store.orders.get(sent), datetime.now(UTC))
+    store.orders.expire(datetime.now(UTC) + timedelta(hours=1))
+    assert store.orders.get(sent).state == "unanswered"
+
+
+def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate):
+    store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
+    office("lockdown", "all", "on", "--wait", 0, "--operator", "li", check=1)
+    assert [(each.gate, each.order.action.on) for each in store.orders.open()] == [("gate-1", True), ("gate-2", True)]
+
+
+def test_what_a_doctor_says_is_shown(office, gate, serving):
+    thread = serving("done", findings=[Finding("camera", "bad", "no frames")])
+    assert "no frames" in office("diagnose", gate, "--wait", 30)
+    thread.join()
+    thread = serving("done", findings=[Finding("camera", "bad", "no frames")])
+    [row] = json.loads(office("diagnose", gate, "--wait", 30, "--json"))
+    assert row["findings"] == [{"part": "camera", "level": "bad", "says": "no frames"}]
+    thread.join()
+
+
+def test_nobodys_face_is_taken_who_has_not_agreed(office, store, gate, ann):
+    assert "not agreed" in office("enrol", gate, ann, check=1)
+    assert store.orders.open() == []
+
+
+def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, tmp_path):
+    file = tmp_path / "gate.toml"
+    file.write_text("x" * 20_001)
+    office("settings", gate, file, check=1)
+    file.write_text("[access]\nthreshold = 0.5\n")
+    office("settings", gate, file, "--wait", 0, check=1)
+    assert store.orders.open()[0].order.action.toml.startswith("[access]")
+
+
+def test_a_change_that_fails_leaves_everything_as_it_was(office, ann, store):
+    office("person", "change", ann, "--name", "x" * 300, check=1)
+    assert isinstance(store.book.get(f"person/{ann}"), PersonRecord)
+    assert store.book.person(ann).name == "Ann"
