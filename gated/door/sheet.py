@@ -84,7 +84,7 @@ def input_effect(line: str, wires: Wires, *, has_reset: bool) -> str:
     return {
         "contact": f"asks people to shut the leaf after {wires.held_open_s:g} s, is an alarm after "
         f"{wires.held_open_alarm_s:g} s, and at once when the leaf was forced",
-        "rex": "releases this door, with or without a brain",
+        "rex": f"releases this door for {wires.release_s:g} s, with or without a brain",
         "fire": f"releases every door{' until the key is turned' if has_reset else ', and no key is wired to end it'}",
         "tamper": "is an alarm at once",
         "call": "calls for somebody: shown here, told to the server",
