@@ -59,7 +59,7 @@ def kept(own: Settings) -> str | None:
     path = own.state / OFFICE
     try:
         return path.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a state folder that is none is for whoever opens a database
         return None
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read ({error.strerror}); run this as the gate's user"]) from error
