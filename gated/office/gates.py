@@ -54,8 +54,8 @@ class Gates:
         with self._file.reading() as connection:
             return dict(connection.execute("SELECT gate, keys FROM gates ORDER BY gate").fetchall())
 
-    def add(self, gate: str, keys: str, serial: str, n: int) -> bool:
-        """A gate was paired, or paired anew; True when it has other keys than before."""
+    def add(self, gate: str, keys: str, serial: str, n: int) -> str | None:
+        """A gate was paired, or paired anew; gives the keys that it had before."""
         with self._file.writing() as connection:
             row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
             connection.execute(
@@ -63,7 +63,7 @@ class Gates:
                 " ON CONFLICT (gate) DO UPDATE SET keys = excluded.keys, serial = excluded.serial",
                 (gate, keys, serial, n),
             )
-        return row is not None and row[0] != keys
+        return None if row is None else str(row[0])
 
     def hear(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
         """Remember that a status came, and what it said if it is news; gives the number of the word that answers it."""

@@ -78,10 +78,11 @@ class Store:
         The other gates learn of it by its record. Faces that were sealed to other keys are forgotten. Raises
         `WireError` for keys that are none.
         """
-        text = Party.parse(keys).dump().decode()
+        party = Party.parse(keys)
         with self.file.writing():
-            n = self.book.put(GateRecord(n=0, gate=gate, keys=text))
-            if self.roll.add(gate, text, serial, n):
+            n = self.book.put(GateRecord(n=0, gate=gate, keys=party.dump().decode()))
+            before = self.roll.add(gate, party.dump().decode(), serial, n)
+            if before is not None and Party.parse(before).seal_kid != party.seal_kid:
                 self.faces.forget_gate(gate)
 
 

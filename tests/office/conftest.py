@@ -1,15 +1,18 @@
 """An office in a folder, and gates that speak its language without a network between them."""
 
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gated import database
 from gated.journal.chain import digest, genesis
 from gated.journal.entry import stamp
 from gated.office.line import Line
+from gated.office.schema import MIGRATIONS
 from gated.office.side import OfficeSide
-from gated.office.store import Store
+from gated.office.store import Store, begin
 from gated.sync.jose import Identity
 from gated.sync.messages import (
     Ack,
@@ -196,3 +199,21 @@ def line(court, gate):
     """How the office speaks with a gate."""
     peer = Peer(court.store.identity, gate.me.party, SITE, gate.name)
     return Line(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
+
+
+@pytest.fixture(scope="session")
+def in_memory():
+    """Call it for an office with two gates that no disk slows down; for tests that need many."""
+    identity, keys = Identity.make(), Identity.make().party.dump()
+
+    def make():
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        database.migrate(connection, MIGRATIONS)
+        begin(connection, identity, SITE)
+        store = Store(connection, identity)
+        for gate in ("gate-1", "gate-2"):
+            store.add_gate(gate, keys, "0a0b")
+        return store
+
+    return make

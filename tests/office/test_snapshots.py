@@ -1,0 +1,64 @@
+"""Snapshots that are being fetched: made once, kept while they are asked for, and not too many at a time."""
+
+import pytest
+
+from gated.office import snapshots
+from gated.office.snapshots import BUSY_S, KEEP_S, WINDOW, Snapshots
+from gated.sync.messages import Request
+
+
+class Maker:
+    """Makes snapshots of 20 parts, and counts them."""
+
+    def __init__(self):
+        self.made = 0
+
+    def __call__(self):
+        self.made += 1
+        return [b"%d-%d" % (self.made, part) for part in range(20)]
+
+
+@pytest.fixture
+def make():
+    return Maker()
+
+
+def ask(snapshot=0, parts=()):
+    return Request(site="s", gate="g", is_snapshot=True, snapshot=snapshot, parts=list(parts))
+
+
+def test_the_first_parts_come_first_and_the_rest_as_asked(make):
+    kept = Snapshots()
+    assert kept.parts("g", ask(), 0.0, 7, make) == [b"1-%d" % part for part in range(WINDOW)]
+    assert kept.parts("g", ask(7, [19, 3]), 1.0, 7, make) == [b"1-19", b"1-3"]
+    assert kept.parts("g", ask(7, [20, 99]), 1.0, 7, make) == []
+
+
+def test_an_older_one_is_kept_while_it_is_fetched_and_replaced_when_nobody_wants_it(make):
+    kept = Snapshots()
+    kept.parts("g", ask(), 0.0, 7, make)
+    assert kept.parts("g", ask(7, [5]), 1.0, 8, make) == [b"1-5"]
+    assert kept.parts("g", ask(), 1.0, 8, make)[0] == b"2-0"
+
+
+def test_one_that_is_here_no_more_begins_anew(make):
+    kept = Snapshots()
+    kept.parts("g", ask(), 0.0, 7, make)
+    kept.forget(KEEP_S)
+    assert kept.parts("g", ask(7, [5]), KEEP_S, 8, make) == [b"2-%d" % part for part in range(WINDOW)]
+
+
+def test_the_same_version_made_anew_goes_on_where_it_was(make):
+    assert Snapshots().parts("g", ask(7, [5]), 0.0, 7, make) == [b"1-5"]
+
+
+def test_too_many_at_once_must_wait_and_are_served_when_others_are_done(make, monkeypatch):
+    monkeypatch.setattr(snapshots, "MAX_BYTES", 140)
+    kept = Snapshots()
+    for gate in ("a", "b"):
+        assert kept.parts(gate, ask(), 0.0, 7, make)
+    assert kept.parts("c", ask(), 1.0, 7, make) == []
+    assert kept.parts("a", ask(7, [2]), 20.0, 7, make) == [b"1-2"]
+    assert kept.parts("c", ask(), BUSY_S + 1, 7, make)
+    assert make.made == 3
+    assert kept.parts("a", ask(7, [2]), BUSY_S + 1, 7, make) == [b"1-2"]
