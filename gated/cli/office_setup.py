@@ -47,4 +47,6 @@ def invite(folder: Path, gate: str) -> None:
     if sys.stdout.isatty():
         click.echo(qr.on_terminal(text.upper()))  # capitals make fewer squares
     click.echo(text)
-    click.echo(f"At {gate}, within an hour, while `gated office serve` runs here: `gated pair` with this code", err=True)
+    click.echo(
+        f"At {gate}, within an hour: `gated pair` with this code, while `gated office serve` runs here", err=True
+    )

@@ -32,7 +32,7 @@ Verdict = Literal["good", "wrong", "locked", "old", "spent"]
 
 
 class Invitation(NamedTuple):
-    """What is kept of one: `code` and `keys` are SHA-256 in hex; the last two are None until it is used."""
+    """What is kept of one: the digest of its code, and who used it, by the names of its keys; None until then."""
 
     code: str
     given_at: float

@@ -10,7 +10,6 @@ import socket
 from collections import deque
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gated.errors import BusyError, OfficeError, PairingError, StateError, WireError
+from gated.errors import BusyError, GatedError, OfficeError, PairingError, StateError, WireError
 from gated.office.broker import Place, write_acl
 from gated.office.certificates import Authority, read_csr
 from gated.office.invitations import Invitations
@@ -68,27 +67,35 @@ class Registrar:
 
     def answer(self, application: Application, wall: datetime) -> Admission | Refusal:
         """Let a gate in, or say why not. A code is only spent on an application that is right in every other way."""
+        try:
+            keys = Party.parse(application.keys)
+        except WireError as error:
+            return _not_understood(application, error)
         code = digest_of(application.gate, bytes.fromhex(application.secret))
-        who = (application.gate, code, sha256(application.keys.encode()).hexdigest(), wall.timestamp())
+        who = (application.gate, code, f"{keys.kid} {keys.seal_kid}", wall.timestamp())
         verdict = self.invitations.look(*who)
         if verdict != "good":
             return Refusal(why=verdict)
         if application.site != self._store.site:
             return Refusal(why="site")
         try:
-            csr, keys = read_csr(application.csr, application.gate), Party.parse(application.keys).dump()
-        except (PairingError, WireError) as error:
-            log.warning("the pairing of %s: %s", application.gate, error)
-            return Refusal(why="request")
+            csr = read_csr(application.csr, application.gate)
+        except PairingError as error:
+            return _not_understood(application, error)
         verdict = self.invitations.use(*who)
         if verdict != "good":
             return Refusal(why=verdict)
         issued = self.authority.admit(csr, application.gate, wall)
-        self._store.add_gate(application.gate, keys, issued.serial)
+        self._store.add_gate(application.gate, keys.dump(), issued.serial)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
         ours = self._store.identity.party.dump().decode()
         return Admission(url=self.place.url, certificate=issued.pem.decode(), keys=ours)
+
+
+def _not_understood(application: Application, error: GatedError) -> Refusal:
+    log.warning("the pairing of %s: %s", application.gate, error)
+    return Refusal(why="request")
 
 
 class Tries:

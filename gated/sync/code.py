@@ -119,8 +119,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     """The gate asks to be let in. Nothing in it but the secret is secret."""
 
     v: Literal[1] = 1
-    site: Short
-    gate: Short
+    site: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
+    gate: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
     secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{20}\Z")]
     csr: Pem
     """A request for a certificate whose common name is the gate (PKCS 10, PEM)."""

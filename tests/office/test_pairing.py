@@ -273,6 +273,11 @@ def test_one_that_waits_may_try_again_and_others_need_not_wait_for_it():
     assert tries.may("a", TRIES_S)
 
 
-def test_an_application_is_parsed_strictly():
+@pytest.mark.parametrize("fields", [{}, {"secret": "zz"}, {"gate": "OFFICE"}, {"gate": "a\nb"}, {"site": ""}, {"v": 2}])
+def test_an_application_is_parsed_strictly(fields):
+    told = {"v": 1, "site": "s", "gate": "g", "secret": "0" * 20, "csr": "", "keys": ""} | fields
+    if not fields:
+        assert msgspec.json.decode(msgspec.json.encode(told), type=Application).gate == "g"
+        return
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b'{"site":"s","gate":"g","secret":"zz","csr":"","keys":""}', type=Application)
+        msgspec.json.decode(msgspec.json.encode(told), type=Application)
