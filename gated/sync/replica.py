@@ -205,7 +205,8 @@ class Replica:
             self._staging.drop()  # deltas were faster
         if title is None or not self._staging.is_complete:
             return []
-        batch = self._batch(None if self._holdings.is_empty() else self._allowance.left(now))
+        is_first = self._holdings.is_empty()
+        batch = self._batch(None if is_first else self._allowance.left(now))
         try:
             named = {key_of(record): record.n for record in self._added(batch)}
         except SealError:
@@ -217,9 +218,9 @@ class Replica:
         removed = [(key, title.version) for key, _ in self._holdings.known(title.version) if key not in named]
         batch.end((key for key, _ in removed), title.version)
         self._commit(batch.changes(), title.version)
-        self._allowance.take(batch.joining, now)
+        self._allowance.take(0 if is_first else batch.joining, now)
         self._pull.wants_snapshot = False
-        if self.mark.version == title.version and self.mark.digest != title.digest:
+        if self._pull.target == title.version and self.mark.digest != title.digest:
             self._doubt("this gate holds newer records than the office's snapshot; they stay")
             self._incurable = title.version, title.digest
         self._staging.drop()

@@ -1,0 +1,263 @@
+"""An office's records without a wire, and one gate that follows them."""
+
+import shutil
+from contextlib import closing
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from gated import database
+from gated.events import RecordsApplied
+from gated.gallery.credentials import Credentials
+from gated.gallery.gallery import Gallery
+from gated.gallery.keyring import KeyRing
+from gated.sync.jose import Identity
+from gated.sync.messages import (
+    Consented,
+    Delta,
+    Gone,
+    HouseholdRecord,
+    PersonRecord,
+    Request,
+    RoleRecord,
+    SnapshotPart,
+    Word,
+)
+from gated.sync.records import digest_of, key_of
+from gated.sync.replica import Replica
+from gated.sync.sharing import seal_face
+from gated.sync.snapshot import Staging
+from gated.sync.wire import Peer
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
+
+SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
+ME, OFFICE, NEIGHBOUR = Identity.make(), Identity.make(), Identity.make()
+EMBEDDER, DIMENSION, THRESHOLD = "ab" * 32, 32, 0.7
+AT = "2026-03-01T09:30:00+00:00"
+US = {"site": SITE, "gate": GATE}
+
+
+def subject(number):
+    return f"{number:016x}"
+
+
+def vector(number, picture=0):
+    """A unit vector for each person, and pictures of the same person near it."""
+    made = np.random.default_rng(number).standard_normal(DIMENSION)
+    if picture:
+        made += 0.1 * np.random.default_rng((number, picture)).standard_normal(DIMENSION)
+    return (made / np.linalg.norm(made)).astype(np.float32)
+
+
+def face(number, like=None, embedder=EMBEDDER, pictures=1):
+    """A face of a person, as the gate of their enrolment seals it to this one; `like`: it is another's."""
+    which = number if like is None else like
+    templates = [(f"{which}-{picture}", vector(which, picture)) for picture in range(pictures)]
+    return seal_face(ME.party, subject(number), embedder, templates)
+
+
+def consents(number, *purposes):
+    return [Consented(purpose, f"paper-2026-{number:05}", "notice-3", AT) for purpose in purposes]
+
+
+def person(number, **other):
+    """Somebody, number so and so, as a record without a number of its own."""
+    values = {
+        "name": f"Resident Number {number}",
+        "household": f"Block 4 Flat {number}",
+        "added_at": AT,
+        "consents": consents(number, "recognise"),
+    }
+    return PersonRecord(n=0, subject=subject(number), **(values | other))
+
+
+class Office:
+    """What an office has: one counter, and the newest record of each key."""
+
+    def __init__(self):
+        self.version, self.records, self.beat = 0, {}, 0
+
+    def put(self, *records):
+        """Say anew how these are; gives them with their numbers."""
+        said = []
+        for record in records:
+            self.version += 1
+            said.append(msgspec.structs.replace(record, n=self.version))
+            self.records[key_of(record)] = said[-1]
+        return said
+
+    def remove(self, number):
+        return self.put(Gone(n=0, key=f"person/{subject(number)}"))
+
+    @property
+    def live(self):
+        return [record for record in self.records.values() if not isinstance(record, Gone)]
+
+    @property
+    def digest(self):
+        return digest_of((key_of(record), record.n) for record in self.live)
+
+    def delta(self, after=0, upto=None):
+        upto = self.version if upto is None else upto
+        records = [record for record in self.records.values() if after < record.n <= upto]
+        return Delta(**US, after=after, upto=upto, records=sorted(records, key=lambda record: record.n))
+
+    def word(self):
+        self.beat += 1
+        return Word(**US, challenge="c", beat=self.beat, at=AT, version=self.version, digest=self.digest)
+
+    def snapshot(self, size=2):
+        """All parts of one, with so many records each."""
+        live, version = self.live, self.version
+        groups = [live[start : start + size] for start in range(0, len(live), size)] or [[]]
+        return [
+            SnapshotPart(**US, version=version, digest=self.digest, part=part, parts=len(groups), records=records)
+            for part, records in enumerate(groups)
+        ]
+
+    def answer(self, request, size=2):
+        """What an honest office sends."""
+        if not request.is_snapshot:
+            return [self.delta(request.after)]
+        parts = self.snapshot(size)
+        if request.snapshot != self.version:
+            return parts[:16]
+        return [parts[number] for number in request.parts if number < len(parts)]
+
+
+class Followed:
+    """A gate's replica, and eyes for what it does."""
+
+    def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER):
+        self.state, self.most, self.embedder = state, most_new_per_hour, embedder
+        self.events, self.changes, self.now = [], 0, 0.0
+        self.open()
+
+    def open(self):
+        peer = Peer(ME, OFFICE.party, SITE, GATE)
+        self.replica = Replica(
+            self.state, peer, self.embedder, DIMENSION, THRESHOLD, self.most, self.events.append, self.changed
+        )
+
+    def changed(self):
+        self.changes += 1
+
+    def restart(self):
+        self.replica.close()
+        self.open()
+
+    def hear(self, *messages):
+        return [said for message in messages for said in self.replica.hear(message, self.now)]
+
+    def hear_word(self, word):
+        return self.replica.hear_word(word, self.now)
+
+    def converge(self, office, size=2):
+        """Talk with an honest office until there is nothing more to say."""
+        for _ in range(20):
+            self.now += 5.0
+            said = self.hear_word(office.word())
+            if not said:
+                return
+            while said:
+                said = [s for ask in said if isinstance(ask, Request) for s in self.hear(*office.answer(ask, size))]
+        raise AssertionError("gate and office do not come to an end")
+
+    def people(self):
+        """Everybody here, by id."""
+        with closing(Gallery.open(self.state, SITE, self.embedder, DIMENSION)) as gallery:
+            return {person.subject: person for person in gallery.people()}
+
+    def finds(self, number):
+        """Who is found by that person's face."""
+        with closing(Gallery.open(self.state, SITE, self.embedder, DIMENSION)) as gallery:
+            found = gallery.search(vector(number))
+        return found[0].subject if found and found[0].score >= THRESHOLD else None
+
+    def ring(self):
+        """Cards, PINs, rights and hours, as the entrance sees them."""
+        with closing(Credentials.open(self.state, SITE)) as store:
+            return KeyRing(store)
+
+    def store(self):
+        return closing(Credentials.open(self.state, SITE))
+
+    def facts(self, *kinds):
+        """What was reported, but that records were followed."""
+        return [e for e in self.events if (isinstance(e, kinds) if kinds else not isinstance(e, RecordsApplied))]
+
+    def traces(self, *texts):
+        """The files in which any of these bytes can be read."""
+        files = [file for file in self.state.rglob("*") if file.is_file()]
+        return [file.name for file in files if any(text in file.read_bytes() for text in texts)]
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+@pytest.fixture
+def office():
+    return Office()
+
+
+@pytest.fixture(scope="session")
+def empty_state(tmp_path_factory):
+    """The state folder of a gate that has followed nobody yet, to be copied: schemas take their time."""
+    state = tmp_path_factory.mktemp("empty") / "state"
+    Followed(state).replica.close()
+    return state
+
+
+@pytest.fixture
+def follow(empty_state, tmp_path):
+    """Makes gates, each with a state folder of its own."""
+    made = []
+
+    def make(**settings):
+        state = tmp_path / f"gate{len(made)}"
+        shutil.copytree(empty_state, state)
+        made.append(Followed(state, **settings))
+        return made[-1]
+
+    yield make
+    for gate in made:
+        gate.replica.close()
+
+
+@pytest.fixture
+def followed(follow):
+    return follow()
+
+
+@pytest.fixture
+def staging(tmp_path):
+    staging = Staging(tmp_path, ME)
+    yield staging
+    staging.close()
+
+
+@pytest.fixture
+def careless(monkeypatch):
+    """The disk is not waited for: for tests of what is stored, not of whether it would survive the power."""
+    monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = OFF"))
+
+
+@pytest.fixture
+def kit():
+    """The makers of records and faces, for tests that cannot import them."""
+
+    class Kit:
+        pass
+
+    for value in (Office, Followed, subject, vector, face, consents, person, HouseholdRecord, RoleRecord):
+        setattr(Kit, value.__name__, staticmethod(value) if not isinstance(value, type) else value)
+    Kit.me, Kit.office, Kit.neighbour = ME, OFFICE, NEIGHBOUR
+    Kit.site, Kit.gate, Kit.other, Kit.us = SITE, GATE, OTHER, US
+    Kit.embedder, Kit.dimension, Kit.threshold = EMBEDDER, DIMENSION, THRESHOLD
+    return Kit

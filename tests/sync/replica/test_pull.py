@@ -1,0 +1,66 @@
+"""What is asked for, and when again. Pure."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.sync.messages import Request
+from gated.sync.pull import PATIENCE_S, Pull
+from gated.sync.snapshot import Title
+
+US = {"site": "s", "gate": "g"}
+
+
+def pull(target=0, *, wants_snapshot=False):
+    made = Pull("s", "g")
+    made.target, made.wants_snapshot = target, wants_snapshot
+    return made
+
+
+def test_nothing_is_asked_for_where_nothing_is_missing():
+    assert pull(5).ask(5, None, [], 0.0) == []
+    assert not pull(5).is_overdue(1e9)
+
+
+def test_records_are_asked_for_from_where_we_are():
+    assert pull(5).ask(3, None, [], 0.0) == [Request(**US, after=3)]
+
+
+def test_a_snapshot_is_asked_for_and_then_its_missing_parts():
+    asking = pull(5, wants_snapshot=True)
+    assert asking.ask(5, None, [], 0.0) == [Request(**US, is_snapshot=True)]
+    assert asking.ask(5, Title(5, "d", 40), list(range(1, 17)), 1.0) == []
+    assert asking.ask(5, Title(5, "d", 40), list(range(16, 32)), 1.0) == [
+        Request(**US, is_snapshot=True, snapshot=5, parts=list(range(16, 32)))
+    ]
+
+
+def test_progress_is_waited_for_and_silence_is_not():
+    asking = pull(5)
+    asking.ask(3, None, [], 10.0)
+    asking.progress(12.0)
+    assert not asking.is_overdue(12.0 + PATIENCE_S - 0.1)
+    assert asking.is_overdue(12.0 + PATIENCE_S)
+    assert asking.ask(4, None, [], 12.0 + PATIENCE_S) == [Request(**US, after=4)]
+
+
+def test_what_was_asked_on_another_connection_is_forgotten():
+    asking = pull(5)
+    asking.ask(3, None, [], 10.0)
+    asking.restart()
+    assert not asking.is_overdue(1e9)
+    assert asking.ask(3, None, [], 10.5) == [Request(**US, after=3)]
+
+
+def test_when_all_has_come_nothing_is_waited_for():
+    asking = pull(5)
+    asking.ask(3, None, [], 10.0)
+    assert asking.ask(5, None, [], 10.5) == []
+    assert not asking.is_overdue(1e9)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=20).map(sorted))
+def test_without_any_answer_it_is_never_asked_more_often_than_patience_allows(times):
+    asking = pull(5)
+    asked = [now for now in times if asking.ask(3, None, [], now)]
+    assert asked[0] == times[0]
+    assert all(later - earlier >= PATIENCE_S for earlier, later in zip(asked, asked[1:], strict=False))

@@ -1,0 +1,301 @@
+"""What looks like poisoning, though it is signed, counts for nothing until somebody at the gate says otherwise."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.events import RecordQuarantined
+from gated.gallery.replica import Holdings
+from gated.gallery.search import Row
+from gated.sync.messages import Delta, Face, Templates
+from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, twins
+
+
+def quarantined(followed):
+    return [(e.subject, e.why) for e in followed.facts(RecordQuarantined)]
+
+
+def accept(followed, kit, number):
+    holdings = Holdings.open(followed.state, kit.site)
+    try:
+        return holdings.accept(kit.subject(number))
+    finally:
+        holdings.close()
+
+
+def odd_face(kit, number, vectors, **other):
+    """A sealed face with whatever in it."""
+    said = {"subject": kit.subject(number), "embedder_sha256": kit.embedder, "vectors": vectors} | other
+    sealed = kit.me.party.seal(msgspec.json.encode(Templates(**said))).decode()
+    return Face(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
+
+
+def test_of_five_hundred_at_once_most_wait_for_somebody_here(follow, office, kit):
+    followed = follow(most_new_per_hour=20)
+    office.put(*(kit.person(number) for number in range(1, 501)))
+    followed.hear(office.delta())
+    assert followed.people().keys() == {kit.subject(number) for number in range(1, 21)}
+    assert quarantined(followed) == [(kit.subject(number), "bulk") for number in range(21, 501)]
+    mark = followed.replica.mark
+    assert (mark.quarantined, mark.version, mark.digest) == (480, 500, office.digest)
+
+
+def test_the_hour_rolls(follow, office, kit):
+    followed = follow(most_new_per_hour=2)
+    for number in range(1, 7):
+        office.put(kit.person(number))
+        followed.hear(office.delta(number - 1))
+        followed.now += 1900.0
+    assert [subject for subject, _ in quarantined(followed)] == []
+    office.put(*(kit.person(number) for number in (7, 8, 9)))
+    followed.hear(office.delta(6))
+    assert quarantined(followed) == [(kit.subject(8), "bulk"), (kit.subject(9), "bulk")], "one of the last hour counts"
+
+
+def test_changes_of_people_who_are_here_are_not_bulk(follow, office, kit):
+    followed = follow(most_new_per_hour=3)
+    office.put(*(kit.person(number) for number in (1, 2, 3)))
+    followed.hear(office.delta())
+    for name in "abc":
+        office.put(*(kit.person(number, name=name) for number in (1, 2, 3)))
+        followed.hear(office.delta(office.version - 3))
+    assert quarantined(followed) == []
+    assert {person.name for person in followed.people().values()} == {"c"}
+
+
+def test_a_first_snapshot_is_not_bulk_and_a_later_one_is(follow, office, kit):
+    followed = follow(most_new_per_hour=2)
+    office.put(*(kit.person(number) for number in range(1, 11)))
+    followed.hear_word(office.word())
+    followed.hear(*office.snapshot())
+    assert (len(followed.people()), quarantined(followed)) == (10, [])
+    office.put(*(kit.person(number) for number in range(11, 21)))
+    followed.hear(*office.snapshot())
+    assert len(followed.people()) == 12
+    assert len(quarantined(followed)) == 8
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_who_is_held_back_and_then_removed_is_gone(follow, office, kit):
+    followed = follow(most_new_per_hour=1)
+    office.put(kit.person(1), kit.person(2))
+    followed.hear(office.delta())
+    assert followed.replica.mark.quarantined == 1
+    office.remove(2)
+    assert [receipt.subject for receipt in followed.hear(office.delta(2))] == [kit.subject(2)]
+    assert (followed.replica.mark.quarantined, followed.replica.mark.digest) == (0, office.digest)
+    assert not accept(followed, kit, 2)
+
+
+def test_who_is_accepted_comes_with_the_next_word_and_survives_a_restart(follow, office, kit):
+    followed = follow(most_new_per_hour=1)
+    office.put(*(kit.person(number, face=kit.face(number)) for number in (1, 2, 3)))
+    followed.hear(office.delta())
+    assert followed.people().keys() == {kit.subject(1)}
+    assert followed.hear_word(office.word()) == []
+    assert accept(followed, kit, 2)
+    assert followed.replica.mark.digest != office.digest
+    followed.restart()
+    followed.converge(office)
+    assert followed.people().keys() == {kit.subject(1), kit.subject(2)}
+    assert followed.finds(2) == kit.subject(2)
+    assert followed.replica.mark.quarantined == 1
+    assert followed.replica.mark.digest == office.digest
+    assert not accept(followed, kit, 2)
+
+
+def test_who_is_accepted_does_not_come_back_by_an_older_record(follow, office, kit):
+    followed = follow(most_new_per_hour=1)
+    office.put(kit.person(1), kit.person(2))
+    kept = office.delta()
+    office.put(kit.person(2, status="suspended"))
+    followed.hear(kept, office.delta(2))
+    accept(followed, kit, 2)
+    followed.hear(kept)
+    assert kit.subject(2) not in followed.people()
+    followed.converge(office)
+    assert followed.people()[kit.subject(2)].status == "suspended"
+
+
+def test_who_is_accepted_and_then_not_named_any_more_is_gone(follow, office, kit):
+    followed = follow(most_new_per_hour=1)
+    office.put(kit.person(1), kit.person(2))
+    followed.hear(office.delta())
+    accept(followed, kit, 2)
+    office.remove(2)
+    followed.replica._pull.wants_snapshot = True
+    followed.hear(*office.snapshot())
+    assert followed.replica._holdings.get(f"person/{kit.subject(2)}").is_gone
+
+
+def test_a_face_that_is_anothers_here_is_held_back_and_its_person_stays(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1, pictures=3)))
+    followed.hear(office.delta())
+    office.put(kit.person(2, face=kit.face(2, like=1, pictures=2)), kit.person(3, face=kit.face(3)))
+    followed.hear(office.delta(1))
+    assert followed.people().keys() == {kit.subject(number) for number in (1, 2, 3)}
+    assert quarantined(followed) == [(kit.subject(2), "duplicate")]
+    assert followed.finds(1) == kit.subject(1)
+    assert followed.finds(3) == kit.subject(3)
+    assert followed.replica.mark.quarantined == 1
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_of_two_alike_in_one_batch_the_first_has_the_face(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
+    followed.hear(office.delta())
+    assert quarantined(followed) == [(kit.subject(2), "duplicate")]
+    assert followed.finds(1) == kit.subject(1)
+
+
+def test_who_takes_the_place_of_somebody_who_leaves_in_the_same_batch_is_no_duplicate(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    office.put(kit.person(2, face=kit.face(2, like=1)))
+    office.remove(1)
+    followed.hear(office.delta(1))
+    assert quarantined(followed) == []
+    assert followed.finds(1) == kit.subject(2)
+
+
+def test_a_new_picture_of_the_same_person_is_no_duplicate(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    office.put(kit.person(1, face=kit.face(1, pictures=4)))
+    followed.hear(office.delta(1))
+    assert quarantined(followed) == []
+    assert followed.replica._holdings.register._templates.count() == 4
+
+
+def test_a_face_that_is_held_back_leaves_nobody_with_their_old_one(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2)))
+    followed.hear(office.delta())
+    office.put(kit.person(2, face=kit.face(2, like=1, pictures=2)))
+    followed.hear(office.delta(2))
+    assert followed.finds(2) is None
+    office.put(kit.person(2, face=kit.face(2)))
+    followed.hear(office.delta(3))
+    assert followed.finds(2) == kit.subject(2)
+    assert followed.replica.mark.quarantined == 0
+
+
+def test_twins_may_both_come_in_when_somebody_here_says_so(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
+    followed.hear(office.delta())
+    assert accept(followed, kit, 2)
+    followed.converge(office)
+    assert followed.replica.mark.quarantined == 0
+    register = followed.replica._holdings.register
+    assert {row.subject for row in register.opened(kit.embedder).rows} == {kit.subject(1), kit.subject(2)}
+
+
+BAD = [np.full(32, np.nan), np.full(32, np.inf), np.zeros(32), np.full(32, 9e9), np.full(32, 1e-42), np.eye(31)[0]]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=["nan", "infinite", "zero", "huge", "denormal", "short"])
+def test_a_vector_that_is_no_embedding_is_never_stored(followed, office, kit, bad):
+    vectors = [kit.vector(1).tobytes(), bad.astype("<f4").tobytes()]
+    office.put(kit.person(1, face=odd_face(kit, 1, vectors)))
+    followed.hear(office.delta())
+    assert quarantined(followed) == [(kit.subject(1), "vector")]
+    assert followed.replica._holdings.register._templates.count() == 0
+    assert followed.people().keys() == {kit.subject(1)}
+    accept(followed, kit, 1)
+    followed.converge(office)
+    assert followed.replica._holdings.register._templates.count() == 0
+
+
+def test_a_face_of_somebody_else_another_count_or_another_lock_is_held_back(followed, office, kit):
+    right = [kit.vector(1).tobytes()]
+    sealed_elsewhere = kit.neighbour.party.seal(msgspec.json.encode(Templates(kit.subject(5), kit.embedder, right)))
+    faces = {
+        1: odd_face(kit, 1, right, subject=kit.subject(9)),
+        2: msgspec.structs.replace(odd_face(kit, 2, right), count=2),
+        3: msgspec.structs.replace(odd_face(kit, 3, right), embedder_sha256="cd" * 32),
+        4: odd_face(kit, 4, [b"abc"]),
+        5: msgspec.structs.replace(odd_face(kit, 5, right), sealed=sealed_elsewhere.decode()),
+        6: msgspec.structs.replace(odd_face(kit, 6, right), sealed="no seal"),
+        7: msgspec.structs.replace(odd_face(kit, 7, right), sealed=kit.me.party.seal(b"[1, 2]").decode()),
+    }
+    office.put(*(kit.person(number, face=face) for number, face in faces.items()))
+    followed.hear(office.delta())
+    assert quarantined(followed) == [(kit.subject(number), "vector") for number in faces]
+    assert followed.replica._holdings.register._templates.count() == 0
+
+
+def test_a_face_of_another_embedder_is_kept_and_not_searched(followed, office, kit):
+    foreign = odd_face(kit, 1, [np.eye(48, dtype="<f4")[0].tobytes()], embedder_sha256="cd" * 32)
+    office.put(kit.person(1, face=foreign), kit.person(2, face=kit.face(2)))
+    followed.hear(office.delta())
+    assert quarantined(followed) == []
+    opened = followed.replica._holdings.register.opened(kit.embedder)
+    assert (opened.foreign, opened.unreadable, len(opened.rows)) == (1, 0, 1)
+
+
+def test_the_facts_and_the_log_name_nobody(follow, office, kit, caplog):
+    followed = follow(most_new_per_hour=1)
+    office.put(kit.person(1, face=kit.face(1)), kit.person(2), kit.person(1, face=odd_face(kit, 1, [b"1234"])))
+    followed.hear(office.delta())
+    told = caplog.text + str(followed.events)
+    for secret in ("Resident", "Block", "paper-"):
+        assert secret not in told
+
+
+def test_records_are_no_way_around_the_hour_by_coming_as_suspended(follow, office, kit):
+    followed = follow(most_new_per_hour=2)
+    said = office.put(*(kit.person(number, status="suspended") for number in range(1, 6)))
+    followed.hear(Delta(**kit.us, after=4, upto=5, records=[said[4]]))  # with a gap
+    followed.hear(office.delta())
+    office.put(*(kit.person(number) for number in range(1, 6)))
+    followed.hear(office.delta(5))
+    active = [person for person in followed.people().values() if person.status == "active"]
+    assert len(active) == 2
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.floats(0, 3 * WINDOW_S), st.integers(0, 4)), max_size=30))
+def test_no_hour_ever_brings_more_than_it_may(most, steps):
+    allowance, joined = Allowance(most), []
+    for now, asked in sorted(steps):
+        granted = min(asked, allowance.left(now))
+        allowance.take(granted, now)
+        joined += [now] * granted
+        assert len([at for at in joined if at > now - WINDOW_S]) <= most
+
+
+def slowly(stored, arriving, threshold):
+    """The same as `twins`, one comparison after the other."""
+    known, found = [(row.subject, row.vector) for row in stored], set()
+    for subject, vectors in arriving:
+        if any(float(old @ new) >= threshold for who, old in known if who != subject for new in vectors):
+            found.add(subject)
+        else:
+            known += [(subject, vector) for vector in vectors]
+    return found
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=6), st.integers(0, 4))
+def test_twins_are_found_as_by_comparing_every_two(arrivals, stored):
+    def picture(who, which):
+        vector = np.random.default_rng(who // 2).standard_normal(16) + 0.2 * np.random.default_rng(
+            (who, which)
+        ).standard_normal(16)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    rows = [Row(f"stored{who}", "", "active", picture(who, 9)) for who in range(stored)]
+    faces = [(f"new{at}", [picture(who, which) for which in range(count)]) for at, (who, count) in enumerate(arrivals)]
+    assert twins(rows, faces, 0.8) == slowly(rows, faces, 0.8)
+
+
+def test_twins_are_found_across_blocks_and_a_rejected_face_rejects_nobody():
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((2 * BLOCK + 10, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    faces = [(str(number), [vector]) for number, vector in enumerate(vectors)]
+    late = [("late", [vectors[3]]), ("later", [vectors[3]])]
+    assert twins([], [*faces, *late], 0.99) == {"late", "later"}
+    assert twins([], [*faces, *late], 0.99, allowed={"late"}) == {"later"}
+    assert twins([Row("x", "", "active", vectors[0])], faces, 0.99) == {"0"}
+    assert twins([Row("0", "", "active", vectors[0])], faces, 0.99) == set()
+    assert twins([], [], 0.99) == set()

@@ -1,0 +1,603 @@
+"""Deltas: what arrives becomes people and rights, once, in whatever order, and never backwards."""
+
+import logging
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from gated.access.rights import Refusal, judge_holder
+from gated.access.schedule import Calendar
+from gated.config import Schedule
+from gated.errors import StateError
+from gated.events import PersonRemoved, PersonResumed, PersonSuspended, RecordsApplied
+from gated.gallery.credentials import Credentials
+from gated.gallery.enrolment import enrol, enrol_known
+from gated.gallery.gallery import Gallery
+from gated.gallery.issuing import give_card
+from gated.gallery.people import Person
+from gated.gallery.register import Register
+from gated.sync.messages import (
+    Card,
+    Delta,
+    GateRecord,
+    Gone,
+    HouseholdRecord,
+    Passage,
+    Receipt,
+    Request,
+    RoleRecord,
+    ScheduleRecord,
+    Wishes,
+)
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
+LATER = "2099-01-01T00:00:00+08:00"
+
+
+def enrol_here(gate, kit, number):
+    """Somebody joins at the gate itself."""
+    with closing(Gallery.open(gate.state, kit.site, kit.embedder, kit.dimension)) as gallery:
+        return enrol(
+            gallery, f"Local {number}", "1-101", [kit.vector(number)], consent=f"local-{number}", notice="n1",
+            threshold=0.7, at=NOON,
+        ).subject  # fmt: skip
+
+
+def record_of(kit, subject, **other):
+    return msgspec.structs.replace(kit.person(1, **other), subject=subject)
+
+
+def test_a_person_arrives_whole(followed, office, kit):
+    office.put(
+        kit.person(
+            1,
+            role="Staff",
+            rights=[Passage("main", "work", None, LATER)],
+            cards=[Card("c1", "0012345", "blue", None, LATER, 3)],
+            pin="739184",
+            duress_pin="281946",
+            wishes=Wishes(12.0, None, "touch"),
+            face=kit.face(1, pictures=3),
+            consents=kit.consents(1, "recognise", "transfer"),
+        )
+    )
+    assert followed.hear(office.delta()) == []
+    (person,) = followed.people().values()
+    assert (person.name, person.household, person.role) == ("Resident Number 1", "Block 4 Flat 1", "staff")
+    assert [consent.purpose for consent in person.consents] == ["recognise", "transfer"]
+    ring = followed.ring()
+    holder = ring.holder(kit.subject(1))
+    assert [(right.door, right.schedule, right.valid_until.isoformat()) for right in holder.rights] == [
+        ("main", "work", LATER)
+    ]
+    assert (holder.preferences.release_s, holder.preferences.first) == (12.0, "touch")
+    card = ring.card("12345")
+    assert (card.id, card.subject, card.label, card.uses_left) == ("c1", kit.subject(1), "blue", 3)
+    assert [ring.pin(digits).is_duress for digits in ("739184", "281946")] == [False, True]
+    assert followed.finds(1) == kit.subject(1)
+    assert followed.events == [RecordsApplied(version=1, added=1, changed=0, removed=0)]
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_a_repetition_changes_nothing_and_is_told_nobody(followed, office, kit):
+    office.put(kit.person(1, cards=[Card("c1", "12345", uses=2)]), kit.person(2))
+    followed.hear(office.delta())
+    before, changes, mark = list(followed.events), followed.changes, followed.replica.mark
+    with followed.store() as store:
+        store.use("c1", NOON)
+    assert followed.hear(office.delta(), office.delta(1)) == []
+    assert (followed.events, followed.changes, followed.replica.mark) == (before, changes, mark)
+    assert followed.ring().card("12345").uses_left == 1
+
+
+def test_an_old_delta_that_somebody_kept_brings_nobody_back(followed, office, kit):
+    office.put(kit.person(1), kit.person(2, status="suspended"))
+    kept = office.delta()
+    office.put(kit.person(2))
+    office.remove(1)
+    followed.hear(kept, office.delta(2), kept)
+    assert set(followed.people()) == {kit.subject(2)}
+    assert followed.people()[kit.subject(2)].status == "active"
+    followed.restart()
+    followed.hear(kept)
+    assert set(followed.people()) == {kit.subject(2)}
+
+
+def test_nobody_comes_back_by_an_old_delta_to_a_gate_that_never_knew_them(followed, office, kit):
+    office.put(kit.person(1))
+    kept = office.delta()
+    office.remove(1)
+    office.put(kit.person(2), kit.person(3))
+    followed.converge(office)
+    for part in office.snapshot():
+        followed.hear(part)
+    followed.hear(kept)
+    assert kit.subject(1) not in followed.people()
+
+
+def test_with_a_gap_only_what_takes_away_counts_and_the_rest_is_asked_for(followed, office, kit):
+    office.put(*(kit.person(number) for number in (1, 2, 3)))
+    followed.hear(office.delta())
+    office.put(kit.person(4))
+    after = office.version
+    office.put(kit.person(1, status="suspended"), kit.person(5), kit.person(2, name="Another"))
+    office.remove(3)
+    said = followed.hear(office.delta(after))
+    receipt, request = said
+    assert (receipt.subject, receipt.n, receipt.templates) == (kit.subject(3), office.version, 0)
+    assert request == Request(**kit.us, after=3)
+    people = followed.people()
+    assert people.keys() == {kit.subject(1), kit.subject(2)}
+    assert people[kit.subject(1)].status == "suspended"
+    assert people[kit.subject(2)].name == "Resident Number 2"
+    assert followed.replica.mark.version == 3
+    followed.hear(*office.answer(request))
+    assert followed.people().keys() == {kit.subject(number) for number in (1, 2, 4, 5)}
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_with_a_gap_rights_of_many_wait_for_what_is_missing(followed, office, kit):
+    office.put(RoleRecord(n=0, role="staff", rights=[Passage("main", "never")]), kit.person(1, role="staff"))
+    followed.hear(office.delta())
+    office.put(kit.person(1, role="helper"))
+    after = office.version
+    office.put(Gone(n=0, key="role/staff"))
+    followed.hear(office.delta(after))
+    assert followed.ring().holder(kit.subject(1)).rights != ()
+    followed.hear(office.delta(2))
+    assert followed.ring().holder(kit.subject(1)).rights == ()
+
+
+def test_the_newest_number_of_a_key_counts_whatever_came_first(followed, office, kit):
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    (middle,) = office.put(kit.person(2))
+    (newest,) = office.put(kit.person(1, status="suspended"))
+    followed.hear(Delta(**kit.us, after=2, upto=3, records=[newest]))  # a gap
+    (older,) = [msgspec.structs.replace(kit.person(1), n=2)]
+    followed.hear(Delta(**kit.us, after=1, upto=2, records=[middle, older]))
+    assert followed.people()[kit.subject(1)].status == "suspended"
+
+
+def test_who_goes_is_gone_with_key_name_and_card_and_the_answer_is_given_again_and_again(followed, office, kit):
+    office.put(kit.person(1, name="安妮 Unmistakable", cards=[Card("c1", "12345")], face=kit.face(1, pictures=2)))
+    followed.hear(office.delta())
+    secrets = [part for part in ("安妮", "Unmistakable", "paper-2026-00001") for part in [part.encode()]]
+    assert followed.traces(*secrets)
+    office.remove(1)
+    (receipt,) = followed.hear(office.delta(1))
+    assert isinstance(receipt, Receipt)
+    assert (receipt.subject, receipt.n, receipt.templates) == (kit.subject(1), 2, 2)
+    assert datetime.fromisoformat(receipt.at).utcoffset() == timedelta(0)
+    assert followed.hear(office.delta(1)) == [receipt]
+    followed.restart()
+    assert followed.hear(office.delta(1)) == [receipt]
+    assert followed.people() == {}
+    assert followed.finds(1) is None
+    assert followed.ring().card("12345") is None
+    assert followed.traces(*secrets) == []
+    assert followed.facts() == [PersonRemoved(kit.subject(1), 2)]
+
+
+def test_of_somebody_who_was_never_here_there_is_a_receipt_too(followed, office, kit):
+    office.put(kit.person(1))
+    office.remove(1)
+    (receipt,) = followed.hear(office.delta())
+    assert (receipt.subject, receipt.templates) == (kit.subject(1), 0)
+    assert followed.facts() == []
+
+
+def test_there_is_no_receipt_before_the_traces_are_wiped(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    for connection in followed.replica._holdings.register._both:
+        connection.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(followed.state / "templates.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM templates").fetchall()
+        office.remove(1)
+        assert followed.hear(office.delta(1)) == []
+        assert followed.replica._holdings.is_empty()
+        followed.now += 1.0
+        assert followed.replica.due(followed.now) == []
+    followed.now += 10.0
+    assert [said.subject for said in followed.replica.due(followed.now)] == [kit.subject(1)]
+    assert followed.replica.due(followed.now + 10.0) == []
+
+
+def test_suspensions_and_their_ends_are_told_once(followed, office, kit):
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    office.put(kit.person(1, status="suspended"))
+    followed.hear(office.delta(1))
+    office.put(kit.person(1, status="suspended", name="Ann"))
+    followed.hear(office.delta(2))
+    office.put(kit.person(1))
+    followed.hear(office.delta(3))
+    assert followed.facts() == [PersonSuspended(kit.subject(1)), PersonResumed(kit.subject(1))]
+    assert [(e.version, e.added, e.changed) for e in followed.facts(RecordsApplied)] == [
+        (1, 1, 0), (2, 0, 1), (3, 0, 1), (4, 0, 1)
+    ]  # fmt: skip
+
+
+def test_a_command_suspends_ahead_of_its_record_and_an_older_one_does_not_undo_it(followed, office, kit):
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    assert followed.replica.suspend(kit.subject(1), 3)
+    assert followed.people()[kit.subject(1)].status == "suspended"
+    assert followed.facts() == [PersonSuspended(kit.subject(1))]
+    assert followed.replica.mark.digest == office.digest, "a command is no record"
+    office.put(kit.person(1, name="Still on its way"))
+    followed.hear(office.delta(1))
+    assert followed.people()[kit.subject(1)].name == "Still on its way"
+    assert followed.people()[kit.subject(1)].status == "suspended"
+    office.put(kit.person(1, status="suspended", name="As the command said"))
+    followed.hear(office.delta(2))
+    assert followed.people()[kit.subject(1)].name == "As the command said"
+    assert followed.replica.mark.digest == office.digest
+    office.put(kit.person(1))
+    followed.hear(office.delta(3))
+    assert followed.people()[kit.subject(1)].status == "active"
+
+
+def test_a_command_that_comes_after_newer_records_undoes_none(followed, office, kit):
+    office.put(kit.person(1, status="suspended"), kit.person(1))
+    followed.hear(office.delta())
+    assert followed.replica.suspend(kit.subject(1), 1)
+    assert followed.people()[kit.subject(1)].status == "active"
+
+
+def test_a_command_about_somebody_not_here_yet_holds_when_they_come(followed, office, kit):
+    assert not followed.replica.suspend(kit.subject(1), 2)
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    assert followed.people()[kit.subject(1)].status == "suspended"
+    office.remove(1)
+    followed.hear(office.delta(1))
+    assert not followed.replica.suspend(kit.subject(1), 9)
+
+
+def test_a_command_suspends_also_somebody_of_this_gate_alone(followed, kit):
+    local = enrol_here(followed, kit, 7)
+    assert followed.replica.suspend(local, 1)
+    assert followed.people()[local].status == "suspended"
+
+
+def test_an_older_office_changes_nothing_and_is_logged_once(followed, office, kit, caplog):
+    office.put(kit.person(1), kit.person(2))
+    followed.hear(office.delta())
+    mark = followed.replica.mark
+    backup = type(office)()
+    backup.put(kit.person(1, status="suspended"))
+    for _ in range(3):
+        assert followed.hear_word(backup.word()) == []
+    assert followed.hear(backup.delta(), *backup.snapshot()) == []
+    assert followed.replica.mark == mark
+    assert followed.people()[kit.subject(1)].status == "active"
+    assert len([r for r in caplog.records if "older records" in r.message]) == 1
+
+
+def test_a_jump_of_more_than_ten_million_is_refused_and_logged(followed, office, kit, caplog):
+    office.put(kit.person(1))
+    office.version = 10_000_001
+    for hear in (
+        lambda: followed.hear(office.delta()),
+        lambda: followed.hear(*office.snapshot()),
+        lambda: followed.hear_word(office.word()),
+        lambda: followed.hear(Delta(**kit.us, after=9_000_000, upto=2**63 - 1, records=[])),
+    ):
+        assert hear() == []
+    assert (followed.replica.mark.version, followed.people()) == (0, {})
+    assert any("jumped" in record.message for record in caplog.records)
+    office.version = 10_000_000
+    followed.hear(office.delta())
+    assert followed.replica.mark.version == 10_000_000
+
+
+def test_a_record_with_a_number_beyond_its_message_is_not_looked_at(followed, kit):
+    record = msgspec.structs.replace(kit.person(1), n=50)
+    followed.hear(Delta(**kit.us, after=0, upto=5, records=[record]))
+    assert (followed.replica.mark.version, followed.people()) == (0, {})
+
+
+def test_a_newer_word_is_answered_with_a_request_and_an_equal_one_with_nothing(followed, office, kit):
+    assert followed.hear_word(office.word()) == []
+    office.put(kit.person(1))
+    assert followed.hear_word(office.word()) == [Request(**kit.us, after=0)]
+    assert followed.hear_word(office.word()) == [], "it is on its way"
+    assert followed.replica.due(2.9) == []
+    assert followed.replica.due(3.0) == [Request(**kit.us, after=0)]
+    followed.hear(office.delta())
+    assert followed.replica.due(100.0) == []
+    assert followed.hear_word(office.word()) == []
+
+
+def test_after_a_new_connection_it_is_asked_anew_at_the_next_word(followed, office, kit):
+    office.put(kit.person(1))
+    assert followed.hear_word(office.word())
+    followed.replica.restart()
+    assert followed.replica.due(50.0) == []
+    assert followed.hear_word(office.word()) == [Request(**kit.us, after=0)]
+
+
+def test_who_joined_here_is_taken_over_by_their_record_and_keeps_their_face(followed, office, kit):
+    local = enrol_here(followed, kit, 7)
+    with followed.store() as store:
+        give_card(store, "777777", local)
+    office.put(record_of(kit, local, household="3-303", consents=kit.consents(7, "recognise")))
+    followed.hear(office.delta())
+    assert followed.people()[local].household == "3-303"
+    assert followed.finds(7) == local, "sealed anew under the paper that the office names"
+    assert followed.ring().card("777777") is None, "the record says all that they have"
+    office.put(record_of(kit, local, name="Another", consents=kit.consents(7, "recognise")))
+    followed.hear(office.delta(1))
+    assert followed.finds(7) == local
+
+
+def test_without_consent_there_is_no_face_wherever_it_was_made(followed, office, kit):
+    local = enrol_here(followed, kit, 7)
+    office.put(kit.person(1, face=kit.face(1)), record_of(kit, local, consents=kit.consents(7, "recognise")))
+    followed.hear(office.delta())
+    assert (followed.finds(1), followed.finds(7)) == (kit.subject(1), local)
+    keys = followed.replica._holdings.register._templates.keys
+    assert {subject for subject, _ in keys()} == {kit.subject(1), local}
+    office.put(
+        kit.person(1, face=kit.face(1), consents=kit.consents(1, "transfer")),
+        record_of(kit, local, consents=kit.consents(7)),
+    )
+    followed.hear(office.delta(2))
+    assert (followed.finds(1), followed.finds(7)) == (None, None)
+    assert keys() == {}, "not even the key is left"
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta(4))
+    assert followed.finds(1) == kit.subject(1)
+
+
+def test_a_face_of_the_offices_goes_with_it_and_one_that_was_made_here_stays(followed, office, kit):
+    local = enrol_here(followed, kit, 7)
+    said = kit.consents(7, "recognise")
+    office.put(kit.person(1, face=kit.face(1)), record_of(kit, local, consents=said))
+    followed.hear(office.delta())
+    office.put(kit.person(1), record_of(kit, local, consents=said, name="Another"))
+    followed.hear(office.delta(2))
+    assert (followed.finds(1), followed.finds(7)) == (None, local)
+
+
+def test_a_face_that_was_taken_here_anew_is_not_replaced_by_the_one_that_it_replaced(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    with closing(Gallery.open(followed.state, kit.site, kit.embedder, kit.dimension)) as gallery:
+        enrol_known(gallery, kit.subject(1), [kit.vector(11)], threshold=0.7, at=NOON)
+    office.put(kit.person(1, face=kit.face(1), name="Another"))
+    followed.hear(office.delta(1))
+    assert (followed.finds(11), followed.finds(1)) == (kit.subject(1), None)
+    office.put(kit.person(1, name="Another"))
+    followed.hear(office.delta(2))
+    assert followed.finds(11) == kit.subject(1), "it was made here"
+    office.put(kit.person(1, face=kit.face(1, like=12)))
+    followed.hear(office.delta(3))
+    assert (followed.finds(12), followed.finds(11)) == (kit.subject(1), None)
+
+
+def test_another_face_takes_the_place_of_the_old_one(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1, pictures=3)))
+    followed.hear(office.delta())
+    office.put(kit.person(1, face=kit.face(1, like=21)))
+    followed.hear(office.delta(1))
+    assert (followed.finds(21), followed.finds(1)) == (kit.subject(1), None)
+    assert followed.replica._holdings.register._templates.count() == 1
+
+
+def test_a_face_stays_when_the_paper_is_another(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    office.put(kit.person(1, face=kit.face(1), consents=kit.consents(99, "recognise")))
+    followed.hear(office.delta(1))
+    assert followed.finds(1) == kit.subject(1)
+    office.put(kit.person(1, consents=kit.consents(99, "recognise")))
+    followed.hear(office.delta(2))
+    assert followed.finds(1) is None, "and it is the office's still"
+
+
+def test_a_card_that_another_has_waits_until_it_is_given_up(followed, office, kit, caplog):
+    office.put(kit.person(1, cards=[Card("c1", "55501")]))
+    followed.hear(office.delta())
+    office.put(kit.person(2, cards=[Card("c2", "0055501"), Card("c3", "55503")]))
+    with caplog.at_level(logging.WARNING):
+        followed.hear(office.delta(1))
+    ring = followed.ring()
+    assert ring.card("55501").subject == kit.subject(1)
+    assert ring.card("55503").subject == kit.subject(2)
+    assert len(caplog.records) == 1
+    assert "55501" not in caplog.text
+    office.put(kit.person(1))
+    followed.hear(office.delta(2))
+    assert followed.ring().card("55501").subject == kit.subject(2)
+
+
+def test_a_card_of_somebody_who_goes_is_free(followed, office, kit):
+    office.put(kit.person(1, cards=[Card("c1", "55501")]), kit.person(2, cards=[Card("c2", "55501")]))
+    office.remove(1)
+    followed.hear(office.delta())
+    assert followed.ring().card("55501").subject == kit.subject(2)
+
+
+def test_cards_change_hands_in_one_delta(followed, office, kit):
+    office.put(kit.person(1, cards=[Card("c1", "55501")]), kit.person(2, cards=[Card("c2", "55502")]))
+    followed.hear(office.delta())
+    office.put(kit.person(1, cards=[Card("c1", "55502")]), kit.person(2, cards=[Card("c2", "55501")]))
+    followed.hear(office.delta(2))
+    assert followed.ring().card("55501").subject == kit.subject(2)
+    assert followed.ring().card("55502").subject == kit.subject(1)
+
+
+def test_a_guests_card_is_not_taken_by_a_record(followed, office, kit):
+    with followed.store() as store:
+        give_card(store, "55501", None)
+    office.put(kit.person(1, cards=[Card("c1", "55501")]))
+    followed.hear(office.delta())
+    assert followed.ring().card("55501").subject is None
+
+
+def test_uses_are_counted_on_when_the_record_comes_again_and_when_it_gives_more(followed, office, kit):
+    def said(uses, **other):
+        office.put(kit.person(1, cards=[Card("c1", "55501", uses=uses)], **other))
+        followed.hear(office.delta(office.version - 1))
+        return followed.ring().card("55501").uses_left
+
+    assert said(5) == 5
+    with followed.store() as store:
+        store.use("c1", NOON)
+        store.use("c1", NOON)
+    assert said(5, name="Another") == 3
+    assert said(7) == 5
+    assert said(1) == 0
+    assert said(None) is None
+    assert followed.ring().card("55501").last_used_at == NOON
+
+
+def test_a_card_whose_number_or_time_is_none_is_left_out_and_its_number_is_not_told(followed, office, kit, caplog):
+    cards = [Card("c1", "!!55501"), Card("c2", "55502", valid_until="tomorrow"), Card("c3", "55503")]
+    office.put(kit.person(1, cards=cards))
+    followed.hear(office.delta())
+    ring = followed.ring()
+    assert [ring.card(number) is not None for number in ("!!55501", "55502", "55503")] == [False, False, True]
+    assert "5550" not in caplog.text
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_a_pin_is_hashed_once_and_again_only_when_it_is_another(followed, office, kit):
+    def pins():
+        with followed.store() as store:
+            return {credential.is_duress: credential.pin_hash for credential in store.all()}
+
+    office.put(kit.person(1, pin="739184", duress_pin="281946"))
+    followed.hear(office.delta())
+    first = pins()
+    office.put(kit.person(1, pin="739184", duress_pin="605271", name="Another"))
+    followed.hear(office.delta(1))
+    second = pins()
+    assert first[False] == second[False]
+    assert first[True] != second[True]
+    office.put(kit.person(1))
+    followed.hear(office.delta(2))
+    assert pins() == {}
+    assert followed.traces(b"739184", b"605271") == []
+
+
+def test_households_and_roles_have_rights_together_until_the_office_takes_them_back(followed, office, kit):
+    office.put(
+        HouseholdRecord(n=0, household="2-401", rights=[Passage("main", "work")]),
+        RoleRecord(n=0, role="Staff", rights=[Passage("second", "work")]),
+        kit.person(1, household="2-401"),
+        kit.person(2, role="staff"),
+    )
+    followed.hear(office.delta())
+    assert [followed.ring().holder(kit.subject(n)).rights[0].door for n in (1, 2)] == ["main", "second"]
+    office.put(Gone(n=0, key="household/2-401"), Gone(n=0, key="role/staff"))
+    assert followed.hear(office.delta(4)) == []
+    assert [followed.ring().holder(kit.subject(n)).rights for n in (1, 2)] == [(), ()]
+
+
+def test_what_the_office_says_of_a_household_stays_when_nobody_is_left_in_it(followed, office, kit):
+    office.put(HouseholdRecord(n=0, household="2-401", rights=[Passage("main")]), kit.person(1, household="2-401"))
+    office.remove(1)
+    followed.hear(office.delta())
+    office.put(kit.person(2, household="2-401"))
+    followed.hear(office.delta(3))
+    assert followed.ring().holder(kit.subject(2)).rights[0].door == "main"
+
+
+def test_hours_are_followed_and_hours_that_make_no_sense_never_hold(followed, office):
+    office.put(
+        ScheduleRecord(n=0, name="work", days=["mon", "fri"], start="08:00", end="18:00"),
+        ScheduleRecord(n=0, name="odd", days=["someday"], start="00:00", end="00:00"),
+        ScheduleRecord(n=0, name="gone", days=["mon"], start="8", end="18:00"),
+    )
+    followed.hear(office.delta())
+    assert followed.ring().schedules["work"] == Schedule(("mon", "fri"), "08:00", "18:00")
+    assert {followed.ring().schedules[name].days for name in ("odd", "gone")} == {()}
+    office.put(Gone(n=0, key="schedule/gone"))
+    followed.hear(office.delta(3))
+    assert followed.ring().schedules.keys() == {"work", "odd"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rights": [Passage(None, None, "yesterday")]},
+        {"rights": [Passage(None, None, None, "2026-03-01")]},
+        {"role": "two words"},
+    ],
+)
+def test_what_makes_no_sense_lets_nobody_in_and_is_held_all_the_same(followed, office, kit, other):
+    office.put(kit.person(1, **other))
+    followed.hear(office.delta())
+    assert followed.replica.mark.digest == office.digest
+    holder = followed.ring().holder(kit.subject(1))
+    assert judge_holder(holder, "main", NOON, Calendar({}, (), UTC)) in {Refusal.EXPIRED, Refusal.NOT_YET}
+
+
+def test_wishes_that_cannot_be_are_everybodys_and_texts_cannot_paint_on_a_terminal(followed, office, kit):
+    office.put(kit.person(1, wishes=Wishes(900.0), name="A\x1b[2Jnn", added_at="once", role="staff"))
+    followed.hear(office.delta())
+    assert followed.ring().holder(kit.subject(1)).preferences.release_s is None
+    assert "\x1b" not in followed.people()[kit.subject(1)].name
+    assert followed.replica.mark.digest == office.digest
+
+
+def test_gates_are_known_by_their_keys(followed, office, kit):
+    office.put(GateRecord(n=0, gate="north", keys=kit.neighbour.party.dump().decode()))
+    followed.hear(office.delta())
+    assert followed.replica._holdings.keys_of("north") is not None
+    office.put(Gone(n=0, key="gate/north"))
+    followed.hear(office.delta(1))
+    assert followed.replica._holdings.keys_of("north") is None
+
+
+def test_whoever_is_told_of_a_change_finds_it_on_disk(followed, office, kit):
+    seen = []
+    followed.replica._on_change = lambda: seen.append(set(followed.people()))
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    office.remove(1)
+    followed.hear(office.delta(1))
+    assert seen == [{kit.subject(1)}, set()]
+
+
+def test_what_cannot_be_written_counts_for_nothing_and_comes_again(followed, office, kit):
+    office.put(kit.person(1, face=kit.face(1)))
+    for connection in followed.replica._holdings.register._both:
+        connection.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(followed.state / "people.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Exception, match="another process"):
+            followed.hear(office.delta())
+    assert (followed.events, followed.changes, followed.replica.mark.version) == ([], 0, 0)
+    followed.converge(office)
+    assert followed.finds(1) == kit.subject(1)
+
+
+def test_another_process_sees_the_records_as_people_like_any_other(followed, office, kit):
+    office.put(kit.person(1))
+    followed.hear(office.delta())
+    with closing(Register.open(followed.state, kit.site)) as register:
+        register.admit(Person("b" * 16, "Bob", "1-101", "active", NOON, ()))
+        assert len(register.people()) == 2
+    with closing(Credentials.open(followed.state, kit.site)) as store:
+        assert len(store.holders()) == 2
+
+
+def test_a_closed_replica_may_be_closed_again(followed):
+    followed.replica.close()
+    followed.replica.close()
+    followed.open()
+
+
+def test_a_folder_of_another_kind_is_a_state_error(tmp_path, kit):
+    (tmp_path / "people.db").write_bytes(b"no database at all, " * 300)
+    with pytest.raises(StateError):
+        kit.Followed(tmp_path)

@@ -1,0 +1,134 @@
+"""A face goes to another gate only sealed to it, and only of somebody who agreed to that here."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+
+from gated.embedding import check_embedding
+from gated.errors import EnrolmentError, SealError, WireError
+from gated.events import FaceShared
+from gated.gallery.gallery import Gallery
+from gated.sync.messages import MAX_PLAIN_BYTES, MAX_TEMPLATES, GateRecord, PersonRecord, Shared, Templates
+from gated.sync.sharing import open_face, seal_face
+from gated.sync.wire import Peer
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def sharing(followed, office, kit):
+    """A gate with somebody who has a face and agreed that it goes elsewhere, and another gate that is known."""
+    office.put(
+        kit.person(1, face=kit.face(1, pictures=3), consents=kit.consents(1, "recognise", "transfer")),
+        GateRecord(n=0, gate=kit.other, keys=kit.neighbour.party.dump().decode()),
+    )
+    followed.hear(office.delta())
+    return followed
+
+
+def test_the_other_gate_opens_what_was_sealed_to_it(sharing, kit):
+    shared = sharing.replica.share(kit.subject(1), kit.other)
+    assert isinstance(shared, Shared)
+    assert (shared.subject, shared.to, shared.face.count) == (kit.subject(1), kit.other, 3)
+    vectors = open_face(kit.neighbour, shared.face, kit.subject(1), kit.embedder, kit.dimension)
+    expected = sorted(kit.vector(1, picture).tobytes() for picture in range(3))
+    assert sorted(vector.tobytes() for vector in vectors) == expected
+    assert sharing.facts() == [FaceShared(kit.subject(1), kit.other)]
+
+
+def test_nobody_else_opens_it_not_the_office_and_not_the_gate_that_sealed_it(sharing, kit):
+    shared = sharing.replica.share(kit.subject(1), kit.other)
+    for reader in (kit.office, kit.me):
+        with pytest.raises(SealError):
+            reader.open(shared.face.sealed.encode())
+    assert kit.vector(1).tobytes() not in msgspec.json.encode(shared)
+
+
+def test_the_face_is_followed_at_the_other_gate(sharing, office, kit, follow):
+    shared = sharing.replica.share(kit.subject(1), kit.other)
+    there = follow()
+    there.replica.close()
+    peer = Peer(kit.neighbour, kit.office.party, kit.site, kit.other)
+    there.replica = type(there.replica)(
+        there.state, peer, kit.embedder, kit.dimension, kit.threshold, 9, there.events.append, there.changed
+    )
+    office.put(kit.person(1, face=shared.face))
+    there.hear(msgspec.structs.replace(office.delta(), gate=kit.other))
+    assert there.finds(1) == kit.subject(1)
+
+
+def test_a_face_has_one_name_as_long_as_it_is_the_same(sharing, kit):
+    first, second = (sharing.replica.share(kit.subject(1), kit.other).face for _ in range(2))
+    assert first.id == second.id
+    assert first.sealed != second.sealed
+
+
+@pytest.mark.parametrize("purposes", [(), ("recognise",), ("transfer",)])
+def test_without_both_consents_nothing_is_sent(sharing, office, kit, purposes):
+    office.put(kit.person(1, face=kit.face(1), consents=kit.consents(1, *purposes)))
+    sharing.hear(office.delta(2))
+    with pytest.raises(EnrolmentError):
+        sharing.replica.share(kit.subject(1), kit.other)
+    assert sharing.facts(FaceShared) == []
+
+
+def test_an_unknown_person_gate_or_face_is_told_apart(sharing, office, kit):
+    office.put(kit.person(2, consents=kit.consents(2, "recognise", "transfer")))
+    office.put(GateRecord(n=0, gate="odd", keys="no keys"))
+    sharing.hear(office.delta(2))
+    for who, to, why in (
+        (3, kit.other, "has not agreed"),
+        (1, "nowhere", "is no gate"),
+        (2, kit.other, "has no face here"),
+        (1, "odd", "its keys are none"),
+    ):
+        with pytest.raises(EnrolmentError, match=why):
+            sharing.replica.share(kit.subject(who), to)
+
+
+def test_a_face_of_another_embedder_is_not_shared_as_ours(sharing, office, kit):
+    office.put(kit.person(1, face=kit.face(1, embedder="cd" * 32), consents=kit.consents(1, "recognise", "transfer")))
+    sharing.hear(office.delta(2))
+    with pytest.raises(EnrolmentError, match="no face here"):
+        sharing.replica.share(kit.subject(1), kit.other)
+
+
+@pytest.mark.parametrize("dimension", [32, 128, 512, 1024])
+def test_a_face_fits_into_a_message_however_many_templates_there_are(kit, dimension):
+    vectors = np.random.default_rng(1).standard_normal((30, dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    templates = [(f"t{number}", vector) for number, vector in enumerate(vectors)]
+    face = seal_face(kit.neighbour.party, kit.subject(1), kit.embedder, templates)
+    assert 1 <= face.count <= MAX_TEMPLATES
+    opened = open_face(kit.neighbour, face, kit.subject(1), kit.embedder, dimension)
+    assert [check_embedding(vector, dimension).tobytes() for vector in opened] == [
+        vector.tobytes() for vector in vectors[: face.count]
+    ]
+    said = msgspec.json.encode(Shared(**kit.us, subject=kit.subject(1), to=kit.other, face=face))
+    assert len(said) < MAX_PLAIN_BYTES - 5000, "a record has more in it than the face"
+    msgspec.json.decode(msgspec.json.encode(kit.person(1, face=face)), type=PersonRecord)
+
+
+def test_a_face_cannot_be_moved_to_another_person(kit):
+    face = seal_face(kit.me.party, kit.subject(1), kit.embedder, [("t", kit.vector(1))])
+    with pytest.raises(WireError):
+        open_face(kit.me, face, kit.subject(2), kit.embedder, kit.dimension)
+
+
+def test_an_error_shows_nothing_of_a_face(kit):
+    sealed = kit.me.party.seal(msgspec.json.encode(Templates(kit.subject(1), kit.embedder, [b"secret bytes"]))).decode()
+    face = msgspec.structs.replace(kit.face(1), sealed=sealed)
+    with pytest.raises(WireError) as caught:
+        open_face(kit.me, face, kit.subject(1), kit.embedder, kit.dimension)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_gate_may_share_who_joined_at_it(sharing, office, kit):
+    gallery = Gallery.open(sharing.state, kit.site, kit.embedder, kit.dimension)
+    with gallery.enrolling():
+        gallery.replace(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)
+    gallery.close()
+    shared = sharing.replica.share(kit.subject(1), kit.other)
+    assert shared.face.count == 2
