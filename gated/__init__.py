@@ -6,6 +6,7 @@ cli         the commands
 orders      what the office orders, carried out
 evaluation  how often the gate is wrong: rates with n and bounds, over visits, folders, pairs
 simulator   a courtyard without hardware: rendered residents, and what stands in for the parts of a gate
+office      a small community server: the other end of the wire
 access      may this person pass now: policy, visits, photos
 door        what the lock does and where the leaf is; the latch that owns the pins
 face        from a frame to an observation, in a process of its own
@@ -13,7 +14,7 @@ gallery     who is enrolled, with sealed templates, and the search
 camera      frames, newest first
 cues        what the gate tells people, in light, sound, touch and on a screen
 journal     what happened, chained, on disk
-sync        the server: the journal up, the status, over a network that comes and goes
+sync        the server: people down, the journal up, orders; signed and sealed, over a network that comes and goes
 health      what systemd, the log and the server are told
 runtime     tasks, worker processes, channels and locks
 database    SQLite that keeps what it acknowledged and loses what was erased
