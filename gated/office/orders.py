@@ -16,8 +16,9 @@ from gated.errors import OfficeError
 from gated.journal.entry import stamp
 from gated.office.file import OfficeFile
 from gated.office.gates import Gates
+from gated.office.pages import ENVELOPE_BYTES
 from gated.sync.jose import Identity
-from gated.sync.messages import Action, Command, Finding, Release, Share
+from gated.sync.messages import MAX_PLAIN_BYTES, Action, Command, Finding, Release, Share
 
 RELEASE_S, OTHER_S = 5.0, 300.0
 """So long a gate counts a command as fresh."""
@@ -67,8 +68,11 @@ class Orders:
         self._file, self._identity, self._gates = file, identity, Gates(file)
 
     def place(self, gate: str, action: Action, operator: str, reason: str, at: datetime) -> str:
-        """Have a gate do something; gives the order's id. Raises `OfficeError` when there is no such gate."""
+        """Have a gate do something; gives its id. Raises `OfficeError` for no gate, and for what none would do."""
         self._gates.get(gate)
+        _check(
+            Command(site="", gate=gate, id="0" * 32, number=0, at="", operator=operator, reason=reason, action=action)
+        )
         sealed = self._identity.party.seal(msgspec.json.encode(Order(operator, reason, action)))
         order = secrets.token_hex(16)
         with self._file.writing() as connection:
@@ -149,6 +153,16 @@ class Orders:
             row["why"],
             msgspec.json.decode(row["findings"], type=list[Finding]),
         )
+
+
+def _check(command: Command) -> None:
+    try:
+        length = len(encoded := msgspec.json.encode(command))
+        msgspec.json.decode(encoded, type=Command)
+    except msgspec.ValidationError as error:
+        raise OfficeError(f"this cannot be ordered: {error}") from error
+    if length > MAX_PLAIN_BYTES - ENVELOPE_BYTES:
+        raise OfficeError(f"this cannot be ordered: {length} bytes are too long for one message; say less")
 
 
 def age_s(placed: Placed, wall: datetime) -> float:

@@ -319,8 +319,9 @@ def test_nobodys_face_is_taken_who_has_not_agreed(office, store, gate, ann):
 
 def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, tmp_path):
     file = tmp_path / "gate.toml"
-    file.write_text("x" * 20_001)
-    office("settings", gate, file, check=1)
+    for text in ("x" * 20_001, "户" * 19_000):
+        file.write_text(text)
+        assert "cannot be ordered" in office("settings", gate, file, check=1)
     file.write_text("[access]\nthreshold = 0.5\n")
     office("settings", gate, file, "--wait", 0, check=1)
     assert store.orders.open()[0].order.action.toml.startswith("[access]")
