@@ -36,6 +36,8 @@ ANSWER_S = 10.0
 """So long a broker may take to confirm what it was sent."""
 MOST_WAITING = 20
 """So many messages may wait to be taken; with more, the socket is not read."""
+KERNEL_BYTES = 256 * 1024
+"""So much of what is not read lies in the kernel, and the rest with the broker: a flood is no longer than that."""
 READS_PER_S = 1000
 READS_AT_ONCE = 10
 """Then everybody else on the event loop has a turn."""
@@ -157,6 +159,7 @@ class Connection:
         client.on_socket_close = self._on_closed
         if self._socket is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what we say is whole
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
             self._loop.add_writer(self._socket, self._write)
 
     @property

@@ -287,6 +287,106 @@ class Broker:
         return SyncSettings(**({"url": f"mqtts://localhost:{self.port}", "backoff_max_s": 0.3} | values | other))
 
 
+class FakeBroker:
+    """Speaks just enough MQTT over TLS to lie: answers what it must, and then does what the test tells it to."""
+
+    def __init__(self, folder, context):
+        self.folder, self.context = folder, context
+        self.connack = {4: b"\x20\x02\x00\x00", 5: b"\x20\x03\x00\x00\x00"}
+        """By the level of the protocol: 4 is MQTT 3.1.1."""
+        self.levels, self.packets, self.writer = [], [], None
+        self.is_confirming = True
+
+    async def start(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def send(self, data):
+        """Say this; returns when the network has it, or the other end is gone."""
+        with contextlib.suppress(OSError):
+            for start in range(0, len(data), 100_000):
+                self.writer.write(data[start : start + 100_000])
+                await self.writer.drain()
+
+    def is_gone(self):
+        """Whether the other end has left."""
+        return self.writer is not None and self.writer.is_closing()
+
+    async def _serve(self, reader, writer):
+        self.writer = writer
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                kind, body = await self._packet(reader)
+                self.packets.append(kind)
+                if kind >> 4 == 1:
+                    self.levels.append(body[6])
+                    answer = self.connack[body[6]]
+                elif kind >> 4 == 3 and self.is_confirming:
+                    start = 2 + int.from_bytes(body[:2])
+                    answer = b"\x40\x02" + body[start : start + 2]
+                elif kind >> 4 == 8:
+                    five = self.levels[-1] == 5
+                    answer = bytes([0x90, 2 + five + 3]) + body[:2] + b"\x00" * five + b"\x01" * 3
+                else:
+                    answer = b""
+                if answer is None:
+                    break
+                await self.send(answer)
+        writer.close()
+
+    @staticmethod
+    async def _packet(reader):
+        kind, length, shift = (await reader.readexactly(1))[0], 0, 0
+        while True:
+            byte = (await reader.readexactly(1))[0]
+            length |= (byte & 127) << shift
+            if byte < 128:
+                return kind, await reader.readexactly(length)
+            shift += 7
+
+    def client_context(self):
+        return ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
+
+    def settings(self, **other):
+        f = self.folder
+        values = {"ca": f"{f}/ca.pem", "cert": f"{f}/{GATE}.pem", "key": f"{f}/{GATE}.key", "ack_timeout_s": 0.5}
+        return SyncSettings(**({"url": f"mqtts://localhost:{self.port}", "backoff_max_s": 0.3} | values | other))
+
+
+def published(topic, payload, first=0x30):
+    """A PUBLISH of QoS 0 as it is on the wire (MQTT 3.1.1)."""
+    body = len(topic).to_bytes(2) + topic.encode() + payload
+    length, rest = bytearray(), len(body)
+    while not length or rest:
+        length.append(rest % 128 | (128 if rest > 127 else 0))
+        rest //= 128
+    return bytes([first]) + bytes(length) + body
+
+
+@pytest.fixture(name="published")
+def published_fixture():
+    return published
+
+
+@pytest.fixture
+async def fake(tmp_path):
+    """A broker that lies, with the right certificates; nobody else is there."""
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    authority().cert_pem.write_to_path(folder / "ca.pem")
+    gate = issue(authority(), f"{GATE}.invalid", GATE)
+    (folder / f"{GATE}.pem").write_bytes(b"".join(blob.bytes() for blob in gate.cert_chain_pems))
+    gate.private_key_pem.write_to_path(folder / f"{GATE}.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issue(authority(), "localhost", "server").configure_cert(context)
+    fake = FakeBroker(folder, context)
+    await fake.start()
+    yield fake
+    fake.server.close()
+    if fake.writer is not None:
+        fake.writer.close()
+
+
 @pytest.fixture
 def broker(tmp_path):
     folder = tmp_path / "broker"
@@ -398,6 +498,16 @@ class Gate:
     @property
     def acked(self):
         return self.journal.position().acked
+
+
+@pytest.fixture
+async def fooled(fake, tmp_path):
+    """A gate that has nobody but the broker that lies."""
+    gate = Gate(tmp_path / "state", fake.settings())
+    yield gate
+    if gate.task:
+        await gate.stop()
+    gate.journal.close()
 
 
 @pytest.fixture

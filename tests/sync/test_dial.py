@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import ConfigError
-from gated.sync.dial import BACKOFF_S, address, backoff_s, tls_context
+from gated.sync.dial import BACKOFF_S, Dialect, address, backoff_s, tls_context
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,29 @@ def test_a_server_must_prove_its_name_and_no_other_authority_counts(broker):
     context = tls_context(broker.settings())
     assert context.check_hostname
     assert len(context.get_ca_certs()) == 1
+
+
+def test_what_the_settings_say_is_spoken_and_nothing_else():
+    for version in ("3.1.1", "5"):
+        dialect = Dialect(version)
+        assert (dialect.version, dialect.failed(), dialect.version) == (version, False, version)
+
+
+def test_without_a_word_of_the_settings_5_is_tried_and_3_1_1_at_once_where_it_fails():
+    dialect = Dialect("auto")
+    assert dialect.version == "5"
+    assert dialect.failed()
+    assert dialect.version == "3.1.1"
+    assert not dialect.failed()  # neither: it is not for the version
+    assert dialect.version == "5"
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_what_has_worked_is_kept_whatever_fails_later(failures):
+    dialect = Dialect("auto")
+    for _ in range(failures):
+        dialect.failed()
+    worked = dialect.version
+    dialect.worked()
+    assert not dialect.failed()
+    assert dialect.version == worked

@@ -1,19 +1,26 @@
-"""Where the gate speaks and listens."""
+"""Where a gate and its office speak and listen."""
 
 from gated.sync.topics import Topics
 
 
 def test_the_topics_are_these_and_no_others():
     topics = Topics("market-south", "gate-2")
-    spoken = {name: getattr(topics, name) for name, kind in vars(Topics).items() if isinstance(kind, property)}
-    assert spoken == {
-        "status": "gated/1/market-south/gate-2/up/status",
-        "event": "gated/1/market-south/gate-2/up/event",
-        "ack": "gated/1/market-south/gate-2/down/ack",
-    }
-
-
-def test_no_topic_has_more_levels_than_the_strictest_broker_allows():
-    assert all(
-        topic.count("/") <= 7 for topic in [Topics("s", "g").status, Topics("s", "g").event, Topics("s", "g").ack]
+    spoken = {n: getattr(topics, n) for n, kind in vars(Topics).items() if isinstance(kind, property)}
+    assert spoken.pop("up") == tuple(
+        f"gated/1/market-south/gate-2/up/{w}" for w in ("status", "event", "reply", "request")
     )
+    assert spoken.pop("down") == tuple(f"gated/1/market-south/gate-2/down/{w}" for w in ("ack", "record", "command"))
+    assert set(spoken.values()) == {*topics.up, *topics.down}
+    assert all(topic.endswith(f"/{name}") for name, topic in spoken.items())
+
+
+def test_no_topic_of_one_gate_is_another_ones():
+    gates = [Topics("s", "a"), Topics("s", "b"), Topics("t", "a")]
+    assert len({topic for gate in gates for topic in (*gate.up, *gate.down)}) == 21
+
+
+def test_no_topic_has_more_levels_than_the_strictest_broker_allows_and_none_is_a_wildcard():
+    topics = Topics("s", "g")
+    for topic in (*topics.up, *topics.down):
+        assert topic.count("/") <= 7
+        assert not set(topic) & set("#+$")
