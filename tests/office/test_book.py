@@ -34,7 +34,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
 def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history):
     """Each gate asks whenever it likes; in the end both have exactly what the office has, and the same digest."""

@@ -165,7 +165,7 @@ def batch(first, last, is_ahead=False):
     return EventBatch(site="market-south", gate="gate-1", journal="j", events=ROWS[first - 1 : last], **values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_memory):
     """A gate that keeps to the rules ends with everything acked, nothing twice, and no alarm."""
