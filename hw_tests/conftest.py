@@ -1,32 +1,136 @@
-"""The wiring of the gate under test, from the environment; safe where nothing is said."""
+"""The run of the hardware tests: what this bench can try, in order; one run at a time; and the report behind it."""
 
-import fcntl
+import contextlib
 import os
+import platform
 import sys
-import tempfile
+from collections import defaultdict
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+HERE = Path(__file__).parent
+sys.path[:0] = [path for path in (str(HERE.parent), str(HERE.parent / "tests")) if path not in sys.path]
+for module in ("bench", "camera", "daemon", "door", "endurance", "hands", "power", "relay", "sight"):
+    pytest.register_assert_rewrite(f"contracts.{module}")
+
+from gated.door.pins import steady_factory  # noqa: E402
+from gated.errors import BusyError, ConfigError  # noqa: E402
+from gated.runtime.lock import FileLock  # noqa: E402
+from hw_tests.bench import CopperBench, Terminal  # noqa: E402
+from hw_tests.report import Result, load, promise_of, save  # noqa: E402
+from hw_tests.wiring import PHASES, UNARMED, Wiring  # noqa: E402
+
+MODEL = Path("/proc/device-tree/model")
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("gated", "a gate on the bench")
+    group.addoption("--dry", action="store_true", help="say what would be tried, and with which pins; drive nothing")
+    group.addoption("--phase", choices=PHASES, default="", help="one half of a power cut")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(*parts): what must be on the bench")
+    try:
+        wiring = Wiring.read(os.environ)
+        run = Run(config, wiring)
+    except (ConfigError, BusyError) as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(run, "gated-bench")
+
+
+class Run:
+    """One run, from the wiring to the report."""
+
+    def __init__(self, config, wiring):
+        """Raises `BusyError` when another run has this bench."""
+        self.wiring, self._phase, self._is_dry = wiring, config.getoption("--phase"), config.getoption("--dry")
+        self._is_list = config.getoption("collectonly")
+        self._plan, self._lacking, self._results = [], defaultdict(list), []
+        self._lock = None
+        if wiring.armed and not self._is_dry and not self._is_list:
+            self._lock = FileLock(wiring.folder / "hw.lock", "a run of the hardware tests")
+
+    def pytest_collection_modifyitems(self, config, items):
+        """Leave out what cannot be tried here; a list of tests is of all."""
+        if self._is_list:
+            return
+        tried = [item for item in items if not item.path.is_relative_to(HERE) or self._may(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in tried])
+        items[:] = tried
+
+    def pytest_runtest_logreport(self, report):
+        """Remember what came of a promise; what its fixtures say counts only where they fail."""
+        if HERE.name in report.nodeid and (report.when == "call" or report.failed):
+            outcome, why = ("broken", str(report.longrepr)) if report.failed else ("kept", "")
+            notes = {name: str(value) for name, value in report.user_properties}
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            why = getattr(getattr(report.longrepr, "reprcrash", None), "message", why)
+            self._results.append(Result(promise_of(report.nodeid), outcome, now, report.duration, notes, why))
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """The plan of a dry run; what was not tried, and what it needs; where the report is."""
+        for line in self._plan:
+            terminalreporter.write_line(line)
+        for lacks, promises in self._lacking.items():
+            terminalreporter.section(f"not tried, needs {lacks}", "-")
+            for promise in promises:
+                terminalreporter.write_line(promise)
+        if self._results and self._lock is not None:
+            report = load(self.wiring.folder / "report.json", board()).with_results(self._results)
+            terminalreporter.write_line(f"report: {save(report, self.wiring.folder)}")
+
+    def pytest_sessionfinish(self, session, exitstatus):
+        """That nothing could be tried here is no fault."""
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (self._plan or self._lacking):
+            session.exitstatus = pytest.ExitCode.OK
+
+    def pytest_unconfigure(self):
+        if self._lock is not None:
+            self._lock.close()
+
+    def _may(self, item):
+        """Whether to try it; else it is planned, or it is said what it needs."""
+        wants = list(dict.fromkeys(part for mark in item.iter_markers("needs") for part in mark.args))
+        promise, lacks = promise_of(item.nodeid), self.wiring.missing(wants, self._phase)
+        if self._is_dry and set(lacks) <= {UNARMED}:
+            number, deed = len(self._plan) + 1, " ".join((item.obj.__doc__ or "").split())
+            self._plan.append(f"{number}. {promise} ({self.wiring.uses(wants)}){deed and f': {deed}'}")
+        elif lacks:
+            self._lacking[", ".join(lacks)].append(promise)
+        return not lacks and not self._is_dry
+
+
+def board():
+    """On what this was tried; nothing about whose gate it is."""
+    model = MODEL.read_text().rstrip("\0") if MODEL.exists() else platform.machine()
+    return {
+        "board": model,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "gated": version("gated"),
+    }
 
 
 @pytest.fixture
-def pin():
-    """A BCM pin from the environment; without it the test is skipped."""
-
-    def pin(name):
-        value = os.environ.get(name)
-        if value is None:
-            pytest.skip(f"needs {name}: see hw_tests/README.md")
-        return int(value)
-
-    return pin
+def parts(request):
+    return request.config.pluginmanager.getplugin("gated-bench").wiring
 
 
-@pytest.fixture(scope="session", autouse=True)
-def copper():
-    """One run at a time."""
-    with (Path(tempfile.gettempdir()) / "gated-hw.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+@pytest.fixture
+def factory():
+    """The Pi's pins. lgpio moves to a folder of its own on import; we stay where we are."""
+    with contextlib.chdir(Path.cwd()):
+        factory = steady_factory()
+    yield factory
+    factory.close()
+
+
+@pytest.fixture
+def bench(parts, factory, record_property):
+    bench = CopperBench(parts, factory, Terminal(), record_property)
+    yield bench
+    bench.close()

@@ -1,0 +1,83 @@
+"""A real gate, in the order of an installer's hour: relay, door, exit button, camera, hands, the whole, a power cut."""
+
+import pytest
+from contracts.bench import needs
+from contracts.camera import CameraContract
+from contracts.door import DoorContract
+from contracts.endurance import EnduranceContract
+from contracts.hands import HandsContract
+from contracts.power import PowerContract
+from contracts.relay import LeavingContract, RelayContract
+from contracts.sight import SightContract
+
+from gated.config import Wires
+from gated.door.hardware import Wiring
+from gated.door.pins import claim_row
+from hw_tests.bench import close_loop
+
+
+class TestRelay(RelayContract):
+    """The line that the relay sees."""
+
+
+@needs("lock", "probe", "contact", "leaf", "rex", "button")
+class TestDoor(DoorContract):
+    """The wires of a door, with other pins in the place of the leaf and of a finger."""
+
+    @pytest.fixture
+    def edges(self):
+        return []
+
+    @pytest.fixture
+    def outside(self, parts, bench, factory):
+        """What closes the loops; the leaf is shut at first."""
+        loops = {"contact": claim_row(factory, parts.leaf_pin), "rex": bench.button}
+        close_loop(loops["contact"], True)
+        return lambda line, active: close_loop(loops[line], active == (line == "rex"))
+
+    @pytest.fixture
+    def wiring(self, parts, factory, outside, edges):
+        wires = Wires(
+            lock_pin=parts.lock_pin,
+            lock_active_high=not parts.active_low,
+            contact_pin=parts.contact_pin,
+            rex_pin=parts.rex_pin,
+        )
+        wiring = Wiring(wires, factory, lambda: edges.append(1))
+        yield wiring
+        wiring.close()
+
+    @pytest.fixture
+    def is_released(self, bench):
+        return bench.is_on
+
+
+class TestLeaving(LeavingContract):
+    """The exit button."""
+
+
+@needs("camera")
+class TestCamera(CameraContract):
+    """The contract of every camera, on the sensor."""
+
+    @pytest.fixture
+    def camera(self, bench):
+        camera = bench.camera()
+        yield camera
+        camera.close()
+
+
+class TestSight(SightContract):
+    """What only a sensor and a lens can show."""
+
+
+class TestHands(HandsContract):
+    """What a person tries."""
+
+
+class TestPower(PowerContract):
+    """Two halves of a power cut, each in a run of its own: `--phase before`, `--phase after`."""
+
+
+class TestEndurance(EnduranceContract):
+    """The whole gate; last, because it may take an hour."""

@@ -1,0 +1,97 @@
+"""A power cut in two parts: before it rows are acknowledged while the lock is released, after it they must be there.
+
+A card may lie about what it has written. The row that was last seen on another screen is the witness for that.
+"""
+
+import asyncio
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+
+import msgspec
+from contracts.bench import needs, released
+
+from gated.events import DoorClosed
+from gated.journal.journal import Journal
+from gated.runtime.files import sync_folder
+
+LEASE_S = 30.0
+SITE, GATE = "bench", "front"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A row that was acknowledged, and during which life of the machine."""
+
+    boot: str
+    seq: int
+    hash: str
+
+
+class PowerContract:
+    """A subclass gives a fixture `bench` whose folder outlives the cut."""
+
+    @needs("lock", "probe", "person", "before")
+    async def test_before_the_cut_rows_are_acknowledged_until_the_power_goes(self, bench):
+        """Release the lock and write journal rows without end; cut the power while the numbers run. For the board's own
+        watchdog, hang the kernel instead: `echo c > /proc/sysrq-trigger` as root.
+        """
+        folder = bench.folder / "cut"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        async with released(bench, LEASE_S):
+            with closing(Journal.open(folder, SITE, GATE)) as journal, Marks(folder, bench.boot()) as marks:
+                while bench.has_power():
+                    row = journal.append(DoorClosed(), datetime.now(UTC))
+                    marks.write(row)
+                    bench.person.tell(f"row {row.seq} is acknowledged")
+                    await asyncio.sleep(0.05)
+
+    @needs("lock", "probe", "person", "after")
+    async def test_after_the_cut_nothing_acknowledged_is_lost_and_the_lock_was_secure(self, bench):
+        """Compare the journal with the marks and with the last number that was seen; ask what the relay did."""
+        folder = bench.folder / "cut"
+        assert folder.is_dir(), "there was no `--phase before` with this folder"
+        assert not bench.is_on(), "the lock is released after the power came back"
+        marks = Marks.read(folder)
+        assert marks, "nothing was acknowledged before the cut; wait longer before you cut"
+        assert marks[-1].boot != bench.boot(), "the machine was not started anew: the power was not cut"
+        with closing(Journal.open(folder, SITE, GATE)) as journal:
+            assert journal.verify() is None, "the journal is damaged"
+            lost = [mark.seq for mark in marks if journal.hash_of(mark.seq) != mark.hash]
+            head = journal.position().head
+        bench.note("power cut", f"{head} rows there, {len(marks)} marks, {len(lost)} lost")
+        assert not lost, f"acknowledged rows are lost, from {lost[0]} on"
+        seen = await bench.person.number("the last row number that was on the screen before the cut")
+        assert seen <= head, f"row {seen} was acknowledged and is lost: this card says that it wrote, and did not"
+        assert await bench.person.sees(
+            "while it started the relay neither clicked nor lit its lamp, not for an instant"
+        )
+
+
+class Marks:
+    """The rows that were acknowledged, a line each, on disk when `write` returns."""
+
+    NAME = "marks.jsonl"
+
+    def __init__(self, folder, boot):
+        self._boot = boot
+        self._fd = os.open(folder / self.NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        sync_folder(folder)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._fd)
+
+    def write(self, row):
+        os.write(self._fd, msgspec.json.encode(Mark(self._boot, row.seq, row.hash)) + b"\n")
+        os.fsync(self._fd)
+
+    @classmethod
+    def read(cls, folder):
+        """All that are whole; the last may have been on its way."""
+        path = folder / cls.NAME
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return [msgspec.json.decode(line, type=Mark) for line in lines if line.strip(b"\0")]
