@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gated.config import SyncSettings
 from gated.errors import EnrolmentError, OfficeError, SubjectNotFoundError, WireError
-from gated.events import CallPressed, PersonEnrolled
+from gated.events import PersonEnrolled
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.office.side import OfficeSide
@@ -72,7 +72,7 @@ class Gatehouse:
         self.is_up, self.is_online, self.wall_ahead, self.is_clock_trusted = False, False, timedelta(), True
         self.acted, self.version = set(), 0
         self.taken, self.given, self.gone = {}, {}, {}
-        """Of each subject: the newest number that was delivered which takes away, lets in, or says that they are gone."""
+        """The newest number delivered, by key: of what takes away, of what lets in, of what says that they are gone."""
 
     def open(self):
         """Begin, as after a kill: with what is on disk, and nothing else."""

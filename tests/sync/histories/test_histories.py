@@ -11,94 +11,166 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from site_in_memory import GATES, SITE, CallPressed, Site, office_digest, prepare
+from site_in_memory import GATES, SITE, Site, office_digest, prepare
 
+from gated.events import CallPressed
 from gated.sync.messages import PersonRecord
 
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
 STEPS = 60
 HEAL_S = 60
+CLOCKS = [timedelta(), timedelta(seconds=4), timedelta(hours=-8), timedelta(days=4000)]
 
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory):
-    folder = Path(os.environ["GATED_HISTORIES_DIR"]) if "GATED_HISTORIES_DIR" in os.environ else None
-    folder = folder or tmp_path_factory.mktemp("blank")
+    folder = tmp_path_factory.mktemp("blank")
     prepare(folder)
     return folder
 
 
+def something_arrives(site, gate, dice):
+    """Some of what is on its way, perhaps out of order."""
+    for _ in range(dice.randrange(1, 8)):
+        if site.flying:
+            site.deliver(0 if dice.random() < 0.6 else dice.randrange(len(site.flying)))
+
+
+def time_passes(site, gate, dice):
+    site.tick(dice.choice([0.1, 1.0, 3.0, 11.0]))
+
+
+def the_office_speaks(site, gate, dice):
+    site.office_speaks()
+
+
+def a_gate_speaks(site, gate, dice):
+    if gate.is_up:
+        gate.speak()
+
+
+def somebody_joins(site, gate, dice):
+    site.add()
+
+
+def somebody_changes(site, gate, dice):
+    site.change()
+
+
+def a_household_changes(site, gate, dice):
+    site.household()
+
+
+def somebody_is_let_in_from_afar(site, gate, dice):
+    site.release()
+
+
+def people_ring(site, gate, dice):
+    if gate.is_up:
+        for _ in range(dice.randrange(1, 20)):
+            gate.report(CallPressed())
+
+
+def a_face_is_taken(site, gate, dice):
+    if gate.is_up and site.added:
+        gate.enrol(dice.choice(site.added), dice)
+
+
+def something_is_lost(site, gate, dice):
+    if site.flying:
+        site.flying.pop(dice.randrange(len(site.flying)))
+
+
+def something_comes_twice(site, gate, dice):
+    if site.flying:
+        site.flying.append(dice.choice(site.flying))
+
+
+def something_old_comes_again(site, gate, dice):
+    """The broker says again what it once heard: to whom it was, or to anybody, on whatever topic."""
+    for _ in range(3):
+        if site.past:
+            to, topic, payload = dice.choice(site.past)
+            if dice.random() < 0.5:
+                to, topic, _ = dice.choice(site.past)
+            site.arrive(to, topic, payload)
+
+
+def a_bit_is_another(site, gate, dice):
+    if site.flying:
+        to, topic, payload = site.flying.pop(0)
+        wrong = bytearray(payload)
+        wrong[dice.randrange(len(wrong))] ^= 1 << dice.randrange(8)
+        site.arrive(to, topic, bytes(wrong))
+
+
+def the_broker_forgets_everything(site, gate, dice):
+    site.flying.clear()
+    for each in site.gates.values():
+        each.is_online = False
+
+
+def a_connection_is_lost(site, gate, dice):
+    gate.is_online = False
+
+
+def a_gate_is_killed(site, gate, dice):
+    if gate.is_up:
+        gate.kill()
+
+
+def a_gate_begins_anew(site, gate, dice):
+    if not gate.is_up:
+        gate.open()
+
+
+def a_clock_jumps(site, gate, dice):
+    gate.wall_ahead, gate.is_clock_trusted = dice.choice(CLOCKS), dice.random() < 0.7
+
+
+def the_office_begins_anew(site, gate, dice):
+    site.restart_office()
+
+
+def the_office_is_saved(site, gate, dice):
+    site.save_office()
+
+
+def the_office_is_an_old_one(site, gate, dice):
+    site.restore_office()
+
+
+WEIGHTS = {
+    something_arrives: 30,
+    time_passes: 10,
+    the_office_speaks: 10,
+    a_gate_speaks: 10,
+    somebody_joins: 5,
+    somebody_changes: 6,
+    a_household_changes: 1,
+    somebody_is_let_in_from_afar: 4,
+    people_ring: 4,
+    a_face_is_taken: 3,
+    something_is_lost: 4,
+    something_comes_twice: 3,
+    something_old_comes_again: 4,
+    a_bit_is_another: 2,
+    the_broker_forgets_everything: 1,
+    a_connection_is_lost: 2,
+    a_gate_is_killed: 2,
+    a_gate_begins_anew: 4,
+    a_clock_jumps: 1,
+    the_office_begins_anew: 1,
+    the_office_is_saved: 1,
+    the_office_is_an_old_one: 0.5,
+}
+
+
 def step(site):
     """One thing happens, more often than not a bad one."""
-    dice = site.dice
-    gate = site.gates[dice.choice(GATES)]
-    match dice.choices(range(len(WEIGHTS)), WEIGHTS)[0]:
-        case 0:  # something arrives, perhaps out of order
-            for _ in range(dice.randrange(1, 8)):
-                if site.flying:
-                    site.deliver(0 if dice.random() < 0.6 else dice.randrange(len(site.flying)))
-        case 1:
-            site.tick(dice.choice([0.1, 1.0, 3.0, 11.0]))
-        case 2:
-            site.office_speaks()
-        case 3 if gate.is_up:
-            gate.speak()
-        case 4 if site.is_office_up:
-            site.add()
-        case 5 if site.is_office_up:
-            site.change()
-        case 6 if site.is_office_up:
-            site.release()
-        case 7 if gate.is_up:
-            for _ in range(dice.randrange(1, 20)):
-                gate.report(CallPressed())
-        case 8 if gate.is_up and site.added:
-            gate.enrol(dice.choice(site.added), dice)
-        case 9:  # something is lost
-            if site.flying:
-                site.flying.pop(dice.randrange(len(site.flying)))
-        case 10:  # something comes twice
-            if site.flying:
-                site.flying.append(dice.choice(site.flying))
-        case 11:  # the broker says again what it once heard, to whom it likes, on whatever topic
-            for _ in range(3):
-                if site.past:
-                    to, topic, payload = dice.choice(site.past)
-                    if dice.random() < 0.5:
-                        to, topic, _ = dice.choice(site.past)
-                    site.arrive(to, topic, payload)
-        case 12:  # the broker is killed and its store deleted
-            site.flying.clear()
-            for each in site.gates.values():
-                each.is_online = False
-        case 13:
-            gate.is_online = False
-        case 14 if gate.is_up:
-            gate.kill()
-        case 15 if not gate.is_up:
-            gate.open()
-        case 16:
-            gate.wall_ahead = dice.choice(CLOCKS)
-            gate.is_clock_trusted = dice.random() < 0.7
-        case 17:
-            site.restart_office()
-        case 18 if site.is_office_up:
-            site.save_office()
-        case 19:
-            site.restore_office()
-        case 20 if site.is_office_up:
-            site.household()
-        case 21:  # a single bit is another
-            if site.flying:
-                to, topic, payload = site.flying.pop(0)
-                wrong = bytearray(payload)
-                wrong[dice.randrange(len(wrong))] ^= 1 << dice.randrange(8)
-                site.arrive(to, topic, bytes(wrong))
-
-
-WEIGHTS = [30, 10, 10, 10, 5, 6, 4, 4, 3, 4, 3, 4, 1, 2, 2, 4, 1, 1, 1, 0.5, 1, 2]
-CLOCKS = [timedelta(), timedelta(seconds=4), timedelta(hours=-8), timedelta(days=4000)]
+    happens = site.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    happens(site, site.gates[site.dice.choice(GATES)], site.dice)
 
 
 def heal(site):
@@ -172,7 +244,7 @@ def check_books(site):
         held = [(k.event.seq, k.event.hash) for k in site.store.journals.rows(gate=name, limit=1_000_000)]
         assert sorted(held) == written
         assert gate.journal.verify() is None
-        assert SITE == gate.journal.position().site
+        assert gate.journal.position().site == SITE
 
 
 def live(seed, blank):
