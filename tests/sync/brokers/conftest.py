@@ -61,7 +61,6 @@ RABBITMQ = """
 listeners.tcp = none
 mqtt.listeners.tcp = none
 mqtt.listeners.ssl.default = 127.0.0.1:{port}
-mqtt.allow_anonymous = false
 mqtt.ssl_cert_login = true
 ssl_cert_login_from = common_name
 ssl_options.cacertfile = {folder}/ca.pem
@@ -80,6 +79,8 @@ class Broker:
 
     programs: tuple[str, ...] = ()
     package = ""
+    accepted = b"\x20\x02\x00\x00"
+    """A CONNACK (MQTT 3.1.1, section 3.2)."""
 
     def __init__(self, folder, site=SITE):
         for program in self.programs:
@@ -143,7 +144,7 @@ class Broker:
         if self.is_running:
             return
         self.write_rules()
-        with (self.folder / "output").open("ab") as output:
+        with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(self.command(), stdout=output, stderr=output, start_new_session=True,
                                             env={**os.environ, **self.environment()})  # fmt: skip
         end = time.monotonic() + PATIENCE_S
@@ -154,9 +155,9 @@ class Broker:
             time.sleep(0.05)
 
     def answers(self):
-        """Whether it lets the office in: RabbitMQ takes connections before it is able to."""
+        """Whether it lets the office in."""
         try:
-            return self.knock(self.tls(OFFICE), 2.0) != b""
+            return self.knock(self.tls(OFFICE), 2.0) == self.accepted
         except OSError:
             return False
 
@@ -256,6 +257,10 @@ class RabbitMq(Broker):
 
     def command(self):
         return [f"{self.scripts}/rabbitmq-server"]
+
+    def answers(self):
+        """It takes connections, and forgets them, before it is able to serve any."""
+        return "completed with" in (self.folder / "output").read_text() and super().answers()
 
     def environment(self):
         """Everything in our folder, one scheduler that does not spin, and an epmd of our own that goes with us."""
