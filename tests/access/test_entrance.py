@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from gated.access import entrance
 from gated.access.entrance import Entrance, Tell
 from gated.access.lockdown import begin_lockdown, end_lockdown
 from gated.config import parse
@@ -179,3 +180,14 @@ async def until(holds, within_s=20.0):
     async with asyncio.timeout(within_s):
         while not holds():
             await asyncio.sleep(0.02)
+
+
+async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yard, monkeypatch):
+    monkeypatch.setattr(entrance, "WATCH_S", 3600.0)
+    task = asyncio.create_task(yard.entrance.run())
+    await until(lambda: "gallery" in yard.lost)  # the first look is over
+    begin_lockdown(yard.state, "the office", NOON)
+    yard.entrance.look()
+    await until(lambda: yard.door.locked_down == [False, True])
+    task.cancel()
+    await asyncio.wait([task])

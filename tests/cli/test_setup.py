@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gated.cli import main
 from gated.events import CredentialRemoved
 from gated.journal.journal import Journal
+from gated.sync.jose import Identity
 
 
 @pytest.fixture
@@ -129,3 +132,42 @@ def test_check_writes_nothing_into_the_journal_that_did_not_happen(office):
     journal.close()
     office.office("check")
     assert len(office.events()) == 1
+
+
+@pytest.fixture
+def paired(office):
+    """A gate that an office knows, with all five files."""
+    folder = office.folder / "sync"
+    folder.mkdir()
+    authority = trustme.CA()
+    certificate = authority.issue_cert("front.invalid", common_name="front")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "front.pem")
+    certificate.private_key_pem.write_to_path(folder / "front.key")
+    Identity.make().save(folder / "gate.jwks")
+    (folder / "office.jwks").write_bytes(Identity.make().party.dump())
+    names = {"ca": "ca.pem", "cert": "front.pem", "key": "front.key", "gate_keys": "gate.jwks"}
+    files = {key: str(folder / name) for key, name in {**names, "office_keys": "office.jwks"}.items()}
+    office.write(sync={"url": "mqtts://localhost:8883", **files})
+    office.files = {key: Path(file) for key, file in files.items()}
+    return office
+
+
+def test_a_gate_with_all_that_pairing_leaves_is_well(paired):
+    assert checks(paired)["server"]["problem"] is None
+
+
+@pytest.mark.parametrize("which", ["ca", "cert", "key", "gate_keys", "office_keys"])
+def test_each_file_of_the_pairing_that_is_missing_or_is_none_is_named(paired, which):
+    file = paired.files[which]
+    file.write_bytes(b"nothing of the kind")
+    assert file.name in checks(paired)["server"]["problem"]
+    file.unlink()
+    assert f"{file}: cannot be read" in checks(paired)["server"]["problem"]
+
+
+def test_private_keys_that_others_may_read_are_to_be_mended(paired):
+    paired.files["gate_keys"].chmod(0o644)
+    assert "chmod 600" in checks(paired)["server"]["problem"]
+    done = paired.run("run", check=3)
+    assert "chmod 600" in done.stderr

@@ -8,7 +8,7 @@ from gated.cues.screen import page_of
 from gated.events import Degraded
 
 
-@pytest.mark.parametrize("part", ["network", "clock", "journal"])
+@pytest.mark.parametrize("part", ["network", "server", "clock", "journal"])
 def test_a_loss_that_keeps_nobody_out_is_noted_in_both_languages(part):
     page = page_of(Situation.IDLE, ("zh", "en"), None, [part])
     assert page.notes == [("zh", NOTES[part]["zh"]), ("en", NOTES[part]["en"])]

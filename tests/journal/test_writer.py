@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from gated.errors import StateError
-from gated.events import DoorClosed, Stopped
+from gated.events import DoorClosed, EventsLost, Stopped
 from gated.journal import writer as writer_module
 from gated.journal.journal import Journal
 from gated.journal.writer import LIMIT, JournalWriter
@@ -183,7 +183,41 @@ def test_beyond_the_limit_events_are_counted_as_lost_and_those_held_keep_their_o
     repaired.set()
     assert writer.close(timeout_s=120)
     journal = open_journal()
-    assert stories(journal) == [str(n) for n in range(LIMIT)]
+    *kept, last = journal.entries(limit=100_000)
+    assert [entry.event.why for entry in kept] == [str(n) for n in range(LIMIT)]
+    assert last.event == EventsLost(7)
+    journal.close()
+
+
+def test_each_time_that_events_were_lost_is_written_down_with_its_own_number(open_journal, monkeypatch):
+    monkeypatch.setattr(writer_module, "LIMIT", 3)
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.001)
+    troubled, well, recovered = threading.Event(), threading.Event(), threading.Event()
+
+    def attempt():
+        if not well.is_set():
+            raise StateError("the card is gone")
+        return open_journal()
+
+    def trouble(is_trouble):
+        (troubled if is_trouble else recovered).set()
+
+    writer = JournalWriter(attempt, on_trouble=trouble)
+    for lost in (2, 5):
+        for event in numbered(3 + lost):
+            writer.report(event)
+        assert troubled.wait(60)
+        well.set()
+        assert recovered.wait(60)
+        while writer._held:
+            pass
+        for signal_ in (troubled, recovered, well):
+            signal_.clear()
+        writer._journal.close()
+    well.set()
+    assert writer.close(timeout_s=60)
+    journal = open_journal()
+    assert [e.event for e in journal.entries() if isinstance(e.event, EventsLost)] == [EventsLost(2), EventsLost(5)]
     journal.close()
 
 

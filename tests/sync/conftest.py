@@ -397,6 +397,11 @@ def broker(tmp_path):
     broker.kill()
 
 
+@pytest.fixture(scope="session", name="authority")
+def authority_fixture():
+    return authority()
+
+
 @pytest.fixture(scope="session")
 def server_kind():
     return Server

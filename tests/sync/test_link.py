@@ -16,6 +16,7 @@ import trustme
 from gated.errors import StateError
 from gated.events import Commanded, Stopped
 from gated.sync.commands import Outcome
+from gated.sync.link import JUNK, JUNK_PER_S
 from gated.sync.messages import Ack, Command, Delta, Gone, Release, Reply, Restart
 
 # -- status ----------------------------------------------------------------------------------------------------------
@@ -506,3 +507,76 @@ async def test_the_end_gives_all_files_back(gate, receiver, until):
     await until(lambda: receiver.statuses, "the birth")
     await gate.stop()
     await until(lambda: gate.records.is_closed, "the files")
+
+
+# -- a broker that lies ----------------------------------------------------------------------------------------------
+
+
+async def test_where_mqtt_5_is_refused_3_1_1_is_spoken_at_once_and_from_then_on(fake, fooled, until):
+    fake.connack[5] = b"\x20\x02\x00\x01"
+    fooled.start()
+    await until(lambda: fooled.links == [None], "the link")
+    fake.writer.transport.abort()
+    await until(lambda: len(fooled.links) == 3, "the next")
+    assert (fake.levels, fooled.links[2]) == ([5, 4, 4], None)
+
+
+async def test_a_broker_that_never_answers_is_one_line_and_a_long_row_of_attempts(
+    fake, fooled, until, caplog, monkeypatch
+):
+    monkeypatch.setattr("gated.sync.mqtt.CONNECT_S", 0.1)
+    fake.connack = {4: b"", 5: b""}
+    fooled.start()
+    await until(lambda: len(fake.levels) >= 4, "attempts")
+    assert set(fake.levels) == {4, 5}
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
+        "no link to the server, trying again and again: the broker does not answer"
+    ]
+
+
+async def test_a_certificate_that_has_expired_is_named(fake, fooled, until, authority):
+    old = authority.issue_cert("localhost", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    old.configure_cert(fake.context)
+    fooled.start()
+    await until(lambda: fooled.links, "the reason")
+    assert "certificate has expired" in fooled.links[0]
+    assert fake.levels == []
+
+
+async def test_a_flood_of_junk_is_heard_only_so_fast(fake, fooled, until, topics, published, stranger):
+    heard, side = [0], fooled.side
+
+    def counting():
+        it = side()
+        hear = it.hear
+
+        def counted(*what):
+            heard[0] += 1
+            return hear(*what)
+
+        it.hear = counted
+        return it
+
+    fooled.side = counting
+    fooled.start()
+    await until(lambda: fooled.links == [None], "the link")
+    properties = b"\x00"
+    junk = published(topics.ack, properties + stranger.write(acks(1))) * 5000
+    began, used = time.monotonic(), time.process_time()
+    flood = asyncio.create_task(fake.send(junk * 4))
+    await asyncio.sleep(3.0)
+    elapsed = time.monotonic() - began
+    print(
+        f"\n{heard[0]} heard in {elapsed:.1f} s; {(time.process_time() - used) / elapsed:.1%} of a core, the flood's own"
+    )
+    assert JUNK <= heard[0] <= JUNK + JUNK_PER_S * (elapsed + 2)
+    flood.cancel()
+
+
+async def test_what_is_genuine_is_heard_as_fast_as_it_comes(fake, fooled, until, topics, published, office_peer):
+    fooled.start()
+    await until(lambda: fooled.links == [None], "the link")
+    deltas = [Delta(site="market-south", gate="gate-2", after=n, upto=n + 1, records=[]) for n in range(3 * JUNK)]
+    await fake.send(b"".join(published(topics.record, b"\x00" + office_peer.write(delta)) for delta in deltas))
+    await until(lambda: len(fooled.records.heard) == len(deltas), "all of them")
+    assert fooled.records.heard == deltas
