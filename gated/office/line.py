@@ -1,5 +1,6 @@
 """One gate as the office speaks with it."""
 
+import math
 from dataclasses import dataclass, field
 
 from gated.sync.messages import Message
@@ -23,6 +24,9 @@ class Line:
     is_online: bool = False
     is_restored: bool = False
     """Whether it was found to know more than this office, which must be an old one."""
+    differs_since: float | None = None
+    """Since when it has had other records than this office at the same version."""
+    leapt_at: float = -math.inf
     alarmed: dict[str, bool] = field(default_factory=dict)
     """Whether an alarm of a kind that ends by itself stands; not in it while this process does not know."""
 

@@ -51,3 +51,8 @@ class Sharing:
         if not self._waiting:
             self.look()
         return True
+
+    def lost(self, wanted: Wanted) -> None:
+        """The gate says that it gave a face, and none came: it is asked for anew."""
+        if self._asked.pop(wanted, None) is not None:
+            self.look()

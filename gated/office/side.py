@@ -172,6 +172,8 @@ class OfficeSide:
             return
         if reply.outcome != "challenge":
             orders.settle(placed, reply.outcome, reply.why, reply.findings)
+            if reply.outcome == "done" and isinstance(placed.order.action, Share):
+                self._sharing.lost(Wanted(line.gate, placed.order.action.subject, placed.order.action.to))
         elif placed.challenge or not reply.challenge:
             orders.settle(placed, "failed", "its clock is not trusted, and the way to it too slow to do without")
         elif placed.is_open and age_s(placed, wall) <= CHALLENGED_S:

@@ -6,12 +6,16 @@ from gated.journal.entry import stamp
 from gated.office.gates import Gate
 from gated.office.line import Line
 from gated.office.store import Store
-from gated.sync.messages import Ack, Status, Word
+from gated.sync.messages import Ack, RecordMark, Status, Word
 
 BACK = timedelta(minutes=1)
 """A gate's clock may be set back by so much."""
 SKIPPED = 10_000
 """So many numbers of commands an old office leaves out: it may have used them, and a gate counts each once."""
+DIFFERS_S = 20.0
+"""A snapshot has come by then."""
+LEAP_AGAIN_S = 3600.0
+"""A gate that is never content has everybody's records sent anew no more often than this."""
 MAX_LEAP = 1_000_000
 """A backup that is so many changes old was never made; a gate that says so has lost its mind, or its keys."""
 
@@ -32,7 +36,7 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
         _end(store, line, "silent", at)
     if not line.is_online:
         return None, ack
-    is_behind = _catch_up(store, line, status, at) or ack is not None
+    is_behind = _catch_up(store, line, status, now, at) or ack is not None
     if is_behind and not line.is_restored:
         store.roll.number(line.gate, SKIPPED)
         line.is_restored = True
@@ -65,16 +69,34 @@ def _end(store: Store, line: Line, kind: str, at: str) -> None:
         line.alarmed[kind] = False
 
 
-def _catch_up(store: Store, line: Line, status: Status, at: str) -> bool:
-    """A gate with records that this office never gave out: a backup was brought back. What is here is numbered anew."""
-    if status.records is None or status.records.version <= (version := store.book.version(line.gate)):
+def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> bool:
+    """A gate with records that this office never gave out: a backup was brought back. What is here is numbered anew.
+
+    It shows in a higher version, or, where this office has counted on since, in other records under the same one that
+    stay so though they were sent.
+    """
+    if status.records is None:
+        return False
+    version = store.book.version(line.gate)
+    if status.records.version <= version and not _has_others(store, line, status.records, version, now):
         return False
     is_sane = status.records.version <= version + MAX_LEAP
     if is_sane:
         store.book.leap(status.records.version)
+        line.differs_since, line.leapt_at = None, now
     kind, detail = "rolled_back" if is_sane else "leap_refused", f"version {status.records.version}, here {version}"
     store.alarms.sound(line.gate, kind, detail, at)
     return is_sane
+
+
+def _has_others(store: Store, line: Line, mark: RecordMark, version: int, now: float) -> bool:
+    """Whether a gate has had other records at our version for so long that sending them does not help."""
+    if mark.version != version or mark.digest == store.book.digest(line.gate):
+        line.differs_since = None
+        return False
+    if line.differs_since is None:
+        line.differs_since = now
+    return now >= max(line.differs_since + DIFFERS_S, line.leapt_at + LEAP_AGAIN_S)
 
 
 def _is_newer(gate: Gate, status: Status) -> bool:

@@ -65,6 +65,9 @@ class Batch:
         self._drafts: dict[str, _Draft] = {}
         self._others: dict[str, Change] = {}
         self._new: set[str] = set()
+        self.returning: list[tuple[str, int]] = []
+        """Keys and numbers of people who are gone from here and whom an office speaks of again, which must be an old
+        one: they do not come back, and it is told so."""
 
     @property
     def joining(self) -> int:
@@ -78,6 +81,10 @@ class Batch:
         if record.n < held.n or (record.n == held.n and not held.is_wanted):
             return
         self._drafts.pop(key, None)
+        if held.is_gone and isinstance(record, PersonRecord):
+            self._others[key] = Change(replace(held, n=record.n))
+            self.returning.append((key, record.n))
+            return
         held = replace(held, n=record.n, is_gone=False, quarantine=None, is_wanted=False)
         if isinstance(record, PersonRecord):
             self._add_person(record, held)

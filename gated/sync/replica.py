@@ -196,7 +196,7 @@ class Replica:
                 removed.append((record.key, record.n))
         self._commit(batch.changes(), version)
         self._allowance.take(batch.joining, now)
-        return self._receipts(now, removed)
+        return self._receipts(now, [*removed, *batch.returning])
 
     def _settle(self, now: float) -> list[Message]:
         """A snapshot that is whole takes the place of what there is."""
@@ -224,7 +224,7 @@ class Replica:
             self._doubt("this gate holds newer records than the office's snapshot; they stay")
             self._incurable = title.version, title.digest
         self._staging.drop()
-        return self._receipts(now, removed)
+        return self._receipts(now, [*removed, *batch.returning])
 
     def _added(self, batch: Batch) -> Iterator[Record]:
         for record in self._staging.records():
