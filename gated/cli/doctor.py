@@ -32,7 +32,7 @@ def doctor(context: Context, as_json: bool) -> None:
     """
     settings = context.settings
     seen, why = _ask(settings)
-    lines, findings = sheet(settings, seen), list(examine(settings, seen, why))
+    lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
     if as_json:
         show_json({"ok": is_well(findings), "latch": seen is not None, "lines": lines, "findings": findings})
     else:

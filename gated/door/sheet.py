@@ -56,22 +56,29 @@ class SheetLine(msgspec.Struct, frozen=True):
     effect: str
 
 
-def sheet(settings: Settings, seen: LatchState | None) -> list[SheetLine]:
-    """Every line that is fitted. `seen`: what a latch has told; without it no state is known."""
-    doors = settings.doors
+def sheet(settings: Settings, seen: LatchState | None, own: Settings | None = None) -> list[SheetLine]:
+    """Every line that is fitted. `seen`: what a latch has told; without it no state is known.
+
+    `own`: the gate's own settings, where the office has set others over them: the latch knows no other.
+    """
+    doors, latched = settings.doors, (own or settings).doors
     has_reset = any(wires.fire_reset_pin is not None for wires in doors.values())
-    lines = [line for name, wires in doors.items() for line in _door(name, wires, seen, has_reset=has_reset)]
+    lines = [
+        line
+        for name, wires in doors.items()
+        for line in _door(name, wires, latched[name].release_s, seen, has_reset=has_reset)
+    ]
     return [*lines, *_keypad(settings.readers, settings.door.release_s, seen), *_outputs(settings, seen)]
 
 
-def _door(name: str, wires: Wires, seen: LatchState | None, *, has_reset: bool) -> Iterator[SheetLine]:
+def _door(name: str, wires: Wires, exit_s: float, seen: LatchState | None, *, has_reset: bool) -> Iterator[SheetLine]:
     level = "high" if wires.lock_active_high else "low"
     kind = wires.lock.replace("_", " ")
     wiring = f"{kind}, fail-{wires.fail}; relay active {level}"
     yield SheetLine(f"{name}.lock", wires.lock_pin, "out", wiring, _lock_state(name, seen), _lock_effect(wires))
     for line in fitted(wires):
         pin: int = getattr(wires, f"{line}_pin")
-        effect = input_effect(line, wires, has_reset=has_reset)
+        effect = input_effect(line, wires, exit_s, has_reset=has_reset)
         yield SheetLine(f"{name}.{line}", pin, "in", _loop(line, wires), _input_state(name, line, seen), effect)
     for bit, pin in enumerate(wires.wiegand_pins or ()):
         wiring = f"pulled up through a level shifter; a short low is a {bit}"
@@ -79,12 +86,12 @@ def _door(name: str, wires: Wires, seen: LatchState | None, *, has_reset: bool) 
         yield SheetLine(f"{name}.wiegand_d{bit}", pin, "in", wiring, _unwatched(seen), effect)
 
 
-def input_effect(line: str, wires: Wires, *, has_reset: bool) -> str:
-    """What happens when an input becomes active."""
+def input_effect(line: str, wires: Wires, exit_s: float, *, has_reset: bool) -> str:
+    """What happens when an input becomes active. `exit_s`: so long the latch releases for who leaves."""
     return {
         "contact": f"asks people to shut the leaf after {wires.held_open_s:g} s, is an alarm after "
         f"{wires.held_open_alarm_s:g} s, and at once when the leaf was forced",
-        "rex": f"releases this door for {wires.release_s:g} s, with or without a brain",
+        "rex": f"releases this door for {exit_s:g} s, with or without a brain",
         "fire": f"releases every door{' until the key is turned' if has_reset else ', and no key is wired to end it'}",
         "tamper": "is an alarm at once",
         "call": "calls for somebody: shown here, told to the server",

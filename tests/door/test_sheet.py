@@ -179,3 +179,20 @@ def test_every_input_that_can_be_wired_is_known_to_the_sheet():
 def test_a_sheet_is_plain_json():
     lines = sheet(settings(EVERY_INPUT), None)
     assert msgspec.json.decode(msgspec.json.encode(lines))[0]["name"] == "main.lock"
+
+
+def test_the_exit_button_has_the_installers_time_and_a_card_the_offices():
+    """The latch reads the gate's own settings alone; what the brain asks for is what the office has set."""
+    door = {"rex_pin": 5, "wiegand_pins": [2, 3]}
+    own, in_force = settings(door | {"release_s": 4.0}), settings(door | {"release_s": 12.0})
+    lines = by_name(sheet(in_force, None, own))
+    assert "for 4 s" in lines["main.rex"].effect
+    assert "for 12 s" in lines["main.lock"].effect
+    assert "for 12 s" in lines["main.wiegand_d0"].effect
+
+
+def test_the_second_doors_exit_button_has_its_own_installers_time():
+    second = {"lock_pin": 11, "rex_pin": 6}
+    own = settings(second=second | {"release_s": 3.0})
+    lines = by_name(sheet(settings(second=second | {"release_s": 9.0}), None, own))
+    assert "for 3 s" in lines["second.rex"].effect
