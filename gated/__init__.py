@@ -3,6 +3,7 @@
 app         the brain, wired: every part built, started and stopped on one page
 vision      the vision process, wired
 cli         the commands
+update      another version beside the one that runs: tried, and kept or taken back
 orders      what the office orders, carried out
 evaluation  how often the gate is wrong: rates with n and bounds, over visits, folders, pairs
 simulator   a courtyard without hardware: rendered residents, and what stands in for the parts of a gate

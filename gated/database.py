@@ -1,12 +1,16 @@
 """SQLite the way this gate needs it: what was acknowledged is on disk, what was erased is gone.
 
 Schema changes are an append-only list of scripts, applied and recorded by sqlite-utils; the rest is plain sqlite3.
+
+What stands in a script behind `BACK` is the way back from it. It is kept in the database itself, so that a gated that
+does not know the change can undo it (`go_back`) and lose nothing but what only the newer one could write. No copy is
+ever put in a database's place: it would bring back who was erased, undo a revocation, and lose what was acknowledged.
 """
 
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,10 @@ PRAGMA trusted_schema = OFF;
 PRAGMA secure_delete = ON;
 """
 """FULL, because WAL with NORMAL loses acknowledged rows with the power (sqlite.org/pragma.html#pragma_synchronous)."""
+
+BACK = "-- back\n"
+"""Stands in a script between what it does and what undoes it."""
+WAYS_BACK = "CREATE TABLE IF NOT EXISTS _gated_back (number INTEGER PRIMARY KEY, script TEXT NOT NULL) STRICT"
 
 STANDS_IN_THE_WAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 
@@ -72,23 +80,65 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
 
     known = Migrations("gated")
     for number, script in enumerate(migrations, 1):
-        known(name=str(number))(_steps(script))
+        known(name=str(number))(_steps(number, script))
     with transaction(connection):
         done = applied(connection)
         if done > len(migrations):
-            advice = "install the newer gated again"
+            advice = "install the newer gated again, or go back with `gated update --back`"
             raise sqlite3.DatabaseError(f"it has schema {done}, this gated knows {len(migrations)}; {advice}")
         known.apply(Database(connection))
 
 
-def _steps(script: str) -> Any:
+def _steps(number: int, script: str) -> Any:
     """A script as a migration, without the commit that sqlite3's own `executescript` begins with."""
+    forth, _, back = script.partition(BACK)
 
     def migration(database: Any) -> None:
-        for statement in filter(str.strip, script.split(";")):
+        for statement in _statements(forth):
             database.execute(statement)
+        if back:
+            database.execute(WAYS_BACK)
+            database.execute("INSERT INTO _gated_back VALUES (?, ?)", (number, back))
 
     return migration
+
+
+def _statements(script: str) -> Iterator[str]:
+    return filter(str.strip, script.split(";"))
+
+
+def go_back(path: Path, known: int) -> int:
+    """Undo the migrations behind the first `known`, newest first and all or none; gives how many there were.
+
+    Raises `StateError` when one left no way back, when rows would then name what is not there, or when the database
+    cannot be used; nothing is changed then.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            _prepare(connection)
+            if applied(connection) <= known:
+                return 0
+            connection.execute("PRAGMA foreign_keys = OFF")  # a way back may make a table anew that others point to
+            with transaction(connection):
+                numbers = range(applied(connection), known, -1)
+                for number in numbers:
+                    _undo(connection, number)
+                if connection.execute("PRAGMA foreign_key_check").fetchone():
+                    raise sqlite3.IntegrityError("its ways back leave rows that name what is not there")
+            return len(numbers)
+    except sqlite3.Error as error:
+        raise StateError(f"{path}: cannot go back ({error}); install the newer gated again") from error
+
+
+def _undo(connection: sqlite3.Connection, number: int) -> None:
+    known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_gated_back'").fetchone()
+    row = known and connection.execute("SELECT script FROM _gated_back WHERE number = ?", (number,)).fetchone()
+    if not row:
+        raise sqlite3.DatabaseError(f"schema {number} left no way back")
+    for statement in _statements(row[0]):
+        connection.execute(statement)
+    connection.execute("DELETE FROM _gated_back WHERE number = ?", (number,))
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", (str(number),))
 
 
 def applied(connection: sqlite3.Connection) -> int:

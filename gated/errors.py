@@ -91,3 +91,9 @@ class PairingError(GatedError):
     """A gate and an office have not come together: a wrong, spent or old code, or nobody there."""
 
     exit_code = 1
+
+
+class UpdateError(GatedError):
+    """Another version of gated cannot be had, is not whole, or is not fit for this gate; the one that runs goes on."""
+
+    exit_code = 1

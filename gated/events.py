@@ -371,6 +371,15 @@ class FaceShared(Event, frozen=True, tag="face_shared"):
     to: str
 
 
+class Updated(Event, frozen=True, tag="updated"):
+    """Another version of gated was "kept" after its trial, or "rolled_back" to the one before it."""
+
+    before: str
+    after: str
+    outcome: str
+    why: str = ""
+
+
 class EventsLost(Event, frozen=True, tag="events_lost"):
     """So many facts found no place while the disk could not be written."""
 
@@ -424,6 +433,7 @@ AnyEvent = (
     | ServerSilent
     | SettingsTried
     | FaceShared
+    | Updated
     | EventsLost
 )
 """Every fact there is; what the journal can read back."""

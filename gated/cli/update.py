@@ -1,0 +1,134 @@
+"""`gated update`: another version beside the one that runs, tried, and kept or taken back by itself."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from gated.cli import Context, show_json
+from gated.errors import UpdateError
+from gated.events import Updated
+from gated.health import logs
+from gated.update.health import HEALTH_S, look
+from gated.update.rehearsal import migrate_copies
+from gated.update.release import ROOT
+from gated.update.source import Source, sources_in
+from gated.update.units import Systemd
+from gated.update.updater import Updater
+
+NEWEST = "newest"
+
+
+@click.command()
+@click.option("--to", "target", metavar="WHAT", help='A bundle, a wheel, a version in --from, or "newest" there.')
+@click.option("--check", is_flag=True, help="Say whether there is a newer version in --from.")
+@click.option("--status", is_flag=True, help="Show the versions that are here, and the trial.")
+@click.option("--back", is_flag=True, help="Go back to the version before.")
+@click.option("--step", type=click.Choice(["settle", "look", "migrate", "keep"]), hidden=True)
+@click.option("--from", "place", type=click.Path(path_type=Path, file_okay=False), envvar="GATED_RELEASES",
+              help="A folder where releases are put; also from $GATED_RELEASES.")  # fmt: skip
+@click.option("--health-s", type=click.FloatRange(1, 3600), default=HEALTH_S, show_default=True, metavar="SECONDS",
+              help="How long the gate must be well without a break.")  # fmt: skip
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), envvar="GATED_ROOT", default=ROOT,
+              show_default=True, help="Where the versions are.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="With --status: for a program.")
+@click.pass_obj
+def update(
+    context: Context, *, target: str | None, check: bool, status: bool, back: bool, step: str | None,
+    place: Path | None, health_s: float, root: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Bring another version of gated, try it, and keep it only if the gate is well with it.
+
+    A trial that a power cut broke off is seen through to its end first. Exit 1 when a version was taken back.
+    """
+    if sum((target is not None, check, status, back, step is not None)) != 1:
+        raise click.UsageError("say one of --to, --check, --status and --back")
+    logs.set_up()
+    updater = Updater(root, context.path.resolve(), context.own_settings, Systemd(), health_s)
+    if step is not None:
+        _do(step, updater, context)
+    elif status:
+        _show(updater, as_json)
+    elif check:
+        source = updater.newest(sources_in(place)) if place is not None else None
+        click.echo(f"{source.version} is newer: {source.path}" if source is not None else "nothing newer is there")
+    elif back:
+        with _as_root(updater):
+            _tell(updater.back())
+    else:
+        with _as_root(updater):
+            facts = [fact for fact in (updater.resume(), _go(updater, target or "", place)) if fact is not None]
+        for fact in facts:
+            _tell(fact)
+        sys.exit(any(fact.outcome != "kept" for fact in facts))
+
+
+@contextmanager
+def _as_root(updater: Updater) -> Iterator[None]:
+    """Alone, and with the right to. Raises `UpdateError` and `BusyError`."""
+    if os.geteuid() != 0:
+        raise UpdateError("only root may change what the gate runs; use sudo")
+    with updater.alone():
+        yield
+
+
+def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
+    """To what `--to` names; None where it runs already. Raises `UpdateError`."""
+    source = _source(updater, target, place)
+    fact = updater.update(source) if source is not None else None
+    if fact is None:
+        click.echo(f"{updater.releases.current} runs already, and nothing newer is there")
+    return fact
+
+
+def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
+    path = Path(target)
+    if path.exists() or os.sep in target or path.suffix in {".whl", ".tar"}:
+        return Source(path.resolve())
+    if place is None:
+        raise UpdateError(f"{target}: is no file here; name a folder of releases with --from")
+    sources = sources_in(place)
+    if target == NEWEST:
+        return updater.newest(sources)
+    for source in sources:
+        if source.version == target:
+            return source
+    raise UpdateError(f"{place}: has no {target}")
+
+
+def _do(step: str, updater: Updater, context: Context) -> None:
+    """What another version, or the guard, has this one do for it."""
+    settings = context.own_settings
+    if step == "look":
+        click.echo(msgspec.json.encode(look(settings)).decode())
+    elif step == "migrate":
+        migrate_copies(settings.state)
+    elif step == "keep":
+        updater.keep()
+    else:
+        with updater.alone():
+            updater.settle()
+
+
+def _show(updater: Updater, as_json: bool) -> None:
+    current, trial = updater.releases.current, updater.trial
+    whole = updater.releases.whole()
+    if as_json:
+        show_json({"current": current, "whole": whole, "trial": msgspec.to_builtins(trial) if trial else None})
+        return
+    for version in whole:
+        click.echo(f"{version}{'  runs' if version == current else ''}")
+    if trial is not None:
+        says = trial.why or f"brain started {trial.brain} times, latch {trial.latch}"
+        click.echo(f"on trial: {trial.after} in place of {trial.before}; {says}")
+
+
+def _tell(fact: Updated) -> None:
+    if fact.outcome == "kept":
+        click.echo(f"{fact.after} is kept; {fact.before} stays to go back to")
+    else:
+        click.echo(f"{fact.before} runs again, not {fact.after}: {fact.why}")

@@ -1,0 +1,84 @@
+"""A version made: its wheels copied and proved, a venv of its own, compiled, and asked what it is."""
+
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+from gated.errors import UpdateError
+from gated.update.owner import Owner
+from gated.update.release import Releases
+from gated.update.source import CONSTRAINTS, Source
+
+LONGEST_S = 1800.0
+"""So long one step may take: pip on a Pi with a slow card."""
+
+
+def build(releases: Releases, source: Source) -> str:
+    """Have the version of a source beside the one that runs, whole; gives it.
+
+    Raises `UpdateError` where it cannot be made, and then nothing of it counts. `StateError` where the disk fails.
+    """
+    version = source.version
+    folder = releases.begin(version)
+    wheels = folder / "wheels"
+    wheels.mkdir()
+    source.bring(wheels)
+    _install(folder / "venv", version, [wheels, *_spare(releases, source)], wheels / CONSTRAINTS)
+    said = run([str(releases.program(version)), "--version"])
+    if said.split()[-1:] != [version]:
+        raise UpdateError(f"{version}: says that it is {said.strip()!r}; pack it anew")
+    releases.finish(version)
+    return version
+
+
+def _spare(releases: Releases, source: Source) -> list[Path]:
+    """For a wheel that comes alone: what the version that runs was built from."""
+    spare = releases.folder(releases.current) / "wheels"
+    return [spare] if source.is_wheel and spare.is_dir() else []
+
+
+def _install(folder: Path, version: str, wheels: Sequence[Path], constraints: Path) -> None:
+    """A venv like ours, with nothing from any network. It sees the system's packages where ours does."""
+    venv.EnvBuilder(system_site_packages=_sees_system(), symlinks=True, with_pip=True).create(folder)
+    python = str(folder / "bin" / "python")
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-index", "--no-compile"]
+    places = [word for place in wheels for word in ("--find-links", str(place))]
+    held = ["--constraint", str(constraints)] if constraints.is_file() else []
+    run([*pip, *places, *held, f"gated=={version}"])
+    run([python, "-m", "compileall", "-q", "-j", "1", str(folder / "lib")])
+
+
+def _sees_system() -> bool:
+    """Whether our own venv was made with the system's packages: on a Pi libcamera and lgpio are among them."""
+    try:
+        text = (Path(sys.prefix) / "pyvenv.cfg").read_text("utf-8")
+    except OSError:
+        return False
+    return "include-system-site-packages = true" in text
+
+
+def run(command: Sequence[str], owner: Owner | None = None, longest_s: float = LONGEST_S) -> str:
+    """Run a program to its end, and give what it said. `owner`: whom to run it as, for root.
+
+    Raises `UpdateError` with its last words where it fails.
+    """
+    user, group, others = (*owner, list[int]()) if owner is not None else (None, None, None)
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=longest_s,
+            check=False,
+            user=user,
+            group=group,
+            extra_groups=others,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UpdateError(f"{command[0]}: {error}") from error
+    if done.returncode:
+        words = " ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
+        raise UpdateError(f"{' '.join(command[:6])} ... ended with {done.returncode}: {words}")
+    return done.stdout

@@ -1,0 +1,125 @@
+"""The versions on disk, which of them are whole, and which one runs."""
+
+import os
+import re
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from gated.errors import StateError, UpdateError
+from gated.runtime.files import sync_folder
+
+ROOT = "/opt/gated"
+UNFINISHED = "unfinished"
+"""Beside the venv while it is built."""
+
+_VERSION = re.compile(r"(?P<numbers>\d{1,9}(\.\d{1,9}){0,5})(\.?(?P<stage>dev|a|b|rc|post)(?P<count>\d{1,9}))?\Z")
+_STAGES = ("dev", "a", "b", "rc", None, "post")
+
+UNFIT = "unfit"
+"""Beside the venv of a version that was taken back: it is not tried again without being asked for by name."""
+
+Order = tuple[tuple[int, ...], int, int]
+
+
+def order(version: str) -> Order:
+    """What versions are compared by (PEP 440, without epochs and local parts). Raises `UpdateError` for none."""
+    match = _VERSION.match(version) if version.isascii() else None
+    if match is None:
+        raise UpdateError(f"{version!r} is no version; write it as 0.2.0")
+    numbers = [int(number) for number in match["numbers"].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers), _STAGES.index(match["stage"]), int(match["count"] or 0)
+
+
+class Releases:
+    """The folder of releases. What cannot be read or written raises `StateError`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def current(self) -> str:
+        """The version that runs, or would. Raises `StateError` where none was installed this way."""
+        try:
+            return (self.root / "current").readlink().name
+        except OSError as error:
+            advice = "install gated with systemd/install first"
+            raise StateError(f"{self.root / 'current'}: names no release ({error.strerror}); {advice}") from error
+
+    def folder(self, version: str) -> Path:
+        """Where a version lies, or would."""
+        return self.root / "releases" / version
+
+    def program(self, version: str) -> Path:
+        """Its `gated`."""
+        return self.folder(version) / "venv" / "bin" / "gated"
+
+    def is_whole(self, version: str) -> bool:
+        """Whether it is there, and was built to the end."""
+        return self.program(version).is_file() and not (self.folder(version) / UNFINISHED).exists()
+
+    def whole(self) -> list[str]:
+        """The versions that could run, oldest first."""
+        folder = self.root / "releases"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted((name for name in names if _VERSION.match(name) and self.is_whole(name)), key=order)
+
+    def switch(self, version: str) -> None:
+        """Have this version run from the next start on; on disk when this returns."""
+        aside = self.root / ".current.new"
+        try:
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(f"releases/{version}")
+            aside.replace(self.root / "current")
+            sync_folder(self.root)
+        except OSError as error:
+            raise StateError(
+                f"{self.root / 'current'}: cannot be turned ({error.strerror}); run this as root"
+            ) from error
+
+    def begin(self, version: str) -> Path:
+        """An empty folder for a version that is being built. Until `finish` it counts as none."""
+        folder = self.folder(version)
+        try:
+            self.remove(version)
+            folder.mkdir(mode=0o755, parents=True)
+            (folder / UNFINISHED).touch()
+            sync_folder(folder)
+            sync_folder(folder.parent)
+        except OSError as error:
+            raise StateError(f"{folder}: cannot be made ({error.strerror}); run this as root, and make room") from error
+        return folder
+
+    def finish(self, version: str) -> None:
+        """It is whole: all of it is on disk before that is said."""
+        os.sync()
+        try:
+            (self.folder(version) / UNFINISHED).unlink()
+            sync_folder(self.folder(version))
+        except OSError as error:
+            raise StateError(f"{self.folder(version)}: cannot be written ({error.strerror})") from error
+
+    def condemn(self, version: str) -> None:
+        """It was taken back. Raises `OSError`."""
+        if self.folder(version).is_dir():
+            (self.folder(version) / UNFIT).touch()
+
+    def is_unfit(self, version: str) -> bool:
+        """Whether it was taken back."""
+        return (self.folder(version) / UNFIT).exists()
+
+    def remove(self, version: str) -> None:
+        """Take a version away; its program first, so that half of one never counts as whole."""
+        program = self.program(version)
+        if program.exists():
+            program.unlink()
+            sync_folder(program.parent)
+        shutil.rmtree(self.folder(version), ignore_errors=True)
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Take every version away but these, whole or not."""
+        for path in (self.root / "releases").iterdir():
+            if path.name not in keep:
+                self.remove(path.name)

@@ -1,0 +1,191 @@
+"""An update from the first file to the last: made, rehearsed, tried, and kept or taken back, whatever ends it between.
+
+Each step leaves on disk what the next one needs, so that whoever comes after a power cut (the guard, `gated update`
+from its timer) goes on: see the top of `gated.update`. What needs a database that the version on trial may have changed
+is done by that version's own program, asked with `gated update --step`.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gated.config import Settings
+from gated.errors import UpdateError
+from gated.events import Updated
+from gated.journal.journal import KEEP_ROWS, Journal
+from gated.runtime.lock import FileLock
+from gated.update import rehearsal
+from gated.update.build import build, run
+from gated.update.health import Look, Watch
+from gated.update.owner import acting_as, owner_of
+from gated.update.release import Releases, order
+from gated.update.source import Source
+from gated.update.trial import Trial, read_trial, remove_trial
+from gated.update.units import Units
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0
+"""How long between two looks at a gate on trial; each is a start of Python."""
+STEP_S = 300.0
+"""So long another version may take for a step: to rehearse a full journal on a slow card."""
+UNPROVED = "its starts ended before it was proved"
+
+
+class Updater:
+    """The updates of one gate; as root, because the brain must not be able to change what it runs."""
+
+    def __init__(self, root: Path, config: Path, settings: Settings, units: Units, health_s: float) -> None:
+        """`config`: where the settings are, for the other version to read. `health_s`: how long all must be well."""
+        self.releases, self._config, self._settings = Releases(root), config, settings
+        self._units, self._health_s = units, health_s
+        self._owner = owner_of(settings.state)
+
+    @property
+    def trial(self) -> Trial | None:
+        """The trial that stands. Raises `StateError`."""
+        return read_trial(self.releases.root)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else updates meanwhile. Raises `BusyError`."""
+        with closing(FileLock(self.releases.root / "update.lock", "`gated update`")):
+            yield
+
+    def update(self, source: Source) -> Updated | None:
+        """Have the version of a source run; None where it does already.
+
+        Raises `UpdateError` where it cannot be made or is not fit; the one that runs goes on, and nothing was switched.
+        """
+        before, after = self.releases.current, source.version
+        if order(after) == order(before):
+            return None
+        if order(after) < order(before):
+            raise UpdateError(f"{after} is older than {before}, which runs; `gated update --back` goes back")
+        if not self.releases.is_whole(after):
+            log.info("making %s beside %s", after, before)
+            build(self.releases, source)
+        self._ask(after, "models", "verify")
+        rehearsal.rehearse(self._settings.state, self._owner, lambda: self._step(after, "migrate"))
+        now = self._look(before)
+        log.info("%s goes on trial for %g s", after, self._health_s)
+        Trial(before, after, since=now.head, lost=" ".join(now.lost)).write(self.releases.root)
+        self.releases.switch(after)
+        self._units.restart()
+        return self.resume()
+
+    def newest(self, sources: Sequence[Source]) -> Source | None:
+        """Of sources, oldest first, the newest that was not taken back, where it is newer than what runs."""
+        now = order(self.releases.current)
+        newer = [s for s in sources if order(s.version) > now and not self.releases.is_unfit(s.version)]
+        return newer[-1] if newer else None
+
+    def back(self) -> Updated:
+        """Go back to the version before, because somebody wants it. Raises `UpdateError` where there is none."""
+        return self._take_back(self.trial or self._way_back(), "somebody asked for it")
+
+    def _way_back(self) -> Trial:
+        now = self.releases.current
+        older = [version for version in self.releases.whole() if order(version) < order(now)]
+        if not older:
+            raise UpdateError(f"there is no version before {now} here; bring one with --to")
+        return Trial(older[-1], now, since=self._look(now).head)
+
+    def resume(self) -> Updated | None:
+        """See a trial through to its end, also one that a power cut broke off; None where there is none."""
+        rehearsal.forget_copies(self._settings.state)
+        trial = self.trial
+        if trial is None:
+            return None
+        why = self._watch(trial)
+        if why:
+            return self._take_back(trial, why)
+        self._step(trial.after, "keep", is_owner=False)
+        return self._kept(trial)
+
+    def keep(self) -> None:
+        """The version on trial is proved: write it down, end the trial, and keep no older one than the one before."""
+        trial = self.trial
+        if trial is not None:
+            self._write_down(self._kept(trial), trial.since)
+            remove_trial(self.releases.root)
+            self.releases.prune({trial.before, trial.after})
+
+    def settle(self) -> Updated | None:
+        """Where the version before is current again: have the databases go back, write down why, end the trial.
+
+        Only while no brain runs: raises `BusyError` otherwise, and `StateError` where a database cannot go back.
+        """
+        trial = self.trial
+        if trial is None or self.releases.current != trial.before:
+            return None
+        fact = Updated(trial.before, trial.after, "rolled_back", trial.why or UNPROVED)
+        with acting_as(self._owner), closing(FileLock(self._settings.state / "run.lock", "a gate")):
+            for name in rehearsal.go_back(self._settings.state):
+                log.info("%s: went back to the schema of %s", name, trial.before)
+            self._write_down(fact, trial.since)
+        self.releases.condemn(trial.after)
+        remove_trial(self.releases.root)
+        return fact
+
+    def _watch(self, trial: Trial) -> str:
+        """Look until it is decided: empty when the version is kept, else why it has to go."""
+        watch = Watch(self._health_s)
+        while self.releases.current == trial.after and not trial.why:
+            brain = self._units.run()
+            verdict = watch.judge(brain, self._problem(trial) if brain else "not on duty", time.monotonic())
+            if verdict is not None:
+                return verdict
+            time.sleep(LOOK_S)
+        return trial.why or UNPROVED
+
+    def _problem(self, trial: Trial) -> str:
+        try:
+            return self._look(trial.after).problem(trial.after, trial.lost.split())
+        except UpdateError as error:
+            return str(error)
+
+    def _look(self, version: str) -> Look:
+        said = self._step(version, "look")
+        try:
+            return msgspec.json.decode(said, type=Look)
+        except msgspec.MsgspecError as error:
+            raise UpdateError(f"{version}: does not say how the gate is ({error})") from error
+
+    def _take_back(self, trial: Trial, why: str) -> Updated:
+        """That it has to go is on disk first: what breaks off here, the guard ends."""
+        condemned = trial.condemned(why)
+        condemned.write(self.releases.root)
+        self._units.stop_brain()
+        self.releases.switch(trial.before)
+        try:
+            fact = self.settle()
+        finally:
+            self._units.restart()
+        return fact or Updated(trial.before, trial.after, "rolled_back", condemned.why)
+
+    def _write_down(self, fact: Updated, since: int) -> None:
+        """Once, however often a power cut has us come here. `since`: the row behind which it could be already."""
+        settings = self._settings
+        with (
+            acting_as(self._owner),
+            closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
+        ):
+            if all(entry.event != fact for entry in journal.entries(since, KEEP_ROWS) if entry.kind == "updated"):
+                journal.append(fact, datetime.now(UTC))
+
+    def _kept(self, trial: Trial) -> Updated:
+        return Updated(trial.before, trial.after, "kept")
+
+    def _step(self, version: str, name: str, *, is_owner: bool = True) -> str:
+        """Have a version do a step of its own update; see `gated.cli.update`."""
+        return self._ask(version, "update", "--root", str(self.releases.root), "--step", name, is_owner=is_owner)
+
+    def _ask(self, version: str, *words: str, is_owner: bool = True) -> str:
+        command = [str(self.releases.program(version)), "--config", str(self._config), *words]
+        return run(command, self._owner if is_owner else None, STEP_S)
