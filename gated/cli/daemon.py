@@ -40,17 +40,22 @@ def run(context: Context, service: bool, once: bool, verbose: bool) -> None:
 
 @click.command()
 @click.option("--exit-when-idle", type=float, metavar="SECONDS", help="End when no brain has come for so long.")
+@click.option("--secure", is_flag=True, help="Take the power off every lock and end, for a latch that was killed.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
-def latch(context: Context, exit_when_idle: float | None, verbose: bool) -> None:
+def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:
     """Serve the pins on a Unix socket until SIGTERM; one brain at a time, and the lock only under its lease."""
-    from gated.door.latch import serve
+    from gated.door.latch import serve, take_power_off
 
     logs.set_up(verbose=verbose)
     settings = context.own_settings
+    if secure:
+        return take_power_off(settings)
+
+    notifier = Notifier()
 
     async def until_stopped() -> None:
-        service = asyncio.ensure_future(serve(settings, Notifier().ready, exit_when_idle))
+        service = asyncio.ensure_future(serve(settings, notifier.ready, notifier.alive, exit_when_idle))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, service.cancel)
         with suppress(asyncio.CancelledError):

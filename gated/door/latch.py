@@ -13,6 +13,7 @@ import pwd
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 
 from gated.config import DoorSettings, Settings
 from gated.door.fire import FireFlag
@@ -33,6 +34,7 @@ from gated.door.messages import (
     Welcome,
 )
 from gated.door.panel import Panel
+from gated.door.pins import claim_output, pin_factory
 from gated.door.state import Drop, Lockdown, Release
 from gated.errors import ConfigError, LatchError, StateError, WireError
 from gated.events import MAIN, Event
@@ -64,11 +66,15 @@ class Latch:
         flag = FireFlag(settings.latch_socket.with_suffix(".fire"))
         self._panel = Panel(settings, flag, self._happened, self._on_card, self._on_key)
 
-    async def keep(self, idle_exit_s: float | None = None) -> None:
-        """Read the inputs for ever, or until no brain has been there for so long; edges only make it sooner."""
+    async def keep(self, alive: Callable[[], None], idle_exit_s: float | None = None) -> None:
+        """Read the inputs for ever, or until no brain has been there for so long; edges only make it sooner.
+
+        `alive` is called after each reading: a latch that cannot read its pins does not live.
+        """
         seen = time.monotonic()
         while idle_exit_s is None or time.monotonic() - seen < idle_exit_s:
             self._panel.read()
+            alive()
             if self._brain is not None:
                 seen = time.monotonic()
             await asyncio.sleep(RESYNC_S)
@@ -187,8 +193,12 @@ def allowed_uids(settings: DoorSettings) -> frozenset[int]:
         raise ConfigError("settings", [f"door.brain_user: there is no user {settings.brain_user!r}"]) from error
 
 
-async def serve(settings: Settings, ready: Callable[[], None], idle_exit_s: float | None = None) -> None:
+async def serve(
+    settings: Settings, ready: Callable[[], None], alive: Callable[[], None], idle_exit_s: float | None = None
+) -> None:
     """Serve the pins on the settings' Unix socket until cancelled, or until no brain has been there for `idle_exit_s`.
+
+    `ready` is called once somebody can come, `alive` twice a second.
 
     Raises `BusyError` when another latch serves there, `StateError` when the socket cannot be made, and `LatchError`
     when there are no pins.
@@ -202,7 +212,7 @@ async def serve(settings: Settings, ready: Callable[[], None], idle_exit_s: floa
             server = await asyncio.start_unix_server(latch.serve, path)
             path.chmod(0o660 if settings.door.brain_user else 0o600)
             ready()
-            await latch.keep(idle_exit_s)
+            await latch.keep(alive, idle_exit_s)
             server.close()
         except OSError as error:
             raise StateError(f"{path}: the latch cannot listen there ({error})") from error
@@ -211,3 +221,18 @@ async def serve(settings: Settings, ready: Callable[[], None], idle_exit_s: floa
             path.unlink(missing_ok=True)
     finally:
         lock.close()
+
+
+def take_power_off(settings: Settings) -> None:
+    """Take the power off every lock, once, when no latch is there to do it: a pin keeps its level when its process is
+    killed. A strike is secured by that; a magnet and a reverse strike are as in a power cut.
+
+    Raises `BusyError` while a latch serves, and `LatchError` when there are no pins.
+    """
+    with closing(FileLock(settings.latch_socket.with_suffix(".lock"), "a latch")):
+        factory = pin_factory(settings)
+        try:
+            for wires in settings.doors.values():
+                claim_output(factory, wires.lock_pin, active_high=wires.lock_active_high).close()
+        finally:
+            factory.close()
