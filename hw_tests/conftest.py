@@ -16,7 +16,8 @@ sys.path[:0] = [path for path in (str(HERE.parent), str(HERE.parent / "tests")) 
 for module in ("bench", "camera", "daemon", "door", "endurance", "hands", "power", "relay", "sight"):
     pytest.register_assert_rewrite(f"contracts.{module}")
 
-from gated.door.pins import steady_factory  # noqa: E402
+from gated.config import GateSettings, Settings, SiteSettings  # noqa: E402
+from gated.door.pins import pin_factory  # noqa: E402
 from gated.errors import BusyError, ConfigError  # noqa: E402
 from gated.runtime.lock import FileLock  # noqa: E402
 from hw_tests.bench import CopperBench, Terminal  # noqa: E402
@@ -124,7 +125,7 @@ def parts(request):
 def factory():
     """The Pi's pins. lgpio moves to a folder of its own on import; we stay where we are."""
     with contextlib.chdir(Path.cwd()):
-        factory = steady_factory()
+        factory = pin_factory(Settings(SiteSettings("bench"), GateSettings("front")))
     yield factory
     factory.close()
 

@@ -101,7 +101,8 @@ class HandsContract:
             sound.play(Sounding(tone(Beep((0.2, 0.1), 3))))
             await asyncio.sleep(1.2)
             assert not sound.is_mute, "aplay cannot play: see `aplay -L` for the devices that there are"
-            assert await bench.person.sees("three beeps were heard, clear and loud enough for a street")
+            is_heard = await bench.person.sees("three beeps were heard, clear and loud enough for a street")
+            assert is_heard, "not heard: raise the volume in `alsamixer`, look at amplifier and wires"
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

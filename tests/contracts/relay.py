@@ -59,7 +59,7 @@ class RelayContract:
         """Release for half a second, freeze the latch, and end it as systemd's watchdog does."""
         async with released(bench, 0.5):
             bench.latch.freeze()
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.7)
             bitten = time.monotonic()
             bench.latch.bite()
             await self._goes_off(bench, bitten, "the watchdog")

@@ -15,7 +15,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*parts): what must be on the bench")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def desk():
     """The module of the bench, for tests that make their own."""
     import desk

@@ -27,7 +27,7 @@ from gated.simulator.script import Script, write_script
 
 PROJECT = Path(__file__).parents[2]
 LAMPS = {"ready": 5, "open": 6, "fault": 13}
-HASTE = Pace(starts=2, presses=2, frames=12, spinners=1, light_s=1.5, soak_s=1.0, look_s=0.3, slack_s=20.0)
+HASTE = Pace(starts=2, presses=2, frames=8, spinners=1, light_s=1.0, soak_s=1.0, look_s=0.3, slack_s=20.0)
 BITS = "00000110000001101100000001"
 """A card of 26 bits: facility 12, number 3456."""
 STROKES = (2, 3, 4, 5, 6, 7, 8, 9, 28)
@@ -37,7 +37,7 @@ STROKES = (2, 3, 4, 5, 6, 7, 8, 9, 28)
 class DeskBench:
     """A bench in a folder. What is public beside the protocol can be spoilt, to see that a promise can be broken."""
 
-    lamps, keys, sound = tuple(LAMPS), "123456789*0#", "null"
+    lamps, keys, sound = tuple(LAMPS), "16*#", "null"
 
     def __init__(self, folder, *, is_strict=True):
         self.folder, self.is_strict, self.pace, self.person = folder, is_strict, HASTE, Actor(self)
