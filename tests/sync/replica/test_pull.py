@@ -1,5 +1,7 @@
 """What is asked for, and when again. Pure."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,4 +65,4 @@ def test_without_any_answer_it_is_never_asked_more_often_than_patience_allows(ti
     asking = pull(5)
     asked = [now for now in times if asking.ask(3, None, [], now)]
     assert asked[0] == times[0]
-    assert all(later - earlier >= PATIENCE_S for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(later - earlier >= PATIENCE_S for earlier, later in pairwise(asked))
