@@ -17,7 +17,7 @@ from gated.office.orders import OTHER_S, Placed, age_s
 from gated.office.pages import deltas, parts, urgent
 from gated.office.sharing import Sharing
 from gated.office.snapshots import Snapshots
-from gated.office.statuses import hear_status
+from gated.office.statuses import SKIPPED, hear_status
 from gated.office.store import Store
 from gated.sync.jose import Party
 from gated.sync.messages import (
@@ -170,7 +170,11 @@ class OfficeSide:
         placed = orders.of(reply.command)
         if placed is None or placed.gate != line.gate or placed.state not in ("sent", "unanswered"):
             return
-        if reply.outcome != "challenge":
+        if reply.outcome == "spent":
+            self._store.roll.number(line.gate, SKIPPED)
+            if placed.is_open and age_s(placed, wall) <= placed.good_s:
+                yield line.command(orders.send(line.peer.site, placed, wall))
+        elif reply.outcome != "challenge":
             orders.settle(placed, reply.outcome, reply.why, reply.findings)
             if reply.outcome == "done" and isinstance(placed.order.action, Share):
                 self._sharing.lost(Wanted(line.gate, placed.order.action.subject, placed.order.action.to))

@@ -94,10 +94,10 @@ class CommandDesk:
                 "SELECT number, id, reply FROM commands WHERE number = ? OR id = ?", (command.number, command.id)
             ).fetchall()
             if known:
-                return _again(command, known)
+                return self._again(command, known)
             highest = int(self._ledger.execute("SELECT coalesce(max(number), 0) FROM commands").fetchone()[0])
             if command.number <= highest - WINDOW:
-                return None
+                return self._spent(command)
             if command.number > highest + MOST_AHEAD:
                 why = f"its number is more than {MOST_AHEAD} ahead of the last; pair the gate anew if it is right"
                 return self._reply(command, Outcome("refused", why))
@@ -106,6 +106,17 @@ class CommandDesk:
         if answer is not None:
             self._answer(answer)
         return answer or command
+
+    def _again(self, command: Command, known: list[tuple[int, str, bytes | None]]) -> Reply | None:
+        """The answer that the very same command got, if it has one by now; that another had its number."""
+        for number, id_, reply in known:
+            if id_ == command.id:
+                return msgspec.json.decode(reply, type=Reply) if reply and number == command.number else None
+        return self._spent(command)
+
+    def _spent(self, command: Command) -> Reply:
+        why = "its number was used before; the office must count on from a higher one"
+        return Reply(site=self._site, gate=self._gate, command=command.id, outcome="spent", why=why)
 
     def _spend(self, command: Command, highest: int) -> None:
         self._ledger.execute("INSERT INTO commands (number, id) VALUES (?, ?)", (command.number, command.id))
@@ -159,14 +170,6 @@ def commanded(command: Command, outcome: Outcome | Reply) -> Commanded:
     action = str(command.action.__struct_config__.tag)
     why = outcome.why[:LONGEST_WHY]
     return Commanded(action, command.id, command.operator, command.reason, outcome.outcome, why)
-
-
-def _again(command: Command, known: list[tuple[int, str, bytes | None]]) -> Reply | None:
-    """The answer that the very same command got; none to one that only shares its number or its id."""
-    number, id_, reply = known[0]
-    if len(known) > 1 or (number, id_) != (command.number, command.id) or reply is None:
-        return None
-    return msgspec.json.decode(reply, type=Reply)
 
 
 def _age_s(at: str, wall: datetime) -> float | None:

@@ -130,7 +130,8 @@ class Reply(Message, frozen=True, kw_only=True):
     """What came of a command."""
 
     command: Short
-    outcome: Literal["done", "refused", "failed", "challenge"]
+    outcome: Literal["done", "refused", "failed", "challenge", "spent"]
+    """spent: the number was another command's, or is too old; an office that has lost count must skip some."""
     why: Text = ""
     challenge: Short = ""
     """The gate's clock is not trusted: the command must be sent anew, with this in it, within 5 s."""

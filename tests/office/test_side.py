@@ -461,6 +461,15 @@ def test_a_challenge_is_answered_with_a_new_command_once(court, gate, only):
     assert court.store.orders.get(placed).state == "failed"
 
 
+def test_a_number_that_was_spent_before_a_backup_is_skipped_and_the_order_goes_out_anew(court, gate, only):
+    placed, command = order(court, Restart(), only)
+    [again] = gate.reply(command, "spent")
+    assert again.action == Restart()
+    assert again.number > command.number + 1000
+    gate.reply(again)
+    assert court.store.orders.get(placed).state == "done"
+
+
 def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
     placed, command = order(court, Restart(), only)
     other.reply(command)

@@ -88,7 +88,7 @@ def test_a_command_that_a_restart_interrupted_is_not_begun_again(desk, opened):
 def test_a_number_is_good_for_one_command_and_an_id_for_one_number(desk):
     desk.hear(order(1), 10.0, NOON)
     desk.settle(order(1), Outcome("done"))
-    assert desk.hear(order(1, id_="f" * 32), 10.0, NOON) is None
+    assert desk.hear(order(1, id_="f" * 32), 10.0, NOON).outcome == "spent"
     assert desk.hear(order(2, id_=order(1).id), 10.0, NOON) is None
     desk.hear(order(3), 10.0, NOON)
     assert desk.hear(order(3, id_=order(1).id), 10.0, NOON) is None
@@ -96,7 +96,7 @@ def test_a_number_is_good_for_one_command_and_an_id_for_one_number(desk):
 
 def test_commands_may_overtake_each_other_within_the_window(desk, opened):
     assert desk.hear(order(WINDOW + 1), 10.0, NOON) == order(WINDOW + 1)
-    assert desk.hear(order(1), 10.0, NOON) is None, "too far below"
+    assert desk.hear(order(1), 10.0, NOON).outcome == "spent", "too far below"
     desk = opened()
     for number in (2, WINDOW, 5):
         assert desk.hear(order(number), 10.0, NOON) == order(number)
@@ -106,8 +106,9 @@ def test_the_ledger_stays_small_and_the_highest_number_stays_known(desk, opened)
     for number in range(1, 400):
         desk.hear(order(number), 10.0, NOON)
     assert desk._ledger.execute("SELECT count(*) FROM commands").fetchone()[0] == WINDOW
-    assert opened().hear(order(399 - WINDOW), 10.0, NOON) is None
-    assert [opened().hear(order(number), 10.0, NOON) for number in range(1, 400)] == [None] * 399
+    assert opened().hear(order(399 - WINDOW), 10.0, NOON).outcome == "spent"
+    again = [opened().hear(order(number), 10.0, NOON) for number in range(1, 400)]
+    assert not any(isinstance(answer, Command) for answer in again)
 
 
 def test_a_jump_of_more_than_a_million_is_refused_and_spends_nothing(desk):
@@ -340,3 +341,11 @@ def test_no_power_cut_lets_a_command_act_again(tmp_path, monkeypatch):
 def test_with_less_than_full_sync_this_very_test_finds_commands_that_act_again(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
     assert any(done_twice(seed, tmp_path, monkeypatch) for seed in range(30))
+
+
+def test_an_office_that_lost_count_is_told_so_and_nothing_is_done(desk):
+    """Its backup was brought back: it gives a number to a second command, which must neither act nor vanish."""
+    desk.settle(desk.hear(order(1), 10.0, NOON), Outcome("done"))
+    answer = desk.hear(order(1, id_="e" * 32), 11.0, NOON)
+    assert (answer.outcome, answer.command) == ("spent", "e" * 32)
+    assert desk.hear(order(2, id_="e" * 32), 11.0, NOON) == order(2, id_="e" * 32), "its next number is good"
