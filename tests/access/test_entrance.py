@@ -191,3 +191,24 @@ async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yar
     await until(lambda: yard.door.locked_down == [False, True])
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(tmp_path):
+    yard = Yard(
+        tmp_path, second_door={"lock_pin": 4, "free_passage": "day"},
+        schedules={"day": {"start": "00:00", "end": "00:00"}},
+    )  # fmt: skip
+    yard.store.set_rights(ANN, [Right(schedule="visits")])
+    task = asyncio.create_task(yard.entrance.run())
+    await until(lambda: yard.entrance._ring.holder(ANN).rights)
+    await yard.entrance.ways.card("4711")
+    assert yard.door.released[-1].door == SECOND, "nobody knows these hours yet"
+    with yard.store.changing() as connection:
+        rows = [("visits", "mon tue wed thu fri sat sun", "00:00", "00:00"), ("day", "", "00:00", "00:00")]
+        connection.executemany("INSERT INTO schedules VALUES (?, ?, ?, ?)", rows)
+    await until(lambda: "visits" in yard.entrance.ways.calendar.schedules)
+    await yard.entrance.ways.card("4711")
+    assert yard.door.released[-1].door == MAIN
+    assert yard.entrance._passage.calendar.allows("day", NOON)
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,5 +1,7 @@
-"""Whatever is lost, late, twice or out of order, and whenever the gate restarts: who was taken away stays away, versions
-only rise, and in the end the gate has what the office has."""
+"""Whatever is lost, late, twice or out of order, and whenever the gate restarts: who was taken away stays away.
+
+Versions only rise, and in the end the gate has what the office has.
+"""
 
 import shutil
 import tempfile

@@ -1,0 +1,132 @@
+"""The power goes between any two statements of a batch: the gate has the batch before or the batch after, and no third.
+
+What lies on the disk before each statement is copied, and a gate begins with every copy. That a commit in the
+write-ahead log is wholly on the platter or not at all is shown where the disk itself forgets (`tests/journal`); what is
+left to show is that two databases that commit one after the other are never seen to disagree.
+"""
+
+import shutil
+
+import pytest
+
+from gated.sync.messages import Card, Gone, Passage, RoleRecord, ScheduleRecord
+
+
+class Camera:
+    """Copies the state folder before every statement on any of the databases."""
+
+    def __init__(self, gate, folder):
+        self.gate, self.folder, self.copies = gate, folder, []
+
+    def __enter__(self):
+        for connection in self.connections:
+            connection.set_trace_callback(self.look)
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections:
+            connection.set_trace_callback(None)
+        self.look("")
+
+    @property
+    def connections(self):
+        replica = self.gate.replica
+        return (*replica._holdings.register._both, replica._staging._connection)
+
+    def look(self, statement):
+        if not statement.startswith(("SELECT", "PRAGMA")):
+            self.copies.append(self.folder / str(len(self.copies)))
+            shutil.copytree(self.gate.state, self.copies[-1], ignore=shutil.ignore_patterns("*-shm"))
+
+
+def everything(gate):
+    """All that is stored, as one value."""
+    register, holdings = gate.replica._holdings.register, gate.replica._holdings
+    people = {
+        person.subject: (person.name, person.status, person.role, holdings.get(f"person/{person.subject}").n)
+        for person in register.people()
+    }
+    faces = sorted((row.subject, row.vector.tobytes()) for row in register.opened(gate.embedder).rows)
+    with gate.store() as store:
+        ways = sorted((c.way, c.subject, c.label) for c in store.all())
+        rights = {subject: holder.rights for subject, holder in store.holders().items()}
+        hours = store.schedules()
+    mark = gate.replica.mark
+    return (mark.version, mark.digest, people, faces, ways, rights, hours)
+
+
+def is_whole(gate):
+    """No key and no template of nobody, none that does not open, and no erasure left to do."""
+    register = gate.replica._holdings.register
+    opened = register.opened(gate.embedder)
+    debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]
+    is_nobodys = register._templates.keys().keys() - register._people.faces()
+    return (
+        not is_nobodys
+        and opened.unreadable == 0
+        and register._templates.count() == len(opened.rows)
+        and debts == [0, 0]
+    )
+
+
+def before(kit, office):
+    """Three people: one will go, one will have another face, card and paper, one loses the face."""
+    office.put(
+        RoleRecord(n=0, role="staff", rights=[Passage("main", "work")]),
+        kit.person(1, name="Unmistakable", face=kit.face(1, pictures=2), cards=[Card("c1", "55501")]),
+        kit.person(2, face=kit.face(2), cards=[Card("c2", "55502")]),
+        kit.person(3, face=kit.face(3)),
+    )
+
+
+def after(kit, office):
+    office.remove(1)
+    office.put(
+        kit.person(2, face=kit.face(2, like=22), cards=[Card("c2", "55501")], consents=kit.consents(9, "recognise")),
+        kit.person(3, consents=[]),
+        kit.person(4, face=kit.face(4), status="suspended"),
+        ScheduleRecord(n=0, name="work", days=["mon"], start="08:00", end="18:00"),
+        Gone(n=0, key="role/staff"),
+    )
+
+
+@pytest.mark.parametrize("kind", ["delta", "snapshot"])
+def test_between_any_two_statements_there_is_the_batch_before_or_the_batch_after(
+    follow, office, kit, careless, tmp_path, kind
+):
+    followed = follow()
+    before(kit, office)
+    followed.hear(office.delta())
+    was = everything(followed)
+    after(kit, office)
+    messages = [office.delta(4)] if kind == "delta" else office.snapshot()
+    with Camera(followed, tmp_path / "copies") as camera:
+        followed.hear(*messages)
+    now = everything(followed)
+    assert now[:2] == (office.version, office.digest) != was[:2]
+    seen = []
+    for copy in camera.copies:
+        gate = kit.Followed(copy)
+        seen.append(everything(gate))
+        assert seen[-1] in (was, now)
+        assert is_whole(gate)
+        gate.replica.close()
+    turn = seen.index(now)
+    assert seen == [was] * turn + [now] * (len(seen) - turn), "and never back"
+    assert 5 < turn < len(seen) - 1, "there was something to see on both sides"
+
+
+def test_after_any_power_cut_the_rest_comes_and_nothing_is_left_of_who_went(follow, office, kit, careless, tmp_path):
+    followed = follow()
+    before(kit, office)
+    followed.hear(office.delta())
+    after(kit, office)
+    with Camera(followed, tmp_path / "copies") as camera:
+        followed.hear(office.delta(4))
+    for copy in camera.copies[::4]:
+        gate = kit.Followed(copy)
+        (receipt,) = gate.hear(office.delta(4))
+        assert (receipt.subject, receipt.templates) == (kit.subject(1), 2)
+        assert everything(gate) == everything(followed)
+        assert gate.traces(b"Unmistakable") == []
+        gate.replica.close()
