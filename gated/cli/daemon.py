@@ -50,7 +50,8 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
     logs.set_up(verbose=verbose)
     settings = context.own_settings
     if secure:
-        return take_power_off(settings)
+        take_power_off(settings)
+        return
 
     notifier = Notifier()
 

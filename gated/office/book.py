@@ -131,6 +131,12 @@ class Book:
             rows = connection.execute(ask, (since, upto, gate, limit)).fetchall()
         return [Gone(key=row["key"], n=row["n"]) for row in rows]
 
+    def again(self, subject: str) -> None:
+        """Give somebody a new number: for a gate that has lost a face, the number of which must not fall."""
+        with self._file.writing() as connection:
+            renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"
+            connection.execute(renumber, (self._file.count(), subject))
+
     def leap(self, above: int) -> None:
         """Number everything that is not gone anew, above a number that a gate has and this office has forgotten.
 

@@ -35,7 +35,8 @@ class Faces:
             )
             if connection.execute(newest, (subject, gate, at)).fetchone() is not None:
                 connection.execute("UPDATE faces SET is_stale = 1 WHERE subject = ?", (subject,))
-                connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate))
+                if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
+                    self._book.again(subject)
 
     def forgotten(self, subject: str, gate: str, at: str) -> None:
         """Somebody was removed at a gate; an enrolment there after `at` stays."""
@@ -61,8 +62,10 @@ class Faces:
     def forget_gate(self, gate: str) -> None:
         """A gate has other keys now, and perhaps another card: what was sealed to the old ones opens nowhere."""
         with self._file.writing() as connection:
-            connection.execute("DELETE FROM faces WHERE gate = ?", (gate,))
+            lost = connection.execute("DELETE FROM faces WHERE gate = ? RETURNING subject", (gate,)).fetchall()
             connection.execute("DELETE FROM enrolled WHERE gate = ?", (gate,))
+            for row in lost:
+                self._book.again(row[0])
 
     def wanted(self, gates: Collection[str], limit: int) -> list[Wanted]:
         """Faces that are missing somewhere, or older than the newest enrolment, which was at one of `gates`."""

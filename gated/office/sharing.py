@@ -9,7 +9,7 @@ from gated.office.store import Store
 AT_ONCE = 8
 """So many for one gate that it has not answered."""
 IN_FLIGHT_S = 30.0
-AGAIN_S = 600.0
+AGAIN_S = 60.0
 """What was asked and did not come is asked for again; a gate may have been off, or have refused."""
 LOOK_S = 60.0
 

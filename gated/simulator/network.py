@@ -63,6 +63,11 @@ class Network:
         """The [sync] table of the gate's settings."""
         return {**self._pairing.settings(), "ack_timeout_s": 1.0, "backoff_max_s": 0.8}
 
+    @property
+    def process(self) -> int:
+        """The broker's number; 0 while there is none."""
+        return 0 if self._broker is None else self._broker.pid
+
     def start(self) -> None:
         """Bring broker and office up. Raises `NetworkError` when the broker does not listen."""
         self.restore()

@@ -106,7 +106,7 @@ class Replica:
         if self._is_absurd(word.version):
             self._doubt("the office's records have jumped too far; nothing is asked for")
             return []
-        self._pull.target = max(self._pull.target, word.version)
+        self._pull.target = word.version  # what an older office once promised is nothing to wait for
         self._compare(word, mark)
         return [*self._settle(now), *self._ask(now)]
 

@@ -20,6 +20,8 @@ HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
 STEPS = 60
 HEAL_S = 60
+FACES_S = 200
+"""A face that a gate could not give yet is asked for again after a minute."""
 CLOCKS = [timedelta(), timedelta(seconds=4), timedelta(hours=-8), timedelta(days=4000)]
 
 
@@ -174,14 +176,14 @@ def step(site):
 
 
 def heal(site):
-    """All is well: every message arrives, once, in order, for a minute at most. Gives how long it took."""
+    """All is well: every message arrives, once, in order. Gives how long it took until all agreed."""
     for gate in site.gates.values():
         gate.wall_ahead, gate.is_clock_trusted = timedelta(), True
         if not gate.is_up:
             gate.open()
         gate.is_online = False
     site.flying.clear()
-    for second in range(HEAL_S):
+    for second in range(FACES_S):
         site.office_speaks()
         for gate in site.gates.values():
             gate.speak()
@@ -194,10 +196,12 @@ def heal(site):
                 for gate in site.gates.values():
                     gate.speak()
         assert not site.flying, "they never stop talking"
-        if second >= 2 and is_well(site) == "":
+        wrong = is_well(site)
+        if second >= 2 and not wrong:
             return second
+        assert second < HEAL_S or "face" in wrong, f"not well after {HEAL_S} s: {wrong}"
         site.tick(1.0)
-    raise AssertionError(f"not well after {HEAL_S} s: {is_well(site)}")
+    raise AssertionError(f"not well after {FACES_S} s: {is_well(site)}")
 
 
 def is_well(site):
@@ -228,7 +232,7 @@ def wrong_faces(site, gate):
         if "recognise" not in purposes and templates:
             return f"{gate.name}: templates without consent"
         enrolled = site.store.faces.enrolled_at(subject)
-        if {"recognise", "transfer"} <= purposes and enrolled and not templates:
+        if {"recognise", "transfer"} <= purposes and enrolled and gate.name not in enrolled and not templates:
             return f"{gate.name}: a face that was to be shared is not here, enrolled at {enrolled}"
         if gate.name not in enrolled and "transfer" not in purposes and templates:
             return f"{gate.name}: a face was shared that was not to be"

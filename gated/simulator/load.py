@@ -1,0 +1,296 @@
+"""What the office, its broker and a gate cost, and how fast they are: real processes, the real broker, this machine.
+
+Every figure is of one run on loopback, where network and disk cost next to nothing; compare ratios and growth.
+"""
+
+import asyncio
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from msgspec.structs import replace
+
+from gated.config import SyncSettings
+from gated.events import CallPressed, Event
+from gated.gallery.replica import Holdings
+from gated.journal.journal import Journal
+from gated.office.broker import Place
+from gated.office.store import Store
+from gated.simulator.network import Network, join
+from gated.sync.commands import CommandDesk, Outcome
+from gated.sync.gate import GateSide, Vitals
+from gated.sync.jose import Identity, Party
+from gated.sync.link import run_link
+from gated.sync.messages import Command, Consented, PersonRecord
+from gated.sync.replica import Replica
+from gated.sync.sharing import seal_face
+from gated.sync.topics import Topics
+from gated.sync.wire import Peer
+
+SITE, FIRST = "bench", "gate-1"
+EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6
+PATIENCE_S = 120.0
+BATCH = 500
+
+
+@dataclass
+class SimulatedGate:
+    """A gate's link with real databases, and nothing else of a gate."""
+
+    name: str
+    state: Path
+    settings: SyncSettings
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> tuple[GateSide, Replica]:
+        """Its half of the conversation, on a thread of its own."""
+        peer = Peer(
+            Identity.load(Path(self.settings.gate_keys)), Party.load(Path(self.settings.office_keys)), SITE, self.name
+        )
+
+        def on_change() -> None:
+            loop.call_soon_threadsafe(self.changed.set)
+
+        replica = Replica(
+            self.state, peer, EMBEDDER, DIMENSION, THRESHOLD, self.settings.most_new_per_hour, forget, on_change
+        )
+        side = GateSide(
+            peer,
+            Topics(SITE, self.name),
+            self.settings,
+            open_journal=self.journal,
+            replica=replica,
+            desk=CommandDesk(self.state, SITE, self.name),
+            report=forget,
+            now=time.monotonic(),
+        )
+        return side, replica
+
+    def journal(self) -> Journal:
+        """Its journal, over a connection of its own."""
+        return Journal.open(self.state, SITE, self.name)
+
+    @asynccontextmanager
+    async def linked(self) -> AsyncIterator[Replica]:
+        """Its link, for as long as this lasts."""
+        thread = ThreadPoolExecutor(1, self.name)
+        loop = asyncio.get_running_loop()
+        side, replica = await loop.run_in_executor(thread, self.open, loop)
+        link = asyncio.create_task(
+            run_link(
+                self.settings,
+                side,
+                lambda: Vitals("bench", [], "secured", 0, 0, "courtyard"),
+                lambda: datetime.now(UTC),
+                done,
+                wake=self.wake,
+                thread=thread,
+            )
+        )
+        try:
+            yield replica
+        finally:
+            link.cancel()
+            with suppress(asyncio.CancelledError):
+                await link
+
+
+def forget(event: Event) -> None:
+    """Facts are not what is measured."""
+
+
+async def done(command: Command) -> Outcome:
+    """Every order is carried out at once."""
+    return Outcome("done")
+
+
+class Bench:
+    """An office with so many gates, its broker and its own process, in a folder."""
+
+    def __init__(self, folder: Path, mosquitto: str, gates: int) -> None:
+        self.network = Network(folder, SITE, FIRST, mosquitto)
+        self.office = self.network.office
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            Place("localhost", self.network.port, int(free.getsockname()[1])).save(self.office)
+        states = {FIRST: folder / "gate"}
+        for number in range(2, gates + 1):
+            states[f"gate-{number}"] = folder / f"gate-{number}"
+            join(self.office, states[f"gate-{number}"], f"gate-{number}")
+        first = self.network.settings()
+        self.gates = {}
+        for name, state in states.items():
+            own = {k: str(v).replace(str(states[FIRST]), str(state)) for k, v in first.items() if isinstance(v, str)}
+            own = {k: v.replace(f"/{FIRST}.", f"/{name}.") for k, v in own.items()}
+            self.gates[name] = SimulatedGate(name, state, SyncSettings(**own, most_new_per_hour=100_000))  # type: ignore[arg-type]
+        self.serving: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Broker and office, as processes of their own."""
+        self.network.restore()
+        command = [sys.executable, "-m", "gated", "office", "--dir", str(self.office), "serve"]
+        self.serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            self.serving.terminate()
+            self.serving.wait()
+            self.network.cut()
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Broker, office and the gates that are simulated here, by number."""
+        broker = self.network.process
+        serving = self.serving
+        return {"broker": broker, "office": 0 if serving is None else serving.pid, "gates": 0}
+
+    def register(self, people: int, templates: int) -> None:
+        """So many people at the office, each with a face for the first gate."""
+        at = datetime.now(UTC).isoformat()
+        keys = Identity.load(Path(self.gates[FIRST].settings.gate_keys)).party
+        with closing(Store.open(self.office)) as store, store.file.writing():
+            for number in range(people):
+                subject = secrets.token_hex(8)
+                consents = [
+                    Consented(purpose=purpose, reference="bench", notice="1", at=at)
+                    for purpose in ("recognise", "transfer")
+                ]
+                store.book.put(
+                    PersonRecord(
+                        n=0,
+                        subject=subject,
+                        name=f"Resident {number}",
+                        household=str(number // 3),
+                        added_at=at,
+                        consents=consents,
+                    )
+                )
+                face = seal_face(keys, subject, EMBEDDER, [(str(i), unit_vector()) for i in range(templates)])
+                store.faces.keep(subject, FIRST, face)
+
+
+def unit_vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Nobody's template."""
+    vector = np.random.default_rng(secrets.randbits(64)).normal(size=DIMENSION)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+async def until(claim: Callable[[], bool], what: str) -> None:
+    """Wait until something holds. Raises `TimeoutError` when it never does."""
+    end = time.monotonic() + PATIENCE_S
+    while not claim():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {PATIENCE_S:.0f} s in vain: {what}")
+        await asyncio.sleep(0.01)
+
+
+async def fill_s(bench: Bench) -> float:
+    """How long an empty gate takes until it has everybody."""
+    gate = bench.gates[FIRST]
+    with closing(Store.open(bench.office)) as store:
+        version = store.book.version(FIRST)
+    began = time.monotonic()
+    async with gate.linked():
+        await until(lambda: held(gate) >= version, "everybody at the gate")
+    return time.monotonic() - began
+
+
+def held(gate: SimulatedGate) -> int:
+    """Up to which number a gate has the records, by its database."""
+    with closing(Holdings.open(gate.state, SITE)) as holdings:
+        return holdings.version
+
+
+async def revoke_s(bench: Bench, rounds: int) -> list[float]:
+    """How long it takes, each time, from a suspension at the office until the gate's database has it."""
+    gate, took = bench.gates[FIRST], []
+    async with gate.linked():
+        with closing(Store.open(bench.office)) as store:
+            people = store.book.live(PersonRecord)
+            await asyncio.sleep(2.0)
+            for person in people[:rounds]:
+                gate.changed.clear()
+                began = time.monotonic()
+                store.book.put(replace(person, status="suspended"))
+                await asyncio.wait_for(gate.changed.wait(), PATIENCE_S)
+                took.append(time.monotonic() - began)
+                await asyncio.sleep(0.05)
+    return took
+
+
+async def drain_per_s(bench: Bench, events: int) -> float:
+    """How many rows of a backlog a second the office acknowledges."""
+    gate, now = bench.gates[FIRST], datetime.now(UTC)
+    with closing(gate.journal()) as journal:
+        for _ in range(0, events, BATCH):
+            journal.extend([(CallPressed(), now)] * BATCH)
+        async with gate.linked():
+            await until(lambda: journal.position().acked > 0, "the first ack")
+            began, first = time.monotonic(), journal.position().acked
+            await until(lambda: journal.position().acked == journal.position().head, "the last ack")
+            return (journal.position().head - first) / (time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part costs with so many gates."""
+
+    gates: int
+    part: str
+    cpu: float
+    """Of one core, 1 is all of it."""
+    memory_mb: float
+
+
+async def costs(bench: Bench, count: int, seconds: float) -> list[Cost]:
+    """Each part with `count` gates, every one of which has something to tell every 10 s."""
+    async with AsyncExitStack() as stack:
+        gates = list(bench.gates.values())[:count]
+        for gate in gates:
+            await stack.enter_async_context(gate.linked())
+        journals = [stack.enter_context(closing(gate.journal())) for gate in gates]
+        await asyncio.sleep(10.0)
+        before, began = {part: used_s(pid) for part, pid in bench.processes.items()}, time.monotonic()
+        turn = 0
+        while (elapsed := time.monotonic() - began) < seconds:
+            while turn < elapsed * count / 10:
+                journals[turn % count].append(CallPressed(), datetime.now(UTC))
+                gates[turn % count].wake.set()
+                turn += 1
+            await asyncio.sleep(0.01)
+        elapsed = time.monotonic() - began
+        return [
+            Cost(count, part, (used_s(pid) - before[part]) / elapsed, memory_mb(pid))
+            for part, pid in bench.processes.items()
+        ]
+
+
+def used_s(pid: int) -> float:
+    """CPU seconds of a process (0: this one) so far (proc(5), fields 14 and 15, in ticks of 1/100 s)."""
+    fields = Path(f"/proc/{pid or 'self'}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process (0: this one)."""
+    for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def remove(folder: Path) -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(folder, ignore_errors=True)
