@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 from gated.door.controller import DoorController
+from gated.health.diagnosis import lost_parts
+from gated.journal.journal import Journal
 
 
 def toml(tables: dict) -> str:
@@ -62,6 +64,12 @@ class Daemon:
                 assert self.is_running, f"gated {self._command[0]} has ended:\n{self._log().read_text()[-2000:]}"
                 assert time.monotonic() < begun + timeout_s, f"gated {self._command[0]} is not ready in {timeout_s} s"
             return time.monotonic() - begun
+
+    def lost(self) -> frozenset[str]:
+        """What the brain has said it cannot do; whole only when it has ended."""
+        ids = self.tables["site"]["id"], self.tables["gate"]["id"]
+        with contextlib.closing(Journal.open(self._folder / "state", *ids)) as journal:
+            return lost_parts(entry.event for entry in journal.last(1000)[::-1])
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """As `systemctl stop` does."""

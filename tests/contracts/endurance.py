@@ -22,11 +22,13 @@ class EnduranceContract:
 
     @needs("lock", "camera", "models")
     def test_a_cold_gate_is_on_duty_soon(self, bench):
-        """Start the latch and then the brain, with the camera and the models, and wait for READY."""
+        """Start the latch and then the brain, with the camera and the models, and wait for READY with nothing lost."""
         bench.latch.start(bench.pace.patience_s)
         took_s = bench.gate.start(bench.pace.patience_s)
         bench.note("start to READY", f"{took_s:.2f} s")
         bench.gate.stop()
+        lost = bench.gate.lost()
+        assert not lost, f"on duty without {', '.join(sorted(lost))}: see run.log in the folder of the bench"
         assert took_s <= bench.pace.within(READY_S)
 
     @needs("lock", "probe", "camera", "models", "soak")
@@ -49,6 +51,7 @@ class EnduranceContract:
         assert hottest < HOTTEST_C
         assert grown < MOST_GROWTH_BYTES
         bench.gate.stop()
+        assert not bench.gate.lost(), "the gate lost a part of itself: see run.log in the folder of the bench"
 
 
 def flags_of(throttled):

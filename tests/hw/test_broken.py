@@ -68,6 +68,9 @@ class Idle:
     def stop(self):
         pass
 
+    def lost(self):
+        return frozenset()
+
     close = stop
 
 
@@ -264,6 +267,12 @@ def test_a_start_that_takes_too_long(hasty):
     hasty.gate.start = lambda timeout_s: 3.0
     with broken("<="):
         EnduranceContract().test_a_cold_gate_is_on_duty_soon(hasty)
+
+
+def test_a_gate_that_is_on_duty_and_sees_nothing(bench):
+    bench.gate.tables["camera"]["path"] = str(bench.folder / "no frames")
+    with broken("on duty without vision"):
+        EnduranceContract().test_a_cold_gate_is_on_duty_soon(bench)
 
 
 @pytest.mark.parametrize(
