@@ -44,13 +44,22 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
 @click.command()
 @click.option("--photo", type=click.Path(path_type=Path), help="A picture with a face; by default one is assumed.")
 @click.option("--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="How often to measure.")
+@click.option("--sync", is_flag=True, help="Measure gate and office instead: fill, revoke, drain, junk, many gates.")
+@click.option("--gates", type=click.IntRange(1, 500), multiple=True, default=(50, 200), help="With --sync: how many.")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
-def bench(context: Context, photo: Path | None, rounds: int, as_json: bool) -> None:
+def bench(  # noqa: PLR0917 - the options of a command
+    context: Context, photo: Path | None, rounds: int, sync: bool, gates: tuple[int, ...], as_json: bool
+) -> None:
     """Measure the pipeline beside the bare models on the same frame, and the search beside a bare matrix product.
 
     Figures are medians of one run, taken in turn; compare the ratios, not the milliseconds of two machines.
     """
+    if sync:
+        from gated.cli.bench_sync import bench_sync
+
+        bench_sync(gates, as_json=as_json)
+        return
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
     frame = frame_of(load_picture(photo), 0.0, 0) if photo is not None else None

@@ -85,6 +85,7 @@ class SimulatedGate:
     async def linked(self) -> AsyncIterator[Replica]:
         """Its link, for as long as this lasts."""
         thread = ThreadPoolExecutor(1, self.name)
+        self.changed, self.wake = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         side, replica = await loop.run_in_executor(thread, self.open, loop)
         link = asyncio.create_task(

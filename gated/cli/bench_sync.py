@@ -1,0 +1,76 @@
+"""`gated bench --sync`: how fast gate and office are, what they cost, and how that grows; printed as it is found."""
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gated.cli import show_json
+from gated.cli.tables import show
+from gated.simulator import flood, load
+from gated.simulator.network import NetworkError, find_mosquitto
+
+PEOPLE, TEMPLATES, BACKLOG, REVOKED = 3600, 3, 20_000, 50
+WINDOW_S, ROUNDS, STEADY_S = 10.0, 6, 30.0
+
+
+def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
+    """Measure on loopback, with a Mosquitto and an office of our own. Raises `NetworkError` without a Mosquitto."""
+    program = find_mosquitto()
+    if program is None:
+        raise NetworkError("mosquitto is not installed; `apt-get install mosquitto`")
+    with tempfile.TemporaryDirectory() as folder:
+        click.echo(f"joining {max(gates)} gates to an office", err=True)
+        bench = load.Bench(Path(folder) / "bench", program, max(gates))
+        bench.register(PEOPLE, TEMPLATES)
+        found: dict[str, Any] = {}
+        with bench.running():
+            for name, measure in (("fill", _fill), ("revoke", _revoke), ("drain", _drain), ("junk", _junk)):
+                found[name] = measure(bench, Path(folder))
+                if not as_json:
+                    click.echo(f"{name}: {', '.join(f'{key} {value}' for key, value in found[name].items())}")
+            rows = [cost for count in gates for cost in asyncio.run(load.costs(bench, count, STEADY_S))]
+        if as_json:
+            show_json({**found, "costs": [cost.__dict__ for cost in rows]})
+            return
+        columns = ["gates", "part", "of a core", "memory MB"]
+        show(columns, [[str(c.gates), c.part, f"{c.cpu:.3f}", f"{c.memory_mb:.0f}"] for c in rows])
+
+
+def _fill(bench: load.Bench, folder: Path) -> dict[str, Any]:
+    seconds = asyncio.run(load.fill_s(bench))
+    return {"people": PEOPLE, "templates of each": TEMPLATES, "s to an empty gate": round(seconds, 2)}
+
+
+def _revoke(bench: load.Bench, folder: Path) -> dict[str, Any]:
+    took = sorted(asyncio.run(load.revoke_s(bench, REVOKED)))
+    return {"n": REVOKED, "median s": round(statistics.median(took), 3), "p95 s": round(took[_p95(took)], 3)}
+
+
+def _drain(bench: load.Bench, folder: Path) -> dict[str, Any]:
+    return {"backlog": BACKLOG, "events a s": round(asyncio.run(load.drain_per_s(bench, BACKLOG)))}
+
+
+def _junk(bench: load.Bench, folder: Path) -> dict[str, Any]:
+    quiet, flooded, sent = asyncio.run(flood.latencies_s(bench, folder, WINDOW_S, ROUNDS))
+    ratio = statistics.median(flooded) / statistics.median(quiet)
+    ms = [f"{1000 * value:.2f}" for took in (quiet, flooded) for value in (statistics.median(took), _at_p95(took))]
+    return {
+        "messages a s": round(sent / (ROUNDS * (WINDOW_S + 2))),
+        "n": len(flooded),
+        "quiet median, p95 ms": f"{ms[0]}, {ms[1]}",
+        "under junk": f"{ms[2]}, {ms[3]}",
+        "ratio of medians": round(ratio, 2),
+    }
+
+
+def _at_p95(took: Sequence[float]) -> float:
+    return sorted(took)[_p95(took)]
+
+
+def _p95(took: Sequence[float]) -> int:
+    return min(len(took) - 1, int(0.95 * len(took)))

@@ -1,0 +1,115 @@
+"""How much a flood of junk on a gate's own topics slows its door: the brain's event loop, its link, a real latch."""
+
+import asyncio
+import multiprocessing
+import secrets
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import aiomqtt
+
+from gated.door.controller import DoorController
+from gated.events import DoorReleased, Event
+from gated.office.broker import tls_context
+from gated.simulator.load import FIRST, SITE, Bench
+from gated.sync.topics import Topics
+
+PER_S = 5000
+AT_ONCE = 50
+JUNK_BYTES = 200
+LEASE_S, EVERY_S = 0.1, 0.25
+START_S = 10.0
+
+CONFIG = """
+state_dir = "{state}"
+[site]
+id = "bench"
+[gate]
+id = "gate-1"
+[door]
+pins = "mock"
+socket = "{state}/latch.sock"
+rex_waiver = "a simulated door"
+"""
+
+
+async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) -> tuple[list[float], list[float], int]:
+    """From a release that is asked for until the latch says that it is done, quiet and under junk, in turn.
+
+    Gives both lists of seconds, and how many junk messages were sent.
+    """
+    state = folder / "latch"
+    state.mkdir(mode=0o700)
+    (folder / "latch.toml").write_text(CONFIG.format(state=state))
+    command = ["-m", "gated", "--config", str(folder / "latch.toml"), "latch"]
+    latch = await asyncio.create_subprocess_exec(sys.executable, *command, stderr=asyncio.subprocess.DEVNULL)
+    released, linked = asyncio.Event(), asyncio.Event()
+
+    def report(event: Event, at: datetime) -> None:
+        if isinstance(event, DoorReleased):
+            released.set()
+
+    def on_link(is_up: bool, why: str) -> None:
+        if is_up:
+            linked.set()
+
+    door = DoorController(state / "latch.sock", report, on_link)
+    running = asyncio.create_task(door.run())
+    quiet, flooded, sent = list[float](), list[float](), 0
+    try:
+        async with bench.gates[FIRST].linked(), asyncio.timeout(START_S + 4 * window_s * rounds):
+            await linked.wait()
+            for _ in range(rounds):
+                quiet += await _releases(door, released, window_s)
+                counter = multiprocessing.get_context("spawn").Value("i", 0)
+                junk = multiprocessing.get_context("spawn").Process(
+                    target=send_junk, args=(bench.office, bench.network.port, window_s + 2.0, counter)
+                )
+                junk.start()
+                while counter.value == 0:  # noqa: ASYNC110 - another process counts
+                    await asyncio.sleep(0.05)
+                flooded += await _releases(door, released, window_s)
+                await asyncio.to_thread(junk.join)
+                sent += counter.value
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        latch.terminate()
+        await latch.wait()
+    return quiet, flooded, sent
+
+
+async def _releases(door: DoorController, released: asyncio.Event, window_s: float) -> list[float]:
+    took, end = [], time.monotonic() + window_s
+    while time.monotonic() < end:
+        released.clear()
+        began = time.monotonic()
+        door.release(secrets.token_hex(4), LEASE_S, began)
+        await asyncio.wait_for(released.wait(), START_S)
+        took.append(time.monotonic() - began)
+        await asyncio.sleep(EVERY_S)
+    return took
+
+
+def send_junk(
+    office: Path, port: int, seconds: float, counter: "multiprocessing.sharedctypes.Synchronized[int]"
+) -> None:
+    """In a process of its own: publish what says nothing to the gate, at the broker, with the office's certificate."""
+    asyncio.run(_send_junk(office, port, seconds, counter))
+
+
+async def _send_junk(
+    office: Path, port: int, seconds: float, counter: "multiprocessing.sharedctypes.Synchronized[int]"
+) -> None:
+    topic, payload = Topics(SITE, FIRST).command, secrets.token_bytes(JUNK_BYTES)
+    async with aiomqtt.Client("localhost", port, tls_context=tls_context(office), identifier="junk") as client:
+        began = time.monotonic()
+        while (elapsed := time.monotonic() - began) < seconds:
+            for _ in range(AT_ONCE):
+                await client.publish(topic, payload, qos=0)
+            counter.value += AT_ONCE
+            await asyncio.sleep(max(0.0, counter.value / PER_S - elapsed))
