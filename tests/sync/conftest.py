@@ -234,6 +234,8 @@ class Broker:
         self.certificate("server", "localhost")
         for name in (GATE, "office"):
             self.certificate(name)
+        IDENTITY.save(folder / "gate.jwks")
+        (folder / "office.jwks").write_bytes(OFFICE.party.dump())
         self._write_acl(ACL)
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous false\n"
@@ -284,6 +286,7 @@ class Broker:
     def settings(self, **other):
         f = self.folder
         values = {"ca": f"{f}/ca.pem", "cert": f"{f}/{GATE}.pem", "key": f"{f}/{GATE}.key", "ack_timeout_s": 0.5}
+        values |= {"gate_keys": f"{f}/gate.jwks", "office_keys": f"{f}/office.jwks"}
         return SyncSettings(**({"url": f"mqtts://localhost:{self.port}", "backoff_max_s": 0.3} | values | other))
 
 
