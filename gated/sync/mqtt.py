@@ -303,7 +303,7 @@ async def _in_thread(work: Callable[[], None]) -> None:
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - the border of the thread: it goes to who waits
+        except Exception as error:  # noqa: BLE001 - the border of the thread: it goes to who waits
             with suppress(concurrent.futures.InvalidStateError):
                 done.set_exception(error)
         else:

@@ -170,7 +170,7 @@ def test_check_finds_everything_that_is_wrong_at_once(gate):
     gate.write(
         models={"dir": "/nowhere"},
         camera={"path": "/nowhere"},
-        sync={"url": "mqtts://x", "ca": "a", "cert": "b", "key": "c"},
+        sync={"url": "mqtts://x", "ca": "a", "cert": "b", "key": "c", "gate_keys": "d", "office_keys": "e"},
     )
     done = gate.json("check", check=3)
     wrong = {c["part"] for c in done["checks"] if c["problem"]}

@@ -1,4 +1,4 @@
-"""`gated latch --secure`: no lock keeps its power when a latch was killed; and what systemd hears of a latch that lives."""
+"""`gated latch --secure`: no lock keeps its power when a latch was killed; what systemd hears of one that lives."""
 
 import os
 import signal
