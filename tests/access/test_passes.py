@@ -64,13 +64,13 @@ def test_no_text_is_a_pass_and_none_is_too_odd_to_refuse(office, text):
     assert office.read("G1." + text) is Refusal.FORGED
 
 
-@given(st.data())
-def test_a_pass_with_one_letter_changed_is_forged(office, data):
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_a_pass_with_one_letter_changed_is_forged(office, place, which):
+    """Every pass that is issued is another, so what is drawn must not hang on its letters."""
     text = office.issue()
-    at = data.draw(st.integers(0, len(text) - 1))
-    other = data.draw(
-        st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=. a0").filter(lambda letter: letter != text[at])
-    )
+    at = place % len(text)
+    others = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=. a0" if letter != text[at]]
+    other = others[which % len(others)]
     assert office.read(text[:at] + other + text[at + 1 :]) is Refusal.FORGED
 
 

@@ -549,9 +549,9 @@ def test_a_gate_that_was_off_is_asked_again(court, gate, other, person, only):
     court.store.book.put(person(1))
     enrolled(court, gate, person(1).subject)
     assert len(only(Command, court.due())) == 1
-    court.wait(400)
+    court.wait(40)
     assert only(Command, court.due()) == []
-    court.wait(400)
+    court.wait(40)
     assert len(only(Command, court.due())) == 1
 
 
