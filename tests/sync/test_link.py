@@ -361,10 +361,10 @@ async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_th
     gate.happen(20)
     await delivered(gate, receiver)
     broker.kill()
-    await until(lambda: gate.links[-1] is not None, "the loss")
-    may_end.set()
-    await asyncio.sleep(0.2)
+    await until(lambda: gate.links[-1] is not None and not receiver.is_up.is_set(), "the loss on both sides")
     broker.start()
+    await until(receiver.is_up.is_set, "somebody who hears the answer")
+    may_end.set()
     await until(lambda: receiver.replies, "the answer")
     assert receiver.replies[0].why == "at last"
 
