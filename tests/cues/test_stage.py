@@ -214,12 +214,16 @@ async def test_at_night_sound_is_lower_in_the_first_language_and_light_and_touch
     assert ("vibration", (0.2, 0.2), 3) in played
 
 
-@pytest.mark.parametrize("fact", [events.FireRelease(), events.DoorForcedOpen()])
-async def test_danger_is_as_loud_at_night(stage_of, spoken_prompts, loudspeaker, running, fact):
+@pytest.mark.parametrize(
+    ("fact", "situation"),
+    [(events.FireRelease(), Situation.FIRE), (events.DoorForcedOpen(), Situation.ALARM)],
+)
+async def test_danger_is_as_loud_at_night(stage_of, spoken_prompts, loudspeaker, running, fact, situation):
     stage = stage_of(spoken_prompts, wall=lambda: None, sound="alsa", volume=0.8, quiet_volume=0.1)
+    said = tone(PLAN[situation].tone).size + read_wav(prompt_path(spoken_prompts, situation, "zh")).size
     async with running(stage):
         stage.fact(fact)
-        await until(lambda: loudspeaker() and loudspeaker()[-1].size > RATE)
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size > said)
     assert np.abs(loudspeaker()[-1]).max() == pytest.approx(0.8 * LEVEL, rel=0.05)
 
 

@@ -437,9 +437,10 @@ async def receiver(broker):
     task = asyncio.create_task(receiver.run())
     await asyncio.wait_for(receiver.is_up.wait(), PATIENCE_S)
     yield receiver
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    while not task.done():  # asyncio.wait_for of Python 3.11, which aiomqtt waits with, may swallow a cancellation
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+    assert task.cancelled() or task.exception() is None
 
 
 class Gate:

@@ -2,13 +2,11 @@
 
 import contextlib
 import json
-import os
 import signal
-import socket
-import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,110 +17,13 @@ from gated.events import CallPressed, PersonEnrolled
 from gated.face.manifest import load_set
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.office.broker import Place
-from gated.office.founding import found
-from gated.office.store import Store
-from gated.simulator.network import join
-from gated.sync.messages import Card, Consented, PersonRecord, Release, SetLockdown
+from gated.sync.messages import Card, Release, SetLockdown
 from gated.types import SubjectId
 
+sys.path.insert(0, str(Path(__file__).parent))
+from town import SITE, Town
+
 pytestmark = pytest.mark.slow
-
-SITE = "market-south"
-AT = datetime.now(UTC).isoformat()
-PATIENCE_S = 60.0
-
-
-class Town:
-    """An office behind a broker, and gates that have joined it."""
-
-    def __init__(self, folder, broker, gate_at, stack, wait_for):
-        self.folder, self.broker, self.wait_for = folder, broker, wait_for
-        self.office = folder / "office"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            pairing_port = free.getsockname()[1]
-        found(self.office, SITE, Place("localhost", broker.port, pairing_port), datetime.now(UTC))
-        self.gates = {
-            name: stack.enter_context(gate_at(_made(folder / name))) for name in (broker.spare(), broker.spare())
-        }
-        for name, gate in self.gates.items():
-            sync = join(self.office, gate.state, name).settings()
-            files = {"ca": "ca.pem", "cert": f"{name}.pem", "key": f"{name}.key"}
-            sync |= {key: str(broker.folder / file) for key, file in files.items()}
-            sync |= {"url": broker.url, "ack_timeout_s": 1.0, "backoff_max_s": 0.5, "status_s": 5.0}
-            gate.write(site={"id": SITE}, gate={"id": name}, models={"dir": "nowhere", "set": "courtyard"}, sync=sync)
-        for theirs, ours in (("ca.pem", "ca.pem"), ("OFFICE.pem", "office.pem"), ("OFFICE.key", "office.key")):
-            (self.office / ours).write_bytes((broker.folder / theirs).read_bytes())
-        broker.ca.private_key_pem.write_to_path(self.office / "ca.key")
-        self.store = stack.enter_context(closing(Store.open(self.office)))
-        self.serving = None
-        stack.callback(self.stop)
-
-    def serve(self):
-        log = (self.folder / "office.log").open("ab")
-        command = [sys.executable, "-m", "gated", "office", "--dir", str(self.office), "serve"]
-        self.serving = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
-
-    def stop(self):
-        if self.serving is not None:
-            self.serving.kill()
-            self.serving.wait()
-
-    def start(self):
-        self.serve()
-        for gate in self.gates.values():
-            gate.brain = gate.start("run")
-        self.until(lambda: all(self.status(name) == "online" for name in self.gates), "both gates are online")
-
-    def until(self, claim, what):
-        try:
-            self.wait_for(claim, timeout_s=PATIENCE_S, every_s=0.1)
-        except AssertionError:
-            log = (self.folder / "office.log").read_text()[-1500:]
-            gates = "".join(gate.log()[-1500:] for gate in self.gates.values())
-            raise AssertionError(f"in vain: {what}\noffice: {log}\ngates: {gates}") from None
-
-    def status(self, name):
-        status = self.store.gate(name).status
-        return None if status is None else status.state
-
-    def add(self, subject, *purposes, **more):
-        consents = [Consented(purpose=purpose, reference="paper-7", notice="1", at=AT) for purpose in purposes]
-        record = PersonRecord(
-            n=0, subject=subject, name="Wang Fang", household="12", added_at=AT, consents=consents, **more
-        )
-        self.store.book.put(record)
-        return record
-
-    def known(self, gate):
-        """Everybody at a gate, and how they stand."""
-        with closing(Register.open(gate.state, SITE)) as register:
-            return {person.subject: person.status for person in register.people()}
-
-    def templates(self, gate, subject):
-        with closing(Register.open(gate.state, SITE)) as register:
-            return register.template_count(SubjectId(subject)) if subject in self.known(gate) else 0
-
-    def order(self, name, action):
-        placed = self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC))
-        self.until(lambda: self.store.orders.get(placed).state not in ("new", "sent"), f"the answer to {action}")
-        return self.store.orders.get(placed).state
-
-    def in_step(self, name):
-        """Whether a gate has what the office has, and the office every row of the gate's, once."""
-        gate, mark = self.gates[name], self.store.gate(name).status.records
-        if mark is None or (mark.version, mark.digest) != (self.store.book.version(name), self.store.book.digest(name)):
-            return False
-        with closing(Journal.open(gate.state, SITE, name)) as journal:
-            written = [(entry.seq, entry.hash) for entry in journal.entries(limit=100_000)]
-        held = [(row.event.seq, row.event.hash) for row in self.store.journals.rows(gate=name, limit=100_000)]
-        return sorted(held) == written
-
-
-def _made(folder):
-    folder.mkdir(parents=True)
-    return folder
 
 
 @pytest.fixture

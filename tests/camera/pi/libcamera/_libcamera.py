@@ -378,8 +378,8 @@ class Camera:
             self._finish(self._queue.popleft(), Request.Status.Cancelled)
 
     def _expose(self, period_s):
-        begun, number = time.monotonic(), 0
-        while not self._stopping.wait(max(0.0, begun + number * period_s - time.monotonic())):
+        begun, number, is_over = time.monotonic(), 0, bench.is_over
+        while not is_over.is_set() and not self._stopping.wait(max(0.0, begun + number * period_s - time.monotonic())):
             number += 1
             if not bench.delivering.is_set():
                 continue

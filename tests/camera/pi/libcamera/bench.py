@@ -9,10 +9,12 @@ class Bench:
     """One of these, `bench`; `reset` makes it a sound, idle camera again and lets go of whatever hangs."""
 
     def __init__(self):
-        self.delivering, self.driver_answers = threading.Event(), threading.Event()
+        self.delivering, self.driver_answers, self.is_over = threading.Event(), threading.Event(), threading.Event()
         self.reset()
 
     def reset(self):
+        self.is_over.set()  # for a camera that somebody could not stop
+        self.is_over = threading.Event()
         self.fitted, self.busy = True, False
         self.only_format = None
         self.stop_fails = self.metadata_fails = False
