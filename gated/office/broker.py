@@ -9,6 +9,7 @@ import os
 import pwd
 import signal
 import ssl
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -53,6 +54,9 @@ max_queued_messages 10000
 max_queued_bytes 100000000
 set_tcp_nodelay true
 """
+
+HEARS_S = 5.0
+"""So long a broker may take from its pid file to its handler for SIGHUP."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -123,11 +127,28 @@ def _reload(folder: Path) -> None:
     try:
         number = int((folder / "mosquitto.pid").read_text())
         if Path(f"/proc/{number}/comm").read_text().strip() == "mosquitto":
+            _wait_until_it_hears(number)
             os.kill(number, signal.SIGHUP)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return  # none runs, or it has ended
     except OSError as error:
-        log.warning("mosquitto does not hear that a gate has joined (%s); send it SIGHUP", error.strerror)
+        why = error.strerror or error
+        log.warning("mosquitto does not hear that a gate has joined (%s); send it SIGHUP", why)
+
+
+def _wait_until_it_hears(number: int) -> None:
+    """One that is still beginning would be ended by the signal: its mask of those that it catches (proc(5)) tells.
+
+    Raises `TimeoutError`.
+    """
+    give_up_at = time.monotonic() + HEARS_S
+    while True:
+        rows = dict(line.split(":\t", 1) for line in Path(f"/proc/{number}/status").read_text().splitlines())
+        if int(rows["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:
+            return
+        if time.monotonic() > give_up_at:
+            raise TimeoutError("it never began to")
+        time.sleep(0.01)
 
 
 def _user() -> str:

@@ -5,8 +5,6 @@ Every figure is of one run on loopback, where network and disk cost next to noth
 
 import asyncio
 import secrets
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +24,7 @@ from gated.gallery.replica import Holdings
 from gated.journal.journal import Journal
 from gated.office.broker import Place
 from gated.office.store import Store
-from gated.simulator.network import Network, join
+from gated.simulator.network import Network, free_port, join
 from gated.sync.commands import CommandDesk, Outcome
 from gated.sync.gate import GateSide, Vitals
 from gated.sync.jose import Identity, Party
@@ -122,9 +120,7 @@ class Bench:
     def __init__(self, folder: Path, mosquitto: str, gates: int) -> None:
         self.network = Network(folder, SITE, FIRST, mosquitto)
         self.office = self.network.office
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            Place("localhost", self.network.port, int(free.getsockname()[1])).save(self.office)
+        Place("localhost", self.network.port, free_port()).save(self.office)
         states = {FIRST: folder / "gate"}
         for number in range(2, gates + 1):
             states[f"gate-{number}"] = folder / f"gate-{number}"
@@ -290,8 +286,3 @@ def memory_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def remove(folder: Path) -> None:
-    """Leave nothing behind."""
-    shutil.rmtree(folder, ignore_errors=True)

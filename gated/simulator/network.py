@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 import shutil
 import socket
 import subprocess
@@ -23,10 +24,24 @@ from gated.sync.code import Admission, der_of
 from gated.sync.pairing import Draft, Pairing
 
 START_S = 10.0
+FIRST_PORT, PORT_TRIES = 10_000, 100
 
 
 class NetworkError(GatedError):
     """The broker does not do what it must; the demo goes on without a network."""
+
+
+def free_port(lent: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> int:
+    """A port of this machine that nobody serves on, and that nobody who dials is lent: what is killed finds it again.
+
+    `lent`: the first and the last of those that the kernel lends (ip(7)).
+    """
+    first_lent = int(lent.read_text().split()[0])
+    for port in random.sample(range(FIRST_PORT, first_lent), PORT_TRIES):
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise NetworkError("this machine has no port to spare")
 
 
 def find_mosquitto() -> str | None:
@@ -49,9 +64,7 @@ class Network:
     """A broker, and an office that one gate is paired with; `cut` and `restore` play the outside."""
 
     def __init__(self, folder: Path, site: str, gate: str, program: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.office, self._program = folder / "office", program
         found(self.office, site, Place("localhost", self.port, self.port), datetime.now(UTC))
         self._pairing = join(self.office, folder / "gate", gate)

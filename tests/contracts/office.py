@@ -14,15 +14,10 @@ from gated.office.broker import Place
 from gated.office.founding import found
 from gated.office.pairing import Registrar, serve_pairing
 from gated.office.store import Store
+from gated.simulator.network import free_port
 
 SITE, GATE = "market-south", "gate-2"
 PATIENCE_S = 30.0
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 _made: dict[str, bytes] = {}

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import itertools
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -19,6 +18,7 @@ from websockets.asyncio.client import connect
 from gated.config import CueSettings
 from gated.cues.prompts import render
 from gated.cues.stage import Stage
+from gated.simulator import network
 
 PANEL = (800, 480)
 """A 7-inch panel, px."""
@@ -109,8 +109,7 @@ async def tab(chromium):
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody serves on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return network.free_port()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from gated.door.messages import Beat, DriveLine, FromLatch, Hello, LatchState, W
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
+from gated.simulator.network import free_port
 
 SITE, GATE = "courtyard-2", "front"
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -162,9 +163,7 @@ class Day:
         self._clock.mkdir()
         (self._clock / "sitecustomize.py").write_text(CLOCK)
         self._move(0)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self._usb = gate.folder / "usb"
         os.mkfifo(self._usb)
         readers = {**TABLES["readers"], "devices": [str(self._usb)]}

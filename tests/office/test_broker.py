@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,17 +24,12 @@ from gated.office import broker
 from gated.office.broker import Place, acl, tls_context, write_acl
 from gated.office.certificates import Authority, private_pem, read_csr
 from gated.office.founding import found
+from gated.simulator.network import free_port
 from gated.sync.topics import Topics
 
 SITE = "market-south"
 PATIENCE_S = 30.0
 NOW = datetime.now(UTC)
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def certify(folder, gate):
@@ -170,6 +166,41 @@ def test_a_process_that_has_the_brokers_old_number_is_left_alone(office):
     finally:
         innocent.kill()
     assert innocent.wait() == -9
+
+
+BEGINNING = """
+import signal, sys, time
+open("/proc/self/comm", "w").write("mosquitto")
+print("begins", flush=True)
+time.sleep(0.3)
+signal.signal(signal.SIGHUP, lambda *_: sys.exit(7))
+time.sleep(60)
+"""
+
+
+def test_a_broker_that_is_still_beginning_is_told_when_it_can_hear_and_not_killed(office):
+    """SIGHUP ends whoever has not said yet what to do with it (signal(7))."""
+    process = subprocess.Popen([sys.executable, "-c", BEGINNING], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline()
+        (office / "mosquitto.pid").write_text(f"{process.pid}\n")
+        write_acl(office, SITE, ["gate-1"])
+        assert process.wait(PATIENCE_S) == 7
+    finally:
+        process.kill()
+
+
+def test_a_broker_that_never_hears_is_warned_of(office, caplog, monkeypatch):
+    monkeypatch.setattr(broker, "HEARS_S", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", BEGINNING.replace("0.3", "60")], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline()
+        (office / "mosquitto.pid").write_text(f"{process.pid}\n")
+        write_acl(office, SITE, ["gate-1"])
+        assert "send it SIGHUP" in caplog.text
+        assert process.poll() is None
+    finally:
+        process.kill()
 
 
 @pytest.mark.parametrize("pid", [None, "", "no number", str(2**22 + 1)])

@@ -23,6 +23,7 @@ from gated.office.link import run_link
 from gated.office.serve import owner, share_of
 from gated.office.side import OfficeSide
 from gated.office.store import Store
+from gated.simulator.network import free_port
 from gated.sync.jose import Identity
 from gated.sync.messages import Ack, Command, Delta, Reply, Request, SnapshotPart, Status, Word
 from gated.sync.topics import Topics
@@ -31,12 +32,6 @@ from gated.sync.wire import Peer
 SITE, GATE = "market-south", "gate-1"
 TOPICS = Topics(SITE, GATE)
 PATIENCE_S = 60.0
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Site:

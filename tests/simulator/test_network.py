@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import time
 from contextlib import closing
@@ -19,7 +20,7 @@ from gated.office.broker import Place
 from gated.office.founding import found
 from gated.office.pairing import Registrar
 from gated.office.store import Store
-from gated.simulator.network import Network, NetworkError, find_mosquitto, join
+from gated.simulator.network import Network, NetworkError, find_mosquitto, free_port, join
 from gated.sync.code import Refusal
 from gated.sync.jose import Identity, Party
 from gated.sync.messages import Ack, EventBatch, Status, WireEvent, Word
@@ -133,3 +134,24 @@ def test_who_is_refused_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Registrar, "answer", lambda *_: Refusal(why="old"))
     with pytest.raises(PairingError, match="old"):
         join(office, tmp_path / "state", GATE)
+
+
+def test_a_port_is_chosen_that_nobody_has_and_nobody_who_dials_is_lent(tmp_path):
+    lent = tmp_path / "ip_local_port_range"
+    lent.write_text("10100\t60999\n")
+    chosen = {free_port(lent) for _ in range(20)}
+    assert min(chosen) >= 10_000
+    assert max(chosen) < 10_100
+    with contextlib.ExitStack() as stack:
+        for port in chosen:
+            taken = stack.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", port))
+        assert not chosen & {free_port(lent) for _ in range(20)}
+
+
+def test_a_machine_without_a_port_to_spare_says_so(tmp_path, monkeypatch):
+    lent = tmp_path / "ip_local_port_range"
+    lent.write_text("10100\t60999\n")
+    monkeypatch.setattr(socket.socket, "bind", lambda *_: (_ for _ in ()).throw(OSError))
+    with pytest.raises(NetworkError, match="no port to spare"):
+        free_port(lent)

@@ -21,6 +21,7 @@ from gated.errors import WireError
 from gated.events import DoorReleased
 from gated.journal.chain import genesis
 from gated.journal.journal import Journal
+from gated.simulator.network import free_port
 from gated.sync.commands import CommandDesk, Outcome
 from gated.sync.gate import GateSide, Vitals
 from gated.sync.jose import Identity
@@ -226,9 +227,7 @@ class Broker:
         self.program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         assert self.program, "mosquitto is not installed: these tests need the real broker (apt install mosquitto)"
         self.folder, self.process = folder, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.ca = authority()
         self.ca.cert_pem.write_to_path(folder / "ca.pem")
         self.certificate("server", "localhost")

@@ -20,13 +20,14 @@ from cryptography import x509
 from gated.config import SyncSettings, parse
 from gated.errors import PairingError, StateError
 from gated.office.certificates import Authority
+from gated.simulator.network import free_port
 from gated.sync.code import MAX_BYTES, PairingCode
 from gated.sync.dial import tls_context
 from gated.sync.jose import Identity, Party
 from gated.sync.pairing import Draft, Pairing, pair
 
 sys.path.append(str(Path(__file__).parents[1]))
-from contracts.office import GATE, SITE, Office, free_port
+from contracts.office import GATE, SITE, Office
 
 OTHERS_CODE = PairingCode.make("localhost", 1, GATE, bytes(16))
 

@@ -20,6 +20,7 @@ import pytest
 import trustme
 
 from gated.config import SyncSettings
+from gated.simulator.network import free_port
 from gated.sync.topics import Topics
 
 SITE, OFFICE = "market-south", "OFFICE"
@@ -88,7 +89,7 @@ class Broker:
         folder.mkdir(parents=True)
         self.folder, self.site, self.gates, self.process = folder, site, [], None
         self._spare = iter(SPARE_GATES)
-        self.port = _free_port()
+        self.port = free_port()
         self.ca = trustme.CA()
         self.ca.cert_pem.write_to_path(folder / "ca.pem")
         self.certificate("server", "localhost")
@@ -232,7 +233,7 @@ class RabbitMq(Broker):
 
     def __init__(self, folder, site=SITE):
         super().__init__(folder, site)
-        self.epmd_port, self.dist_port = _free_port(), _free_port()
+        self.epmd_port, self.dist_port = free_port(), free_port()
 
     def write_rules(self):
         one = f"gated\\.1\\.{self.site}"
@@ -293,12 +294,6 @@ class RabbitMq(Broker):
 
 def _found(program):
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
-
-
-def _free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _write(path, text):

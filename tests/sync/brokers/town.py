@@ -1,7 +1,6 @@
 """An office, its broker and two gates: real processes on both sides, each with its keys and its own disk."""
 
 import os
-import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -12,7 +11,7 @@ from gated.journal.journal import Journal
 from gated.office.broker import Place
 from gated.office.founding import found
 from gated.office.store import Store
-from gated.simulator.network import join
+from gated.simulator.network import free_port, join
 from gated.sync.messages import Consented, PersonRecord
 from gated.types import SubjectId
 
@@ -27,10 +26,7 @@ class Town:
     def __init__(self, folder, broker, gate_at, stack, wait_for, way=lambda name: None):
         self.folder, self.broker, self.wait_for = folder, broker, wait_for
         self.office = folder / "office"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            pairing_port = free.getsockname()[1]
-        found(self.office, SITE, Place("localhost", broker.port, pairing_port), datetime.now(UTC))
+        found(self.office, SITE, Place("localhost", broker.port, free_port()), datetime.now(UTC))
         self.gates = {
             name: stack.enter_context(gate_at(_made(folder / name))) for name in (broker.spare(), broker.spare())
         }
