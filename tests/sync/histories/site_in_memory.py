@@ -23,9 +23,11 @@ from gated.sync.commands import CommandDesk, Outcome
 from gated.sync.gate import GateSide, Vitals
 from gated.sync.jose import Identity
 from gated.sync.messages import (
+    Ack,
     Command,
     Consented,
     Delta,
+    EventBatch,
     Gone,
     HouseholdRecord,
     Passage,
@@ -35,6 +37,7 @@ from gated.sync.messages import (
     Share,
     SnapshotPart,
     Suspend,
+    WireEvent,
 )
 from gated.sync.records import digest_of, key_of, takes_away
 from gated.sync.replica import Replica
@@ -254,6 +257,28 @@ class Site:
         if self.is_office_up:
             for out in self.side.due(self.now, self.wall):
                 self.carry(out.topic.split("/")[3], [out])
+
+    def from_another_site(self):
+        """What the broker of a district also carries: words between an office and a gate of the same name elsewhere.
+        Their keys are their own, or (somebody has copied a folder) ours.
+        """
+        name = self.dice.choice(GATES)
+        gate, village = self.gates[name], self.dice.choice(["village", SITE])
+        office, theirs = self.store.identity, gate.peer.me
+        if village == SITE or self.dice.random() < 0.5:
+            office, theirs = Identity.make(), Identity.make()
+        at_office, at_gate = Peer(office, theirs.party, village, name), Peer(theirs, office.party, village, name)
+        to, at = {"site": village, "gate": name}, self.wall.isoformat()
+        lie = WireEvent(1, at, "call_pressed", '{"kind":"call_pressed"}', "ab" * 32)
+        person = PersonRecord(n=10**6, subject="f" * 16, name="Nobody", household="1", added_at=at)
+        release = Command(**to, id="f" * 32, number=10**6, at=at, operator="li", reason="elsewhere", action=Release())
+        return self.dice.choice([
+            (name, self.gates[name].topics.command, at_office.write(release)),
+            (name, self.gates[name].topics.record, at_office.write(Delta(**to, after=0, upto=10**6, records=[person]))),
+            (name, self.gates[name].topics.ack, at_office.write(Ack(**to, journal="j", seq=10**6, hash="ab" * 32))),
+            ("office", self.gates[name].topics.event, at_gate.write(
+                EventBatch(**to, journal="j", after=0, first=1, last=1, prev="", events=[lie]))),
+        ])  # fmt: skip
 
     def tick(self, s):
         self.now += s

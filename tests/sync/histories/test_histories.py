@@ -99,6 +99,10 @@ def something_old_comes_again(site, gate, dice):
             site.arrive(to, topic, payload)
 
 
+def another_site_is_heard(site, gate, dice):
+    site.arrive(*site.from_another_site())
+
+
 def a_bit_is_another(site, gate, dice):
     if site.flying:
         to, topic, payload = site.flying.pop(0)
@@ -157,6 +161,7 @@ WEIGHTS = {
     something_is_lost: 4,
     something_comes_twice: 3,
     something_old_comes_again: 4,
+    another_site_is_heard: 2,
     a_bit_is_another: 2,
     the_broker_forgets_everything: 1,
     a_connection_is_lost: 2,
