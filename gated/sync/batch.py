@@ -78,13 +78,13 @@ class Batch:
         """Take a record that is news of its key; in the order of their numbers."""
         key = key_of(record)
         held = self._holdings.get(key)
-        if record.n < held.n or (record.n == held.n and not held.is_wanted):
-            return
-        self._drafts.pop(key, None)
-        if held.is_gone and isinstance(record, PersonRecord):
+        if held.is_gone and isinstance(record, PersonRecord) and record.n >= held.n:
             self._others[key] = Change(replace(held, n=record.n))
             self.returning.append((key, record.n))
             return
+        if record.n < held.n or (record.n == held.n and not held.is_wanted):
+            return
+        self._drafts.pop(key, None)
         held = replace(held, n=record.n, is_gone=False, quarantine=None, is_wanted=False)
         if isinstance(record, PersonRecord):
             self._add_person(record, held)

@@ -7,7 +7,7 @@ before it is missing. `batch` judges records, `gallery.replica` stores them, `sn
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +42,15 @@ MAX_JUMP = 10_000_000
 """A number further above ours than this is no office's counting."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Incurable:
+    """A snapshot that was taken and left a difference all the same, and who is gone here that it names."""
+
+    version: int
+    digest: str
+    returning: tuple[tuple[str, int], ...]
+
+
 class Replica:
     """Follows the office. Used from one thread at a time; every method may raise `StateError` and `BusyError`."""
 
@@ -70,8 +79,7 @@ class Replica:
             self._mark = self._look()
             self._opened = opened.pop_all()
         self._pull = Pull(peer.site, peer.gate)
-        self._incurable: tuple[int, str] | None = None
-        """Version and digest of a snapshot that was taken and left a difference all the same."""
+        self._incurable: _Incurable | None = None
         self._doubts: set[str] = set()
         self._owed: dict[str, int] = {}
         """Removals that are to be answered for."""
@@ -108,7 +116,7 @@ class Replica:
             return []
         self._pull.target = word.version  # what an older office once promised is nothing to wait for
         self._compare(word, mark)
-        return [*self._settle(now), *self._ask(now)]
+        return [*self._settle(now), *self._remind(word, now), *self._ask(now)]
 
     def due(self, now: float) -> list[Message]:
         """Requests that were not answered in time, again, and receipts that something stood in the way of."""
@@ -180,11 +188,21 @@ class Replica:
     def _compare(self, word: Word, mark: RecordMark) -> None:
         """Whether we have other records than the office at the same version, while nothing is on its way."""
         is_other = self._pull.target == mark.version and word.digest != mark.digest
-        self._pull.wants_snapshot = is_other and (word.version, word.digest) != self._incurable
+        self._pull.wants_snapshot = is_other and not self._is_incurable(word)
         title, said = self._staging.title, (word.version, word.digest)
         is_of_use = self._pull.wants_snapshot and title is not None and (title.version, title.digest) == said
         if title is not None and title.version <= mark.version and not is_of_use:
             self._staging.drop()
+
+    def _is_incurable(self, word: Word) -> bool:
+        last = self._incurable
+        return last is not None and (word.version, word.digest) == (last.version, last.digest)
+
+    def _remind(self, word: Word, now: float) -> list[Message]:
+        """Tell an office once more who is gone: it has not heard it, or it would not have them still."""
+        if self._incurable is None or not self._is_incurable(word):
+            return []
+        return self._receipts(now, self._incurable.returning)
 
     def _follow(self, records: Iterable[Record], version: int, now: float) -> list[Message]:
         """Take these records together, and rise to `version`."""
@@ -222,7 +240,7 @@ class Replica:
         self._pull.wants_snapshot = False
         if self._pull.target == title.version and self.mark.digest != title.digest:
             self._doubt("this gate holds newer records than the office's snapshot; they stay")
-            self._incurable = title.version, title.digest
+            self._incurable = _Incurable(title.version, title.digest, tuple(batch.returning))
         self._staging.drop()
         return self._receipts(now, [*removed, *batch.returning])
 

@@ -226,6 +226,29 @@ def test_a_difference_that_a_snapshot_does_not_heal_is_not_fetched_for_ever(foll
     assert len([r for r in caplog.records if "newer records" in r.message]) == 1
 
 
+def test_an_office_that_has_forgotten_who_is_gone_is_told_until_it_knows(followed, office, kit):
+    """A backup that was brought back has them still; the first answers may be lost."""
+    many(office, kit, 2)
+    office.remove(1)
+    followed.hear(office.delta())
+    backup = type(office)()
+    backup.version = office.version
+    backup.put(kit.person(1), kit.person(2))
+    (receipt,) = followed.hear(backup.delta(office.version))
+    assert (receipt.subject, receipt.n) == (kit.subject(1), 4)
+    assert followed.hear_word(backup.word()) == [Request(**kit.us, is_snapshot=True)]
+    assert followed.hear(*backup.snapshot()) == [receipt]
+    assert followed.hear_word(backup.word()) == followed.hear_word(backup.word()) == [receipt]
+    followed.restart()
+    followed.hear_word(backup.word())
+    assert followed.hear(*backup.snapshot()) == followed.hear_word(backup.word()) == [receipt]
+    assert followed.people().keys() == {kit.subject(2)}
+    backup.remove(1)
+    followed.hear(backup.delta(5))
+    assert followed.hear_word(backup.word()) == []
+    assert followed.replica.mark.digest == backup.digest
+
+
 def test_an_empty_snapshot_is_one_too(followed, office, kit):
     many(office, kit, 1)
     followed.hear(office.delta())
