@@ -38,6 +38,8 @@ from gated.sync.wire import Peer
 SITE, FIRST = "bench", "gate-1"
 EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6
 PATIENCE_S = 120.0
+SETTLE_S = 10.0
+"""Joining costs more than staying: it is over by then."""
 BATCH = 500
 
 
@@ -258,7 +260,7 @@ async def costs(bench: Bench, count: int, seconds: float) -> list[Cost]:
         for gate in gates:
             await stack.enter_async_context(gate.linked())
         journals = [stack.enter_context(closing(gate.journal())) for gate in gates]
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(SETTLE_S)
         before, began = {part: used_s(pid) for part, pid in bench.processes.items()}, time.monotonic()
         turn = 0
         while (elapsed := time.monotonic() - began) < seconds:

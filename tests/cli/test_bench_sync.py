@@ -1,0 +1,44 @@
+"""`gated bench --sync`: each figure is of something that really happened, here with little of everything."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import bench_sync, main
+from gated.simulator import load
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What it prints for programs, with few people, few events and short windows."""
+    small = {"PEOPLE": 20, "TEMPLATES": 2, "BACKLOG": 1000, "REVOKED": 3, "WINDOW_S": 1.0, "ROUNDS": 1, "STEADY_S": 1.5}
+    for name, value in small.items():
+        monkeypatch.setattr(bench_sync, name, value)
+    monkeypatch.setattr(load, "SETTLE_S", 0.5)
+    done = CliRunner().invoke(main, ["bench", "--sync", "--gates", "1", "--gates", "2", "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_every_figure_is_of_a_real_gate_office_and_broker(told):
+    assert (told["fill"]["people"], told["fill"]["templates of each"]) == (20, 2)
+    assert 0 < told["fill"]["s to an empty gate"] < load.PATIENCE_S
+    assert told["revoke"]["n"] == 3
+    assert 0 < told["revoke"]["median s"] <= told["revoke"]["p95 s"]
+    assert told["drain"]["events a s"] > 0
+    assert told["junk"]["n"] > 0
+    assert told["junk"]["messages a s"] > 100
+    assert [(cost["gates"], cost["part"]) for cost in told["costs"]] == [
+        (gates, part) for gates in (1, 2) for part in ("broker", "office", "gates")
+    ]
+    assert all(cost["memory_mb"] > 1 for cost in told["costs"])
+
+
+def test_without_a_broker_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(bench_sync, "find_mosquitto", lambda: None)
+    done = CliRunner().invoke(main, ["bench", "--sync"])
+    assert done.exit_code == 3
+    assert "apt-get install mosquitto" in done.stderr
