@@ -1,6 +1,6 @@
 """`gated pair`: the gate joins its office, with the code that the office gave."""
 
-import os
+import re
 import tomllib
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,6 +10,7 @@ import click
 
 from gated.cli import Context
 from gated.errors import ConfigError, PairingError
+from gated.runtime.files import rewrite
 from gated.runtime.lock import FileLock
 from gated.sync.code import PairingCode
 from gated.sync.pairing import Pairing
@@ -19,7 +20,7 @@ from gated.sync.pairing import pair as join
 @click.command()
 @click.argument("code", nargs=-1)
 @click.option("--write-to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Append the [sync] table to these settings.")  # fmt: skip
+              help="Put the [sync] table into these settings.")  # fmt: skip
 @click.pass_obj
 def pair(context: Context, code: Sequence[str], write_to: Path | None) -> None:
     """Join the office, with the code that `gated office invite` shows there; asks for it when it is not given.
@@ -43,18 +44,28 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None) -> None:
 
 
 def write_table(path: Path, pairing: Pairing) -> None:
-    """Append the table to settings that have none. Raises `ConfigError` where there is another one, or no such file."""
+    """Write the table into settings that have none, or an empty one. Raises `ConfigError` where there is another one,
+    or no such file.
+    """
     try:
-        there = tomllib.loads(path.read_text("utf-8")).get("sync", {})
+        text = path.read_text("utf-8")
+        there = tomllib.loads(text).get("sync", {})
         if pairing.settings().items() <= there.items():
             return
         if there:
             raise ConfigError(str(path), ["has another [sync]; put the one above in its place"])
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n" + pairing.toml())
-            file.flush()
-            os.fsync(file.fileno())
+        changed = with_table(text, pairing.toml())
+        tomllib.loads(changed)
+        rewrite(path, changed.encode())
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [f"is not valid TOML ({error}); mend it, and add the table above"]) from error
+        raise ConfigError(
+            str(path), [f"is not valid TOML ({error}); mend it, and add the table above by hand"]
+        ) from error
+
+
+def with_table(text: str, table: str) -> str:
+    """Settings with the table in the place of its empty header, as in the commented example, or behind everything."""
+    changed, count = re.subn(r"(?m)^\[sync\][^\n]*\n?", lambda _: table, text, count=1)
+    return changed if count else f"{text}\n{table}"

@@ -6,8 +6,22 @@ from pathlib import Path
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file, or make it; its owner alone may read it. Raises `OSError`, and then the old one stands."""
+    _replace(path, data, None)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Replace a file that is there; whose it is and who may read it stays. Raises `OSError`, and then the old one
+    stands.
+    """
+    _replace(path, data, path.stat())
+
+
+def _replace(path: Path, data: bytes, like: os.stat_result | None) -> None:
     aside = path.with_name(f".{path.name}.new")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        if like is not None:
+            os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), like.st_mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """`gated office init`, `gated office invite` and `gated pair`: an office begins, and a gate joins it."""
 
+import re
 import sys
 import tomllib
 from contextlib import closing
@@ -118,6 +119,27 @@ def test_the_settings_can_be_written_where_they_belong(office, gate, join):
     assert gate.config.read_text() == written
     join(code_of(office), "--write-to", gate.config)
     assert gate.config.read_text() == written
+
+
+def test_the_table_takes_its_place_in_the_commented_example(office, gate, join):
+    example = gate.run("config", "new", check=0).stdout
+    own = {"site": f'id = "{SITE}"', "gate": f'id = "{GATE}"', "door": 'pins = "mock"'}
+    for table, line in own.items():
+        example = re.sub(rf"(?m)^\[{table}\]\n(id = .*\n)?", f"[{table}]\n{line}\n", example)
+    gate.config.write_text(f'state_dir = "{gate.state}"\n' + example)
+    gate.config.chmod(0o640)
+    join(code_of(office), "--write-to", gate.config)
+    assert load(gate.config).sync.url == office.registrar.place.url
+    kept = [line for line in example.splitlines() if line != "[sync]"]
+    assert [line for line in gate.config.read_text().splitlines() if line in kept] == kept
+    assert gate.config.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_empty_table_in_an_odd_spelling_is_said_and_nothing_is_lost(office, gate, join):
+    before = gate.config.read_text() + "\n[ 'sync' ]\n"
+    gate.config.write_text(before)
+    assert "add the table above by hand" in join(code_of(office), "--write-to", gate.config, check=2).stderr
+    assert gate.config.read_text() == before
 
 
 def test_other_settings_of_a_link_are_not_touched(office, gate, join):
