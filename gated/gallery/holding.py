@@ -110,6 +110,12 @@ def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     return [(key, n) for key, n in connection.execute(query).fetchall()]
 
 
+def newest(connection: sqlite3.Connection) -> int:
+    """The highest number that was heard of, in its turn or ahead of it."""
+    row = connection.execute("SELECT max(ifnull(max(n), 0), ifnull(max(suspended_n), 0)) FROM records").fetchone()
+    return max(version(connection), int(row[0]))
+
+
 def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
     """The same up to a number, with what is still to come again."""
     query = "SELECT key, n FROM records WHERE n BETWEEN 1 AND ? AND NOT is_gone"

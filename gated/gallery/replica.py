@@ -101,6 +101,12 @@ class Holdings:
         with self.register.reading() as connection:
             return holding.version(connection)
 
+    @property
+    def newest(self) -> int:
+        """The highest number that was heard of."""
+        with self.register.reading() as connection:
+            return holding.newest(connection)
+
     def get(self, key: str) -> Holding:
         """What is known of a key."""
         with self.register.reading() as connection:

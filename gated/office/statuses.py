@@ -72,19 +72,20 @@ def _end(store: Store, line: Line, kind: str, at: str) -> None:
 def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> bool:
     """A gate with records that this office never gave out: a backup was brought back. What is here is numbered anew.
 
-    It shows in a higher version, or, where this office has counted on since, in other records under the same one that
-    stay so though they were sent.
+    It shows in a higher number than any here, or, where this office has counted on since, in other records under the
+    same one that stay so though they were sent.
     """
     if status.records is None:
         return False
     version = store.book.version(line.gate)
-    if status.records.version <= version and not _has_others(store, line, status.records, version, now):
+    newest = max(status.records.version, status.records.newest)
+    if newest <= version and not _has_others(store, line, status.records, version, now):
         return False
-    is_sane = status.records.version <= version + MAX_LEAP
+    is_sane = newest <= version + MAX_LEAP
     if is_sane:
-        store.book.leap(status.records.version)
+        store.book.leap(newest)
         line.differs_since, line.leapt_at = None, now
-    kind, detail = "rolled_back" if is_sane else "leap_refused", f"version {status.records.version}, here {version}"
+    kind, detail = "rolled_back" if is_sane else "leap_refused", f"number {newest}, here {version}"
     store.alarms.sound(line.gate, kind, detail, at)
     return is_sane
 

@@ -78,8 +78,8 @@ class Batch:
         """Take a record that is news of its key; in the order of their numbers."""
         key = key_of(record)
         held = self._holdings.get(key)
-        if held.is_gone and isinstance(record, PersonRecord) and record.n >= held.n:
-            self._others[key] = Change(replace(held, n=record.n))
+        if held.is_gone and isinstance(record, PersonRecord):
+            self._others[key] = Change(replace(held, n=max(held.n, record.n)))
             self.returning.append((key, record.n))
             return
         if record.n < held.n or (record.n == held.n and not held.is_wanted):

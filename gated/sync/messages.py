@@ -62,6 +62,8 @@ class RecordMark(msgspec.Struct, frozen=True):
     digest: Hash
     quarantined: Seq = 0
     """Records that look like poisoning and count for nothing until somebody at the gate accepts them."""
+    newest: Seq = 0
+    """The highest number that the gate has heard of; what takes away counts ahead of its turn, and above `version`."""
 
 
 class Status(Message, frozen=True, kw_only=True):

@@ -290,7 +290,8 @@ class Replica:
     def _look(self) -> RecordMark:
         self._marked_at = self._holdings.changes()
         quarantined = len(self._holdings.quarantined())
-        return RecordMark(self._holdings.version, digest_of(self._holdings.live()), quarantined)
+        digest = digest_of(self._holdings.live())
+        return RecordMark(self._holdings.version, digest, quarantined, self._holdings.newest)
 
     def _is_absurd(self, n: int) -> bool:
         return n > self._holdings.version + MAX_JUMP

@@ -263,6 +263,18 @@ def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, per
     [word] = only(Word, gate.status())
     assert word.version > gate.version
     assert ("gate-1", "rolled_back") in court.alarms()
+
+
+def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_its_turn(court, gate, person, only):
+    """Who was removed is gone at once, under a number that the gate's version has not reached."""
+    court.store.book.put(person(1))
+    court.due()
+    in_step(court, gate)
+    mark = RecordMark(gate.version, gate.digest, newest=gate.version + 7)
+    [word] = only(Word, gate.status(records=mark))
+    assert word.version > gate.version + 7
+    assert court.store.book.person(person(1).subject).n > gate.version + 7
+    assert ("gate-1", "rolled_back") in court.alarms()
     assert all(record.n > gate.version for record in court.store.book.live(PersonRecord))
     asked = gate.says(Request, after=gate.version)
     assert asked[-1].upto == word.version

@@ -25,7 +25,7 @@ HARMLESS = {
     "Status": "v site gate state version at degraded door people templates models journal records challenge heard"
     " silent_s",
     "JournalMark": "id head acked dropped hash",
-    "RecordMark": "version digest quarantined",
+    "RecordMark": "version digest quarantined newest",
     "Request": "v site gate after is_snapshot snapshot parts",
     "Ack": "v site gate journal seq hash",
     "Word": "v site gate challenge beat at version digest",

@@ -68,7 +68,7 @@ def _status(rows: list[m.WireEvent], held: list[m.Record]) -> dict[str, m.Messag
         templates=216,
         models="site",
         journal=m.JournalMark(JOURNAL, 3, 0, 0, rows[-1].hash),
-        records=m.RecordMark(6, digest_of(live)),
+        records=m.RecordMark(6, digest_of(live), newest=6),
         challenge=CHALLENGE,
         heard=1804,
         silent_s=3,

@@ -223,6 +223,22 @@ def test_suspensions_and_their_ends_are_told_once(followed, office, kit):
     ]  # fmt: skip
 
 
+def test_the_mark_says_how_far_ahead_of_its_version_a_gate_has_heard(followed, office, kit):
+    office.put(kit.person(1), kit.person(2))
+    followed.hear(office.delta())
+    assert (followed.replica.mark.version, followed.replica.mark.newest) == (2, 2)
+    office.put(kit.person(3))
+    followed.hear(office.delta(2))
+    office.put(kit.person(4))
+    office.remove(1)
+    followed.hear(office.delta(4))
+    assert (followed.replica.mark.version, followed.replica.mark.newest) == (3, 5)
+    followed.replica.suspend(kit.subject(2), 9)
+    assert (followed.replica.mark.version, followed.replica.mark.newest) == (3, 9)
+    followed.restart()
+    assert followed.replica.mark.newest == 9
+
+
 def test_a_command_suspends_ahead_of_its_record_and_an_older_one_does_not_undo_it(followed, office, kit):
     office.put(kit.person(1))
     followed.hear(office.delta())
