@@ -185,6 +185,7 @@ def _unspoken(settings: Settings) -> str | None:
 
 def _server(settings: Settings) -> None:
     """That the office can be spoken to: its address, and the five files that pairing leaves."""
+    from gated.sync.certificate import check_name
     from gated.sync.dial import address, tls_context
     from gated.sync.jose import Identity, Party
 
@@ -195,5 +196,6 @@ def _server(settings: Settings) -> None:
             if not os.access(Path(file), os.R_OK):
                 raise StateError(f"{file}: cannot be read; copy it there, and let this user read it")
         tls_context(sync)
+        check_name(sync, settings.gate.id)
         Identity.load(Path(sync.gate_keys))
         Party.load(Path(sync.office_keys))

@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from gated.config import SyncSettings
 from gated.errors import GatedError
+from gated.sync.certificate import check_name
 from gated.sync.commands import Outcome
 from gated.sync.dial import Dialect, address, backoff_s, tls_context
 from gated.sync.flood import Bucket
@@ -141,6 +142,7 @@ class _Link:
 
     async def _dial(self) -> Connection:
         context = await asyncio.to_thread(tls_context, self.settings)
+        await asyncio.to_thread(check_name, self.settings, self.side.topics.gate)
         where = address(self.settings.url)
         will = await self._on_thread(self.side.will, datetime.now(UTC), self.vitals())
         identifier = f"gated-{self.side.topics.site}-{self.side.topics.gate}"

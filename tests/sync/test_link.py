@@ -449,9 +449,14 @@ async def test_a_server_of_another_name_is_not_spoken_to(broker, no_link):
 
 
 async def test_a_gate_with_a_strangers_certificate_gets_no_link(broker, no_link):
-    broker.certificate("stranger", ca=trustme.CA())
+    broker.certificate("gate-2", ca=trustme.CA())
+    await no_link("UNKNOWN_CA")
+
+
+async def test_a_gate_with_another_gates_certificate_says_whose_it_is(broker, no_link):
+    broker.certificate("gate-9")
     f = broker.folder
-    await no_link("UNKNOWN_CA", cert=f"{f}/stranger.pem", key=f"{f}/stranger.key")
+    await no_link("is gate-9's, and this gate is gate-2", cert=f"{f}/gate-9.pem", key=f"{f}/gate-9.key")
 
 
 @pytest.mark.parametrize(
