@@ -3,11 +3,11 @@
 app         the brain, wired: every part built, started and stopped on one page
 vision      the vision process, wired
 cli         the commands
+provision   from a machine with gated on it to a gate on duty
 update      another version beside the one that runs: tried, and kept or taken back
 orders      what the office orders, carried out
 evaluation  how often the gate is wrong: rates with n and bounds, over visits, folders, pairs
 simulator   a courtyard without hardware: rendered residents, and what stands in for the parts of a gate
-office      a small community server: the other end of the wire
 office      a small community server, the other end of the wire: people, orders, events of a whole site
 access      may this person pass now: policy, visits, photos
 door        what the lock does and where the leaf is; the latch that owns the pins

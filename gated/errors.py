@@ -93,6 +93,10 @@ class PairingError(GatedError):
     exit_code = 1
 
 
+class ProvisionError(GatedError):
+    """No gate can be made of this machine yet: it is not fit, or a step failed; what is done stays done."""
+
+
 class UpdateError(GatedError):
     """Another version of gated cannot be had, is not whole, or is not fit for this gate; the one that runs goes on."""
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "config": ("gated.cli.setup", "Write a commented example of the settings, or show those in force."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
     "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
+    "provision": ("gated.cli.provision", "Make this machine a gate: set up, paired, started. As root."),
+    "bundle": ("gated.cli.bundle", "Pack gated, its libraries and models for a gate without a network."),
     "update": ("gated.cli.update", "Bring another version, try it, and keep it or go back."),
     "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
     "office": ("gated.cli.office", "Be the community office: people for every gate, its events, its orders."),

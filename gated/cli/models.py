@@ -97,14 +97,14 @@ def pull(context: Context, model_set: str, source: Path | None, folder: Path | N
         click.echo(f"{entry.file}: {entry.licence}", err=True)
     if asked and not accept_licence and sys.stdin.isatty():
         accept_licence = click.confirm("Do you accept these licences?", err=True)
-    with _bars() as progress:
+    with bars() as progress:
         done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence)
     for each in done:
         click.echo(f"{each.file}: {each.origin}, SHA-256 is right")
 
 
 @contextmanager
-def _bars() -> Iterator[download.Progress]:
+def bars() -> Iterator[download.Progress]:
     """A bar for each file on a terminal, nothing in a pipe."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -1,7 +1,5 @@
 """`gated pair`: the gate joins its office, with the code that the office gave."""
 
-import re
-import tomllib
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,12 +7,11 @@ from pathlib import Path
 import click
 
 from gated.cli import Context
-from gated.errors import ConfigError, PairingError
-from gated.runtime.files import rewrite
+from gated.errors import PairingError
 from gated.runtime.lock import FileLock
 from gated.sync.code import PairingCode
-from gated.sync.pairing import Pairing
 from gated.sync.pairing import pair as join
+from gated.sync.table import write_table
 
 
 @click.command()
@@ -41,31 +38,3 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None) -> None:
     click.echo(pairing.toml(), nl=False)
     if write_to is not None:
         write_table(write_to, pairing)
-
-
-def write_table(path: Path, pairing: Pairing) -> None:
-    """Write the table into settings that have none, or an empty one. Raises `ConfigError` where there is another one,
-    or no such file.
-    """
-    try:
-        text = path.read_text("utf-8")
-        there = tomllib.loads(text).get("sync", {})
-        if pairing.settings().items() <= there.items():
-            return
-        if there:
-            raise ConfigError(str(path), ["has another [sync]; put the one above in its place"])
-        changed = with_table(text, pairing.toml())
-        tomllib.loads(changed)
-        rewrite(path, changed.encode())
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            str(path), [f"is not valid TOML ({error}); mend it, and add the table above by hand"]
-        ) from error
-
-
-def with_table(text: str, table: str) -> str:
-    """Settings with the table in the place of its empty header, as in the commented example, or behind everything."""
-    changed, count = re.subn(r"(?m)^\[sync\][^\n]*\n?", lambda _: table, text, count=1)
-    return changed if count else f"{text}\n{table}"

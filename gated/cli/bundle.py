@@ -1,0 +1,32 @@
+"""`gated bundle`: all that a gate is made of, in one file, for a place without a network."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from gated.cli import Context
+from gated.provision.bundle import TARGETS
+from gated.provision.bundle import bundle as make
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--target", type=click.Choice(sorted(TARGETS)), default="bookworm-arm64", show_default=True,
+              help="The gate's system.")  # fmt: skip
+@click.option("--models", "model_set", help="With the models of this set, from the folder [models] dir or --models.")
+@click.option("--prompts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="With these prompts.")
+@click.option("--wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="gated's own wheel; by default it is built from this checkout.")  # fmt: skip
+@click.pass_obj
+def bundle(
+    context: Context, out: Path, *, target: str, model_set: str | None, prompts: Path | None, wheel: Path | None
+) -> None:
+    """Pack gated, its libraries for the gate's system, models and prompts into OUT, a tar file.
+
+    At the gate: `tar -xf OUT install; sh install --offline OUT`, or for a gate that runs `gated update --to OUT`.
+    """
+    models = context.settings_or_defaults.models
+    chosen = msgspec.structs.replace(models, set=model_set) if model_set is not None else None
+    version = make(out, TARGETS[target], wheel=wheel, models=chosen, prompts=prompts)
+    click.echo(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")

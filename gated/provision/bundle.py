@@ -1,0 +1,129 @@
+"""Everything that a gate is made of in one file, for a place without a network: `systemd/install --offline` makes a
+gate of it, `gated update --to` another version.
+
+A tar file with the wheels for the gate's machine, models and prompts where they were given, and `SHA256SUMS` over all
+of them (sha256sum(1)).
+"""
+
+import hashlib
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gated
+from gated.config import ModelSettings
+from gated.errors import ProvisionError
+from gated.face.manifest import load_manifest
+from gated.face.pull import pull_set
+from gated.provision.units import shipped
+from gated.update.build import run
+from gated.update.source import SUMS
+
+ARM = ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64")
+INTEL = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind of machine: the platforms whose wheels it takes (PEP 600), and its Python, without the dot."""
+
+    platforms: tuple[str, ...]
+    python: str
+
+
+TARGETS = {
+    "bookworm-arm64": Target(ARM, "311"),
+    "trixie-arm64": Target(ARM, "313"),
+    "bookworm-amd64": Target(INTEL, "311"),
+    "trixie-amd64": Target(INTEL, "313"),
+}
+
+
+def bundle(out: Path, target: Target, *, wheel: Path | None, models: ModelSettings | None, prompts: Path | None) -> str:
+    """Make it, whole or not at all; gives gated's version. `wheel`: gated's own, None to build it from this checkout.
+
+    `models`: which set is taken, from which folder. Raises `ProvisionError`, `ModelError`, and `UpdateError` for what
+    pip cannot have.
+    """
+    with tempfile.TemporaryDirectory(prefix="gated-bundle-") as name:
+        folder = Path(name)
+        own = wheel if wheel is not None else _own_wheel(folder / "own")
+        _download(own, folder / "wheels", target)
+        if models is not None:
+            _copy_models(models, folder / "models")
+        if prompts is not None:
+            shutil.copytree(prompts, folder / "prompts")
+        shutil.copyfile(shipped() / "install", folder / "install")
+        shutil.rmtree(folder / "own", ignore_errors=True)
+        (folder / SUMS).write_text(sums(folder))
+        _pack(folder, out)
+    return own.name.split("-")[1]
+
+
+def sums(folder: Path) -> str:
+    """Every file in a folder with its SHA-256, by its path from there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    return "".join(f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in paths)
+
+
+def _own_wheel(folder: Path) -> Path:
+    checkout = Path(gated.__file__).parent.parent
+    if not (checkout / "pyproject.toml").is_file():
+        raise ProvisionError("this gated is no checkout, which a wheel could be built from; name one with --wheel")
+    run([*_pip("wheel"), "--no-deps", "--wheel-dir", str(folder), str(checkout)])
+    return next(folder.glob("gated-*.whl"))
+
+
+def _download(own: Path, folder: Path, target: Target) -> None:
+    """The wheels that it needs there, and itself. Only what is built: a gate has no compiler."""
+    platforms = [word for platform in target.platforms for word in ("--platform", platform)]
+    python = ["--python-version", target.python, "--implementation", "cp", "--only-binary", ":all:"]
+    run([*_pip("download"), "--dest", str(folder), *platforms, *python, str(own)])
+    if not (folder / own.name).exists():
+        shutil.copyfile(own, folder / own.name)
+
+
+def _copy_models(models: ModelSettings, folder: Path) -> None:
+    """The files of the set, proved by their SHA-256; their licences are accepted where they are installed."""
+    source = Path(models.dir)
+    taken = ModelSettings(dir=str(folder), set=models.set, manifest=models.manifest)
+    folder.mkdir()
+    if load_manifest(models).model_set(models.set).folder:
+        return  # comes with gated
+    pull_set(taken, models.set, source=source, accept=True)
+    for name in ("licences.json", ".pull.lock"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _pack(folder: Path, out: Path) -> None:
+    aside = out.with_name(f".{out.name}.new")
+    try:
+        with tarfile.open(aside, "w") as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, path.name, filter=_nobodys)
+        aside.replace(out)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise ProvisionError(
+            f"{out}: cannot be written ({error.strerror}); make room, or name another place"
+        ) from error
+
+
+def _nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Who made it is nobody's business at a gate."""
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    return info
+
+
+def _pip(command: str) -> Sequence[str]:
+    return [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", command]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
