@@ -1,11 +1,14 @@
 """Whether this machine is fit for a gate: what is red keeps it from becoming one, what is amber is said."""
 
+import asyncio
 import platform
 import shutil
 import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from gated.config import Settings
 from gated.door.latch import Latch
@@ -62,13 +65,19 @@ def clock(now: datetime, *, is_kept: bool) -> Finding:
 def parts(settings: Settings) -> Iterator[Finding]:
     """What hangs on the machine, as the settings say: camera and pins, tried."""
     yield _tried("camera", lambda: _look(settings), "see that the ribbon sits at both ends, and `rpicam-hello --list`")
-    yield _tried("pins", lambda: Latch(settings).close(), "see `gpioinfo` for who has it, or choose another pin")
+    yield _tried("pins", lambda: asyncio.run(_claim(settings)), "see `gpioinfo` for who has it, or choose another pin")
 
 
 def _board(board: Board, root: Path) -> Iterator[Finding]:
     if board.is_pi:
         yield power(board, throttling())
         yield temperature(root)
+
+
+async def _claim(settings: Settings) -> None:
+    """Have every pin for a moment, the locks secured, as the latch will. Of mock pins no trace is written."""
+    door = msgspec.structs.replace(settings.door, trace="")
+    Latch(msgspec.structs.replace(settings, door=door)).close()
 
 
 def _look(settings: Settings) -> None:
