@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the rehearsals beside it: what both need. GATED_REHEARSAL names the folder that everything is made in, 3 GB.
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,0 +1,233 @@
+"""A machine becomes a gate step by step; whatever breaks a step off, the next run goes on from there, and nothing that
+was there is lost.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from gated.config import load_own
+from gated.errors import ConfigError, ModelError, PairingError, ProvisionError
+from gated.face.manifest import shipped_manifest
+from gated.office.broker import Place
+from gated.office.founding import found
+from gated.provision.steps import STATE
+from gated.simulator.network import free_port
+from gated.sync.pairing import Pairing
+
+SITE, GATE = "market-south", "gate-2"
+
+ALL = ["machine", "folders", "settings", "models", "keys", "camera and pins", "services"]
+
+
+@pytest.fixture
+def models(tmp_path):
+    """The files of the models that come with gated, in a folder."""
+    folder = tmp_path / "models-here"
+    shutil.copytree(shipped_manifest().parent / "courtyard", folder)
+    return folder
+
+
+class Office:
+    """One with a process of its own: this one acts as another user now and then, with all its threads."""
+
+    def __init__(self, folder):
+        self.command = [sys.executable, "-m", "gated", "office", "--dir", str(folder)]
+        self.place = Place("localhost", free_port(), free_port())
+        found(folder, SITE, self.place, datetime.now(UTC))
+        self.process = subprocess.Popen([*self.command, "serve"], stderr=subprocess.DEVNULL)
+
+    def code(self):
+        done = subprocess.run([*self.command, "invite", GATE], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def answers(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.place.pairing_port), 1):
+            return True
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def office(tmp_path, wait_for):
+    with closing(Office(tmp_path / "office")) as office:
+        wait_for(office.answers, 60)
+        yield office
+
+
+def owner_of(path):
+    return pwd.getpwuid(path.stat().st_uid).pw_name
+
+
+def test_from_an_empty_machine_everything_is_made_and_a_second_run_makes_nothing(making, answers, taken, root):
+    done, already = taken(making(answers()))
+    assert set(ALL) <= {*done, *already}
+    state = root / STATE.lstrip("/")
+    assert owner_of(state) == "nobody"
+    assert state.stat().st_mode & 0o777 == 0o700
+    config = root / "etc/gated/gated.toml"
+    assert (config.stat().st_mode & 0o777, config.stat().st_uid) == (0o640, 0)
+    settings = load_own(config)
+    assert (settings.site.id, settings.gate.id, settings.models.set) == (SITE, GATE, "courtyard")
+    assert settings.door.brain_user == "nobody"
+    assert {owner_of(path) for path in state.rglob("*")} == {"nobody"}
+    assert (root / "etc/systemd/system/multi-user.target.wants/gated.service").is_symlink()
+    assert (root / "opt/gated/guard").stat().st_mode & 0o777 == 0o755
+    again, _ = taken(making(answers()))
+    assert again == ["machine", "keys", "camera and pins"], "what only looks is looked at again"
+
+
+@pytest.mark.parametrize("upto", ALL)
+def test_an_interrupted_install_goes_on_from_there(making, answers, taken, root, upto):
+    taken(making(answers()), upto)
+    _, already = taken(making(answers()))
+    before = ALL[1 : ALL.index(upto) + 1]
+    assert set(before) - {"keys", "camera and pins"} <= set(already)
+    assert (root / "etc/systemd/system/gated.service").is_file()
+
+
+def test_settings_that_are_there_are_never_written_over(making, answers, taken, root):
+    taken(making(answers()), "settings")
+    config = root / "etc/gated/gated.toml"
+    config.write_text(config.read_text() + "\n# mine\n")
+    taken(making(answers()))
+    assert config.read_text().endswith("# mine\n")
+
+
+def test_another_gates_settings_are_not_taken_over(making, answers, taken):
+    taken(making(answers()), "settings")
+    with pytest.raises(ProvisionError, match=r"is for market-south/gate-2, not market-south/gate-3; say those names"):
+        taken(making(answers(gate="gate-3")))
+
+
+def test_settings_that_are_none_are_refused_whole_and_nothing_is_left(making, answers, taken, root):
+    with pytest.raises(ConfigError, match="did you mean 'rex_pin'"):
+        taken(making(answers({"door": {"rex_pni": 5}})))
+    assert list((root / "etc/gated").iterdir()) == []
+
+
+def test_a_full_disk_is_said_before_anything_is_done(making, answers, taken, full_disk, root):
+    with pytest.raises(ProvisionError, match="MB free .*make room"):
+        taken(making(answers({"": {"state_dir": str(full_disk / "gated")}})))
+    assert not (root / "etc/gated").exists()
+
+
+def test_a_32_bit_system_ends_it_at_once(making, answers, taken, root, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "armv7l")
+    with pytest.raises(ProvisionError, match=r"Raspberry Pi OS Lite \(64-bit\)"):
+        taken(making(answers()))
+    assert not (root / "etc").exists()
+
+
+def test_a_wrong_model_file_is_thrown_away_and_the_right_one_taken_the_next_time(
+    making, answers, taken, tmp_path, models, root
+):
+    manifest = tmp_path / "manifest.toml"
+    text = shipped_manifest().read_text()
+    manifest.write_text(text.replace('folder = "courtyard"\n', ""))
+    tables = {"models": {"dir": str(root / "models"), "manifest": str(manifest)}}
+    wrong = tmp_path / "wrong"
+    shutil.copytree(models, wrong)
+    victim = next(wrong.glob("*detector.onnx"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    (root / "models").mkdir(parents=True)
+    with pytest.raises(ModelError, match="is another file .*find the one that the manifest names"):
+        taken(making(answers(tables, models_from=str(wrong), accept_licence=True)))
+    done, already = taken(making(answers(tables, models_from=str(models), accept_licence=True)))
+    assert "models" in done
+    assert {"folders", "settings"} <= set(already)
+
+
+def test_a_licence_that_nobody_accepted_stops_it(making, answers, taken, tmp_path, models, root):
+    manifest = tmp_path / "manifest.toml"
+    manifest.write_text(shipped_manifest().read_text().replace('folder = "courtyard"\n', ""))
+    tables = {"models": {"dir": str(root / "models"), "manifest": str(manifest)}}
+    (root / "models").mkdir(parents=True)
+    with pytest.raises(ModelError, match="--accept-licence"):
+        taken(making(answers(tables, models_from=str(models))))
+
+
+def test_a_gate_joins_its_office_and_does_not_a_second_time(making, answers, taken, office, root):
+    code = office.code()
+    done, _ = taken(making(answers(code=code)))
+    assert "office" in done
+    settings = load_own(root / "etc/gated/gated.toml")
+    assert settings.sync.url == office.place.url
+    assert Pairing.find(settings.state) is not None
+    assert {owner_of(path) for path in (settings.state / "pairing").rglob("*")} == {"nobody"}
+    _, already = taken(making(answers(code=code)))
+    assert "office" in already
+
+
+def test_a_wrong_code_is_said_and_the_right_one_goes_on(making, answers, taken, office):
+    code = office.code()
+    wrong = code[:-1] + ("0" if code[-1] != "0" else "2")
+    with pytest.raises(PairingError, match="letter or more"):
+        taken(making(answers(code=wrong)))
+    done, already = taken(making(answers(code=code)))
+    assert "office" in done
+    assert {"folders", "settings", "models"} <= set(already)
+
+
+def test_a_code_for_another_gate_is_not_tried(making, answers, taken, office):
+    with pytest.raises(ProvisionError, match="the code is for gate-2, and this gate is gate-9"):
+        taken(making(answers(code=office.code(), gate="gate-9")))
+
+
+def test_no_network_is_said_and_the_same_code_is_good_later(making, answers, taken, office):
+    code = office.code()
+    office.close()
+    with pytest.raises(PairingError, match="nobody answers .*this gate has a network"):
+        taken(making(answers(code=code)))
+
+
+def test_a_missing_camera_stops_it_before_anything_is_started(making, answers, taken, root):
+    with pytest.raises(ProvisionError, match="camera: .*ribbon"):
+        taken(making(answers({"camera": {"kind": "picamera2", "path": ""}})))
+    assert not (root / "etc/systemd").exists()
+
+
+def test_lines_of_the_firmware_are_shown_before_they_are_written(making, answers, taken, root):
+    (root / "boot/firmware").mkdir(parents=True)
+    path = root / "boot/firmware/config.txt"
+    path.write_text("dtparam=audio=on\n")
+    asked = []
+    with pytest.raises(ProvisionError, match="was not changed"):
+        taken(making(answers(), confirm=lambda text: asked.append(text) or False))
+    assert "dtparam=watchdog=on" in asked[0]
+    assert path.read_text() == "dtparam=audio=on\n"
+    done, _ = taken(making(answers()))
+    assert "firmware" in done
+    assert path.read_text().startswith("dtparam=audio=on\n# gated: begin\n[all]\n")
+    assert "firmware" in taken(making(answers()))[1]
+    assert (root / "etc/systemd/system.conf.d/gated.conf").is_file()
+
+
+def test_only_root_may(making, answers, taken, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ProvisionError, match="use sudo"):
+        taken(making(answers()), "folders")
+
+
+def test_without_the_gates_user_it_says_who_makes_it(making, answers, taken, monkeypatch):
+    monkeypatch.setattr("gated.provision.steps.USER", "no-such-user")
+    with pytest.raises(ProvisionError, match="systemd/install"):
+        taken(making(answers()))
+
+
+def test_prompts_are_spoken_where_there_is_sound(making, answers, taken, root):
+    done, _ = taken(making(answers({"cues": {"sound": "alsa", "languages": ["en"]}})))
+    assert "prompts" in done
+    prompts = root / STATE.lstrip("/") / "prompts/en"
+    assert len(list(prompts.glob("*.wav"))) > 10
+    assert {owner_of(path) for path in prompts.iterdir()} == {"nobody"}
