@@ -78,6 +78,39 @@ def test_a_database_of_a_newer_gated_is_left_alone(path: Path) -> None:
     database.connect(path, NOTES_2).close()
 
 
+BACK_2 = (*NOTES, f"{NOTES_2[1]}\n{database.BACK}DROP INDEX notes_author; ALTER TABLE notes DROP COLUMN author")
+
+
+def test_a_gated_that_does_not_know_a_change_undoes_it_and_keeps_the_rows(path: Path) -> None:
+    new = database.connect(path, BACK_2)
+    new.execute("INSERT INTO notes (text, author) VALUES ('kept', 'x')")
+    new.close()
+    assert database.go_back(path, len(NOTES)) == 1
+    assert database.go_back(path, len(NOTES)) == 0
+    old = database.connect(path, NOTES)
+    assert texts(old) == ["kept"]
+    assert [column["name"] for column in old.execute("PRAGMA table_info(notes)")] == ["id", "text"]
+    old.close()
+    database.connect(path, BACK_2).close()  # and forward again
+
+
+def test_without_a_way_back_nothing_is_undone(path: Path) -> None:
+    database.connect(path, NOTES_2).close()
+    with pytest.raises(StateError, match="left no way back"):
+        database.go_back(path, len(NOTES))
+    database.connect(path, NOTES_2).close()
+
+
+def test_all_the_ways_back_are_gone_or_none(path: Path) -> None:
+    broken = (*BACK_2, f"CREATE TABLE more (a)\n{database.BACK}DROP TABLE more; DROP TABLE missing")
+    database.connect(path, broken).close()
+    with pytest.raises(StateError, match="cannot go back"):
+        database.go_back(path, len(NOTES))
+    still = database.connect(path, broken)
+    assert database.applied(still) == 3
+    still.close()
+
+
 def test_a_file_that_is_no_database_is_named_and_kept(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)

@@ -58,7 +58,8 @@ class Source:
             with tarfile.open(self.path) as tar:
                 return [member.name for member in tar.getmembers() if member.isfile()]
         except (OSError, tarfile.TarError, EOFError) as error:
-            raise UpdateError(f"{self.path}: cannot be read ({error}); bring the file anew") from error
+            why = str(error).partition(":\n")[0]  # tarfile goes on with what each decompressor thinks of it
+            raise UpdateError(f"{self.path}: cannot be read ({why}); bring the file anew") from error
 
     def _copy(self, folder: Path) -> None:
         """What is wanted of it, by its name alone: nothing in an archive says where it goes."""

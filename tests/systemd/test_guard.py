@@ -1,0 +1,143 @@
+"""The guard by itself: it counts the starts of a version on trial, turns back after three, and keeps no gate shut."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gated.update.release import Releases
+from gated.update.trial import Trial, read_trial
+
+GUARD = Path(__file__).parents[2] / "systemd" / "guard"
+OLD, NEW = "0.1.0", "0.2.0"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A root with two versions, the new one current; each program writes down how it was asked."""
+    releases = Releases(tmp_path)
+    for version in (OLD, NEW):
+        program = releases.program(version)
+        program.parent.mkdir(parents=True)
+        program.write_text(f'#!/bin/sh\necho "{version} $*" >>{tmp_path}/asked\n')
+        program.chmod(0o755)
+    releases.switch(NEW)
+    return tmp_path
+
+
+def guard(root, unit="brain", path="/usr/bin:/bin"):
+    env = {"PATH": path, "GATED_ROOT": str(root)}
+    command = ["/bin/sh", str(GUARD), unit]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 0
+    return done.stderr
+
+
+def current(root):
+    return Releases(root).current
+
+
+def asked(root):
+    return (root / "asked").read_text() if (root / "asked").exists() else ""
+
+
+def test_without_a_trial_it_does_nothing(root):
+    before = sorted(root.iterdir())
+    assert guard(root) == ""
+    assert sorted(root.iterdir()) == before
+
+
+@pytest.mark.parametrize("unit", ["brain", "latch"])
+def test_three_starts_are_counted_and_the_fourth_is_of_the_version_before(root, unit):
+    Trial(OLD, NEW, since=5, lost="network").write(root)
+    for start in (1, 2, 3):
+        guard(root, unit)
+        assert getattr(read_trial(root), unit) == start
+        assert current(root) == NEW
+    assert "going back to 0.1.0" in guard(root, unit)
+    assert current(root) == OLD
+
+
+def test_each_unit_has_three_starts_of_its_own(root):
+    Trial(OLD, NEW).write(root)
+    for unit in ("latch", "brain", "latch", "brain", "latch"):
+        guard(root, unit)
+    assert current(root) == NEW
+    assert (read_trial(root).latch, read_trial(root).brain) == (3, 2)
+
+
+def test_counting_changes_nothing_else_of_the_trial(root):
+    trial = Trial(OLD, NEW, since=5, lost="network vision", why="")
+    trial.write(root)
+    guard(root)
+    assert read_trial(root) == Trial(OLD, NEW, brain=1, since=5, lost="network vision")
+
+
+def test_what_is_condemned_does_not_start_once_more(root):
+    Trial(OLD, NEW).condemned("lost with it: vision").write(root)
+    guard(root, "latch")
+    assert current(root) == OLD
+
+
+def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(root):
+    Trial(OLD, NEW).condemned("bad").write(root)
+    guard(root, "latch")
+    assert asked(root) == ""
+    guard(root, "brain")
+    assert asked(root) == f"{OLD} update --root {root} --step settle\n"
+
+
+def test_a_settling_that_fails_is_said_and_the_gate_starts(root):
+    Releases(root).program(OLD).write_text("#!/bin/sh\nexit 3\n")
+    Trial(OLD, NEW).condemned("bad").write(root)
+    assert "not over yet" in guard(root)
+
+
+def test_with_nothing_to_go_back_to_the_new_one_goes_on(root):
+    Releases(root).program(OLD).unlink()
+    Trial(OLD, NEW).condemned("bad").write(root)
+    assert "goes on" in guard(root)
+    assert current(root) == NEW
+
+
+DAMAGE = (
+    "",
+    "\0\0\0\0",
+    "nonsense",
+    "before\nafter\nbrain x\nlatch y\n",
+    "before ../../etc\nafter 0.2.0\nbrain 9\n",
+    "x" * 5000,
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_trial_keeps_no_gate_from_starting(root, damage):
+    (root / "trial").write_text(damage)
+    guard(root, "latch")
+    guard(root)
+    assert Releases(root).is_whole(current(root))
+
+
+def test_without_a_root_or_current_it_ends_quietly(tmp_path, root):
+    guard(tmp_path / "nowhere")
+    Trial(OLD, NEW).write(root)
+    (root / "current").unlink()
+    guard(root)
+
+
+def test_where_nothing_can_be_written_an_uncounted_start_is_none(root, tmp_path):
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    (shims / "sync").write_text("#!/bin/sh\nexit 1\n")
+    (shims / "sync").chmod(0o755)
+    Trial(OLD, NEW).write(root)
+    assert "could not be counted" in guard(root, path=f"{shims}:/usr/bin:/bin")
+    assert current(root) == OLD
+
+
+def test_it_needs_only_sh_and_coreutils_and_is_clean(root):
+    words = set(GUARD.read_text().split())
+    assert GUARD.read_text().startswith("#!/bin/sh\n")
+    assert os.access(GUARD, os.X_OK)
+    assert not words & {"python3", "bash", "awk", "[[", "local", "function"}

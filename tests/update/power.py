@@ -1,0 +1,211 @@
+"""A disk that the power can leave at any point, under a program that runs on: the real files, watched.
+
+Python's audit hooks tell of each file that is made, opened to write, renamed, linked or removed, before it happens;
+`os.fsync` and `os.sync` are watched beside them. At each such point a fork of this process copies the folder, loses in
+the copy what no fsync has put on disk yet, and lives on there: that is the gate after the cut. The watched one goes on.
+
+What a cut loses is as bad as POSIX lets it be: of each folder by itself, the newest changes of its names that it was
+not synced behind (a prefix of them is left, as a journal keeps their order), and the end of any file not synced.
+"""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+WRITES = os.O_WRONLY | os.O_RDWR
+WRITTEN = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "BEGIN", "COMMIT", "VACUUM")
+"""The statements that change a database; SQLite's own word for what of it is on disk is tried in tests/journal."""
+
+AfterCut = Callable[[Path, str, random.Random], None]
+"""Lives on in a folder after a cut; told what was about to be done, and with which dice."""
+Was = bytes | str | None | bool
+"""What a name was: a file's bytes, a link's target, nothing, or (True) a folder."""
+
+
+class Power:
+    """One folder under watch. `report`: a file with a line of JSON for each cut that was lived through."""
+
+    def __init__(self, folder: Path, aside: Path, dice: random.Random, report: Path) -> None:
+        self.folder, self.aside, self.dice, self.report = folder, aside, dice, report
+        self.after_cut: AfterCut | None = None
+        self.share = 1.0
+        """Of so many of the points the power is cut at."""
+        self._names: list[tuple[Path, Path, Was]] = []
+        self._data: set[Path] = set()
+        self._is_busy = False
+        self._cuts = 0
+        watch_once(self)
+
+    def turn_to(self, folder: Path, dice: random.Random, share: float, after_cut: "AfterCut | None") -> None:
+        """From now on watch another folder, all of which is on disk."""
+        self.folder = self.aside = folder
+        self.dice, self.share, self.after_cut = dice, share, after_cut
+        self._names, self._data, self._is_busy, self._cuts = [], set(), False, 0
+
+    def point(self, what: str) -> None:
+        """Here the power may go."""
+        if self.after_cut is None or self._is_busy or self.dice.random() >= self.share:
+            return
+        self._is_busy = True
+        self._cuts += 1
+        name = f"{self.aside.name}-{self._cuts}"
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            self._live_on(self.aside.with_name(name), what)
+        os.waitpid(child, 0)
+        self._is_busy = False
+
+    def _live_on(self, copy: Path, what: str) -> None:
+        problem = ""
+        try:
+            dice = random.Random(self.dice.random() + self._cuts)
+            shutil.copytree(
+                self.folder, copy, symlinks=True, ignore=lambda _, names: [n for n in names if n[-4:] == "-shm"]
+            )
+            self._lose(copy, dice)
+            go_on, self.after_cut = self.after_cut, None
+            assert go_on is not None
+            go_on(copy, what, dice)
+        except BaseException:  # noqa: BLE001 - it is told by the report
+            problem = traceback.format_exc()
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+            line = json.dumps({"point": what, "cut": copy.name, "problem": problem})
+            with contextlib.suppress(OSError), self.report.open("a") as file:
+                file.write(line + "\n")
+            os._exit(0)
+
+    def _lose(self, copy: Path, dice: random.Random) -> None:
+        for path in self._data:
+            there = copy / path.relative_to(self.folder)
+            if there.is_file() and not there.is_symlink():
+                os.truncate(there, dice.randint(0, there.stat().st_size))
+        for folder in sorted({folder for folder, _, _ in self._names}, key=lambda path: -len(path.parts)):
+            names = [entry for entry in self._names if entry[0] == folder]
+            for _, path, was in names[::-1][: dice.randint(0, len(names))]:
+                put(copy / path.relative_to(self.folder), was)
+
+    def before(self, event: str, args: tuple) -> None:
+        """Something is about to change."""
+        if self._is_busy:
+            return
+        if event == "open":
+            path, _, flags = args
+            if isinstance(path, int) or not flags & (WRITES | os.O_CREAT):
+                return
+            self._changes(event, self._path(path, -1), is_data=True)
+        elif event == "os.rename":
+            source, target = self._path(args[0], args[2]), self._path(args[1], args[3])
+            self._changes(event, target, source)
+        elif event == "os.symlink":
+            self._changes(event, self._path(args[1], args[2]))
+        elif event in {"os.remove", "os.rmdir"}:
+            self._changes(event, self._path(args[0], args[1]))
+        elif event == "os.mkdir":
+            self._changes(event, self._path(args[0], args[2]))
+
+    def command(self, name: str, paths: list[Path]) -> None:
+        """A command of sh's that is about to run: rm, mv, ln, sync, or sed into `.trial.counted`."""
+        if name == "mv":
+            self._changes(name, paths[1], paths[0])
+        elif name in {"rm", "ln"}:
+            self._changes(name, paths[-1])
+        elif name == "sed":
+            self._changes(name, paths[-1].with_name(".trial.counted"), is_data=True)
+        elif name == "sync":
+            self.synced(paths[0].resolve())
+
+    def _path(self, path: str | bytes | os.PathLike, at: int) -> Path:
+        name = Path(os.fsdecode(path))
+        return Path(f"/proc/self/fd/{at}").readlink() / name if at >= 0 else Path.cwd() / name
+
+    def _changes(self, event: str, path: Path, source: Path | None = None, *, is_data: bool = False) -> None:
+        if not path.is_relative_to(self.folder):
+            return
+        self.point(f"{event} {path.relative_to(self.folder)}")
+        was = value_of(path)
+        if is_data:
+            self._data.add(path)
+            if was is not None:
+                return
+        self._names.append((path.parent, path, was))
+        if source is not None:
+            self._names.append((source.parent, source, value_of(source)))
+            if source in self._data:
+                self._data.add(path)
+            self._data.discard(source)
+        elif not is_data:
+            self._data.discard(path)
+
+    def synced(self, path: Path | None) -> None:
+        """A file or folder is on disk as it is; None: all of it is."""
+        if path is None:
+            self._names, self._data = [], set()
+            return
+        self.point(f"fsync {path.name}")
+        self._names = [entry for entry in self._names if entry[0] != path]
+        self._data.discard(path)
+
+
+def value_of(path: Path) -> Was:
+    """What a name is now."""
+    if path.is_symlink():
+        return str(path.readlink())
+    if path.is_dir():
+        return True
+    return path.read_bytes() if path.exists() else None
+
+
+def put(path: Path, was: Was) -> None:
+    """Make a name what it was, where its folder is there."""
+    if not path.parent.is_dir():
+        return
+    if path.is_dir() and not path.is_symlink():
+        if was is True:
+            return
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if isinstance(was, str):
+        path.symlink_to(was)
+    elif was is True:
+        path.mkdir()
+    elif isinstance(was, bytes):
+        path.write_bytes(was)
+
+
+def watch_once(power: Power) -> None:
+    """From now on this process tells `power` what it does to files; an audit hook cannot be taken out again."""
+    fsync, connect = os.fsync, sqlite3.connect
+
+    def hook(event: str, args: tuple) -> None:
+        if event in {"open", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.mkdir"}:
+            power.before(event, args)
+
+    def watched_fsync(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        fsync(fd)
+        power.synced(path)
+
+    def watched_sync() -> None:
+        power.point("sync")
+        power.synced(None)
+
+    def watched_connect(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        name = Path(str(args[0])).name
+        connection.set_trace_callback(
+            lambda sql: power.point(f"{name}: {sql[:40]}") if sql.lstrip().upper().startswith(WRITTEN) else None
+        )
+        return connection
+
+    os.fsync, os.sync, sqlite3.connect = watched_fsync, watched_sync, watched_connect
+    sys.addaudithook(hook)

@@ -1,0 +1,68 @@
+"""A version made for real: a venv, pip without any network, compiled, and asked what it is."""
+
+import base64
+import hashlib
+import zipfile
+
+import pytest
+
+from gated.errors import UpdateError
+from gated.update.build import build, run
+from gated.update.source import SUMS, Source
+
+SAYS = "def main():\n    print('gated, version {version}')\n"
+
+
+def pack(folder, version, *, says=None, requires=""):
+    """A wheel of gated as small as can be (PEP 427), beside its digest."""
+    name = f"gated-{version}"
+    files = {
+        "gated/__init__.py": SAYS.format(version=says or version),
+        f"{name}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: gated\nVersion: {version}\n{requires}",
+        f"{name}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}.dist-info/entry_points.txt": "[console_scripts]\ngated = gated:main\n",
+    }
+    lines = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
+    files[f"{name}.dist-info/RECORD"] = "\n".join([*lines, f"{name}.dist-info/RECORD,,", ""])
+    folder.mkdir()
+    wheel = folder / f"{name}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    (folder / SUMS).write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  ./{wheel.name}\n")
+    return Source(folder)
+
+
+def _digest(text):
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.mark.slow
+def test_a_bundle_becomes_a_whole_version_without_a_network(releases, tmp_path):
+    assert build(releases, pack(tmp_path / "b", "0.2.0")) == "0.2.0"
+    assert releases.is_whole("0.2.0")
+    assert run([str(releases.program("0.2.0"))]) == "gated, version 0.2.0\n"
+    venv = releases.folder("0.2.0") / "venv"
+    assert list(venv.glob("lib/*/site-packages/gated/__pycache__/*.pyc")), "a read-only root cannot compile it later"
+    assert releases.current == "0.1.0"
+
+
+@pytest.mark.slow
+def test_a_version_that_is_another_than_it_says_or_wants_what_is_not_there_is_no_version(releases, tmp_path):
+    with pytest.raises(UpdateError, match="says that it is"):
+        build(releases, pack(tmp_path / "b", "0.2.0", says="0.9.9"))
+    with pytest.raises(UpdateError, match="nothing-of-that-name"):
+        build(releases, pack(tmp_path / "c", "0.3.0", requires="Requires-Dist: nothing-of-that-name\n"))
+    assert releases.whole() == ["0.1.0"]
+
+
+def test_what_a_program_said_last_is_in_the_error():
+    with pytest.raises(UpdateError, match="ended with 3: the last word"):
+        run(["/bin/sh", "-c", "echo first; echo 'the last word' >&2; exit 3"])
+
+
+def test_what_hangs_or_is_not_there_is_an_error_too(tmp_path):
+    with pytest.raises(UpdateError, match="timed out"):
+        run(["/bin/sleep", "60"], longest_s=0.1)
+    with pytest.raises(UpdateError, match="No such file"):
+        run([str(tmp_path / "nothing")])

@@ -1,0 +1,51 @@
+"""The power fails at any point of an update, and of the recovery from that: one whole version runs, nothing is lost.
+
+Each kind of update is lived through once in `cuts.py`, and at each thing that it does to the disk a copy of the gate
+goes on without power; see `power.py` for what a cut takes. `GATED_CUTS=5` adds five more seeds, with more second cuts.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "cuts.py"
+KINDS = ("good", "good back", "dead", "late", "sick", "unwell")
+MORE = int(os.environ.get("GATED_CUTS", "0"))
+
+
+def lived(kind, *, seed=1, **options):
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, str(SCRIPT), "--kind", kind, "--seed", str(seed), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def told(lives):
+    worst = [
+        f"{life['kind']}, seed {life['seed']}: {cut['point']}\n{cut['problem']}"
+        for life in lives
+        for cut in life["problems"]
+    ]
+    return f"{len(worst)} of {sum(life['points'] for life in lives)} cuts went wrong\n" + "\n".join(worst[:3])
+
+
+@pytest.mark.slow
+def test_a_cut_at_any_of_a_thousand_points_leaves_one_whole_version_and_all_that_was_written(record_property, capsys):
+    lives = [lived(kind, again=0.002) for kind in KINDS]
+    lives += [lived(kind, seed=seed, again=0.05) for seed in range(2, MORE + 2) for kind in KINDS]
+    points = sum(life["points"] for life in lives)
+    record_property("points", points)
+    with capsys.disabled():
+        print(f"\n{points} cuts of the power in {len(lives)} updates, seeds 1 to {MORE + 1}")
+    assert not any(life["problems"] for life in lives), told(lives)
+    assert points >= 1000
+
+
+@pytest.mark.parametrize(("flaw", "kind"), [("no fsync", "good"), ("switch first", "dead")])
+def test_in_an_updater_with_a_flaw_this_very_test_finds_it(flaw, kind):
+    assert lived(kind, flaw=flaw)["problems"]
