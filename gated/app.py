@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,6 +45,9 @@ from gated.sync.link import run_link
 from gated.sync.replica import Replica
 from gated.sync.topics import Topics
 from gated.sync.wire import Peer
+
+if TYPE_CHECKING:
+    from gated.health.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,7 @@ class Brain:
         """
         self.settings, self.gallery, self.why = settings, gallery, "the recording has ended"
         self._sync: Callable[[], Awaitable[None]] | None = None
+        self._metrics = self._count() if settings.health.metrics_port else None
         self._loop = asyncio.get_running_loop()
         self._stop, self._appended = asyncio.Event(), asyncio.Event()
         self._journal = JournalWriter(
@@ -201,13 +205,36 @@ class Brain:
         if at is None and not isinstance(event, Duress):
             log.info("%s", event)
         self._journal.report(event, at)
+        if self._metrics is not None:
+            self._metrics.fact(event)
         self.stage.fact(event, 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds()))
 
     def close(self) -> None:
         """Write down what is not on disk yet."""
+        if self._metrics is not None:
+            self._metrics.close()
         self.entrance.close()
         if not self._journal.close():
             log.error("the last events could not be written")
+
+    def _count(self) -> "Metrics | None":
+        """Figures for who watches many gates; without them the gate goes on."""
+        from gated.health.metrics import Metrics
+
+        def waiting() -> float:
+            with closing(self._open_journal()) as journal:
+                position = journal.position()
+            return position.head - position.acked
+
+        metrics = Metrics(version("gated"), self.settings.models.set)
+        metrics.gauge("gated_templates", "Templates that are searched.", lambda: self.gallery.template_count)
+        metrics.gauge("gated_events_waiting", "Rows that the office does not hold yet.", waiting)
+        try:
+            metrics.serve(self.settings.health.metrics_port)
+        except StateError as error:
+            log.error("%s", error)
+            return None
+        return metrics
 
     async def _announce(self) -> None:
         """Tell systemd, once the latch answers and vision sees, or has said that it cannot."""

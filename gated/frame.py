@@ -22,12 +22,15 @@ class Frame:
 
     `main`: (H, W, 3) uint8, RGB. `lores`: (h * 3 / 2, w) uint8, I420 without row padding, w even and h a multiple of 4.
     `at`: monotonic seconds of the exposure. `number`: counts up; a gap means that frames were skipped.
+    `exposure_s`: how long the sensor gathered light. `gain`: how much was made of it, 1 is nothing. None: not told.
     """
 
     main: Pixels
     lores: Pixels
     at: float
     number: int
+    exposure_s: float | None = None
+    gain: float | None = None
 
     @property
     def lores_size(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
@@ -166,9 +167,11 @@ class PicameraCamera:
 
     def _copy(self, request: Any, lores_size: tuple[int, int]) -> Frame:
         """The pixels of a request, as our own."""
-        at = exposure_at(request.get_metadata().get("SensorTimestamp"))
+        told = request.get_metadata()
+        at = exposure_at(told.get("SensorTimestamp"))
         lores = without_padding(request.make_array("lores"), *lores_size)
-        return Frame(request.make_array("main"), lores, at, next(self._numbers))
+        light = exposure_of(told)
+        return Frame(request.make_array("main"), lores, at, next(self._numbers), *light)
 
     def _stop(self, driver: Any) -> None:
         """Give the camera back. One that cannot be is left as it is: opening it anew will then say that it is busy."""
@@ -191,6 +194,17 @@ def exposure_at(sensor_timestamp_ns: int | None) -> float:
         return now
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - sensor_timestamp_ns / 1e9
     return now - max(0.0, age_s)
+
+
+def exposure_of(told: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Seconds of exposure, and the gain on the sensor and behind it, from libcamera's ExposureTime (µs), AnalogueGain
+    and DigitalGain; None for what the camera does not tell.
+    """
+    exposure_us, gain = told.get("ExposureTime"), told.get("AnalogueGain")
+    return (
+        None if exposure_us is None else exposure_us / 1e6,
+        None if gain is None else gain * told.get("DigitalGain", 1.0),
+    )
 
 
 def without_padding(yuv420: Pixels, width: int, height: int) -> Pixels:

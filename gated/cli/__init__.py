@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": ("gated.cli.replay", "Show a folder of pictures to a simulated gate, and tell who was let in."),
     "config": ("gated.cli.setup", "Write a commented example of the settings, or show those in force."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
+    "status": ("gated.cli.status", "Show how the gate stands at this moment."),
     "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
     "provision": ("gated.cli.provision", "Make this machine a gate: set up, paired, started. As root."),
     "bundle": ("gated.cli.bundle", "Pack gated, its libraries and models for a gate without a network."),

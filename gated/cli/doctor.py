@@ -4,6 +4,8 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
@@ -15,17 +17,31 @@ from gated.config import Settings
 from gated.door.messages import LatchState
 from gated.door.observer import observe
 from gated.door.sheet import sheet
-from gated.errors import LatchError
-from gated.health import diagnosis, looks
+from gated.errors import LatchError, PictureError, StateError
+from gated.frame import Frame
+from gated.health import board, diagnosis, keys, looks, network, storage
+from gated.health.board import board_at
 from gated.health.finding import SIGNS, Finding, Light, amber, is_well
 
+ROUNDS = 30
 COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 
 
 @click.command()
+@click.option("--measure", is_flag=True, help="Measure camera and models too; takes the camera for ten seconds.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="With --measure: keep the last picture."
+)
+@click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the handover page (HTML)."
+)
+@click.option("--tried", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="With --report: report.json of hw_tests.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
-def doctor(context: Context, as_json: bool) -> None:
+def doctor(
+    context: Context, *, measure: bool, picture: Path | None, page: Path | None, tried: Path | None, as_json: bool
+) -> None:
     """Show every wire with its state and what it would do, what works now, and what to do about the rest.
 
     Asks the latch that serves and claims no pin, so that it may be run at any time. Exit 1 when something is red.
@@ -33,6 +49,10 @@ def doctor(context: Context, as_json: bool) -> None:
     settings = context.settings
     seen, why = _ask(settings)
     lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
+    if measure:
+        findings += _measured(settings, has_brain=seen is not None and seen.has_brain, picture=picture)
+    if page is not None:
+        _write(page, settings, findings, tried)
     if as_json:
         show_json({"ok": is_well(findings), "latch": seen is not None, "lines": lines, "findings": findings})
     else:
@@ -47,6 +67,45 @@ def doctor(context: Context, as_json: bool) -> None:
     sys.exit(0 if is_well(findings) else 1)
 
 
+def _measured(settings: Settings, *, has_brain: bool, picture: Path | None) -> list[Finding]:
+    """Camera and speed, where nobody else has the camera."""
+    if has_brain:
+        step = "`systemctl stop gated`, measure, and start it again"
+        return [amber("camera", "the gate that runs has it: nothing was measured", step)]
+    from gated.face.pipeline import load_pipeline
+    from gated.health.measured import look
+    from gated.vision import camera_of
+
+    pipeline = load_pipeline(settings.models, settings.face)
+    findings, frame = look(settings, camera_of(settings.camera), pipeline, ROUNDS)
+    if picture is not None and frame is not None:
+        keep_picture(picture, frame)
+    return findings
+
+
+def keep_picture(path: Path, frame: Frame) -> None:
+    """The one picture that ever leaves memory, because the installer asked for it. Raises `PictureError`."""
+    from PIL import Image
+
+    try:
+        Image.fromarray(frame.main).save(path)
+        path.chmod(0o600)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
+    click.echo(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
+
+
+def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None) -> None:
+    from gated.health.report import report, rows_of
+
+    try:
+        rows = rows_of(tried.read_bytes()) if tried is not None else []
+        page.write_text(report(settings, board_at(), findings, datetime.now(ZoneInfo(settings.site.timezone)), rows))
+    except OSError as error:
+        raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
+    click.echo(f"{page}: print it, sign it, leave it with the owner", err=True)
+
+
 def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
     """Everything that is looked at, in the order of an installer's afternoon. `why`: what came instead of `seen`."""
     past, has_brain = looks.Past(settings), seen is not None and seen.has_brain
@@ -58,6 +117,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
     yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
     yield from (clock, looks.state_folder(settings), past.finding)
+    yield from _machine(settings)
     told = {"vision"} if clock.light == "green" else {"vision", "clock"}
     for part in sorted(lost - told):
         yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
@@ -68,6 +128,18 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
         broken.add("readers")
     nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
     yield from diagnosis.ways_in(settings, broken, nobody)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    """The board, the disk, the keys and the way to the office."""
+    here = board_at()
+    if here.is_pi:
+        yield board.power(here, board.throttling())
+        yield board.temperature()
+    yield board.memory()
+    yield from storage.state_disk(settings)
+    yield from keys.keys(settings, datetime.now(UTC))
+    yield from network.network(settings, datetime.now(UTC))
 
 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:

@@ -131,6 +131,13 @@ class SyncSettings(msgspec.Struct, frozen=True):
     """More people than this joining from the office within an hour look like poisoning, and wait for somebody here."""
 
 
+class HealthSettings(msgspec.Struct, frozen=True):
+    """What others may ask of the gate's pulse."""
+
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Prometheus reads there, on this machine alone; 0: nobody does."""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All of it, one part a chapter."""
 
@@ -148,6 +155,7 @@ class Settings(msgspec.Struct, frozen=True):
     cues: CueSettings = field(default_factory=CueSettings)
     schedules: dict[Name, Schedule] = field(default_factory=dict)
     sync: SyncSettings = field(default_factory=SyncSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
 
     @property
     def state(self) -> Path:

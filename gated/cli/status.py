@@ -1,0 +1,33 @@
+"""`gated status`: how the gate stands, on one screen."""
+
+import sys
+
+import click
+
+from gated.cli import Context, show_json
+from gated.health.standing import standing
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def status(context: Context, as_json: bool) -> None:
+    """Show brain, latch, doors, what is lost, and whether the office is in step. Exit 1 when the gate is not well."""
+    now = standing(context.settings)
+    if as_json:
+        show_json({"ok": now.is_well, **{name: getattr(now, name) for name in now.__struct_fields__}})
+    else:
+        rows = {
+            "gate": now.gate,
+            "brain": f"{now.brain}, since {now.since[:19]}" if now.brain else "none is on duty; start it: `gated run`",
+            "latch": now.latch,
+            "doors": ", ".join(f"{name} {state}" for name, state in now.doors.items()) or "unknown",
+            "lost": ", ".join(now.lost) or "nothing",
+            "office": now.office,
+            "last": now.last,
+        }
+        rows |= {"lockdown": "nobody is let in"} if now.lockdown else {}
+        rows |= {"fire": "every door is released"} if now.fire else {}
+        for name, says in rows.items():
+            click.echo(f"{name:9} {says}")
+    sys.exit(0 if now.is_well else 1)

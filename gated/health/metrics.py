@@ -1,0 +1,82 @@
+"""The pulse in figures, for Prometheus: on this machine alone, and about nobody: no name, subject, flat or score.
+
+Served by a thread of its own; imported only where a port is set, because it costs memory.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+
+from gated.errors import StateError
+from gated.events import AccessDenied, AccessGranted, Degraded, Event, WayDenied, WayGranted
+
+ADDRESS = "127.0.0.1"
+SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0)
+"""Half a second is the promise (design.md, section 2)."""
+
+
+class Metrics:
+    """What has happened since the start, by kinds of facts."""
+
+    def __init__(self, version: str, models: str) -> None:
+        self.registry = CollectorRegistry()
+        Info("gated", "Which gated this is.", registry=self.registry).info({"version": version, "models": models})
+        self._facts = Counter("gated_facts", "Facts of the journal, by kind.", ["kind"], registry=self.registry)
+        self._decisions = Counter(
+            "gated_decisions", "Whether people were let in, by way and why.", ["way", "outcome"], registry=self.registry
+        )
+        self._latency_s = Histogram(
+            "gated_decision_seconds", "From the exposure of the deciding frame to the decision.", buckets=SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._lost = Gauge("gated_lost", "1 while a part is lost.", ["part"], registry=self.registry)
+        self._parts: set[str] = set()
+        self._end: Callable[[], None] = lambda: None
+
+    def gauge(self, name: str, what: str, ask: Callable[[], float]) -> None:
+        """A figure that is asked for whenever somebody reads; `ask` is called on another thread."""
+        Gauge(name, what, registry=self.registry).set_function(ask)
+
+    def fact(self, event: Event) -> None:
+        """Count a fact."""
+        kind = type(event).__struct_config__.tag
+        self._facts.labels(str(kind)).inc()
+        match event:
+            case AccessGranted():
+                self._decided("face", "granted", event.latency_s)
+            case AccessDenied():
+                self._decided("face", str(event.reason), event.latency_s)
+            case WayGranted():
+                self._decisions.labels(event.way, "granted").inc()
+            case WayDenied():
+                self._decisions.labels(event.way, str(event.reason)).inc()
+            case Degraded():
+                self._show(set(event.lost))
+
+    def serve(self, port: int) -> None:
+        """Answer on the port from now on. Raises `StateError` where the port is taken."""
+        try:
+            server, thread = start_http_server(port, ADDRESS, self.registry)
+        except OSError as error:
+            advice = "choose another health.metrics_port"
+            raise StateError(f"port {port}: the metrics cannot be served ({error.strerror}); {advice}") from error
+
+        def end() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._end = end
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self._end()
+
+    def _decided(self, way: str, outcome: str, latency_s: float) -> None:
+        self._decisions.labels(way, outcome).inc()
+        self._latency_s.observe(latency_s)
+
+    def _show(self, lost: set[str]) -> None:
+        self._parts |= lost
+        for part in self._parts:
+            self._lost.labels(part).set(part in lost)

@@ -1,0 +1,102 @@
+"""The disk under the state folder: whether it takes writes, has ever failed, and what it tells of its wear."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated.config import Settings
+from gated.health.board import ROOT
+from gated.health.finding import Finding, amber, green, red
+
+OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
+"""Per cent of its life that an eMMC says is spent, at the most (JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b: exceeded)."""
+WORN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What the kernel says of the file system under a folder. `life_spent`: per cent, None where it is not told."""
+
+    device: str
+    kind: str
+    options: frozenset[str]
+    errors: int
+    life_spent: int | None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be written."""
+        return "ro" in self.options
+
+
+def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
+    """The disk of a folder, or of the nearest one above that is there; None where the kernel does not tell."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    number = there.stat().st_dev
+    for mount in _mounts(root):
+        if mount[0] == f"{os.major(number)}:{os.minor(number)}":
+            _, options, kind, source, more = mount
+            device = Path(source).name
+            return Disk(device, kind, options | more, _errors(root, device), _life_spent(root, device))
+    return None
+
+
+def disk(disk: Disk | None) -> Iterator[Finding]:
+    """What is amiss with it."""
+    if disk is None:
+        yield amber("disk", "unknown: the kernel does not tell", "look at `findmnt` and `dmesg`")
+        return
+    if disk.is_read_only:
+        says = f"{disk.device} ({disk.kind}) is mounted read-only: nothing is kept"
+        yield red("disk", says, "look at `dmesg`; a card that fails goes read-only: change it", read_only=True)
+    elif disk.errors:
+        says = f"{disk.device} has {disk.errors} errors in its file system"
+        yield red("disk", says, "save what is on it, and change the card", errors=disk.errors)
+    elif disk.life_spent is None:
+        says = f"{disk.device} ({disk.kind}) takes writes; its wear is unknown: cards do not tell it"
+        yield green("disk", says, errors=0)
+    elif disk.life_spent > WORN:
+        yield amber("disk", f"{disk.device} has spent {disk.life_spent} % of its life", "change it before it fails",
+                    life_spent_percent=disk.life_spent)  # fmt: skip
+    else:
+        yield green("disk", f"{disk.device} takes writes; at most {disk.life_spent} % of its life is spent",
+                    life_spent_percent=disk.life_spent)  # fmt: skip
+
+
+def _mounts(root: Path) -> Iterator[tuple[str, frozenset[str], str, str, frozenset[str]]]:
+    """Device number, options, kind, source and the file system's own options of every mount, the last first."""
+    try:
+        lines = (root / "proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in reversed(lines):  # what was mounted last lies on top
+        mount, _, system = line.partition(" - ")
+        fields, more = mount.split(), system.split()
+        if len(fields) > 5 and len(more) > 2:
+            yield fields[2], frozenset(fields[5].split(",")), more[0], more[1], frozenset(more[2].split(","))
+
+
+def _errors(root: Path, device: str) -> int:
+    """So many ext4 has counted since it was made."""
+    text = _read(root / "sys/fs/ext4" / device / "errors_count")
+    return int(text) if text.isdecimal() else 0
+
+
+def _life_spent(root: Path, device: str) -> int | None:
+    """The worse of the two estimates that an eMMC gives; an SD card gives none."""
+    whole = device.rpartition("p")[0] or device
+    told = [OF_LIFE[word] for word in _read(root / "sys/block" / whole / "device/life_time").split() if word in OF_LIFE]
+    return max(told, default=None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+def state_disk(settings: Settings) -> Iterator[Finding]:
+    """The disk that everything is kept on."""
+    yield from disk(disk_of(settings.state))

@@ -1,0 +1,70 @@
+"""`gated status` and the measuring doctor, beside a gate that runs and without one."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def desk(gate):
+    (gate.folder / "frames").mkdir()
+    gate.write(models={"dir": "nowhere"})
+    return gate
+
+
+def test_without_a_gate_it_says_what_to_start(desk):
+    told = desk.json("status", check=1)
+    assert (told["ok"], told["brain"], told["doors"]) == (False, "", {})
+    said = desk.run("status", check=1).stdout
+    assert "none is on duty; start it: `gated run`" in said
+
+
+def test_a_gate_that_runs_tells_how_it_stands(desk, wait_for):
+    desk.start("run")
+    wait_for(lambda: "on duty" in desk.log())
+    told = desk.json("status", check=1)
+    assert told["brain"] == desk.run("--version").stdout.split()[-1]
+    assert (told["latch"], told["doors"], told["office"]) == ("serves", {"main": "secured"}, "none")
+    assert told["lost"] == ["vision"]  # there is nothing to see
+    said = desk.run("status", check=1).stdout
+    assert "main secured" in said
+    assert "lost      vision" in said
+
+
+def test_a_gate_that_has_lost_nothing_is_well(desk, wait_for):
+    from PIL import Image
+
+    Image.new("RGB", (1280, 960), (90, 90, 90)).save(desk.folder / "frames/a.png")
+    desk.write(models={"dir": "models", "set": "courtyard"}, camera={"loop": True})
+    desk.start("run")
+    wait_for(lambda: desk.run("status").returncode == 0, 60, 0.3)
+    assert desk.json("status", check=0)["lost"] == []
+
+
+def test_the_doctor_measures_where_no_gate_has_the_camera_and_writes_the_page(desk, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (1280, 960), (90, 90, 90)).save(desk.folder / "frames/a.png")
+    desk.write(models={"dir": "models", "set": "courtyard"}, camera={"loop": True})
+    page, picture = tmp_path / "page.html", tmp_path / "view.png"
+    done = desk.run("doctor", "--measure", "--picture", picture, "--report", page, "--json", check=0)
+    parts = {finding["part"]: finding["light"] for finding in json.loads(done.stdout)["findings"]}
+    assert {"camera: rate", "camera: light", "camera: focus", "camera: framing", "speed", "overhead"} <= set(parts)
+    assert parts["camera: focus"] == "amber"  # a wall in one colour
+    assert "delete it when you have seen it" in done.stderr
+    assert picture.stat().st_mode & 0o077 == 0
+    assert "courtyard" in page.read_text()
+
+
+def test_beside_a_gate_that_runs_the_doctor_leaves_the_camera_alone(desk, wait_for, tmp_path):
+    desk.start("run")
+    wait_for(lambda: "on duty" in desk.log())
+    told = desk.json("doctor", "--measure")
+    says = [finding["says"] for finding in told["findings"] if finding["part"] == "camera"]
+    assert any("nothing was measured" in each for each in says)
+
+
+def test_a_page_that_cannot_be_written_is_said(desk):
+    assert "name another place" in desk.run("doctor", "--report", "/nowhere/page.html", check=3).stderr

@@ -1,0 +1,92 @@
+"""What an installer measures: rate, light, focus, framing and speed, each with what to do about it."""
+
+import numpy as np
+import pytest
+
+from gated.camera.replay import ReplayCamera
+from gated.config import CameraSettings, ModelSettings, parse
+from gated.face.bench import Bench
+from gated.face.pipeline import load_pipeline
+from gated.health.measured import View, look, of_speed, of_view, watch
+
+BASE = {"site": {"id": "s"}, "gate": {"id": "g"}, "camera": {"fps": 10}}
+VIEW = {"fps": 10.0, "brightness": 120.0, "sharpness": 90.0, "exposure_s": 0.01, "gain": 1.5, "size": (1280, 960),
+        "face": (560.0, 380.0, 160.0, 200.0)}  # fmt: skip
+BENCH = {"stages_ms": {}, "total_ms": 30.0, "bare_ms": 28.0, "ratio": 1.05, "rounds": 9, "faces": 1, "synthetic": False}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return parse(BASE, tmp_path)
+
+
+def lights(findings):
+    findings = list(findings)
+    assert all(finding.next_step for finding in findings if finding.light != "green")
+    return {finding.part: finding.light for finding in findings}
+
+
+def test_a_good_view_is_green_in_every_part(settings):
+    assert set(lights(of_view(View(**VIEW), settings)).values()) == {"green"}
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"fps": 6.0}, "camera: rate"),
+        ({"brightness": 20.0}, "camera: light"),
+        ({"brightness": 240.0}, "camera: light"),
+        ({"sharpness": 3.0}, "camera: focus"),
+        ({"face": None}, "camera: framing"),
+        ({"face": (0.0, 0.0, 160.0, 200.0)}, "camera: framing"),
+        ({"face": (560.0, 760.0, 160.0, 200.0)}, "camera: framing"),
+    ],
+)
+def test_each_thing_that_is_amiss_is_told_alone(settings, change, part):
+    found = lights(of_view(View(**(VIEW | change)), settings))
+    assert [name for name, light in found.items() if light != "green"] == [part]
+
+
+def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
+    says = {f.part: f.says for f in of_view(View(**(VIEW | {"exposure_s": None, "gain": None})), settings)}
+    assert "ms" not in says["camera: light"]
+
+
+@pytest.mark.parametrize(("change", "part"), [({"total_ms": 250.0}, "speed"), ({"ratio": 1.4}, "overhead")])
+def test_a_slow_board_and_a_slow_program_are_told_apart(settings, change, part):
+    found = lights(of_speed(Bench(**(BENCH | change)), settings))
+    assert [name for name, light in found.items() if light != "green"] == [part]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    settings = parse({**BASE, "models": {"set": "courtyard"}}, tmp_path_factory.mktemp("x"))
+    return load_pipeline(ModelSettings(set="courtyard"), settings.face)
+
+
+@pytest.fixture
+def camera(tmp_path):
+    def show(level):
+        from PIL import Image
+
+        noise = np.random.default_rng(1).integers(-20, 20, (480, 640, 3))
+        Image.fromarray(np.clip(level + noise, 0, 255).astype(np.uint8)).save(tmp_path / "view.png")
+        return ReplayCamera(CameraSettings(kind="replay", path=str(tmp_path / "view.png"), fps=20, loop=True))
+
+    return show
+
+
+def test_a_real_camera_is_watched_and_let_go_of(camera, pipeline):
+    view, frame = watch(camera(100), pipeline, 2.0, look_s=1.0)
+    assert view.fps == pytest.approx(20, rel=0.5)
+    assert view.brightness == pytest.approx(100, abs=5)
+    assert view.face is None
+    assert frame.main.shape[2] == 3
+
+
+def test_a_camera_that_is_not_there_is_red_and_the_speed_is_measured_all_the_same(pipeline, settings, tmp_path):
+    nothing = ReplayCamera(CameraSettings(kind="replay", path=str(tmp_path / "none.png")))
+    findings, frame = look(settings, nothing, pipeline, 5)
+    found = lights(findings)
+    assert (found["camera"], frame) == ("red", None)
+    assert "speed" in found

@@ -1,0 +1,108 @@
+"""Figures for whoever watches a district: what is counted is what happened, and it is about nobody."""
+
+import socket
+import urllib.request
+from contextlib import closing
+
+import pytest
+
+from gated.errors import StateError
+from gated.events import AccessDenied, AccessGranted, Degraded, DoorOpened, WayDenied, WayGranted
+from gated.health.metrics import Metrics
+from gated.simulator.network import free_port
+
+GRANTED = AccessGranted("visit-7", "5ub7ec7000000001", 0.61, 0.4, 9, 0.9, 3, "ab" * 32, 0.31)
+DENIED = AccessDenied("visit-8", "unknown", 0.4, 9, 3, 0.2)
+
+
+def read(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def served():
+    with closing(Metrics("0.1.0", "site")) as metrics:
+        port = free_port()
+        metrics.serve(port)
+        yield metrics, port
+
+
+def test_what_happened_is_counted_by_kind_way_and_outcome(served):
+    metrics, port = served
+    for fact in (
+        GRANTED,
+        GRANTED,
+        DENIED,
+        WayGranted("card", "v", "c"),
+        WayDenied("pin", "wrong"),
+        DoorOpened("grant"),
+    ):
+        metrics.fact(fact)
+    text = read(port)
+    assert 'gated_decisions_total{outcome="granted",way="face"} 2.0' in text
+    assert 'gated_decisions_total{outcome="unknown",way="face"} 1.0' in text
+    assert 'gated_decisions_total{outcome="granted",way="card"} 1.0' in text
+    assert 'gated_decisions_total{outcome="wrong",way="pin"} 1.0' in text
+    assert 'gated_facts_total{kind="door_opened"} 1.0' in text
+    assert "gated_decision_seconds_count 3.0" in text
+    assert 'gated_info{models="site",version="0.1.0"} 1.0' in text
+
+
+def test_it_is_about_nobody(served):
+    metrics, port = served
+    metrics.fact(GRANTED)
+    metrics.fact(WayGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"))
+    text = read(port)
+    for word in ("5ub7ec7000000001", "visit-7", "visit-9", "cred-1", "0.61"):
+        assert word not in text
+
+
+def test_a_part_that_is_back_is_no_more_lost(served):
+    metrics, port = served
+    metrics.fact(Degraded(["network", "vision"]))
+    assert 'gated_lost{part="vision"} 1.0' in read(port)
+    metrics.fact(Degraded(["network"]))
+    assert 'gated_lost{part="vision"} 0.0' in read(port)
+    assert 'gated_lost{part="network"} 1.0' in read(port)
+
+
+def test_a_gauge_is_asked_whenever_somebody_reads(served):
+    metrics, port = served
+    values = iter([1.0, 2.0])
+    metrics.gauge("gated_events_waiting", "x", lambda: next(values))
+    assert "gated_events_waiting 1.0" in read(port)
+    assert "gated_events_waiting 2.0" in read(port)
+
+
+def test_only_this_machine_may_ask(served):
+    _, port = served
+    own = socket.gethostbyname(socket.gethostname())
+    if own.startswith("127."):
+        own = "127.0.0.2"
+    with pytest.raises(OSError), socket.create_connection((own, port), 2):  # noqa: PT011 - refused, whatever the word
+        pass
+
+
+def test_a_port_that_is_taken_is_said(served):
+    _, port = served
+    with pytest.raises(StateError, match=r"choose another health\.metrics_port"):
+        Metrics("0.1.0", "site").serve(port)
+
+
+def test_a_gate_that_runs_serves_them_and_one_whose_port_is_taken_runs_all_the_same(gate, wait_for):
+    (gate.folder / "frames").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        gate.write(models={"dir": "nowhere"}, health={"metrics_port": taken.getsockname()[1]})
+        first = gate.start("run")
+        wait_for(lambda: "on duty" in gate.log())
+        assert "the metrics cannot be served" in gate.log()
+        first.terminate()
+        first.wait(20)
+    port = free_port()
+    gate.write(health={"metrics_port": port})
+    gate.start("run")
+    wait_for(lambda: gate.log().count("on duty") == 2)
+    text = wait_for(lambda: "gated_events_waiting" in (text := read(port)) and text)
+    assert 'gated_lost{part="vision"} 1.0' in text
+    assert "gated_templates 0.0" in text
