@@ -102,9 +102,14 @@ class Releases:
             raise StateError(f"{self.folder(version)}: cannot be written ({error.strerror})") from error
 
     def condemn(self, version: str) -> None:
-        """It was taken back. Raises `OSError`."""
-        if self.folder(version).is_dir():
-            (self.folder(version) / UNFIT).touch()
+        """It was taken back; on disk when this returns. Raises `StateError`."""
+        folder = self.folder(version)
+        try:
+            if folder.is_dir():
+                (folder / UNFIT).touch()
+                sync_folder(folder)
+        except OSError as error:
+            raise StateError(f"{folder / UNFIT}: cannot be written ({error.strerror}); run this as root") from error
 
     def is_unfit(self, version: str) -> bool:
         """Whether it was taken back."""

@@ -107,6 +107,8 @@ def check(machine: Machine, *, running: bool = True) -> None:
         assert journal.verify() is None
         told = [entry.event for entry in journal.entries(limit=1000) if isinstance(entry.event, Updated)]
     assert len(told) == len(set(map(str, told))), f"told twice: {told}"
+    if read_trial(machine.root) is None and any(fact.outcome == "rolled_back" for fact in told):
+        assert machine.releases.is_unfit(NEW), "it would be tried again tonight"
 
 
 def pack(folder: Path) -> None:
