@@ -62,6 +62,12 @@ def test_every_program_that_a_unit_runs_is_one_that_the_installation_makes(name)
     assert set(programs) <= set(MADE)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_unit_sends_its_reader_to_a_page_that_is_not_there(name):
+    """The installation brings no page: `man` and the network are all that could be meant."""
+    assert not re.findall(r"(?m)^Documentation=.*file:", (UNITS / name).read_text())
+
+
 def keys(name):
     return dict(re.findall(r"(?m)^(\w+)=(.*)$", (UNITS / name).read_text()))
 
