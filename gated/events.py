@@ -173,6 +173,13 @@ class DoorDidNotOpen(Event, frozen=True, tag="door_did_not_open"):
     door: str = MAIN
 
 
+class DoorTried(Event, frozen=True, tag="door_tried"):
+    """Somebody who looks after the gate has it released, to see whether it works; what came of that follows."""
+
+    by: str
+    door: str = MAIN
+
+
 class LineImplausible(Event, frozen=True, tag="line_implausible"):
     """A relay or an input says what cannot be; `line` is "lock", "contact" or another input's name."""
 
@@ -405,6 +412,7 @@ AnyEvent = (
     | DoorHeldOpen
     | DoorForcedOpen
     | DoorDidNotOpen
+    | DoorTried
     | LineImplausible
     | LinePlausible
     | Tampered

@@ -1,4 +1,7 @@
-"""`gated doctor`: a look at the whole gate that changes nothing, beside a gate that runs or without one."""
+"""`gated doctor`: a look at the whole gate that changes nothing, beside a gate that runs or without one.
+
+What an installer measures and tries beside that is asked for by name, and needs the gate to be stopped.
+"""
 
 import asyncio
 import sys
@@ -12,6 +15,7 @@ import click
 
 from gated.access.lockdown import read_lockdown
 from gated.cli import Context, show_json
+from gated.cli.lockdown import name_of
 from gated.cli.tables import show
 from gated.config import Settings
 from gated.door.messages import LatchState
@@ -37,20 +41,37 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 )
 @click.option("--tried", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="With --report: report.json of hw_tests.")  # fmt: skip
+@click.option("--door", "by_door", is_flag=True, help="Open every door once, with somebody at it; needs --by.")
+@click.option("--by", metavar="NAME", default="", help="With --door: who tries it; this goes into the journal.")
+@click.option("--lights", "by_light", is_flag=True, help="Let every lamp, the buzzer and the pad play in turn.")
+@click.option("--sound", "by_sound", is_flag=True, help="Say what is said when the gate opens.")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
 def doctor(
-    context: Context, *, measure: bool, picture: Path | None, page: Path | None, tried: Path | None, as_json: bool
+    context: Context,
+    *,
+    measure: bool,
+    picture: Path | None,
+    page: Path | None,
+    tried: Path | None,
+    by_door: bool,
+    by: str,
+    by_light: bool,
+    by_sound: bool,
+    as_json: bool,
 ) -> None:
     """Show every wire with its state and what it would do, what works now, and what to do about the rest.
 
-    Asks the latch that serves and claims no pin, so that it may be run at any time. Exit 1 when something is red.
+    Asks the latch that serves and claims no pin, so that it may be run at any time. --door, --lights and --sound do
+    something, and ask you what you saw. Exit 1 when something is red.
     """
     settings = context.settings
+    watched = list(_watched(settings, name_of(by) if by_door else "", by_light=by_light, by_sound=by_sound))
     seen, why = _ask(settings)
     lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
     if measure:
         findings += _measured(settings, has_brain=seen is not None and seen.has_brain, picture=picture)
+    findings += watched
     if page is not None:
         _write(page, settings, findings, tried)
     if as_json:
@@ -65,6 +86,21 @@ def doctor(
         count = Counter(finding.light for finding in findings)
         click.echo(", ".join(f"{count[light]} {light}" for light in COLOURS))
     sys.exit(0 if is_well(findings) else 1)
+
+
+def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> Iterator[Finding]:
+    """What is tried while somebody watches, and what they saw. `by`: who tries the doors; empty: nobody does."""
+    if not (by or by_light or by_sound):
+        return
+    from gated.cli import trying
+
+    trying.need_somebody()
+    if by:
+        yield from trying.try_doors(settings, by)
+    if by_light:
+        yield trying.try_lights(settings)
+    if by_sound:
+        yield trying.try_sound(settings)
 
 
 def _measured(settings: Settings, *, has_brain: bool, picture: Path | None) -> list[Finding]:

@@ -23,7 +23,7 @@ def on(context: Context, by: str) -> None:
     """Let nobody in from now on, also after restarts. People may still leave, and a fire releases the doors."""
     settings = context.settings
     if read_lockdown(settings.state) is None:
-        begin_lockdown(settings.state, _name(by), datetime.now(UTC))
+        begin_lockdown(settings.state, name_of(by), datetime.now(UTC))
     click.echo(_sentence(context))
 
 
@@ -32,7 +32,7 @@ def on(context: Context, by: str) -> None:
 @click.pass_obj
 def off(context: Context, by: str) -> None:
     """Let people in again."""
-    end_lockdown(context.settings.state, _name(by))
+    end_lockdown(context.settings.state, name_of(by))
     click.echo(_sentence(context))
 
 
@@ -57,7 +57,8 @@ def _sentence(context: Context) -> str:
     return f"lockdown since {since}, ordered by {order.by}: nobody is let in until `gated lockdown off --by NAME`"
 
 
-def _name(by: str) -> str:
+def name_of(by: str) -> str:
+    """Who orders something, as the journal takes it. Raises `BadParameter`."""
     if not (by.strip() and by.isprintable() and len(by) <= 100):
         raise click.BadParameter("write a name, of up to 100 characters on one line", param_hint="--by")
     return by.strip()
