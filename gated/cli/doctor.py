@@ -132,10 +132,10 @@ def keep_picture(path: Path, frame: Frame) -> None:
 
 
 def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None) -> None:
-    from gated.health.report import report, rows_of
+    from gated.health.report import report, tried_of
 
     try:
-        rows = rows_of(tried.read_bytes()) if tried is not None else []
+        rows = tried_of(tried.read_bytes()) if tried is not None else ()
         page.write_text(report(settings, board_at(), findings, datetime.now(ZoneInfo(settings.site.timezone)), rows))
     except OSError as error:
         raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
