@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 import sys
+import tempfile
 import threading
 import wave
 from contextlib import closing
@@ -115,13 +116,19 @@ def test_usb_readers_are_there_or_red(settings, tmp_path):
     assert found == {f"reader {devices[0]}": "green", f"reader {devices[1]}": "red"}
 
 
-def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, tmp_path):
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may enter; pytest's are root's alone."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, open_folder):
     if os.getuid() != 0:
         pytest.fail("the suite runs as root")
-    device = tmp_path / "reader"
+    device = open_folder / "reader"
     device.touch(0o600)
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
     was = settings(readers={"devices": [str(device)]})
     pid = os.fork()  # os.access asks for the real user, which only another process can change and not miss
     if pid == 0:
