@@ -47,5 +47,5 @@ def _insert(lines: list[str], at: int, values: dict[str, Any]) -> None:
 
 
 def _written(key: str, value: Any) -> str:
-    """A line of TOML, whose numbers, texts and lists JSON's are too."""
-    return f"{key} = {msgspec.json.encode(value).decode()}"
+    """A line of TOML, whose numbers, texts and lists JSON's are too, but for one character that it wants escaped."""
+    return f"{key} = {msgspec.json.encode(value).decode()}".replace("\x7f", "\\u007f")
