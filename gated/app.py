@@ -206,7 +206,7 @@ class Brain:
             log.info("%s", event)
         self._journal.report(event, at)
         if self._metrics is not None:
-            self._metrics.fact(event)
+            self._metrics.fact(event, at or datetime.now(UTC))
         self.stage.fact(event, 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds()))
 
     def close(self) -> None:
@@ -307,6 +307,8 @@ class Brain:
         """A face that is seen is shown before it is decided about, or "looking" would outlive the decision."""
         if isinstance(seen, Observation):
             self.stage.sight(sight_of(seen, self.settings))
+            if self._metrics is not None:
+                self._metrics.look(seen.problem)
         self.entrance.faces.observe(seen)
 
     def _on_blind(self, why: str) -> None:

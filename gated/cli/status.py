@@ -24,6 +24,7 @@ def status(context: Context, as_json: bool) -> None:
             "doors": ", ".join(f"{name} {state}" for name, state in now.doors.items()) or "unknown",
             "lost": ", ".join(now.lost) or "nothing",
             "office": now.office,
+            "people": f"{now.people}, with {now.templates} templates; models: set {now.models}",
             "last": now.last,
         }
         rows |= {"lockdown": "nobody is let in"} if now.lockdown else {}

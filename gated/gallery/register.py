@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -219,6 +219,15 @@ class Register:
 
     def _orphans(self) -> set[tuple[SubjectId, str]]:
         return self._templates.keys().keys() - self._people.faces()
+
+
+def counts(state: Path) -> tuple[int, int]:
+    """How many people and templates are stored; needs no key, and makes nothing. Raises `StateError`."""
+    if not (state / "people.db").exists() or not (state / "templates.db").exists():
+        return 0, 0
+    people, templates = People(state), Templates(state)
+    with closing(people.connection), closing(templates.connection):
+        return len(people.subjects()), templates.count()
 
 
 def new_face() -> str:

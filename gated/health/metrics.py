@@ -4,15 +4,18 @@ Served by a thread of its own; imported only where a port is set, because it cos
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from gated.errors import StateError
-from gated.events import AccessDenied, AccessGranted, Degraded, Event, WayDenied, WayGranted
+from gated.events import AccessDenied, AccessGranted, Degraded, DoorReleased, Event, WayDenied, WayGranted
 
 ADDRESS = "127.0.0.1"
 SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0)
 """Half a second is the promise (design.md, section 2)."""
+MOST_S = 5.0
+"""A latch carries out no request that is older than a second."""
 
 
 class Metrics:
@@ -29,6 +32,14 @@ class Metrics:
             "gated_decision_seconds", "From the exposure of the deciding frame to the decision.", buckets=SECONDS,
             registry=self.registry,
         )  # fmt: skip
+        self._relay_s = Histogram(
+            "gated_relay_seconds", "From the exposure of the deciding frame to the release of the lock.",
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._looks = Counter(
+            "gated_looks", "Looks at faces, by what kept one from counting.", ["problem"], registry=self.registry
+        )
+        self._granted: tuple[str, datetime, float] | None = None
         self._lost = Gauge("gated_lost", "1 while a part is lost.", ["part"], registry=self.registry)
         self._parts: set[str] = set()
         self._end: Callable[[], None] = lambda: None
@@ -37,13 +48,20 @@ class Metrics:
         """A figure that is asked for whenever somebody reads; `ask` is called on another thread."""
         Gauge(name, what, registry=self.registry).set_function(ask)
 
-    def fact(self, event: Event) -> None:
-        """Count a fact."""
+    def look(self, problem: str | None) -> None:
+        """Count a look at a face. `problem`: as an `Observation` has it."""
+        self._looks.labels(problem or "none").inc()
+
+    def fact(self, event: Event, at: datetime) -> None:
+        """Count a fact. `at`: when it happened; a release is told by the latch, after the grant that it follows."""
         kind = type(event).__struct_config__.tag
         self._facts.labels(str(kind)).inc()
         match event:
             case AccessGranted():
                 self._decided("face", "granted", event.latency_s)
+                self._granted = event.visit, at, event.latency_s
+            case DoorReleased():
+                self._released(event, at)
             case AccessDenied():
                 self._decided("face", str(event.reason), event.latency_s)
             case WayGranted():
@@ -75,6 +93,15 @@ class Metrics:
     def _decided(self, way: str, outcome: str, latency_s: float) -> None:
         self._decisions.labels(way, outcome).inc()
         self._latency_s.observe(latency_s)
+
+    def _released(self, event: DoorReleased, at: datetime) -> None:
+        """The whole way, where it is the release of the last grant; a clock that was set between is no latency."""
+        if self._granted is None or event.visit != self._granted[0]:
+            return
+        _, granted_at, latency_s = self._granted
+        self._granted = None
+        if abs((at - granted_at).total_seconds()) < MOST_S:
+            self._relay_s.observe(latency_s + (at - granted_at).total_seconds())
 
     def _show(self, lost: set[str]) -> None:
         self._parts |= lost

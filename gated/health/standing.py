@@ -11,7 +11,10 @@ from gated.config import Settings
 from gated.door.observer import observe
 from gated.errors import LatchError
 from gated.events import Started
+from gated.gallery.register import counts
 from gated.health.diagnosis import lost_parts
+from gated.journal.entry import Entry
+from gated.journal.file import NAME
 from gated.journal.journal import Journal
 
 RECENT = 20_000
@@ -33,6 +36,9 @@ class Standing(msgspec.Struct, frozen=True):
     fire: bool
     office: str
     """"none", "in step", or how many events wait."""
+    models: str
+    people: int
+    templates: int
     last: str
     """The newest fact, by its kind and time."""
 
@@ -43,16 +49,15 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def standing(settings: Settings) -> Standing:
-    """Ask. Raises `StateError` where the journal cannot be read."""
+    """Ask, and make nothing that is not there. Raises `StateError` where journal or people cannot be read."""
     try:
         seen, why = asyncio.run(observe(settings.latch_socket)), ""
     except LatchError as error:
         seen, why = None, str(error)
     has_brain = seen is not None and seen.has_brain
-    with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
-        newest, position = journal.last(RECENT)[::-1], journal.position()
+    newest, waiting = _past(settings)
+    people, templates = counts(settings.state)
     start = next((entry for entry in newest if isinstance(entry.event, Started)), None)
-    waiting = position.head - position.acked
     return Standing(
         gate=f"{settings.site.id}/{settings.gate.id}",
         brain=start.event.version if has_brain and start and isinstance(start.event, Started) else "",
@@ -63,8 +68,20 @@ def standing(settings: Settings) -> Standing:
         lockdown=read_lockdown(settings.state) is not None,
         fire=seen is not None and seen.is_on_fire,
         office="none" if not settings.sync.url else f"{waiting} events wait" if waiting else "in step",
+        models=settings.models.set,
+        people=people,
+        templates=templates,
         last=f"{newest[0].kind} at {_short(newest[0].at)}" if newest else "nothing yet",
     )
+
+
+def _past(settings: Settings) -> tuple[list[Entry], int]:
+    """The newest facts, the last first, and how many the office does not hold yet."""
+    if not (settings.state / NAME).exists():
+        return [], 0
+    with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
+        position = journal.position()
+        return journal.last(RECENT)[::-1], position.head - position.acked
 
 
 def _short(at: str) -> str:

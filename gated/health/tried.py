@@ -78,11 +78,12 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
     """Take the brain's place. Raises `BusyError` while a gate runs, `LatchError` where no latch takes us for a brain,
     `StateError` where the journal cannot be written.
     """
+    seen = await observe(settings.latch_socket)  # first: whom the latch does not know leaves no file of theirs behind
     with (
         closing(FileLock(settings.state / "run.lock", "a gate with this state folder")),
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
     ):
-        hand = Hand(settings, journal, await observe(settings.latch_socket))
+        hand = Hand(settings, journal, seen)
         if read_lockdown(settings.state) is not None:
             hand.door.lockdown(True)
         link = asyncio.create_task(hand.door.run(), name="door")

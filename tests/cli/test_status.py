@@ -21,6 +21,21 @@ def test_without_a_gate_it_says_what_to_start(desk):
     assert "none is on duty; start it: `gated run`" in said
 
 
+def test_to_ask_makes_nothing(desk):
+    """Or it would be root's, who asked, and the gate's user could not use it."""
+    desk.run("status", check=1)
+    desk.run("doctor")
+    assert not desk.state.exists()
+
+
+def test_people_and_templates_are_counted_and_nobody_is_named(desk):
+    desk.write(models={"dir": "models", "set": "courtyard"})
+    desk.run("people", "add", "--name", "Wang Fang", "--household", "12", check=0)
+    told = desk.json("status", check=1)
+    assert (told["people"], told["templates"], told["models"]) == (1, 0, "courtyard")
+    assert "Wang Fang" not in str(told)
+
+
 def test_a_gate_that_runs_tells_how_it_stands(desk, wait_for):
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())

@@ -1,16 +1,20 @@
 """Figures for whoever watches a district: what is counted is what happened, and it is about nobody."""
 
 import socket
+import subprocess
+import sys
 import urllib.request
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gated.errors import StateError
-from gated.events import AccessDenied, AccessGranted, Degraded, DoorOpened, WayDenied, WayGranted
+from gated.events import AccessDenied, AccessGranted, Degraded, DoorOpened, DoorReleased, WayDenied, WayGranted
 from gated.health.metrics import Metrics
 from gated.simulator.network import free_port
 
+NOW = datetime(2026, 12, 24, 8, 0, tzinfo=UTC)
 GRANTED = AccessGranted("visit-7", "5ub7ec7000000001", 0.61, 0.4, 9, 0.9, 3, "ab" * 32, 0.31)
 DENIED = AccessDenied("visit-8", "unknown", 0.4, 9, 3, 0.2)
 
@@ -38,7 +42,7 @@ def test_what_happened_is_counted_by_kind_way_and_outcome(served):
         WayDenied("pin", "wrong"),
         DoorOpened("grant"),
     ):
-        metrics.fact(fact)
+        metrics.fact(fact, NOW)
     text = read(port)
     assert 'gated_decisions_total{outcome="granted",way="face"} 2.0' in text
     assert 'gated_decisions_total{outcome="unknown",way="face"} 1.0' in text
@@ -49,10 +53,46 @@ def test_what_happened_is_counted_by_kind_way_and_outcome(served):
     assert 'gated_info{models="site",version="0.1.0"} 1.0' in text
 
 
+def test_the_way_from_the_frame_to_the_relay_is_that_of_the_last_grant_alone(served):
+    metrics, port = served
+    metrics.fact(DoorReleased("rex", 8.0), NOW)
+    metrics.fact(GRANTED, NOW)
+    metrics.fact(DoorReleased("grant", 8.0, "visit-6"), NOW)
+    assert "gated_relay_seconds_count 0.0" in read(port)
+    metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(milliseconds=5))
+    metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(seconds=1))  # said once more
+    text = read(port)
+    assert "gated_relay_seconds_count 1.0" in text
+    assert float(next(line for line in text.splitlines() if "relay_seconds_sum" in line).split()[1]) == pytest.approx(
+        GRANTED.latency_s + 0.005
+    )
+
+
+def test_a_clock_that_was_set_in_between_is_no_latency(served):
+    metrics, port = served
+    metrics.fact(GRANTED, NOW)
+    metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(days=400))
+    assert "gated_relay_seconds_count 0.0" in read(port)
+
+
+def test_looks_are_counted_by_what_kept_them_from_counting(served):
+    metrics, port = served
+    for problem in (None, None, "blurred"):
+        metrics.look(problem)
+    text = read(port)
+    assert 'gated_looks_total{problem="none"} 2.0' in text
+    assert 'gated_looks_total{problem="blurred"} 1.0' in text
+
+
+def test_a_gate_that_was_not_asked_for_figures_does_not_carry_them():
+    code = "import sys, gated.app; print('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_it_is_about_nobody(served):
     metrics, port = served
-    metrics.fact(GRANTED)
-    metrics.fact(WayGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"))
+    metrics.fact(GRANTED, NOW)
+    metrics.fact(WayGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"), NOW)
     text = read(port)
     for word in ("5ub7ec7000000001", "visit-7", "visit-9", "cred-1", "0.61"):
         assert word not in text
@@ -60,9 +100,9 @@ def test_it_is_about_nobody(served):
 
 def test_a_part_that_is_back_is_no_more_lost(served):
     metrics, port = served
-    metrics.fact(Degraded(["network", "vision"]))
+    metrics.fact(Degraded(["network", "vision"]), NOW)
     assert 'gated_lost{part="vision"} 1.0' in read(port)
-    metrics.fact(Degraded(["network"]))
+    metrics.fact(Degraded(["network"]), NOW)
     assert 'gated_lost{part="vision"} 0.0' in read(port)
     assert 'gated_lost{part="network"} 1.0' in read(port)
 

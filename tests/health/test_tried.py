@@ -108,6 +108,7 @@ async def test_without_a_latch_that_takes_us_there_is_no_way(gate):
     gate.write(models={"dir": "nowhere"})
     with pytest.raises(LatchError, match="no latch serves"):
         await opened(load(gate.config))
+    assert not gate.state.exists()  # else it would be root's, who tried
 
 
 async def test_another_brain_at_the_latch_keeps_the_door(desk):
