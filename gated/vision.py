@@ -50,6 +50,16 @@ def camera_of(settings: CameraSettings) -> Camera:
     return SimulatedCamera(settings)
 
 
+def try_camera(settings: CameraSettings) -> None:
+    """Have one frame of it, and let it go. Raises `CameraError`."""
+    camera = camera_of(settings)
+    try:
+        camera.open()
+        camera.frame(settings.timeout_s)
+    finally:
+        camera.close()
+
+
 def _end_with(channel: BlockingChannel[VisionSettings]) -> None:
     """Nothing more is ever said to us: when the socket ends, so do we, whatever hangs."""
     with contextlib.suppress(EOFError, GatedError):

@@ -145,14 +145,9 @@ def _models(settings: Settings) -> None:
 
 
 def _camera(settings: Settings) -> None:
-    from gated.vision import camera_of
+    from gated.vision import try_camera
 
-    camera = camera_of(settings.camera)
-    try:
-        camera.open()
-        camera.frame(settings.camera.timeout_s)
-    finally:
-        camera.close()
+    try_camera(settings.camera)
 
 
 def _pins(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from gated.errors import GatedError
 from gated.health.board import Board, board_at, memory, power, temperature, throttling
 from gated.health.clock import kernel_keeps_time
 from gated.health.finding import Finding, amber, green, red
+from gated.vision import try_camera
 
 MACHINES = ("x86_64", "aarch64")
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -64,7 +65,11 @@ def clock(now: datetime, *, is_kept: bool) -> Finding:
 
 def parts(settings: Settings) -> Iterator[Finding]:
     """What hangs on the machine, as the settings say: camera and pins, tried."""
-    yield _tried("camera", lambda: _look(settings), "see that the ribbon sits at both ends, and `rpicam-hello --list`")
+    yield _tried(
+        "camera",
+        lambda: try_camera(settings.camera),
+        "see that the ribbon sits at both ends, and `rpicam-hello --list`",
+    )
     yield _tried("pins", lambda: asyncio.run(_claim(settings)), "see `gpioinfo` for who has it, or choose another pin")
 
 
@@ -78,17 +83,6 @@ async def _claim(settings: Settings) -> None:
     """Have every pin for a moment, the locks secured, as the latch will. Of mock pins no trace is written."""
     door = msgspec.structs.replace(settings.door, trace="")
     Latch(msgspec.structs.replace(settings, door=door)).close()
-
-
-def _look(settings: Settings) -> None:
-    from gated.vision import camera_of
-
-    camera = camera_of(settings.camera)
-    try:
-        camera.open()
-        camera.frame(settings.camera.timeout_s)
-    finally:
-        camera.close()
 
 
 def _tried(part: str, attempt: Callable[[], None], next_step: str) -> Finding:
