@@ -21,8 +21,7 @@ from gated.config import Settings
 from gated.door.messages import LatchState
 from gated.door.observer import observe
 from gated.door.sheet import sheet
-from gated.errors import LatchError, PictureError, StateError
-from gated.frame import Frame
+from gated.errors import LatchError, StateError
 from gated.health import board, diagnosis, keys, looks, network, storage
 from gated.health.board import board_at
 from gated.health.finding import SIGNS, Finding, Light, amber, is_well
@@ -33,9 +32,8 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 
 @click.command()
 @click.option("--measure", is_flag=True, help="Measure camera and models too; takes the camera for ten seconds.")
-@click.option(
-    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="With --measure: keep the last picture."
-)
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+              help="With --measure: keep the last picture, or with - draw it on the terminal.")  # fmt: skip
 @click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the handover page (HTML)."
 )
@@ -108,6 +106,7 @@ def _measured(settings: Settings, *, has_brain: bool, picture: Path | None) -> l
     if has_brain:
         step = "`systemctl stop gated`, measure, and start it again"
         return [amber("camera", "the gate that runs has it: nothing was measured", step)]
+    from gated.cli.picture import show_picture
     from gated.face.pipeline import load_pipeline
     from gated.health.measured import look
     from gated.vision import camera_of
@@ -115,20 +114,8 @@ def _measured(settings: Settings, *, has_brain: bool, picture: Path | None) -> l
     pipeline = load_pipeline(settings.models, settings.face)
     findings, frame = look(settings, camera_of(settings.camera), pipeline, ROUNDS)
     if picture is not None and frame is not None:
-        keep_picture(picture, frame)
+        show_picture(picture, frame)
     return findings
-
-
-def keep_picture(path: Path, frame: Frame) -> None:
-    """The one picture that ever leaves memory, because the installer asked for it. Raises `PictureError`."""
-    from PIL import Image
-
-    try:
-        Image.fromarray(frame.main).save(path)
-        path.chmod(0o600)
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
-    click.echo(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
 
 
 def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None) -> None:
@@ -152,7 +139,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     models, clock = looks.models(settings), looks.clock(settings, past.last_at)
     camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
     yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
-    yield from (clock, looks.state_folder(settings), past.finding)
+    yield from (clock, looks.state_folder(settings), past.finding, *past.decisions)
     yield from _machine(settings)
     told = {"vision"} if clock.light == "green" else {"vision", "clock"}
     for part in sorted(lost - told):

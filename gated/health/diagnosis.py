@@ -3,16 +3,24 @@
 On a desk (mock pins) nobody stands before the gate: what would be red there is amber.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from statistics import median
 
 from gated.config import Settings, Wires, unsafe_wiring
 from gated.door.messages import LatchState
 from gated.door.state import opens_with_power
-from gated.events import Degraded, Event, Started
+from gated.events import AccessGranted, Degraded, Event, Started
 from gated.health.finding import Finding, amber, green, red
 
 FIRST_PULLED_LOW = 9
 """Until somebody claims them the Pi pulls BCM 0 to 8 high and 9 to 27 low (BCM2711 ARM Peripherals, 5.3)."""
+
+PROMISE_S = 0.5
+"""From walking up to the open gate (design.md, section 2)."""
+LATELY = 100
+"""So many of the newest grants say how fast the gate is."""
 
 
 def is_desk(settings: Settings) -> bool:
@@ -33,6 +41,21 @@ def lost_parts(facts: Iterable[Event | None]) -> frozenset[str]:
         if isinstance(fact, Started):
             break
     return frozenset()
+
+
+def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
+    """How soon the gate decided lately, by the journal's facts, newest first; nothing where it let nobody in."""
+    times_s = sorted(fact.latency_s for fact in islice((f for f in facts if isinstance(f, AccessGranted)), LATELY))
+    if not times_s:
+        return
+    middle_s, slow_s = median(times_s), times_s[math.ceil(0.95 * len(times_s)) - 1]
+    says = f"the last {len(times_s)} took {middle_s:.2f} s from their frame, 95 % at most {slow_s:.2f} s"
+    figures = {"decisions": len(times_s), "median_s": middle_s, "p95_s": slow_s}
+    if slow_s <= PROMISE_S:
+        yield green("decisions", says, **figures)
+    else:
+        step = "see what else runs here; stop the gate and `gated doctor --measure`"
+        yield amber("decisions", f"{says}; {PROMISE_S:g} s are promised", step, **figures)
 
 
 def of_latch(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:

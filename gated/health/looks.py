@@ -19,7 +19,7 @@ from gated.errors import ConfigError, GatedError, ModelError
 from gated.face.manifest import folder_of, load_set
 from gated.face.onnx import Model
 from gated.health.clock import doubt, kernel_keeps_time
-from gated.health.diagnosis import bad, lost_parts
+from gated.health.diagnosis import bad, lost_parts, of_decisions
 from gated.health.finding import Finding, amber, green, red
 from gated.journal.file import NAME
 from gated.journal.journal import Journal
@@ -139,12 +139,15 @@ def state_folder(settings: Settings) -> Finding:
 
 
 class Past:
-    """What the journal tells: whether it is whole, when it was written last, and what a brain that runs has lost."""
+    """What the journal tells: whether it is whole, when it was written last, what a brain that runs has lost, and how
+    fast it decided.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Read it, where there is one; none is begun."""
         self.last_at = datetime.fromtimestamp(0, UTC)
         self.lost = frozenset[str]()
+        self.decisions: list[Finding] = []
         self.finding = amber("journal", "there is none yet", "the first `gated run` begins it")
         try:
             if (settings.state / NAME).exists():
@@ -156,6 +159,7 @@ class Past:
         with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
             flaw, position, newest = journal.verify(), journal.position(), journal.last(RECENT)[::-1]
         self.lost = lost_parts(entry.event for entry in newest)
+        self.decisions = list(of_decisions(entry.event for entry in newest))
         if flaw is not None:
             says = f"row {flaw.seq} is not as it was written: {flaw.why}"
             self.finding = red("journal", says, "keep the file as it is, and find out who changed it")

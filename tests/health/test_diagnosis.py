@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gated.config import Settings, parse
 from gated.door.messages import LatchState
-from gated.events import Degraded, DoorClosed, Started
-from gated.health.diagnosis import lost_parts, nobody_in, of_doors, of_latch, of_wiring, ways_in
+from gated.events import AccessGranted, Degraded, DoorClosed, Started
+from gated.health.diagnosis import lost_parts, nobody_in, of_decisions, of_doors, of_latch, of_wiring, ways_in
 from gated.health.finding import SIGNS, Finding, amber, green, is_well, red
 
 GOOD = {"pins": "gpio", "rex_pin": 23, "contact_pin": 22}
@@ -193,3 +193,20 @@ def test_a_way_in_is_never_green_while_nobody_can_be_let_in_or_what_it_needs_is_
     else:
         assert (found["way in: face"] == "green") == (not broken & {"models", "vision"})
         assert found["way in: card"] == "green"
+
+
+def granted(latency_s):
+    return AccessGranted("v", "s", 0.6, 0.4, 9, 0.9, 3, "ab", latency_s)
+
+
+def test_how_fast_it_was_lately_is_told_and_who_came_is_not():
+    (found,) = of_decisions([granted(0.1 + i / 1000) for i in range(200)])
+    assert found.light == "green"
+    assert found.figures["decisions"] == 100
+    assert found.figures["p95_s"] == pytest.approx(0.194)
+
+
+def test_one_in_ten_that_had_to_wait_is_amber_and_nobody_at_all_is_nothing():
+    slow = [granted(0.9 if i % 10 == 0 else 0.1) for i in range(50)]
+    assert [found.light for found in of_decisions(slow)] == ["amber"]
+    assert list(of_decisions([None, Started("1", "x")])) == []

@@ -1,5 +1,6 @@
 """What an installer measures: rate, light, focus, framing and speed, each with what to do about it."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -52,10 +53,18 @@ def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
     assert "ms" not in says["camera: light"]
 
 
-@pytest.mark.parametrize(("change", "part"), [({"total_ms": 250.0}, "speed"), ({"ratio": 1.4}, "overhead")])
-def test_a_slow_board_and_a_slow_program_are_told_apart(settings, change, part):
+@pytest.mark.parametrize(
+    ("change", "parts"), [({"total_ms": 250.0}, ["speed", "decision"]), ({"ratio": 1.4}, ["overhead"])]
+)
+def test_a_slow_board_and_a_slow_program_are_told_apart(settings, change, parts):
     found = lights(of_speed(Bench(**(BENCH | change)), settings))
-    assert [name for name, light in found.items() if light != "green"] == [part]
+    assert [name for name, light in found.items() if light != "green"] == parts
+
+
+def test_a_decision_that_takes_longer_than_was_promised_is_told(settings):
+    slow = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, fps=4))
+    assert lights(of_speed(Bench(**BENCH), slow))["decision"] == "amber"
+    assert lights(of_speed(Bench(**BENCH), settings))["decision"] == "green"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,55 @@
+"""The one picture that ever leaves memory: an installer asked for it, to see what the camera sees."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gated.errors import PictureError
+from gated.frame import Frame
+
+TERMINAL = Path("-")
+MOST_COLUMNS = 100
+
+
+def show_picture(path: Path, frame: Frame) -> None:
+    """Keep it in a file for the one who asked, or with "-" draw it where they sit. Raises `PictureError`."""
+    image = Image.fromarray(frame.main)
+    if path != TERMINAL:
+        _keep(path, image)
+    elif sys.stderr.isatty():
+        columns, lines = shutil.get_terminal_size()
+        click.echo(drawn(image, min(MOST_COLUMNS, columns, 2 * lines * image.width // image.height)), err=True)
+    else:
+        raise PictureError("-: there is no terminal to draw on; name a .png or .jpg in a folder of yours")
+
+
+def _keep(path: Path, image: Image.Image) -> None:
+    try:
+        path.touch(mode=0o600)  # before there is anything in it
+        path.chmod(0o600)
+        image.save(path)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
+    click.echo(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
+
+
+def drawn(image: Image.Image, columns: int) -> str:
+    """A picture in half blocks, two pixels a letter, in colours of 24 bits (ISO 8613-6, as terminals take them)."""
+    rows = max(2, round(image.height / image.width * columns / 2) * 2)
+    pixels: NDArray[np.uint8] = np.asarray(image.resize((columns, rows)).convert("RGB"))
+    return "\n".join(
+        "".join(
+            f"\x1b[38;2;{_colour(upper)};48;2;{_colour(lower)}m▀" for upper, lower in zip(above, below, strict=True)
+        )
+        + "\x1b[0m"
+        for above, below in zip(pixels[::2], pixels[1::2], strict=True)
+    )
+
+
+def _colour(pixel: NDArray[np.uint8]) -> str:
+    return ";".join(map(str, pixel))
