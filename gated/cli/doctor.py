@@ -7,13 +7,12 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
-from gated.access.lockdown import read_lockdown
 from gated.cli import Context, show_json
 from gated.cli.lockdown import name_of
 from gated.cli.tables import show
@@ -22,11 +21,13 @@ from gated.door.messages import LatchState
 from gated.door.observer import observe
 from gated.door.sheet import sheet
 from gated.errors import LatchError, StateError
-from gated.health import board, diagnosis, keys, looks, network, storage
+from gated.health.afternoon import recall, remember
 from gated.health.board import board_at
+from gated.health.examination import examine
 from gated.health.finding import SIGNS, Finding, Light, amber, is_well
 
 ROUNDS = 30
+MEASURE_STEP = "`systemctl stop gated`, measure, and start it again"
 COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 
 
@@ -67,11 +68,15 @@ def doctor(
     watched = list(_watched(settings, name_of(by) if by_door else "", by_light=by_light, by_sound=by_sound))
     seen, why = _ask(settings)
     lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
-    if measure:
-        findings += _measured(settings, has_brain=seen is not None and seen.has_brain, picture=picture)
+    if measure and seen is not None and seen.has_brain:
+        findings.append(amber("camera", "the gate that runs has it: nothing was measured", MEASURE_STEP))
+    elif measure:
+        watched = [*_measured(settings, picture), *watched]
     findings += watched
+    remember(settings.state, watched, datetime.now(ZoneInfo(settings.site.timezone)))
     if page is not None:
-        _write(page, settings, findings, tried)
+        told = {finding.part for finding in findings}
+        _write(page, settings, [*findings, *(old for old in recall(settings.state) if old.part not in told)], tried)
     if as_json:
         show_json({"ok": is_well(findings), "latch": seen is not None, "lines": lines, "findings": findings})
     else:
@@ -101,11 +106,8 @@ def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> 
         yield trying.try_sound(settings)
 
 
-def _measured(settings: Settings, *, has_brain: bool, picture: Path | None) -> list[Finding]:
+def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     """Camera and speed, where nobody else has the camera."""
-    if has_brain:
-        step = "`systemctl stop gated`, measure, and start it again"
-        return [amber("camera", "the gate that runs has it: nothing was measured", step)]
     from gated.cli.picture import show_picture
     from gated.face.pipeline import load_pipeline
     from gated.health.measured import look
@@ -129,55 +131,12 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
     click.echo(f"{page}: print it, sign it, leave it with the owner", err=True)
 
 
-def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
-    """Everything that is looked at, in the order of an installer's afternoon. `why`: what came instead of `seen`."""
-    past, has_brain = looks.Past(settings), seen is not None and seen.has_brain
-    lost = past.lost if has_brain else frozenset[str]()
-    yield from diagnosis.of_latch(settings, seen, why)
-    yield from diagnosis.of_doors(settings, seen)
-    yield from diagnosis.of_wiring(settings)
-    models, clock = looks.models(settings), looks.clock(settings, past.last_at)
-    camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
-    yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
-    yield from (clock, looks.state_folder(settings), past.finding, *past.decisions)
-    yield from _machine(settings)
-    told = {"vision"} if clock.light == "green" else {"vision", "clock"}
-    for part in sorted(lost - told):
-        yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
-    yield from _lockdown(settings)
-    broken = {finding.part for finding in (models, *readers) if finding.light == "red"}
-    broken |= lost | ({"clock"} if clock.light != "green" else set())
-    if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
-        broken.add("readers")
-    nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
-    yield from diagnosis.ways_in(settings, broken, nobody)
-
-
-def _machine(settings: Settings) -> Iterator[Finding]:
-    """The board, the disk, the keys and the way to the office."""
-    here = board_at()
-    if here.is_pi:
-        yield board.power(here, board.throttling())
-        yield board.temperature()
-    yield board.memory()
-    yield from storage.state_disk(settings)
-    yield from keys.keys(settings, datetime.now(UTC))
-    yield from network.network(settings, datetime.now(UTC))
-
-
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:
     """What the latch says, or why it does not."""
     try:
         return asyncio.run(observe(settings.latch_socket)), ""
     except LatchError as error:
         return None, str(error)
-
-
-def _lockdown(settings: Settings) -> Iterator[Finding]:
-    order = read_lockdown(settings.state)
-    if order is not None:
-        since = order.at.astimezone(ZoneInfo(settings.site.timezone)).isoformat(" ", "seconds")
-        yield amber("lockdown", f"since {since}: nobody is let in", "when it is over: `gated lockdown off --by NAME`")
 
 
 def _tell(finding: Finding) -> None:

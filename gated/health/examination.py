@@ -1,0 +1,55 @@
+"""Everything that the doctor looks at without touching it, in the order of an installer's afternoon."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from gated.access.lockdown import read_lockdown
+from gated.config import Settings
+from gated.door.messages import LatchState
+from gated.health import board, diagnosis, keys, looks, network, storage
+from gated.health.board import board_at
+from gated.health.finding import Finding, amber
+
+
+def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
+    """Look. `why`: what came instead of `seen`."""
+    past, has_brain = looks.Past(settings), seen is not None and seen.has_brain
+    lost = past.lost if has_brain else frozenset[str]()
+    yield from diagnosis.of_latch(settings, seen, why)
+    yield from diagnosis.of_doors(settings, seen)
+    yield from diagnosis.of_wiring(settings)
+    models, clock = looks.models(settings), looks.clock(settings, past.last_at)
+    camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
+    yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
+    yield from (clock, looks.state_folder(settings), past.finding, *past.decisions)
+    yield from _machine(settings)
+    told = {"vision"} if clock.light == "green" else {"vision", "clock"}
+    for part in sorted(lost - told):
+        yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
+    yield from _lockdown(settings)
+    broken = {finding.part for finding in (models, *readers) if finding.light == "red"}
+    broken |= lost | ({"clock"} if clock.light != "green" else set())
+    if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
+        broken.add("readers")
+    nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
+    yield from diagnosis.ways_in(settings, broken, nobody)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    """The board, the disk, the keys and the way to the office."""
+    here = board_at()
+    if here.is_pi:
+        yield board.power(here, board.throttling())
+        yield board.temperature()
+    yield board.memory()
+    yield from storage.state_disk(settings)
+    yield from keys.keys(settings, datetime.now(UTC))
+    yield from network.network(settings, datetime.now(UTC))
+
+
+def _lockdown(settings: Settings) -> Iterator[Finding]:
+    order = read_lockdown(settings.state)
+    if order is not None:
+        since = order.at.astimezone(ZoneInfo(settings.site.timezone)).isoformat(" ", "seconds")
+        yield amber("lockdown", f"since {since}: nobody is let in", "when it is over: `gated lockdown off --by NAME`")
