@@ -32,14 +32,15 @@ class Disk:
 
 def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
     """The disk of a folder, or of the nearest one above that is there; None where the kernel does not tell."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    number = there.stat().st_dev
-    for mount in _mounts(root):
-        if mount[0] == f"{os.major(number)}:{os.minor(number)}":
-            _, options, kind, source, more = mount
-            device = Path(source).name
-            return Disk(device, kind, options | more, _errors(root, device), _life_spent(root, device))
-    return None
+    there = next(each for each in (folder, *folder.parents) if each.exists()).resolve()
+    device = there.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    over = [mount for mount in _mounts(root) if mount.number == number and there.is_relative_to(mount.point)]
+    if not over:
+        return None
+    mount = max(over, key=lambda each: len(each.point.parts))  # of several at one point the last, which lies on top
+    name = Path(mount.source).name
+    return Disk(name, mount.kind, mount.options, _errors(root, name), _life_spent(root, name))
 
 
 def disk(disk: Disk | None) -> Iterator[Finding]:
@@ -64,17 +65,29 @@ def disk(disk: Disk | None) -> Iterator[Finding]:
                     life_spent_percent=disk.life_spent)  # fmt: skip
 
 
-def _mounts(root: Path) -> Iterator[tuple[str, frozenset[str], str, str, frozenset[str]]]:
-    """Device number, options, kind, source and the file system's own options of every mount, the last first."""
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of mountinfo (proc(5)); `options` are the mount's and its file system's together."""
+
+    number: str
+    point: Path
+    options: frozenset[str]
+    kind: str
+    source: str
+
+
+def _mounts(root: Path) -> Iterator[Mount]:
+    """Every mount, the last first."""
     try:
         lines = (root / "proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return
-    for line in reversed(lines):  # what was mounted last lies on top
+    for line in reversed(lines):
         mount, _, system = line.partition(" - ")
         fields, more = mount.split(), system.split()
         if len(fields) > 5 and len(more) > 2:
-            yield fields[2], frozenset(fields[5].split(",")), more[0], more[1], frozenset(more[2].split(","))
+            options = frozenset(fields[5].split(",")) | frozenset(more[2].split(","))
+            yield Mount(fields[2], Path(fields[4]), options, more[0], more[1])
 
 
 def _errors(root: Path, device: str) -> int:

@@ -28,6 +28,19 @@ def test_the_disk_of_a_folder_is_found_also_before_the_folder_is_there(tmp_path)
     assert (found.device, found.kind, found.is_read_only, found.errors) == ("mmcblk0p2", "ext4", False, 0)
 
 
+def test_another_mount_of_the_same_disk_that_is_read_only_is_not_the_folders(tmp_path):
+    """As under systemd's ProtectSystem, and with a folder of the disk bound elsewhere."""
+    root = kernel(tmp_path / "root", tmp_path)
+    mounts = root / "proc/self/mountinfo"
+    number = mounts.read_text().splitlines()[-1].split()[2]
+    with mounts.open("a") as file:
+        file.write(f"31 30 {number} /srv /srv ro,noatime - ext4 /dev/mmcblk0p2 rw\n")
+    assert not disk_of(tmp_path, root).is_read_only
+    with mounts.open("a") as file:
+        file.write(f"32 30 {number} {tmp_path} {tmp_path} ro,noatime - ext4 /dev/mmcblk0p2 rw\n")
+    assert disk_of(tmp_path / "state", root).is_read_only
+
+
 def test_what_ext4_has_counted_and_what_an_emmc_tells_is_read(tmp_path):
     root = kernel(tmp_path / "root", tmp_path)
     (root / "sys/fs/ext4/mmcblk0p2").mkdir(parents=True)
