@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, show_json
-from gated.health.standing import standing
+from gated.health.standing import shown_at, standing
 
 
 @click.command()
@@ -17,9 +17,10 @@ def status(context: Context, as_json: bool) -> None:
     if as_json:
         show_json({"ok": now.is_well, **{name: getattr(now, name) for name in now.__struct_fields__}})
     else:
+        since = shown_at(now.since, context.settings) if now.since else ""
         rows = {
             "gate": now.gate,
-            "brain": f"{now.brain}, since {now.since[:19]}" if now.brain else "none is on duty; start it: `gated run`",
+            "brain": f"{now.brain}, since {since}" if now.brain else "none is on duty; start it: `gated run`",
             "latch": now.latch,
             "doors": ", ".join(f"{name} {state}" for name, state in now.doors.items()) or "unknown",
             "lost": ", ".join(now.lost) or "nothing",

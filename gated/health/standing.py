@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import closing
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -71,7 +72,7 @@ def standing(settings: Settings) -> Standing:
         models=settings.models.set,
         people=people,
         templates=templates,
-        last=f"{newest[0].kind} at {_short(newest[0].at)}" if newest else "nothing yet",
+        last=f"{newest[0].kind} at {shown_at(newest[0].at, settings)}" if newest else "nothing yet",
     )
 
 
@@ -84,5 +85,6 @@ def _past(settings: Settings) -> tuple[list[Entry], int]:
         return journal.last(RECENT)[::-1], position.head - position.acked
 
 
-def _short(at: str) -> str:
-    return datetime.fromisoformat(at).isoformat(" ", "seconds")
+def shown_at(at: str, settings: Settings) -> str:
+    """A time of the journal's as people at this gate read it."""
+    return datetime.fromisoformat(at).astimezone(ZoneInfo(settings.site.timezone)).strftime("%Y-%m-%d %H:%M:%S %Z")
