@@ -1,5 +1,6 @@
 """A machine that no gate can be made of is told so before anything is done to it, with the way out."""
 
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -42,7 +43,8 @@ def test_a_clock_that_nothing_keeps_is_said_and_no_hindrance():
     assert machine.clock(datetime(2030, 1, 1, tzinfo=UTC), is_kept=True).light == "green"
 
 
-def test_a_missing_camera_is_named_with_what_to_look_at(tmp_path):
+def test_a_missing_camera_is_named_with_what_to_look_at(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2", None)
     settings = parse({**BASE, "camera": {"kind": "picamera2"}}, tmp_path)
     camera, pins = machine.parts(settings)
     assert camera.light == "red"

@@ -191,7 +191,8 @@ def test_no_network_is_said_and_the_same_code_is_good_later(making, answers, tak
         taken(making(answers(code=code)))
 
 
-def test_a_missing_camera_stops_it_before_anything_is_started(making, answers, taken, root):
+def test_a_missing_camera_stops_it_before_anything_is_started(making, answers, taken, root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(ProvisionError, match="camera: .*ribbon"):
         taken(making(answers({"camera": {"kind": "picamera2", "path": ""}})))
     assert not (root / "etc/systemd").exists()
