@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def desk(gate, wait_for):
     """A latch that serves, two lamps, and no brain."""
     (gate.folder / "frames").mkdir()
-    gate.write(models={"dir": "nowhere"}, cues={"ready_pin": 16, "open_pin": 20})
+    gate.write(models={"dir": "nowhere"}, door={"release_s": 20.0}, cues={"ready_pin": 16, "open_pin": 20})
     gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
     return gate

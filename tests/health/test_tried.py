@@ -8,6 +8,7 @@ import pytest
 from gated.access.lockdown import begin_lockdown
 from gated.config import Wires, load
 from gated.door.messages import Beat, DriveLine, FromLatch, Hello
+from gated.door.observer import observe
 from gated.errors import BusyError, LatchError
 from gated.events import (
     DoorClosed,
@@ -50,11 +51,12 @@ class Leaf:
         await channel.receive(10)
         await channel.receive(10)
         await channel.close()
+        while (await observe(self.gate.state / "latch.sock")).lines["main.contact"] != is_open:
+            await asyncio.sleep(0.02)
 
     async def pass_through(self, wait_for):
         await asyncio.to_thread(wait_for, self.gate.lock_is_on)
         await self.move(is_open=True)
-        await asyncio.sleep(0.3)
         await self.move(is_open=False)
 
 
@@ -64,6 +66,7 @@ async def opened(settings, told=None):
 
 
 async def test_a_whole_opening_is_seen_told_and_written_down(desk, wait_for):
+    desk.write(door={"release_s": 20.0})
     settings, told = load(desk.config), []
     facts, _ = await asyncio.gather(opened(settings, told), Leaf(desk).pass_through(wait_for))
     found = of_cycle("main", facts, settings.door)
@@ -144,10 +147,9 @@ async def test_who_leaves_in_the_middle_leaves_a_lock_that_is_secured(desk, wait
 
 async def test_what_the_latch_kept_for_the_next_brain_is_written_down_and_is_no_part_of_the_cycle(desk, wait_for):
     leaf = Leaf(desk)
+    desk.write(door={"release_s": 20.0})
     await leaf.move(is_open=True)  # while no brain is there
-    await asyncio.sleep(0.3)
     await leaf.move(is_open=False)
-    await asyncio.sleep(0.3)
     settings = load(desk.config)
     facts, _ = await asyncio.gather(opened(settings), leaf.pass_through(wait_for))
     assert [type(event).__name__ for _, event in facts].count("DoorOpened") == 1
