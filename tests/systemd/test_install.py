@@ -165,7 +165,7 @@ def test_a_full_disk_is_said_before_anything_is_made(card, bundle):
     card.stand_in("df", "printf 'x\\n/dev/root 1000000 999000 1000 99%% /\\n'")
     code, said = card.run("--offline", bundle)
     assert code == 3
-    assert "are free, and gated takes 700" in said
+    assert "MB are free for /, and gated takes 700" in said
     assert "make room" in said
     assert not card.root.exists()
 
@@ -239,3 +239,60 @@ def test_a_dry_run_of_taking_it_away_takes_nothing(card):
     assert "would run: rm -rf" in said
     assert card.root.exists()
     assert card.called() == ""
+
+
+def test_a_bundle_that_was_not_copied_whole_is_told_from_a_missing_network(card, bundle):
+    bundle.write_bytes(bundle.read_bytes()[:2000])
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "is not whole" in said
+    assert "copy it anew" in said
+    assert "network" not in said
+    assert not card.root.exists()
+
+
+def test_a_bundle_for_another_system_says_which_python_is_here(card, bundle, tmp_path):
+    folder = tmp_path / "packed"
+    wheel = folder / "wheels/gated-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(
+            "gated-9.9.9.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: gated\nVersion: 9.9.9\nRequires-Dist: built-for-another\n",
+        )
+    pack(folder, bundle)
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "is for another system than this one" in said
+    assert "gated bundle --target" in said
+    assert "connect the network" not in said
+
+
+def test_a_data_partition_that_is_full_is_said_though_the_root_has_room(card, bundle, tmp_path):
+    card.root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(card.root)], check=True)
+    try:
+        code, said = card.run("--offline", bundle)
+        assert code == 3
+        assert f"MB are free for {card.root}" in said
+        assert "make room" in said
+        assert list(card.root.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(card.root)], check=True)
+
+
+def test_a_careful_umask_hides_nothing_from_the_gates_user(card, bundle):
+    before = os.umask(0o077)
+    try:
+        code, said = card.run("--offline", bundle)
+    finally:
+        os.umask(before)
+    assert code == 0, said
+    closed = [path for path in card.root.rglob("*") if not path.is_symlink() and not path.stat().st_mode & 0o004]
+    assert closed == []
+
+
+def test_a_screen_in_the_answers_has_its_user_too(card, bundle, tmp_path):
+    (tmp_path / "answers.toml").write_text("kiosk = true\n")
+    code, said = card.run("--offline", bundle, "--", "--answers", tmp_path / "answers.toml")
+    assert code == 0, said
+    assert "--gid gated-kiosk" in card.called()
