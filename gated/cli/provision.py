@@ -1,5 +1,6 @@
 """`gated provision`: this machine becomes a gate."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def provision(
 
     As root. What is done already is left as it is, so that a second run goes on where the first one was broken off.
     """
+    os.umask(0o022)  # the gate's users read what root writes here
     is_asking = sys.stdin.isatty() and not yes
     said = {name: value for name, value in flags.items() if value is not None}
     ask = click.prompt if is_asking else None

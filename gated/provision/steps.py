@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -20,7 +21,7 @@ from gated.face.manifest import folder_of, load_manifest
 from gated.face.onnx import Model
 from gated.face.pull import pull_set
 from gated.gallery.register import Register
-from gated.health.finding import Finding
+from gated.health.finding import Finding, amber
 from gated.journal.journal import Journal
 from gated.provision import machine
 from gated.provision.answers import Answers, merged
@@ -138,15 +139,11 @@ class Provisioning:
 
     def _make_folders(self) -> str:
         uid, gid = self.owner or (-1, -1)
-        try:
+        with _writing(self.state):
             self.config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.chown(self.state, uid, gid)
             self.state.chmod(0o700)
-        except OSError as error:
-            raise StateError(
-                f"{error.filename}: cannot be made ({error.strerror}); see that the card can be written, and make room"
-            ) from error
         return f"{self.state}, {USER}'s alone"
 
     def _has_settings(self) -> bool:
@@ -159,13 +156,29 @@ class Provisioning:
             raise ProvisionError(
                 f"{self.config} is for {there}, not {answers.site}/{answers.gate}; say those names, or move it away"
             )
+        self._tell_what_differs()
         return True
+
+    def _tell_what_differs(self) -> None:
+        """Answers that were mended after the settings had been written change nothing, and are named."""
+        there = read(self.config)
+        wanted = merged({"models": {"set": self.answers.models}}, self.answers.settings)
+        differ = [
+            f"{table}.{key}".lstrip(".")
+            for table, values in wanted.items()
+            for key, value in values.items()
+            if (there.get(table, {}) if table else there).get(key) != value
+        ]
+        if differ:
+            says = f"are there already, and other than the answers in {', '.join(differ)}"
+            self.tell(amber("settings", says, f"what counts is {self.config}: change it there"))
 
     def _write_settings(self) -> str:
         """Checked wholly before anything is written."""
         text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), self._tables)
-        write_whole(self.config.with_name(".gated.toml.draft"), text.encode())
         draft = self.config.with_name(".gated.toml.draft")
+        with _writing(self.config):
+            write_whole(draft, text.encode())
         try:
             parse(read(draft), self.config.parent, "the answers")
             os.chown(draft, 0, (self.owner or (0, 0))[1])
@@ -208,7 +221,7 @@ class Provisioning:
         settings, source = self.settings, self.answers.prompts_from
         with acting_as(self.owner):
             if source:
-                shutil.copytree(source, settings.prompts, dirs_exist_ok=True)
+                _copy_prompts(Path(source), settings.prompts)
             made = sum(is_made for _, is_made in render(settings.prompts, settings.cues.languages))
         return f"{made} spoken, in {settings.prompts}"
 
@@ -257,7 +270,8 @@ class Provisioning:
         block = wanted[wanted.rindex("# gated: begin") :]
         if not self.confirm(f"{path} gets these lines:\n{block}Write them?"):
             raise ProvisionError(f"{path} was not changed; without these lines a killed process leaves the lock open")
-        rewrite(path, wanted.encode())
+        with _writing(path):
+            rewrite(path, wanted.encode())
         return f"{path}: counts from the next start of the machine"
 
     def _files(self) -> dict[Path, str]:
@@ -276,9 +290,10 @@ class Provisioning:
 
     def _write_units(self) -> str:
         for path, text in self._files().items():
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            write_whole(path, text.encode())
-            path.chmod(0o755 if path.name == "guard" else 0o644)
+            with _writing(path):
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                write_whole(path, text.encode())
+                path.chmod(0o755 if path.name == "guard" else 0o644)
         units = self._units()
         systemctl("enable", *(["--root", str(self.root)] if self.root != Path("/") else []), *units)
         return ", ".join(units)
@@ -288,3 +303,26 @@ class Provisioning:
             raise ProvisionError("systemd did not start this machine: start it as usual, and the gate comes with it")
         start(self._units())
         return "on duty"
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A card that is full or cannot be written is a `StateError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(
+            f"{error.filename or path}: cannot be made ({error.strerror}); "
+            "see that the card can be written, and make room"
+        ) from error
+
+
+def _copy_prompts(source: Path, folder: Path) -> None:
+    """As the gate's user, who may not see into everybody's folders. Raises `StateError`."""
+    try:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    except OSError as error:  # with shutil's own, which has many of them in one
+        raise StateError(
+            f"{error.filename or source}: {error.strerror or 'cannot all be copied'}; see that the gate's user "
+            f"{USER!r} may read {source}, and make room"
+        ) from error

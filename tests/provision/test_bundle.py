@@ -50,6 +50,14 @@ def test_a_bundle_has_everything_and_its_digests(tmp_path, wheel, prompts):
     assert done.returncode == 0
 
 
+def test_what_was_private_where_it_was_packed_can_be_read_at_the_gate(tmp_path, wheel, prompts):
+    (prompts / "en").chmod(0o700)
+    (prompts / "en/open.wav").chmod(0o600)
+    with tarfile.open(made(tmp_path, wheel, prompts=prompts)) as tar:
+        modes = {member.mode for member in tar.getmembers()}
+    assert modes == {0o755, 0o644}
+
+
 def test_a_gate_that_runs_takes_it_as_another_version(tmp_path, wheel):
     source = Source(made(tmp_path, wheel))
     assert source.version == "9.9.9"

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gated.config import load_own
-from gated.errors import ConfigError, ModelError, PairingError, ProvisionError
+from gated.errors import ConfigError, ModelError, PairingError, ProvisionError, StateError
 from gated.face.manifest import shipped_manifest
 from gated.office.broker import Place
 from gated.office.founding import found
@@ -43,6 +43,9 @@ class Office:
         self.command = [sys.executable, "-m", "gated", "office", "--dir", str(folder)]
         self.place = Place("localhost", free_port(), free_port())
         found(folder, SITE, self.place, datetime.now(UTC))
+        self.serve()
+
+    def serve(self):
         self.process = subprocess.Popen([*self.command, "serve"], stderr=subprocess.DEVNULL)
 
     def code(self):
@@ -102,6 +105,19 @@ def test_settings_that_are_there_are_never_written_over(making, answers, taken, 
     config.write_text(config.read_text() + "\n# mine\n")
     taken(making(answers()))
     assert config.read_text().endswith("# mine\n")
+
+
+def test_answers_that_the_settings_do_not_follow_are_named(making, answers, taken, root):
+    taken(making(answers()), "settings")
+    second = making(answers({"door": {"lock_pin": 27}}, models="evaluation"))
+    taken(second, "settings")
+    said = [finding for finding in second.told if finding.part == "settings"]
+    assert [finding.light for finding in said] == ["amber"]
+    assert said[0].says.endswith("models.set, door.lock_pin")
+    assert str(root / "etc/gated/gated.toml") in said[0].next_step
+    same = making(answers())
+    taken(same, "settings")
+    assert not [finding for finding in same.told if finding.part == "settings"]
 
 
 def test_another_gates_settings_are_not_taken_over(making, answers, taken):
@@ -184,11 +200,14 @@ def test_a_code_for_another_gate_is_not_tried(making, answers, taken, office):
         taken(making(answers(code=office.code(), gate="gate-9")))
 
 
-def test_no_network_is_said_and_the_same_code_is_good_later(making, answers, taken, office):
+def test_an_office_out_of_reach_is_said_and_the_same_code_is_good_later(making, answers, taken, office, wait_for):
     code = office.code()
     office.close()
     with pytest.raises(PairingError, match="nobody answers .*this gate has a network"):
         taken(making(answers(code=code)))
+    office.serve()
+    wait_for(office.answers, 60)
+    assert "office" in taken(making(answers(code=code)))[0]
 
 
 def test_a_missing_camera_stops_it_before_anything_is_started(making, answers, taken, root, monkeypatch):
@@ -223,6 +242,18 @@ def test_only_root_may(making, answers, taken, monkeypatch):
 def test_without_the_gates_user_it_says_who_makes_it(making, answers, taken, monkeypatch):
     monkeypatch.setattr("gated.provision.steps.USER", "no-such-user")
     with pytest.raises(ProvisionError, match="systemd/install"):
+        taken(making(answers()))
+
+
+def test_prompts_that_cannot_be_read_are_said_without_a_traceback(making, answers, taken):
+    with pytest.raises(StateError, match=r"/nowhere: No such file.*'nobody' may read"):
+        taken(making(answers({"cues": {"sound": "alsa", "languages": ["en"]}}, prompts_from="/nowhere")))
+
+
+def test_services_that_cannot_be_written_are_said_without_a_traceback(making, answers, taken, root):
+    (root / "etc").mkdir()
+    (root / "etc/systemd").write_text("no folder")
+    with pytest.raises(StateError, match="etc/systemd.*see that the card can be written, and make room"):
         taken(making(answers()))
 
 
