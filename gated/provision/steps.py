@@ -98,17 +98,17 @@ class Provisioning:
     @property
     def state(self) -> Path:
         """Where everything is kept."""
-        return Path(self._tables.get("", {}).get("state_dir", self.root / STATE.lstrip("/")))
+        return Path(self._tables[""]["state_dir"])
 
     @property
     def _tables(self) -> dict[str, dict[str, Any]]:
         """The answers, as the settings have them; what the installer said himself beats what a gate usually has."""
-        answers = self.answers
+        answers, state = self.answers, self.root / STATE.lstrip("/")
         usual = {
-            "": {"state_dir": str(self.root / STATE.lstrip("/"))},
+            "": {"state_dir": str(state)},
             "site": {"id": answers.site},
             "gate": {"id": answers.gate},
-            "models": {"dir": str(self.root / STATE.lstrip("/") / "models"), "set": answers.models},
+            "models": {"dir": str(state / "models"), "set": answers.models},
             "door": {"socket": SOCKET, "brain_user": USER},
         }
         return merged(usual, answers.settings)
@@ -189,14 +189,18 @@ class Provisioning:
         return f"{self.config}, with every key explained"
 
     def _has_models(self) -> bool:
-        settings = self.settings
-        chosen = load_manifest(settings.models).model_set(settings.models.set)
         try:
-            for entry in chosen.models:
-                Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
+            self._prove_models()
         except GatedError:
             return False
         return True
+
+    def _prove_models(self) -> None:
+        """Digest, input and known answer of each. Raises `ModelError`."""
+        settings = self.settings
+        chosen = load_manifest(settings.models).model_set(settings.models.set)
+        for entry in chosen.models:
+            Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
 
     def _bring_models(self) -> str:
         settings, answers = self.settings, self.answers
@@ -206,9 +210,7 @@ class Provisioning:
         done = pull_set(
             settings.models, settings.models.set, source=source, progress=self.progress, accept=answers.accept_licence
         )
-        chosen = load_manifest(settings.models).model_set(settings.models.set)
-        for entry in chosen.models:
-            Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
+        self._prove_models()
         return f"{len(done)} of set {settings.models.set}, proved"
 
     def _has_prompts(self) -> bool:
