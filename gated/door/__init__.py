@@ -1,1 +1,1 @@
-"""The door: what the lock does and what the leaf is doing."""
+"""The latch process: it owns every GPIO line, drives the locks, and watches the leaves of the doors."""

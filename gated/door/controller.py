@@ -1,10 +1,12 @@
-"""The brain's hand on the latch: asks for releases, hears what the door does, and comes back when the latch does."""
+"""The brain's client of the latch. It asks for releases, receives door events, and reconnects by itself."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -31,21 +33,27 @@ from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 0.5
-PART_S = 0.5
+HEARTBEAT_S = 0.5
+GOODBYE_S = 0.5
+"""The time to wait for the last events after a goodbye."""
 ANSWER_S = 2.0
-"""So long the latch may be silent before it is taken for dead."""
+"""The longest silence of the latch. After that the link is closed and opened again."""
 
 
-def nobody_reads(what: str, door: str) -> None:
-    """Nobody here has a use for what a reader read."""
+KEY = secrets.token_bytes(32)
+"""The key of the person pseudonyms. It is new in each process, so the latch cannot link a person across days."""
+
+
+def ignore_reading(reading: str, door: str) -> None:
+    """Ignore a card or a key."""
 
 
 class DoorController:
-    """The doors of one gate, seen from the brain.
+    """The brain's client of the latch, for all doors of one gate.
 
-    `report(event, at)` is given every fact, `on_link(up, why)` each change of the link, `on_card(bits, door)` and
-    `on_key(key, door)` what the readers on the latch's pins read.
+    It calls `report(event, at)` for each door event and `on_link(up, why)` for each change of the link. It calls
+    `on_card(bits, door)` and `on_key(key, door)` for each reading of the latch's readers. It calls `on_missing(parts)`
+    when the missing parts change: each part's name with the reason, and no part while no latch answers.
     """
 
     def __init__(
@@ -53,11 +61,15 @@ class DoorController:
         path: Path,
         report: Callable[[Event, datetime], None],
         on_link: Callable[[bool, str], None],
-        on_card: Callable[[str, str], None] = nobody_reads,
-        on_key: Callable[[str, str], None] = nobody_reads,
+        on_card: Callable[[str, str], None] = ignore_reading,
+        on_key: Callable[[str, str], None] = ignore_reading,
+        *,
+        on_missing: Callable[[Mapping[str, str]], None] = lambda parts: None,
     ) -> None:
         self._path, self._report, self._on_link = path, report, on_link
-        self._on_card, self._on_key = on_card, on_key
+        self._on_card, self._on_key, self._on_missing = on_card, on_key, on_missing
+        self.missing: dict[str, str] = {}
+        """The missing optional parts of the latch, each with the reason."""
         self._latch: Channel[FromLatch] | None = None
         self._lockdown: bool | None = None
         self._forget()
@@ -74,30 +86,34 @@ class DoorController:
         decided_at: float,
         door: str = MAIN,
         cause: Literal["grant", "schedule"] = "grant",
+        *,
+        whom: str = "",
     ) -> None:
-        """Ask for a release now; the latch reports what came of it. Raises `LatchError` when no latch answers.
+        """Ask the latch for a release now. The latch reports the outcome as an event.
 
-        `decided_at` is in monotonic seconds. A schedule asks again before its lease ends, for as long as it lasts.
+        `decided_at` is in monotonic seconds. `whom` is an id of the granted person; the latch receives only a keyed
+        digest of it, and keeps one lease per person. A schedule must ask again before its lease ends.
+        Raises `LatchError` when no latch answers.
         """
-        self._send(ReleaseLock(visit, lease_s, decided_at, door, cause))
+        self._send(ReleaseLock(visit, lease_s, decided_at, door, cause, _pseudonym(whom)))
 
     def lockdown(self, on: bool) -> None:
-        """From now on nobody is let in, or again. It is remembered, and told to every latch that answers."""
+        """Begin or end a lockdown. The state is kept, and sent to each latch that connects later."""
         self._lockdown = on
-        with contextlib.suppress(LatchError):  # the next link tells it
+        with contextlib.suppress(LatchError):  # the next link sends it
             self._send(SetLockdown(on))
 
     def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
-        """Let a lamp, the buzzer or the pad do this, as `messages.Play` says it; nothing, where no latch answers."""
+        """Play a pattern on an output, as described at `messages.Play`. Does nothing when no latch answers."""
         with contextlib.suppress(LatchError):
             self._send(Play(line, tuple(pattern), repeats))
 
     def drive(self, line: str, active: bool, door: str = MAIN) -> None:
-        """Mock pins only: play the outside world. Raises `LatchError` when no latch answers."""
+        """Drive an input line of mock pins. Raises `LatchError` when no latch answers."""
         self._send(DriveLine(line, active, door))
 
     async def is_answering(self) -> bool:
-        """Whether a latch serves, ours or a service of its own."""
+        """Return whether a latch accepts connections at the socket."""
         if self.is_linked:
             return True
         try:
@@ -108,7 +124,7 @@ class DoorController:
         return True
 
     async def run(self) -> None:
-        """Stay linked, for ever."""
+        """Keep the link open until cancelled. Reconnects with backoff."""
         backoff = Backoff(first_s=0.1, most_s=2.0)
         while True:
             try:
@@ -119,18 +135,24 @@ class DoorController:
                 self._latch = None
                 self._forget()
                 self._on_link(False, why)
+                self._update_missing({})
             await asyncio.sleep(backoff.next_s())
 
     def _forget(self) -> None:
-        """While no latch answers nothing is known."""
+        """Reset every door state to unknown."""
         self.state = "unknown"
-        """Of the first door: "secured", "released", "open", or "unknown" while no latch answers."""
+        """The state of the first door: "secured", "released", "open", or "unknown" while no latch answers."""
         self.doors: dict[str, str] = {}
-        """The same of each door."""
+        """The state of each door, by the door's name."""
         self.lines: dict[str, bool] = {}
-        """What is believed of each input, as "main.contact"."""
+        """Whether each input is active, by names like "main.contact"."""
         self.is_on_fire = False
-        """Whether a fire release stands."""
+        """Whether a fire release is active."""
+
+    def _update_missing(self, parts: dict[str, str]) -> None:
+        if parts != self.missing:
+            self.missing = parts
+            self._on_missing(parts)
 
     def _send(self, message: ReleaseLock | SetLockdown | Play | DriveLine) -> None:
         try:
@@ -141,48 +163,49 @@ class DoorController:
             raise LatchError(f"the latch cannot be asked: {error}") from error
 
     async def _link(self, backoff: Backoff) -> None:
-        """One connection, from hello to its end."""
+        """Serve one connection, from the hello to its end."""
         reader, writer = await asyncio.open_unix_connection(self._path)
         channel = Channel[FromLatch](reader, writer, FromLatch)
         try:
             channel.send(Hello())
             answer = await channel.receive(ANSWER_S)
             if not isinstance(answer, Welcome):
-                raise LatchError(answer.why if isinstance(answer, Refused) else "the latch did not say welcome")
+                raise LatchError(answer.why if isinstance(answer, Refused) else "the latch did not send welcome")
             if self._lockdown is not None:
                 channel.send(SetLockdown(self._lockdown))
             self._latch = channel
             backoff.reset()
             self._on_link(True, "")
-            beat = asyncio.create_task(self._beat(channel), name="beat")
+            heartbeat = asyncio.create_task(self._send_heartbeats(channel), name="heartbeat")
             try:
-                await self._listen(channel)
+                await self._receive(channel)
             except asyncio.CancelledError:
-                await self._part(channel)
+                await self._say_goodbye(channel)
                 raise
             finally:
-                beat.cancel()
+                heartbeat.cancel()
         finally:
             await channel.close()
 
-    async def _beat(self, channel: Channel[FromLatch]) -> None:
-        with contextlib.suppress(WireError):  # the listener hears the end
+    async def _send_heartbeats(self, channel: Channel[FromLatch]) -> None:
+        with contextlib.suppress(WireError):  # `_receive` notices the end of the link
             while True:
                 channel.send(Beat())
-                await asyncio.sleep(BEAT_S)
+                await asyncio.sleep(HEARTBEAT_S)
 
-    async def _part(self, channel: Channel[FromLatch]) -> None:
-        """End as friends: the latch secures the door, and we still hear that it did."""
+    async def _say_goodbye(self, channel: Channel[FromLatch]) -> None:
+        """End the link in order: the latch secures the doors, and its last events are still received."""
         with contextlib.suppress(EOFError, WireError, LatchError, TimeoutError):
             channel.send(Goodbye())
-            async with asyncio.timeout(PART_S):
-                await self._listen(channel)
+            async with asyncio.timeout(GOODBYE_S):
+                await self._receive(channel)
 
-    async def _listen(self, channel: Channel[FromLatch]) -> None:
+    async def _receive(self, channel: Channel[FromLatch]) -> None:
         while True:
             match await channel.receive(ANSWER_S):
-                case LatchState(state, doors, lines, is_on_fire):
+                case LatchState(state, doors, lines, is_on_fire) as status:
                     self.state, self.doors, self.lines, self.is_on_fire = state, doors, lines, is_on_fire
+                    self._update_missing(status.missing)
                 case CardRead(bits, door):
                     self._on_card(bits, door)
                 case KeyPressed(key, door):
@@ -192,4 +215,8 @@ class DoorController:
                 case Refused(why):
                     raise LatchError(why)
                 case Welcome():
-                    raise WireError("welcome is said once")
+                    raise WireError("the latch sent welcome twice")
+
+
+def _pseudonym(whom: str) -> str:
+    return blake2b(whom.encode(), key=KEY, digest_size=8).hexdigest() if whom else ""

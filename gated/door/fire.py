@@ -1,6 +1,7 @@
-"""A fire release outlives the latch's process: a file beside the socket says that it stands.
+"""The flag file of a fire release, beside the latch's socket. A fire release outlives the latch process.
 
-In /run it does not outlive a power cut; then, as where the file cannot be read, the fire input decides.
+The file is in /run and does not outlive a power cut. After a power cut, or if the file cannot be read, the fire input
+alone decides.
 """
 
 import logging
@@ -11,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class FireFlag:
-    """Set while a fire release stands."""
+    """A flag that is set while a fire release is active, in memory and on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.is_set = self._read()
 
     def set(self, on: bool) -> None:
-        """Set it, or take it away; where that fails the release stands all the same, until this process ends."""
+        """Set or clear the flag. If the file cannot be written, the flag holds until this process ends."""
         if on == self.is_set:
             return
         self.is_set = on
@@ -42,7 +43,7 @@ class FireFlag:
         return True
 
     def _sync(self) -> None:
-        """Bring the folder's list of files to the disk."""
+        """Write the folder's directory entries to the disk."""
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

@@ -1,8 +1,8 @@
-"""The latch: a service of its own that owns every pin and outlives the brain.
+"""The latch: a separate service that owns every GPIO pin and outlives the brain.
 
-It serves one brain on a Unix socket. A lock is released under a lease alone, and the leases of a grant and of a
-schedule end with the connection, with the brain's heartbeat, or by themselves, whichever is first. The exit button and
-the fire input need no brain.
+It serves one brain on a Unix socket. A lock is released only under a lease or a fire release. Grant and schedule leases
+end when the connection ends, when the brain's heartbeat stops, or when they expire, whichever is first. The exit button
+and the fire input need no brain.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ import pwd
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
+from pathlib import Path
 
+from gated import wording
 from gated.config import DoorSettings, Settings
 from gated.door.fire import FireFlag
 from gated.door.messages import (
@@ -34,56 +35,61 @@ from gated.door.messages import (
     Welcome,
 )
 from gated.door.panel import Panel
-from gated.door.pins import claim_output, pin_factory
+from gated.door.power import note_locks
 from gated.door.state import Drop, Lockdown, Release
 from gated.errors import ConfigError, LatchError, StateError, WireError
 from gated.events import MAIN, Event
 from gated.runtime.channel import Channel
 from gated.runtime.lock import FileLock
+from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
 HELLO_S = 1.0
-"""So long a new connection may take to say who it is."""
+"""The time that a new connection has to send its hello."""
 SILENCE_S = 2.0
-"""So long a brain may be silent before it is taken for dead; it beats twice a second."""
+"""The longest silence of a brain before its connection is closed. It sends a heartbeat twice a second."""
 RESYNC_S = 0.5
-"""Inputs are read again this often, because an edge can be lost."""
-REMEMBERED = 1000
-"""Facts kept for the next brain while there is none."""
+"""The interval at which all inputs are read again, because the kernel can lose an edge."""
+LISTEN_S, MOST_LISTEN_S = 0.5, 30.0
+"""The first and the longest wait before another attempt to open the socket."""
+MOST_PENDING = 1000
+"""The most events kept for the next brain while no brain is connected."""
 
 
 class Latch:
-    """The pins, and the one brain that may ask for a release."""
+    """The server side of the latch: the pins, and the one brain that may ask for a release."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Claim the pins, each lock secured, or released where a fire release stands. Raises `LatchError` when there
-        are none to claim.
+    def __init__(self, settings: Settings, *, makes_files: bool = True) -> None:
+        """Claim the pins with each lock secured, or released if a fire release is active.
+
+        `makes_files` as at `pin_factory`. Raises `LatchError` as `Panel` does.
         """
         self._brain: Channel[FromBrain] | None = None
-        self._facts: deque[Happened] = deque(maxlen=REMEMBERED)
-        self._uids = allowed_uids(settings.door)
+        self._pending: deque[Happened] = deque(maxlen=MOST_PENDING)
+        self._uids = _uids_or_own(settings.door)
         flag = FireFlag(settings.latch_socket.with_suffix(".fire"))
-        self._panel = Panel(settings, flag, self._happened, self._on_card, self._on_key)
+        self._panel = Panel(settings, flag, self._on_event, self._on_card, self._on_key, makes_files=makes_files)
 
     async def keep(self, alive: Callable[[], None], idle_exit_s: float | None = None) -> None:
-        """Read the inputs for ever, or until no brain has been there for so long; edges only make it sooner.
+        """Read the inputs every `RESYNC_S`, until no brain was connected for `idle_exit_s` (None: for ever).
 
-        `alive` is called after each reading: a latch that cannot read its pins does not live.
+        An edge makes the next reading earlier. `alive` is called after each reading, so that the watchdog notices a
+        latch that cannot read its pins.
         """
-        seen = time.monotonic()
-        while idle_exit_s is None or time.monotonic() - seen < idle_exit_s:
+        connected_at = time.monotonic()
+        while idle_exit_s is None or time.monotonic() - connected_at < idle_exit_s:
             self._panel.read()
             alive()
             if self._brain is not None:
-                seen = time.monotonic()
+                connected_at = time.monotonic()
             await asyncio.sleep(RESYNC_S)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, from its first word to its end. Whatever happens in it, the lease ends with it."""
+        """Serve one connection until it ends. The leases of a brain end with its connection, in every case."""
         channel = Channel[FromBrain](reader, writer, FromBrain)
         try:
-            await (self._show(channel) if await self._greet(channel) else self._obey(channel))
+            await (self._serve_observer(channel) if await self._accept(channel) else self._serve_brain(channel))
         except (WireError, LatchError) as error:
             log.warning("connection dropped: %s", error)
             with contextlib.suppress(WireError):
@@ -91,39 +97,47 @@ class Latch:
         except TimeoutError:
             log.warning("connection dropped: the other side is silent")
         except EOFError:
-            log.info("%s has gone", "the brain" if self._brain is channel else "an observer")
+            log.info("%s has disconnected", "the brain" if self._brain is channel else "an observer")
         finally:
             if self._brain is channel:
                 self._brain = None
-                self._panel.give_all(Drop("disconnect"))
+                self._panel.step_all(Drop("disconnect"))
                 self._panel.outputs.show(is_fault=True)
             await channel.close()
 
+    @property
+    def missing(self) -> dict[str, str]:
+        """The optional parts whose pins cannot be used now, each with the reason."""
+        return self._panel.missing
+
     def close(self) -> None:
-        """Give the pins back; what that means for each lock is told at `Panel.close`."""
+        """Give the pins back. `Panel.close` describes the effect on each lock."""
         self._panel.close()
 
-    async def _greet(self, channel: Channel[FromBrain]) -> bool:
-        """Let in the one brain that may come in, or an observer; gives whether it is one."""
+    async def _accept(self, channel: Channel[FromBrain]) -> bool:
+        """Accept an observer, or the brain if none is connected. Returns whether it is an observer.
+
+        Raises `LatchError` for a user that is not allowed or a second brain, and `WireError` without a hello.
+        """
         if channel.peer_uid not in self._uids:
             raise LatchError(f"user {channel.peer_uid} may not command this latch; set [door] brain_user")
         hello = await channel.receive(HELLO_S)
         if not isinstance(hello, Hello):
-            raise WireError("the first word must be hello")
+            raise WireError("the first message must be hello")
         if hello.observer:
             channel.send(Welcome())
             return True
         if self._brain is not None:
-            raise LatchError("another brain holds the door")
+            raise LatchError("another brain is connected")
         self._brain = channel
         self._panel.outputs.show(is_fault=False)
         channel.send(Welcome())
-        while self._facts:
-            channel.send(self._facts.popleft())
+        while self._pending:
+            channel.send(self._pending.popleft())
         return False
 
-    async def _show(self, channel: Channel[FromBrain]) -> None:
-        """An observer looks on, and on mock pins may be the outside world; it holds nothing that could end with it."""
+    async def _serve_observer(self, channel: Channel[FromBrain]) -> None:
+        """Answer an observer's heartbeats, and let it drive mock lines. It has no lease."""
         while True:
             match await channel.receive(SILENCE_S):
                 case Beat():
@@ -133,106 +147,155 @@ class Latch:
                 case Goodbye():
                     return
                 case _:
-                    raise LatchError("an observer may ask for nothing")
+                    raise LatchError("an observer may only ask for the state")
 
-    async def _obey(self, channel: Channel[FromBrain]) -> None:
+    async def _serve_brain(self, channel: Channel[FromBrain]) -> None:
         while True:
             match await channel.receive(SILENCE_S):
                 case Beat():
                     channel.send(self._state())
-                case ReleaseLock(visit, lease_s, decided_at, door, cause):
-                    self._panel.release(door, Release(visit, lease_s, decided_at, cause))
+                case ReleaseLock(visit, lease_s, decided_at, door, cause, whom):
+                    self._panel.release(door, Release(visit, lease_s, decided_at, cause, whom))
                 case SetLockdown(is_on):
-                    self._panel.give_all(Lockdown(is_on))
+                    self._panel.step_all(Lockdown(is_on))
                 case Play(line, pattern, repeats):
                     self._panel.outputs.play(line, pattern, repeats)
                 case DriveLine(line, is_active, door):
                     self._panel.drive(door, line, is_active)
                 case Goodbye():
-                    self._panel.give_all(Drop("stop"))
+                    self._panel.step_all(Drop("stop"))
                     return
                 case Hello():
-                    raise WireError("hello is said once")
+                    raise WireError("the brain sent hello twice")
 
     def _state(self) -> LatchState:
         doors: dict[str, str] = {name: each.door.state for name, each in self._panel.doors.items()}
-        return LatchState(doors[MAIN], doors, self._panel.lines, self._panel.is_on_fire, self._brain is not None)
+        panel = self._panel
+        state, has_brain = doors.get(MAIN, "unknown"), self._brain is not None
+        return LatchState(state, doors, panel.lines, panel.is_on_fire, has_brain, panel.missing)
 
     def _on_card(self, bits: str, door: str) -> None:
-        self._pass_on(CardRead(bits, door))
+        self._send_reading(CardRead(bits, door))
 
     def _on_key(self, key: str, door: str) -> None:
-        self._pass_on(KeyPressed(key, door))
+        self._send_reading(KeyPressed(key, door))
 
-    def _pass_on(self, read: CardRead | KeyPressed) -> None:
-        """What a reader read is for the brain that is there now; nothing of it is kept, and nothing is logged."""
+    def _send_reading(self, reading: CardRead | KeyPressed) -> None:
+        """Send a card or a key to the connected brain. It is never stored and never logged."""
         if self._brain is not None:
-            with contextlib.suppress(WireError):  # whoever listens to it sees the end
-                self._brain.send(read)
+            with contextlib.suppress(WireError):  # `serve` notices the end of the connection
+                self._brain.send(reading)
 
-    def _happened(self, event: Event) -> None:
-        log.info("%s", event)
-        self._tell(Happened(time.time(), event))  # type: ignore[arg-type]  # the machine reports door facts only
+    def _on_event(self, event: Event) -> None:
+        log.info("%s", wording.fact(event))
+        self._send_event(Happened(time.time(), event))  # type: ignore[arg-type]  # the machine reports door events only
 
-    def _tell(self, fact: Happened) -> None:
+    def _send_event(self, event: Happened) -> None:
+        """Send an event to the brain, or keep it for the next brain."""
         try:
             if self._brain is None:
                 raise WireError("no brain")
-            self._brain.send(fact)
+            self._brain.send(event)
         except WireError:
-            self._facts.append(fact)
+            self._pending.append(event)
 
 
 def allowed_uids(settings: DoorSettings) -> frozenset[int]:
-    """Who may command the latch: its own user, and the brain's. Raises `ConfigError` for a user that does not exist."""
+    """Return the user ids that may command the latch: the brain's user, or the latch's own user if none is set.
+
+    Raises `ConfigError` for a user that does not exist.
+    """
     if not settings.brain_user:
         return frozenset({os.getuid()})
     try:
-        return frozenset({os.getuid(), pwd.getpwnam(settings.brain_user).pw_uid})
+        return frozenset({pwd.getpwnam(settings.brain_user).pw_uid})
     except KeyError as error:
         raise ConfigError("settings", [f"door.brain_user: there is no user {settings.brain_user!r}"]) from error
+
+
+def _uids_or_own(settings: DoorSettings) -> frozenset[int]:
+    """Return `allowed_uids`, or the own user if the configured user does not exist. The exit button must still work."""
+    try:
+        return allowed_uids(settings)
+    except ConfigError as error:
+        log.error("%s; until that is fixed, only user %d may command this latch", error, os.getuid())
+        return frozenset({os.getuid()})
 
 
 async def serve(
     settings: Settings, ready: Callable[[], None], alive: Callable[[], None], idle_exit_s: float | None = None
 ) -> None:
-    """Serve the pins on the settings' Unix socket until cancelled, or until no brain has been there for `idle_exit_s`.
+    """Serve the pins on the settings' Unix socket until cancelled, or until no brain was connected for `idle_exit_s`.
 
-    `ready` is called once somebody can come, `alive` twice a second.
+    `ready` is called once the pins are claimed, `alive` twice a second. If the socket or the lock file cannot be made,
+    the exit button and the fire input still work, and the socket is tried again.
 
-    Raises `BusyError` when another latch serves there, `StateError` when the socket cannot be made, and `LatchError`
-    when there are no pins.
+    Raises `BusyError` when another latch serves there, and `LatchError` when there are no pins.
     """
     path = settings.latch_socket
-    lock = FileLock(path.with_suffix(".lock"), "a latch")
-    try:
+    with contextlib.ExitStack() as last:
+        _lock(path, last)
+        note_locks(settings)  # before the pins are claimed: after that a lock may have power
         latch = Latch(settings)
+        last.callback(latch.close)
+        tried = asyncio.Event()
+        mode = 0o660 if settings.door.brain_user else 0o600
+        listening = asyncio.create_task(_listen(latch, path, mode, tried), name="listen")
         try:
-            path.unlink(missing_ok=True)  # left over by one that was killed: the lock says that nobody serves it
-            server = await asyncio.start_unix_server(latch.serve, path)
-            path.chmod(0o660 if settings.door.brain_user else 0o600)
+            await tried.wait()
             ready()
             await latch.keep(alive, idle_exit_s)
-            server.close()
-        except OSError as error:
-            raise StateError(f"{path}: the latch cannot listen there ({error})") from error
         finally:
-            latch.close()
-            path.unlink(missing_ok=True)
-    finally:
-        lock.close()
+            listening.cancel()
+            await asyncio.wait([listening])
 
 
-def take_power_off(settings: Settings) -> None:
-    """Take the power off every lock, once, when no latch is there to do it: a pin keeps its level when its process is
-    killed. A strike is secured by that; a magnet and a reverse strike are as in a power cut.
+def _lock(path: Path, last: contextlib.ExitStack) -> None:
+    """Lock the socket's lock file until `last` ends. Raises `BusyError` when another latch holds it."""
+    try:
+        lock = FileLock(path.with_suffix(".lock"), "a latch")
+    except StateError as error:
+        log.error("%s; only the kernel now keeps a second latch from the lines", error)
+    else:
+        last.callback(lock.close)
 
-    Raises `BusyError` while a latch serves, and `LatchError` when there are no pins.
+
+async def _serve_at(path: Path, mode: int, latch: Latch) -> asyncio.Server:
+    """Listen at `path`. The socket appears there only when it accepts connections.
+
+    The socket of a killed latch is replaced; the lock file proves that no latch serves it. Raises OSError.
     """
-    with closing(FileLock(settings.latch_socket.with_suffix(".lock"), "a latch")):
-        factory = pin_factory(settings)
+    unready = path.with_suffix(".new")
+    unready.unlink(missing_ok=True)
+    server = await asyncio.start_unix_server(latch.serve, unready)
+    try:
+        unready.chmod(mode)
+        unready.replace(path)
+    except OSError:
+        server.close()
+        raise
+    return server
+
+
+async def _listen(latch: Latch, path: Path, mode: int, tried: asyncio.Event) -> None:
+    """Listen until cancelled. Retries with backoff if that fails. `tried` is set after the first attempt."""
+    backoff, is_reported = Backoff(LISTEN_S, MOST_LISTEN_S), False
+    while True:
         try:
-            for wires in settings.doors.values():
-                claim_output(factory, wires.lock_pin, active_high=wires.lock_active_high).close()
+            server = await _serve_at(path, mode, latch)
+        except OSError as error:
+            if not is_reported:
+                log.error("%s: the latch cannot listen there (%s); nobody is let in, exits still work", path, error)
+            is_reported = True
+            tried.set()
+            await asyncio.sleep(backoff.next_s())
+            continue
+        if is_reported:
+            log.warning("%s: the latch listens there now", path)
+        tried.set()
+        try:
+            await asyncio.Event().wait()  # not `serve_forever`: its end waits for every connection
         finally:
-            factory.close()
+            server.close()
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)

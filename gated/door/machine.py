@@ -1,9 +1,13 @@
-"""What the lock does and where the leaf is: a pure machine, `(door, input, now) -> (door, events)`.
+"""The state machine of one door. It is pure: `(door, input, now) -> (door, events)`.
 
-The lock is released while a lease runs or a fire release stands, and by nothing else. There are three leases: that of a
-grant and that of a schedule end with the brain that asked for them; that of the exit button needs no brain, and a
-lockdown does not touch it. A fire release needs nobody, beats everything, and lasts until somebody resets it by hand
-while the fire input is quiet.
+The lock is released only while a lease runs or a fire release is active. There are three kinds of leases. Grant leases
+(one per person) and the schedule lease end when the brain that asked for them disconnects. The exit lease needs no
+brain and ignores a lockdown. A fire release needs no brain and overrides everything. It lasts until a person resets it
+by hand while the fire input is inactive.
+
+Leases run in parallel, and no lease shortens another. So the lock stays released until the longest lease ends, at most
+`MAX_LEASE_S` after the last grant. When the leaf closes, the lease that would end first is used up. So one passage uses
+one grant, and the grant of the next person stays valid. When no lease is left, the lock is secured at once.
 """
 
 from dataclasses import replace
@@ -11,7 +15,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from gated.door.alarms import next_alarm, watch
-from gated.door.state import NEVER, NOT_YET, Cause, Door, Drop, Input, Line, Lockdown, Release, Tick
+from gated.door.state import NEVER, NOT_YET, Cause, Door, Drop, Input, Lease, Line, Lockdown, Release, Tick
 from gated.events import (
     CallPressed,
     DoorClosed,
@@ -28,28 +32,30 @@ from gated.events import (
 )
 
 MAX_LEASE_S = 30.0
-"""No lease is longer, whatever the brain says."""
+"""The longest lease. The brain cannot ask for more."""
+MOST_GRANTS = 16
+"""The most grant leases at one time. With more, the ones that end first are dropped."""
 MAX_AGE_S = 1.0
-"""A release that was decided longer ago is not carried out: the person has gone, or the message was held up."""
+"""The oldest decision that may still release. After that, the person has left or the message was delayed."""
 
 Step = tuple[Door, list[Event]]
 
 
 def step(door: Door, given: Input, now: float) -> Step:
-    """The door after an input, and what there is to tell. The lock must follow `is_released` at once."""
-    after, events = _take(door, given, now)
+    """Return the door after an input, and the new events. The caller sets the lock to `is_released` at once."""
+    after, events = _apply(door, given, now)
     after, alarms = watch(after, now)
     return after, [structs.replace(event, door=door.name) for event in (*events, *alarms)]
 
 
 def wakes_at(door: Door) -> float:
-    """When the machine needs its next `Tick` if nothing else happens, in monotonic seconds; infinite: never."""
+    """Return the time of the next `Tick` that is needed, in monotonic seconds. Infinite if none is needed."""
     lease_end = door.until if door.is_released and not door.is_on_fire else NOT_YET
     return min(lease_end, next_alarm(door))
 
 
 def refusal(door: Door, given: Release, now: float) -> str | None:
-    """Why a release is not carried out, or None. Written so that a number that is none refuses."""
+    """Return the reason to refuse a release, or None. The comparisons are written so that a NaN is refused."""
     if door.is_locked_down:
         return "lockdown"
     if not 0 < given.lease_s <= MAX_LEASE_S:
@@ -59,24 +65,24 @@ def refusal(door: Door, given: Release, now: float) -> str | None:
     return None
 
 
-def _take(door: Door, given: Input, now: float) -> Step:
+def _apply(door: Door, given: Input, now: float) -> Step:
     match given:
         case Release():
             return _release(door, given, now)
         case Line(name, is_active):
             return _line(door, name, is_active, now)
         case Lockdown(is_on):
-            told = replace(door, is_locked_down=is_on, is_refusing_schedule=False)
-            return _settle(_without_brain(told) if is_on else told, now, cause="lockdown")
+            changed = replace(door, is_locked_down=is_on, is_refusing_schedule=False)
+            return _update_lock(_without_brain_leases(changed) if is_on else changed, now, cause="lockdown")
         case Drop(cause, exits):
-            dropped = _without_brain(door)
-            return _settle(replace(dropped, exit_until=NEVER) if exits else dropped, now, cause=cause)
+            dropped = _without_brain_leases(door)
+            return _update_lock(replace(dropped, exit_until=NEVER) if exits else dropped, now, cause=cause)
         case Tick():
-            return _settle(door, now)
+            return _update_lock(door, now)
 
 
-def _without_brain(door: Door) -> Door:
-    return replace(door, granted_until=NEVER, free_until=NEVER)
+def _without_brain_leases(door: Door) -> Door:
+    return replace(door, grants=(), free_until=NEVER)
 
 
 def _release(door: Door, given: Release, now: float) -> Step:
@@ -84,16 +90,29 @@ def _release(door: Door, given: Release, now: float) -> Step:
     if why is not None:
         return _refuse(door, given, why, now)
     if given.cause == "grant":
-        granted = replace(_expecting(door, "grant"), granted_until=now + given.lease_s)
-        return _settle(granted, now, DoorReleased("grant", given.lease_s, given.visit))
+        granted = replace(_awaiting_opening(door, "grant"), grants=_with_grant(door, given, now))
+        return _update_lock(granted, now, DoorReleased("grant", given.lease_s, given.visit))
     begun = [] if now < door.free_until else [DoorReleased("schedule", given.lease_s, given.visit)]
     free = replace(door, free_until=now + given.lease_s, is_refusing_schedule=False)
-    return _settle(free, now, *begun)
+    return _update_lock(free, now, *begun)
+
+
+def _with_grant(door: Door, given: Release, now: float) -> tuple[Lease, ...]:
+    """Return the running grant leases and the new one. A second grant for one person only extends the first lease."""
+    new = Lease(now + given.lease_s, given.whom)
+    running = [lease for lease in door.grants if now < lease.until]
+    own = [lease for lease in running if new.whom and lease.whom == new.whom]
+    others = [lease for lease in running if lease not in own]
+    return tuple(sorted([*others, max([*own, new], key=_end)], key=_end))[-MOST_GRANTS:]
+
+
+def _end(lease: Lease) -> float:
+    return lease.until
 
 
 def _refuse(door: Door, given: Release, why: str, now: float) -> Step:
-    """Say why not; a schedule, which asks again every few seconds, is told once."""
-    after, events = _settle(door, now)
+    """Report the refusal. A schedule asks again every few seconds, so its refusal is reported once."""
+    after, events = _update_lock(door, now)
     if given.cause == "schedule":
         if door.is_refusing_schedule:
             return after, events
@@ -103,7 +122,7 @@ def _refuse(door: Door, given: Release, why: str, now: float) -> Step:
 
 def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
     if (name in door.active) == is_active:
-        return _settle(door, now)
+        return _update_lock(door, now)
     moved = replace(door, active=door.active | {name} if is_active else door.active - {name})
     match name, is_active:
         case "contact", True:
@@ -112,22 +131,22 @@ def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
             return _closed(moved, now)
         case "rex", True:
             lease_s = min(door.wires.release_s, MAX_LEASE_S)
-            leaving = replace(_expecting(moved, "rex"), exit_until=now + lease_s)
-            return _settle(leaving, now, DoorReleased("rex", lease_s))
+            leaving = replace(_awaiting_opening(moved, "rex"), exit_until=max(moved.exit_until, now + lease_s))
+            return _update_lock(leaving, now, DoorReleased("rex", lease_s))
         case "fire", True if not door.is_on_fire:
-            return _settle(replace(moved, is_on_fire=True), now, FireRelease(), DoorReleased("fire", 0.0))
+            return _update_lock(replace(moved, is_on_fire=True), now, FireRelease(), DoorReleased("fire", 0.0))
         case "fire_reset", True if door.is_on_fire and "fire" not in door.active:
-            return _settle(replace(moved, is_on_fire=False), now, FireReset(), cause="fire_reset")
+            return _update_lock(replace(moved, is_on_fire=False), now, FireReset(), cause="fire_reset")
         case "tamper", _:
-            return _settle(moved, now, Tampered(is_over=not is_active))
+            return _update_lock(moved, now, Tampered(is_over=not is_active))
         case "call", True:
-            return _settle(moved, now, CallPressed())
-    return _settle(moved, now)
+            return _update_lock(moved, now, CallPressed())
+    return _update_lock(moved, now)
 
 
 def _opened(door: Door, now: float) -> Step:
-    """The leaf opened. A little after the lock was secured it still counts as opened by what had released it."""
-    door, events = _settle(replace(door, awaited=""), now)
+    """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
+    door, events = _update_lock(replace(door, awaited=""), now)
     is_passage = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
     forced = [] if is_passage else [DoorForcedOpen()]
     return door, [*events, DoorOpened(door.cause if is_passage else "nothing"), *forced]
@@ -135,22 +154,33 @@ def _opened(door: Door, now: float) -> Step:
 
 def _closed(door: Door, now: float) -> Step:
     if door.wires.relock_on_close:
-        door = replace(door, granted_until=NEVER, exit_until=NEVER)
-    return _settle(door, now, DoorClosed(), cause="closed")
+        door = _without_first_lease(door, now)
+    return _update_lock(door, now, DoorClosed(), cause="closed")
 
 
-def _expecting(door: Door, cause: str) -> Door:
-    """Somebody is about to open the leaf, if it is not open."""
+def _without_first_lease(door: Door, now: float) -> Door:
+    """Remove the grant or exit lease that would end first: the person who passed has used it."""
+    grants = tuple(lease for lease in door.grants if now < lease.until)
+    is_by_grant = grants and not now < door.exit_until <= grants[0].until
+    return replace(door, grants=grants[1:]) if is_by_grant else replace(door, grants=grants, exit_until=NEVER)
+
+
+def _awaiting_opening(door: Door, cause: str) -> Door:
+    """Note that the leaf should open now, unless it is open."""
     return door if door.is_open else replace(door, awaited=cause)
 
 
-def _settle(door: Door, now: float, *events: Event, cause: str = "lease") -> Step:
-    """Release exactly while something does; written so that a time that is no number secures the lock."""
+def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -> Step:
+    """Release the lock while a lease or a fire release lasts; else secure it. A NaN time secures the lock.
+
+    `cause` is the reason in `DoorSecured` if this step secures the lock.
+    """
     if not now < door.free_until:
         door = replace(door, free_until=NEVER)
     if door.is_on_fire or now < door.until:
-        why = _why(door)
-        return replace(door, is_released=True, cause=why, awaited=door.awaited if why in _FOR_ONE else ""), [*events]
+        cause_now = _release_cause(door)
+        awaited = door.awaited if cause_now in _ONE_PASSAGE else ""
+        return replace(door, is_released=True, cause=cause_now, awaited=awaited), [*events]
     if not door.is_released:
         return door, [*events]
     is_missed = cause == "lease" and door.awaited and door.wires.contact_pin is not None
@@ -158,12 +188,12 @@ def _settle(door: Door, now: float, *events: Event, cause: str = "lease") -> Ste
     return replace(door, is_released=False, secured_at=now, awaited=""), [*events, DoorSecured(cause), *missed]
 
 
-_FOR_ONE: tuple[Cause, ...] = ("grant", "rex")
-"""Releases that are for somebody, who is expected to pass."""
+_ONE_PASSAGE: tuple[Cause, ...] = ("grant", "rex")
+"""The causes after which one person should open the leaf."""
 
 
-def _why(door: Door) -> Cause:
-    """What releases the lock, the weightiest first; `free_until` is never in the past here."""
+def _release_cause(door: Door) -> Cause:
+    """Return the strongest cause of the release. The caller has already cleared a `free_until` in the past."""
     if door.is_on_fire:
         return "fire"
     if door.free_until > NEVER:

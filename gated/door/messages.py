@@ -1,4 +1,4 @@
-"""What the brain and the latch say to each other."""
+"""The messages between the brain and the latch, in both directions."""
 
 from typing import Literal
 
@@ -24,38 +24,43 @@ from gated.events import (
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first word; a latch that does not hear it in time hangs up."""
+    """Brain to latch: the first message. The latch closes a connection that does not send it in time."""
 
     version: int = 1
     observer: bool = False
-    """One that looks on beside the brain: it is answered its beats and may ask for nothing, but play mock lines."""
+    """Whether this is an observer. It gets an answer to each heartbeat. It may drive mock lines and nothing else."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """Brain to latch, twice a second: I am here. Silence ends the connection, and with it the lease."""
+    """Brain to latch: the heartbeat, twice a second. Silence ends the connection and its leases."""
 
 
 class ReleaseLock(msgspec.Struct, frozen=True, tag="release_lock"):
-    """Brain to latch: energise for `lease_s`. `decided_at` is in monotonic seconds, which all processes share."""
+    """Brain to latch: release the lock for `lease_s` seconds.
+
+    `decided_at` is in monotonic seconds. All processes of one machine share this clock.
+    """
 
     visit: str
     lease_s: float
     decided_at: float
     door: str = MAIN
     cause: Literal["grant", "schedule"] = "grant"
+    whom: str = ""
+    """A pseudonym of the granted person, constant while the brain process lives. It does not reveal the person."""
 
 
 class SetLockdown(msgspec.Struct, frozen=True, tag="set_lockdown"):
-    """Brain to latch: from now on no grant releases (REX and fire do), or again."""
+    """Brain to latch: begin or end a lockdown. During a lockdown only the exit button and a fire release the lock."""
 
     on: bool
 
 
 class Play(msgspec.Struct, frozen=True, tag="play"):
-    """Brain to latch: let a lamp, the buzzer or the pad do this until told otherwise.
+    """Brain to latch: play a pattern on a lamp, the buzzer or the vibration pad, until the next `Play`.
 
-    `pattern`: seconds on and off in turn, said again and again; one number alone is on for good, none is off.
-    `repeats`: so many times and then off; 0 is for ever.
+    `pattern` alternates seconds on and seconds off, and is repeated. One number alone means always on; an empty
+    pattern means off. After `repeats` repetitions the output is off; 0 repeats for ever.
     """
 
     line: str
@@ -64,7 +69,7 @@ class Play(msgspec.Struct, frozen=True, tag="play"):
 
 
 class DriveLine(msgspec.Struct, frozen=True, tag="drive_line"):
-    """To a latch with mock pins only: play the outside world on an input line."""
+    """Brain or observer to latch: drive an input line. Only for mock pins."""
 
     line: str
     is_active: bool
@@ -72,33 +77,35 @@ class DriveLine(msgspec.Struct, frozen=True, tag="drive_line"):
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
-    """Brain to latch: I end; the latch drops my lease, tells what there is to tell, and hangs up."""
+    """Brain to latch: the brain ends. The latch ends its leases, sends the last events, and closes the connection."""
 
 
 FromBrain = Hello | Beat | ReleaseLock | SetLockdown | Play | DriveLine | Goodbye
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
-    """Latch to brain: you have the door."""
+    """Latch to brain: the connection is accepted."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Latch to brain: you do not have the door, and why."""
+    """Latch to brain: the connection is refused, with the reason."""
 
     why: str
 
 
 class LatchState(msgspec.Struct, frozen=True, tag="latch_state"):
-    """The latch's answer to every beat: the first door's state, each door's, and each input's."""
+    """Latch to brain: the answer to each heartbeat. `state` is the first door's; `doors` and `lines` are by name."""
 
     state: str
     doors: dict[str, str] = {}
     lines: dict[str, bool] = {}
-    """As "main.contact"; True is open, pressed, burning, tampered with."""
+    """Whether each input is active, by names like "main.contact". Active is open, pressed, fire, tampered."""
     is_on_fire: bool = False
-    """A fire release stands; the fire input may be quiet again."""
+    """Whether a fire release is active. The fire input itself may be inactive again."""
     has_brain: bool = False
-    """A brain is there: somebody can be let in."""
+    """Whether a brain is connected, so that people can be let in."""
+    missing: dict[str, str] = {}
+    """The optional parts whose pins cannot be used ("lamps", "keypad", "second.reader"), each with the reason."""
 
 
 class CardRead(msgspec.Struct, frozen=True, tag="card_read"):
@@ -116,7 +123,7 @@ class KeyPressed(msgspec.Struct, frozen=True, tag="key_pressed"):
 
 
 class Happened(msgspec.Struct, frozen=True, tag="happened"):
-    """Latch to brain: a fact for the journal; `at` is seconds since 1970. Kept while no brain is there."""
+    """Latch to brain: a door event for the journal. `at` is in seconds since 1970. Kept until a brain connects."""
 
     at: float
     event: (

@@ -1,4 +1,4 @@
-"""A look at the latch from beside the brain: it is told the state and may ask for nothing."""
+"""Read the state of a running latch. The observer connects beside the brain and can release nothing."""
 
 import asyncio
 import contextlib
@@ -9,33 +9,36 @@ from gated.errors import LatchError, WireError
 from gated.runtime.channel import Channel
 
 ANSWER_S = 2.0
-"""So long the latch may take for each answer."""
+"""The time that the latch has to answer."""
 
 
 async def observe(path: Path) -> LatchState:
-    """What the latch that serves the socket at `path` believes now. Raises `LatchError` when none does, or refuses."""
+    """Return the state of the latch that serves the socket at `path`.
+
+    Raises `LatchError` when no latch serves there, or when it refuses or does not answer.
+    """
     try:
         reader, writer = await asyncio.open_unix_connection(path)
     except OSError as error:
         raise LatchError(f"no latch serves {path} ({error.strerror})") from error
     channel = Channel[FromLatch](reader, writer, FromLatch)
     try:
-        return await _asked(channel)
+        return await _ask(channel)
     except (EOFError, TimeoutError, WireError) as error:
         raise LatchError(f"the latch at {path} does not answer ({error or 'it is silent'})") from error
     finally:
         await channel.close()
 
 
-async def _asked(channel: Channel[FromLatch]) -> LatchState:
-    """The state, and whatever else comes first is not for us."""
+async def _ask(channel: Channel[FromLatch]) -> LatchState:
+    """Ask for the state and return it. Other messages before it are skipped."""
     channel.send(Hello(observer=True))
     channel.send(Beat())
     async with asyncio.timeout(ANSWER_S):
         while True:
             answer = await channel.receive()
             if isinstance(answer, Refused):
-                raise LatchError(f"the latch refuses to be looked at: {answer.why}")
+                raise LatchError(f"the latch refuses to show its state: {answer.why}")
             if isinstance(answer, LatchState):
                 with contextlib.suppress(WireError):
                     channel.send(Goodbye())

@@ -1,29 +1,32 @@
-"""Lamps, buzzer and pad: what each plays, and that no lamp flashes fast enough to hurt anybody."""
+"""The lamps, the buzzer and the vibration pad of the gate. No lamp flashes fast enough to trigger a seizure."""
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from gated.config import CueSettings
-from gated.door.pins import claim_output, output_pins
+from gated.door.pins import OUTPUTS, claim_output
+from gated.errors import LatchError
 
 LAMPS = ("ready", "open", "refused", "fault", "red", "green", "blue")
 LEAST_LAMP_S = 0.25
-"""A lamp is on, and off, for at least so long: two flashes a second, under the three of WCAG 2.3.1."""
+"""The shortest on and the shortest off time of a lamp: two flashes a second, below the limit of three in WCAG 2.3.1."""
 LEAST_S = 0.02
-"""Nothing that can be heard or felt is shorter; it keeps a pattern of zeros from being a busy loop."""
+"""The shortest on and off time of buzzer and pad. It also keeps a pattern of zeros from becoming a busy loop."""
 MOST_S = 3600.0
 
 FIRE = dict.fromkeys(("open", "red", "green", "blue"), (0.5, 0.5)) | {"buzzer": (0.5, 1.5)}
-"""What a fire release plays, whatever else was asked for: a lamp of three colours flashes white."""
+"""The patterns of a fire release. They override every other pattern. A three-colour lamp flashes white."""
 
-Moment = tuple[bool, float | None]
-"""On or off, and for how many seconds; None is until told otherwise."""
+Request = tuple[Sequence[float], int]
+"""A pattern and its repeats, as described at `messages.Play`."""
+Segment = tuple[bool, float | None]
+"""On or off, and the seconds it lasts. None: until the next request."""
 
 
-def moments(pattern: Sequence[float], repeats: int, least_s: float) -> Iterator[Moment]:
-    """What an output does, moment by moment, as `messages.Play` says it. A number that is none counts as `least_s`."""
+def segments(pattern: Sequence[float], repeats: int, least_s: float) -> Iterator[Segment]:
+    """Yield the segments of a pattern, as described at `messages.Play`. A NaN counts as `least_s`."""
     if len(pattern) > 1:
         for _ in itertools.count() if repeats <= 0 else range(repeats):
             for place, seconds in enumerate(pattern):
@@ -34,83 +37,122 @@ def moments(pattern: Sequence[float], repeats: int, least_s: float) -> Iterator[
 class Output:
     """One lamp, the buzzer or the pad, on the event loop."""
 
-    def __init__(self, device: Any, least_s: float) -> None:
-        self._device, self._least_s = device, least_s
+    def __init__(self, device: Any, least_s: float, on_failure: Callable[[LatchError], None]) -> None:
+        """Take over a claimed device. `on_failure` is called when its pin fails; the output then plays no further."""
+        self._device, self._least_s, self._on_failure = device, least_s, on_failure
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._moments: Iterator[Moment] = iter(())
+        self._segments: Iterator[Segment] = iter(())
         self._changed_at = float("-inf")
 
     def play(self, pattern: Sequence[float], repeats: int = 0) -> None:
-        """Do this from now on; a lamp that has just changed finishes its quarter of a second first."""
-        self._moments = moments(pattern, repeats, self._least_s)
-        self._next()
+        """Play a pattern from now on. An output that changed less than `least_s` ago first finishes that time."""
+        self._segments = segments(pattern, repeats, self._least_s)
+        self._continue(None)
 
     def close(self) -> None:
-        """Off, and the pin given back."""
-        self._later(None, None)
+        """Switch off and give the pin back."""
+        self._schedule(None, None)
         self._device.close()
 
+    def _continue(self, segment: Segment | None) -> None:
+        """Do a segment that had to wait, or the next segment."""
+        try:
+            if segment is None:
+                self._next()
+            else:
+                self._switch(segment)
+        except LatchError as error:
+            self._schedule(None, None)
+            self._on_failure(error)
+
     def _next(self) -> None:
-        moment = next(self._moments, (False, None))
-        is_change = moment[0] != bool(self._device.value)
+        segment = next(self._segments, (False, None))
+        is_change = segment[0] != bool(self._device.value)
         wait_s = self._changed_at + self._least_s - self._loop.time() if is_change else 0.0
         if wait_s > 0:
-            self._later(wait_s, moment)
+            self._schedule(wait_s, segment)
         else:
-            self._turn(moment)
+            self._switch(segment)
 
-    def _turn(self, moment: Moment) -> None:
-        is_on, for_s = moment
+    def _switch(self, segment: Segment) -> None:
+        is_on, for_s = segment
         if is_on != bool(self._device.value):
             self._device.value, self._changed_at = is_on, self._loop.time()
-        self._later(for_s, None)
+        self._schedule(for_s, None)
 
-    def _later(self, seconds: float | None, moment: Moment | None) -> None:
-        """After so long do this, or what comes next; it replaces whatever was to be done."""
+    def _schedule(self, seconds: float | None, segment: Segment | None) -> None:
+        """Replace the timer. After `seconds` it does `segment`, or the next one if None. `seconds` None: no timer."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
-        if seconds is not None:
-            self._timer = (
-                self._loop.call_later(seconds, self._next)
-                if moment is None
-                else self._loop.call_later(seconds, self._turn, moment)
-            )
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._continue, segment)
 
 
 class Outputs:
-    """All that are fitted. Until a brain is there the fault lamp is on."""
+    """The claimed outputs of a gate. The fault lamp is on until a brain connects."""
 
-    def __init__(self, cues: CueSettings, factory: Any) -> None:
-        """Claim the pins, all off but the fault lamp. Raises `LatchError` when one cannot be had."""
-        self._outputs = {
-            line: Output(claim_output(factory, pin), LEAST_LAMP_S if line in LAMPS else LEAST_S)
-            for line, pin in output_pins(cues).items()
-        }
+    def __init__(self, on_failure: Callable[[str, LatchError], None] = lambda *_: None) -> None:
+        """Start without outputs. `on_failure(line, error)` is called when the pin of an output fails."""
+        self._on_failure = on_failure
+        self._outputs: dict[str, Output] = {}
+        self._requests: dict[str, Request] = {}
         self._is_fire = False
         self.show(is_fault=True)
 
+    def fit(self, line: str, pin: int, factory: Any) -> None:
+        """Claim an output and let it play its last request. Raises `LatchError` when its pin cannot be claimed."""
+        device = claim_output(factory, pin)
+        least_s = LEAST_LAMP_S if line in LAMPS else LEAST_S
+        output = Output(device, least_s, partial(self._fails, line))
+        try:
+            if self._is_fire and line in FIRE:
+                output.play(FIRE[line])
+            elif line in self._requests:
+                output.play(*self._requests[line])
+        except LatchError:
+            output.close()
+            raise
+        self._outputs[line] = output
+
+    def unfit(self, line: str) -> None:
+        """Give an output back."""
+        output = self._outputs.pop(line, None)
+        if output is not None:
+            output.close()
+
     def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
-        """Let one play a pattern. One that is not fitted, or that a fire release uses, does not."""
-        if line in self._outputs and not (self._is_fire and line in FIRE):
+        """Play a pattern on an output. During a fire release, requests for the outputs in `FIRE` are ignored.
+
+        A missing output plays an endless pattern once it is claimed; a pattern with `repeats` is not played late.
+        """
+        if self._is_fire and line in FIRE:
+            return
+        self._requests[line] = (tuple(pattern), 0) if repeats == 0 else ((), 0)
+        if line in self._outputs:
             self._outputs[line].play(pattern, repeats)
 
     def show(self, *, is_fault: bool) -> None:
-        """All off, and the fault lamp on or off: the brain has gone, or come and will say what it wants."""
-        for line in self._outputs:
+        """Switch every output off, and the fault lamp on or off. Called when a brain connects or disconnects."""
+        for line in OUTPUTS:
             self.play(line, (1.0,) if is_fault and line == "fault" else ())
 
     def fire(self, is_on: bool) -> None:
-        """Begin to play the fire release, or end it: then these are off until the brain says what it wants."""
+        """Begin or end the patterns of a fire release. After the end, these outputs are off until the next request."""
         if is_on == self._is_fire:
             return
         self._is_fire = is_on
         for line, pattern in FIRE.items():
+            self._requests[line] = ((), 0)
             if line in self._outputs:
                 self._outputs[line].play(pattern if is_on else ())
 
     def close(self) -> None:
-        """All off, and the pins given back."""
+        """Switch every output off and give the pins back."""
         for output in self._outputs.values():
             output.close()
+
+    def _fails(self, line: str, error: LatchError) -> None:
+        """Report a failed output. While it is being claimed, raise the error from `fit` instead."""
+        if line not in self._outputs:
+            raise error
+        self._on_failure(line, error)

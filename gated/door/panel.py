@@ -1,28 +1,35 @@
-"""Every pin of the gate, on one event loop: each door's machine with its wires, the readers, the lamps.
+"""All pins of the gate, on one event loop: the doors, the readers and the outputs.
 
-The machine decides; here inputs are brought to it and the lock is brought to what it says. A fire at any door is a fire
-at every door.
+The state machines decide; the panel passes inputs to them and carries out their output. A fire at one door releases
+every door. The lock, the exit button and the fire input of a door are vital. Every other part may be missing for a
+while.
 """
 
 import contextlib
+import logging
 import time
 from asyncio import TimerHandle, get_running_loop
 from collections.abc import Callable
-from typing import Any
+from contextlib import ExitStack
+from functools import partial
 
-from gated.config import Settings, Wires
+from gated.config import ReaderSettings, Settings, Wires
 from gated.door.fire import FireFlag
+from gated.door.hardware import optional
 from gated.door.outputs import Outputs
-from gated.door.pins import pin_factory
+from gated.door.parts import OptionalParts
+from gated.door.pins import output_pins, pin_factory
 from gated.door.readers import Keypad, Wiegand
 from gated.door.state import NOT_YET, Door, Input, Release
 from gated.door.wired import SHARED, WiredDoor
 from gated.errors import LatchError
-from gated.events import MAIN, SECOND, Event, ReleaseRefused
+from gated.events import MAIN, Event, ReleaseRefused
+
+log = logging.getLogger(__name__)
 
 
 class Panel:
-    """The doors, the readers and the lamps of one gate. Made and used on one event loop."""
+    """The doors, readers and outputs of one gate. It is made and used on one event loop."""
 
     def __init__(
         self,
@@ -31,114 +38,196 @@ class Panel:
         report: Callable[[Event], None],
         on_card: Callable[[str, str], None],
         on_key: Callable[[str, str], None],
+        *,
+        makes_files: bool = True,
     ) -> None:
-        """Claim every pin, each lock secured. `report(event)`, `on_card(bits, door)` and `on_key(key, door)` are called
-        as things happen. Raises `LatchError` when a pin cannot be had.
+        """Claim every pin, with each lock secured, or released while `flag` is set.
+
+        Later it calls `report(event)`, `on_card(bits, door)` and `on_key(key, door)`. A part whose pins cannot be
+        claimed is `missing` and tried again. `makes_files` as at `pin_factory`.
+        Raises `LatchError` when no door has all of its lock, exit button and fire input.
         """
         self._loop, self._flag, self._report = get_running_loop(), flag, report
+        self._on_card, self._on_key = on_card, on_key
         self._timer: TimerHandle | None = None
         self._is_edge_known = False
         self.doors: dict[str, WiredDoor] = {}
+        self.outputs = Outputs(lambda line, error: self._fails(f"cues.{line}", error))
+        self._parts = OptionalParts()
         self._wiegand: dict[str, Wiegand] = {}
         self._keypad: Keypad | None = None
-        factory = pin_factory(settings)
+        self._factory = pin_factory(settings, makes_files=makes_files)
         try:
-            for name, wires in ((MAIN, settings.door), (SECOND, settings.second_door)):
-                if wires is not None:
-                    self._claim(name, wires, factory, on_card)
-            self.outputs = Outputs(settings.cues, factory)
-            rows, columns = settings.readers.keypad_rows, settings.readers.keypad_columns
-            if rows:
-                self._keypad = Keypad(rows, columns, factory, lambda key: on_key(key, MAIN))
-        except LatchError:
-            factory.close()
+            self._claim_doors(settings)
+            self._claim_rest(settings)
+        except BaseException:
+            self._factory.close()
             raise
         self.read()
 
     @property
+    def missing(self) -> dict[str, str]:
+        """The missing optional parts, each with the reason. "main" and "second" mean a whole door of two."""
+        return self._parts.missing
+
+    @property
     def lines(self) -> dict[str, bool]:
-        """What is believed of every input, as "main.contact"."""
+        """Whether each input is active, by names like "main.contact"."""
         doors = self.doors.items()
         return {f"{name}.{line}": each.readings[line].is_active for name, each in doors for line in each.readings}
 
     @property
     def is_on_fire(self) -> bool:
-        """Whether a fire release stands."""
+        """Whether a fire release is active."""
         return any(each.door.is_on_fire for each in self.doors.values())
 
     def read(self) -> None:
-        """Read every input now, and again when one must be."""
+        """Read every input now, and set the timer of the next reading. A part that fails is missing from now on.
+
+        One door of two may become missing. Raises `LatchError` when no door has its lock, exit button and fire input.
+        """
         self._is_edge_known = False
         now = time.monotonic()
-        for each in self.doors.values():
-            each.read(now)
+        self._parts.try_again(now)
+        for name in list(self.doors):
+            self._read_door(name, now)
         for line in SHARED:
             is_active = any(each.is_active(line) for each in self.doors.values())
             for each in self.doors.values():
-                each.say(line, is_active)
-        self._heed_fire()
+                each.set_input(line, is_active)
+        self._update_fire()
         if self._timer is not None:
             self._timer.cancel()
         due_at = min(each.due_at for each in self.doors.values())
         self._timer = self._loop.call_at(due_at, self.read) if due_at < NOT_YET else None
 
     def release(self, name: str, given: Release) -> None:
-        """Ask one door to release; what came of it is reported."""
+        """Ask one door for a release. The outcome is reported as an event."""
         if name in self.doors:
-            self.doors[name].give(given)
+            self.doors[name].step(given)
         else:
-            self._report(ReleaseRefused(given.visit, "there is no such door", name))
+            why = self.missing.get(name, "there is no such door")
+            self._report(ReleaseRefused(given.visit, why, name))
 
-    def give_all(self, given: Input) -> None:
-        """One step of every door's machine."""
-        for each in self.doors.values():
-            each.give(given)
+    def step_all(self, given: Input) -> None:
+        """Do one step of every door's machine.
+
+        If a lock cannot be driven, the next `read` drives it again or raises.
+        """
+        for name, each in self.doors.items():
+            try:
+                each.step(given)
+            except LatchError as error:
+                log.error("the lock of door %s: %s", name, error)
 
     def drive(self, name: str, line: str, active: bool) -> None:
-        """Mock pins only: play the outside world; beside the inputs "wiegand:BITS" and "key:KEY", which play once.
+        """Drive an input of mock pins, or send a card ("wiegand:BITS") or a key ("key:KEY") once.
 
-        Raises `LatchError` on other pins, and for what is not fitted.
+        Raises `LatchError` on real pins, and for a line that is not fitted.
         """
-        kind, _, what = line.partition(":")
+        kind, _, data = line.partition(":")
         if kind == "wiegand" and name in self._wiegand:
-            self._wiegand[name].play(what)
+            self._wiegand[name].play(data)
         elif kind == "key" and self._keypad is not None:
-            self._keypad.play(what)
+            self._keypad.play(data)
         elif name in self.doors:
             self.doors[name].wiring.drive(line, active)
         else:
             raise LatchError(f"{name}.{line}: no such mock line")
 
     def close(self) -> None:
-        """Secure what no fire holds open, and give every pin back.
+        """Secure every lock unless a fire release is active, and give every pin back.
 
-        While a fire release stands the locks are left as their hardware is without us: a magnet and a reverse strike
-        stay open; a fail-secure strike shuts, because no process can hold what needs its power after its own end.
+        In both cases the coils then have no power. After a fire release a maglock and a reverse strike stay released.
+        A fail-secure strike secures, because no process can power a coil after its own end.
         """
         if self._timer is not None:
             self._timer.cancel()
-        for door in self.doors.values():
-            door.close()
-        for reader in self._wiegand.values():
-            reader.close()
-        self.outputs.close()
-        if self._keypad is not None:
-            self._keypad.close()
+        with ExitStack() as last:  # one close that fails stops no other; the factory releases every line
+            last.callback(self._factory.close)
+            if self._keypad is not None:
+                last.callback(self._keypad.close)
+            last.callback(self.outputs.close)
+            for reader in self._wiegand.values():
+                last.callback(reader.close)
+            for door in self.doors.values():
+                last.callback(door.close)
 
-    def _claim(self, name: str, wires: Wires, factory: Any, on_card: Callable[[str, str], None]) -> None:
-        """One door's lock, inputs and card reader."""
-        door = Door(name, wires, secured_at=time.monotonic())
-        self.doors[name] = WiredDoor(door, factory, self._edge, self._report, self._flag.is_set)
+    def _read_door(self, name: str, now: float) -> None:
+        try:
+            failed = self.doors[name].read(now)
+        except LatchError as error:
+            if len(self.doors) == 1:
+                raise
+            self._fails(name, error)
+            return
+        for line, why in failed.items():
+            self._fails(f"{name}.{line}", why)
+
+    def _fails(self, line: str, error: LatchError) -> None:
+        """Handle the failure of an optional part, or of one door of two."""
+        self._parts.fails(line, error, time.monotonic())
+
+    def _claim_doors(self, settings: Settings) -> None:
+        """Claim each door's lock, exit button and fire input. One door of two may be missing; an only door may not."""
+        if settings.second_door is None:
+            self._fit_door(MAIN, settings.door)
+            return
+        now = time.monotonic()
+        for name, wires in settings.doors.items():
+            self._parts.claim(name, partial(self._fit_door, name, wires), now, partial(self._unfit_door, name))
+        if not self.doors:
+            raise LatchError(*self.missing.values())
+
+    def _fit_door(self, name: str, wires: Wires) -> None:
+        """Claim the vital pins of a door, then its optional parts."""
+        begun = Door(name, wires, secured_at=time.monotonic())
+        door = WiredDoor(begun, self._factory, self._edge, self._report, self._flag.is_set)
+        self.doors[name] = door
+        now = time.monotonic()
+        for line in optional(wires):
+            self._parts.claim(f"{name}.{line}", partial(door.fit, line), now, partial(door.unfit, line))
         if wires.wiegand_pins is not None:
-            self._wiegand[name] = Wiegand(wires.wiegand_pins, factory, lambda bits: on_card(bits, name))
+            self._parts.claim(f"{name}.wiegand", partial(self._fit_reader, name, wires.wiegand_pins), now)
 
-    def _heed_fire(self) -> None:
-        """What a fire release needs beside the locks; it comes after them."""
+    def _claim_rest(self, settings: Settings) -> None:
+        """Claim the optional parts of the whole gate: the outputs and the keypad."""
+        now = time.monotonic()
+        for line, pin in output_pins(settings.cues).items():
+            fit = partial(self.outputs.fit, line, pin, self._factory)
+            self._parts.claim(f"cues.{line}", fit, now, partial(self.outputs.unfit, line))
+        if settings.readers.keypad_rows:
+            self._parts.claim("keypad", partial(self._fit_keypad, settings.readers), now, self._unfit_keypad)
+
+    def _fit_reader(self, name: str, pins: tuple[int, int]) -> None:
+        self._wiegand[name] = Wiegand(pins, self._factory, lambda bits: self._on_card(bits, name))
+
+    def _fit_keypad(self, readers: ReaderSettings) -> None:
+        rows, columns = readers.keypad_rows, readers.keypad_columns
+        fails = partial(self._fails, "keypad")
+        self._keypad = Keypad(rows, columns, self._factory, lambda key: self._on_key(key, MAIN), fails)
+
+    def _unfit_door(self, name: str) -> None:
+        """Give a door and its parts back. Its lock is secured if it can still be driven."""
+        self._parts.forget(f"{name}.")
+        door, reader = self.doors.pop(name), self._wiegand.pop(name, None)
+        with ExitStack() as last:
+            if reader is not None:
+                last.callback(reader.close)
+            last.callback(door.close)
+
+    def _unfit_keypad(self) -> None:
+        keypad, self._keypad = self._keypad, None
+        if keypad is not None:
+            keypad.close()
+
+    def _update_fire(self) -> None:
+        """Update the outputs and the flag file of a fire release. The locks come first."""
         self.outputs.fire(self.is_on_fire)
         self._flag.set(self.is_on_fire)
 
     def _edge(self) -> None:
-        """An edge, on a thread of gpiozero's: read the inputs on ours; a line that chatters asks only once."""
+        """Handle an edge, on gpiozero's thread: read the inputs on the event loop. Many edges cause one reading."""
         if not self._is_edge_known:
             self._is_edge_known = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: the end of the process

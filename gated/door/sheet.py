@@ -1,25 +1,27 @@
-"""The wiring sheet, pure: every line of the gate, its pin, how it is wired, how it is now, and what it would do.
+"""The wiring sheet: each line of the gate with its pin, wiring, current state and effect. Pure.
 
-Who stands at the gate with a screwdriver and who wrote the settings should read the same words.
+It lets an installer at the gate compare the wires with the settings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
+from msgspec import structs
 
 from gated.config import ReaderSettings, Settings, Wires
-from gated.door.alarms import ODD_S
+from gated.door.alarms import RELAY_S
 from gated.door.hardware import fitted
 from gated.door.messages import LatchState
+from gated.door.parts import LAMP_PART, part_of
 from gated.door.pins import output_pins
 from gated.door.state import opens_with_power
 from gated.events import MAIN
 
 UNKNOWN = "unknown"
-"""No latch has told."""
+"""The state of a line when no latch answers."""
 UNWATCHED = "not watched"
-"""Nothing tells what an output really does, nor what a reader reads."""
+"""The state of an output or a reader: the latch does not report it."""
 
 STATES = {
     "contact": ("closed", "open"),
@@ -30,23 +32,23 @@ STATES = {
     "feedback": ("coil without power", "coil has power"),
     "fire_reset": ("not turned", "turned"),
 }
-"""Every input's words, at rest and active."""
+"""The text for each input, inactive and active."""
 
 OUTPUTS = {
-    "ready": "shines: the ring, the gate is there",
-    "open": "shines: the tick, you can pass; flashes in a fire",
-    "refused": "shines: the card, take another way in",
-    "fault": "shines: the triangle, something is wrong; steady while no brain is there",
-    "red": "is the red of the lamp of three colours",
-    "green": "is the green of the lamp of three colours",
-    "blue": "is the blue of the lamp of three colours",
-    "buzzer": "sounds the rhythm of what the gate says",
-    "vibration": "lets the pad on the post be felt",
+    "ready": "lights the ring: the gate is ready",
+    "open": "lights the tick: you can pass; flashes in a fire",
+    "refused": "lights the card: use another credential",
+    "fault": "lights the triangle: a fault; always on while no brain is connected",
+    "red": "is the red of the three-colour lamp",
+    "green": "is the green of the three-colour lamp",
+    "blue": "is the blue of the three-colour lamp",
+    "buzzer": "sounds the rhythm of each cue",
+    "vibration": "vibrates the pad on the post",
 }
 
 
 class SheetLine(msgspec.Struct, frozen=True):
-    """One line; `name` as in "main.rex", `pin` a BCM number, the rest for people."""
+    """One line of the sheet. `name` is like "main.rex", `pin` is a BCM number, and the other fields are texts."""
 
     name: str
     pin: int
@@ -57,18 +59,33 @@ class SheetLine(msgspec.Struct, frozen=True):
 
 
 def sheet(settings: Settings, seen: LatchState | None, own: Settings | None = None) -> list[SheetLine]:
-    """Every line that is fitted. `seen`: what a latch has told; without it no state is known.
+    """Return every fitted line. `seen` is the latch's state, or None if no latch answers.
 
-    `own`: the gate's own settings, where the office has set others over them: the latch knows no other.
+    `own` are the gate's local settings, if the office has overridden some: the latch uses the local settings only.
     """
     doors, latched = settings.doors, (own or settings).doors
     has_reset = any(wires.fire_reset_pin is not None for wires in doors.values())
+    missing = {} if seen is None else seen.missing
     lines = [
         line
         for name, wires in doors.items()
         for line in _door(name, wires, latched[name].release_s, seen, has_reset=has_reset)
     ]
-    return [*lines, *_keypad(settings.readers, settings.door.release_s, seen), *_outputs(settings, seen)]
+    lines += [*_keypad(settings.readers, settings.door.release_s, seen), *_outputs(settings, seen)]
+    return [_without(line, missing) for line in lines]
+
+
+def _without(line: SheetLine, missing: Mapping[str, str]) -> SheetLine:
+    """Return the line, marked as missing if its part or its whole door is missing.
+
+    All lamps are one part, so a lamp is missing only if the reason names its pin.
+    """
+    part = part_of(line.name)
+    why = missing.get(part, "")
+    if part == LAMP_PART and f"pin {line.pin} " not in why:
+        why = ""
+    why = why or missing.get(line.name.partition(".")[0], "")
+    return structs.replace(line, state=f"missing: {why}") if why else line
 
 
 def _door(name: str, wires: Wires, exit_s: float, seen: LatchState | None, *, has_reset: bool) -> Iterator[SheetLine]:
@@ -82,20 +99,20 @@ def _door(name: str, wires: Wires, exit_s: float, seen: LatchState | None, *, ha
         yield SheetLine(f"{name}.{line}", pin, "in", _loop(line, wires), _input_state(name, line, seen), effect)
     for bit, pin in enumerate(wires.wiegand_pins or ()):
         wiring = f"pulled up through a level shifter; a short low is a {bit}"
-        effect = f"a card that is somebody's releases this door for {wires.release_s:g} s"
+        effect = f"a resident's card releases this door for {wires.release_s:g} s"
         yield SheetLine(f"{name}.wiegand_d{bit}", pin, "in", wiring, _unwatched(seen), effect)
 
 
 def input_effect(line: str, wires: Wires, exit_s: float, *, has_reset: bool) -> str:
-    """What happens when an input becomes active. `exit_s`: so long the latch releases for who leaves."""
+    """Describe what happens when an input becomes active. `exit_s` is the release time of the exit button."""
     return {
-        "contact": f"asks people to shut the leaf after {wires.held_open_s:g} s, is an alarm after "
-        f"{wires.held_open_alarm_s:g} s, and at once when the leaf was forced",
+        "contact": f"asks people to close the leaf after {wires.held_open_s:g} s, is an alarm after "
+        f"{wires.held_open_alarm_s:g} s, and at once if the leaf was forced",
         "rex": f"releases this door for {exit_s:g} s, with or without a brain",
         "fire": f"releases every door{' until the key is turned' if has_reset else ', and no key is wired to end it'}",
         "tamper": "is an alarm at once",
-        "call": "calls for somebody: shown here, told to the server",
-        "feedback": f"is an alarm when it contradicts the coil for {ODD_S:g} s",
+        "call": "is a call: shown at the gate, reported to the office",
+        "feedback": f"is an alarm when it contradicts the coil for {RELAY_S:g} s",
         "fire_reset": "ends a fire release while every fire input is quiet",
     }[line]
 
@@ -111,7 +128,7 @@ _POWER_CUT = {"secure": "is shut to the street", "safe": "stands open"}
 
 
 def _loop(line: str, wires: Wires) -> str:
-    """How an input is wired."""
+    """Describe how an input is wired."""
     if line == "contact":
         return f"normally closed, to {'high' if wires.contact_closed_is_high else 'ground'}: it opens with the leaf"
     closed = getattr(wires, f"{line}_normally_closed", False)
@@ -122,7 +139,7 @@ def _lock_state(name: str, seen: LatchState | None) -> str:
     if seen is None or name not in seen.doors:
         return UNKNOWN
     state = "the leaf is open" if seen.doors[name] == "open" else seen.doors[name]
-    return f"{state}; a fire release stands" if seen.is_on_fire else state
+    return f"{state}; a fire release is active" if seen.is_on_fire else state
 
 
 def _input_state(name: str, line: str, seen: LatchState | None) -> str:
@@ -135,7 +152,7 @@ def _unwatched(seen: LatchState | None) -> str:
 
 
 def _keypad(readers: ReaderSettings, release_s: float, seen: LatchState | None) -> Iterator[SheetLine]:
-    effect = f"reads the keypad: a PIN that is somebody's releases {MAIN} for {release_s:g} s"
+    effect = f"reads the keypad: a resident's PIN releases {MAIN} for {release_s:g} s"
     for number, pin in enumerate(readers.keypad_rows, 1):
         yield SheetLine(
             f"keypad.row_{number}", pin, "out", "pulled low in turn, else it floats", _unwatched(seen), effect

@@ -1,4 +1,4 @@
-"""A door as far as we know it, and everything that can happen to it: the values that `machine` and `alarms` work on."""
+"""The state of one door, and the inputs that change it. `machine` and `alarms` compute with these values."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,30 +8,32 @@ from gated.config import Wires
 from gated.events import MAIN
 
 NEVER = -math.inf
-"""When a lease ended that never began."""
+"""The end of a lease that never began."""
 NOT_YET = math.inf
-"""Since when something is so that is not."""
+"""The start of a condition that does not hold, and the time of a tick that is not needed."""
 
 LineName = Literal["contact", "rex", "fire", "tamper", "call", "feedback", "fire_reset"]
 INPUTS: tuple[LineName, ...] = ("contact", "rex", "fire", "tamper", "call", "feedback", "fire_reset")
-"""Active is: open, pressed, burning, tampered with, pressed, power on the coil, turned."""
+"""The input lines. Active means, in this order: open, pressed, fire, tampered, pressed, coil powered, key turned."""
 
 Cause = Literal["grant", "rex", "fire", "schedule", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The brain asks: release for `lease_s`, if what it decided at `decided_at` (monotonic seconds) is fresh."""
+    """The brain asks for a release of `lease_s` seconds. It decided at `decided_at` (monotonic seconds)."""
 
     visit: str
     lease_s: float
     decided_at: float
     cause: Literal["grant", "schedule"] = "grant"
+    whom: str = ""
+    """A pseudonym of the granted person, or empty. The latch keeps one lease per person, the longest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An input, debounced, as it was read; reading the same again says nothing new."""
+    """The debounced level of one input. The same level again changes nothing."""
 
     name: LineName
     is_active: bool
@@ -39,14 +41,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lockdown:
-    """From now on the brain releases nothing, or may again."""
+    """Lockdown begins or ends. While it is on, every release of the brain is refused."""
 
     is_on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """End the leases that the brain asked for now, or with `exits` every lease."""
+    """The leases of the brain end now. With `exits`, the exit lease ends too."""
 
     cause: Literal["disconnect", "stop"]
     exits: bool = False
@@ -54,47 +56,59 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed."""
+    """Time has passed; no input changed."""
 
 
 Input = Release | Line | Lockdown | Drop | Tick
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `Release`."""
+
+    until: float
+    whom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
-    """One door. Every `_until`, `_since` and `_at` is in monotonic seconds."""
+    """The state of one door. Every `_until`, `_since` and `_at` is in monotonic seconds."""
 
     name: str = MAIN
     wires: Wires = field(default_factory=Wires)
     is_released: bool = False
-    """What the street sees: whether the lock lets people pass."""
+    """Whether the lock lets people pass."""
     active: frozenset[str] = frozenset()
     """The inputs that are active now."""
-    granted_until: float = NEVER
+    grants: tuple[Lease, ...] = ()
+    """The grant leases, one per person, ordered by end."""
     exit_until: float = NEVER
+    """The end of the exit lease."""
     free_until: float = NEVER
+    """The end of the schedule lease."""
     is_on_fire: bool = False
-    """A fire release stands, until somebody resets it."""
+    """Whether a fire release is active. It lasts until it is reset by hand."""
     is_locked_down: bool = False
     is_refusing_schedule: bool = False
-    """A schedule was refused and that was told; it asks again every few seconds."""
+    """Whether the refusal of the current schedule is already reported."""
     cause: Cause = "nothing"
-    """What releases the lock, or did last."""
+    """The cause of the current release, or of the last one."""
     secured_at: float = NEVER
-    """When the lock was secured last. The time of our own start, at first: what was before we cannot know."""
+    """When the lock was last secured. At first, the start of the latch: earlier states are unknown."""
     awaited: str = ""
-    """The cause of a release by which nobody has opened the leaf yet."""
+    """The cause of a release after which the leaf has not opened yet, or empty."""
     open_since: float = NOT_YET
-    """Since when the leaf stands open without a reason."""
-    told: int = 0
-    """What was told of that: nothing, that it is held open, that this is an alarm."""
-    odd_since: float = NOT_YET
-    """Since when the relay's feedback contradicts what the coil was told."""
-    is_odd: bool = False
+    """When the leaf became open without a valid reason."""
+    held_open_stage: int = 0
+    """How much of that is reported: 0 nothing, 1 held open, 2 the alarm."""
+    mismatch_since: float = NOT_YET
+    """When the relay feedback began to contradict the coil command."""
+    is_mismatched: bool = False
+    """Whether that mismatch is reported."""
 
     @property
     def state(self) -> Literal["secured", "released", "open"]:
-        """In the words of an access panel."""
+        """The state in the terms of an access panel."""
         return "open" if self.is_open else "released" if self.is_released else "secured"
 
     @property
@@ -103,16 +117,24 @@ class Door:
         return "contact" in self.active
 
     @property
+    def granted_until(self) -> float:
+        """The end of the longest grant lease, or `NEVER`."""
+        return self.grants[-1].until if self.grants else NEVER
+
+    @property
     def until(self) -> float:
-        """When the last lease ends; a fire release has none."""
+        """The end of the longest lease. A fire release has no lease."""
         return max(self.granted_until, self.exit_until, self.free_until)
 
     @property
     def is_coil_on(self) -> bool:
-        """Whether the coil is to have power."""
+        """Whether the coil must have power now."""
         return self.is_released == opens_with_power(self.wires)
 
 
 def opens_with_power(wires: Wires) -> bool:
-    """A strike lets people pass while its coil has power; a reverse strike and a magnet hold them back by it."""
+    """Return whether this lock releases when its coil gets power. Only a plain strike does.
+
+    A reverse strike and a maglock hold the leaf while the coil has power.
+    """
     return wires.lock == "strike"

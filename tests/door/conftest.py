@@ -1,4 +1,4 @@
-"""A latch as a real process on mock pins, and the brain's side of it."""
+"""A latch as a real process on mock pins, and a brain that connects to it."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from gated.door.controller import DoorController
 
 
 class Brain:
-    """The brain's side, as the product has it, with everything that it was told."""
+    """The product's client of the latch. It records everything that it receives."""
 
     def __init__(self, gate) -> None:
         self.events, self.times, self.links, self.cards, self.keys = [], [], [], [], []
-        self.heard_at = []
-        """When each event came, in monotonic seconds."""
+        self.received_at = []
+        """The arrival time of each event, in monotonic seconds."""
         self.door = DoorController(
             gate.state / "latch.sock",
             self._report,
@@ -38,20 +38,20 @@ class Brain:
     def release(self, lease_s=2.0, age_s=0.0, **more) -> None:
         self.door.release("visit", lease_s, time.monotonic() - age_s, **more)
 
-    async def hears(self, event) -> None:
-        """Wait until it was told this."""
+    async def receives(self, event) -> None:
+        """Wait until it has received this event."""
         await until(lambda: event in self.events)
 
     def _report(self, event, at: datetime) -> None:
         self.events.append(event)
         self.times.append(at)
-        self.heard_at.append(time.monotonic())
+        self.received_at.append(time.monotonic())
 
 
-async def until(true, timeout_s=10.0):
-    """Wait until something holds; fails loudly when it never does."""
+async def until(condition, timeout_s=10.0):
+    """Wait until a condition holds. Raises `TimeoutError` if it does not in time."""
     async with asyncio.timeout(timeout_s):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.01)
 
 
@@ -62,13 +62,13 @@ def _until():
 
 @pytest.fixture
 def link(gate):
-    """Call it in `async with`: a brain that is linked to the gate's latch."""
+    """Return a function that makes a brain. In `async with` it is linked to the gate's latch."""
     return lambda: Brain(gate)
 
 
 @pytest.fixture
 def latch(gate, wait_for):
-    """The gate's latch, with the settings as they are when it is asked for."""
+    """The gate's latch process, with the settings at the time of the request."""
     process = gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
     yield process

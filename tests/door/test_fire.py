@@ -1,11 +1,11 @@
-"""A fire release outlives the latch's process, and never hangs on a file."""
+"""A fire release outlives the latch process, and does not depend on its file."""
 
 import logging
 
 from gated.door.fire import FireFlag
 
 
-def test_set_it_is_there_for_the_next_process_and_taken_away_it_is_not(tmp_path):
+def test_the_next_process_sees_a_set_flag_and_no_cleared_one(tmp_path):
     flag = FireFlag(tmp_path / "latch.fire")
     assert not flag.is_set
     flag.set(True)
@@ -14,7 +14,7 @@ def test_set_it_is_there_for_the_next_process_and_taken_away_it_is_not(tmp_path)
     assert not FireFlag(tmp_path / "latch.fire").is_set
 
 
-def test_setting_it_again_is_nothing_new(tmp_path):
+def test_setting_a_set_flag_writes_nothing(tmp_path):
     flag = FireFlag(tmp_path / "latch.fire")
     flag.set(True)
     (tmp_path / "latch.fire").unlink()
@@ -22,7 +22,7 @@ def test_setting_it_again_is_nothing_new(tmp_path):
     assert not (tmp_path / "latch.fire").exists()
 
 
-def test_where_it_cannot_be_written_the_release_stands_and_that_is_said(tmp_path, caplog):
+def test_an_unwritable_flag_still_holds_and_is_logged(tmp_path, caplog):
     flag = FireFlag(tmp_path / "missing" / "latch.fire")
     with caplog.at_level(logging.ERROR):
         flag.set(True)
@@ -32,7 +32,7 @@ def test_where_it_cannot_be_written_the_release_stands_and_that_is_said(tmp_path
     assert not flag.is_set
 
 
-def test_where_it_cannot_be_read_the_fire_input_decides(tmp_path, caplog):
+def test_with_an_unreadable_flag_the_fire_input_decides(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     with caplog.at_level(logging.ERROR):
         assert not FireFlag(tmp_path / "file" / "latch.fire").is_set

@@ -1,4 +1,4 @@
-"""The wires, on mock pins: the contract in both polarities, and what only a mock can show."""
+"""The wiring on mock pins: the contract in both polarities, and tests that need a mock."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from gpiozero.pins.mock import MockFactory
 
 from gated.config import Wires
 from gated.door.hardware import Wiring
-from gated.door.pins import traced_factory
+from gated.door.mock import traced_factory
 from gated.errors import LatchError
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -57,7 +57,7 @@ def wiring(settings, factory, edges):
 
 @pytest.fixture
 def is_released(settings, factory):
-    """What the street sees: a strike opens with power on its coil, the others without."""
+    """Whether the lock lets people pass: a strike with power on its coil, the other locks without."""
 
     def is_released():
         pin = factory.pin(LOCK)
@@ -72,7 +72,7 @@ def outside(wiring):
 
 
 class TestStrike(DoorContract):
-    """The same promises that a real door keeps."""
+    """The contract that a real door keeps, too."""
 
 
 class TestMagnet(DoorContract):
@@ -92,7 +92,7 @@ class TestReverseStrike(DoorContract):
 
 
 @pytest.mark.parametrize("kind", [{"lock": "strike"}, {"lock": "maglock", "fail": "safe"}], ids=str)
-def test_where_a_fire_release_stands_the_lock_is_never_secured_by_starting(settings, factory, is_released):
+def test_a_start_during_a_fire_release_never_secures_the_lock(settings, factory, is_released):
     seen = []
     pin = factory.pin(LOCK)
     turn = pin.output_with_state
@@ -110,7 +110,7 @@ def test_a_cut_wire_reads_as_an_open_leaf_and_a_button_that_is_not_pressed(setti
 
 
 def let_go(pin):
-    """Cut the wire: nothing but the pull is left."""
+    """Cut the wire, so that only the pull resistor sets the level."""
     (pin.drive_high if pin.pull == "up" else pin.drive_low)()
 
 
@@ -126,7 +126,7 @@ def every_line(is_normally_closed):
 
 @pytest.mark.parametrize("is_normally_closed", [True, False])
 class TestEveryLine:
-    """Each input, wired to open or to close when something happens."""
+    """Each input, wired to open its loop when active, or to close it."""
 
     @pytest.fixture
     def factory(self):
@@ -138,11 +138,11 @@ class TestEveryLine:
         yield wiring
         wiring.close()
 
-    def test_a_simulated_gate_starts_quiet(self, wiring):
+    def test_a_simulated_gate_starts_with_every_input_inactive(self, wiring):
         assert wiring.lines == dict.fromkeys(PINS, False)
 
     @pytest.mark.parametrize("line", PINS)
-    def test_it_says_what_is_so_and_no_other_line_does(self, wiring, line):
+    def test_a_driven_line_is_active_and_no_other_line_is(self, wiring, line):
         wiring.drive(line, True)
         assert wiring.lines == {each: each == line for each in PINS}
         wiring.drive(line, False)
@@ -155,7 +155,7 @@ class TestEveryLine:
         assert {line for line, is_active in wiring.lines.items() if is_active} == looped | {"contact"}
 
     def test_closed_to_ground_is_low(self, wiring, factory, is_normally_closed):
-        """What an installer measures on the pin of a quiet gate."""
+        """The levels that an installer measures at a gate with every input inactive."""
         low = {"contact"} | ({"rex", "fire", "tamper", "call"} if is_normally_closed else set())
         assert {line for line, pin in PINS.items() if not factory.pin(pin).state} == low
 
@@ -171,7 +171,7 @@ def test_the_feedback_of_a_mock_relay_follows_its_coil_until_it_is_driven(lock, 
     wiring.close()
 
 
-def test_what_is_not_fitted_says_nothing():
+def test_a_line_that_is_not_fitted_has_no_value():
     wiring = Wiring(Wires(), MockFactory(), lambda: None)
     assert wiring.lines == {}
     with pytest.raises(LatchError):

@@ -1,4 +1,4 @@
-"""The latch as a real process: one brain, one lease, and a lock that drops whatever happens."""
+"""The latch as a real process: one brain, its leases, and a lock that is secured when the brain fails."""
 
 import asyncio
 import os
@@ -6,9 +6,11 @@ import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from gated.door.latch import _listen
 from gated.door.messages import (
     Beat,
     DriveLine,
@@ -28,7 +30,7 @@ from gated.runtime.channel import Channel
 
 
 async def dial(gate):
-    """A bare connection to the latch."""
+    """Open a plain connection to the latch, without the product's client."""
     return Channel[FromLatch](*await asyncio.open_unix_connection(gate.state / "latch.sock"), FromLatch)
 
 
@@ -54,7 +56,34 @@ async def test_a_stale_release_opens_nothing_and_is_reported(gate, latch, link, 
     assert not any(line["on"] for line in gate.trace())
 
 
-async def test_shutting_the_leaf_ends_the_lease(gate, latch, link, until):
+async def test_a_neighbours_passage_does_not_end_a_slow_persons_release(gate, latch, link, until):
+    """The neighbour follows with a lease of 1 s and passes first, and the leaf closes."""
+    async with link() as brain:
+        brain.release(lease_s=20, whom="slow")
+        brain.release(lease_s=1.0, whom="neighbour")
+        await until(lambda: DoorReleased("grant", 1.0, "visit") in brain.events)
+        brain.door.drive("contact", True)
+        await until(lambda: DoorOpened("grant") in brain.events)
+        brain.door.drive("contact", False)
+        await until(lambda: DoorClosed() in brain.events)
+        await asyncio.sleep(1.2)
+        assert gate.lock_is_on()
+        assert not any(isinstance(event, DoorSecured) for event in brain.events)
+
+
+async def test_two_grants_of_one_person_make_one_lease(gate, latch, link, until):
+    async with link() as brain:
+        brain.release(lease_s=20, whom="somebody")
+        brain.release(lease_s=20, whom="somebody")
+        await until(lambda: len(brain.events) == 2)
+        brain.door.drive("contact", True)
+        await until(lambda: DoorOpened("grant") in brain.events)
+        brain.door.drive("contact", False)
+        await until(lambda: DoorSecured("closed") in brain.events)
+        assert not gate.lock_is_on()
+
+
+async def test_closing_the_leaf_ends_the_lease(gate, latch, link, until):
     async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -66,14 +95,14 @@ async def test_shutting_the_leaf_ends_the_lease(gate, latch, link, until):
     assert brain.events.index(DoorClosed()) < brain.events.index(DoorSecured("closed"))
 
 
-async def test_the_exit_button_opens_without_a_brains_word(gate, latch, link, until):
+async def test_the_exit_button_releases_without_a_brain_command(gate, latch, link, until):
     async with link() as brain:
         brain.door.drive("rex", True)
         await until(lambda: DoorReleased("rex", 2.0) in brain.events)
         assert gate.lock_is_on()
 
 
-async def test_a_brain_that_says_goodbye_hears_that_the_door_is_secured(gate, latch, link, until):
+async def test_after_a_goodbye_the_brain_still_receives_the_securing(gate, latch, link, until):
     async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -81,7 +110,7 @@ async def test_a_brain_that_says_goodbye_hears_that_the_door_is_secured(gate, la
     assert not gate.lock_is_on()
 
 
-async def test_a_connection_that_breaks_drops_the_lock(gate, latch, until):
+async def test_a_broken_connection_secures_the_lock(gate, latch, until):
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 20, time.monotonic()))
@@ -90,8 +119,8 @@ async def test_a_connection_that_breaks_drops_the_lock(gate, latch, until):
     await until(lambda: not gate.lock_is_on())
 
 
-async def test_a_brain_that_falls_silent_drops_the_lock_before_the_lease_ends(gate, latch, link, until):
-    """Half open: the connection stands and nobody speaks."""
+async def test_a_silent_brain_loses_its_lease_before_the_lease_ends(gate, latch, link, until):
+    """The connection stays open, but no message arrives."""
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 30, time.monotonic()))
@@ -101,7 +130,7 @@ async def test_a_brain_that_falls_silent_drops_the_lock_before_the_lease_ends(ga
         assert brain.door.is_linked
 
 
-async def test_facts_wait_for_the_next_brain(gate, latch, link, until):
+async def test_events_are_kept_for_the_next_brain(gate, latch, link, until):
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 20, time.monotonic()))
@@ -111,7 +140,7 @@ async def test_facts_wait_for_the_next_brain(gate, latch, link, until):
         await until(lambda: DoorSecured("disconnect") in brain.events)
 
 
-async def test_a_second_brain_is_refused_and_the_first_keeps_the_door(gate, latch, link, until):
+async def test_a_second_brain_is_refused_and_the_first_keeps_its_link(gate, latch, link, until):
     async with link() as brain:
         second = await dial(gate)
         second.send(Hello())
@@ -124,21 +153,21 @@ async def test_a_second_brain_is_refused_and_the_first_keeps_the_door(gate, latc
         await until(gate.lock_is_on)
 
 
-async def test_a_stranger_who_does_not_say_hello_is_refused(gate, latch):
+async def test_a_connection_without_a_hello_is_refused(gate, latch):
     channel = await dial(gate)
     channel.send(ReleaseLock("v", 20, time.monotonic()))
     assert isinstance(await channel.receive(), Refused)
     assert not gate.lock_is_on()
 
 
-async def test_a_stranger_who_says_nothing_is_dropped(gate, latch):
+async def test_a_silent_connection_is_closed(gate, latch):
     channel = await dial(gate)
     with pytest.raises(EOFError):
         await asyncio.wait_for(channel.receive(), 10)
 
 
 @pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b"\x05\x00\x00\x00hello"])
-async def test_a_stranger_who_speaks_nonsense_is_dropped(gate, latch, noise, link, until):
+async def test_a_connection_that_sends_garbage_is_closed(gate, latch, noise, link, until):
     reader, writer = await asyncio.open_unix_connection(gate.state / "latch.sock")
     writer.write(noise)
     async with asyncio.timeout(10):
@@ -149,7 +178,7 @@ async def test_a_stranger_who_speaks_nonsense_is_dropped(gate, latch, noise, lin
         await until(gate.lock_is_on)
 
 
-async def test_nonsense_from_the_brain_itself_secures_the_lock(gate, latch, until):
+async def test_garbage_from_the_brain_secures_the_lock(gate, latch, until):
     reader, writer = await asyncio.open_unix_connection(gate.state / "latch.sock")
     channel = Channel[FromLatch](reader, writer, FromLatch)
     channel.send(Hello())
@@ -159,26 +188,26 @@ async def test_nonsense_from_the_brain_itself_secures_the_lock(gate, latch, unti
     await until(lambda: not gate.lock_is_on())
 
 
-async def test_a_user_that_is_not_the_brains_is_refused(gate, latch, monkeypatch):
-    """Only a process of another user can show it: this one becomes nobody for a moment."""
+async def test_a_user_that_is_not_the_brains_is_refused(gate_at, open_folder, until):
+    """The test process switches to the user nobody for a moment."""
     if os.getuid() != 0:
         pytest.fail("the suite runs as root")
-    gate.folder.chmod(0o755)
-    gate.state.chmod(0o755)
-    (gate.state / "latch.sock").chmod(0o666)
-    for parent in gate.folder.parents[:3]:
-        parent.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        channel = await dial(gate)
-    finally:
-        os.seteuid(0)
-    answer = await channel.receive()
+    with gate_at(open_folder) as gate:
+        gate.start("latch")
+        await until((gate.state / "latch.sock").exists)
+        gate.state.chmod(0o755)
+        (gate.state / "latch.sock").chmod(0o666)
+        os.seteuid(65534)
+        try:
+            channel = await dial(gate)
+        finally:
+            os.seteuid(0)
+        answer = await channel.receive()
     assert isinstance(answer, Refused)
     assert "65534" in answer.why
 
 
-async def test_every_beat_is_answered_with_the_state(gate, latch):
+async def test_every_heartbeat_is_answered_with_the_state(gate, latch):
     channel = await dial(gate)
     channel.send(Hello())
     assert await channel.receive() == Welcome()
@@ -191,14 +220,14 @@ async def test_every_beat_is_answered_with_the_state(gate, latch):
 
 
 async def observe(gate):
-    """A connection that only looks."""
+    """Open the connection of an observer."""
     channel = await dial(gate)
     channel.send(Hello(observer=True))
     assert await channel.receive() == Welcome()
     return channel
 
 
-async def test_an_observer_looks_on_beside_the_brain_and_takes_nothing_from_it(gate, latch, link, until):
+async def test_an_observer_beside_the_brain_changes_nothing(gate, latch, link, until):
     async with link() as brain:
         observer = await observe(gate)
         observer.send(Beat())
@@ -206,13 +235,13 @@ async def test_an_observer_looks_on_beside_the_brain_and_takes_nothing_from_it(g
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
         await observer.close()
-        await brain.hears(DoorReleased("grant", 20, "visit"))
+        await brain.receives(DoorReleased("grant", 20, "visit"))
         brain.door.drive("contact", True)
-        await brain.hears(DoorOpened("grant"))
+        await brain.receives(DoorOpened("grant"))
         assert gate.lock_is_on()
 
 
-async def test_an_observer_keeps_no_facts_from_the_next_brain_and_no_lease_alive(gate, latch, link, until):
+async def test_an_observer_receives_no_pending_events_and_keeps_no_lease_alive(gate, latch, link, until):
     channel = await dial(gate)
     channel.send(Hello())
     channel.send(ReleaseLock("v", 20, time.monotonic()))
@@ -223,13 +252,13 @@ async def test_an_observer_keeps_no_facts_from_the_next_brain_and_no_lease_alive
     observer.send(Beat())
     assert isinstance(await observer.receive(), LatchState)
     async with link() as brain:
-        await brain.hears(DoorSecured("disconnect"))
+        await brain.receives(DoorSecured("disconnect"))
 
 
 @pytest.mark.parametrize(
     "asked", [ReleaseLock("v", 20, 0.0), SetLockdown(False), Play("open", (1.0,)), Hello(), Hello(observer=True)]
 )
-async def test_an_observer_that_asks_for_anything_is_refused_and_nothing_opens(gate, latch, link, asked):
+async def test_a_command_of_an_observer_is_refused_and_releases_nothing(gate, latch, link, asked):
     async with link() as brain:
         observer = await observe(gate)
         observer.send(asked)
@@ -240,17 +269,17 @@ async def test_an_observer_that_asks_for_anything_is_refused_and_nothing_opens(g
         assert brain.door.is_linked
 
 
-async def test_on_mock_pins_an_observer_is_the_outside_world(gate, latch, link):
+async def test_an_observer_may_drive_mock_lines(gate, latch, link):
     async with link() as brain:
         observer = await observe(gate)
         observer.send(DriveLine("rex", True))
-        await brain.hears(DoorReleased("rex", 2.0))
+        await brain.receives(DoorReleased("rex", 2.0))
         observer.send(DriveLine("nonsense", True))
         assert isinstance(await observer.receive(), Refused)
         assert brain.door.is_linked
 
 
-async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latch, wait_for, link, until):
+async def test_the_latch_after_a_killed_one_starts_without_its_release(gate, latch, wait_for, link, until):
     async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -269,7 +298,7 @@ async def test_a_killed_latch_is_replaced_and_carries_no_release_over(gate, latc
     assert [up for up, _ in brain.links][:3] == [True, False, True]
 
 
-async def test_a_stopped_latch_is_noticed_and_a_release_held_up_in_it_opens_nothing(gate, latch, link, until):
+async def test_a_release_delayed_in_a_stopped_latch_is_refused(gate, latch, link, until):
     async with link() as brain:
         latch.send_signal(signal.SIGSTOP)
         brain.release()
@@ -280,21 +309,21 @@ async def test_a_stopped_latch_is_noticed_and_a_release_held_up_in_it_opens_noth
     assert not any(line["on"] for line in gate.trace())
 
 
-def test_a_second_latch_on_the_same_socket_says_so(gate, latch):
+def test_a_second_latch_on_the_same_socket_is_refused(gate, latch):
     done = gate.run("latch", check=3)
     assert "runs already" in done.stderr
     assert str(latch.pid) in done.stderr
     assert latch.poll() is None
 
 
-def test_stopping_secures_the_door_and_takes_the_socket_away(gate, latch):
+def test_stopping_the_latch_secures_the_door_and_removes_the_socket(gate, latch):
     latch.terminate()
     assert latch.wait(5) == 0
     assert not (gate.state / "latch.sock").exists()
     assert not gate.lock_is_on()
 
 
-def test_a_desk_latch_ends_when_no_brain_comes(gate):
+def test_a_desk_latch_ends_when_no_brain_connects(gate):
     assert gate.run("latch", "--exit-when-idle", "0.5").returncode == 0
 
 
@@ -302,14 +331,40 @@ def test_the_latch_never_loads_numpy(gate, latch):
     assert "numpy" not in Path(f"/proc/{latch.pid}/maps").read_text()
 
 
-def test_a_machine_without_gpio_says_what_to_do(gate):
+def test_without_gpio_the_error_names_the_next_step(gate):
     gate.write(door={"pins": "gpio"})
     done = gate.run("latch", check=3)
     assert 'pins = "mock"' in done.stderr
 
 
-async def test_facts_carry_the_time_they_happened(gate, latch, link, until):
+async def test_events_carry_the_time_at_which_they_happened(gate, latch, link, until):
     async with link() as brain:
         brain.release()
         await until(lambda: brain.times)
     assert abs((datetime.now(UTC) - brain.times[0]).total_seconds()) < 30
+
+
+async def test_the_socket_appears_only_when_it_accepts_connections(tmp_path, monkeypatch):
+    """A socket that is bound but does not listen yet would refuse a connection."""
+    path, listens, was_there = tmp_path / "latch.sock", asyncio.Event(), []
+    start = asyncio.start_unix_server
+
+    async def watched(serve, at):
+        server = await start(serve, at)
+        was_there.append(path.exists())
+        return server
+
+    monkeypatch.setattr(asyncio, "start_unix_server", watched)
+    task = asyncio.create_task(
+        _listen(SimpleNamespace(serve=lambda reader, writer: writer.close()), path, 0o600, listens)
+    )
+    try:
+        await listens.wait()
+        assert was_there == [False]
+        assert path.stat().st_mode & 0o777 == 0o600
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.close()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The door machine, state by input: nothing but a fresh, bounded lease or a standing fire release opens the lock."""
+"""The door machine, each state with each input: only a bounded lease or a fire release releases the lock."""
 
 import math
 from dataclasses import replace
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.config import Wires
-from gated.door.machine import MAX_AGE_S, MAX_LEASE_S, step, wakes_at
+from gated.door.machine import MAX_AGE_S, MAX_LEASE_S, MOST_GRANTS, step, wakes_at
 from gated.door.state import Door, Drop, Line, Lockdown, Release, Tick
 from gated.events import (
     CallPressed,
@@ -30,7 +30,7 @@ SHUT = Door(wires=WIRES)
 
 
 def after(*inputs, door=SHUT, now=NOW):
-    """The door and all events after inputs at (time, input) pairs."""
+    """Return the door and all events after inputs, given as (time, input) pairs."""
     events = []
     for at, given_input in inputs:
         door, more = step(door, given_input, now + at)
@@ -38,8 +38,8 @@ def after(*inputs, door=SHUT, now=NOW):
     return door, events
 
 
-def release(at=0.0, lease_s=8.0):
-    return Release("visit", lease_s, NOW + at)
+def release(at=0.0, lease_s=8.0, whom=""):
+    return Release("visit", lease_s, NOW + at, whom=whom)
 
 
 def schedule(at=0.0, lease_s=10.0):
@@ -58,7 +58,7 @@ def presses(line="rex"):
     return active(line), over(line)
 
 
-# What each kind of door is, and how it came to be so.
+# One door for each state, with the inputs that lead to it.
 SECURED = SHUT
 GRANTED = after((0, release()))[0]
 LEAVING = after((0, active("rex")))[0]
@@ -107,7 +107,7 @@ INPUTS = {
 
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("state", STATES)
-def test_whether_the_lock_is_released_after_each_input_in_each_state(state, name):
+def test_each_input_in_each_state_releases_the_lock_or_not(state, name):
     at = 60.0 if name == "a minute" else 1.0
     door, _ = after((at, INPUTS[name]), door=STATES[state])
     if state == "leaving" and name == "rex":
@@ -116,7 +116,7 @@ def test_whether_the_lock_is_released_after_each_input_in_each_state(state, name
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_reading_the_same_again_says_nothing(state):
+def test_an_unchanged_input_causes_no_event(state):
     door = STATES[state]
     for line in ("contact", "rex", "fire", "tamper", "call", "fire_reset"):
         again, events = after((0.6, Line(line, line in door.active)), door=door)
@@ -125,88 +125,190 @@ def test_reading_the_same_again_says_nothing(state):
 
 
 class TestGrant:
-    def test_fresh_it_releases(self):
+    def test_a_fresh_grant_releases(self):
         door, events = after((0, release()))
         assert (door.state, door.is_released) == ("released", True)
         assert events == [DoorReleased("grant", 8.0, "visit")]
 
-    def test_the_lease_ends_by_itself_and_nobody_came(self):
+    def test_the_lease_expires_and_the_unopened_leaf_is_reported(self):
         door, events = after((0, release()), (7.9, Tick()), (8.0, Tick()))
         assert door.state == "secured"
         assert events[1:] == [DoorSecured("lease"), DoorDidNotOpen("grant")]
 
     @pytest.mark.parametrize("age_s", [MAX_AGE_S + 0.01, 60.0, -0.5, math.nan, math.inf, -math.inf])
-    def test_that_is_not_fresh_it_releases_nothing(self, age_s):
+    def test_a_stale_grant_releases_nothing(self, age_s):
         door, events = after((0, release(at=-age_s)))
         assert not door.is_released
         assert isinstance(events[0], ReleaseRefused)
 
     @pytest.mark.parametrize("lease_s", [0.0, -1.0, MAX_LEASE_S + 0.1, 1e9, math.nan, math.inf, -math.inf])
     @pytest.mark.parametrize("cause", ["grant", "schedule"])
-    def test_with_an_odd_lease_it_releases_nothing(self, lease_s, cause):
+    def test_an_implausible_lease_releases_nothing(self, lease_s, cause):
         door, events = after((0, Release("visit", lease_s, NOW, cause)))
         assert not door.is_released
         assert isinstance(events[0], ReleaseRefused)
 
-    def test_a_second_one_begins_the_time_anew(self):
+    def test_a_second_grant_starts_a_new_lease(self):
         door, _ = after((0, release()), (5, release(at=5)), (10, Tick()))
         assert door.is_released
         assert not after((13, Tick()), door=door)[0].is_released
 
-    def test_a_second_one_with_a_shorter_lease_is_the_one_that_counts(self):
-        door, _ = after((0, release(lease_s=30.0)), (1, release(at=1, lease_s=2.0)), (3, Tick()))
-        assert not door.is_released
+    def test_a_shorter_second_lease_shortens_no_lease(self):
+        """A slow person has 30 s. A neighbour with 2 s takes none of it away."""
+        door, _ = after((0, release(lease_s=30.0)), (1, release(at=1, lease_s=2.0)), (3, Tick()), (29.9, Tick()))
+        assert door.is_released
+        assert not after((30, Tick()), door=door)[0].is_released
 
-    def test_a_refused_one_leaves_a_running_lease_alone(self):
+    def test_a_refused_grant_does_not_change_a_running_lease(self):
         door, _ = after((0, release()), (1, release(at=1, lease_s=99)))
         assert door.is_released
         assert door.granted_until == NOW + 8
 
-    def test_a_lost_brain_ends_its_lease_and_not_the_exit(self):
+    def test_a_lost_brain_ends_its_lease_and_not_the_exit_lease(self):
         door, _ = after((0, release()), (1, Drop("disconnect")))
         assert not door.is_released
         door, _ = after((0, active("rex")), (1, release(at=1)), (2, Drop("disconnect")))
         assert door.is_released
 
 
+SLOW, NEXT = release(lease_s=30.0, whom="slow"), release(at=1, lease_s=8.0, whom="next")
+PASSES = active("contact"), over("contact")
+"""The leaf opens and closes, as when one person passes."""
+
+
+def passing(at):
+    return [(at + 0.1 * i, moved) for i, moved in enumerate(PASSES)]
+
+
+class TestLeasesSideBySide:
+    """The lock stays released until the longest lease ends, at most `MAX_LEASE_S` after the last grant."""
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_the_longest_lease_counts_in_any_order(self, order):
+        came = [release(at=i, lease_s=(8.0, 30.0)[which]) for i, which in enumerate(order)]
+        door, events = after((0, came[0]), (1, came[1]), (28, Tick()))
+        assert door.is_released
+        door, more = after((31, Tick()), door=door)
+        assert [type(event) for event in events + more].count(DoorSecured) == 1
+        assert not door.is_released
+
+    @given(leases=st.lists(st.tuples(st.floats(0, 20), st.floats(0.5, 30)), min_size=1, max_size=40))
+    def test_the_lock_is_secured_when_the_longest_of_many_leases_ends(self, leases):
+        door, at, ends = SHUT, 0.0, 0.0
+        for gap_s, lease_s in leases:
+            at += gap_s
+            door, _ = after((at, release(at=at, lease_s=lease_s)), door=door)
+            ends = max(ends, NOW + at + lease_s)
+            assert door.until == pytest.approx(ends)
+            assert door.until <= NOW + at + MAX_LEASE_S
+            assert len(door.grants) <= MOST_GRANTS
+        assert not step(door, Tick(), door.until)[0].is_released
+
+    def test_a_passage_leaves_the_next_persons_lease_running(self):
+        """The neighbour passes before the slow person, and the leaf closes in between."""
+        door, events = after((0, SLOW), (1, NEXT), *passing(4), (29, Tick()))
+        assert door.is_released
+        assert not any(isinstance(event, DoorSecured) for event in events)
+        door, events = after(*passing(29.5), door=door)
+        assert events[-1] == DoorSecured("closed")
+
+    def test_an_exit_leaves_the_grant_of_an_arriving_person_running(self):
+        door, _ = after((0, SLOW), (1, active("rex")), *passing(4))
+        assert door.is_released
+        assert after(*passing(5), door=door)[1][-1] == DoorSecured("closed")
+
+    def test_a_passage_by_grant_leaves_the_exit_lease_running(self):
+        door, _ = after((0, release(lease_s=2.0)), (1, active("rex")), *passing(1.5))
+        assert door.is_released
+        assert not after((9, Tick()), door=door)[0].is_released
+
+    def test_an_expired_exit_lease_is_not_used_up_in_place_of_a_grant(self):
+        _, events = after((0, active("rex")), (8, Tick()), (20, release(at=20)), *passing(21))
+        assert events[-1] == DoorSecured("closed")
+        _, events = after((0, active("rex")), (2, release(at=2, lease_s=9.0)), (10, Tick()), *passing(10.2))
+        assert events[-1] == DoorSecured("closed")
+
+    def test_two_grants_of_one_person_are_one_lease(self):
+        again = release(at=2, lease_s=8.0, whom="slow")
+        _, events = after((0, SLOW), (2, again), *passing(4))
+        assert events[-1] == DoorSecured("closed")
+
+    def test_a_second_grant_of_one_person_shortens_nothing(self):
+        door, _ = after((0, SLOW), (2, release(at=2, lease_s=8.0, whom="slow")), (29, Tick()))
+        assert door.is_released
+
+    def test_each_passage_uses_one_lease(self):
+        few = [(i / 10, release(at=i / 10, whom=str(i))) for i in range(3)]
+        door, _ = after(*few, *passing(1), *passing(2))
+        assert door.is_released
+        assert after(*passing(3), door=door)[1][-1] == DoorSecured("closed")
+
+    @pytest.mark.parametrize("cut", [Drop("disconnect"), Drop("stop", exits=True), Lockdown(True)])
+    def test_a_lost_brain_and_a_lockdown_end_every_grant_lease(self, cut):
+        door, events = after((0, SLOW), (1, NEXT), (2, cut))
+        assert not door.is_released
+        assert door.until <= NOW
+        assert isinstance(events[-1], DoorSecured)
+        assert not after((3, Lockdown(False)), door=door)[0].is_released
+
+    def test_a_lost_brain_does_not_shorten_the_exit_lease(self):
+        door, _ = after((0, SLOW), (1, active("rex")), (2, Drop("disconnect")), (8.9, Tick()))
+        assert door.is_released
+        assert not after((9, Tick()), door=door)[0].is_released
+
+    def test_a_fire_ends_no_lease(self):
+        door, _ = after((0, SLOW), (1, active("fire")), (2, over("fire")), (3, active("fire_reset")), (29, Tick()))
+        assert door.is_released
+        assert not after((30, Tick()), door=door)[0].is_released
+
+    def test_a_second_press_never_shortens_the_exit_lease(self):
+        door, _ = after((0, active("rex")), (3, over("rex")), (4, active("rex")), (11.9, Tick()))
+        assert door.is_released
+
+    def test_closing_uses_no_lease_without_relock_on_close(self):
+        wires = Wires(contact_pin=22, relock_on_close=False)
+        door, _ = after((0, SLOW), (1, NEXT), *passing(2), *passing(3), *passing(4), door=Door(wires=wires))
+        assert door.until == NOW + 30
+
+
 class TestExit:
-    def test_it_releases_and_needs_nobody(self):
+    def test_the_exit_button_releases_without_a_brain(self):
         door, events = after((0, active("rex")), (1, active("contact")))
         assert door.is_released
         assert events == [DoorReleased("rex", 8.0), DoorOpened("rex")]
 
-    def test_held_down_it_releases_once(self):
+    def test_a_held_button_releases_once(self):
         door, _ = after((0, active("rex")), (5, active("rex")), (8, active("rex")))
         assert not door.is_released
 
-    def test_its_lease_is_bounded_whatever_the_settings_say(self):
+    def test_the_exit_lease_is_bounded_with_any_settings(self):
         door = Door(wires=Wires(release_s=math.inf))
         assert not after((0, active("rex")), (MAX_LEASE_S, Tick()), door=door)[0].is_released
 
-    def test_stopping_ends_it_too(self):
+    def test_a_stop_ends_the_exit_lease(self):
         door, events = after((0, active("rex")), (1, release(at=1)), (2, Drop("stop", exits=True)))
         assert not door.is_released
         assert events[-1] == DoorSecured("stop")
 
 
 class TestLeaf:
-    def test_shutting_it_locks_again(self):
+    def test_closing_the_leaf_secures_the_lock(self):
         door, events = after((0, release()), (1, active("contact")), (3, over("contact")))
         assert door.state == "secured"
         assert events[1:] == [DoorOpened("grant"), DoorClosed(), DoorSecured("closed")]
 
-    def test_shutting_it_keeps_the_lease_where_that_is_wished(self):
+    def test_closing_the_leaf_keeps_the_lease_without_relock_on_close(self):
         wires = Wires(contact_pin=22, relock_on_close=False)
         door, _ = after((0, release()), (1, active("contact")), (3, over("contact")), door=Door(wires=wires))
         assert door.state == "released"
 
-    def test_the_lock_drops_while_it_is_still_open(self):
+    def test_the_lock_is_secured_at_the_end_of_the_lease_while_the_leaf_is_open(self):
         door, events = after((0, release()), (1, active("contact")), (8, Tick()))
         assert (door.state, door.is_released) == ("open", False)
         assert events[-1] == DoorSecured("lease")
 
     @pytest.mark.parametrize(
-        ("before", "says"),
+        ("before", "cause"),
         [
             ([release()], "grant"),
             ([active("rex")], "rex"),
@@ -218,103 +320,103 @@ class TestLeaf:
             ([release(lease_s=2.0), active("rex")], "rex"),
         ],
     )
-    def test_opening_says_what_had_released_it(self, before, says):
+    def test_an_opening_names_the_cause_of_the_release(self, before, cause):
         _, events = after(*((0, each) for each in before), (1, active("contact")))
-        assert events[-1] == DoorOpened(says)
+        assert events[-1] == DoorOpened(cause)
 
-    def test_opening_without_a_lease_is_forced(self):
+    def test_an_opening_without_a_lease_is_forced(self):
         assert after((0, active("contact")))[1] == [DoorOpened("nothing"), DoorForcedOpen()]
 
     @pytest.mark.parametrize(("later_s", "is_forced"), [(0.1, False), (3.0, False), (3.1, True), (600.0, True)])
-    def test_a_little_after_the_lease_it_is_still_the_one_who_leaves(self, later_s, is_forced):
+    def test_an_opening_within_the_grace_after_the_lease_is_not_forced(self, later_s, is_forced):
         _, events = after((0, active("rex")), (8, Tick()), (8 + later_s, active("contact")))
         assert (DoorForcedOpen() in events) == is_forced
         assert (DoorOpened("rex") in events) != is_forced
 
-    def test_open_at_our_own_start_it_was_not_forced_as_far_as_we_know(self):
+    def test_a_leaf_that_is_open_at_the_start_is_not_forced(self):
         door = replace(SHUT, secured_at=NOW)
         assert after((0.02, active("contact")), door=door)[1] == [DoorOpened("nothing")]
 
-    def test_that_opens_as_the_lease_ends_it_was_awaited(self):
-        """The clock's own input comes a moment late; the leaf's comes first."""
+    def test_an_opening_at_the_end_of_the_lease_belongs_to_the_grant(self):
+        """The tick at the end of the lease is late; the contact's input comes before it."""
         _, events = after((0, release()), (8.2, active("contact")))
         assert events[1:] == [DoorSecured("lease"), DoorOpened("grant")]
 
-    def test_that_stayed_shut_is_told_at_the_end_of_the_lease_only(self):
+    def test_an_unopened_leaf_is_reported_only_when_the_lease_expires(self):
         for cut in (Drop("disconnect"), Lockdown(True)):
             _, events = after((0, release()), (1, cut))
             assert not any(isinstance(event, DoorDidNotOpen) for event in events)
         _, events = after((0, active("rex")), (8, Tick()))
         assert events[-1] == DoorDidNotOpen("rex")
 
-    def test_for_one_who_finds_it_open_it_need_not_open(self):
+    def test_a_grant_with_an_open_leaf_awaits_no_opening(self):
         _, events = after((0, active("rex")), (1, active("contact")), (2, release(2)), (10, Tick()))
         assert events[-1] == DoorSecured("lease")
 
-    def test_without_a_contact_nobody_says_that_it_did_not_open(self):
+    def test_without_a_contact_no_unopened_leaf_is_reported(self):
         _, events = after((0, release()), (8, Tick()), door=Door(wires=Wires()))
         assert events[-1] == DoorSecured("lease")
 
     @pytest.mark.parametrize("longer", [schedule(7.5), active("fire")])
-    def test_a_grant_that_becomes_free_passage_awaits_nobody(self, longer):
+    def test_a_grant_followed_by_a_longer_release_awaits_no_opening(self, longer):
         _, events = after((0, release()), (7.5, longer), (8, Tick()), (18, Tick()), (30, Tick()))
         assert not any(isinstance(event, DoorDidNotOpen) for event in events)
 
 
 class TestFreePassage:
-    def test_renewed_it_goes_on_and_is_told_once(self):
+    def test_a_renewed_schedule_lease_continues_and_is_reported_once(self):
         door, events = after(*((at, schedule(at)) for at in range(0, 60, 3)))
         assert door.is_released
         assert events == [DoorReleased("schedule", 10.0, "office-hours")]
 
-    def test_not_renewed_it_ends(self):
+    def test_a_schedule_lease_that_is_not_renewed_ends(self):
         door, events = after((0, schedule()), (10, Tick()))
         assert not door.is_released
         assert events[-1] == DoorSecured("lease")
 
-    def test_shutting_the_leaf_does_not_end_it(self):
+    def test_closing_the_leaf_does_not_end_a_schedule_lease(self):
         door, _ = after((0, schedule()), (1, release(1)), (2, active("contact")), (3, over("contact")))
         assert door.is_released
         assert not after((10, Tick()), door=door)[0].is_released
 
-    def test_it_ends_with_the_brain(self):
+    def test_a_schedule_lease_ends_with_the_brain(self):
         assert not after((0, schedule()), (1, Drop("disconnect")))[0].is_released
 
-    def test_after_a_break_it_is_told_anew(self):
+    def test_after_a_pause_a_schedule_lease_is_reported_again(self):
         _, events = after((0, schedule()), (10, Tick()), (11, schedule(11)))
         assert events.count(DoorReleased("schedule", 10.0, "office-hours")) == 2
 
 
 class TestLockdown:
-    def test_it_ends_a_running_grant(self):
+    def test_a_lockdown_ends_a_running_grant(self):
         door, events = after((0, release()), (1, Lockdown(True)))
         assert not door.is_released
         assert events[-1] == DoorSecured("lockdown")
 
-    def test_it_lets_a_running_exit_end_by_itself(self):
+    def test_a_lockdown_does_not_end_a_running_exit_lease(self):
         assert after((0, active("rex")), (1, Lockdown(True)))[0].is_released
 
-    def test_it_refuses_and_says_so(self):
+    def test_a_lockdown_refuses_a_grant_with_a_reason(self):
         door, events = after((0, Lockdown(True)), (1, release(1)))
         assert not door.is_released
         assert events == [ReleaseRefused("visit", "lockdown")]
 
-    def test_a_schedule_that_asks_again_and_again_is_told_once(self):
+    def test_repeated_refusals_of_a_schedule_are_reported_once(self):
         _, events = after((0, Lockdown(True)), *((at, schedule(at)) for at in range(1, 30)))
         assert events == [ReleaseRefused("office-hours", "lockdown")]
 
-    def test_people_may_leave(self):
+    def test_the_exit_button_works_during_a_lockdown(self):
         _, events = after((0, Lockdown(True)), (1, active("rex")))
         assert events == [DoorReleased("rex", 8.0)]
 
-    def test_a_fire_beats_it_and_leaves_it_standing(self):
+    def test_a_fire_overrides_a_lockdown_and_does_not_end_it(self):
         door, _ = after((0, Lockdown(True)), (1, active("fire")))
         assert door.is_released
         door, events = after((2, over("fire")), (3, active("fire_reset")), (4, release(4)), door=door)
         assert not door.is_released
         assert events[-1] == ReleaseRefused("visit", "lockdown")
 
-    def test_it_ends_only_when_it_is_told_to(self):
+    def test_a_lockdown_ends_only_by_command(self):
         door, _ = after((0, Lockdown(True)), (1, Drop("disconnect")), (1e6, Tick()))
         assert door.is_locked_down
         door, events = after((1e6 + 1, Lockdown(False)), (1e6 + 1, release(1e6 + 1)), door=door)
@@ -322,7 +424,7 @@ class TestLockdown:
 
 
 class TestFire:
-    def test_it_releases_at_once_and_for_good(self):
+    def test_a_fire_releases_at_once_and_until_a_reset(self):
         door, events = after((0, active("fire")), (1e6, Tick()))
         assert door.is_released
         assert events == [FireRelease(), DoorReleased("fire", 0.0)]
@@ -340,55 +442,55 @@ class TestFire:
             release(50),
         ],
     )
-    def test_nothing_ends_it(self, given_input):
+    def test_no_other_input_ends_a_fire_release(self, given_input):
         door, events = after((0, release()), (0, active("contact")), (1, active("fire")), (50, given_input))
         assert door.is_released
         assert not any(isinstance(event, DoorSecured) for event in events)
 
-    def test_a_key_turned_while_it_burns_resets_nothing_then_nor_later(self):
+    def test_a_key_turned_during_a_fire_resets_nothing_now_or_later(self):
         door, events = after((0, active("fire")), (1, active("fire_reset")), (2, over("fire")), (3, Tick()))
         assert door.is_released
         assert FireReset() not in events
 
-    def test_a_key_turned_when_it_is_quiet_does(self):
+    def test_a_key_turned_after_the_fire_resets_it(self):
         door, events = after((0, active("fire")), (1, over("fire")), (2, active("fire_reset")))
         assert not door.is_released
         assert events[-2:] == [FireReset(), DoorSecured("fire_reset")]
 
-    def test_the_key_alone_says_nothing(self):
+    def test_the_key_alone_causes_no_event(self):
         assert after((0, active("fire_reset")), (1, over("fire_reset")))[1] == []
 
-    def test_a_second_alarm_before_the_reset_is_no_second_release(self):
+    def test_a_second_fire_signal_before_the_reset_is_not_reported_again(self):
         _, events = after((0, active("fire")), (1, over("fire")), (2, active("fire")))
         assert events.count(FireRelease()) == 1
 
-    def test_after_the_reset_a_lease_that_still_runs_goes_on(self):
+    def test_after_the_reset_a_running_lease_continues(self):
         door, _ = after((0, active("fire")), (1, over("fire")), (2, active("rex")), (3, active("fire_reset")))
         assert door.is_released
         assert not after((10, Tick()), door=door)[0].is_released
 
 
 class TestOtherLines:
-    def test_tampering_is_told_both_ways(self):
+    def test_the_begin_and_the_end_of_tampering_are_reported(self):
         assert after((0, active("tamper")), (1, over("tamper")))[1] == [Tampered(), Tampered(is_over=True)]
 
-    def test_a_call_is_told_once_a_press(self):
+    def test_each_press_of_the_call_button_is_one_event(self):
         assert after((0, active("call")), (1, over("call")), (2, active("call")))[1] == [CallPressed()] * 2
 
-    def test_facts_say_which_door(self):
+    def test_events_name_their_door(self):
         second = replace(SHUT, name="second")
         _, events = after((0, active("contact")), (1, active("tamper")), (2, active("fire")), door=second)
         assert events
         assert {event.door for event in events} == {"second"}
 
 
-def test_a_clock_that_is_no_number_secures_the_lock():
+def test_a_nan_clock_secures_the_lock():
     assert not step(GRANTED, Tick(), math.nan)[0].is_released
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_it_asks_to_be_woken_before_anything_is_overdue(state):
-    """Stepped only when it asks, the machine releases no longer and alarms no later than stepped all the time."""
+def test_wakes_at_is_early_enough_for_every_event(state):
+    """With ticks only at `wakes_at`, the machine gives the same events at the same times as with constant ticks."""
     lazy = eager = STATES[state]
     lazy_events, eager_events, now = [], [], NOW + 0.5
     while now < NOW + 120:
@@ -403,7 +505,7 @@ def test_it_asks_to_be_woken_before_anything_is_overdue(state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_it_does_not_ask_to_be_woken_for_ever(state):
+def test_wakes_at_becomes_infinite(state):
     door, woken = STATES[state], 0
     while (at := wakes_at(door)) < math.inf:
         door, _ = step(door, Tick(), at)
@@ -422,7 +524,7 @@ floats = st.floats(allow_nan=True, allow_infinity=True)
     later_s=st.floats(0, 1e6),
     cause=st.sampled_from(["grant", "schedule"]),
 )
-def test_no_numbers_release_longer_than_the_longest_lease(lease_s, decided_at, now, later_s, cause):
+def test_no_numbers_release_longer_than_max_lease_s(lease_s, decided_at, now, later_s, cause):
     door, _ = step(SHUT, Release("v", lease_s, decided_at, cause), now)
     if door.is_released:
         assert math.isfinite(now)

@@ -1,4 +1,4 @@
-"""Whoever looks on beside the brain is told how things are, and changes nothing at all."""
+"""An observer beside the brain gets the state of the latch, and changes nothing."""
 
 import asyncio
 import contextlib
@@ -33,13 +33,13 @@ async def dial(gate, hello):
     return channel
 
 
-async def test_an_observer_is_told_the_state_without_a_brain(gate, latch):
+async def test_an_observer_gets_the_state_without_a_brain(gate, latch):
     seen = await observe(gate.state / "latch.sock")
     lines = {"main.contact": False, "main.rex": False}
     assert seen == LatchState("secured", {"main": "secured"}, lines, is_on_fire=False, has_brain=False)
 
 
-async def test_an_observer_is_told_the_state_beside_a_brain_and_does_not_displace_it(gate, latch, link, until):
+async def test_an_observer_gets_the_state_beside_a_brain_and_does_not_displace_it(gate, latch, link, until):
     async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -54,7 +54,7 @@ async def test_an_observer_is_told_the_state_beside_a_brain_and_does_not_displac
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "command",
     [
         ReleaseLock("visit", 20, 0.0),
         ReleaseLock("", 20, 0.0, cause="schedule"),
@@ -65,11 +65,11 @@ async def test_an_observer_is_told_the_state_beside_a_brain_and_does_not_displac
         Hello(observer=True),
     ],
 )
-async def test_an_observer_that_asks_for_anything_is_refused_and_hung_up(gate, latch, wish):
-    if isinstance(wish, ReleaseLock):
-        wish = ReleaseLock(wish.visit, wish.lease_s, time.monotonic(), cause=wish.cause)
+async def test_a_command_of_an_observer_is_refused_and_ends_its_connection(gate, latch, command):
+    if isinstance(command, ReleaseLock):
+        command = ReleaseLock(command.visit, command.lease_s, time.monotonic(), cause=command.cause)
     channel = await dial(gate, Hello(observer=True))
-    channel.send(wish)
+    channel.send(command)
     assert isinstance(await channel.receive(10), Refused)
     with pytest.raises(EOFError):
         await channel.receive(10)
@@ -77,7 +77,7 @@ async def test_an_observer_that_asks_for_anything_is_refused_and_hung_up(gate, l
     assert not (await observe(gate.state / "latch.sock")).has_brain
 
 
-async def test_an_observer_cannot_release_while_a_brain_is_there(gate, latch, link):
+async def test_an_observer_cannot_release_while_a_brain_is_connected(gate, latch, link):
     async with link() as brain:
         channel = await dial(gate, Hello(observer=True))
         channel.send(ReleaseLock("visit", 20, time.monotonic()))
@@ -98,25 +98,25 @@ async def test_an_observer_cannot_end_a_lockdown(gate, latch, link, until):
     assert not any(line["on"] for line in gate.trace())
 
 
-async def test_the_beats_of_an_observer_keep_no_lease_alive(gate, latch, until):
+async def test_the_heartbeats_of_an_observer_keep_no_lease_alive(gate, latch, until):
     brain, watcher = await dial(gate, Hello()), await dial(gate, Hello(observer=True))
     brain.send(ReleaseLock("visit", 30, time.monotonic()))
     await until(gate.lock_is_on)
     async with asyncio.timeout(15):
-        while gate.lock_is_on():  # the brain is silent; only the observer beats
+        while gate.lock_is_on():  # the brain is silent; only the observer sends heartbeats
             watcher.send(Beat())
             assert isinstance(await watcher.receive(10), LatchState)
             await asyncio.sleep(0.2)
     assert not (await observe(gate.state / "latch.sock")).has_brain
 
 
-@pytest.mark.parametrize("friendly", [True, False])
-async def test_an_observer_that_goes_takes_no_release_with_it(gate, latch, link, until, friendly):
+@pytest.mark.parametrize("says_goodbye", [True, False])
+async def test_the_end_of_an_observer_ends_no_release(gate, latch, link, until, says_goodbye):
     async with link() as brain:
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
         watcher = await dial(gate, Hello(observer=True))
-        if friendly:
+        if says_goodbye:
             watcher.send(Goodbye())
             with pytest.raises(EOFError):
                 await watcher.receive(10)
@@ -125,7 +125,7 @@ async def test_an_observer_that_goes_takes_no_release_with_it(gate, latch, link,
         assert (gate.lock_is_on(), brain.door.is_linked) == (True, True)
 
 
-async def test_the_facts_that_wait_for_the_next_brain_are_not_given_to_an_observer(gate, latch, link, until):
+async def test_events_kept_for_the_next_brain_are_not_sent_to_an_observer(gate, latch, link, until):
     brain = await dial(gate, Hello())
     brain.send(ReleaseLock("visit", 20, time.monotonic()))
     await until(gate.lock_is_on)
@@ -135,12 +135,12 @@ async def test_the_facts_that_wait_for_the_next_brain_are_not_given_to_an_observ
     watcher.send(Beat())
     assert isinstance(await watcher.receive(10), LatchState)
     async with link() as later:
-        await later.hears(DoorSecured("disconnect"))
+        await later.receives(DoorSecured("disconnect"))
         watcher.send(Beat())
         assert not isinstance(await watcher.receive(10), Happened)
 
 
-async def test_what_a_reader_reads_is_not_told_to_an_observer(gate, link, until, wait_for):
+async def test_cards_are_not_sent_to_an_observer(gate, link, until, wait_for):
     gate.write(door={"wiegand_pins": [12, 13]})
     gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
@@ -158,18 +158,18 @@ async def test_an_observer_does_not_keep_a_desk_latch_alive(gate, wait_for):
     watcher = await dial(gate, Hello(observer=True))
     async with asyncio.timeout(30):
         while latch.poll() is None:
-            with contextlib.suppress(EOFError, WireError):  # it ended between two beats
+            with contextlib.suppress(EOFError, WireError):  # the latch ended between two heartbeats
                 watcher.send(Beat())
                 await watcher.receive(5)
             await asyncio.sleep(0.2)
 
 
-async def test_where_no_latch_serves_that_is_said(gate):
+async def test_without_a_latch_observe_raises(gate):
     with pytest.raises(LatchError, match="no latch serves"):
         await observe(gate.state / "latch.sock")
 
 
-async def test_a_latch_that_is_stopped_is_said_not_to_answer(gate, latch):
+async def test_observing_a_stopped_latch_raises_that_it_does_not_answer(gate, latch):
     latch.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(LatchError, match="does not answer"):
@@ -178,7 +178,7 @@ async def test_a_latch_that_is_stopped_is_said_not_to_answer(gate, latch):
         latch.send_signal(signal.SIGCONT)
 
 
-async def test_a_latch_that_refuses_says_why(tmp_path):
+async def test_a_refusal_carries_its_reason(tmp_path):
     async def refuse(reader, writer):
         channel = Channel(reader, writer, FromLatch)
         channel.send(Refused("user 7 may not command this latch"))

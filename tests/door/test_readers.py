@@ -1,8 +1,9 @@
-"""The readers on the latch's pins: frames from bits, and one key a press."""
+"""The readers on the latch's pins: frames from bits, and one key per press."""
 
 import asyncio
 import random
 import threading
+import time
 
 import pytest
 from gpiozero.pins.mock import MockFactory
@@ -30,18 +31,18 @@ def test_a_gap_ends_a_frame():
 
 
 @pytest.mark.parametrize(
-    ("count", "is_kept"), [(1, False), (7, False), (8, True), (26, True), (128, True), (129, False)]
+    ("count", "is_kept"), [(1, False), (3, False), (4, True), (26, True), (128, True), (129, False)]
 )
-def test_noise_and_endless_chatter_are_no_frames(count, is_kept):
+def test_too_few_or_too_many_bits_are_no_frame(count, is_kept):
     assert frames(at_intervals("1" * count)) == (["1" * count] if is_kept else [])
 
 
-def test_noise_before_a_card_is_dropped_and_the_card_is_not():
+def test_noise_before_a_card_is_dropped_and_the_card_is_kept():
     assert frames([(0.0, "1"), *at_intervals(CARD, start=0.1)]) == [CARD]
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.05), st.sampled_from("01")), max_size=400))
-def test_whatever_comes_a_frame_has_bits_and_a_length(steps):
+def test_every_frame_has_valid_bits_and_a_valid_length(steps):
     bits, now = [], 0.0
     for wait_s, bit in steps:
         now += wait_s
@@ -51,9 +52,9 @@ def test_whatever_comes_a_frame_has_bits_and_a_length(steps):
         assert set(frame) <= {"0", "1"}
 
 
-async def until(true, timeout_s=10.0):
+async def until(condition, timeout_s=10.0):
     async with asyncio.timeout(timeout_s):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -72,22 +73,24 @@ class TestWiegand:
         await until(lambda: reader.cards)
         assert reader.cards == [CARD]
 
-    async def test_two_cards_are_two(self, reader):
+    async def test_two_cards_are_two_frames(self, reader):
         reader.play(CARD)
         await until(lambda: reader.cards)
         reader.play("1" * 34)
         await until(lambda: len(reader.cards) == 2)
         assert reader.cards == [CARD, "1" * 34]
 
-    async def test_bits_come_in_order_from_another_thread(self, reader):
+    async def test_bits_from_another_thread_keep_their_order(self, reader):
         thread = threading.Thread(target=reader.play, args=(CARD * 4,))
         thread.start()
         await until(lambda: reader.cards)
         thread.join()
         assert reader.cards == [CARD * 4]
 
-    async def test_a_line_that_chatters_fills_no_memory_and_the_next_card_is_read(self, reader):
-        reader.play("0" * 5000)
+    async def test_a_chattering_line_fills_no_memory_and_the_next_card_is_read(self, reader):
+        began = time.monotonic()
+        for number in range(5000):  # with computed times: a delay of this process would be a gap
+            reader._add_bit("0", began + number * GAP_S / 10, 0)
         assert len(reader._bits) < 1000
         await asyncio.sleep(GAP_S * 4)
         assert reader.cards == []
@@ -95,11 +98,11 @@ class TestWiegand:
         await until(lambda: reader.cards)
         assert reader.cards == [CARD]
 
-    async def test_only_bits_are_played(self, reader):
+    async def test_only_zeros_and_ones_can_be_played(self, reader):
         with pytest.raises(LatchError):
             reader.play("012")
 
-    async def test_a_reader_that_is_closed_in_the_middle_of_a_card_says_nothing(self):
+    async def test_a_reader_closed_during_a_card_reports_nothing(self):
         factory, cards = MockFactory(), []
         reader = Wiegand((12, 13), factory, cards.append)
         reader.play(CARD)
@@ -109,8 +112,8 @@ class TestWiegand:
         assert cards == []
 
 
-def told(*scans):
-    """The keys that are told after scans, each the keys that are down as a string."""
+def reported(*scans):
+    """Return the keys reported after scans. Each scan is a string of the keys that are down."""
     keys, pressed = Keys(), ""
     for down in scans:
         keys, key = scan(keys, frozenset(down))
@@ -131,17 +134,17 @@ def told(*scans):
         (("1", "1", "123", "123", "1", "1"), "1"),
     ],
 )
-def test_one_key_a_press_whatever_bounces(scans, keys):
-    assert told(*scans) == keys
+def test_each_press_is_one_key_despite_bouncing(scans, keys):
+    assert reported(*scans) == keys
 
 
 @given(st.lists(st.frozensets(st.sampled_from("123A456B"), max_size=3), max_size=60))
-def test_a_key_is_told_only_when_two_scans_saw_it_alone(scans):
+def test_a_key_is_reported_only_when_two_scans_find_it_alone(scans):
     keys, before = Keys(), frozenset()
-    for seen in scans:
-        keys, key = scan(keys, seen)
-        assert not key or seen == before == {key}
-        before = seen
+    for down in scans:
+        keys, key = scan(keys, down)
+        assert not key or down == before == {key}
+        before = down
 
 
 class TestKeypad:
@@ -154,7 +157,7 @@ class TestKeypad:
         keypad.close()
         factory.close()
 
-    async def test_every_key_is_told_once_and_under_its_own_name(self, keypad):
+    async def test_every_key_is_reported_once_by_its_name(self, keypad):
         for key in keypad.names:
             keypad.play(key)
         await until(lambda: len(keypad.keys) >= len(keypad.names), 20.0)
@@ -166,22 +169,22 @@ class TestKeypad:
         keypad.play("5")
         await until(lambda: len(keypad.keys) == 2)
 
-    async def test_a_key_that_is_not_there_is_refused(self, keypad):
+    async def test_a_key_that_the_keypad_lacks_is_refused(self, keypad):
         for key in ("x", "", "12", *(set("ABCD") - set(keypad.names))):
             with pytest.raises(LatchError):
                 keypad.play(key)
 
     async def test_between_scans_no_row_is_driven(self, keypad):
-        """Two keys at once would short two driven rows."""
+        """Two pressed keys would short two driven rows."""
         await asyncio.sleep(0.1)
         assert all(row.pin.function == "input" for row in keypad._rows)
 
-    async def test_nothing_is_told_of_a_keypad_that_nobody_touches(self, keypad):
+    async def test_an_untouched_keypad_reports_nothing(self, keypad):
         await asyncio.sleep(0.2)
         assert keypad.keys == []
 
 
-async def test_any_keys_in_any_order_arrive_in_that_order():
+async def test_random_keys_arrive_in_order():
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     typed = "".join(random.Random(seed).choices(KEYS[4], k=20))
@@ -195,7 +198,7 @@ async def test_any_keys_in_any_order_arrive_in_that_order():
 
 
 @pytest.mark.parametrize(("rows", "columns", "is_fine"), [(4, 3, True), (4, 4, True), (3, 3, False), (4, 2, False)])
-def test_a_keypad_that_has_no_names_for_its_keys_is_refused_by_the_settings(rows, columns, is_fine):
+def test_the_settings_refuse_a_keypad_of_unknown_size(rows, columns, is_fine):
     pins = tuple(range(18, 26))
     readers = ReaderSettings(keypad_rows=pins[:rows], keypad_columns=pins[4 : 4 + columns])
     problems = pin_problems(DoorSettings(), None, readers, CueSettings())

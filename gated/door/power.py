@@ -1,0 +1,56 @@
+"""Take the power off every lock when no latch runs.
+
+A pin may keep its level when its process is killed. So the unit's `ExecStopPost` runs `systemd/secure`, a plain sh
+script. It reads the locks from a file that the latch writes before it claims them. If the script cannot do it,
+`gated latch --secure` calls `take_power_off` here.
+"""
+
+import logging
+import os
+from contextlib import closing
+from pathlib import Path
+
+from gated.config import Settings
+from gated.door.pins import chip_number, claim_output, pin_factory
+from gated.errors import LatchError
+from gated.runtime.files import write_whole
+from gated.runtime.lock import FileLock
+
+log = logging.getLogger(__name__)
+
+
+def note_locks(settings: Settings) -> None:
+    """Write the power-off level of each lock for `systemd/secure`, one line `CHIP PIN LEVEL` per lock.
+
+    The file `latch.off` is in the unit's folder (RUNTIME_DIRECTORY, where `systemd/secure` reads it), else beside the
+    socket. Nothing is written for mock pins. A write error is only logged, because `take_power_off` needs no file.
+    """
+    folder = os.environ.get("RUNTIME_DIRECTORY", str(settings.latch_socket.parent)).split(":")[0]
+    path = Path(folder) / "latch.off"
+    try:
+        path.unlink(missing_ok=True)
+        if settings.door.pins == "gpio":
+            chip = chip_number()
+            lines = [f"/dev/gpiochip{chip} {wires.lock_pin} {int(not wires.lock_active_high)}\n"
+                     for wires in settings.doors.values()]  # fmt: skip
+            write_whole(path, "".join(lines).encode())
+            path.chmod(0o600)
+    except OSError as error:
+        log.error("%s: cannot be written (%s); `gated latch --secure` replaces it", path, error.strerror)
+
+
+def take_power_off(settings: Settings) -> None:
+    """Take the power off every lock, once. A strike is then secured; a maglock and a reverse strike release.
+
+    Raises `BusyError` while a latch runs, and `LatchError` for the locks whose pin cannot be claimed, after the others.
+    """
+    lock = settings.latch_socket.with_suffix(".lock")
+    with closing(FileLock(lock, "a latch")), closing(pin_factory(settings)) as pins:
+        problems = []
+        for wires in settings.doors.values():
+            try:
+                claim_output(pins, wires.lock_pin, active_high=wires.lock_active_high).close()
+            except LatchError as error:
+                problems.append(str(error))
+        if problems:
+            raise LatchError(*problems)
