@@ -1,11 +1,11 @@
-"""The camera: frames, newest first, from a Pi's sensor or from a recording."""
+"""The camera: the newest frame of a Pi camera or of a recording."""
 
 from gated.config import CameraSettings
 from gated.frame import Camera
 
 
 def open_camera(settings: CameraSettings) -> Camera:
-    """The camera that the settings name, still to be opened. Only what it needs is imported."""
+    """Return the camera that the settings name, not yet opened. It imports only the modules that it needs."""
     if settings.kind == "replay":
         from gated.camera.replay import ReplayCamera
 

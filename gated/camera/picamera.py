@@ -1,7 +1,7 @@
-"""The Pi's camera through picamera2, the only place that knows it. A hung camera is closed and opened anew from here.
+"""The Pi's camera through picamera2. No other module uses picamera2. A camera that hangs is closed and opened again.
 
-One thread asks picamera2 for a request, copies the pixels, gives the request back at once (each one held is a buffer
-that the sensor lacks) and leaves the frame in a slot where only the newest stays.
+One thread gets a request from picamera2, copies its pixels and releases it at once, because each held request is a
+buffer that the sensor lacks. It stores the frame in a slot that keeps only the newest frame.
 """
 
 import atexit
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gated.camera.tuning import Due, controls_for, notes_of, sensor_period_us
 from gated.config import CameraSettings
 from gated.errors import CameraError
 from gated.frame import Frame, Pixels, lores_size_for
@@ -26,20 +27,23 @@ MAIN_FORMAT = "BGR888"
 """Red, green, blue in memory: libcamera names formats from the highest byte down (picamera2 manual, section 4.2)."""
 LORES_FORMAT = "YUV420"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-"""Before a camera that failed is opened anew; doubled each time."""
+"""The first and the longest pause before a failed camera is opened again. The pause doubles each time."""
 CLOSE_S = 5.0
-"""What a sound driver needs at most to stop, beside the wait for a frame."""
+"""The longest time that a working driver needs to stop, beside the wait for a frame."""
 
 _REFUSALS = (RuntimeError, LookupError, OSError, ValueError)
-"""How picamera2 and libcamera say no: 0.3.36 and older raise IndexError without a camera, newer ones RuntimeError."""
+"""The errors of picamera2 and libcamera. Without a camera, picamera2 0.3.36 and older raise IndexError, newer versions
+RuntimeError."""
 
 
 class PicameraCamera:
-    """A camera on the Pi's ribbon cable, at `fps`."""
+    """A camera on the Pi's camera connector, at the `fps` of the settings."""
 
     def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
         self._numbers = itertools.count()
+        self._controls: dict[str, int] = {}
+        """The controls that are set on this camera."""
         self._fresh = threading.Condition()
         self._frame: Frame | None = None
         self._trouble = "it has not given any yet"
@@ -49,16 +53,16 @@ class PicameraCamera:
 
     @property
     def name(self) -> str:
-        """What to call this camera in a log line."""
+        """The name of this camera in log lines."""
         return f"picamera2 camera {self._settings.number}"
 
     @property
     def exhausted(self) -> bool:
-        """Never: the street does not end."""
+        """Always false: a real camera never ends."""
         return False
 
     def open(self) -> None:
-        """Start the camera and the thread that reads it. Raises `CameraError` when there is none, or another has it."""
+        """Start the camera and its thread. Raises `CameraError` when there is no camera, or when it is in use."""
         self.close()
         driver = self._start()
         self._closing = threading.Event()
@@ -66,7 +70,10 @@ class PicameraCamera:
         self._thread.start()
 
     def frame(self, timeout_s: float) -> Frame:
-        """The newest frame not given before; waits for one. Raises `CameraError` when none comes in time."""
+        """Return the newest frame that was not returned before; wait for one if needed.
+
+        Raises `CameraError` when no frame comes within `timeout_s`, or when the camera is closed.
+        """
         with self._fresh:
             self._fresh.wait_for(lambda: self._frame is not None or self._closing.is_set(), timeout_s)
             frame, self._frame = self._frame, None
@@ -77,7 +84,7 @@ class PicameraCamera:
         return frame
 
     def close(self) -> None:
-        """Stop the camera. Returns within `timeout_s` and 5 s; a driver that hangs for longer is left and logged."""
+        """Stop the camera within the settings' `timeout_s` plus 5 s. A driver that hangs for longer is logged."""
         with self._fresh:
             self._closing.set()
             self._frame = None
@@ -85,44 +92,48 @@ class PicameraCamera:
         if self._thread is not None:
             self._thread.join(self._settings.timeout_s + CLOSE_S)
             if self._thread.is_alive():
-                log.error("%s: the driver hangs and cannot be stopped; only the end of this process helps", self.name)
+                log.error("%s: the driver hangs and cannot be stopped; restart this process", self.name)
             self._thread = None
 
     def _run(self, driver: Any, closing: threading.Event) -> None:
-        """The thread: frame after frame, and a new driver whenever one fails, until told to close."""
-        pause_s = FIRST_PAUSE_S
+        """Read frames until closed, on the camera's thread. A failed driver is replaced by a new one."""
+        pause_s, due = FIRST_PAUSE_S, Due(self._settings.fps)
         try:
             while not closing.is_set():
                 try:
                     driver = driver or self._start()
-                    self._put(self._capture(driver), closing)
+                    if closing.wait(due.wait_s(time.monotonic())):
+                        break
+                    frame = self._capture(driver)
+                    due.update(time.monotonic())
+                    self._store(frame, closing)
                     pause_s = FIRST_PAUSE_S
                 except CameraError as error:
                     self._trouble = str(error)
-                    log.warning("%s; opening it anew in %g s", error, pause_s)
+                    log.warning("%s; opening it again in %g s", error, pause_s)
                     self._stop(driver)
                     driver = None
                     closing.wait(pause_s)
                     pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         except Exception:
-            log.exception("%s: the thread that reads it has died", self.name)
+            log.exception("%s: its thread has failed", self.name)
         finally:
             self._stop(driver)
 
-    def _put(self, frame: Frame, closing: threading.Event) -> None:
-        """Leave it for the reader in the place of an older one."""
+    def _store(self, frame: Frame, closing: threading.Event) -> None:
+        """Store a frame for `frame`, in place of an older one."""
         with self._fresh:
             if not closing.is_set():
                 self._frame, self._trouble = frame, "it has stopped giving any"
                 self._fresh.notify_all()
 
     def _start(self) -> Any:
-        """A configured, running Picamera2."""
+        """Return a configured and running Picamera2. Raises `CameraError` when it cannot be opened."""
         picamera2 = _picamera2()
         driver = None
         try:
             driver = picamera2(self._settings.number)
-            # picamera2 would close it when the process ends, and a driver that hangs would keep the process for ever.
+            # picamera2 would close it at the end of the process. A driver that hangs would then block that end.
             atexit.unregister(driver.close)
             self._configure(driver)
             driver.start()
@@ -130,33 +141,35 @@ class PicameraCamera:
             self._stop(driver)
             raise CameraError(
                 f"{self.name}: cannot be opened ({_innermost(error)}); check the cable, that `rpicam-hello "
-                "--list-cameras` shows it, and that no other program has it"
+                "--list-cameras` shows it, and that no other program uses it"
             ) from error
         return driver
 
     def _configure(self, driver: Any) -> None:
-        width, height, period_us = self._settings.width, self._settings.height, round(1e6 / self._settings.fps)
+        width, height, period_us = self._settings.width, self._settings.height, sensor_period_us(self._settings.fps)
         config = driver.create_video_configuration(
             main={"size": (width, height), "format": MAIN_FORMAT},
             lores={"size": lores_size_for(width, height), "format": LORES_FORMAT},
             buffer_count=4,
-            queue=False,  # a request that was complete before we asked is an old one
+            queue=False,  # a queued request would be an old frame
             controls={"FrameDurationLimits": (period_us, period_us)},
         )
         driver.configure(config)
+        self._controls = controls_for(self._settings, driver.camera_controls)
+        driver.set_controls(self._controls)
         given = driver.camera_configuration()
         formats = given["main"]["format"], given["lores"]["format"]
         if formats != (MAIN_FORMAT, LORES_FORMAT):
-            raise ValueError(f"it gives {' and '.join(formats)}; only cameras of the Pi's own connector will do")
+            raise ValueError(f"it gives {' and '.join(formats)}; only cameras on the Pi's camera connector work")
 
     def _capture(self, driver: Any) -> Frame:
-        """The next frame. Raises `CameraError` when none comes within the settings' `timeout_s`."""
+        """Return the next frame. Raises `CameraError` when none comes within the settings' `timeout_s`."""
         try:
             job = driver.capture_request(wait=False)
             try:
                 request = job.get_result(timeout=self._settings.timeout_s)
             except TimeoutError as error:
-                _give_up(driver, job)
+                _cancel(driver, job)
                 raise CameraError(f"{self.name}: no frame for {self._settings.timeout_s:g} s") from error
             try:
                 return self._copy(request, driver.camera_configuration()["lores"]["size"])
@@ -166,15 +179,15 @@ class PicameraCamera:
             raise CameraError(f"{self.name}: {_innermost(error)}") from error
 
     def _copy(self, request: Any, lores_size: tuple[int, int]) -> Frame:
-        """The pixels of a request, as our own."""
-        told = request.get_metadata()
-        at = exposure_at(told.get("SensorTimestamp"))
+        """Return a frame with copies of a request's pixels."""
+        metadata = request.get_metadata()
+        at = exposure_at(metadata.get("SensorTimestamp"))
         lores = without_padding(request.make_array("lores"), *lores_size)
-        light = exposure_of(told)
-        return Frame(request.make_array("main"), lores, at, next(self._numbers), *light)
+        light, notes = exposure_of(metadata), notes_of(self._settings, self._controls, metadata)
+        return Frame(request.make_array("main"), lores, at, next(self._numbers), *light, notes)
 
     def _stop(self, driver: Any) -> None:
-        """Give the camera back. One that cannot be is left as it is: opening it anew will then say that it is busy."""
+        """Close the driver. If that fails, opening the camera again will report that it is busy."""
         if driver is None:
             return
         try:
@@ -186,8 +199,10 @@ class PicameraCamera:
 
 
 def exposure_at(sensor_timestamp_ns: int | None) -> float:
-    """Monotonic seconds of an exposure, from libcamera's SensorTimestamp: nanoseconds of CLOCK_BOOTTIME, which goes on
-    while the machine sleeps. Now, when the camera does not say.
+    """Return the time of an exposure in monotonic seconds, or now if the camera gives none.
+
+    `sensor_timestamp_ns` is libcamera's SensorTimestamp: nanoseconds of CLOCK_BOOTTIME, which also counts while the
+    machine sleeps.
     """
     now = time.monotonic()
     if sensor_timestamp_ns is None:
@@ -196,21 +211,22 @@ def exposure_at(sensor_timestamp_ns: int | None) -> float:
     return now - max(0.0, age_s)
 
 
-def exposure_of(told: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Seconds of exposure, and the gain on the sensor and behind it, from libcamera's ExposureTime (µs), AnalogueGain
-    and DigitalGain; None for what the camera does not tell.
+def exposure_of(metadata: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the exposure in seconds and the total gain, each None if the camera does not give it.
+
+    They are libcamera's ExposureTime (µs), and AnalogueGain times DigitalGain.
     """
-    exposure_us, gain = told.get("ExposureTime"), told.get("AnalogueGain")
+    exposure_us, gain = metadata.get("ExposureTime"), metadata.get("AnalogueGain")
     return (
         None if exposure_us is None else exposure_us / 1e6,
-        None if gain is None else gain * told.get("DigitalGain", 1.0),
+        None if gain is None else gain * metadata.get("DigitalGain", 1.0),
     )
 
 
 def without_padding(yuv420: Pixels, width: int, height: int) -> Pixels:
-    """(height * 3 / 2, stride) YUV420 as picamera2 gives it, to I420 without padding: (height * 3 / 2, width).
+    """Convert picamera2's YUV420, (height * 3 / 2, stride), to I420 without padding, (height * 3 / 2, width).
 
-    The rows of both chroma planes are half a stride long (libcamera, `PixelFormatInfo`).
+    The rows of both chroma planes have half the stride (libcamera, `PixelFormatInfo`).
     """
     stride = yuv420.shape[1]
     if stride == width:
@@ -219,8 +235,8 @@ def without_padding(yuv420: Pixels, width: int, height: int) -> Pixels:
     return np.concatenate([yuv420[:height, :width].ravel(), chroma.ravel()]).reshape(-1, width)
 
 
-def _give_up(driver: Any, job: Any) -> None:
-    """Cancel a job that is late. Once the driver has stopped nothing can come; what had just come is given back."""
+def _cancel(driver: Any, job: Any) -> None:
+    """Cancel a late job and stop the driver. A request that completed just before is released."""
     driver.cancel_all_and_flush()
     driver.stop()
     with suppress(CancelledError, TimeoutError):
@@ -239,5 +255,5 @@ def _picamera2() -> Any:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """The first cause: picamera2 wraps what libcamera said in "did not complete"."""
+    """Return the first cause of an error. picamera2 wraps libcamera's message in "did not complete"."""
     return _innermost(error.__cause__) if error.__cause__ is not None else error

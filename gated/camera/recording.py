@@ -1,4 +1,4 @@
-"""Recordings: pictures of a folder, or a video, as shots that say when they begin. One is in memory at a time."""
+"""Recordings: the pictures of a folder, or a video, as a sequence of shots. One picture is in memory at a time."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".tga"}
 )
 SHORTEST_S = 0.001
-"""What the last picture of a video is shown for at least, so that a loop of a single picture moves on."""
+"""The shortest time of a video's last picture, so that a loop of a single picture advances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What is in view from `begins_s` (seconds of the recording) until the next shot begins.
+    """One picture of a recording, shown from `begins_s` (seconds of the recording) until the next shot.
 
-    `rgb` decodes it to (H, W, 3) uint8; None where the recording is over.
+    `rgb()` decodes it to (H, W, 3) uint8. `rgb` is None at the end of the recording.
     """
 
     begins_s: float
@@ -31,10 +31,10 @@ class Shot:
 
 
 def shots(path: Path, hold_s: float, loop: bool) -> Iterator[Shot]:
-    """The shots of a recording in order, over and over if it is a loop; otherwise ended by one without a view.
+    """Return the shots of a recording in order. With `loop` they repeat for ever; else one with `rgb` None is last.
 
-    A picture is held for `hold_s` seconds; a video keeps its own time.
-    Raises `CameraError`, at once or while it is read, when the recording is missing or damaged.
+    A picture is shown for `hold_s` seconds. A video keeps its own times.
+    Raises `CameraError`, now or during the iteration, when the recording is missing or damaged.
     """
     if not path.exists():
         raise CameraError(f"camera.path: {path} does not exist; name a folder of pictures, a picture or a video")
@@ -47,7 +47,7 @@ def shots(path: Path, hold_s: float, loop: bool) -> Iterator[Shot]:
 
 
 def _rounds(play: Callable[[float], Generator[Shot, None, float]], loop: bool) -> Iterator[Shot]:
-    """Play once, or for ever; `play` takes the second it begins at and returns the one it ends at."""
+    """Play once, or for ever. `play` takes its begin in seconds and returns its end in seconds."""
     begins_s = yield from play(0.0)
     while loop:
         begins_s = yield from play(begins_s)
@@ -59,7 +59,7 @@ def _picture_paths(path: Path) -> list[Path]:
         return [path]
     found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")]
     if not found:
-        raise CameraError(f"camera.path: there is no picture in {path}; put JPEG or PNG files into it")
+        raise CameraError(f"camera.path: there is no picture in {path}; put JPEG or PNG files there")
     return sorted(found, key=lambda p: p.name)
 
 
@@ -88,14 +88,14 @@ def _video(path: Path, av: Any, begins_s: float) -> Generator[Shot, None, float]
                 ends_s = at_s + max(SHORTEST_S, float((frame.duration or 0) * frame.time_base))
                 yield Shot(at_s, partial(_upright, frame))
     except (av.FFmpegError, IndexError) as error:
-        raise CameraError(f"{path}: is no video, or a damaged one ({error}); save it as MP4") from error
+        raise CameraError(f"{path}: is not a video, or is damaged ({error}); save it as MP4") from error
     if first_s is None:
         raise CameraError(f"{path}: there is no picture in this video; record it again")
     return ends_s
 
 
 def _upright(frame: Any) -> Pixels:
-    """A video frame as RGB, turned as the file says; FFmpeg gives the angle anticlockwise, as numpy turns."""
+    """Return a video frame as upright RGB. FFmpeg gives the rotation anticlockwise, as `rot90` needs it."""
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
 
 

@@ -1,4 +1,4 @@
-"""A recording in the camera's place: it keeps real time, and a slow reader misses frames as before a real street."""
+"""A recording in place of a camera. It plays in real time, so a slow reader misses frames, as with a real camera."""
 
 import math
 import threading
@@ -16,11 +16,11 @@ from gated.config import CameraSettings
 from gated.frame import Frame
 
 NOTHING_IN_VIEW = np.full((480, 640, 3), 128, np.uint8)
-"""Plain grey: what is shown after the end."""
+"""A plain grey picture, shown after the end."""
 
 
 class ReplayCamera:
-    """Shows pictures or a video at `fps`, each frame due at a fixed multiple of the period since the opening."""
+    """A camera that plays pictures or a video at `fps`. Frame N is due N periods after `open`."""
 
     def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
@@ -35,18 +35,18 @@ class ReplayCamera:
 
     @property
     def name(self) -> str:
-        """What to call this camera in a log line."""
+        """The name of this camera in log lines."""
         return f"replay of {Path(self._settings.path).name}"
 
     @property
     def exhausted(self) -> bool:
-        """Whether the recording has been shown to its end; grey frames follow."""
+        """Whether the recording is over. Grey frames follow."""
         return self._exhausted
 
     def open(self) -> None:
-        """Start the recording from its beginning. Raises `CameraError` when any of it is missing or damaged.
+        """Start the recording from its beginning. Raises `CameraError` when a picture is missing or damaged.
 
-        Every picture is read once here, so that a damaged one is named now and not in the middle.
+        It reads every picture once, so that a damaged picture is reported now and not later.
         """
         self._shots = shots(Path(self._settings.path), self._settings.hold_s, self._settings.loop)
         self._next = next(self._shots, None)
@@ -55,7 +55,10 @@ class ReplayCamera:
         self._opened_at = time.monotonic()
 
     def frame(self, timeout_s: float) -> Frame:
-        """The newest frame that is due; waits for the next if that was given. Raises `CameraError` when none comes."""
+        """Return the newest frame that is due, or wait for the next if that one was returned before.
+
+        Raises `CameraError` when no frame is due within `timeout_s`, or when the camera is closed.
+        """
         elapsed_s = time.monotonic() - self._opened_at
         number = max(self._number + 1, math.floor(elapsed_s * self._settings.fps))
         due_s = number / self._settings.fps
@@ -64,12 +67,12 @@ class ReplayCamera:
         return replace(self._view_at(due_s), at=self._opened_at + due_s, number=number)
 
     def close(self) -> None:
-        """Stop the recording and let go of its file."""
+        """Stop the recording and close its file."""
         self._closed.set()
         self._shots, self._next, self._view = iter(()), None, None
 
     def _view_at(self, elapsed_s: float) -> Frame:
-        """What is in view then, decoded and scaled once for as long as it is shown."""
+        """Return the picture at a time of the recording as a frame. Each picture is decoded and scaled once."""
         shot = None
         while self._next is not None and self._next.begins_s <= elapsed_s + 1e-9:
             shot, self._next = self._next, next(self._shots, None)

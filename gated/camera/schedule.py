@@ -1,4 +1,4 @@
-"""When the next frame of a camera that is none is due; one that is closed meanwhile stops waiting."""
+"""Wait for the due time of the next frame, for replay and simulated cameras. Closing the camera ends the wait."""
 
 import threading
 import time
@@ -7,7 +7,10 @@ from gated.errors import CameraError
 
 
 def wait_until_due(due_at: float, timeout_s: float, closed: threading.Event, name: str, fps: float) -> None:
-    """Wait for a moment in monotonic seconds. Raises `CameraError` when that is too late, or `closed` is set."""
+    """Wait until `due_at` (monotonic seconds). `name` and `fps` are for the error text.
+
+    Raises `CameraError` when that is more than `timeout_s` away, or when `closed` is set.
+    """
     give_up_at = time.monotonic() + timeout_s
     while not closed.is_set() and (now := time.monotonic()) < due_at:
         if now >= give_up_at:

@@ -1,1 +1,1 @@
-"""How often is the gate wrong? Rates of the whole product and of its models, each with n and its bounds."""
+"""Measures how often the gate is wrong: rates of the whole product and of its models, each with n and bounds."""

@@ -1,7 +1,7 @@
-"""One rate: errors in n trials, with exact 95 % bounds. A rate without n and bounds says nothing.
+"""One rate: errors in n trials, with exact 95 % bounds.
 
-Bounds after Clopper and Pearson (Biometrika 26, 1934): quantiles of a beta distribution. Where nothing or everything
-went wrong one bound is enough, and it is one-sided: below 3 / n, the rule of three (ISO/IEC 19795-1).
+Bounds after Clopper and Pearson (Biometrika 26, 1934): quantiles of a beta distribution. With no error, or only errors,
+there is one one-sided bound: below 3 / n, the rule of three (ISO/IEC 19795-1).
 """
 
 import math
@@ -10,13 +10,13 @@ from collections.abc import Iterable
 import msgspec
 
 RISK = 0.05
-"""The share of such bounds that miss the truth."""
+"""The share of such bounds that do not contain the true rate."""
 
 TINY = 1e-300
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """`errors` in `n` trials. `value` is None without trials; `low` and `high` hold the true rate at 95 %."""
+    """`errors` in `n` trials. `value` is None without trials. The true rate is within `low` to `high` at 95 %."""
 
     errors: int
     n: int
@@ -26,19 +26,19 @@ class Rate(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, errors: int, n: int) -> "Rate":
-        """The rate with its bounds. Raises `ValueError` unless 0 <= errors <= n."""
+        """Return the rate with its bounds. Raises `ValueError` unless 0 <= errors <= n."""
         if not 0 <= errors <= n:
             raise ValueError(f"{errors} errors in {n} trials")
         return cls(errors, n, errors / n if n else None, *bounds(errors, n))
 
     @classmethod
     def among(cls, trials: Iterable[bool]) -> "Rate":
-        """The rate of the trials that went wrong."""
+        """Return the rate of the trials that are true, that is, errors."""
         wrong = list(trials)
         return cls.of(sum(wrong), len(wrong))
 
     def __str__(self) -> str:
-        """In words: the value in per cent, what it comes of, and its bounds."""
+        """Return the value in per cent, its counts, and its bounds, as text."""
         if self.value is None:
             return "not measured (n = 0)"
         if self.errors == 0:
@@ -47,7 +47,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def bounds(errors: int, n: int) -> tuple[float, float]:
-    """The lowest and the highest true rate that `errors` in `n` trials do not speak against, at 95 %."""
+    """Return the lowest and the highest true rate that are consistent with `errors` in `n` trials, at 95 %."""
     if n == 0:
         return 0.0, 1.0
     if errors in (0, n):
@@ -57,7 +57,9 @@ def bounds(errors: int, n: int) -> tuple[float, float]:
 
 
 def beta_quantile(share: float, a: float, b: float) -> float:
-    """Where the beta distribution of `a`, `b` > 0 has `share` of its weight below, by bisection to the last digit."""
+    """Return the point with `share` of the weight of the beta distribution (`a`, `b` > 0) below it. Bisects to the last
+    bit.
+    """
     low, high = 0.0, 1.0
     while (middle := (low + high) / 2) not in (low, high):
         low, high = (middle, high) if beta_share(middle, a, b) < share else (low, middle)
@@ -65,10 +67,10 @@ def beta_quantile(share: float, a: float, b: float) -> float:
 
 
 def beta_share(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b): the weight below x. 0 <= x <= 1, `a` and `b` > 0.
+    """Return the regularised incomplete beta function I_x(a, b), the weight below x. 0 <= x <= 1, `a` and `b` > 0.
 
-    Its continued fraction converges quickly on one side of the mean; the other side is read from there
-    (Abramowitz and Stegun 26.5.2 and 26.5.8).
+    Its continued fraction converges quickly on one side of the mean. The other side follows by symmetry (Abramowitz and
+    Stegun 26.5.2 and 26.5.8).
     """
     if x <= 0 or x >= 1:
         return 0.0 if x <= 0 else 1.0
@@ -79,7 +81,7 @@ def beta_share(x: float, a: float, b: float) -> float:
 
 
 def _fraction(x: float, a: float, b: float) -> float:
-    """The value of 1 + d1/(1 + d2/(1 + ...)), evaluated from the front (Lentz)."""
+    """Return the value of 1 + d1/(1 + d2/(1 + ...)), evaluated from the front (Lentz)."""
     value, c, d = 1.0, 1.0, 0.0
     for step in range(1, 100_000):
         m, odd = divmod(step, 2)
@@ -100,6 +102,6 @@ def _away_from_zero(number: float) -> float:
 
 
 def _percent(share: float) -> str:
-    """Per cent with two digits that count."""
+    """Return per cent with two significant digits."""
     percent = 100 * share
     return f"{percent:.{2 if percent < 10 else 1}f} %" if percent >= 0.1 or percent == 0 else f"{percent:.2g} %"

@@ -1,6 +1,7 @@
-"""Who lives in the simulated courtyard, who comes to its gate, and how: all of it drawn from one seed, none of it seen.
+"""Draws the people of the simulated courtyard and their visits from one seed. Nothing is rendered here.
 
-Nobody here was ever trained on: the seeds of these identities lie below `TRAINING_FROM`, residents and strangers apart.
+No identity here was used in training: training seeds start at `TRAINING_FROM`, and residents and strangers do not
+overlap.
 """
 
 from dataclasses import dataclass
@@ -12,37 +13,37 @@ from gated.simulator.identity import Age
 from gated.simulator.view import Glasses
 
 RESIDENTS_FROM, STRANGERS_FROM, TRAINING_FROM = 100_000_000, 500_000_000, 1_000_000_000
-"""The seeds of identities: those who live here, those who do not, and those that the models that ship learnt from."""
+"""First seed of the identities of residents, of strangers, and of the training data of the shipped models."""
 MOST_PEOPLE = 100_000
-"""So many seeds of identities belong to one seed of a courtyard."""
+"""Number of identity seeds that belong to one seed of a courtyard."""
 MOST_SEEDS = (STRANGERS_FROM - RESIDENTS_FROM) // MOST_PEOPLE - 1
 
 Species = Literal["print", "phone"]
 SPECIES: tuple[Species, ...] = ("print", "phone")
 
 MEMBERS: tuple[Age, ...] = ("adult", "adult", "child", "old", "child", "adult")
-"""Who lives in a household, the first to move in first; in every third the old live with the young instead."""
+"""Ages in a household, in the order of moving in. In every third household "old" and "child" are swapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody rendered. `glasses`: what they usually wear, as those do who are blind."""
+    """A rendered person. `glasses`: the kind that they usually wear. Some wear dark ones, as blind people do."""
 
     seed: int
     age: Age
     glasses: Glasses
     household: int | None = None
-    """None: a stranger."""
+    """None for a stranger."""
 
     @property
     def key(self) -> str:
-        """Who this is to the evaluation."""
+        """The person's key in the evaluation."""
         return str(self.seed)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One visit to come. Of an attack `person` is the one whose face is shown."""
+    """One planned visit. In an attack, the picture shows the face of `person`."""
 
     number: int
     person: Person
@@ -51,11 +52,11 @@ class Plan:
     eyes_closed: bool
     hat: bool
     courtyard: int
-    """The seed that everything else about the visit is drawn from."""
+    """Seed of all other random choices of the visit."""
 
     @property
     def groups(self) -> frozenset[str]:
-        """What the rates are told by."""
+        """The groups of this visit in the report."""
         of_age = {"child": "children", "old": "old people", "adult": "adults"}[self.person.age]
         worn = {"dark": ["dark glasses"], "clear": ["glasses"], "none": []}[self.glasses]
         return frozenset([of_age, *worn, *(["closed eyes"] if self.eyes_closed else [])])
@@ -63,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Courtyard:
-    """How large, and how many visits: `visits` by people (a share of them strangers), and `attacks` beside them."""
+    """Size of the courtyard, and number of visits: `visits` by people (a share are strangers), plus `attacks`."""
 
     households: int
     people: int
@@ -73,7 +74,7 @@ class Courtyard:
     seed: int
 
     def residents(self) -> list[Person]:
-        """Everybody who lives here."""
+        """Return all residents."""
         first = RESIDENTS_FROM + self.seed * MOST_PEOPLE
         return [
             self._person(first + number, self._age(number), household=number % self.households)
@@ -81,7 +82,7 @@ class Courtyard:
         ]
 
     def plans(self) -> list[Plan]:
-        """Every visit. Those by one person follow each other, because whoever was rendered last is rendered fastest."""
+        """Return every visit. Visits of one person follow each other, because the last rendered person is cached."""
         by_strangers = round(self.visits * self.strangers)
         first = STRANGERS_FROM + self.seed * MOST_PEOPLE
         residents = self.residents()
@@ -95,7 +96,7 @@ class Courtyard:
         return sorted(plans, key=lambda plan: (plan.person.seed, plan.glasses, plan.eyes_closed, plan.number))
 
     def _age(self, number: int) -> Age:
-        """The age of a resident; every third household has its old people before its children."""
+        """Return the age of a resident. In every third household old people and children are swapped."""
         household, member = number % self.households, number // self.households % len(MEMBERS)
         age = MEMBERS[member]
         turned: dict[Age, Age] = {"child": "old", "old": "child", "adult": "adult"}
@@ -108,7 +109,7 @@ class Courtyard:
         return Person(seed, drawn, worn, household)
 
     def _plan(self, number: int, person: Person, attack: Species | None) -> Plan:
-        """What somebody looks like today. A picture that is held up shows them at their plainest."""
+        """Draw the appearance for one visit. In an attack the face has no glasses, no hat and open eyes."""
         rng = np.random.default_rng([self.seed, 1, number])
         habit, eyes, hat = rng.random(3)
         plain = attack is not None

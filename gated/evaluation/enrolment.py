@@ -1,7 +1,7 @@
-"""Enrols the people of an evaluation: pictures by the rules of enrolment, and everybody in, so that N stays what it is.
+"""Enrols the people of an evaluation: pictures by the rules of enrolment, and nobody refused, so that N stays fixed.
 
-The product refuses those whose face is somebody's already (`gated.gallery.enrolment`). Here they are counted, and stay,
-because a gallery without the people who are hardest to tell apart would flatter every rate.
+The product refuses a face that is too similar to an enrolled one (`gated.gallery.enrolment`). Here such people are
+counted and stay: a gallery without the most similar people would make every rate look better.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from gated.types import SubjectId
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applicant:
-    """Somebody to enrol: `key` is who they are to the evaluation; one embedding for each picture that will do."""
+    """A person to enrol. `key`: their key in the evaluation. `embeddings`: one for each usable picture."""
 
     key: str
     household: str
@@ -29,22 +29,22 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolled:
-    """A gallery for an evaluation. `subjects` leads from keys to the ids of those who could be enrolled."""
+    """A gallery for an evaluation. `subjects` maps keys to the ids of the enrolled people."""
 
     rows: list[Row]
     subjects: dict[str, SubjectId]
     failed: Rate
-    """People of whom no picture will do (FTE)."""
+    """People without a usable picture (FTE)."""
     alike: Rate
-    """People whom the product would refuse: one of their pictures reaches the threshold with somebody else's."""
+    """People whom the product would refuse: one of their pictures reaches the threshold with another person's."""
 
     def index(self, dimension: int) -> Index:
-        """The gallery, ready to be searched."""
+        """Return the gallery as a search index."""
         return Index(self.rows, dimension)
 
 
 def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
-    """The embedding of the one person in a picture, by the rules of enrolment; None where the picture will not do."""
+    """Return the embedding of the one person in a picture, by the rules of enrolment. None if it is not usable."""
     seen = pipeline.analyse_photo(frame, for_enrolment=True).observations
     people = [face for face in seen if face.problem != "background"]
     if len(people) != 1 or people[0].problem is not None or people[0].embedding is None:
@@ -56,7 +56,7 @@ def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
 
 
 def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float) -> Enrolled:
-    """Enrol everybody who has a picture that will do. `threshold`: from which two faces are one person's."""
+    """Enrol every person with a usable picture. `threshold`: from this score on, two faces count as one person's."""
     rows: list[Row] = []
     subjects: dict[str, SubjectId] = {}
     failed: list[bool] = []
@@ -70,7 +70,7 @@ def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float)
 
 
 def _alike(index: Index, rows: Sequence[Row], threshold: float) -> set[SubjectId]:
-    """Whose templates reach the threshold with somebody else's."""
+    """Return the subjects whose templates reach the threshold with another subject's."""
     found: set[SubjectId] = set()
     for row in rows:
         nearest = [candidate for candidate in index.search(row.vector, 2) if candidate.subject != row.subject]

@@ -1,4 +1,4 @@
-"""Evaluates the courtyard on every core: each worker process renders visits and judges them, with all model sets."""
+"""Evaluates the courtyard on every core: each worker process renders visits and judges them with all model sets."""
 
 import multiprocessing
 import os
@@ -19,12 +19,12 @@ from gated.face.pipeline import FacePipeline, load_pipeline
 
 T = TypeVar("T")
 Begin = Callable[[str, int], Callable[[], None]]
-"""Shows a task of so many steps, and gives what to call after each."""
+"""Starts the display of a task with so many steps. Returns a function to call after each step."""
 
 
 @dataclass(slots=True)
 class _Gate:
-    """One model set in a worker, with its gallery once there is one."""
+    """One model set in a worker process. `judge` and `enrolled` are None while people are being enrolled."""
 
     pipeline: FacePipeline
     judge: Judge | None
@@ -32,18 +32,18 @@ class _Gate:
 
 
 _gates: list[_Gate] = []
-"""Those of this worker process."""
+"""The model sets of this worker process."""
 
 
 def evaluate_courtyard(
     courtyard: Courtyard, chosen: Sequence[Settings], target_fpir: float, begin: Begin
 ) -> list[Report]:
-    """Enrol the residents and let everybody come, once for all model sets. Raises `ModelError` for a set that fails."""
+    """Enrol the residents and judge every visit, once for all model sets. Raises `ModelError` when a set fails."""
     ready = [load_pipeline(settings.models, settings.face).ready() for settings in chosen]
     rules = [rules_for(settings.access, vision) for settings, vision in zip(chosen, ready, strict=True)]
     residents, plans = courtyard.residents(), courtyard.plans()
     with _workers(chosen, [None] * len(chosen)) as pool:
-        faces = _told(pool.map(_portraits, residents), begin("people to enrol", len(residents)))
+        faces = _collected(pool.map(_portraits, residents), begin("people to enrol", len(residents)))
     enrolled = [
         enrol_all(
             (Applicant(p.key, str(p.household), f[number]) for p, f in zip(residents, faces, strict=True)),
@@ -53,7 +53,7 @@ def evaluate_courtyard(
         for number in range(len(chosen))
     ]
     with _workers(chosen, enrolled) as pool:
-        outcomes = _told(pool.map(_outcomes, plans, chunksize=4), begin("visits", len(plans)))
+        outcomes = _collected(pool.map(_outcomes, plans, chunksize=4), begin("visits", len(plans)))
     source = f"simulated courtyard, {courtyard.households} households, {courtyard.people} people, seed {courtyard.seed}"
     return [
         report_visits(
@@ -65,13 +65,13 @@ def evaluate_courtyard(
 
 
 def _workers(chosen: Sequence[Settings], enrolled: Sequence[Enrolled | None]) -> ProcessPoolExecutor:
-    """One process a core, each a fresh interpreter: threads of a model runtime do not survive a fork."""
+    """Start one process a core, each a new interpreter: threads of a model runtime do not survive a fork."""
     fresh = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(os.cpu_count() or 1, fresh, _begin, (list(chosen), list(enrolled)))
 
 
-def _told(results: Iterable[T], advance: Callable[[], None]) -> list[T]:
-    """All results, each told as it comes."""
+def _collected(results: Iterable[T], advance: Callable[[], None]) -> list[T]:
+    """Collect all results, and report progress after each."""
     made = []
     for result in results:
         made.append(result)
@@ -80,7 +80,7 @@ def _told(results: Iterable[T], advance: Callable[[], None]) -> list[T]:
 
 
 def _begin(chosen: list[Settings], enrolled: list[Enrolled | None]) -> None:
-    """A worker starts."""
+    """Initialise a worker process."""
     for settings, people in zip(chosen, enrolled, strict=True):
         pipeline = load_pipeline(settings.models, settings.face)
         vision, judge = pipeline.ready(), None
@@ -90,14 +90,14 @@ def _begin(chosen: list[Settings], enrolled: list[Enrolled | None]) -> None:
 
 
 def _portraits(person: Person) -> list[list[Embedding]]:
-    """For each model set the embeddings of somebody's enrolment pictures."""
+    """Return the embeddings of a person's enrolment pictures, for each model set."""
     pictures = list(staging.enrolment_pictures(person))
     made = [[portrait(gate.pipeline, picture) for picture in pictures] for gate in _gates]
     return [[embedding for embedding in of_set if embedding is not None] for of_set in made]
 
 
 def _outcomes(plan: Plan) -> list[Outcome | None]:
-    """What each model set makes of a visit; None where the resident could not be enrolled with it."""
+    """Return the outcome of a visit for each model set. None if the resident could not be enrolled with it."""
     frames = tuple(staging.frames(plan))
     outcomes: list[Outcome | None] = []
     for gate in _gates:

@@ -1,4 +1,4 @@
-"""Pictures in folders as a source: who is enrolled, and who comes to the gate. A picture is a visit without motion."""
+"""Folders of pictures as a source: enrolment pictures, and probes. A probe is a visit without motion."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,9 +19,9 @@ Identities = dict[str, list[Path]]
 
 
 def identities(folder: Path) -> Identities:
-    """Whose pictures are where: a sub-folder is a person, and beside them so is what stands before the last "_".
+    """Map each person to their pictures. A sub-folder is one person; otherwise the file name before the last "_" is.
 
-    `folder/ann/1.jpg` and `folder/ann_1.jpg` both show "ann". Raises `PictureError` where no picture is found.
+    `folder/ann/1.jpg` and `folder/ann_1.jpg` both show "ann". Raises `PictureError` when no picture is found.
     """
     found: Identities = {}
     for path in sorted(folder.rglob("*")):
@@ -35,7 +35,7 @@ def identities(folder: Path) -> Identities:
 
 
 def applicants(pipeline: FacePipeline, people: Identities, advance: Callable[[], None]) -> Iterator[Applicant]:
-    """Everybody with the embeddings of their pictures; each person is a household of their own."""
+    """Yield each person with the embeddings of their pictures. Each person is a household of their own."""
     for name, photos in people.items():
         made = [portrait(pipeline, frame_of(load_picture(photo), 0.0, 0)) for photo in photos]
         yield Applicant(name, name, [embedding for embedding in made if embedding is not None])
@@ -43,9 +43,9 @@ def applicants(pipeline: FacePipeline, people: Identities, advance: Callable[[],
 
 
 def visits(probes: Identities, subjects: dict[str, SubjectId], enrolled: Identities, frames: int) -> Iterator[Visit]:
-    """One visit for each probe; somebody without pictures in the gallery's folder is a stranger.
+    """Yield one visit for each probe. A person without pictures in the gallery's folder is a stranger.
 
-    Whoever could not be enrolled is neither, and has no visits: that is counted as FTE. `frames`: how many looks.
+    A person who could not be enrolled has no visits, and counts as FTE. `frames`: frames of each visit.
     """
     for name, photos in probes.items():
         if name in enrolled and name not in subjects:
@@ -55,7 +55,7 @@ def visits(probes: Identities, subjects: dict[str, SubjectId], enrolled: Identit
 
 
 def _held(photo: Path, frames: int) -> Iterator[Frame]:
-    """A picture held still, loaded when it is looked at."""
+    """Yield the frames of a still picture. The picture is loaded with the first frame."""
     frame = frame_of(load_picture(photo), 0.0, 0)
     for number in range(frames):
         yield replace(frame, at=number * FRAME_S)

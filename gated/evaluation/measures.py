@@ -1,4 +1,4 @@
-"""From outcomes to rates, each under its standard name (ISO/IEC 19795-1 and 30107-3) and told by group and species."""
+"""Computes rates from outcomes, under their standard names (ISO/IEC 19795-1 and 30107-3), by group and by species."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,24 +12,24 @@ from gated.evaluation.visits import Outcome
 EVERYBODY = "all"
 
 ABOUT = {
-    "FTE": "people of whom no picture would do",
-    "alike": "people whom `gated enrol` would refuse, because they are too like somebody",
-    "FTA": "visits with too few usable looks for a grant",
-    "FPIR": "visits by strangers that were let in",
-    "FPIR left out": "residents who would be let in had they not been enrolled",
-    "FNIR": "visits by residents who were not let in as themselves",
-    "misidentified": "visits by residents who were let in as somebody else",
-    "BPCER": "visits by real faces that attack detection would refuse",
-    "APCER": "attacks that attack detection alone would pass",
-    "IAPAR": "attacks that the whole gate let in",
-    "FMR": "comparisons of two people, one look each, at or above the threshold",
-    "FNMR": "comparisons of a person with themselves, one look each, below the threshold",
+    "FTE": "people without a usable picture",
+    "alike": "people that `gated enrol` would refuse, because their face is too similar to another's",
+    "FTA": "visits with too few usable frames for a grant",
+    "FPIR": "visits by strangers that were granted",
+    "FPIR left out": "residents who would be granted as another person if they were not enrolled",
+    "FNIR": "visits by residents that were not granted as themselves",
+    "misidentified": "visits by residents that were granted as another person",
+    "BPCER": "bona fide visits that PAD alone would deny",
+    "APCER": "attacks that PAD alone would pass",
+    "IAPAR": "attacks that the whole gate granted",
+    "FMR": "comparisons of two people, one frame each, at or above the threshold",
+    "FNMR": "comparisons of one person, one frame each, below the threshold",
 }
-"""What each rate counts, in the gate's words."""
+"""The events that each rate counts, in plain words."""
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """A rate by its name, and of whom: everybody, a group, a species of attack, or the worst of these."""
+    """A rate by its name. `of`: everybody, a group, a species of attack, or the worst species."""
 
     name: str
     of: str
@@ -37,58 +37,58 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """The threshold for a target FPIR in a gallery of this size, and what it would have done on the same visits."""
+    """The threshold for a target FPIR in a gallery of this size, and its rates on the same visits."""
 
     target_fpir: float
     gallery_size: int
     threshold: float
     searches: str
-    """"strangers", or "residents left out" where there were none (leave one identity out)."""
+    """"strangers", or "residents left out" if there were no strangers (leave one identity out)."""
     fpir: Rate
     fnir: Rate
 
 
 def measured(outcomes: Sequence[Outcome], threshold: float) -> list[Measure]:
-    """Every rate of some visits; those that nobody was measured for are left out. `threshold`: of comparisons."""
-    genuine = [o for o in outcomes if o.attack is None]
+    """Return every rate of the visits that has trials. `threshold`: of comparisons."""
+    bona_fide = [o for o in outcomes if o.attack is None]
     attacks = [o for o in outcomes if o.attack is not None]
     made = [
-        *(Measure(name, of, rate) for of, some in _by_group(genuine) for name, rate in _of_faces(some)),
+        *(Measure(name, of, rate) for of, some in _by_group(bona_fide) for name, rate in _of_faces(some)),
         *_of_attacks(attacks),
-        Measure("FPIR left out", EVERYBODY, false_accepts(left_out_scores(genuine), threshold)),
-        *_of_comparisons(genuine, threshold),
+        Measure("FPIR left out", EVERYBODY, false_accepts(left_out_scores(bona_fide), threshold)),
+        *_of_comparisons(bona_fide, threshold),
     ]
     order = list(ABOUT)
     return sorted((m for m in made if m.rate.n), key=lambda m: order.index(m.name))
 
 
 def mated_scores(outcomes: Iterable[Outcome]) -> Scores:
-    """The scores of the visits by people who are enrolled."""
+    """Return the scores of visits by enrolled people."""
     return scores_of(o.score for o in outcomes if o.attack is None and o.subject is not None)
 
 
 def non_mated_scores(outcomes: Iterable[Outcome]) -> Scores:
-    """The scores of the visits by strangers: the highest of each over the gallery."""
+    """Return the scores of visits by strangers: the highest of each over the gallery."""
     return scores_of(o.score for o in outcomes if o.attack is None and o.subject is None)
 
 
 def left_out_scores(outcomes: Iterable[Outcome]) -> Scores:
-    """The scores that enrolled people would have in the gallery without themselves."""
+    """Return the scores that enrolled people would have in the gallery without themselves."""
     return scores_of(o.score_without for o in outcomes if o.attack is None and o.subject is not None)
 
 
 def mated_looks(outcomes: Iterable[Outcome]) -> Scores:
-    """One look of each visit by somebody enrolled, compared with their own templates."""
+    """Return the comparison scores of one frame of each visit by an enrolled person with their own templates."""
     return scores_of(o.mated for o in outcomes if o.attack is None and o.mated is not None)
 
 
 def non_mated_looks(outcomes: Iterable[Outcome]) -> Scores:
-    """The same looks, and those of strangers, compared with everybody else."""
+    """Return the comparison scores of the same frames, and of strangers' frames, with every other person."""
     return np.concatenate([np.empty(0), *(o.non_mated for o in outcomes if o.attack is None)])
 
 
 def proposal_for(target_fpir: float, outcomes: Sequence[Outcome], gallery_size: int) -> Proposal | None:
-    """The threshold by the per-search maximum method; None where nobody was searched for who is not enrolled."""
+    """Return the threshold by the per-search maximum method. None without searches by people who are not enrolled."""
     strangers = non_mated_scores(outcomes)
     maxima = strangers if strangers.size else left_out_scores(outcomes)
     if not maxima.size:
@@ -111,7 +111,7 @@ def _by_group(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]
 
 
 def _of_faces(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, Rate]]:
-    """What happened to people who came themselves."""
+    """Yield the rates of people who came in person."""
     residents = [o for o in outcomes if o.subject is not None]
     strangers = [o for o in outcomes if o.subject is None]
     yield "FTA", Rate.among(not o.is_acquired for o in outcomes)
@@ -122,10 +122,10 @@ def _of_faces(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, Rate]]:
 
 
 def _of_attacks(attacks: Sequence[Outcome]) -> Iterator[Measure]:
-    """By species, and the worst species for the whole: a mean would hide the one that works (ISO/IEC 30107-3)."""
-    for name, lets_in in (("APCER", lambda o: o.passes_pad), ("IAPAR", lambda o: o.granted is not None)):
+    """Yield rates by species. The overall rate is the worst species, because a mean would hide it (ISO/IEC 30107-3)."""
+    for name, is_error in (("APCER", lambda o: o.passes_pad), ("IAPAR", lambda o: o.granted is not None)):
         of_species = {
-            species: Rate.among(lets_in(o) for o in attacks if o.attack == species)
+            species: Rate.among(is_error(o) for o in attacks if o.attack == species)
             for species in sorted({o.attack for o in attacks if o.attack is not None})
         }
         if of_species:
@@ -135,6 +135,6 @@ def _of_attacks(attacks: Sequence[Outcome]) -> Iterator[Measure]:
 
 
 def _of_comparisons(outcomes: Sequence[Outcome], threshold: float) -> Iterator[Measure]:
-    """One look of each visit against each person. Comparisons of one look are kin: their bounds are too narrow."""
+    """Yield FMR and FNMR of one frame a visit. These comparisons are not independent, so the bounds are too narrow."""
     yield Measure("FMR", EVERYBODY, false_accepts(non_mated_looks(outcomes), threshold))
     yield Measure("FNMR", EVERYBODY, false_rejects(mated_looks(outcomes), threshold))

@@ -1,4 +1,4 @@
-"""Pairs of pictures as a source: are these two the same person? Comparisons only: no gallery, no fusion, no door."""
+"""Pairs of pictures as a source: do two pictures show one person? Comparisons only: no gallery, no fusion, no door."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gated.camera.pictures import frame_of, load_picture
+from gated.config.handwritten import HandwritingError, read_text
 from gated.embedding import Embedding, check_embedding
 from gated.errors import ConfigError, EmbeddingError
 from gated.evaluation.bounds import Rate
@@ -19,7 +20,7 @@ ANSWERS = {"same": True, "different": False}
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two pictures, and whether they show one person."""
+    """Two pictures. `is_mated`: whether they show one person."""
 
     first: Path
     second: Path
@@ -28,27 +29,29 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """The scores of the pairs of which both faces could be had, and how many pictures gave none."""
+    """The scores of the pairs with two usable faces, and the rate of pictures without one."""
 
     mated: Scores
     non_mated: Scores
     failure_to_acquire: Rate
 
     def not_separated(self, threshold: float) -> Rate:
-        """The pairs that fall on the wrong side of the threshold."""
+        """Return the rate of pairs on the wrong side of the threshold."""
         n = self.mated.size + self.non_mated.size
         missed = self.mated.size - accepted(self.mated, threshold)
         return Rate.of(missed + accepted(self.non_mated, threshold), n)
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """The pairs in a CSV file: two paths, from the file's own folder, and "same" or "different"; no header is needed.
+    """Read the pairs of a CSV file: two paths relative to its folder, and "same" or "different". A header is optional.
 
-    Raises `ConfigError` with every line that will not do.
+    Raises `ConfigError` with every wrong line.
     """
     try:
-        rows = list(csv.reader(path.read_text("utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.reader(read_text(path).splitlines()))
+    except HandwritingError as error:
+        raise ConfigError(str(path), [str(error)]) from error
+    except csv.Error as error:
         raise ConfigError(str(path), [f"cannot be read as CSV ({error})"]) from error
     problems, pairs = [], []
     for number, row in enumerate(rows, 1):
@@ -64,7 +67,7 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def compare(pipeline: FacePipeline, pairs: Sequence[Pair], advance: Callable[[], None]) -> Compared:
-    """Look at each picture once, and compare. Raises `PictureError` where a file is no picture."""
+    """Analyse each picture once, and compare the pairs. Raises `PictureError` when a file is no picture."""
     faces: dict[Path, Embedding | None] = {}
     for picture in dict.fromkeys(_pictures(pairs)):
         faces[picture] = _face(pipeline, picture)
@@ -83,7 +86,7 @@ def _pictures(pairs: Sequence[Pair]) -> list[Path]:
 
 
 def _face(pipeline: FacePipeline, path: Path) -> Embedding | None:
-    """The largest face, as a visitor's: None where it is missing or not good enough to be searched for."""
+    """Return the embedding of the largest face. None if no face is good enough to be searched for."""
     seen = pipeline.analyse_photo(frame_of(load_picture(path), 0.0, 0)).observations
     if not seen or seen[0].embedding is None:
         return None

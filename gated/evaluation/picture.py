@@ -1,6 +1,6 @@
-"""The picture of an evaluation: DET curves on normal-deviate axes beside the scores that they come of.
+"""Draws an evaluation: DET curves on normal-deviate axes, beside the distributions of the scores.
 
-Sets differ in dashes and marks as well as in colour, so that the picture tells the same in black and white.
+Sets differ in dashes and marks as well as in colour, so that the picture works in black and white.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from gated.evaluation.strokes import dashed, hatched, marked, upwards
 
 SIZE = (1200, 600)
 TOP, DEEP, CAPTION = 66, 454, 552
-"""Where panels begin, how deep they are, and where the words below them stand, in px."""
+"""Top and height of the panels, and position of the captions, in px."""
 FINE = 3
-"""Drawn so many times larger, then scaled down: smooth lines without a library for them."""
+"""Factor of oversampling: drawn larger, then scaled down, for smooth lines."""
 
 INK, FAINT, PALE, PAPER = "#111111", "#8a8a8a", "#ececec", "#ffffff"
 COLOURS = ("#0b4f9e", "#b83a00", "#1b6e2f", "#6a2c91")
@@ -28,14 +28,14 @@ DASHES = ((), (14, 7), (4, 5), (18, 5, 4, 5))
 
 TICKS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 LEAST, MOST = 0.0001, 0.5
-"""The shares at the ends of a DET axis; zero errors are drawn at the lower end."""
+"""The shares at the ends of a DET axis. Zero errors are drawn at the lower end."""
 
 _deviate = NormalDist().inv_cdf
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A rectangle to draw in, in px of the finished picture, with what its sides stand for."""
+    """A rectangle to draw in, in px of the finished picture, with the ranges of its axes."""
 
     left: float
     top: float
@@ -45,20 +45,20 @@ class Panel:
     y: tuple[float, float]
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pair of values lies; what is beyond a side is drawn on it."""
+        """Return the place of a pair of values, in px of the oversampled picture, clipped to the panel."""
         across = (min(max(x, self.x[0]), self.x[1]) - self.x[0]) / (self.x[1] - self.x[0])
         up = (min(max(y, self.y[0]), self.y[1]) - self.y[0]) / (self.y[1] - self.y[0])
         return (self.left + across * self.width) * FINE, (self.top + (1 - up) * self.height) * FINE
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """The rectangle, to draw."""
+        """The rectangle, in px of the oversampled picture."""
         right, bottom = self.left + self.width, self.top + self.height
         return self.left * FINE, self.top * FINE, right * FINE, bottom * FINE
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
-    """Write a PNG of 1200 x 600 px that shows the reports, at most four, beside each other."""
+    """Write a PNG of 1200 x 600 px with the first four reports side by side."""
     shown = reports[: len(COLOURS)]
     image = Image.new("RGB", (SIZE[0] * FINE, SIZE[1] * FINE), PAPER)
     pen = ImageDraw.Draw(image)
@@ -70,15 +70,15 @@ def draw(reports: Sequence[Report], path: Path) -> None:
         panel = Panel(660, TOP + place * (height + 52), 515, height, _span(shown), (0, 1.18))
         _scores(pen, report, COLOURS[place], panel)
     score = (
-        "score of a visit: the highest threshold that lets it in" if gallery else "score of a pair: cosine similarity"
+        "score of a visit: the highest threshold that grants it" if gallery else "score of a pair: cosine similarity"
     )
     _text(pen, (917, CAPTION), score, 15, "mt")
-    _text(pen, (917, CAPTION + 24), "height: share of each kind; at none: no threshold lets them in", 12, "mt")
+    _text(pen, (917, CAPTION + 24), "height: share of each kind; at none: no threshold grants them", 12, "mt")
     image.resize(SIZE, Image.Resampling.LANCZOS).save(path, "PNG", optimize=True)
 
 
 def _det(image: Image.Image, pen: ImageDraw.ImageDraw, reports: Sequence[Report]) -> None:
-    """The curves, the point that each set works at, and where so few trials cannot tell."""
+    """Draw the curves, the working point of each set, and the area that so few trials cannot prove."""
     ends = (_deviate(LEAST), _deviate(MOST))
     panel = Panel(92, TOP, 500, DEEP, ends, ends)
     curve = reports[0].curve
@@ -100,18 +100,18 @@ def _det(image: Image.Image, pen: ImageDraw.ImageDraw, reports: Sequence[Report]
 
 
 def _unproven(pen: ImageDraw.ImageDraw, panel: Panel, report: Report) -> None:
-    """Below 3 / n not even a run without an error proves anything (the rule of three)."""
+    """Shade the area below 3 / n, where even a run without an error proves nothing (the rule of three)."""
     for n, corner in ((report.non_mated.n, 0), (report.mated.n, 1)):
         if 3 / max(n, 1) > LEAST:
             end = _deviate(min(3 / max(n, 1), MOST))
             far = panel.at(panel.x[1], end) if corner else panel.at(end, panel.y[1])
             start = panel.at(panel.x[0], panel.y[0])
             pen.rectangle([min(start[0], far[0]), min(start[1], far[1]), max(start[0], far[0]), start[1]], fill=PALE)
-    _text(pen, (342, CAPTION + 24), "grey: below 3/n, where n is too small to tell", 12, "mt")
+    _text(pen, (342, CAPTION + 24), "grey: below 3/n, where n is too small to prove a rate", 12, "mt")
 
 
 def _curve(pen: ImageDraw.ImageDraw, panel: Panel, report: Report, place: int) -> None:
-    """One set's curve, its working point, and its line in the legend."""
+    """Draw one set's curve, its working point and its line in the legend."""
     colour, curve = COLOURS[place], report.curve
     shares = list(zip(curve.false_accepts, curve.false_rejects, strict=True))
     stairs = [corner for (x, y), (_, up) in pairwise(shares) for corner in ((x, y), (x, up))] + shares[-1:]
@@ -131,7 +131,7 @@ def _curve(pen: ImageDraw.ImageDraw, panel: Panel, report: Report, place: int) -
 
 
 def _scores(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel) -> None:
-    """How the scores of one set lie: those who belong filled, those who do not hatched, and the threshold."""
+    """Draw the scores of one set: mated ones filled, non-mated ones hatched, and the threshold."""
     sides = (report.non_mated, report.mated)
     most = max((count / max(1, side.n) for side in sides for count in side.counts), default=0) or 1.0
     for side, fill in zip(sides, (None, colour), strict=True):
@@ -156,7 +156,7 @@ def _scores(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel)
 
 
 def _legend(pen: ImageDraw.ImageDraw, report: Report, colour: str, panel: Panel) -> None:
-    """Which column is whose, above the columns."""
+    """Draw the legend of the columns above them."""
     y = (panel.top - 12) * FINE
     for x, side, fill in ((panel.left, report.non_mated, None), (panel.left + 262, report.mated, colour)):
         box = (x * FINE, y - 6 * FINE, (x + 18) * FINE, y + 6 * FINE)
@@ -172,7 +172,7 @@ def _counted(side: Distribution) -> str:
 
 
 def _works_at(report: Report) -> tuple[float, float]:
-    """The shares at the threshold in use, from the curve: what is drawn and what is marked must agree."""
+    """Return the shares at the threshold in use, read from the curve, so that the mark lies on it."""
     curve = report.curve
     above = [i for i, threshold in enumerate(curve.thresholds) if threshold >= report.threshold]
     if not above:
@@ -181,7 +181,7 @@ def _works_at(report: Report) -> tuple[float, float]:
 
 
 def _span(reports: Sequence[Report]) -> tuple[float, float]:
-    """The scores to show, the same for every set: from the lowest to 1."""
+    """Return the range of scores to show, the same for every set: from the lowest to 1."""
     used = [i for r in reports for side in (r.mated, r.non_mated) for i, count in enumerate(side.counts) if count]
     return min([used_at * BIN - 1 for used_at in used] + [0.0]), 1.0
 

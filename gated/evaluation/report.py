@@ -1,4 +1,4 @@
-"""What an evaluation says: figures with n, bounds, gallery size, threshold and model set, for people and programs."""
+"""The report of an evaluation: rates with n, bounds, gallery size, threshold and model set, for people and programs."""
 
 from collections.abc import Sequence
 
@@ -26,44 +26,44 @@ from gated.evaluation.visits import Outcome
 from gated.face.messages import VisionReady
 
 BIN = 0.02
-"""The width of a column of the distributions, as cosine similarity."""
+"""Width of a histogram bin, as cosine similarity."""
 MOST_POINTS = 4000
-"""A longer curve is thinned: nobody could see more."""
+"""A longer curve is thinned to this many points, more than the picture can show."""
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """A DET curve: one threshold, one share on each axis, at each place."""
+    """A DET curve: at each index one threshold and one share on each axis."""
 
     across: str
-    """What the false accepts are: FPIR or FMR."""
+    """Name of the false accepts: FPIR or FMR."""
     up: str
-    """FNIR or FNMR."""
+    """Name of the false rejects: FNIR or FNMR."""
     thresholds: list[float]
     false_accepts: list[float]
     false_rejects: list[float]
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """How scores lie: `counts[i]` of them from `-1 + i BIN` on; `unscored` would be let in at no threshold."""
+    """A histogram of scores. `counts[i]` starts at `-1 + i BIN`. `unscored`: visits that no threshold would grant."""
 
     of: str
     counts: list[int]
     n: int
     unscored: int
     mean: float | None
-    """Of those with a score, as the percentiles are."""
+    """Of the finite scores, like the percentiles."""
     percentile_1: float | None
     percentile_99: float | None
 
     def __str__(self) -> str:
-        """In words: the middle, and where all but one in a hundred lie on either side."""
+        """Return the mean, the 1st and 99th percentile, and n, as text."""
         if self.mean is None:
             return "none"
         return f"{self.mean:.2f} ({self.percentile_1:.2f} to {self.percentile_99:.2f}, n {self.n:,})"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One model set on one source."""
+    """The evaluation of one model set on one source."""
 
     source: str
     model_set: str
@@ -71,12 +71,12 @@ class Report(msgspec.Struct, frozen=True):
     embedder: str
     embedder_sha256: str
     gallery_size: int
-    """People who can be found; 0 where pairs were compared."""
+    """Enrolled people. 0 if pairs were compared."""
     templates: int
     threshold: float
     pad_threshold: float | None
     frames: int
-    """Looks that must agree; 1 where pairs were compared."""
+    """Frames that must agree. 1 if pairs were compared."""
     measures: list[Measure]
     proposal: Proposal | None
     curve: Curve
@@ -84,11 +84,11 @@ class Report(msgspec.Struct, frozen=True):
     """Of visits, or of pairs."""
     non_mated: Distribution
     mated_looks: Distribution
-    """Of single looks; of pairs they are the same as `mated`."""
+    """Of single frames. For pairs the same as `mated`."""
     non_mated_looks: Distribution
 
     def rate(self, name: str, of: str = EVERYBODY) -> Rate | None:
-        """A rate by its name; None where it was not measured."""
+        """Return a rate by its name. None if it was not measured."""
         return next((m.rate for m in self.measures if (m.name, m.of) == (name, of)), None)
 
 
@@ -101,7 +101,7 @@ def report_visits(
     *,
     target_fpir: float,
 ) -> Report:
-    """The report of visits to the gate."""
+    """Return the report of visits to the gate."""
     mated, strangers = mated_scores(outcomes), non_mated_scores(outcomes)
     non_mated = strangers if strangers.size else left_out_scores(outcomes)
     return Report(
@@ -130,7 +130,7 @@ def report_visits(
 
 
 def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Compared) -> Report:
-    """The report of comparisons."""
+    """Return the report of comparisons."""
     mated, non_mated = compared.mated, compared.non_mated
     measures = [
         Measure("FTA", "pictures", compared.failure_to_acquire),
@@ -160,7 +160,7 @@ def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Co
 
 
 def _curve(across: str, up: str, mated: Scores, non_mated: Scores) -> Curve:
-    """The curve, thinned where there are more points than anybody can see."""
+    """Return the curve, thinned to `MOST_POINTS`."""
     whole = det(mated, non_mated)
     size = whole.thresholds.size
     kept = np.unique(np.linspace(0, size - 1, min(size, MOST_POINTS)).round().astype(int)) if size else slice(0)

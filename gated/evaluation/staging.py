@@ -1,7 +1,7 @@
-"""Turns a plan into frames: somebody walks up to the camera, or holds up a picture of somebody; and enrolment pictures.
+"""Turns a plan into frames (a person walks up to the camera, or holds up a picture), and renders enrolment pictures.
 
-Frames are the crop of the middle of a camera's 1280 x 960: a face there is as large as one at the gate, and half the
-pixels cost half the time. A few poses are rendered, and each is seen in consecutive frames, as a head moves.
+Frames are the middle crop of a 1280 x 960 camera: a face is as large as at the gate, and fewer pixels cost less time. A
+few poses are rendered. Each pose is shown in consecutive frames, as a head moves.
 """
 
 from collections.abc import Iterator
@@ -23,22 +23,24 @@ from gated.simulator.view import Glasses, Light, View
 
 SIZE = (640, 480)
 FACE_PX = 150
-"""The height of a face as it is rendered; frames show it about this high, enrolment pictures higher."""
+"""Rendered height of a face, in px. About its height in frames; higher in enrolment pictures."""
 FRAMES, EACH_POSE, FRAME_S = 8, 2, 0.2
 FAREST, NEAREST = 0.95, 1.2
-"""Where a walk begins and ends, as shares of `FACE_PX`: from 1.5 m to 1.2 m before a camera of 1280 px, where those
-whose eyes lie closest together still have the 40 px between them that the gate asks for."""
+"""Start and end of a walk, as shares of `FACE_PX`: 1.5 m to 1.2 m before a camera of 1280 px.
+
+At that distance even the closest eyes are the 40 px apart that the gate asks for.
+"""
 ENROLMENT_SCALE = 1.5
 HELD_BEFORE = 1.08
-"""A picture that is held up is so much nearer than the face behind it (`scene.compose`)."""
+"""A picture that is held up appears larger by this factor than the face behind it (`scene.compose`)."""
 LANES = 2
-"""So many different backgrounds by day, and as many at dusk."""
+"""Number of backgrounds by day, and as many at dusk."""
 HOLDERS = 6
-"""Who hold up pictures: strangers with the first seeds there are."""
+"""Number of people who hold up pictures: the strangers with the first seeds."""
 
 
 def frames(plan: Plan) -> Iterator[Frame]:
-    """The frames of a visit, `at` in seconds from its beginning; rendered as they are asked for."""
+    """Yield the frames of a visit, rendered one by one. `at`: seconds from its beginning."""
     rng = np.random.default_rng([plan.courtyard, 2, plan.number])
     sky: Sky = "dusk" if rng.random() < 0.3 else "day"
     background, exposure = int(rng.integers(LANES)), float(rng.uniform(0.75, 1.2))
@@ -53,7 +55,7 @@ def frames(plan: Plan) -> Iterator[Frame]:
 
 
 def enrolment_pictures(person: Person) -> Iterator[Frame]:
-    """What an operator takes of somebody in a queue: five pictures, with the glasses they wear and without."""
+    """Yield five enrolment pictures as an operator takes them, with and without the person's glasses."""
     rng = np.random.default_rng([3, person.seed])
     worn: Glasses = person.glasses if person.glasses != "none" else "clear"
     poses: list[tuple[float, float, Glasses]] = [
@@ -69,7 +71,7 @@ def enrolment_pictures(person: Person) -> Iterator[Frame]:
 
 
 def _portrait(sprite: Sprite, rng: np.random.Generator) -> Pixels:
-    """A picture before a plain wall, as from a phone."""
+    """Return a picture before a plain wall, as from a phone."""
     cutout = Cutout.of(sprite).image
     size = round(cutout.width * ENROLMENT_SCALE), round(cutout.height * ENROLMENT_SCALE)
     wall = Image.new("RGB", (size[0] + 160, size[1] + 120), tuple(rng.integers(120, 230, 3).tolist()))
@@ -80,7 +82,7 @@ def _portrait(sprite: Sprite, rng: np.random.Generator) -> Pixels:
 
 
 def _heads(plan: Plan, sky: Sky, rng: np.random.Generator) -> Iterator[Cutout]:
-    """Whose head there is in each frame, for ever: somebody who looks about, or whoever holds up the picture."""
+    """Yield the head in each frame, without end: the visitor, who looks around, or the holder of the picture."""
     if plan.attack is not None:
         yield from repeat(_holder(int(rng.integers(HOLDERS))))
     light, yaw, pitch = _light(rng, sky), float(rng.normal(0, 9)), float(rng.normal(0, 5))
@@ -100,13 +102,13 @@ def _heads(plan: Plan, sky: Sky, rng: np.random.Generator) -> Iterator[Cutout]:
 
 
 def _light(rng: np.random.Generator, sky: Sky) -> Light:
-    """The sky over the lane, or at dusk the lamp over the gate."""
+    """Return the light of the sky over the lane, or at dusk that of the lamp over the gate."""
     direction = float(rng.uniform(-0.8, 0.8)), float(rng.uniform(0.2, 0.8)), 1.0
     return Light(direction, float(rng.uniform(0.35, 0.6)), 0.85 if sky == "dusk" else 1.0, 0.7 * (sky == "dusk"))
 
 
 def _held(plan: Plan, rng: np.random.Generator) -> Cutout | None:
-    """The picture that an attacker holds up: a good one, for whoever tries takes trouble."""
+    """Return the picture that an attacker holds up, of good quality. None for a bona fide visit."""
     if plan.attack is None:
         return None
     view = View(yaw=float(rng.normal(0, 5)), pitch=float(rng.normal(0, 3)), light=Light(ambient=0.5))
@@ -119,5 +121,5 @@ def _held(plan: Plan, rng: np.random.Generator) -> Cutout | None:
 
 @lru_cache(maxsize=HOLDERS)
 def _holder(number: int) -> Cutout:
-    """Somebody who stands behind a picture."""
+    """Return the head of the person who holds a picture."""
     return Cutout.of(render(identity(STRANGERS_FROM + number), View(), FACE_PX))

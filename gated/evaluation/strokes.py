@@ -1,4 +1,4 @@
-"""The few strokes that Pillow does not have: dashes, hatching, marks, and text that runs upwards. All in px."""
+"""Drawing that Pillow lacks: dashed lines, hatched boxes, marks, vertical text. All in px."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def dashed(pen: ImageDraw.ImageDraw, points: Sequence[Point], lengths: Sequence[float], fill: str, width: int) -> None:
-    """A line through the points; `lengths` are drawn and left out in turn, and without any it is a whole line."""
+    """Draw a line through the points. `lengths`: dash, gap, dash, gap, ... in px; empty for a solid line."""
     if not lengths:
         lengths = (math.inf, 0.0)
     turn, left = 0, lengths[0]
@@ -32,7 +32,7 @@ def _between(start: Point, end: Point, share: float) -> Point:
 
 
 def hatched(pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], gap: int, fill: str, width: int) -> None:
-    """A box with its border and slanting lines through it, which go on in the box beside it."""
+    """Draw a box with its border and diagonal lines. Lines of adjacent boxes continue each other."""
     x0, y0, x1, y1 = box
     first = math.ceil((x0 + y0) / gap)
     for place in range(first, int((x1 + y1) / gap) + 1):
@@ -44,7 +44,7 @@ def hatched(pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], ga
 
 
 def marked(pen: ImageDraw.ImageDraw, at: Point, kind: int, radius: float, colour: str) -> None:
-    """A mark: circle, square, triangle or diamond, in turn; white inside."""
+    """Draw mark number `kind`, white inside: circle, square, triangle, diamond, then again from the start."""
     x, y = at
     corners = (0, 4, 3, 4)[kind % 4]
     if not corners:
@@ -62,7 +62,7 @@ def marked(pen: ImageDraw.ImageDraw, at: Point, kind: int, radius: float, colour
 
 
 def upwards(image: Image.Image, middle: Point, text: str, font: Font, fill: str) -> None:
-    """Text from the bottom to the top, around `middle`."""
+    """Draw text from bottom to top, centred on `middle`."""
     left, top, right, bottom = (math.ceil(side) for side in font.getbbox(text))
     strip = Image.new("L", (right - left + 2, bottom - top + 2), 0)
     ImageDraw.Draw(strip).text((1 - left, 1 - top), text, fill=255, font=font)

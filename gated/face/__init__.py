@@ -1,1 +1,1 @@
-"""The face: from a frame to an observation (motion, detect, track, quality, align, pad, embed), in its own process."""
+"""From a frame to an observation (motion, detect, track, quality, align, PAD, embed), in the vision process."""

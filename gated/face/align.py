@@ -1,7 +1,7 @@
-"""Turns a face upright: the similarity that lays its five landmarks on the embedder's.
+"""Aligns a face: the similarity that maps its five landmarks to the embedder's template.
 
 Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (1991). In the plane and
-without mirroring, a similarity is z -> a z + b over the complex numbers z = x + iy; its least-squares solution is one
+without mirroring, a similarity is z -> a z + b over the complex numbers z = x + iy. Its least-squares solution is one
 division.
 """
 
@@ -20,19 +20,19 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """z -> `turn` z + `shift`: `abs(turn)` is the scale and its angle the rotation."""
+    """The map z -> `turn` z + `shift`. `abs(turn)` is the scale, the angle of `turn` the rotation."""
 
     turn: complex
     shift: complex
 
     @property
     def inverse(self) -> "Similarity":
-        """The way back."""
+        """The inverse map."""
         return Similarity(1 / self.turn, -self.shift / self.turn)
 
 
 def similarity(points: Points, template: Sequence[tuple[float, float]]) -> Similarity | None:
-    """The similarity that brings the points nearest to the template's; None where the points are no five of a face."""
+    """Return the least-squares similarity from the points to the template. None if the points cannot be a face's."""
     source, target = [complex(x, y) for x, y in points.tolist()], [complex(x, y) for x, y in template]
     middle = sum(source) / len(source)
     centred = [z - middle for z in source]
@@ -45,6 +45,6 @@ def similarity(points: Points, template: Sequence[tuple[float, float]]) -> Simil
 
 
 def aligned(picture: Pixels, face: Similarity, sampler: Sampler) -> Planes:
-    """The face as the embedder wants it, cut from an (H, W, 3) picture: (3, h, w) in the sampler's memory."""
+    """Cut the aligned face from an (H, W, 3) picture: (3, h, w) in the sampler's memory."""
     back = face.inverse
     return sampler.turned(picture, back.turn, back.shift)

@@ -1,4 +1,4 @@
-"""What seeing costs here, and how much of it is ours: the pipeline beside the bare models, on the same frame."""
+"""Measures what a frame costs here, and our share of it: the pipeline beside the bare models, on the same frame."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -14,9 +14,9 @@ from gated.types import TrackId
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with so many faces.
+    """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with `faces` faces.
 
-    The bare models run one after the other in the same sessions; the pipeline may overlap what does not depend.
+    The bare models run one after the other in the same sessions. The pipeline may run independent models side by side.
     """
 
     stages_ms: dict[str, float]
@@ -26,11 +26,11 @@ class Bench:
     rounds: int
     faces: int
     synthetic: bool
-    """No picture was given, or none with a face that would do: one was assumed, so only the times mean anything."""
+    """True if a face was assumed, because no usable one was given. Then only the times mean anything."""
 
 
 def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100) -> Bench:
-    """Time the pipeline and its bare models on one frame in turn, so that a noisy machine disturbs both alike.
+    """Time the pipeline and its bare models in turn on one frame. Noise of the machine then affects both alike.
 
     Without a frame a synthetic one is used. Raises `ModelError` as the pipeline does.
     """
@@ -46,12 +46,12 @@ def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100)
 
 
 def _passes(pipeline: FacePipeline, frame: Frame, face: Face) -> bool:
-    """Whether a face goes the whole way."""
+    """Return whether a face gets as far as an embedding."""
     return pipeline.analyse(frame, face, TrackId(0)).embedding is not None
 
 
 def _once(pipeline: FacePipeline, frame: Frame, faces: list[Face]) -> tuple[dict[str, float], float]:
-    """Milliseconds by stage, and in all, of one frame with these faces."""
+    """Return the milliseconds by stage, and in all, of one frame with these faces."""
     start = perf_counter()
     pipeline.watch.start()
     pipeline.motion.wants(luma(frame.lores), start, tracking=True)
@@ -63,7 +63,7 @@ def _once(pipeline: FacePipeline, frame: Frame, faces: list[Face]) -> tuple[dict
 
 
 def _bare(pipeline: FacePipeline, faces: int) -> float:
-    """Milliseconds of the same sessions, as often as the last frame used them, on the inputs prepared for it."""
+    """Return the milliseconds of the bare models: the same sessions and inputs, run as often as on the last frame."""
     detector = pipeline.detector
     first, *second = [(detector.model, tensor) for tensor in detector.tensors]
     nets = [
@@ -79,15 +79,16 @@ def _bare(pipeline: FacePipeline, faces: int) -> float:
 
 
 def synthetic_frame() -> Frame:
-    """A frame of 1280 x 960 with waves and grain in place of a view."""
+    """Return a frame of 1280 x 960 px with waves, noise and colours."""
     row, column = np.arange(960)[:, None, None], np.arange(1280)[None, :, None]
     grain = np.random.default_rng(2).integers(0, 40, (960, 1280, 3))
-    main = (108 + 50 * np.sin(row / 31 + column / 53) + grain).astype(np.uint8)
+    colours = np.array([25.0, 0.0, -25.0]) * np.sin(column / 211)
+    main = (108 + 50 * np.sin(row / 31 + column / 53) + grain + colours).astype(np.uint8)
     return Frame(main, i420_from_rgb(main[::4, ::4]), at=0.0, number=0)
 
 
 def assumed_face(pipeline: FacePipeline, frame: Frame) -> Face:
-    """A face of 70 px between the eyes in the middle of the frame, seen from its front."""
+    """Return a frontal face in the middle of the frame, with 70 px between the eyes."""
     template = np.array(pipeline.model_set.embedder.landmarks, np.float32)
     scale = 70 / float(np.hypot(*(template[1] - template[0])))
     middle = np.array([frame.main.shape[1] / 2, frame.main.shape[0] / 2], np.float32)

@@ -1,8 +1,8 @@
-"""Finds faces: YuNet on the small picture, then once more on each face alone, for landmarks that are fine enough.
+"""Detects faces: YuNet on the small picture, then again on each face alone, for finer landmarks.
 
-The second look is worth its time. Over 140 views of seven portraits with 40 to 60 px between the eyes, same-person
-scores had a first percentile of 0.36 with landmarks from the small picture and of 0.62 with those of the second look.
-It also throws out what looks like a face only from afar.
+The second pass is worth its time. Over 140 views of seven portraits with 40 to 60 px between the eyes, mated scores had
+a first percentile of 0.36 with landmarks from the small picture, and of 0.62 with those of the second pass. It also
+drops what resembles a face only at low resolution.
 """
 
 import math
@@ -27,18 +27,18 @@ Boxes = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
 MAX_OVERLAP = 0.3
-"""Two boxes that overlap more show one face (intersection over union, as YuNet's authors have it)."""
+"""Two boxes that overlap more show one face (intersection over union, the value of YuNet's authors)."""
 MAX_CANDIDATES = 200
-"""More are not looked at: a picture that gives so many is noise, and time is short."""
+"""Most candidates kept, to bound the time. A picture with more is noise."""
 FAR = 1e5
-"""No number of a sane detection is larger, in px."""
+"""Bound of every number of a valid detection, in px."""
 SECOND_LOOK = 1.4
-"""What the second look sees, in longer sides of the face's box."""
+"""Side of the crop of the second pass, in longer sides of the face's box."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A face that was found, in px of the main picture."""
+    """A detected face, in px of the main picture."""
 
     box: Box
     landmarks: Points
@@ -46,7 +46,7 @@ class Face:
 
     @property
     def size(self) -> float:
-        """Side in px of a square as large as the box."""
+        """Side in px of a square with the area of the box."""
         return math.sqrt(self.box[2] * self.box[3])
 
 
@@ -59,7 +59,7 @@ class Found:
     scores: NDArray[np.float32]
 
     def face(self, index: int, scale: tuple[float, float], corner: tuple[float, float] = (0, 0)) -> Face:
-        """One of them, scaled and then moved."""
+        """Return one detection, scaled by `scale` and then shifted by `corner`."""
         x, y, width, height = self.boxes[index].tolist()
         (across, down), (left, top) = scale, corner
         landmarks = self.landmarks[index] * np.array(scale, np.float32) + np.array(corner, np.float32)
@@ -68,32 +68,32 @@ class Found:
 
 
 class Detector:
-    """YuNet, with its inputs ready."""
+    """YuNet with its input tensors."""
 
     def __init__(self, model: Model, entry: DetectorEntry, min_score: float, max_faces: int) -> None:
         self.model, self._entry = model, entry
         self._min_score, self._max_faces = min_score, max_faces
         self._lores: LoresPlanes | None = None
         self.second_looks = 0
-        """How many the last frame took."""
+        """Number of second passes on the last frame."""
         self.tensors = [InputTensor(entry.input)]
         if entry.second_look:
             self.tensors.append(InputTensor(entry.input, (entry.second_look, entry.second_look)))
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces in a frame, largest first, at most `max_faces`. Its lores picture must fit into the input."""
-        faces = sorted(self._first_look(frame), key=lambda face: -face.size)[: self._max_faces]
+        """Return the faces in a frame, largest first, at most `max_faces`. `frame.lores` must fit into the input."""
+        faces = sorted(self._first_pass(frame), key=lambda face: -face.size)[: self._max_faces]
         if self._entry.second_look is None:
             return faces
         self.second_looks = len(faces)
-        seen = (self._second_look(frame, face) for face in faces)
+        seen = (self._second_pass(frame, face) for face in faces)
         return sorted((face for face in seen if face), key=lambda face: -face.size)
 
-    def _first_look(self, frame: Frame) -> list[Face]:
-        """Every face in the small picture, shown as many times larger as the input has room for."""
+    def _first_pass(self, frame: Frame) -> list[Face]:
+        """Return every face in the small picture, enlarged by the largest whole factor that fits into the input."""
         if self._lores is None or self._lores.shape != frame.lores.shape:
             self._lores = LoresPlanes(frame.lores.shape)
-            self.tensors[0] = InputTensor(self._entry.input)  # nothing may stay around a smaller picture
+            self.tensors[0] = InputTensor(self._entry.input)  # clears pixels around a smaller picture
         planes = self._lores.convert(frame.lores)
         room = self._entry.input.size
         times = max(1, min(room[0] // planes.shape[2], room[1] // planes.shape[1]))
@@ -103,8 +103,8 @@ class Detector:
         scale = frame.main.shape[1] / planes.shape[2], frame.main.shape[0] / planes.shape[1]
         return [found.face(i, scale) for i in range(len(found.scores))]
 
-    def _second_look(self, frame: Frame, face: Face) -> Face | None:
-        """The same face by itself, from the main picture; None where it is none when seen near."""
+    def _second_pass(self, frame: Frame, face: Face) -> Face | None:
+        """Detect the same face again on a crop of the main picture. None if YuNet finds no face there."""
         x, y, width, height = face.box
         side = SECOND_LOOK * max(width, height)
         left, top = x + (width - side) / 2, y + (height - side) / 2
@@ -118,20 +118,20 @@ class Detector:
 
 
 def decode(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:
-    """The faces in YuNet's outputs for an input of `size` (width, height), in px of it: each is there once."""
+    """Return the faces in YuNet's outputs, each once, in px of the input. `size`: width and height of the input."""
     found = candidates(outputs, size, min_score)
     kept = suppressed(found.boxes)
     return Found(found.boxes[kept], found.landmarks[kept], found.scores[kept])
 
 
 def candidates(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:
-    """Every place where YuNet sees a face, best first; most faces are seen from several. Odd numbers are no face.
+    """Return all candidates, best first (several for most faces). Candidates with odd numbers are dropped.
 
-    Anchor-free, a row-major grid per stride s: score = sqrt(clip(cls) clip(obj)), centre = (grid + bbox[0:2]) s,
-    size = exp(bbox[2:4]) s, landmark = (grid + kps) s (ShiqiYu/libfacedetection.train).
+    Anchor-free, a row-major grid per stride s: score = sqrt(clip(cls) clip(obj)), centre = (grid + bbox[0:2]) s, size =
+    exp(bbox[2:4]) s, landmark = (grid + kps) s (ShiqiYu/libfacedetection.train).
     """
     cls, obj = _joined(outputs, "cls", 1), _joined(outputs, "obj", 1)
-    kept = np.flatnonzero(cls * obj >= min_score * min_score)  # clipping only takes away, so it can wait
+    kept = np.flatnonzero(cls * obj >= min_score * min_score)  # clipping only lowers the product, so it can come later
     if not kept.size:
         return Found(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
     grid, stride = (of_all[kept] for of_all in _anchors(size))
@@ -148,13 +148,13 @@ def candidates(outputs: Outputs, size: tuple[int, int], min_score: float) -> Fou
 
 
 def _joined(outputs: Outputs, name: str, width: int) -> NDArray[np.float32]:
-    """One kind of output over all strides: (anchors, width)."""
+    """Concatenate one output over all strides: (anchors, width)."""
     return np.concatenate([outputs[f"{name}_{stride}"].reshape(-1, width) for stride in STRIDES])
 
 
 @lru_cache(maxsize=4)
 def _anchors(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Column and row (anchors, 2) and stride (anchors, 1) of every place that YuNet answers for."""
+    """Return column and row (anchors, 2) and stride (anchors, 1) of every anchor of YuNet."""
     grids, strides = [], []
     for stride in STRIDES:
         rows, columns = np.mgrid[: size[1] // stride, : size[0] // stride]
@@ -164,7 +164,7 @@ def _anchors(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def suppressed(boxes: Boxes) -> list[int]:
-    """Which of the boxes, best first, remain when each has silenced the later ones that overlap it (greedy NMS)."""
+    """Return the indices of the boxes that remain after greedy non-maximum suppression. Boxes come best first."""
     overlaps = overlap(boxes, boxes)
     kept: list[int] = []
     for index in range(len(boxes)):
@@ -174,7 +174,7 @@ def suppressed(boxes: Boxes) -> list[int]:
 
 
 def overlap(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
-    """Intersection over union of (n, 4) boxes with (m, 4) others: (n, m), 0 to 1."""
+    """Return the intersection over union of (n, 4) boxes with (m, 4) others: (n, m), 0 to 1."""
     starts, ends = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:]
     shared = np.minimum(ends, others[:, :2] + others[:, 2:]) - np.maximum(starts, others[:, :2])
     intersection = np.maximum(shared, 0).prod(axis=2)

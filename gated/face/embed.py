@@ -1,4 +1,4 @@
-"""Turns an aligned face into the vector that stands for it."""
+"""Turns an aligned face into its embedding."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from gated.face.tensor import InputTensor
 
 
 class Embedder:
-    """The embedding network, with its input ready."""
+    """The embedding network with its input tensor."""
 
     def __init__(self, model: Model, entry: EmbedderEntry) -> None:
         self.model, self._entry = model, entry
         self.tensor = InputTensor(entry.input)
 
     def embed(self, crop: Planes) -> Embedding:
-        """The unit vector of an aligned (3, H, W) crop. Raises `EmbeddingError` where the network gives odd numbers."""
+        """Return the unit vector of an aligned (3, H, W) crop. Raises `EmbeddingError` unless the output is finite."""
         vector = next(iter(self.model.run(self.tensor.fill(crop)).values())).reshape(-1)
         with np.errstate(all="ignore"):
             unit = vector / np.sqrt(np.square(vector, dtype=np.float64).sum())

@@ -1,4 +1,4 @@
-"""The small picture of a frame, on its way into the detector: I420 as the camera gives it, to planes of colour."""
+"""Converts the small picture of a frame (I420, as the camera gives it) to the colour planes of the detector."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from gated.frame import Pixels, luma
 
 
 class LoresPlanes:
-    """Turns I420 pictures of one shape into red, green and blue: `frame.rgb_from_i420`, in memory of its own."""
+    """Converts I420 pictures of one shape to red, green and blue, as `frame.rgb_from_i420`, in reused memory."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -17,10 +17,10 @@ class LoresPlanes:
         self._shift = np.empty((2, height // 2, width), np.float32)
 
     def convert(self, lores: Pixels) -> Planes:
-        """(h * 3 / 2, w) uint8 to (3, h, w) float32 in 0..255, full-range BT.601; good until the next call."""
+        """Convert (h * 3 / 2, w) uint8 to (3, h, w) float32 in 0..255, full-range BT.601. Valid until the next call."""
         height, width = self._planes.shape[1:]
         halves = lores[height:].reshape(2, height // 2, width // 2)
-        doubled = (halves.astype(np.uint16) * 257).view(np.uint8)  # 257 puts a byte beside itself
+        doubled = (halves.astype(np.uint16) * 257).view(np.uint8)  # times 257 writes each byte twice
         blue, red = np.subtract(doubled, np.float32(128), out=self._chroma)
         pairs = luma(lores).reshape(height // 2, 2, width)  # two rows share one row of chroma
         shift, share = self._shift
@@ -34,5 +34,5 @@ class LoresPlanes:
         return np.clip(self._planes, 0, 255, out=self._planes)
 
     def _add(self, pairs: Pixels, shift: Planes, channel: int) -> None:
-        """One plane of colour: brightness, shifted."""
+        """Write one colour plane: brightness plus `shift`."""
         np.add(pairs, shift[:, None], out=self._planes[channel].reshape(pairs.shape))

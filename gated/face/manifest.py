@@ -1,6 +1,6 @@
-"""Which models there are, what each one eats, and how it proves that it is what it says: `models/manifest.toml`, read.
+"""Reads `models/manifest.toml`: the models, their inputs, their known answers, and the sets that name them.
 
-The manifest is data for people as well: licence, origin and what was measured stand beside the digest.
+The manifest is also for people: licence, origin and measured results stand beside the digest.
 """
 
 import difflib
@@ -10,13 +10,20 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-import gated
-from gated.config import ModelSettings
+from gated import wording
+from gated.config import ModelSettings, Settings
+from gated.config.handwritten import HandwritingError, read_toml
+from gated.config.measured import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
 from gated.errors import ModelError
 
+PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z"
+"""A name without folders, so it cannot lead out of its own folder. `\\Z`, because `$` accepts a newline at the end."""
+Name = Annotated[str, Meta(pattern=PLAIN, description="a name without folders")]
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]*\Z"
+Line = Annotated[str, Meta(pattern=LINE, description="one line of text")]
+"""One line of text without control characters, which a terminal would obey."""
+
 Grade = Literal["demo", "evaluation", "site"]
-GRADES: tuple[Grade, ...] = ("demo", "evaluation", "site")
-"""From the least to the most that may be done with it."""
 
 Side = Annotated[int, Meta(ge=16, le=2048)]
 Point = tuple[float, float]
@@ -26,13 +33,13 @@ Threshold = Annotated[float, Meta(gt=0, lt=1)]
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the manifest is made of: a key that is not known is a mistake."""
+    """The base of everything in the manifest. An unknown key is an error."""
 
 
 class InputLayout(_Data, frozen=True):
     """How pixels become the input: float32 (1, 3, height, width), value = (pixel x scale - mean) / std per channel.
 
-    `mean` and `std` are in the channel order of the model. `name`: the input's, where the model's has to be that one.
+    `mean` and `std` are in the channel order of the model. `name`: the required name of the input, or None for any.
     """
 
     size: tuple[Side, Side]
@@ -45,52 +52,52 @@ class InputLayout(_Data, frozen=True):
 
 
 class KnownAnswer(_Data, frozen=True):
-    """A few numbers that the model must give for the pattern of `onnx.known_input`, each within `tolerance`."""
+    """Numbers that the model must output for the pattern of `onnx.known_input`, each within `tolerance`."""
 
     values: Annotated[tuple[tuple[str, Annotated[int, Meta(ge=0)], float], ...], Meta(min_length=1)]
-    """Name of an output, place in it (flat), and the number there."""
+    """Name of an output, flat index into it, expected number."""
     tolerance: Positive
 
 
 class ModelEntry(_Data, frozen=True, tag_field="role"):
-    """What every model has."""
+    """The fields of every model."""
 
-    file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file name without folders")]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 small hex digits")]
-    licence: str
+    file: Annotated[str, Meta(pattern=PLAIN, description="a file name without folders")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="64 small hex digits")]
+    licence: Line
     grade: Grade
     input: InputLayout
-    measured: str = ""
-    """What is known of it, for people."""
-    url: Annotated[str, Meta(pattern=r"^https://\S+$", description="https://...")] | None = None
+    measured: Line = ""
+    """Measured results, for people."""
+    url: Annotated[str, Meta(pattern=r"^https://[!-~]+\Z", description="https://...")] | None = None
     size_bytes: Annotated[int, Meta(ge=1)] | None = None
     known_answer: KnownAnswer | None = None
-    """Without one the model is refused."""
+    """A model without one is refused."""
 
 
 class DetectorEntry(ModelEntry, frozen=True, tag="detector"):
     """Finds faces, with YuNet's outputs."""
 
     second_look: Annotated[int, Meta(ge=32, le=640, multiple_of=32)] | None = None
-    """Side in px of its input for one face alone; None where the input is of one size only."""
+    """Side in px of the input for one face alone. None if the input has a fixed size."""
 
 
 class PadEntry(ModelEntry, frozen=True, tag="pad", kw_only=True):
-    """Tells a face from a picture of one, on a crop of the box scaled by `crop_scale`."""
+    """Scores PAD on a crop of the box scaled by `crop_scale`."""
 
     crop_scale: Annotated[float, Meta(ge=1, le=10)]
     bona_fide: Annotated[int, Meta(ge=0)]
-    """Where in the output the share of "bona fide" stands."""
+    """Index of "bona fide" in the output."""
 
 
 class EmbedderEntry(ModelEntry, frozen=True, tag="embedder", kw_only=True):
-    """Makes the embedding of an aligned face."""
+    """Embeds an aligned face."""
 
     landmarks: tuple[Point, Point, Point, Point, Point]
-    """Where the five landmarks lie in its input, in px."""
+    """Template: the five landmarks in px of the input."""
     dimension: Annotated[int, Meta(ge=16, le=2048)]
     threshold: Threshold
-    """Cosine similarity at which two are taken for one person, where a site has not measured its own."""
+    """Cosine similarity from which two embeddings count as one person, unless a site has measured its own threshold."""
 
 
 E = TypeVar("E", DetectorEntry, PadEntry, EmbedderEntry)
@@ -100,13 +107,15 @@ class SetEntry(_Data, frozen=True):
     """Models that work together, by name."""
 
     grade: Grade
-    about: str
+    about: Line
     detector: str
     pad: Annotated[tuple[str, ...], Meta(min_length=1)]
     embedder: str
     pad_threshold: Threshold
-    folder: str = ""
-    """Where the files of a set that ships with the manifest lie, from its own folder; else they are in `models.dir`."""
+    folder: Annotated[str, Meta(pattern=rf"^\Z|{PLAIN}", description="a folder's name, without others")] = ""
+    """Folder of the files, relative to the manifest, for a set that ships with it. Empty: the files are in
+    `models.dir`.
+    """
 
 
 class ModelSet(_Data, frozen=True):
@@ -123,20 +132,20 @@ class ModelSet(_Data, frozen=True):
 
     @property
     def models(self) -> tuple[ModelEntry, ...]:
-        """All of them, in the order of a frame's way."""
+        """All models, in the order in which a frame passes them."""
         return (self.detector, *self.pad, self.embedder)
 
 
 class Manifest(_Data, frozen=True):
     """The whole file."""
 
-    sets: dict[str, SetEntry]
-    models: dict[str, DetectorEntry | PadEntry | EmbedderEntry]
+    sets: dict[Name, SetEntry]
+    models: dict[Name, DetectorEntry | PadEntry | EmbedderEntry]
 
     def model_set(self, name: str) -> ModelSet:
-        """The set of that name. Raises `ModelError` where there is none, or where its parts do not go together."""
+        """Return the set of that name. Raises `ModelError` when it is unknown, or its parts do not fit together."""
         if name not in self.sets:
-            raise ModelError(f"models.set: there is no set {name!r}{_did_you_mean(name, self.sets)}")
+            raise ModelError(f"models.set: unknown set {name!r}{_did_you_mean(name, self.sets)}")
         entry = self.sets[name]
         found = ModelSet(
             name=name,
@@ -156,7 +165,7 @@ class Manifest(_Data, frozen=True):
         return found
 
     def _model(self, of_set: str, name: str, kind: type[E]) -> E:
-        """One model of a set, of the role that it has there."""
+        """Return one model of a set. Raises `ModelError` when it is unknown, or of another role."""
         model = self.models.get(name)
         if not isinstance(model, kind):
             raise ModelError(
@@ -167,46 +176,46 @@ class Manifest(_Data, frozen=True):
 
 
 def load_manifest(models: ModelSettings) -> Manifest:
-    """Find and read the manifest. Raises `ModelError` where there is none, or where it is damaged."""
+    """Find and read the manifest. Raises `ModelError` when it is missing or damaged."""
     path = find_manifest(models)
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Manifest)
-    except OSError as error:
+        return msgspec.convert(read_toml(path, "check models.manifest"), Manifest, str_keys=True)
+    except HandwritingError as error:
         raise ModelError(
-            f"{path}: the manifest of models cannot be read ({error.strerror}); check models.manifest"
+            f"{path}: the manifest of models {error}; or restore it from the same release of gated"
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise ModelError(
-            f"{path}: the manifest of models is damaged: {error}; restore it from the same release of gated"
-        ) from error
+    except (msgspec.ValidationError, ValueError) as error:
+        why, advice = wording.cause(error, Manifest), "restore it from the same release of gated"
+        raise ModelError(f"{path}: the manifest of models is damaged: {why}; {advice}") from error
 
 
 def load_set(models: ModelSettings) -> ModelSet:
-    """The set that the settings name. Raises `ModelError` as `load_manifest` and `Manifest.model_set` do."""
-    return load_manifest(models).model_set(models.set)
+    """Return the set in the settings. Raises `ModelError` as `load_manifest` and `Manifest.model_set` do."""
+    try:
+        return load_manifest(models).model_set(models.set)
+    except ModelError as error:
+        beside = Path(models.dir) / "manifest.toml"
+        if models.manifest or not beside.exists():
+            raise
+        raise ModelError(f"{error}; {beside} is not read: name it in models.manifest if it is yours") from error
+
+
+def lawful_set(settings: Settings) -> ModelSet:
+    """Return the set in the settings. Raises `ModelError` when it is unknown, or may not drive this gate's lock."""
+    models = load_set(settings.models)
+    if models.grade == "demo" and settings.door.pins == "gpio":
+        raise ModelError(
+            f'{settings.models.set!r} is for demonstration and never drives a real lock; set [door] pins = "mock"'
+        )
+    return models
 
 
 def folder_of(models: ModelSettings, chosen: ModelSet) -> Path:
-    """Where the files of a set lie: beside its manifest where they ship with it, else where the settings say."""
+    """Return the folder of a set's files: beside its manifest if they ship with it, otherwise `models.dir`."""
     return find_manifest(models).parent / chosen.folder if chosen.folder else Path(models.dir)
 
 
-def find_manifest(models: ModelSettings) -> Path:
-    """The manifest that the settings name, else one beside the models, else the one that came with gated."""
-    if models.manifest:
-        return Path(models.manifest)
-    beside = Path(models.dir) / "manifest.toml"
-    return beside if beside.exists() else shipped_manifest()
-
-
-def shipped_manifest() -> Path:
-    """The manifest that came with gated: inside an installed package, beside it in a checkout."""
-    package = Path(gated.__file__).parent
-    installed = package / "_models" / "manifest.toml"
-    return installed if installed.exists() else package.parent / "models" / "manifest.toml"
-
-
 def _did_you_mean(name: str, known: dict[str, SetEntry]) -> str:
-    """A hint for a misspelt set."""
+    """Return a hint for a misspelt set."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""Is anything going on? While nobody is in view, the detector rests, and the gate stays cool and cheap."""
+"""The motion gate: while nobody is in view, the detector rests, and the gate stays cool."""
 
 import math
 
@@ -8,37 +8,37 @@ from numpy.typing import NDArray
 from gated.frame import Pixels
 
 COLUMNS, ROWS = 80, 60
-"""About so many points of the picture are watched."""
+"""About this many points of the picture are compared."""
 MEMORY_S = 2.0
-"""The time constant of the background: what stays for a few of these belongs to it."""
+"""Time constant of the background. A change that stays for a few time constants becomes background."""
 CHANGE = 14.0
-"""Grey levels that a point must differ by; a small sensor's noise at night stays below."""
+"""Least difference of a changed point, in grey levels. The night noise of a small sensor stays below."""
 SHARE = 0.0025
-"""So much of the picture must differ: a dozen points, less than the smallest face that would do."""
-LATELY_S = 2.0
-"""For so long after a movement the detector goes on."""
-AT_LEAST_S = 1.0
-"""And so often it looks at any rate: somebody who waits without moving is still somebody."""
+"""Least share of changed points for motion: a dozen points, less than the smallest usable face covers."""
+ACTIVE_S = 2.0
+"""The detector runs for this long after the last motion."""
+MOST_PAUSE_S = 1.0
+"""Longest time between two runs of the detector, so that it also finds a resident who stands still."""
 
 
 class MotionGate:
-    """Says for each frame whether to look for faces in it. Pure: brightness and time in, a claim out."""
+    """Decides for each frame whether the detector runs. Pure: brightness and time in, a boolean out."""
 
     def __init__(self) -> None:
         self._background: NDArray[np.float32] | None = None
-        self._seen_at = self._moved_at = self._looked_at = float("-inf")
+        self._seen_at = self._moved_at = self._detected_at = float("-inf")
 
     def wants(self, brightness: Pixels, now: float, tracking: bool) -> bool:
-        """Whether to look at a frame with this (h, w) uint8 brightness; always while a face is being tracked."""
+        """Return whether to detect faces in a frame with this (h, w) uint8 brightness. True while tracking."""
         if self._moved(brightness, now):
             self._moved_at = now
-        wanted = tracking or now - self._moved_at < LATELY_S or now - self._looked_at >= AT_LEAST_S
+        wanted = tracking or now - self._moved_at < ACTIVE_S or now - self._detected_at >= MOST_PAUSE_S
         if wanted:
-            self._looked_at = now
+            self._detected_at = now
         return wanted
 
     def _moved(self, brightness: Pixels, now: float) -> bool:
-        """Whether the picture differs from the background by more than a change of light; the background learns it."""
+        """Return whether the picture changed by more than the light. Update the background."""
         height, width = brightness.shape
         points = brightness[:: max(1, height // ROWS), :: max(1, width // COLUMNS)].astype(np.float32)
         if self._background is None or self._background.shape != points.shape:
@@ -49,5 +49,5 @@ class MotionGate:
         self._background += np.float32(share) * change
         self._seen_at = now
         sorted_change = np.sort(change[::4, ::4], axis=None)
-        change -= sorted_change[sorted_change.size // 2]  # a cloud, a lamp or the exposure moves all points alike
+        change -= sorted_change[sorted_change.size // 2]  # a cloud, a lamp or the exposure changes all points alike
         return bool(np.count_nonzero(np.abs(change) > CHANGE) > SHARE * change.size)

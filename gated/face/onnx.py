@@ -1,12 +1,14 @@
-"""Runs models, and only those that are what the manifest says: the one home of onnxruntime.
+"""Loads and runs models. The only module that imports onnxruntime.
 
-A model runs if the bytes it is made of have the right SHA-256, and it then gives the known answer on this machine.
-Newer releases of onnxruntime report to their maker from Linux as well; they are refused, and told not to at any rate.
+A model runs only if the SHA-256 of its bytes is the manifest's, and it gives the known answer on this machine. Newer
+releases of onnxruntime send telemetry from Linux too: they are refused, and telemetry is switched off in any case.
 """
 
 import hashlib
 import hmac
+import logging
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,18 +20,21 @@ from numpy.typing import NDArray
 from gated.errors import ModelError
 from gated.face.manifest import InputLayout, KnownAnswer, ModelEntry
 from gated.face.tensor import InputTensor
+from gated.runtime.noise import held_stderr
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported, which is why that happens in a function
+log = logging.getLogger(__name__)
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported, in `_onnxruntime`
 
 RELEASE = "1.26"
-"""The release of onnxruntime that was read, measured and found to keep to itself."""
+"""The release of onnxruntime that was reviewed and measured to send no telemetry."""
 
 Outputs = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model that has proved itself. `session` is onnxruntime's."""
+    """A verified model. `session` is onnxruntime's."""
 
     entry: ModelEntry
     session: Any
@@ -38,20 +43,20 @@ class Model:
 
     @classmethod
     def load(cls, entry: ModelEntry, folder: Path, threads: int = 2) -> "Model":
-        """Read `entry.file` from `folder` once, and prove it. Raises `ModelError` where it is not what it should be."""
+        """Read `entry.file` from `folder` once and verify it. Raises `ModelError` when digest or answer is wrong."""
         if entry.known_answer is None:
             raise ModelError(
-                f"{entry.file}: the manifest has no known answer for this model yet, so nothing proves that it "
-                "computes rightly here; choose another set (models.set), or a release of gated whose manifest has one"
+                f"{entry.file}: the manifest has no known answer for this model yet, so it cannot be verified here; "
+                "choose another set (models.set), or a release of gated that has the known answer"
             )
         data = _read(entry, folder / entry.file)
         session = _session(entry, data, threads)
         model = cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))
-        _prove(model, entry.known_answer)
+        _verify(model, entry.known_answer)
         return model
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
-        """The outputs by name for one input. Raises `ModelError` where the model cannot take it."""
+        """Return the outputs by name for one input. Raises `ModelError` when the model fails on it."""
         try:
             outputs = self.session.run(None, {self.input_name: tensor})
         except _failures() as error:
@@ -60,10 +65,10 @@ class Model:
 
 
 def known_input(layout: InputLayout) -> NDArray[np.float32]:
-    """The pattern that known answers are for, laid out as the model wants it.
+    """Return the pattern of the known answers, in the layout of the model.
 
     Pixel (channel, row, column) is 128 + 80 sin(column / 7 + channel) cos(row / 11) + 40 sin(row column / 300),
-    rounded: waves of several lengths, so that every layer has something to do.
+    rounded: waves of several lengths, so that every layer is exercised.
     """
     width, height = layout.size
     row, column = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
@@ -72,7 +77,7 @@ def known_input(layout: InputLayout) -> NDArray[np.float32]:
 
 
 def _read(entry: ModelEntry, path: Path) -> bytes:
-    """The file's bytes, which are the very ones that onnxruntime is given later."""
+    """Return the bytes of the file. The same bytes are hashed and run."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -90,7 +95,7 @@ def _read(entry: ModelEntry, path: Path) -> bytes:
 
 
 def _session(entry: ModelEntry, data: bytes, threads: int) -> Any:
-    """An onnxruntime session over the bytes: on the CPU, without spinning, and silent but for errors."""
+    """Create an onnxruntime session over the bytes: CPU only, no spinning, logs errors only."""
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -101,25 +106,37 @@ def _session(entry: ModelEntry, data: bytes, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except _failures() as error:
-        raise ModelError(f"{entry.file}: the file is no ONNX model that can be run: {error}") from error
+        raise ModelError(f"{entry.file}: this is no ONNX model that onnxruntime can load: {error}") from error
 
 
 def _onnxruntime() -> ModuleType:
-    """The library, of the one release that is trusted."""
-    import onnxruntime
-
+    """Import onnxruntime. Raises `ModelError` for any release but `RELEASE`."""
+    with held_stderr() as lines:  # the import looks for graphics cards, and warns on a Pi
+        import onnxruntime
+    _log_warnings(lines)
     library: ModuleType = onnxruntime
     if ".".join(onnxruntime.__version__.split(".")[:2]) != RELEASE:
         raise ModelError(
-            f"onnxruntime {onnxruntime.__version__} is installed, which gated does not trust to keep to itself; "
+            f"onnxruntime {onnxruntime.__version__} is installed; it may send telemetry, so gated refuses it; "
             f"install it with: pip install 'onnxruntime=={RELEASE}.*'"
         )
     onnxruntime.set_default_logger_severity(3)
     return library
 
 
+def _log_warnings(lines: list[str]) -> None:
+    """Log one line for the warnings of the import. Pass every other line on."""
+    warnings = [line for line in lines if "[W:onnxruntime" in line]
+    for line in lines:
+        if line not in warnings:
+            print(line, file=sys.stderr)
+    if warnings:
+        cause = "no known graphics card" if "device_discovery" in warnings[0] else warnings[0]
+        log.info("onnxruntime reported while loading: %s; no action needed, models run on the processor", cause)
+
+
 def _failures() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises, by name; its exceptions have no root of their own."""
+    """Return the exceptions of onnxruntime, by name. They have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
@@ -127,7 +144,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _input_name(entry: ModelEntry, session: Any) -> str:
-    """The name of the model's input, once name, kind and shape are those of the manifest."""
+    """Return the name of the model's input. Raises `ModelError` when name, type or shape are not the manifest's."""
     width, height = entry.input.size
     inputs = session.get_inputs()
     found = inputs[0] if len(inputs) == 1 else None
@@ -148,8 +165,8 @@ def _input_name(entry: ModelEntry, session: Any) -> str:
     return str(found.name)
 
 
-def _prove(model: Model, answer: KnownAnswer) -> None:
-    """Ask the model what is known, and compare: a runtime or a processor that computes otherwise is found here."""
+def _verify(model: Model, answer: KnownAnswer) -> None:
+    """Run the known input and compare. Raises `ModelError` when the runtime or the processor computes wrongly."""
     outputs = model.run(known_input(model.entry.input))
     for name, place, expected in answer.values:
         output = outputs.get(name, np.empty(0, np.float32)).reshape(-1)
@@ -157,6 +174,6 @@ def _prove(model: Model, answer: KnownAnswer) -> None:
         if not abs(given - expected) <= answer.tolerance:  # also true for NaN
             raise ModelError(
                 f"{model.entry.file}: the model gives {given:.6g} at {name}[{place}] for the known input, but "
-                f"{expected:.6g} is expected: this machine or its onnxruntime computes wrongly; install gated anew, or "
+                f"{expected:.6g} is expected: this machine or its onnxruntime computes wrongly; reinstall gated, or "
                 "test another machine"
             )

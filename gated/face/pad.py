@@ -1,6 +1,6 @@
-"""Presentation attack detection: is this a face, or a picture of one? Never asks anybody to do anything.
+"""Presentation attack detection (PAD): scores whether a face is bona fide. Never asks the resident to do anything.
 
-MiniFASNet looks at how far the surroundings go on around a face: paper and screens have edges, and shine otherwise.
+MiniFASNet judges the surroundings of a face: paper and screens have edges, and reflect light in another way.
 """
 
 from gated.face.detect import Box
@@ -12,7 +12,7 @@ from gated.frame import Pixels
 
 
 class PadNet:
-    """One net, with the crop that it wants."""
+    """One PAD network with its crop and input tensor."""
 
     def __init__(self, model: Model, entry: PadEntry) -> None:
         self.model, self._entry = model, entry
@@ -20,7 +20,7 @@ class PadNet:
         self.tensor = InputTensor(entry.input)
 
     def score(self, picture: Pixels, box: Box) -> float:
-        """Whether the face in a box of an (H, W, 3) picture is bona fide, 0 (no) to 1; 0 for odd numbers."""
+        """Return the score of the face in a box of an (H, W, 3) picture: 0 (attack) to 1 (bona fide). NaN gives 0."""
         height, width = picture.shape[:2]
         crop = self._sampler.box(picture, crop_box(box, self._entry.crop_scale, (width, height)))
         output = next(iter(self.model.run(self.tensor.fill(crop)).values())).reshape(-1)
@@ -29,9 +29,10 @@ class PadNet:
 
 
 def crop_box(box: Box, scale: float, frame_size: tuple[int, int]) -> Box:
-    """The box grown by `scale` around its middle, made less until it fits into the frame, then shifted into it.
+    """Grow the box by `scale` around its centre. Reduce the scale until the box fits into the frame, then shift it
+    inside.
 
-    As in training (minivision-ai/Silent-Face-Anti-Spoofing): the box keeps its shape; the crop is squeezed to a square.
+    As in training (minivision-ai/Silent-Face-Anti-Spoofing): the box keeps its shape, the crop is squeezed to a square.
     """
     x, y, width, height = box
     scale = min(scale, frame_size[0] / width, frame_size[1] / height)
@@ -41,10 +42,10 @@ def crop_box(box: Box, scale: float, frame_size: tuple[int, int]) -> Box:
 
 
 def _shifted(middle: float, extent: float, limit: float) -> float:
-    """Where a stretch around the middle starts, once it lies within 0..limit."""
+    """Return the start of an interval around `middle`, shifted so that it lies within 0..`limit`."""
     return min(max(middle - extent / 2, 0.0), limit - extent)
 
 
 def pad_score(nets: list[PadNet], picture: Pixels, box: Box) -> float:
-    """The mean of the nets' scores."""
+    """Return the mean of the networks' scores."""
     return sum(net.score(picture, box) for net in nets) / len(nets)

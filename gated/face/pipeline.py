@@ -1,4 +1,7 @@
-"""The way of a frame, in one page: motion, detect, track, quality, align, PAD and embed. No name is known here."""
+"""The path of a frame: motion, detect, track, quality, align, PAD and embed. No names of people are known here.
+
+The vision process runs it on camera frames. Enrolment, the bench and the doctor run it on single pictures.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +13,12 @@ from msgspec.structs import replace
 
 from gated.config import FaceSettings, ModelSettings
 from gated.face.align import aligned, similarity
+from gated.face.colour import colour_of
 from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder
+from gated.face.framing import is_cut_off, is_too_near
 from gated.face.manifest import ModelSet, folder_of, load_set
-from gated.face.messages import Observation, TrackEnded, VisionReady
+from gated.face.messages import Observation, TrackEnded, VisionReady, ready_with
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, pad_score
@@ -24,23 +29,24 @@ from gated.frame import Frame, luma
 from gated.types import TrackId
 
 STAGES = ("motion", "detect", "quality", "pad", "embed")
-"""What the time of a frame is told by; "quality" is alignment and the measures on the crop, "pad" the wait that is left
-after "embed", beside which it runs."""
+"""The stages that are timed. "quality" covers alignment and the measures on the crop. "pad" is the wait for PAD after
+"embed", since both run in parallel.
+"""
 
 
 class Stopwatch:
-    """Milliseconds by stage of the frame that was looked at last."""
+    """Milliseconds by stage of the last frame."""
 
     def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        """A new frame begins."""
+        """Reset all stages and start the clock."""
         self.ms = dict.fromkeys(STAGES, 0.0)
         self._last = perf_counter()
 
     def lap(self, stage: str) -> None:
-        """A stage has ended."""
+        """Add the time since the last call to a stage."""
         now = perf_counter()
         self.ms[stage] += (now - self._last) * 1e3
         self._last = now
@@ -48,17 +54,17 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class PhotoAnalysis:
-    """What one picture showed: its faces, largest first, and the milliseconds by stage."""
+    """The analysis of one picture: its faces, largest first, and the milliseconds by stage."""
 
     observations: list[Observation]
     timing_ms: dict[str, float]
 
 
 class FacePipeline:
-    """One model set, ready to work. For one thread: the crops and tensors are used again and again."""
+    """One model set, ready to run. For one thread only: crops and tensors are reused."""
 
     def __init__(self, model_set: ModelSet, models: dict[str, Model], settings: FaceSettings) -> None:
-        """`models`: by file name, those of the set, proved."""
+        """`models`: the verified models of the set, by file name."""
         self.model_set, self.models, self._settings = model_set, models, settings
         detector, embedder = model_set.detector, model_set.embedder
         self.detector = Detector(models[detector.file], detector, settings.detection_score, settings.max_faces)
@@ -68,48 +74,39 @@ class FacePipeline:
         self._beside = ThreadPoolExecutor(1, "pad")
         self._tracker = Tracker(embedder.threshold)
         self.motion, self.watch = MotionGate(), Stopwatch()
-        self.has_looked = False
-        """Whether the last frame was worth a look; a street where nothing moves mostly is not."""
+        self.has_detected = False
+        """Whether faces were detected in the last frame. False when the motion gate skipped it."""
 
     def ready(self) -> VisionReady:
-        """What the brain must know of the models."""
-        chosen = self.model_set
-        return VisionReady(
-            model_set=chosen.name,
-            grade=chosen.grade,
-            embedder=chosen.embedder_name,
-            embedder_sha256=chosen.embedder.sha256,
-            dimension=chosen.embedder.dimension,
-            threshold=chosen.embedder.threshold,
-            pad_threshold=chosen.pad_threshold,
-        )
+        """Return the facts about the models that the brain needs."""
+        return ready_with(self.model_set)
 
     def observe(self, frame: Frame) -> list[Observation | TrackEnded]:
-        """What is new since the frame before: faces that are seen, and tracks that have ended.
+        """Return the observations of one frame, and the tracks that ended since the frame before.
 
-        Raises `ModelError` or `EmbeddingError` where a model does not give what it proved that it gives.
+        Raises `ModelError` or `EmbeddingError` when a model fails or gives numbers that are not finite.
         """
         self.watch.start()
-        self.has_looked = self.motion.wants(luma(frame.lores), frame.at, self._tracker.alive)
+        self.has_detected = self.motion.wants(luma(frame.lores), frame.at, self._tracker.alive)
         self.watch.lap("motion")
-        if not self.has_looked:
+        if not self.has_detected:
             return []
         faces = self.detect(frame)
         tracks, ended = self._tracker.follow([face.box for face in faces], frame.at)
         seen: list[Observation | TrackEnded] = list(ended)
         for observation in self._analyse_all(frame, faces, tracks):
-            seen += self._recognised(observation, frame.at)
+            seen += self._on_its_track(observation, frame.at)
         return seen
 
     def analyse_photo(self, frame: Frame, for_enrolment: bool = False) -> PhotoAnalysis:
-        """One picture by itself, without motion and tracks: track 0 is its largest face. Raises as `observe` does."""
+        """Analyse one picture, without motion and tracks: track 0 is its largest face. Raises as `observe` does."""
         self.watch.start()
         faces = self.detect(frame)
         tracks = [TrackId(i) for i in range(len(faces))]
         return PhotoAnalysis(list(self._analyse_all(frame, faces, tracks, for_enrolment)), self.watch.ms)
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces in a frame, largest first."""
+        """Return the faces in a frame, largest first."""
         faces = self.detector.detect(frame)
         self.watch.lap("detect")
         return faces
@@ -117,7 +114,7 @@ class FacePipeline:
     def analyse(
         self, frame: Frame, face: Face, track: TrackId, relative_size: float = 1.0, for_enrolment: bool = False
     ) -> Observation:
-        """All that is to be known of one face; PAD and embedding only where its quality is good enough.
+        """Return the observation of one face. PAD and embedding run only if the quality is good enough.
 
         `relative_size`: its size over that of the largest face in view.
         """
@@ -126,38 +123,39 @@ class FacePipeline:
         if upright is None:
             return replace(seen, problem="turned_away")
         crop = aligned(frame.main, upright, self._aligner)
-        quality = measure(face.landmarks, crop)
-        problem = problem_of(quality, relative_size, self._settings, for_enrolment)
+        quality = replace(measure(face.landmarks, crop), colour=colour_of(frame, face.box))
+        is_near = (is_cut_off if for_enrolment else is_too_near)(face.box, frame.main.shape[1::-1])
+        problem = problem_of(quality, relative_size, self._settings, for_enrolment, is_near=is_near)
         self.watch.lap("quality")
         if problem:
             return replace(seen, quality=quality, problem=problem)
-        # Nets this small gain nothing from a second thread each, and a third of their time from running side by side.
+        # Networks this small gain nothing from a second thread each. In parallel they take a third less time.
         scoring = self._beside.submit(pad_score, self.pad_nets, frame.main, face.box)
         try:
             embedding = self.embedder.embed(crop)
             self.watch.lap("embed")
         finally:
-            genuine = scoring.result()
+            pad = scoring.result()
         self.watch.lap("pad")
-        return replace(seen, quality=quality, pad_score=genuine, embedding=embedding.astype("<f4").tobytes())
+        return replace(seen, quality=quality, pad_score=pad, embedding=embedding.astype("<f4").tobytes())
 
     def _analyse_all(
         self, frame: Frame, faces: list[Face], tracks: list[TrackId], for_enrolment: bool = False
     ) -> Iterator[Observation]:
-        """Every face of a frame, each beside the largest."""
+        """Yield the observation of every face of a frame. Relative sizes refer to the largest."""
         for face, track in zip(faces, tracks, strict=True):
             yield self.analyse(frame, face, track, face.size / faces[0].size, for_enrolment)
 
-    def _recognised(self, seen: Observation, now: float) -> list[Observation | TrackEnded]:
-        """An observation on the track that its embedding belongs to, after the end of the one it does not belong to."""
+    def _on_its_track(self, seen: Observation, now: float) -> list[Observation | TrackEnded]:
+        """Assign an observation to the track of its embedding. The end of a replaced track comes first."""
         if seen.embedding is None:
             return [seen]
-        track, ended = self._tracker.recognise(TrackId(seen.track), np.frombuffer(seen.embedding, "<f4"), now)
+        track, ended = self._tracker.confirm(TrackId(seen.track), np.frombuffer(seen.embedding, "<f4"), now)
         return [ended, replace(seen, track=track)] if ended else [seen]
 
 
 def load_pipeline(models: ModelSettings, face: FaceSettings) -> FacePipeline:
-    """The pipeline of the model set that the settings name. Raises `ModelError` where a model does not prove itself."""
+    """Load the pipeline of the model set in the settings. Raises `ModelError` when a model cannot be verified."""
     model_set = load_set(models)
     folder = folder_of(models, model_set)
     proved = {entry.file: Model.load(entry, folder, face.threads) for entry in model_set.models}

@@ -1,15 +1,16 @@
-"""Brings the files of a model set here, from the manifest's addresses or a folder, and lets only the right ones in.
+"""Installs the files of a model set, downloaded from the manifest's addresses or copied from a folder.
 
-A file has its final name once its SHA-256 is the manifest's, and never before. Each licence is accepted by somebody
-first, and `licences.json` beside the models says which one, of which file, and when.
+A file gets its final name only if its SHA-256 is the manifest's. The operator accepts each licence first.
+`licences.json` beside the models records which licence was accepted, for which file, and when.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -19,12 +20,13 @@ from gated.face.download import Download, Progress, sha256_of
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
 from gated.runtime.files import sync_folder, write_whole
 from gated.runtime.lock import FileLock
+from gated.wording import UNDECODABLE
 
-LICENCES = "licences.json"
+LICENCES, LOCK = "licences.json", ".pull.lock"
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """One file of the set that is here now, and right. `origin`: "here" before already, "copied" or "fetched"."""
+    """One verified file of the set. `origin`: "here" (was there before), "copied" or "fetched"."""
 
     file: str
     sha256: str
@@ -32,8 +34,15 @@ class Pulled(msgspec.Struct, frozen=True):
     origin: str
 
 
+class Source(NamedTuple):
+    """The folder to copy from. None: download. `reading`: as in `pull_set`."""
+
+    folder: Path | None
+    reading: Callable[[], AbstractContextManager[None]]
+
+
 class Accepted(msgspec.Struct, frozen=True):
-    """A licence that somebody accepted (UTC), for that file alone."""
+    """An accepted licence, for this file alone. `at`: UTC."""
 
     file: str
     sha256: str
@@ -42,7 +51,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 def unaccepted(settings: ModelSettings, name: str) -> list[ModelEntry]:
-    """The models of a set that are not here and whose licence nobody has accepted here yet. Raises `ModelError`."""
+    """Return the missing models of a set whose licence was not accepted yet. Raises `ModelError`."""
     chosen = load_manifest(settings).model_set(name)
     folder = folder_of(settings, chosen)
     return _unaccepted(_missing(chosen, folder), accepted(folder))
@@ -55,42 +64,46 @@ def pull_set(
     source: Path | None = None,
     progress: Progress = lambda file, done, total: None,
     accept: bool,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[Pulled]:
-    """Have every file of a set in its folder, copied from `source` or else fetched. `accept`: whoever asks accepts the
-    licences of what is missing.
+    """Install every file of a set in its folder: copied from `source`, or else downloaded.
 
-    What can be had is had, and the rest is told together: raises `ModelError` with every file that could not be, and
-    what to do, or where a licence is not accepted; `BusyError` while somebody else does the same.
+    `accept`: the caller accepts the licences of the missing files. `reading`: a context that is entered to open the
+    manifest and the files of `source`, for a caller that writes as another user.
+
+    One failing file does not stop the others. Raises one `ModelError` with every file that failed, and what to do, or
+    when a licence is not accepted. Raises `BusyError` while another pull runs.
     """
-    chosen = load_manifest(settings).model_set(name)
+    with reading():
+        chosen = load_manifest(settings).model_set(name)
     folder = folder_of(settings, chosen)
     absent = _missing(chosen, folder)
     if not absent:
         return [_pulled(entry, "here") for entry in chosen.models]
     problems: list[str] = []
-    with _writing(folder), closing(FileLock(folder / ".pull.lock", "a pull of models into this folder")):
+    with _writing(folder, absent), closing(FileLock(folder / LOCK, "a pull of models into this folder")):
         _accept(folder, absent, accept=accept)
         for entry in absent:
             try:
-                _bring(entry, folder, source, progress)
+                _install(entry, folder, Source(source, reading), progress)
             except ModelError as error:
                 problems.append(str(error))
     if problems:
-        raise ModelError("\n".join(problems))
+        raise ModelError(*problems)
     origin = "copied" if source is not None else "fetched"
     return [_pulled(entry, origin if entry in absent else "here") for entry in chosen.models]
 
 
 def accepted(folder: Path) -> list[Accepted]:
-    """The licences that were accepted for the files of a folder; none where that is not written down readably."""
+    """Return the licences accepted for the files of a folder. Empty if the record is missing or damaged."""
     try:
         return msgspec.json.decode((folder / LICENCES).read_bytes(), type=list[Accepted])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNDECODABLE):
         return []
 
 
 def _missing(chosen: ModelSet, folder: Path) -> list[ModelEntry]:
-    return [entry for entry in chosen.models if not _is_right(folder / entry.file, entry)]
+    return [entry for entry in chosen.models if not is_right(folder / entry.file, entry)]
 
 
 def _unaccepted(entries: list[ModelEntry], before: list[Accepted]) -> list[ModelEntry]:
@@ -99,40 +112,41 @@ def _unaccepted(entries: list[ModelEntry], before: list[Accepted]) -> list[Model
 
 
 def _accept(folder: Path, entries: list[ModelEntry], *, accept: bool) -> None:
-    """Write down the licences that are accepted now. Raises `ModelError` where one is not, and never was."""
+    """Record the licences accepted now. Raises `ModelError` when one is not accepted, now or before."""
     before = accepted(folder)
     asked = _unaccepted(entries, before)
     if asked and not accept:
-        licences = "\n".join(f"  {entry.file}: {entry.licence}" for entry in asked)
-        raise ModelError(f"nobody has accepted these licences yet; read them, and say --accept-licence\n{licences}")
+        licences = [f"  {entry.file}: {entry.licence}" for entry in asked]
+        raise ModelError("these licences are not accepted yet; read them, then add --accept-licence", *licences)
     if asked:
         now = datetime.now(UTC).replace(microsecond=0)
         fresh = [Accepted(entry.file, entry.sha256, entry.licence, now) for entry in asked]
         write_whole(folder / LICENCES, msgspec.json.format(msgspec.json.encode([*before, *fresh]), indent=2) + b"\n")
 
 
-def _bring(entry: ModelEntry, folder: Path, source: Path | None, progress: Progress) -> None:
-    """Have one file here, and only the right one. Raises `ModelError`."""
+def _install(entry: ModelEntry, folder: Path, source: Source, progress: Progress) -> None:
+    """Install one file, if its digest is right. Raises `ModelError`."""
     part = folder / f"{entry.file}.part"
-    sha256 = _fetch(entry, part, progress) if source is None else _copy(source / entry.file, part, progress)
+    sha256 = _fetch(entry, part, progress) if source.folder is None else _copy(source, entry.file, part, progress)
     if sha256 != entry.sha256:
         part.unlink()
-        where = entry.url if source is None else source
+        where = source.folder or entry.url
         raise ModelError(
-            f"{entry.file}: what {where} has is another file (SHA-256 {sha256[:16]}..., the manifest's with "
-            f"{entry.sha256[:16]}...), and is thrown away; find the one that the manifest names"
+            f"{entry.file}: the one from {where} is another file (SHA-256 {sha256[:16]}..., not "
+            f"{entry.sha256[:16]}...) and was deleted; find the one that the manifest names"
         )
     with part.open("rb") as file:
+        os.fchmod(file.fileno(), 0o644)  # vision runs as another user than the installer
         os.fsync(file.fileno())
     part.replace(folder / entry.file)
     sync_folder(folder)
 
 
 def _fetch(entry: ModelEntry, part: Path, progress: Progress) -> str:
-    """The SHA-256 of what came. A `.part` of before that turns out wrong is thrown away, once."""
+    """Return the SHA-256 of the downloaded file. A wrong file from an old `.part` is fetched again, once."""
     if entry.url is None:
         raise ModelError(
-            f"{entry.file}: the manifest has no address for it; bring it with --from, or lay it into the folder"
+            f"{entry.file}: the manifest has no address for it; copy it with --from, or put it into the folder"
         )
     was_begun = part.exists()
     if was_begun and sha256_of(part) == entry.sha256:
@@ -144,20 +158,37 @@ def _fetch(entry: ModelEntry, part: Path, progress: Progress) -> str:
     return sha256
 
 
-def _copy(path: Path, part: Path, progress: Progress) -> str:
+def _copy(source: Source, name: str, part: Path, progress: Progress) -> str:
+    path = (source.folder or part.parent) / name
     try:
-        with path.open("rb") as theirs, part.open("wb") as ours:
+        with source.reading():
+            theirs = path.open("rb")
+        with theirs, _fresh(part) as ours:
             shutil.copyfileobj(theirs, ours)
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: is not there; bring it, or leave --from away to fetch it") from error
+        raise ModelError(f"{path}: file not found; copy it there, or omit --from to download it") from error
     size = part.stat().st_size
     progress(part.stem, size, size)
     return sha256_of(part)
 
 
-def _is_right(path: Path, entry: ModelEntry) -> bool:
+def _fresh(part: Path) -> IO[bytes]:
+    """Create a new file, never through a link of that name."""
+    part.unlink(missing_ok=True)
+    return part.open("xb")
+
+
+def _delete_if_foreign(path: Path) -> None:
+    """Delete a file of another user, which we could not write. An earlier pull as root can leave one."""
+    with suppress(FileNotFoundError):
+        if path.lstat().st_uid != os.geteuid():
+            path.unlink()
+
+
+def is_right(path: Path, entry: ModelEntry) -> bool:
+    """Return whether that file exists with the digest of the manifest."""
     try:
-        return sha256_of(path) == entry.sha256
+        return path.is_file() and sha256_of(path) == entry.sha256  # reading a pipe would block
     except OSError:
         return False
 
@@ -167,10 +198,12 @@ def _pulled(entry: ModelEntry, origin: str) -> Pulled:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """A folder that there is. What the disk says against it is a `ModelError`."""
+def _writing(folder: Path, entries: list[ModelEntry]) -> Iterator[None]:
+    """Create the folder and clear stale files. Raises `ModelError` for every error of the disk."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name in (LOCK, *(f"{entry.file}.part" for entry in entries)):
+            _delete_if_foreign(folder / name)
         yield
     except OSError as error:
         raise ModelError(

@@ -1,7 +1,7 @@
-"""Looks at a picture at chosen points: the one resampler, for aligned faces and for crops.
+"""The one resampler, for aligned faces and for crops.
 
-Plain bilinear, as the models' authors crop (OpenCV's `warpAffine` and `resize` do the same), so that a face reaches a
-model as it did in training. Everything larger than a page is made once: fresh pages cost more than the arithmetic.
+Plain bilinear, as the models' authors crop (OpenCV's `warpAffine` and `resize`), so that a model gets faces as in its
+training. Arrays larger than a memory page are allocated once: new pages cost more than the arithmetic.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from gated.frame import Pixels
 
 Planes = NDArray[np.float32]
-"""(3, H, W) float32, red, green, blue, 0..255."""
+"""(3, H, W) float32: red, green, blue, each 0 to 255."""
 
 
 class Sampler:
-    """Cuts crops of one size (width, height). What it returns is its own memory, good until it is used again."""
+    """Cuts crops of one size (width, height). Each call returns the sampler's own memory, valid until the next call."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         width, height = size
@@ -25,7 +25,7 @@ class Sampler:
         self._planes = np.empty((3, height, width), np.float32)
 
     def box(self, picture: Pixels, box: tuple[float, float, float, float]) -> Planes:
-        """The box (x, y, width, height in px, from the picture's corner) of an (H, W, 3) picture, as (3, h, w)."""
+        """Return a box (x, y, width, height in px from the corner) of an (H, W, 3) picture as (3, h, w)."""
         x, y, width, height = box
         across, down = width / self._across.size, height / self._down.size
         return self._sample(
@@ -35,16 +35,19 @@ class Sampler:
         )
 
     def turned(self, picture: Pixels, turn: complex, shift: complex) -> Planes:
-        """The crop whose pixel z = column + i row lies at `turn` z + `shift` in an (H, W, 3) picture, as (3, h, w)."""
+        """Return the crop of an (H, W, 3) picture as (3, h, w).
+
+        Pixel z = column + i row of the crop lies at `turn` z + `shift` in the picture.
+        """
         across, down = self._across, self._down
         x = across * np.float32(turn.real) + (down * np.float32(-turn.imag) + np.float32(shift.real))
         y = across * np.float32(turn.imag) + (down * np.float32(turn.real) + np.float32(shift.imag))
         return self._sample(picture, x, y)
 
     def _sample(self, picture: Pixels, x: NDArray[np.float32], y: NDArray[np.float32]) -> Planes:
-        """The values at (x, y), pixel centres at whole numbers; outside the picture its border goes on.
+        """Return the values at (x, y), with pixel centres at whole numbers. Outside the picture its border repeats.
 
-        `picture` is at least 2 x 2; `x` and `y` are finite and broadcast to (h, w).
+        `picture` is at least 2 x 2. `x` and `y` are finite and broadcast to (h, w).
         """
         flat, row = np.ascontiguousarray(picture).reshape(-1), 3 * picture.shape[1]
         left, to_right = _split(x, picture.shape[1])
@@ -58,7 +61,7 @@ class Sampler:
         return self._planes
 
     def _weigh(self, to_right: NDArray[np.float32], downwards: NDArray[np.float32]) -> None:
-        """The shares of the four pixels around each point: here, right, below, below right."""
+        """Compute the weights of the four pixels around each point: here, right, below, below right."""
         here, right, below, both = self._shares
         np.multiply(to_right, downwards, out=both)
         np.subtract(to_right, both, out=right)
@@ -67,16 +70,19 @@ class Sampler:
 
 
 def _split(at: NDArray[np.float32], length: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Positions along one side as the pixel before, which always has one behind it, and the share of that one."""
+    """Return the index of the pixel before each position, and the weight of the pixel after it.
+
+    The index is at most `length` - 2, so the pixel after it exists.
+    """
     inside = np.clip(at, 0, length - 1)
     before = np.minimum(inside.astype(np.intp), length - 2)
     return before, (inside - before).astype(np.float32)
 
 
 def nearest(picture: Pixels, box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The pixels nearest to `size` (width, height) places in a box of an (H, W, 3) picture: (3, h, w) uint8.
+    """Resample a box of an (H, W, 3) picture to `size` (width, height) by nearest pixel: (3, h, w) uint8.
 
-    Half as dear as bilinear, and as good for finding landmarks.
+    Costs half as much as bilinear. Landmarks found on it are as good.
     """
     height, width = picture.shape[:2]
     columns = _whole(box[0], box[2] / size[0], size[0], width)
@@ -86,6 +92,6 @@ def nearest(picture: Pixels, box: tuple[float, float, float, float], size: tuple
 
 
 def _whole(start: float, step: float, count: int, length: int) -> NDArray[np.intp]:
-    """The pixels that `count` places lie in, kept inside the picture."""
+    """Return the pixel under each of `count` positions, clipped to the picture."""
     places: NDArray[np.intp] = np.clip(start + (np.arange(count) + 0.5) * step, 0, length - 1).astype(np.intp)
     return places

@@ -1,4 +1,4 @@
-"""One face over many frames: what overlaps the last sight of a track is on it, until nothing does, or it is another."""
+"""Follows one face over many frames. A box continues a track if it overlaps the track's last box."""
 
 from dataclasses import dataclass, replace
 
@@ -10,12 +10,12 @@ from gated.face.messages import TrackEnded
 from gated.types import TrackId
 
 MIN_OVERLAP = 0.2
-"""Intersection over union with the last sight: a walk of half a face's width between two frames keeps 0.33."""
+"""Least intersection over union with the last box. A walk of half a face's width between two frames gives 0.33."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """The last sight of a face."""
+    """The last observation of a face."""
 
     id: TrackId
     box: Box
@@ -24,21 +24,23 @@ class Track:
 
 
 class Tracker:
-    """Gives faces their track ids, none of them twice. Pure: boxes, embeddings and time in; ids and ends out."""
+    """Gives each face a track id that is never reused. Pure: boxes, embeddings and time in, ids and ends out."""
 
     def __init__(self, threshold: float, patience_s: float = 1.0) -> None:
-        """`threshold`: two embeddings of a track that are less alike are two people. `patience_s`: how long unseen."""
+        """`threshold`: two embeddings of one track that score less are two people. `patience_s`: a track unseen for
+        longer ends.
+        """
         self._threshold, self._patience_s = threshold, patience_s
         self._tracks: dict[TrackId, Track] = {}
         self._next = 1
 
     @property
     def alive(self) -> bool:
-        """Whether any face is being tracked."""
+        """Whether any track is alive."""
         return bool(self._tracks)
 
     def follow(self, boxes: list[Box], now: float) -> tuple[list[TrackId], list[TrackEnded]]:
-        """The tracks that these boxes of one frame are on, in their order, and the tracks that have ended."""
+        """Return the track id of each box of one frame, in order, and the tracks that ended."""
         before = self._matches(boxes)
         ids = [before[i] if i in before else self._new_id() for i in range(len(boxes))]
         for track, box in zip(ids, boxes, strict=True):
@@ -47,8 +49,8 @@ class Tracker:
         lost = [t.id for t in self._tracks.values() if not now - t.seen_at <= self._patience_s]
         return ids, [self._end(track, now) for track in lost]
 
-    def recognise(self, track: TrackId, embedding: Embedding, now: float) -> tuple[TrackId, TrackEnded | None]:
-        """The track that a face with this embedding is on: the same one, or a new one where somebody took the place."""
+    def confirm(self, track: TrackId, embedding: Embedding, now: float) -> tuple[TrackId, TrackEnded | None]:
+        """Store the embedding of a track. Return its id, or a new id and the ended track if the person changed."""
         old = self._tracks[track]
         alike = old.embedding is None or float(old.embedding @ embedding) >= self._threshold
         if alike:
@@ -59,7 +61,7 @@ class Tracker:
         return fresh, self._end(track, now)
 
     def _matches(self, boxes: list[Box]) -> dict[int, TrackId]:
-        """Which box continues which track: the best overlap first, each box and each track once."""
+        """Map the index of each box to the track that it continues: best overlap first, each at most once."""
         if not boxes or not self._tracks:
             return {}
         tracks = list(self._tracks.values())
@@ -74,11 +76,11 @@ class Tracker:
         return matches
 
     def _new_id(self) -> TrackId:
-        """A number that was not given before."""
+        """Return an id that was not used before."""
         self._next += 1
         return TrackId(self._next - 1)
 
     def _end(self, track: TrackId, now: float) -> TrackEnded:
-        """Forget a track."""
+        """Remove a track and return its end."""
         del self._tracks[track]
         return TrackEnded(track=track, at=now)

@@ -1,10 +1,10 @@
-"""The vision process's one loop: frame in, what was seen out. The socket and the process are somebody else's."""
+"""The loop of the vision process: a frame in, observations out. `gated.vision` owns the socket and the process."""
 
 import logging
 from collections.abc import Callable, Sequence
 
 from gated.errors import CameraError, EmbeddingError, ModelError
-from gated.face.messages import CodeSeen, FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
+from gated.face.messages import MAX_WORDS, CodeSeen, FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
 from gated.face.pipeline import FacePipeline
 from gated.face.scan import Scanner
 from gated.frame import Camera, Frame
@@ -12,7 +12,7 @@ from gated.frame import Camera, Frame
 logger = logging.getLogger(__name__)
 
 PULSE_S = 0.4
-"""At most so long between two pulses while frames are fresh: twice a second, with room for a slow frame."""
+"""Longest time between two pulses while frames arrive: twice a second, with room for a slow frame."""
 
 
 def serve(
@@ -24,40 +24,41 @@ def serve(
     *,
     scanner: Scanner | None = None,
 ) -> None:
-    """Look until `stop` says so, or until the camera or a model fails; that is told as `VisionTrouble`, and is the end.
+    """Analyse frames until `stop` returns true, or until the camera or a model fails. A failure is sent as
+    `VisionTrouble`.
 
-    `VisionReady` goes out first, once there is a first frame. `timeout_s`: how long the camera may take for one frame.
-    `scanner`: looks for visitor passes, after the faces and only where something moves; None looks for none.
+    `VisionReady` is sent after the first frame. `timeout_s`: longest time for one frame. `scanner`: scans for visitor
+    passes, after the faces and only after motion. None: no scan.
     """
     try:
         camera.open()
-        frame, beat = camera.frame(timeout_s), Pulse()
+        frame, pulse = camera.frame(timeout_s), Pulse()
         send(pipeline.ready())
         while not stop():
             seen = pipeline.observe(frame)
-            for message in (*seen, *beat.after(frame, seen, camera.exhausted)):
+            for message in (*seen, *pulse.after(frame, seen, camera.exhausted)):
                 send(message)
-            if scanner is not None and pipeline.has_looked and (text := scanner.scan(frame)) is not None:
+            if scanner is not None and pipeline.has_detected and (text := scanner.scan(frame)) is not None:
                 send(CodeSeen(text, frame.at))
             frame = camera.frame(timeout_s)
     except CameraError as error:
         logger.warning("vision ends: %s", error)
-        send(VisionTrouble(kind="camera", message=str(error)))
+        send(VisionTrouble(kind="camera", message=str(error)[:MAX_WORDS]))
     except (ModelError, EmbeddingError) as error:
         logger.warning("vision ends: %s", error)
-        send(VisionTrouble(kind="models", message=str(error)))
+        send(VisionTrouble(kind="models", message=str(error)[:MAX_WORDS]))
     finally:
         camera.close()
 
 
 class Pulse:
-    """Counts frames, and says when the next pulse is due by the frames' own time."""
+    """Counts frames and decides when the next pulse is due, in the frames' own time."""
 
     def __init__(self) -> None:
         self._frames, self._sent_at = 0, float("-inf")
 
     def after(self, frame: Frame, seen: Sequence[Observation | TrackEnded], exhausted: bool) -> tuple[VisionPulse, ...]:
-        """The pulse after a frame, where one is due."""
+        """Return the pulse after a frame if one is due."""
         self._frames += 1
         if frame.at - self._sent_at < PULSE_S:
             return ()

@@ -1,1 +1,1 @@
-"""A courtyard without hardware: rendered residents and their visitors, with what they wear and what they hold up."""
+"""A courtyard without hardware: rendered people, their glasses and attacks, simulated parts, faults and a network."""

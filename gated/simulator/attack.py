@@ -1,4 +1,4 @@
-"""Attacks by presentation: somebody's face on paper and on a phone, held up to the camera by a hand."""
+"""Presentation attacks: a face on paper or on a phone, held up to the camera by a hand."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from gated.simulator.render import Sprite
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Something flat that is held up: `rgba` (h, w, 4) float32 0..1, and where the face on it is, in its own px."""
+    """A flat object that is held up: `rgba` (h, w, 4) float32 0..1, with its face's landmarks and box in its own px."""
 
     rgba: Floats
     landmarks: Floats
@@ -21,10 +21,10 @@ class Sheet:
 
 
 def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
-    """The face as a print on paper, held up: a white edge, dull inks, dots, a bend and a sheen.
+    """Return the face as a print on paper, held up: a white edge, dull inks, halftone dots, a bend and a sheen.
 
-    `background`: (h, w, 3) behind the face on the print, of any size; None for a plain wall. `tilt`: the most that the
-    paper leans, in degrees. The face stays about as large as it was.
+    `background`: (h, w, 3) behind the face on the print, of any size; None for a plain wall. `tilt`: largest angle of
+    the paper, in degrees. The face keeps about its size.
     """
     shown = _shot(face, background, rng, float(rng.uniform(1.55, 2.1)), float(rng.uniform(0.72, 0.95)))
     picture = shown.rgba[..., :3]
@@ -52,9 +52,9 @@ def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, t
 
 
 def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
-    """The face on a phone, held up: a dark frame, a cold bright screen with its grid, and a reflection.
+    """Return the face on a phone, held up: a frame, a cold bright screen with its pixel grid, and a reflection.
 
-    `tilt`: the most that the phone leans, in degrees. The face stays about as large as it was.
+    `tilt`: largest angle of the phone, in degrees. The face keeps about its size.
     """
     shown = _shot(face, None, rng, float(rng.uniform(1.9, 2.15)), float(rng.uniform(0.62, 0.80)))
     picture = shown.rgba[..., :3]
@@ -89,7 +89,7 @@ def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
 
 
 def _grid(height: int, width: int) -> tuple[Floats, Floats]:
-    """Rows and columns of a picture as float32 (h, w)."""
+    """Return rows and columns of a picture as float32 (h, w)."""
     yy, xx = np.mgrid[:height, :width].astype(np.float32)
     return yy, xx
 
@@ -99,7 +99,7 @@ def _moved(box: tuple[float, float, float, float], x: float, y: float) -> tuple[
 
 
 def _shot(face: Sprite, background: Pixels | None, rng: np.random.Generator, tall: float, shape: float) -> Sheet:
-    """A portrait: the sprite before a background, `tall` faces high, `shape` times as wide as high."""
+    """Return a portrait: the sprite before a background, `tall` faces high, `shape` times as wide as high."""
     x, y, w, h = face.box
     height, width = int(tall * h), int(tall * h * shape)
     ground = np.empty((height, width, 4), np.float32)
@@ -122,7 +122,7 @@ def _shot(face: Sprite, background: Pixels | None, rng: np.random.Generator, tal
 
 
 def _sheen(shape: tuple[int, int], rng: np.random.Generator, soft: float) -> Floats:
-    """A band of reflected light across something flat, 0..1."""
+    """Return a band of reflected light across a flat object, 0..1."""
     yy, xx = _grid(*shape)
     angle = rng.uniform(0.2, 1.3)
     along = (xx * np.cos(angle) + yy * np.sin(angle)) / max(shape)
@@ -131,7 +131,7 @@ def _sheen(shape: tuple[int, int], rng: np.random.Generator, soft: float) -> Flo
 
 
 def held_up(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip: float) -> Sprite:
-    """The sheet in the air: leaning, bent, seen in perspective, with fingers at its lower edge."""
+    """Return the sheet held up: tilted, bent, in perspective, with a hand at its lower edge."""
     height, width = sheet.rgba.shape[:2]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     yaw, pitch, roll = np.radians(rng.uniform(-tilt, tilt, 3) * np.array((1.0, 1.0, 0.6)))
@@ -165,12 +165,12 @@ def held_up(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, gr
 
 
 def _bent(points: Floats, bend: float, width: int, height: int) -> Floats:
-    """Points on the sheet after its bend."""
+    """Return points of the sheet after bending."""
     return np.stack([points[:, 0], points[:, 1] + bend * height * np.square(points[:, 0] / width - 0.5)], 1)
 
 
 def _homography(source: Floats, target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The perspective map (3, 3) that takes four points to four points (direct linear transform)."""
+    """Return the perspective map (3, 3) of four points to four points (direct linear transform)."""
     rows = []
     for (x, y), (u, v) in zip(source.tolist(), target.tolist(), strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -179,14 +179,14 @@ def _homography(source: Floats, target: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _through(matrix: Floats, points: Floats) -> Floats:
-    """Points (N, 2) through a perspective map."""
+    """Map points (N, 2) by a perspective map."""
     x, y = points[:, 0], points[:, 1]
     u, v, w = (row[0] * x + row[1] * y + row[2] for row in matrix)
     return np.stack([u / w, v / w], 1).astype(np.float32)
 
 
 def _sampled(rgba: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear samples (N, 4), transparent outside."""
+    """Return bilinear samples (N, 4), transparent outside."""
     padded = np.pad(rgba, ((1, 2), (1, 2), (0, 0)))
     height, width = padded.shape[:2]
     x, y = np.clip(x + 1, 0, width - 2), np.clip(y + 1, 0, height - 2)
@@ -201,7 +201,7 @@ def _sampled(rgba: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _hand(picture: Floats, corners: Floats, rng: np.random.Generator, height: int) -> Floats:
-    """An arm that comes from below, with the thumb in front of the lower edge."""
+    """Draw an arm from below, with the thumb in front of the lower edge."""
     skin, sleeve = SKIN[int(rng.integers(len(SKIN)))], rng.uniform(0.08, 0.6, 3)
     share, side = rng.uniform(0.25, 0.75), rng.uniform(-1, 1)
     foot, wide = corners[3] + share * (corners[2] - corners[3]), 0.045 * height

@@ -1,5 +1,6 @@
-"""The third camera: a scene script in the place of a street. It keeps real time as a sensor does, and never waits for a
-face that is still being rendered: another thread renders ahead of the script.
+"""The simulated camera: renders a scene script in real time, as a sensor would.
+
+It never waits for a face that is still being rendered. A thread renders faces ahead of the script.
 """
 
 import math
@@ -22,15 +23,15 @@ from gated.simulator.scene import compose
 from gated.simulator.script import Script, read_script, stand
 
 AHEAD_S = 4.0
-"""So far the faces are rendered ahead of the script."""
+"""Faces are rendered this far ahead of the script."""
 IDLE_S = 0.1
 JOIN_S = 5.0
 
 
 class SimulatedCamera:
-    """Shows a scene script at `fps`, each frame due at a fixed multiple of the period since the opening.
+    """Plays a scene script at `fps`. Each frame is due at a fixed multiple of the period since `open`.
 
-    The script is read again when its file is replaced, so that somebody can direct the scene while it plays.
+    The script is read again when its file is replaced, so that a director can change the scene while it plays.
     """
 
     def __init__(self, settings: CameraSettings) -> None:
@@ -45,16 +46,16 @@ class SimulatedCamera:
 
     @property
     def name(self) -> str:
-        """What to call this camera in a log line."""
+        """Name of this camera in log lines."""
         return f"simulated camera of {Path(self._settings.path).name}"
 
     @property
     def exhausted(self) -> bool:
-        """Whether the script has been played to its end; the empty lane follows."""
+        """Whether the script has ended. Frames of the empty lane follow."""
         return not self._settings.loop and self._second(time.monotonic()) >= self._script.ends_s
 
     def open(self) -> None:
-        """Begin the script, or join it where it is. Raises `CameraError` when there is none that can be read."""
+        """Start the script, or join it at its current second. Raises `CameraError` when the script cannot be read."""
         self.close()
         self._written_ns = -1
         self._follow()
@@ -65,14 +66,14 @@ class SimulatedCamera:
         self._thread.start()
 
     def frame(self, timeout_s: float) -> Frame:
-        """The newest frame that is due; waits for the next if that was given. Raises `CameraError` when none comes."""
+        """Return the newest due frame, or wait for the next. Raises `CameraError` when none is available."""
         number = max(self._number + 1, math.floor((time.monotonic() - self._opened_at) * self._settings.fps))
         due_at = self._opened_at + number / self._settings.fps
         wait_until_due(due_at, timeout_s, self._closed, self.name, self._settings.fps)
         self._number = number
         self._follow()
         if self._thread is not None and not self._thread.is_alive():
-            raise CameraError(f"{self.name}: nobody can be rendered any more; the log says why")
+            raise CameraError(f"{self.name}: the rendering thread has ended; see the log")
         second = self._second(due_at)
         placed = [self._cast.place(actor, second, wait=False) for actor in self._script.actors]
         people = [person for person in placed if person is not None]
@@ -80,20 +81,20 @@ class SimulatedCamera:
         return Frame(main, lores_of(main), due_at, number)
 
     def close(self) -> None:
-        """Stop. May be called twice."""
+        """Stop. Idempotent."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join(JOIN_S)
             self._thread = None
 
     def _second(self, now: float) -> float:
-        """The second of the script at a monotonic moment."""
+        """Return the second of the script at a monotonic time."""
         begins_at = self._script.begins_at
         second = now - (self._opened_at if begins_at is None else begins_at)
         return second % self._script.ends_s if self._settings.loop else second
 
     def _follow(self) -> None:
-        """Read the script when its file is another one than before."""
+        """Read the script again if its file has changed."""
         path = Path(self._settings.path)
         try:
             written_ns = path.stat().st_mtime_ns
@@ -103,7 +104,7 @@ class SimulatedCamera:
             self._script, self._written_ns = read_script(path), written_ns
 
     def _rehearse(self, closed: threading.Event) -> None:
-        """The thread: have everybody rendered who will be in view soon, and then once everybody who will be later."""
+        """Render ahead, in a thread: everybody soon in view, then once everybody who comes later."""
         while not closed.wait(IDLE_S):
             for prepare in rehearsal(self._script, self._cast, self._second(time.monotonic()), self._settings.fps):
                 if closed.is_set():
@@ -112,8 +113,10 @@ class SimulatedCamera:
 
 
 def rehearsal(script: Script, cast: Cast, second: float, fps: float) -> list[Callable[[], object]]:
-    """What to prepare at a second of the script, the most urgent first: whoever is in view, as they will be seen soon
-    and as they would be if they left; then whoever comes later.
+    """Return the renderings to prepare at a second of the script, the most urgent first.
+
+    First the actors in view, as they will soon look and as they would look when leaving. Then the actors who come
+    later.
     """
     moments = np.arange(second, second + AHEAD_S, 1 / fps).tolist()
     soon = [(actor, at) for at in moments for actor in script.actors if stand(actor, at) is not None]
@@ -125,6 +128,6 @@ def rehearsal(script: Script, cast: Cast, second: float, fps: float) -> list[Cal
 
 
 def lores_of(main: Pixels) -> Pixels:
-    """The I420 picture that a Pi's image processor would give beside a main picture (H, W, 3)."""
+    """Return the I420 picture that a Pi's image processor gives beside a main picture (H, W, 3)."""
     size = lores_size_for(main.shape[1], main.shape[0])
     return i420_from_rgb(np.asarray(Image.fromarray(main).resize(size, Image.Resampling.BOX)))

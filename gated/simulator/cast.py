@@ -1,4 +1,4 @@
-"""The people of a script, ready to be pasted: each look at somebody is rendered once, in steps of a few degrees."""
+"""The rendered people of a script. Each appearance is rendered once, with angles in steps of a few degrees."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ from gated.simulator.view import Light, View
 
 YAW_STEP_DEG, PITCH_STEP_DEG = 5.0, 4.0
 KEPT = 160
-"""So many looks are kept, of about 350 kB each."""
+"""Number of cached cutouts, about 350 kB each."""
 WALK_BLUR = 0.012
-"""How far a walking face moves across while a frame is exposed, in face heights."""
+"""Motion of a walking face during one exposure, in face heights."""
 LIGHTS = {"day": Light((0.35, 0.6, 1.0), 0.5, 1.0, 0.0), "dusk": Light((-0.3, 0.7, 1.0), 0.4, 0.8, 0.7)}
-"""The sky over the lane; at dusk the lamp over the gate."""
+"""Light by day from the sky over the lane, at dusk from the lamp over the gate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One way to see somebody; `held` is a picture of them that somebody else holds up, or a pass that says `text`."""
+class Appearance:
+    """One appearance of a person. `held`: kind of picture of them that another person holds, or a pass with `text`."""
 
     person: int
     age: str | None
@@ -38,24 +38,23 @@ class Look:
 
 
 class Cast:
-    """Everybody who appears, at one picture width and under one sky. Any thread may ask."""
+    """All people of a script, at one picture width and under one sky. Thread-safe."""
 
     def __init__(self, width: int, sky: Sky = "day", seed: int = 0) -> None:
         self._width, self._sky, self._seed = width, sky, seed
-        self._kept: OrderedDict[tuple[Look, int], Cutout] = OrderedDict()
+        self._kept: OrderedDict[tuple[Appearance, int], Cutout] = OrderedDict()
         self._lock = Lock()
 
     def place(self, actor: Actor, at_s: float, *, wait: bool = True) -> Placed | None:
-        """An actor as they are to be pasted at a second of the script; None while out of sight.
+        """Return an actor, ready to be pasted at a second of the script. None while out of sight.
 
-        Without `wait` a look that is still to be rendered is replaced by the nearest one that is there; None while
-        there is none.
+        Without `wait`, an appearance that is not rendered yet is replaced by the nearest rendered one, or None.
         """
         there = stand(actor, at_s)
         if there is None:
             return None
         high = round(face_px(actor.stops_m, self._width))
-        head = self._cutout(_look(actor, there), high, wait)
+        head = self._cutout(_appearance(actor, there), high, wait)
         shows = None if there.is_leaving else actor.holds
         held = None if shows is None else self._cutout(_picture_of(shows), high, wait)
         if head is None or (held is None and shows is not None):
@@ -70,7 +69,7 @@ class Cast:
             blur=WALK_BLUR if there.is_walking else 0.0,
         )
 
-    def _cutout(self, look: Look, high: int, wait: bool) -> Cutout | None:
+    def _cutout(self, look: Appearance, high: int, wait: bool) -> Cutout | None:
         with self._lock:
             made = self._kept.get((look, high))
             if made is not None:
@@ -85,8 +84,8 @@ class Cast:
                 self._kept.popitem(last=False)
         return made
 
-    def _nearest(self, look: Look, high: int) -> Cutout | None:
-        """The look at the same person, dressed the same, whose pose differs least."""
+    def _nearest(self, look: Appearance, high: int) -> Cutout | None:
+        """Return the cached appearance of the same person, dressed the same, with the nearest pose."""
         alike = [
             key for key in self._kept if key[1] == high and replace(key[0], yaw=look.yaw, pitch=look.pitch) == look
         ]
@@ -94,8 +93,8 @@ class Cast:
             return None
         return self._kept[min(alike, key=lambda key: abs(key[0].yaw - look.yaw) + abs(key[0].pitch - look.pitch))]
 
-    def _made(self, look: Look, high: int) -> Cutout:
-        """Render it: 0.1 s, and for the first look at somebody a second."""
+    def _made(self, look: Appearance, high: int) -> Cutout:
+        """Render an appearance: 0.1 s, and a second for the first one of a person."""
         if look.held == "pass":
             return Cutout.of(code_on_phone(look.text, np.random.default_rng([self._seed, 32])))
         light = LIGHTS["day" if look.held else self._sky]
@@ -113,20 +112,20 @@ class Cast:
         return phone(face, rng) if held == "phone" else face
 
 
-def _look(actor: Actor, there: Stand) -> Look:
+def _appearance(actor: Actor, there: Stand) -> Appearance:
     yaw = YAW_STEP_DEG * round(there.yaw / YAW_STEP_DEG)
-    return Look(actor.person, actor.age, actor.looks, yaw, PITCH_STEP_DEG * round(there.pitch / PITCH_STEP_DEG))
+    return Appearance(actor.person, actor.age, actor.looks, yaw, PITCH_STEP_DEG * round(there.pitch / PITCH_STEP_DEG))
 
 
-def _picture_of(held: Held) -> Look:
-    return Look(held.person, held.age, Looks(), 0.0, 0.0, held.kind, held.text)
+def _picture_of(held: Held) -> Appearance:
+    return Appearance(held.person, held.age, Looks(), 0.0, 0.0, held.kind, held.text)
 
 
 def _whose(actor: Actor) -> str:
-    """Whose face the camera sees, in the words of the script."""
+    """Return the name of the face, as in the script."""
     return actor.name or str(actor.person)
 
 
 def _tall_m(actor: Actor) -> float:
-    """How far above the camera somebody's face is; children stand on their toes, and a gate's camera hangs low."""
+    """Return the height of the face above the camera, in m. Children stand on their toes, and the camera hangs low."""
     return -0.07 if actor.age == "child" else 0.03 * ((actor.person * 37) % 5 - 2)

@@ -1,4 +1,4 @@
-"""Surfaces as clouds of small coloured discs: made once for a person, then turned, lit and splatted for each view."""
+"""Surfaces as clouds of small coloured discs: built once for a person, then rotated, lit and splatted for each view."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-"""float32 wherever there is one for each disc."""
+"""float32 wherever the array has a value for each disc."""
 
 Mask = NDArray[np.bool_]
 
@@ -15,16 +15,16 @@ AT, NORMAL, COLOUR, GLOSS, STIFF, ROWS = slice(0, 3), slice(3, 6), slice(6, 9), 
 """The rows of a cloud."""
 
 OPENED_Y = 7
-"""The row of the moves that says how far an open mouth takes a disc down."""
+"""The row of `moves` with the downward motion of an open mouth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """N discs and what moves the first M of them, float32.
+    """N discs, and the motion of the first M of them, float32.
 
-    `discs` (11, N): where (3), the unit normal outwards (3), linear albedo (3), strength of the highlight, and 1 for
-    what moves with the head, 0 for what stays with the body. `moves` (12, M): what a full smile (6) and a wide open
-    mouth (6) add to position and normal.
+    `discs` (11, N): position (3), outward unit normal (3), linear albedo (3), strength of the highlight, and stiffness:
+    1 moves with the head, 0 stays with the body. `moves` (12, M): added to position and normal by a full smile (6) and
+    by a wide open mouth (6).
     """
 
     discs: Floats
@@ -32,7 +32,7 @@ class Cloud:
 
 
 def join(moving: list[Cloud], others: list[Cloud]) -> Cloud:
-    """What may move with the mouth, and everything else, as one; what does not move after all needs no moves."""
+    """Join clouds that can move with the mouth and all others. Discs that do not move lose their `moves`."""
     moves = np.concatenate([c.moves for c in moving], axis=1)
     discs = np.concatenate([c.discs for c in moving], axis=1)
     moved = np.abs(moves).max(0) > 1e-3
@@ -51,10 +51,10 @@ def cloud(
     keep: Mask | None = None,
     paths: tuple[Floats, Floats] | None = None,
 ) -> Cloud:
-    """The surface through a grid of points (3, R, C), rows downwards and columns to the right as seen from outside.
+    """Return the surface through a grid of points (3, R, C), rows downwards and columns to the right seen from outside.
 
-    `colour`: (3,) or (3, R, C), linear. `keep`: (R, C), which points to use. `paths`: the ways (3, R, C) of a full
-    smile and of an open mouth. Where neighbours are further apart than `spacing`, discs are put between them.
+    `colour`: (3,) or (3, R, C), linear. `keep`: (R, C), the points to use. `paths`: the motion (3, R, C) of a full
+    smile and of an open mouth. Discs are added between neighbours that are further apart than `spacing`.
     """
     shape = at.shape[1:]
     sheet = np.empty((ROWS + 12 * bool(paths), *shape), np.float32)
@@ -69,7 +69,7 @@ def cloud(
 
 
 def _between(sheet: Floats, kept: Mask, spacing: float) -> list[Floats]:
-    """Discs between neighbours that lie too far apart but move together."""
+    """Return discs between neighbours that are too far apart but move together."""
     discs: list[Floats] = []
     width = kept.shape[1]
     flat, use = sheet.reshape(len(sheet), -1), kept.ravel()
@@ -87,7 +87,7 @@ def _between(sheet: Floats, kept: Mask, spacing: float) -> list[Floats]:
 
 
 def normals(at: Floats) -> Floats:
-    """Unit normals (3, R, C) of a grid of points, outwards for rows downwards and columns to the right."""
+    """Return unit normals (3, R, C) of a grid of points, outwards for rows downwards and columns to the right."""
     down, right = np.empty_like(at), np.empty_like(at)
     down[:, 1:-1], right[:, :, 1:-1] = at[:, 2:] - at[:, :-2], at[:, :, 2:] - at[:, :, :-2]
     down[:, 0], down[:, -1] = at[:, 1] - at[:, 0], at[:, -1] - at[:, -2]
@@ -98,27 +98,28 @@ def normals(at: Floats) -> Floats:
 
 
 def linear(colour: Floats | tuple[float, ...]) -> Floats:
-    """From sRGB 0..1 to linear light, by the square, which is near enough and cheap; `render` goes back by the root."""
+    """Convert sRGB 0..1 to linear light by squaring, an approximation. `render` converts back by the square root."""
     channels: Floats = np.asarray(colour, np.float32)
     return channels * channels
 
 
 def bump(x: Floats, y: Floats, centre: tuple[float, float], sigma: tuple[float, float]) -> Floats:
-    """A Gaussian hill of height 1."""
+    """Return a Gaussian of height 1."""
     hill: Floats = np.exp(-0.5 * (np.square((x - centre[0]) / sigma[0]) + np.square((y - centre[1]) / sigma[1])))
     return hill
 
 
 def step(edge: Floats | float, soft: float, value: Floats) -> Floats:
-    """0 below the edge, 1 above, smooth within `soft` to both sides."""
+    """Return 0 below the edge and 1 above, smooth within `soft` on both sides."""
     t: Floats = np.clip((value - edge) / (2 * soft) + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def noise(rng: np.random.Generator, x: Floats, y: Floats, cell: float, turn: float = 0.6) -> Floats:
-    """Smooth noise, mean 0, about -1..1, with details of `cell`; the same place has the same value at every density.
+    """Return smooth noise, mean 0, about -1..1, with details of `cell`. Its value at a place does not depend on the
+    density.
 
-    `turn`: radians between its grid, which is seen a little, and the axes.
+    `turn`: radians between its grid and the axes, to hide the grid.
     """
     table = rng.uniform(-1, 1, (64, 64)).astype(np.float32)
     c, s = float(np.cos(turn)) / cell, float(np.sin(turn)) / cell

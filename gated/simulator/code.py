@@ -9,18 +9,18 @@ from gated.simulator.scene import FACE_M
 from gated.simulator.script import GATE_M
 
 CODE_M = 0.06
-"""How wide the code is with its border: nearly a phone's screen."""
+"""Width of the code with its border: nearly that of a phone's screen."""
 REACH_M = 0.4
-"""How far before the face an arm that is not stretched holds it."""
+"""Distance of the phone before the face, with the arm bent."""
 SQUARE_PX = 6
 BORDER = 4
-"""Squares of light around the code (ISO/IEC 18004, 5.3.8)."""
+"""Light border around the code, in modules (ISO/IEC 18004, 5.3.8)."""
 
 
 def code_on_phone(text: str, rng: np.random.Generator, tilt: float = 10.0) -> Sprite:
-    """The phone in a hand; its `box` is that of a face at the gate, an arm behind it and above. It has no landmarks.
+    """Return the phone in a hand. It has no landmarks. Its `box` is that of the face at the gate, behind and above it.
 
-    `tilt`: the most that the phone leans, in degrees.
+    `tilt`: largest angle of the phone, in degrees.
     """
     dark = np.pad(np.array([list(row) for row in squares(text)], np.float32), BORDER)
     code = np.kron(1 - dark, np.ones((SQUARE_PX, SQUARE_PX), np.float32))

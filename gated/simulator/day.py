@@ -1,7 +1,7 @@
-"""A day at one gate in fake time: who comes is thrown with dice, what decides and drives the lock is the product's own.
+"""A day at one gate in simulated time: random visitors and faults, but the product's own decisions and lock control.
 
-`Visits`, `Index`, the door's `step` and `Wiring` run here as the brain and the latch wire them, without their
-processes and sockets, so that a hundred thousand steps take seconds. Everything that happens is written down.
+`Visits`, `Index`, the door's `step` and `Wiring` run here as the brain and the latch wire them, but without processes
+and sockets, so that a hundred thousand steps take seconds. Everything that happens goes into `history`.
 """
 
 import math
@@ -30,24 +30,24 @@ RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s
 RELEASE_S = 3.0
 WIRES = structs.replace(DOOR, release_s=RELEASE_S, rex_grace_s=1.0)
 PATIENCE_S = 1.0
-"""A track that the camera has not shown for so long has ended, as in `face.track`."""
+"""A track unseen for longer has ended, as in `face.track`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the history: an outcome of a visit, an event of the door, or in a word: the button's "press", and
-    the lock driven "on" or "off".
+    """One line of the history: an outcome of a visit, an event of the door, or one of the strings "press" (the button),
+    "on" and "off" (the lock).
     """
 
     at: float
     what: Outcome | Event | str
     wall: float
-    """What the wall clock said, for what it is worth."""
+    """Wall time, possibly wrong."""
 
 
 @dataclass(slots=True)
 class Visitor:
-    """Somebody before the gate; a resident where `embedding` is near one that is enrolled."""
+    """A person at the gate. A resident if `embedding` is near an enrolled one."""
 
     track: int
     embedding: Embedding
@@ -56,9 +56,7 @@ class Visitor:
 
 
 class SimulatedDay:
-    """One gate, the people before it, and the parts that may fail: "camera", "contact", "button", "lock", "card" and
-    "clock" in `parts`.
-    """
+    """One gate, its visitors, and its `parts` that can fail: "camera", "contact", "button", "lock", "card", "clock"."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
@@ -76,7 +74,7 @@ class SimulatedDay:
         self._tracks = 0
         self._seen_at: dict[int, float] = {}
         self.camera: Faulty[Observation | None] = Faulty(
-            timeline, self._look, off=lambda: None, garbage=self._garbage, wrong=_negated
+            timeline, self._observed, off=lambda: None, garbage=self._garbage, wrong=_negated
         )
         self.reader, self.wall = card_reader(timeline, lambda: self.card), wall_clock(timeline)
         self.parts: dict[str, Faulty[Observation | None] | Faulty[bool] | Faulty[str | None] | Faulty[float]] = {
@@ -89,30 +87,30 @@ class SimulatedDay:
         }
 
     def run(self, seconds: float) -> None:
-        """Live through so many seconds, step by step."""
+        """Simulate so many seconds, step by step."""
         for _ in range(round(seconds / STEP_S)):
             self.step()
 
     def step(self) -> None:
-        """A tenth of a second: the wires, the camera, the clock, as the latch and the brain take them."""
+        """Simulate a tenth of a second: wires, camera and clock, in the order of the latch and the brain."""
         self.timeline.advance(STEP_S)
         self.hardware.wire()
         for name, is_active in self.hardware.wiring.lines.items():
             if name == "rex" and is_active and "rex" not in self.door.active:
                 self._note("press")
             self.give(Line(name, is_active))
-        self.reader.read()  # there is nobody to tell
+        self.reader.read()  # no consumer: no card opens this gate
         self._see()
         self.hardware.coil.read()
 
     def comes(self, embedding: Embedding, stays_s: float, pad_score: float = 0.95) -> int:
-        """Somebody walks up; gives the track that the camera will see them on."""
+        """Add a visitor. Return the track that the camera will give them."""
         self._tracks += 1
         self.visitor = Visitor(self._tracks, embedding, pad_score, self.timeline.now + stays_s)
         return self._tracks
 
     def give(self, given: Input) -> None:
-        """One step of the machine, as in the latch: first the lock, then the clock, then the news."""
+        """Apply one input to the state machine, as in the latch: first the lock, then the timer, then the events."""
         before, was_on = self.door, self.door.is_released
         self.door, events = step(self.door, given, self.timeline.now)
         self.hardware.wiring.release(self.door.is_released)
@@ -124,7 +122,7 @@ class SimulatedDay:
             self.timeline.at(wakes_at(self.door), lambda: self.give(Tick()))
 
     def disconnect(self) -> None:
-        """The brain dies: the latch drops its lease, and what was seen is forgotten."""
+        """Simulate the death of the brain: the latch drops its lease, and all visits are forgotten."""
         self.give(Drop("disconnect"))
         self.visits.clear()
         self._seen_at.clear()
@@ -134,7 +132,7 @@ class SimulatedDay:
         now = self.timeline.now
         if seen is not None:
             if self.camera.fault is Verb.STUCK:
-                seen = structs.replace(seen, frame_at=now)  # a picture that stands still, and is said to be new
+                seen = structs.replace(seen, frame_at=now)  # a frozen picture with a new frame time
             self._seen_at[seen.track] = now
             self._act(self.visits.observe(seen, now))
         for track in [track for track, at in self._seen_at.items() if now - at > PATIENCE_S]:
@@ -144,7 +142,7 @@ class SimulatedDay:
             self._act(outcome)
 
     def _act(self, outcome: Outcome | None) -> None:
-        """As the brain does it: a grant becomes a release at once."""
+        """Release the lock at once on a grant, as the brain does."""
         if outcome is None:
             return
         self._note(outcome)
@@ -154,8 +152,8 @@ class SimulatedDay:
     def _note(self, what: Outcome | Event | str) -> None:
         self.history.append(Fact(self.timeline.now, what, self.wall.read()))
 
-    def _look(self) -> Observation | None:
-        """What a sound camera sees now: the visitor, a little different in every frame."""
+    def _observed(self) -> Observation | None:
+        """Return the observation of a working camera: the visitor, with a little noise in every frame."""
         if self.visitor is not None and self.timeline.now >= self.visitor.leaves_at:
             self.visitor = None
         if self.visitor is None:
@@ -167,7 +165,7 @@ class SimulatedDay:
         )
 
     def _garbage(self, dice: object) -> Observation | None:
-        """What a broken camera, or a broken vision process, may say: anything that fits into the message."""
+        """Return what a broken camera or vision process may send: any values that fit into the message."""
         odd = [math.nan, math.inf, -1.0, 0.0, 1.0, 1e30]
         vector = self._noise.standard_normal(int(self._noise.integers(0, 64))) * self._noise.choice(odd)
         return _observation(
@@ -187,7 +185,7 @@ def _observation(track: int, at: float, embedding: bytes, pad_score: float) -> O
 
 
 def _negated(seen: Observation | None) -> Observation | None:
-    """A sound face that is nobody's: the opposite of the one in view."""
+    """Return the observation with the opposite embedding, which belongs to no resident."""
     if seen is None or seen.embedding is None:
         return seen
     return structs.replace(seen, embedding=(-np.frombuffer(seen.embedding, "<f4")).tobytes())

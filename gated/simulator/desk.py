@@ -1,4 +1,4 @@
-"""A gate on a desk: the real processes with mock pins in a folder of their own, and a hand on all around them."""
+"""A gate on a desk: the real processes with mock pins, in a folder of their own, controlled by the demo."""
 
 import contextlib
 import os
@@ -35,13 +35,13 @@ from gated.simulator.view import View
 SITE, GATE = "courtyard-2", "front"
 SIZE = (960, 720)
 PHOTO_VIEWS = (View(smile=0.2), View(yaw=-14.0, pitch=3.0), View(yaw=14.0, pitch=-3.0, smile=0.4))
-"""How people are asked to look when they are enrolled."""
+"""The poses of the enrolment pictures."""
 STOP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row of the journal; `frame_at` is when the frame was exposed that a decision rests on, else `at`."""
+    """One row of the journal."""
 
     at: datetime
     kind: str
@@ -49,16 +49,17 @@ class Fact:
 
     @property
     def frame_at(self) -> float:
-        """Seconds since 1970."""
+        """Exposure time of the frame behind a decision, otherwise `at`. Seconds since 1970."""
         return self.at.timestamp() - float(self.body.get("latency_s", 0.0))
 
 
 class Desk:
-    """One gate. `write` its script and settings, `enrol` people, `start` it, and read what it says from `news`."""
+    """One gate. `enrol` people, `start` it, and read its journal with `new_facts`."""
 
     def __init__(self, folder: Path, tables: dict[str, dict[str, Any]]) -> None:
-        """`tables`: settings beside those that every desk has."""
-        self.folder, self.config, self.script = folder, folder / "gated.toml", folder / "scene.json"
+        """`tables`: settings in addition to those of every desk."""
+        self.folder, self.config, self.script = folder, folder / "gated.toml", folder / "scene/script.json"
+        self.script.parent.mkdir(exist_ok=True)  # its own folder: vision may read everything in it
         self.config.write_text(_toml(_tables(self.script, folder, tables)))
         self.settings: Settings = load(self.config)
         write_script(Script(), self.script)
@@ -66,9 +67,9 @@ class Desk:
         self._seen = 0
 
     def enrol(self, residents: Sequence[Resident]) -> Iterator[tuple[Resident, str]]:
-        """Enrol each from three rendered photos, which are deleted; gives resident and subject as they come.
+        """Enrol each resident from three rendered photos, which are then deleted. Yield resident and subject.
 
-        Raises `StateError` when somebody cannot be enrolled.
+        Raises `StateError` when a resident cannot be enrolled.
         """
         settings = self.settings
         pipeline = load_pipeline(settings.models, settings.face)
@@ -89,44 +90,46 @@ class Desk:
                 yield resident, done.subject
 
     def start(self) -> None:
-        """Start `gated run`, which starts the rest."""
+        """Start `gated run`, which starts the other processes."""
         with (self.folder / "log").open("ab") as log:
             self._brain = subprocess.Popen(self._command("run"), stdout=log, stderr=log)
 
     def remove(self, subject: str) -> None:
-        """`gated people remove`. Raises `StateError` when it fails."""
-        done = subprocess.run(self._command("people", "remove", subject), capture_output=True, text=True, check=False)
+        """Run `gated people remove`. Raises `StateError` when it fails."""
+        done = subprocess.run(
+            self._command("people", "remove", subject, "--yes"), capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
-            raise StateError(f"nobody could be removed: {done.stderr.strip()}")
+            raise StateError(f"gated people remove failed: {done.stderr.strip()}")
 
     def kill_vision(self) -> bool:
-        """Kill the vision process, as a crash in a driver would; False when there is none."""
+        """Kill the vision process, as a crash in a driver would. Return False if none runs."""
         for pid in self._children("vision"):
             os.kill(pid, signal.SIGKILL)
             return True
         return False
 
     def journal(self) -> Journal:
-        """The gate's journal, for one thread."""
+        """Open the gate's journal, for one thread."""
         return Journal.open(self.settings.state, SITE, GATE)
 
-    def news(self, journal: Journal) -> list[Fact]:
-        """What the journal says since the last time."""
+    def new_facts(self, journal: Journal) -> list[Fact]:
+        """Return the journal rows since the last call."""
         entries = journal.entries(after=self._seen)
         self._seen = entries[-1].seq if entries else self._seen
         return [Fact(datetime.fromisoformat(e.at), e.kind, msgspec.json.decode(e.body)) for e in entries]
 
     def check_alive(self) -> None:
-        """Raises `StateError` with the log when the gate has ended."""
+        """Check that the gate runs. Raises `StateError` with the log when it has ended."""
         if self._brain is not None and self._brain.poll() is not None:
-            raise StateError(f"the gate has ended with status {self._brain.returncode}:\n{self.log()}")
+            raise StateError(f"the gate has ended with status {self._brain.returncode}:", *self.log().splitlines())
 
     def log(self) -> str:
-        """The end of what the gate's processes have said."""
+        """Return the end of the processes' log."""
         return (self.folder / "log").read_text("utf-8", "replace")[-2000:]
 
     def stop(self) -> int:
-        """Stop the gate; gives its exit status."""
+        """Stop the gate. Return its exit status."""
         if self._brain is None:
             return 0
         self._brain.terminate()
@@ -140,7 +143,7 @@ class Desk:
         return [sys.executable, "-m", "gated", "--config", str(self.config), *arguments]
 
     def _children(self, command: str) -> Iterator[int]:
-        """The brain's own processes that run a command."""
+        """Yield the pids of the brain's child processes that run a command."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
@@ -156,13 +159,13 @@ class Desk:
 
 
 def portrait(resident: Resident, view: View, number: int = 0) -> Pixels:
-    """A photo of somebody before the gate, (H, W, 3) uint8 RGB."""
+    """Return a photo of a resident before the gate, (H, W, 3) uint8 RGB."""
     head = Cutout.of(render(identity(resident.person, resident.age), view, 210))
     return np.ascontiguousarray(compose([Placed(resident.name, head, 0.78, 0.0)], SIZE, number).rgb)
 
 
 def wait_for(seconds: float) -> Iterator[None]:
-    """Yields ten times a second until the time is up."""
+    """Yield ten times a second until the time is up."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         yield
@@ -182,7 +185,7 @@ def _tables(script: Path, folder: Path, more: dict[str, dict[str, Any]]) -> dict
 
 
 def _toml(tables: dict[str, Any]) -> str:
-    """Plain values first, then one table a chapter."""
+    """Return TOML: plain values first, then one table a chapter."""
     lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
     for name, table in tables.items():
         if isinstance(table, dict):
@@ -191,5 +194,5 @@ def _toml(tables: dict[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    """Strings, numbers and claims are written in TOML as in JSON."""
+    """Return a string, number or boolean in TOML, which writes them as JSON does."""
     return msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Plays a morning at a gate on a desk: calls people when it is their turn, waits for the gate, and judges it."""
+"""Plays a morning at a gate on a desk: sends people to the gate, waits for its decisions, and judges them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,33 +12,33 @@ from gated.simulator.network import Network
 from gated.simulator.script import PASS_S, Script, write_script
 
 PATIENCE_S = 15.0
-"""So long the gate may take for one step before it counts as not done."""
+"""Longest time for one step before it counts as failed."""
 LINGER_S = 0.6
-"""Between the gate's word and the first step of whoever heard it."""
+"""Time between the gate's decision and the first step of the visitor."""
 KILL_AFTER_S = 0.4
-"""How far somebody has come when vision is killed."""
+"""Vision is killed this long after a visitor started to walk."""
 READY_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a step: who was let in, what else is true, and whether that is what had to happen."""
+    """The outcome of a step: the people granted, the other condition met, and whether it counts."""
 
     step: Step
     let_in: tuple[str, ...]
     also: str
     is_judged: bool
-    """False where the model set cannot tell, and nobody said that it could."""
+    """False if the model set cannot be expected to decide correctly."""
 
     @property
     def is_right(self) -> bool:
-        """Whether the gate did what it had to."""
+        """Whether the gate did as expected. True if the step does not count."""
         return not self.is_judged or (set(self.let_in) == set(self.step.let_in) and self.also == self.step.also)
 
 
 @dataclass(slots=True)
 class Now:
-    """What there is to be seen at this moment, for a board to show."""
+    """The current state of the demo, for display."""
 
     title: str = "the gate wakes up"
     in_view: str = "nothing yet"
@@ -50,21 +50,21 @@ class Now:
     acknowledged: int = 0
     people: int = 0
     facts: list[tuple[Fact, str]] = field(default_factory=list)
-    """The decisions so far, each with the name of who was let in, if anybody was."""
+    """The decisions so far, each with the name of the person granted, or ""."""
     outcomes: list[Outcome] = field(default_factory=list)
 
 
 class Director:
-    """One performance. `show` is given the moment ten times a second."""
+    """One performance. `show` is called with the current state ten times a second."""
 
     def __init__(self, desk: Desk, steps: Sequence[Step], network: Network | None, show: Callable[[Now], None]) -> None:
         self._desk, self._steps, self._network, self._show = desk, steps, network, show
         self.now = Now(network="up" if network else "no Mosquitto here")
         self.subjects: dict[str, str] = {}
-        """Subject to name of everybody who was enrolled."""
+        """Subject to name, for every enrolled person."""
         self._journal = desk.journal()
         self._begins_at = time.monotonic()
-        self._told: list[Fact] = []
+        self._facts: list[Fact] = []
         self.actors = [
             [replace(actor, comes_s=LATER_S + number) for actor in step.actors] for number, step in enumerate(steps)
         ]
@@ -72,36 +72,36 @@ class Director:
 
     @property
     def second(self) -> float:
-        """The second of the script now."""
+        """The current second of the script."""
         return time.monotonic() - self._begins_at
 
     @property
     def script(self) -> Script:
-        """The script as it stands: who has come and gone, and who is still to come."""
+        """The current script: actors that came, and actors still to come."""
         actors = tuple(actor for actors in self.actors for actor in actors)
         return Script(actors=actors, ends_s=86_400.0, begins_at=self._begins_at)
 
     def write(self) -> None:
-        """Put the script where the camera follows it."""
+        """Write the script for the camera."""
         write_script(self.script, self._desk.script)
 
     def enrolled(self, resident: Resident, subject: str) -> None:
-        """Remember who somebody is, for the board and for the judgement."""
+        """Record the subject of a resident, for display and judgement."""
         self.subjects[subject] = resident.name
         self.now.people += 1
         self.now.title = f"{resident.name} is enrolled"
         self._show(self.now)
 
     def wait_until_on_duty(self) -> bool:
-        """Wait until vision sees; False when it takes too long."""
+        """Wait until vision is ready. Return False after `READY_S`."""
         return any(self.now.vision == "sees" for _ in self._moments(READY_S))
 
     def play(self, number: int, *, is_judged: bool = True) -> Outcome:
-        """One step, from its first word to the last one who leaves."""
+        """Play one step until its last actor has left. Return its outcome."""
         step = self._steps[number]
         self.now.title, self.now.says = step.title, "..."
-        self._told = []
-        self._turn(step)
+        self._facts = []
+        self._apply_event(step)
         began_at = time.time()
         self._call(number)
         if step.first == "vision killed":
@@ -116,11 +116,11 @@ class Director:
         return outcome
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal."""
         self._journal.close()
 
-    def _turn(self, step: Step) -> None:
-        """What happens to the gate itself."""
+    def _apply_event(self, step: Step) -> None:
+        """Apply the step's event to the gate itself."""
         if step.first == "network cut" and self._network is not None:
             self._network.cut()
             self.now.network = "CUT"
@@ -134,13 +134,13 @@ class Director:
             self.now.people -= 1
 
     def _call(self, number: int) -> None:
-        """Send the actors of a step on their way."""
+        """Start the actors of a step."""
         self.actors[number] = [replace(actor, comes_s=self.second + 0.1) for actor in self.actors[number]]
         self.now.in_view = described(self.actors[number])
         self.write()
 
     def _send_off(self, number: int) -> None:
-        """Let everybody of a step leave."""
+        """Let all actors of a step leave."""
         if not self.actors[number]:
             return
         self.actors[number] = [replace(actor, leaves_s=self.second) for actor in self.actors[number]]
@@ -149,19 +149,19 @@ class Director:
         self.now.in_view = described(())
 
     def _moments(self, seconds: float) -> Iterator[None]:
-        """Ten times a second until the time is up, with the gate's news read and shown."""
+        """Yield ten times a second until the time is up. Read and show the gate's journal each time."""
         for _ in wait_for(seconds):
             self._desk.check_alive()
-            for fact in self._desk.news(self._journal):
-                self._hear(fact)
+            for fact in self._desk.new_facts(self._journal):
+                self._apply(fact)
             position = self._journal.position()
             self.now.waiting, self.now.acknowledged = position.head - position.acked, position.acked
             self._show(self.now)
             yield
 
-    def _hear(self, fact: Fact) -> None:
-        """One row of the journal."""
-        self._told.append(fact)
+    def _apply(self, fact: Fact) -> None:
+        """Apply one row of the journal to the displayed state."""
+        self._facts.append(fact)
         now, name = self.now, self.subjects.get(str(fact.body.get("subject")), "")
         match fact.kind, fact.body.get("worker"):
             case "access_granted", _:
@@ -184,20 +184,20 @@ class Director:
                 pass
 
     def _is_over(self, step: Step, began_at: float) -> bool:
-        """Whether a step has come to what had to come of it, or can no more."""
+        """Return whether a step has reached its expected outcome, or can no longer reach it."""
         let_in = self._let_in(began_at)
         if set(let_in) - set(step.let_in):
             return True
         return set(let_in) == set(step.let_in) and self._also(step, began_at) == step.also
 
     def _let_in(self, since: float) -> list[str]:
-        """Who was let in on frames after that moment."""
-        granted = [f for f in self._told if f.kind == "access_granted" and f.frame_at >= since]
+        """Return the names of the people granted on frames since that time."""
+        granted = [f for f in self._facts if f.kind == "access_granted" and f.frame_at >= since]
         return list(dict.fromkeys(self.subjects.get(str(fact.body["subject"]), "?") for fact in granted))
 
     def _also(self, step: Step, since: float) -> str:
-        """What is true besides, in the words of `Step.also`; empty when that is not so."""
-        is_refused = any(f.kind == "access_denied" and f.frame_at >= since for f in self._told)
+        """Return `Step.also` if that condition holds, otherwise ""."""
+        is_refused = any(f.kind == "access_denied" and f.frame_at >= since for f in self._facts)
         is_so = {
             "": True,
             "refused": is_refused and not self._let_in(since),
@@ -208,4 +208,4 @@ class Director:
         return step.also if is_so[step.also] else ""
 
     def _has(self, kind: str) -> bool:
-        return any(fact.kind == kind for fact in self._told)
+        return any(fact.kind == kind for fact in self._facts)

@@ -1,7 +1,7 @@
-"""The seven ways in which a part fails: off, stuck, garbage, wrong, slow, delayed, intermittent.
+"""The seven failures of a part: off, stuck, garbage, wrong, slow, delayed, intermittent.
 
-The words are PX4's (its failure injection says them of sensors and actuators alike). Each is applied to what a part
-says, or for the lock to what it is told, read by read on one timeline.
+The names are those of PX4's failure injection, for sensors and actuators. A fault changes the value of a part (for the
+lock, its input) at every read, on one timeline.
 """
 
 from collections import deque
@@ -15,15 +15,15 @@ from gated.simulator.timeline import Timeline
 T = TypeVar("T")
 
 SLOW_S = 1.5
-"""A slow part says something new only so often."""
+"""A slow part has a new value only this often."""
 DELAY_S = 2.0
-"""A delayed part says what was true so long ago: longer than any decision of the gate is fresh."""
+"""A delayed part gives values of this age, older than any fresh input of a decision."""
 FLICKER_S = 0.3
-"""An intermittent part works, or does not, for so long at a time."""
+"""An intermittent part changes between working and dead at most this often."""
 
 
 class Verb(StrEnum):
-    """How a part fails."""
+    """The kind of failure."""
 
     OFF = "off"
     STUCK = "stuck"
@@ -35,10 +35,10 @@ class Verb(StrEnum):
 
 
 class Faulty(Generic[T]):
-    """A part that is read again and again, sound until a fault is inflicted on it, and again when it is healed.
+    """A part that is read repeatedly. It works until a fault is inflicted, and again after it is removed.
 
-    `off` says what a dead one gives (it may raise instead), `garbage` makes noise of its kind, `wrong` makes of the
-    truth something plausible and false.
+    `off`: the value of a dead part (may raise instead). `garbage`: a random value of its kind. `wrong`: a plausible
+    false value from the true one.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Faulty(Generic[T]):
         self._past: deque[tuple[float, T]] = deque()
 
     def inflict(self, verb: Verb | None) -> None:
-        """From now on it fails like this; None heals it."""
+        """Apply a fault. None removes it."""
         if verb in (Verb.STUCK, Verb.SLOW):
             self._held, self._held_at = self._past[-1][1] if self._past else self._read(), self._timeline.now
         self.fault = verb
 
     def read(self) -> T:
-        """What it says now."""
+        """Return the current value, with the fault applied."""
         truth, now = self._read(), self._timeline.now
         self._remember(truth, now)
         match self.fault:
@@ -91,10 +91,10 @@ class Faulty(Generic[T]):
                 return truth if self._works else self._off()
 
     def _holding(self) -> T:
-        return self._held  # type: ignore[return-value]  # set when the fault was inflicted; T may itself be None
+        return self._held  # type: ignore[return-value]  # set when the fault was inflicted; None may be a valid T
 
     def _remember(self, truth: T, now: float) -> None:
-        """Keep the last of what is older than the delay, and everything younger."""
+        """Append the value. Keep the newest one older than the delay, and all younger ones."""
         self._past.append((now, truth))
         while len(self._past) > 1 and self._past[1][0] <= now - DELAY_S:
             self._past.popleft()

@@ -1,4 +1,4 @@
-"""A whole person as one cloud, with what is worn, and the points that a view is measured by; made once and kept."""
+"""A whole person as one cloud, with accessories, and the marks that measure a view. Built once and cached."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,26 +14,26 @@ from gated.simulator.view import Glasses
 from gated.simulator.worn import glasses_of, hat_of, mask_of
 
 LEVELS = (40, 46, 53, 61, 70, 80, 92, 106, 122, 140, 161, 185, 213, 245, 282, 324)
-"""Heights of a face in px that clouds are made for; a larger face is the largest of these, enlarged."""
+"""Face heights in px for which clouds are built. A larger face is enlarged from the largest of these."""
 
 
 DISTANCE = 8.0
-"""From the head to the camera, in eye-to-chin units: 0.9 m."""
+"""Distance from the head to the camera, in eye-to-chin units: 0.9 m."""
 
 INSIDE = 0.35
-"""How far hair may face away (cosine) and still be seen: it is no closed surface."""
+"""Hair is visible up to this angle (cosine) away from the camera, because it is not a closed surface."""
 
 FOREHEAD = 0.57
-"""The upper edge of a face box on the forehead, y: where YuNet puts it."""
+"""Upper edge of a face box on the forehead, y, as YuNet sets it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A person as discs, and `marks` (3, 9) with their `paths` (2, 3, 9) in a smile and an open mouth.
 
-    Marks: the landmarks as in `Sprite`, then forehead, chin, and the outermost points of the face.
-    `height`: of the face box, seen straight ahead from `DISTANCE`. `plane` (N,): normal times place; a disc faces
-    whatever has more of its normal. `loose` (N,): not stiff.
+    Marks: the landmarks as in `Sprite`, then forehead, chin, and the outermost points of the face. `height`: of the
+    face box, frontal, from `DISTANCE`. `plane` (N,): normal times position; a disc faces any point with a larger
+    product. `loose` (N,): not stiff.
     """
 
     cloud: Cloud
@@ -45,13 +45,13 @@ class Figure:
 
 
 def level_of(face_px: float) -> int:
-    """The level that a face of this height is drawn from."""
+    """Return the level for a face of this height."""
     return next((i for i, px in enumerate(LEVELS) if px >= face_px), len(LEVELS) - 1)
 
 
-@lru_cache(maxsize=16)  # some 10 MB each
+@lru_cache(maxsize=16)  # about 10 MB each
 def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
-    """The cloud of a person, its discs about 1 px apart at the level's face height."""
+    """Return the cloud of a person, with discs about 1 px apart at the level's face height."""
     spacing = (FOREHEAD - person.chin_y) / LEVELS[level]
     shape = head(person, spacing)
     paths = smiling(person, shape), opening(person, shape)
@@ -78,10 +78,10 @@ def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses,
 
 
 def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-    """The points that a view is measured by, found on the surface, and how they move.
+    """Return the marks, found on the surface, and their motion.
 
-    The tip of the nose is marked where people and detectors mark it: mostly where a mean face has it, half way from the
-    eyes to the mouth. Marked where it is, a long nose would pass for a face that looks down.
+    People and detectors mark the tip of the nose mostly where a mean face has it, half way from the eyes to the mouth.
+    With the true tip, a long nose would look like a face that looks down.
     """
     own, mean = p.nose_y + 0.065 + p.nose_up, 0.5 * (p.eye_y + p.mouth_y)
     tip = 0.3 * own + 0.7 * mean
@@ -102,7 +102,7 @@ def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floa
 
 
 def _mouth_inside(p: Identity, spacing: float) -> Cloud:
-    """Teeth and the dark behind them; they wait far inside and come to the lips when these part."""
+    """Return teeth and the dark behind them. They are deep inside, and move to the lips when the mouth opens."""
     depth = min(0.2, 0.8 * (p.mouth_y - p.chin_y))
     wide = 0.95 * p.mouth_width
     x, y = np.meshgrid(np.arange(-wide, wide, spacing), np.arange(0.02, -depth, -spacing))
@@ -116,7 +116,7 @@ def _mouth_inside(p: Identity, spacing: float) -> Cloud:
 
 
 def _ears(p: Identity, spacing: float) -> list[Cloud]:
-    """Two ears: shells with a rim and a hollow, standing out of the head."""
+    """Return two ears: shells with a rim and a hollow, standing out from the head."""
     n = max(6, int(2.2 * p.ear_size / spacing))
     v, u = np.meshgrid(np.linspace(-1, 1, n, dtype=np.float32), np.linspace(-1, 1, n, dtype=np.float32), indexing="ij")
     radius = np.hypot(u, v)
@@ -135,7 +135,7 @@ def _ears(p: Identity, spacing: float) -> list[Cloud]:
 
 
 def _shoulders(p: Identity, spacing: float) -> Cloud:
-    """A shirt: a collar around the neck, and shoulders that slope away."""
+    """Return a shirt: a collar around the neck, and sloping shoulders."""
     theta = np.linspace(-2.3, 2.3, int(4.4 / spacing), dtype=np.float32)[None, :]
     s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]
     out = np.clip(s - 0.08, 0, 1)

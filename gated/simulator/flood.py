@@ -1,4 +1,4 @@
-"""How much a flood of junk on a gate's own topics slows its door: the brain's event loop, its link, a real latch."""
+"""Measures how much a flood of junk on a gate's topics slows its door: the brain's event loop, its link, a latch."""
 
 import asyncio
 import multiprocessing
@@ -6,14 +6,15 @@ import secrets
 import sys
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiomqtt
 
 from gated.door.controller import DoorController
 from gated.events import DoorReleased, Event
-from gated.office.broker import tls_context
+from gated.office.broker import MOST_SHARES, name_of, tls_context
+from gated.office.certificates import Authority
 from gated.simulator.load import FIRST, SITE, Bench
 from gated.sync.topics import Topics
 
@@ -22,6 +23,8 @@ AT_ONCE = 50
 JUNK_BYTES = 200
 LEASE_S, EVERY_S = 0.1, 0.25
 START_S = 10.0
+LAST = MOST_SHARES - 1
+"""The junk client connects as this share of the office, because the broker disconnects a second client of one name."""
 
 CONFIG = """
 state_dir = "{state}"
@@ -37,9 +40,9 @@ rex_waiver = "a simulated door"
 
 
 async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) -> tuple[list[float], list[float], int]:
-    """From a release that is asked for until the latch says that it is done, quiet and under junk, in turn.
+    """Measure the time from a release to the latch's report, in turn without and with junk.
 
-    Gives both lists of seconds, and how many junk messages were sent.
+    Return both lists of seconds, and the number of junk messages sent.
     """
     state = folder / "latch"
     state.mkdir(mode=0o700)
@@ -98,7 +101,7 @@ async def _releases(door: DoorController, released: asyncio.Event, window_s: flo
 def send_junk(
     office: Path, port: int, seconds: float, counter: "multiprocessing.sharedctypes.Synchronized[int]"
 ) -> None:
-    """In a process of its own: publish what says nothing to the gate, at the broker, with the office's certificate."""
+    """Publish junk to the gate with the office's certificate. Runs in a process of its own."""
     asyncio.run(_send_junk(office, port, seconds, counter))
 
 
@@ -106,7 +109,9 @@ async def _send_junk(
     office: Path, port: int, seconds: float, counter: "multiprocessing.sharedctypes.Synchronized[int]"
 ) -> None:
     topic, payload = Topics(SITE, FIRST).command, secrets.token_bytes(JUNK_BYTES)
-    async with aiomqtt.Client("localhost", port, tls_context=tls_context(office), identifier="junk") as client:
+    name = name_of(LAST)
+    Authority.load(office).write_client(office, name.lower(), name, datetime.now(UTC))
+    async with aiomqtt.Client("localhost", port, tls_context=tls_context(office, LAST)) as client:
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             for _ in range(AT_ONCE):

@@ -1,4 +1,4 @@
-"""Hair in the style of the person: a cap of strands from the crown to a hairline, and what hangs or stands beyond."""
+"""Hair in the style of the person: a cap of strands from the crown to a hairline, and long hair, fringe or bun."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from gated.simulator.head import Head, angles, row_at, section
 from gated.simulator.identity import Identity
 
 HATLINE = 0.32
-"""The height of a hat's edge in front, y."""
+"""Height of a hat's front edge, y."""
 
 FALLING = ("bob", "long")
 """Styles with hair that hangs down at the sides."""
 
 
 def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
-    """Which points of the head (R, C) nobody sees, under hair or a hat."""
+    """Return a mask of the points of the head (R, C) that hair or a hat covers."""
     under_hat = shape.at[1] > HATLINE + 0.15 if hat else np.zeros(shape.front.shape, bool)
     if p.hair_style == "bald":
         return under_hat
@@ -22,14 +22,14 @@ def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
 
 
 def roots(p: Identity, shape: Head) -> Floats:
-    """How much of the skin (R, C) is covered by the roots of hair, 0..1."""
+    """Return the share of the skin (R, C) that is covered by hair roots, 0..1."""
     if p.hair_style == "bald":
         return np.zeros_like(shape.front)
     return step(0.0, 0.02, _edge(p, shape.angle) - 0.03 - shape.row)
 
 
 def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
-    """The hair as clouds; under a hat only what comes out below it."""
+    """Return the hair as clouds. Under a hat only the hair below it."""
     if p.hair_style == "bald":
         return []
     parts = [_cap(p, spacing, hat)]
@@ -41,7 +41,7 @@ def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
 
 
 def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
-    """The hair on the skull: thick above, thin at the neck, a soft edge, or a fringe that ends in strands."""
+    """Return the hair on the skull: thick at the top, thin at the neck, with a soft edge or a fringe of strands."""
     theta = angles(spacing)[None, :]
     s = np.linspace(0.02, 1.04, int(2.0 / spacing), dtype=np.float32)[:, None]
     edge = _edge(p, theta)
@@ -74,7 +74,7 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
 
 
 def _edge(p: Identity, theta: Floats) -> Floats:
-    """The row of `head` at which the hair ends, at every angle: the brow, temples, before and above the ears, nape."""
+    """Return the row of `head` at which the hair ends, for every angle: forehead, temples, ears, nape."""
     away = np.abs(theta)
     line = row_at(p, p.hairline)
     if p.hair_style == "receding":
@@ -90,12 +90,12 @@ def _edge(p: Identity, theta: Floats) -> Floats:
 
 
 def _inner(p: Identity, theta: Floats) -> Floats:
-    """Like `_edge`, but as far in as the hair ends anywhere near: above it there is hair all around."""
+    """Return the innermost hair edge near each angle. Above it there is hair all around."""
     return np.asarray(np.min([_edge(p, theta + turn) for turn in (-0.3, -0.15, 0.0, 0.15, 0.3)], axis=0))
 
 
 def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
-    """Hair that hangs from the sides and the back, to the chin or to the shoulders."""
+    """Return hair that hangs from the sides and the back, to the chin or to the shoulders."""
     start = 1.02 + 0.35 * p.hairline_shape
     theta = np.linspace(start, 2 * np.pi - start, int(4.2 / spacing), dtype=np.float32)[None, :]
     reach = -1.62 if p.hair_style == "long" else -0.55 - 0.4 * p.hair_length
@@ -117,7 +117,7 @@ def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
 
 
 def _bun(p: Identity, spacing: float) -> list[Cloud]:
-    """A knot on the crown, or one at each side."""
+    """Return a bun on the crown, or one at each side."""
     two, size = p.hair_length > 0.6, 0.14 + 0.9 * p.hair_volume
     size = 0.7 * size if two else size
     lift = p.crown + 0.45 * size

@@ -1,4 +1,4 @@
-"""The shape of a head: sections that follow a profile from crown to neck, with a relief of features on the front."""
+"""The shape of a head: cross-sections along a profile from crown to neck, with a relief of features on the front."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from gated.simulator.cloud import Floats, bump, noise, step
 from gated.simulator.identity import Identity
 
 NECK = -1.62
-"""Where the neck ends, y."""
+"""The lower end of the neck, y."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The skin of a head as a grid, rows from the crown down, columns from behind the right ear around the face.
+    """The skin of a head as a grid: rows from the crown down, columns from behind the right ear around the face.
 
-    `row` (R, 1) and `angle` (1, C): as `rows` and `angles` give them. `at` (3, R, C). `front` (R, C): 1 on the face, 0
-    behind the ears. `stiff` (R, C): 1 on the head, 0 at the shoulders.
+    `row` (R, 1) and `angle` (1, C): from `rows` and `angles`. `at` (3, R, C). `front` (R, C): 1 on the face, 0 behind
+    the ears. `stiff` (R, C): 1 on the head, 0 at the shoulders.
     """
 
     row: Floats
@@ -27,7 +27,7 @@ class Head:
 
 
 def curve(place: Floats, knots: list[float], values: list[float]) -> Floats:
-    """A smooth line through the knots (Catmull-Rom); the knots ascend."""
+    """Return a smooth curve through the knots (Catmull-Rom). The knots ascend."""
     k, v = np.asarray(knots, np.float32), np.asarray(values, np.float32)
     slope = np.gradient(v, k)
     i = np.clip(np.searchsorted(k, place) - 1, 0, len(k) - 2)
@@ -41,14 +41,14 @@ def curve(place: Floats, knots: list[float], values: list[float]) -> Floats:
 
 
 def angles(spacing: float, reach: float = np.pi) -> Floats:
-    """Columns: angles around the head, 0 in front, denser on the face."""
+    """Return the column angles around the head: 0 in front, denser on the face."""
     n = int(3.4 / spacing)
     u = np.linspace(-1, 1, 2 * (n // 2) + 1, dtype=np.float32)
     return reach * (0.72 * u + 0.28 * u**3)
 
 
 def rows(person: Identity, spacing: float) -> Floats:
-    """Rows: 0 at the crown, 1 at the eyes, 2 at the chin, 3 under it at the neck, 4 at the end of the neck."""
+    """Return the rows: 0 at the crown, 1 at the eyes, 2 at the chin, 3 at the top of the neck, 4 at its end."""
     pieces = [(0.0, 1.0, 1.5 * person.crown), (1.0, 2.0, -1.05 * person.chin_y), (2.0, 3.0, 0.5), (3.0, 4.0, 0.5)]
     return np.concatenate([np.linspace(a, b, max(3, int(s / spacing)), endpoint=False) for a, b, s in pieces]).astype(
         np.float32
@@ -56,7 +56,7 @@ def rows(person: Identity, spacing: float) -> Floats:
 
 
 def head(person: Identity, spacing: float) -> Head:
-    """The head of a person with its discs about `spacing` apart."""
+    """Return the head of a person with its discs about `spacing` apart."""
     t, theta = rows(person, spacing)[:, None], angles(spacing)[None, :]
     at = section(person, t, theta)
     front = step(0.28, 0.2, np.cos(theta)) * step(0.25, 0.2, t) * (1 - step(2.35, 0.3, t))
@@ -71,14 +71,14 @@ def head(person: Identity, spacing: float) -> Head:
 
 
 def row_at(person: Identity, y: float) -> float:
-    """The row whose height is `y`, between the crown and the eyes."""
+    """Return the row at height `y`, between the crown and the eyes."""
     t = np.linspace(0, 1, 200, dtype=np.float32)[:, None]
     heights = section(person, t, np.zeros((1, 1), np.float32))[1, :, 0]
     return float(np.interp(-y, -heights, t[:, 0]))
 
 
 def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0.0) -> Floats:
-    """Points (3, R, C) on the bare skull at rows `t` and angles `theta`, `grow` outwards."""
+    """Return points (3, R, C) on the skull without features, at rows `t` and angles `theta`, `grow` outwards."""
     p, c = person, person.chin_y
     knots = [0.0, 0.06, 0.22, 0.45, 0.72, 1.0, 1.22, 1.45, 1.66, 1.85, 1.96, 2.06, 2.4, 3.0, 3.5, 4.0]
     w, d, jaw, f = p.head_width, p.head_depth, p.jaw_width * p.head_width, p.forehead
@@ -105,7 +105,7 @@ def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0
 
 
 def relief(person: Identity, x: Floats, y: Floats) -> Floats:
-    """How far the features stand out of the bare section, towards the camera."""
+    """Return how far the features stand out of the bare section, towards the camera."""
     p, side = person, np.abs(x)
     d = p.brow_ridge * bump(side, y, (0.22, p.brow_y - 0.03), (0.17, 0.06))
     d += -(0.05 + p.eye_deep) * bump(side, y, (p.eye_x, p.eye_y), (0.15, 0.12))
@@ -124,14 +124,14 @@ def relief(person: Identity, x: Floats, y: Floats) -> Floats:
 
 
 def _lids(p: Identity, side: Floats, y: Floats) -> Floats:
-    """The eyeballs under their lids; a heavy lid without a fold is fuller above."""
+    """Return the relief of the eyeballs under their lids. A lid without a fold is fuller above."""
     ball = 1 - np.square((side - p.eye_x) / 0.15) - np.square((y - p.eye_y) / 0.115)
     full = 0.035 * (1 - p.fold) * bump(side, y, (p.eye_x, p.eye_y + 0.09), (0.12, 0.04))
     return 0.085 * step(0.45, 0.5, ball) + full
 
 
 def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
-    """A ridge from the brows to a round tip, wings beside it, and a steep end."""
+    """Return the relief of the nose: a ridge from the brows to a round tip, wings beside it, and a steep end."""
     side, tip_y = np.abs(x), p.nose_y + 0.065 + p.nose_up
     top = p.brow_y - 0.05
     s = np.clip((top - y) / (top - tip_y), 0, 1)
@@ -150,7 +150,7 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
 
 
 def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
-    """A muzzle, two lips that meet in a groove, and a philtrum."""
+    """Return the relief of the mouth: a muzzle, two lips that meet in a groove, and a philtrum."""
     u = np.clip(np.abs(x) / p.mouth_width, 0, 1)
     arch = np.sqrt(1 - u * u)
     up = y - mouth_line(p, x)
@@ -164,14 +164,14 @@ def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
 
 
 def mouth_line(p: Identity, x: Floats) -> Floats:
-    """The height at which the lips meet."""
+    """Return the height at which the lips meet."""
     u = np.clip(x / p.mouth_width, -1.3, 1.3)
     line: Floats = p.mouth_y + p.mouth_corner * u * u - 0.008 * p.cupid * np.exp(-np.square(u / 0.2))
     return line
 
 
 def smiling(p: Identity, shape: Head) -> Floats:
-    """The way (3, R, C) of every point in a full smile: the corners out and up, the cheeks fuller."""
+    """Return the motion (3, R, C) of every point in a full smile: the corners out and up, the cheeks fuller."""
     (x, y, _), front = shape.at, shape.front
     side, sign = np.abs(x), np.tanh(x / 0.08)
     corner = front * bump(side, y, (p.mouth_width, p.mouth_y), (0.11, 0.09))
@@ -183,7 +183,7 @@ def smiling(p: Identity, shape: Head) -> Floats:
 
 
 def opening(p: Identity, shape: Head) -> Floats:
-    """The way (3, R, C) of every point when the mouth opens wide: the lower lip and the jaw go down."""
+    """Return the motion (3, R, C) of every point for a wide open mouth: the lower lip and the jaw go down."""
     x, y, z = shape.at
     under = mouth_line(p, x) - y
     arch = np.sqrt(np.clip(1 - np.square(x / p.mouth_width), 0, 1))

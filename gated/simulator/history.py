@@ -1,6 +1,6 @@
-"""What must hold of every history of a gate, whatever failed: checked on what was written down, not on what was meant.
+"""Checks that the history of a gate keeps every promise of the door, whatever failed.
 
-As Jepsen does it: generate a day with faults, record it, then judge the record.
+As Jepsen does: generate a day with faults, record it, then judge the record.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from gated.events import DoorReleased, ReleaseRefused
 from gated.simulator.day import Fact
 
 CLOCK_S = 1e-6
-"""Room for the arithmetic of floating-point seconds; not a tolerance of the gate's."""
+"""Room for rounding of floating-point seconds. Not a tolerance of the gate."""
 
 
 def violations(history: Sequence[Fact]) -> list[str]:
-    """What is wrong with a history, one sentence each: nothing, if the gate kept its promises.
+    """Return the violations in a history, one sentence each. Empty if the gate kept its promises.
 
-    The lock is driven on only at a release; every release has exactly one cause before it, a grant of a visit that was
-    granted once, or a press of the button; and the lock is off again when the last lease is over.
+    The lock is driven on only at a release. Every release has exactly one cause before it: a grant of a visit that was
+    granted once, or a press of the button. The lock is off again when the last lease ends.
     """
     problems: list[str] = []
     granted: set[str] = set()

@@ -1,9 +1,9 @@
-"""Who somebody is, drawn from a seed: every length and colour that makes one rendered person unlike another.
+"""A rendered person, drawn from a seed: every length and colour that makes one person differ from another.
 
-The unit of length is the distance from an adult's eye line to the chin, about 11.5 cm; y is 0 at the eyes and goes up,
-z goes to the camera. Adult proportions follow the usual canon of artists and craniofacial norms (eyes half way up the
-head, pupils 0.55 apart, nose to -0.42, lips meet at -0.62), and the ranges around it are wider than life, because that
-is what keeps strangers apart at 112 px.
+The unit of length is the distance from an adult's eye line to the chin, about 11.5 cm. y is 0 at the eyes and points
+up, z points to the camera. Adult proportions follow the usual canon of artists and craniofacial norms: eyes half way up
+the head, pupils 0.55 apart, nose to -0.42, lips meet at -0.62. The ranges are wider than in life, because that keeps
+strangers apart at 112 px.
 """
 
 from dataclasses import dataclass, replace
@@ -86,7 +86,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "grey": (0.0, 0.05),
     "neck_width": (0.28, 0.40),
 }
-"""What is drawn evenly between two bounds. Append only, or everybody becomes somebody else."""
+"""Parameters drawn uniformly between two bounds. Append only: any other change gives every seed another face."""
 
 SKIN: tuple[Colour, ...] = (
     (0.96, 0.84, 0.77),
@@ -97,12 +97,12 @@ SKIN: tuple[Colour, ...] = (
     (0.45, 0.30, 0.21),
     (0.31, 0.20, 0.15),
 )
-"""Skin from the lightest to the darkest, along the Monk scale's course; `tone` 0..1 runs along it."""
+"""Skin colours from the lightest to the darkest, along the Monk scale. `tone` 0..1 interpolates between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One person who does not exist. Lengths are in eye-to-chin units, shares go from 0 to 1."""
+    """One fictional person. Lengths are in eye-to-chin units, shares from 0 to 1."""
 
     seed: int
     age: Age
@@ -179,32 +179,32 @@ class Identity:
 
     @property
     def mouth_y(self) -> float:
-        """The height at which the lips meet."""
+        """Height at which the lips meet."""
         return self.nose_y - self.mouth_gap
 
     @property
     def skin(self) -> Colour:
-        """The colour of the cheek, sRGB."""
+        """Colour of the cheek, sRGB."""
         place = self.tone * (len(SKIN) - 1)
         tone = [float(np.interp(place, range(len(SKIN)), [c[i] for c in SKIN])) for i in range(3)]
         return tone[0] + 0.012 * self.undertone, tone[1], tone[2] - 0.045 * self.undertone
 
     @property
     def hair(self) -> Colour:
-        """The colour of hair and brows, sRGB; mostly near black, and white for the old."""
+        """Colour of hair and brows, sRGB: mostly near black, white for old people."""
         dark = np.interp(self.hair_shade, [0, 0.7, 0.9, 1], [0.07, 0.13, 0.28, 0.52])
         colour = np.array([dark, dark * 0.82, dark * 0.68]) * (1 - self.grey) + self.grey * np.array([0.78, 0.78, 0.79])
         return cast(Colour, tuple(colour.tolist()))
 
     def dice(self, *purpose: int) -> np.random.Generator:
-        """Randomness that belongs to this person, one stream for each purpose."""
+        """Return a random generator of this person, one stream for each purpose."""
         return np.random.default_rng([self.seed, *purpose])
 
 
 def identity(seed: int, age: str | None = None) -> Identity:
-    """The person of this seed, of the age given or of their own; the same for ever.
+    """Return the person of this seed, always the same. `age`: overrides the age drawn.
 
-    Raises `ValueError` for an age that is none of `Age`.
+    Raises `ValueError` for an age other than those of `Age`.
     """
     rng = np.random.default_rng([seed, 0])
     drawn = {
@@ -214,7 +214,7 @@ def identity(seed: int, age: str | None = None) -> Identity:
     choice = rng.random(8)
     own = "child" if choice[0] < 0.12 else "old" if choice[0] < 0.3 else "adult"
     if age not in (None, *get_args(Age)):
-        raise ValueError(f"{age!r} is no age, use one of {', '.join(get_args(Age))}")
+        raise ValueError(f"unknown age {age!r}; use one of {', '.join(get_args(Age))}")
     styles = get_args(HairStyle)
     person = Identity(
         seed=seed,
@@ -231,7 +231,7 @@ def identity(seed: int, age: str | None = None) -> Identity:
 
 
 def _shirt(red: float, green: float, blue: float, grey: float) -> Colour:
-    """Clothes are seldom as bright as they could be."""
+    """Return a colour of clothes, duller than a random one."""
     tone, mean = 0.25 + 0.75 * grey, (red + green + blue) / 3
     return (
         0.06 + 0.8 * (red + tone * (mean - red)),
@@ -241,14 +241,14 @@ def _shirt(red: float, green: float, blue: float, grey: float) -> Colour:
 
 
 def _iris(tone: float, share: float) -> Colour:
-    """Brown for nearly everybody; now and then hazel, green or blue where the skin is light."""
+    """Return brown for nearly everybody; sometimes hazel, green or blue with light skin."""
     if tone < 0.35 and share > 0.7:
         return ((0.33, 0.42, 0.52), (0.36, 0.42, 0.30), (0.42, 0.32, 0.16))[int(share * 30) % 3]
     return (0.13 + 0.22 * share, 0.08 + 0.12 * share, 0.04 + 0.06 * share)
 
 
 def _east_asian(person: Identity, share: float) -> Identity:
-    """Traits that are common in East Asia, together: a low bridge, a narrow fold, black hair, light to olive skin."""
+    """Apply traits common in East Asia: a low bridge, a narrow fold, black hair, light to olive skin."""
     return replace(
         person,
         tone=0.04 + 0.46 * person.tone,
@@ -265,14 +265,14 @@ def _east_asian(person: Identity, share: float) -> Identity:
 
 
 def _adult(person: Identity) -> Identity:
-    """Some adults lose hair; bald ones are men, of whom some have beards."""
+    """Apply adult traits: no beard and finer brows with long hair styles."""
     if person.hair_style in ("long", "bob", "bun", "fringe"):
         return replace(person, beard=0.0, brow_ridge=0.4 * person.brow_ridge, brow_thick=0.75 * person.brow_thick)
     return person
 
 
 def _child(person: Identity) -> Identity:
-    """Larger eyes and forehead, a small nose and jaw, full cheeks, and skin without history."""
+    """Apply traits of children: larger eyes and forehead, small nose and jaw, full cheeks, smooth skin."""
     style = "short" if person.hair_style in ("bald", "receding") else person.hair_style
     chin_y = 0.80 * person.chin_y
     return replace(
@@ -306,7 +306,7 @@ def _child(person: Identity) -> Identity:
 
 
 def _old(person: Identity) -> Identity:
-    """Grey, lined and sagging."""
+    """Apply traits of old people: grey hair, wrinkles, sagging."""
     style = "receding" if person.hair_style == "side" else person.hair_style
     beard = 0.0 if style in ("long", "bob", "bun", "fringe") else person.beard
     return replace(

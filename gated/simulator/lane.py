@@ -1,4 +1,4 @@
-"""The lane before the gate, painted once: walls that run together, a house, a tree, paving; by day and at dusk."""
+"""Paints the lane before the gate once: converging walls, a house, a tree, paving, by day and at dusk."""
 
 from functools import lru_cache
 from typing import Literal
@@ -10,7 +10,7 @@ Sky = Literal["day", "dusk"]
 Rgb = tuple[int, int, int]
 
 HORIZON = 0.44
-"""How far down the picture the horizon lies; the camera hangs at the height of a face."""
+"""Height of the horizon from the top, as a share of the picture. The camera hangs at the height of a face."""
 WALL_FOOT, WALL_TOP = 1.25, -0.35
 """Where the walls meet the picture's sides, as shares of its height."""
 
@@ -25,12 +25,12 @@ PAINT: dict[str, tuple[Rgb, Rgb]] = {
     "leaves": ((92, 122, 74), (46, 56, 52)),
     "iron": ((52, 56, 60), (26, 26, 32)),
 }
-"""Each surface by day and at dusk."""
+"""Colour of each surface by day and at dusk."""
 
 
 @lru_cache(maxsize=4)
 def lane(size: tuple[int, int], sky: Sky = "day", seed: int = 0) -> Image.Image:
-    """The empty lane, `size` (width, height) px, RGB. Shared: copy it before painting on it."""
+    """Return the empty lane, `size` (width, height) px, RGB. Cached: copy it before painting on it."""
     paint = {name: colours[sky == "dusk"] for name, colours in PAINT.items()}
     rng = np.random.default_rng([seed, 77])
     image = _gradient(size, paint["zenith"], paint["haze"])
@@ -41,7 +41,7 @@ def lane(size: tuple[int, int], sky: Sky = "day", seed: int = 0) -> Image.Image:
     for side in (-1, 1):
         _wall(draw, size, paint, side)
     _railing(draw, size, paint["iron"])
-    # The lens is focused on whoever stands before it.
+    # The lens is focused on the person at the gate.
     soft = image.filter(ImageFilter.GaussianBlur(size[0] / 700))
     return ImageChops.multiply(soft, _patina(size, rng))
 
@@ -53,7 +53,7 @@ def _gradient(size: tuple[int, int], top: Rgb, bottom: Rgb) -> Image.Image:
 
 
 def _house(draw: ImageDraw.ImageDraw, size: tuple[int, int], paint: dict[str, Rgb], rng: np.random.Generator) -> None:
-    """A house of five floors across the end of the lane, its windows lit here and there."""
+    """Draw a house of five floors across the end of the lane, with some windows lit."""
     width, height = size
     left, right, top, foot = 0.30 * width, 0.66 * width, 0.08 * height, 0.47 * height
     draw.rectangle((left, top, right, foot), paint["house"])
@@ -76,7 +76,7 @@ def _tree(draw: ImageDraw.ImageDraw, size: tuple[int, int], leaves: Rgb, rng: np
 
 
 def _ground(draw: ImageDraw.ImageDraw, size: tuple[int, int], paving: Rgb) -> None:
-    """Slabs, whose joints run to the vanishing point and lie closer with the distance."""
+    """Draw slabs, with joints that run to the vanishing point and get closer with distance."""
     width, height = size
     far, middle = HORIZON * height, 0.5 * width
     draw.rectangle((0, far, width, height), paving)
@@ -88,13 +88,15 @@ def _ground(draw: ImageDraw.ImageDraw, size: tuple[int, int], paving: Rgb) -> No
 
 
 def _wall(draw: ImageDraw.ImageDraw, size: tuple[int, int], paint: dict[str, Rgb], side: int) -> None:
-    """A brick wall along the lane: from the picture's side nearly to the vanishing point."""
+    """Draw a brick wall along the lane, from the picture's side nearly to the vanishing point."""
     width, height = size
     edge, far_x = (0.0, 0.40 * width) if side < 0 else (float(width), 0.60 * width)
     far_y = HORIZON * height
 
     def at(along: float, up: float) -> tuple[float, float]:
-        """A point of the wall: `along` 0 at the picture's side, 1 at the far end; `up` 0 at the foot, 1 at the top."""
+        """Return a point of the wall. `along`: 0 at the picture's side, 1 at the far end. `up`: 0 at the foot, 1 at the
+        top.
+        """
         near_y = (WALL_FOOT + (WALL_TOP - WALL_FOOT) * up) * height
         far_end = far_y + (near_y - far_y) * 0.14
         return edge + (far_x - edge) * along, near_y + (far_end - near_y) * along
@@ -111,7 +113,7 @@ def _wall(draw: ImageDraw.ImageDraw, size: tuple[int, int], paint: dict[str, Rgb
 
 
 def _railing(draw: ImageDraw.ImageDraw, size: tuple[int, int], iron: Rgb) -> None:
-    """The open leaf and the post of the iron gate, at the picture's sides."""
+    """Draw the open leaf and the post of the iron gate, at the picture's sides."""
     width, height = size
     for x in np.linspace(0.012, 0.1, 5):
         draw.line((x * width, 0, x * width, height), iron, max(2, width // 130))
@@ -121,7 +123,7 @@ def _railing(draw: ImageDraw.ImageDraw, size: tuple[int, int], iron: Rgb) -> Non
 
 
 def _patina(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """Stains and shadows: soft patches that darken a little."""
+    """Return stains and shadows: soft patches that darken a little."""
     coarse = rng.uniform(0.82, 1.0, (24, 32)) * 255
     patches = Image.fromarray(coarse.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     fine = Image.fromarray((rng.uniform(0.93, 1.0, (size[1] // 2, size[0] // 2)) * 255).astype(np.uint8))

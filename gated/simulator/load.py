@@ -1,6 +1,6 @@
-"""What the office, its broker and a gate cost, and how fast they are: real processes, the real broker, this machine.
+"""Measures cost and speed of the office, its broker and a gate: real processes, a real broker, this machine.
 
-Every figure is of one run on loopback, where network and disk cost next to nothing; compare ratios and growth.
+Every figure is from one run on loopback, where network and disk are nearly free. Compare ratios and growth.
 """
 
 import asyncio
@@ -20,18 +20,21 @@ from msgspec.structs import replace
 
 from gated.config import SyncSettings
 from gated.events import CallPressed, Event
+from gated.gallery.entitlement import new_id
 from gated.gallery.replica import Holdings
 from gated.journal.journal import Journal
 from gated.office.broker import Place
+from gated.office.kept import KeptCard, KeptPerson, KeptPin
 from gated.office.store import Store
 from gated.simulator.network import Network, free_port, join
 from gated.sync.commands import CommandDesk, Outcome
 from gated.sync.gate import GateSide, Vitals
 from gated.sync.jose import Identity, Party
 from gated.sync.link import run_link
-from gated.sync.messages import Command, Consented, PersonRecord
+from gated.sync.messages import Command, Consented
 from gated.sync.replica import Replica
 from gated.sync.sharing import seal_face
+from gated.sync.talk import Talk
 from gated.sync.topics import Topics
 from gated.sync.wire import Peer
 
@@ -39,13 +42,13 @@ SITE, FIRST = "bench", "gate-1"
 EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6
 PATIENCE_S = 120.0
 SETTLE_S = 10.0
-"""Joining costs more than staying: it is over by then."""
+"""Time until the cost of joining is over."""
 BATCH = 500
 
 
 @dataclass
 class SimulatedGate:
-    """A gate's link with real databases, and nothing else of a gate."""
+    """A gate's link with real databases, without the rest of a gate."""
 
     name: str
     state: Path
@@ -54,7 +57,7 @@ class SimulatedGate:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def open(self, loop: asyncio.AbstractEventLoop) -> tuple[GateSide, Replica]:
-        """Its half of the conversation, on a thread of its own."""
+        """Open the gate's side of the link. Call it on the link's own thread."""
         peer = Peer(
             Identity.load(Path(self.settings.gate_keys)), Party.load(Path(self.settings.office_keys)), SITE, self.name
         )
@@ -78,12 +81,12 @@ class SimulatedGate:
         return side, replica
 
     def journal(self) -> Journal:
-        """Its journal, over a connection of its own."""
+        """Open the journal on a connection of its own."""
         return Journal.open(self.state, SITE, self.name)
 
     @asynccontextmanager
     async def linked(self) -> AsyncIterator[Replica]:
-        """Its link, for as long as this lasts."""
+        """Run the link inside this context."""
         thread = ThreadPoolExecutor(1, self.name)
         self.changed, self.wake = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -108,16 +111,16 @@ class SimulatedGate:
 
 
 def forget(event: Event) -> None:
-    """Facts are not what is measured."""
+    """Drop a journal event. It is not measured."""
 
 
-async def done(command: Command) -> Outcome:
-    """Every order is carried out at once."""
+async def done(command: Command, talk: Talk) -> Outcome:
+    """Carry out every command at once."""
     return Outcome("done")
 
 
 class Bench:
-    """An office with so many gates, its broker and its own process, in a folder."""
+    """An office with several gates, its broker and its own process, in a folder."""
 
     def __init__(self, folder: Path, mosquitto: str, gates: int) -> None:
         self.network = Network(folder, SITE, FIRST, mosquitto)
@@ -137,7 +140,7 @@ class Bench:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Broker and office, as processes of their own."""
+        """Run broker and office as processes inside this context."""
         self.network.restore()
         command = [sys.executable, "-m", "gated", "office", "--dir", str(self.office), "serve"]
         self.serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -150,13 +153,13 @@ class Bench:
 
     @property
     def processes(self) -> dict[str, int]:
-        """Broker, office and the gates that are simulated here, by number."""
+        """Pids of broker, office and the simulated gates. 0 stands for this process."""
         broker = self.network.process
         serving = self.serving
         return {"broker": broker, "office": 0 if serving is None else serving.pid, "gates": 0}
 
     def register(self, people: int, templates: int) -> None:
-        """So many people at the office, each with a face for the first gate."""
+        """Register people at the office, each with a card, a PIN, and a face for the first gate."""
         at = datetime.now(UTC).isoformat()
         keys = Identity.load(Path(self.gates[FIRST].settings.gate_keys)).party
         with closing(Store.open(self.office)) as store, store.file.writing():
@@ -166,14 +169,19 @@ class Bench:
                     Consented(purpose=purpose, reference="bench", notice="1", at=at)
                     for purpose in ("recognise", "transfer")
                 ]
+                card = KeptCard(new_id(), f"{secrets.randbits(56):014X}")
+                # Random bytes stand for argon2's output, which is computed when a PIN is set.
+                pin = KeptPin(store.book.pin_salt, secrets.token_bytes(32))
                 store.book.put(
-                    PersonRecord(
+                    KeptPerson(
                         n=0,
                         subject=subject,
                         name=f"Resident {number}",
                         household=str(number // 3),
                         added_at=at,
                         consents=consents,
+                        cards=[card],
+                        pins=[pin],
                     )
                 )
                 face = seal_face(keys, subject, EMBEDDER, [(str(i), unit_vector()) for i in range(templates)])
@@ -181,22 +189,22 @@ class Bench:
 
 
 def unit_vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Nobody's template."""
+    """Return a random template."""
     vector = np.random.default_rng(secrets.randbits(64)).normal(size=DIMENSION)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 async def until(claim: Callable[[], bool], what: str) -> None:
-    """Wait until something holds. Raises `TimeoutError` when it never does."""
+    """Wait until `claim` is true. Raises `TimeoutError` after `PATIENCE_S`."""
     end = time.monotonic() + PATIENCE_S
     while not claim():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {PATIENCE_S:.0f} s in vain: {what}")
+            raise TimeoutError(f"not reached within {PATIENCE_S:.0f} s: {what}")
         await asyncio.sleep(0.01)
 
 
 async def fill_s(bench: Bench) -> float:
-    """How long an empty gate takes until it has everybody."""
+    """Return the seconds until an empty gate has all records."""
     gate = bench.gates[FIRST]
     with closing(Store.open(bench.office)) as store:
         version = store.book.version(FIRST)
@@ -207,17 +215,17 @@ async def fill_s(bench: Bench) -> float:
 
 
 def held(gate: SimulatedGate) -> int:
-    """Up to which number a gate has the records, by its database."""
+    """Return the version of the records in a gate's database."""
     with closing(Holdings.open(gate.state, SITE)) as holdings:
         return holdings.version
 
 
 async def revoke_s(bench: Bench, rounds: int) -> list[float]:
-    """How long it takes, each time, from a suspension at the office until the gate's database has it."""
+    """Return the seconds from each suspension at the office until the gate's database has it."""
     gate, took = bench.gates[FIRST], []
     async with gate.linked():
         with closing(Store.open(bench.office)) as store:
-            people = store.book.live(PersonRecord)
+            people = store.book.live(KeptPerson)
             await asyncio.sleep(2.0)
             for person in people[:rounds]:
                 gate.changed.clear()
@@ -230,7 +238,7 @@ async def revoke_s(bench: Bench, rounds: int) -> list[float]:
 
 
 async def drain_per_s(bench: Bench, events: int) -> float:
-    """How many rows of a backlog a second the office acknowledges."""
+    """Return the rows of a backlog that the office acknowledges per second."""
     gate, now = bench.gates[FIRST], datetime.now(UTC)
     with closing(gate.journal()) as journal:
         for _ in range(0, events, BATCH):
@@ -244,17 +252,17 @@ async def drain_per_s(bench: Bench, events: int) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a part costs with so many gates."""
+    """CPU and memory of one part, with so many gates."""
 
     gates: int
     part: str
     cpu: float
-    """Of one core, 1 is all of it."""
+    """Share of one core; 1 is a full core."""
     memory_mb: float
 
 
 async def costs(bench: Bench, count: int, seconds: float) -> list[Cost]:
-    """Each part with `count` gates, every one of which has something to tell every 10 s."""
+    """Measure each part with `count` gates. Each gate sends an event every 10 s."""
     async with AsyncExitStack() as stack:
         gates = list(bench.gates.values())[:count]
         for gate in gates:
@@ -277,13 +285,13 @@ async def costs(bench: Bench, count: int, seconds: float) -> list[Cost]:
 
 
 def used_s(pid: int) -> float:
-    """CPU seconds of a process (0: this one) so far (proc(5), fields 14 and 15, in ticks of 1/100 s)."""
+    """Return the CPU seconds of a process so far (0: this one), from proc(5), fields 14 and 15, in ticks of 1/100 s."""
     fields = Path(f"/proc/{pid or 'self'}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process (0: this one)."""
+    """Return the resident memory of a process, in MB (0: this one)."""
     for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""A morning at the gate, as data: who lives here, who comes, and what the gate must make of it."""
+"""A morning at the gate, as data: the residents, the visits, and the expected decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from gated.simulator.script import Actor, Age, Held, Looks
 
 LATER_S = 80_000.0
-"""When somebody comes who has not been called yet: the camera knows them, and may render them when it is idle."""
+"""Second of actors that are not called yet. The camera can render them while idle."""
 
-Turn = Literal["", "network cut", "network back", "vision killed", "removed"]
+GateEvent = Literal["", "network cut", "network back", "vision killed", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """Somebody who lives here; the name is for the demo's own table and for nobody else."""
+    """A resident of the demo. The name is shown in the demo only."""
 
     name: str
     person: int
@@ -26,23 +26,24 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens. `let_in` names everybody whom the gate must let in, and nobody else may be; `also` is
-    what must be true besides: "refused", "events wait", "all events acknowledged" or "vision came back".
+    """One step of the demo. `let_in`: names of exactly the people that the gate must grant.
+
+    `also`: a further condition: "refused", "events wait", "all events acknowledged" or "vision came back".
     """
 
     title: str
     actors: tuple[Actor, ...] = ()
     let_in: tuple[str, ...] = ()
     also: str = ""
-    first: Turn = ""
-    """What happens to the gate when the step begins."""
+    first: GateEvent = ""
+    """The event that happens to the gate at the start of the step."""
     who: str = ""
-    """Whom it happens to, where it happens to somebody."""
+    """Name of the person of that event, if any."""
     is_attack: bool = False
 
 
 def residents(seed: int) -> tuple[Resident, ...]:
-    """Six neighbours of five households, other ones for each seed."""
+    """Return six neighbours of five households, different ones for each seed."""
     first = 1000 * seed + 17
     return (
         Resident("Wang Yu", first, "12"),
@@ -55,7 +56,7 @@ def residents(seed: int) -> tuple[Resident, ...]:
 
 
 def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple[Step, ...]:
-    """What happens, in order. Without a network the events wait from the first to the last."""
+    """Return the steps in order. Without a network, events wait from the first to the last step."""
     wang, li, zhang, zhao, chen, liu = residents(seed)
     stranger, thief = 1000 * seed + 601, 1000 * seed + 602
 
@@ -118,7 +119,7 @@ def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple
 
 
 def described(actors: Sequence[Actor]) -> str:
-    """What the camera has in view, in words."""
+    """Return a description of the camera's view."""
     return " and ".join(_described(actor) for actor in actors) or "the empty lane"
 
 

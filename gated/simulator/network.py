@@ -1,4 +1,4 @@
-"""A network that goes and comes back: a Mosquitto of our own on this machine, and a real office behind it."""
+"""A network that can be cut and restored: a local Mosquitto, and a real office behind it."""
 
 import asyncio
 import contextlib
@@ -28,66 +28,66 @@ FIRST_PORT, PORT_TRIES = 10_000, 100
 
 
 class NetworkError(GatedError):
-    """The broker does not do what it must; the demo goes on without a network."""
+    """The broker does not start or listen. The demo then runs without a network."""
 
 
 def free_port(lent: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> int:
-    """A port of this machine that nobody serves on, and that nobody who dials is lent: what is killed finds it again.
+    """Return a free port outside of the range that the kernel lends, so that a restarted server can bind it again.
 
-    `lent`: the first and the last of those that the kernel lends (ip(7)).
+    `lent`: the file with the first and the last port that the kernel lends (ip(7)). Raises `NetworkError`.
     """
     first_lent = int(lent.read_text().split()[0])
     for port in random.sample(range(FIRST_PORT, first_lent), PORT_TRIES):
         with contextlib.suppress(OSError), socket.socket() as free:
             free.bind(("127.0.0.1", port))
             return port
-    raise NetworkError("this machine has no port to spare")
+    raise NetworkError("no free port found on this machine")
 
 
 def find_mosquitto() -> str | None:
-    """The broker's program, where it is installed."""
+    """Return the path of mosquitto. None if it is not installed."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
-def join(office: Path, state: Path, gate: str) -> Pairing:
-    """Pair a gate with an office on the same machine, as both do over HTTPS. Raises `PairingError`."""
-    now = datetime.now(UTC)
+def join(office: Path, state: Path, gate: str, wall: datetime | None = None) -> Pairing:
+    """Pair a gate with an office on this machine, as both do over HTTPS, now or at `wall`. Raises `PairingError`."""
+    now = wall or datetime.now(UTC)
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
-        code, draft = registrar.invite(gate, now), Draft(state)
+        code, draft = registrar.invite(gate, now), Draft(state, is_plain=True)
         answer = registrar.answer(draft.application(code, store.site), now)
         if not isinstance(answer, Admission):
-            raise PairingError(f"{gate} is not let in: {answer.why}")
+            raise PairingError(f"the office refuses {gate}: {answer.why}")
         return draft.finish(code, der_of(registrar.authority.pem.decode()), answer)
 
 
 class Network:
-    """A broker, and an office that one gate is paired with; `cut` and `restore` play the outside."""
+    """A broker, and an office that one gate is paired with. `cut` and `restore` simulate the network."""
 
     def __init__(self, folder: Path, site: str, gate: str, program: str) -> None:
         self.port = free_port()
         self.office, self._program = folder / "office", program
-        found(self.office, site, Place("localhost", self.port, self.port), datetime.now(UTC))
+        found(self.office, site, Place("localhost", self.port, free_port()), datetime.now(UTC))
         self._pairing = join(self.office, folder / "gate", gate)
         self._broker: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="office", daemon=True)
 
     def settings(self) -> dict[str, str | float]:
-        """The [sync] table of the gate's settings."""
+        """Return the [sync] table of the gate's settings."""
         return {**self._pairing.settings(), "ack_timeout_s": 1.0, "backoff_max_s": 0.8}
 
     @property
     def process(self) -> int:
-        """The broker's number; 0 while there is none."""
+        """The broker's pid. 0 while it does not run."""
         return 0 if self._broker is None else self._broker.pid
 
     def start(self) -> None:
-        """Bring broker and office up. Raises `NetworkError` when the broker does not listen."""
+        """Start broker and office. Raises `NetworkError` when the broker does not listen."""
         self.restore()
         self._thread.start()
 
     def restore(self) -> None:
-        """The network is there again. Raises `NetworkError` when the broker does not listen."""
+        """Start the broker. Raises `NetworkError` when it does not listen."""
         self._broker = subprocess.Popen(
             [self._program, "-c", str(self.office / "mosquitto.conf")],
             stdout=subprocess.DEVNULL,
@@ -98,24 +98,24 @@ class Network:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5):
                 return
             time.sleep(0.02)
-        raise NetworkError("mosquitto does not listen; its settings or its version do not suit")
+        raise NetworkError("mosquitto does not listen; check its version and mosquitto.conf")
 
     def cut(self) -> None:
-        """The network is gone, without a word."""
+        """Kill the broker."""
         if self._broker is not None:
             self._broker.kill()
             self._broker.wait()
             self._broker = None
 
     def close(self) -> None:
-        """End the office and the broker."""
+        """Stop the office and the broker."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join()
         self.cut()
 
     async def _serve(self) -> None:
-        """The office, until it is closed; what it says of a network that is cut is not for the demo's terminal."""
+        """Run the office until `close`. Its messages about a cut network do not reach the demo's terminal."""
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         logging.getLogger("gated.office").addHandler(logging.NullHandler())
         with closing(Store.open(self.office)) as store:

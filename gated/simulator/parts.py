@@ -1,6 +1,6 @@
 """The parts of a gate that a simulation can break: door, button, card reader, clock, and the camera's frames.
 
-The door's wires are the product's own `Wiring` on mock pins: what is simulated is the leaf, the hand and the coil.
+The door's wires are the product's own `Wiring` on mock pins. Simulated are the leaf, the button and the coil.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 
 from gated.config import DoorSettings
 from gated.door.hardware import Wiring
-from gated.door.pins import traced_factory
+from gated.door.mock import traced_factory
 from gated.errors import CameraError
 from gated.frame import Camera, Frame
 from gated.simulator.faults import Faulty, Verb
@@ -19,15 +19,15 @@ from gated.simulator.timeline import Timeline
 
 DOOR = DoorSettings(pins="mock", contact_pin=22, rex_pin=23, debounce_s=0)
 EPOCH_S = 1_800_000_000.0
-"""The wall time at second 0 of a simulation: 2027-01-15."""
+"""Wall time at second 0 of a simulation: 2027-01-15."""
 
 
 class SimulatedDoor:
-    """A leaf, a coil and an exit button on mock pins, each of which may fail."""
+    """A leaf, a coil and an exit button on mock pins. Each can fail."""
 
     def __init__(self, timeline: Timeline, settings: DoorSettings = DOOR) -> None:
         self.leaf_is_open = self.button_is_pressed = False
-        """What is really so; the wires may say something else."""
+        """The true states. The wires may differ."""
         factory = traced_factory({})
         self.wiring = Wiring(settings, factory, lambda: None)
         self._pin, self._active_high = factory.pin(settings.lock_pin), settings.lock_active_high
@@ -38,28 +38,28 @@ class SimulatedDoor:
 
     @property
     def is_driven(self) -> bool:
-        """Whether the gate tells the coil to let people pass, electrically."""
+        """Whether the gate drives the coil to release the lock."""
         return self._pin.function == "output" and bool(self._pin.state) == self._active_high
 
     def wire(self) -> None:
-        """Bring what contact and button say to the gate's pins."""
+        """Set the gate's input pins from contact and button."""
         self.wiring.drive("contact", self.contact.read())
         self.wiring.drive("rex", self.button.read())
 
     def close(self) -> None:
-        """Lock off, pins given back."""
+        """Switch the coil off and release the pins."""
         self.wiring.close()
 
 
 def _line(timeline: Timeline, read: Callable[[], bool], *, when_off: bool) -> Faulty[bool]:
-    """One wire: on or off, and nothing else that it could say."""
+    """Return one faulty wire, on or off."""
     return Faulty(
         timeline, read, off=lambda: when_off, garbage=lambda dice: dice.random() < 0.5, wrong=lambda is_on: not is_on
     )
 
 
 def card_reader(timeline: Timeline, read: Callable[[], str | None]) -> Faulty[str | None]:
-    """A reader that says the number of the card before it, or None. No card opens this gate: it has no use for one."""
+    """Return a reader of the card before it, or None. No card opens this gate."""
 
     def garbage(dice: Random) -> str:
         return "".join(chr(dice.randrange(256)) for _ in range(dice.randrange(40)))
@@ -68,7 +68,7 @@ def card_reader(timeline: Timeline, read: Callable[[], str | None]) -> Faulty[st
 
 
 def wall_clock(timeline: Timeline) -> Faulty[float]:
-    """Wall time in seconds since 1970. A dead one says 1970, as a Pi without network or battery does."""
+    """Return a clock of seconds since 1970. A dead one gives 0, as a Pi without network or battery does."""
     return Faulty(
         timeline,
         lambda: EPOCH_S + timeline.now,
@@ -79,8 +79,9 @@ def wall_clock(timeline: Timeline) -> Faulty[float]:
 
 
 class FaultyCamera:
-    """A camera that fails. Frames of a delayed or slow one keep their own times; one that is stuck says that its
-    picture is new, which is the worst that it could say.
+    """A camera that fails. Frames of a delayed or slow camera keep their times.
+
+    A stuck one gives its old picture a new time, which is the worst case.
     """
 
     def __init__(self, camera: Camera, timeline: Timeline) -> None:
@@ -90,27 +91,27 @@ class FaultyCamera:
 
     @property
     def name(self) -> str:
-        """What to call this camera in a log line."""
+        """Name of this camera in log lines."""
         return f"faulty {self._camera.name}"
 
     @property
     def exhausted(self) -> bool:
-        """Whether the camera under it is."""
+        """Whether the wrapped camera is exhausted."""
         return self._camera.exhausted
 
     def open(self) -> None:
-        """Open the camera under it."""
+        """Open the wrapped camera."""
         self._camera.open()
 
     def frame(self, timeout_s: float) -> Frame:
-        """What it makes of the newest frame. Raises `CameraError` when it is off, or the camera under it fails."""
+        """Return the newest frame with the fault applied. Raises `CameraError` when this camera is off or fails."""
         self._frame = self._camera.frame(timeout_s)
         shown = self.frames.read()
         is_newest = self.frames.fault in (Verb.STUCK, Verb.GARBAGE, Verb.WRONG)
         return replace(shown, at=self._frame.at, number=self._frame.number) if is_newest else shown
 
     def close(self) -> None:
-        """Close the camera under it."""
+        """Close the wrapped camera."""
         self._camera.close()
 
     def _newest(self) -> Frame:
@@ -119,7 +120,7 @@ class FaultyCamera:
         return self._frame
 
     def _dead(self) -> Frame:
-        raise CameraError(f"{self.name}: no frame; it was made to fail")
+        raise CameraError(f"{self.name}: no frame; the simulated camera is off")
 
     def _noise(self, dice: Random) -> Frame:
         frame, noise = self._newest(), np.random.default_rng(dice.getrandbits(32))
@@ -131,7 +132,7 @@ class FaultyCamera:
 
 
 def upside_down(frame: Frame) -> Frame:
-    """The camera hangs from its cable: the picture turned by half, brightness and colours too."""
+    """Return the frame rotated by 180 degrees, as from a camera that hangs from its cable: main and lores pictures."""
     height, width = frame.lores.shape[0] * 2 // 3, frame.lores.shape[1]
     planes = [frame.lores[:height], *frame.lores[height:].reshape(2, height // 2, width // 2)]
     turned = [plane[::-1, ::-1].ravel() for plane in planes]

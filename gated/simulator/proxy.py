@@ -1,7 +1,7 @@
-"""A wire between a gate and its broker, as bad as real ones: late, slow, cut, deaf, torn, used up.
+"""A TCP proxy between a gate and its broker that simulates a bad network: latency, low rate, cuts, resets, truncation.
 
-Plain TCP on this machine: what runs above it (TLS, MQTT) meets the fault itself. asyncio alone; one `Proxy` belongs to
-one event loop.
+Plain TCP on this machine, so that TLS and MQTT above it meet the fault itself. Uses asyncio only. One `Proxy` belongs
+to one event loop.
 """
 
 import asyncio
@@ -11,55 +11,55 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from gated.simulator.way import SOUND, Fault, Way
+from gated.simulator.way import SOUND, Direction, Fault
 
 IN_FLIGHT = 64
-"""Chunks that a connection has under way in one direction, at most; then its sender feels it."""
+"""Most chunks in flight in one direction of a connection. Then the sender is blocked."""
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER on, 0 s: closing sends RST instead of FIN (socket(7))."""
+"""SO_LINGER on, 0 s: close sends RST instead of FIN (socket(7))."""
 
 
 class Proxy:
-    """Listens on `port` of 127.0.0.1 and passes on to a target; `async with`, or `start` and `close`.
+    """Listens on `port` of 127.0.0.1 and forwards to a target. Use `async with`, or `start` and `close`.
 
-    `up` is the way from who dials to the target, `down` the way back. The same `seed` throws the same jitter.
+    `up` is the direction from the client to the target, `down` the reverse. The same `seed` gives the same jitter.
     """
 
     def __init__(self, host: str, port: int, seed: int = 0) -> None:
-        self.up, self.down = Way(), Way()
+        self.up, self.down = Direction(), Direction()
         self.connections = 0
-        """That were ever accepted."""
+        """Number of connections ever accepted."""
         self._target, self._dice = (host, port), Random(seed)  # noqa: S311 - jitter
         self._lanes: set[_Lane] = set()
         self._server: asyncio.Server | None = None
-        self._place = socket.socket()  # never listens: keeps the port ours while the wire is cut
+        self._place = socket.socket()  # never listens: reserves the port while the network is cut
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._place.bind(("127.0.0.1", 0))
         self.port = int(self._place.getsockname()[1])
 
     async def start(self) -> None:
-        """Listen, unless it does."""
+        """Listen, unless already listening."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, reuse_port=True)
 
     async def heal(self) -> None:
-        """The wire is sound, and listens."""
+        """Remove all faults, and listen."""
         self.inflict(SOUND)
         await self.start()
 
     async def close(self) -> None:
-        """End everything. May be called twice."""
+        """End all connections. Idempotent."""
         self.cut()
         await asyncio.gather(*[lane.task for lane in self._lanes], return_exceptions=True)
         self._place.close()
 
     def inflict(self, fault: Fault) -> None:
-        """From now on both ways are like this."""
+        """Apply a fault to both directions."""
         self.up.inflict(fault)
         self.down.inflict(fault)
 
     def cut(self) -> None:
-        """Every connection is closed, and none is accepted until `heal` or `start`."""
+        """Close every connection. Accept none until `heal` or `start`."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -67,7 +67,7 @@ class Proxy:
             lane.end()
 
     def reset(self) -> None:
-        """Every connection ends with RST; new ones are as good as before."""
+        """End every connection with RST. New connections work as before."""
         for lane in self._lanes:
             lane.end(is_reset=True)
 
@@ -81,7 +81,7 @@ class Proxy:
         await self.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # cut since
+        if self._server is None:  # cut meanwhile
             writer.transport.abort()
             return
         self.connections += 1
@@ -92,23 +92,23 @@ class Proxy:
 
 
 class _Lane:
-    """One connection over the wire."""
+    """One proxied connection."""
 
     task: asyncio.Task[None]
 
     def __init__(self, dice: Random, near: asyncio.StreamWriter) -> None:
         self._dice, self._writers = dice, [near]
 
-    async def run(self, reader: asyncio.StreamReader, target: tuple[str, int], up: Way, down: Way) -> None:
-        """Dial the target and carry both ways, until both have ended or one breaks."""
+    async def run(self, reader: asyncio.StreamReader, target: tuple[str, int], up: Direction, down: Direction) -> None:
+        """Connect to the target and forward both directions, until both have ended or one fails."""
         try:
             far_reader, far = await asyncio.open_connection(*target)
             self._writers.append(far)
             async with asyncio.TaskGroup() as tasks:
                 for way, source, sink in ((up, reader, far), (down, far_reader, self._writers[0])):
                     queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(IN_FLIGHT)
-                    tasks.create_task(self._take(way, source, queue), name="proxy-take")
-                    tasks.create_task(self._give(way, queue, sink), name="proxy-give")
+                    tasks.create_task(self._receive(way, source, queue), name="proxy-receive")
+                    tasks.create_task(self._forward(way, queue, sink), name="proxy-forward")
         except* OSError:
             self._drop(is_reset=True)
         except* EOFError:  # truncated
@@ -128,8 +128,10 @@ class _Lane:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
-    async def _take(self, way: Way, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]) -> None:
-        """Take in what one side sends; an empty chunk is its end."""
+    async def _receive(
+        self, way: Direction, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]
+    ) -> None:
+        """Read from one side into the queue. An empty chunk marks the end."""
         loop, due, chunk = asyncio.get_running_loop(), 0.0, b" "
         while chunk:
             try:
@@ -141,8 +143,10 @@ class _Lane:
             due = max(due, loop.time() + way.latency_s(self._dice))
             await queue.put((due, chunk))
 
-    async def _give(self, way: Way, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-        """Hand it to the other side when it is due, as far as it passes; `EOFError` where the wire cuts it off."""
+    async def _forward(
+        self, way: Direction, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        """Write each chunk when it is due, as far as the fault lets it pass. Raises `EOFError` on truncation."""
         loop, sent, is_torn = asyncio.get_running_loop(), 0, False
         while True:
             due, chunk = await queue.get()

@@ -1,4 +1,4 @@
-"""What the simulated camera saw, afterwards: pictures with boxes, to be looked at."""
+"""Writes pictures of what the simulated camera showed, with boxes around the faces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +23,10 @@ def record(
     size: tuple[int, int],
     folder: Path,
 ) -> int:
-    """Write two pictures a second of each step's visit as `STEP-SECOND.jpg`; gives how many.
+    """Write two pictures a second of each step's visit as `STEP-SECOND.jpg`. Return their number.
 
-    The script says where everybody was, so that nothing has to be kept while the gate is at work. `let_in`: whom the
-    gate let in, step by step; their boxes say "open", those of the others "closed".
+    All positions follow from the script, so nothing is stored while the gate runs. `let_in`: names of the people
+    granted at each step. Their boxes read "open", all others "closed".
     """
     folder.mkdir(parents=True, exist_ok=True)
     cast, count = Cast(size[0], script.sky, script.seed), 0
@@ -40,7 +40,7 @@ def record(
 
 
 def boxed(rgb: Pixels, seen: Sequence[Seen], welcome: Sequence[str]) -> Image.Image:
-    """A picture with a box around each face, its landmarks, and in words what became of its person."""
+    """Draw a box around each face, its landmarks, its name, and "open" or "closed"."""
     image = Image.fromarray(rgb).copy()
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=18)
     for face in seen:
@@ -58,7 +58,7 @@ def boxed(rgb: Pixels, seen: Sequence[Seen], welcome: Sequence[str]) -> Image.Im
 
 
 def _seconds(actors: Sequence[Actor]) -> list[float]:
-    """The moments of a visit that are worth a picture; none where nobody came."""
+    """Return the seconds of a visit to draw. Empty without actors."""
     if not actors:
         return []
     ends_s = max(actor.comes_s if actor.leaves_s is None else actor.leaves_s for actor in actors)

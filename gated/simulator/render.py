@@ -1,4 +1,4 @@
-"""A person in a view, as a sprite: the cloud is turned, lit, shadowed, and splatted with a depth buffer."""
+"""Renders a person in a view as a sprite: the cloud is rotated, lit, shadowed, and splatted with a depth buffer."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,21 @@ from gated.simulator.identity import Identity
 from gated.simulator.view import Light, View
 
 PIVOT = (0.0, -0.45, -0.15)
-"""What a head turns about."""
+"""The point about which a head rotates."""
 
 BUST = 1.75
-"""How far below the eyes a sprite is cut off."""
+"""A sprite is cut off this far below the eyes."""
 
 THICKNESS = 0.045
-"""Discs this near behind the first one are mixed with it; what is deeper is hidden."""
+"""Discs within this depth of the nearest one are mixed with it. Deeper discs are hidden."""
 
 SHADOW_CELL = 0.025
-"""The grain of shadows; they are soft over two of them."""
+"""Cell size of the shadow map. Shadows are soft over two cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A picture with a transparent ground.
+    """A picture with a transparent background.
 
     `rgb`: (h, w, 3) uint8. `alpha`: (h, w) uint8. `landmarks`: (5, 2) float32, x and y in px: the person's right eye,
     left eye, nose tip, right and left mouth corner. `box`: x, y, width and height of the face in px.
@@ -38,9 +38,9 @@ class Sprite:
 
 
 def render(person: Identity, view: View, face_px: int) -> Sprite:
-    """Head, neck and shoulders; the face box is `face_px` high when the person looks straight ahead with a calm face.
+    """Render head, neck and shoulders. The face box is `face_px` high for a frontal view with a neutral face.
 
-    A person is made on first sight, which takes ten times as long as a view; the last few are kept.
+    The first view of a person takes ten times as long, to build the figure. The last few figures are cached.
     """
     if face_px > LEVELS[-1]:
         return _enlarged(render(person, view, LEVELS[-1]), face_px / LEVELS[-1])
@@ -64,7 +64,7 @@ def render(person: Identity, view: View, face_px: int) -> Sprite:
 
 
 def _enlarged(sprite: Sprite, factor: float) -> Sprite:
-    """The same picture with more px, bilinear."""
+    """Return the sprite enlarged by a factor, bilinear."""
     picture = np.concatenate([sprite.rgb, sprite.alpha[..., None]], axis=2)
     for axis in (0, 1):
         px = picture.shape[axis]
@@ -79,7 +79,7 @@ def _enlarged(sprite: Sprite, factor: float) -> Sprite:
 
 
 def _turn(yaw: float, pitch: float, roll: float) -> Floats:
-    """The rotation (3, 3) of a head, angles in degrees."""
+    """Return the rotation (3, 3) of a head. Angles in degrees."""
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in np.radians((yaw, pitch, roll)))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
@@ -89,18 +89,18 @@ def _turn(yaw: float, pitch: float, roll: float) -> Floats:
 
 
 def _turned(turn: Floats, at: Floats) -> Floats:
-    """Points (3, N), turned about the pivot."""
+    """Rotate points (3, N) about the pivot."""
     pivot = np.array(PIVOT, np.float32)[:, None]
     return _rotated(turn, at - pivot) + pivot
 
 
 def _rotated(turn: Floats, v: Floats) -> Floats:
-    """`turn @ v` for (3, N); faster than BLAS for a matrix this flat."""
+    """Return `turn @ v` for (3, N). Faster than BLAS for a matrix this flat."""
     return np.stack([row[0] * v[0] + row[1] * v[1] + row[2] * v[2] for row in turn])
 
 
 def _posed(made: Figure, view: View, turn: Floats) -> Floats:
-    """The discs (11, M) that face the camera, where and as they are in the view."""
+    """Return the discs (11, M) that face the camera, posed as in the view."""
     eye = turn.T @ (np.array((0, 0, DISTANCE), np.float32) - PIVOT) + PIVOT
     n = made.cloud.discs[NORMAL]
     facing = n[0] * eye[0] + n[1] * eye[1] + n[2] * eye[2] > made.plane
@@ -118,7 +118,7 @@ def _posed(made: Figure, view: View, turn: Floats) -> Floats:
 
 
 def _lit(discs: Floats, light: Light) -> Floats:
-    """The colour (3, M) of discs, linear: light from everywhere, a lamp with its shadows, highlights, and a rim."""
+    """Return the linear colour (3, M) of discs: ambient light, a lamp with shadows, highlights, and a rim."""
     lamp = np.asarray(light.direction, np.float32)
     lamp = lamp / np.float32(np.sqrt(np.square(lamp).sum()))
     (x, y, z), n = discs[AT], discs[NORMAL]
@@ -132,7 +132,7 @@ def _lit(discs: Floats, light: Light) -> Floats:
     warm = np.array([1 + 0.18 * light.warmth, 1.0, 1 - 0.25 * light.warmth], np.float32)
     free = _unshadowed(discs[AT], lamp)
     direct = np.float32(1.2 * (1 - light.ambient)) * free
-    spread = np.array([0.30, 0.20, 0.16], np.float32)  # light that seeps round the edge of shadow, most of it red
+    spread = np.array([0.30, 0.20, 0.16], np.float32)  # light scattered into the edge of shadow, mostly red
     extra = discs[GLOSS] * (np.float32(0.55) * direct * shine + np.float32(0.15 * light.ambient) * rim * rim * rim)
     lit = np.empty((3, discs.shape[1]), np.float32)
     for c in range(3):
@@ -142,9 +142,9 @@ def _lit(discs: Floats, light: Light) -> Floats:
 
 
 def _highlight(n: Floats, lamp: Floats) -> Floats:
-    """How much of a highlight each disc shows (M,), 0..1: Blinn's, to the power of 24.
+    """Return the strength of the highlight of each disc (M,), 0..1: Blinn's, to the power of 24.
 
-    The camera is taken to be straight ahead: nobody sees the difference in a highlight this soft.
+    The camera is assumed to be straight ahead. In a highlight this soft the difference is invisible.
     """
     half = np.array((lamp[0], lamp[1], lamp[2] + 1), np.float32)
     half /= np.float32(np.sqrt(np.square(half).sum()) + 1e-6)
@@ -156,7 +156,7 @@ def _highlight(n: Floats, lamp: Floats) -> Floats:
 
 
 def _unshadowed(at: Floats, lamp: Floats) -> Floats:
-    """How much of the lamp (M,) reaches each disc past the others, 0..1: a shadow map with soft comparisons."""
+    """Return the share of the lamp's light (M,) that reaches each disc, 0..1: a shadow map with soft comparisons."""
     across = np.array((lamp[2], 0, -lamp[0]), np.float32)
     across = across / np.float32(np.sqrt(np.square(across).sum()) + 1e-6)
     up = np.cross(lamp, across).astype(np.float32)
@@ -177,7 +177,7 @@ def _unshadowed(at: Floats, lamp: Floats) -> Floats:
 
 
 def _splat(x: Floats, y: Floats, depth: Floats, colour: Floats, size: tuple[int, int]) -> tuple[Pixels, Pixels]:
-    """Discs as tents of 2 px by 2 px, those in front mixed: RGB (h, w, 3) and alpha (h, w)."""
+    """Draw discs as tents of 2 px by 2 px, and mix those in front: RGB (h, w, 3) and alpha (h, w)."""
     w, h = size
     inside = np.flatnonzero(y < h - 2)
     if len(inside) < len(y):
@@ -201,7 +201,7 @@ def _splat(x: Floats, y: Floats, depth: Floats, colour: Floats, size: tuple[int,
 
 
 def _developed(sums: Floats, w: int, h: int) -> tuple[Pixels, Pixels]:
-    """Sums of colour and weight (4, h * w) as a picture: holes take the colour around them, edges are smooth."""
+    """Turn sums of colour and weight (4, h * w) into a picture. Holes take the colour around them, edges are smooth."""
     around, beside = np.zeros_like(sums), np.zeros_like(sums[3])
     cover = np.minimum(sums[3], np.float32(0.7))
     for shift in (1, w):

@@ -1,6 +1,6 @@
-"""One picture of the street: people pasted into the lane by distance, and the truth about where everybody's face is.
+"""Composes one picture of the lane: people pasted by distance, and the true place of every face.
 
-Pure, and cheap enough to stream: what is dear (faces, the lane, noise) is made once and kept.
+Pure, and fast enough to stream: the expensive parts (faces, lane, noise) are cached.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from gated.simulator.render import Sprite
 Box = tuple[float, float, float, float]
 
 FOCAL = 0.9
-"""Focal length over the picture's width: a lens of 58 degrees across, about the Pi camera module 3's."""
+"""Focal length over the picture's width: a field of view of 58 degrees across, about that of the Pi camera module 3."""
 FACE_M = 0.19
 """Height of an adult's face, hairline to chin."""
 NOISE = {"day": 3.0, "dusk": 7.0}
-"""Standard deviation of the sensor's noise in grey levels."""
+"""Standard deviation of the sensor's noise, in grey levels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cutout:
-    """A head, or what is held up, to be scaled and pasted: RGBA, with its face's place in its px.
+    """A head or a held picture to be scaled and pasted: RGBA, with its face's box and landmarks in its own px.
 
-    Without landmarks it shows no face; then `box` is where that of the person behind it comes to lie.
+    Without landmarks it shows no face. Then `box` is the place of the face of the person who holds it.
     """
 
     image: Image.Image
@@ -38,12 +38,12 @@ class Cutout:
 
     @classmethod
     def of(cls, sprite: Sprite) -> "Cutout":
-        """A rendered sprite."""
+        """Return the cutout of a rendered sprite."""
         return cls(Image.fromarray(np.dstack([sprite.rgb, sprite.alpha])), sprite.box, sprite.landmarks)
 
     @property
     def shoulders(self) -> tuple[int, int, Rgb]:
-        """Where the lowest row of px begins and ends, and its colour: there the body goes on."""
+        """First and last column of the lowest row, and its colour. The body continues from there."""
         row = np.asarray(self.image)[-4]
         solid = np.flatnonzero(row[:, 3] > 127)
         if not solid.size:
@@ -54,7 +54,7 @@ class Cutout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """Somebody in the scene: `across` -1..1 over the picture's width, `tall_m` how far the face is above the camera."""
+    """A person in the scene. `across`: -1..1 over the picture's width. `tall_m`: the face's height above the camera."""
 
     who: str
     head: Cutout
@@ -63,18 +63,18 @@ class Placed:
     tall_m: float = 0.0
     held: Cutout | None = None
     blur: float = 0.0
-    """Motion blur across, in face heights."""
+    """Horizontal motion blur, in face heights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """The truth about one face in a picture: whose it is, its box (x, y, w, h) and landmarks (5, 2), in px of it."""
+    """The true place of one face in a picture: name, box (x, y, w, h) and landmarks (5, 2), in px."""
 
     who: str
     box: Box
     landmarks: NDArray[np.float32]
     is_held: bool = False
-    """Whether it is a picture that this person holds up."""
+    """Whether the face is a picture that this person holds up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,10 +89,10 @@ def compose(
     people: Sequence[Placed], size: tuple[int, int], number: int = 0, *, sky: Sky = "day", seed: int = 0,
     exposure: float = 1.0, behind: Image.Image | None = None,
 ) -> Picture:  # fmt: skip
-    """The picture of these people before the gate, `size` (width, height) px.
+    """Return the picture of these people before the gate, `size` (width, height) px.
 
-    `number` picks the noise, so that no two frames are alike and the same one is always the same. `exposure` 1 is
-    right, 0.5 half the light. `behind`: an RGB picture of that size instead of the lane.
+    `number` seeds the noise: every frame differs, and each is reproducible. `exposure`: 1 is correct, 0.5 is half the
+    light. `behind`: an RGB picture of that size in place of the lane.
     """
     image = (behind or lane(size, sky, seed)).copy()
     seen: list[Seen] = []
@@ -105,18 +105,18 @@ def compose(
 
 
 def face_px(distance_m: float, width: int) -> float:
-    """How high a face at that distance is in a picture of that width."""
+    """Return the height in px of a face at that distance, in a picture of that width."""
     return FOCAL * width * FACE_M / distance_m
 
 
 def _hides(nearer: Seen, face: Seen) -> bool:
-    """Whether somebody nearer stands before the middle of a face."""
+    """Return whether a nearer person covers the middle of a face."""
     (x, y, w, h), (u, v, s, t) = nearer.box, face.box
     return abs(x + w / 2 - u - s / 2) < 0.75 * w and -0.9 * h < v + t / 2 - y - h / 2
 
 
 def _paste(image: Image.Image, person: Placed) -> list[Seen]:
-    """Paint somebody: body, head, and what is held before it. Gives the face that can be seen."""
+    """Draw a person: body, head, and the held picture. Return the visible face."""
     width, height = image.size
     high = face_px(person.distance_m, width)
     x = width * (0.5 + 0.5 * person.across)
@@ -130,7 +130,7 @@ def _paste(image: Image.Image, person: Placed) -> list[Seen]:
 
 
 def _put(image: Image.Image, person: Placed, cutout: Cutout, at: tuple[float, float], high: float) -> list[Seen]:
-    """Paste a cutout so that its face is `high` px high, with the middle of its box there."""
+    """Paste a cutout so that its face is `high` px high, with the centre of its box at `at`."""
     left, top, scale = _corner(cutout, at, high)
     size = max(1, round(cutout.image.width * scale)), max(1, round(cutout.image.height * scale))
     shown = cutout.image.resize(size, Image.Resampling.BILINEAR)
@@ -146,14 +146,14 @@ def _put(image: Image.Image, person: Placed, cutout: Cutout, at: tuple[float, fl
 
 
 def _corner(cutout: Cutout, at: tuple[float, float], high: float) -> tuple[int, int, float]:
-    """Where a cutout's corner comes to lie, and its scale."""
+    """Return the place of a cutout's corner, and its scale."""
     x, y, w, h = cutout.box
     scale = high / h
     return round(at[0] - (x + w / 2) * scale), round(at[1] - (y + h / 2) * scale), scale
 
 
 def _body(image: Image.Image, head: Cutout, at: tuple[float, float], high: float) -> None:
-    """What is below the shoulders, down to the ground or the picture's edge, in the colour of the shirt."""
+    """Draw the body below the shoulders, down to the ground or the picture's edge, in the colour of the shirt."""
     left, top, scale = _corner(head, at, high)
     first, last, shirt = head.shoulders
     x0, x1 = left + first * scale, left + last * scale
@@ -172,7 +172,7 @@ def _body(image: Image.Image, head: Cutout, at: tuple[float, float], high: float
 
 
 def _noisy(image: Image.Image, sky: Sky, number: int, seed: int) -> Image.Image:
-    """The picture with a sensor's noise: a piece of a larger sheet, another one for each frame."""
+    """Add a sensor's noise: a piece of a larger noise picture, another piece for each frame."""
     more, less = _sheets(image.size, NOISE[sky])
     x, y = np.random.default_rng([seed, number]).integers(0, SPARE_PX, 2).tolist()
     piece = (x, y, x + image.width, y + image.height)
@@ -184,7 +184,7 @@ SPARE_PX = 97
 
 @lru_cache(maxsize=2)
 def _sheets(size: tuple[int, int], spread: float) -> tuple[Image.Image, Image.Image]:
-    """What noise adds and what it takes away, on a sheet a little larger than a picture."""
+    """Return the positive and the negative noise, a little larger than a picture."""
     shape = (size[1] + SPARE_PX, size[0] + SPARE_PX, 3)
     noise = np.random.default_rng(5).standard_normal(shape, np.float32) * np.float32(spread)
     more, less = (np.clip(side + 0.5, 0, 255).astype(np.uint8) for side in (noise, -noise))

@@ -1,7 +1,7 @@
-"""A scene script: who comes to the gate, when, how far, wearing and holding what. Data, and as JSON a file.
+"""A scene script: people, and when and how they come to the gate, with clothes and held objects. Data, stored as JSON.
 
-The file is the simulated camera's "film". Where every face is at a moment follows from the script alone, so that two
-processes that read the same file see the same street, and a camera that was killed resumes in the middle.
+The simulated camera plays this file. The place of every face follows from the script alone. So two processes that read
+the same file show the same scene, and a restarted camera continues in the middle.
 """
 
 import math
@@ -12,26 +12,28 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gated import wording
 from gated.errors import CameraError
+from gated.wording import UNDECODABLE
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Age = Literal["child", "adult", "old"]
 Glasses = Literal["none", "clear", "dark"]
 
 FAR_M = 5.0
-"""Where a walk begins: a face of some 35 px in a picture of 960, too small for a visit."""
+"""Start of a walk. A face has about 35 px there in a picture of 960, too small for a visit."""
 GATE_M = 0.85
-"""Where people stop: an arm's length, as before any reader."""
+"""Where people stop: an arm's length from the reader."""
 PASS_S = 0.8
-"""How long it takes to walk through the gate, or to turn and be gone."""
+"""Time to walk through the gate, or to turn away and leave."""
 
 
 TURN_DEG = 90.0
-"""How far a head is turned that leaves: a profile, in which no detector sees a face."""
+"""Yaw of a leaving head: a profile, which no detector finds."""
 
 
 class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody wears and how they look today."""
+    """Appearance and accessories of an actor."""
 
     glasses: Glasses = "none"
     mask: bool = False
@@ -41,58 +43,58 @@ class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A picture of somebody's face, held before one's own; or a visitor pass, held out on a phone below it."""
+    """A picture of a face, held up before the actor's own, or a visitor pass, held out on a phone below it."""
 
     kind: Literal["print", "phone", "pass"]
     person: int = 0
     age: Age | None = None
     text: Annotated[str, Meta(max_length=300)] = ""
-    """pass: what its code says."""
+    """For "pass": the text of its code."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` where only one of code and words is there."""
+        """Raises `ValueError` unless a "pass" has a text, and only a "pass" has one."""
         if (self.kind == "pass") != bool(self.text):
-            raise ValueError('a "pass" has a text, and nothing else has')
+            raise ValueError('a "pass" needs a text, and only a "pass" has one')
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One person on one errand, in seconds of the script. `name` is for whoever wrote the script, and goes nowhere."""
+    """One person on one visit. Times are seconds of the script. `name` is for the author of the script only."""
 
     person: int
-    """The seed of the identity."""
+    """Seed of the identity."""
     comes_s: Seconds
     name: str = ""
     age: Age | None = None
     walk_s: Annotated[float, Meta(gt=0, le=60)] = 2.2
-    """From far away to the gate."""
+    """From `FAR_M` to the gate."""
     leaves_s: Seconds | None = None
-    """None: waits at the gate to the end."""
+    """None: waits at the gate until the end."""
     goes: Literal["in", "away"] = "away"
     side: Annotated[float, Meta(ge=-1, le=1)] = 0.0
-    """Where before the gate: -1 is the left of the view, 1 the right."""
+    """Place before the gate: -1 is the left of the view, 1 the right."""
     stops_m: Annotated[float, Meta(ge=0.5, le=5)] = GATE_M
     looks: Looks = Looks()
     holds: Held | None = None
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One stretch of time before the gate."""
+    """One scene before the gate."""
 
     actors: tuple[Actor, ...] = ()
     ends_s: Seconds = 60.0
     sky: Literal["day", "dusk"] = "day"
     seed: int = 0
-    """Of the sensor's noise, the background and everybody's small movements."""
+    """Of the sensor's noise, the background and the small movements."""
     begins_at: float | None = None
-    """Monotonic seconds at which second 0 is; None: when the camera is opened."""
+    """Monotonic time of second 0. None: when the camera is opened."""
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """Where somebody is at a moment, and how the head is held, in degrees as in `View`."""
+    """Place and pose of an actor at one moment. Angles in degrees, as in `View`."""
 
     distance_m: float
     across: float
-    """-1 at the left of the view, 1 at the right; beyond, somebody is leaving it."""
+    """-1 at the left of the view, 1 at the right. Beyond, the actor is leaving it."""
     yaw: float
     pitch: float
     is_walking: bool
@@ -100,30 +102,32 @@ class Stand(msgspec.Struct, frozen=True):
 
 
 def read_script(path: Path) -> Script:
-    """The script in a JSON file. Raises `CameraError` that says what is wrong with it."""
+    """Read the script in a JSON file. Raises `CameraError` when it is missing or invalid."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Script)
     except OSError as error:
         raise CameraError(f"camera.path: {path} cannot be read ({error.strerror}); name a scene script") from error
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise CameraError(f"{path}: is no scene script ({error}); see gated/simulator/script.py") from error
+    except UNDECODABLE as error:
+        raise CameraError(
+            f"{path}: not a scene script: {wording.cause(error, Script)}; see gated/simulator/script.py"
+        ) from error
 
 
 def write_script(script: Script, path: Path) -> None:
-    """Put it there in one step: whoever reads meanwhile finds the old one or the new one, whole."""
+    """Write the script atomically: a reader gets the old one or the new one, never a part."""
     fresh = path.with_name(path.name + ".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(script), indent=1))
     os.replace(fresh, path)  # noqa: PTH105 - one call, one meaning
 
 
 def stand(actor: Actor, at_s: float) -> Stand | None:
-    """Where an actor is at a second of the script; None while out of sight."""
+    """Return the place of an actor at a second of the script. None while out of sight."""
     gone_s = math.inf if actor.leaves_s is None else max(actor.leaves_s, actor.comes_s)
     if not actor.comes_s <= at_s < gone_s + PASS_S:
         return None
     walked = min(1.0, (at_s - actor.comes_s) / actor.walk_s)
     eased = walked * walked * (3 - 2 * walked)
-    # Equal steps in 1 / distance: the face grows evenly, as it does for somebody who slows down before a gate.
+    # Equal steps in 1 / distance: the face grows evenly, as for a person who slows down before a gate.
     distance_m = 1 / ((1 - eased) / FAR_M + eased / actor.stops_m)
     yaw, pitch = _sway(actor, at_s)
     across = actor.side * (0.4 + 0.6 * eased)
@@ -136,7 +140,7 @@ def stand(actor: Actor, at_s: float) -> Stand | None:
 
 
 def _sway(actor: Actor, at_s: float) -> tuple[float, float]:
-    """What a head does that is held still: a few degrees, never twice alike, the same for the same actor and second."""
+    """Return yaw and pitch of a head held still: a few degrees, irregular, the same for the same actor and second."""
     phase = actor.person * 2.399 % math.tau
     yaw = 6 * math.sin(0.9 * at_s + phase) + 3 * math.sin(2.3 * at_s + 2 * phase)
     return yaw, 3 * math.sin(0.7 * at_s + 1.7 * phase) + math.sin(1.9 * at_s)

@@ -1,4 +1,4 @@
-"""The colours of a head: skin with its history, eyes, brows, lips, beard and age, painted on the shape of `head`."""
+"""The colours of a head: skin, eyes, brows, lips, beard and signs of age, painted on the shape of `head`."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +12,7 @@ from gated.simulator.identity import Colour, Identity
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """A surface in the making: colour (3, R, C), linear, and gloss (R, C), where it lies, and what may be painted on.
+    """A surface being painted: linear colour (3, R, C), gloss (R, C), its position, and the paintable area.
 
     `x`, `y`, `z`, `front`: (R, C) as in `Head`. Nothing is painted where `front` is 0.
     """
@@ -26,19 +26,19 @@ class Paint:
 
     @classmethod
     def primed(cls, colour: Colour, gloss: float, shape: Head) -> Self:
-        """One colour (sRGB) all over."""
+        """Return a surface of one colour (sRGB)."""
         flat = np.ones_like(shape.at) * linear(colour)[:, None, None]
         x, y, z = shape.at
         return cls(flat, np.full(x.shape, gloss, np.float32), x, y, z, shape.front)
 
     def part(self, rows: Mask, columns: Mask) -> Self:
-        """The window around these rows and columns, to be painted on in place."""
+        """Return the window around these rows and columns. It shares memory with the whole."""
         window = _span(rows), _span(columns)
         gloss, x, y, z, front = (a[window] for a in (self.gloss, self.x, self.y, self.z, self.front))
         return type(self)(self.colour[:, *window], gloss, x, y, z, front)
 
     def over(self, colour: Colour, alpha: Floats, gloss: float | None = None) -> None:
-        """Another colour (sRGB), `alpha` of it."""
+        """Blend a colour (sRGB) over the surface with weight `alpha`."""
         alpha = alpha * self.front
         for i, value in enumerate(linear(colour)):
             self.colour[i] += alpha * (value - self.colour[i])
@@ -46,7 +46,7 @@ class Paint:
             self.gloss[:] += alpha * (gloss - self.gloss)
 
     def tint(self, factor: Colour, alpha: Floats) -> None:
-        """Multiplied by a factor, `alpha` of it."""
+        """Multiply the colour by a factor with weight `alpha`."""
         alpha = alpha * self.front
         for i, value in enumerate(factor):
             if value != 1:
@@ -54,13 +54,13 @@ class Paint:
 
 
 def _span(chosen: Mask) -> slice:
-    """From the first that is chosen to the last."""
+    """Return the slice from the first to the last chosen place."""
     places = np.flatnonzero(chosen)
     return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
-    """Colour (3, R, C) and gloss (R, C) of the whole head without hair."""
+    """Return colour (3, R, C) and gloss (R, C) of the whole head without hair."""
     whole = Paint.primed(p.skin, 0.05 + 0.10 * p.oily, shape)
     below = 1 - 0.38 * step(-p.chin_y + 0.02, 0.10, -whole.y)
     whole.colour[:] *= below
@@ -77,7 +77,7 @@ def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[F
 
 
 def _complexion(p: Identity, paint: Paint) -> None:
-    """Blood under the cheeks and nose, hollows that see less sky, an oily middle, and no two spots alike."""
+    """Paint redder cheeks and nose, darker hollows, a glossy middle, and irregular patches."""
     x, y, side, red = paint.x, paint.y, np.abs(paint.x), 0.35 + 0.5 * p.blush
     paint.tint((1.0, 0.80, 0.80), red * bump(side, y, (0.33, p.nose_y + 0.05), (0.15, 0.13)))
     paint.tint((1.0, 0.84, 0.84), red * bump(x, y, (0, p.nose_y + 0.06), (0.1, 0.06)))
@@ -97,7 +97,7 @@ def _complexion(p: Identity, paint: Paint) -> None:
 
 
 def _marks(p: Identity, paint: Paint) -> None:
-    """Moles, blemishes and a birthmark that stay where they are, and freckles."""
+    """Paint moles, blemishes, a birthmark and freckles, at fixed places."""
     dice, x, y = p.dice(13), paint.x, paint.y
     dark = (0.42 * p.skin[0], 0.42 * p.skin[1], 0.42 * p.skin[2])
     for _ in range(int(dice.integers(0, 6))):
@@ -118,7 +118,7 @@ def _marks(p: Identity, paint: Paint) -> None:
 
 
 def _age(p: Identity, paint: Paint) -> None:
-    """Lines where faces fold, and the spots of many summers."""
+    """Paint wrinkles and age spots."""
     x, y, side, w = paint.x, paint.y, np.abs(paint.x), p.wrinkles
     wave = y + 0.02 * noise(p.dice(15), x, y, 0.25)
     brow = step(0.75, 0.2, np.sin(wave * 62)) * bump(x, y, (0, 0.42), (0.3, 0.09)) * step(p.brow_y + 0.08, 0.02, y)
@@ -135,7 +135,7 @@ def _age(p: Identity, paint: Paint) -> None:
 
 
 def _beard(p: Identity, paint: Paint) -> None:
-    """A shadow where a beard is shaved, or a beard, a goatee or a moustache."""
+    """Paint the shadow of a shaved beard, or a beard, a goatee or a moustache."""
     if p.beard < 0.45:
         return
     x, y, side, grown = paint.x, paint.y, np.abs(paint.x), p.beard > 0.82
@@ -157,14 +157,14 @@ def _beard(p: Identity, paint: Paint) -> None:
 
 
 def _nostrils(p: Identity, paint: Paint) -> None:
-    """Two dark openings under the tip."""
+    """Paint two dark openings under the tip of the nose."""
     place = (0.48 * p.nose_width, p.nose_y + 0.012 + 0.4 * p.nose_up)
     hole = bump(np.abs(paint.x), paint.y, place, (0.24 * p.nose_width, 0.018 + 0.2 * max(0.0, p.nose_up)))
     paint.over((0.13, 0.06, 0.05), np.clip(1.7 * hole - 0.45, 0, 0.88), 0.0)
 
 
 def _lips(p: Identity, paint: Paint, spacing: float) -> None:
-    """Lips with a bow, and the line between them."""
+    """Paint lips with a cupid's bow, and the line between them."""
     u = np.clip(np.abs(paint.x) / p.mouth_width, 0, 1)
     up = paint.y - mouth_line(p, paint.x)
     arch = 1 - u**2.4
@@ -181,7 +181,7 @@ def _lips(p: Identity, paint: Paint, spacing: float) -> None:
 
 
 def _eye(p: Identity, paint: Paint, side: int, spacing: float, closed: bool) -> None:
-    """One eye: the fold of its lid, and what is between the lids; or the lid and its lashes when closed."""
+    """Paint one eye: the fold of its lid and the eyeball, or the lid and its lashes when closed."""
     out = side * paint.x - p.eye_x
     up = paint.y - p.eye_y - p.eye_tilt * out
     u = out / p.eye_width
@@ -213,7 +213,7 @@ def _eye(p: Identity, paint: Paint, side: int, spacing: float, closed: bool) -> 
 
 
 def _eyeball(p: Identity, paint: Paint, hole: Floats, place: Floats, across: Floats) -> None:
-    """White, iris, pupil, and a glint on the same side in both eyes.
+    """Paint white, iris, pupil, and a glint on the same side in both eyes.
 
     `place` (3, R, C): outwards, up, and down from the upper lid. `across`: to the picture's right from the middle.
     """
@@ -229,7 +229,7 @@ def _eyeball(p: Identity, paint: Paint, hole: Floats, place: Floats, across: Flo
 
 
 def _brow(p: Identity, paint: Paint, side: int) -> None:
-    """One brow, thinner outwards, of short hairs."""
+    """Paint one brow of short hairs, thinner at the outside."""
     x, y = paint.x, paint.y
     out = side * x - p.brow_gap
     s = out / (1.6 * p.brow_length)

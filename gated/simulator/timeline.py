@@ -1,4 +1,4 @@
-"""One clock and one set of dice for all simulated parts: the same seed is the same day, to the last edge."""
+"""One clock and one random generator for all simulated parts. The same seed gives the same day, exactly."""
 
 import heapq
 import itertools
@@ -7,20 +7,20 @@ from collections.abc import Callable
 
 
 class Timeline:
-    """Monotonic seconds that pass when told to, and what is to happen at them."""
+    """Simulated monotonic seconds, and the actions due at them."""
 
     def __init__(self, seed: int, now: float = 1000.0) -> None:
         self.seed, self.now = seed, now
-        self.dice = random.Random(seed)  # noqa: S311 - a simulation that can be repeated, no secret
+        self.dice = random.Random(seed)  # noqa: S311 - a reproducible simulation, no secret
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
     def at(self, when: float, do: Callable[[], None]) -> None:
-        """Do something at a moment; what is due at the same moment is done in the order it was asked for."""
+        """Schedule an action. Actions due at the same time run in the order of scheduling."""
         heapq.heappush(self._due, (when, next(self._order), do))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and do what falls due at its own moment."""
+        """Let time pass. Run each due action at its own time."""
         end = self.now + seconds
         while self._due and self._due[0][0] <= end:
             when, _, do = heapq.heappop(self._due)
@@ -29,5 +29,5 @@ class Timeline:
         self.now = end
 
     def happens(self, per_second: float, seconds: float) -> bool:
-        """Whether something that comes about so often comes about within so many seconds: a throw of the dice."""
+        """Return at random whether an event of this rate occurs within `seconds`."""
         return self.dice.random() < per_second * seconds

@@ -1,4 +1,4 @@
-"""How somebody is seen at one moment: the pose, the expression, what is worn today, and the light."""
+"""The view of a person at one moment: pose, expression, accessories and light."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +10,8 @@ Glasses = Literal["none", "clear", "dark"]
 class Light:
     """The light on a person.
 
-    `direction`: towards the lamp; x to the picture's right, y up, z to the camera. `ambient`: the share that comes from
-    everywhere, 0..1. `exposure`: 1 is right. `warmth`: -1 is blue dusk, 0 is noon, 1 is a tungsten lamp.
+    `direction`: towards the lamp; x to the picture's right, y up, z to the camera. `ambient`: the share from all
+    directions, 0..1. `exposure`: 1 is correct. `warmth`: -1 is blue dusk, 0 is noon, 1 is a tungsten lamp.
     """
 
     direction: tuple[float, float, float] = (0.3, 0.4, 1.0)
@@ -22,10 +22,10 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at a person. Angles in degrees.
+    """One view of a person. Angles in degrees.
 
     `yaw` > 0: turned to the picture's right. `pitch` > 0: looking up. `roll` > 0: the head tips to the picture's right.
-    `smile` and `mouth_open` go from 0 to 1.
+    `smile` and `mouth_open` are 0 to 1.
     """
 
     yaw: float = 0.0

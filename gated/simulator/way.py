@@ -1,4 +1,4 @@
-"""One direction of a wire, and the ways in which it is bad: late, slow, silent, torn, used up. Pure."""
+"""One direction of a network, and its faults: latency, low rate, silence, truncation, a byte limit. Pure."""
 
 from dataclasses import dataclass
 from math import inf
@@ -6,32 +6,33 @@ from random import Random
 
 CHUNK_BYTES = 16 * 1024
 STEP_S = 0.05
-"""A slow wire passes on what it can in so long at a time."""
+"""A slow network forwards its bytes in steps of this length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one direction of the wire is; as it stands here: sound."""
+    """The faults of one direction. The defaults are a network without faults."""
 
     latency_s: float = 0.0
     jitter_s: float = 0.0
-    """Up to so much is added to each chunk's latency; the order stays."""
+    """Upper bound of the random time added to each chunk's latency. The order stays."""
     bytes_per_s: float = inf
-    """All connections together."""
+    """For all connections together."""
     is_silent: bool = False
-    """Half open: connections stand, what is sent is swallowed, and so is the end of it. One that lost bytes is reset
-    with its next ones once the wire is sound again, as by a router that has forgotten it."""
+    """Half open: connections stay up, but their bytes and their end are lost. A connection that lost bytes is reset
+    with its next bytes after the fault, as by a router that has forgotten it.
+    """
     truncate_bytes: float = inf
-    """Each connection is closed after so many, in the middle of whatever it is."""
+    """Each connection is closed after this many bytes, in the middle of any message."""
     limit_bytes: float = inf
-    """So many pass from now on, all connections together; then it is silent."""
+    """After this many bytes of all connections together, the direction becomes silent."""
 
 
 SOUND = Fault()
 
 
-class Way:
-    """One direction of a wire: how it is, and what has passed."""
+class Direction:
+    """One direction of a network: its current fault, and byte counters."""
 
     def __init__(self) -> None:
         self.passed_bytes = 0
@@ -39,32 +40,32 @@ class Way:
         self.inflict(SOUND)
 
     def inflict(self, fault: Fault) -> None:
-        """From now on it is like this; `SOUND` heals it. What is under way keeps the latency that it had."""
+        """Apply a fault. `SOUND` removes it. Chunks in flight keep their latency."""
         self.fault = fault
         self._left: float = fault.limit_bytes
         self._free_at = 0.0
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing passes now, unnoticed."""
+        """Whether bytes are lost now without an error."""
         return self.fault.is_silent or self._left <= 0
 
     @property
     def step_bytes(self) -> int:
-        """How much is taken in at a time."""
+        """Number of bytes to read at a time."""
         return int(max(1, min(CHUNK_BYTES, self.fault.bytes_per_s * STEP_S)))
 
     def latency_s(self, dice: Random) -> float:
-        """Of one chunk."""
+        """Return the latency of one chunk."""
         return self.fault.latency_s + self.fault.jitter_s * dice.random()
 
     def wait_s(self, count: int, now: float) -> float:
-        """How long until the wire is free again, when so many bytes go over it now."""
+        """Return the time until the direction is free again after `count` bytes."""
         self._free_at = max(self._free_at, now) + count / self.fault.bytes_per_s
         return self._free_at - now
 
     def part(self, chunk: bytes) -> bytes:
-        """As much of a chunk as passes; it is counted, and so is what is swallowed."""
+        """Return the part of a chunk that passes. Count passed and lost bytes."""
         passed = b"" if self.is_silent else chunk[: int(min(len(chunk), self._left))]
         self._left -= len(passed)
         self.passed_bytes += len(passed)

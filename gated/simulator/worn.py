@@ -1,4 +1,4 @@
-"""What people wear on their faces and heads: glasses, a mask, a hat."""
+"""Things worn on face and head: glasses, a mask, a hat."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from gated.simulator.view import Glasses
 
 
 def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
-    """A frame with temples, and dark lenses where they are dark."""
+    """Return a frame with temples, and lenses for dark glasses."""
     dice = p.dice(40)
     wide, high, power = dice.uniform(0.15, 0.20), dice.uniform(0.10, 0.16), dice.uniform(2.0, 4.5)
     if kind == "dark":
@@ -53,24 +53,24 @@ def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
 
 
 def _superellipse(angle: Floats, power: float) -> tuple[Floats, Floats]:
-    """A rounded rectangle of half-width and half-height 1."""
+    """Return a rounded rectangle of half-width and half-height 1."""
     c, s = np.cos(angle), np.sin(angle)
     x, y = np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)
     return x.astype(np.float32), y.astype(np.float32)
 
 
 def _bent(x: Floats, y: Floats, front: float) -> Floats:
-    """On a gentle curve around the face."""
+    """Bend points (x, y) gently around the face."""
     return np.stack(np.broadcast_arrays(x, y, front - 0.5 * np.square(x))).astype(np.float32)
 
 
 def _facing(at: Floats) -> Floats:
-    """A polar grid with its outside to the camera: rows outwards, columns clockwise."""
+    """Flip a polar grid so that its outside faces the camera: rows outwards, columns clockwise."""
     return np.ascontiguousarray(at[:, ::-1, ::-1])
 
 
 def mask_of(p: Identity, spacing: float) -> Cloud:
-    """A pleated medical mask over nose, mouth and chin."""
+    """Return a pleated medical mask over nose, mouth and chin."""
     theta = np.linspace(-1.35, 1.35, int(2.1 / spacing), dtype=np.float32)[None, :]
     t = np.linspace(1.28, 2.12, int(1.15 / spacing), dtype=np.float32)[:, None]
     top = 1.24 + 0.25 * np.clip(np.abs(theta) / 1.35, 0, 1) ** 1.5
@@ -88,7 +88,7 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
 
 
 def hat_of(p: Identity, spacing: float) -> list[Cloud]:
-    """A cap with a peak, or a knitted hat with a turned edge."""
+    """Return a cap with a peak, or a knitted hat with a turned edge."""
     dice = p.dice(42)
     tone = linear(tuple(dice.uniform(0.08, 0.70, 3).tolist()))
     knit = bool(dice.random() < 0.4)
@@ -105,7 +105,7 @@ def hat_of(p: Identity, spacing: float) -> list[Cloud]:
 
 
 def _peak(p: Identity, spacing: float, front: float, tone: Floats) -> list[Cloud]:
-    """What shades the eyes: an upper side, and a darker one below."""
+    """Return the peak of a cap: an upper side, and a darker one below."""
     out = np.linspace(0, 1, int(0.6 / spacing), dtype=np.float32)[:, None]
     across = np.linspace(-1.05, 1.05, int(1.7 / spacing), dtype=np.float32)[None, :]
     rim = section(p, np.full_like(across, front), across, 0.10)

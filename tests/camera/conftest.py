@@ -1,4 +1,4 @@
-"""Puts the stand-ins for what only a Pi has where the real picamera2 imports them from."""
+"""Stand-ins for the parts that only a Pi has, placed where the real picamera2 imports them."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("contracts.camera")
 
 @pytest.fixture
 def bench():
-    """A camera on the bench, sound at first, and let go of at the end."""
+    """The bench with a working camera. It is reset at the end."""
     import kernel_dma
     from libcamera.bench import bench
 
@@ -28,13 +28,13 @@ def bench():
 
 @pytest.fixture
 def pi_settings():
-    """Odd enough that every row is padded, and fast."""
+    """Settings with a size whose rows are padded, and a high frame rate."""
     return CameraSettings(fps=30, width=810, height=610, timeout_s=0.5)
 
 
 @pytest.fixture
 def picture(tmp_path):
-    """Writes a plain picture of one colour and returns its path."""
+    """Return a function that writes a picture of one colour and returns its path."""
 
     def write(name: str, colour=(200, 100, 50), size=(64, 48), **options) -> Path:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""The real picamera2 (from PyPI) over a stand-in for libcamera: buffers, strides, colours, hangs and refusals."""
+"""The real picamera2 (from PyPI) over a stand-in for libcamera: buffers, strides, colours, hangs and errors."""
 
 import ast
 import gc
@@ -36,7 +36,7 @@ def wait_for(condition, what):
 
 @pytest.fixture
 def camera(bench, pi_settings, monkeypatch):
-    """A camera over the stand-in that does not wait long before it opens anew."""
+    """A camera over the stand-in, with short pauses before it is opened again."""
     monkeypatch.setattr(gated.camera.picamera, "FIRST_PAUSE_S", 0.05)
     camera = PicameraCamera(pi_settings)
     yield camera
@@ -45,10 +45,10 @@ def camera(bench, pi_settings, monkeypatch):
 
 
 class TestContract(CameraContract):
-    """The promises of every camera."""
+    """The contract of every camera."""
 
 
-def test_the_settings_choose_it(bench):
+def test_the_settings_select_this_camera(bench):
     assert open_camera(CameraSettings()).name == "picamera2 camera 0"
 
 
@@ -75,6 +75,41 @@ def test_the_frame_rate_is_that_of_the_settings(camera, bench):
     assert bench.limits_us == (33_333, 33_333)
 
 
+class TestOnTheRealPicamera2:
+    @pytest.fixture
+    def camera(self, bench):
+        camera = PicameraCamera(CameraSettings(fps=10, width=320, height=240, timeout_s=5.0))
+        yield camera
+        bench.reset()
+        camera.close()
+
+    def test_a_module_with_a_lens_motor_focuses_continuously(self, camera, bench):
+        bench.has_motor = True
+        camera.open()
+        notes = {note.part: note.says for note in camera.frame(PATIENCE_S).notes}
+        assert (bench.asked["AfMode"], bench.asked["AeFlickerMode"], bench.asked["AeFlickerPeriod"]) == (2, 1, 10_000)
+        assert notes["autofocus"] == "continuous, in focus at 1.2 m"
+        assert notes["flicker"] == "lamp flicker at 50 Hz mains is avoided"
+        assert notes["exposure"] == "at most 33 ms, then gain"
+
+    def test_a_module_without_a_lens_motor_gets_no_focus_control(self, camera, bench):
+        bench.knows_flicker = False
+        camera.open()
+        notes = {note.part: note for note in camera.frame(PATIENCE_S).notes}
+        assert not {"AfMode", "AeFlickerMode", "AeFlickerPeriod"} & set(bench.asked)
+        assert "has none" in notes["autofocus"].says
+        assert not notes["flicker"].is_fine
+
+    def test_the_sensor_is_faster_than_the_frame_rate(self, camera, bench):
+        camera.open()
+        assert bench.limits_us == (33_333, 33_333)
+        camera.frame(PATIENCE_S)
+        begun = time.monotonic()
+        taken = [camera.frame(PATIENCE_S).at for _ in range(6)]
+        assert time.monotonic() - begun >= 0.45, "never more than `fps`"
+        assert taken[-1] - taken[0] >= 0.4, "the exposures are as far apart on average"
+
+
 def test_a_frame_carries_the_time_of_its_exposure(camera, bench):
     bench.age_s = 100.0
     camera.open()
@@ -83,19 +118,19 @@ def test_a_frame_carries_the_time_of_its_exposure(camera, bench):
     assert before - 110 < at <= time.monotonic() - 100
 
 
-def test_a_camera_that_does_not_say_when_is_taken_at_its_arrival(camera, bench):
+def test_without_a_timestamp_the_arrival_time_is_used(camera, bench):
     bench.has_timestamps = False
     before = time.monotonic()
     camera.open()
     assert before <= camera.frame(PATIENCE_S).at <= time.monotonic()
 
 
-def test_every_buffer_goes_back_to_the_sensor(bench):
+def test_every_buffer_is_returned_to_the_sensor(bench):
     camera = PicameraCamera(CameraSettings(fps=30, width=320, height=240, timeout_s=PATIENCE_S))
     camera.open()
     numbers = [camera.frame(PATIENCE_S).number for _ in range(12)]
-    assert numbers[-1] >= 11, "more frames than there are buffers"
-    assert bench.starts == 1, "and not by opening it anew"
+    assert numbers[-1] >= 11, "more frames than buffers"
+    assert bench.starts == 1, "without a reopening"
     bench.delivering.clear()
     wait_for(lambda: bench.queued == 4, "all four buffers are queued")
     bench.delivering.set()
@@ -118,11 +153,11 @@ def test_the_stand_in_starves_when_buffers_are_kept(bench):
     driver.close()
 
 
-def test_a_hung_camera_is_an_error_for_the_reader_and_is_opened_anew(camera, bench):
+def test_a_hanging_camera_is_an_error_and_is_opened_again(camera, bench):
     camera.open()
     last = camera.frame(PATIENCE_S)
     bench.delivering.clear()
-    wait_for(lambda: bench.starts >= 2, "it was opened anew")
+    wait_for(lambda: bench.starts >= 2, "it was opened again")
     with suppress(CameraError):
         camera.frame(0.0)  # the last one before it hung
     with pytest.raises(CameraError, match="no frame"):
@@ -133,16 +168,16 @@ def test_a_hung_camera_is_an_error_for_the_reader_and_is_opened_anew(camera, ben
     assert after.at > last.at
 
 
-def test_each_opening_anew_waits_longer(camera, bench, monkeypatch, caplog):
+def test_each_reopening_waits_longer(camera, bench, monkeypatch, caplog):
     monkeypatch.setattr(gated.camera.picamera, "LONGEST_PAUSE_S", 0.2)
     camera.open()
     bench.delivering.clear()
     wait_for(lambda: bench.starts >= 5, "it was opened four times more")
-    pauses = [r.args[1] for r in caplog.records if "opening it anew" in r.msg]
+    pauses = [r.args[1] for r in caplog.records if "opening it again" in r.msg]
     assert pauses[:4] == [0.05, 0.1, 0.2, 0.2]
 
 
-def test_a_camera_pulled_off_and_put_back_is_found_again(camera, bench):
+def test_a_camera_unplugged_and_plugged_in_works_again(camera, bench):
     camera.open()
     bench.fitted = False
     bench.delivering.clear()
@@ -154,18 +189,18 @@ def test_a_camera_pulled_off_and_put_back_is_found_again(camera, bench):
     assert camera.frame(PATIENCE_S).main.any()
 
 
-def test_a_request_whose_copying_fails_is_given_back(camera, bench):
+def test_a_request_is_released_when_copying_fails(camera, bench):
     camera.open()
     camera.frame(PATIENCE_S)
     bench.metadata_fails = True
-    wait_for(lambda: bench.starts >= 2, "it was opened anew")
+    wait_for(lambda: bench.starts >= 2, "it was opened again")
     bench.metadata_fails = False
     assert camera.frame(PATIENCE_S).main.any()
     assert bench.releases >= 1
 
 
-def test_a_request_that_comes_with_the_timeout_is_given_back(pi_settings):
-    """The worst moment: the job gets its request when we have stopped waiting, and the driver still runs."""
+def test_a_request_that_completes_at_the_timeout_is_released(pi_settings):
+    """The worst case: the job gets its request after the timeout, before the driver is stopped."""
     done = []
 
     class LateJob:
@@ -189,10 +224,10 @@ def test_a_request_that_comes_with_the_timeout_is_given_back(pi_settings):
 
     with pytest.raises(CameraError, match=r"no frame for 0\.5 s"):
         PicameraCamera(pi_settings)._capture(Driver())
-    assert done == ["cancel", "stop", "release"], "until the driver has stopped a request may still come"
+    assert done == ["cancel", "stop", "release"], "a request may still come until the driver has stopped"
 
 
-def test_the_real_job_that_was_cancelled_says_so(bench):
+def test_the_real_cancelled_job_raises(bench):
     from picamera2.job import Job
 
     job = Job([lambda: (True, None)])
@@ -204,7 +239,7 @@ def test_the_real_job_that_was_cancelled_says_so(bench):
 
 
 @pytest.mark.parametrize("wrong", ["fitted", "busy", "only_format"])
-def test_a_camera_that_cannot_be_had_is_named_with_the_reason(camera, bench, wrong):
+def test_a_camera_that_cannot_be_opened_is_named_with_the_reason(camera, bench, wrong):
     setattr(bench, wrong, {"fitted": False, "busy": True, "only_format": "YUYV"}[wrong])
     reason = {"fitted": "No camera number 0", "busy": "resource busy", "only_format": "it gives YUYV"}[wrong]
     with pytest.raises(CameraError, match=reason):
@@ -214,7 +249,7 @@ def test_a_camera_that_cannot_be_had_is_named_with_the_reason(camera, bench, wro
     assert camera.frame(PATIENCE_S).main.any()
 
 
-def test_two_cannot_have_the_same_camera(camera, bench, pi_settings):
+def test_one_camera_cannot_be_opened_twice(camera, bench, pi_settings):
     camera.open()
     with pytest.raises(CameraError, match="resource busy"):
         PicameraCamera(pi_settings).open()
@@ -222,7 +257,7 @@ def test_two_cannot_have_the_same_camera(camera, bench, pi_settings):
 
 
 @pytest.mark.parametrize("module", ["picamera2", "libcamera"])
-def test_without_the_packages_it_says_how_to_get_them(module, monkeypatch, pi_settings):
+def test_without_the_packages_the_error_names_them(module, monkeypatch, pi_settings):
     for name in [n for n in sys.modules if n.split(".")[0] in ("picamera2", "libcamera")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
@@ -230,7 +265,7 @@ def test_without_the_packages_it_says_how_to_get_them(module, monkeypatch, pi_se
         PicameraCamera(pi_settings).open()
 
 
-def test_opening_and_closing_leaves_nothing_behind(camera):
+def test_opening_and_closing_leaks_nothing(camera):
     def held():
         gc.collect()
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
@@ -245,7 +280,7 @@ def test_opening_and_closing_leaves_nothing_behind(camera):
     assert held() == before
 
 
-def test_closing_a_driver_that_hangs_comes_back_and_is_logged(bench, pi_settings, monkeypatch, caplog):
+def test_closing_a_hanging_driver_returns_and_is_logged(bench, pi_settings, monkeypatch, caplog):
     monkeypatch.setattr(gated.camera.picamera, "CLOSE_S", 0.2)
     camera = PicameraCamera(pi_settings)
     camera.open()
@@ -260,15 +295,15 @@ def test_closing_a_driver_that_hangs_comes_back_and_is_logged(bench, pi_settings
     assert not thread.is_alive()
 
 
-def test_a_thread_that_was_left_behind_gives_no_more_frames(camera):
+def test_the_thread_of_a_closed_camera_stores_no_frames(camera):
     camera.open()
     left = threading.Event()
     left.set()
-    camera._put(replace(camera.frame(PATIENCE_S), number=-1), left)
+    camera._store(replace(camera.frame(PATIENCE_S), number=-1), left)
     assert camera.frame(PATIENCE_S).number > 0
 
 
-def test_a_driver_that_fails_to_stop_is_logged_and_the_thread_lives_on(camera, bench, caplog):
+def test_a_driver_that_fails_to_stop_is_logged_and_the_thread_continues(camera, bench, caplog):
     camera.open()
     bench.stop_fails = True
     bench.delivering.clear()
@@ -294,7 +329,7 @@ print("closed")
 """
 
 
-def test_a_process_whose_driver_hangs_still_ends():
+def test_a_process_with_a_hanging_driver_still_ends():
     pi = Path(__file__).parent / "pi"
     done = subprocess.run(
         [sys.executable, "-c", HANGING, str(pi), str(pi.parents[2])],
@@ -307,7 +342,7 @@ def test_a_process_whose_driver_hangs_still_ends():
 
 
 def calls_to(*names):
-    """Every call in gated/camera/picamera.py of a method of one of these local names."""
+    """Return the methods that gated/camera/picamera.py calls on these local names."""
     for node in ast.walk(ast.parse(Path(gated.camera.picamera.__file__).read_text())):
         if (
             isinstance(node, ast.Call)
@@ -321,7 +356,7 @@ def calls_to(*names):
     ("names", "kind", "least"),
     [(["driver"], "Picamera2", 8), (["request"], "CompletedRequest", 3), (["job"], "Job", 1)],
 )
-def test_all_that_is_called_exists_in_the_real_package(bench, names, kind, least):
+def test_every_called_method_exists_in_the_real_package(bench, names, kind, least):
     from picamera2 import CompletedRequest, Picamera2
     from picamera2.job import Job
 
@@ -351,5 +386,5 @@ def test_padding_is_removed_from_every_plane(half_width, quarter_height, padding
 
 
 @given(st.integers(-(10**12), 10**15))
-def test_no_timestamp_makes_a_frame_of_the_future(offset_ns):
+def test_no_timestamp_makes_a_frame_in_the_future(offset_ns):
     assert exposure_at(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - offset_ns) <= time.monotonic()

@@ -1,4 +1,4 @@
-"""Pictures: everything a phone or a scanner writes comes out upright and RGB; the rest is refused by name."""
+"""Pictures of phones and scanners are loaded upright and as RGB. Other files are refused with a clear error."""
 
 import io
 import random
@@ -60,7 +60,7 @@ def test_sixteen_bit_greyscale_is_scaled_and_not_clipped(saved):
     assert load_picture(saved(deep, "a.png"))[0, :, 0].tolist() == [0, 10, 100, 255]
 
 
-def test_what_is_transparent_is_white(saved):
+def test_transparent_areas_become_white(saved):
     image = Image.new("RGBA", (8, 8), (255, 0, 0, 255))
     image.paste((0, 0, 0, 0), (4, 0, 8, 8))
     rgb = load_picture(saved(image, "a.png"))
@@ -75,8 +75,8 @@ def test_a_transparent_palette_colour_is_white(saved):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_as_its_exif_says(orientation, saved):
-    """EXIF 2.3, section 4.6.4: where row 0 and column 0 of the stored picture belong."""
+def test_a_picture_is_turned_by_its_exif_orientation(orientation, saved):
+    """EXIF 2.3, section 4.6.4: the sides of row 0 and column 0 of the stored picture."""
     upright = np.zeros((40, 64, 3), np.uint8)
     upright[:20, :32] = (255, 0, 0)
     upright[:20, 32:] = (0, 255, 0)
@@ -96,39 +96,41 @@ def test_a_picture_is_turned_as_its_exif_says(orientation, saved):
     assert (load_picture(path) == upright).all()
 
 
-def test_of_an_animation_the_first_picture_counts(saved):
+def test_the_first_picture_of_an_animation_is_loaded(saved):
     pages = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     rgb = load_picture(saved(pages[0], "a.gif", save_all=True, append_images=pages[1:]))
     assert rgb[0, 0].tolist() == [255, 0, 0]
 
 
-def test_a_missing_file_says_so(tmp_path):
-    with pytest.raises(PictureError, match=r"nobody\.jpg: is no file; check the path"):
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(PictureError, match=r"nobody\.jpg: is not a file; check the path"):
         load_picture(tmp_path / "nobody.jpg")
 
 
-def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(PictureError, match="is no file"):
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(PictureError, match="is not a file"):
         load_picture(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xff\xd8\xff", bytes(1000)])
-def test_what_is_no_picture_says_so(content, tmp_path):
+def test_a_file_that_is_not_a_picture_is_refused(content, tmp_path):
     (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(PictureError, match=r"a\.jpg: is (no picture|damaged).*(save it as JPEG or PNG|take it again)"):
+    with pytest.raises(
+        PictureError, match=r"a\.jpg: is (not a readable picture|damaged).*(save it as JPEG or PNG|take it again)"
+    ):
         load_picture(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "gif"])
-def test_a_file_that_breaks_off_says_so(suffix, saved):
+def test_a_truncated_file_is_refused(suffix, saved):
     path = saved(Image.fromarray(np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)), f"a.{suffix}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(PictureError, match=r"is (damaged or broken off|no picture)"):
+    with pytest.raises(PictureError, match=r"is (damaged or incomplete|not a readable picture)"):
         load_picture(path)
 
 
 def png_header(width, height):
-    """A PNG of any size that holds nothing."""
+    """Return a PNG with a header of this size and no pixels."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -138,34 +140,34 @@ def png_header(width, height):
 
 
 @pytest.mark.parametrize("size", [(12_001, 10), (10, 12_001), (8_001, 8_000), (11_000, 11_000), (50_000, 50_000)])
-def test_a_bomb_is_refused_before_it_is_decoded(size, tmp_path):
+def test_a_too_large_picture_is_refused_before_decoding(size, tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(*size))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(PictureError, match=r"bomb\.png: is too large .*12,000 px a side and 64 megapixels"):
+        with pytest.raises(PictureError, match=r"bomb\.png: is too large .*12,000 px per side and 64 megapixels"):
             load_picture(path)
 
 
-def test_the_largest_size_is_not_refused_for_its_size(tmp_path):
+def test_the_largest_size_is_accepted(tmp_path):
     path = tmp_path / "large.png"
     path.write_bytes(png_header(12_000, 5_333))
     with pytest.raises(PictureError, match="damaged"):
         load_picture(path)
 
 
-def test_a_picture_that_may_not_be_read_says_so(picture, monkeypatch):
+def test_an_unreadable_file_is_refused_with_the_next_step(picture, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     path = picture("a.png")
     monkeypatch.setattr(Image, "open", refuse)
-    with pytest.raises(PictureError, match="may not be read; give this user the right"):
+    with pytest.raises(PictureError, match="may not be read; give this user permission"):
         load_picture(path)
 
 
 def specimens():
-    """A small picture in every format, with EXIF where there can be some."""
+    """Yield a small picture in every format, with EXIF if the format supports it."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 24, 3), np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -175,8 +177,8 @@ def specimens():
         yield memory.getvalue()
 
 
-def test_altered_bytes_never_raise_anything_else(tmp_path):
-    """300 alterations of each format, most of them near the header."""
+def test_random_changes_raise_nothing_but_picture_errors(tmp_path):
+    """300 changes per format, most of them near the header."""
     chance, path, refused = random.Random(7), tmp_path / "a", 0
     for specimen in specimens():
         for _ in range(300):
@@ -204,7 +206,7 @@ def test_a_small_picture_is_not_scaled():
     assert frame.lores_size == (80, 60)
 
 
-def test_lores_shows_the_same_as_main():
+def test_lores_and_main_show_the_same_picture():
     frame = frame_of(np.kron(SOFT, np.ones((8, 8, 1), np.uint8)), at=0.0, number=0)
     small = np.array(Image.fromarray(frame.main).resize(frame.lores_size, Image.Resampling.BOX), np.float32)
     assert np.abs(rgb_from_i420(frame.lores) - small).mean() < 5

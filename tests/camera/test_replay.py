@@ -1,4 +1,4 @@
-"""Recordings in the camera's place: in real time, newest first, once or in a loop."""
+"""Recordings in place of a camera: in real time, newest frame first, once or in a loop."""
 
 import itertools
 import sys
@@ -22,7 +22,7 @@ RED, GREEN, BLUE, GREY = (250, 0, 0), (0, 250, 0), (0, 0, 250), (128, 128, 128)
 
 @pytest.fixture
 def folder(tmp_path, picture):
-    """Three pictures, with what lies about in folders."""
+    """A folder with three pictures and some other files."""
     picture("2.PNG", GREEN)
     picture("10.png", BLUE)
     picture("1.png", RED)
@@ -33,7 +33,7 @@ def folder(tmp_path, picture):
 
 @pytest.fixture
 def write_video(tmp_path):
-    """Encodes plain pictures of these colours, shown from these moments on (ms)."""
+    """Return a function that encodes a video of plain colours, each shown from its time (ms) on."""
 
     def write(colours, starts_ms, name="a.mp4", size=(64, 48)):
         path = tmp_path / name
@@ -52,7 +52,7 @@ def write_video(tmp_path):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until somebody waits."""
+    """A clock that moves only while the code waits."""
 
     class Clock:
         now = 1000.0
@@ -80,7 +80,7 @@ def colour(frame):
 
 
 def near(frame, expected, slack=30):
-    """Whether it is that colour, give or take what a video codec makes of it."""
+    """Return whether a frame has a colour, within the error of a video codec."""
     return np.abs(np.subtract(colour(frame), expected)).max() <= slack
 
 
@@ -97,12 +97,12 @@ class TestVideo(CameraContract):
         return ReplayCamera(CameraSettings(kind="replay", path=str(path), fps=20, loop=True))
 
 
-def test_the_settings_choose_it(folder):
+def test_the_settings_select_this_camera(folder):
     camera = open_camera(CameraSettings(kind="replay", path=str(folder)))
     assert camera.name == f"replay of {folder.name}"
 
 
-def test_pictures_are_shown_by_name_each_for_its_time(folder, clock):
+def test_pictures_are_shown_in_the_order_of_their_names_for_hold_s(folder, clock):
     camera = replay(folder, clock, fps=10, hold_s=0.3)
     frames = [camera.frame(1.0) for _ in range(9)]
     assert [colour(f) for f in frames] == [RED] * 3 + [BLUE] * 3 + [GREEN] * 3
@@ -118,7 +118,7 @@ def test_the_schedule_does_not_drift(folder, clock):
         clock.now += 0.01
 
 
-def test_a_slow_reader_skips_and_sees_what_is_due_now(folder, clock):
+def test_a_slow_reader_skips_to_the_frame_that_is_due(folder, clock):
     camera = replay(folder, clock, fps=10, hold_s=1.0)
     assert camera.frame(1.0).number == 0
     clock.now += 2.55
@@ -127,7 +127,7 @@ def test_a_slow_reader_skips_and_sees_what_is_due_now(folder, clock):
     assert frame.at == pytest.approx(1002.5)
 
 
-def test_after_the_end_there_is_an_empty_view_for_ever(folder, clock):
+def test_after_the_end_grey_frames_follow_for_ever(folder, clock):
     camera = replay(folder, clock, fps=10, hold_s=0.2)
     for _ in range(6):
         camera.frame(1.0)
@@ -138,14 +138,14 @@ def test_after_the_end_there_is_an_empty_view_for_ever(folder, clock):
     assert after[-1].number == 25
 
 
-def test_in_a_loop_it_never_ends(folder, clock):
+def test_a_loop_never_ends(folder, clock):
     camera = replay(folder, clock, fps=10, hold_s=0.1, loop=True)
     seen = [colour(camera.frame(1.0)) for _ in range(30)]
     assert seen == [RED, BLUE, GREEN] * 10
     assert not camera.exhausted
 
 
-def test_opened_again_it_begins_again(folder, clock):
+def test_a_reopened_recording_begins_again(folder, clock):
     camera = replay(folder, clock, fps=10, hold_s=0.1)
     for _ in range(5):
         camera.frame(1.0)
@@ -156,7 +156,7 @@ def test_opened_again_it_begins_again(folder, clock):
     assert not camera.exhausted
 
 
-def test_one_picture_is_a_recording_too(picture, clock):
+def test_a_single_picture_is_a_recording(picture, clock):
     camera = replay(picture("alone.jpg", RED, quality=95), clock, fps=10, hold_s=0.2)
     assert [near(camera.frame(1.0), c) for c in (RED, RED, GREY)] == [True] * 3
 
@@ -185,7 +185,7 @@ def test_a_picture_that_is_not_due_is_not_decoded(folder, clock, monkeypatch):
     assert loaded == ["2.PNG"]
 
 
-def test_a_frame_that_is_not_due_in_time_is_an_error(folder, clock):
+def test_a_frame_that_is_not_due_in_time_raises(folder, clock):
     camera = replay(folder, clock, fps=1)
     camera.frame(0.0)
     with pytest.raises(CameraError, match=r"no frame within 0.5 s; camera.fps is 1"):
@@ -193,33 +193,33 @@ def test_a_frame_that_is_not_due_in_time_is_an_error(folder, clock):
     assert camera.frame(1.0).number == 1
 
 
-def test_a_damaged_picture_is_named_at_the_opening(folder):
+def test_a_damaged_picture_is_named_when_the_camera_opens(folder):
     (folder / "5.jpg").write_bytes(b"\xff\xd8\xff broken")
-    with pytest.raises(CameraError, match=r"cannot be shown: .*5\.jpg: is (no picture|damaged)"):
+    with pytest.raises(CameraError, match=r"cannot be shown: .*5\.jpg: is (not a readable picture|damaged)"):
         replay(folder)
 
 
-def test_a_picture_that_goes_missing_is_an_error_when_it_is_due(folder, clock):
+def test_a_picture_removed_later_raises_when_it_is_due(folder, clock):
     camera = replay(folder, clock, fps=1, hold_s=1.0)
     (folder / "10.png").unlink()
     camera.frame(1.0)
-    with pytest.raises(CameraError, match=r"10\.png: is no file"):
+    with pytest.raises(CameraError, match=r"10\.png: is not a file"):
         camera.frame(1.0)
 
 
 @pytest.mark.parametrize("name", ["gone", "gone.jpg", "gone.mp4"])
-def test_a_missing_recording_says_so(tmp_path, name):
+def test_a_missing_recording_is_refused(tmp_path, name):
     with pytest.raises(CameraError, match=f"camera.path: .*{name} does not exist; name a folder"):
         replay(tmp_path / name)
 
 
-def test_a_folder_without_pictures_says_so(tmp_path):
+def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(CameraError, match="there is no picture in"):
         replay(tmp_path)
 
 
-def test_a_video_keeps_its_own_time(write_video, clock):
+def test_a_video_keeps_its_own_times(write_video, clock):
     path = write_video([RED, GREEN, BLUE], [0, 250, 900])
     camera = replay(path, clock, fps=10)
     seen = [camera.frame(1.0) for _ in range(10)]
@@ -228,7 +228,7 @@ def test_a_video_keeps_its_own_time(write_video, clock):
     assert near(seen[9], BLUE)
 
 
-def test_a_video_ends_in_an_empty_view(write_video, clock):
+def test_a_video_ends_in_grey_frames(write_video, clock):
     camera = replay(write_video([RED, GREEN], [0, 100]), clock, fps=10)
     frames = list(itertools.islice(iter(lambda: camera.frame(1.0), None), 60))
     assert camera.exhausted
@@ -243,8 +243,8 @@ def test_a_video_in_a_loop_begins_again(write_video, clock):
     assert not camera.exhausted
 
 
-def test_a_video_too_short_for_its_own_clock_moves_on_in_a_loop(tmp_path):
-    """One picture of 0.1 ms in a container that counts milliseconds: it says that it lasts 0."""
+def test_a_video_of_zero_length_advances_in_a_loop(tmp_path):
+    """One picture of 0.1 ms in a container with a resolution of 1 ms has a duration of 0."""
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10_000)
@@ -255,7 +255,7 @@ def test_a_video_too_short_for_its_own_clock_moves_on_in_a_loop(tmp_path):
     assert rounds == pytest.approx([0.0, 0.001, 0.002, 0.003, 0.004])
 
 
-def test_only_frames_that_are_due_are_turned_into_pictures(write_video, monkeypatch, clock):
+def test_only_frames_that_are_due_are_converted(write_video, monkeypatch, clock):
     converted = []
     upright = gated.camera.recording._upright
     monkeypatch.setattr(gated.camera.recording, "_upright", lambda f: converted.append(f.pts) or upright(f))
@@ -265,8 +265,8 @@ def test_only_frames_that_are_due_are_turned_into_pictures(write_video, monkeypa
     assert len(converted) == 10
 
 
-def test_a_long_video_is_read_as_it_is_shown(write_video):
-    """Of the frames only the one in view and the next have been decoded: the generator has not run ahead."""
+def test_a_long_video_is_decoded_step_by_step(write_video):
+    """Only the current and the next frame are decoded: the generator does not run ahead."""
     recording = shots(write_video([RED, GREEN] * 50, range(0, 1000, 10)), hold_s=1.0, loop=False)
     first = next(recording)
     assert first.begins_s == 0.0
@@ -274,8 +274,8 @@ def test_a_long_video_is_read_as_it_is_shown(write_video):
     assert [s.begins_s for s in itertools.islice(recording, 3)] == pytest.approx([0.01, 0.02, 0.03])
 
 
-def test_a_video_held_upright_by_a_phone_is_shown_upright(write_video, clock):
-    """The track's matrix (ISO 14496-12, tkhd) turns the stored picture a quarter clockwise."""
+def test_a_portrait_video_of_a_phone_is_shown_upright(write_video, clock):
+    """The track matrix (ISO 14496-12, tkhd) turns the stored picture by 90 degrees clockwise."""
     path = write_video([RED], [0], size=(96, 48))
     left_red = np.zeros((48, 96, 3), np.uint8)
     left_red[:, :48] = RED
@@ -293,18 +293,18 @@ def test_a_video_held_upright_by_a_phone_is_shown_upright(write_video, clock):
     path.write_bytes(data)
     frame = replay(path, clock).frame(1.0)
     assert frame.main.shape == (96, 48, 3)
-    assert frame.main[:40, :, 0].min() > 200, "what was on the left is at the top"
+    assert frame.main[:40, :, 0].min() > 200, "the left side is now at the top"
     assert frame.main[56:, :, 0].max() < 50
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all", bytes(5000)])
-def test_what_is_no_video_says_so(tmp_path, content):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path, content):
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(CameraError, match=r"a\.mp4: is no video, or a damaged one .*save it as MP4"):
+    with pytest.raises(CameraError, match=r"a\.mp4: is not a video, or is damaged .*save it as MP4"):
         replay(tmp_path / "a.mp4")
 
 
-def test_a_sound_file_is_no_video(tmp_path):
+def test_a_sound_file_is_refused(tmp_path):
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
@@ -312,23 +312,23 @@ def test_a_sound_file_is_no_video(tmp_path):
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
-    with pytest.raises(CameraError, match="is no video"):
+    with pytest.raises(CameraError, match="is not a video"):
         replay(path)
 
 
-def test_without_pyav_a_video_says_what_to_install(write_video, monkeypatch):
+def test_without_pyav_the_error_names_the_package(write_video, monkeypatch):
     path = write_video([RED], [0])
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(CameraError, match=r"pip install 'gated\[video\]'"):
         replay(path)
 
 
-def test_pictures_need_no_pyav(folder, monkeypatch):
+def test_pictures_do_not_need_pyav(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     assert colour(replay(folder).frame(PATIENCE_S)) == RED
 
 
-def test_real_time_passes_between_frames(folder):
+def test_frames_are_spaced_in_real_time(folder):
     camera = replay(folder, fps=50, loop=True)
     begun = time.monotonic()
     last = [camera.frame(PATIENCE_S) for _ in range(11)][-1]
@@ -336,7 +336,7 @@ def test_real_time_passes_between_frames(folder):
     assert last.at <= time.monotonic()
 
 
-def test_closing_lets_go_of_the_video(write_video):
+def test_closing_closes_the_video_file(write_video):
     path = write_video([RED, GREEN] * 20, range(0, 2000, 50))
     camera = replay(path)
     camera.frame(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""A vision that sees what it is told to see, and people whose scores are exact."""
+"""A scripted vision, and people with exact scores."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ GOOD = 0.9
 
 @dataclass(frozen=True)
 class Look:
-    """What there is to see in one frame."""
+    """The content of one frame."""
 
     vector: np.ndarray | None
     pad_score: float | None = GOOD
@@ -31,7 +31,7 @@ class Look:
 
 
 class Film:
-    """Vision, as far as an evaluation knows it: one face at a time, on a new track after a second unseen."""
+    """A scripted pipeline: one face at a time, on a new track after a second out of view."""
 
     def __init__(self) -> None:
         self.looks: list[Look | None] = []
@@ -69,7 +69,7 @@ def axis(number: int) -> np.ndarray:
 
 
 PEOPLE = {"ann": 0, "bob": 1, "cid": 2}
-"""Each on an axis of their own, and a household of their own."""
+"""Each person has an axis and a household of their own."""
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def film():
 
 @pytest.fixture
 def look():
-    """`look(0.8, "ann")` has exactly that cosine with Ann's template; what is left of it is like nobody."""
+    """`look(0.8, "ann")` has exactly that cosine with Ann's template. The rest is orthogonal to every template."""
 
     def make(score=0.9, who="ann", pad_score=GOOD, problem=None):
         rest = math.sqrt(max(0.0, 1 - score * score))
@@ -90,7 +90,7 @@ def look():
 
 @pytest.fixture
 def unseen():
-    """A face that is there, and not good enough to be searched for."""
+    """A face that is not good enough to be searched for."""
     return Look(None, None, "blurred")
 
 
@@ -125,7 +125,7 @@ BLANK = Outcome(None, frozenset(), None, Reason.UNKNOWN, None, True, True, -math
 
 @pytest.fixture
 def outcome():
-    """An outcome by its telling parts: a stranger who was refused, unless said otherwise."""
+    """A function that makes an outcome. Default: a stranger who was denied."""
 
     def make(**parts):
         groups = frozenset(parts.pop("groups", ()))
@@ -140,7 +140,7 @@ def ready():
 
 
 class Colours:
-    """A pipeline that knows people by the colour of a picture; black is nobody, and a wide picture shows two."""
+    """A pipeline that identifies people by the colour of a picture. Black has no face, a wide picture has two."""
 
     model_set = SimpleNamespace(embedder=SimpleNamespace(dimension=DIMENSION))
 
@@ -174,7 +174,7 @@ def colours():
 
 @pytest.fixture
 def paint(tmp_path):
-    """Write a picture of one colour, and give its path."""
+    """A function that writes a picture of one colour and returns its path."""
 
     def make(name: str, colour: tuple[int, int, int], width: int = 40) -> Path:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""Bounds: exact where there is a closed form, and right where there is none."""
+"""Bounds are exact where there is a closed form, and correct elsewhere."""
 
 import math
 
@@ -10,7 +10,7 @@ from gated.evaluation.bounds import Rate, beta_quantile, beta_share, bounds
 
 
 def tail(k: int, n: int, p: float) -> float:
-    """The chance of k errors or more in n trials."""
+    """Return the probability of k errors or more in n trials."""
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
 
 
@@ -32,7 +32,7 @@ counts = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.ju
 
 
 @given(counts)
-def test_at_a_bound_what_was_seen_has_just_the_chance_that_is_allowed(trial):
+def test_at_a_bound_the_result_has_exactly_the_allowed_probability(trial):
     errors, n = trial
     low, high = bounds(errors, n)
     each = 0.05 if errors in (0, n) else 0.025
@@ -43,13 +43,13 @@ def test_at_a_bound_what_was_seen_has_just_the_chance_that_is_allowed(trial):
 
 
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_bounds_hold_the_value(trial):
+def test_bounds_contain_the_value(trial):
     rate = Rate.of(*trial)
     assert 0 <= rate.low <= rate.value <= rate.high <= 1
 
 
 @given(st.integers(1, 10**7))
-def test_without_an_error_the_rule_of_three_holds(n):
+def test_the_rule_of_three_holds_without_errors(n):
     rate = Rate.of(0, n)
     assert rate.low == 0
     assert rate.high <= 3 / n
@@ -63,7 +63,7 @@ def test_more_trials_without_more_errors_lower_the_upper_bound(errors, more):
 
 
 @given(st.integers(0, 500), st.integers(0, 500))
-def test_right_and_wrong_are_mirrored(errors, right):
+def test_bounds_of_errors_and_successes_are_symmetric(errors, right):
     n = errors + right
     if n:
         low, high = bounds(errors, n)
@@ -72,7 +72,7 @@ def test_right_and_wrong_are_mirrored(errors, right):
 
 
 def test_the_share_of_a_beta_distribution_has_known_values():
-    assert beta_share(0.3, 1, 1) == pytest.approx(0.3)  # the even distribution
+    assert beta_share(0.3, 1, 1) == pytest.approx(0.3)  # the uniform distribution
     assert beta_share(0.5, 7, 7) == pytest.approx(0.5)
     assert beta_share(0.25, 2, 1) == pytest.approx(0.0625)  # x squared
     assert beta_share(0.25, 0.5, 0.5) == pytest.approx(1 / 3)  # the arcsine distribution
@@ -96,21 +96,21 @@ def test_impossible_counts_are_refused(trial):
         Rate.of(*trial)
 
 
-def test_without_trials_nothing_was_measured():
+def test_without_trials_a_rate_has_no_value():
     rate = Rate.among([])
     assert (rate.value, rate.low, rate.high) == (None, 0.0, 1.0)
     assert str(rate) == "not measured (n = 0)"
 
 
-def test_a_rate_says_n_and_bounds():
+def test_a_rate_as_text_has_n_and_bounds():
     assert str(Rate.of(5, 1200)) == "0.42 % (5 of 1,200; 0.14 % to 0.97 %)"
     assert str(Rate.of(1, 430_000)) == "0.00023 % (1 of 430,000; 5.9e-06 % to 0.0013 %)"
 
 
-def test_no_error_is_below_three_in_n_and_never_zero():
+def test_zero_errors_read_as_below_three_in_n():
     assert str(Rate.of(0, 1000)) == "0 of 1,000, below 0.30 % (3/n)"
     assert str(Rate.of(0, 2)) == "0 of 2, below 100.0 % (3/n)"
 
 
-def test_a_rate_counts_what_went_wrong():
+def test_a_rate_counts_errors():
     assert Rate.among([True, False, False, True]) == Rate.of(2, 4)

@@ -1,4 +1,4 @@
-"""The plan of a courtyard: as many as asked for, drawn from one seed, and nobody who was trained on."""
+"""The plan of a courtyard has the requested size, comes from one seed, and contains no training identity."""
 
 from collections import Counter
 from dataclasses import replace
@@ -23,25 +23,25 @@ def plans():
     return WHOLE.plans()
 
 
-def test_as_many_come_as_were_asked_for(plans):
+def test_the_number_of_visits_is_as_requested(plans):
     kinds = Counter("attack" if p.attack else "stranger" if p.person.household is None else "resident" for p in plans)
     assert kinds == {"resident": 1000, "stranger": 1000, "attack": 600}
     assert sorted(p.number for p in plans) == list(range(2600))
 
 
-def test_every_stranger_is_somebody_else(plans):
+def test_every_stranger_is_another_person(plans):
     strangers = [p.person.seed for p in plans if p.person.household is None]
     assert len(set(strangers)) == 1000
 
 
-def test_every_resident_comes_about_as_often_as_another(plans):
+def test_residents_have_about_equally_many_visits(plans):
     visits = Counter(p.person.key for p in plans if p.attack is None and p.person.household is not None)
     assert set(visits) == {p.key for p in WHOLE.residents()}
     assert max(visits.values()) - min(visits.values()) <= 1
 
 
 @pytest.mark.parametrize("seed", [0, 1, MOST_SEEDS])
-def test_strangers_residents_and_those_trained_on_are_disjoint(seed):
+def test_strangers_residents_and_training_identities_are_disjoint(seed):
     yard = replace(WHOLE, seed=seed, visits=10, attacks=0)
     first = min(p.seed for p in yard.residents())
     stranger = min(p.person.seed for p in yard.plans() if p.person.household is None)
@@ -50,12 +50,12 @@ def test_strangers_residents_and_those_trained_on_are_disjoint(seed):
     assert stranger + MOST_PEOPLE < TRAINING_FROM
 
 
-def test_two_seeds_share_nobody():
+def test_two_seeds_share_no_identity():
     one, other = ({p.seed for p in replace(WHOLE, seed=seed).residents()} for seed in (1, 2))
     assert not one & other
 
 
-def test_one_seed_is_one_courtyard():
+def test_one_seed_gives_one_courtyard():
     assert WHOLE.plans() == replace(WHOLE).plans()
     assert WHOLE.plans() != replace(WHOLE, seed=2).plans()
 
@@ -70,19 +70,19 @@ def test_households_hold_about_three_with_the_young_and_the_old():
     assert ages["old"] == 24
 
 
-def test_every_group_is_large_enough_to_tell_three_per_cent(plans):
+def test_every_group_is_large_enough_for_three_per_cent(plans):
     groups = Counter(g for p in plans if p.attack is None and p.person.household is not None for g in p.groups)
     assert min(groups[g] for g in ("closed eyes", "dark glasses", "children", "old people")) >= 90
 
 
-def test_attacks_show_residents_at_their_plainest_and_both_species_as_often(plans):
+def test_attacks_show_plain_residents_and_both_species_equally_often(plans):
     attacks = [p for p in plans if p.attack]
     assert Counter(p.attack for p in attacks) == {"print": 300, "phone": 300}
     assert all(p.person.household is not None for p in attacks)
     assert not any(p.eyes_closed or p.hat or p.glasses != "none" for p in attacks)
 
 
-def test_people_wear_what_they_usually_wear(plans):
+def test_people_mostly_wear_their_usual_glasses(plans):
     dark = [p for p in plans if p.person.glasses == "dark" and p.attack is None]
     worn = Counter(p.glasses for p in dark)
     assert set(worn) == {"dark", "none"}
@@ -95,13 +95,13 @@ def test_visits_of_one_person_follow_each_other(plans):
     assert changes == len(set(seeds)) - 1
 
 
-def test_groups_say_age_and_what_is_worn_and_closed_eyes(plans):
+def test_groups_are_age_glasses_and_closed_eyes(plans):
     plan = next(p for p in plans if p.attack is None and p.person.age == "child")
     assert replace(plan, glasses="dark", eyes_closed=True).groups == {"children", "dark glasses", "closed eyes"}
     assert replace(plan, glasses="none", eyes_closed=False).groups == {"children"}
     assert replace(plan, glasses="clear", eyes_closed=False).groups == {"children", "glasses"}
 
 
-def test_everybody_may_be_a_stranger_or_nobody():
+def test_all_or_no_visits_can_be_by_strangers():
     assert all(p.person.household is None for p in replace(WHOLE, strangers=1.0, attacks=0).plans())
     assert all(p.person.household is not None for p in replace(WHOLE, strangers=0.0).plans())

@@ -1,4 +1,4 @@
-"""Enrolment for an evaluation: everybody in, and those told whom the product would refuse."""
+"""Enrolment for an evaluation enrols everybody, and counts the people that the product would refuse."""
 
 import numpy as np
 import pytest
@@ -19,19 +19,19 @@ def between(one, other, share):
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def test_everybody_with_a_picture_is_in_the_gallery():
+def test_every_person_with_a_picture_is_in_the_gallery():
     done = enrol_all([Applicant("ann", "1", [axis(0), axis(1)]), Applicant("bob", "2", [axis(2)])], 8, 0.5)
     assert set(done.subjects) == {"ann", "bob"}
     assert len(done.rows) == len(done.index(8)) == 3
     assert (done.failed, done.alike) == (Rate.of(0, 2), Rate.of(0, 2))
 
 
-def test_somebody_without_a_picture_that_will_do_is_a_failure_to_enrol():
+def test_a_person_without_a_usable_picture_is_a_failure_to_enrol():
     done = enrol_all([Applicant("ann", "1", [axis(0)]), Applicant("bob", "2", [])], 8, 0.5)
     assert (done.failed, set(done.subjects)) == (Rate.of(1, 2), {"ann"})
 
 
-def test_people_too_alike_are_counted_and_stay():
+def test_people_too_similar_are_counted_and_stay():
     people = [
         Applicant("ann", "1", [axis(0), axis(3)]),
         Applicant("eve", "2", [between(0, 1, 0.1)]),
@@ -42,7 +42,7 @@ def test_people_too_alike_are_counted_and_stay():
     assert done.index(8).size == 3
 
 
-def test_pictures_of_one_person_may_be_as_alike_as_they_like():
+def test_similar_pictures_of_one_person_are_not_counted():
     assert enrol_all([Applicant("ann", "1", [axis(0)] * 5)], 8, 0.5).alike == Rate.of(0, 1)
 
 

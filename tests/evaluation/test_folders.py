@@ -1,4 +1,4 @@
-"""Folders: names say who is who, and whoever is not in the gallery's folder is a stranger."""
+"""File names give the identities. A person who is not in the gallery's folder is a stranger."""
 
 import pytest
 
@@ -14,7 +14,7 @@ RED, PINK, GREEN, BLUE, BLACK = (200, 0, 0), (200, 30, 20), (0, 200, 0), (0, 0, 
 
 @pytest.fixture
 def town(tmp_path, paint):
-    """Ann and Bob are enrolled; Ann, Bob and a stranger come. Of Cid no enrolment picture will do."""
+    """Ann and Bob are enrolled. Ann, Bob and a stranger come. Cid has no usable enrolment picture."""
     for name, colour in (("ann/1.png", RED), ("ann/2.png", PINK), ("bob_1.png", GREEN), ("cid_1.png", BLACK)):
         paint(f"gallery/{name}", colour)
     for name, colour in (("ann_7.png", PINK), ("bob/x.JPG", GREEN), ("dan_1.png", BLUE), ("cid_2.png", BLUE)):
@@ -22,7 +22,7 @@ def town(tmp_path, paint):
     return tmp_path
 
 
-def test_a_folder_or_what_stands_before_the_last_underscore_is_who_it_is(tmp_path, paint):
+def test_a_folder_or_the_name_before_the_last_underscore_is_the_person(tmp_path, paint):
     for name in ("ann/1.png", "ann/deep/2.png", "bob_1.png", "bob_2.png", "li_na_1.png", "eve.png"):
         paint(f"x/{name}", RED)
     (tmp_path / "x" / "notes.txt").write_text("no picture")
@@ -30,12 +30,12 @@ def test_a_folder_or_what_stands_before_the_last_underscore_is_who_it_is(tmp_pat
     assert {name: len(photos) for name, photos in found.items()} == {"ann": 2, "bob": 2, "li_na": 1, "eve": 1}
 
 
-def test_an_empty_folder_says_what_belongs_into_it(tmp_path):
+def test_the_error_for_an_empty_folder_explains_the_layout(tmp_path):
     with pytest.raises(PictureError, match=r"NAME_1\.jpg"):
         folders.identities(tmp_path)
 
 
-def test_everybody_is_enrolled_from_every_picture_that_will_do(town, colours):
+def test_people_are_enrolled_from_every_usable_picture(town, colours):
     steps = []
     people = folders.identities(town / "gallery")
     made = list(folders.applicants(colours, people, lambda: steps.append(1)))
@@ -50,18 +50,18 @@ def evaluated(town, colours, rules):
     return done, list(evaluate_visits(colours, done.index(64), rules, coming))
 
 
-def test_residents_are_let_in_and_strangers_are_not(town, colours, rules):
+def test_residents_are_granted_and_strangers_denied(town, colours, rules):
     done, outcomes = evaluated(town, colours, rules)
     assert {(o.subject, o.granted) for o in outcomes} == {("ann", "ann"), ("bob", "bob"), (None, None)}
     assert done.failed == Rate.of(1, 3)
 
 
-def test_whoever_could_not_be_enrolled_is_no_stranger(town, colours, rules):
+def test_a_failure_to_enrol_is_not_a_stranger(town, colours, rules):
     _, outcomes = evaluated(town, colours, rules)
-    assert len(outcomes) == 3, "Cid is neither"
+    assert len(outcomes) == 3, "Cid is neither a resident nor a stranger"
 
 
-def test_a_picture_is_as_many_looks_as_a_grant_needs(town, colours, rules):
+def test_a_picture_gives_the_requested_number_of_frames(town, colours, rules):
     probes = folders.identities(town / "probes")
     visit = next(folders.visits(probes, {}, {}, frames=5))
     frames = list(visit.frames)
@@ -69,7 +69,7 @@ def test_a_picture_is_as_many_looks_as_a_grant_needs(town, colours, rules):
     assert all(f.main is frames[0].main for f in frames)
 
 
-def test_rates_of_pictures_are_rates_of_visits(town, colours, rules):
+def test_pictures_give_the_rates_of_visits(town, colours, rules):
     _, outcomes = evaluated(town, colours, rules)
     rates = {(m.name, m.of): m.rate for m in measured(outcomes, rules.threshold)}
     assert rates["FNIR", "all"] == Rate.of(0, 2)

@@ -1,4 +1,4 @@
-"""From outcomes to named rates: who counts in which, and the worst species for the whole."""
+"""Rates count the right outcomes, and the overall rate of attacks is the worst species."""
 
 import numpy as np
 import pytest
@@ -23,26 +23,26 @@ def resident(outcome):
     return make
 
 
-def test_strangers_make_fpir_and_residents_fnir(outcome, resident):
+def test_strangers_count_in_fpir_and_residents_in_fnir(outcome, resident):
     rates = table([outcome(), outcome(granted="ann"), outcome(), resident(), resident(None), resident(), resident()])
     assert rates["FPIR", EVERYBODY] == Rate.of(1, 3)
     assert rates["FNIR", EVERYBODY] == Rate.of(1, 4)
 
 
-def test_being_let_in_as_somebody_else_is_misidentified_and_not_identified(resident):
+def test_a_grant_as_another_person_counts_as_misidentified_and_in_fnir(resident):
     rates = table([resident("bob"), resident(), resident(None)])
     assert rates["misidentified", EVERYBODY] == Rate.of(1, 3)
     assert rates["FNIR", EVERYBODY] == Rate.of(2, 3)
 
 
-def test_attacks_count_in_no_rate_of_people(outcome, resident):
+def test_attacks_do_not_count_in_rates_of_people(outcome, resident):
     rates = table([resident(), outcome(subject="ann", attack="print", granted="ann", passes_pad=True)])
     assert rates["FNIR", EVERYBODY] == Rate.of(0, 1)
     assert rates["BPCER", EVERYBODY] == Rate.of(0, 1)
     assert rates["IAPAR", "print"] == Rate.of(1, 1)
 
 
-def test_the_worst_species_stands_for_all(outcome):
+def test_the_overall_rate_is_the_worst_species(outcome):
     prints = [outcome(attack="print", subject="ann", passes_pad=i < 1) for i in range(10)]
     phones = [outcome(attack="phone", subject="ann", passes_pad=i < 4) for i in range(10)]
     rates = table(prints + phones)
@@ -50,17 +50,17 @@ def test_the_worst_species_stands_for_all(outcome):
     assert rates["APCER", "worst (phone)"] == rates["APCER", "phone"] == Rate.of(4, 10)
 
 
-def test_an_attack_that_passes_pad_and_meets_the_wrong_face_is_in_apcer_and_not_in_iapar(outcome):
+def test_an_attack_with_the_wrong_face_counts_in_apcer_but_not_iapar(outcome):
     rates = table([outcome(attack="phone", subject="ann", passes_pad=True, granted=None)])
     assert (rates["APCER", "phone"], rates["IAPAR", "phone"]) == (Rate.of(1, 1), Rate.of(0, 1))
 
 
-def test_bpcer_is_of_those_who_could_be_seen(outcome, resident):
+def test_bpcer_counts_only_acquired_visits(outcome, resident):
     unseen = resident(None, is_acquired=False, passes_pad=False)
     rates = table([unseen, resident(None, passes_pad=False), resident(), outcome()])
     assert rates["FTA", EVERYBODY] == Rate.of(1, 4)
     assert rates["BPCER", EVERYBODY] == Rate.of(1, 3)
-    assert rates["FNIR", EVERYBODY] == Rate.of(2, 3), "whoever is not seen is not let in either"
+    assert rates["FNIR", EVERYBODY] == Rate.of(2, 3), "a visit without a face is not granted"
 
 
 def test_every_group_has_its_own_rates(outcome, resident):
@@ -76,15 +76,15 @@ def test_every_group_has_its_own_rates(outcome, resident):
     assert rates["FNIR", "closed eyes"] == Rate.of(1, 1)
     assert rates["FNIR", "dark glasses"] == Rate.of(0, 1)
     assert rates["FPIR", "children"] == Rate.of(1, 1)
-    assert ("FPIR", "dark glasses") not in rates, "nobody was measured for it"
+    assert ("FPIR", "dark glasses") not in rates, "it has no trials"
 
 
-def test_residents_left_out_are_searches_by_people_who_are_not_enrolled(resident):
+def test_residents_left_out_count_as_searches_by_strangers(resident):
     rates = table([resident(score_without=0.6), resident(score_without=0.49), resident(score_without=NO_SCORE)])
     assert rates["FPIR left out", EVERYBODY] == Rate.of(1, 3)
 
 
-def test_comparisons_are_of_one_look_with_each_person(outcome, resident):
+def test_comparisons_use_one_frame_with_each_person(outcome, resident):
     rates = table(
         [
             resident(mated=0.9, non_mated=np.array([0.6, 0.2])),
@@ -97,18 +97,18 @@ def test_comparisons_are_of_one_look_with_each_person(outcome, resident):
     assert rates["FNMR", EVERYBODY] == Rate.of(1, 2)
 
 
-def test_rates_are_listed_in_one_order_and_explained(outcome, resident):
+def test_rates_have_one_order_and_an_explanation(outcome, resident):
     attack = outcome(attack="print", subject="ann")
     names = [m.name for m in measured([resident(mated=0.9, non_mated=np.array([0.1])), outcome(), attack], THRESHOLD)]
     assert names == sorted(names, key=list(ABOUT).index)
     assert set(names) == set(ABOUT) - {"FTE", "alike"}
 
 
-def test_nothing_measured_is_nothing_told():
+def test_rates_without_trials_are_omitted():
     assert measured([], THRESHOLD) == []
 
 
-def test_the_proposal_takes_strangers_where_there_are_any(outcome, resident):
+def test_the_proposal_uses_strangers_if_there_are_any(outcome, resident):
     strangers = [outcome(score=s) for s in (0.1, 0.2, 0.3, 0.4)]
     found = proposal_for(0.25, [*strangers, resident(score=0.35), resident(score=0.2)], gallery_size=7)
     assert (found.searches, found.gallery_size) == ("strangers", 7)
@@ -116,7 +116,7 @@ def test_the_proposal_takes_strangers_where_there_are_any(outcome, resident):
     assert (found.fpir, found.fnir) == (Rate.of(1, 4), Rate.of(1, 2))
 
 
-def test_without_strangers_each_resident_is_left_out_in_turn(resident):
+def test_without_strangers_the_proposal_leaves_each_resident_out(resident):
     found = proposal_for(0.0, [resident(score_without=0.3), resident(score_without=0.42)], gallery_size=7)
     assert (found.searches, found.gallery_size) == ("residents left out", 6)
     assert found.threshold == pytest.approx(0.4201)

@@ -1,4 +1,4 @@
-"""Pairs from a file: every mistake in it told at once, and each picture looked at once."""
+"""Pairs from a file: all errors are reported at once, and each picture is analysed once."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PINK = (200, 20, 20)
 
 @pytest.fixture
 def listed(tmp_path, paint):
-    """Write a CSV beside a few pictures, and give its path."""
+    """A function that writes a CSV beside a few pictures and returns its path."""
     for name, colour in (("ann_1.png", RED), ("ann_2.png", PINK), ("bob_1.png", GREEN), ("wall.png", BLACK)):
         paint(f"pictures/{name}", colour)
 
@@ -25,18 +25,18 @@ def listed(tmp_path, paint):
     return write
 
 
-def test_paths_are_taken_from_the_files_own_folder(listed, tmp_path):
+def test_paths_are_relative_to_the_csv_file(listed, tmp_path):
     (pair,) = read_pairs(listed("ann_1.png,ann_2.png,same"))
     assert pair.first == tmp_path / "pictures" / "ann_1.png"
     assert pair.is_mated
 
 
-def test_a_header_blank_lines_and_blanks_are_no_mistake(listed):
+def test_a_header_and_blanks_are_accepted(listed):
     pairs = read_pairs(listed("first,second,answer", "", " ann_1.png , bob_1.png , Different ", ""))
     assert [pair.is_mated for pair in pairs] == [False]
 
 
-def test_every_mistake_is_told_at_once(listed):
+def test_every_wrong_line_is_reported_at_once(listed):
     path = listed("ann_1.png,ann_2.png,same", "ann_1.png,bob_1.png,perhaps", "ann_1.png", "gone.png,ann_1.png,same")
     with pytest.raises(ConfigError) as raised:
         read_pairs(path)
@@ -47,17 +47,17 @@ def test_every_mistake_is_told_at_once(listed):
 
 
 @pytest.mark.parametrize("text", ["", "first,second,answer"])
-def test_a_file_without_pairs_is_a_mistake(listed, text):
+def test_a_file_without_pairs_is_an_error(listed, text):
     with pytest.raises(ConfigError, match="no pair"):
         read_pairs(listed(text))
 
 
-def test_a_missing_file_is_one_clear_message(tmp_path):
+def test_a_missing_file_is_one_clear_error(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.csv.*cannot be read"):
         read_pairs(tmp_path / "none.csv")
 
 
-def test_mated_and_non_mated_are_kept_apart(listed, colours):
+def test_mated_and_non_mated_scores_are_separate(listed, colours):
     path = listed("ann_1.png,ann_2.png,same", "ann_1.png,bob_1.png,different", "ann_2.png,bob_1.png,different")
     done = compare(colours, read_pairs(path), lambda: None)
     assert done.mated.size == 1
@@ -66,7 +66,7 @@ def test_mated_and_non_mated_are_kept_apart(listed, colours):
     assert done.not_separated(0.5) == Rate.of(0, 3)
 
 
-def test_each_picture_is_looked_at_once(listed, colours):
+def test_each_picture_is_analysed_once(listed, colours):
     steps = []
     path = listed(*["ann_1.png,ann_2.png,same"] * 5, "ann_1.png,bob_1.png,different")
     compare(colours, read_pairs(path), lambda: steps.append(1))
@@ -80,12 +80,12 @@ def test_a_picture_without_a_face_is_a_failure_to_acquire_and_no_comparison(list
     assert done.mated.size == 1
 
 
-def test_a_file_that_is_no_picture_is_an_error(listed, colours, tmp_path):
+def test_a_file_other_than_a_picture_is_an_error(listed, colours, tmp_path):
     (tmp_path / "pictures" / "text.png").write_text("no picture")
     with pytest.raises(PictureError, match=r"text\.png"):
         compare(colours, read_pairs(listed("ann_1.png,text.png,same")), lambda: None)
 
 
-def test_what_is_on_the_wrong_side_is_not_separated():
+def test_pairs_on_the_wrong_side_of_the_threshold_are_not_separated():
     done = Compared(scores_of([0.9, 0.5, 0.4]), scores_of([0.5, 0.1]), Rate.of(0, 4))
     assert done.not_separated(0.5) == Rate.of(2, 5)

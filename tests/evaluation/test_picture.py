@@ -1,4 +1,4 @@
-"""The picture: the right size, something on it for each set, and never a failure on odd reports."""
+"""The picture has the right size, shows every set, and never fails on odd reports."""
 
 import numpy as np
 import pytest
@@ -26,12 +26,12 @@ def drawn(reports, path):
 
 
 def near(picture, colour):
-    """How many pixels are about of this colour."""
+    """Return the number of pixels of about this colour."""
     wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return int((np.abs(picture - wanted).max(axis=2) < 12).sum())
 
 
-def test_the_picture_has_the_size_that_it_promises(made, tmp_path):
+def test_the_picture_is_1200_by_600_px(made, tmp_path):
     assert drawn([made()], tmp_path / "p.png").shape == (SIZE[1], SIZE[0], 3)
 
 
@@ -44,7 +44,7 @@ def test_every_set_is_drawn_in_its_own_colour(made, tmp_path):
     assert near(two, COLOURS[1]) > 200
 
 
-def test_more_sets_than_colours_do_not_fail(made, tmp_path):
+def test_more_than_four_sets_do_not_fail(made, tmp_path):
     drawn([made()] * 6, tmp_path / "p.png")
 
 
@@ -52,17 +52,17 @@ def test_more_sets_than_colours_do_not_fail(made, tmp_path):
     ("mated", "non_mated"),
     [((), ()), ((0.9,), ()), ((), (0.1,)), ((None, None), (None,)), ((1.0,), (-1.0,)), ((0.1,), (0.9,))],
 )
-def test_odd_reports_are_drawn_too(made, tmp_path, mated, non_mated):
+def test_reports_without_scores_are_drawn(made, tmp_path, mated, non_mated):
     assert drawn([made(mated, non_mated)], tmp_path / "p.png").std() > 1
 
 
-def test_the_picture_is_light_with_dark_ink(made, tmp_path):
+def test_the_picture_is_dark_on_light(made, tmp_path):
     picture = drawn([made()], tmp_path / "p.png")
     assert (picture.min(axis=2) > 225).mean() > 0.7
     assert (picture.max(axis=2) < 60).sum() > 500
 
 
-def test_a_panel_keeps_everything_inside():
+def test_a_panel_clips_values_to_its_border():
     panel = Panel(10, 20, 100, 50, (0, 1), (0, 1))
     left, top, right, bottom = panel.box
     for x, y in ((-5, -5), (0.5, 0.5), (9, 9)):
@@ -83,7 +83,7 @@ def ink(image):
     return np.asarray(image).astype(int).min(axis=2) < 128
 
 
-def test_a_line_without_lengths_is_whole(sheet):
+def test_a_line_without_lengths_is_solid(sheet):
     image, pen = sheet
     dashed(pen, [(10, 50), (190, 50)], (), "black", 3)
     assert ink(image)[50, 12:188].all()
@@ -116,7 +116,7 @@ def test_every_kind_of_mark_looks_different():
     assert all((a != b).sum() > 40 for i, a in enumerate(marks) for b in marks[i + 1 :])
 
 
-def test_text_upwards_is_higher_than_wide(sheet):
+def test_vertical_text_is_higher_than_wide(sheet):
     image, _ = sheet
     upwards(image, (100, 50), "FNIR, %", ImageFont.load_default(14), "#000000")
     rows, columns = np.nonzero(ink(image))

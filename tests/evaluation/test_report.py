@@ -1,4 +1,4 @@
-"""The report: every figure with what it holds for, the same for people, programs and the picture."""
+"""The report: every figure with its conditions, the same for people, programs and the picture."""
 
 import re
 from pathlib import Path
@@ -31,21 +31,21 @@ def pairs_report(ready):
     return report_pairs("2 pairs", ready, 0.5, compared)
 
 
-def test_a_report_says_what_its_figures_hold_for(report, ready, rules):
+def test_a_report_names_its_models_gallery_and_thresholds(report, ready, rules):
     assert (report.gallery_size, report.templates) == (2, 2)
     assert (report.threshold, report.pad_threshold, report.frames) == (0.5, 0.5, 3)
     assert (report.model_set, report.embedder_sha256) == (ready.model_set, ready.embedder_sha256)
     assert all(measure.rate.n for measure in report.measures)
 
 
-def test_rates_are_found_by_name(report):
+def test_a_rate_is_found_by_its_name(report):
     assert report.rate("FNIR") == Rate.of(0, 3)
     assert report.rate("FTE") == report.rate("alike") == Rate.of(0, 2)
     assert report.rate("APCER") is None
     assert report.rate("FNIR", "children") is None
 
 
-def test_distributions_hold_everybody_once(report):
+def test_distributions_count_each_visit_once(report):
     for side, n, unscored in ((report.mated, 3, 0), (report.non_mated, 3, 1)):
         assert (side.n, side.unscored) == (n, unscored)
         assert sum(side.counts) == n - unscored
@@ -53,18 +53,18 @@ def test_distributions_hold_everybody_once(report):
     assert report.mated.counts[round((0.7 + 1) / BIN)] == 1
 
 
-def test_a_distribution_in_words_says_where_its_middle_and_its_ends_are(report):
+def test_a_distribution_as_text_has_mean_and_percentiles(report):
     assert str(report.mated) == "0.72 (0.55 to 0.90, n 3)"
     assert str(report.non_mated_looks) == "0.15 (0.10 to 0.20, n 6)"
 
 
-def test_a_perfect_score_falls_into_the_last_column(ready):
+def test_a_perfect_score_falls_into_the_last_bin(ready):
     compared = Compared(scores_of([1.0000001]), scores_of([-1.0]), Rate.of(0, 2))
     made = report_pairs("one", ready, 0.5, compared)
     assert (made.mated.counts[-1], made.non_mated.counts[0]) == (1, 1)
 
 
-def test_without_strangers_the_curve_is_of_residents_left_out(ready, rules, outcome):
+def test_without_strangers_the_curve_uses_residents_left_out(ready, rules, outcome):
     residents = [outcome(subject="a", granted="a", score=0.9, score_without=s) for s in (0.1, 0.2)]
     made = report_visits("x", ready, rules, enrol_all([], 64, 0.5), residents, target_fpir=0.003)
     assert made.non_mated.of == "residents left out"
@@ -78,18 +78,18 @@ def test_pairs_have_no_gallery_and_no_proposal(pairs_report):
     assert pairs_report.rate("FMR") == Rate.of(0, 2)
 
 
-def test_json_gives_back_the_very_report(report, pairs_report):
+def test_a_report_survives_json(report, pairs_report):
     for made in (report, pairs_report):
         assert msgspec.json.decode(msgspec.json.encode(made), type=Report) == made
 
 
-def test_an_evaluation_of_nothing_is_still_a_report(ready, rules):
+def test_an_evaluation_without_visits_gives_a_report(ready, rules):
     made = report_visits("x", ready, rules, enrol_all([], 64, 0.5), [], target_fpir=0.003)
     assert (made.measures[0].rate.value, made.proposal, made.curve.thresholds) == (None, None, [])
     assert str(made.mated) == "none"
 
 
-def test_no_subject_and_no_template_is_in_a_report(report):
+def test_a_report_contains_no_subject_and_no_template(report):
     text = msgspec.json.encode(report).decode()
     assert not re.search(r'"subject|"embedding"|"vector', text)
 

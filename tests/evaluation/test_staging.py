@@ -1,4 +1,4 @@
-"""Frames of a visit: rendered for it, the same every time, and of the shape that a camera gives."""
+"""Frames of a visit are deterministic, and have the shape of a camera's frames."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -24,13 +24,13 @@ def shown(plan):
 
 
 def changed(frame):
-    """Where the picture is not the empty lane, whichever it is."""
+    """Return a mask of the pixels that differ from the empty lane."""
     views = [np.asarray(lane(SIZE, sky, seed)).astype(int) for sky in ("day", "dusk") for seed in (0, 1)]
     levels = [np.abs(frame.main - view * (frame.main.mean() / view.mean())).max(axis=2) for view in views]
     return min(levels, key=np.mean) > 60
 
 
-def test_a_visit_is_so_many_frames_of_a_camera(shown):
+def test_a_visit_has_the_frames_of_a_camera(shown):
     assert len(shown) == FRAMES
     for number, frame in enumerate(shown):
         assert frame.main.shape == (SIZE[1], SIZE[0], 3)
@@ -39,34 +39,34 @@ def test_a_visit_is_so_many_frames_of_a_camera(shown):
         assert frame.at == pytest.approx(number * FRAME_S)
 
 
-def test_no_two_frames_are_alike(shown):
+def test_no_two_frames_are_equal(shown):
     assert all((a.main != b.main).mean() > 0.5 for a, b in pairwise(shown))
 
 
-def test_somebody_stands_in_the_middle(shown):
+def test_a_person_stands_in_the_middle(shown):
     here = changed(shown[-1])
     assert here[:, 160:480].mean() > 0.15
     assert here[:, 160:480].mean() > 3 * here[:, :100].mean()
 
 
-def test_one_plan_is_one_visit(plan, shown):
+def test_one_plan_gives_one_visit(plan, shown):
     np.testing.assert_array_equal(next(frames(plan)).main, shown[0].main)
 
 
-def test_another_person_is_another_picture(plan, shown):
+def test_another_person_gives_another_picture(plan, shown):
     other = replace(plan, person=replace(plan.person, seed=plan.person.seed + 7))
     differs = np.abs(next(frames(other)).main.astype(int) - shown[0].main).max(axis=2) > 60
     assert differs.mean() > 0.02
 
 
-def test_closed_eyes_and_dark_glasses_are_seen(plan, shown):
+def test_closed_eyes_and_dark_glasses_are_visible(plan, shown):
     plain = replace(plan, glasses="none", eyes_closed=False, hat=False)
     before = next(frames(plain)).main.astype(int)
     for worn in (replace(plain, glasses="dark"), replace(plain, eyes_closed=True), replace(plain, hat=True)):
         assert (np.abs(next(frames(worn)).main - before).max(axis=2) > 60).sum() > 30
 
 
-def test_frames_are_rendered_when_they_are_asked_for(plan):
+def test_frames_are_rendered_on_demand(plan):
     film = frames(plan)
     first = next(film)
     film.close()
@@ -74,7 +74,7 @@ def test_frames_are_rendered_when_they_are_asked_for(plan):
 
 
 @pytest.mark.parametrize("species", ["print", "phone"])
-def test_an_attack_is_held_before_a_strangers_face(species):
+def test_an_attack_is_held_in_front_of_a_strangers_face(species):
     plan = next(p for p in YARD.plans() if p.attack == species)
     shown = list(frames(plan))
     assert len(shown) == FRAMES
@@ -82,7 +82,7 @@ def test_an_attack_is_held_before_a_strangers_face(species):
     assert (np.abs(shown[0].main.astype(int) - genuine.main).max(axis=2) > 60).mean() > 0.05
 
 
-def test_enrolment_takes_five_pictures_large_enough(plan):
+def test_enrolment_renders_five_large_pictures(plan):
     pictures = list(enrolment_pictures(plan.person))
     assert len(pictures) == 5
     assert all(min(p.main.shape[:2]) > 350 for p in pictures)

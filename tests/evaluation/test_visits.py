@@ -1,4 +1,4 @@
-"""Visits are judged by the gate's own code, and their scores tell of every threshold."""
+"""Visits are judged by the gate's own code, and their scores give the rates at every threshold."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,7 @@ def only(outcomes):
     return outcome
 
 
-def test_a_resident_is_let_in_as_themselves(film, index, rules, look, visit):
+def test_a_resident_is_granted_as_themselves(film, index, rules, look, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[look(0.8)] * 4), "ann")]))
     assert (outcome.granted, outcome.reason) == ("ann", Reason.MATCH)
     assert outcome.is_acquired
@@ -30,13 +30,13 @@ def test_a_resident_is_let_in_as_themselves(film, index, rules, look, visit):
     assert outcome.score == pytest.approx(0.8)
 
 
-def test_a_stranger_is_not(film, index, rules, look, visit):
+def test_a_stranger_is_denied(film, index, rules, look, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[look(0.3)] * 4))]))
     assert (outcome.granted, outcome.reason) == (None, Reason.UNKNOWN)
     assert outcome.score == outcome.score_without == pytest.approx(0.3)
 
 
-def test_the_score_of_a_visit_is_the_worst_of_its_best_three_looks(film, index, rules, look, visit):
+def test_the_score_of_a_visit_is_the_lowest_of_its_best_three_frames(film, index, rules, look, visit):
     looks = [look(score) for score in (0.9, 0.8, 0.5, 0.7, 0.7, 0.6)]
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*looks), "ann")]))
     assert outcome.score == pytest.approx(0.6)
@@ -48,7 +48,7 @@ def test_the_score_of_a_visit_is_the_worst_of_its_best_three_looks(film, index, 
     pads=st.lists(st.sampled_from([0.1, 0.9, 0.9, 0.9]), min_size=8, max_size=8),
     threshold=st.sampled_from([0.1, 0.2, 0.4, 0.5, 0.7, 0.96]),
 )
-def test_the_gate_opens_at_a_threshold_just_when_the_score_reaches_it(
+def test_the_gate_grants_exactly_at_thresholds_up_to_the_score(
     film, index, rules, look, visit, scores, pads, threshold
 ):
     frames = film.frames(*[look(score, pad_score=pad) for score, pad in zip(scores, pads, strict=False)])
@@ -59,7 +59,7 @@ def test_the_gate_opens_at_a_threshold_just_when_the_score_reaches_it(
 
 @everything_fixed
 @given(scores=st.lists(st.sampled_from([0.2, 0.45, 0.55, 0.9]), min_size=1, max_size=9))
-def test_the_decision_is_the_one_that_the_products_own_visits_make(film, index, rules, look, visit, scores):
+def test_the_decision_is_that_of_the_products_visits(film, index, rules, look, visit, scores):
     frames = film.frames(*[look(score) for score in scores])
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann")]))
     own = Visits(lambda probe: index.search(probe, 5), index.dimension, rules)
@@ -73,7 +73,7 @@ def test_the_decision_is_the_one_that_the_products_own_visits_make(film, index, 
     assert (outcome.granted, outcome.reason) == (decision.subject if decision.grant else None, decision.reason)
 
 
-def test_visits_are_decided_by_the_class_that_the_gate_runs(film, index, rules, look, visit, monkeypatch):
+def test_visits_are_decided_by_the_gates_own_class(film, index, rules, look, visit, monkeypatch):
     class Closed(Visits):
         def observe(self, seen, now):
             return None
@@ -95,7 +95,7 @@ odd_vectors = [
 
 @pytest.mark.parametrize("vector", odd_vectors, ids=range(len(odd_vectors)))
 @pytest.mark.parametrize("subject", [None, "ann"])
-def test_a_nan_never_counts_as_let_in(film, index, rules, odd_look, visit, vector, subject):
+def test_a_nan_score_never_counts_as_granted(film, index, rules, odd_look, visit, vector, subject):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[odd_look(vector)] * 8), subject)]))
     assert outcome.granted is None
     assert outcome.reason is Reason.ODD
@@ -104,22 +104,22 @@ def test_a_nan_never_counts_as_let_in(film, index, rules, odd_look, visit, vecto
     assert outcome.non_mated.size == 0
 
 
-def test_a_pad_score_that_is_no_number_lets_nobody_in(film, index, rules, look, visit):
+def test_a_nan_pad_score_is_never_granted(film, index, rules, look, visit):
     frames = film.frames(*[look(pad_score=math.nan)] * 8)
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann")]))
     assert (outcome.granted, outcome.passes_pad, outcome.score) == (None, False, NO_SCORE)
 
 
-def test_somebody_taken_for_somebody_else_has_no_score_as_themselves(film, index, rules, look, visit):
+def test_a_misidentified_visitor_has_no_score_as_themselves(film, index, rules, look, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[look(0.9, "bob")] * 4), "ann")]))
     assert outcome.granted == "bob"
     assert outcome.score == NO_SCORE
     assert outcome.score_without == pytest.approx(0.9)
 
 
-def test_left_out_of_the_gallery_a_resident_is_compared_with_the_others_only(film, index, rules, odd_look, visit):
+def test_a_resident_left_out_is_compared_only_with_others(film, index, rules, odd_look, visit):
     mixed = np.zeros(64, np.float32)
-    mixed[[0, 1]] = 0.8, 0.6  # Ann, and something of Bob
+    mixed[[0, 1]] = 0.8, 0.6  # Ann, and a little of Bob
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[odd_look(mixed)] * 4), "ann")]))
     assert outcome.score == pytest.approx(0.8)
     assert outcome.score_without == pytest.approx(0.6)
@@ -127,14 +127,14 @@ def test_left_out_of_the_gallery_a_resident_is_compared_with_the_others_only(fil
     np.testing.assert_allclose(outcome.non_mated, [0.6, 0.0], atol=1e-6)
 
 
-def test_a_stranger_like_two_households_is_let_in_as_neither(film, index, rules, odd_look, visit):
+def test_a_stranger_similar_to_two_households_is_denied(film, index, rules, odd_look, visit):
     both = np.zeros(64, np.float32)
     both[[0, 1]] = math.sqrt(0.5)
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[odd_look(both)] * 4))]))
     assert (outcome.granted, outcome.reason, outcome.score) == (None, Reason.AMBIGUOUS, NO_SCORE)
 
 
-def test_an_attack_that_is_seen_through_is_refused_at_every_threshold(film, index, rules, look, visit):
+def test_a_detected_attack_is_denied_at_every_threshold(film, index, rules, look, visit):
     frames = film.frames(*[look(0.95, pad_score=0.2)] * 6)
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann", "print")]))
     assert (outcome.granted, outcome.reason, outcome.passes_pad) == (None, Reason.ATTACK, False)
@@ -146,33 +146,33 @@ def test_an_attack_with_the_wrong_face_passes_pad_and_not_the_gate(film, index, 
     assert (outcome.granted, outcome.passes_pad) == (None, True)
 
 
-def test_poor_looks_between_good_ones_are_not_attack_detections_fault(film, index, rules, look, unseen, visit):
+def test_poor_frames_do_not_count_against_pad(film, index, rules, look, unseen, visit):
     frames = film.frames(look(), unseen, look(), unseen, look(), unseen)
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann")]))
     assert (outcome.granted, outcome.passes_pad, outcome.is_acquired) == (None, True, True)
 
 
-def test_too_few_usable_looks_are_a_failure_to_acquire(film, index, rules, look, unseen, visit):
+def test_too_few_usable_frames_are_a_failure_to_acquire(film, index, rules, look, unseen, visit):
     frames = film.frames(look(), unseen, unseen, unseen, look())
     assert not only(evaluate_visits(film, index, rules, [visit(frames, "ann")])).is_acquired
 
 
-def test_nobody_seen_is_no_decision(film, index, rules, visit):
+def test_a_visit_without_a_face_has_no_decision(film, index, rules, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(None, None, None), "ann")]))
     assert (outcome.reason, outcome.granted, outcome.is_acquired, outcome.passes_pad) == (None, None, False, False)
     assert outcome.score == NO_SCORE
 
 
-def test_a_visit_without_frames_is_one_too(film, index, rules, visit):
+def test_a_visit_without_frames_has_an_outcome(film, index, rules, visit):
     assert only(evaluate_visits(film, index, rules, [visit([], "ann")])).reason is None
 
 
-def test_looks_of_two_visits_never_add_up(film, index, rules, look, visit):
+def test_frames_of_two_visits_are_never_fused(film, index, rules, look, visit):
     coming = [visit(film.frames(look(), look()), "ann") for _ in range(4)]
     assert [o.granted for o in evaluate_visits(film, index, rules, coming)] == [None] * 4
 
 
-def test_visits_lie_far_apart_and_frames_are_numbered_through(film, index, rules, look, visit):
+def test_visits_are_far_apart_and_frames_numbered_consecutively(film, index, rules, look, visit):
     coming = [visit(film.frames(look(), look()), "ann") for _ in range(3)]
     list(evaluate_visits(film, index, rules, coming))
     times, numbers = [f.at for f in film.frames_seen], [f.number for f in film.frames_seen]
@@ -180,7 +180,7 @@ def test_visits_lie_far_apart_and_frames_are_numbered_through(film, index, rules
     assert np.diff(times) == pytest.approx([0.1, GAP_S, 0.1, GAP_S, 0.1])
 
 
-def test_the_end_of_the_visit_before_is_not_told_of_this_one(film, index, rules, look, visit):
+def test_the_end_of_an_earlier_visit_is_dropped(film, index, rules, look, visit):
     judge = Judge(film, index, rules)
     judge.outcome(visit(film.frames(*[look(pad_score=0.1)] * 2), "ann", "print"))
     assert judge.outcome(visit(film.frames(*[look()] * 4), "ann")).granted == "ann"
@@ -194,13 +194,13 @@ def test_two_faces_on_two_tracks_are_not_fused(film, index, rules, look, visit):
     assert only(evaluate_visits(film, index, rules, [visit(frames, "ann")])).granted == "ann"
 
 
-def test_an_empty_gallery_lets_nobody_in(film, rules, look, visit):
+def test_an_empty_gallery_grants_nobody(film, rules, look, visit):
     empty = chapter.Index([], 64)
     outcome = only(evaluate_visits(film, empty, rules, [visit(film.frames(*[look()] * 5))]))
     assert (outcome.granted, outcome.score, outcome.non_mated.size) == (None, NO_SCORE, 0)
 
 
-def test_groups_and_species_go_through_untouched(film, index, rules, look, visit):
+def test_groups_and_species_are_kept_in_the_outcome(film, index, rules, look, visit):
     outcome = only(
         evaluate_visits(film, index, rules, [visit(film.frames(look()), "ann", "print", ["children", "glasses"])])
     )

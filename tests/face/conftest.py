@@ -1,4 +1,7 @@
-"""Tiny models that need no download: a white spot is a face, broad light and shade are who it is, green is life."""
+"""Tiny models that need no download.
+
+A white spot is a face. Coarse light and shade is its identity. Green is bona fide.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -35,7 +38,7 @@ def saved(path: Path, nodes, constants, outputs, size) -> Path:
 
 
 def detector(path: Path, box_px: float = 80) -> Path:
-    """Where a cell of 8 px is brighter than 115 on average there is a face around its corner, `box_px` a side."""
+    """Write a detector: each cell of 8 px with a mean above 115 is a face around its corner, `box_px` a side."""
     shape = numpy_helper.from_array(np.array([1, -1, 1], np.int64), "flat")
     nodes, constants, outputs = [], [shape, constant("dark", 115), constant("soft", 15), constant("zero", 0)], []
     for stride in (8, 16, 32):
@@ -65,7 +68,7 @@ def detector(path: Path, box_px: float = 80) -> Path:
 
 
 def pad_net(path: Path) -> Path:
-    """How green the crop is: the softmax of the channels' means, over 20."""
+    """Write a PAD network: the softmax of the channels' means, divided by 20. Green is bona fide."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
@@ -76,7 +79,7 @@ def pad_net(path: Path) -> Path:
 
 
 def embedder(path: Path) -> Path:
-    """Light and shade in 4 x 4 fields a channel, without their mean: 48 numbers."""
+    """Write an embedder: light and shade in 4 x 4 fields a channel, minus their mean: 48 numbers."""
     nodes = [
         helper.make_node("AveragePool", ["input"], ["fields"], kernel_shape=[28, 28], strides=[28, 28]),
         helper.make_node("Flatten", ["fields"], ["flat"]),
@@ -87,7 +90,7 @@ def embedder(path: Path) -> Path:
 
 
 def entry(path: Path, role: str, size: tuple[int, int], output: str, more: str = "") -> str:
-    """A manifest entry for a tiny model, with the answer that it gives."""
+    """Return a manifest entry for a tiny model, with its own answer as the known one."""
     layout = InputLayout(size=size, order="bgr")
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     answer = session.run([output], {"input": known_input(layout)})[0].reshape(-1)
@@ -142,7 +145,7 @@ def tiny(tmp_path_factory) -> ModelSettings:
     """A folder with the tiny models and their manifest."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "manifest.toml").write_text(tiny_manifest(folder))
-    return ModelSettings(dir=str(folder), set="tiny")
+    return ModelSettings(dir=str(folder), set="tiny", manifest=str(folder / "manifest.toml"))
 
 
 @pytest.fixture
@@ -152,7 +155,10 @@ def pipeline(tiny) -> FacePipeline:
 
 @pytest.fixture
 def view() -> Callable[..., Frame]:
-    """A view of 1280 x 960 with a white spot, which is a face, at each place; `person`: light and shade of it all."""
+    """A function that draws a view of 1280 x 960 with a white spot (a face) at each place.
+
+    `person` seeds light and shade of the whole view.
+    """
 
     def make(*places: tuple[int, int], at: float = 0.0, number: int = 0, person: int = 1, spot: int = 48) -> Frame:
         rng = np.random.default_rng(person)
@@ -179,7 +185,7 @@ def real_pipeline(real_models) -> FacePipeline:
 
 @pytest.fixture(scope="session")
 def picture() -> Callable[[str], Frame]:
-    """One of the real pictures, upright and at most 1280 px on its longer side, as a camera would give it."""
+    """A function that loads a real picture, upright and at most 1280 px on its longer side, as a frame."""
 
     def load(name: str) -> Frame:
         with Image.open(SHARED / "faces" / f"{name}.jpg") as file:

@@ -17,7 +17,7 @@ def moved(points, face: Similarity) -> np.ndarray:
 
 
 @given(scale=st.floats(0.05, 20), angle=st.floats(-3.1, 3.1), x=st.floats(-2000, 2000), y=st.floats(-2000, 2000))
-def test_the_similarity_that_moved_the_landmarks_is_found_again(scale, angle, x, y):
+def test_the_similarity_is_recovered_from_moved_landmarks(scale, angle, x, y):
     where = Similarity(cmath.rect(scale, angle), complex(x, y))
     found = similarity(moved(TEMPLATE, where), TEMPLATE)
     assert found is not None
@@ -27,7 +27,7 @@ def test_the_similarity_that_moved_the_landmarks_is_found_again(scale, angle, x,
 
 
 @given(points=st.lists(st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=5, max_size=5))
-def test_nothing_nearer_than_the_similarity_is_near_it(points):
+def test_no_nearby_map_has_a_smaller_error(points):
     points = np.array(points, np.float32)
     found = similarity(points, TEMPLATE)
     if found is None:
@@ -41,18 +41,18 @@ def test_nothing_nearer_than_the_similarity_is_near_it(points):
 
 
 @pytest.mark.parametrize("odd", [0.0, float("nan"), float("inf"), -float("inf"), 1e30])
-def test_points_that_are_no_face_have_no_similarity(odd):
+def test_points_that_cannot_be_a_face_have_no_similarity(odd):
     assert similarity(np.full((5, 2), odd, np.float32), TEMPLATE) is None
 
 
-def test_one_nan_is_enough_for_none():
+def test_one_nan_landmark_gives_no_similarity():
     points = np.array(TEMPLATE, np.float32)
     points[3, 1] = np.nan
     assert similarity(points, TEMPLATE) is None
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(1.0, 0.0), (2.5, 0.4), (0.7, -1.2)])
-def test_the_crop_shows_the_landmarks_where_the_template_has_them(scale, angle):
+def test_the_aligned_crop_has_its_landmarks_at_the_template(scale, angle):
     where = Similarity(cmath.rect(scale, angle), 300 + 200j)
     points = moved(TEMPLATE, where)
     row, column = np.mgrid[:600, :600]

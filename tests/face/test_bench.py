@@ -13,7 +13,7 @@ def test_a_bench_on_a_picture_times_every_stage(pipeline, view):
     assert result.ratio == pytest.approx(result.total_ms / result.bare_ms, rel=0.9)
 
 
-def test_faces_count_as_often_as_they_are_there(pipeline, view):
+def test_the_bare_models_run_once_per_face(pipeline, view):
     assert bench(pipeline, view((300, 480), (950, 480)), rounds=2).faces == 2
 
 
@@ -27,7 +27,7 @@ def test_a_picture_without_a_face_still_gives_times(pipeline, view):
     assert bench(pipeline, view(), rounds=2).synthetic
 
 
-def test_the_assumed_face_goes_the_whole_way(pipeline):
+def test_the_assumed_face_reaches_an_embedding(pipeline):
     frame = synthetic_frame()
     seen = pipeline.analyse(frame, assumed_face(pipeline, frame), TrackId(0))
     assert seen.problem is None

@@ -23,7 +23,7 @@ def outputs(fill=0.0):
 
 
 def with_face(stride=16, score=0.9):
-    """One face, at column 4 and row 3 of a stride's grid."""
+    """YuNet's outputs with one face, at column 4 and row 3 of a stride's grid."""
     made = outputs()
     place = 3 * (SIZE[0] // stride) + 4
     made[f"cls_{stride}"][0, place] = made[f"obj_{stride}"][0, place] = score
@@ -33,7 +33,7 @@ def with_face(stride=16, score=0.9):
 
 
 @pytest.mark.parametrize("stride", STRIDES)
-def test_a_face_is_decoded_as_its_authors_say(stride):
+def test_decoding_follows_yunets_authors(stride):
     found = decode(with_face(stride), SIZE, 0.6)
     width, height = np.exp(1.0) * stride, np.exp(1.2) * stride
     centre_x, centre_y = (4 + 0.5) * stride, (3 + 0.25) * stride
@@ -43,25 +43,25 @@ def test_a_face_is_decoded_as_its_authors_say(stride):
     np.testing.assert_allclose(found.scores, [0.9], rtol=1e-5)
 
 
-def test_the_score_is_the_mean_of_both_and_never_above_one():
+def test_the_score_is_the_geometric_mean_and_at_most_one():
     made = with_face()
     made["cls_16"][made["cls_16"] > 0] = 4.0
     made["obj_16"][made["obj_16"] > 0] = 0.49
     np.testing.assert_allclose(decode(made, SIZE, 0.6).scores, [0.7], rtol=1e-5)
 
 
-def test_two_negatives_make_no_face():
+def test_two_negative_outputs_are_no_face():
     assert len(decode(with_face(score=-0.9), SIZE, 0.6).scores) == 0
 
 
-def test_below_the_least_score_is_no_face():
+def test_a_score_below_the_minimum_is_no_face():
     assert len(decode(with_face(score=0.59), SIZE, 0.6).scores) == 0
     assert len(decode(with_face(score=0.61), SIZE, 0.6).scores) == 1
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 3e38])
 @pytest.mark.parametrize("kind", ["cls", "obj", "bbox", "kps"])
-def test_one_odd_number_is_no_face(kind, odd):
+def test_a_candidate_with_one_odd_number_is_dropped(kind, odd):
     made = with_face()
     where = np.argmax(made["cls_16"])
     made[f"{kind}_16"][0, where, -1] = odd
@@ -69,7 +69,7 @@ def test_one_odd_number_is_no_face(kind, odd):
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 1.0])
-def test_a_model_gone_mad_shows_nobody_or_few(odd):
+def test_odd_outputs_give_few_faces(odd):
     assert len(decode(outputs(odd), SIZE, 0.6).scores) <= MAX_CANDIDATES
 
 
@@ -82,7 +82,7 @@ def test_overlap_is_a_share_and_symmetric(rows):
 
 
 @given(boxes)
-def test_what_remains_overlaps_little_and_what_went_overlapped_something_better(rows):
+def test_suppression_drops_only_boxes_that_overlap_a_better_one(rows):
     kept = suppressed(rows)
     ratio = overlap(rows, rows)
     assert kept[0] == 0
@@ -112,7 +112,7 @@ def test_the_largest_face_comes_first(pipeline, view):
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_what_is_no_face_when_seen_near_is_dropped(pipeline, view):
+def test_a_face_without_a_second_detection_is_dropped(pipeline, view):
     """The small picture shows a spot that the main picture does not have."""
     shown, empty = view((640, 480)), view()
     assert pipeline.detect(shown)
@@ -120,7 +120,7 @@ def test_what_is_no_face_when_seen_near_is_dropped(pipeline, view):
     assert pipeline.detect(seen_afar) == []
 
 
-def test_without_a_second_look_the_first_one_counts(tiny, view, tmp_path):
+def test_without_a_second_pass_the_first_one_counts(tiny, view, tmp_path):
     manifest = tmp_path / "once.toml"
     manifest.write_text((Path(tiny.dir) / "manifest.toml").read_text().replace("second_look = 128", ""))
     settings = ModelSettings(dir=tiny.dir, set="tiny", manifest=str(manifest))

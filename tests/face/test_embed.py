@@ -16,12 +16,12 @@ def test_the_same_crop_gives_the_same_embedding(pipeline):
     np.testing.assert_array_equal(pipeline.embedder.embed(CROP), pipeline.embedder.embed(CROP.copy()))
 
 
-def test_contrast_does_not_change_who_it_is(pipeline):
+def test_contrast_does_not_change_the_embedding(pipeline):
     faint = CROP * np.float32(0.5) + 20
     assert pipeline.embedder.embed(CROP) @ pipeline.embedder.embed(faint) > 0.999
 
 
-def test_a_network_that_gives_nothing_is_an_error(pipeline):
+def test_a_zero_output_is_an_error(pipeline):
     with pytest.raises(EmbeddingError):
         pipeline.embedder.embed(np.zeros_like(CROP))
 

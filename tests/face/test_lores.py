@@ -8,7 +8,7 @@ from gated.frame import i420_from_rgb, rgb_from_i420
 
 
 @given(lores=arrays(np.uint8, (24, 12)))
-def test_any_i420_becomes_what_the_frame_says_it_is(lores):
+def test_any_i420_converts_as_in_gated_frame(lores):
     planes = LoresPlanes(lores.shape).convert(lores)
     np.testing.assert_allclose(planes.transpose(1, 2, 0), rgb_from_i420(lores), atol=1e-3)
 
@@ -21,7 +21,7 @@ def test_a_colour_stays_that_colour(colour):
 
 
 @given(first=arrays(np.uint8, (12, 8)), second=arrays(np.uint8, (12, 8)))
-def test_nothing_of_the_picture_before_is_left(first, second):
+def test_nothing_of_the_previous_picture_remains(first, second):
     used = LoresPlanes((12, 8))
     used.convert(first)
     np.testing.assert_array_equal(used.convert(second), LoresPlanes((12, 8)).convert(second))

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ GOOD = shipped_manifest().read_text()
 
 def manifest_at(folder: Path, text: str) -> ModelSettings:
     (folder / "manifest.toml").write_text(text)
-    return ModelSettings(dir=str(folder))
+    return ModelSettings(dir=str(folder), manifest=str(folder / "manifest.toml"))
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def shipped() -> Manifest:
     return load_manifest(ModelSettings(dir="/nowhere"))
 
 
-def test_the_manifest_that_comes_along_has_every_set(shipped):
+def test_the_shipped_manifest_has_every_set(shipped):
     assert {name: shipped.model_set(name).grade for name in shipped.sets} == {
         "courtyard": "demo", "evaluation": "evaluation", "site": "site"
     }  # fmt: skip
@@ -29,19 +30,19 @@ def test_the_manifest_that_comes_along_has_every_set(shipped):
         assert found.models == (found.detector, *found.pad, found.embedder)
 
 
-def test_every_model_says_where_it_is_from_and_what_it_may_be_used_for(shipped):
+def test_every_model_has_a_digest_a_licence_and_measured_results(shipped):
     for model in shipped.models.values():
         assert len(model.sha256) == 64
         assert model.licence
         assert model.measured
 
 
-def test_only_what_is_not_here_yet_has_no_known_answer(shipped):
+def test_only_sface_has_no_known_answer_yet(shipped):
     without = [name for name, model in shipped.models.items() if model.known_answer is None]
     assert without == ["sface_2021dec"]
 
 
-def test_the_template_is_the_one_of_the_aligned_crop(shipped):
+def test_the_landmark_template_is_that_of_the_aligned_crop(shipped):
     for name in shipped.sets:
         embedder = shipped.model_set(name).embedder
         right_eye, left_eye, *_ = embedder.landmarks
@@ -55,30 +56,77 @@ def test_a_misspelt_set_gets_a_hint(shipped):
         shipped.model_set("evalution")
 
 
-def test_an_unknown_set_is_told_what_is_known(shipped):
+def test_the_error_for_an_unknown_set_lists_the_known_ones(shipped):
     with pytest.raises(ModelError, match="known here: courtyard, evaluation, site"):
         shipped.model_set("xyzzy")
 
 
-def test_the_set_is_found_by_the_settings():
+def test_the_set_comes_from_the_settings():
     assert load_set(ModelSettings(dir="/nowhere", set="site")).name == "site"
 
 
-def test_a_manifest_that_the_settings_name_comes_first(tmp_path):
+def test_a_manifest_named_in_the_settings_comes_first(tmp_path):
     manifest_at(tmp_path, GOOD)
     other = tmp_path / "other.toml"
     assert find_manifest(ModelSettings(dir=str(tmp_path), manifest=str(other))) == other
 
 
-def test_a_manifest_beside_the_models_comes_before_the_shipped_one(tmp_path):
-    assert find_manifest(manifest_at(tmp_path, GOOD)) == tmp_path / "manifest.toml"
-
-
-def test_without_either_the_shipped_one_is_read(tmp_path):
+def test_a_manifest_beside_the_models_is_not_read(tmp_path):
+    """The gate's user can write there: such a manifest could relabel the demo set as a site set, or name another
+    folder.
+    """
+    text = GOOD.replace('grade = "demo"', 'grade = "site"').replace('folder = "courtyard"', f'folder = "{tmp_path}"')
+    manifest_at(tmp_path, text)
     assert find_manifest(ModelSettings(dir=str(tmp_path))) == shipped_manifest()
+    assert load_manifest(ModelSettings(dir=str(tmp_path))).model_set("courtyard").grade == "demo"
 
 
-def test_a_manifest_that_is_not_there_is_one_clear_error(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc",
+        "..",
+        ".",
+        "../models",
+        "a/b",
+        "a\\b",
+        "-x",
+        "",
+        " ",
+        "a b",
+        "a\n",
+        "a\x1b[2J",
+        "a\u202e",
+        "模型",
+        "a\x00",
+    ],
+)
+@pytest.mark.parametrize("key", ["folder", "file", "licence", "name"])
+def test_names_in_a_manifest_have_no_folders_and_no_control_characters(tmp_path, key, name):
+    written = json.dumps(name)
+    old = {
+        "folder": 'folder = "courtyard"',
+        "file": 'file = "yunet_n_dynamic.onnx"',
+        "licence": 'licence = "',
+        "name": "[sets.courtyard]",
+    }[key]
+    if key == "licence":
+        if name.isprintable():
+            return
+        text = GOOD.replace(old, f"{old}{written[1:-1]}", 1)
+    else:
+        text = GOOD.replace(old, f"[sets.{written}]" if key == "name" else f"{key} = {written}", 1)
+    assert text != GOOD
+    settings = manifest_at(tmp_path, text)
+    if (key, name) == ("folder", ""):
+        assert load_manifest(settings).model_set("courtyard").folder == ""
+        return
+    with pytest.raises(ModelError) as refused:
+        load_manifest(settings)
+    assert str(refused.value).isprintable()
+
+
+def test_a_missing_manifest_is_one_clear_error(tmp_path):
     with pytest.raises(ModelError, match=r"cannot be read .*check models.manifest"):
         load_manifest(ModelSettings(manifest=str(tmp_path / "none.toml")))
 
@@ -104,12 +152,12 @@ def test_a_manifest_that_is_not_there_is_one_clear_error(tmp_path):
 def test_a_damaged_manifest_is_one_clear_error(tmp_path, before, after):
     assert before in GOOD
     (tmp_path / "manifest.toml").write_bytes(GOOD.replace(before, after, 1).encode("utf-8", "surrogateescape"))
-    with pytest.raises(ModelError, match=r"manifest\.toml: the manifest of models is damaged: .*restore it"):
-        load_manifest(ModelSettings(dir=str(tmp_path)))
+    with pytest.raises(ModelError, match=r"manifest\.toml: the manifest of models .*restore it"):
+        load_manifest(ModelSettings(manifest=str(tmp_path / "manifest.toml")))
 
 
 @pytest.mark.parametrize("cut", range(100, len(GOOD), 397))
-def test_a_manifest_that_ends_too_soon_is_never_half_believed(tmp_path, cut):
+def test_a_truncated_manifest_is_never_read_in_part(tmp_path, cut):
     settings = manifest_at(tmp_path, GOOD[:cut])
     try:
         whole = load_manifest(settings).model_set("evaluation")
@@ -126,7 +174,15 @@ def test_a_manifest_that_ends_too_soon_is_never_half_believed(tmp_path, cut):
         ('[sets.evaluation]\ngrade = "evaluation"', '[sets.evaluation]\ngrade = "site"', "only 'evaluation'"),
     ],
 )
-def test_a_set_whose_parts_do_not_go_together_is_refused(tmp_path, before, after, complaint):
+def test_a_set_of_parts_that_do_not_fit_is_refused(tmp_path, before, after, complaint):
     assert before in GOOD
     with pytest.raises(ModelError, match=complaint):
         load_manifest(manifest_at(tmp_path, GOOD.replace(before, after, 1))).model_set("evaluation")
+
+
+def test_the_error_names_an_unread_manifest_beside_the_models(tmp_path):
+    manifest_at(tmp_path, GOOD.replace("[sets.courtyard]", "[sets.ours]"))
+    with pytest.raises(
+        ModelError, match=r"unknown set 'ours'.*manifest\.toml is not read: name it in models\.manifest"
+    ):
+        load_set(ModelSettings(dir=str(tmp_path), set="ours"))

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import onnxruntime
 import pytest
 
 from gated.errors import ModelError
+from gated.face import onnx
 from gated.face.manifest import InputLayout, KnownAnswer, load_set
 from gated.face.onnx import Model, known_input
 
@@ -35,23 +37,23 @@ def copied(folder, entry, tmp_path, data=None):
     return tmp_path
 
 
-def test_a_model_that_proves_itself_runs(entry, folder):
+def test_a_verified_model_runs(entry, folder):
     outputs = Model.load(entry, folder, threads=1).run(np.ones((1, 3, 112, 112), np.float32))
     assert list(outputs) == ["embedding"]
     assert outputs["embedding"].shape == (1, 48)
 
 
-def test_every_model_of_a_set_can_be_proved(tiny, folder):
+def test_every_model_of_a_set_is_verified(tiny, folder):
     for model in load_set(tiny).models:
         Model.load(model, folder)
 
 
-def test_a_missing_file_says_where_it_should_be(entry, tmp_path):
+def test_the_error_for_a_missing_file_names_its_folder(entry, tmp_path):
     with pytest.raises(ModelError, match=r"fields\.onnx: the model cannot be read .*models\.dir"):
         Model.load(entry, tmp_path)
 
 
-def test_a_missing_file_says_where_it_can_be_had(entry, tmp_path):
+def test_the_error_for_a_missing_file_names_its_address(entry, tmp_path):
     with pytest.raises(ModelError, match=r"fetch it from https://example\.org/m"):
         Model.load(changed(entry, url="https://example.org/m"), tmp_path)
 
@@ -64,14 +66,14 @@ def test_one_altered_bit_is_refused(entry, folder, tmp_path, place):
         Model.load(entry, copied(folder, entry, tmp_path, bytes(data)))
 
 
-def test_a_file_cut_short_is_refused(entry, folder, tmp_path):
+def test_a_truncated_file_is_refused(entry, folder, tmp_path):
     data = (folder / entry.file).read_bytes()[:-1]
     with pytest.raises(ModelError, match="replace the file with an unaltered one"):
         Model.load(entry, copied(folder, entry, tmp_path, data))
 
 
-def test_the_bytes_that_were_hashed_are_the_bytes_that_run(entry, folder, tmp_path, monkeypatch):
-    """The file is swapped right after it was read: what runs is still what was hashed."""
+def test_the_hashed_bytes_are_the_bytes_that_run(entry, folder, tmp_path, monkeypatch):
+    """The file is swapped right after it was read. The hashed bytes still run."""
     there = copied(folder, entry, tmp_path)
     digest = hashlib.sha256
 
@@ -84,7 +86,7 @@ def test_the_bytes_that_were_hashed_are_the_bytes_that_run(entry, folder, tmp_pa
 
 
 @pytest.mark.parametrize("data", [b"", b"not a model", b"\x00" * 1000])
-def test_what_is_no_onnx_is_refused(entry, folder, tmp_path, data):
+def test_a_file_that_is_not_onnx_is_refused(entry, folder, tmp_path, data):
     lying = changed(entry, sha256=hashlib.sha256(data).hexdigest())
     with pytest.raises(ModelError, match="no ONNX model"):
         Model.load(lying, copied(folder, entry, tmp_path, data))
@@ -98,12 +100,12 @@ def test_what_is_no_onnx_is_refused(entry, folder, tmp_path, data):
         InputLayout(size=(112, 112), order="bgr", name="picture"),
     ],
 )
-def test_an_input_that_is_not_the_manifests_is_refused(entry, folder, layout):
+def test_an_input_other_than_the_manifests_is_refused(entry, folder, layout):
     with pytest.raises(ModelError, match=r"takes input tensor\(float\).*correct the manifest"):
         Model.load(changed(entry, input=layout), folder)
 
 
-def test_an_input_without_a_name_in_the_manifest_may_have_any(entry, folder):
+def test_an_unnamed_input_in_the_manifest_accepts_any_name(entry, folder):
     assert (
         Model.load(changed(entry, input=msgspec.structs.replace(entry.input, name=None)), folder).input_name == "input"
     )
@@ -125,7 +127,7 @@ def test_another_pre_processing_is_a_wrong_answer(entry, folder):
         Model.load(changed(entry, input=swapped), folder)
 
 
-def test_without_a_known_answer_nothing_runs_and_the_file_is_not_even_read(entry, tmp_path):
+def test_without_a_known_answer_the_file_is_not_even_read(entry, tmp_path):
     with pytest.raises(ModelError, match=r"no known answer .*models\.set"):
         Model.load(changed(entry, known_answer=None), tmp_path)
 
@@ -142,7 +144,7 @@ def test_another_release_of_onnxruntime_is_not_trusted(entry, folder, monkeypatc
         Model.load(entry, folder)
 
 
-def test_the_known_input_is_the_same_for_ever():
+def test_the_known_input_never_changes():
     layout = InputLayout(size=(32, 16), order="rgb")
     pattern = known_input(layout)
     assert pattern[0, :, 0, 0].tolist() == [128.0, 195.0, 201.0]
@@ -160,7 +162,7 @@ WATCHED = """
     from gated.config import ModelSettings
     from gated.face.manifest import load_set
     from gated.face.onnx import Model, known_input
-    models = ModelSettings(dir=sys.argv[1], set="tiny")
+    models = ModelSettings(dir=sys.argv[1], set="tiny", manifest=f"{sys.argv[1]}/manifest.toml")
     for entry in load_set(models).models:
         Model.load(entry, Path(models.dir)).run(known_input(entry.input))
     files = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
@@ -173,7 +175,7 @@ WATCHED = """
 """
 
 
-def test_running_models_leaves_nothing_behind_and_calls_nobody(tiny, tmp_path):
+def test_running_models_writes_no_file_and_opens_no_connection(tiny, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
@@ -185,7 +187,7 @@ def test_running_models_leaves_nothing_behind_and_calls_nobody(tiny, tmp_path):
     assert list(home.rglob("*")) == []
 
 
-def test_the_runtime_that_is_installed_has_no_reporter_in_it():
+def test_the_installed_runtime_contains_no_telemetry():
     library = Path(onnxruntime.__file__).parent / "capi"
     for part in library.glob("*.so*"):
         assert b"events.data.microsoft.com" not in part.read_bytes()
@@ -194,3 +196,29 @@ def test_the_runtime_that_is_installed_has_no_reporter_in_it():
 def test_importing_the_chapter_does_not_load_the_runtime():
     code = "import sys, gated.face.pipeline; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PI = "mount -t tmpfs t /sys/class && mkdir -p /sys/class/drm/card0/device /sys/class/drm/card1/device && exec "
+
+
+def test_warnings_about_a_pis_graphics_cards_become_one_log_line():
+    """The real runtime, with a /sys/class/drm as on a Pi: cards without a vendor."""
+    script = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s');"
+        "from gated.face import onnx; onnx._onnxruntime(); print('of others', file=sys.stderr)"
+    )
+    command = ["unshare", "--mount", "sh", "-c", PI + '"$0" -c "$1"', sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    first, second = done.stderr.splitlines()
+    assert first.startswith("INFO onnxruntime reported while loading: no known graphics card")
+    assert second == "of others"
+
+
+def test_other_output_of_the_import_is_passed_on(capsys, caplog):
+    with caplog.at_level(logging.INFO, "gated.face.onnx"):
+        onnx._log_warnings(["[E:onnxruntime:Default] broken", "another library"])
+        assert capsys.readouterr().err == "[E:onnxruntime:Default] broken\nanother library\n"
+        assert caplog.records == []
+        onnx._log_warnings(["\x1b[0;93m2026 [W:onnxruntime:Default, x.cc:1 F] odd"] * 3)
+    assert capsys.readouterr().err == ""
+    assert len(caplog.records) == 1

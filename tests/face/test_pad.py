@@ -12,12 +12,12 @@ def test_the_crop_is_the_box_grown_around_its_middle():
     assert crop_box((600, 400, 100, 120), 2.0, FRAME) == (550, 340, 200, 240)
 
 
-def test_at_the_border_the_crop_is_shifted_not_cut():
+def test_a_crop_at_the_border_is_shifted_not_cut():
     assert crop_box((0, 0, 100, 100), 2.0, FRAME) == (0, 0, 200, 200)
     assert crop_box((1180, 860, 100, 100), 2.0, FRAME) == (1080, 760, 200, 200)
 
 
-def test_a_large_face_gets_a_smaller_scale():
+def test_a_large_face_gets_a_smaller_crop_scale():
     left, top, width, height = crop_box((300, 100, 400, 600), 4.0, FRAME)
     assert (top, height) == (0, 960)
     assert width == pytest.approx(640)
@@ -41,8 +41,8 @@ def coloured(rgb):
     return np.full((960, 1280, 3), rgb, np.uint8)
 
 
-def test_the_index_of_the_manifest_is_bona_fide(pipeline):
-    """The tiny net says how green the crop is."""
+def test_bona_fide_is_at_the_index_of_the_manifest(pipeline):
+    """The tiny net outputs how green the crop is."""
     box = (600, 400, 100, 120)
     assert pad_score(pipeline.pad_nets, coloured((10, 200, 10)), box) > 0.99
     assert pad_score(pipeline.pad_nets, coloured((200, 10, 10)), box) < 0.01
@@ -56,7 +56,7 @@ def test_the_nets_are_averaged(pipeline):
 
 
 def test_odd_numbers_are_an_attack(pipeline):
-    """Infinite input makes this net answer NaN."""
+    """Infinite input makes this net output NaN."""
     (net,) = pipeline.pad_nets
     net.tensor._gain, net.tensor._plain = np.float32(np.inf), False
     with np.errstate(all="ignore"):

@@ -35,13 +35,13 @@ def test_one_face_over_frames_is_one_track(pipeline, view):
     assert len(tracks) == 1
 
 
-def test_a_face_that_leaves_ends_its_track_after_a_moment(pipeline, view):
+def test_the_track_of_a_leaving_face_ends_after_the_patience(pipeline, view):
     (seen,) = pipeline.observe(view(HERE, at=0.0))
     assert pipeline.observe(view(at=0.5)) == []
     assert pipeline.observe(view(at=1.5)) == [TrackEnded(track=seen.track, at=1.5)]
 
 
-def test_somebody_else_in_the_same_place_is_another_track(pipeline, view):
+def test_another_person_in_the_same_place_gets_another_track(pipeline, view):
     (before,) = pipeline.observe(view(HERE, at=0.0, person=1))
     ended, after = pipeline.observe(view(HERE, at=0.1, person=5))
     assert ended == TrackEnded(track=before.track, at=0.1)
@@ -54,7 +54,7 @@ def test_two_faces_are_two_tracks(pipeline, view):
     assert len({o.track for o in seen}) == 2
 
 
-def test_no_more_faces_than_asked_for(tiny, view):
+def test_at_most_max_faces_are_returned(tiny, view):
     one = load_pipeline(tiny, FaceSettings(threads=1, max_faces=1, max_saturated=0.9))
     assert len(observations(one.observe(view(HERE, THERE)))) == 1
 
@@ -68,20 +68,20 @@ def test_a_face_with_a_problem_has_no_embedding_and_no_pad_score(tiny, view):
     assert seen.pad_score is None
 
 
-def test_a_photo_is_looked_at_without_motion_or_tracks(pipeline, view):
+def test_a_photo_is_analysed_without_motion_or_tracks(pipeline, view):
     for _ in range(3):
         analysis = pipeline.analyse_photo(view(HERE))
         assert [o.track for o in analysis.observations] == [0]
     assert pipeline.observe(view(at=5.0)) == []
 
 
-def test_a_photo_tells_the_time_of_every_stage(pipeline, view):
+def test_a_photo_is_timed_at_every_stage(pipeline, view):
     analysis = pipeline.analyse_photo(view(HERE))
     assert tuple(analysis.timing_ms) == STAGES
     assert all(analysis.timing_ms[stage] > 0 for stage in ("detect", "quality", "pad", "embed"))
 
 
-def test_enrolment_asks_for_a_larger_face(tiny, view):
+def test_enrolment_needs_a_larger_face(tiny, view):
     settings = FaceSettings(threads=1, min_enrol_eye_px=300, max_saturated=0.9)
     pipeline = load_pipeline(tiny, settings)
     assert pipeline.analyse_photo(view(HERE)).observations[0].problem is None
@@ -93,14 +93,14 @@ def test_the_same_view_gives_the_same_observation(pipeline, view):
     assert first == second
 
 
-def test_what_the_brain_is_told_of_the_models(pipeline):
+def test_ready_reports_the_models_to_the_brain(pipeline):
     ready = pipeline.ready()
     assert (ready.model_set, ready.grade, ready.embedder, ready.dimension) == ("tiny", "demo", "fields", 48)
     assert (ready.threshold, ready.pad_threshold) == (0.7, 0.25)
     assert len(ready.embedder_sha256) == 64
 
 
-def test_pictures_of_other_shapes_may_follow_each_other(pipeline, view):
+def test_pictures_of_other_shapes_can_follow_each_other(pipeline, view):
     wide = view(HERE)
     small = Frame(np.ascontiguousarray(wide.main[:480, :640]), i420_from_rgb(wide.main[:240:2, :320:2]), 0.0, 0)
     for frame in (wide, small, wide):
@@ -109,7 +109,7 @@ def test_pictures_of_other_shapes_may_follow_each_other(pipeline, view):
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_a_covered_or_blinded_camera_is_no_trouble(pipeline, view, value):
+def test_a_covered_or_blinded_camera_raises_nothing(pipeline, view, value):
     frame = view()
     frame = replace(frame, main=np.full_like(frame.main, value), lores=np.full_like(frame.lores, value))
     assert all(o.embedding is None for o in pipeline.analyse_photo(frame).observations)

@@ -1,4 +1,4 @@
-"""A model file comes from a server that may do anything, and has its name only when it is the right one."""
+"""The server of a model file is not trusted. A file gets its final name only if its digest is right."""
 
 import functools
 import hashlib
@@ -26,7 +26,7 @@ SIZE = 300_000
 
 
 class Shelf(ThreadingHTTPServer):
-    """An HTTPS server that gives files, and does with each request what it was told: see `Answer`."""
+    """An HTTPS server of files. `todo`, then `always`, choose the response to each request; the default is `plain`."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class Shelf(ThreadingHTTPServer):
         return f"https://localhost:{self.server_port}/{name}"
 
     def handle_error(self, request, client_address):
-        """A client that hangs up is what is tested."""
+        """A client that hangs up is part of the tests."""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -69,7 +69,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def plain(answer, content, begin):
-    """As a good server does."""
+    """Respond as a correct server."""
     if begin >= len(content) > 0:
         answer.head(416, Content_Range=f"bytes */{len(content)}", Content_Length=0)
         return
@@ -80,7 +80,7 @@ def plain(answer, content, begin):
 
 
 def cut_after(count):
-    """Tell the right length, and hang up in the middle."""
+    """Return an answer that sends the right length and hangs up in the middle."""
 
     def cut(answer, content, begin):
         rest = content[begin:]
@@ -92,13 +92,13 @@ def cut_after(count):
 
 
 def no_ranges(answer, content, begin):
-    """All of it, wherever one would like to begin."""
+    """Send the whole file, whatever range is requested."""
     answer.head(200, Content_Length=len(content))
     answer.wfile.write(content)
 
 
 def wrong_range(answer, content, begin):
-    """Something else than what was asked for, and it even says so."""
+    """Send another range than the requested one, with a correct header."""
     answer.head(206, Content_Length=len(content) - 7, Content_Range=f"bytes 7-{len(content) - 1}/{len(content)}")
     answer.wfile.write(content[7:])
 
@@ -226,20 +226,20 @@ def models(tmp_path):
 
 
 def here(models):
-    """The files under their final names; each must be right, whatever happened."""
+    """Return the files under their final names. Each must be correct."""
     found = sorted(path.name for path in models.glob("*.onnx"))
     for name in found:
-        assert (models / name).read_bytes() == FILES[name], f"{name} is here, and is not right"
+        assert (models / name).read_bytes() == FILES[name], f"{name} is installed but wrong"
     return found
 
 
 ALL = sorted(FILES)
 
 
-# -- what is good -----------------------------------------------------------------------------------------------------
+# -- a good server ----------------------------------------------------------------------------------------------------
 
 
-def test_a_set_is_fetched_and_proved(site, shelf, models):
+def test_a_set_is_downloaded_and_verified(site, shelf, models):
     done = pull_set(site, "site", accept=True)
     assert [(each.file, each.origin) for each in done] == [
         ("finds.onnx", "fetched"), ("looks.onnx", "fetched"), ("knows.onnx", "fetched")
@@ -248,7 +248,7 @@ def test_a_set_is_fetched_and_proved(site, shelf, models):
     assert list(models.glob("*.part")) == []
 
 
-def test_what_is_here_and_right_is_not_fetched_again(site, shelf, models):
+def test_a_correct_file_is_not_downloaded_again(site, shelf, models):
     models.mkdir()
     (models / "finds.onnx").write_bytes(FILES["finds.onnx"])
     (models / "looks.onnx").write_bytes(b"something else")
@@ -260,7 +260,7 @@ def test_what_is_here_and_right_is_not_fetched_again(site, shelf, models):
     assert here(models) == ALL
 
 
-def test_nothing_is_said_to_the_server_but_what_is_asked_for(site, shelf, monkeypatch):
+def test_requests_carry_nothing_but_the_address_and_range(site, shelf, monkeypatch):
     monkeypatch.setenv("NETRC", "/nowhere")
     pull_set(site, "site", accept=True)
     for _, _, headers in shelf.asked:
@@ -268,28 +268,28 @@ def test_nothing_is_said_to_the_server_but_what_is_asked_for(site, shelf, monkey
         assert headers["User-Agent"] == "gated"
 
 
-def test_progress_is_told_and_comes_to_its_end(site):
-    told = []
-    pull_set(site, "site", progress=lambda *step: told.append(step), accept=True)
+def test_progress_ends_at_the_full_size(site):
+    steps_seen = []
+    pull_set(site, "site", progress=lambda *step: steps_seen.append(step), accept=True)
     for name in ALL:
-        steps = [(done, total) for file, done, total in told if file == name]
+        steps = [(done, total) for file, done, total in steps_seen if file == name]
         assert steps == sorted(steps)
         assert steps[-1] == (SIZE, SIZE)
 
 
-# -- the line ---------------------------------------------------------------------------------------------------------
+# -- the connection ---------------------------------------------------------------------------------------------------
 
 
-def test_a_line_that_is_cut_goes_on_where_it_was(site, shelf, models):
+def test_an_interrupted_download_resumes(site, shelf, models):
     shelf.todo = [cut_after(100_000), cut_after(50_000)]
     pull_set(site, "site", accept=True)
     assert [begin for _, begin, _ in shelf.asked[:3]] == [0, 100_000, 150_000]
     assert here(models) == ALL
 
 
-def test_a_line_that_is_cut_again_and_again_leaves_what_came_for_the_next_time(site, shelf, models):
+def test_a_download_that_keeps_failing_leaves_its_part_for_the_next_run(site, shelf, models):
     shelf.always = cut_after(1000)
-    with pytest.raises(ModelError, match=r"finds\.onnx: .*bytes of the file are here, ask again"):
+    with pytest.raises(ModelError, match=r"finds\.onnx: .*bytes are here, run the command again"):
         pull_set(site, "site", accept=True)
     assert here(models) == []
     assert (models / "finds.onnx.part").read_bytes() == FILES["finds.onnx"][: 1000 * download.TRIES]
@@ -300,13 +300,13 @@ def test_a_line_that_is_cut_again_and_again_leaves_what_came_for_the_next_time(s
     assert here(models) == ALL
 
 
-def test_a_server_that_knows_no_ranges_gives_all_of_it_again(site, shelf, models):
+def test_a_server_without_ranges_sends_the_whole_file_again(site, shelf, models):
     shelf.todo = [cut_after(100_000), no_ranges]
     pull_set(site, "site", accept=True)
     assert here(models) == ALL
 
 
-def test_a_part_that_was_whole_already_only_gets_its_name(site, shelf, models):
+def test_a_complete_part_is_only_renamed(site, shelf, models):
     models.mkdir()
     (models / "finds.onnx.part").write_bytes(FILES["finds.onnx"])
     pull_set(site, "site", accept=True)
@@ -316,7 +316,7 @@ def test_a_part_that_was_whole_already_only_gets_its_name(site, shelf, models):
 
 @pytest.mark.parametrize("sizes", [True, False])
 @pytest.mark.parametrize("length", [0, 1, 1000, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE])
-def test_a_damaged_part_is_thrown_away_and_begun_anew(shelf, tmp_path, models, length, sizes):
+def test_a_damaged_part_is_deleted_and_downloaded_again(shelf, tmp_path, models, length, sizes):
     site = manifest(tmp_path, shelf.url, sizes=sizes)
     models.mkdir()
     (models / "finds.onnx.part").write_bytes(b"\xff" * length)
@@ -325,7 +325,7 @@ def test_a_damaged_part_is_thrown_away_and_begun_anew(shelf, tmp_path, models, l
     assert len([path for path, _, _ in shelf.asked if path == "/finds.onnx"]) <= 2
 
 
-def test_a_server_that_begins_elsewhere_than_asked_is_asked_anew(site, shelf, models):
+def test_a_response_with_the_wrong_range_is_requested_again(site, shelf, models):
     models.mkdir()
     (models / "finds.onnx.part").write_bytes(FILES["finds.onnx"][:5000])
     shelf.todo = [wrong_range, plain]
@@ -334,13 +334,13 @@ def test_a_server_that_begins_elsewhere_than_asked_is_asked_anew(site, shelf, mo
 
 
 @pytest.mark.parametrize("how", [without_length, no_number_as_length])
-def test_a_length_that_is_not_told_is_not_needed(site, shelf, models, how):
+def test_a_response_without_a_length_is_accepted(site, shelf, models, how):
     shelf.always = how
     pull_set(site, "site", accept=True)
     assert here(models) == ALL
 
 
-def test_a_cut_that_nobody_could_see_is_seen_by_the_size_in_the_manifest(site, shelf, models):
+def test_a_silent_truncation_is_found_by_the_size_in_the_manifest(site, shelf, models):
     shelf.todo = [without_length_cut]
     pull_set(site, "site", accept=True)
     assert here(models) == ALL
@@ -351,16 +351,16 @@ def test_a_cut_that_nobody_could_see_is_seen_by_the_size_in_the_manifest(site, s
     "how", [too_short_a_length, too_long_a_length, wrong, refused(404), refused(500), cut_after(0)]
 )
 @pytest.mark.parametrize("sizes", [True, False])
-def test_a_server_that_lies_or_refuses_gives_an_error_and_no_file(shelf, tmp_path, models, how, sizes):
+def test_a_wrong_or_refused_response_gives_an_error_and_no_file(shelf, tmp_path, models, how, sizes):
     site = manifest(tmp_path, shelf.url, sizes=sizes)
     shelf.always = how
     with pytest.raises(ModelError) as caught:
         pull_set(site, "site", accept=True)
-    assert all(name in str(caught.value) for name in ALL), "every file's trouble is told at once"
+    assert all(name in str(caught.value) for name in ALL), "one error names every file"
     assert here(models) == []
 
 
-def test_what_can_be_had_is_had_though_one_cannot(site, shelf, models):
+def test_one_failing_file_does_not_stop_the_others(site, shelf, models):
     shelf.files["/finds.onnx"] = b"another file" * 10
     with pytest.raises(ModelError, match=r"finds\.onnx"):
         pull_set(site, "site", accept=True)
@@ -369,17 +369,17 @@ def test_what_can_be_had_is_had_though_one_cannot(site, shelf, models):
 
 
 @pytest.mark.parametrize("how", [too_much, says_it_is_huge])
-def test_more_than_there_should_be_is_not_taken(site, shelf, models, how):
+def test_more_bytes_than_expected_are_refused(site, shelf, models, how):
     shelf.always = how
-    with pytest.raises(ModelError, match=f"at most {SIZE} may come"):
+    with pytest.raises(ModelError, match=f"at most {SIZE} are allowed"):
         pull_set(site, "site", accept=True)
     assert list(models.glob("*.onnx*")) == []
 
 
-def test_where_no_size_is_known_there_is_an_end_all_the_same(shelf, tmp_path, models, monkeypatch):
+def test_a_file_of_unknown_size_has_a_limit(shelf, tmp_path, models, monkeypatch):
     monkeypatch.setattr(download, "MOST_BYTES", SIZE)
     shelf.always = too_much
-    with pytest.raises(ModelError, match="may come"):
+    with pytest.raises(ModelError, match="are allowed"):
         pull_set(manifest(tmp_path, shelf.url, sizes=False), "site", accept=True)
     assert list(models.glob("*.onnx*")) == []
 
@@ -389,31 +389,31 @@ def one(shelf, tmp_path, **limits):
 
 
 @pytest.mark.parametrize("how", [silent, nothing_at_all])
-def test_a_silent_server_is_not_waited_for(shelf, tmp_path, how):
+def test_a_silent_server_times_out(shelf, tmp_path, how):
     shelf.always = how
     with pytest.raises(ModelError, match=r"timed out|cut"):
         one(shelf, tmp_path, silence_s=0.2).fetch()
 
 
-def test_a_server_that_trickles_has_its_time(shelf, tmp_path, monkeypatch):
+def test_a_slow_server_has_a_deadline(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "MOST_S", -1.0)
-    with pytest.raises(ModelError, match="trickles"):
+    with pytest.raises(ModelError, match="too slow"):
         one(shelf, tmp_path).fetch()
 
 
-def test_a_server_that_is_not_there_is_one_clear_error(tmp_path, models):
+def test_an_unreachable_server_is_one_clear_error(tmp_path, models):
     site = manifest(tmp_path, lambda name: f"https://127.0.0.1:9/{name}")
     with pytest.raises(ModelError, match="refused"):
         pull_set(site, "site", accept=True)
 
 
-# -- who speaks -------------------------------------------------------------------------------------------------------
+# -- the server -------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_nobody_vouches_for_gives_nothing(site, shelf, models, tmp_path, monkeypatch):
+def test_a_server_with_an_untrusted_certificate_is_refused(site, shelf, models, tmp_path, monkeypatch):
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
-    with pytest.raises(ModelError, match="does not prove who it is .*SSL_CERT_FILE"):
+    with pytest.raises(ModelError, match="certificate is not trusted .*SSL_CERT_FILE"):
         pull_set(site, "site", accept=True)
     assert here(models) == []
     assert shelf.asked == []
@@ -432,39 +432,39 @@ def test_a_redirect_is_followed(site, shelf, models):
 @pytest.mark.parametrize("where", ["http://localhost/x", "ftp://localhost/x", "file:///etc/passwd", "data:,x", "x:y"])
 def test_a_redirect_out_of_https_is_not_followed(site, shelf, models, where):
     shelf.always = to(where)
-    with pytest.raises(ModelError, match="is refused, because|says 302"):
+    with pytest.raises(ModelError, match="refused; only https|answered 302"):
         pull_set(site, "site", accept=True)
     assert list(models.glob("*.onnx*")) == []
 
 
-def test_after_five_redirects_it_is_enough(site, shelf, models):
+def test_a_sixth_redirect_is_refused(site, shelf, models):
     shelf.files |= {f"/{n}": FILES["finds.onnx"] for n in range(9)}
     shelf.todo = [to(shelf.url(str(n))) for n in range(5)]
     pull_set(site, "site", accept=True)
     assert here(models) == ALL
     (models / "finds.onnx").unlink()
     shelf.todo = [to(shelf.url(str(n))) for n in range(6)]
-    with pytest.raises(ModelError, match="the server says 302"):
+    with pytest.raises(ModelError, match="the server answered 302"):
         pull_set(site, "site", accept=True)
 
 
 @given(st.sampled_from(["http", "HTTP", "ftp", "file", "", "httpss", "https "]), st.text(max_size=20))
 @settings(max_examples=50)
-def test_no_address_but_https_is_spoken_to(scheme, rest):
+def test_only_https_addresses_are_requested(scheme, rest):
     with pytest.raises(ModelError):
         secure(f"{scheme}://{rest}")
 
 
 def test_an_address_with_a_password_in_it_is_refused():
     assert secure("https://example.org/a@b") == "https://example.org/a@b"
-    with pytest.raises(ModelError, match="without a password"):
+    with pytest.raises(ModelError, match="without user name and password"):
         secure("https://me:secret@example.org/a")
 
 
 # -- licences ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched_before_its_licence_is_accepted(site, shelf, models):
+def test_nothing_is_downloaded_before_its_licence_is_accepted(site, shelf, models):
     with pytest.raises(ModelError, match="finds.onnx: Apache-2.0"):
         pull_set(site, "site", accept=False)
     assert shelf.asked == []
@@ -472,7 +472,7 @@ def test_nothing_is_fetched_before_its_licence_is_accepted(site, shelf, models):
     assert len(unaccepted(site, "site")) == 3
 
 
-def test_what_was_accepted_is_written_down_beside_the_models(site, models):
+def test_accepted_licences_are_recorded_beside_the_models(site, models):
     pull_set(site, "site", accept=True)
     written = json.loads((models / "licences.json").read_text())
     assert [(each["file"], each["licence"]) for each in written] == [
@@ -481,7 +481,7 @@ def test_what_was_accepted_is_written_down_beside_the_models(site, models):
     assert all(each["at"].endswith("Z") and len(each["sha256"]) == 64 for each in written)
 
 
-def test_what_was_accepted_once_is_not_asked_again(site, shelf, models):
+def test_an_accepted_licence_is_not_asked_for_again(site, shelf, models):
     shelf.always = cut_after(10)
     with pytest.raises(ModelError):
         pull_set(site, "site", accept=True)
@@ -492,7 +492,7 @@ def test_what_was_accepted_once_is_not_asked_again(site, shelf, models):
     assert len(accepted(models)) == 3
 
 
-def test_another_licence_is_asked_for_anew(site, shelf, models, tmp_path):
+def test_a_changed_licence_must_be_accepted_again(site, shelf, models, tmp_path):
     pull_set(site, "site", accept=True)
     (models / "finds.onnx").unlink()
     site = manifest(tmp_path, shelf.url, licence="only on Sundays")
@@ -521,33 +521,33 @@ def stick(tmp_path):
     return folder
 
 
-def test_a_set_is_copied_from_a_folder_and_proved(site, shelf, stick, models):
+def test_a_set_is_copied_from_a_folder_and_verified(site, shelf, stick, models):
     assert {each.origin for each in pull_set(site, "site", source=stick, accept=True)} == {"copied"}
     assert here(models) == ALL
     assert shelf.asked == []
 
 
-def test_a_wrong_file_in_the_folder_is_not_taken_and_the_others_are(site, stick, models):
+def test_a_wrong_file_in_the_folder_is_refused_and_the_others_copied(site, stick, models):
     (stick / "finds.onnx").write_bytes(FILES["looks.onnx"])
     (stick / "knows.onnx").unlink()
     with pytest.raises(ModelError) as caught:
         pull_set(site, "site", source=stick, accept=True)
-    assert "finds.onnx: what" in str(caught.value)
-    assert "knows.onnx: is not there" in str(caught.value)
+    assert "finds.onnx: the one from" in str(caught.value)
+    assert "knows.onnx: file not found" in str(caught.value)
     assert here(models) == ["looks.onnx"]
     assert list(models.glob("*.part")) == []
 
 
-def test_a_half_of_a_download_is_no_obstacle_to_a_copy(site, stick, models):
+def test_a_copy_replaces_a_partial_download(site, stick, models):
     models.mkdir()
     (models / "finds.onnx.part").write_bytes(b"\0" * (SIZE + 5))
     pull_set(site, "site", source=stick, accept=True)
     assert here(models) == ALL
 
 
-def test_a_model_without_an_address_says_how_else_it_comes(shelf, tmp_path, stick, models):
+def test_the_error_for_a_model_without_an_address_names_the_other_options(shelf, tmp_path, stick, models):
     site = manifest(tmp_path, shelf.url, without=["looks"])
-    with pytest.raises(ModelError, match="no address for it; bring it with --from"):
+    with pytest.raises(ModelError, match="no address for it; copy it with --from"):
         pull_set(site, "site", accept=True)
     assert here(models) == ["finds.onnx", "knows.onnx"]
     assert [each.origin for each in pull_set(site, "site", source=stick, accept=True)] == ["here", "copied", "here"]
@@ -556,7 +556,7 @@ def test_a_model_without_an_address_says_how_else_it_comes(shelf, tmp_path, stic
 # -- the folder -------------------------------------------------------------------------------------------------------
 
 
-def test_two_do_not_write_into_one_folder(site, models):
+def test_two_pulls_never_write_into_one_folder(site, models):
     models.mkdir()
     lock = FileLock(models / ".pull.lock", "a pull")
     with pytest.raises(BusyError):
@@ -565,30 +565,30 @@ def test_two_do_not_write_into_one_folder(site, models):
     pull_set(site, "site", accept=True)
 
 
-def test_a_folder_that_cannot_be_is_one_clear_error(shelf, tmp_path):
+def test_a_folder_that_cannot_be_created_is_one_clear_error(shelf, tmp_path):
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ModelError, match="choose --dir"):
         pull_set(manifest(tmp_path, shelf.url), "site", accept=True)
 
 
-def test_a_disk_that_is_full_is_one_clear_error_and_gives_no_file(site, models, monkeypatch):
+def test_a_full_disk_is_one_clear_error_and_leaves_no_file(site, models, monkeypatch):
     @contextmanager
     def full(*_):
         raise OSError(28, "No space left on device")
         yield
 
-    monkeypatch.setattr(Download, "_take", lambda *_: full().__enter__())
+    monkeypatch.setattr(Download, "_store", lambda *_: full().__enter__())
     with pytest.raises(ModelError, match="No space left .*make room"):
         pull_set(site, "site", accept=True)
     assert here(models) == []
 
 
-def test_a_set_that_ships_needs_nothing():
+def test_a_shipped_set_needs_no_download():
     assert {each.origin for each in pull_set(ModelSettings(), "courtyard", accept=False)} == {"here"}
 
 
-def test_the_site_set_says_what_it_has_an_address_for():
-    """Only what was published somewhere has one; the other two are brought."""
+def test_the_site_set_has_an_address_for_every_published_model():
+    """Two models are not published anywhere; they are copied in."""
     from gated.face.manifest import load_manifest
 
     found = load_manifest(ModelSettings(dir="/nowhere")).model_set("site")
@@ -607,7 +607,7 @@ def test_the_sizes_in_the_manifest_are_those_of_the_files(shared):
             assert file.stat().st_size == entry.size_bytes
 
 
-# -- anything ---------------------------------------------------------------------------------------------------------
+# -- any server -------------------------------------------------------------------------------------------------------
 
 HOWS = [plain, no_ranges, wrong_range, without_length, without_length_cut, too_short_a_length, too_long_a_length]
 HOWS += [
@@ -623,7 +623,7 @@ HOWS += [
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_a_server_does_no_file_is_here_that_is_not_right_and_in_the_end_all_are(site, shelf, models, seed):
+def test_no_server_leaves_a_wrong_file_and_a_good_one_completes_the_set(site, shelf, models, seed):
     dice = random.Random(seed)
     for _ in range(3):
         shelf.todo = dice.choices(HOWS, k=dice.randint(1, 8))

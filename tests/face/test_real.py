@@ -1,4 +1,4 @@
-"""The real models on real pictures: what the figures of the manifest and of this chapter rest on."""
+"""The real models on real pictures. The figures of the manifest and of this chapter rest on these tests."""
 
 import itertools
 from dataclasses import replace
@@ -34,11 +34,11 @@ def faces(real_pipeline, picture):
 
 
 @pytest.mark.parametrize("entry", load_set(ModelSettings(dir="")).models, ids=lambda entry: entry.file)
-def test_every_evaluation_model_proves_itself(real_models, entry):
+def test_every_evaluation_model_is_verified(real_models, entry):
     Model.load(entry, Path(real_models.dir))
 
 
-def test_the_site_set_proves_itself_but_for_its_embedder(real_models):
+def test_the_site_set_is_verified_except_its_embedder(real_models):
     site = load_set(ModelSettings(dir=real_models.dir, set="site"))
     for entry in (site.detector, *site.pad):
         Model.load(entry, Path(real_models.dir))
@@ -54,31 +54,31 @@ def test_the_same_person_scores_high_and_others_low(faces):
 
 
 @pytest.mark.parametrize("name", ["pad_bona_fide", "obama_1", "obama_2", "biden_1", "biden_2"])
-def test_a_good_portrait_will_do_for_enrolment(real_pipeline, picture, name):
+def test_a_good_portrait_is_accepted_for_enrolment(real_pipeline, picture, name):
     best = real_pipeline.analyse_photo(picture(name), for_enrolment=True).observations[0]
     assert best.problem is None
 
 
-def test_a_small_portrait_will_do_for_a_search_only(real_pipeline, picture):
+def test_a_small_portrait_is_accepted_for_a_search_only(real_pipeline, picture):
     stranger = picture("stranger_1")
     assert real_pipeline.analyse_photo(stranger).observations[0].problem is None
     assert real_pipeline.analyse_photo(stranger, for_enrolment=True).observations[0].problem == "too_small"
 
 
-def test_a_child_in_the_background_is_left_alone(real_pipeline, picture):
+def test_a_child_in_the_background_is_not_embedded(real_pipeline, picture):
     first, second, *others = real_pipeline.analyse_photo(picture("obama_and_biden")).observations
     assert first.embedding
     assert second.embedding
     assert all(other.embedding is None and other.pad_score is None for other in others)
 
 
-def test_a_live_face_and_a_picture_of_one_are_told_apart(real_pipeline, picture):
+def test_a_bona_fide_face_and_an_attack_get_different_pad_scores(real_pipeline, picture):
     live, attack = (real_pipeline.analyse_photo(picture(n)).observations[0] for n in ("pad_bona_fide", "pad_attack"))
     assert live.pad_score > 0.9
     assert attack.pad_score < 0.5
 
 
-def test_people_who_follow_each_other_in_one_place_are_two_visits(real_models, picture):
+def test_two_people_in_one_place_are_two_visits(real_models, picture):
     pipeline = load_pipeline(real_models, FaceSettings())
     shown = [picture(name) for name in ("biden_2", "biden_2", "pad_bona_fide", "pad_bona_fide")]
     seen = [
@@ -89,13 +89,13 @@ def test_people_who_follow_each_other_in_one_place_are_two_visits(real_models, p
 
 
 def test_a_fixed_size_detector_finds_the_same_faces(real_models, real_pipeline, picture, tmp_path):
-    """The site's detector, with the evaluation embedder for want of the site's."""
+    """The site's detector with the evaluation embedder, because the site's is not here."""
     manifest = (Path(__file__).parents[2] / "models" / "manifest.toml").read_text()
     text = manifest.replace('detector = "yunet_n_dynamic"', 'detector = "yunet_2023mar"')
     (tmp_path / "fixed.toml").write_text(text)
     settings = ModelSettings(dir=real_models.dir, manifest=str(tmp_path / "fixed.toml"))
     fixed = load_pipeline(settings, FaceSettings())
-    for name in set(PORTRAITS) - {"stranger_1"}:  # whose eyes are as near as they may be, give or take a pixel
+    for name in set(PORTRAITS) - {"stranger_1"}:  # its eye distance is at the bound, within a pixel
         ours, theirs = (p.analyse_photo(picture(name)).observations[0] for p in (real_pipeline, fixed))
         np.testing.assert_allclose(ours.box, theirs.box, atol=0.15 * ours.box[3])
         assert float(vector(ours) @ vector(theirs)) > 0.6

@@ -12,7 +12,7 @@ PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
 
 
 def slow(picture, x, y):
-    """Bilinear by its definition, one point at a time."""
+    """Compute bilinear values by the definition, one point at a time."""
     height, width = picture.shape[:2]
     x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
     left, top = math.floor(x), math.floor(y)
@@ -23,7 +23,7 @@ def slow(picture, x, y):
     return upper * (1 - (y - top)) + lower * (y - top)
 
 
-def test_the_whole_box_at_its_own_size_is_the_picture():
+def test_the_whole_picture_at_its_own_size_is_unchanged():
     planes = Sampler((80, 60)).box(PICTURE, (0, 0, 80, 60))
     np.testing.assert_array_equal(planes.transpose(1, 2, 0), PICTURE)
 
@@ -41,7 +41,7 @@ def test_shrinking_agrees_with_another_implementation():
     turn=st.complex_numbers(max_magnitude=30, allow_nan=False),
     shift=st.complex_numbers(max_magnitude=300, allow_nan=False),
 )
-def test_every_crop_is_bilinear_inside_and_the_border_outside(turn, shift):
+def test_crops_are_bilinear_inside_and_repeat_the_border_outside(turn, shift):
     planes = Sampler((7, 5)).turned(PICTURE, turn, shift)
     for row, column in ((0, 0), (4, 6), (2, 3)):
         at = turn * complex(column, row) + shift
@@ -55,7 +55,7 @@ def test_a_box_outside_the_picture_shows_its_border(box):
     assert 0 <= planes.min() <= planes.max() <= 255
 
 
-def test_a_picture_with_padded_rows_is_read_rightly():
+def test_a_picture_with_padded_rows_is_read_correctly():
     padded = np.zeros((60, 96, 3), np.uint8)
     padded[:, :80] = PICTURE
     np.testing.assert_array_equal(Sampler((80, 60)).box(padded[:, :80], (0, 0, 80, 60)).transpose(1, 2, 0), PICTURE)

@@ -11,13 +11,13 @@ def values(tensor):
     return tensor.array[0, :, 0, 0].tolist()
 
 
-def test_rgb_as_it_is():
+def test_an_rgb_model_gets_the_channels_unchanged():
     tensor = InputTensor(InputLayout(size=(16, 16), order="rgb"))
     tensor.fill(PLANES)
     assert values(tensor) == [10, 20, 30]
 
 
-def test_bgr_is_turned_round():
+def test_a_bgr_model_gets_the_channels_reversed():
     tensor = InputTensor(InputLayout(size=(16, 16), order="bgr"))
     tensor.fill(PLANES)
     assert values(tensor) == [30, 20, 10]
@@ -33,12 +33,12 @@ def test_mean_and_std_are_in_the_order_of_the_model(order):
     assert values(tensor) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_smaller_picture_lies_top_left_and_the_rest_is_dark():
+def test_a_smaller_picture_is_at_the_top_left_and_the_rest_is_zero():
     tensor = InputTensor(InputLayout(size=(32, 16), order="rgb"))
     assert tensor.fill(PLANES).shape == (1, 3, 16, 32)
     assert tensor.array[:, :, :4, :4].all()
     assert tensor.array.sum() == PLANES.sum()
 
 
-def test_another_size_than_the_manifests_for_a_second_look():
+def test_a_second_pass_can_use_another_input_size():
     assert InputTensor(InputLayout(size=(320, 256), order="bgr"), (128, 128)).array.shape == (1, 3, 128, 128)

@@ -14,17 +14,17 @@ def moved(box, by):
     return (box[0] + by, *box[1:])
 
 
-def test_a_face_that_stays_is_one_track():
+def test_a_still_face_is_one_track():
     tracker = Tracker(0.5)
     assert {tracker.follow([HERE], t / 10)[0][0] for t in range(50)} == {1}
 
 
-def test_a_face_that_walks_is_one_track():
+def test_a_walking_face_is_one_track():
     tracker = Tracker(0.5)
     assert {tracker.follow([moved(HERE, 20 * t)], t / 10)[0][0] for t in range(50)} == {1}
 
 
-def test_a_face_that_jumps_is_another():
+def test_a_face_that_jumps_is_another_track():
     tracker = Tracker(0.5)
     assert tracker.follow([HERE], 0.0)[0] != tracker.follow([THERE], 0.1)[0]
 
@@ -43,7 +43,7 @@ def test_the_better_overlap_gets_the_track():
     assert near != anna
 
 
-def test_an_unseen_face_is_waited_for_and_then_ended_once():
+def test_an_unseen_face_keeps_its_track_and_then_ends_once():
     tracker = Tracker(0.5, patience_s=1.0)
     tracker.follow([HERE], 0.0)
     assert tracker.follow([], 0.9) == ([], [])
@@ -53,14 +53,14 @@ def test_an_unseen_face_is_waited_for_and_then_ended_once():
     assert tracker.follow([], 1.2) == ([], [])
 
 
-def test_a_face_that_comes_back_in_time_is_the_same():
+def test_a_face_that_returns_in_time_keeps_its_track():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
     tracker.follow([], 0.5)
     assert tracker.follow([HERE], 0.9) == ([1], [])
 
 
-def test_a_face_that_comes_back_too_late_is_a_new_visit():
+def test_a_face_that_returns_too_late_is_a_new_visit():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
     tracker.follow([], 1.5)
@@ -71,34 +71,34 @@ def test_the_same_person_stays_on_the_track():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
     for t in range(5):
-        assert tracker.recognise(1, ANNA, t / 10) == (1, None)
+        assert tracker.confirm(1, ANNA, t / 10) == (1, None)
 
 
-def test_somebody_else_in_the_place_breaks_the_track():
+def test_another_person_in_the_place_ends_the_track():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
-    tracker.recognise(1, ANNA, 0.0)
-    assert tracker.recognise(1, BEN, 0.1) == (2, TrackEnded(track=1, at=0.1))
+    tracker.confirm(1, ANNA, 0.0)
+    assert tracker.confirm(1, BEN, 0.1) == (2, TrackEnded(track=1, at=0.1))
     assert tracker.follow([HERE], 0.2)[0] == [2]
-    assert tracker.recognise(2, BEN, 0.2) == (2, None)
+    assert tracker.confirm(2, BEN, 0.2) == (2, None)
 
 
 @pytest.mark.parametrize("similarity", [0.49, -1.0, float("nan")])
-def test_less_alike_than_the_threshold_is_somebody_else(similarity):
+def test_a_score_below_the_threshold_is_another_person(similarity):
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
-    tracker.recognise(1, ANNA, 0.0)
+    tracker.confirm(1, ANNA, 0.0)
     other = np.array([similarity, 0, 0, 0], np.float32)
-    assert tracker.recognise(1, other, 0.1)[0] == 2
+    assert tracker.confirm(1, other, 0.1)[0] == 2
 
 
-def test_frames_without_an_embedding_do_not_make_it_forget():
+def test_frames_without_an_embedding_keep_the_last_one():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
-    tracker.recognise(1, ANNA, 0.0)
+    tracker.confirm(1, ANNA, 0.0)
     for t in range(1, 5):
         tracker.follow([HERE], t / 10)
-    assert tracker.recognise(1, BEN, 0.5)[0] == 2
+    assert tracker.confirm(1, BEN, 0.5)[0] == 2
 
 
 frames = st.lists(
@@ -112,7 +112,7 @@ frames = st.lists(
 
 
 @given(frames)
-def test_every_track_ends_once_and_is_never_seen_after(history):
+def test_every_track_ends_once_and_never_returns(history):
     tracker, now, ended, seen = Tracker(0.5), 0.0, [], []
     for step, faces, changed in history:
         now += step
@@ -120,7 +120,7 @@ def test_every_track_ends_once_and_is_never_seen_after(history):
         assert len(set(ids)) == len(ids) == len(faces)
         ended += [end.track for end in ends]
         for track in ids:
-            after, end = tracker.recognise(track, BEN if changed else ANNA, now)
+            after, end = tracker.confirm(track, BEN if changed else ANNA, now)
             ended += [end.track] if end else []
             seen.append(after)
             assert after not in ended

@@ -10,7 +10,7 @@ from gated.frame import Frame
 
 
 class ScriptedCamera:
-    """Gives the frames of a list, then none."""
+    """A camera that gives the frames of a list, then none."""
 
     name = "script"
 
@@ -50,25 +50,25 @@ def of_kind(kind, sent):
 
 @pytest.fixture
 def visit(view):
-    """Two seconds at ten frames a second: somebody stands there for one, and then does not."""
+    """Two seconds at ten frames a second: a person stands there for one, then is gone."""
     return [view(*([(420, 480)] if i < 10 else []), at=i / 10, number=i) for i in range(35)]
 
 
-def test_ready_comes_first_and_the_trouble_last(pipeline, visit):
+def test_ready_is_sent_first_and_trouble_last(pipeline, visit):
     sent = served(pipeline, ScriptedCamera(visit))
     assert isinstance(sent[0], VisionReady)
     assert sent[-1] == VisionTrouble(kind="camera", message="no frame for 2.0 s; check the cable")
     assert len(of_kind(VisionReady, sent)) == len(of_kind(VisionTrouble, sent)) == 1
 
 
-def test_every_frame_with_a_face_is_told_and_the_end_of_it(pipeline, visit):
+def test_every_frame_with_a_face_and_the_end_of_its_track_are_sent(pipeline, visit):
     sent = served(pipeline, ScriptedCamera(visit))
     assert [o.frame for o in of_kind(Observation, sent)] == list(range(10))
     (ended,) = of_kind(TrackEnded, sent)
     assert 1.9 < ended.at < 2.2
 
 
-def test_the_pulse_beats_twice_a_second_of_frames(pipeline, visit):
+def test_a_pulse_is_sent_twice_a_second(pipeline, visit):
     pulses = of_kind(VisionPulse, served(pipeline, ScriptedCamera(visit)))
     gaps = [b.frame_at - a.frame_at for a, b in pairwise(pulses)]
     assert max(gaps) <= 0.5
@@ -78,19 +78,19 @@ def test_the_pulse_beats_twice_a_second_of_frames(pipeline, visit):
     assert pulses[-1].faces == 0
 
 
-def test_slow_frames_each_have_their_pulse(pipeline, view):
+def test_every_slow_frame_has_a_pulse(pipeline, view):
     frames = [view(at=float(i), number=i) for i in range(5)]
     assert len(of_kind(VisionPulse, served(pipeline, ScriptedCamera(frames)))) == 5
 
 
-def test_an_exhausted_recording_is_told(pipeline, visit):
+def test_an_exhausted_recording_is_reported(pipeline, visit):
     pulses = of_kind(VisionPulse, served(pipeline, ScriptedCamera(visit, exhausted_after=20)))
     assert not pulses[0].exhausted
     assert pulses[-1].exhausted
 
 
 class ScriptedScanner:
-    """Sees a pass in every frame, and remembers which frames it was given."""
+    """A scanner that sees a pass in every frame, and records the frames."""
 
     def __init__(self):
         self.frames = []
@@ -100,7 +100,7 @@ class ScriptedScanner:
         return f"G1.{frame.number}"
 
 
-def test_a_pass_is_told_after_the_faces_of_its_frame(pipeline, visit):
+def test_a_pass_is_sent_after_the_faces_of_its_frame(pipeline, visit):
     scanner, sent = ScriptedScanner(), []
     with_scanner = ScriptedCamera(visit)
     serve(with_scanner, pipeline, sent.append, lambda: False, scanner=scanner)
@@ -110,17 +110,17 @@ def test_a_pass_is_told_after_the_faces_of_its_frame(pipeline, visit):
     assert sent.index(face) < sent.index(codes[3])
 
 
-def test_nobody_looks_for_passes_in_an_empty_street(pipeline, view):
+def test_no_scan_runs_in_an_empty_street(pipeline, view):
     scanner, empty = ScriptedScanner(), [view(at=i / 10, number=i) for i in range(100)]
     serve(ScriptedCamera(empty), pipeline, lambda _: None, lambda: False, scanner=scanner)
     assert len([number for number in scanner.frames if number > 40]) <= 6
 
 
-def test_without_a_scanner_no_pass_is_looked_for(pipeline, visit):
+def test_without_a_scanner_no_scan_runs(pipeline, visit):
     assert not of_kind(CodeSeen, served(pipeline, ScriptedCamera(visit)))
 
 
-def test_a_camera_that_does_not_open_is_trouble_and_never_ready(pipeline):
+def test_a_camera_that_fails_to_open_is_trouble_and_never_ready(pipeline):
     camera = ScriptedCamera([], opens=False)
     assert served(pipeline, camera) == [VisionTrouble(kind="camera", message="no camera is connected; check the cable")]
     assert camera.closed == 1
@@ -131,7 +131,7 @@ def test_a_camera_without_a_first_frame_is_never_ready(pipeline):
     assert isinstance(only, VisionTrouble)
 
 
-def test_asked_to_stop_it_stops_and_closes_the_camera(pipeline, visit):
+def test_stop_closes_the_camera(pipeline, visit):
     asked = iter([False, False, True])
     camera = ScriptedCamera(visit)
     sent = served(pipeline, camera, lambda: next(asked))
@@ -140,7 +140,7 @@ def test_asked_to_stop_it_stops_and_closes_the_camera(pipeline, visit):
     assert camera.closed == 1
 
 
-def test_a_model_that_fails_is_trouble_with_the_models(pipeline, visit, monkeypatch):
+def test_a_failing_model_is_trouble_of_kind_models(pipeline, visit, monkeypatch):
     def failing(frame):
         raise ModelError("spot.onnx: the model failed on its input")
 
@@ -150,7 +150,7 @@ def test_a_model_that_fails_is_trouble_with_the_models(pipeline, visit, monkeypa
     assert camera.closed == 1
 
 
-def test_a_brain_that_has_gone_ends_it_and_closes_the_camera(pipeline, visit):
+def test_a_lost_brain_ends_the_worker_and_closes_the_camera(pipeline, visit):
     camera = ScriptedCamera(visit)
 
     def send(message):

@@ -1,4 +1,4 @@
-"""A print and a phone look like what they are, and still show the face."""
+"""A print and a phone look like real ones, and still show the face."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ both = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
 
 @both
-def test_the_same_dice_make_the_same_attack(make):
+def test_the_same_seed_gives_the_same_attack(make):
     one, other = make(np.random.default_rng(5)), make(np.random.default_rng(5))
     assert np.array_equal(one.rgb, other.rgb)
     assert np.array_equal(one.landmarks, other.landmarks)
@@ -25,7 +25,7 @@ def test_the_same_dice_make_the_same_attack(make):
 
 @both
 @pytest.mark.parametrize("seed", range(5))
-def test_the_face_stays_about_as_large_and_lies_on_the_sheet(make, seed):
+def test_the_face_keeps_its_size_and_lies_on_the_sheet(make, seed):
     shown = make(np.random.default_rng(seed))
     height, width = shown.alpha.shape
     assert shown.box[3] == pytest.approx(FACE.box[3], rel=0.25)
@@ -37,8 +37,8 @@ def test_the_face_stays_about_as_large_and_lies_on_the_sheet(make, seed):
 
 @both
 @pytest.mark.parametrize("seed", range(5))
-def test_the_landmarks_lie_where_the_face_is(make, seed):
-    """Around each eye and the mouth there is the same pattern of dark and light as on the face that is shown."""
+def test_the_landmarks_lie_on_the_face_in_the_attack(make, seed):
+    """Each eye and the mouth have the same pattern of dark and light around them as on the shown face."""
     shown = make(np.random.default_rng(seed), tilt=3.0)
     grey = [s.rgb.mean(-1) for s in (FACE, shown)]
     patches = []
@@ -57,7 +57,7 @@ def test_without_a_tilt_a_print_keeps_the_angles_of_the_face():
         assert after == pytest.approx(before, abs=3)
 
 
-def test_a_print_has_a_pale_edge_and_dull_colours():
+def test_a_print_has_a_white_edge_and_dull_colours():
     shown = printed(FACE, np.full((4, 4, 3), (200, 30, 30), np.uint8), np.random.default_rng(2), tilt=0.0)
     solid = shown.alpha == 255
     columns = np.flatnonzero(solid[: solid.shape[0] // 3].any(0))
@@ -67,13 +67,13 @@ def test_a_print_has_a_pale_edge_and_dull_colours():
     assert shown.rgb[solid].max() < 255 or shown.rgb[solid].min() > 5
 
 
-def test_a_print_shows_the_background_that_it_is_given():
+def test_a_print_shows_the_given_background():
     red, blue = (np.full((6, 5, 3), c, np.uint8) for c in ((220, 20, 20), (20, 20, 220)))
     first, second = (printed(FACE, ground, np.random.default_rng(3)) for ground in (red, blue))
     assert first.rgb[..., 0].mean() > second.rgb[..., 0].mean() + 10
 
 
-def test_a_phone_has_a_frame_and_lines_that_a_face_has_not():
+def test_a_phone_has_a_frame_and_a_pixel_grid():
     shown = phone(FACE, np.random.default_rng(4), tilt=0.0)
     x, y = shown.landmarks[2].astype(int)
     wall = shown.rgb[y - 110 : y - 90, x - 40 : x - 20].astype(float).mean(-1)
@@ -84,6 +84,6 @@ def test_a_phone_has_a_frame_and_lines_that_a_face_has_not():
 
 
 @both
-def test_a_hand_holds_it(make):
+def test_a_hand_holds_the_sheet(make):
     shown = make(np.random.default_rng(6))
     assert shown.alpha[-2].max() == 255, "the arm reaches the lower edge"

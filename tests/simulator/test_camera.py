@@ -1,4 +1,4 @@
-"""A scene script in the camera's place: the contract of every camera, and what only a script can do."""
+"""The simulated camera keeps the contract of every camera, and follows its script."""
 
 import sys
 import threading
@@ -34,7 +34,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def show(path):
-    """Write a script and open a camera on it."""
+    """A function that writes a script and opens a camera on it."""
     opened = []
 
     def show(script, **settings):
@@ -49,7 +49,7 @@ def show(path):
 
 
 def differs(frame, other):
-    """Whether more than noise is different between two frames."""
+    """Return whether two frames differ by more than noise."""
     return (np.abs(frame.main.astype(int) - other.main) > 60).any(axis=2).mean() > 0.02
 
 
@@ -60,7 +60,7 @@ class TestContract(CameraContract):
         return SimulatedCamera(CameraSettings(kind="simulated", path=str(path), loop=True, **SMALL))
 
 
-def test_the_settings_choose_it(path):
+def test_the_settings_choose_the_simulated_camera(path):
     camera = camera_of(CameraSettings(kind="simulated", path=str(path)))
     assert camera.name == "simulated camera of scene.json"
 
@@ -69,7 +69,7 @@ def settings(camera, pins):
     return parse({"site": {"id": "a"}, "gate": {"id": "b"}, "camera": camera, "door": {"pins": pins}}, Path("/"))
 
 
-def test_a_simulated_camera_needs_a_script_and_never_moves_a_real_lock():
+def test_a_simulated_camera_needs_a_script_and_mock_pins():
     assert settings({"kind": "simulated", "path": "scene.json"}, "mock").camera.path == "/scene.json"
     with pytest.raises(ConfigError) as refused:
         settings({"kind": "simulated"}, "gpio")
@@ -78,14 +78,14 @@ def test_a_simulated_camera_needs_a_script_and_never_moves_a_real_lock():
     assert 'set door.pins to "mock"' in refused.value.problems[1]
 
 
-def test_the_schedule_does_not_drift_and_neither_does_the_script(show):
+def test_frames_and_script_do_not_drift(show):
     camera = show(Script(ends_s=60.0))
     frames = [camera.frame(PATIENCE_S) for _ in range(12)]
     periods = [(b.at - a.at) / (b.number - a.number) for a, b in pairwise(frames)]
     assert periods == [pytest.approx(0.05, abs=1e-6)] * 11
 
 
-def test_a_script_that_is_over_is_exhausted_and_the_lane_is_empty(show):
+def test_after_the_script_the_camera_is_exhausted_and_the_lane_empty(show):
     empty = show(Script()).frame(PATIENCE_S)
     actor = Actor(person=1, comes_s=0.0, leaves_s=3600.0)
     camera = show(Script(actors=(actor,), ends_s=3600.0, begins_at=time.monotonic()))
@@ -95,58 +95,58 @@ def test_a_script_that_is_over_is_exhausted_and_the_lane_is_empty(show):
     assert not differs(camera.frame(PATIENCE_S), empty)
 
 
-def test_a_camera_that_joins_in_the_middle_shows_the_middle(show):
+def test_a_restarted_camera_continues_in_the_middle_of_the_script(show):
     empty = show(Script()).frame(PATIENCE_S)
     camera = show(Script(actors=(Actor(person=1, comes_s=0.0),), begins_at=time.monotonic() - 30.0))
     end = time.monotonic() + PATIENCE_S
     while not differs(camera.frame(PATIENCE_S), empty):
-        assert time.monotonic() < end, "nobody has come"
+        assert time.monotonic() < end, "no person is in view"
 
 
-def test_a_script_that_is_replaced_is_followed(show, path):
+def test_a_replaced_script_is_read_again(show, path):
     camera = show(Script())
     empty = camera.frame(PATIENCE_S)
     write_script(Script(actors=(Actor(person=1, comes_s=0.0),), begins_at=time.monotonic() - 10.0), path)
     end = time.monotonic() + PATIENCE_S
     while not differs(camera.frame(PATIENCE_S), empty):
-        assert time.monotonic() < end, "nobody has come"
+        assert time.monotonic() < end, "no person is in view"
 
 
-def test_a_script_that_is_spoilt_or_gone_ends_in_an_error_that_says_so(show, path):
+def test_a_damaged_or_missing_script_is_one_clear_error(show, path):
     camera = show(Script())
     path.write_text("{")
-    with pytest.raises(CameraError, match="is no scene script"):
+    with pytest.raises(CameraError, match="not a scene script"):
         camera.frame(PATIENCE_S)
     path.unlink()
     with pytest.raises(CameraError, match="cannot be read"):
         camera.frame(PATIENCE_S)
 
 
-def test_without_a_script_it_does_not_open(path):
+def test_without_a_script_the_camera_does_not_open(path):
     with pytest.raises(CameraError, match=r"scene\.json cannot be read"):
         SimulatedCamera(CameraSettings(kind="simulated", path=str(path))).open()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_when_nobody_can_be_rendered_it_says_so_and_shows_no_empty_lane(show, monkeypatch):
+def test_a_failed_rendering_thread_is_an_error_and_not_an_empty_lane(show, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError
 
     monkeypatch.setattr("gated.simulator.cast.render", broken)
     camera = show(Script(actors=(Actor(person=1, comes_s=0.0),)))
-    with pytest.raises(CameraError, match="nobody can be rendered"):
+    with pytest.raises(CameraError, match="rendering thread has ended"):
         for _ in range(1000):
             camera.frame(PATIENCE_S)
 
 
-def test_closing_ends_its_thread(show):
+def test_close_ends_the_rendering_thread(show):
     before = threading.active_count()
     camera = show(Script(actors=(Actor(person=1, comes_s=0.0),)))
     camera.close()
     assert threading.active_count() == before
 
 
-def test_who_comes_soon_is_rendered_first_and_who_comes_later_once():
+def test_people_soon_in_view_are_rendered_first_and_later_ones_once():
     cast = Cast(width=160)
     script = Script(actors=(Actor(person=2, comes_s=500.0), Actor(person=1, comes_s=1.0)))
     for prepare in rehearsal(script, cast, second=0.0, fps=10):
@@ -156,7 +156,7 @@ def test_who_comes_soon_is_rendered_first_and_who_comes_later_once():
 
 
 class TestFaults:
-    """A camera that fails, frame by frame; what the gate makes of it is in test_day.py."""
+    """A camera that fails, frame by frame. test_day.py tests what the gate makes of it."""
 
     @pytest.fixture
     def timeline(self):
@@ -172,12 +172,12 @@ class TestFaults:
         timeline.advance(seconds)
         return camera.frame(PATIENCE_S)
 
-    def test_off_it_has_no_frame(self, camera):
+    def test_off_gives_no_frame(self, camera):
         camera.frames.inflict(Verb.OFF)
-        with pytest.raises(CameraError, match="made to fail"):
+        with pytest.raises(CameraError, match="simulated camera is off"):
             camera.frame(PATIENCE_S)
 
-    def test_stuck_it_shows_the_same_picture_and_says_that_it_is_new(self, camera, timeline):
+    def test_stuck_gives_the_same_picture_with_a_new_time(self, camera, timeline):
         camera.frames.inflict(Verb.STUCK)
         first, second = (self.next(camera, timeline) for _ in range(2))
         assert (first.main == second.main).all()
@@ -191,7 +191,7 @@ class TestFaults:
         assert (noise.main.shape, noise.lores.shape) == (sound.main.shape, sound.lores.shape)
         assert noise.main.std() > 60
 
-    def test_wrong_is_upside_down(self, camera, timeline):
+    def test_wrong_gives_the_picture_upside_down(self, camera, timeline):
         sound = self.next(camera, timeline)
         turned = upside_down(sound)
         assert (turned.main[0, 0] == sound.main[-1, -1]).all()
@@ -200,14 +200,14 @@ class TestFaults:
         camera.frames.inflict(Verb.WRONG)
         assert (self.next(camera, timeline).main[:20].mean() > 100) == (sound.main[-20:].mean() > 100)
 
-    def test_slow_and_delayed_frames_keep_their_own_time(self, camera, timeline):
+    def test_slow_and_delayed_frames_keep_their_times(self, camera, timeline):
         for verb in (Verb.SLOW, Verb.DELAYED):
             camera.frames.inflict(verb)
             first, second = (self.next(camera, timeline) for _ in range(2))
             assert first.at == second.at
             assert first.number == second.number
 
-    def test_intermittent_it_has_frames_now_and_then(self, camera, timeline):
+    def test_intermittent_gives_some_frames(self, camera, timeline):
         camera.frames.inflict(Verb.INTERMITTENT)
         given, refused = 0, 0
         for _ in range(12):
@@ -219,7 +219,7 @@ class TestFaults:
         assert given
         assert refused
 
-    def test_it_is_the_camera_under_it_in_all_else(self, camera):
+    def test_a_faulty_camera_otherwise_behaves_as_the_wrapped_one(self, camera):
         assert camera.name == "faulty simulated camera of scene.json"
         assert not camera.exhausted
         camera.close()

@@ -1,4 +1,4 @@
-"""A pass on a phone: read at the gate by the real scanner, in every light, and by a real vision process."""
+"""A pass on a phone, read at the gate by the real scanner, in every light, and by a real vision process."""
 
 import asyncio
 
@@ -28,26 +28,26 @@ def shown(sky, person, seconds, text=TEXT):
 
 @pytest.mark.parametrize("sky", ["day", "dusk"])
 @pytest.mark.parametrize("person", range(3))
-def test_a_pass_that_is_held_up_at_the_gate_is_read(sky, person):
+def test_a_pass_held_up_at_the_gate_is_read(sky, person):
     assert pass_in(shown(sky, person, 3.0).rgb) == TEXT
 
 
-def test_a_pass_is_too_small_to_be_read_from_far_away():
+def test_a_pass_far_away_is_too_small_to_read():
     assert pass_in(shown("day", 1, 0.0).rgb) is None
 
 
-def test_a_pass_is_no_face_and_hides_none():
+def test_a_pass_is_not_a_face_and_hides_none():
     (seen,) = shown("day", 1, 3.0).seen
     assert not seen.is_held
 
 
-def test_the_same_dice_hold_the_same_phone():
+def test_the_same_seed_gives_the_same_phone():
     one, same, other = (code_on_phone(TEXT, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one.rgb, same.rgb)
     assert one.rgb.shape != other.rgb.shape or not np.array_equal(one.rgb, other.rgb)
 
 
-def test_a_script_with_a_pass_survives_its_file(tmp_path):
+def test_a_script_with_a_pass_survives_writing_and_reading(tmp_path):
     script = Script(actors=(Actor(person=1, comes_s=1, holds=Held("pass", text=TEXT)),))
     write_script(script, tmp_path / "scene.json")
     assert read_script(tmp_path / "scene.json") == script
@@ -59,12 +59,12 @@ def test_a_script_with_a_pass_survives_its_file(tmp_path):
 def test_a_pass_without_its_text_is_refused(tmp_path, held):
     path = tmp_path / "scene.json"
     path.write_bytes(msgspec.json.encode({"actors": [{"person": 1, "comes_s": 1, "holds": held}]}))
-    with pytest.raises(CameraError, match="no scene script"):
+    with pytest.raises(CameraError, match="not a scene script"):
         read_script(path)
 
 
 @pytest.mark.slow
-async def test_a_guest_with_a_pass_is_told_to_the_brain_once(shared, tmp_path):
+async def test_vision_reports_a_held_pass_to_the_brain_once(shared, tmp_path):
     scene = tmp_path / "scene.json"
     write_script(Script(actors=(Actor(person=4, comes_s=0.5, holds=Held("pass", text=TEXT)),), ends_s=600), scene)
     settings = VisionSettings(

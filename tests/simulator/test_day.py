@@ -1,4 +1,4 @@
-"""A hundred thousand steps with parts that fail at random, and each fault of each part by itself."""
+"""A hundred thousand steps with random faults, and each fault of each part alone."""
 
 import random
 import time
@@ -27,17 +27,17 @@ def day():
     assert not day.hardware.is_driven
 
 
-def told(day, kind):
-    """The events of one kind, in order."""
+def events(day, kind):
+    """Return the events of one kind, in order."""
     return [fact.what for fact in day.history if isinstance(fact.what, kind)]
 
 
 def grants(day):
-    return [outcome for outcome in told(day, Outcome) if outcome.decision.grant]
+    return [outcome for outcome in events(day, Outcome) if outcome.decision.grant]
 
 
 def denials(day):
-    return [outcome.decision.reason for outcome in told(day, Outcome) if not outcome.decision.grant]
+    return [outcome.decision.reason for outcome in events(day, Outcome) if not outcome.decision.grant]
 
 
 def words(day, word):
@@ -54,7 +54,7 @@ def resident_comes(day, stays_s=2.0, then_s=3.0):
 
 
 def live(day, dice):
-    """One step of a random life: people, the leaf, the button, cards, faults, and a brain that dies now and then."""
+    """Simulate one random step: people, the leaf, the button, cards, faults, and sometimes the death of the brain."""
     timeline, hardware = day.timeline, day.hardware
     if day.visitor is None and timeline.happens(0.3, STEP_S):
         embedding = dice.choice([*day.people, stranger(day), -day.people[5]])
@@ -64,7 +64,7 @@ def live(day, dice):
     elif hardware.leaf_is_open and timeline.happens(0.5, STEP_S):
         hardware.leaf_is_open = False
     elif timeline.happens(0.005, STEP_S):
-        hardware.leaf_is_open = True  # forced
+        hardware.leaf_is_open = True  # forced open
     hardware.button_is_pressed = timeline.happens(0.4 if hardware.button_is_pressed else 0.02, STEP_S)
     day.card = str(dice.randrange(10**9)) if timeline.happens(0.1, STEP_S) else None
     if timeline.happens(0.2, STEP_S):
@@ -90,7 +90,7 @@ def test_no_fault_of_any_part_opens_the_lock_without_a_cause_in_100_000_steps():
     day.hardware.close()
 
 
-def test_the_same_seed_is_the_same_day():
+def test_the_same_seed_gives_the_same_day():
     days = []
     for _ in range(2):
         day = SimulatedDay(Timeline(5))
@@ -102,7 +102,7 @@ def test_the_same_seed_is_the_same_day():
     assert days[0] == days[1]
 
 
-def test_a_sound_gate_lets_a_resident_in_and_no_stranger(day):
+def test_without_faults_a_resident_is_granted_and_a_stranger_denied(day):
     resident_comes(day)
     day.comes(stranger(day), 4.0)
     day.run(6.0)
@@ -113,9 +113,9 @@ def test_a_sound_gate_lets_a_resident_in_and_no_stranger(day):
 
 
 class TestCamera:
-    """A stranger stands before the gate; then a resident walks up to a camera that fails."""
+    """A stranger stands before the gate, then a resident walks up to a failing camera."""
 
-    def test_off_nobody_is_seen_and_nobody_let_in_until_it_works_again(self, day):
+    def test_off_nobody_is_granted_until_it_works_again(self, day):
         day.camera.inflict(Verb.OFF)
         resident_comes(day)
         assert day.history == []
@@ -123,7 +123,7 @@ class TestCamera:
         resident_comes(day)
         assert len(grants(day)) == 1
 
-    def test_stuck_on_a_resident_it_grants_that_visit_once_and_never_again(self, day):
+    def test_stuck_on_a_resident_grants_that_visit_once(self, day):
         day.comes(day.people[3], 3.0)
         day.run(1.0)
         day.camera.inflict(Verb.STUCK)
@@ -131,69 +131,69 @@ class TestCamera:
         assert len(grants(day)) == 1
         assert len(words(day, "on")) == 1
 
-    def test_stuck_on_an_empty_view_it_sees_nobody(self, day):
+    def test_stuck_on_an_empty_view_grants_nobody(self, day):
         day.run(1.0)
         day.camera.inflict(Verb.STUCK)
         resident_comes(day)
         assert day.history == []
 
-    def test_garbage_is_denied_whatever_numbers_are_in_it(self, day):
+    def test_garbage_is_always_denied(self, day):
         day.camera.inflict(Verb.GARBAGE)
         day.run(300.0)
         assert grants(day) == words(day, "on") == []
         assert set(denials(day)) <= {"odd", "attack", "unknown"}
         assert denials(day)
 
-    def test_wrong_faces_are_strangers(self, day):
+    def test_wrong_faces_are_denied_as_strangers(self, day):
         day.camera.inflict(Verb.WRONG)
         resident_comes(day, stays_s=4.0)
         assert grants(day) == []
         assert denials(day) == ["unknown"]
 
-    def test_slow_it_takes_longer_and_still_needs_as_many_looks(self, day):
+    def test_slow_frames_take_longer_and_still_need_as_many_frames(self, day):
         day.camera.inflict(Verb.SLOW)
         day.comes(day.people[3], 2.0)
         day.run(2.5)
         assert grants(day) == []
         assert words(day, "on") == []
 
-    def test_delayed_frames_are_too_old_to_open(self, day):
+    def test_delayed_frames_are_too_old_for_a_grant(self, day):
         day.run(3.0)
         day.camera.inflict(Verb.DELAYED)
         resident_comes(day, stays_s=5.0)
-        assert told(day, Outcome) == []
+        assert events(day, Outcome) == []
         assert words(day, "on") == []
 
-    def test_intermittent_it_lets_a_resident_in_once_a_visit(self, day):
-        """Dark for longer than a track lives, whoever stands there begins a visit anew."""
+    def test_intermittent_frames_grant_a_resident_once_a_visit(self, day):
+        """After a dark time longer than a track's patience, the same person starts a new visit."""
         day.camera.inflict(Verb.INTERMITTENT)
         resident_comes(day, stays_s=8.0)
         visits = [outcome.visit for outcome in grants(day)]
         assert visits
-        assert len(set(visits)) == len(visits) == len(told(day, DoorReleased))
+        assert len(set(visits)) == len(visits) == len(events(day, DoorReleased))
 
 
 class TestContact:
-    """A leaf that is shut all the time, or opened after a grant, and what its contact makes of it."""
+    """A leaf that stays closed, or opens after a grant, with a failing contact."""
 
-    def test_off_a_cut_wire_is_an_opening_without_cause_told_once(self, day):
+    def test_off_a_cut_wire_is_one_forced_open_event(self, day):
         day.run(1.0)
         day.hardware.contact.inflict(Verb.OFF)
         day.run(30.0)
-        assert told(day, DoorOpened) == [DoorOpened("nothing")]
+        assert events(day, DoorOpened) == [DoorOpened("nothing")]
         assert words(day, "on") == []
 
-    def test_a_stuck_contact_keeps_the_lease_and_tells_nothing(self, day):
-        """Stuck shut, nobody sees the leaf open: the lock goes by its lease alone."""
+    def test_stuck_closed_the_lease_still_holds_without_events(self, day):
+        """Stuck closed, the contact never reports the opening. The lock follows its lease alone."""
         day.hardware.contact.inflict(Verb.STUCK)
         day.comes(day.people[3], 2.0)
         day.run(0.6)
         day.hardware.leaf_is_open = True
         day.run(5.0)
-        assert told(day, DoorOpened) == []
-        assert told(day, DoorSecured) == [DoorSecured("lease")]
+        assert events(day, DoorOpened) == []
+        assert events(day, DoorSecured) == [DoorSecured("lease")]
 
-    def test_stuck_open_it_keeps_the_lease_and_tells_the_opening_once(self, day):
+    def test_stuck_open_the_lease_still_holds_with_one_event(self, day):
         day.comes(day.people[3], 2.0)
         day.run(0.6)
         day.hardware.leaf_is_open = True
@@ -201,52 +201,52 @@ class TestContact:
         day.hardware.contact.inflict(Verb.STUCK)
         day.hardware.leaf_is_open = False
         day.run(20.0)
-        assert told(day, DoorOpened) == [DoorOpened("grant")]
-        assert told(day, DoorClosed) == []
-        assert told(day, DoorSecured) == [DoorSecured("lease")]
+        assert events(day, DoorOpened) == [DoorOpened("grant")]
+        assert events(day, DoorClosed) == []
+        assert events(day, DoorSecured) == [DoorSecured("lease")]
 
-    def test_garbage_can_only_shorten_a_release(self, day):
+    def test_garbage_on_the_contact_can_only_shorten_a_release(self, day):
         day.hardware.contact.inflict(Verb.GARBAGE)
         resident_comes(day, then_s=10.0)
         assert len(words(day, "on")) == 1
         assert words(day, "off")[0] - words(day, "on")[0] <= RELEASE_S
-        assert len(told(day, DoorOpened)) > 10
+        assert len(events(day, DoorOpened)) > 10
 
-    def test_wrong_a_shut_leaf_reads_as_forced_and_the_lock_stays_as_it_is(self, day):
+    def test_wrong_a_closed_leaf_reads_as_forced_open_and_releases_nothing(self, day):
         day.run(1.0)
         day.hardware.contact.inflict(Verb.WRONG)
         day.run(10.0)
-        assert told(day, DoorOpened) == [DoorOpened("nothing")]
+        assert events(day, DoorOpened) == [DoorOpened("nothing")]
         assert words(day, "on") == []
 
-    def test_slow_the_opening_is_told_late_and_the_lease_kept(self, day):
+    def test_slow_the_opening_is_reported_late_and_the_lease_holds(self, day):
         day.comes(day.people[3], 2.0)
         day.run(0.5)
         day.hardware.contact.inflict(Verb.SLOW)
         day.hardware.leaf_is_open = True
         day.run(5.0)
-        assert told(day, DoorOpened) == [DoorOpened("grant")]
-        assert told(day, DoorSecured) == [DoorSecured("lease")]
+        assert events(day, DoorOpened) == [DoorOpened("grant")]
+        assert events(day, DoorSecured) == [DoorSecured("lease")]
 
-    def test_delayed_past_the_lease_the_opening_counts_as_without_cause(self, day):
-        """Better a false alarm than a forced door that goes unsaid."""
+    def test_delayed_past_the_lease_the_opening_counts_as_forced(self, day):
+        """Better a false alarm than a forced door without one."""
         day.comes(day.people[3], 2.0)
         day.run(2.0)
         day.hardware.contact.inflict(Verb.DELAYED)
         day.run(1.0)
         day.hardware.leaf_is_open = True
         day.run(5.0)
-        assert told(day, DoorOpened) == [DoorOpened("nothing")]
+        assert events(day, DoorOpened) == [DoorOpened("nothing")]
 
-    def test_intermittent_it_may_end_a_release_early_and_begins_none(self, day):
+    def test_intermittent_contact_can_end_a_release_but_starts_none(self, day):
         day.hardware.contact.inflict(Verb.INTERMITTENT)
         day.run(30.0)
         assert words(day, "on") == []
-        assert {opened.after for opened in told(day, DoorOpened)} == {"nothing"}
+        assert {opened.after for opened in events(day, DoorOpened)} == {"nothing"}
 
 
 class TestButton:
-    """The exit button needs no decision: each press that arrives is one release, and the rest is none."""
+    """The exit button needs no decision. Each press that arrives is one release."""
 
     def press(self, day, for_s=0.5):
         day.hardware.button_is_pressed = True
@@ -259,7 +259,7 @@ class TestButton:
         day.run(5.0)
         assert day.history == []
 
-    def test_stuck_pressed_it_releases_once_for_one_lease(self, day):
+    def test_stuck_pressed_releases_once_for_one_lease(self, day):
         day.hardware.button_is_pressed = True
         day.run(0.2)
         day.hardware.button.inflict(Verb.STUCK)
@@ -267,28 +267,28 @@ class TestButton:
         assert len(words(day, "on")) == len(words(day, "off")) == 1
         assert words(day, "off")[0] - words(day, "on")[0] == pytest.approx(RELEASE_S)
 
-    def test_garbage_releases_at_each_press_that_it_makes_up_and_never_beyond_a_lease(self, day):
-        """A button that presses itself is a hand on the button: only wiring can tell."""
+    def test_garbage_releases_at_each_false_press_within_its_lease(self, day):
+        """Software cannot tell a false press from a real one. Only wiring can."""
         day.hardware.button.inflict(Verb.GARBAGE)
         day.run(20.0)
         day.hardware.button.inflict(None)
         day.run(RELEASE_S + 1)
-        assert len(told(day, DoorReleased)) == len(words(day, "press"))
+        assert len(events(day, DoorReleased)) == len(words(day, "press"))
         assert not day.hardware.is_driven
 
     def test_wrong_a_shorted_button_releases_once(self, day):
         day.hardware.button.inflict(Verb.WRONG)
         day.run(60.0)
-        assert told(day, DoorReleased) == [DoorReleased("rex", RELEASE_S)]
-        assert told(day, DoorSecured) == [DoorSecured("lease")]
+        assert events(day, DoorReleased) == [DoorReleased("rex", RELEASE_S)]
+        assert events(day, DoorSecured) == [DoorSecured("lease")]
 
-    def test_slow_a_press_that_lasts_gets_through(self, day):
+    def test_slow_a_long_press_still_releases(self, day):
         day.hardware.button.inflict(Verb.SLOW)
         self.press(day, for_s=2.0)
         day.run(5.0)
-        assert told(day, DoorReleased) == [DoorReleased("rex", RELEASE_S)]
+        assert events(day, DoorReleased) == [DoorReleased("rex", RELEASE_S)]
 
-    def test_delayed_it_releases_later_and_once(self, day):
+    def test_delayed_a_press_releases_later_and_once(self, day):
         day.run(3.0)
         day.hardware.button.inflict(Verb.DELAYED)
         pressed_at = day.timeline.now
@@ -296,7 +296,7 @@ class TestButton:
         day.run(6.0)
         assert [at - pressed_at for at in words(day, "on")] == [pytest.approx(2.0, abs=0.3)]
 
-    def test_intermittent_it_releases_while_it_is_pressed_and_not_else(self, day):
+    def test_intermittent_releases_only_while_pressed(self, day):
         day.hardware.button.inflict(Verb.INTERMITTENT)
         day.run(10.0)
         assert day.history == []
@@ -307,7 +307,7 @@ class TestButton:
 
 
 class TestLock:
-    """A relay or coil that does not do as it is told: no software mends it; what is driven is right nevertheless."""
+    """A relay or coil that does not follow its input. Software cannot repair it, but it drives it correctly."""
 
     def coil(self, day, seconds):
         seen = []
@@ -316,13 +316,13 @@ class TestLock:
             seen.append(day.hardware.coil.read())
         return seen
 
-    def test_off_the_gate_does_its_part_and_nobody_gets_in(self, day):
+    def test_off_the_gate_drives_the_lock_but_the_coil_does_not_move(self, day):
         day.hardware.coil.inflict(Verb.OFF)
         day.comes(day.people[3], 2.0)
         assert not any(self.coil(day, 5.0))
         assert len(words(day, "on")) == len(words(day, "off")) == 1
 
-    def test_stuck_a_welded_relay_is_driven_off_and_each_opening_told_as_without_cause(self, day):
+    def test_stuck_a_welded_relay_is_driven_off_and_each_opening_is_forced(self, day):
         day.comes(day.people[3], 1.0)
         day.run(1.0)
         day.hardware.coil.inflict(Verb.STUCK)
@@ -330,10 +330,10 @@ class TestLock:
         assert not day.hardware.is_driven
         day.hardware.leaf_is_open = True
         day.run(1.0)
-        assert told(day, DoorOpened) == [DoorOpened("nothing")]
+        assert events(day, DoorOpened) == [DoorOpened("nothing")]
 
     @pytest.mark.parametrize("verb", [Verb.GARBAGE, Verb.WRONG, Verb.INTERMITTENT])
-    def test_whatever_it_does_it_is_driven_by_leases_alone(self, day, verb):
+    def test_only_leases_drive_the_lock_whatever_its_fault(self, day, verb):
         day.hardware.coil.inflict(verb)
         self.coil(day, 10.0)
         assert words(day, "on") == []
@@ -341,7 +341,7 @@ class TestLock:
         assert len(words(day, "on")) == len(words(day, "off")) == 1
 
     @pytest.mark.parametrize("verb", [Verb.SLOW, Verb.DELAYED])
-    def test_late_it_drops_within_its_own_delay_of_the_lease(self, day, verb):
+    def test_a_late_lock_drops_within_its_delay_after_the_lease(self, day, verb):
         day.run(3.0)
         day.hardware.coil.inflict(verb)
         day.comes(day.people[3], 1.0)
@@ -352,7 +352,7 @@ class TestLock:
 
 class TestCard:
     @pytest.mark.parametrize("verb", [None, *Verb])
-    def test_no_card_and_no_fault_of_its_reader_opens_anything(self, day, verb):
+    def test_no_card_and_no_fault_of_its_reader_releases_the_lock(self, day, verb):
         day.run(3.0)
         day.reader.inflict(verb)
         for card in (None, "0", "4711" * 10, "'; DROP TABLE person"):
@@ -363,7 +363,7 @@ class TestCard:
 
 class TestClock:
     @pytest.mark.parametrize("verb", list(Verb))
-    def test_decisions_and_leases_go_by_monotonic_time_whatever_the_wall_clock_says(self, day, verb):
+    def test_decisions_and_leases_use_monotonic_time_only(self, day, verb):
         sound = SimulatedDay(Timeline(seed=11))
         day.wall.inflict(verb)
         for each in (sound, day):
@@ -389,7 +389,7 @@ class TestClock:
         journal.close()
 
 
-def test_a_brain_that_dies_takes_its_lease_along_and_leaves_the_buttons_alone(day):
+def test_a_dead_brain_ends_its_lease_but_the_exit_button_works(day):
     day.comes(day.people[3], 1.0)
     day.run(1.0)
     day.disconnect()

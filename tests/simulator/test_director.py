@@ -1,4 +1,4 @@
-"""The director calls people, hears what the gate says, and judges it. The gate here says what it is told to."""
+"""The director sends people to the gate, reads its journal, and judges it. The gate here is scripted."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ WANG, CHEN = "a" * 16, "b" * 16
 
 
 class Stage(Desk):
-    """A desk whose gate answers each scene with what is in `answers`, once somebody is on their way."""
+    """A desk whose gate answers each scene with `answers`, once an actor is on the way."""
 
     def __init__(self, folder):
         super().__init__(folder, {})
@@ -72,7 +72,7 @@ def stage(tmp_path, monkeypatch):
 
 @pytest.fixture
 def play(stage):
-    """Play one step at a gate that answers like this; gives the outcome and the director."""
+    """A function that plays one step at a gate with these answers. Returns the outcome and the director."""
 
     def play(step, *answers, **more):
         stage.answers = list(answers)
@@ -85,7 +85,7 @@ def play(stage):
     return play
 
 
-def test_who_lives_here_and_is_let_in_is_as_expected(play):
+def test_a_granted_resident_is_as_expected(play):
     outcome, director = play(Step("home", (actor(),), ("Wang Yu",)), granted(WANG), DoorReleased("grant", 1.5, "v"))
     assert outcome.is_right
     assert outcome.let_in == ("Wang Yu",)
@@ -93,19 +93,19 @@ def test_who_lives_here_and_is_let_in_is_as_expected(play):
     assert director.now.door == "released"
 
 
-def test_who_lives_here_and_is_not_let_in_is_not_as_expected(play):
+def test_a_denied_resident_is_not_as_expected(play):
     outcome, _ = play(Step("home", (actor(),), ("Wang Yu",)), denied())
     assert not outcome.is_right
     assert outcome.let_in == ()
 
 
-def test_one_of_two_is_not_enough_and_both_are(play):
+def test_both_of_two_residents_must_be_granted(play):
     step = Step("two", (actor(), actor("Chen Jie")), ("Wang Yu", "Chen Jie"))
     assert not play(step, granted(WANG))[0].is_right
     assert play(step, granted(CHEN), granted(WANG))[0].is_right
 
 
-def test_a_stranger_must_be_refused_and_being_overlooked_is_no_refusal(play):
+def test_a_stranger_needs_a_denial_not_just_no_grant(play):
     step = Step("a stranger", (actor("a stranger"),), also="refused")
     assert play(step, denied(), DoorSecured("lease"))[0].is_right
     assert not play(step)[0].is_right
@@ -113,19 +113,19 @@ def test_a_stranger_must_be_refused_and_being_overlooked_is_no_refusal(play):
     assert not play(step, granted("c" * 16))[0].is_right
 
 
-def test_what_was_decided_on_frames_before_the_step_does_not_count(play):
+def test_decisions_on_frames_before_the_step_do_not_count(play):
     outcome, _ = play(Step("a stranger", (actor("a stranger"),), also="refused"), denied(latency_s=60.0))
     assert not outcome.is_right
 
 
-def test_what_is_not_asked_of_a_model_set_is_not_judged(play):
+def test_a_step_that_does_not_count_is_right(play):
     step = Step("a print", (actor("a thief"),), also="refused", is_attack=True)
     outcome, _ = play(step, granted(WANG), is_judged=False)
     assert outcome.is_right
     assert outcome.let_in == ("Wang Yu",)
 
 
-def test_vision_that_is_killed_must_come_back(play, stage):
+def test_killed_vision_must_restart(play, stage):
     step = Step("killed", (actor(),), ("Wang Yu",), "vision came back", "vision killed")
     back = [WorkerLost("vision", "ended by SIGKILL"), WorkerReady("vision"), granted(WANG)]
     assert play(step, *back)[0].is_right
@@ -133,7 +133,7 @@ def test_vision_that_is_killed_must_come_back(play, stage):
     assert not play(step, back[0], granted(WANG))[0].is_right
 
 
-def test_who_is_removed_is_removed_before_they_try(play, stage):
+def test_a_person_is_removed_before_their_visit(play, stage):
     step = Step("gone", (actor("Chen Jie"),), also="refused", first="removed", who="Chen Jie")
     outcome, director = play(step, denied())
     assert stage.removed == [CHEN]
@@ -148,7 +148,7 @@ def test_events_wait_without_a_network(play):
     assert director.now.waiting > 0
 
 
-def test_everybody_is_in_the_script_comes_when_called_and_leaves_when_heard(play, stage):
+def test_actors_come_when_called_and_leave_after_the_decision(play, stage):
     _, director = play(Step("home", (actor(),), ("Wang Yu",)), granted(WANG))
     (there,) = read_script(stage.script).actors
     assert 0 <= there.comes_s <= there.leaves_s < 60
@@ -156,7 +156,7 @@ def test_everybody_is_in_the_script_comes_when_called_and_leaves_when_heard(play
     assert director.now.in_view == "the empty lane"
 
 
-def test_a_gate_that_never_sees_is_told(stage, monkeypatch):
+def test_a_gate_that_is_never_ready_is_reported(stage, monkeypatch):
     monkeypatch.setattr(module, "READY_S", 0.3)
     with closing(Director(stage, [], None, lambda now: None)) as director:
         assert director.wait_until_on_duty() is False

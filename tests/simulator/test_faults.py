@@ -1,4 +1,4 @@
-"""Seven words, each with one meaning for every part."""
+"""Seven faults, each with one meaning for every part."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from gated.simulator.timeline import Timeline
 
 
 class Counter:
-    """A part that says what second it is."""
+    """A part whose true value is the current second."""
 
     def __init__(self):
         self.timeline = Timeline(seed=2, now=0.0)
@@ -21,12 +21,12 @@ class Counter:
     def read(self):
         return self.timeline.now
 
-    def says(self, seconds, step=0.1):
-        said = []
+    def values(self, seconds, step=0.1):
+        values = []
         for _ in range(round(seconds / step)):
             self.timeline.advance(step)
-            said.append(self.part.read())
-        return said
+            values.append(self.part.read())
+        return values
 
 
 @pytest.fixture
@@ -34,83 +34,83 @@ def counter():
     return Counter()
 
 
-def test_a_sound_part_says_the_truth(counter):
-    assert counter.says(0.3) == pytest.approx([0.1, 0.2, 0.3])
+def test_without_a_fault_a_part_gives_the_true_value(counter):
+    assert counter.values(0.3) == pytest.approx([0.1, 0.2, 0.3])
 
 
-def test_off_it_says_nothing(counter):
+def test_off_gives_the_dead_value(counter):
     counter.part.inflict(Verb.OFF)
-    assert counter.says(0.3) == [None] * 3
+    assert counter.values(0.3) == [None] * 3
 
 
-def test_stuck_it_says_for_ever_what_it_said_last(counter):
-    counter.says(1.0)
+def test_stuck_repeats_the_last_value(counter):
+    counter.values(1.0)
     counter.part.inflict(Verb.STUCK)
-    assert counter.says(50.0) == pytest.approx([1.0] * 500)
+    assert counter.values(50.0) == pytest.approx([1.0] * 500)
 
 
-def test_stuck_from_the_first_it_says_what_it_would_have_said(counter):
+def test_stuck_before_the_first_read_gives_the_first_value(counter):
     counter.part.inflict(Verb.STUCK)
-    assert counter.says(1.0) == [0.0] * 10
+    assert counter.values(1.0) == [0.0] * 10
 
 
-def test_garbage_is_never_the_truth_and_never_twice_alike(counter):
+def test_garbage_is_never_true_and_never_equal(counter):
     counter.part.inflict(Verb.GARBAGE)
-    said = counter.says(2.0)
-    assert min(said) >= 1000
-    assert len(set(said)) == len(said)
+    values = counter.values(2.0)
+    assert min(values) >= 1000
+    assert len(set(values)) == len(values)
 
 
-def test_wrong_is_false_each_time(counter):
+def test_wrong_is_false_at_every_read(counter):
     counter.part.inflict(Verb.WRONG)
-    assert counter.says(0.3) == pytest.approx([-0.1, -0.2, -0.3])
+    assert counter.values(0.3) == pytest.approx([-0.1, -0.2, -0.3])
 
 
-def test_slow_it_says_something_new_only_now_and_then(counter):
+def test_slow_changes_its_value_only_after_an_interval(counter):
     counter.part.inflict(Verb.SLOW)
-    said = counter.says(10.0)
-    assert len(set(said)) == pytest.approx(10 / SLOW_S, abs=1.5)
-    assert all(-1e-6 <= now - heard <= SLOW_S + 0.11 for now, heard in zip(range_of(10.0), said, strict=True))
+    values = counter.values(10.0)
+    assert len(set(values)) == pytest.approx(10 / SLOW_S, abs=1.5)
+    assert all(-1e-6 <= now - value <= SLOW_S + 0.11 for now, value in zip(range_of(10.0), values, strict=True))
 
 
 def range_of(seconds, step=0.1):
     return [step * (n + 1) for n in range(round(seconds / step))]
 
 
-def test_delayed_it_says_what_was(counter):
-    counter.says(5.0)
+def test_delayed_gives_the_value_of_two_seconds_ago(counter):
+    counter.values(5.0)
     counter.part.inflict(Verb.DELAYED)
-    assert counter.says(1.0) == pytest.approx([now - DELAY_S for now in [5 + n for n in range_of(1.0)]], abs=0.11)
+    assert counter.values(1.0) == pytest.approx([now - DELAY_S for now in [5 + n for n in range_of(1.0)]], abs=0.11)
 
 
-def test_delayed_from_the_first_it_waits_for_its_first_word(counter):
+def test_delayed_before_the_delay_gives_the_first_value(counter):
     counter.part.inflict(Verb.DELAYED)
-    assert counter.says(1.0) == pytest.approx([0.1] * 10)
+    assert counter.values(1.0) == pytest.approx([0.1] * 10)
 
 
-def test_intermittent_it_is_sound_or_off_for_a_while_at_a_time(counter):
+def test_intermittent_works_or_is_off_for_a_while(counter):
     counter.part.inflict(Verb.INTERMITTENT)
-    said = counter.says(60.0)
-    works = [word is not None for word in said]
+    values = counter.values(60.0)
+    works = [value is not None for value in values]
     assert 0.3 < sum(works) / len(works) < 0.7
-    assert all(word is None or word == pytest.approx(now) for now, word in zip(range_of(60.0), said, strict=True))
+    assert all(value is None or value == pytest.approx(now) for now, value in zip(range_of(60.0), values, strict=True))
     changes = sum(a != b for a, b in pairwise(works))
     assert changes <= 60 / FLICKER_S
 
 
-def test_healed_it_says_the_truth_again(counter):
+def test_after_the_fault_the_value_is_true_again(counter):
     for verb in Verb:
         counter.part.inflict(verb)
-        counter.says(1.0)
+        counter.values(1.0)
         counter.part.inflict(None)
-        assert counter.says(0.1) == pytest.approx([counter.timeline.now])
+        assert counter.values(0.1) == pytest.approx([counter.timeline.now])
 
 
 def test_a_dead_part_may_raise():
     timeline = Timeline(seed=1)
 
     def dead():
-        raise CameraError("it was made to fail")
+        raise CameraError("the part is off")
 
     part = Faulty(timeline, lambda: 1, off=dead, garbage=lambda dice: 2, wrong=lambda n: 3)
     part.inflict(Verb.OFF)
@@ -118,5 +118,5 @@ def test_a_dead_part_may_raise():
         part.read()
 
 
-def test_the_words_are_seven():
+def test_there_are_seven_faults():
     assert list(Verb) == ["off", "stuck", "garbage", "wrong", "slow", "delayed", "intermittent"]

@@ -1,4 +1,4 @@
-"""A camera that fails before real models: what it shows becomes no grant that a sound one would not have been."""
+"""A failing camera in front of real models causes no grant that a working one would not."""
 
 from contextlib import closing
 
@@ -29,7 +29,7 @@ def pipeline(request):
 
 @pytest.fixture
 def camera(tmp_path):
-    """Somebody has stood before it for a while."""
+    """A person has stood before it for a while."""
     path = tmp_path / "scene.json"
     write_script(Script(actors=(Actor(person=1017, comes_s=0.0, walk_s=0.1),)), path)
     settings = CameraSettings(kind="simulated", path=str(path), width=640, height=480)
@@ -39,7 +39,7 @@ def camera(tmp_path):
 
 
 def seen(pipeline, camera, frames=FRAMES):
-    """The faces good enough to be searched for, in so many frames."""
+    """Return the embedded faces in a number of frames."""
     faces = []
     for _ in range(frames):
         camera._timeline.advance(0.1)
@@ -51,28 +51,28 @@ def seen(pipeline, camera, frames=FRAMES):
     return faces
 
 
-def until_somebody_is_seen(pipeline, camera):
+def until_a_face_is_seen(pipeline, camera):
     for _ in range(30):
         faces = seen(pipeline, camera, frames=5)
         if faces:
             return faces
-    raise AssertionError("nobody was seen by a sound camera")
+    raise AssertionError("the camera without a fault showed no face")
 
 
-def test_a_sound_camera_sees_whoever_is_there(pipeline, camera):
-    assert until_somebody_is_seen(pipeline, camera)
+def test_without_a_fault_the_person_is_embedded(pipeline, camera):
+    assert until_a_face_is_seen(pipeline, camera)
 
 
 @pytest.mark.parametrize("verb", [Verb.OFF, Verb.GARBAGE])
-def test_without_a_picture_nobody_is_searched_for(pipeline, camera, verb):
-    until_somebody_is_seen(pipeline, camera)
+def test_without_a_usable_picture_no_face_is_searched_for(pipeline, camera, verb):
+    until_a_face_is_seen(pipeline, camera)
     camera.frames.inflict(verb)
     assert seen(pipeline, camera) == []
 
 
-def test_a_picture_that_stands_still_stays_one_track(pipeline, camera):
+def test_a_frozen_picture_stays_one_track(pipeline, camera):
     """One track is one visit, and a visit is decided once."""
-    until_somebody_is_seen(pipeline, camera)
+    until_a_face_is_seen(pipeline, camera)
     camera.frames.inflict(Verb.STUCK)
     faces = seen(pipeline, camera)
     assert faces
@@ -82,8 +82,8 @@ def test_a_picture_that_stands_still_stays_one_track(pipeline, camera):
 
 
 @pytest.mark.parametrize("verb", [Verb.SLOW, Verb.DELAYED])
-def test_late_frames_say_how_old_they_are(pipeline, camera, verb):
-    until_somebody_is_seen(pipeline, camera)
+def test_late_frames_keep_their_age(pipeline, camera, verb):
+    until_a_face_is_seen(pipeline, camera)
     camera.frames.inflict(verb)
     seen(pipeline, camera, frames=1)
     late = camera.frames.read()
@@ -92,8 +92,8 @@ def test_late_frames_say_how_old_they_are(pipeline, camera, verb):
     assert newest.at > late.at
 
 
-def test_upside_down_nobody_is_more_like_themselves(pipeline, camera):
-    sound = np.frombuffer(until_somebody_is_seen(pipeline, camera)[-1].embedding, "<f4")
+def test_an_upside_down_face_scores_below_the_threshold(pipeline, camera):
+    sound = np.frombuffer(until_a_face_is_seen(pipeline, camera)[-1].embedding, "<f4")
     threshold = pipeline.model_set.embedder.threshold
     camera.frames.inflict(Verb.WRONG)
     assert all(float(sound @ np.frombuffer(f.embedding, "<f4")) < threshold for f in seen(pipeline, camera))

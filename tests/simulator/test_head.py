@@ -1,4 +1,4 @@
-"""A head has a face on its front, at every density the same."""
+"""A head has a face on its front, the same at every density."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_a_curve_passes_through_its_knots_and_stays_near():
 
 
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda p: str(p.seed))
-def test_the_nose_is_what_reaches_furthest(person):
+def test_the_nose_is_the_foremost_point(person):
     shape = head(person, 0.02)
     x, y, z = shape.at.reshape(3, -1)[:, np.argmax(shape.at[2])]
     assert abs(x) < 0.1
@@ -44,7 +44,7 @@ def test_a_row_is_found_by_its_height():
     assert at[1, 0, 0] == pytest.approx(0.4, abs=0.01)
 
 
-def test_an_open_mouth_takes_the_chin_down_and_leaves_the_eyes():
+def test_an_open_mouth_lowers_the_chin_and_not_the_eyes():
     person = PEOPLE[1]
     shape = head(person, 0.03)
     way = opening(person, shape)
@@ -53,7 +53,7 @@ def test_an_open_mouth_takes_the_chin_down_and_leaves_the_eyes():
     assert np.abs(way[:, shape.at[1] > person.nose_y]).max() < 0.01
 
 
-def test_a_smile_takes_the_corners_up_and_apart():
+def test_a_smile_moves_the_corners_up_and_apart():
     person = PEOPLE[1]
     shape = head(person, 0.03)
     way = smiling(person, shape)
@@ -88,11 +88,11 @@ def test_a_stretched_surface_gets_discs_between():
     assert cloud(flat * np.array([2, 1, 1], np.float32)[:, None, None], grey, 0.1, 0.0).discs.shape[1] == 190
 
 
-def test_a_figure_is_made_once():
+def test_a_figure_is_built_once():
     worn = {"eyes_closed": False, "glasses": "none", "mask": False, "hat": False}
     assert figure(PEOPLE[0], 0, **worn) is figure(PEOPLE[0], 0, **worn)
 
 
-def test_a_level_is_never_coarser_than_the_face_while_there_is_one():
+def test_a_level_is_at_least_as_fine_as_the_face():
     assert all(LEVELS[level_of(px)] >= px for px in range(20, LEVELS[-1]))
     assert level_of(2000) == len(LEVELS) - 1

@@ -1,4 +1,4 @@
-"""The judge of histories must find each kind of breach: one that finds nothing proves nothing."""
+"""The checker of histories finds each kind of violation. A checker that finds nothing proves nothing."""
 
 import pytest
 
@@ -54,6 +54,6 @@ def test_each_breach_is_found(facts, breach):
     assert any(breach in problem for problem in violations(history(*facts)))
 
 
-def test_a_lease_that_was_over_does_not_excuse_the_next_one():
+def test_an_ended_lease_does_not_cover_a_later_drive():
     facts = [(1, grant("a")), (1, RELEASED), (1, "on"), (2, "off"), (3, "on")]
     assert violations(history(*facts))[0] == "3: driven on without a release"

@@ -1,4 +1,4 @@
-"""A seed is a person, for ever, and one who could live."""
+"""A seed always gives the same, plausible person."""
 
 from dataclasses import fields, replace
 
@@ -13,12 +13,12 @@ seeds = st.integers(0, 2**40)
 
 
 @given(seeds)
-def test_the_same_seed_is_the_same_person(seed):
+def test_the_same_seed_gives_the_same_person(seed):
     assert identity(seed) == identity(seed)
 
 
-def test_a_person_of_today_is_the_same_tomorrow():
-    """Trained models and reports rest on who a seed is; where this fails, everybody has become somebody else."""
+def test_identities_never_change_between_versions():
+    """Trained models and reports depend on the identity of each seed. On a failure every identity has changed."""
     known = identity(7)
     assert (known.age, known.hair_style) == ("child", "short")
     assert known.head_width == pytest.approx(0.69252, abs=1e-5)
@@ -26,34 +26,34 @@ def test_a_person_of_today_is_the_same_tomorrow():
 
 
 @given(seeds, seeds)
-def test_two_seeds_are_two_people(one, other):
+def test_two_seeds_give_two_people(one, other):
     if one != other:
         assert replace(identity(one), seed=0) != replace(identity(other), seed=0)
 
 
 @pytest.mark.parametrize("age", ["child", "adult", "old"])
-def test_an_age_that_is_asked_for_is_given(age):
+def test_a_requested_age_is_used(age):
     assert all(identity(seed, age).age == age for seed in range(40))
 
 
-def test_an_unknown_age_is_refused_with_the_known_ones():
+def test_the_error_for_an_unknown_age_lists_the_known_ones():
     with pytest.raises(ValueError, match="child, adult, old"):
         identity(1, "baby")
 
 
-def test_every_age_lives_in_the_courtyard():
+def test_seeds_give_every_age():
     ages = [identity(seed).age for seed in range(400)]
     assert ages.count("adult") > ages.count("old") > 30
     assert ages.count("child") > 20
 
 
-def test_ranges_and_fields_name_the_same_things():
+def test_every_range_has_a_field():
     drawn = [f.name for f in fields(Identity)]
     assert set(RANGES) <= set(drawn)
 
 
 @given(seeds)
-def test_every_colour_is_one(seed):
+def test_every_colour_is_within_zero_to_one(seed):
     person = identity(seed)
     for colour in (person.skin, person.hair, person.iris, person.shirt):
         assert len(colour) == 3
@@ -61,7 +61,7 @@ def test_every_colour_is_one(seed):
 
 
 @given(seeds)
-def test_a_face_is_in_order_from_brow_to_chin(seed):
+def test_features_are_in_order_from_brow_to_chin(seed):
     p = identity(seed)
     assert p.brow_y > p.eye_y > p.nose_y > p.mouth_y > p.chin_y
     assert p.brow_y < p.hairline < p.crown
@@ -90,7 +90,7 @@ def test_children_have_smaller_noses_and_jaws_and_no_beards():
     assert all(p.beard == 0 and p.wrinkles == 0 for p in children)
 
 
-def test_the_dice_of_a_person_are_their_own_and_one_for_each_purpose():
+def test_random_streams_differ_by_person_and_purpose():
     one, other = identity(1), identity(2)
     assert one.dice(3).random() == identity(1).dice(3).random()
     assert len({one.dice(3).random(), one.dice(4).random(), other.dice(3).random()}) == 3

@@ -1,4 +1,4 @@
-"""A network that goes and comes back: the real broker, a real office, and a gate that is paired with it."""
+"""A network that is cut and restored: the real broker, a real office, and a paired gate."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ def network(tmp_path):
 
 
 class Gate:
-    """The least that a gate is: it says what it has to say until that is answered, over one connection or the next."""
+    """A minimal gate: it sends a message until it is answered, over one connection or the next."""
 
     def __init__(self, network, state):
         self.settings = SyncSettings(**network.settings())
@@ -51,14 +51,14 @@ class Gate:
         self.journal = Journal.open(state, SITE, GATE)
 
     def batch(self):
-        """All of its journal."""
+        """All rows of its journal."""
         rows = [WireEvent(e.seq, e.at, e.kind, e.body, e.hash) for e in self.journal.entries()]
         own = self.journal.position()
         return EventBatch(site=SITE, gate=GATE, journal=own.journal, after=0, first=1, last=own.head,
                           prev=own.base_hash, events=rows)  # fmt: skip
 
     async def say(self, topic, message, *kinds):
-        """What the office answers."""
+        """Send a message and return the office's answer."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
@@ -83,7 +83,7 @@ def gate(network, tmp_path):
     gate.journal.close()
 
 
-async def test_events_arrive_wait_while_it_is_cut_and_arrive_when_it_is_back(network, gate):
+async def test_events_wait_during_a_cut_and_arrive_afterwards(network, gate):
     gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
     assert (await gate.say(TOPICS.event, gate.batch(), Ack)).seq == 1
     network.cut()
@@ -100,25 +100,25 @@ async def test_events_arrive_wait_while_it_is_cut_and_arrive_when_it_is_back(net
         ]
 
 
-async def test_the_office_answers_a_status_with_its_fresh_word(network, gate):
+async def test_the_office_answers_a_status_with_its_challenge(network, gate):
     status = Status(site=SITE, gate=GATE, version="0", at=datetime.now(UTC).isoformat(), challenge="c" * 32)
     assert (await gate.say(TOPICS.status, status, Word)).challenge == "c" * 32
 
 
-def test_a_broker_that_does_not_start_is_an_error_that_says_so(tmp_path):
+def test_a_broker_that_does_not_start_is_one_clear_error(tmp_path):
     network = Network(tmp_path / "network", SITE, GATE, "/bin/false")
     with pytest.raises(NetworkError, match="does not listen"):
         network.start()
     network.close()
 
 
-def test_cutting_twice_and_closing_twice_is_no_matter(network):
+def test_cut_and_close_are_idempotent(network):
     network.cut()
     network.cut()
     network.close()
 
 
-def test_one_office_may_have_many_gates(tmp_path):
+def test_one_office_can_have_many_gates(tmp_path):
     office = tmp_path / "office"
     found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
     paired = [join(office, tmp_path / gate, gate) for gate in ("front", "back")]
@@ -128,7 +128,7 @@ def test_one_office_may_have_many_gates(tmp_path):
         assert [gate.gate for gate in store.gates()] == ["back", "front"]
 
 
-def test_who_is_refused_is_told(tmp_path, monkeypatch):
+def test_a_refused_gate_gets_the_reason(tmp_path, monkeypatch):
     office = tmp_path / "office"
     found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
     monkeypatch.setattr(Registrar, "answer", lambda *_: Refusal(why="old"))
@@ -136,7 +136,7 @@ def test_who_is_refused_is_told(tmp_path, monkeypatch):
         join(office, tmp_path / "state", GATE)
 
 
-def test_a_port_is_chosen_that_nobody_has_and_nobody_who_dials_is_lent(tmp_path):
+def test_a_free_port_is_outside_the_kernels_range(tmp_path):
     lent = tmp_path / "ip_local_port_range"
     lent.write_text("10100\t60999\n")
     chosen = {free_port(lent) for _ in range(20)}
@@ -149,9 +149,9 @@ def test_a_port_is_chosen_that_nobody_has_and_nobody_who_dials_is_lent(tmp_path)
         assert not chosen & {free_port(lent) for _ in range(20)}
 
 
-def test_a_machine_without_a_port_to_spare_says_so(tmp_path, monkeypatch):
+def test_a_machine_without_a_free_port_is_one_clear_error(tmp_path, monkeypatch):
     lent = tmp_path / "ip_local_port_range"
     lent.write_text("10100\t60999\n")
     monkeypatch.setattr(socket.socket, "bind", lambda *_: (_ for _ in ()).throw(OSError))
-    with pytest.raises(NetworkError, match="no port to spare"):
+    with pytest.raises(NetworkError, match="no free port"):
         free_port(lent)

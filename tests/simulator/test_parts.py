@@ -1,4 +1,4 @@
-"""The parts that a simulation can break, each by itself: what a fault of theirs is, electrically."""
+"""The parts that a simulation can break, each alone: the electrical effect of each fault."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ def door(timeline):
 
 
 class TestContract(DoorContract):
-    """The wires of a simulated door keep what the wires of every door keep."""
+    """The wires of a simulated door keep the contract of every door's wires."""
 
     @pytest.fixture
     def edges(self):
@@ -37,7 +37,7 @@ class TestContract(DoorContract):
 
     @pytest.fixture
     def simulated(self, edges, monkeypatch):
-        monkeypatch.setattr("gated.simulator.parts.Wiring", wiring_that_tells(edges))
+        monkeypatch.setattr("gated.simulator.parts.Wiring", counted_wiring(edges))
         return SimulatedDoor(Timeline(seed=4))
 
     @pytest.fixture
@@ -61,21 +61,21 @@ class TestContract(DoorContract):
         return act
 
 
-def wiring_that_tells(edges):
+def counted_wiring(edges):
     """The product's wiring, with its edges counted."""
     from gated.door.hardware import Wiring
 
     return lambda settings, factory, _: Wiring(settings, factory, lambda: edges.append(1))
 
 
-def test_the_wires_say_what_is_so(door):
+def test_the_wires_give_the_true_states(door):
     door.leaf_is_open = door.button_is_pressed = True
     door.wire()
     assert door.wiring.lines["contact"]
     assert door.wiring.lines["rex"]
 
 
-def test_a_cut_wire_reads_as_an_open_leaf_and_a_button_that_is_not_pressed(door):
+def test_a_cut_wire_reads_as_an_open_leaf_and_a_released_button(door):
     door.button_is_pressed = True
     for part in (door.contact, door.button):
         part.inflict(Verb.OFF)
@@ -85,7 +85,7 @@ def test_a_cut_wire_reads_as_an_open_leaf_and_a_button_that_is_not_pressed(door)
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_the_coil_follows_whatever_the_relay_board_wants(timeline, active_high):
+def test_the_coil_follows_the_polarity_of_the_relay_board(timeline, active_high):
     settings = DoorSettings(pins="mock", lock_active_high=active_high, contact_pin=22, rex_pin=23, debounce_s=0)
     door = SimulatedDoor(timeline, settings)
     for on in (True, False):
@@ -95,14 +95,14 @@ def test_the_coil_follows_whatever_the_relay_board_wants(timeline, active_high):
     assert not door.is_driven
 
 
-def test_a_coil_that_fails_does_not_change_what_it_is_told(door):
+def test_a_failed_coil_does_not_change_the_gates_output(door):
     door.wiring.release(True)
     door.coil.inflict(Verb.WRONG)
     assert door.is_driven
     assert not door.coil.read()
 
 
-def test_a_clock_without_network_or_battery_says_1970_and_a_wrong_one_years_too_much(timeline):
+def test_a_dead_clock_gives_1970_and_a_wrong_one_is_years_ahead(timeline):
     clock = wall_clock(timeline)
     assert clock.read() == EPOCH_S + 1000.0
     clock.inflict(Verb.OFF)
@@ -111,17 +111,17 @@ def test_a_clock_without_network_or_battery_says_1970_and_a_wrong_one_years_too_
     assert clock.read() > EPOCH_S + 300_000_000
 
 
-def test_a_clock_may_go_backwards(timeline):
+def test_a_clock_can_go_backwards(timeline):
     clock = wall_clock(timeline)
     clock.inflict(Verb.INTERMITTENT)
-    said = []
+    readings = []
     for _ in range(50):
         timeline.advance(1.0)
-        said.append(clock.read())
-    assert said != sorted(said)
+        readings.append(clock.read())
+    assert readings != sorted(readings)
 
 
-def test_a_reader_that_fails_makes_up_cards(timeline):
+def test_a_faulty_reader_gives_cards_that_are_not_there(timeline):
     card = ["4711"]
     reader = card_reader(timeline, lambda: card[0])
     assert reader.read() == "4711"

@@ -1,4 +1,4 @@
-"""Pictures of what the camera saw, made afterwards."""
+"""Pictures of what the camera showed, drawn afterwards."""
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,7 @@ def shows(image, colour):
     return bool((np.abs(np.asarray(image).astype(int) - colour) < 12).all(axis=2).any())
 
 
-def test_a_box_is_of_the_colour_of_what_became_of_its_person():
+def test_the_colour_of_a_box_shows_the_decision():
     welcome, unwelcome = boxed(GREY, [FACE], ["a"]), boxed(GREY, [FACE], ["b"])
     assert shows(welcome, LET_IN)
     assert not shows(welcome, REFUSED)
@@ -24,7 +24,7 @@ def test_a_box_is_of_the_colour_of_what_became_of_its_person():
     assert (GREY == 128).all()
 
 
-def test_two_pictures_a_second_of_each_visit_and_none_where_nobody_came(tmp_path):
+def test_each_visit_gives_two_pictures_a_second(tmp_path):
     actor = Actor(person=1, comes_s=10.0, leaves_s=12.0, name="a")
     script = Script(actors=(actor,))
     count = record(script, [[], [actor]], [[], ["a"]], SIZE, tmp_path / "out")

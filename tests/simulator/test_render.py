@@ -1,4 +1,4 @@
-"""What a sprite shows: a person, whole, at the right size, with landmarks where the face has them."""
+"""A sprite shows a whole person, at the right size, with landmarks on the face."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,12 @@ PERSON = identity(3)
 
 
 def around(sprite: Sprite, point: np.ndarray, radius: int = 4) -> np.ndarray:
-    """The mean colour around a landmark."""
+    """Return the mean colour around a landmark."""
     x, y = point.astype(int)
     return sprite.rgb[y - radius : y + radius + 1, x - radius : x + radius + 1].reshape(-1, 3).mean(0)
 
 
-def test_the_same_view_is_the_same_picture():
+def test_the_same_view_gives_the_same_picture():
     one = render(PERSON, View(yaw=10), 100)
     figure.cache_clear()
     other = render(PERSON, View(yaw=10), 100)
@@ -30,14 +30,14 @@ def test_the_same_view_is_the_same_picture():
 
 
 @pytest.mark.parametrize("face_px", [30, 64, 110, 200, 400])
-def test_the_face_is_as_large_as_it_is_asked_to_be(face_px):
+def test_the_face_has_the_requested_size(face_px):
     sprite = render(PERSON, View(), face_px)
     assert sprite.box[3] == pytest.approx(face_px, rel=0.02)
     assert 0.5 < sprite.box[2] / sprite.box[3] < 1.2
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_sprite_is_what_it_promises(seed):
+def test_a_sprite_has_the_documented_shapes(seed):
     sprite = render(identity(seed), View(yaw=15, pitch=-5, roll=4), 90)
     height, width = sprite.alpha.shape
     assert sprite.rgb.shape == (height, width, 3)
@@ -59,7 +59,7 @@ def test_landmarks_are_in_the_order_of_the_detector(seed):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("face_px", [60, 150, 420])
-def test_no_ground_shows_through_a_face(seed, face_px):
+def test_no_background_shows_through_a_face(seed, face_px):
     sprite = render(identity(seed), View(yaw=20, smile=0.5), face_px)
     x, y, w, h = (int(v) for v in sprite.box)
     inside = sprite.alpha[y + h // 4 : y + 2 * h // 3, x + 2 * w // 5 : x + 3 * w // 4]
@@ -92,7 +92,7 @@ def test_a_smile_widens_the_mouth_and_an_open_mouth_is_dark_inside():
     assert around(open_, lower).mean() < 0.6 * around(calm, calm.landmarks[3:].mean(0) + np.array((0, 25))).mean()
 
 
-def test_closed_eyes_show_no_white():
+def test_closed_eyes_show_no_eyeball():
     person = replace(PERSON, tone=0.6, eye_height=0.06, eye_width=0.15)
     opened, closed = (render(person, View(eyes_closed=shut), 200) for shut in (False, True))
     for eye in (0, 1):
@@ -110,7 +110,7 @@ def test_dark_glasses_hide_the_eyes_and_clear_ones_do_not():
     assert not np.array_equal(plain.rgb, clear.rgb)
 
 
-def test_a_mask_covers_mouth_and_nose_of_everybody():
+def test_a_mask_covers_mouth_and_nose():
     for seed in range(8):
         bare, masked = (render(identity(seed), View(mask=mask, yaw=10), 120) for mask in (False, True))
         for mark in (2, 3, 4):
@@ -124,14 +124,14 @@ def test_a_hat_covers_the_crown_and_leaves_the_eyes():
     assert not np.array_equal(bare.alpha.shape, hat.alpha.shape)
 
 
-def test_what_is_worn_moves_no_landmark():
+def test_accessories_move_no_landmark():
     """Relative to each other: a hat makes the sprite larger, and nothing else."""
     bare = render(PERSON, View(), 120).landmarks
     worn = render(PERSON, View(glasses="dark", mask=True, hat=True, eyes_closed=True), 120).landmarks
     assert worn - worn[0] == pytest.approx(bare - bare[0], abs=1e-3)
 
 
-def test_light_has_a_side_a_strength_and_a_colour():
+def test_light_has_a_direction_a_strength_and_a_colour():
     def face(light: Light) -> np.ndarray:
         sprite = render(PERSON, View(light=light), 120)
         x, y, w, h = (int(v) for v in sprite.box)
@@ -157,7 +157,7 @@ def test_a_head_can_turn_away(yaw):
     assert sprite.alpha.max() == 255
 
 
-def test_the_finest_level_is_used_for_what_is_larger():
+def test_larger_faces_use_the_finest_level():
     assert level_of(5000) == level_of(400)
 
 

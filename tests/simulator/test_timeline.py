@@ -1,4 +1,4 @@
-"""One clock and one set of dice."""
+"""One clock and one random generator."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from gated.simulator.timeline import Timeline
 
 
 @given(st.lists(st.floats(0, 100), max_size=20))
-def test_everything_is_done_at_its_moment_and_in_order(delays):
+def test_actions_run_at_their_time_and_in_order(delays):
     timeline, done = Timeline(seed=1), []
     for delay in delays:
         timeline.at(timeline.now + delay, lambda: done.append(timeline.now))
@@ -19,7 +19,7 @@ def test_everything_is_done_at_its_moment_and_in_order(delays):
     assert timeline.now == 1101.0
 
 
-def test_what_is_due_may_ask_for_more_within_the_same_stretch():
+def test_an_action_can_schedule_another_in_the_same_advance():
     timeline, done = Timeline(seed=1), []
 
     def again():
@@ -31,7 +31,7 @@ def test_what_is_due_may_ask_for_more_within_the_same_stretch():
     assert done == [1001.0, 1002.0, 1003.0]
 
 
-def test_what_was_due_before_now_is_done_now():
+def test_an_action_in_the_past_runs_now():
     timeline, done = Timeline(seed=1), []
     timeline.advance(5.0)
     timeline.at(1000.0, lambda: done.append(timeline.now))
@@ -39,7 +39,7 @@ def test_what_was_due_before_now_is_done_now():
     assert done == [1005.0]
 
 
-def test_the_same_seed_throws_the_same_dice():
+def test_the_same_seed_gives_the_same_random_numbers():
     first, second, other = Timeline(3), Timeline(3), Timeline(4)
     throws = [[t.happens(0.5, 1.0) for _ in range(64)] for t in (first, second, other)]
     assert throws[0] == throws[1] != throws[2]

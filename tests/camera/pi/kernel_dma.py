@@ -1,4 +1,4 @@
-"""The kernel's dma-buf heap, from memfds: picamera2's own allocator runs on it unaltered."""
+"""A stand-in for the kernel's dma-buf heap, made of memfds. picamera2's own allocator runs on it unchanged."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""Stands in for python-prctl, which pip can only build with a compiler; picamera2 uses it for FFmpeg outputs alone."""
+"""A stand-in for python-prctl, which pip cannot build without a compiler. picamera2 uses it only for FFmpeg outputs."""

@@ -1,4 +1,4 @@
-"""Stands in for the display library; picamera2 imports it for previews on a screen, which a gate has none of."""
+"""A stand-in for the display library. picamera2 imports it for previews on a screen, which a gate does not use."""
 
 
 class PixelFormat:

@@ -1,7 +1,7 @@
-"""A stand-in for libcamera's Python bindings (src/py/libcamera), as far as picamera2 0.3.38 touches them.
+"""A stand-in for libcamera's Python bindings (src/py/libcamera), for the parts that picamera2 0.3.38 uses.
 
-It knows the rules of the real ones: who may do what when, and what is raised otherwise. `bench` is the world outside:
-whether a camera is fitted, held by another program, hung, and what it has been made to do.
+It follows the rules of the real bindings: the allowed order of calls, and the errors otherwise. With `bench` a test
+sets whether a camera is fitted, in use or hanging, and reads how the camera was used.
 """
 
 from . import _libcamera as _libcamera

@@ -1,4 +1,4 @@
-"""The values and the machinery of the bindings, named as in py_main.cpp; its std::system_error is a RuntimeError."""
+"""The classes and values of the bindings, named as in py_main.cpp. Its std::system_error is a RuntimeError."""
 
 import os
 import threading
@@ -111,12 +111,17 @@ controls = SimpleNamespace(
     **{
         name: ControlId(name, kind)
         for name, kind in {
+            "AeFlickerMode": "Integer32",
+            "AeFlickerPeriod": "Integer32",
+            "AfMode": "Integer32",
+            "AfState": "Integer32",
             "AnalogueGain": "Float",
             "AnalogueGainMode": "Integer32",
             "ExposureTime": "Integer32",
             "ExposureTimeMode": "Integer32",
             "FrameDuration": "Integer64",
             "FrameDurationLimits": "Integer64",
+            "LensPosition": "Float",
             "NoiseReductionMode": "Integer32",
             "ScalerCrop": "Rectangle",
             "SensorTimestamp": "Integer64",
@@ -170,7 +175,7 @@ class StreamConfiguration:
         self.formats = StreamFormats(RAW_SIZES if role is StreamRole.Raw else {})
 
     def _lay_out(self):
-        """Stride and size of a buffer. The image processor writes rows of a multiple of 64 bytes."""
+        """Set the stride and size of a buffer. The image processor writes rows of a multiple of 64 bytes."""
         name, width, height = str(self.pixel_format), self.size.width, self.size.height
         row_bytes = {"BGR888": 3 * width, "RGB888": 3 * width, "YUV420": width}.get(name, 2 * width)
         self.stride = -(-row_bytes // 64) * 64
@@ -199,7 +204,7 @@ class CameraConfiguration:
 
 
 def memory_of(configuration):
-    """What the image processor writes for the scene, flat uint8: rows padded with 0xAA, colours in its order."""
+    """Return the scene as the image processor writes it, flat uint8: rows padded with 0xAA, colours in its order."""
     name, width, height = str(configuration.pixel_format), configuration.size.width, configuration.size.height
     memory = np.full(configuration.frame_size, 0xAA, np.uint8)
     if name == "YUV420":
@@ -217,7 +222,7 @@ class FrameMetadata:
 
 
 class SharedFD:
-    """Owns a duplicate of the descriptor, as libcamera's does."""
+    """A file descriptor that owns a duplicate, as libcamera's does."""
 
     def __init__(self, fd):
         self.fd = os.dup(fd)
@@ -302,7 +307,7 @@ class CameraManager:
 
 
 class Camera:
-    """One sensor: a thread of its own fills the buffers of queued requests, in turn, at the frame rate."""
+    """One sensor. Its thread fills the buffers of queued requests in turn, at the frame rate."""
 
     id = "/base/soc/i2c0mux/i2c@1/imx219@10"
 
@@ -314,13 +319,22 @@ class Camera:
 
     @property
     def controls(self):
-        return {
-            controls.FrameDurationLimits: ControlInfo(11_000, 100_000_000, 33_333),
-            controls.NoiseReductionMode: ControlInfo(0, 4, 0),
-            controls.ExposureTime: ControlInfo(1, 66_666, 20_000),
-            controls.AnalogueGain: ControlInfo(1.0, 16.0, 1.0),
-            controls.ScalerCrop: ControlInfo(Rectangle(), Rectangle(0, 0, 3280, 2464), Rectangle(0, 0, 3280, 2464)),
+        focus = {controls.AfMode: ControlInfo(0, 2, 0), controls.LensPosition: ControlInfo(0.0, 15.0, 1.0)}
+        flicker = {
+            controls.AeFlickerMode: ControlInfo(0, 1, 0),
+            controls.AeFlickerPeriod: ControlInfo(100, 10**6, None),
         }
+        return (
+            (focus if bench.has_motor else {})
+            | (flicker if bench.knows_flicker else {})
+            | {
+                controls.FrameDurationLimits: ControlInfo(11_000, 100_000_000, 33_333),
+                controls.NoiseReductionMode: ControlInfo(0, 4, 0),
+                controls.ExposureTime: ControlInfo(1, 66_666, 20_000),
+                controls.AnalogueGain: ControlInfo(1.0, 16.0, 1.0),
+                controls.ScalerCrop: ControlInfo(Rectangle(), Rectangle(0, 0, 3280, 2464), Rectangle(0, 0, 3280, 2464)),
+            }
+        )
 
     @property
     def properties(self):
@@ -360,6 +374,10 @@ class Camera:
     def start(self, start_controls):
         if self._state != "configured":
             raise system_error(13, "Failed to start camera")
+        for control in start_controls:
+            if control not in self.controls:
+                raise system_error(22, f"Control {control.name} is not advertised")
+        bench.asked = {control.name: value for control, value in start_controls.items()}
         bench.limits_us = start_controls[controls.FrameDurationLimits]
         bench.starts += 1
         self._state = "running"
@@ -392,14 +410,16 @@ class Camera:
                 self._fill(request, number)
 
     def _fill(self, request, number):
-        """Pixels, metadata, and the promise that they are there. The first frame after a start is an unusable one."""
+        """Write pixels and metadata, and complete the request. The first frame after a start is unusable."""
         status = FrameMetadata.Status.Startup if number == 1 else FrameMetadata.Status.Success
         for stream, buffer in request.buffers.items():
             if stream.configuration.role is not StreamRole.Raw:
                 os.pwrite(buffer.planes[0].fd, memory_of(stream.configuration).tobytes(), 0)
             buffer.metadata.status = status
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        request._metadata = {controls.ExposureTime: 20_000, controls.FrameDuration: 33_333}
+        request._metadata = {controls.ExposureTime: 20_000, controls.FrameDuration: bench.limits_us[0]}
+        if bench.has_motor:
+            request._metadata |= {controls.AfState: bench.focus[0], controls.LensPosition: bench.focus[1]}
         if bench.has_timestamps:
             request._metadata[controls.SensorTimestamp] = now_ns - round(bench.age_s * 1e9)
         self._finish(request, Request.Status.Complete)

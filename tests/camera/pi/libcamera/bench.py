@@ -1,4 +1,4 @@
-"""The world outside the camera, for tests to arrange and to ask."""
+"""The test's control over the stand-in camera."""
 
 import threading
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class Bench:
-    """One of these, `bench`; `reset` makes it a sound, idle camera again and lets go of whatever hangs."""
+    """The state of the stand-in camera. `reset` makes it work and idle again, and ends everything that hangs."""
 
     def __init__(self):
         self.delivering, self.driver_answers, self.is_over = threading.Event(), threading.Event(), threading.Event()
         self.reset()
 
     def reset(self):
-        self.is_over.set()  # for a camera that somebody could not stop
+        self.is_over.set()  # for a camera that could not be stopped
         self.is_over = threading.Event()
         self.fitted, self.busy = True, False
         self.only_format = None
@@ -21,18 +21,22 @@ class Bench:
         self.has_timestamps, self.age_s = True, 0.0
         self.starts = self.releases = self.starved = self.queued = 0
         self.limits_us = (0, 0)
+        self.asked = {}
+        """The controls that were set at the start, by name."""
+        self.has_motor, self.knows_flicker, self.focus = False, True, (2, 0.8)
+        """Whether the lens has a motor, whether the software has flicker controls, and the lens state and dioptres."""
         self.delivering.set()
         self.driver_answers.set()
 
 
 def scene(width, height):
-    """What the main stream sees, (height, width, 3) RGB: every pixel says where it belongs."""
+    """Return the picture of the main stream, (height, width, 3) RGB. Every pixel's value depends on its place."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x % 251, y % 241, (x + 2 * y) % 239], -1).astype(np.uint8)
 
 
 def scene_i420(width, height):
-    """What the second stream sees, (height * 3 / 2, width) I420: every byte says where it belongs."""
+    """Return the picture of the second stream, (height * 3 / 2, width) I420. Every byte depends on its place."""
     return (np.arange(height * 3 // 2 * width) % 233).astype(np.uint8).reshape(-1, width)
 
 

@@ -1,1 +1,1 @@
-"""Stands in for PiDNG, which pip can only build with a compiler; picamera2 uses it to save raw pictures alone."""
+"""A stand-in for PiDNG, which pip cannot build without a compiler. picamera2 uses it only to save raw pictures."""
