@@ -2,29 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from gated.access.answers import WayOutcome
-from gated.access.lockdown import LockdownOrder, last_order
+from gated.access.crowd import Crowd
+from gated.access.guess_log import GuessLog
+from gated.access.guessing import Guessing
+from gated.access.lockdown import UNREADABLE, LockdownOrder, last_order
 from gated.access.passage import FreePassage
 from gated.access.passes import PassLedger, pass_key
 from gated.access.readers import Readers
 from gated.access.schedule import Calendar
 from gated.access.service import AccessService
 from gated.access.ways import Passes, Ways
-from gated.config import Settings
+from gated.config import Schedule, Settings
 from gated.door.controller import DoorController
 from gated.errors import BusyError, StateError
 from gated.events import Event, Lockdown
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import First
+from gated.gallery.entitlement import Days, First
 from gated.gallery.gallery import Gallery
+from gated.gallery.given import forget, given_now
 from gated.gallery.keyring import KeyRing
+from gated.runtime.tasks import until_cancelled
+from gated.sitetime import zone
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +45,25 @@ class Tell:
     outcome: Callable[[WayOutcome], None]
     prefer: Callable[[First | None], None]
     losses: Callable[[str, str | None], None]
+    is_enrolling_told: Callable[[], bool] = lambda: True
+    """Whether people are being told, at this moment, that a face is enrolled."""
+    waits: Callable[[int, int], None] | None = None
+    """Told how many other gates' keys, and how many people's consents, wait to be accepted here; None: nobody is."""
+
+
+def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: Days) -> Calendar:
+    """The settings' calendar with what the office names beside it; of one name or day, what the settings say counts."""
+    certain = {*own.holidays, *own.workdays}
+    days = frozenset(own.holidays) | (named.holidays - frozenset(own.workdays))
+    makeup = frozenset(own.workdays) | (named.workdays - days)
+    return replace(
+        own,
+        schedules={**schedules, **own.schedules},
+        holidays=days,
+        workdays=makeup,
+        doubtful=named.doubtful - certain,
+        is_doubtful=named.is_doubtful,
+    )
 
 
 class Entrance:
@@ -53,36 +77,34 @@ class Entrance:
         tell: Tell,
         wall: Callable[[], datetime | None],
     ) -> None:
-        """`wall`: the time of day (aware), None while it is not trusted. Raises `StateError` and `ConfigError`."""
+        """`wall`: the time of day (aware), None while it is not trusted. What cannot be read is lost, and no error."""
         self._state, self._gallery, self._door, self._tell = settings.state, gallery, door, tell
         self._changed = asyncio.Event()
+        forget(settings.state)
         release_s = {name: wires.release_s for name, wires in settings.doors.items()}
         site = settings.site
-        calendar = Calendar(settings.schedules, site.holidays, ZoneInfo(site.timezone))
-        self._own_schedules = settings.schedules
-        with ExitStack() as opened:
-            store = Credentials.open(settings.state, site.id)
-            opened.callback(store.close)
-            passes = None
-            if settings.readers.pass_key:
-                ledger = PassLedger(settings.state)
-                opened.callback(ledger.close)
-                passes = Passes(pass_key(Path(settings.readers.pass_key)), site.id, settings.gate.id, ledger)
-            self._ring = KeyRing(store)
-            self.ways = Ways(
-                settings.readers,
-                self._ring,
-                calendar,
-                release_s,
-                release=door.release,
-                report=tell.report,
-                on_outcome=tell.outcome,
-                wall=wall,
-                passes=passes,
-            )
-            opened.callback(self.ways.close)
-            self._opened = opened.pop_all()
-        self.readers = Readers(settings.readers, self.ways)
+        calendar = Calendar(settings.schedules, site.holidays, zone(site.timezone), site.workdays)
+        self._own = calendar
+        self._pass_key = Path(settings.readers.pass_key) if settings.readers.pass_key else None
+        self._here = site.id, settings.gate.id
+        self._ring = KeyRing.open_best(settings.state, site.id)
+        self.ways = Ways(
+            settings.readers,
+            self._ring,
+            calendar,
+            release_s,
+            release=door.release,
+            report=tell.report,
+            on_outcome=tell.outcome,
+            wall=wall,
+            gate=settings.gate.id,
+            guessing=Guessing(settings.readers, GuessLog(settings.state)),
+        )
+        self._revoked = frozenset[str]()
+        crowd = Crowd(tell.losses)
+        self.readers = Readers(
+            settings.readers, self.ways, settings.state, tell.report, tell.losses, admits_pass=crowd.admits_pass
+        )
         self.faces = AccessService(
             settings.access,
             gallery,
@@ -92,7 +114,11 @@ class Entrance:
             ways=self.ways,
             wall=wall,
             prefer=tell.prefer,
+            is_enrolling_told=tell.is_enrolling_told,
+            crowd=crowd,
+            given=partial(given_now, settings.state),
         )
+        self.ways.on_shown = self.faces.confirm
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}
         self._passage = FreePassage(schedules, calendar, self._renew, tell.report, wall)
         self._name_hours()
@@ -100,7 +126,26 @@ class Entrance:
 
     def close(self) -> None:
         """Write down what is not on disk yet, and give the files back."""
-        self._opened.close()
+        self.ways.close()
+        self._ring.close()
+
+    async def keep_passes(self, works: Callable[[], None]) -> None:
+        """Take visitors' passes, until cancelled. Raises `ConfigError` and `StateError` without key or ledger."""
+        assert self._pass_key is not None
+        key = await asyncio.to_thread(pass_key, self._pass_key)
+        with closing(await asyncio.to_thread(PassLedger, self._state)) as ledger:
+            self.ways.passes = Passes(key, *self._here, ledger)
+            works()
+            try:
+                await until_cancelled()
+            finally:
+                self.ways.passes = None
+
+    def revoke(self, subjects: frozenset[str]) -> None:
+        """These may come in no more, whatever is stored of them; who is left out of it may when that has been read."""
+        self._revoked = subjects
+        self.ways.revoked |= subjects
+        self.look()
 
     async def run(self) -> None:
         """Decide, for ever."""
@@ -128,25 +173,41 @@ class Entrance:
         """Follow what others change: rights first, so that whoever is found has theirs."""
         while True:
             self._changed.clear()
+            revoked = self._revoked
             self._obey(await asyncio.to_thread(last_order, self._state))
-            for part, follow in (("credentials", self._ring.reload_if_changed), ("gallery", self._follow_gallery)):
+            for part, stored, follow in (
+                ("credentials", self._ring, self._ring.reload_if_changed),
+                ("gallery", self._gallery, self._follow_gallery),
+            ):
                 try:
                     await asyncio.to_thread(follow)
                 except (BusyError, StateError) as error:
                     self._tell.losses(part, str(error))
                 else:
-                    self._tell.losses(part, None)
+                    self._tell.losses(part, stored.trouble or stored.left_out or None)
+                    if stored is self._ring and not stored.trouble:
+                        self.ways.revoked &= revoked | self._revoked
+            await self._count()
             self._name_hours()
+            self.ways.keep()
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_S):
                     await self._changed.wait()
 
+    async def _count(self) -> None:
+        """Tell what waits to be accepted. Where that cannot be read the gallery is lost, which is told elsewhere."""
+        if (tell := self._tell.waits) is not None:
+            with suppress(BusyError, StateError):
+                tell(*await asyncio.to_thread(self._gallery.to_accept, self._here[1]))
+
     def _name_hours(self) -> None:
-        """Follow the hours that the office names; the settings' own ones of the same name win."""
-        schedules = {**self._ring.schedules, **self._own_schedules}
-        if schedules != self.ways.calendar.schedules:
-            calendar = replace(self.ways.calendar, schedules=schedules)
-            self.ways.calendar = self._passage.calendar = calendar
+        """Follow the hours and days that the office names; the settings' own ones win.
+
+        A door that stands open by schedule keeps to the settings' calendar: no day that the office names opens it.
+        """
+        calendar = with_office(self._own, self._ring.schedules, self._ring.days)
+        if calendar != self.ways.calendar:
+            self.ways.calendar = calendar
 
     def _follow_gallery(self) -> None:
         if self._gallery.reload_if_changed():
@@ -154,6 +215,7 @@ class Entrance:
 
     def _obey(self, order: LockdownOrder | None, *, is_first: bool = False) -> None:
         """Begin or end a lockdown. The latch is told at every start, because it may remember another one."""
+        self._tell.losses("lockdown", UNREADABLE.by if order is UNREADABLE else None)
         is_on, was_on = order is not None and not order.is_over, self.ways.is_locked_down
         self.ways.is_locked_down = self._passage.is_locked_down = is_on
         if is_on != was_on:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gated.errors import StateError
+from gated.wording import UNDECODABLE
 
 MOST_BYTES = 4096
 
@@ -20,6 +21,8 @@ class LockdownOrder(msgspec.Struct, frozen=True):
     by: str
     at: datetime
     is_over: bool = False
+    at_gate: bool = False
+    """Ordered by somebody at the gate: then it is ended there, and no office ends it."""
 
 
 UNREADABLE = LockdownOrder("a file that cannot be read", datetime.fromtimestamp(0, UTC))
@@ -38,14 +41,14 @@ def last_order(state: Path) -> LockdownOrder | None:
             return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownOrder)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    except (OSError, *UNDECODABLE):
         return UNREADABLE
 
 
-def begin_lockdown(state: Path, by: str, at: datetime) -> None:
+def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False) -> None:
     """Order it; on disk when this returns. Raises `StateError` where the state folder cannot be written."""
     try:
-        _write(state, LockdownOrder(by, at))
+        _write(state, LockdownOrder(by, at, at_gate=at_gate))
     except OSError as error:
         raise StateError(f"{_path(state)}: cannot be written ({error.strerror}); no lockdown has begun") from error
 

@@ -8,6 +8,9 @@ What a pass says is data: it is compared and counted, and never looked up, shown
 
 import base64
 import binascii
+import logging
+import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +22,14 @@ from typing import Annotated
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from msgspec import Meta
 
 from gated import database
@@ -27,12 +37,20 @@ from gated.access.rights import Refusal
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.face.messages import MAX_PASS, PASS_PREFIX
+from gated.runtime.files import sync_folder
+from gated.soundness import left_out, sound
+from gated.wording import UNDECODABLE
+
+log = logging.getLogger(__name__)
 
 PassKey = Ed25519PublicKey
 
 LABEL = b"gated visitor pass 1\0"
 """Signed before the body, so that nothing else that this key signs is a pass."""
-SIGNATURE_BYTES = 64
+SIGNATURE_BYTES, KEY_BYTES = 64, 32
+KEY_PREFIX = "GK1-"
+ALIKE = str.maketrans("018", "OIB")
+"""Digits that RFC 4648's base 32 has not, read as the letters that they look like."""
 MAX_USES = 1000
 KEPT = timedelta(days=30)
 """So long after its end a used pass is remembered by itself."""
@@ -91,7 +109,7 @@ def open_pass(text: str, key: PassKey) -> VisitorPass | None:
     try:
         key.verify(signature, LABEL + body)
         return _decoder.decode(body)
-    except (InvalidSignature, msgspec.DecodeError, UnicodeDecodeError):
+    except (InvalidSignature, *UNDECODABLE):
         return None
 
 
@@ -106,12 +124,7 @@ def issue_pass(
     uses: int = 1,
 ) -> str:
     """The text of a new pass. Raises `ConfigError` where the key is none, or no gate would take such a pass."""
-    try:
-        key = load_pem_private_key(private_key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError("the site's key", [f"cannot be read ({error}); give a private Ed25519 key as PEM"]) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError("the site's key", ["is of another kind; give a private Ed25519 key as PEM"])
+    key = _private_key(private_key_pem)
     starts, ends = int(not_before.timestamp()), int(not_after.timestamp())
     made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
     body = msgspec.msgpack.encode(made)
@@ -126,6 +139,63 @@ def issue_pass(
     if problems:
         raise ConfigError("the pass", problems)
     return text
+
+
+def make_key(path: Path) -> None:
+    """Make the site's private key; one that is there is never written over. Raises `ConfigError`."""
+    form = PrivateFormat.PKCS8
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, form, NoEncryption())
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise ConfigError("the site's key", [f"{path} is there already, and passes may be signed with it"]) from None
+    except OSError as error:
+        raise ConfigError("the site's key", [f"{path} cannot be written ({error.strerror})"]) from error
+
+
+def key_text(private_key_pem: bytes) -> str:
+    """The public key of the site's private one, as it is read out and typed at a gate: nothing in it is secret.
+
+    `GK1-` and base 32 of its 32 bytes and a check of two (CRC-16/CCITT), in groups of five. Raises `ConfigError`.
+    """
+    raw = _private_key(private_key_pem).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    letters = base64.b32encode(raw + _check(raw)).decode().rstrip("=")
+    return KEY_PREFIX + "-".join(letters[start : start + 5] for start in range(0, len(letters), 5))
+
+
+def key_file(text: str) -> bytes:
+    """The public key of such a text as a file for [readers] pass_key (PEM). Raises `ConfigError`."""
+    letters = re.sub(r"[\s-]", "", text).upper().removeprefix(KEY_PREFIX.rstrip("-"))
+    letters = letters.translate(ALIKE)
+    try:
+        raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
+    except (binascii.Error, ValueError):
+        raw = b""
+    is_whole = base64.b32encode(raw).decode().rstrip("=") == letters  # the last letter has three bits that say nothing
+    if not is_whole or len(raw) != KEY_BYTES + 2 or raw[KEY_BYTES:] != _check(raw[:KEY_BYTES]):
+        problem = "a letter or more is wrong, or missing; compare it with what `gated office pass key` shows"
+        raise ConfigError("the site's public key", [problem])
+    return Ed25519PublicKey.from_public_bytes(raw[:KEY_BYTES]).public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _check(raw: bytes) -> bytes:
+    return binascii.crc_hqx(raw, 0xFFFF).to_bytes(2, "big")
+
+
+def _private_key(pem: bytes) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError("the site's key", [f"cannot be read ({error}); give a private Ed25519 key as PEM"]) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError("the site's key", ["is of another kind; give a private Ed25519 key as PEM"])
+    return key
 
 
 def pass_key(path: Path) -> PassKey:
@@ -173,6 +243,9 @@ class PassLedger:
     def __init__(self, state: Path) -> None:
         """Open it, or begin it. Raises `StateError`."""
         self._connection = database.connect(state / "passes.db", MIGRATIONS)
+        with self._changing() as ledger:
+            for statement in list(_sound(ledger)):
+                ledger.execute(statement)
 
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
         """Count one use, on disk before this returns; False where none was left.
@@ -182,7 +255,10 @@ class PassLedger:
         """
         with self._changing() as ledger:
             self._forget((at.astimezone(UTC) - KEPT).timestamp())
-            if visitor_pass.not_after <= ledger.execute("SELECT at FROM horizon").fetchone()[0]:
+            row = ledger.execute(f"SELECT at FROM horizon WHERE {sound(ledger, 'horizon')}").fetchone()  # noqa: S608
+            if row is None:
+                raise StateError("passes.db: is damaged; no pass opens until the gate is started again")
+            if visitor_pass.not_after <= row[0]:
                 return False
             counted = ledger.execute(
                 "INSERT INTO spent VALUES (?, 1, ?) ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
@@ -208,14 +284,27 @@ class PassLedger:
         try:
             with database.transaction(self._connection) as ledger:
                 yield ledger
-        except sqlite3.Error as error:
+        except database.FAILS as error:
             advice = "check that the disk is not full; until then no pass opens"
             raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
 
     def _forget(self, before: float) -> None:
         """Drop passes that ended so long ago, and note how far we have forgotten."""
-        self._connection.execute(
-            "UPDATE horizon SET at = max(at, (SELECT coalesce(max(not_after), 0) FROM spent WHERE not_after < ?))",
-            (before,),
+        old = f"not_after < ? AND {sound(self._connection, 'spent')}"  # a damaged use is kept, so that none comes back
+        last = f"SELECT coalesce(max(not_after), 0) FROM spent WHERE {old}"  # noqa: S608 - our own
+        self._connection.execute(f"UPDATE horizon SET at = max(at, ({last}))", (before,))  # noqa: S608
+        self._connection.execute(f"DELETE FROM spent WHERE {old}", (before,))  # noqa: S608
+
+
+def _sound(ledger: sqlite3.Connection) -> Iterator[str]:
+    """What mends a ledger with damaged rows, so that no pass has more uses than before.
+
+    Where nobody knows any more how far was forgotten, it is as far as any pass here lasts.
+    """
+    if left_out(ledger, ("horizon",)) or ledger.execute("SELECT 1 FROM horizon").fetchone() is None:
+        log.error("passes.db: was damaged; passes that end no later than others that were used here open no more")
+        yield (
+            "REPLACE INTO horizon SELECT 1, coalesce(max(not_after), 0) FROM spent"  # noqa: S608
+            f" WHERE {sound(ledger, 'spent')}"
         )
-        self._connection.execute("DELETE FROM spent WHERE not_after < ?", (before,))
+        yield "DELETE FROM horizon WHERE one IS NOT 1"

@@ -44,6 +44,8 @@ class Applicant:
     household: str
     consent: str
     notice: str
+    purposes: tuple[str, ...] = ()
+    """What they agreed to beside being recognised."""
 
 
 class Near(msgspec.Struct, frozen=True):
@@ -89,6 +91,7 @@ def enrol_photos(
     done = enrol(
         gallery, applicant.name, applicant.household, embeddings,
         consent=applicant.consent, notice=applicant.notice, threshold=threshold, at=datetime.now(UTC),
+        purposes=applicant.purposes,
     )  # fmt: skip
     return Enrolment(done.subject, done.templates, rejected)
 
@@ -109,11 +112,13 @@ def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
 
 ADVICE = {
     "too_small": "the face is too small; go closer, or use a larger picture",
+    "too_near": "the face is cut off or fills the picture; take it from further away",
     "blurred": "the face is blurred; hold still, and wipe the lens",
     "too_dark": "the face is too dark; find more light",
     "too_bright": "the face is too bright; find softer light",
     "uneven_light": "one side of the face is much darker; turn towards the light",
     "turned_away": "the face is turned away; take it from the front",
+    "no_colour": "the picture has no colour; take a photo in colour",
 }
 """What to do about each problem of `Observation.problem`."""
 

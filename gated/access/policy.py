@@ -40,12 +40,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one frame says: `subject` is set for a match and a suspended person, `score` is the best candidate's."""
+    """What one frame says: `subject` is set for a match and a suspended person, `score` is the best candidate's.
+
+    `imitated`: whom an attack looks like; None where it looks like nobody who is known.
+    """
 
     reason: Reason
     subject: SubjectId | None = None
     score: float | None = None
     pad_score: float | None = None
+    imitated: SubjectId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ def judge(candidates: Sequence[Candidate], pad_score: float | None, rules: Rules
     if pad_score is None or not isfinite(pad_score) or (score is not None and not isfinite(score)):
         return Verdict(Reason.ODD)
     if not pad_score >= rules.pad_threshold:
-        return Verdict(Reason.ATTACK, score=score, pad_score=pad_score)
+        imitated = best.subject if best is not None and best.score >= rules.threshold else None
+        return Verdict(Reason.ATTACK, score=score, pad_score=pad_score, imitated=imitated)
     if best is None or not best.score >= rules.threshold:
         return Verdict(Reason.UNKNOWN, score=score, pad_score=pad_score)
     if best.status == "suspended":

@@ -1,4 +1,4 @@
-"""A visitor pass as a QR code: on a terminal, as a picture to send, and as squares to draw."""
+"""A visitor pass or a gate's code as a QR code: on a terminal, as a picture, on a page, as squares to draw."""
 
 import io
 from pathlib import Path
@@ -8,6 +8,8 @@ from gated.errors import StateError
 
 PX = 12
 """Of one square in a picture: 500 to 700 px a side, sharp on any phone."""
+BLOCKS = "█▀▄"
+"""What the code is drawn with where the terminal has them."""
 
 
 def squares(text: str) -> list[bytes]:
@@ -15,10 +17,13 @@ def squares(text: str) -> list[bytes]:
     return [bytes(row) for row in _code(text).matrix]
 
 
-def on_terminal(text: str) -> str:
-    """The code in characters, two rows of squares to a line; dark on light whatever the terminal's colours are."""
+def on_terminal(text: str, *, is_unicode: bool = True) -> str:
+    """The code in characters, two rows of squares to a line; dark on light whatever the terminal's colours are.
+
+    `is_unicode`: whether the terminal has half blocks; without, it is blanks on colours, a line for each row.
+    """
     drawn = io.StringIO()
-    _code(text).terminal(drawn, compact=True)
+    _code(text).terminal(drawn, compact=is_unicode)
     return drawn.getvalue()
 
 
@@ -28,6 +33,12 @@ def write_png(text: str, path: Path) -> None:
         _code(text).save(str(path), kind="png", scale=PX)
     except OSError as error:
         raise StateError(f"{path}: cannot be written ({error.strerror}); name a file in a folder of yours") from error
+
+
+def svg(text: str) -> str:
+    """The code as an SVG element, for a page that is printed."""
+    drawn: str = _code(text).svg_inline(border=4, omitsize=True)
+    return drawn
 
 
 def _code(text: str) -> Any:

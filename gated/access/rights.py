@@ -3,6 +3,7 @@
 Every rule is written so that whatever is odd (a person who is gone, a schedule that is gone, no trusted time) denies.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -26,6 +27,10 @@ class Refusal(StrEnum):
     CLOCK = "clock"
     LOCKDOWN = "lockdown"
     UNDECIDED = "undecided"
+    AMBIGUOUS = "ambiguous"
+    """Cards of several people are the same at this reader: it opens for none of them."""
+    WEAK = "weak_pin"
+    """It is theirs, and so easily guessed that it opens nothing: they must be given another."""
 
 
 NEAREST = (Refusal.SCHEDULE, Refusal.CLOCK, Refusal.NOT_YET, Refusal.EXPIRED, Refusal.DOOR)
@@ -33,34 +38,50 @@ NEAREST = (Refusal.SCHEDULE, Refusal.CLOCK, Refusal.NOT_YET, Refusal.EXPIRED, Re
 
 
 def judge(
-    credential: Credential | None, holder: Holder | None, door: str, at: datetime | None, calendar: Calendar
+    credential: Credential | None,
+    holder: Holder | None,
+    door: str,
+    at: datetime | None,
+    calendar: Calendar,
+    *,
+    gate: str = "",
 ) -> Refusal | None:
     """Why this credential does not open this door; None when it does.
 
     `holder`: who has it, None for a guest's card. `at`: the time of day (aware), None while the clock is not trusted:
-    then whatever depends on the time is refused, and the rest goes on.
+    then whatever depends on the time is refused, and the rest goes on. `gate`: which one this is; rights for other
+    gates let nobody pass here.
     """
     if credential is None or (credential.subject is not None and holder is None):
         return Refusal.UNKNOWN
-    if holder is not None and (refusal := judge_holder(holder, door, at, calendar)):
+    if holder is not None and (refusal := judge_holder(holder, door, at, calendar, gate=gate)):
         return refusal
     if credential.uses_left is not None and not credential.uses_left > 0:
         return Refusal.USED_UP
     return _window(credential.valid_from, credential.valid_until, at)
 
 
-def judge_holder(holder: Holder, door: str, at: datetime | None, calendar: Calendar) -> Refusal | None:
-    """Why somebody may not pass by this door now, however they come; one right that lets them is enough."""
+def judge_holder(
+    holder: Holder, door: str, at: datetime | None, calendar: Calendar, *, gate: str = ""
+) -> Refusal | None:
+    """Why somebody may not pass by this door now, however they come; one right that lets them is enough.
+
+    Where their household or role was told about under several spellings, one right of each spelling is needed.
+    """
     if holder.is_suspended:
         return Refusal.SUSPENDED
-    refusals = [_judge_right(right, door, at, calendar) for right in holder.rights]
-    if not refusals or None in refusals:
-        return None
-    return min((refusal for refusal in refusals if refusal is not None), key=NEAREST.index)
+    doors = (None, door, f"{gate}/{door}", f"{gate}/*")
+    for rights in (holder.rights, *holder.also):
+        refusals = [_judge_right(right, doors, at, calendar) for right in rights]
+        if refusals and None not in refusals:
+            return min((refusal for refusal in refusals if refusal is not None), key=NEAREST.index)
+    return None
 
 
-def _judge_right(right: Right, door: str, at: datetime | None, calendar: Calendar) -> Refusal | None:
-    if right.door is not None and right.door != door:
+def _judge_right(
+    right: Right, doors: Collection[str | None], at: datetime | None, calendar: Calendar
+) -> Refusal | None:
+    if right.door not in doors:
         return Refusal.DOOR
     if refusal := _window(right.valid_from, right.valid_until, at):
         return refusal

@@ -5,18 +5,23 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
-from gated.access.enrolling import Demands, LiveEnrolment
+from gated.access.crowd import Crowd
+from gated.access.enrolling import Counts, Demands, GivenNow, LiveEnrolment, Operator, count_none
+from gated.access.impostors import VISITS, Impostors
 from gated.access.policy import Rules
+from gated.access.rights import Refusal
 from gated.access.visits import NEAREST, Outcome, Visits
 from gated.access.ways import Ways
 from gated.config import AccessSettings
 from gated.door.controller import DoorController
 from gated.embedding import Embedding
-from gated.errors import EnrolmentError, LatchError
-from gated.events import MAIN, AccessDenied, AccessGranted, Event, ReleaseRefused
+from gated.errors import BusyError, EnrolmentError, LatchError, StateError
+from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
 from gated.face.messages import Observation, TrackEnded, VisionReady
-from gated.gallery.entitlement import First
+from gated.gallery.enrolment import Enrolled
+from gated.gallery.entitlement import Credential, First
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
@@ -43,29 +48,53 @@ class AccessService:
         ways: Ways,
         wall: Callable[[], datetime | None],
         prefer: Callable[[First | None], None],
+        is_enrolling_told: Callable[[], bool] = lambda: True,
+        crowd: Crowd | None = None,
+        given: GivenNow = lambda _, __: (),
     ) -> None:
-        """`wall`: the time of day, None while not trusted. `prefer`: told which cue comes first, before a grant."""
+        """`wall`: the time of day, None while not trusted. `prefer`: told which cue comes first, before a grant.
+        `is_enrolling_told`: whether people are being told that a face is enrolled. `given`: what somebody whose face is
+        taken is said, at the gate, to agree to.
+        """
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
         self._ways, self._wall, self._prefer = ways, wall, prefer
-        self._enrolment = LiveEnrolment(gallery, report)
+        self._enrolment = LiveEnrolment(gallery, report, is_enrolling_told, given)
+        self._impostors, self._crowd = Impostors(), crowd or Crowd()
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
+        self._confirming = set[asyncio.Task[None]]()
 
     def begin(self, vision: VisionReady) -> None:
         """Vision can see: decide by its models' thresholds, where the settings do not say otherwise."""
         self._embedder_sha256 = vision.embedder_sha256
-        self._visits = Visits(self._search, vision.dimension, rules_for(self._settings, vision), self._patience)
+        rules = rules_for(self._settings, vision)
+        self._visits = Visits(
+            self._search,
+            vision.dimension,
+            rules,
+            self._patience,
+            partial(self._impostors.bound, MAIN),
+            admits=self._crowd.admits,
+        )
 
     def stop(self) -> None:
         """Vision is lost: nothing that it saw is decided on any more."""
         self._visits = None
         self._enrolment.restart()
 
-    async def enrol(self, subject: SubjectId, within_s: float, min_eye_px: float) -> int:
-        """Take the face of somebody who is known here and stands before the gate; gives how many templates were made.
+    async def enrol(
+        self,
+        subject: SubjectId,
+        within_s: float,
+        min_eye_px: float,
+        operator: Operator,
+        counts: Counts = count_none,
+    ) -> Enrolled:
+        """Take the face of somebody who is known here and stands before the gate.
 
-        `min_eye_px`: the least distance between the eyes. Raises as `LiveEnrolment.take` does.
+        `min_eye_px`: the least distance between the eyes. `operator`: who confirms it, live. Raises as
+        `LiveEnrolment.take` does, which has `counts` as well.
         """
         if self._visits is None:
             raise EnrolmentError("the gate sees nothing; look at its camera first")
@@ -73,7 +102,7 @@ class AccessService:
         demands = Demands(
             self._gallery.dimension, rules.threshold, rules.pad_threshold, min_eye_px, rules.max_frame_age_s
         )
-        return await self._enrolment.take(subject, within_s, demands)
+        return await self._enrolment.take(subject, within_s, demands, operator, counts)
 
     def observe(self, seen: Observation | TrackEnded) -> None:
         """Take what vision says, and act on it at once."""
@@ -85,6 +114,27 @@ class AccessService:
                 self._act(self._visits.end(seen.track, now))
             else:
                 self._act(self._visits.observe(seen, now))
+
+    def confirm(self, found: Credential) -> None:
+        """Somebody was let in by a card or PIN: the face that is shown with it may be the one that waits for them.
+
+        While their face rests nothing of it is confirmed: the face that is shown may be another print.
+        """
+        now, visits, subject = time.monotonic(), self._visits, found.subject
+        if visits is None or subject is None or found.is_duress or self._impostors.is_resting(MAIN, subject, now):
+            return
+        if looks := visits.shown(now):
+            task = asyncio.create_task(self._confirm(subject, found.digest, looks, visits.rules.threshold))
+            self._confirming.add(task)
+            task.add_done_callback(self._confirming.discard)
+
+    async def _confirm(self, subject: SubjectId, digest: bytes, looks: list[Embedding], threshold: float) -> None:
+        try:
+            accepted = await asyncio.to_thread(self._gallery.confirm, subject, digest, looks, threshold)
+            for fact in accepted.facts() if accepted is not None else ():
+                self._report(fact)
+        except (BusyError, StateError) as error:
+            log.error("a face that waits could not be looked at: %s", error)
 
     async def run(self) -> None:
         """Refuse whoever has waited too long; for ever."""
@@ -107,14 +157,16 @@ class AccessService:
         decision, rules = outcome.decision, self._visits.rules
         if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
             self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
+            self._defend(outcome, decided_at)
             return
-        closed = self._ways.may_pass_by_face(decision.subject, MAIN, self._wall())
+        closed = self._closed(decision.subject, decided_at)
         if closed is not None:
             self._report(_denied(outcome, closed, rules, self._gallery.size, decided_at))
             return
         preferences = self._ways.preferences(decision.subject)
         self._prefer(preferences.first)
-        refusal = self._release(outcome.visit, preferences.release_s or self._release_s, decided_at)
+        lease_s = preferences.release_s or self._release_s
+        refusal = self._release(outcome.visit, lease_s, decided_at, decision.subject)
         self._report(
             AccessGranted(
                 visit=outcome.visit,
@@ -131,9 +183,21 @@ class AccessService:
         if refusal is not None:
             self._report(refusal)
 
-    def _release(self, visit: str, lease_s: float, decided_at: float) -> ReleaseRefused | None:
+    def _closed(self, subject: SubjectId, now: float) -> Refusal | None:
+        """Why somebody whose face is known may not pass by it now, or None."""
+        if self._impostors.is_resting(MAIN, subject, now):
+            return Refusal.RESTING
+        return self._ways.may_pass_by_face(subject, MAIN, self._wall())
+
+    def _defend(self, outcome: Outcome, now: float) -> None:
+        """Count an attack against the face that it imitates, and tell of the rest that begins."""
+        if outcome.is_attack:
+            for rest in self._impostors.attacked(MAIN, outcome.imitated, now):
+                self._report(PresentationAttack(VISITS, rest.lasts_s, rest.subject))
+
+    def _release(self, visit: str, lease_s: float, decided_at: float, whom: SubjectId) -> ReleaseRefused | None:
         try:
-            self._door.release(visit, lease_s, decided_at)
+            self._door.release(visit, lease_s, decided_at, whom=whom)
         except LatchError as error:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error))

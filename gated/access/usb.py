@@ -9,11 +9,14 @@ import errno
 import fcntl
 import logging
 import os
+import select
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from gated.access.typed import Typed, Typist
+from gated.config import UsbSettings
 from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
@@ -27,19 +30,38 @@ EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 NO_DEVICE = (errno.ENOTTY, errno.EINVAL)
 """What a pipe in the place of a device answers."""
 
-ODD = "?"
+ODD = "\0"
 """Stands for every key that is no part of a number."""
 SHIFTS = (42, 54)
-SILENT = (*SHIFTS, 69)
-"""Keys that say nothing by themselves: Shift, and the Num Lock that some readers press first."""
-# Codes by linux/input-event-codes.h: the row of digits, the block of digits, a phone's keys, letters, ends and clears.
-KEYS = dict(zip((11, *range(2, 11)), "0123456789", strict=True))
-KEYS |= dict(zip((82, 79, 80, 81, 75, 76, 77, 71, 72, 73), "0123456789", strict=True))
-KEYS |= dict(zip(range(0x200, 0x20C), "0123456789*#", strict=True))
-KEYS |= {30: "A", 48: "B", 46: "C", 32: "D", 18: "E", 33: "F", 28: "\n", 96: "\n", 55: "*"}
-SHIFTED = {4: "#", 9: "*", **{code: key for code, key in KEYS.items() if key in "ABCDEF\n"}}
+SILENT = (*SHIFTS, 58, 69)
+"""Keys that say nothing by themselves: Shift, and the Caps Lock and Num Lock that some readers press first."""
+# Codes by linux/input-event-codes.h: the rows of a keyboard for English, the block of digits with Num Lock and without,
+# a phone's keys, and the keys that end and clear.
+ROWS = {2: "1234567890-=", 16: "QWERTYUIOP[]", 30: "ASDFGHJKL;'`", 43: "\\ZXCVBNM,./"}
+UPPER = {2: "!@#$%^&*()_+", 16: "QWERTYUIOP{}", 30: 'ASDFGHJKL:"~', 43: "|ZXCVBNM<>?"}
+BLOCK = {82: "0", 79: "1", 80: "2", 81: "3", 75: "4", 76: "5", 77: "6", 71: "7", 72: "8", 73: "9"}
+NO_NUM_LOCK = {110: "0", 107: "1", 108: "2", 109: "3", 105: "4", 106: "6", 102: "7", 103: "8", 104: "9"}
+OTHERS = {
+    28: "\n",
+    96: "\n",
+    15: "\t",
+    57: " ",
+    14: "\b",
+    1: "\b",
+    111: "\b",
+    55: "*",
+    74: "-",
+    78: "+",
+    83: ".",
+    98: "/",
+}
+BOTH = BLOCK | NO_NUM_LOCK | OTHERS | dict(zip(range(0x200, 0x20C), "0123456789*#", strict=True))
+KEYS = {first + at: key for first, row in ROWS.items() for at, key in enumerate(row)} | BOTH
+SHIFTED = {first + at: key for first, row in UPPER.items() for at, key in enumerate(row)} | BOTH
 
 CHUNK_BYTES = 64 * EVENT.size
+LOOK_S = 1.0
+"""How often it is asked whether somebody else wants the readers."""
 PAUSE_S = 0.005
 """After each read, so that a flood costs a few per cent of a core; the kernel holds what comes meanwhile, and says so
 where it was too much."""
@@ -83,8 +105,19 @@ class Keyboard:
 class UsbReader:
     """One device under /dev/input, for as long as it is there, and again when it is back."""
 
-    def __init__(self, path: str, on_typed: Callable[[Typed], None]) -> None:
-        self._path, self._on_typed = path, on_typed
+    def __init__(
+        self,
+        path: str,
+        on_typed: Callable[[Typed], None],
+        on_loss: Callable[[str | None], None] = lambda _: None,
+        settings: UsbSettings | None = None,
+        may_read: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`on_loss`: told why it cannot be read, and with None that it can. `may_read`: false while somebody else wants
+        the readers, who cannot read what we have to ourselves.
+        """
+        self._path, self._on_typed, self._on_loss = path, on_typed, on_loss
+        self._settings, self._may_read = settings, may_read
         self._backoff = Backoff(first_s=0.2, most_s=5.0)
         self._why = ""
         self.is_open = False
@@ -93,42 +126,61 @@ class UsbReader:
     async def run(self) -> None:
         """Read it, for ever."""
         while True:
+            if not self._may_read():
+                self._on_loss("`gated readers learn` has it for a moment")
+            while not self._may_read():  # noqa: ASYNC110 - the lock is a file of another process
+                await asyncio.sleep(LOOK_S)
             try:
-                await self._read()
-                why = "it was unplugged"
+                why = await self._read()
             except OSError as error:
                 why = error.strerror or str(error)
-            if why != self._why:
+                self._on_loss(why)
+            if why and why != self._why:
                 log.warning("reader %s cannot be read: %s; plug it in, or mend readers.devices", self._path, why)
             self._why = why
-            await asyncio.sleep(self._backoff.next_s())
+            if why:
+                await asyncio.sleep(self._backoff.next_s())
 
-    async def _read(self) -> None:
-        """One life of the device, from its opening to its end. Raises `OSError`."""
+    async def _read(self) -> str:
+        """One life of the device, and why it ended; empty when somebody else was to have it. Raises `OSError`."""
         fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            _grab(fd)
+            take_alone(fd)
             self.is_open = True
-            await self._listen(fd)
+            self._on_loss(None)
+            return await self._listen(fd)
         finally:
             self.is_open = False
             os.close(fd)
 
-    async def _listen(self, fd: int) -> None:
-        keyboard, typist = Keyboard(), Typist()
-        while chunk := await _chunk(fd):
+    async def _listen(self, fd: int) -> str:
+        keyboard, typist, silent_s = Keyboard(), Typist(self._settings), 0.0
+        while self._may_read():
+            wait_s = min(LOOK_S, max(0.0, (typist.wait_s or LOOK_S) - silent_s))
+            chunk = await chunk_of(fd, wait_s)
+            if chunk is None:
+                silent_s += wait_s
+                if typist.wait_s is not None and silent_s >= typist.wait_s:
+                    self._tell(typist.silence())
+                continue
+            if not chunk:
+                return "it was unplugged"
+            silent_s = 0.0
             if self._why:
                 log.info("reader %s is back", self._path)
             self._why = ""
             self._backoff.reset()
             for key, at in keyboard.feed(chunk):
-                typed = typist.key(key, at)
-                if typed is not None:
-                    self._on_typed(typed)
+                self._tell(typist.key(key, at))
             await asyncio.sleep(PAUSE_S)
+        return ""
+
+    def _tell(self, typed: Typed | None) -> None:
+        if typed is not None:
+            self._on_typed(typed)
 
 
-def _grab(fd: int) -> None:
+def take_alone(fd: int) -> None:
     """Have the device to ourselves, its times by the monotonic clock. Raises `OSError` when somebody else has it."""
     for request, argument in ((EVIOCGRAB, 1), (EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))):
         try:
@@ -138,17 +190,22 @@ def _grab(fd: int) -> None:
                 raise
 
 
-async def _chunk(fd: int) -> bytes:
-    """What is there to read, once there is something; nothing at the end. Raises `OSError` when it is unplugged."""
-    loop = asyncio.get_running_loop()
-    while True:
-        with_data = asyncio.Event()
-        loop.add_reader(fd, with_data.set)
-        try:
-            await with_data.wait()
-        finally:
-            loop.remove_reader(fd)
-        try:
-            return os.read(fd, CHUNK_BYTES)
-        except BlockingIOError:
-            continue
+async def chunk_of(fd: int, wait_s: float) -> bytes | None:
+    """What there is to read, once there is something: nothing at the end, None after `wait_s` without anything.
+
+    Raises `OSError` when it is unplugged.
+    """
+    loop, with_data = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, with_data.set)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await with_data.wait()
+    finally:
+        loop.remove_reader(fd)
+    if not select.select([fd], [], [], 0)[0]:  # asked anew: a busy loop may see the end of the time and data at once
+        return None
+    try:
+        return os.read(fd, CHUNK_BYTES)
+    except BlockingIOError:
+        return None

@@ -6,25 +6,30 @@ Plain cards and PINs are decided from memory: no disk, full or broken, keeps the
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from gated.access.answers import Answers, Release, Shown, WayOutcome
+from gated.access.answers import OURS, Answers, Release, Shown, WayOutcome, digest
 from gated.access.attempts import Attempts
+from gated.access.guessing import Guessing
 from gated.access.passes import PassKey, PassLedger, VisitorPass, read_pass
 from gated.access.rights import Refusal, judge, judge_holder
 from gated.access.schedule import Calendar
 from gated.config import ReaderSettings
 from gated.errors import BusyError, StateError
-from gated.events import MAIN, Event
+from gated.events import MAIN, Event, WeakPin
 from gated.gallery.entitlement import Credential, Preferences
 from gated.gallery.keyring import KeyRing
+from gated.pin.rule import is_obvious
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
+MOST_TWINS = 100
+PATIENCE_S = 2.0
+"""So long a card is held to a reader that pauses; a longer pause is told, and the card is to be shown again."""
 COUNT_S = 2.0
 """So long a person waits for the disk to count a use; then it may be lost, but nobody behind them waits as well."""
 
@@ -54,46 +59,152 @@ class Ways:
         on_outcome: Callable[[WayOutcome], None],
         wall: Callable[[], datetime | None],
         passes: Passes | None = None,
+        gate: str = "",
+        guessing: Guessing | None = None,
     ) -> None:
-        """`release_s`: of each door that there is. `wall`: the time of day (aware), None while it is not trusted."""
+        """`release_s`: of each door that there is. `gate`: which gate this is. `guessing`: the budget of PINs as it
+        was left; by default a new one, in memory alone.
+
+        `wall`: the time of day (aware), None while it is not trusted.
+        """
         attempts = Attempts(settings.attempts, settings.attempts_s, settings.rest_s)
-        self._answers = Answers(attempts, release_s, release, report, on_outcome)
+        self.guessing = guessing or Guessing(settings)
+        self._answers = Answers(attempts, release_s, release, report, on_outcome, guessing=self.guessing)
+        self._settings, self._report = settings, report
         self._ring, self.calendar, self._doors = ring, calendar, frozenset(release_s)
-        self._wall, self._passes = wall, passes
+        self._wall, self.passes, self._gate = wall, passes, gate
+        self._has_passes = bool(settings.pass_key)
+        self.revoked = frozenset[str]()
+        """Ids of people who may not come in, whatever is stored of them."""
         self._typing = asyncio.Lock()
         self._hashing, self._writing = (ThreadPoolExecutor(1, name) for name in ("pins", "uses"))
         self._used: set[str] = set()
+        self._twins: set[tuple[str, ...]] = set()
+        self._told_weak: set[tuple[SubjectId, bytes]] = set()
         self.is_locked_down = False
+        self.on_shown: Callable[[Credential], None] = lambda _: None
+        """Told of each card and PIN that let somebody in."""
 
     def close(self) -> None:
         """Write down the uses that are not on disk yet."""
         self._hashing.shutdown()
         self._writing.shutdown()
+        self.guessing.close()
 
-    async def card(self, number: str, door: str = MAIN) -> None:
-        """A card was shown; `number` as its reader says it."""
-        if self._answers.may_try("card", door):
-            await self._settle("card", door, self._ring.card(number))
+    def keep(self) -> None:
+        """Now and then: have it written down how long ago PINs were wrong. Takes no time."""
+        if self.guessing.is_due:
+            self._writing.submit(self.guessing.keep)
 
-    async def pin(self, digits: str, door: str = MAIN) -> None:
-        """A PIN was typed. One after the other: a guess is counted before the next is looked at."""
+    async def card(self, number: str, door: str = MAIN, reader: str = "", flat: str = "") -> bool:
+        """A card was shown; `number` as its reader says it, `flat` the flat number that was typed before it. A card
+        that is known opens also where the reader rests, if it is told by more than 24 bits or comes after its holder's
+        flat number.
+
+        True when it was not decided, or by the gate's own trouble: what is held there is to be looked at again. So it
+        is where the reader pauses for long (see `guesses`): the person is told, and nothing opens behind their back.
+        """
+        shown = Shown("card", door, reader=reader, what=number)
+        pause_s = self.guessing.card_wait_s(shown.here)
+        if pause_s > PATIENCE_S:
+            self._answers.rests("card", door)
+            return True
+        if not await self._answers.my_turn("card", shown.here, pause_s):
+            return True
+        try:
+            return await self._look(shown, self._ring.cards(number), flat)
+        finally:
+            for guess in self.guessing.unwritten():
+                self._writing.submit(self.guessing.write, guess)
+
+    async def _look(self, shown: Shown, found: Sequence[Credential], flat: str = "") -> bool:
+        """Decide about a card that is looked at now; see `card`."""
+        rests = self.guessing.short_rests(shown.here) and not self._is_told_well(shown.what, found, flat)
+        if rests or (not found and not self._answers.may_try("card", shown.door, shown.reader)):
+            self._answers.unknown(shown)
+            return False
+        if len({each.subject or each.id for each in found}) > 1:
+            self._tell_twins(found, shown.here)
+            self._answers.give(shown, self._closed(shown.door) or Refusal.AMBIGUOUS)
+            return False
+        return await self._settle(shown, self._best(found, shown.door))
+
+    def _is_told_well(self, number: str, found: Sequence[Credential], flat: str) -> bool:
+        """Whether one of these cards is told by more than 24 bits, or comes after its holder's flat number."""
+        return any(
+            self._ring.is_told_well(number, each) or (flat and self._ring.lives_in(each.subject, flat))
+            for each in found
+        )
+
+    async def pin(self, digits: str, door: str = MAIN, reader: str = "", flat: str | None = None) -> None:
+        """A PIN was typed, alone or after a flat number. One after the other: a guess is counted, and written, before
+        its answer is known, and the next is not looked at before that.
+        """
         async with self._typing:
-            if self._answers.may_try("pin", door):
-                loop = asyncio.get_running_loop()
-                await self._settle("pin", door, await loop.run_in_executor(self._hashing, self._ring.pin, digits))
+            households = None if flat is None else self._ring.households(flat)
+            guess = self.guessing.begin(door, households, digest(f"{flat}#{digits}"))
+            if guess is None:
+                self._answers.rests("pin", door)
+                return
+            loop = asyncio.get_running_loop()
+            written = loop.run_in_executor(self._writing, self.guessing.write, guess)
+            found = await loop.run_in_executor(self._hashing, self._ring.pin, digits, households)
+            weak = self._weak(digits, found)
+            if found is None or weak or self._judge(found, door, self._wall()) is not None:
+                await self._written(written)
+            await self._settle(Shown("pin", door, reader=reader, what=digits, guess=guess), found, weak)
+            if found is not None and found.subject is not None:
+                self._tell_weak(digits, found.subject, found.digest)
+
+    def _weak(self, digits: str, found: Credential | None) -> Refusal | None:
+        """Why a PIN opens nothing, whosever it is: it is a pattern, or is guessed early and its time is over."""
+        until, at = self._settings.weak_pins_until, self._wall()
+        if is_obvious(digits):
+            return Refusal.WEAK
+        if not until or found is None or not self._ring.is_weak(digits, found.subject, self._settings.pin_digits):
+            return None
+        if at is None:
+            return Refusal.CLOCK
+        return Refusal.WEAK if at.astimezone(self.calendar.timezone).date().isoformat() >= until else None
+
+    def _tell_weak(self, digits: str, subject: SubjectId, digest_: bytes) -> None:
+        """A PIN that is known is readable only while it is typed: whose is guessed early is told once, and kept. The
+        same is said of a duress PIN, and of none of them which it is.
+        """
+        ring = self._ring
+        if ring.is_told_weak(subject) or (subject, digest_) in self._told_weak:
+            return
+        if not ring.is_weak(digits, subject, self._settings.pin_digits):
+            return
+        self._told_weak.add((subject, digest_))
+        self._report(WeakPin(subject))
+        self._writing.submit(_write_down, lambda: ring.store.mark_weak(subject, datetime.now(UTC)))
+
+    def is_flat(self, digits: str) -> bool:
+        """Whether this is the number of a flat; from memory."""
+        return bool(self._ring.households(digits))
+
+    def flat(self, door: str = MAIN) -> None:
+        """A flat number was typed, and the PIN is to follow."""
+        self._answers.go_on("pin", door)
 
     async def visitor_pass(self, text: str, door: str = MAIN) -> None:
-        """A code was seen that may be a visitor's pass."""
-        if self._answers.may_try("pass", door):
-            at, passes = self._wall(), self._passes
-            read = self._read(text, door, at)
-            if isinstance(read, Refusal) or passes is None or at is None:
-                self._answers.give(Shown("pass", door), read if isinstance(read, Refusal) else Refusal.UNDECIDED)
-                return
-            refusal = await self._count(lambda: passes.ledger.spend(read, at), Refusal.REPLAYED)
-            is_released = self._answers.give(Shown("pass", door, read.credential), refusal)
-            if refusal is None and not is_released:
-                self._writing.submit(_write_down, lambda: passes.ledger.give_back(read))
+        """A code was seen that may be a visitor's pass. Nobody can guess what the office has signed: a good one opens
+        also where wrong ones are at rest, so that whoever shows those keeps no visitor out.
+        """
+        at, passes = self._wall(), self.passes
+        read = self._read(text, door, at)
+        if isinstance(read, Refusal) or passes is None or at is None:
+            if self._answers.may_try("pass", door):
+                shown = Shown("pass", door, what=text)
+                self._answers.give(shown, read if isinstance(read, Refusal) else Refusal.UNDECIDED)
+            else:
+                self._answers.rests("pass", door)
+            return
+        refusal = await self._count(lambda: passes.ledger.spend(read, at), Refusal.REPLAYED)
+        is_released = self._answers.give(Shown("pass", door, read.credential), refusal)
+        if refusal is None and not is_released:
+            self._writing.submit(_write_down, lambda: passes.ledger.give_back(read))
 
     def remote(self, command: str, door: str = MAIN) -> Refusal | None:
         """The office lets somebody in, by the command of that id; why not, or None. What is refused is not told at the
@@ -106,9 +217,9 @@ class Ways:
     def may_pass_by_face(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
         """Why somebody whose face is known may not pass now, or None; from memory. `at` is as `wall` gives it."""
         holder = self._ring.holder(subject)
-        if refusal := self._closed(door):
+        if refusal := self._closed(door) or self._taken_back(subject):
             return refusal
-        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar)
+        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar, gate=self._gate)
 
     def preferences(self, subject: SubjectId) -> Preferences:
         """What somebody asked for; from memory."""
@@ -120,41 +231,80 @@ class Ways:
             return Refusal.LOCKDOWN
         return None if door in self._doors else Refusal.DOOR
 
+    def _taken_back(self, subject: SubjectId | None) -> Refusal | None:
+        """Why somebody may not pass whose right to it was taken back, and who is stored as before."""
+        return Refusal.SUSPENDED if subject in self.revoked else None
+
     def _read(self, text: str, door: str, at: datetime | None) -> VisitorPass | Refusal:
         if refusal := self._closed(door):
             return refusal
-        if self._passes is None:
-            return Refusal.UNKNOWN
-        return read_pass(text, self._passes.key, self._passes.site, self._passes.gate, door, at=at)
+        if self.passes is None:
+            return Refusal.UNDECIDED if self._has_passes else Refusal.UNKNOWN
+        return read_pass(text, self.passes.key, self.passes.site, self.passes.gate, door, at=at)
 
-    async def _settle(self, way: str, door: str, found: Credential | None) -> None:
-        """Decide about a card or a PIN, act on it, and write its use down: before it opens only where it is counted."""
-        at, store = self._wall(), self._ring.store
+    def _judge(self, found: Credential | None, door: str, at: datetime | None) -> Refusal | None:
         holder = self._ring.holder(found.subject) if found is not None and found.subject is not None else None
-        refusal = self._closed(door) or judge(found, holder, door, at, self.calendar)
+        gone = self._taken_back(found.subject) if found is not None else None
+        return self._closed(door) or gone or judge(found, holder, door, at, self.calendar, gate=self._gate)
+
+    def _best(self, found: Sequence[Credential], door: str) -> Credential | None:
+        """Of several cards of one person that a reader cannot tell apart the one that opens, if any does."""
+        at = self._wall()
+        return min(found, key=lambda each: self._judge(each, door, at) is not None, default=None)
+
+    def _tell_twins(self, found: Sequence[Credential], reader: str) -> None:
+        """For the installer, once: two people's cards that this reader cannot tell apart."""
+        ids = tuple(each.id for each in found)
+        if ids not in self._twins and len(self._twins) < MOST_TWINS:
+            self._twins.add(ids)
+            log.warning(
+                "reader %s cannot tell cards %s apart, and opens for none of them: take all but one of them away, "
+                "and give other cards", reader, " and ".join(ids)
+            )  # fmt: skip
+
+    async def _written(self, written: asyncio.Future[None]) -> None:
+        """Wait until a guess is on disk, and no longer than people wait."""
+        try:
+            await asyncio.wait_for(written, COUNT_S)
+        except TimeoutError:
+            log.error("a wrong PIN could not be written down in time, and counts in memory alone")
+
+    async def _settle(self, shown: Shown, found: Credential | None, weak: Refusal | None = None) -> bool:
+        """Decide about a card or a PIN, act on it, and write its use down: before it opens only where it is counted.
+
+        True when the gate's own trouble decided. `weak`: why a PIN opens nothing, whosever it is.
+        """
+        at, ring, door = self._wall(), self._ring, shown.door
+        refusal = self._judge(found, door, at) or (weak if found is not None else None)
         if found is None:
-            self._answers.give(Shown(way, door), refusal or Refusal.UNKNOWN)
-            return
+            self._answers.give(shown, refusal or Refusal.UNKNOWN)
+            return refusal in OURS
         is_counted = found.uses_left is not None
         if refusal is None and is_counted:
-            refusal = await self._count(lambda: store.use(found.id, at), Refusal.USED_UP)
-        is_released = self._answers.give(self._shown(way, door, found), refusal)
+            refusal = await self._count(lambda: ring.store.use(found.id, at), Refusal.USED_UP)
+        is_released = self._answers.give(self._shown(shown, found), refusal)
         if is_released:
             self._used.add(found.id)
+            if door == MAIN:  # where the camera looks
+                self.on_shown(found)
         if is_released and not is_counted:
-            self._writing.submit(_write_down, lambda: store.use(found.id, at))
+            self._writing.submit(_write_down, lambda: ring.store.use(found.id, at))
         if refusal is None and is_counted and not is_released:
-            self._writing.submit(_write_down, lambda: store.give_back(found.id))
+            self._writing.submit(_write_down, lambda: ring.store.give_back(found.id))
+        return refusal in OURS or (refusal is None and not is_released)
 
-    def _shown(self, way: str, door: str, found: Credential) -> Shown:
+    def _shown(self, shown: Shown, found: Credential) -> Shown:
         return Shown(
-            way,
-            door,
+            shown.way,
+            shown.door,
             found.id,
             found.subject,
             is_first=found.first_used_at is None and found.id not in self._used,
             is_duress=found.is_duress,
             preferences=self._ring.preferences(found.subject),
+            reader=shown.reader,
+            what=shown.what,
+            guess=shown.guess,
         )
 
     async def _count(self, spend: Callable[[], bool], none_left: Refusal) -> Refusal | None:

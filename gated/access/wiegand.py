@@ -1,44 +1,113 @@
-"""Card numbers in the bits of a Wiegand reader. Pure: a frame in, a number or nothing out.
+"""What a Wiegand reader has said: a card's number, a key of its keypad, or something that the installer must see to.
 
-A card reader pulls D0 for a 0 and D1 for a 1. How many bits come says which format it is; the formats here begin with
-an even parity bit over the first half of what follows and end with an odd one over the second half. Layouts: HID's
-"Card Format Definitions" for H10301 (26 bits) and H10304 (37 bits, whose halves share the middle bit); H10306 (34 bits)
-is the same with 16 bits of facility. Readers for NFC tags send the tag's UID as it is, 32, 56 or 64 bits and no parity
-(ISO/IEC 14443-3: four or seven bytes; ISO/IEC 15693: eight).
+A reader pulls D0 for a 0 and D1 for a 1. How many bits come says which format it is, and parity says whether they came
+whole. Pure: a frame in, one of the three out.
+
+Formats with parity, by their published layouts (bit 0 is sent first):
+26 (HID H10301), 34 (HID H10306, N10002), 37 (HID H10302 and H10304: the same bits as one number or as two), and for
+UIDs 42, 58 and 66: an even bit over the first half of the data, the data, an odd bit over the second half. The halves
+of 37 share the middle bit.
+35 and 48 (HID Corporate 1000): an odd bit over all, an even bit over two of every three, facility, number, and an odd
+bit over another two of every three.
+36 (Keyscan C15001, HID Simplex S12906): one bit before and one behind 34 bits of data; the two differ in parity.
+Without parity: 24, 32, 40, 56, 64 and 80 bits are a UID as it is (ISO/IEC 14443-3, ISO/IEC 15693-3), and any other
+length from 24 bits is taken raw. A key of a keypad comes as 4 bits, or as 8: the key's complement and the key.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gated.gallery.numbers import DATA, FIELDS
+
+LEAST_CARD, MOST_CARD = 24, 128
+"""Fewer bits can be tried in a minute, and are mostly noise."""
+KEYS = "0123456789*#"
+"""A keypad's keys by their number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Bits of a frame between its two parity bits, and how many of them each parity bit guards."""
+class Parity:
+    """The bits at these places together have an even, or an odd, number of ones."""
 
-    facility: int
-    number: int
-    guarded: int
+    is_odd: bool
+    places: frozenset[int]
 
-
-LAYOUTS = {26: Layout(8, 16, 12), 34: Layout(16, 16, 16), 37: Layout(16, 19, 18)}
-RAW = (32, 56, 64)
-
-
-def card_number(bits: str) -> str | None:
-    """The number in a frame, with its format: "w26:12-3456" is facility and card, "w32:04A1B2C3" a UID.
-
-    None for another length, wrong parity, anything that is no bit, and a UID of one value throughout: that is a wire.
-    """
-    if len(bits) in LAYOUTS and set(bits) == {"0", "1"}:
-        return _parted(bits, LAYOUTS[len(bits)])
-    if len(bits) in RAW and set(bits) == {"0", "1"}:
-        return f"w{len(bits)}:{int(bits, 2):0{len(bits) // 4}X}"
-    return None
+    def holds(self, bits: str) -> bool:
+        """Whether it does in these bits."""
+        return sum(bits[place] == "1" for place in self.places) % 2 == self.is_odd
 
 
-def _parted(bits: str, layout: Layout) -> str | None:
-    """Facility and card number, where both parities are right."""
-    first, last = bits[: layout.guarded + 1], bits[-layout.guarded - 1 :]
-    if first.count("1") % 2 != 0 or last.count("1") % 2 != 1:
-        return None
-    facility, number = bits[1 : layout.facility + 1], bits[layout.facility + 1 : -1]
-    return f"w{len(bits)}:{int(facility, 2)}-{int(number, 2)}"
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One of a card's number, as "w26:12-3456" or "w32:04A1B2C3", of a key, and of what is odd, for the installer."""
+
+    card: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    odd: str = ""
+
+
+def read(bits: str) -> Heard:
+    """What a frame says."""
+    count = len(bits)
+    if set(bits) - {"0", "1"} or not bits:
+        return Heard(odd="something that is no bits")
+    if count in (4, 8):
+        return _key(bits)
+    if not LEAST_CARD <= count <= MOST_CARD:
+        return Heard(odd=f"{count} bits, which no card has: a loose wire, a long cable, or noise")
+    if len(set(bits)) == 1:
+        return Heard(odd=f"{count} bits, all of them {bits[0]}: D{1 - int(bits[0])} is not connected")
+    if not is_whole(bits):
+        turned = "".join("10"[int(bit)] for bit in bits)
+        why = "D0 and D1 swapped?" if is_whole(turned) else "noise on the wires, or a format that is not known"
+        return Heard(odd=f"{count} bits, parity wrong: {why}")
+    return Heard(card=_number(bits))
+
+
+def is_whole(bits: str) -> bool:
+    """Whether parity says that these bits came as they were sent; true where a length has none."""
+    sets = PARITIES.get(len(bits), ())
+    return not sets or any(all(parity.holds(bits) for parity in each) for each in sets)
+
+
+def _key(bits: str) -> Heard:
+    value = int(bits[-4:], 2)
+    is_key = value < len(KEYS) and (len(bits) == 4 or int(bits[:4], 2) == 15 - value)
+    return Heard(key=KEYS[value]) if is_key else Heard(odd=f"{len(bits)} bits that are no key of a keypad")
+
+
+def _number(bits: str) -> str:
+    """The number in a frame that came whole."""
+    count = len(bits)
+    if count in FIELDS:
+        facility, number = FIELDS[count]
+        data = bits[-1 - facility - number : -1]
+        return f"w{count}:{int(data[:facility], 2)}-{int(data[facility:], 2)}"
+    data = bits[1:-1] if count in DATA else bits
+    return f"w{count}:{int(data, 2):0{-(-len(data) // 4)}X}"
+
+
+def _around(count: int, guarded: int) -> Sequence[Parity]:
+    """An even bit before, an odd bit behind, each with so many bits beside it."""
+    return Parity(False, frozenset(range(guarded + 1))), Parity(True, frozenset(range(count - guarded - 1, count)))
+
+
+def _corporate(count: int) -> Sequence[Parity]:
+    """HID Corporate 1000; places are counted from the last bit, which is sent last."""
+    even = {place for place in range(1, count - 2) if place % 3} | {count - 2}
+    odd = {0} | {place for place in range(2, count - 1) if place % 3 != 1}
+    return _from_last(count, False, even), _from_last(count, True, odd), _from_last(count, True, range(count))
+
+
+def _from_last(count: int, is_odd: bool, places: Iterable[int]) -> Parity:
+    return Parity(is_odd, frozenset(count - 1 - place for place in places))
+
+
+PARITIES: dict[int, tuple[Sequence[Parity], ...]] = {
+    **{count: (_around(count, count // 2 - 1),) for count in (26, 34, 42, 58, 66)},
+    35: (_corporate(35),),
+    36: (_around(36, 17), (Parity(True, frozenset(range(18))), Parity(True, frozenset(range(17, 36))))),
+    37: (_around(37, 18),),
+    48: (_corporate(48),),
+}
+"""By the count of bits, which parities hold together; of several sets one is enough."""

@@ -1,14 +1,11 @@
 from math import inf, nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gated.access.attempts import Attempts
-
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
+from gated.access.attempts import GUESS_S, Attempts
 
 WAYS, DOORS = ("card", "pin", "pass"), ("main", "second")
 
@@ -42,22 +39,30 @@ def test_a_failure_exactly_as_old_as_the_window_still_counts(attempts: Attempts)
     assert [attempts.failed("pin", "main", now) for now in (0, 30, 60)] == [False, False, True]
 
 
-def test_a_success_forgives_slips_of_the_finger_and_no_rest(attempts: Attempts) -> None:
-    attempts.failed("pin", "main", 0)
-    attempts.failed("pin", "main", 1)
-    attempts.succeeded("pin", "main")
-    assert not attempts.failed("pin", "main", 2)
-    assert not attempts.failed("pin", "main", 3)
-    assert attempts.failed("pin", "main", 4)
-    attempts.succeeded("pin", "main")
-    assert not attempts.may_try("pin", "main", 5)
-
-
 def test_after_a_rest_counting_begins_anew(attempts: Attempts) -> None:
     for now in range(3):
         attempts.failed("pin", "main", now)
     assert not attempts.failed("pin", "main", 40)
     assert attempts.may_try("pin", "main", 40)
+
+
+def test_the_same_again_is_no_second_guess(attempts: Attempts) -> None:
+    assert not any(attempts.failed("card", "main", now, b"one card") for now in range(50))
+    assert not attempts.failed("card", "main", 50, b"another")
+    assert attempts.failed("card", "main", 51, b"a third")
+
+
+def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: Attempts) -> None:
+    assert attempts.wait_s("card", "main", 0) == 0
+    attempts.looked("card", "main", 0)
+    assert attempts.wait_s("card", "main", 0) == 0  # it does not rest
+    for now in range(3):
+        attempts.failed("card", "main", now)
+    attempts.looked("card", "main", 2.0)
+    assert attempts.wait_s("card", "main", 2.25) == GUESS_S - 0.25
+    assert attempts.wait_s("card", "main", 5.0) == 0
+    assert attempts.wait_s("card", "second", 2.25) == 0
+    assert attempts.wait_s("card", "main", 32.0) == 0
 
 
 def test_a_limit_of_one_rests_at_once() -> None:
@@ -84,7 +89,7 @@ def test_whatever_the_times_no_more_is_remembered_than_is_needed(times: list[flo
     for now in times:
         attempts.failed("pin", "main", now)
         attempts.may_try("pin", "main", now)
-    assert all(len(kept) <= 3 for kept in attempts._failed_at.values())
+    assert all(len(kept) <= 3 for kept in attempts._failed.values())
 
 
 class Guessing(RuleBasedStateMachine):

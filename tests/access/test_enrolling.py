@@ -2,26 +2,34 @@
 
 import asyncio
 import math
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gated.access.enrolling import ADVICE, APART_S, LEAST, TEMPLATES, Demands, LiveEnrolment, Sitting, _enough
 from gated.access.entrance import Entrance, Tell
 from gated.config import parse
-from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError
-from gated.events import MAIN, AccessDenied, AccessGranted, PersonEnrolled
+from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError, WithdrawnError
+from gated.events import MAIN, AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
 from gated.face.messages import Observation, Quality, TrackEnded, VisionReady
 from gated.gallery import Consent, Gallery, Person
+from gated.gallery.given import Given, giving
 from gated.gallery.people import RECOGNISE
+from gated.gallery.replica import Holdings
 from gated.types import SubjectId
 
-ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
+sys.path.append(str(Path(__file__).parents[1]))
+from contracts.operator import Operator
+
+ANN, BOB, CAT = SubjectId("a" * 16), SubjectId("b" * 16), SubjectId("c" * 16)
 AT = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 SHA = "e" * 64
 DEMANDS = Demands(dimension=4, threshold=0.7, pad_threshold=0.5, min_eye_px=60, max_frame_age_s=1.0)
@@ -34,7 +42,7 @@ def vector(*numbers):
     return (np.array(numbers) / np.linalg.norm(numbers)).astype("<f4").tobytes()
 
 
-FACE, OTHER = vector(1, 0.1, 0, 0), vector(0, 0, 1, 0.1)
+FACE, OTHER, THIRD = vector(1, 0.1, 0, 0), vector(0, 0, 1, 0.1), vector(0, 1, 0, 0)
 
 
 def look(frame, at, *, track=1, eye_px=80.0, **more):
@@ -75,6 +83,7 @@ def test_the_face_that_is_being_taken_is_held_and_no_other():
 @pytest.mark.parametrize(
     ("odd", "advice"),
     [
+        ({"problem": "no_colour", "embedding": None, "pad_score": None}, "no_colour"),
         ({"eye_px": 59.0}, "too_small"),
         ({"eye_px": NAN}, "too_small"),
         ({"quality": None}, "too_small"),
@@ -189,7 +198,7 @@ class Door:
     def __init__(self):
         self.released = []
 
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant"):
+    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
         self.released.append(SimpleNamespace(visit=visit, door=door))
 
     def lockdown(self, on):
@@ -206,11 +215,13 @@ class Yard:
         self.gallery._register.admit(Person(ANN, "Ann", "2-401", "active", AT, consents))
         with self.gallery.enrolling():
             self.gallery.add(Person(BOB, "Bob", "2-402", "active", AT, AGREED), [np.frombuffer(OTHER, "<f4")])
-        tell = Tell(self.reported.append, lambda _: None, lambda _: None, lambda *_: None)
+        self.is_told = True
+        tell = Tell(self.reported.append, lambda _: None, lambda _: None, lambda *_: None, lambda: self.is_told)
         self.entrance = Entrance(parse(plain, state), self.gallery, self.door, tell, lambda: AT)
         self.faces = self.entrance.faces
         self.faces.begin(READY)
         self.frame, self.embeddings = 0, {1: FACE}
+        self.operator = Operator()
 
     async def stand(self, until, **odd):
         """Stand before the gate, at ten frames a second of its time, until something holds."""
@@ -222,7 +233,7 @@ class Yard:
                 await asyncio.sleep(0.02)
 
     def enrols(self, subject=ANN, within_s=20.0):
-        return asyncio.create_task(self.faces.enrol(subject, within_s, 60.0))
+        return asyncio.create_task(self.faces.enrol(subject, within_s, 60.0, self.operator))
 
     def said(self, kind):
         return [fact for fact in self.reported if isinstance(fact, kind)]
@@ -235,6 +246,8 @@ class Yard:
 @pytest.fixture
 async def yard(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.access.enrolling.APART_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolling.NOTICE_S", 0.05)
+    monkeypatch.setattr("gated.access.enrolling.WATCH_S", 0.02)
     yard = Yard(tmp_path)
     yield yard
     yard.close()
@@ -243,11 +256,37 @@ async def yard(tmp_path, monkeypatch):
 async def test_whoever_is_enrolled_at_the_gate_is_let_in_at_once_and_not_before(yard):
     task = yard.enrols()
     await yard.stand(task.done)
-    assert task.result() == TEMPLATES
-    assert yard.reported == [PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA)], "nothing was decided meanwhile"
+    assert task.result().templates == TEMPLATES
+    said = [Enrolling(), Enrolling(is_over=True), PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA)]
+    assert yard.reported == said, "nothing was decided meanwhile"
     assert yard.door.released == []
     await yard.stand(lambda: yard.door.released)
     assert [fact.subject for fact in yard.said(AccessGranted)] == [ANN]
+
+
+async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard):
+    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+        task = yard.enrols()
+        await yard.stand(task.done)
+    assert yard.said(PersonEnrolled) == [PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA, ["transfer"])]
+    assert Holdings(yard.gallery._register).agreed(ANN) == {"transfer"}
+
+
+async def test_an_operator_who_gives_up_leaves_no_consent_for_the_next_order(yard):
+    yard.operator.may_answer.clear()
+    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+        task = yard.enrols()
+        await yard.stand(lambda: yard.operator.asked)
+        yard.operator.gives_up()
+        await yard.stand(task.done)
+    with pytest.raises(WithdrawnError):
+        task.result()
+    yard.operator.waits = True
+    yard.operator.withdrawn.clear()
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert yard.said(PersonEnrolled) == [PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA)]
+    assert Holdings(yard.gallery._register).agreed(ANN) == set()
 
 
 async def test_whoever_was_refused_before_they_were_enrolled_is_looked_at_anew(yard):
@@ -268,7 +307,20 @@ async def test_while_somebody_is_enrolled_a_neighbour_beside_them_is_still_let_i
     assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
     del yard.embeddings[2]
     await yard.stand(task.done)
-    assert task.result() == TEMPLATES
+    assert task.result().templates == TEMPLATES
+
+
+async def test_whoever_stands_there_for_somebody_who_has_another_face_is_not_let_in(yard):
+    """The attack: the office's thief orders an enrolment of Bob, and stands there."""
+    task = yard.enrols(BOB)
+    await yard.stand(task.done)
+    assert task.result().waits == "changed"
+    assert yard.said(RecordQuarantined) == [RecordQuarantined(BOB, "changed")]
+    await yard.stand(lambda: yard.said(AccessDenied))
+    assert (yard.said(PersonEnrolled), yard.said(AccessGranted), yard.door.released) == ([], [], [])
+    yard.embeddings = {3: OTHER}
+    await yard.stand(lambda: yard.door.released)
+    assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
 
 
 async def test_the_face_of_a_neighbour_is_not_taken_for_somebody_else(yard):
@@ -283,7 +335,7 @@ async def test_the_face_of_a_neighbour_is_not_taken_for_somebody_else(yard):
 
 async def test_when_the_time_is_up_and_nobody_came_that_is_said(yard):
     with pytest.raises(EnrolmentError, match=r"^0 of 3 good looks in 0\.1 s: nobody stood before the gate$"):
-        await yard.faces.enrol(ANN, 0.1, 60.0)
+        await yard.faces.enrol(ANN, 0.1, 60.0, yard.operator)
     await yard.stand(lambda: yard.said(AccessDenied), pad_score=0.1)
     assert yard.said(PersonEnrolled) == []
 
@@ -298,28 +350,28 @@ def test_three_looks_will_do_when_the_time_is_up_and_two_will_not():
 async def test_nobody_is_enrolled_without_their_consent(tmp_path, consents):
     yard = Yard(tmp_path, consents)
     with pytest.raises(EnrolmentError, match="has not agreed"):
-        await yard.faces.enrol(ANN, 20.0, 60.0)
+        await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
     yard.close()
 
 
 async def test_nobody_unknown_is_enrolled_and_nobody_while_another_is(yard):
     with pytest.raises(SubjectNotFoundError):
-        await yard.faces.enrol(SubjectId("f" * 16), 20.0, 60.0)
+        await yard.faces.enrol(SubjectId("f" * 16), 20.0, 60.0, yard.operator)
     task = yard.enrols()
     await asyncio.sleep(0)
     with pytest.raises(EnrolmentError, match="already"):
-        await yard.faces.enrol(BOB, 20.0, 60.0)
+        await yard.faces.enrol(BOB, 20.0, 60.0, yard.operator)
     task.cancel()
     await asyncio.wait([task])
     task = yard.enrols()
     await yard.stand(task.done)
-    assert task.result() == TEMPLATES, "what was broken off stands in nobody's way"
+    assert task.result().templates == TEMPLATES, "what was broken off stands in nobody's way"
 
 
 async def test_a_gate_that_sees_nothing_enrols_nobody(yard):
     yard.faces.stop()
     with pytest.raises(EnrolmentError, match="sees nothing"):
-        await yard.faces.enrol(ANN, 20.0, 60.0)
+        await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
 
 
 async def test_what_a_lost_camera_saw_is_not_taken_together_with_what_the_next_one_sees(yard):
@@ -329,14 +381,14 @@ async def test_what_a_lost_camera_saw_is_not_taken_together_with_what_the_next_o
     assert yard.faces._enrolment._sitting.taken == []
     yard.faces.begin(READY)
     await yard.stand(task.done)
-    assert task.result() == TEMPLATES
+    assert task.result().templates == TEMPLATES
 
 
 async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, monkeypatch):
     def busy(*_, **__):
         raise BusyError("the gallery is being changed by another process; try again in a moment")
 
-    monkeypatch.setattr(yard.gallery._register, "replace", busy)
+    monkeypatch.setattr(yard.gallery._register, "take", busy)
     task = yard.enrols()
     await yard.stand(task.done)
     with pytest.raises(BusyError):
@@ -344,10 +396,152 @@ async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, m
     monkeypatch.undo()
     task = yard.enrols()
     await yard.stand(task.done)
-    assert task.result() == TEMPLATES
+    assert task.result().templates == TEMPLATES
+
+
+# Nobody else's face, and nothing without an operator who waits
+
+
+async def test_no_look_counts_before_whoever_stands_there_was_told_or_while_they_are_told_something_else(yard):
+    yard.is_told = False
+    task = yard.enrols(within_s=0.4)
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match="the gate had to tell something else"):
+        task.result()
+    assert yard.gallery.template_count == 1
+
+
+async def test_the_notice_begins_anew_when_something_else_was_told_in_between(yard, monkeypatch):
+    monkeypatch.setattr("gated.access.enrolling.NOTICE_S", 3600.0)
+    task = yard.enrols(within_s=0.4)
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match=r"^0 of 3"):
+        task.result()
+
+
+@pytest.mark.parametrize("goes", [True, False])
+async def test_another_face_in_the_place_of_the_first_ends_it(yard, goes):
+    """The first goes and another comes; or the tracker takes one for the other."""
+    yard.gallery._register.admit(Person(CAT, "Cat", "2-403", "active", AT, AGREED))
+    task = yard.enrols(CAT)
+    await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    if goes:
+        yard.faces.observe(TrackEnded(1, time.monotonic()))
+    yard.embeddings = {2 if goes else 1: THIRD}
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match="another face came in the place of the first"):
+        task.result()
+    assert yard.said(PersonEnrolled) == []
+    assert yard.gallery.template_count == 1
+
+
+async def test_another_face_ends_it_even_while_the_operator_is_asked(yard):
+    yard.operator.may_answer.clear()
+    task = yard.enrols()
+    await yard.stand(lambda: yard.operator.asked)
+    yard.embeddings = {1: THIRD}
+    await yard.stand(lambda: yard.faces._enrolment._sitting.is_spoilt)
+    yard.operator.may_answer.set()
+    with pytest.raises(EnrolmentError, match="another face"):
+        await task
+    assert yard.gallery.template_count == 1
+
+
+async def test_whoever_comes_back_themselves_goes_on(yard):
+    task = yard.enrols()
+    await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    yard.faces.observe(TrackEnded(1, time.monotonic()))
+    yard.embeddings = {2: FACE}
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+
+
+@pytest.mark.parametrize("when", ["before", "while looking", "while asked"])
+async def test_an_operator_who_gives_up_at_any_moment_leaves_nothing(yard, when):
+    if when == "before":
+        yard.operator.gives_up()
+    if when == "while asked":
+        yard.operator.may_answer.clear()
+    task = yard.enrols()
+    if when == "while looking":
+        await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    if when == "while asked":
+        await yard.stand(lambda: yard.operator.asked)
+    yard.operator.gives_up()
+    await yard.stand(task.done)
+    with pytest.raises(WithdrawnError):
+        task.result()
+    assert yard.gallery.template_count == 1
+    assert yard.reported == [Enrolling(), Enrolling(is_over=True)], "and the gate says enrolling no more"
+
+
+async def test_what_cannot_be_stored_while_the_confirmation_counts_is_not_stored(yard):
+    yard.operator.good_s = -0.1
+    task = yard.enrols()
+    await yard.stand(task.done)
+    with pytest.raises(WithdrawnError, match="nothing was done"):
+        task.result()
+    assert yard.gallery.template_count == 1
+
+
+async def test_the_operator_is_told_how_far_it_is(yard):
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert yard.operator.told[0].startswith("the gate says")
+    assert any(said.startswith(("1 of 5", "2 of 5", "3 of 5", "4 of 5")) for said in yard.operator.told)
+
+
+class Orders(RuleBasedStateMachine):
+    """Faces come and go before a gate while somebody is to be enrolled, and its operator may give up at any moment."""
+
+    def __init__(self):
+        super().__init__()
+        self.sitting = Sitting(DEMANDS)
+        self.now, self.frame, self.first = 0.0, 0, None
+
+    @rule(
+        faces=st.dictionaries(st.integers(1, 3), st.sampled_from([FACE, OTHER, THIRD]), min_size=1, max_size=2),
+        is_told=st.booleans(), pad_score=st.sampled_from([0.9, 0.9, 0.9, 0.1]), count=st.integers(1, 12),
+    )  # fmt: skip
+    def somebody_stands_there(self, faces, is_told, pad_score, count):
+        for _ in range(count):
+            self.frame, self.now = self.frame + 1, self.now + 0.1
+            for track, face in faces.items():
+                seen = look(self.frame, self.now, track=track, embedding=face, pad_score=pad_score)
+                self.sitting.observe(seen, self.now, is_told=is_told)
+
+    @rule(track=st.integers(1, 3))
+    def somebody_goes(self, track):
+        self.sitting.observe(TrackEnded(track, self.now), self.now)
+
+    @rule()
+    def vision_is_lost(self):
+        self.sitting.restart()
+
+    @invariant()
+    def what_was_taken_is_one_persons_and_that_of_the_first(self):
+        taken = {each.tobytes() for each in self.sitting.taken}
+        if not self.sitting.is_spoilt:
+            assert len(taken) <= 1
+        self.first = self.first or next(iter(taken), None)
+        assert taken <= {self.first}, "a face that came later was taken in the place of the first"
+
+
+TestOrders = Orders.TestCase
+TestOrders.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
 def test_an_enrolment_that_is_not_going_on_holds_nobody():
     idle = LiveEnrolment(None, print)
     assert not idle.observe(look(1, 0.0), 0.0)
     idle.restart()
+
+
+def test_a_flood_of_faces_in_one_frame_is_not_kept():
+    """A compromised vision may say the same frame for ever while somebody is enrolled."""
+    sitting = Sitting(DEMANDS)
+    for track in range(1000):
+        sitting.observe(look(1, 10.0, track=track), 10.05)
+    assert len(sitting._frame) == 2
+    sitting.observe(look(2, 10.1, track=0), 10.15)
+    assert sitting.advice == ADVICE["crowd"]

@@ -4,25 +4,41 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from gated.access import entrance
-from gated.access.entrance import Entrance, Tell
+from gated.access.crowd import AT_ONCE, PASSES_AT_ONCE, WHY
+from gated.access.entrance import Entrance, Tell, with_office
+from gated.access.impostors import FIRST_S
 from gated.access.lockdown import begin_lockdown, end_lockdown
-from gated.config import parse
+from gated.access.schedule import WEEKDAYS, Calendar
+from gated.config import Schedule, parse
 from gated.errors import StateError
-from gated.events import MAIN, SECOND, AccessDenied, AccessGranted, FreePassage, Lockdown, WayDenied, WayGranted
-from gated.face.messages import Observation, VisionReady
+from gated.events import (
+    MAIN,
+    SECOND,
+    AccessDenied,
+    AccessGranted,
+    FreePassage,
+    Lockdown,
+    PersonEnrolled,
+    PresentationAttack,
+    RecordAccepted,
+    WayDenied,
+    WayGranted,
+)
+from gated.face.messages import CodeSeen, Observation, TrackEnded, VisionReady
 from gated.gallery import Gallery, Person
 from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Preferences, Right
+from gated.gallery.entitlement import Days, Preferences, Right
 from gated.gallery.issuing import give_card
 from gated.gallery.people import RECOGNISE, Consent
 from gated.types import SubjectId
 
-ANN = SubjectId("a" * 16)
+ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 SHA = "e" * 64
 READY = VisionReady("evaluation", "evaluation", "an_embedder", SHA, 4, 0.5, 0.5)
@@ -34,7 +50,7 @@ class Door:
     def __init__(self):
         self.released, self.locked_down = [], []
 
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant"):
+    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
         self.released.append(SimpleNamespace(lease_s=lease_s, door=door, cause=cause))
 
     def lockdown(self, on):
@@ -61,14 +77,14 @@ class Yard:
         tell = Tell(self.reported.append, self.told.append, self.preferred.append, self.lost.__setitem__)
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: self.at)
 
-    def show_face(self, track=1):
-        """Three good looks at Ann's face."""
+    def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0)):
+        """Three looks at Ann's face, or at another."""
         self.entrance.faces.begin(READY)
         loop_now = time.monotonic()
         for number in range(3):
             seen = Observation(
-                track, number, loop_now - 0.1 + 0.01 * number, (0, 0, 90, 120), 0.9, pad_score=0.9,
-                embedding=np.array([1, 0, 0, 0], "<f4").tobytes(),
+                track, number, loop_now - 0.1 + 0.01 * number, (0, 0, 90, 120), 0.9, pad_score=pad_score,
+                embedding=np.array(face, "<f4").tobytes(),
             )  # fmt: skip
             self.entrance.faces.observe(seen)
 
@@ -88,6 +104,62 @@ async def test_a_face_and_a_card_open_alike(yard):
     await yard.entrance.ways.card("4711")
     assert [r.lease_s for r in yard.door.released] == [8.0, 8.0]
     assert yard.kinds() == [AccessGranted, WayGranted]
+
+
+async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_does(yard):
+    """Three prints of Ann's face within a minute: her face opens nothing, her card does, and the office hears of it."""
+    with yard.gallery.enrolling():
+        consent = Consent(RECOGNISE, "paper-2", "2026-11", NOON)
+        yard.gallery.add(Person(BOB, "Bob", "13", "active", NOON, (consent,)), [np.array([0, 1, 0, 0], np.float32)])
+    yard.entrance.close()
+    yard.entrance = yard.opened()
+    for _ in range(2):
+        yard.show_face(pad_score=0.1)
+    yard.show_face()
+    assert len(yard.door.released) == 1, "two attacks are no reason to refuse Ann herself"
+    yard.show_face(pad_score=0.1)
+    assert yard.reported[-1] == PresentationAttack(3, FIRST_S, ANN)
+    yard.show_face()
+    assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
+    yard.show_face(face=(0, 1, 0, 0))
+    assert yard.reported[-1].subject == BOB
+    await yard.entrance.ways.card("4711")
+    assert [type(fact) for fact in yard.reported[-2:]] == [AccessGranted, WayGranted]
+    assert len(yard.door.released) == 3
+
+
+async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_the_other_gates(yard):
+    with yard.gallery.enrolling():
+        other = np.array([0, 0, 0, 1], np.float32)
+        assert yard.gallery.take(yard.gallery.person(ANN), [other], NOON), "it waits"
+    yard.show_face(face=(0, 0, 0, 1))
+    await yard.entrance.ways.card("4711")
+    await asyncio.gather(*yard.entrance.faces._confirming)
+    assert yard.reported[-2:] == [RecordAccepted(ANN), PersonEnrolled(ANN, 1, "2026-11", SHA)]
+
+
+@pytest.mark.parametrize("attacks", [0, 3])
+async def test_while_a_face_rests_no_card_confirms_another_for_it(yard, monkeypatch, attacks):
+    asked = []
+    monkeypatch.setattr(yard.gallery, "confirm", lambda *said: asked.append(said))
+    for _ in range(attacks):
+        yard.show_face(pad_score=0.1)
+    yard.show_face(track=2, face=(0, 0, 0, 1))
+    await yard.entrance.ways.card("4711")
+    await asyncio.gather(*yard.entrance.faces._confirming)
+    assert len(asked) == (0 if attacks else 1)
+    assert yard.kinds()[-1] is WayGranted
+
+
+async def test_a_print_of_nobody_stops_nobody(yard):
+    for _ in range(9):
+        yard.show_face(pad_score=0.1, face=(0, 0, 0, 1))
+    assert yard.kinds().count(PresentationAttack) == 1
+    assert [fact.subject for fact in yard.reported if isinstance(fact, PresentationAttack)] == [None]
+    yard.show_face(pad_score=0.6)
+    assert yard.reported[-1].reason == "attack", "PAD is strict now"
+    yard.show_face()
+    assert yard.kinds()[-1] is AccessGranted
 
 
 async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
@@ -205,10 +277,61 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
     assert yard.door.released[-1].door == SECOND, "nobody knows these hours yet"
     with yard.store.changing() as connection:
         rows = [("visits", "mon tue wed thu fri sat sun", "00:00", "00:00"), ("day", "", "00:00", "00:00")]
-        connection.executemany("INSERT INTO schedules VALUES (?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO schedules (name, days, start, until) VALUES (?, ?, ?, ?)", rows)
     await until(lambda: "visits" in yard.entrance.ways.calendar.schedules)
     await yard.entrance.ways.card("4711")
     assert yard.door.released[-1].door == MAIN
     assert yard.entrance._passage.calendar.allows("day", NOON)
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_schedule(tmp_path):
+    """A Saturday that the office calls a working day: who works comes in, and the door that stands open does not."""
+    saturday = datetime(2026, 5, 9, 4, 0, tzinfo=UTC)
+    own = Calendar({"work": Schedule(WEEKDAYS[:5])}, (), ZoneInfo("Asia/Shanghai"))
+    merged = with_office(own, {}, Days(workdays=frozenset({"2026-05-09"})))
+    assert not own.allows("work", saturday)
+    assert merged.allows("work", saturday)
+    yard = Yard(tmp_path, schedules={"work": {"days": list(WEEKDAYS[:5])}}, door={"free_passage": "work"})
+    task = asyncio.create_task(yard.entrance.run())
+    with yard.store.changing() as connection:
+        insert = "INSERT INTO calendars (name, holidays, workdays) VALUES ('calendar-2026', '', '2026-05-09')"
+        connection.execute(insert)
+    await until(lambda: "2026-05-09" in yard.entrance.ways.calendar.workdays)
+    assert yard.entrance.ways.calendar.allows("work", saturday)
+    assert not yard.entrance._passage.calendar.allows("work", saturday)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_of_a_day_that_both_name_what_the_settings_say_counts():
+    own = Calendar({}, ("2026-10-01",), ZoneInfo("Asia/Shanghai"), ("2026-10-10",))
+    holidays, workdays = ("2026-10-10", "2026-10-02"), ("2026-10-01", "2026-10-11", "2026-10-02")
+    merged = with_office(own, {}, Days(frozenset(holidays), frozenset(workdays)))
+    assert merged.holidays == {"2026-10-01", "2026-10-02"}
+    assert merged.workdays == {"2026-10-10", "2026-10-11"}
+
+
+# A compromised vision
+
+
+async def test_a_flood_of_faces_is_bounded_also_across_restarts_of_vision(yard):
+    """`VisionReady` begins the visits anew. The limit on new faces outlives it, and is told."""
+    for track in range(1000):
+        yard.show_face(track, face=(0, 0, 1, 0))
+        yard.entrance.faces.observe(TrackEnded(track, time.monotonic()))
+    assert AT_ONCE <= len(yard.reported) <= AT_ONCE + 100
+    assert yard.lost["crowd"] == WHY
+    assert yard.door.released == []
+
+
+@pytest.mark.parametrize("text", ["G1.A", None], ids=["one pass again and again", "another each time"])
+async def test_a_flood_of_passes_is_bounded(tmp_path, text, caplog):
+    yard = Yard(tmp_path, readers={"pass_key": "site.pub"})
+    for number in range(2000):
+        yard.entrance.readers.code(CodeSeen(text or f"G1.{number}", 0.0))
+        await asyncio.sleep(0)
+    assert len(yard.reported) + len(yard.told) <= 2 * PASSES_AT_ONCE + 20
+    assert len(caplog.records) <= PASSES_AT_ONCE + 10
+    yard.entrance.close()

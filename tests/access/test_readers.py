@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from gated.access.readers import AT_ONCE, Readers
+from gated.access.presented import AGAIN_S
+from gated.access.readers import AT_ONCE, ODD_AT_MOST, Readers
 from gated.access.typed import Typed
 from gated.config import ReaderSettings
-from gated.events import MAIN, SECOND
+from gated.events import MAIN, SECOND, ReaderMisread
 from gated.face.messages import CodeSeen
 
 
@@ -15,14 +16,24 @@ class Ways:
     """Stands in for the decisions: keeps what is asked, for as long as it is told to."""
 
     def __init__(self):
-        self.asked, self.go_on = [], asyncio.Event()
+        self.asked, self.readers, self.go_on = [], [], asyncio.Event()
+        self.is_our_fault = False
         self.go_on.set()
 
-    async def card(self, number, door):
-        await self._decide("card", number, door)
+    async def card(self, number, door, reader, flat=""):
+        self.readers.append(reader)
+        await self._decide(f"card of {flat}" if flat else "card", number, door)
+        return self.is_our_fault
 
-    async def pin(self, digits, door):
-        await self._decide("pin", digits, door)
+    async def pin(self, digits, door, reader, flat=None):
+        self.readers.append(reader)
+        await self._decide("pin" if flat is None else f"pin of {flat}", digits, door)
+
+    def is_flat(self, digits):
+        return digits == "2401"
+
+    def flat(self, door):
+        self.asked.append(("flat", "", door))
 
     async def visitor_pass(self, text, door):
         await self._decide("pass", text, door)
@@ -68,6 +79,104 @@ async def test_noise_on_the_wires_is_nothing(readers, ways, bits):
     assert ways.asked == []
 
 
+async def test_what_is_not_understood_is_told_the_installer_once_by_kind_and_length(ways, caplog):
+    told = []
+    readers = Readers(ReaderSettings(), ways, report=told.append)
+    swapped = framed(f"{12:08b}{3456:016b}").translate(str.maketrans("01", "10"))
+    for _ in range(20):
+        readers.bits(swapped, MAIN)
+    for _ in range(20):
+        readers.typed(Typed("odd", "", 10, "signs among them that no number has"), MAIN, "/dev/input/event7")
+    assert told == [
+        ReaderMisread("wiegand of the main door", "26 bits, parity wrong: D0 and D1 swapped?", MAIN),
+        ReaderMisread("/dev/input/event7", "10 keys were not understood: signs among them that no number has", MAIN),
+    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "reader wiegand of the main door: 26 bits, parity wrong: D0 and D1 swapped?" in caplog.text
+    assert ways.asked == []
+
+
+async def test_a_flood_of_noise_fills_neither_the_log_nor_the_memory(ways, caplog):
+    readers = Readers(ReaderSettings(), ways)
+    for count in range(9, 24):
+        readers.bits("10" * count, MAIN)
+        readers.bits("1" * count, MAIN)
+    assert caplog.text.count("gated readers show") == ODD_AT_MOST
+    assert len(readers._odd["wiegand of the main door"]) == ODD_AT_MOST
+
+
+async def test_keys_of_a_wiegand_keypad_are_a_pin(readers, ways, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: now[0])
+    for key in (4, 9, 2, 7, 1, 6, 11):
+        now[0] += 0.3
+        readers.bits(f"{key:04b}", SECOND)
+    for key in (8, 0, 0, 5, 5, 11):
+        now[0] += 0.3
+        readers.bits(f"{15 - key:04b}{key:04b}", MAIN)
+    await settle()
+    assert ways.asked == [("pin", "492716", SECOND), ("pin", "80055", MAIN)]
+
+
+async def test_keys_that_a_busy_brain_hears_in_one_moment_are_all_pressed(readers, ways, monkeypatch):
+    monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: 100.0)
+    for key in "113355#":
+        readers.key(key, MAIN)
+    await settle()
+    assert ways.asked == [("pin", "113355", MAIN)]
+
+
+class TestPresented:
+    """A card that is held at a reader is shown once."""
+
+    @pytest.fixture
+    def now(self, monkeypatch):
+        now = [1000.0]
+        monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: now[0])
+        return now
+
+    async def test_a_card_that_is_held_at_a_reader_that_repeats_is_shown_once(self, readers, ways, now):
+        for _ in range(60):
+            now[0] += 0.5
+            readers.typed(Typed("card", "0012345678"))
+            await settle()
+        assert len(ways.asked) == 1
+
+    async def test_after_some_seconds_without_it_it_is_shown_anew(self, readers, ways, now):
+        readers.typed(Typed("card", "0012345678"))
+        now[0] += AGAIN_S
+        readers.typed(Typed("card", "0012345678"))
+        await settle()
+        assert len(ways.asked) == 2
+
+    async def test_two_cards_in_one_purse_are_two_presentations(self, readers, ways, now):
+        for _ in range(30):
+            for number in ("11111112", "22222223"):
+                now[0] += 0.4
+                readers.typed(Typed("card", number))
+            await settle()
+        assert [number for _, number, _ in ways.asked] == ["11111112", "22222223"]
+
+    async def test_the_same_card_at_another_reader_is_another_presentation(self, readers, ways, now):
+        bits = framed(f"{12:08b}{3456:016b}")
+        for door in (MAIN, SECOND, MAIN, SECOND):
+            now[0] += 0.5
+            readers.bits(bits, door)
+        await settle()
+        assert [door for _, _, door in ways.asked] == [MAIN, SECOND]
+        assert len(set(ways.readers)) == 2
+
+    async def test_a_card_that_the_gates_own_trouble_kept_out_is_looked_at_again_while_it_is_held(
+        self, readers, ways, now
+    ):
+        ways.is_our_fault = True
+        for _ in range(3):
+            now[0] += 0.5
+            readers.typed(Typed("card", "0012345678"))
+            await settle()
+        assert len(ways.asked) == 3
+
+
 async def test_a_pin_is_typed_key_by_key_and_each_door_has_its_own_keypad(readers, ways, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: now[0])
@@ -80,6 +189,48 @@ async def test_a_pin_is_typed_key_by_key_and_each_door_has_its_own_keypad(reader
         readers.key(key, MAIN)
     await settle()
     assert ways.asked == [("pin", "492716", MAIN)]
+
+
+async def test_a_flat_number_is_asked_the_pin_for_and_goes_with_it(readers, ways, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: now[0])
+    for key in "2401#492716#318205#":
+        now[0] += 0.3
+        readers.key(key, MAIN)
+    readers.typed(Typed("pin", "2401"), SECOND, "usb")
+    readers.typed(Typed("pin", "860274"), MAIN, "another")
+    await settle()
+    assert ways.asked == [
+        ("flat", "", MAIN), ("flat", "", SECOND), ("pin of 2401", "492716", MAIN), ("pin", "318205", MAIN),
+        ("pin", "860274", MAIN),
+    ]  # fmt: skip
+
+
+async def test_a_card_goes_with_the_flat_number_that_was_typed_at_its_door_before_it(readers, ways, monkeypatch):
+    time = [100.0]
+    monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: time[0])
+    readers.typed(Typed("pin", "2401"), MAIN)
+    for number, door, later in (("11112222", SECOND, 1.0), ("33334444", MAIN, 1.0), ("55556666", MAIN, 1.0)):
+        time[0] += later
+        readers.typed(Typed("card", number), door)
+        await settle()
+    readers.typed(Typed("pin", "2401"), MAIN)
+    time[0] += 21.0
+    readers.typed(Typed("card", "77778888"), MAIN)
+    await settle()
+    asked = [each for each in ways.asked if each[0] != "flat"]
+    assert asked == [
+        ("card", "11112222", SECOND), ("card of 2401", "33334444", MAIN), ("card", "55556666", MAIN),
+        ("card", "77778888", MAIN),
+    ]  # fmt: skip
+
+
+async def test_where_flat_numbers_are_asked_for_a_pin_alone_is_never_looked_at(ways):
+    readers = Readers(ReaderSettings(pin_by_household=True), ways)
+    for digits in ("492716", "2401", "492716"):
+        readers.typed(Typed("pin", digits))
+    await settle()
+    assert ways.asked == [("flat", "", MAIN), ("pin of 492716", "", MAIN), ("pin of 2401", "492716", MAIN)]
 
 
 async def test_what_a_usb_reader_types_is_a_card(readers, ways):

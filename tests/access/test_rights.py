@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.access.rights import NEAREST, Refusal, judge, judge_holder
@@ -11,9 +11,6 @@ from gated.access.schedule import Calendar
 from gated.config import Schedule
 from gated.gallery.entitlement import Credential, Holder, Right
 from gated.types import SubjectId
-
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
@@ -175,3 +172,46 @@ def test_narrowing_never_opens(
 @given(holders, doors, times)
 def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door: str, at: datetime | None) -> None:
     assert asked(CARD, holder, door, at) == judge_holder(holder, door, at, CALENDAR)
+
+
+# -- rights of one gate, and of several spellings ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "gate", "door", "may_pass"),
+    [
+        ("east/*", "east", "main", True),
+        ("east/*", "east", "second", True),
+        ("east/*", "west", "main", False),
+        ("east/main", "east", "main", True),
+        ("east/main", "east", "second", False),
+        ("east/main", "west", "main", False),
+        ("main", "west", "main", True),
+        (None, "west", "second", True),
+        ("east/*", "", "main", False),
+        ("/*", "east", "main", False),
+    ],
+)
+def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
+    holder = Holder(rights=(Right(named),))
+    assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
+    assert judge(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
+
+
+def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
+    day, sunday = Right(schedule="days"), Right(schedule="sundays")
+    assert judge_holder(Holder(rights=(day,)), "main", NOON, CALENDAR) is None
+    assert judge_holder(Holder(rights=(day,), also=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
+    assert judge_holder(Holder(rights=(day,), also=((sunday, day),)), "main", NOON, CALENDAR) is None
+
+
+@given(holders, st.lists(st.lists(rights, max_size=3).map(tuple), max_size=3).map(tuple), doors)
+def test_another_spelling_never_lets_in_whoever_is_refused(holder: Holder, also: tuple, door: str) -> None:
+    refused = judge_holder(holder, door, NOON, CALENDAR)
+    with_others = judge_holder(replace(holder, also=also), door, NOON, CALENDAR)
+    assert refused is None or with_others is not None
+
+
+def test_a_schedule_is_found_however_its_name_is_spelt() -> None:
+    assert CALENDAR.allows("Ａlways", NOON)
+    assert not CALENDAR.allows("sundays ", NOON)

@@ -2,14 +2,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.access.schedule import WEEKDAYS, Calendar, is_within
+from gated.access.schedule import WEEKDAYS, Calendar, is_within, years_unknown
 from gated.config import Schedule
-
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
 
 ZHENGZHOU, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 WORKDAYS = WEEKDAYS[:5]
@@ -152,3 +149,70 @@ def test_a_calendar_never_allows_a_schedule_that_is_not_in_the_settings() -> Non
 def test_a_calendar_knows_its_holidays(holiday: str) -> None:
     calendar = Calendar({"work": Schedule(WORKDAYS)}, (holiday,), ZHENGZHOU)
     assert calendar.allows("work", at("2026-05-04T12:00:00")) == (holiday != "2026-05-04")
+
+
+# -- make-up working days (调休) --------------------------------------------------------------------------------------
+
+MADE_UP = ("2026-02-14",)
+"""A Saturday before the Spring Festival, on which everybody works."""
+
+
+def made_up(schedule: Schedule, text: str, holidays: tuple[str, ...] = ()) -> bool:
+    return is_within(schedule, at(text), holidays, ZHENGZHOU, MADE_UP)
+
+
+def test_a_made_up_saturday_is_a_day_of_whoever_works_from_monday_to_friday() -> None:
+    office = Schedule(WORKDAYS, "08:00", "18:00")
+    assert made_up(office, "2026-02-14T09:00")
+    assert not within(office, "2026-02-14T09:00")
+    assert not made_up(office, "2026-02-14T07:59")
+    assert not made_up(office, "2026-02-21T09:00")  # another Saturday
+
+
+def test_a_made_up_saturday_is_no_day_of_the_weekend_and_of_nobody_who_comes_on_some_weekdays() -> None:
+    for days in (("sat", "sun"), ("sat",), ("mon",), ("mon", "wed", "fri"), ("holiday",), ()):
+        assert not made_up(Schedule(days), "2026-02-14T09:00")
+
+
+def test_whoever_comes_every_day_comes_on_a_made_up_one() -> None:
+    assert made_up(Schedule(), "2026-02-14T09:00")
+
+
+def test_a_day_that_is_said_to_be_both_is_a_holiday() -> None:
+    office = Schedule(WORKDAYS, "08:00", "18:00")
+    assert not made_up(office, "2026-02-14T09:00", holidays=MADE_UP)
+
+
+def test_the_night_of_a_made_up_day_lasts_until_morning() -> None:
+    night = Schedule(WORKDAYS, "22:00", "06:00")
+    assert made_up(night, "2026-02-14T23:00")
+    assert made_up(night, "2026-02-15T05:59")
+    assert not made_up(night, "2026-02-15T23:00")
+
+
+@pytest.mark.parametrize(("start", "inside", "outside"), [("08:00", "23:59:59", "07:59"), ("00:00", "00:00", None)])
+def test_the_end_of_a_day_may_be_called_24_00(start: str, inside: str, outside: str | None) -> None:
+    day = Schedule(("mon",), start, "24:00")
+    assert within(day, f"2026-05-04T{inside}")
+    assert not within(day, "2026-05-05T00:00")
+    assert outside is None or not within(day, f"2026-05-04T{outside}")
+
+
+@pytest.mark.parametrize(
+    ("days", "on", "unknown"),
+    [
+        (["2026-10-01"], "2026-11-30T23:59", []),
+        (["2026-10-01"], "2026-12-01T00:00", [2027]),
+        (["2026-10-01", "2027-01-01"], "2026-12-01T00:00", []),
+        (["2026-10-01"], "2027-01-05T12:00", [2027]),
+        ([], "2026-06-01T12:00", []),
+        ([], "2026-12-31T12:00", [2027]),
+        (["rubbish"], "2026-12-31T12:00", [2027]),
+    ],
+)
+def test_from_december_on_somebody_must_enter_the_next_year(days: list[str], on: str, unknown: list[int]) -> None:
+    assert years_unknown(days, at(on), ZHENGZHOU) == unknown
+
+
+def test_december_begins_at_the_site() -> None:
+    assert years_unknown([], datetime(2026, 11, 30, 16, 0, tzinfo=UTC), ZHENGZHOU) == [2027]

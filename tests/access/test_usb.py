@@ -57,12 +57,31 @@ def test_every_key_of_a_number_is_known():
 def test_shift_makes_hash_and_star_and_leaves_letters(shift):
     held, let_go = event(1, shift, 1), event(1, shift, 0)
     assert keys(held + press(4) + press(9) + press(30) + let_go + press(4)) == "#*A3"
-    assert keys(held + press(2)) == ODD
+
+
+@pytest.mark.parametrize("shift", [42, 54])
+def test_the_row_of_digits_with_shift_is_told_by_its_signs(shift):
+    """Which a reader set to French types, and the typist turns back."""
+    assert keys(event(1, shift, 1) + strokes(DIGITS.values())) == "!@#$%^&*()"
+
+
+def test_signs_and_ends_are_told_as_a_keyboard_for_english_has_them():
+    assert keys(strokes([39, 51, 52, 53, 12, 57, 15, 14])) == ";,./- \t\b"
+    assert keys(event(1, SHIFT, 1) + strokes([39, 53])) == ":?"
+
+
+def test_the_block_of_digits_without_num_lock_is_digits_all_the_same():
+    assert keys(strokes([110, 107, 108, 109, 105, 76, 106, 102, 103, 104])) == "0123456789"
+
+
+def test_caps_lock_says_nothing_and_letters_are_all_the_same():
+    caps = 58
+    assert keys(press(caps) + press(30) + press(caps) + press(30) + press(16)) == "AAQ"
 
 
 def test_num_lock_says_nothing_and_any_other_key_is_odd():
     assert keys(press(NUM_LOCK) + press(2)) == "1"
-    assert keys(press(16) + press(57) + press(0x1FF) + press(0xFFFF)) == ODD * 4
+    assert keys(press(59) + press(29) + press(0x1FF) + press(0xFFFF)) == ODD * 4
 
 
 def test_a_key_that_is_held_is_pressed_once():
@@ -185,7 +204,8 @@ async def test_a_flood_leaves_the_loop_free_and_what_follows_it_is_read(device):
         except BlockingIOError:
             rounds += 1
         await asyncio.sleep(0)
-    await device.wait(lambda: _written(fd, CARD, 1e6))
+    later = strokes([DIGITS[d] for d in "0012345678"] + [ENTER], at=1e6)
+    await device.wait(lambda: _written(fd, later, 1e6 - 0.1))
     await device.wait(lambda: any(typed.kind == "card" for typed in device.typed))
     os.close(fd)
 
@@ -196,6 +216,37 @@ def _written(fd, data, at):
         return os.write(fd, event(1, STAR, 1, at) + data) == EVENT.size + len(data)
     except BlockingIOError:
         return False
+
+
+@pytest.mark.parametrize("end", [[], [15], [57, ENTER], [96]], ids=["nothing", "tab", "space", "block"])
+@pytest.mark.parametrize("gap_s", [0.008, 0.06, 0.15])
+async def test_a_slow_reader_is_read_whatever_it_types_behind_the_number(device, gap_s, end):
+    fd = await device.plug_in()
+    os.write(fd, strokes([DIGITS[d] for d in "0012345678"] + end, gap_s=gap_s))
+    await device.wait(lambda: device.typed)
+    assert device.typed == [Typed("card", "0012345678")]
+    os.close(fd)
+
+
+async def test_a_reader_is_let_go_while_somebody_else_wants_it_and_taken_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("gated.access.usb.LOOK_S", 0.05)
+    path, may_read, typed = tmp_path / "event0", [True], []
+    os.mkfifo(path)
+    reader = UsbReader(str(path), typed.append, may_read=lambda: may_read[0])
+    task = asyncio.create_task(reader.run())
+    async with asyncio.timeout(30):
+        while not reader.is_open:
+            await asyncio.sleep(0.01)
+        may_read[0] = False
+        while reader.is_open:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert not reader.is_open
+        may_read[0] = True
+        while not reader.is_open:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_device_that_is_missing_is_said_once_and_waited_for(tmp_path, caplog):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gated.access.policy import Reason, Rules
-from gated.access.visits import Visits
+from gated.access.visits import MOST_VISITS, Visits
 from gated.face.messages import Observation
 from gated.gallery.search import Index, Row
 
@@ -97,7 +97,18 @@ def test_frames_out_of_order_are_no_evidence(visits):
 def test_a_face_that_passes_by_leaves_no_trace(visits):
     assert watch(visits, 40, embedding=None, problem="too_small") == []
     assert watch(visits, 40, embedding=None, problem="background") == []
+    assert watch(visits, 40, embedding=None, problem="too_near") == []
     assert visits.end(1, 110.0) is None
+
+
+def test_a_face_that_is_too_near_is_neither_let_in_nor_refused_until_it_goes_back(visits):
+    """Nothing counts of what is seen from too near: not for a grant, not as an attack, not as time that was waited."""
+    assert watch(visits, 40, problem="too_near") == []
+    assert watch(visits, 40, pad_score=0.0, problem="too_near") == []
+    assert visits.tick(200.0) == []
+    looks = [look(at=110 + i / 10) for i in range(3)]
+    *_, outcome = [visits.observe(seen, seen.frame_at) for seen in looks]
+    assert outcome.decision.grant
 
 
 def test_a_face_at_the_gate_that_cannot_be_seen_well_is_told_another_way(visits):
@@ -175,3 +186,45 @@ def test_no_template_opens_for_a_stranger_however_odd_it_is(bad, seed):
     index = Index([Row(f"s{i}", "9", "active", v) for i, v in enumerate(bad)], DIMENSION)
     outcomes = watch(Visits(lambda probe: index.search(probe, 5), DIMENSION, RULES), 40, embedding=stranger)
     assert [o.decision.grant for o in outcomes] == [False]
+
+
+def test_who_is_shown_with_a_card_is_the_one_face_that_was_just_seen(visits):
+    assert visits.shown(100.0) == []
+    watch(visits, 2, embedding=STRANGER)
+    assert visits.shown(100.2) == [], "too few looks"
+    watch(visits, 30, embedding=STRANGER)
+    assert [probe.tobytes() for probe in visits.shown(103.0)] == [STRANGER.astype("<f4").tobytes()] * 3
+    assert visits.shown(110.0) == [], "long ago"
+    assert visits.shown(99.0) == [], "in the future"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"pad_score": 0.1}, {"pad_score": None}, {"pad_score": math.nan}, {"problem": "blurred"}]
+)
+def test_one_look_that_is_odd_begins_the_looks_with_a_card_anew(visits, odd):
+    watch(visits, 5, embedding=STRANGER)
+    visits.observe(look(STRANGER, at=100.6, **odd), 100.65)
+    assert visits.shown(100.7) == []
+
+
+def test_of_two_faces_before_the_gate_nobody_is_shown_with_a_card(visits):
+    watch(visits, 5, embedding=STRANGER)
+    watch(visits, 5, embedding=OTHER, track=2)
+    assert visits.shown(100.5) == []
+
+
+def test_a_broken_vision_that_names_ever_other_tracks_takes_no_more_memory(visits):
+    for track in range(10_000):
+        visits.observe(look(embedding=STRANGER, at=100.0, track=track), 100.05)
+    assert len(visits._open) == MOST_VISITS
+    assert watch(visits, 3, track=-1)[0].decision.grant  # somebody who comes then is let in
+
+
+def test_a_track_that_is_not_admitted_is_no_visit_and_one_that_was_goes_on():
+    admitted = [True, False, False]
+    visits = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES, admits=lambda: admitted.pop(0))
+    looks = [look(at=100 + i / 10, track=track) for i, track in enumerate((1, 2, 1, 2, 1))]
+    outcomes = [visits.observe(seen, seen.frame_at + 0.05) for seen in looks]
+    assert [bool(outcome) for outcome in outcomes] == [False, False, False, False, True]
+    assert outcomes[-1].decision.grant
+    assert visits.tick(200.0) == []

@@ -1,0 +1,56 @@
+"""How a USB reader types, found out from one card that was held before it. Pure: keys in, settings out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import ceil
+
+from gated.access.typed import BURST_S, ENTER, MIN_CARD, SPACE, TAB, spelt
+from gated.config import UsbSettings
+from gated.gallery import cards
+
+SUFFIXES = {ENTER: "enter", TAB: "tab", SPACE: "space"}
+MARGIN, STEP_MS, MOST_MS = 2, 10, 2000
+"""A reader may be so much slower than it was seen to be; pauses are written down in such steps, up to the most."""
+MOST_S = 60.0
+HAND_S, HAND_SPREAD_S = 0.5, 0.06
+"""Pauses so long, or so uneven, are a hand's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What one card has shown of a reader. `number`: as it was understood; empty where it was not."""
+
+    settings: UsbSettings
+    length: int
+    gap_ms: int
+    number: str = field(default="", repr=False)
+    trouble: str = ""
+
+    @property
+    def says(self) -> str:
+        """In words, without the number."""
+        end = {"none": "no key behind them"}.get(self.settings.suffix, f"then {self.settings.suffix.capitalize()}")
+        return f"{self.length} keys, at most {self.gap_ms} ms apart, {end}"
+
+
+def learnt(keys: Sequence[tuple[str, float]]) -> Learnt:
+    """What these keys, each with when it went down (seconds), say of the device that typed them."""
+    names, ends = [key for key, _ in keys], 0
+    while ends < len(names) and names[-1 - ends] in SUFFIXES:
+        ends += 1
+    body, behind = names[: len(names) - ends], names[len(names) - ends :]
+    gaps = [min(max(later - at, 0.0), MOST_S) for (_, at), (_, later) in pairwise(keys)] or [0.0]
+    inner = gaps[: max(0, len(body) - 1)] or [0.0]
+    suffix = "enter" if ENTER in behind else SUFFIXES[behind[0]] if behind else "none"
+    longest_ms = min(1000 * max(*gaps, BURST_S / MARGIN), MOST_MS / MARGIN)
+    settings = UsbSettings("card", suffix, ceil(round(MARGIN * longest_ms / STEP_MS, 3)) * STEP_MS)  # type: ignore[arg-type]
+    found = Learnt(settings, len(body), round(max(gaps) * 1000))
+    number = spelt(body) or ""
+    if len(body) < MIN_CARD:
+        return replace(found, trouble=f"{len(body)} keys are no card; hold a card before the reader, and type nothing")
+    if max(inner) > HAND_S or (max(inner) > BURST_S and max(inner) - min(inner) > HAND_SPREAD_S):
+        return replace(found, trouble="a hand has typed this; for a keypad say --keypad, and for a reader hold a card")
+    if not cards.said(number):
+        return replace(found, trouble="these keys are no card's number; set the reader to type digits or hex digits")
+    return replace(found, number=number)

@@ -1,0 +1,286 @@
+"""A call ends in one way, which people are told: answered, nobody answers, nobody hears, or the door was opened."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from gated.access.calls import ANSWER_S, HEAR_S, NOBODY_CALLS, WAIT_S, WHICH, Calls
+from gated.events import CallAnswered, CallEnded, CallPressed, Degraded, DoorReleased
+
+STATUS_S = 60.0
+
+
+class Gate:
+    """Calls at a gate with a clock, a link and an office that do as they are told."""
+
+    def __init__(self):
+        self.now, self.has_line, self.is_heard, self.told = 100.0, True, True, []
+        self.calls = Calls(self._tell, lambda: self.has_line, STATUS_S, monotonic=lambda: self.now)
+
+    def _tell(self, fact):
+        self.told.append(fact)
+        self.calls.happened(fact)
+
+    def press(self, door="main"):
+        before = self.calls.count
+        self.calls.happened(CallPressed(door))
+        if self.has_line and self.is_heard and self.calls.count != before:
+            self.calls.proved(self.now)
+
+    def wait(self, seconds):
+        self.now += seconds
+        if self.has_line and self.is_heard:
+            self.calls.proved(self.now)
+        self.calls.tick()
+
+    def lose(self):
+        self.has_line = False
+        self.calls.happened(Degraded(["network"]))
+
+    def answer(self, answer, door=""):
+        at, why = self.calls.door_of(door)
+        if not why:
+            self.calls.answered(at, answer)
+        return why
+
+
+@pytest.fixture
+def gate():
+    return Gate()
+
+
+def test_a_call_that_nobody_answers_ends_after_a_minute(gate):
+    gate.press()
+    gate.wait(ANSWER_S - 1)
+    assert gate.told == []
+    gate.wait(1)
+    assert gate.told == [CallEnded("unanswered")]
+    gate.wait(1000)
+    assert len(gate.told) == 1
+    assert ANSWER_S == 60.0
+
+
+@pytest.mark.parametrize("answer", ["opening", "nobody"])
+def test_an_answer_ends_the_call_and_a_second_operator_is_told_so(gate, answer):
+    gate.press()
+    assert gate.answer(answer) == ""
+    assert gate.answer("opening") == NOBODY_CALLS
+    gate.wait(1000)
+    assert gate.told == [CallAnswered(answer=answer)]
+
+
+def test_who_was_asked_to_wait_can_still_be_let_in_by_whoever_answers_next(gate):
+    gate.press()
+    gate.wait(50)
+    assert gate.answer("wait") == ""
+    gate.wait(ANSWER_S)
+    assert gate.answer("wait") == ""
+    assert gate.answer("opening") == ""
+    assert [fact.answer for fact in gate.told] == ["wait", "wait", "opening"]
+
+
+def test_who_was_asked_to_wait_and_for_whom_nobody_came_is_told_so(gate):
+    gate.press()
+    gate.answer("wait")
+    gate.wait(WAIT_S)
+    assert gate.told == [CallAnswered(answer="wait"), CallEnded("unanswered")]
+
+
+def test_a_call_that_is_over_cannot_be_answered(gate):
+    assert gate.answer("opening") == NOBODY_CALLS
+    gate.press()
+    gate.wait(ANSWER_S)
+    assert gate.answer("opening") == NOBODY_CALLS
+    assert gate.told == [CallEnded("unanswered")]
+
+
+def test_a_second_press_does_not_put_off_that_nobody_answers(gate):
+    gate.press()
+    gate.wait(50)
+    gate.press()
+    gate.wait(10)
+    assert gate.told == [CallEnded("unanswered")]
+
+
+def test_a_press_after_wait_or_after_an_end_calls_anew(gate):
+    gate.press()
+    gate.answer("wait")
+    gate.wait(100)
+    gate.press()
+    gate.wait(ANSWER_S)
+    assert gate.told[-1] == CallEnded("unanswered")
+    gate.press()
+    assert gate.answer("nobody") == ""
+
+
+def test_without_a_link_it_is_said_at_once(gate):
+    gate.has_line = False
+    gate.press()
+    assert gate.told == [CallEnded("unreachable")]
+    gate.wait(1000)
+    assert len(gate.told) == 1
+
+
+def test_a_link_that_is_lost_in_the_middle_ends_the_call_at_once(gate):
+    gate.press()
+    gate.wait(20)
+    gate.lose()
+    assert gate.told == [CallEnded("unreachable")]
+    gate.has_line = True
+    gate.calls.happened(Degraded([]))
+    assert gate.answer("wait") == NOBODY_CALLS
+
+
+def test_a_loss_of_something_else_ends_no_call(gate):
+    gate.press()
+    gate.calls.happened(Degraded(["vision"]))
+    assert gate.told == []
+
+
+def test_who_was_asked_to_wait_is_still_waited_for_when_the_link_is_lost(gate):
+    gate.press()
+    gate.answer("wait")
+    gate.lose()
+    assert gate.told == [CallAnswered(answer="wait")]
+
+
+def test_two_doors_call_by_themselves(gate):
+    gate.press("main")
+    gate.press("second")
+    assert gate.answer("wait") == WHICH
+    assert gate.answer("nobody", "second") == ""
+    assert gate.answer("wait") == ""
+    assert gate.told == [CallAnswered("second", answer="nobody"), CallAnswered("main", answer="wait")]
+    assert gate.answer("wait", "second") == NOBODY_CALLS
+
+
+@pytest.mark.parametrize("cause", ["grant", "rex"])
+def test_a_door_that_opens_ends_the_call_at_it_and_at_no_other(gate, cause):
+    gate.press("main")
+    gate.press("second")
+    gate.calls.happened(DoorReleased(cause, 8.0, door="main"))
+    assert gate.told == [CallEnded("opened", "main")]
+    gate.wait(ANSWER_S)
+    assert gate.told[-1] == CallEnded("unanswered", "second")
+
+
+def test_the_release_that_answers_a_call_is_no_second_end(gate):
+    gate.press()
+    gate.answer("opening")
+    gate.calls.happened(DoorReleased("grant", 8.0))
+    assert gate.told == [CallAnswered(answer="opening")]
+
+
+async def test_the_end_comes_by_itself(monkeypatch):
+    monkeypatch.setattr("gated.access.calls.ANSWER_S", 0.05)
+    told = []
+    calls = Calls(told.append, lambda: True, STATUS_S)
+    task = asyncio.create_task(calls.run())
+    await asyncio.sleep(0)
+    calls.happened(CallPressed())
+    calls.proved(time.monotonic())
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.01)
+    assert told == [CallEnded("unanswered")]
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def test_a_call_that_the_office_never_hears_is_said_to_be_so_after_seconds(gate):
+    gate.is_heard = False
+    gate.press()
+    gate.wait(HEAR_S - 0.1)
+    assert gate.told == []
+    gate.wait(0.1)
+    assert gate.told == [CallEnded("unreachable")]
+    assert HEAR_S <= 5.0
+
+
+def test_after_a_call_that_nobody_heard_the_next_one_is_said_to_be_so_at_once(gate):
+    gate.is_heard = False
+    gate.press()
+    gate.wait(HEAR_S)
+    gate.wait(1)
+    gate.press()
+    assert gate.told == [CallEnded("unreachable")] * 2
+
+
+def test_an_office_that_has_not_answered_the_last_status_is_known_to_be_deaf_at_once(gate):
+    gate.is_heard = False
+    gate.wait(STATUS_S + HEAR_S + 0.1)
+    gate.press()
+    assert gate.told == [CallEnded("unreachable")]
+
+
+def test_an_office_that_was_silent_while_there_was_no_link_is_given_time_when_the_link_is_back(gate):
+    gate.lose()
+    gate.wait(10 * STATUS_S)
+    gate.has_line = True
+    gate.calls.happened(Degraded([]))
+    gate.press()
+    assert gate.told == []
+
+
+def test_an_office_that_is_back_hears_the_next_call(gate):
+    gate.is_heard = False
+    gate.wait(STATUS_S * 3)
+    gate.press()
+    gate.calls.proved(gate.now)
+    gate.is_heard = True
+    gate.press()
+    gate.wait(HEAR_S)
+    assert gate.told == [CallEnded("unreachable")]
+    assert gate.answer("nobody") == ""
+
+
+def test_a_proof_from_before_the_call_proves_nothing_of_it(gate):
+    gate.is_heard = False
+    gate.press()
+    gate.calls.proved(gate.now - 0.1)
+    gate.wait(HEAR_S)
+    assert gate.told == [CallEnded("unreachable")]
+
+
+def test_every_call_asks_the_office_for_a_proof_and_a_second_press_does_not(gate):
+    gate.press()
+    gate.press()
+    assert gate.calls.count == 1
+    gate.press("second")
+    gate.answer("wait", "main")
+    gate.press("main")
+    assert gate.calls.count == 3
+
+
+def test_who_was_answered_with_wait_was_heard(gate):
+    gate.is_heard = False
+    gate.press()
+    gate.answer("wait")
+    gate.wait(HEAR_S)
+    assert gate.told == [CallAnswered(answer="wait")]
+
+
+def test_two_calls_end_with_one_link(gate):
+    gate.press("main")
+    gate.press("second")
+    gate.lose()
+    assert gate.told == [CallEnded("unreachable", "main"), CallEnded("unreachable", "second")]
+
+
+async def test_that_nobody_hears_comes_by_itself(monkeypatch):
+    monkeypatch.setattr("gated.access.calls.HEAR_S", 0.05)
+    told = []
+    calls = Calls(told.append, lambda: True, STATUS_S)
+    task = asyncio.create_task(calls.run())
+    await asyncio.sleep(0)
+    calls.happened(CallPressed())
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.01)
+    assert told == [CallEnded("unreachable")]
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,197 @@
+"""Whoever shows card after card to a reader gets a look in half a minute, and residents move as ever."""
+
+import random
+
+import pytest
+
+from gated.access.guess_log import GuessLog
+from gated.access.guesses import HOUR_S, Guesses
+from gated.access.guessing import Guessing
+from gated.config import ReaderSettings
+from gated.pin.budget import DAY_S, SLOWEST_CARD_S, YEAR_DAYS, card_days, short_card_days
+
+SETTINGS = ReaderSettings()
+
+
+def shown(guesses, now, number, reader="wiegand"):
+    """An unknown card is held to a reader; whether it was looked at."""
+    if guesses.card_wait_s(reader, now) > 0:
+        return False
+    guesses.card(reader, now, str(number).encode())
+    return True
+
+
+def looks(guesses, until_s, every_s):
+    return [n * every_s for n in range(int(until_s / every_s)) if shown(guesses, n * every_s, n)]
+
+
+@pytest.mark.parametrize("every_s", [5.0, 15.1])
+def test_no_pace_gets_more_than_a_look_in_half_a_minute(every_s):
+    times = looks(Guesses(SETTINGS), DAY_S + 2 * HOUR_S, every_s)
+    slowest = DAY_S / SLOWEST_CARD_S
+    assert (
+        max(sum(at <= each < at + DAY_S for each in times) for at in times[::100]) <= slowest + 2 * SETTINGS.cards_hour
+    )
+    assert SETTINGS.cards_hour <= sum(at < HOUR_S for at in times) <= HOUR_S / SLOWEST_CARD_S + SETTINGS.cards_hour
+
+
+def test_a_resident_waits_half_a_minute_at_the_worst_and_the_next_one_not_at_all():
+    guesses = Guesses(SETTINGS)
+    last = looks(guesses, 3 * HOUR_S, 1.0)[-1]
+    assert 0 < guesses.card_wait_s("wiegand", last) <= SLOWEST_CARD_S
+    assert guesses.card_wait_s("wiegand", last + SLOWEST_CARD_S) == 0  # and as a known card counts nothing, so it stays
+
+
+def test_another_reader_goes_on():
+    guesses = Guesses(SETTINGS)
+    looks(guesses, HOUR_S, 1.0)
+    assert shown(guesses, HOUR_S, "a card", "the second door's")
+
+
+def test_a_bus_card_in_a_purse_counts_once_however_often_it_comes():
+    guesses = Guesses(SETTINGS)
+    assert sum(guesses.card("wiegand", n * 60.0, b"bus card")[0] is not None for n in range(2000)) == 1
+    assert guesses.card_wait_s("wiegand", 120_000.0) == 0
+
+
+def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it():
+    guesses = Guesses(SETTINGS)
+    for n in range(SETTINGS.cards_hour + 2):
+        guesses.card("wiegand", n * 60.0, str(n).encode())
+    now = (SETTINGS.cards_hour + 1) * 60.0
+    assert 0 < guesses.card_wait_s("wiegand", now) <= 4
+    assert guesses.card_wait_s("wiegand", now + HOUR_S) == 0
+
+
+def test_each_cap_is_told_once_a_day():
+    guesses, told = Guesses(SETTINGS), []
+    for n in range(400):
+        told.append(guesses.card("wiegand", n * 40.0, str(n).encode())[1])
+    assert [count for count in told if count] == [
+        SETTINGS.cards_hour,
+        SETTINGS.short_cards_day,
+        SETTINGS.cards_day,
+    ]
+
+
+def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
+    time = [1000.0]
+    for _ in range(SETTINGS.cards_hour + 6):
+        log = GuessLog(tmp_path, lambda: time[0])
+        guessing = Guessing(SETTINGS, log)
+        right = guessing.begin("main", None, b"")
+        guessing.write(right)
+        guessing.card("wiegand", str(time[0]).encode())
+        for guess in guessing.unwritten():
+            guessing.write(guess)
+        guessing.right(right)
+        guessing.close()
+        time[0] += 2.0
+    guessing = Guessing(SETTINGS, GuessLog(tmp_path, lambda: time[0]))
+    assert guessing.card_wait_s("wiegand") > 20
+    guessing.close()
+
+
+def test_a_settings_file_that_lowers_the_cap_by_hundreds_holds_up_nothing():
+    many = ReaderSettings(cards_hour=1000, cards_day=10000)
+    before = Guesses(many)
+    counted = [("cards/wiegand", one) for n in range(2000) for one in [before.card("wiegand", n * 1.0, b"%d" % n)[0]]]
+    guesses = Guesses(ReaderSettings(cards_hour=1), counted=counted)
+    assert guesses.card_wait_s("wiegand", 2000.0) <= SLOWEST_CARD_S
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, ReaderSettings(cards_hour=150, cards_day=300)], ids=["own", "wide"])
+def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
+    bits, cards, draw, days = 14, 8, random.Random(7), []
+    for _ in range(6):
+        space = 1 << bits
+        known, guesses, now = set(draw.sample(range(space), cards)), Guesses(settings), 0.0
+        for number in draw.sample(range(space), space):
+            now += guesses.card_wait_s("wiegand", now)
+            if number in known:
+                break
+            guesses.card("wiegand", now, b"%d" % number)
+            now += 2.0
+        days.append(now / DAY_S)
+    expected = card_days(cards, bits, settings.cards_hour, settings.cards_day)
+    assert expected / 2 < sum(days) / len(days) < expected * 2
+
+
+def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
+    guesses, looks_at = Guesses(SETTINGS), []
+    now = 0.0
+    for number in range(4 * int(DAY_S / SLOWEST_CARD_S)):
+        now += max(2.0, guesses.card_wait_s("wiegand", now))
+        looks_at += [] if guesses.short_rests("wiegand", now) else [now]
+        guesses.card("wiegand", now, b"%d" % number)
+    assert max(sum(at <= each < at + DAY_S for each in looks_at) for at in looks_at) <= SETTINGS.short_cards_day
+
+
+def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
+    """The attack: whoever shows cards day and night keeps the residents' from ever opening again."""
+    guesses = Guesses(SETTINGS)
+    for number in range(SETTINGS.short_cards_day):
+        guesses.card("wiegand", 0.0, b"%d" % number)
+    for number in range(1000, 5000):
+        guesses.card("wiegand", DAY_S * 0.9, b"%d" % number)
+    assert guesses.short_rests("wiegand", DAY_S - 1)
+    assert not guesses.short_rests("wiegand", DAY_S + 1)
+
+
+def test_the_rest_of_short_cards_is_told_once_a_day_and_is_that_readers_alone():
+    guesses = Guesses(ReaderSettings(short_cards_day=5))
+    told = [guesses.card("wiegand", n * 1.0, b"%d" % n)[1] for n in range(9)]
+    assert [count for count in told if count] == [5]
+    assert guesses.short_rests("wiegand", 9.0)
+    assert not guesses.short_rests("usb", 9.0)
+    assert guesses.short_rests("usb", float("nan"))
+
+
+def test_no_restart_ends_the_rest_of_short_cards(tmp_path):
+    time = [1000.0]
+    for number in range(5):
+        guessing = Guessing(ReaderSettings(short_cards_day=5), GuessLog(tmp_path, lambda: time[0]))
+        assert not guessing.short_rests("wiegand")
+        guessing.card("wiegand", b"%d" % number)
+        for guess in guessing.unwritten():
+            guessing.write(guess)
+        guessing.close()
+        time[0] += 2.0
+    guessing = Guessing(ReaderSettings(short_cards_day=5), GuessLog(tmp_path, lambda: time[0]))
+    assert guessing.short_rests("wiegand")
+    guessing.close()
+
+
+@pytest.mark.parametrize("after_flat", [False, True])
+def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(after_flat):
+    bits, flats, each, draw, days = 13, 4, 2, random.Random(7), []
+    settings = ReaderSettings(short_cards_day=20 if after_flat else 300)
+    for _ in range(8):
+        space = 1 << bits
+        known = draw.sample(range(space), flats * each)
+        guesses, now = Guesses(settings), 0.0
+        tried = iter(draw.sample(range(space), space))
+        typed = iter(draw.sample(range(space), space))
+        while True:
+            now += max(2.0, guesses.card_wait_s("wiegand", now))
+            if not guesses.short_rests("wiegand", now):
+                number, theirs = next(tried), known
+            elif after_flat:
+                number, theirs = next(typed), known[:each]
+            else:
+                now += 600.0
+                continue
+            if number in theirs:
+                break
+            guesses.card("wiegand", now, b"%d/%d" % (number, len(theirs)))
+        days.append(now / DAY_S)
+    expected = short_card_days(flats * each, each if after_flat else 0, settings.short_cards_day, bits=bits)
+    if not after_flat:  # nobody types a flat number: only what opens alone counts
+        expected = (2**bits + 1) / (flats * each + 1) / settings.short_cards_day
+    assert expected / 2 < sum(days) / len(days) < expected * 2
+
+
+@pytest.mark.parametrize(("cards", "most", "least_days"), [(144, 2, YEAR_DAYS), (3600, 3, 60.0)])
+def test_what_cards_of_24_bits_are_worth(cards, most, least_days):
+    """It was 40 days and 1.6 days."""
+    assert short_card_days(cards, most, SETTINGS.short_cards_day) > least_days

@@ -1,0 +1,44 @@
+"""A brain that is killed the moment it answers a guess has counted it: a real process, and a real SIGKILL."""
+
+import signal
+import subprocess
+import sys
+
+from gated.access.guess_log import GuessLog
+
+BRAIN = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+from gated.access.guess_log import GuessLog
+from gated.access.guessing import Guessing
+from gated.access.schedule import Calendar
+from gated.access.ways import Ways
+from gated.config import ReaderSettings
+from gated.gallery.keyring import KeyRing
+
+state, digits = Path(sys.argv[1]), sys.argv[2]
+settings = ReaderSettings(attempts=2, rest_s=3600)
+
+def answer(outcome):
+    os.write(1, outcome.result.encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ways = Ways(settings, KeyRing.open_best(state, "yard"), Calendar({}, (), ZoneInfo("UTC")), {"main": 8.0},
+    release=lambda *_, **__: None, report=lambda _: None, on_outcome=answer, wall=lambda: None,
+    guessing=Guessing(settings, GuessLog(state)))
+asyncio.run(ways.pin(digits))
+"""
+
+
+def test_a_kill_between_a_guess_and_its_answer_gives_no_guess_back(tmp_path):
+    answers = []
+    for digits in ("860100", "860101", "860102"):
+        command = [sys.executable, "-c", BRAIN, tmp_path, digits]
+        brain = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        assert brain.returncode == -signal.SIGKILL, brain.stderr
+        answers.append(brain.stdout)
+    assert answers == [b"refused", b"resting", b"resting"]
+    log = GuessLog(tmp_path)
+    assert len(log.counted) == 2
+    log.close()

@@ -1,0 +1,230 @@
+"""Prints that are held up: the face that they imitate rests for a while, and everybody else's goes on."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.access.impostors import (
+    FIRST_S,
+    MOST_REMEMBERED,
+    MOST_S,
+    QUIET_S,
+    STRICT_S,
+    VISITS,
+    VISITS_AN_HOUR,
+    WITHIN_S,
+    Impostors,
+    Rest,
+)
+from gated.access.policy import Reason, Rules, judge
+from gated.access.visits import Visits
+from gated.face.messages import Observation
+from gated.gallery.search import Candidate, Index, Row
+from gated.types import SubjectId
+
+ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
+DOOR, NOW = "main", 1000.0
+RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+
+
+def attacked(impostors, times, imitated=(ANN,), door=DOOR):
+    """The rests that begin while these are attacked at these times."""
+    return [rest for at in times for rest in impostors.attacked(door, imitated, NOW + at)]
+
+
+@pytest.fixture
+def impostors():
+    return Impostors()
+
+
+def test_a_face_rests_after_three_attacks_within_a_minute(impostors):
+    assert attacked(impostors, (0, 29)) == []
+    assert not impostors.is_resting(DOOR, ANN, NOW + 29)
+    assert attacked(impostors, (58,)) == [Rest(ANN, FIRST_S)]
+    assert impostors.is_resting(DOOR, ANN, NOW + 58 + FIRST_S - 0.1)
+    assert not impostors.is_resting(DOOR, ANN, NOW + 58 + FIRST_S)
+
+
+def test_a_few_attacks_that_are_further_apart_rest_nothing(impostors):
+    apart = [i * (WITHIN_S / 2 + 1) for i in range(50)]
+    assert attacked(impostors, apart[: VISITS_AN_HOUR - 1]) == []
+    assert attacked(Impostors(), [i * QUIET_S / (VISITS_AN_HOUR - 1.5) for i in range(50)]) == []
+    assert attacked(impostors, apart, ()) == [], "what looks like nobody rests nobody's face"
+
+
+def test_whoever_waits_between_tries_has_no_more_than_a_few_an_hour(impostors):
+    """One try as often as three never fall into a minute, and none while the face rests, for a day."""
+    tries, now = 0, 0.0
+    while now < 24 * QUIET_S:
+        if not impostors.is_resting(DOOR, ANN, NOW + now):
+            impostors.attacked(DOOR, (ANN,), NOW + now)
+            tries += 1
+        now += WITHIN_S / 2 + 1
+    assert tries / 24 <= 21
+
+
+def test_nobody_elses_face_rests_and_none_at_another_door(impostors):
+    attacked(impostors, range(VISITS))
+    assert impostors.is_resting(DOOR, ANN, NOW + 3)
+    assert not impostors.is_resting(DOOR, BOB, NOW + 3)
+    assert not impostors.is_resting("second", ANN, NOW + 3)
+
+
+def test_attacks_on_different_people_never_add_up(impostors):
+    people = [SubjectId(f"{i:016x}") for i in range(20)]
+    assert [rest for who in people for rest in attacked(impostors, (0, 1), [who])] == []
+
+
+def test_a_print_of_two_people_rests_both(impostors):
+    assert {rest.subject for rest in attacked(impostors, range(VISITS), [ANN, BOB])} == {ANN, BOB}
+
+
+def test_each_rest_is_twice_as_long_up_to_a_quarter_of_an_hour(impostors):
+    at, lasts = NOW, []
+    for _ in range(8):
+        (rest,) = [rest for i in range(VISITS) for rest in impostors.attacked(DOOR, [ANN], at + i)]
+        lasts.append(rest.lasts_s)
+        at += VISITS + rest.lasts_s
+    assert lasts == [30, 60, 120, 240, 480, 900, 900, 900]
+    assert (lasts[0], lasts[-1]) == (FIRST_S, MOST_S)
+
+
+def test_what_is_tried_while_the_face_rests_lengthens_nothing_and_is_told_no_more(impostors):
+    attacked(impostors, range(VISITS))
+    assert attacked(impostors, np.arange(VISITS, 30, 0.5)) == []
+    assert not impostors.is_resting(DOOR, ANN, NOW + 2 + FIRST_S)
+
+
+def test_after_a_quiet_hour_the_first_rest_is_short_again(impostors):
+    attacked(impostors, range(VISITS))
+    later = QUIET_S + 2
+    assert attacked(impostors, (later - 1, later, later + 1))[0].lasts_s == 2 * FIRST_S, "not quite an hour"
+    assert attacked(impostors, [2 * later + i for i in range(VISITS)])[0].lasts_s == FIRST_S
+
+
+def test_attacks_that_look_like_nobody_rest_nobody_and_are_told(impostors):
+    assert attacked(impostors, range(VISITS), ()) == [Rest(None, FIRST_S)]
+    assert not impostors.is_resting(DOOR, ANN, NOW + 3)
+
+
+def test_one_attack_that_looks_like_nobody_makes_pad_strict_for_a_while(impostors):
+    assert impostors.bound(DOOR, 0.5, NOW) == 0.5
+    attacked(impostors, (0,), ())
+    assert impostors.bound(DOOR, 0.5, NOW + STRICT_S - 1) == pytest.approx(math.sqrt(0.5))
+    assert impostors.bound("second", 0.5, NOW + 1) == 0.5
+    assert impostors.bound(DOOR, 0.5, NOW + STRICT_S) == 0.5
+
+
+def test_an_attack_on_somebody_makes_pad_no_stricter_for_their_next_try_but_a_rest_does(impostors):
+    attacked(impostors, (0, 1))
+    assert impostors.bound(DOOR, 0.5, NOW + 1) == 0.5
+    attacked(impostors, (2,))
+    assert impostors.bound(DOOR, 0.5, NOW + 3) > 0.5
+    assert impostors.bound(DOOR, 0.5, NOW + 2 + FIRST_S) == 0.5
+
+
+@given(usual=st.floats(0, 1), at=st.floats() | st.floats(0, 5000))
+def test_whatever_the_time_pad_is_never_looser_and_can_be_reached(usual, at):
+    impostors = Impostors()
+    attacked(impostors, range(VISITS), ())
+    assert usual <= impostors.bound(DOOR, usual, at) <= 1
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_time_that_is_none_counts_nothing_and_opens_nothing(impostors, odd):
+    assert impostors.attacked(DOOR, [ANN], odd) == []
+    attacked(impostors, range(VISITS))
+    if not odd > 0:
+        assert impostors.is_resting(DOOR, ANN, odd)
+
+
+def test_memory_has_an_end_and_keeps_what_was_attacked_last(impostors):
+    for i in range(3 * MOST_REMEMBERED):
+        impostors.attacked(DOOR, [SubjectId(f"{i:016x}")], NOW + i / 100)
+    assert len(impostors._faces) <= MOST_REMEMBERED + 1
+    impostors.attacked(DOOR, [ANN], NOW + 2 * QUIET_S)
+    assert len(impostors._faces) == 1
+
+
+def test_a_flood_of_other_faces_does_not_end_a_rest(impostors):
+    attacked(impostors, range(VISITS))
+    for i in range(MOST_REMEMBERED // 2):
+        impostors.attacked(DOOR, [SubjectId(f"{i:016x}")], NOW + 3 + i / 100)
+    assert impostors.is_resting(DOOR, ANN, NOW + 10)
+
+
+# -- who is imitated ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["active", "suspended"])
+def test_an_attack_imitates_the_best_match_above_the_threshold(status):
+    near = [Candidate(ANN, "1", 0.8, status), Candidate(BOB, "2", 0.79, "active")]
+    assert judge(near, 0.1, RULES).imitated == ANN
+    assert judge(near, 0.9, RULES).imitated is None
+    assert judge([replace(near[0], score=0.59)], 0.1, RULES).imitated is None
+    assert judge([], 0.1, RULES).imitated is None
+
+
+@pytest.fixture
+def visits():
+    vectors = np.eye(2, 4, dtype=np.float32)
+    index = Index([Row(ANN, "1", "active", vectors[0]), Row(BOB, "2", "active", vectors[1])], 4)
+    return Visits(lambda probe: index.search(probe, 5), 4, RULES)
+
+
+def shown(visits, *looks, track=1):
+    """The outcome of a visit of these looks (a place among the four axes, and a PAD score), at its end."""
+    for i, (axis, pad_score) in enumerate(looks):
+        vector = np.eye(4, dtype="<f4")[axis].tobytes()
+        at = NOW + i / 10
+        seen = Observation(track, i, at, (9, 9, 9, 9), 0.9, pad_score=pad_score, embedding=vector)
+        if outcome := visits.observe(seen, at):
+            return outcome
+    return visits.end(track, NOW + 1)
+
+
+def test_an_outcome_says_whom_the_attack_looked_like(visits):
+    outcome = shown(visits, (0, 0.1), (0, 0.1), (0, 0.1))
+    assert (outcome.decision.reason, outcome.imitated, outcome.is_attack) == (Reason.ATTACK, {ANN}, True)
+    outcome = shown(visits, (3, 0.1), (3, 0.1), (3, 0.1), track=2)
+    assert (outcome.decision.reason, outcome.imitated, outcome.is_attack) == (Reason.ATTACK, set(), True)
+
+
+def test_an_impostor_who_leaves_before_the_decision_has_tried_as_well(visits):
+    outcome = shown(visits, (0, 0.9), (0, 0.1), (0, 0.9), (0, 0.9))
+    assert not outcome.decision.grant
+    assert outcome.decision.reason is Reason.UNDECIDED
+    assert (outcome.imitated, outcome.is_attack) == ({ANN}, True)
+
+
+def test_who_is_let_in_was_no_attack(visits):
+    outcome = shown(visits, (0, 0.1), (0, 0.9), (0, 0.9), (0, 0.9))
+    assert outcome.decision.grant
+    assert not outcome.is_attack
+
+
+def test_a_stranger_of_whom_one_look_was_odd_makes_nothing_strict(visits):
+    outcome = shown(visits, (3, 0.9), (3, 0.1), (3, 0.9))
+    assert outcome.decision.reason is Reason.UNKNOWN
+    assert not outcome.is_attack
+
+
+def test_the_bound_of_the_moment_counts(visits):
+    strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
+    assert shown(strict, *[(0, 0.6)] * 3).decision.reason is Reason.ATTACK
+    assert shown(strict, *[(0, 0.8)] * 3, track=2).decision.grant
+
+
+@pytest.mark.parametrize(("pad_score", "looks"), [(0.6, 0), (0.8, RULES.frames)])
+def test_the_bound_of_the_moment_counts_for_a_face_that_is_shown_with_a_card(visits, pad_score, looks):
+    """A look that only the usual bound lets pass would confirm a face that waits to become somebody's."""
+    strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
+    for i in range(5):
+        face = np.eye(4, dtype="<f4")[3].tobytes()
+        at = NOW + i / 10
+        strict.observe(Observation(1, i, at, (9, 9, 9, 9), 0.9, pad_score=pad_score, embedding=face), at)
+    assert len(strict.shown(NOW + 0.5)) == looks
