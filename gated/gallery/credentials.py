@@ -2,19 +2,26 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from gated import database
+from gated import database, names
 from gated.config import Schedule
-from gated.gallery import entitlement, erasure
-from gated.gallery.entitlement import AS_EVERYBODY, Credential, Holder, Preferences, Right, Whose
-from gated.gallery.people import People, plainly
+from gated.gallery import damage, emptied, entitlement, erasure, verifiers
+from gated.gallery.entitlement import AS_EVERYBODY, UNKNOWN, Credential, Days, Holder, Preferences, Right, Whose
+from gated.gallery.people import NAME, People, Person, plainly
 from gated.gallery.templates import Templates
 from gated.gallery.vault import Vault, site_key
+from gated.soundness import in_words, left_out, sound, told_twice
 from gated.types import SubjectId
+
+WHOSE: tuple[Whose, ...] = ("subject", "household", "role")
+READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
+"""The tables that are read here."""
+NEVER: tuple[Right, ...] = (Right(schedule=UNKNOWN),)
+"""What is left of a right that a card has damaged."""
 
 
 class Credentials:
@@ -22,23 +29,31 @@ class Credentials:
 
     def __init__(self, people: People, vault: Vault) -> None:
         self._people, self.vault = people, vault
+        self.why = people.best.why
+        """Why this is a copy that takes no change; empty where it is none."""
         self._connection = people.connection
         self._mine = threading.RLock()
         self._uses = 0
 
     @classmethod
-    def open(cls, state: Path, site: str) -> "Credentials":
-        """Open, or make, what is stored. Raises `StateError` when the folder or the site key cannot be used."""
+    def open(cls, state: Path, site: str, why: str = "") -> "Credentials":
+        """Open, or make, what is stored; or a copy of what can be read, where the disk takes no write or `why` says
+        what is wrong with it. Raises `StateError` when a database or the site key cannot be used.
+        """
         with ExitStack() as opened:
-            people = People(state)
+            emptied.refuse(state, why)
+            people = People(state, why)
             opened.callback(people.connection.close)
-            templates = Templates(state)
-            with plainly():
-                is_new = not templates.keys() and not people.has_credentials()
-            templates.connection.close()
+            templates = Templates(state, why)
+            with plainly(), closing(templates.connection):
+                is_copy = bool(people.best.why or templates.best.why)
+                is_new = not is_copy and templates.is_empty() and not people.has_credentials()
             key = site_key(state, may_create=is_new)
             opened.pop_all()
-        return cls(people, Vault(key, site))
+        store = cls(people, Vault(key, site))
+        if not is_copy:
+            store.veil()
+        return store
 
     def close(self) -> None:
         """Give the file back. May be called twice."""
@@ -53,8 +68,14 @@ class Credentials:
     def all(self) -> list[Credential]:
         """Every card and PIN."""
         with self.reading() as connection:
-            rows = connection.execute("SELECT * FROM credentials ORDER BY rowid").fetchall()
+            query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
+            rows = connection.execute(query).fetchall()
         return [entitlement.credential(row) for row in rows]
+
+    def left_out(self, read: Mapping[str, int] = {}) -> str:
+        """Which rows are too damaged to be read, in words; empty where none is. `read`: as in `soundness.left_out`."""
+        with self.reading() as connection:
+            return in_words(NAME, left_out(connection, READ, read))
 
     def of(self, subject: SubjectId) -> list[Credential]:
         """Somebody's cards and PINs."""
@@ -63,28 +84,81 @@ class Credentials:
     def holders(self) -> dict[SubjectId, Holder]:
         """Everybody, with the rights and preferences that count for them. What is not plainly active is suspended."""
         with self.reading() as connection:
-            people = connection.execute("SELECT subject, household, role, status FROM people").fetchall()
-            wishes = {row[0]: Preferences(*row[1:]) for row in connection.execute("SELECT * FROM preferences")}
-            rights: dict[tuple[str | None, str | None, str | None], tuple[Right, ...]] = {}
-            for row in connection.execute("SELECT * FROM rights ORDER BY rowid"):
-                whose = (row["subject"], row["household"], row["role"])
-                rights[whose] = (*rights.get(whose, ()), entitlement.right(row))
-        return {
-            SubjectId(subject): Holder(
-                is_suspended=status != "active",
-                rights=rights.get((subject, None, None))
-                or rights.get((None, household, None))
-                or rights.get((None, None, role), ()),
-                preferences=wishes.get(subject, AS_EVERYBODY),
+            query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
+            people = connection.execute(query).fetchall()
+            query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
+            wishes = {row[0]: entitlement.wishes(row) for row in connection.execute(query)}
+            rights, is_lost = _said(connection)
+        holders, kinds = {}, {whose for whose, _ in rights}
+        for subject, household, role, status in people:
+            nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
+            said = next(
+                (said for kind, name in nearest if kind in kinds and (said := rights.get((kind, names.plain(name))))),
+                [NEVER if is_lost else ()],
             )
-            for subject, household, role, status in people
-        }
+            holders[SubjectId(subject)] = Holder(
+                is_suspended=status != "active",
+                rights=said[0],
+                also=tuple(said[1:]),
+                preferences=wishes.get(subject, AS_EVERYBODY),
+                home=names.plain(household),
+            )
+        return holders
+
+    def people(self) -> list[Person]:
+        """Everybody, by household and name."""
+        with self.reading():
+            return self._people.all()
+
+    def weak(self) -> set[SubjectId]:
+        """Who has typed a PIN of theirs that strangers try early, and was given no other since."""
+        with self.reading() as connection:
+            query = f"SELECT subject FROM weak_pins WHERE {sound(connection, 'weak_pins')}"  # noqa: S608
+            return {SubjectId(row[0]) for row in connection.execute(query)}
+
+    def mark_weak(self, subject: SubjectId, at: datetime) -> None:
+        """Remember that of somebody; `at`: now, aware. It changes nothing of what opens, and is no other version."""
+        with self._using() as connection:
+            known = "INSERT OR IGNORE INTO weak_pins SELECT subject, ? FROM people WHERE subject = ?"
+            connection.execute(known, (at.isoformat(), subject))
+
+    def gates(self) -> list[str]:
+        """The other gates of the site, as the office told."""
+        with self.reading() as connection:
+            query = f"SELECT gate FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            return [str(row[0]) for row in connection.execute(query)]
 
     def schedules(self) -> dict[str, Schedule]:
-        """The hours that the office named."""
+        """The hours that the office named. Of two spellings of one name only what both allow counts; of a damaged one
+        nothing.
+        """
         with self.reading() as connection:
-            rows = connection.execute("SELECT name, days, start, until FROM schedules").fetchall()
-        return {name: entitlement.hours(days.split(), start, until) for name, days, start, until in rows}
+            query = f"SELECT name, days, start, until FROM schedules WHERE {sound(connection, 'schedules')}"  # noqa: S608
+            rows = connection.execute(query).fetchall()
+            damaged = [told_twice(row, "schedules", "name") for row in damage.rows(connection, "schedules")]
+        found: dict[str, Schedule] = {}
+        for spelling, days, start, until in rows:
+            hours, name = entitlement.hours(days.split(), start, until), names.plain(spelling)
+            found[name] = entitlement.both(found[name], hours) if name in found else hours
+        return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
+
+    def schedules_named(self) -> set[str]:
+        """The schedules that rights name, in their normal form."""
+        with self.reading() as connection:
+            named = f"schedule IS NOT NULL AND {sound(connection, 'rights')}"
+            rows = connection.execute(f"SELECT DISTINCT schedule FROM rights WHERE {named}").fetchall()  # noqa: S608
+        return {names.plain(row[0]) for row in rows}
+
+    def days(self) -> Days:
+        """The holidays, and the make-up working days, that the office named; a day that is both is a holiday."""
+        with self.reading() as connection:
+            query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
+            rows = connection.execute(query).fetchall()
+            damaged = damage.rows(connection, "calendars")
+        holidays, workdays = (frozenset(day for row in rows for day in row[which].split()) for which in (0, 1))
+        told = [told_twice(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
+        doubtful = frozenset(day for texts in told for text in texts for day in text.split())
+        return Days(holidays, workdays - holidays, doubtful, is_doubtful=UNKNOWN in holidays or not all(told))
 
     def role_of(self, subject: SubjectId) -> str:
         """Somebody's role. Raises `SubjectNotFoundError`."""
@@ -99,18 +173,21 @@ class Credentials:
 
     def rights_of(self, subject: SubjectId, whose: Whose = "subject") -> list[Right]:
         """What was said of somebody, of all they live with, or of all of their role. Raises `SubjectNotFoundError`."""
-        value = self._named(subject, whose)
+        value = names.plain(self._named(subject, whose))
         with self.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM rights WHERE {whose} = ? ORDER BY rowid", (value,))  # noqa: S608
-            return [entitlement.right(row) for row in rows]
+            rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
+            return [entitlement.right(row) for row in rows if names.plain(row[whose]) == value]
 
     def set_rights(self, subject: SubjectId, rights: Sequence[Right], whose: Whose = "subject") -> None:
         """Say anew by which doors and when somebody, all they live with, or all of their role may pass.
 
         Raises `SubjectNotFoundError`.
         """
+        value = names.plain(self._named(subject, whose))
         with self.changing() as connection:
-            entitlement.put_rights(connection, whose, self._named(subject, whose), rights)
+            used = [row[0] for row in connection.execute(f"SELECT {whose} FROM rights WHERE {whose} IS NOT NULL")]  # noqa: S608
+            for spelling in names.spellings(value, used):
+                entitlement.put_rights(connection, whose, spelling, rights if spelling == value else ())
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Do as somebody asked, from now on. Raises `SubjectNotFoundError`."""
@@ -122,7 +199,32 @@ class Credentials:
         """Store a card or a PIN that was checked; whoever gives them out calls `issuing`. The caller is `changing`."""
         if new.subject is not None:
             self._people.get(new.subject)
+        damaged = f"way = 'card' AND digest = ? AND NOT ({sound(self._connection, 'credentials')})"
+        self._connection.execute(f"DELETE FROM credentials WHERE {damaged}", (new.digest,))  # noqa: S608
         entitlement.put_credential(self._connection, new)
+
+    def set_pins(self, subject: SubjectId, pins: Iterable[Credential]) -> None:
+        """Somebody has these PINs now and no others; the caller is `changing`, and calls `tidy` after it."""
+        self._people.get(subject)
+        entitlement.put_pins(self._connection, subject, pins)
+        erasure.owe(self._connection)
+
+    def veil(self) -> None:
+        """Rows from before verifiers tell no more which PIN is a duress PIN, once the time for it has come."""
+        due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
+        with self.reading() as connection:
+            is_due = connection.execute(due, (entitlement.VEIL_AFTER,)).fetchone() is not None
+            old = "SELECT * FROM credentials WHERE way = 'pin' AND length(digest) = 2"
+            if not is_due or connection.execute(old).fetchone() is None:
+                return
+        with self.changing() as connection:
+            rows = [entitlement.credential(row) for row in connection.execute(old).fetchall()]
+            for subject in {row.subject for row in rows if row.subject is not None}:
+                theirs = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
+                pins = [verifiers.veiled(self.vault, entitlement.credential(row)) for row in theirs.fetchall()]
+                entitlement.put_pins(connection, subject, pins)
+            erasure.owe(connection)
+        self.tidy()
 
     def delete(self, which: str) -> None:
         """Delete a card or a PIN; the caller is `changing`, and calls `tidy` after it."""
@@ -135,22 +237,22 @@ class Credentials:
             erasure.settle(connection)
 
     def use(self, which: str, at: datetime | None) -> bool:
-        """Write down a use; False when it is gone, or was counted and none is left. On disk when it returns."""
-        with self.changing() as connection:
-            done = connection.execute(
-                "UPDATE credentials SET uses_left = uses_left - 1, last_used_at = coalesce(:at, last_used_at),"
-                " first_used_at = coalesce(first_used_at, :at)"
-                " WHERE id = :which AND (uses_left IS NULL OR uses_left > 0)",
-                {"at": entitlement.text(at), "which": which},
-            ).rowcount
-            self._uses += done
-        return done == 1
+        """Write down a use; False when it is gone, or was counted and none is left. On disk when it returns.
+
+        `which`: the id of a card, or of somebody whose PIN it was: then of both of their PINs.
+        """
+        spend = (
+            "UPDATE credentials SET uses_left = uses_left - 1, last_used_at = coalesce(:at, last_used_at),"
+            " first_used_at = coalesce(first_used_at, :at)"
+            " WHERE (id = :which OR (subject = :which AND way = 'pin')) AND (uses_left IS NULL OR uses_left > 0)"
+        )
+        with self._using() as connection:
+            return connection.execute(spend, {"at": entitlement.text(at), "which": which}).rowcount >= 1
 
     def give_back(self, which: str) -> None:
         """A use that was counted came to nothing, because the door could not be asked."""
-        with self.changing() as connection:
-            give = "UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?"
-            self._uses += connection.execute(give, (which,)).rowcount
+        with self._using() as connection:
+            connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (which,))
 
     def _named(self, subject: SubjectId, whose: Whose) -> str:
         """Somebody's id, household or role."""
@@ -164,7 +266,35 @@ class Credentials:
             yield connection
 
     @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """The same, and it is no other version."""
+        with self.changing() as connection:
+            before = connection.total_changes
+            yield connection
+            self._uses += connection.total_changes - before
+
+    @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection for this thread alone, with SQLite's errors in this gate's words."""
         with self._mine, plainly():
             yield self._connection
+
+
+def _said(connection: sqlite3.Connection) -> tuple[dict[damage.Owner, list[tuple[Right, ...]]], bool]:
+    """What was said of each name, in its normal form: the rights under every spelling of it. Where any are missing
+    nobody passes by those; and whether some are missing of whom nobody can tell.
+    """
+    spelt: dict[damage.Owner, tuple[Right, ...]] = {}
+    query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608
+    for row in connection.execute(query):
+        for whose in WHOSE:
+            if row[whose] is not None:
+                spelt[whose, row[whose]] = (*spelt.get((whose, row[whose]), ()), entitlement.right(row))
+    short, damaged = damage.missing(connection), damage.rows(connection, "rights")
+    uncounted = damaged if len(damaged) > sum(short.values()) else []
+    for owner in {*short, *(owner for row in uncounted for owner in damage.named(row))}:
+        spelt[owner] = (*spelt.get(owner, ()), *NEVER)
+    said: dict[damage.Owner, list[tuple[Right, ...]]] = {}
+    for (column, value), rights in spelt.items():
+        said.setdefault((column, names.plain(value)), []).append(rights)
+    return said, not all(map(damage.named, uncounted))

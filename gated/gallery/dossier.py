@@ -6,19 +6,24 @@ may reach its new holder before the old one has given it up: until then it is a 
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from gated.gallery import entitlement, erasure, pins
+from gated.gallery import entitlement, erasure
 from gated.gallery.entitlement import Credential, Preferences, Right
-from gated.gallery.issuing import NUMBER, plain_number
 from gated.gallery.people import Person
-from gated.gallery.vault import Vault
+from gated.soundness import copied, copy_of, sound
 from gated.types import SubjectId
+
+GIVEN = copied("credentials", way="'card'", uses_left="uses", is_duress="0")
+"""The copy of a card that is given to whoever claims it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """One person, whole. `face`: which of their faces counts from now on; None: the one that does now."""
+    """One person, whole. `face`: which of their faces counts from now on; None: the one that does now.
+
+    `keeps_ways`: what is stored of their cards and PINs stays as it is, and `cards` and `pins` count for nothing.
+    """
 
     person: Person
     rights: tuple[Right, ...] = ()
@@ -26,26 +31,7 @@ class Dossier:
     pins: tuple[Credential, ...] = ()
     preferences: Preferences = entitlement.AS_EVERYBODY
     face: str | None = field(default=None)
-
-
-def card(vault: Vault, which: str, number: str) -> Credential | None:
-    """A card by its number, without anything else; None for what is no number."""
-    plain = plain_number(number)
-    if not NUMBER.fullmatch(plain):
-        return None
-    return Credential(which, "card", None, vault.digest("card", plain))
-
-
-def pin(
-    connection: sqlite3.Connection, vault: Vault, subject: SubjectId, digits: str, *, is_duress: bool
-) -> Credential:
-    """A PIN as it is stored: the row that there is where it is the same, which argon2 is asked only where it may be."""
-    bucket = pins.bucket(vault, digits)
-    query = "SELECT * FROM credentials WHERE subject = ? AND way = 'pin' AND is_duress = ? AND digest = ?"
-    row = connection.execute(query, (subject, is_duress, bucket)).fetchone()
-    if row is not None and pins.verify(row["pin_hash"], vault.digest("pin", digits)):
-        return entitlement.credential(row)
-    return Credential(entitlement.new_id(), "pin", subject, bucket, pins.hashed(vault, digits), is_duress=is_duress)
+    keeps_ways: bool = False
 
 
 def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[SubjectId]:
@@ -56,9 +42,11 @@ def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[Sub
     filed = list(dossiers)
     for dossier in filed:
         _put_person(connection, dossier)
-        _take_back(connection, dossier)
+        if not dossier.keeps_ways:
+            _take_back(connection, dossier)
     for dossier in filed:
-        _hand_out(connection, dossier)
+        if not dossier.keeps_ways:
+            _hand_out(connection, dossier)
     settle_claims(connection)
     waiting = connection.execute("SELECT DISTINCT subject FROM claims").fetchall()
     return sorted({SubjectId(row[0]) for row in waiting} & {dossier.person.subject for dossier in filed})
@@ -67,9 +55,10 @@ def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[Sub
 def settle_claims(connection: sqlite3.Connection) -> None:
     """Give every card to whoever is to have it, unless another has it; the caller holds the transaction."""
     connection.execute(
-        "INSERT OR IGNORE INTO credentials"
-        " (id, way, subject, digest, label, valid_from, valid_until, uses_left, uses, is_duress)"
-        " SELECT id, 'card', subject, digest, label, valid_from, valid_until, uses, uses, 0 FROM claims ORDER BY rowid"
+        "INSERT OR IGNORE INTO credentials"  # noqa: S608 - constants
+        " (id, way, subject, digest, label, valid_from, valid_until, uses_left, uses, is_duress, readings, copy)"
+        " SELECT id, 'card', subject, digest, label, valid_from, valid_until, uses, uses, 0, readings,"
+        f" {GIVEN} FROM claims WHERE {sound(connection, 'claims')} ORDER BY rowid"
     )
     connection.execute(
         "DELETE FROM claims WHERE EXISTS (SELECT 1 FROM credentials"
@@ -80,10 +69,20 @@ def settle_claims(connection: sqlite3.Connection) -> None:
 def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
     person = dossier.person
     connection.execute(
-        "INSERT INTO people (subject, name, household, status, enrolled_at, role, face) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO people (subject, name, household, status, enrolled_at, role, face, copy)"
+        " VALUES (?, ?, ?, ?, ?, ?, '', ?)"
         " ON CONFLICT (subject) DO UPDATE SET name = excluded.name, household = excluded.household,"
-        " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role",
-        (person.subject, person.name, person.household, person.status, person.enrolled_at.isoformat(), person.role, ""),
+        " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role, copy = excluded.copy,"
+        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged one is no face's name
+        (
+            person.subject,
+            person.name,
+            person.household,
+            person.status,
+            person.enrolled_at.isoformat(),
+            person.role,
+            copy_of(person.subject, person.household, person.role, person.status),
+        ),
     )
     if dossier.face is not None:
         connection.execute("UPDATE people SET face = ? WHERE subject = ?", (dossier.face, person.subject))
@@ -100,12 +99,16 @@ def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
     """Whatever card or PIN is not theirs any more."""
     subject = dossier.person.subject
     connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
-    kept = {(each.id, each.digest) for each in (*dossier.cards, *dossier.pins)}
-    stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ?", (subject,)).fetchall()
-    for which, digest in stored:
+    kept = {(each.id, each.digest) for each in dossier.cards}
+    stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ? AND way = 'card'", (subject,))
+    for which, digest in stored.fetchall():
         if (which, digest) not in kept:
             connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
             erasure.owe(connection)
+    pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
+    if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in dossier.pins}:
+        entitlement.put_pins(connection, subject, dossier.pins)
+        erasure.owe(connection)
 
 
 def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
@@ -116,13 +119,17 @@ def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
         window = [entitlement.text(at) for at in (card.valid_from, card.valid_until)]
         if card.id in stored:
             connection.execute(
-                "UPDATE credentials SET label = ?2, valid_from = ?3, valid_until = ?4, uses = ?5, uses_left ="
-                " CASE WHEN uses IS NULL OR ?5 IS NULL THEN ?5 ELSE max(0, ?5 - (uses - uses_left)) END WHERE id = ?1",
-                (card.id, card.label, *window, card.uses_left),
+                "UPDATE credentials SET label = ?2, valid_from = ?3, valid_until = ?4, uses = ?5, readings = ?6,"
+                " uses_left = CASE WHEN uses IS NULL OR ?5 IS NULL THEN ?5"
+                " ELSE max(0, ?5 - (uses - uses_left)) END WHERE id = ?1",
+                (card.id, card.label, *window, card.uses_left, entitlement.packed(card.readings)),
             )
         else:
-            row = (card.id, subject, card.digest, card.label, *window, card.uses_left)
-            connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-    for pin in dossier.pins:
-        if pin.id not in stored:
-            entitlement.put_credential(connection, replace(pin, subject=subject))
+            readings, uses = entitlement.packed(card.readings), card.uses_left
+            said = copy_of(subject, card.id, *window, None if uses is None else str(uses), str(len(readings)))
+            connection.execute(
+                "INSERT OR REPLACE INTO claims"
+                " (id, subject, digest, label, valid_from, valid_until, uses, readings, copy)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (card.id, subject, card.digest, card.label, *window, uses, readings, said),
+            )

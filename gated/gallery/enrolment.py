@@ -2,7 +2,7 @@
 
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,14 @@ class Enrolled:
 
     subject: SubjectId
     templates: int
+    waits: str = ""
+    """Why they do not count yet. "changed": of another face here, which counts until somebody at the gate accepts this
+    one. "bulk": of as many first faces by a new model set as an hour may bring.
+    """
+    is_consent_held: bool = False
+    """Only the office says that they agreed to more than recognition."""
+    consents: tuple[str, ...] = ()
+    """What they agreed to here beside being recognised."""
 
 
 def enrol(
@@ -37,39 +45,59 @@ def enrol(
     notice: str,
     threshold: float,
     at: datetime,
+    purposes: Sequence[str] = (),
 ) -> Enrolled:
     """Store a new person with one template for each embedding; on disk when it returns, or not at all.
 
     `consent`: reference of the signed paper or record; `notice`: version of the notice that was read; `threshold`: the
-    score from which two faces are one person's; `at`: aware. Raises `EnrolmentError` when a text is missing, a picture
+    score from which two faces are one person's; `at`: aware; `purposes`: what they agreed to beside being recognised.
+    Raises `EnrolmentError` when a text is missing, a picture
     shows another person than the others, or the face is enrolled already (the message names that id, never the name);
     `BusyError` and `StateError` when nothing could be stored.
     """
-    consented = Consent(RECOGNISE, plain_text("consent", consent), plain_text("notice", notice), at)
+    paper, version = plain_text("consent", consent), plain_text("notice", notice)
+    consented = tuple(Consent(purpose, paper, version, at) for purpose in (RECOGNISE, *purposes))
     subject = SubjectId(secrets.token_hex(8))
-    person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, (consented,))
+    person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, consented)
     vectors = _one_face(embeddings, gallery.dimension, threshold)
     with gallery.enrolling():
         _refuse_duplicate(gallery, vectors, threshold)
         gallery.add(person, vectors)
-    return Enrolled(person.subject, len(vectors))
+    return Enrolled(person.subject, len(vectors), consents=tuple(purposes))
 
 
 def enrol_known(
-    gallery: Gallery, subject: SubjectId, embeddings: Sequence[Embedding], *, threshold: float, at: datetime
+    gallery: Gallery,
+    subject: SubjectId,
+    embeddings: Sequence[Embedding],
+    *,
+    threshold: float,
+    at: datetime,
+    before: Callable[[], None] = lambda: None,
+    is_counted: bool = False,
+    given: Callable[[], Sequence[Consent]] = tuple,
 ) -> Enrolled:
-    """Store one template for each embedding of somebody who is here and agreed to it, in place of any they had.
+    """Store one template for each embedding of somebody who is known here and agreed to it, as the office ordered.
 
-    On disk when it returns, or not at all. Raises as `enrol` does, and `SubjectNotFoundError`.
+    Where they have another face, this one waits. `is_counted`: a first one by a new model set is counted as somebody
+    new; else it waits as well. `given`: asked last what they agree to here; it counts at once, unless the face waits.
+
+    `before` is called last, when nothing has to be waited for any more; what it raises leaves everything as it was. On
+    disk when it returns, or not at all. Raises as `enrol` does, and `SubjectNotFoundError`.
     """
     vectors = _one_face(embeddings, gallery.dimension, threshold)
     with gallery.enrolling():
         person = gallery.person(subject)
         recognition_consent(person)
         _refuse_duplicate(gallery, vectors, threshold, but=subject)
-        gallery.replace(person, vectors, at)
+        before()
+        more = given()
+        waits = gallery.take(person, vectors, at, is_counted=is_counted)
+        more = () if waits else more
+        gallery.give(subject, more)
     gallery.tidy()
-    return Enrolled(subject, len(vectors))
+    is_consent_held = not waits and gallery.is_consent_disputed(subject)
+    return Enrolled(subject, len(vectors), waits, is_consent_held, tuple(consent.purpose for consent in more))
 
 
 def recognition_consent(person: Person) -> Consent:

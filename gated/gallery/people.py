@@ -1,16 +1,18 @@
 """Who is enrolled, where they live and what they agreed to. No template ever lies here."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from gated import database
-from gated.errors import BusyError, StateError, SubjectNotFoundError
-from gated.gallery import entitlement, erasure, holding
+from gated import database, names
+from gated.errors import BusyError, SubjectNotFoundError
+from gated.gallery import damage, entitlement, erasure, holding, trust
+from gated.rescue import Refused, open_best
+from gated.soundness import in_words, left_out, sound, told_twice
 from gated.types import SubjectId
 
 Status = Literal["active", "suspended"]
@@ -39,7 +41,26 @@ MIGRATIONS = (
     """,
     entitlement.SCHEMA,
     holding.SCHEMA,
+    f"""
+    CREATE TABLE calendars (
+        name TEXT PRIMARY KEY,
+        holidays TEXT NOT NULL,
+        workdays TEXT NOT NULL
+    ) STRICT;
+    {database.BACK}
+    DROP TABLE calendars
+    """,
+    entitlement.READINGS,
+    holding.ALLOWANCE,
+    entitlement.VEIL,
+    trust.SCHEMA,
+    holding.CHANGED,
+    holding.WAYS,
+    damage.SCHEMA,
+    entitlement.WEAK,
 )
+"""Append-only. Names of households and roles stay as they were once written: who reads them takes their normal form, so
+that a gated from before finds what it wrote. `calendars`: holidays and make-up working days that the office named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +97,47 @@ class Consented:
     """Which of their faces counts."""
 
 
-class People:
-    """people.db."""
+NAME = "people.db"
 
-    def __init__(self, state: Path) -> None:
-        self.connection = database.connect(state / "people.db", MIGRATIONS)
+
+def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refused) -> None:
+    """Who has lost rights passes by none of those that are missing, until they are given anew, by the office or here.
+    Where nobody can tell any more who that is, nobody passes of whom nothing else is said. So it is with hours, and
+    with days. A version that was lost is at least that of the newest record, so that no older word of the office
+    counts.
+    """
+    if "replica" in torn:
+        connection.execute("UPDATE replica SET version = max(version, (SELECT ifnull(max(n), 0) FROM records))")
+    if "rights" in torn and "rights_said" in torn:
+        _never(connection, [damage.named(row) for row in refused.get("rights", ())], is_known="rights" in refused)
+    never = "INSERT OR IGNORE INTO schedules (name, days, start, until) VALUES (?, '', '00:00', '00:00')"
+    lost = {name for row in refused.get("schedules", ()) for name in told_twice(row, "schedules", "name")}
+    connection.executemany(never, [(name,) for name in lost])
+    if "calendars" in torn:
+        doubt = "INSERT OR REPLACE INTO calendars (name, holidays, workdays) VALUES (?1, ?1, '')"
+        connection.execute(doubt, (entitlement.UNKNOWN,))
+
+
+def _never(connection: sqlite3.Connection, lost: Sequence[set[damage.Owner]], *, is_known: bool) -> None:
+    """Let nobody pass by a right of whom one is lost; where not all can be named, nobody who has none of their own."""
+    for whose, value in set[damage.Owner]().union(*lost):
+        insert = f"INSERT INTO rights ({whose}, schedule) VALUES (?, ?)"  # noqa: S608 - one of three
+        connection.execute(insert, (value, entitlement.UNKNOWN))
+    if not is_known or not all(lost):
+        connection.execute(
+            "INSERT INTO rights (subject, schedule) SELECT subject, ? FROM people"
+            " WHERE subject NOT IN (SELECT subject FROM rights WHERE subject IS NOT NULL)",
+            (entitlement.UNKNOWN,),
+        )
+
+
+class People:
+    """people.db, or a copy of it that takes no change."""
+
+    def __init__(self, state: Path, why: str = "") -> None:
+        """`why`: what is wrong with the file, so that only a copy will do."""
+        self.best = open_best(state / NAME, MIGRATIONS, careful, why=why)
+        self.connection = self.best.connection
 
     def all(self) -> list[Person]:
         """Everybody, by household and name."""
@@ -88,33 +145,48 @@ class People:
 
     def get(self, subject: SubjectId) -> Person:
         """One of them. Raises `SubjectNotFoundError`."""
-        for person in self._persons("WHERE subject = ?", subject):
+        for person in self._persons("WHERE subject = ?", subject) if self.has(subject) else ():
             return person
         raise SubjectNotFoundError(
             f"nobody with the id {subject!r} is enrolled here; `gated people list` shows the ids"
         )
 
+    def has(self, subject: SubjectId) -> bool:
+        """Whether there is somebody of that id, be their row damaged or not."""
+        return self.connection.execute("SELECT 1 FROM people WHERE subject = ?", (subject,)).fetchone() is not None
+
     def subjects(self) -> set[SubjectId]:
         """Everybody's id."""
-        return {SubjectId(row[0]) for row in self.connection.execute("SELECT subject FROM people").fetchall()}
+        return {SubjectId(row[0]) for row in self._rows("subject").fetchall()}
 
     def consented(self) -> dict[SubjectId, Consented]:
         """Those who agreed to be recognised. What is not plainly active counts as suspended."""
         rows = self.connection.execute(
-            "SELECT subject, household, status, reference, face FROM people JOIN consents USING (subject)"
-            " WHERE purpose = ?",
+            "SELECT people.subject, household, status, reference, face FROM people JOIN consents USING (subject)"  # noqa: S608
+            f" WHERE purpose = ? AND {sound(self.connection, 'people')} AND {sound(self.connection, 'consents')}",
             (RECOGNISE,),
         ).fetchall()
         return {
             SubjectId(row["subject"]): Consented(
-                row["household"], _status(row["status"]), row["reference"], row["face"]
+                names.plain(row["household"]), _status(row["status"]), row["reference"], row["face"]
             )
             for row in rows
         }
 
-    def faces(self) -> set[tuple[SubjectId, str]]:
-        """Everybody's id with the name of the face that counts."""
-        return {(SubjectId(s), face) for s, face in self.connection.execute("SELECT subject, face FROM people")}
+    def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
+        """Everybody's id with the name of the face that counts, and of one that waits to. `among`: only theirs."""
+        is_one, ids = database.is_one_of("people.subject", among)
+        waiting = (
+            f"SELECT subject, face FROM people WHERE {is_one} UNION ALL SELECT subject, pending FROM records"  # noqa: S608
+            f" CROSS JOIN people ON records.key = 'person/' || subject WHERE pending IS NOT NULL AND {is_one}"
+        )  # CROSS: the records first, of which hardly any has a face that waits
+        return {(SubjectId(subject), face) for subject, face in self.connection.execute(waiting, (*ids, *ids))}
+
+    def gone(self) -> set[SubjectId]:
+        """Everybody of whom the office said that they are gone."""
+        of = f"is_gone AND key LIKE 'person/%' AND {sound(self.connection, 'records')}"
+        rows = self.connection.execute(f"SELECT substr(key, 8) FROM records WHERE {of}")  # noqa: S608
+        return {SubjectId(row[0]) for row in rows.fetchall()}
 
     def has_credentials(self) -> bool:
         """Whether anybody has a card or a PIN, which only the site key that they were made with can tell."""
@@ -124,16 +196,43 @@ class People:
         """Insert a person with all consents; the caller holds the transaction."""
         self.connection.execute(
             "INSERT INTO people (subject, name, household, status, enrolled_at, role) VALUES (?, ?, ?, ?, ?, ?)",
-            (person.subject, person.name, person.household, person.status, person.enrolled_at.isoformat(), person.role),
+            (
+                person.subject,
+                person.name,
+                names.tidy(person.household),
+                person.status,
+                person.enrolled_at.isoformat(),
+                person.role,
+            ),
         )
         self.connection.executemany(
             "INSERT INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
             [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
         )
+        for consent in person.consents:
+            trust.agree(self.connection, person.subject, consent.purpose, consent.reference)
+
+    def give(self, subject: SubjectId, consents: Collection[Consent]) -> None:
+        """Somebody agreed to more, here; a paper that is known already stays. The caller holds the transaction."""
+        for consent in consents:
+            self.connection.execute(
+                "INSERT OR IGNORE INTO consents (subject, purpose, reference, notice_version, at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (subject, consent.purpose, consent.reference, consent.notice_version, consent.at.isoformat()),
+            )
+            trust.give(self.connection, subject, consent.purpose)
 
     def set_face(self, subject: SubjectId, face: str) -> None:
         """Another of somebody's faces counts from now on; the caller holds the transaction, and is `tidy` after it."""
         self.connection.execute("UPDATE people SET face = ? WHERE subject = ?", (face, subject))
+
+    def drop_pending(self, subject: SubjectId) -> None:
+        """A face that waited to become somebody's never does; the caller holds the transaction."""
+        self.connection.execute(
+            "UPDATE records SET pending = NULL, pending_face = NULL, quarantine = NULL"
+            " WHERE key = 'person/' || ? AND pending IS NOT NULL",
+            (subject,),
+        )
 
     def set_status(self, subject: SubjectId, status: Status) -> None:
         """Suspend or resume; the caller holds the transaction. Raises `SubjectNotFoundError`."""
@@ -151,22 +250,45 @@ class People:
         What was said of a role stays, and what the office says of a household: else the next one who gets it would pass
         by every door at all hours.
         """
-        self.get(subject)
+        if not self.has(subject):
+            self.get(subject)
+        entitlement.put_rights(self.connection, "subject", subject, ())
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
-        self.connection.execute(
-            "DELETE FROM rights WHERE household NOT IN (SELECT household FROM people)"
-            " AND 'household/' || household NOT IN (SELECT key FROM records WHERE NOT is_gone)"
-        )
+        damage.forget(self.connection, subject)
+        self._forget_households()
         erasure.owe(self.connection)
+
+    def _forget_households(self) -> None:
+        """Nothing is said any more of households in which nobody lives; nobody knows of whom a damaged row is."""
+        if left_out(self.connection, ("people",)):
+            return
+        lived_in = {names.plain(row[0]) for row in self._rows("household")}
+        kept = "SELECT substr(key, 11) FROM records WHERE NOT is_gone AND key LIKE 'household/%'"
+        said = {row[0] for row in self.connection.execute("SELECT value FROM rights_said WHERE whose = 'household'")}
+        for household in said - {row[0] for row in self.connection.execute(kept)}:
+            if isinstance(household, str) and names.plain(household) not in lived_in:
+                entitlement.put_rights(self.connection, "household", household, ())
+
+    def left_out(self) -> str:
+        """Which rows of people and consents are too damaged to be read, in words; empty where none is."""
+        return in_words(NAME, left_out(self.connection, ("people", "consents")))
+
+    def _rows(self, columns: str) -> sqlite3.Cursor:
+        """Of everybody whose row is sound."""
+        return self.connection.execute(f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
 
     def _persons(self, which: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}
-        theirs = f"SELECT * FROM consents WHERE subject IN (SELECT subject FROM people {which}) ORDER BY purpose"  # noqa: S608
+        whole = sound(self.connection, "consents")
+        theirs = (
+            f"SELECT * FROM consents WHERE {whole} AND subject IN (SELECT subject FROM people {which}) ORDER BY purpose"  # noqa: S608
+        )
         for row in self.connection.execute(theirs, values).fetchall():
             consents.setdefault(row["subject"], []).append(
-                Consent(row["purpose"], row["reference"], row["notice_version"], datetime.fromisoformat(row["at"]))
+                Consent(row["purpose"], row["reference"], row["notice_version"], _at(row["at"]))
             )
-        rows = self.connection.execute(f"SELECT * FROM people {which}", values).fetchall()  # noqa: S608 - a part of ours
+        people = f"(SELECT * FROM people WHERE {sound(self.connection, 'people')})"  # noqa: S608
+        rows = self.connection.execute(f"SELECT * FROM {people} {which}", values).fetchall()  # noqa: S608 - a part of ours
         return [_person(row, tuple(consents.get(row["subject"], ()))) for row in rows]
 
 
@@ -176,23 +298,28 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise BusyError("the gallery is being changed by another process; try again in a moment") from error
-        raise StateError(f"the gallery cannot be read or written ({error}); is the disk full or failing?") from error
-    except sqlite3.Error as error:
-        raise StateError(f"the gallery cannot be read or written ({error}); is the disk failing?") from error
+        raise database.named(error, "the people's database") from error
+    except database.FAILS as error:
+        raise database.named(error, "the people's database") from error
 
 
 def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:
     return Person(
         SubjectId(row["subject"]),
         row["name"],
-        row["household"],
+        names.tidy(row["household"]),
         _status(row["status"]),
-        datetime.fromisoformat(row["enrolled_at"]),
+        _at(row["enrolled_at"]),
         consents,
-        row["role"],
+        names.plain(row["role"]),
     )
+
+
+def _at(stored: str) -> datetime:
+    """A time as it is stored, also where a damaged card has made it none."""
+    return entitlement.bound(stored, entitlement.LONG_PAST) or entitlement.LONG_PAST
 
 
 def _status(text: str) -> Status:

@@ -9,9 +9,9 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from gated import database
 from gated.embedding import Embedding
 from gated.errors import BusyError, SealError, StateError
-from gated.gallery import erasure
-from gated.gallery.people import RECOGNISE, Consented, People, Person, plainly
+from gated.gallery import emptied, erasure, holding, trust
+from gated.gallery.people import NAME as PEOPLE
+from gated.gallery.people import RECOGNISE, Consent, Consented, People, Person, plainly
 from gated.gallery.search import Row
 from gated.gallery.templates import FIRST, Sealed, SealedFace, Templates
 from gated.gallery.vault import Vault, seal, site_key, unseal
+from gated.rescue import aside, trouble
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -43,30 +45,39 @@ class Opened:
 class Register:
     """Everything about everybody but the search; needs no model, and opens no template until it is asked to."""
 
-    def __init__(self, people: People, templates: Templates, vault: Vault) -> None:
+    def __init__(self, people: People, templates: Templates, vault: Vault, state: Path) -> None:
+        self.why = trouble((people.best, templates.best))
+        """Why this is a copy that takes no change; empty where it is none."""
+        self._state, self._dropped = state, set[SubjectId]()
         self._people, self._templates, self.vault = people, templates, vault
         self._both = (people.connection, templates.connection)
         self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
         self._asked: tuple[int, ...] = ()
         self._searchable = 0
+        self._consented: dict[SubjectId, Consented] | None = None
         self._changes = 0
 
     @classmethod
-    def open(cls, state: Path, site: str) -> "Register":
-        """Open, or make, what is stored in the state folder, and finish what a crash left half done.
+    def open(cls, state: Path, site: str, why: str = "") -> "Register":
+        """Open, or make, what is stored in the state folder, and finish what a crash left half done; or open a copy of
+        what can be read, where the disk takes no write or `why` says what is wrong with it.
 
-        Raises `StateError` when the folder, a database or the site key cannot be used.
+        Raises `StateError` when a database or the site key cannot be used.
         """
         with ExitStack() as opened:
-            templates = Templates(state)
+            emptied.refuse(state, why)
+            templates = Templates(state, why)
             opened.callback(templates.connection.close)
-            people = People(state)
+            people = People(state, why)
             opened.callback(people.connection.close)
+            is_copy = bool(people.best.why or templates.best.why)
             with plainly():
-                key = site_key(state, may_create=not templates.keys() and not people.has_credentials())
+                is_new = not is_copy and templates.is_empty() and not people.has_credentials()
+                key = site_key(state, may_create=is_new)
             opened.pop_all()
-        register = cls(people, templates, Vault(key, site))
-        register.tidy()
+        register = cls(people, templates, Vault(key, site), state)
+        if not is_copy:
+            register.tidy()
         return register
 
     def close(self) -> None:
@@ -84,6 +95,11 @@ class Register:
         """One of them. Raises `SubjectNotFoundError`."""
         with self.reading():
             return self._people.get(subject)
+
+    def is_there(self, subject: SubjectId) -> bool:
+        """Whether anything lies here under that id, damaged or not."""
+        with self.reading():
+            return self._people.has(subject)
 
     def template_count(self, subject: SubjectId) -> int:
         """How many templates somebody has, whichever embedder made them. Raises `SubjectNotFoundError`."""
@@ -114,7 +130,9 @@ class Register:
 
     def drop(self, subject: SubjectId) -> int:
         """Erase somebody; the caller is `changing`, and is `tidy` afterwards. Raises `SubjectNotFoundError`."""
+        self._people.drop_pending(subject)
         self._people.delete(subject)
+        self._dropped.add(subject)
         return self._templates.count(subject)
 
     def admit(self, person: Person) -> None:
@@ -127,14 +145,49 @@ class Register:
         self.store([self._sealed(person, FIRST, embedder_sha256, vectors)], person.enrolled_at)
         self._people.add(person)
 
-    def replace(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding], at: datetime) -> None:
-        """Store templates of somebody who is here, made `at`, sealed with a new key, in place of all that they had.
+    def take(
+        self,
+        person: Person,
+        embedder_sha256: str,
+        vectors: Sequence[Embedding],
+        at: datetime,
+        *,
+        is_counted: bool = False,
+    ) -> str:
+        """Store templates that were made `at` of somebody who is known here, because the office ordered it; gives why
+        they wait, which is empty where they count.
 
-        All or nothing. The caller is `changing`, has checked everything, and is `tidy` afterwards.
+        Their first face counts; one by a new model set where it `is_counted` as somebody new. Another one waits beside
+        the one that they have (`Holding.pending`): a thief with the office's key can order it as well, and stand there.
+        For the same reason no consent that the office alone tells of counts because of it. All or nothing. The caller
+        is `changing`, has checked everything, and is `tidy` afterwards.
         """
-        face = self._sealed(person, new_face(), embedder_sha256, vectors)
+        face, subject = self._sealed(person, new_face(), embedder_sha256, vectors), person.subject
+        connection = self._people.connection
+        held, had = holding.get(connection, f"person/{subject}"), self.sets_of(subject)
+        is_first = embedder_sha256[: holding.SET] not in had
         self.store([face], at)
-        self._people.set_face(person.subject, face.face)
+        if is_first and (is_counted or not had):
+            self._people.set_face(subject, face.face)
+            self._people.drop_pending(subject)
+            return ""
+        ways, why = holding.ways_of(connection, subject), holding.BULK if is_first else holding.CHANGED_FACE
+        holding.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
+        return why
+
+    def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:
+        """Somebody agreed to more, at this gate, and it counts at once; the caller is `changing`."""
+        self._people.give(subject, consents)
+
+    def is_first_of_set(self, subject: SubjectId, embedder_sha256: str) -> bool:
+        """Whether somebody has had faces here, and none by this embedder."""
+        had = self.sets_of(subject)
+        return bool(had) and embedder_sha256[: holding.SET] not in had
+
+    def is_consent_disputed(self, subject: SubjectId) -> bool:
+        """Whether only the office says that somebody, whose face was taken here, agreed to more than recognition."""
+        with self.reading() as connection:
+            return bool(trust.claims(connection, {subject}))
 
     def store(self, faces: Sequence[SealedFace], at: datetime) -> None:
         """Store faces, which count when `people.db` says so; the caller is `changing`, and sees to it."""
@@ -159,10 +212,34 @@ class Register:
         consent = next(c.reference for c in person.consents if c.purpose == RECOGNISE)
         return seal_face(self.vault, person.subject, face, consent, [(embedder_sha256, vector) for vector in vectors])
 
+    def sets_of(self, subject: SubjectId) -> set[str]:
+        """By which embedders somebody has had a face here, each the beginning of its SHA-256. A first face by one that
+        waits for its hour is none yet.
+        """
+        with self.reading() as connection:
+            held = holding.get(connection, f"person/{subject}")
+            waiting = held.pending if held.quarantine == holding.BULK else None
+            stored = self._templates.embedders(subject, but=waiting)
+        return {*held.sets.split(), *(each[: holding.SET] for each in stored)}
+
+    def vectors_of(self, subject: SubjectId, face: str, embedder_sha256: str) -> list[NDArray[np.float32]]:
+        """The vectors of one of somebody's faces by one embedder, whether it counts or waits; those that open."""
+        with self.reading():
+            who, stored = self._people.consented().get(subject), self._templates.of(subject, face)
+            keys = self._templates.keys()
+        opener = _Opener(self.vault, embedder_sha256, {} if who is None else {subject: who}, keys)
+        rows = [opener.row(each) for by, each in stored if by == embedder_sha256] if who is not None else []
+        return [row.vector for row in rows if row is not None]
+
+    def has_face(self, subject: SubjectId, face: str) -> bool:
+        """Whether a face of somebody's, by that name, is stored."""
+        with self.reading():
+            return self._templates.has(subject, face)
+
     def opened(self, embedder_sha256: str) -> Opened:
         """Open the templates that this embedder made of people who agreed to it. A bad one is counted and left out."""
         with self.reading():
-            consented, keys = self._people.consented(), self._templates.keys()
+            consented, keys = self._now_consented(), self._templates.keys()
             sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
         opener = _Opener(self.vault, embedder_sha256, consented, keys)
         mine = [one for one in sealed if one.subject in consented and one.face == consented[one.subject].face]
@@ -175,29 +252,51 @@ class Register:
         A card that was used is no reason to open every template again, so of `people.db` it is looked at what changed.
         """
         with self.reading():
-            people, templates = [(database.version(c), c.total_changes) for c in self._both]
+            people, templates = map(_version, self._both)
             if people != self._asked:
-                searchable = hash((frozenset(self._people.consented().items()), frozenset(self._people.subjects())))
-                self._changes += searchable != self._searchable
+                consented = self._people.consented()
+                searchable = hash((frozenset(consented.items()), frozenset(self._people.subjects())))
+                if searchable != self._searchable:
+                    self._changes, self._consented = self._changes + 1, consented
                 self._asked, self._searchable = people, searchable
             return (self._changes, *templates)
 
-    def sweep(self) -> bool:
-        """Delete keys and templates of nobody, and faces that do not count any more. True when there were any."""
+    def _now_consented(self) -> dict[SubjectId, Consented]:
+        """Those who agreed, as `version` has just read them where nothing has changed since; read once, not kept."""
+        known, self._consented = self._consented, None
+        if known is None or _version(self._people.connection) != self._asked:
+            return self._people.consented()
+        return known
+
+    def left_out(self) -> str:
+        """Which rows of people and faces are too damaged to be read, in words; empty where none is."""
         with self.reading():
-            if not self._orphans():
+            return "; ".join(filter(None, (self._people.left_out(), self._templates.left_out())))
+
+    def sweep(self, among: Collection[SubjectId] | None = None) -> bool:
+        """Delete keys and templates of nobody, and faces that do not count any more. True when there were any.
+
+        `among`: look at nobody's but these.
+        """
+        with self.reading():
+            if not self._orphans(among):
                 return False
         with self.changing():  # somebody who was being enrolled is no orphan any more
-            orphans = self._orphans()
+            orphans = self._orphans(among)
             with database.transaction(self._templates.connection):
                 for subject, face in orphans:
                     self._templates.delete(subject, face)
         return bool(orphans)
 
-    def tidy(self) -> bool:
-        """Finish every erasure that was begun. False when something is in the way and the next start must try again."""
+    def tidy(self, among: Collection[SubjectId] | None = None) -> bool:
+        """Finish every erasure that was begun. False when something is in the way and the next start must try again.
+
+        `among`: for whom knows that nothing was left to do for anybody else.
+        """
+        if database.only_looks():
+            return True
         try:
-            self.sweep()
+            self.sweep(among)
             with self.reading():
                 done = [erasure.settle(connection) for connection in self._both]
         except (BusyError, StateError) as error:
@@ -217,8 +316,20 @@ class Register:
         with self._mine, plainly():
             yield self._people.connection
 
-    def _orphans(self) -> set[tuple[SubjectId, str]]:
-        return self._templates.keys().keys() - self._people.faces()
+    def _orphans(self, among: Collection[SubjectId] | None) -> set[tuple[SubjectId, str]]:
+        """Faces of nobody. While a damaged people.db lies aside, or has damaged rows, it may know whose they are: then
+        only those of whom it is known that they are gone, or that have another face now.
+        """
+        orphans = self._templates.faces(among) - self._people.faces(among)
+        if not orphans or not (aside(self._state / PEOPLE) or self._people.left_out()):
+            return set(orphans)
+        known = self._people.subjects() | self._people.gone() | self._dropped
+        return {(subject, face) for subject, face in orphans if subject in known}
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Another one whenever anybody, here or in another process, has changed anything."""
+    return database.version(connection), connection.total_changes
 
 
 def counts(state: Path) -> tuple[int, int]:
@@ -226,7 +337,7 @@ def counts(state: Path) -> tuple[int, int]:
     if not (state / "people.db").exists() or not (state / "templates.db").exists():
         return 0, 0
     people, templates = People(state), Templates(state)
-    with closing(people.connection), closing(templates.connection):
+    with closing(people.connection), closing(templates.connection), plainly():
         return len(people.subjects()), templates.count()
 
 
@@ -259,14 +370,21 @@ class _Opener:
     embedder_sha256: str
     consented: dict[SubjectId, Consented]
     keys: dict[tuple[SubjectId, str], bytes]
+    _opened: dict[tuple[SubjectId, str], bytes] = field(default_factory=dict, repr=False)
 
     def row(self, template: Sealed) -> Row | None:
         """The template with what the search must know of its person; None when it does not open."""
         who = self.consented[template.subject]
         try:
-            data_key = self.vault.data_key(template.subject, self.keys[template.subject, template.face])
+            data_key = self._key(template.subject, template.face)
             label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, who.consent)
             vector: NDArray[np.float32] = np.frombuffer(unseal(data_key, template.sealed, label), "<f4")
         except (SealError, KeyError, ValueError):
             return None
         return Row(template.subject, who.household, who.status, vector)
+
+    def _key(self, subject: SubjectId, face: str) -> bytes:
+        """The data key of a face, which all of its templates have. Raises `SealError` and `KeyError`."""
+        if (key := self._opened.get((subject, face))) is None:
+            key = self._opened[subject, face] = self.vault.data_key(subject, self.keys[subject, face])
+        return key

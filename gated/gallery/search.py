@@ -7,14 +7,15 @@ refuse some residents for nothing.
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import compress, groupby, islice
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.embedding import Embedding, check_embedding
+from gated.embedding import PLAINLY, Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.gallery.people import Status
 from gated.types import Score, SubjectId
@@ -60,11 +61,10 @@ class Index:
 
     def __init__(self, rows: Iterable[Row], dimension: int) -> None:
         """Rows that are no embedding of `dimension` are left out and counted in `dropped`."""
-        offered = list(rows)
-        checked = sorted(_checked(offered, dimension), key=attrgetter("household", "subject"))
+        offered = sorted(rows, key=attrgetter("household", "subject"))
+        checked, self._matrix = _checked(offered, dimension)
         self.dimension = dimension
         self.dropped = len(offered) - len(checked)
-        self._matrix = np.array([row.vector for row in checked], np.float32).reshape(len(checked), dimension)
         self._owners: list[_Owner] = []
         """One a row of the matrix; a person's rows lie together, and so do a household's."""
         self._households: dict[str, slice] = {}
@@ -85,7 +85,7 @@ class Index:
 
         Raises `EmbeddingError` for a probe that is no finite unit vector of the right length.
         """
-        probe = _unit(probe, self.dimension)
+        probe = check_embedding(probe, self.dimension)
         if not self._owners:
             return ()
         scores = self._matrix @ probe
@@ -116,20 +116,20 @@ class Index:
         self._owners += [_Owner(first.subject, first.household, first.status, whole)] * len(rows)
 
 
-def _checked(rows: Iterable[Row], dimension: int) -> Iterator[Row]:
-    for row in rows:
-        try:
-            _unit(row.vector, dimension)
-        except EmbeddingError:
-            continue
-        yield row
+def _checked(rows: list[Row], dimension: int) -> tuple[list[Row], NDArray[np.float32]]:
+    """The rows whose vectors are embeddings, and these as a matrix; as `check_embedding` each, in one product."""
+    nothing = np.zeros(dimension, np.float32)
+    matrix = np.array([row.vector if _is_like(row.vector, nothing) else nothing for row in rows], np.float32)
+    matrix = matrix.reshape(len(rows), dimension)
+    with np.errstate(all="ignore"):
+        squared = np.einsum("ij,ij->i", matrix, matrix)
+    is_good = (squared >= PLAINLY[0]) & (squared <= PLAINLY[1])  # false for NaN, too
+    for at in np.flatnonzero(~is_good):
+        with suppress(EmbeddingError):
+            matrix[at] = check_embedding(rows[at].vector, dimension)
+            is_good[at] = True
+    return (rows, matrix) if is_good.all() else (list(compress(rows, is_good)), matrix[is_good])
 
 
-def _unit(vector: Embedding, dimension: int) -> Embedding:
-    """`check_embedding` at a tenth of its price: a product with itself tells the plainly good ones."""
-    if vector.dtype == np.float32 and vector.shape == (dimension,):
-        with np.errstate(all="ignore"):
-            squared = vector.dot(vector)
-        if 0.99 <= squared <= 1.01:  # false for NaN, too
-            return vector
-    return check_embedding(vector, dimension)
+def _is_like(vector: Embedding, other: Embedding) -> bool:
+    return vector.dtype == other.dtype and vector.shape == other.shape

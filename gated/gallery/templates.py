@@ -4,14 +4,18 @@ The templates that were made together are one face, with a key of its own. Which
 `people.db`, so that one is replaced by another in a single commit there.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from gated import database
 from gated.gallery import erasure
+from gated.rescue import open_best
+from gated.soundness import in_words, left_out, sound
 from gated.types import SubjectId
 
+NAME = "templates.db"
 FIRST = ""
 """The name of the face that somebody was enrolled with."""
 
@@ -77,31 +81,61 @@ class SealedFace(NamedTuple):
 
 
 class Templates:
-    """templates.db."""
+    """templates.db, or a copy of it that takes no change."""
 
-    def __init__(self, state: Path) -> None:
-        self.connection = database.connect(state / "templates.db", MIGRATIONS)
+    def __init__(self, state: Path, why: str = "") -> None:
+        """`why`: what is wrong with the file, so that only a copy will do."""
+        self.best = open_best(state / NAME, MIGRATIONS, why=why)
+        self.connection = self.best.connection
 
     def keys(self) -> dict[tuple[SubjectId, str], bytes]:
         """The data key of each face, wrapped, by whose it is and its name."""
-        rows = self.connection.execute("SELECT subject, face, wrapped FROM data_keys").fetchall()
+        query = f"SELECT subject, face, wrapped FROM data_keys WHERE {sound(self.connection, 'data_keys')}"  # noqa: S608
+        rows = self.connection.execute(query).fetchall()
         return {(SubjectId(subject), face): wrapped for subject, face, wrapped in rows}
+
+    def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
+        """Whose every face is, and its name. `among`: nobody's but theirs."""
+        is_one, ids = database.is_one_of("subject", among)
+        query = f"SELECT subject, face FROM data_keys WHERE {is_one} AND {sound(self.connection, 'data_keys')}"  # noqa: S608
+        return {(SubjectId(subject), face) for subject, face in self.connection.execute(query, ids)}
+
+    def is_empty(self) -> bool:
+        """Whether there is no face at all, damaged or not."""
+        return not self.connection.execute("SELECT EXISTS (SELECT 1 FROM data_keys)").fetchone()[0]
 
     def made_by(self, embedder_sha256: str) -> list[Sealed]:
         """The templates that this embedder made."""
-        query = "SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ?"
+        whole = sound(self.connection, "templates")
+        query = f"SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ? AND {whole}"  # noqa: S608
         return [Sealed(*row) for row in self.connection.execute(query, (embedder_sha256,)).fetchall()]
 
     def of(self, subject: SubjectId, face: str) -> list[tuple[str, Sealed]]:
         """The templates of one face, each after the SHA-256 of the embedder that made it."""
-        query = "SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE subject = ? AND face = ?"
+        whole = sound(self.connection, "templates")
+        of = f"subject = ? AND face = ? AND {whole}"
+        query = f"SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE {of}"  # noqa: S608
         rows = self.connection.execute(f"{query} ORDER BY id", (subject, face)).fetchall()
         return [(embedder, Sealed(*row)) for embedder, *row in rows]
+
+    def left_out(self) -> str:
+        """Which rows are too damaged to be read, in words; empty where none is."""
+        return in_words(NAME, left_out(self.connection, ("data_keys", "templates")))
 
     def count(self, subject: SubjectId | None = None) -> int:
         """How many templates there are, of one person or in all, whoever made them."""
         query = "SELECT count(*) FROM templates WHERE ?1 IS NULL OR subject = ?1"
         return int(self.connection.execute(query, (subject,)).fetchone()[0])
+
+    def embedders(self, subject: SubjectId, but: str | None = None) -> set[str]:
+        """The SHA-256 of each embedder that made any template of somebody's, `but` those of one face."""
+        query = "SELECT DISTINCT embedder_sha256 FROM templates WHERE subject = ? AND face IS NOT ?"
+        return {row[0] for row in self.connection.execute(query, (subject, but)).fetchall()}
+
+    def has(self, subject: SubjectId, face: str) -> bool:
+        """Whether there is a face of somebody's by that name."""
+        query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE subject = ? AND face = ?)"
+        return bool(self.connection.execute(query, (subject, face)).fetchone()[0])
 
     def add(self, face: SealedFace, at: datetime) -> None:
         """Insert a face with its key; the caller holds the transaction."""

@@ -9,17 +9,30 @@ import fcntl
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gated.database import only_looks
 from gated.errors import SealError, StateError
 from gated.types import SubjectId
 
 KEY_BYTES = 32
+READING_BYTES = 16
+STAND_IN = Path("keys", "pairing.key")
 NONCE_BYTES = 12  # NIST SP 800-38D section 8.2: 96 random bits, good for 2^32 seals a key
+
+
+CARD, PIN = "card", "pin-verifier"
+"""The uses whose keys the gate tells its office, so that it is sent digests which nobody else can compare."""
+
+
+def readings_by(key: bytes, names: Iterable[str]) -> frozenset[bytes]:
+    """The digests of readings of a card under a gate's key for cards, 16 bytes each."""
+    return frozenset(hmac.digest(key, name.encode(), "sha256")[:READING_BYTES] for name in names)
 
 
 def seal(key: bytes, plaintext: bytes, label: bytes) -> bytes:
@@ -42,6 +55,7 @@ class Vault:
     def __init__(self, site_key: bytes, site: str) -> None:
         self._site_key = site_key
         self._site = site
+        self._keys: dict[str, bytes] = {}
 
     def new_data_key(self, subject: SubjectId) -> tuple[bytes, bytes]:
         """A fresh data key, and the same key wrapped for storage."""
@@ -57,13 +71,22 @@ class Vault:
         return self._label("template", subject, template, embedder_sha256, consent)
 
     def digest(self, use: str, secret: str) -> bytes:
-        """A keyed digest of a number or a PIN, 32 bytes: without the site key nobody can try them all.
+        """A keyed digest of a number or a PIN, 32 bytes: without the site key nobody can try them all."""
+        return hmac.digest(self.key_for(use), secret.encode("utf-8", "surrogatepass"), "sha256")
 
-        HMAC-SHA256 under a key that is derived for this use alone (HKDF-Expand of one block, RFC 5869 section 2.3; the
-        site key is random already, so that section 3.3 lets the extraction go).
+    def readings(self, names: Iterable[str]) -> frozenset[bytes]:
+        """The digests of readings of a card, 16 bytes each (see `gallery.cards`)."""
+        return readings_by(self.key_for(CARD), names)
+
+    def key_for(self, use: str) -> bytes:
+        """A key that is derived for this use alone, 32 bytes.
+
+        HMAC-SHA256 (HKDF-Expand of one block, RFC 5869 section 2.3; the site key is random already, so that section 3.3
+        lets the extraction go).
         """
-        key = hmac.digest(self._site_key, self._label("digest-key", use) + b"\x01", "sha256")
-        return hmac.digest(key, secret.encode("utf-8", "surrogatepass"), "sha256")
+        if (key := self._keys.get(use)) is None:
+            key = self._keys[use] = hmac.digest(self._site_key, self._label("digest-key", use) + b"\x01", "sha256")
+        return key
 
     def _label(self, *parts: str) -> bytes:
         """Parts joined so that no two lists of parts look the same."""
@@ -80,10 +103,38 @@ def site_key(state: Path, *, may_create: bool) -> bytes:
     if credentials and (credential := Path(credentials) / "site-key").exists():
         return _read(credential)  # systemd sees to it that nobody else can read it
     path = state / "keys" / "site.key"
-    if may_create:
+    if may_create and only_looks() and not path.exists():
+        return secrets.token_bytes(KEY_BYTES)  # nothing is sealed yet, and whoever only looks makes no key
+    if may_create and not only_looks():
         _create_once(path)
     _refuse_loose(path)
     return _read(path)
+
+
+def site_keys(state: Path) -> list[bytes]:
+    """Every key that may be the site's: the credential's first, then the file's. Raises `StateError` for none."""
+    first = site_key(state, may_create=False)
+    file = state / "keys" / "site.key"
+    other = [_read(file)] if os.environ.get("CREDENTIALS_DIRECTORY") and file.exists() else []
+    return [first, *(key for key in other if key != first)]
+
+
+def stand_in(state: Path, *, may_create: bool = False) -> bytes | None:
+    """The key `keys/pairing.key`: in the site key's place, for what a gate seals before its first start has made that
+    one, or where systemd keeps that one from a command. None where there is none. Raises `StateError`.
+    """
+    path = state / STAND_IN
+    if may_create:
+        _create_once(path)
+    if not path.exists():
+        return None
+    _refuse_loose(path)
+    return _read(path)
+
+
+def derived(key: bytes, use: str) -> bytes:
+    """A key of 32 bytes for one use alone, from the site's (HKDF-Expand of one block, RFC 5869 section 2.3)."""
+    return hmac.digest(key, f"gated {use}".encode() + b"\x01", "sha256")
 
 
 def _read(path: Path) -> bytes:

@@ -4,15 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from gated.embedding import Embedding
 from gated.gallery import Enrolled, Gallery, Person, Register, enrol
 from gated.gallery.credentials import Credentials
 from gated.types import SubjectId
-
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
 
 DIMENSION = 32
 EMBEDDER = "ab" * 32

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from gated.embedding import Embedding
 from gated.errors import EnrolmentError, SubjectNotFoundError
 from gated.gallery import Consent, Enrolled, Gallery, Person, enrol, enrol_known
 from gated.gallery.people import RECOGNISE
+from gated.gallery.replica import Holdings
 from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -171,12 +173,68 @@ def test_somebody_who_is_known_gets_a_face_and_is_found(gallery, face) -> None:
     assert gallery.search(face(1, 2))[0].subject == ann
 
 
-def test_a_face_taken_anew_replaces_the_old_one_without_a_trace(gallery, opened, face, state) -> None:
+def accept(gallery, subject) -> bool:
+    """Somebody at the gate."""
+    return Holdings(gallery._register).accept(subject) and gallery.reload_if_changed()
+
+
+def test_a_face_that_is_ordered_of_somebody_known_waits_and_theirs_counts(gallery, opened, face) -> None:
+    """The attack: an order of the office's thief, who stands at the gate as somebody who lives there."""
+    ann = join(gallery, [face(1), face(1, 1)]).subject
+    for picture in range(2):
+        assert enrol_known(gallery, ann, [face(2, picture)], threshold=0.7, at=AT) == Enrolled(ann, 1, "changed")
+    for each in (gallery, opened()):
+        assert each.search(face(1))[0].score > 0.9
+        assert each.search(face(2))[0].score < 0.7
+    (held,) = Holdings(gallery._register).quarantined()
+    assert (held.quarantine, held.n) == ("changed", 0)
+    assert gallery._register._templates.count(ann) == 3, "what waited before is gone"
+    assert accept(gallery, ann)
+    assert gallery.search(face(2))[0].subject == ann
+    assert not accept(gallery, ann)
+
+
+def test_a_face_by_another_model_is_a_first_one_and_an_emptied_one_is_not(gallery, face, state) -> None:
+    ann = join(gallery, [face(1)]).subject
+    with closing(Gallery.open(state, "courtyard-2", "cd" * 32, gallery.dimension)) as newer:
+        assert not enrol_known(newer, ann, [face(1, 1)], threshold=0.7, at=AT, is_counted=True).waits
+        assert enrol_known(newer, ann, [face(2)], threshold=0.7, at=AT, is_counted=True).waits == "changed"
+
+
+def test_a_first_face_by_a_new_model_that_nobody_counted_waits(gallery, face, state) -> None:
+    """The attack: a thief with the office's key has every resident's first face by a new model set taken of himself."""
+    ann = join(gallery, [face(1)]).subject
+    with closing(Gallery.open(state, "courtyard-2", "cd" * 32, gallery.dimension)) as newer:
+        for _ in range(2):
+            assert enrol_known(newer, ann, [face(9)], threshold=0.7, at=AT).waits == "bulk"
+            assert newer.search(face(9)) == ()
+        assert gallery.search(face(1))[0].subject == ann
+        assert accept(newer, ann)
+        assert newer.search(face(9))[0].subject == ann
+
+
+def test_an_ordered_enrolment_makes_no_consent_count(gallery, face) -> None:
+    """The office's thief says that Ann agreed to more, and has her face taken while she stands there by chance."""
+    ann = known(gallery)
+    connection = gallery._register._people.connection
+    with gallery._register.changing():
+        connection.execute("INSERT INTO consents VALUES (?, 'transfer', 'paper-9', '1', ?)", (ann, AT.isoformat()))
+    done = enrol_known(gallery, ann, [face(1)], threshold=0.7, at=AT)
+    assert (done.waits, done.is_consent_held) == ("", True)
+    holdings = Holdings(gallery._register)
+    assert (holdings.agreed(ann), holdings.disputed()) == (set(), [ann])
+    assert holdings.agree(holdings.claims()) == 1
+    assert holdings.agreed(ann) == {"transfer"}
+
+
+def test_a_face_taken_anew_and_accepted_replaces_the_old_one_without_a_trace(gallery, opened, face, state) -> None:
     ann = join(gallery, [face(1), face(1, 1), face(1, 2)]).subject
     register = gallery._register
     old = [sealed.sealed for sealed in register._templates.made_by(gallery.embedder_sha256)]
     key = register._templates.keys()[ann, ""]
     enrol_known(gallery, ann, [face(2), face(2, 1)], threshold=0.7, at=AT)
+    assert accept(gallery, ann)
+    gallery.tidy()
     for each in (gallery, opened()):
         assert each.template_count == 2
         assert each.unreadable_count == 0
@@ -189,6 +247,7 @@ def test_a_face_taken_anew_replaces_the_old_one_without_a_trace(gallery, opened,
 def test_another_process_follows_a_face_that_was_taken_anew(gallery, opened, face) -> None:
     ann, other = join(gallery, [face(1)]).subject, opened()
     enrol_known(gallery, ann, [face(2)], threshold=0.7, at=AT)
+    assert accept(gallery, ann)
     assert other.reload_if_changed()
     assert other.search(face(2))[0].score > 0.9
 

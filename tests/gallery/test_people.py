@@ -8,6 +8,7 @@ import pytest
 
 from gated import database
 from gated.errors import SubjectNotFoundError
+from gated.gallery import entitlement
 from gated.gallery.people import MIGRATIONS, Consent, Consented, People, Person
 from gated.types import SubjectId
 
@@ -199,3 +200,23 @@ def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) 
     assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101"), (None, "2-401")]
     people.delete(ada.subject)
     assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101")]
+
+
+def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Path) -> None:
+    """The readings are one column, empty for what was there; a gated that does not know it takes it away again."""
+    path = tmp_path / "people.db"
+    old = database.connect(path, MIGRATIONS[:3])
+    insert = "INSERT INTO credentials (id, way, digest, label, is_duress) VALUES (?, 'card', ?, '', 0)"
+    old.execute(insert, ("1", b"1" * 32))
+    old.close()
+    people = People(tmp_path)
+    row = people.connection.execute("SELECT * FROM credentials").fetchone()
+    assert entitlement.credential(row).readings == frozenset()
+    people.connection.execute("UPDATE credentials SET readings = ?", (entitlement.packed({b"2" * 16, b"3" * 16}),))
+    row = people.connection.execute("SELECT * FROM credentials").fetchone()
+    assert entitlement.credential(row).readings == {b"2" * 16, b"3" * 16}
+    people.connection.close()
+    assert database.go_back(path, 3) == len(MIGRATIONS) - 3
+    old = database.connect(path, MIGRATIONS[:3])
+    assert [tuple(row) for row in old.execute("SELECT id, digest FROM credentials")] == [("1", b"1" * 32)]
+    old.close()

@@ -111,6 +111,17 @@ def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registe
     assert registered.version() == seen[-1]
 
 
+def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery, registered, join) -> None:
+    """The version reads who agreed, and the search that follows takes it from there: unless it has changed since."""
+    ann, bob = join(gallery, 1), join(gallery, 2)
+    registered.version()
+    gallery.remove(ann.subject)
+    assert [row.subject for row in registered.opened(gallery.embedder_sha256).rows] == [bob.subject]
+    registered.version()
+    registered.remove(bob.subject)
+    assert registered.opened(gallery.embedder_sha256).rows == []
+
+
 def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, registered, join, store) -> None:
     ann = join(gallery, 1)
     card = give_card(store, "12345678", ann.subject)
@@ -274,7 +285,8 @@ def test_everybody_removed_leaves_no_row_behind(gallery, join) -> None:
         gallery.remove(subject)
     for connection in gallery._register._both:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        for table in set(tables) - {"sqlite_sequence", "_sqlite_migrations", "replica"}:
+        ours = {"sqlite_sequence", "_sqlite_migrations", "_gated_back", "replica", "allowance", "veil"}
+        for table in set(tables) - ours:
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
 
 
@@ -344,6 +356,18 @@ def test_templates_of_nobody_are_never_searched_and_swept_at_the_next_start(stat
     later = opened()
     assert later.size == 0
     assert places(state, *traces) == []
+
+
+def test_a_sweep_for_some_people_leaves_everybody_elses_faces_to_the_next_start(
+    registered, gallery, join, face
+) -> None:
+    ann, bob = join(gallery, 1).subject, join(gallery, 2).subject
+    with registered.changing() as connection:
+        connection.execute("DELETE FROM people")
+    assert registered.tidy({ann})
+    assert {subject for subject, _ in registered._templates.faces()} == {bob}
+    assert registered.tidy()
+    assert registered._templates.faces() == set()
 
 
 def test_somebody_who_is_being_enrolled_is_not_swept(state, gallery, opened, join, face) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from gated import database
 from gated.config import Schedule
 from gated.errors import StateError
-from gated.gallery import dossier, holding
+from gated.gallery import holding
 from gated.gallery.dossier import Dossier
 from gated.gallery.entitlement import Preferences, Right
 from gated.gallery.holding import Holding
+from gated.gallery.issuing import card_of
 from gated.gallery.people import MIGRATIONS, Consent, Person
 from gated.gallery.register import new_face, seal_face
 from gated.gallery.replica import PERSON, Change, GateKeys, Holdings, NamedHours, SharedRights
@@ -197,8 +199,7 @@ def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> 
 
 def test_a_card_keeps_the_memory_of_its_uses_and_another_number_does_not(holdings, store) -> None:
     def having(number: str, uses: int) -> Change:
-        card = dossier.card(holdings.register.vault, "c1", number)
-        assert card is not None
+        card = card_of(holdings.register.vault, "c1", number)
         return Change(Holding(PERSON + ANN, 1), Dossier(person(ANN), cards=(replace(card, uses_left=uses),)))
 
     holdings.apply([having("55501", 3)], 1, AT)
@@ -207,11 +208,6 @@ def test_a_card_keeps_the_memory_of_its_uses_and_another_number_does_not(holding
     assert [(c.uses_left, c.first_used_at) for c in store.all()] == [(2, AT)]
     holdings.apply([having("55502", 3)], 1, AT)
     assert [(c.uses_left, c.first_used_at) for c in store.all()] == [(3, None)]
-
-
-def test_what_is_no_number_is_no_card(holdings) -> None:
-    assert dossier.card(holdings.register.vault, "c1", "000") is None
-    assert dossier.card(holdings.register.vault, "c1", "") is None
 
 
 def test_a_holding_comes_back_as_it_went_in(holdings) -> None:
@@ -232,5 +228,31 @@ def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
     assert (holdings.version, holdings.live()) == (0, [])
     assert holdings.person(ANN) is not None
     assert holdings.face(ANN) == ""
-    assert not holdings.is_empty()
+    assert not holdings.is_new()
     holdings.close()
+
+
+@pytest.mark.parametrize("step", ["ALLOWANCE", "CHANGED", "WAYS"])
+def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> None:
+    """A database of the shape just before: a record with a face, one in quarantine, and who joined within the hour."""
+    before = MIGRATIONS[: MIGRATIONS.index(getattr(holding, step))]
+    columns = "key, n, is_gone, quarantine, accepted, is_wanted, suspended_n, face, stored_face, templates, at"
+    rows = [
+        (PERSON + ANN, 7, 0, "duplicate", None, 0, 0, "theirs", "ours", 0, None),
+        (PERSON + "b" * 16, 5, 0, None, "bulk", 1, 3, None, None, 0, None),
+    ]
+    with closing(database.connect(state / "people.db", before)) as old:
+        old.executemany(f"INSERT INTO records ({columns}) VALUES ({', '.join('?' * 11)})", rows)
+        old.execute("UPDATE replica SET version = 7")
+        if step != "ALLOWANCE":
+            old.execute("UPDATE allowance SET recent = 4, recent_at = ?, spent = 2", (AT.isoformat(),))
+    database.connect(state / "templates.db", ()).close()
+    with closing(Holdings.open(state, "site")) as holdings:
+        held, wanted = holdings.get(PERSON + ANN), holdings.get(PERSON + "b" * 16)
+        assert held == Holding(PERSON + ANN, 7, quarantine="duplicate", face="theirs", stored_face="ours")
+        assert (wanted.accepted, wanted.is_wanted, wanted.suspended_n) == ("bulk", True, 3)
+        assert (held.sets, held.pending, held.ways) == ("", None, "")
+        known = holding.Allowed() if step == "ALLOWANCE" else holding.Allowed(4, AT.isoformat(), spent=2)
+        assert (holdings.version, holdings.allowed) == (7, known)
+        assert holdings.accept(ANN)
+        assert holdings.get(PERSON + ANN).accepted == "duplicate"

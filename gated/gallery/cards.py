@@ -1,0 +1,175 @@
+"""One card, whatever reader reads it: what is printed, typed or sent becomes the set of all its readings. Pure.
+
+A card has an identity (UID bytes, or facility and number), and every kind of reader tells a part of it in its own
+way: ten decimal digits of four bytes in either order, eight hex digits, "012,34567" of the lower three bytes, 26 or 34
+Wiegand bits, or all bytes. So a card that is given is stored under every reading that it can have (`given`), and what
+a reader says is looked up under the few names that it can have been stored by (`said`). Both are sets of short texts:
+"4:04A1B2C3" for four bytes, "<3:A1B2C3" for a card of which only three bytes are known and whose reader may tell more.
+
+What is known decides what is derived: a card given by its lower 24 bits opens at a reader that tells 32. A card given
+by 32 bits never opens for another one with the same lower 24 bits, at a reader that tells all 32.
+
+Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes; a UID of 4 bytes that begins with 08 is random), ISO/IEC 15693-3 (8
+bytes, the highest E0), EM Microelectronic EM4100 (40 bits, of which 32 or 24 are printed). Wiegand: `access.wiegand`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from gated.errors import CredentialError
+from gated.gallery.numbers import FOUR, THREE, WIRED, Known, known, plain
+
+RANDOM = 0x08
+"""The first byte of a UID of four bytes that is another one each time (ISO/IEC 14443-3, random UID)."""
+NXP, ISO_15693 = 0x04, 0xE0
+"""The first byte of most UIDs of seven bytes, and of all of eight."""
+
+
+def given(text: str) -> frozenset[str]:
+    """Every reading under which a card of this number is stored. Raises `CredentialError`."""
+    number = plain(text)
+    return frozenset({_older(number), *_coded(number), *(name for k in known(number) for name in _given(k))})
+
+
+def said(text: str) -> frozenset[str]:
+    """Every name under which a card may be stored that a reader says this of; none for what is no number."""
+    number = _number(text)
+    values = known(number, is_said=True)
+    return frozenset(filter(None, (_older(number), *_coded(number), *map(_name, _raws(values)), *_cut(values))))
+
+
+def told_well(text: str) -> frozenset[str]:
+    """Those of the names that a reader says by which more than 24 bits of a card are compared."""
+    values = known(_number(text), is_said=True)
+    if values and all(each.size <= THREE for each in values):
+        return frozenset()
+    return frozenset(name for name in said(text) if name.partition(":")[0] not in ("3", "<3"))
+
+
+def said_before(text: str) -> frozenset[str]:
+    """The same for a card that was stored by one number alone, before there were readings."""
+    return frozenset(_told_before(map(_name, _raws(known(_number(text), is_said=True)))))
+
+
+def given_before(text: str) -> frozenset[str]:
+    """How a card of this number may have been stored before there were readings. Raises `CredentialError`."""
+    return frozenset(_told_before(given(text)))
+
+
+def weak(text: str) -> frozenset[str]:
+    """Those readings of a card that tell only 24 bits of it. Raises `CredentialError`."""
+    return frozenset(name for name in given(text) if name.partition(":")[0] in ("3", "<3"))
+
+
+def own_name(text: str) -> str:
+    """The one name by which a card itself is known: its plain number. Raises `CredentialError`."""
+    return _older(plain(text))
+
+
+def is_random(text: str) -> bool:
+    """Whether this looks like a UID that is another one each time. Raises `CredentialError`."""
+    number = plain(text)
+    if number.isdigit() and len(number) < 10:
+        return False
+    return any(k.is_sure and k.size == FOUR and k.raw[0] == RANDOM for k in known(number))
+
+
+def shown(text: str) -> list[tuple[str, str]]:
+    """The readings of a card for a person: what kind of reader says what. Raises `CredentialError`."""
+    number = plain(text)
+    lines = [("as it was given", number)]
+    for each in known(number):
+        if each.is_sure:
+            lines += _shown(each)
+    return list(dict.fromkeys(lines))
+
+
+def _number(text: str) -> str:
+    """A plain number, or "" for what is none."""
+    try:
+        return plain(text)
+    except CredentialError:
+        return ""
+
+
+def _given(each: Known) -> Iterator[str]:
+    """The readings of a card of which these bytes are known."""
+    yield _name(each.raw)
+    yield _name(each.turned)
+    if each.size <= FOUR and (each.is_sure or each.size == THREE):  # a reader may tell more than we know
+        yield _name(each.raw, "<")
+        yield _name(each.turned, "<")
+    if each.is_sure:
+        yield from (_name(part) for part in _parts(each.raw))
+
+
+def _raws(values: Iterable[Known]) -> Iterator[bytes]:
+    return (each.raw for each in values)
+
+
+def _cut(values: Iterable[Known]) -> Iterator[str]:
+    """The names of cards of which less is known than this reader says."""
+    for each in values:
+        if each.is_sure:
+            yield from (_name(part, "<") for part in _parts(each.raw))
+
+
+def _parts(raw: bytes) -> set[bytes]:
+    """What readers tell that tell less: four bytes of a longer UID, in both orders, and the lower three of any four.
+
+    Three bytes that end with a maker's byte or a leading zero are left out: too many cards have the same.
+    """
+    is_turned = (len(raw) == 8 and raw[-1] == ISO_15693) or (len(raw) == 7 and raw[-1] == NXP != raw[0])
+    uid = raw[::-1] if is_turned else raw
+    fours = {uid[-FOUR:]} if len(uid) >= FOUR else set()
+    if len(uid) == 7:
+        fours.add(uid[:FOUR])
+    threes = {four[1:] for four in fours}
+    threes |= {four[::-1][1:] for four in fours if four[0] and (len(uid), four) != (7, uid[:FOUR])}
+    return threes | (fours | {four[::-1] for four in fours} if len(uid) > FOUR else set())
+
+
+def _coded(number: str) -> Iterator[str]:
+    """The number itself, where a wired reader says it."""
+    if WIRED.fullmatch(number):
+        yield number
+
+
+def _told_before(names: Iterable[str]) -> Iterator[str]:
+    """How the readers of earlier versions told these bytes, and so how cards of that time are stored."""
+    for name in names:
+        size, _, digits = name.partition(":")
+        if size == "3":
+            yield f"W26:{int(digits[:2], 16)}-{int(digits[2:], 16)}"
+        if size in ("4", "7", "8"):
+            yield f"W{int(size) * 8}:{digits}"
+            yield digits.lstrip("0") if digits.isdigit() else digits
+        if size == "4":
+            yield f"W34:{int(digits[:4], 16)}-{int(digits[4:], 16)}"
+            yield str(int(digits, 16))
+
+
+def _older(number: str) -> str:
+    """A number as it was digested before there were readings, and is still as the card's own."""
+    return number.lstrip("0") if number.isdigit() else number
+
+
+def _name(raw: bytes, less: str = "") -> str:
+    return f"{less}{len(raw)}:{raw.hex().upper()}"
+
+
+def _shown(each: Known) -> Iterator[tuple[str, str]]:
+    for raw, order in ((each.raw, ""), (each.turned, ", bytes turned")):
+        if each.size > THREE:
+            yield f"hex{order}", raw.hex().upper()
+        if each.size == FOUR:
+            yield f"decimal{order}", f"{int.from_bytes(raw, 'big'):010}"
+            yield f"34 bits{order}", f"w34:{int.from_bytes(raw[:2], 'big')}-{int.from_bytes(raw[2:], 'big')}"
+        elif each.size == 5:
+            yield f"decimal{order}", f"{int.from_bytes(raw, 'big'):013}"
+    threes = [each.raw] if each.size == THREE else sorted(part for part in _parts(each.raw) if len(part) == THREE)
+    for part in threes:
+        high, low = part[0], int.from_bytes(part[1:], "big")
+        yield "26 bits", f"w26:{high}-{low}, printed {high:03},{low:05}"
+    if each.size == THREE:
+        yield "where more is told", f"any number whose last three bytes are {each.raw.hex().upper()}"
+    yield from ((f"{FOUR} bytes of it", part.hex().upper()) for part in sorted(_parts(each.raw)) if len(part) == FOUR)

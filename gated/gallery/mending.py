@@ -1,0 +1,99 @@
+"""A damaged gallery at the start of a gate: what can be read of it goes into a new one, and the old one is kept aside.
+
+Nothing is brought back that was gone, for only rows that are read from the damaged file itself are taken. Versions of
+the office's records stay, so that an old word of the office counts for nothing; its records are wanted once more, and
+so heal what was lost of theirs. Who is known to this gate alone and lost something is named by id, to be enrolled anew.
+"""
+
+import logging
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated import database
+from gated.errors import DiskError
+from gated.gallery import emptied, holding, people, templates
+from gated.rescue import as_it_lies, begin_anew, copy_of, is_sound
+from gated.types import SubjectId
+
+log = logging.getLogger(__name__)
+
+OF_THE_OFFICE = "SELECT substr(key, 8) FROM records WHERE n > 0 AND NOT is_gone AND key LIKE 'person/%'"
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A database that was begun anew. `torn`: the tables that lost rows. `anew`: ids of those whom no office can bring
+    back, and who are to be enrolled anew.
+    """
+
+    file: str
+    kept_as: str
+    torn: tuple[str, ...]
+    anew: tuple[str, ...] = ()
+
+
+def mend(state: Path) -> list[Mended]:
+    """Look at both databases, and mend what is damaged; only while nobody else uses them, and at no other time.
+
+    On a disk that takes no write nothing is changed; then the gallery reads what it can.
+    """
+    lost, done = emptied.problem(state), list[Mended]()
+    for name, migrations, careful in (
+        (people.NAME, people.MIGRATIONS, people.careful),
+        (templates.NAME, templates.MIGRATIONS, lambda *_: None),
+    ):
+        path = state / name
+        if not (lost.startswith(f"{path}:") or _is_torn(path)):
+            continue
+        log.error("%s is damaged: what can be read of it is taken into a new one", path)
+        was_there = not (emptied.is_empty(path) and emptied.is_empty(path.with_name(f"{name}-wal")))
+        fresh, torn = copy_of(path, migrations, careful)
+        try:
+            with closing(fresh):
+                if name == people.NAME:
+                    holding.want(fresh)
+                kept = begin_anew(fresh, path)
+        except DiskError as error:
+            log.error("it cannot be mended: %s", error)
+            return done
+        done.append(Mended(name, kept.name, tuple(sorted(torn)) if was_there else ("everything",)))
+    return _with_people(state, done) if done else done
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether SQLite finds the file damaged, or its log without it; False where it cannot be asked."""
+    log_file = path.with_name(f"{path.name}-wal")
+    if emptied.is_empty(path):
+        return not emptied.is_empty(log_file)
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            if is_sound(connection):
+                return False
+    except database.FAILS:
+        return True
+    try:  # the disk may have failed, and not the file
+        with closing(as_it_lies(path)) as copy:
+            return not is_sound(copy)
+    except OSError:
+        return False
+    except database.FAILS:
+        return True
+
+
+def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
+    """Whose faces are lost: the office's are to come again, the others are named."""
+    stored, sealed = people.People(state), templates.Templates(state)
+    with closing(stored.connection) as connection, closing(sealed.connection), people.plainly():
+        faces, here = sealed.keys().keys(), stored.subjects()
+        rows = connection.execute(OF_THE_OFFICE).fetchall()
+        office = {SubjectId(row[0]) for row in rows}
+        faceless = {subject for subject, who in stored.consented().items() if (subject, who.face) not in faces}
+        for subject in faceless & office:
+            connection.execute("UPDATE records SET face = NULL, is_wanted = 1 WHERE key = ?", (f"person/{subject}",))
+        strays = {subject for subject, _ in faces} - here - stored.gone()
+    anew = tuple(sorted((faceless | strays) - office))
+    if anew:
+        log.error("%d people whom only this gate knows are to be enrolled anew: %s", len(anew), ", ".join(anew))
+    return [Mended(each.file, each.kept_as, each.torn, anew) for each in done]

@@ -1,0 +1,152 @@
+"""What is printed on a card, or what a reader says of it, as a plain number, and the bytes that the number stands for.
+
+Pure. Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes), ISO/IEC 15693-3 (8 bytes), EM4100 data sheet (40 bits,
+of which 32 or 24 are printed). Wiegand formats: see `access.wiegand`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gated.errors import CredentialError
+
+LEAST, MOST = 4, 40
+"""So many digits or letters a number has."""
+THREE, FOUR = 3, 4
+"""So many bytes readers tell of a longer UID."""
+
+FIELDS = {26: (8, 16), 34: (16, 16), 35: (12, 20), 37: (16, 19), 48: (22, 23)}
+"""Wiegand formats of facility and number, by all their bits, and the bits of the two."""
+DATA = {36: 34, 42: 40, 58: 56, 66: 64}
+"""Wiegand formats of one value between parity bits, and the bits of the value; others are nothing but a value."""
+SIZES = {24: 3, 32: 4, 40: 5, 42: 5, 56: 7, 58: 7, 64: 8, 66: 8, 80: 10}
+"""Wiegand formats that carry a UID, and its bytes."""
+
+WIRED = re.compile(r"W([0-9]{2,3}):(?:([0-9]{1,12})-([0-9]{1,12})|([0-9A-F]{1,40}))")
+LABEL = re.compile(r"(?:UID|CSN|ID|NO|NR|SN|卡号|编号)[.:№ ]+")
+PRINTED = re.compile(r"([0-9]{8,10})[ /;]+([0-9]{1,3})[,. /-]([0-9]{5})")
+PAIR = re.compile(
+    r"([0-9]{1,3}) ?[,/-] ?([0-9]{1,5})|([0-9]{4,5}) ?[,/] ?([0-9]{1,5})|([0-9]{3}|[0-9]{5})[ .-]([0-9]{5})"
+)
+BYTES = re.compile(r"(?=.*[A-F:])[0-9A-F]{2}(?:[:. -][0-9A-F]{2}){2,19}")
+SEPARATORS = re.compile(r"[\s:,._/-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Bytes of a card, the highest first. Not `is_sure`: the number may mean them, and may mean something else."""
+
+    raw: bytes
+    is_sure: bool = True
+
+    @property
+    def size(self) -> int:
+        """So many bytes are known."""
+        return len(self.raw)
+
+    @property
+    def turned(self) -> bytes:
+        """The same in the other order; of three bytes of a longer UID nobody knows it."""
+        return self.raw[::-1] if self.size > THREE else self.raw
+
+
+def plain(text: str) -> str:
+    """A card's number as it is sent and digested: what is printed on the card, or what a reader says, without ornament.
+
+    Zeros count as digits. A wired reader's format stands before its number: "W26:12-3456". Raises `CredentialError`.
+    """
+    bare = unicodedata.normalize("NFKC", text).upper().strip().removeprefix("%B").strip(" ;%?\t\r\n")
+    bare = LABEL.sub("", bare, count=1).strip() if LABEL.match(bare) else bare
+    for form, read in ((WIRED, _wired), (PRINTED, _printed), (PAIR, _pair), (BYTES, _bytes)):
+        if match := form.fullmatch(bare):
+            return read(match)
+    compact = SEPARATORS.sub("", bare)
+    if not re.fullmatch(f"[0-9A-Z]{{{LEAST},{MOST}}}", compact) or not compact.strip("0"):
+        raise CredentialError(
+            f"a card's number has {LEAST} to {MOST} digits or letters A to Z, and not only zeros; a wired reader puts "
+            "the format before it, as in w26:12-3456; `gated readers show` shows what a reader says"
+        )
+    return compact
+
+
+def known(number: str, *, is_said: bool = False) -> list[Known]:
+    """The bytes that a plain number stands for. `is_said`: by a reader, which does not leave zeros out as people do."""
+    if match := WIRED.fullmatch(number):
+        return _known_wired(match)
+    if not number.isdigit():  # "" is none either
+        digits = number.zfill(len(number) + len(number) % 2)
+        return [Known(bytes.fromhex(digits))] if re.fullmatch("[0-9A-F]{6,40}", digits) else []
+    found = [*_decimal(number, is_said=is_said)]
+    if len(number) in (8, 10, 14, 16, 20):  # hex digits may all be decimal ones
+        found.append(Known(bytes.fromhex(number), is_sure=len(number) in (8, 14) or not found))
+    return found
+
+
+def _decimal(number: str, *, is_said: bool) -> Iterator[Known]:
+    """Decimal digits: of four bytes up to ten, of the lower three padded to eight, "3+5" and "5+5" without a comma."""
+    value, length = int(number), len(number)
+    for most, size in ((10, 4), (14, 5), (17, 7), (20, 8)):
+        if length <= most and (length != 14 or number[0] == "0") and value < 1 << 8 * size:
+            yield Known(value.to_bytes(size, "big"))
+            break
+    if (length == 8 or (length < 8 and not is_said)) and value < 1 << 24:
+        yield Known(value.to_bytes(THREE, "big"), is_sure=False)
+    high, low = number[:-5], number[-5:]
+    if length == 8 and int(high) < 1 << 8 and int(low) < 1 << 16:
+        yield Known(bytes([int(high)]) + int(low).to_bytes(2, "big"), is_sure=False)
+    if length == 10 and int(high) < 1 << 16 and int(low) < 1 << 16:
+        yield Known(int(high).to_bytes(2, "big") + int(low).to_bytes(2, "big"), is_sure=False)
+
+
+def _known_wired(match: re.Match[str]) -> list[Known]:
+    bits, digits = int(match[1]), match[4]
+    if digits is not None:
+        return [Known(bytes.fromhex(digits))] if bits in SIZES else []
+    value = int(match[2]) << FIELDS[bits][1] | int(match[3])
+    if bits in (26, 34):
+        return [Known(value.to_bytes(bits // 8, "big"))]
+    if bits == 37:  # of H10302 it is one number of 35 bits, and printed as such
+        return [Known(value.to_bytes(FOUR if value < 1 << 32 else 5, "big"), is_sure=False)]
+    return []
+
+
+def _wired(match: re.Match[str]) -> str:
+    bits, facility, card, digits = int(match[1]), match[2], match[3], match[4]
+    sizes = FIELDS.get(bits)
+    if sizes is not None and digits is None and int(facility) < 1 << sizes[0] and int(card) < 1 << sizes[1]:
+        return f"W{bits}:{int(facility)}-{int(card)}"
+    value_bits = DATA.get(bits, bits)
+    if sizes is None and 24 <= bits <= 128 and digits is not None and int(digits, 16) < 1 << value_bits:
+        return f"W{bits}:{int(digits, 16):0{-(-value_bits // 4)}X}"
+    raise CredentialError(
+        f"no reader of {bits} bits says this; write w26:12-3456 or w32:04A1B2C3 as `gated readers show` says it"
+    )
+
+
+def _printed(match: re.Match[str]) -> str:
+    """Ten digits with the lower 24 bits of the same behind them, as most tags have it."""
+    value, high, low = (int(group) for group in match.groups())
+    if value & 0xFFFFFF != high << 16 | low:
+        raise CredentialError(
+            "the two numbers on the card do not belong together; read them again, or give one of them"
+        )
+    return match[1]
+
+
+def _pair(match: re.Match[str]) -> str:
+    """Facility and number: three digits and five are 24 bits, five and five are 32."""
+    first, second = (group for group in match.groups() if group is not None)
+    high, low = int(first), int(second)
+    if low >= 1 << 16 or high >= 1 << 16 or not (high or low):
+        raise CredentialError(
+            "of a number in two parts the first is at most 65535, and so is the second; read it again"
+        )
+    return f"W26:{high}-{low}" if len(first) <= 3 and high < 1 << 8 else f"W34:{high}-{low}"
+
+
+def _bytes(match: re.Match[str]) -> str:
+    digits = SEPARATORS.sub("", match[0])
+    if not digits.strip("0"):
+        raise CredentialError("a card's number is not only zeros; read it again")
+    return f"W{len(digits) * 4}:{digits}" if len(digits) * 4 in SIZES else digits
