@@ -8,14 +8,31 @@ from typing import Any
 
 import msgspec
 
+from gated import wording
 from gated.errors import PairingError
-from gated.sync.code import MAX_BYTES, Admission, Application, PairingCode, Refusal, der_of, fingerprint_of, said
+from gated.sync.code import (
+    MAX_BYTES,
+    Admission,
+    Application,
+    CodeQuestion,
+    PairingCode,
+    Refusal,
+    StillGood,
+    der_of,
+    fingerprint_of,
+    said,
+)
+from gated.wording import UNDECODABLE
 
 TIMEOUT_S = 15.0
 CLOCK = {9: "not yet", 10: "no longer"}
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
 NAMES = {62, 64}
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+
+
+class RetiredError(PairingError):
+    """The office has retired whoever has these keys."""
 
 
 def fetch_authority(code: PairingCode) -> bytes:
@@ -32,19 +49,47 @@ def fetch_authority(code: PairingCode) -> bytes:
     return der
 
 
+def prove_code(code: PairingCode, site: str) -> bool:
+    """Whether the office answers here and still takes the code; nothing is spent. False where it is too old to say.
+
+    Raises `PairingError` where the real pairing would.
+    """
+    question = CodeQuestion(site=site, gate=code.gate, secret=code.secret.hex())
+    ca = fetch_authority(code)
+    status, body = _request(code, _trusting(ca), "POST", "/code", msgspec.json.encode(question))
+    if status == http.HTTPStatus.NOT_FOUND:
+        return False
+    try:
+        answer: Any = msgspec.json.decode(body, type=StillGood | Refusal)
+    except UNDECODABLE as error:
+        why = wording.cause(error, StillGood | Refusal)
+        raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind: {why}") from error
+    if isinstance(answer, Refusal):
+        raise PairingError(said(answer))
+    return True
+
+
 def ask(code: PairingCode, ca: bytes, application: Application) -> Admission:
     """The office's answer, from nobody but the office."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cadata=ca)
-    _, body = _request(code, context, "POST", "/pair", msgspec.json.encode(application))
+    _, body = _request(code, _trusting(ca), "POST", "/pair", msgspec.json.encode(application))
     try:
         answer: Any = msgspec.json.decode(body, type=Admission | Refusal)
-    except msgspec.MsgspecError as error:
-        raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind ({error})") from error
+    except UNDECODABLE as error:
+        why = wording.cause(error, Admission | Refusal)
+        raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind: {why}") from error
+    if isinstance(answer, Refusal) and answer.why == "retired":
+        raise RetiredError(said(answer))
     if isinstance(answer, Refusal):
         raise PairingError(said(answer))
     return answer  # type: ignore[no-any-return]
+
+
+def _trusting(ca: bytes) -> ssl.SSLContext:
+    """Only the office of this authority (DER)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=ca)
+    return context
 
 
 def _request(

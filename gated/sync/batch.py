@@ -11,17 +11,21 @@ from gated.embedding import Embedding
 from gated.errors import CredentialError, WireError
 from gated.gallery.dossier import Dossier
 from gated.gallery.entitlement import hours, plain_role
-from gated.gallery.holding import Holding
+from gated.gallery.holding import BULK, CHANGED_FACE, SET, Holding
 from gated.gallery.people import RECOGNISE, Person, Status
 from gated.gallery.register import new_face, seal_face
-from gated.gallery.replica import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights
-from gated.sync.dossiers import dossier_of, printable, rights_of
+from gated.gallery.replica import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights, YearDays
+from gated.sync.dossiers import days_of, dossier_of, is_readable, rights_of
 from gated.sync.jose import Identity
 from gated.sync.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
-from gated.sync.quarantine import BULK, DUPLICATE, VECTOR, twins
+from gated.sync.quarantine import DUPLICATE, VECTOR, twins
 from gated.sync.records import key_of
 from gated.sync.sharing import open_face
+from gated.sync.vouching import parsed
 from gated.types import SubjectId
+
+MOST_SETS = 64
+"""So many embedders are remembered of somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class _Draft:
     embedder_sha256: str = ""
     vectors: tuple[Embedding, ...] = ()
     keeps_face: bool = False
+    is_changed: bool = False
+    """It is another one than theirs, and waits."""
 
     @property
     def subject(self) -> SubjectId:
@@ -65,6 +71,8 @@ class Batch:
         self._drafts: dict[str, _Draft] = {}
         self._others: dict[str, Change] = {}
         self._new: set[str] = set()
+        self.is_readable = False
+        """Whether a card's number or a PIN came that can be read: the office is too old."""
         self.returning: list[tuple[str, int]] = []
         """Keys and numbers of people who are gone from here and whom an office speaks of again, which must be an old
         one: they do not come back, and it is told so."""
@@ -85,7 +93,9 @@ class Batch:
         if record.n < held.n or (record.n == held.n and not held.is_wanted):
             return
         self._drafts.pop(key, None)
-        held = replace(held, n=record.n, is_gone=False, quarantine=None, is_wanted=False)
+        held = replace(held, n=record.n, is_gone=False, is_wanted=False)
+        if not self._waits_here(held, record):
+            held = replace(held, quarantine=None, pending=None, pending_face=None, ways="")
         if isinstance(record, PersonRecord):
             self._add_person(record, held)
         elif isinstance(record, Gone):
@@ -101,7 +111,7 @@ class Batch:
     def changes(self) -> list[Change]:
         """What is to be stored."""
         self._refuse_twins()
-        return [*self._others.values(), *map(self._change, self._drafts.values())]
+        return [*self._others.values(), *(_spent(self._change(draft)) for draft in self._drafts.values())]
 
     def _add_person(self, record: PersonRecord, held: Holding) -> None:
         key, known = held.key, self._holdings.person(SubjectId(record.subject))
@@ -112,9 +122,8 @@ class Batch:
             self._new.add(key)
         self._others.pop(key, None)
         status: Status = "suspended" if record.n < held.suspended_n else record.status
-        with self._holdings.register.reading() as connection:
-            dossier = dossier_of(record, status, self._holdings.register.vault, connection)
-        draft = self._drafts[key] = _Draft(held, dossier, known)
+        self.is_readable |= is_readable(record)
+        draft = self._drafts[key] = _Draft(held, dossier_of(record, status), known)
         if draft.consent is None:
             return
         if record.face is not None and (known is None or record.face.id != held.face):
@@ -123,10 +132,42 @@ class Batch:
                     open_face(self._me, record.face, record.subject, self._faces.embedder_sha256, self._faces.dimension)
                 )
                 draft.face, draft.embedder_sha256 = record.face.id, record.face.embedder_sha256
+                self._compare(draft)
             except WireError:
-                draft.holding = replace(held, quarantine=VECTOR)
+                draft.holding, draft.keeps_face = replace(held, quarantine=VECTOR), True
         else:
             draft.keeps_face = record.face is not None
+
+    def _waits_here(self, held: Holding, record: Record) -> bool:
+        """Whether a face waits that this gate took itself, on the paper that the record names: it waits on."""
+        if held.pending is None or held.pending_face is not None or not isinstance(record, PersonRecord):
+            return False
+        known = self._holdings.person(SubjectId(record.subject))
+        papers = [consent.reference for consent in record.consents if consent.purpose == RECOGNISE]
+        return known is not None and [_recognise(known)] == papers
+
+    def _compare(self, draft: _Draft) -> None:
+        """Whether a face is another one than somebody's here, or their first one of a new model set, which counts as if
+        they were new themselves.
+        """
+        if draft.known is None or self._is_known_face(draft):
+            return
+        had = self._holdings.register.sets_of(draft.subject)
+        key = draft.holding.key
+        if draft.embedder_sha256[:SET] in had:
+            draft.is_changed = draft.keeps_face = True
+            draft.holding = replace(draft.holding, quarantine=CHANGED_FACE)
+        elif had and draft.holding.accepted != BULK and key not in self._new:
+            if self._room is not None and len(self._new) >= self._room:
+                draft.holding, draft.vectors, draft.keeps_face = replace(draft.holding, quarantine=BULK), (), True
+            else:
+                self._new.add(key)
+
+    def _is_known_face(self, draft: _Draft) -> bool:
+        """Whether it is, bit for bit, what is stored of them: only sealed anew, or fewer of the same."""
+        opened = self._holdings.register.face_of(draft.subject)
+        stored = {vector.tobytes() for _, embedder, vector in opened if embedder == draft.embedder_sha256}
+        return all(vector.tobytes() in stored for vector in draft.vectors)
 
     def _refuse_twins(self) -> None:
         """Hold back each face that is somebody else's, who is not leaving in this very batch."""
@@ -145,6 +186,7 @@ class Batch:
         for draft in arriving:
             if draft.subject in found:
                 draft.holding, draft.vectors = replace(draft.holding, quarantine=DUPLICATE), ()
+                draft.is_changed = False
 
     def _loses_face(self, draft: _Draft) -> bool:
         """Whether what is stored of somebody's face goes: the office's, for another; any, without their consent."""
@@ -158,16 +200,38 @@ class Batch:
     def _change(self, draft: _Draft) -> Change:
         """The dossier with the face that goes with it."""
         if draft.consent is not None and draft.vectors:
-            return self._with_face(draft, draft.consent)
+            return self._waiting(draft, draft.consent) if draft.is_changed else self._with_face(draft, draft.consent)
         if self._loses_face(draft):
             dossier = replace(draft.dossier, face=new_face())  # there is none of that name
-            return Change(replace(draft.holding, face=None, stored_face=None), dossier)
+            lost = replace(draft.holding, face=None, stored_face=None, sets=self._sets_of(draft))
+            return Change(lost, dossier)
         return self._with_consent(draft)
+
+    def _waiting(self, draft: _Draft, consent: str) -> Change:
+        """The dossier, and beside the face that counts another one, sealed, which waits for somebody here."""
+        vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
+        face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
+        stays = self._with_consent(draft)
+        ways = self._holdings.ways_of(draft.subject)
+        holding = replace(
+            stays.holding, pending=face.face, pending_face=draft.face, sets=self._sets_of(draft), ways=ways
+        )
+        return replace(stays, holding=holding, waiting=face)
+
+    def _sets_of(self, draft: _Draft) -> str:
+        """By which embedders somebody has had a face here, this one's among them; ours are never forgotten."""
+        stored = self._holdings.register.sets_of(draft.subject) if draft.known is not None else set()
+        had = {*draft.holding.sets.split(), *stored, *filter(None, [draft.embedder_sha256[:SET]])}
+        ours = had & {self._faces.embedder_sha256[:SET]}
+        return " ".join(sorted(ours | set(sorted(had)[:MOST_SETS])))
 
     def _with_face(self, draft: _Draft, consent: str) -> Change:
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
-        holding = replace(draft.holding, face=draft.face, stored_face=face.face)
+        holding = replace(draft.holding, face=draft.face, stored_face=face.face, sets=self._sets_of(draft))
+        holding = replace(holding, accepted=None)  # what somebody accepted was this one, and is none to come
+        if holding.quarantine == BULK:  # one that was taken here waits still, and would take this one's place
+            holding = replace(holding, quarantine=CHANGED_FACE)
         return Change(holding, replace(draft.dossier, face=face.face), face)
 
     def _with_consent(self, draft: _Draft) -> Change:
@@ -185,19 +249,33 @@ class Batch:
 
 
 def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord) -> Content:
-    """What is to be stored of a record that is about nobody; of a role that nobody can have, nothing."""
+    """What is to be stored of a record that is about nobody; of a role that nobody can have, nothing.
+
+    Households, roles and schedules keep the spelling of their key here, by which the office takes them back.
+    """
     match record:
         case HouseholdRecord():
-            return SharedRights("household", printable(record.household), rights_of(record.rights))
+            return SharedRights("household", record.household, rights_of(record.rights))
         case RoleRecord():
             try:
-                return SharedRights("role", plain_role(record.role), rights_of(record.rights))
+                plain_role(record.role)
             except CredentialError:
                 return None
+            return SharedRights("role", record.role, rights_of(record.rights))
+        case ScheduleRecord() if record.holidays or record.workdays:
+            return YearDays(record.name, days_of(record.holidays), days_of(record.workdays))
         case ScheduleRecord():
             return NamedHours(record.name, hours(record.days, record.start, record.end))
         case GateRecord():
-            return GateKeys(record.gate, record.keys)
+            party = parsed(record.keys)
+            return GateKeys(record.gate, record.keys if party is None else party.dump().decode(), tuple(record.vouched))
+
+
+def _spent(change: Change) -> Change:
+    """The same, without the word that let somebody in beyond the hour: it was for this record, and for none to come."""
+    held = change.holding
+    is_spent = held.accepted == BULK and held.quarantine != BULK
+    return replace(change, holding=replace(held, accepted=None)) if is_spent else change
 
 
 def _recognise(person: Person) -> str | None:

@@ -17,11 +17,13 @@ import msgspec
 from msgspec import Meta
 
 from gated.errors import PairingError
-from gated.sync.messages import Short
+from gated.names import signs
+from gated.sync.messages import Seq, Short
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Base 32 without the letters that look like others (Crockford); those are read as what they look like."""
 ALIKE = str.maketrans("OIL", "011")
+QUOTES = "\"'`\u2018\u2019\u201c\u201d\u300c\u300d<>"
 SECRET_BYTES = 10
 FINGERPRINT_BYTES = 16
 """128 bits of a SHA-256: nobody makes a second authority that has them."""
@@ -57,8 +59,10 @@ class PairingCode:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What somebody typed: spaces, hyphens and the size of letters do not matter. Raises `PairingError`."""
-        shape = _SHAPE.fullmatch("".join(text.split()).lower())
+        """What somebody typed or pasted: spaces, kinds of hyphens, the size and width of letters, signs that cannot be
+        seen and quotes around it do not matter. Raises `PairingError`.
+        """
+        shape = _SHAPE.fullmatch("".join(signs(text).split()).strip(QUOTES))
         symbols = shape[4].replace("-", "").upper().translate(ALIKE) if shape else ""
         if shape is None or len(symbols) != SYMBOLS or not set(symbols) <= set(LETTERS):
             raise PairingError(
@@ -128,6 +132,21 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     """The gate's public keys, to check what it signs and to seal to it (a JWK set)."""
 
 
+class CodeQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate asks whether its code would still be taken, which spends nothing. A wrong one counts as a wrong try."""
+
+    v: Literal[1] = 1
+    site: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
+    gate: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
+    secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{20}\Z")]
+
+
+class StillGood(msgspec.Struct, frozen=True, kw_only=True, tag="good"):
+    """It would."""
+
+    v: Literal[1] = 1
+
+
 class Admission(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     """What a gate needs for its side of the link."""
 
@@ -137,6 +156,10 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     certificate: Pem
     keys: Pem
     """The office's public keys (a JWK set)."""
+    recovery: Annotated[str, Meta(max_length=64)] = ""
+    """The public half of the site's recovery key; empty where the office has none."""
+    number: Seq = 0
+    """Of the newest hand-over there was."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
@@ -151,10 +174,13 @@ REFUSALS = {
     "locked": "this gate's code was tried wrongly too often and is dead; ask the office for a new one",
     "old": "this code is too old; ask the office for a new one",
     "spent": "this code was used already; if that was not this gate, tell the office; ask it for a new one",
+    "retired": "this gate was retired at the office, and its keys are good for nothing; make new ones: move the folder "
+    "`pairing` of its state folder away, then use the same code again",
     "site": "this office is another site's; mend [site] id in the settings, then use the same code again",
     "request": "the office does not understand what this gate asks; install the same version of gated at both ends",
     "trouble": "the office cannot write it down; see its log, then use the same code again",
-    "busy": "the office is asked too often; wait a minute, then use the same code again",
+    "busy": "wrong codes come to the office too often; compare this one with what `gated office invite` shows, and "
+    "try again in a minute",
 }
 
 

@@ -2,11 +2,15 @@
 
 A number that was seen is spent, whatever came of it, and that is on disk before anything is done: of what a power cut
 interrupts nothing is done twice, and what was not begun must be ordered anew.
+
+What an operator orders is offered first. The gate asks for it with a fresh nonce, and carries out only a command that
+has that nonce and arrives within 5 s: the office signs it only while its operator waits. So an order that was given up
+at the office is dead here, whatever a broker withheld.
 """
 
 import logging
+import math
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +20,10 @@ import msgspec
 
 from gated import database
 from gated.events import Commanded
-from gated.sync.messages import Command, Finding, Release, Reply
+from gated.rescue import aside, open_anew
+from gated.sync.confirm import GOOD_S
+from gated.sync.messages import UNATTENDED, Ask, Command, Finding, Offer, Reply
+from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +31,20 @@ WINDOW = 64
 """So far below the highest number one that was not seen yet still counts; messages may overtake each other."""
 MOST_AHEAD = 1_000_000
 """A number that is further ahead would spend all those between."""
-RELEASE_S, OTHERS_S = 5.0, 300.0
-"""A command that is older, or as much younger, is not carried out."""
-CHALLENGE_S = 5.0
+FRESH_S = 300.0
+"""A command for which nobody waits, and that is older or as much younger, is not carried out."""
+CHALLENGE_S = GOOD_S
+UPDATE_OFFICE = "this office does not say whether its operator still waits; update the office, then order again"
+UNWRITABLE = "the gate's disk cannot be written; nothing was done"
 MOST_CHALLENGES = 8
 LONGEST_WHY = 200
 MOST_FINDINGS = 100
 """All of them together must fit into one message."""
+
+STOPPED = "the gate stopped while it was doing this; look whether it was done before you order it anew"
+"""Nobody knows whether it was done: the power may have gone between the act and its answer."""
+
+LATE = f"it came later than {GOOD_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
 
 MIGRATIONS = (
     """
@@ -56,14 +70,46 @@ class CommandDesk:
     """Judges commands, with a ledger on disk. Used from one thread at a time."""
 
     def __init__(self, state: Path, site: str, gate: str) -> None:
-        """Open the ledger in the state folder. Raises `StateError`."""
+        """Open the ledger in the state folder; one that is damaged is begun anew, and then only what echoes a challenge
+        of ours counts: nobody knows any more what was seen. Raises `StateError`.
+        """
         self._site, self._gate = site, gate
-        self._ledger = database.connect(state / "commands.db", MIGRATIONS)
-        self._challenges: dict[str, float] = {}
+        path = state / "commands.db"
+        best, is_anew = open_anew(path, MIGRATIONS)
+        self._has_forgotten = is_anew or bool(aside(path))  # a restart must not make it forget that
+        self._ledger = best.connection
+        self._challenges: dict[str, tuple[str, float]] = {}
+        """When each was given out, and for which order; empty: for any."""
 
     def close(self) -> None:
         """Give the ledger back. May be called twice."""
         self._ledger.close()
+
+    def offered(self, offer: Offer, now: float) -> Ask | Reply | None:
+        """Somebody waits with an order: the question for it; or the answer, where it was carried out already."""
+        try:
+            row = self._ledger.execute("SELECT reply FROM commands WHERE id = ?", (offer.order,)).fetchone()
+        except database.FAILS as error:
+            log.error("an order was not asked for, because the ledger cannot be read: %s", error)
+            return None
+        if row is not None:
+            return _kept(row[0])
+        return Ask(site=self._site, gate=self._gate, order=offer.order, nonce=self._challenge(now, offer.order))
+
+    def interrupted(self) -> list[Reply]:
+        """The answers to what an earlier life of the gate began and did not answer. Call it before a command is heard.
+
+        Its number is on disk, so nobody does it again; without this the office would wait for an answer for ever.
+        """
+        with database.transaction(self._ledger):
+            begun = self._ledger.execute("SELECT id FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
+            replies = [
+                Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
+                for (command,) in begun
+            ]
+            for reply in replies:
+                self._answer(reply)
+        return replies
 
     def hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         """The command itself when it is to be carried out, once, and that is on disk; else the answer, or None where
@@ -75,16 +121,21 @@ class CommandDesk:
             return None
         try:
             return self._hear(command, now, wall)
-        except sqlite3.Error as error:
+        except database.FAILS as error:
             log.error("a command could not be written down, and so was not carried out: %s", error)
-            return self._reply(command, Outcome("failed", "the gate's disk cannot be written; nothing was done"))
+            return self._reply(command, Outcome("refused", UNWRITABLE))
+
+    def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
+        """Whether a command is this gate's and no old one, as far as that can be known without the ledger."""
+        is_ours = (command.site, command.gate) == (self._site, self._gate)
+        return is_ours and self._doubt(command, now, wall) is None
 
     def settle(self, command: Command, outcome: Outcome) -> Reply:
         """The answer to a command that was carried out."""
         reply = self._reply(command, outcome)
         try:
             self._answer(reply)
-        except sqlite3.Error as error:  # it was done, and the office shall know; only a repetition gets no answer
+        except database.FAILS as error:  # it was done, and the office shall know; only a repetition gets no answer
             log.error("the answer to a command could not be written down: %s", error)
         return reply
 
@@ -111,7 +162,7 @@ class CommandDesk:
         """The answer that the very same command got, if it has one by now; that another had its number."""
         for number, id_, reply in known:
             if id_ == command.id:
-                return msgspec.json.decode(reply, type=Reply) if reply and number == command.number else None
+                return _kept(reply) if number == command.number else None
         return self._spent(command)
 
     def _spent(self, command: Command) -> Reply:
@@ -124,28 +175,32 @@ class CommandDesk:
 
     def _doubt(self, command: Command, now: float, wall: datetime | None) -> Reply | None:
         """Why it is not known to be fresh, or None."""
-        given_at = self._challenges.pop(command.challenge, None)
-        if given_at is not None and 0 <= now - given_at <= CHALLENGE_S:
+        order, given_at = self._challenges.pop(command.challenge, ("", -math.inf))
+        is_answer = order in ("", command.id) and 0 <= now - given_at <= CHALLENGE_S
+        if command.is_live:
+            return None if is_answer and order else self._reply(command, Outcome("refused", LATE))
+        if not isinstance(command.action, UNATTENDED):
+            return self._reply(command, Outcome("refused", UPDATE_OFFICE))
+        if is_answer and not order:
             return None
-        if wall is None:
+        if wall is None or self._has_forgotten:
             return Reply(
                 site=self._site,
                 gate=self._gate,
                 command=command.id,
                 outcome="challenge",
-                why="the gate does not know the time; send it anew with this challenge",
+                why="the gate cannot tell how old it is; send it anew with this challenge",
                 challenge=self._challenge(now),
             )
-        limit_s = RELEASE_S if isinstance(command.action, Release) else OTHERS_S
         age_s = _age_s(command.at, wall)
-        if age_s is not None and abs(age_s) <= limit_s:
+        if age_s is not None and abs(age_s) <= FRESH_S:
             return None
-        return self._reply(command, Outcome("refused", _stale(age_s, limit_s)))
+        return self._reply(command, Outcome("refused", _stale(age_s)))
 
-    def _challenge(self, now: float) -> str:
+    def _challenge(self, now: float, order: str = "") -> str:
         """A fresh one; the oldest of too many is good no longer."""
         fresh = secrets.token_hex(16)
-        self._challenges[fresh] = now
+        self._challenges[fresh] = order, now
         while len(self._challenges) > MOST_CHALLENGES:
             del self._challenges[next(iter(self._challenges))]
         return fresh
@@ -180,9 +235,18 @@ def _age_s(at: str, wall: datetime) -> float | None:
         return None
 
 
-def _stale(age_s: float | None, limit_s: float) -> str:
+def _stale(age_s: float | None) -> str:
     if age_s is None:
         return "its time cannot be read; write ISO 8601 with a zone"
     if age_s < 0:
-        return f"too new: its time is {-age_s:.0f} s ahead, at most {limit_s:.0f} s count; check the office's clock"
-    return f"too old: {age_s:.0f} s, at most {limit_s:.0f} s count; order it anew"
+        return f"too new: its time is {-age_s:.0f} s ahead, at most {FRESH_S:.0f} s count; check the office's clock"
+    return f"too old: {age_s:.0f} s, at most {FRESH_S:.0f} s count; order it anew"
+
+
+def _kept(reply: bytes | None) -> Reply | None:
+    """An answer as it was kept; None where there is none, or a card has changed it: nothing is done twice for that."""
+    try:
+        return msgspec.json.decode(reply, type=Reply) if reply else None
+    except UNDECODABLE:
+        log.error("an answer that was kept is damaged, and is not given again")
+        return None

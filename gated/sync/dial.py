@@ -1,14 +1,18 @@
 """How the server is reached: its address, the proof of who is who, and how long to wait before the next attempt."""
 
+import socket
 import ssl
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from gated.config import SyncSettings
-from gated.errors import ConfigError
+from gated.errors import ConfigError, PairingError
 from gated.sync.mqtt import Version
+from gated.sync.sealing import UNLOCKED, Lock
 
 PORT = 8883
+REACH_S = 10.0
 BACKOFF_S = 0.5
 
 
@@ -24,15 +28,42 @@ def address(url: str) -> tuple[str, int]:
     return host, port
 
 
-def tls_context(settings: SyncSettings) -> ssl.SSLContext:
-    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate. Raises `ConfigError`."""
+def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
+    """Prove that the office of these settings is the one at that address: a handshake with both certificates.
+
+    Raises `PairingError` where nobody or somebody else is there, `ConfigError`.
+    """
+    host, port = address(url)
+    context = tls_context(settings, lock)
+    try:
+        with (
+            socket.create_connection((host, port), REACH_S) as line,
+            context.wrap_socket(line, server_hostname=host) as safe,
+        ):
+            safe.settimeout(REACH_S)
+    except ssl.SSLCertVerificationError as error:
+        advice = f"at the office: `gated office host {host}`, which certifies it for that name"
+        raise PairingError(f"who answers at {host}:{port} is not certified as this office there "
+                           f"({error.verify_message}); {advice}") from error  # fmt: skip
+    except OSError as error:
+        advice = "see that the name leads to the office, and its ports are open; nothing was changed"
+        raise PairingError(
+            f"the office does not answer at {host}:{port} ({error.strerror or error}); {advice}"
+        ) from error
+
+
+def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext:
+    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate, whose key `lock` opens.
+
+    Raises `ConfigError`, and `StateError` where the key is sealed and does not open.
+    """
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
     except OSError as error:
         raise ConfigError("sync.ca", [f"{settings.ca}: no certificate can be read from it ({error})"]) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.cert, settings.key)
+        context.load_cert_chain(settings.cert, settings.key, lock.password(Path(settings.key)))
     except OSError as error:
         files = f"{settings.cert} and {settings.key}"
         raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error

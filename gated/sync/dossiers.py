@@ -1,30 +1,46 @@
 """What a record says, in this gate's own words. What makes no sense in it lets nobody in, and is logged once."""
 
 import logging
-import sqlite3
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
+from gated import names
+from gated.config.reading import is_day
 from gated.errors import CredentialError
-from gated.gallery import dossier
 from gated.gallery.dossier import Dossier
 from gated.gallery.enrolment import UNPRINTABLE
-from gated.gallery.entitlement import AS_EVERYBODY, RESIDENT, Credential, Preferences, Right, plain_role
+from gated.gallery.entitlement import (
+    AS_EVERYBODY,
+    RESIDENT,
+    Credential,
+    Preferences,
+    Right,
+    new_id,
+    plain_role,
+    unpacked,
+)
 from gated.gallery.people import Consent, Person, Status
-from gated.gallery.vault import Vault
-from gated.sync.messages import Card, Consented, Passage, PersonRecord, Wishes
+from gated.gallery.vault import READING_BYTES
+from gated.gallery.verifiers import Recipe
+from gated.sync.messages import DIGEST_BYTES, Card, Consented, Passage, PersonRecord, Wishes
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NEVER = datetime.fromtimestamp(0, UTC)
 NO_RIGHT = Right(valid_until=NEVER)
 
 
-def dossier_of(record: PersonRecord, status: Status, vault: Vault, connection: sqlite3.Connection) -> Dossier:
-    """A person's record, with numbers and PINs as they are stored. Takes argon2's time for each PIN."""
+def is_readable(record: PersonRecord) -> bool:
+    """Whether a record has a card's number or a PIN that whoever has a copy of it can read: its office is too old."""
+    return bool(record.pin or record.duress_pin or any(card.number for card in record.cards))
+
+
+def dossier_of(record: PersonRecord, status: Status) -> Dossier:
+    """A person's record. Of a readable one no card and no PIN is taken, and what is stored of theirs stays."""
     subject = SubjectId(record.subject)
     rights, role = rights_of(record.rights), RESIDENT
     try:
@@ -34,25 +50,28 @@ def dossier_of(record: PersonRecord, status: Status, vault: Vault, connection: s
         rights = rights or (NO_RIGHT,)
     consents = tuple(_consents(record.consents))
     at = _time(record.added_at) or NEVER
-    person = Person(subject, printable(record.name), printable(record.household), status, at, consents, role)
-    digits = ((record.pin, False), (record.duress_pin, True))
-    return Dossier(
-        person,
-        rights,
-        tuple(_cards(record, vault)),
-        tuple(dossier.pin(connection, vault, subject, pin, is_duress=is_duress) for pin, is_duress in digits if pin),
-        preferences_of(record.wishes),
+    person = Person(
+        subject, printable(record.name), printable(names.tidy(record.household)), status, at, consents, role
     )
+    wishes = preferences_of(record.wishes)
+    if is_readable(record):
+        return Dossier(person, rights, preferences=wishes, keeps_ways=True)
+    return Dossier(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
 
 
 def rights_of(passages: Sequence[Passage]) -> tuple[Right, ...]:
     """When somebody may pass; a right with a time that is none never holds, but is one: without any, all would."""
     return tuple(
-        Right(passage.door, passage.schedule, *window)
+        Right(passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window)
         if (window := _window(passage.valid_from, passage.valid_until)) is not None
         else NO_RIGHT
         for passage in passages
     )
+
+
+def days_of(days: Sequence[str]) -> tuple[str, ...]:
+    """The days of a calendar, YYYY-MM-DD; what is no day is left out."""
+    return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
 
 
 def preferences_of(wishes: Wishes) -> Preferences:
@@ -68,17 +87,34 @@ def printable(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
 
 
-def _cards(record: PersonRecord, vault: Vault) -> Iterator[Credential]:
+def _cards(record: PersonRecord) -> Iterator[Credential]:
     for card in record.cards:
-        known, window = dossier.card(vault, card.id, card.number), _window(card.valid_from, card.valid_until)
-        if known is None or window is None:
-            log.warning("a card of %s has a number or a time that is none; it is left out", record.subject)
+        window = _window(card.valid_from, card.valid_until)
+        is_one = len(card.digest) == DIGEST_BYTES and card.readings and not len(card.readings) % READING_BYTES
+        if window is None or not is_one:
+            log.warning("a card of %s has a digest or a time that is none; it is left out", record.subject)
         else:
-            yield _carded(known, card, window)
+            yield _card(card, window)
 
 
-def _carded(known: Credential, card: Card, window: tuple[datetime | None, datetime | None]) -> Credential:
-    return replace(known, label=printable(card.label), valid_from=window[0], valid_until=window[1], uses_left=card.uses)
+def _card(card: Card, window: tuple[datetime | None, datetime | None]) -> Credential:
+    return Credential(
+        card.id,
+        "card",
+        None,
+        card.digest,
+        label=printable(card.label),
+        valid_from=window[0],
+        valid_until=window[1],
+        uses_left=card.uses,
+        readings=unpacked(card.readings),
+    )
+
+
+def _pins(record: PersonRecord) -> Iterator[Credential]:
+    subject = SubjectId(record.subject)
+    for pin in record.pins:
+        yield Credential(new_id(), "pin", subject, pin.verifier, str(Recipe(pin.salt)))
 
 
 def _consents(consents: Sequence[Consented]) -> Iterator[Consent]:

@@ -1,9 +1,13 @@
 """The journal as the office gets it: what is to be sent now, and what an ack changes."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from gated.errors import StateError
+from gated.journal.chain import Position
+from gated.journal.entry import Entry
 from gated.journal.journal import Journal
+from gated.sync.beat import MOST_ROWS, Gathering
 from gated.sync.messages import MAX_EVENTS, Ack, EventBatch, JournalMark
 from gated.sync.outbox import AHEAD_ROWS, Outbox, next_batch
 
@@ -14,18 +18,28 @@ class Drain:
     def __init__(self, open_journal: Callable[[], Journal], ack_timeout_s: float) -> None:
         self._open_journal = open_journal
         self._journal: Journal | None = None
-        self._outbox = Outbox(ack_timeout_s)
+        self._outbox, self._gathering = Outbox(ack_timeout_s), Gathering()
         self.mark: JournalMark | None = None
         """Where the journal stood at the last look."""
+        self.said = self.acked = 0
+        """The rows up to which all was said, and up to which the office has acked it, at the last look."""
 
     def restart(self) -> None:
         """A new connection: what was on its way is to be sent again."""
         self._outbox.restart()
 
-    def due(self, now: float) -> list[EventBatch]:
-        """The batches that are to be published now, in this order; they count as sent."""
+    def due(self, now: float, *, is_beat: bool = True) -> list[EventBatch]:
+        """The batches that are to be published now, in this order; they count as sent. On a beat there is at least one,
+        as soon as there is a row at all.
+        """
         try:
-            return list(self._due(self._open(), now))
+            journal = self._open()
+            position = journal.position()
+            gathered = self._gathered(journal, position, is_beat=is_beat)
+            self.mark, self.said, self.acked = _mark(position), gathered.head, position.acked
+            batches = list(self._due(journal, gathered, now))
+            is_quiet = is_beat and not batches and position.acked >= position.head
+            return list(self._nothing_new(journal, position)) if is_quiet else batches
         except StateError:
             self.close()
             raise
@@ -49,30 +63,46 @@ class Drain:
             self._journal = self._open_journal()
         return self._journal
 
-    def _due(self, journal: Journal, now: float) -> Iterator[EventBatch]:
-        position = journal.position()
-        self.mark = JournalMark(
-            position.journal, position.head, position.acked, position.dropped, hash=position.head_hash
-        )
+    def _gathered(self, journal: Journal, position: Position, *, is_beat: bool) -> Position:
+        """The journal as far as it is said now."""
+        after = self._gathering.after(position.journal, position.head)
+        new = [] if after is None or is_beat else journal.entries(after, MOST_ROWS)
+        kinds = [entry.kind for entry in new]
+        upto = self._gathering.look(position.journal, position.head, kinds, is_beat=is_beat)
+        return replace(position, head=min(position.head, max(upto, position.acked)))
+
+    def _due(self, journal: Journal, position: Position, now: float) -> Iterator[EventBatch]:
         if self._outbox.is_due(position, now) and (entries := journal.entries(position.acked, MAX_EVENTS)):
-            first = entries[0].seq
-            batch = next_batch(position, journal.before(first), journal.hash_of(first - 1), entries)
+            batch = _batch(journal, position, entries)
             self._outbox.sent(batch, position, now)
             yield batch
         after = self._outbox.ahead_after(position, now)
         if after is not None and (entries := journal.entries(after, AHEAD_ROWS)):
-            first = entries[0].seq
-            before = journal.before(first), journal.hash_of(first - 1)
-            batch = next_batch(position, *before, entries, is_ahead=True)
+            batch = _batch(journal, position, entries, is_ahead=True)
             self._outbox.sent_ahead(batch, now)
             yield batch
+
+    def _nothing_new(self, journal: Journal, position: Position) -> Iterator[EventBatch]:
+        """The newest row once more, which the office holds already."""
+        if entries := journal.entries(position.head - 1, 1):
+            yield _batch(journal, position, entries)
 
     def _settle(self, journal: Journal, ack: Ack, now: float) -> None:
         position = journal.position()
         held = self._outbox.settle(ack, position, journal.hash_of(ack.seq), now)
         if held is None:
             return
+        self.acked = held
         if held > position.acked:
             journal.acknowledge(held)
         else:
             journal.rewind(held)
+
+
+def _batch(journal: Journal, position: Position, entries: list[Entry], *, is_ahead: bool = False) -> EventBatch:
+    first = entries[0].seq
+    return next_batch(position, journal.before(first), journal.hash_of(first - 1), entries, is_ahead=is_ahead)
+
+
+def _mark(position: Position) -> JournalMark:
+    return JournalMark(position.journal, position.head, position.acked, position.dropped, hash=position.head_hash)

@@ -5,7 +5,10 @@ Each end has two key pairs, one to sign and one to be sealed to (RFC 8037, RFC 9
 (RFC 7638). A private file is its owner's alone; the other end only ever sees `Party`.
 """
 
+import hashlib
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,26 @@ import msgspec
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
 from joserfc.jwe import JWERegistry
-from joserfc.jwk import OKPKey
+from joserfc.jwk import OctKey, OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64encode
 
 from gated.errors import SealError, StateError, WireError
+from gated.wording import UNDECODABLE
 
 SIGNING = "Ed25519"
 SEALING = ["ECDH-ES", "A256GCM"]
+AT_REST = ["dir", "A256GCM"]
+"""How a file of private keys is sealed (RFC 7517, section 7)."""
+SET = "jwk-set+json"
+NAME_DIGITS = 24
+"""Of a secret name, in hex: 96 bits."""
 
 _signing = JWSRegistry(algorithms=[SIGNING])
 _signing.max_payload_length = 128 * 1024
 _sealing = JWERegistry(algorithms=SEALING)
 _sealing.max_ciphertext_length = 128 * 1024
+_at_rest = JWERegistry(algorithms=AT_REST)
 
 
 class Party:
@@ -90,14 +100,22 @@ class Identity:
         return cls(OKPKey.generate_key("Ed25519"), OKPKey.generate_key("X25519"))
 
     @classmethod
-    def load(cls, path: Path) -> "Identity":
-        """Read them from a file that is its owner's alone. Raises `StateError`."""
+    def load(cls, path: Path, opening: Callable[[], Sequence[bytes]] = tuple) -> "Identity":
+        """Read them from a file that is its owner's alone. `opening`: keys that may open it, asked for where it is
+        sealed. Raises `StateError`.
+        """
         try:
             if path.stat().st_mode & 0o077:
                 raise StateError(f"{path}: others may read this key; `chmod 600 {path}` if nobody has")
-            return cls(*_keys(path.read_bytes(), is_private=True))
+            data = path.read_bytes()
+            return cls(*_keys(_unsealed(data, opening()) if is_sealed_set(data) else data, is_private=True))
         except (OSError, WireError) as error:
             raise StateError(f"{path}: is no pair of private keys ({error}); pair the gate with its office") from error
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Identity":
+        """Two private keys as a JWK set. Raises `WireError`."""
+        return cls(*_keys(data, is_private=True))
 
     def save(self, path: Path) -> None:
         """Write them, on disk when it returns, to a file that does not exist yet. Raises `StateError`."""
@@ -110,10 +128,23 @@ class Identity:
         except OSError as error:
             raise StateError(f"{path}: the keys cannot be written ({error.strerror})") from error
 
+    def dump(self, key: bytes | None) -> bytes:
+        """The private keys as a JWK set; sealed with a key of 32 bytes where there is one."""
+        plain = _dump(self._sign, self._seal, is_private=True)
+        if key is None:
+            return plain
+        return seal_at_rest(plain, key, SET)
+
     def sign(self, kind: str, payload: bytes) -> bytes:
         """A compact JWS, good as that `kind` and no other."""
         header = {"alg": SIGNING, "kid": self.party.kid, "typ": type_of(kind)}
         return jws.serialize_compact(header, payload, self._sign, registry=_signing).encode()
+
+    def secret_name(self, of: str) -> str:
+        """For something of this end a name that stays the same, and that only this end can know: a digest of its own
+        signature, which has no chance in it (RFC 8032, section 5.1.6) and is never sent.
+        """
+        return hashlib.sha256(self.sign("name", of.encode())).hexdigest()[:NAME_DIGITS]
 
     def open(self, sealed: bytes) -> bytes:
         """What was sealed to this end. Raises `SealError`."""
@@ -123,9 +154,63 @@ class Identity:
             raise SealError(f"what is sealed to somebody else does not open here ({type(error).__name__})") from error
 
 
+class Lone:
+    """One key of Ed25519 that only signs."""
+
+    def __init__(self, public: bytes, seed: bytes) -> None:
+        self.public = urlsafe_b64encode(public).decode()
+        """Base64url of 32 bytes."""
+        self._key = OKPKey.import_key(
+            {"kty": "OKP", "crv": SIGNING, "x": self.public, "d": urlsafe_b64encode(seed).decode()}
+        )
+
+    def sign(self, kind: str, payload: bytes) -> bytes:
+        """A compact JWS, good as that `kind` and no other."""
+        header = {"alg": SIGNING, "kid": self._key.thumbprint(), "typ": type_of(kind)}
+        return jws.serialize_compact(header, payload, self._key, registry=_signing).encode()
+
+    @staticmethod
+    def verify(public: str, token: bytes, kind: str) -> bytes:
+        """The payload of what the private half of `public` signed as that `kind`. Raises `WireError`."""
+        try:
+            key = OKPKey.import_key({"kty": "OKP", "crv": SIGNING, "x": public})
+            checked = jws.deserialize_compact(token, key, algorithms=[SIGNING], registry=_signing)
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise WireError(f"{kind}: is not signed by whom it should be ({type(error).__name__})") from error
+        if checked.protected.get("typ") != type_of(kind):
+            raise WireError(f"{kind}: is signed as something else")
+        return checked.payload
+
+
 def type_of(kind: str) -> str:
     """The `typ` of a signature (RFC 7515 section 4.1.9), so that none can be passed off as another kind."""
     return f"gated.1.{kind}"
+
+
+def is_sealed_set(data: bytes) -> bool:
+    """Whether a file of private keys is sealed."""
+    return data.startswith(b"eyJ") and data.count(b".") == 4
+
+
+def seal_at_rest(plain: bytes, key: bytes, what: str = "octet-stream") -> bytes:
+    """A compact JWE under a key of 32 bytes that both sides have. `what`: its media type, without `application/`."""
+    header = {"alg": AT_REST[0], "enc": AT_REST[1], "cty": what}
+    return jwe.encrypt_compact(header, plain, OctKey.import_key(key), registry=_at_rest).encode()
+
+
+def unseal_at_rest(data: bytes, key: bytes) -> bytes:
+    """What was sealed so. Raises `WireError` with another key, and for what is none."""
+    try:
+        return jwe.decrypt_compact(data, OctKey.import_key(key), registry=_at_rest).plaintext or b""
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WireError("a seal does not open: another key, or it was altered") from error
+
+
+def _unsealed(data: bytes, keys: Sequence[bytes]) -> bytes:
+    for key in keys:
+        with suppress(WireError):
+            return unseal_at_rest(data, key)
+    raise WireError("it is sealed with another key")
 
 
 class _Set(msgspec.Struct):
@@ -138,7 +223,7 @@ def _keys(text: bytes | str, *, is_private: bool) -> tuple[OKPKey, OKPKey]:
         if any(("d" in key) != is_private for key in found.values()):
             raise WireError("these are private keys where public ones belong, or the reverse")
         return _key(found["Ed25519"]), _key(found["X25519"])
-    except (JoseError, msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
+    except (JoseError, KeyError, ValueError, TypeError, *UNDECODABLE) as error:
         raise WireError(f"no set of an Ed25519 and an X25519 key ({type(error).__name__})") from error
 
 

@@ -7,6 +7,7 @@ else. The link may be down for a month, and the door neither knows nor waits.
 import asyncio
 import logging
 import random
+import ssl
 import time
 import traceback
 from collections import deque
@@ -24,8 +25,10 @@ from gated.sync.commands import Outcome
 from gated.sync.dial import Dialect, address, backoff_s, tls_context
 from gated.sync.flood import Bucket
 from gated.sync.gate import GateSide, Heard, Vitals
-from gated.sync.messages import Command
+from gated.sync.messages import Command, Message
 from gated.sync.mqtt import Arrived, Connection, NotSpokenError
+from gated.sync.sealing import UNLOCKED, Lock
+from gated.sync.talk import Talk
 from gated.sync.wire import Outgoing
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ REST_S = 1.0
 MOST_PARCELS = 100
 
 FAILURES = (OSError, GatedError)
+Perform = Callable[[Command, Talk], Awaitable[Outcome]]
+"""Carries out an order, and talks about it with whoever waits at the office."""
 
 
 async def run_link(
@@ -53,20 +58,23 @@ async def run_link(
     side: GateSide,
     vitals: Callable[[], Vitals],
     wall: Callable[[], datetime | None],
-    perform: Callable[[Command], Awaitable[Outcome]],
+    perform: Perform,
     *,
     wake: asyncio.Event,
     thread: ThreadPoolExecutor,
     on_link: Callable[[str | None], None] = lambda _: None,
+    lock: Lock = UNLOCKED,
+    succeed: Callable[[], bool] = lambda: False,
 ) -> None:
     """Keep the office in step until cancelled; then say goodbye within half a second, and close `side`.
 
     `side` is used on `thread` alone, which has one worker and ends with this. `vitals` and `wall` (the time of day,
     None while it is not trusted) are asked on the event loop, often, and must not wait. `perform` carries out an order
     in a task of its own, and raises nothing. Set `wake` when there is something new to tell. `on_link` is told why
-    there is no link, and with None that there is one.
+    there is no link, and with None that there is one. `lock` opens the key of our certificate. `succeed`
+    is asked, on a thread, when the broker is not our office's: whether the office was handed over; then this ends.
     """
-    link = _Link(settings, side, thread, vitals, wall, perform, wake, on_link)
+    link = _Link(settings, side, thread, vitals, wall, perform, wake, on_link, lock, succeed)
     try:
         await link.run()
     finally:
@@ -84,20 +92,24 @@ class _Link:
     thread: ThreadPoolExecutor
     vitals: Callable[[], Vitals]
     wall: Callable[[], datetime | None]
-    perform: Callable[[Command], Awaitable[Outcome]]
+    perform: Perform
     wake: asyncio.Event
     on_link: Callable[[str | None], None]
+    lock: Lock
+    succeed: Callable[[], bool]
 
     def __post_init__(self) -> None:
         self._dialect, self._bucket = Dialect(self.settings.protocol), Bucket(JUNK, JUNK_PER_S)
         self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
         """What is to be said whenever there is a connection."""
+        self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
+        self._talks: dict[str, Talk] = {}
         self._orders: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._up_at: float | None = None
 
     async def run(self) -> None:
-        """One connection after the other, for ever."""
+        """One connection after the other, until the office is another one."""
         while True:
             self._up_at = None
             try:
@@ -107,6 +119,8 @@ class _Link:
                     self._failed(error)
             except FAILURES as error:
                 self._failed(error)
+                if isinstance(error, ssl.SSLCertVerificationError) and await asyncio.to_thread(self.succeed):
+                    return
             if self._failures:
                 dice = random.random()  # noqa: S311 - jitter
                 await asyncio.sleep(backoff_s(self._failures, self.settings.backoff_max_s, dice))
@@ -132,6 +146,7 @@ class _Link:
             self._dialect.worked()
             await connection.subscribe(self.side.topics.down)
             await self._on_thread(self.side.connected, time.monotonic())
+            await self._on_thread(self.side.met, connection.broker_ends, datetime.now(UTC))
             self._is_up()
             await _first_of(self._receive(connection), self._send(connection))
         except asyncio.CancelledError:
@@ -141,12 +156,12 @@ class _Link:
             connection.cut()
 
     async def _dial(self) -> Connection:
-        context = await asyncio.to_thread(tls_context, self.settings)
+        await self._on_thread(self.side.met, None, datetime.now(UTC))
+        context = await asyncio.to_thread(tls_context, self.settings, self.lock)
         await asyncio.to_thread(check_name, self.settings, self.side.topics.gate)
         where = address(self.settings.url)
         will = await self._on_thread(self.side.will, datetime.now(UTC), self.vitals())
-        identifier = f"gated-{self.side.topics.site}-{self.side.topics.gate}"
-        return Connection(where, identifier, self._dialect.version, context, will)
+        return Connection(where, self.side.client_id, self._dialect.version, context, will)
 
     def _is_up(self) -> None:
         self._up_at = time.monotonic()
@@ -154,15 +169,20 @@ class _Link:
         self.on_link(None)
 
     async def _send(self, connection: Connection) -> None:
-        """Publish what is due, for ever."""
+        """Publish what is due, until the link is to be dialled anew for its certificates."""
         pause_s = min(LOOK_S, self.settings.ack_timeout_s)
         while True:
             self.wake.clear()
             while self._parcels:
                 await connection.publish(self._parcels[0])
                 self._parcels.popleft()
+            said = [self._said.popleft() for _ in range(len(self._said))]
+            for out in await self._on_thread(self.side.said, said) if said else ():
+                await connection.publish(out)
             for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
                 await connection.publish(out)
+            if self.side.is_stale and not self._orders:
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self.wake.wait()
@@ -173,6 +193,8 @@ class _Link:
             heard = await self._hear(await connection.message())
             if heard.act is not None:
                 self._order(heard.act)
+            if heard.answer is not None and heard.answer.order in self._talks:
+                self._talks[heard.answer.order].hear(heard.answer)
             for out in heard.out:
                 await connection.publish(out)
             if not heard.is_junk:
@@ -191,13 +213,21 @@ class _Link:
             return Heard(is_junk=True)
 
     def _order(self, command: Command) -> None:
-        order = asyncio.create_task(self._carry_out(command), name=f"order-{command.number}")
+        talk = self._talks[command.id] = Talk(command, self._say)
+        order = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
         self._orders.add(order)
         order.add_done_callback(self._orders.discard)
 
-    async def _carry_out(self, command: Command) -> None:
+    def _say(self, message: Message) -> None:
+        self._said.append(message)
+        self.wake.set()
+
+    async def _carry_out(self, command: Command, talk: Talk) -> None:
         """Have an order carried out, and say what came of it over whichever connection there is then."""
-        outcome = await self.perform(command)
+        try:
+            outcome = await self.perform(command, talk)
+        finally:
+            del self._talks[command.id]
         self._parcels.extend(await self._on_thread(self.side.settle, command, outcome, time.monotonic()))
         self.wake.set()
 

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import paho.mqtt.client as paho
@@ -167,6 +168,12 @@ class Connection:
         """While there is a connection."""
         it = self._paho.socket()
         return it if isinstance(it, ssl.SSLSocket) and not self._down.done() else None
+
+    @property
+    def broker_ends(self) -> datetime | None:
+        """When the broker's certificate ends; None while there is no connection."""
+        shown = self._socket.getpeercert() if self._socket is not None else None
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC) if shown else None
 
     def _check(self) -> None:
         if self._down.done() or self._paho.socket() is None:

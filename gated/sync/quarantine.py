@@ -5,14 +5,17 @@ Pure. Such a record is held with its number, counts for nothing, and waits for s
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gated.embedding import Embedding
+from gated.gallery.entitlement import LONG_PAST, time_of
+from gated.gallery.holding import Allowed
 from gated.gallery.search import Row
 
-BULK = "bulk"
 DUPLICATE = "duplicate"
 VECTOR = "vector"
 
@@ -22,21 +25,69 @@ BLOCK = 512
 
 
 class Allowance:
-    """How many people that this gate did not know may join within an hour; forgotten at a restart."""
+    """How many people whom this gate did not know may join. `now` is monotonic. `wall`: the time of day, aware; None
+    while it is in doubt.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    Within any hour `per_hour` may, or as many as are left of a batch that the office announced. What batches and the
+    office's own acceptance bring is at most `in_all`, until somebody at the gate renews it. What joined in an earlier
+    life counts as if it had joined when this one began, unless a trusted clock says that it was an hour ago: neither a
+    restart nor a changed clock brings another hour.
+    """
+
+    def __init__(self, per_hour: int, in_all: int, before: Allowed = Allowed()) -> None:  # noqa: B008 - frozen
+        """`before`: what is remembered of the last life."""
+        self._per_hour, self._in_all = per_hour, in_all
+        recent = before.recent if before.recent >= 0 else per_hour  # a damaged number gives nothing
+        self._carried, self._carried_at = min(recent, per_hour), before.recent_at
+        self._began: float | None = None
         self._joined: deque[float] = deque()
 
-    def left(self, now: float) -> int:
-        """So many more may join now (monotonic seconds)."""
+    def left(self, allowed: Allowed, now: float, wall: datetime | None) -> int:
+        """So many more may join now."""
+        return max(self._per_hour - self._recent(now, wall), self._batch(allowed, wall), 0)
+
+    def take(self, allowed: Allowed, count: int, now: float, wall: datetime | None) -> Allowed:
+        """So many join: what is to be remembered of it."""
+        by_batch = min(count, self._batch(allowed, wall))
+        recent = min(self._recent(now, wall) + count, self._per_hour)
+        return replace(
+            allowed,
+            recent=recent,
+            recent_at="" if wall is None else wall.isoformat(),
+            batch=allowed.batch - by_batch,
+            spent=allowed.spent + by_batch,
+        )
+
+    def joined(self, allowed: Allowed, now: float) -> None:
+        """What `take` gave is on disk."""
+        self._joined.extend([now] * (allowed.recent - self._carried - len(self._joined)))
+
+    def by_office(self, allowed: Allowed) -> int:
+        """So many more may come by batches and by the office's acceptance."""
+        return max(0, self._in_all - allowed.spent) if allowed.spent >= 0 else 0
+
+    def begin(self, now: float) -> None:
+        """A life begins now, if it has not: from here the hour counts of those who joined in the last one."""
+        self._began = now if self._began is None else self._began
+
+    def _batch(self, allowed: Allowed, wall: datetime | None) -> int:
+        if not allowed.batch or wall is None or wall >= time_of(allowed.batch_until, LONG_PAST):
+            return 0
+        return min(allowed.batch, self.by_office(allowed))
+
+    def _recent(self, now: float, wall: datetime | None) -> int:
+        """How many joined within the hour."""
+        self.begin(now)
+        if (self._began is not None and now - self._began >= WINDOW_S) or _is_over(self._carried_at, wall):
+            self._carried = 0
         while self._joined and self._joined[0] <= now - WINDOW_S:
             self._joined.popleft()
-        return max(0, self._most - len(self._joined))
+        return self._carried + len(self._joined)
 
-    def take(self, count: int, now: float) -> None:
-        """So many have joined."""
-        self._joined.extend([now] * min(count, self._most))
+
+def _is_over(at: str, wall: datetime | None) -> bool:
+    """Whether a trusted clock says that it was an hour ago or longer; in doubt it was not."""
+    return bool(at) and wall is not None and wall - time_of(at, wall) >= timedelta(seconds=WINDOW_S)
 
 
 def twins(

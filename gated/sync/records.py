@@ -6,13 +6,13 @@ Pure, and the same for both ends.
 from collections.abc import Iterable
 from hashlib import sha256
 
-from gated.sync.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
+from gated.sync.messages import AnyPerson, GateRecord, Gone, HouseholdRecord, Record, RoleRecord, ScheduleRecord
 
 
-def key_of(record: Record) -> str:
+def key_of(record: Record | AnyPerson) -> str:
     """What a record is about."""
     match record:
-        case PersonRecord():
+        case AnyPerson():
             return f"person/{record.subject}"
         case HouseholdRecord():
             return f"household/{record.household}"
@@ -32,11 +32,16 @@ def digest_of(held: Iterable[tuple[str, int]]) -> str:
     return sha256(lines.encode()).hexdigest()
 
 
-def takes_away(record: Record) -> bool:
+def fingerprint(card: bytes, pin: bytes) -> str:
+    """Of a gate's keys for cards and PINs, as `Word.verifiers` has it: whoever knows it cannot tell the keys."""
+    return sha256(card + pin).hexdigest()
+
+
+def takes_away(record: Record | AnyPerson) -> bool:
     """Whether a record lets somebody in less than before, whatever there was: it never waits for another.
 
     That a household or a role is gone is none: whoever is still in it may pass at all hours then.
     """
     if isinstance(record, Gone):
         return not record.key.startswith(("household/", "role/"))
-    return isinstance(record, PersonRecord) and record.status == "suspended"
+    return isinstance(record, AnyPerson) and record.status == "suspended"

@@ -9,35 +9,45 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
-from gated.errors import EnrolmentError, SealError, WireError
-from gated.events import (
-    Event,
-    FaceShared,
-    PersonRemoved,
-    PersonResumed,
-    PersonSuspended,
-    RecordQuarantined,
-    RecordsApplied,
-)
+from gated.errors import BusyError, SealError, StateError
+from gated.events import Event
 from gated.gallery.holding import Holding
-from gated.gallery.replica import PERSON, Change, Holdings, Outcome
+from gated.gallery.replica import PERSON, Change, Holdings, people_of
+from gated.gallery.vault import CARD, PIN
+from gated.sync.acceptance import accept, announce
+from gated.sync.applied import facts
 from gated.sync.batch import Batch, Faces
-from gated.sync.jose import Party
-from gated.sync.messages import Delta, Gone, Message, Receipt, Record, RecordMark, Request, Shared, SnapshotPart, Word
+from gated.sync.commands import Outcome as CommandOutcome
+from gated.sync.departures import Departures
+from gated.sync.messages import (
+    Delta,
+    Gone,
+    HeldBack,
+    Message,
+    Receipt,
+    Record,
+    RecordMark,
+    Request,
+    Shared,
+    SnapshotPart,
+    Verifiers,
+    Word,
+)
 from gated.sync.pull import PATIENCE_S, Pull
 from gated.sync.quarantine import Allowance
-from gated.sync.records import digest_of, key_of, takes_away
-from gated.sync.sharing import seal_face
+from gated.sync.records import digest_of, fingerprint, key_of, takes_away
+from gated.sync.revoked import Revoked
 from gated.sync.snapshot import Staging
 from gated.sync.wire import Peer
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
-TRANSFER = "transfer"
-"""The purpose of a consent to take a face to another gate."""
+DAMAGE_S = 600.0
+"""So often it is looked whether a card has damaged what is stored."""
 MAX_JUMP = 10_000_000
 """A number further above ours than this is no office's counting."""
 
@@ -64,26 +74,36 @@ class Replica:
         most_new_per_hour: int,
         report: Callable[[Event], None],
         on_change: Callable[[], None],
+        revoked: Revoked | None = None,
+        most_new_in_batch: int = 0,
     ) -> None:
         """`report` is given facts for the journal; `on_change` is called when somebody may come in who might not, or
-        the reverse, after it is on disk.
+        the reverse, after it is on disk. `revoked`: who may not, and is not on disk.
         """
+        self._revoked = revoked or Revoked(lambda _: None)
         self._peer, self._report, self._on_change = peer, report, on_change
         self._faces = Faces(embedder_sha256, dimension, threshold)
-        self._allowance = Allowance(most_new_per_hour)
+        self._in_all = most_new_in_batch
         with ExitStack() as opened:
-            self._holdings = Holdings.open(state, peer.site)
+            self._holdings = Holdings.open_best(state, peer.site)
             opened.callback(self._holdings.close)
             self._staging = Staging(state, peer.me)
             opened.callback(self._staging.close)
             self._mark = self._look()
+            before = self._holdings.allowed
             self._opened = opened.pop_all()
+        self._departures = Departures(self._holdings, peer, embedder_sha256, report)
+        self._allowance = Allowance(most_new_per_hour, most_new_in_batch, before)
+        self.wall: datetime | None = None
+        """The time of day (aware), None while it is in doubt; whoever lets a message be heard says it first."""
         self._pull = Pull(peer.site, peer.gate)
         self._incurable: _Incurable | None = None
         self._doubts: set[str] = set()
+        self.is_office_outdated = False
+        """Whether the office sent a card's number or a PIN that can be read; none was taken."""
         self._owed: dict[str, int] = {}
         """Removals that are to be answered for."""
-        self._is_tidy, self._tidied_at = True, 0.0
+        self._is_tidy, self._tidied_at, self._look_at = False, 0.0, -inf
 
     def close(self) -> None:
         """Give the files back. May be called twice."""
@@ -93,6 +113,7 @@ class Replica:
     def mark(self) -> RecordMark:
         """How far this gate is."""
         if self._holdings.changes() != self._marked_at:
+            self._departures.follow()
             self._mark = self._look()
         return self._mark
 
@@ -107,28 +128,52 @@ class Replica:
 
     def hear_word(self, word: Word, now: float) -> list[Message]:
         """The office said where it is: a request, where we are not."""
-        mark = self.mark
+        mark, keys = self.mark, self._keys(word)
         if word.version < mark.version:
             self._doubt("the office has older records than this gate; they change nothing here")
-            return []
+            return keys
         if self._is_absurd(word.version):
             self._doubt("the office's records have jumped too far; nothing is asked for")
-            return []
+            return keys
         self._pull.target = word.version  # what an older office once promised is nothing to wait for
         self._compare(word, mark)
-        return [*self._settle(now), *self._remind(word, now), *self._ask(now)]
+        return [*keys, *self._settle(now), *self._remind(word, now), *self._ask(now)]
+
+    def _keys(self, word: Word) -> list[Message]:
+        """Our keys for cards and PINs, where the office has none of ours, or others."""
+        vault = self._holdings.register.vault
+        card, pin = vault.key_for(CARD), vault.key_for(PIN)
+        self.is_office_outdated &= not word.verifiers
+        if word.verifiers == fingerprint(card, pin):
+            return []
+        if word.verifiers:
+            self._doubt("the office has other keys of this gate for cards and PINs: pair the gate anew")
+        return [Verifiers(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
+
+    @property
+    def awaits(self) -> tuple[int, bool]:
+        """Up to which number the office has records, and whether it has others than these under the same number."""
+        return self._pull.target, self._pull.wants_snapshot
 
     def due(self, now: float) -> list[Message]:
-        """Requests that were not answered in time, again, and receipts that something stood in the way of."""
+        """Requests that were not answered in time, again, receipts that something stood in the way of, and which other
+        gates somebody accepted here.
+        """
+        self._allowance.begin(now)
+        if now >= self._look_at:
+            self._look_at = now + DAMAGE_S
+            self._holdings.want_damaged()
+        said = self._departures.due()
         if self._pull.is_overdue(now):
-            return [*self._settle(now), *self._ask(now)]
+            return [*said, *self._settle(now), *self._ask(now)]
         if self._owed and now >= self._tidied_at + PATIENCE_S:
-            return self._receipts(now)
-        return []
+            return [*said, *self._receipts(now)]
+        return said
 
     def restart(self) -> None:
         """A new connection: what was asked on the old one is forgotten."""
         self._pull.restart()
+        self._departures.restart()
 
     def suspend(self, subject: str, n: int) -> bool:
         """Somebody is not let in from now on, as record `n` says; False when nobody here is called so."""
@@ -140,27 +185,57 @@ class Replica:
         self._commit([Change(ahead, is_suspending=True)], version)
         return is_known
 
-    def share(self, subject: str, to: str) -> Shared:
-        """Somebody's templates, sealed to another gate. Raises `EnrolmentError` without their consent on record here,
-        and where the gate or the face is not known.
+    def hold(self, message: Delta | SnapshotPart) -> None:
+        """Records that cannot be stored: whoever is taken away by one is let in no more from now on, in memory. Nothing
+        is acknowledged; the office sends it again, until it is stored.
         """
-        person, keys = self._holdings.person(SubjectId(subject)), self._holdings.keys_of(to)
-        if person is None or TRANSFER not in {consent.purpose for consent in person.consents}:
-            raise EnrolmentError(
-                f"{subject}: has not agreed here that their face goes to another gate; nothing is sent"
-            )
-        if keys is None:
-            raise EnrolmentError(f"{to}: is no gate whose keys are known here; nothing is sent")
-        opened = self._holdings.register.face_of(person.subject)
-        templates = [(name, vector) for name, embedder, vector in opened if embedder == self._faces.embedder_sha256]
-        if not templates:
-            raise EnrolmentError(f"{subject}: has no face here that this model set can use; enrol them anew")
+        for record in filter(takes_away, message.records):
+            kind, _, subject = key_of(record).partition("/")
+            if kind == "person":
+                self.revoke(subject, record.n)
+
+    def revoke(self, subject: str, n: int) -> None:
+        """The same of one, as record `n` will say."""
+        if n > self._number(subject):
+            self._revoked.add(subject, n)
+
+    def _number(self, subject: str) -> int:
+        """The newest number that is stored of somebody; 0 where that cannot be read."""
         try:
-            face = seal_face(Party.parse(keys), subject, self._faces.embedder_sha256, templates)
-        except WireError as error:
-            raise EnrolmentError(f"{to}: its keys are none ({error}); pair it with the office again") from error
-        self._report(FaceShared(subject, to))
-        return Shared(site=self._peer.site, gate=self._peer.gate, subject=subject, to=to, face=face)
+            held = self._holdings.get(PERSON + subject)
+        except (BusyError, StateError):
+            return 0
+        return max(held.n if not held.is_wanted else 0, held.suspended_n)
+
+    def held(self) -> list[HeldBack]:
+        """Who is held back, and why."""
+        rows = self._holdings.quarantined()
+        return [HeldBack(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
+
+    def announce(self, people: int, hours: float) -> CommandOutcome:
+        """The office says that so many people will join within so many hours."""
+        return announce(self._holdings, self._allowance, self._in_all, people, hours, self.wall)
+
+    def accept(self, subjects: Sequence[str], operator: str) -> CommandOutcome:
+        """The office says that these people, who are held back for their number, are no poison."""
+        return accept(self._holdings, self._allowance, subjects, operator, self._report)
+
+    def joins(self, subject: SubjectId, embedder_sha256: str, now: float) -> bool:
+        """Whether a face that is taken here by the office's order may count at once. A first one by a new model set is
+        counted as somebody new, on disk when this returns; it may not where there is no room.
+        """
+        if not self._holdings.register.is_first_of_set(subject, embedder_sha256):
+            return True
+        if self._room(now) < 1:
+            return False
+        allowed = self._allowance.take(self._holdings.allowed, 1, now, self.wall)
+        self._holdings.allow(allowed)
+        self._allowance.joined(allowed, now)
+        return True
+
+    def share(self, subject: str, to: str) -> Shared:
+        """Somebody's templates, sealed to another gate; raises as `Departures.share`."""
+        return self._departures.share(subject, to)
 
     def _hear_delta(self, delta: Delta, now: float) -> list[Message]:
         version = self._holdings.version
@@ -206,14 +281,14 @@ class Replica:
 
     def _follow(self, records: Iterable[Record], version: int, now: float) -> list[Message]:
         """Take these records together, and rise to `version`."""
-        batch = self._batch(self._allowance.left(now))
+        batch = self._batch(self._room(now))
         removed = []
         for record in sorted(records, key=lambda record: record.n):
             batch.add(record)
             if isinstance(record, Gone):
                 removed.append((record.key, record.n))
-        self._commit(batch.changes(), version)
-        self._allowance.take(batch.joining, now)
+        self._commit(batch.changes(), version, batch.joining, now)
+        self._refuse_readable(batch)
         return self._receipts(now, [*removed, *batch.returning])
 
     def _settle(self, now: float) -> list[Message]:
@@ -223,8 +298,8 @@ class Replica:
             self._staging.drop()  # deltas were faster
         if title is None or not self._staging.is_complete:
             return []
-        is_first = self._holdings.is_empty()
-        batch = self._batch(None if is_first else self._allowance.left(now))
+        is_first = self._holdings.is_new()
+        batch = self._batch(None if is_first else self._room(now))
         try:
             named = {key_of(record): record.n for record in self._added(batch)}
         except SealError:
@@ -235,14 +310,19 @@ class Replica:
             return []
         removed = [(key, title.version) for key, _ in self._holdings.known(title.version) if key not in named]
         batch.end((key for key, _ in removed), title.version)
-        self._commit(batch.changes(), title.version)
-        self._allowance.take(0 if is_first else batch.joining, now)
+        self._commit(batch.changes(), title.version, 0 if is_first else batch.joining, now)
+        self._refuse_readable(batch)
         self._pull.wants_snapshot = False
         if self._pull.target == title.version and self.mark.digest != title.digest:
             self._doubt("this gate holds newer records than the office's snapshot; they stay")
             self._incurable = _Incurable(title.version, title.digest, tuple(batch.returning))
         self._staging.drop()
         return self._receipts(now, [*removed, *batch.returning])
+
+    def _refuse_readable(self, batch: Batch) -> None:
+        if batch.is_readable:
+            self.is_office_outdated = True
+            self._doubt("the office sends card numbers and PINs that can be read, and none is taken: update the office")
 
     def _added(self, batch: Batch) -> Iterator[Record]:
         for record in self._staging.records():
@@ -253,18 +333,29 @@ class Replica:
     def _batch(self, room: int | None) -> Batch:
         return Batch(self._holdings, self._peer.me, self._faces, room)
 
-    def _commit(self, changes: Sequence[Change], version: int) -> None:
-        """Store it, tell of it, and wipe the traces of what went."""
+    def _room(self, now: float) -> int:
+        """How many may join that this gate does not know."""
+        return self._allowance.left(self._holdings.allowed, now, self.wall)
+
+    def _commit(self, changes: Sequence[Change], version: int, joining: int = 0, now: float = 0.0) -> None:
+        """Store it, tell of it, and wipe the traces of what went. `joining`: how many are new to this gate."""
         if not changes and version == self._holdings.version:
             return
-        outcome = self._holdings.apply(changes, version, datetime.now(UTC))
-        for fact in _facts(changes, outcome, version):
+        allowed = None
+        if joining:
+            allowed = self._allowance.take(self._holdings.allowed, joining, now, self.wall)
+        outcome = self._holdings.apply(changes, version, datetime.now(UTC), allowed)
+        if allowed is not None:
+            self._allowance.joined(allowed, now)
+        for fact in facts(changes, outcome, version):
             self._report(fact)
+        self._departures.tell(changes)
         for subject in outcome.waiting:
             log.warning("a card of %s is another's still; it is given when that one gives it up", subject)
         if changes:
             self._on_change()
-            self._is_tidy = self._holdings.register.tidy()
+            self._revoked.settle(self._number)
+            self._is_tidy = self._holdings.register.tidy(people_of(changes) if self._is_tidy else None)
 
     def _receipts(self, now: float, removed: Iterable[tuple[str, int]] = ()) -> list[Message]:
         """Who is gone, for good: not before the key is destroyed, so what cannot be wiped now is told later."""
@@ -289,9 +380,9 @@ class Replica:
 
     def _look(self) -> RecordMark:
         self._marked_at = self._holdings.changes()
-        quarantined = len(self._holdings.quarantined())
-        digest = digest_of(self._holdings.live())
-        return RecordMark(self._holdings.version, digest, quarantined, self._holdings.newest)
+        quarantined, live = len(self._holdings.quarantined()), self._holdings.live()
+        people = sum(key.startswith(PERSON) for key, _ in live) - quarantined
+        return RecordMark(self._holdings.version, digest_of(live), quarantined, self._holdings.newest, max(0, people))
 
     def _is_absurd(self, n: int) -> bool:
         return n > self._holdings.version + MAX_JUMP
@@ -301,19 +392,3 @@ class Replica:
         if what not in self._doubts:
             self._doubts.add(what)
             log.warning("%s", what)
-
-
-def _facts(changes: Sequence[Change], outcome: Outcome, version: int) -> Iterator[Event]:
-    """What the journal is told of a batch."""
-    is_order = bool(changes) and all(change.is_suspending for change in changes)
-    if not is_order:
-        yield RecordsApplied(version, outcome.added, outcome.changed, len(outcome.removed))
-    for subject, templates in outcome.removed.items():
-        yield PersonRemoved(subject, templates)
-    for subject in outcome.suspended:
-        yield PersonSuspended(subject)
-    for subject in outcome.resumed:
-        yield PersonResumed(subject)
-    for change in changes:
-        if change.holding.quarantine is not None:
-            yield RecordQuarantined(change.holding.key.removeprefix(PERSON), change.holding.quarantine)

@@ -11,6 +11,7 @@ from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, SealError, WireError
 from gated.sync.jose import Identity, Party
 from gated.sync.messages import MAX_TEMPLATES, Face, Templates
+from gated.wording import UNDECODABLE
 
 MAX_VECTOR_BYTES = 27_000
 """Of all vectors of one face; sealed they grow by 16/9 and still fit into a record (`MAX_PLAIN_BYTES`)."""
@@ -37,7 +38,7 @@ def open_face(me: Identity, face: Face, subject: str, embedder_sha256: str, dime
         vectors = [np.frombuffer(raw, "<f4") for raw in templates.vectors]
         is_ours = face.embedder_sha256 == embedder_sha256
         checked = [check_embedding(vector, dimension if is_ours else vector.size) for vector in vectors]
-    except (SealError, EmbeddingError, msgspec.MsgspecError, ValueError) as error:
+    except (SealError, EmbeddingError, ValueError, *UNDECODABLE) as error:
         raise WireError(f"a face that is none ({type(error).__name__})") from error
     said, is_said = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
     if said != (*is_said, face.count):

@@ -12,6 +12,7 @@ import msgspec
 
 from gated import database
 from gated.gallery.people import plainly
+from gated.rescue import open_anew
 from gated.sync.jose import Identity
 from gated.sync.messages import Record, SnapshotPart
 
@@ -46,7 +47,8 @@ class Staging:
     """The snapshot that is being fetched, if any. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, state: Path, me: Identity) -> None:
-        self._connection = database.connect(state / "snapshot.db", MIGRATIONS)
+        best, _ = open_anew(state / "snapshot.db", MIGRATIONS)
+        self._connection = best.connection
         self._connection.execute("PRAGMA synchronous = NORMAL")  # a part that a power cut takes is asked for again
         self._me = me
         with plainly():

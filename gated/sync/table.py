@@ -1,9 +1,11 @@
-"""The [sync] table, put into the settings of a gate that has joined its office."""
+"""The settings of a gate as its commands change them: the [sync] table of a gate that has joined, and single keys."""
 
 import re
-import tomllib
 from pathlib import Path
 
+import msgspec
+
+from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError
 from gated.runtime.files import rewrite
 from gated.sync.pairing import Pairing
@@ -14,21 +16,58 @@ def write_table(path: Path, pairing: Pairing) -> None:
     or no such file.
     """
     try:
-        text = path.read_text("utf-8")
-        there = tomllib.loads(text).get("sync", {})
+        text = read_text(path)
+        there = toml_of(text).get("sync", {})
         if pairing.settings().items() <= there.items():
             return
         if there:
             raise ConfigError(str(path), ["has another [sync]; put the one above in its place"])
         changed = with_table(text, pairing.toml())
-        tomllib.loads(changed)
+        toml_of(changed)
         rewrite(path, changed.encode())
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            str(path), [f"is not valid TOML ({error}); mend it, and add the table above by hand"]
-        ) from error
+    except HandwritingError as error:
+        raise ConfigError(str(path), [f"{error}; mend it, and add the table above by hand"]) from error
+
+
+def set_key(path: Path, table: str, key: str, value: str) -> None:
+    """Set one text in a table of the settings; comments and everything else stay. Raises `ConfigError`."""
+    try:
+        text = read_text(path)
+        changed = with_key(text, table, key, value)
+        if toml_of(changed).get(table, {}).get(key) != value:
+            raise ConfigError(str(path), [f"[{table}] is not where it was looked for; write {key} = {value!r} in it"])
+        rewrite(path, changed.encode())
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror}); write {key} = {_quoted(value)} below [{table}] by hand"
+        raise ConfigError(str(path), [problem]) from error
+    except HandwritingError as error:
+        raise ConfigError(str(path), [str(error)]) from error
+
+
+def with_key(text: str, table: str, key: str, value: str) -> str:
+    """Settings with one text set in a table: in its line, also a commented one, else below the header."""
+    head, header, body = text.partition(f"[{table}]")
+    if not header:
+        return f"{text.rstrip()}\n\n[{table}]\n{key} = {_quoted(value)}\n"
+    body, cut, rest = _until_next_table(body)
+    line = f"{key} = {_quoted(value)}"
+    for pattern in (rf"(?m)^{key} *= *(\"[^\"\n]*\"|'[^'\n]*')", rf"(?m)^# *{key} *= *\"[^\"\n]*\""):
+        body, count = re.subn(pattern, lambda _: line, body, count=1)
+        if count:
+            return head + header + body + cut + rest
+    first, newline, below = body.partition("\n")
+    return f"{head}{header}{first}\n{line}{newline or chr(10)}{below}{cut}{rest}"
+
+
+def _until_next_table(body: str) -> tuple[str, str, str]:
+    match = re.search(r"(?m)^(# )?\[", body)
+    return (body, "", "") if match is None else (body[: match.start()], match[0], body[match.end() :])
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
 
 
 def with_table(text: str, table: str) -> str:

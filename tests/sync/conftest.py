@@ -28,14 +28,19 @@ from gated.sync.jose import Identity
 from gated.sync.link import run_link
 from gated.sync.messages import (
     Ack,
+    Ask,
     Command,
     EventBatch,
+    Held,
+    Offer,
+    Progress,
     Receipt,
     RecordMark,
     Reply,
     Request,
     Shared,
     Status,
+    StillWanted,
     Word,
     misfit,
 )
@@ -139,8 +144,9 @@ class Records:
     def __init__(self):
         self.mark = RecordMark(0, digest_of([]))
         self.heard, self.words, self.restarts, self.is_closed = [], [], 0, False
-        self.answers, self.requests = [], []
-        self.trouble = None
+        self.answers, self.requests, self.held, self.revoked = [], [], [], []
+        self.trouble, self.awaits = None, (0, False)
+        self.is_office_outdated = False
 
     def close(self):
         self.is_closed = True
@@ -154,8 +160,17 @@ class Records:
         self.heard.append(message)
         return self.answers
 
+    def hold(self, message):
+        self.held.append(message)
+
+    def revoke(self, subject, n):
+        self.revoked.append((subject, n))
+
     def hear_word(self, word, now):
         self.words.append(word)
+        return []
+
+    def held(self):
         return []
 
     def due(self, now):
@@ -169,6 +184,8 @@ class Receiver:
     def __init__(self, broker, server, peer):
         self.broker, self.server, self.peer = broker, server, peer
         self.statuses, self.batches, self.replies, self.requests, self.refused = [], 0, [], [], 0
+        self.waiting, self.asked, self.told = {}, [], []
+        self.gives_up_at = None
         self.is_up = asyncio.Event()
         self.is_acking = True
         self.client = None
@@ -205,12 +222,35 @@ class Receiver:
         if topic == TOPICS.request:
             self.requests.append(self.peer.read(payload, Request))
         else:
-            self.replies.append(self.peer.read(payload, Reply, Receipt, Shared))
+            said = self.peer.read(payload, Reply, Ask, Progress, Held, Receipt, Shared)
+            if isinstance(said, Ask):
+                return self._asked(said)
+            (self.replies if isinstance(said, Reply | Receipt | Shared) else self.told).append(said)
         return []
+
+    async def order(self, number, action):
+        """Offer an order, for which somebody waits as long as it is in `waiting`."""
+        order = f"{number:032x}"
+        self.waiting[order] = (number, action)
+        await self.say(Offer(site=SITE, gate=GATE, order=order))
+
+    def _asked(self, ask):
+        about = {"site": SITE, "gate": GATE}
+        self.asked.append(ask)
+        if ask.step == self.gives_up_at:
+            self.waiting.clear()
+        if ask.order not in self.waiting:
+            return [StillWanted(**about, order=ask.order, nonce=ask.nonce)]
+        if ask.step == "commit":
+            return [StillWanted(**about, order=ask.order, nonce=ask.nonce, is_wanted=True)]
+        number, action = self.waiting[ask.order]
+        who = {"operator": "li", "reason": "a drill", "at": datetime.now(UTC).isoformat()}
+        return [Command(**about, id=ask.order, number=number, challenge=ask.nonce, is_live=True, action=action, **who)]
 
     async def say(self, message):
         """Publish what the office says."""
-        topic = {Ack: TOPICS.ack, Word: TOPICS.ack, Command: TOPICS.command}.get(type(message), TOPICS.record)
+        topics = dict.fromkeys((Command, Offer, StillWanted), TOPICS.command) | {Ack: TOPICS.ack, Word: TOPICS.ack}
+        topic = topics.get(type(message), TOPICS.record)
         await self.client.publish(topic, self.peer.write(message), qos=1)
 
     until = staticmethod(until)
@@ -239,8 +279,8 @@ class Broker:
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous false\n"
             f"cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
-            f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n"
-            f"set_tcp_nodelay true\n"
+            f"require_certificate true\nuse_identity_as_username true\nuse_username_as_clientid true\n"
+            f"acl_file {folder}/acl\nset_tcp_nodelay true\n"
             f"log_dest file {folder}/log\nlog_type all\nmax_queued_messages 0\nmax_packet_size 110000\n"
         )
 
@@ -285,7 +325,7 @@ class Broker:
     def settings(self, **other):
         f = self.folder
         values = {"ca": f"{f}/ca.pem", "cert": f"{f}/{GATE}.pem", "key": f"{f}/{GATE}.key", "ack_timeout_s": 0.5}
-        values |= {"gate_keys": f"{f}/gate.jwks", "office_keys": f"{f}/office.jwks"}
+        values |= {"gate_keys": f"{f}/gate.jwks", "office_keys": f"{f}/office.jwks", "status_s": 1.0}
         return SyncSettings(**({"url": f"mqtts://localhost:{self.port}", "backoff_max_s": 0.3} | values | other))
 
 
@@ -457,7 +497,7 @@ class Gate:
     def vitals(self):
         return Vitals("0.1.0", self.degraded, "secured", 72, 216, "site")
 
-    async def perform(self, command):
+    async def perform(self, command, talk):
         self.orders.append(command)
         return Outcome("done")
 

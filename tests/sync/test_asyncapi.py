@@ -13,7 +13,7 @@ import wire_document  # noqa: E402
 import wire_examples  # noqa: E402
 
 from gated.journal.entry import MAX_BODY_BYTES  # noqa: E402
-from gated.sync.messages import DOWN, KINDS, MAX_BYTES, OPEN, UP, EventBatch, Templates  # noqa: E402
+from gated.sync.messages import DOWN, KINDS, MAX_BYTES, ONCE_OPEN, OPEN, UP, EventBatch, Shell, Templates  # noqa: E402
 from gated.sync.topics import Topics  # noqa: E402
 
 TEXT = wire_document.FILE.read_text("utf-8")
@@ -85,12 +85,12 @@ ASYNCAPI = form(
         securitySchemes=each(form(["type"], type={"const": "X509"}, description=STRING)),
         messages=each(
             form(
-                ["name", "payload", "x-typ", "x-sealed"],
+                ["name", "payload", "x-typ", "x-sealed", "x-once-open"],
                 name=STRING,
                 title=STRING,
                 summary=STRING,
                 payload=REF,
-                **{"x-typ": STRING, "x-sealed": BOOLEAN},
+                **{"x-typ": STRING, "x-sealed": BOOLEAN, "x-once-open": BOOLEAN, "x-shell": REF},
             )
         ),
         schemas=each({"type": "object", "required": ["type", "properties"]}),
@@ -198,6 +198,8 @@ def test_what_one_end_sends_the_other_receives():
 
 def test_what_is_sealed_and_what_a_signature_is_good_for_is_told():
     assert {kind for kind, message in COMPONENTS["messages"].items() if not message["x-sealed"]} == OPEN
+    assert {kind for kind, message in COMPONENTS["messages"].items() if message["x-once-open"]} == ONCE_OPEN
+    assert {kind for kind, message in COMPONENTS["messages"].items() if "x-shell" in message} == {"status"}
     for kind, message in COMPONENTS["messages"].items():
         assert (message["name"], message["x-typ"]) == (kind, f"gated.1.{kind}")
         assert message["payload"]["$ref"] == f"#/components/schemas/{MESSAGES[kind].__name__}"
@@ -218,7 +220,7 @@ def structs(kind, found):
 
 def every_struct():
     found = {}
-    for message in (*UP, *DOWN, Templates):
+    for message in (*UP, *DOWN, Templates, Shell):
         structs(msgspec.inspect.type_info(message), found)
     return found
 

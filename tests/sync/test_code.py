@@ -59,6 +59,20 @@ def test_one_wrong_letter_is_found_before_anybody_is_asked(code, place, letter):
         PairingCode.parse(f"{where}/{wrong}")
 
 
+def wide(text):
+    return "".join(chr(ord(sign) + 0xFEE0) for sign in text)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [wide(ONE.text()), ONE.text().replace("-", "\u2013"), ONE.text().replace(":", "\uff1a"), f'"{ONE.text()}"',
+     f"\u201c{ONE.text()}\u201d", "\ufeff" + ONE.text(), ONE.text()[:40] + "\u200b" + ONE.text()[40:],
+     ONE.text()[:40] + "\r\n" + ONE.text()[40:] + "\n"],
+)  # fmt: skip
+def test_a_code_survives_a_chinese_keyboard_and_a_chat_program(pasted):
+    assert PairingCode.parse(pasted) == ONE
+
+
 @pytest.mark.parametrize("where", ["office.lam:8884/gate-2", "office.lan:8883/gate-2", "office.lan:8884/gate-3"])
 def test_a_slip_in_the_part_that_is_read_is_found_as_well(where):
     with pytest.raises(PairingError, match="letter or more"):
@@ -138,7 +152,9 @@ def test_what_is_no_certificate_is_none():
 
 def test_every_refusal_says_what_to_do():
     for why in REFUSALS:
-        assert any(word in said(Refusal(why=why)) for word in ("ask", "compare", "mend", "install", "wait", "see"))
+        assert any(
+            word in said(Refusal(why=why)) for word in ("ask", "compare", "mend", "install", "wait", "see", "move")
+        )
     assert "ask the office" in said(Refusal(why="something-newer"))
 
 

@@ -15,19 +15,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from gated import database
-from gated.errors import StateError
 from gated.events import Commanded
 from gated.sync.commands import (
     CHALLENGE_S,
     MOST_AHEAD,
     MOST_CHALLENGES,
     MOST_FINDINGS,
+    STOPPED,
     WINDOW,
     CommandDesk,
     Outcome,
     commanded,
 )
-from gated.sync.messages import MAX_PLAIN_BYTES, Command, Diagnose, Finding, Release, Reply, Restart, SetLockdown
+from gated.sync.messages import (
+    MAX_PLAIN_BYTES,
+    AcceptHeld,
+    AnswerCall,
+    Ask,
+    ChangeSettings,
+    Command,
+    Diagnose,
+    Enrol,
+    Finding,
+    Offer,
+    Release,
+    Reply,
+    Restart,
+    SetLockdown,
+    Share,
+    Suspend,
+    SwitchModels,
+)
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.disk import Connection, ForgetfulDisk, migrate
@@ -36,11 +54,40 @@ NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 SITE, GATE = "courtyard-2", "front"
 
 
-def order(number, action=Release(), at=NOON, *, challenge="", id_=None, gate=GATE):  # noqa: B008 - frozen
+ANN = "a" * 16
+UNATTENDED = Suspend(ANN, 7)
+ATTENDED = [
+    Release(),
+    AnswerCall("opening"),
+    AnswerCall("wait"),
+    SetLockdown(on=True),
+    SetLockdown(on=False),
+    Enrol(ANN),
+    SwitchModels("site"),
+    ChangeSettings(""),
+    Restart(),
+    Diagnose(),
+    AcceptHeld([ANN]),
+]
+
+
+def order(number, action=UNATTENDED, at=NOON, *, challenge="", id_=None, gate=GATE, is_live=False):
+    """A command for which nobody waits, unless it `is_live`."""
     return Command(
         site=SITE, gate=gate, id=id_ or f"{number:032x}", number=number, at=at.isoformat(), challenge=challenge,
-        operator="li", reason="a neighbour forgot the card", action=action,
+        operator="li", reason="a neighbour forgot the card", action=action, is_live=is_live,
     )  # fmt: skip
+
+
+def offer(number, gate=GATE):
+    return Offer(site=SITE, gate=gate, order=f"{number:032x}")
+
+
+def live(desk, number, now, action=Release(), **more):  # noqa: B008 - frozen
+    """What an office signs when the gate has asked for an order at `now`."""
+    asked = desk.offered(offer(number), now)
+    assert isinstance(asked, Ask)
+    return order(number, action, challenge=asked.nonce, is_live=True, **more)
 
 
 def after(seconds):
@@ -85,6 +132,19 @@ def test_a_command_that_a_restart_interrupted_is_not_begun_again(desk, opened):
     assert opened().hear(order(1), 0.1, NOON) is None
 
 
+def test_what_a_restart_interrupted_is_answered_by_the_next_life_and_not_before(desk, opened):
+    desk.hear(order(1), 10.0, NOON)
+    desk.hear(order(2), 10.0, NOON)
+    done = desk.settle(order(2), Outcome("done"))
+    desk.close()
+    next_life = opened()
+    [told] = next_life.interrupted()
+    assert (told.command, told.outcome, told.why) == (order(1).id, "failed", STOPPED)
+    assert next_life.hear(order(1), 0.1, NOON) == told, "whoever asks again hears the same"
+    assert next_life.hear(order(2), 0.1, NOON) == done
+    assert opened().interrupted() == [], "once"
+
+
 def test_a_number_is_good_for_one_command_and_an_id_for_one_number(desk):
     desk.hear(order(1), 10.0, NOON)
     desk.settle(order(1), Outcome("done"))
@@ -124,24 +184,22 @@ def test_a_jump_of_more_than_a_million_is_refused_and_spends_nothing(desk):
 @pytest.mark.parametrize(
     ("action", "age_s", "is_fresh"),
     [
-        (Release(), 5, True),
-        (Release(), -5, True),
-        (Release(), 5.1, False),
-        (Release(), -5.1, False),
-        (SetLockdown(on=False), 300, True),
-        (SetLockdown(on=False), 300.1, False),
-        (Restart(), -301, False),
+        (UNATTENDED, 300, True),
+        (UNATTENDED, -300, True),
+        (UNATTENDED, 300.1, False),
+        (Share(ANN, "back"), 300, True),
+        (Share(ANN, "back"), -301, False),
     ],
 )
-def test_a_release_is_fresh_for_5_s_and_all_else_for_5_minutes(desk, action, age_s, is_fresh):
+def test_what_nobody_waits_for_is_fresh_for_5_minutes(desk, action, age_s, is_fresh):
     heard = desk.hear(order(1, action), 10.0, after(age_s))
     assert (heard == order(1, action)) == is_fresh
     assert is_fresh or heard.outcome == "refused"
 
 
 def test_a_stale_command_is_refused_once_and_for_all(desk):
-    reply = desk.hear(order(1), 10.0, after(6))
-    assert reply.why == "too old: 6 s, at most 5 s count; order it anew"
+    reply = desk.hear(order(1), 10.0, after(301))
+    assert reply.why == "too old: 301 s, at most 300 s count; order it anew"
     assert desk.hear(order(1), 11.0, NOON) == reply, "its number is spent, though the clock went back"
 
 
@@ -150,7 +208,7 @@ def test_a_stale_command_is_refused_once_and_for_all(desk):
 )
 def test_a_time_that_is_none_is_never_fresh(desk, at):
     command = Command(
-        site=SITE, gate=GATE, id="a" * 32, number=1, at=at, operator="li", reason="", action=Release()
+        site=SITE, gate=GATE, id="a" * 32, number=1, at=at, operator="li", reason="", action=UNATTENDED
     )  # fmt: skip
     assert desk.hear(command, 10.0, NOON).outcome == "refused"
 
@@ -187,7 +245,7 @@ def test_a_challenge_is_good_once_and_for_5_s_of_this_life(desk, opened):
 def test_a_used_up_challenge_does_not_make_an_old_command_fresh_when_the_clock_is_trusted_again(desk):
     challenge = desk.hear(order(1), 10.0, None).challenge
     desk.hear(order(2, challenge=challenge), 10.0, None)
-    assert desk.hear(order(3, at=after(-60), challenge=challenge), 10.0, NOON).outcome == "refused"
+    assert desk.hear(order(3, at=after(-400), challenge=challenge), 10.0, NOON).outcome == "refused"
 
 
 def test_of_too_many_challenges_the_oldest_are_forgotten(desk):
@@ -205,23 +263,35 @@ def test_a_disk_that_cannot_be_written_carries_out_nothing_and_says_so(desk, mon
     desk._ledger.execute("PRAGMA query_only = ON")
     reply = desk.hear(order(1), 10.0, NOON)
     assert isinstance(reply, Reply)
-    assert (reply.outcome, reply.why) == ("failed", "the gate's disk cannot be written; nothing was done")
+    assert (reply.outcome, reply.why) == ("refused", "the gate's disk cannot be written; nothing was done")
     desk._ledger.execute("PRAGMA query_only = OFF")
     assert desk.hear(order(2), 10.0, NOON) == order(2)
     desk._ledger.execute("PRAGMA query_only = ON")
     assert desk.settle(order(2), Outcome("done")).outcome == "done", "the office must know all the same"
 
 
-def test_a_ledger_that_cannot_be_opened_is_an_error(tmp_path):
-    (tmp_path / "commands.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StateError, match=r"commands\.db"):
-        CommandDesk(tmp_path, SITE, GATE)
+@pytest.mark.parametrize("damage", [b"no database" * 100, None], ids=["no database", "a page of zeros"])
+def test_a_damaged_ledger_is_kept_aside_and_then_only_what_echoes_a_challenge_counts(tmp_path, damage):
+    """What was seen is not known any more: an old command that is heard again must not count as new."""
+    path = tmp_path / "commands.db"
+    with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
+        assert desk.hear(order(1), 10.0, NOON) == order(1)
+    whole = path.read_bytes()
+    path.write_bytes(damage or whole[:4096] + bytes(4096) + whole[8192:])
+    with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
+        answer = desk.hear(order(1), 11.0, NOON)
+        assert (answer.outcome, bool(answer.challenge)) == ("challenge", True)
+        assert desk.hear(order(2, challenge=answer.challenge), 12.0, NOON) == order(2, challenge=answer.challenge)
+    with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
+        assert desk.hear(order(3), 13.0, NOON).outcome == "challenge", "nor does a restart make it count"
+    (kept,) = tmp_path.glob("commands.db.torn-*")
+    assert kept.read_bytes() == (damage or whole[:4096] + bytes(4096) + whole[8192:])
 
 
 def test_an_answer_always_fits_on_the_wire(desk):
     import msgspec
 
-    desk.hear(order(1, Diagnose()), 10.0, NOON)
+    desk.hear(live(desk, 1, 10.0, Diagnose()), 10.0, NOON)
     findings = (Finding("p" * 64, "amber", "界" * 130),) * 1000
     reply = desk.settle(order(1, Diagnose()), Outcome("done", "w" * 5000, findings))
     assert len(reply.why) == 200
@@ -236,31 +306,130 @@ def test_what_came_of_a_command_is_a_fact_with_who_and_why():
     assert fact == Commanded("lockdown", order(1).id, "li", reason, "refused", "no")
 
 
+# -- somebody waits for it --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ATTENDED)
+def test_what_an_operator_orders_is_done_only_with_the_nonce_of_the_gate_and_within_5_s(desk, action):
+    command = live(desk, 1, 10.0, action)
+    assert desk.hear(command, 10.0 + CHALLENGE_S, NOON) is command
+    late = live(desk, 2, 20.0, action)
+    reply = desk.hear(late, 20.0 + CHALLENGE_S + 0.1, NOON)
+    assert (reply.outcome, reply.command) == ("refused", late.id)
+    assert "nothing was done" in reply.why
+    assert desk.hear(late, 20.0, NOON) == reply, "and never afterwards"
+
+
+@pytest.mark.parametrize("action", ATTENDED)
+@pytest.mark.parametrize("wall", [NOON, None])
+def test_an_office_that_does_not_say_whether_somebody_waits_is_to_be_updated(desk, action, wall):
+    reply = desk.hear(order(1, action), 10.0, wall)
+    assert reply.outcome == "refused"
+    assert "update the office" in reply.why
+    asked = desk.offered(offer(2), 10.0)
+    assert desk.hear(order(2, action, challenge=asked.nonce), 10.0, wall).outcome == "refused", "not live"
+
+
+def test_the_nonce_of_one_order_is_none_for_another_and_no_clock_helps(desk, opened):
+    first = desk.offered(offer(1), 10.0)
+    other = order(2, Release(), challenge=first.nonce, is_live=True)
+    assert desk.hear(other, 10.0, NOON).outcome == "refused"
+    assert desk.hear(order(1, Release(), challenge=first.nonce, is_live=True), 10.0, NOON).outcome == "refused", "used"
+    for number, nonce in ((3, ""), (4, "f" * 32), (5, live(opened(), 5, 10.0).challenge)):
+        forged = order(number, Release(), challenge=nonce, is_live=True)
+        assert desk.hear(forged, 10.0, NOON).outcome == "refused"
+
+
+def test_a_challenge_of_a_gate_without_a_clock_is_no_nonce_for_an_operators_order(desk):
+    challenge = desk.hear(order(1), 10.0, None).challenge
+    assert desk.hear(order(2, Release(), challenge=challenge, is_live=True), 10.0, None).outcome == "refused"
+
+
+@pytest.mark.parametrize("action", [Release(), AnswerCall("opening"), SetLockdown(on=False)])
+@pytest.mark.parametrize("back", [timedelta(0), timedelta(hours=7), timedelta(days=400)])
+@pytest.mark.parametrize("is_live", [True, False])
+def test_an_old_release_is_never_carried_out_however_far_the_clock_is_set_back(desk, action, back, is_live):
+    """Ordered at 10:00, held back by a broker, and let through when the gate's clock says 10:00 again."""
+    held_back = order(5, action, NOON, is_live=is_live)
+    nonce = desk.offered(Offer(site=SITE, gate=GATE, order=held_back.id), 0.0).nonce
+    asked = order(6, action, NOON, challenge=nonce, id_=held_back.id, is_live=is_live)
+    for command, wall in ((held_back, NOON), (asked, NOON), (held_back, NOON - back), (asked, NOON - back)):
+        answer = desk.hear(command, 17 * 3600.0, wall)
+        assert answer is None or answer.outcome in {"refused", "spent"}
+
+
+def test_an_operators_order_needs_no_clock(desk):
+    command = live(desk, 1, 10.0, at=after(-9e6))
+    assert desk.hear(command, 11.0, None) is command
+
+
+def test_an_order_that_was_carried_out_is_not_asked_for_again_but_answered(desk, opened):
+    command = live(desk, 1, 10.0)
+    desk.hear(command, 10.0, NOON)
+    assert desk.offered(offer(1), 11.0) is None, "it is under way"
+    reply = desk.settle(command, Outcome("done"))
+    assert desk.offered(offer(1), 12.0) == reply
+    assert opened().offered(offer(1), 0.1) == reply
+
+
+def test_each_offer_is_answered_by_another_nonce(desk):
+    asked = [desk.offered(offer(1), 10.0) for _ in range(5)]
+    assert len({ask.nonce for ask in asked}) == 5
+    assert {ask.step for ask in asked} == {"begin"}
+
+
 class Desks(RuleBasedStateMachine):
-    """An office that orders, a broker that delays, repeats and reorders, and a gate that restarts with any clock."""
+    """An office that orders while somebody waits, a broker that delays, repeats and reorders, and a gate that restarts
+    with any clock.
+    """
 
     def __init__(self):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.desk = CommandDesk(Path(self.folder.name), SITE, GATE)
-        self.now, self.wall_s, self.number = 100.0, 0.0, 0
-        self.sent, self.done, self.given = [], [], {}
+        self.now, self.wall_s, self.number, self.lives = 100.0, 0.0, 0, 0
+        self.sent, self.done, self.asked = [], [], {}
+        self.waiting, self.given = set(), {}
 
     @initialize(wall_s=st.sampled_from([0.0, None]))
     def first(self, wall_s):
         self.wall_s = wall_s
-        self.orders(Release(), 1, "")
+        self.orders(UNATTENDED, 1)
 
-    @rule(action=st.sampled_from([Release(), Restart()]), ahead=st.integers(1, 40), challenge=st.just(""))
-    def orders(self, action, ahead, challenge):
+    @rule(action=st.sampled_from([UNATTENDED, Share(ANN, "back")]), ahead=st.integers(1, 40))
+    def orders(self, action, ahead):
         self.number += ahead
-        self.sent.append(order(self.number, action, after(self.wall_s or 0), challenge=challenge))
+        self.sent.append(order(self.number, action, after(self.wall_s or 0)))
 
-    @precondition(lambda self: self.given)
-    @rule(action=st.sampled_from([Release(), Restart()]), data=st.data())
-    def orders_with_a_challenge(self, action, data):
-        self.orders(action, 1, data.draw(st.sampled_from(list(self.given))))
+    @rule(ahead=st.integers(1, 40))
+    def somebody_orders(self, ahead):
+        self.number += ahead
+        self.waiting.add(self.number)
 
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def somebody_gives_up(self, data):
+        self.waiting.discard(data.draw(st.sampled_from(sorted(self.waiting))))
+
+    @precondition(lambda self: self.number)
+    @rule(data=st.data())
+    def an_offer_arrives(self, data):
+        number = data.draw(st.integers(1, self.number))
+        asked = self.desk.offered(offer(number), self.now)
+        if isinstance(asked, Ask):
+            self.asked[asked.nonce] = (number, self.now, self.lives)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def the_office_answers(self, data):
+        nonce = data.draw(st.sampled_from(list(self.asked)))
+        number = self.asked[nonce][0]
+        if number in self.waiting:
+            self.given[nonce] = self.now
+            command = order(number, data.draw(st.sampled_from(ATTENDED)), challenge=nonce, is_live=True)
+            self.sent.append(command)
+
+    @precondition(lambda self: self.sent)
     @rule(data=st.data(), settles=st.booleans())
     def delivers(self, data, settles):
         command = data.draw(st.sampled_from(self.sent[-2:]) | st.sampled_from(self.sent))
@@ -269,14 +438,16 @@ class Desks(RuleBasedStateMachine):
         if isinstance(heard, Command):
             assert heard is command
             self.done.append((command.id, command.number))
-            limit_s = 5 if isinstance(command.action, Release) else 300
-            is_new = wall is not None and abs((wall - datetime.fromisoformat(command.at)).total_seconds()) <= limit_s
-            proof_at = self.given.pop(command.challenge, None)
-            assert is_new or (proof_at is not None and self.now - proof_at <= CHALLENGE_S), "a stale one acted"
+            if command.is_live:
+                number, asked_at, life = self.asked[command.challenge]
+                assert (number, life) == (command.number, self.lives)
+                assert self.now - asked_at <= CHALLENGE_S, "a stale one acted"
+                assert self.now - self.given[command.challenge] <= CHALLENGE_S, "long after its operator was there"
+            else:
+                is_new = wall is not None and abs((wall - datetime.fromisoformat(command.at)).total_seconds()) <= 300
+                assert is_new, "a stale one acted"
             if settles:
                 self.desk.settle(command, Outcome("done"))
-        elif heard is not None and heard.outcome == "challenge" and heard.challenge not in self.given:
-            self.given[heard.challenge] = self.now
         assert len(set(self.done)) == len(self.done), "one acted twice"
 
     @rule(seconds=st.sampled_from([0.1, 4.0, 60.0, 400.0]))
@@ -293,7 +464,7 @@ class Desks(RuleBasedStateMachine):
     def restarts(self, now):
         self.desk.close()
         self.desk = CommandDesk(Path(self.folder.name), SITE, GATE)
-        self.now, self.given = now, {}
+        self.now, self.lives = now, self.lives + 1
 
     def teardown(self):
         self.desk.close()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import ServerSilent
-from gated.sync.freshness import KEPT, Freshness
+from gated.sync.freshness import DUMB_S, KEPT, REACHED_S, Freshness
 from gated.sync.messages import Word
 
 HOUR_S = 3600.0
@@ -93,6 +93,38 @@ def test_a_proof_that_comes_too_late_to_be_fresh_ends_no_silence(freshness):
     assert freshness.turn(26 * HOUR_S) is None
 
 
+def seconds(freshness, first, last, step_s=1.0):
+    """What is told while the broker is reached, and asked every second."""
+    told, now = [], first
+    while now <= last:
+        told += [turn for turn in [freshness.turn(now)] if turn is not None]
+        now += step_s
+    return told
+
+
+def test_an_office_that_says_nothing_on_a_line_that_stands_is_told_within_minutes(freshness):
+    freshness.hear(word(freshness.challenge(100.0), 1))
+    assert seconds(freshness, 100.0, 100.0 + DUMB_S) == []
+    assert seconds(freshness, 101.0 + DUMB_S, 110.0 + DUMB_S) == [ServerSilent(int(DUMB_S) + 1)]
+    freshness.hear(word(freshness.challenge(2000.0), 2))
+    assert [turn.is_over for turn in seconds(freshness, 2000.0, 2000.0 + DUMB_S)] == [True]
+
+
+def test_a_network_that_was_away_is_no_silent_office_before_it_had_time_to_answer(freshness):
+    freshness.hear(word(freshness.challenge(100.0), 1))
+    assert seconds(freshness, 101.0, 200.0) == []
+    back = 200.0 + 5 * HOUR_S
+    assert seconds(freshness, back, back + REACHED_S - 101.0) == []
+    assert len(seconds(freshness, back + REACHED_S - 100.0, back + REACHED_S)) == 1
+
+
+def test_a_broker_that_cuts_the_line_every_minute_hides_no_silence(freshness):
+    told = []
+    for minute in range(15):
+        told += seconds(freshness, 90.0 * minute, 90.0 * minute + 60.0)
+    assert [turn.is_over for turn in told] == [False]
+
+
 steps = st.lists(st.tuples(st.sampled_from(["ask", "answer", "replay", "forge"]), st.integers(0, 40)), max_size=60)
 
 
@@ -117,4 +149,5 @@ def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_w
             freshness.hear(word("no challenge of ours", beat))
         assert freshness.silent_s(now) == (0 if answered is None else int(now - answered))
         turn = freshness.turn(now)
-        assert turn is None or turn.is_over == (now - (answered or 0.0) <= HOUR_S)
+        silence_s = now - (answered or 0.0)
+        assert turn is None or (silence_s <= HOUR_S if turn.is_over else silence_s > DUMB_S)

@@ -14,8 +14,8 @@ from gated.config import SyncSettings
 from gated.errors import BusyError, StateError
 from gated.events import Commanded, DoorClosed, ServerSilent
 from gated.journal.journal import Journal
-from gated.sync.commands import CommandDesk, Outcome
-from gated.sync.gate import JUNK_ROW_S, REST_S, GateSide, Vitals
+from gated.sync.commands import STOPPED, CommandDesk, Outcome
+from gated.sync.gate import JUNK_ROW_S, GateSide, Vitals
 from gated.sync.messages import (
     MAX_BYTES,
     Ack,
@@ -26,12 +26,14 @@ from gated.sync.messages import (
     Gone,
     Receipt,
     RecordMark,
-    Release,
     Reply,
     Request,
-    Restart,
+    Share,
     Status,
+    Suspend,
+    Word,
 )
+from gated.sync.part import REST_S
 from gated.sync.topics import Topics
 
 SITE, GATE = "market-south", "gate-2"
@@ -46,6 +48,7 @@ class Desk:
 
     def __init__(self, folder, peer, records, settings=SETTINGS):
         self.folder, self.records, self.facts, self.opened = Path(folder), records, [], 0
+        self.proofs, self.times, self.lost = [], [], {}
         self.trouble = None
         self.journal = Journal.open(self.folder, SITE, GATE)
         self.ledger = CommandDesk(self.folder, SITE, GATE)
@@ -58,6 +61,9 @@ class Desk:
             desk=self.ledger,
             report=self.facts.append,
             now=0.0,
+            proved=self.proofs.append,
+            lost=lambda part, why: self.lost.update({part: why}),
+            timed=lambda said, asked_at: self.times.append((said, asked_at)),
         )
 
     def open_journal(self):
@@ -95,7 +101,7 @@ def about(kind, **fields):
     return kind(site=SITE, gate=GATE, **fields)
 
 
-def order(number, action=Release(), **other):  # noqa: B008 - frozen
+def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
     fields = {"id": f"{number:032x}", "at": NOON.isoformat(), "operator": "li"} | other
     return about(Command, number=number, action=action, **fields)
 
@@ -116,16 +122,68 @@ def test_the_first_thing_said_is_the_whole_status_with_a_challenge(desk, said):
     assert (status.models, status.at, status.heard, status.silent_s) == ("site", "2027-01-15T12:00:00.000000Z", 0, 0)
 
 
-def test_the_status_is_told_again_on_a_change_every_status_s_and_on_a_new_connection(desk, said):
-    assert len(said(desk.due(0.0))) == 1
+def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_no_change_of_the_gate(desk, said):
+    """Whoever counts messages must not see when the door moves, or what breaks."""
+    broken = replace_vitals(degraded=["vision"], door="open", people=1, templates=2)
+    assert [type(message) for message in said(desk.due(0.0))] == [Status]
     desk.happen(1)
-    assert [type(message) for message in said(desk.due(1.0))] == [EventBatch]
-    assert said(desk.due(2.0, replace_vitals(degraded=["vision"])))[0].degraded == ["vision"]
-    assert desk.due(61.9, replace_vitals(degraded=["vision"]))[:1][0].topic == TOPICS.event
-    assert desk.due(62.0, replace_vitals(degraded=["vision"]))[:1][0].topic == TOPICS.status
+    assert desk.due(1.0) == desk.due(2.0, broken) == desk.due(59.9, broken) == []
+    status, batch = sorted(said(desk.due(60.0, broken)), key=lambda message: isinstance(message, EventBatch))
+    assert (status.degraded, status.door, batch.last) == (["vision"], "open", 1)
     desk.side.connected(63.0)
-    assert desk.due(63.0, replace_vitals(degraded=["vision"]))[:1][0].topic == TOPICS.status
+    assert TOPICS.status in [out.topic for out in desk.due(63.0, broken)]
     assert desk.records.restarts == 1
+
+
+def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(desk, said, office_peer):
+    challenge = said(desk.due(0.0))[0].challenge
+    old = about(Word, challenge="", beat=1, at=NOON.isoformat(), version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
+    assert "update the office" in desk.lost["office_outdated"]
+    new = about(Word, challenge=challenge, beat=2, at=NOON.isoformat(), version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(new), 2.0, NOON)
+    assert desk.lost["office_outdated"] is None
+
+
+@pytest.mark.parametrize("at", ["", "noon", "2027-01-15T12:00:00", "9999-99-99T00:00:00Z"])
+def test_a_word_without_a_time_tells_none(desk, said, office_peer, at):
+    challenge = said(desk.due(0.0))[0].challenge
+    word = about(Word, challenge=challenge, beat=1, at=at, version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(word), 1.0, NOON)
+    assert (desk.proofs, desk.times) == ([0.0], [])
+
+
+def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challenge_once(desk, said, office_peer):
+    challenge = said(desk.due(5.0))[0].challenge
+    before = NOON - timedelta(days=9)
+    for beat, echoed, at in ((1, "of another day", NOON), (2, challenge, NOON), (3, challenge, before)):
+        word = office_peer.write(about(Word, challenge=echoed, beat=beat, at=at.isoformat(), version=0, digest=""))
+        desk.side.hear(TOPICS.ack, word, 6.0, NOON)
+        desk.side.hear(TOPICS.ack, word, 7.0, NOON)
+    assert desk.times == [(NOON, 5.0)]
+
+
+def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_that_the_office_hears(
+    desk, said, office_peer
+):
+    first = said(desk.due(0.0))[0]
+    called = said(desk.due(1.0, replace_vitals(calls=1)))
+    assert [type(message) for message in called] == [Status]
+    assert desk.due(2.0, replace_vitals(calls=1)) == []
+    assert called[0].challenge != first.challenge
+    hear = lambda challenge, beat: desk.side.hear(  # noqa: E731
+        TOPICS.ack,
+        office_peer.write(about(Word, challenge=challenge, beat=beat, at="", version=0, digest="")),
+        9.0,
+        NOON,
+    )
+    hear(first.challenge, 1)
+    assert desk.proofs == [0.0]
+    hear(called[0].challenge, 2)
+    assert desk.proofs == [0.0, 1.0]
+    hear(called[0].challenge, 3)
+    hear("never said", 4)
+    assert desk.proofs == [0.0, 1.0]
 
 
 def replace_vitals(**changes):
@@ -254,6 +312,8 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
     delta = about(Delta, after=0, upto=1, records=[Gone(n=1, key="person/0011223344556677")])
     heard = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON)
     assert (heard.is_junk, list(heard.out), desk.records.heard) == (False, [], [])
+    desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
+    assert desk.records.held == [delta, delta], "what takes away counts in memory, also while the disk rests"
     desk.records.trouble = None
     desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S, NOON)
     assert desk.records.heard == [delta]
@@ -280,7 +340,7 @@ def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_writ
     assert list(heard.out) == []
     out = desk.side.settle(command, Outcome("done"), 1.0)
     assert said(out) == [about(Reply, command=command.id, outcome="done")]
-    assert desk.facts == [Commanded("release", command.id, "li", "the postman", "done")]
+    assert desk.facts == [Commanded("suspend", command.id, "li", "the postman", "done")]
     again = desk.side.hear(TOPICS.command, office_peer.write(command), 2.0, NOON)
     assert again.act is None
     assert said(again.out) == said(out)
@@ -288,7 +348,7 @@ def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_writ
 
 
 def test_a_stale_order_is_refused_said_and_written_down_once(desk, said, office_peer):
-    command = order(1, Restart(), at=(NOON - timedelta(hours=1)).isoformat())
+    command = order(1, Share("a" * 16, "west"), at=(NOON - timedelta(hours=1)).isoformat())
     for _ in range(3):
         heard = desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
         assert heard.act is None
@@ -415,3 +475,15 @@ def test_whatever_a_broker_does_the_office_ends_with_every_event_and_fresh_words
         assert list(world.server.events) == list(range(1, head + 1))
         assert (world.server.lost, world.server.altered, desk.journal.position().acked) == (set(), [], head)
         assert desk.records.words[-1].beat == world.server.beat
+
+
+def test_an_order_that_the_gate_was_doing_when_it_stopped_is_answered_on_every_connection(desk, said):
+    order = about(
+        Command, id="01" * 16, number=1, at=NOON.isoformat(), operator="li", action=Suspend("0123456789abcdef", 5)
+    )
+    assert desk.ledger.hear(order, 0.0, NOON) is order
+    for now in (1.0, 2.0):
+        desk.side.connected(now)
+        [told] = [each for each in said(desk.due(now)) if isinstance(each, Reply)]
+        assert (told.command, told.outcome, told.why) == (order.id, "failed", STOPPED)
+        assert not [each for each in said(desk.due(now + 0.1)) if isinstance(each, Reply)], "once a connection"

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
-from gated.errors import StateError
-from gated.events import Commanded, Stopped
+from gated.errors import StateError, WithdrawnError
+from gated.events import CallPressed, Commanded, Stopped
 from gated.sync.commands import Outcome
 from gated.sync.link import JUNK, JUNK_PER_S
-from gated.sync.messages import Ack, Command, Delta, Gone, Release, Reply, Restart
+from gated.sync.messages import Ack, Command, Delta, Gone, Release, Reply, Share, Suspend
 
 # -- status ----------------------------------------------------------------------------------------------------------
 
@@ -36,16 +36,19 @@ async def test_the_birth_says_online_and_is_retained(broker, gate, receiver, unt
         assert (await anext(aiter(late.messages))).retain
 
 
-async def test_a_change_of_state_is_told_at_once_and_no_change_is_not(gate, receiver, until):
+async def test_a_change_of_state_waits_for_the_beat_and_a_call_does_not(broker, gate, receiver, until):
+    gate.settings = broker.settings(status_s=60.0)
     gate.start()
     await until(lambda: receiver.statuses, "a status")
-    gate.happen(5)
-    await until(lambda: gate.acked == 5, "the ack")
-    assert len(receiver.statuses) == 1
     gate.degraded = ["vision"]
+    gate.happen(5)
     gate.wake.set()
-    await until(lambda: len(receiver.statuses) == 2, "the change")
-    assert receiver.statuses[-1].degraded == ["vision"]
+    await asyncio.sleep(1.5)
+    assert (len(receiver.statuses), receiver.batches) == (1, 0)
+    gate.journal.append(CallPressed(), datetime.now(UTC))
+    gate.wake.set()
+    await until(lambda: receiver.batches, "the call, and all that was before it")
+    assert len(receiver.statuses) == 1
 
 
 async def test_the_gate_is_told_once_that_there_is_no_link_and_that_there_is_one_again(broker, gate, until):
@@ -323,7 +326,7 @@ async def test_a_message_that_nobody_foresaw_harms_nothing_but_itself(gate, rece
 # -- orders ----------------------------------------------------------------------------------------------------------
 
 
-def order(number, action=Release(), **other):  # noqa: B008 - frozen
+def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
     values = {"at": datetime.now(UTC).isoformat(), "operator": "li", "reason": "called"} | other
     return Command(site="market-south", gate="gate-2", id=f"{number:032x}", number=number, action=action, **values)
 
@@ -332,7 +335,7 @@ async def test_an_order_is_carried_out_once_answered_and_written_down(gate, rece
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
     first = order(1)
-    for command in (first, first, order(2, Restart(), at="2020-01-01T00:00:00Z")):
+    for command in (first, first, order(2, Share("a" * 16, "west"), at="2020-01-01T00:00:00Z")):
         await receiver.say(command)
     await until(lambda: len(receiver.replies) >= 2, "the answers")
     outcomes = {reply.command: reply.outcome for reply in receiver.replies if isinstance(reply, Reply)}
@@ -340,7 +343,34 @@ async def test_an_order_is_carried_out_once_answered_and_written_down(gate, rece
     assert gate.orders == [first]
     await until(lambda: len(gate.facts) == 2, "both facts")
     written = {(f.action, f.operator, f.reason, f.outcome) for f in gate.facts if isinstance(f, Commanded)}
-    assert written == {("release", "li", "called", "done"), ("restart", "li", "called", "refused")}
+    assert written == {("suspend", "li", "called", "done"), ("share", "li", "called", "refused")}
+
+
+async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_while_they_do(gate, receiver, until):
+    outcomes = []
+
+    async def carefully(command, talk):
+        gate.orders.append(command)
+        talk.tell("begins")
+        try:
+            await talk.confirm("all but done")
+        except WithdrawnError as error:
+            return Outcome("refused", str(error))
+        outcomes.append(command.id)
+        return Outcome("done")
+
+    gate.perform = carefully
+    gate.start()
+    await until(lambda: receiver.statuses, "the birth")
+    await receiver.order(1, Release())
+    await until(lambda: len(receiver.replies) == 1, "the answer")
+    assert (receiver.replies[0].outcome, outcomes) == ("done", [gate.orders[0].id])
+    assert [ask.step for ask in receiver.asked] == ["begin", "commit"]
+    assert [told.says for told in receiver.told] == ["begins"]
+    receiver.gives_up_at = "commit"
+    await receiver.order(2, Release())
+    await until(lambda: len(receiver.replies) == 2, "the second answer")
+    assert (receiver.replies[1].outcome, len(outcomes)) == ("refused", 1), "nobody waited when it was asked last"
 
 
 async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_the_next_connection(
@@ -348,7 +378,7 @@ async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_th
 ):
     may_end = asyncio.Event()
 
-    async def slowly(command):
+    async def slowly(command, talk):
         gate.orders.append(command)
         await may_end.wait()
         return Outcome("done", "at last")
@@ -413,7 +443,7 @@ async def test_mqtt_5_is_spoken_where_both_may(broker, gate, receiver, until, pr
     gate.settings = broker.settings(protocol=protocol)
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
-    said = re.findall(r"as gated-market-south-gate-2 \((p\d)", (broker.folder / "log").read_text())
+    said = re.findall(r"as gate-2 \((p\d)", (broker.folder / "log").read_text())
     assert said == [spoken]
 
 

@@ -23,8 +23,9 @@ from gated.office.certificates import Authority
 from gated.simulator.network import free_port
 from gated.sync.code import MAX_BYTES, PairingCode
 from gated.sync.dial import tls_context
-from gated.sync.jose import Identity, Party
+from gated.sync.jose import Party
 from gated.sync.pairing import Draft, Pairing, pair
+from gated.sync.sealing import Lock
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office
@@ -48,9 +49,9 @@ def test_with_one_code_it_has_all_that_its_side_of_the_link_needs(office, state)
     assert is_new
     assert pairing.url == office.registrar.place.url
     settings = SyncSettings(**pairing.settings())
-    tls_context(settings)
+    tls_context(settings, Lock.of(state))
     assert Party.load(Path(settings.office_keys)).kid == office.store.identity.party.kid
-    ours = Identity.load(Path(settings.gate_keys)).party
+    ours = Lock.of(state).identity(Path(settings.gate_keys)).party
     assert ours.dump().decode() == office.store.gate(GATE).keys
 
 
@@ -70,7 +71,7 @@ def test_everything_is_its_owners_alone_and_no_secret_of_the_code_is_kept(office
     }  # fmt: skip
     assert {path.stat().st_mode & 0o077 for path in (pairing.folder, *files)} == {0}
     assert not any(code.secret.hex().encode() in file.read_bytes() for file in files)
-    assert [path.name for path in state.iterdir()] == ["pairing"]
+    assert {path.name for path in state.iterdir()} == {"keys", "pairing"}
 
 
 def test_the_same_code_a_second_time_asks_nobody(office, state):
@@ -87,7 +88,7 @@ def test_whoever_was_cut_off_before_the_answer_came_goes_on_with_the_same_code(o
     office.registrar.answer(Draft(state).application(code, SITE), datetime.now(UTC))
     assert Pairing.find(state) is None
     pairing, _ = pair(code, state, SITE)
-    assert Identity.load(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
+    assert Lock.of(state).identity(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
 
 
 def test_keys_that_were_half_written_when_the_power_went_are_made_anew(office, state):
@@ -105,15 +106,18 @@ def test_keys_that_were_half_written_when_the_power_went_are_made_anew(office, s
 
 def is_whole(office, pairing):
     """The link could begin, and the office knows these keys."""
-    tls_context(SyncSettings(**pairing.settings()))
-    assert Identity.load(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
+    tls_context(SyncSettings(**pairing.settings()), Lock.of(pairing.folder.parent))
+    assert (
+        Lock.of(pairing.folder.parent).identity(pairing.folder / "gate.keys").party.dump().decode()
+        == office.store.gate(GATE).keys
+    )
 
 
 def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_path, monkeypatch):
     """The disk fails at one rename after another, as at a power cut: the folder is whole or not there."""
     monkeypatch.setattr("gated.office.pairing.MOST_TRIES", 100)
     rename, failures = os.rename, 0
-    for step in range(1, 10):
+    for step in range(1, 12):
         code, state, left = office.invite(), tmp_path / f"state-{step}", [step]
 
         def failing(*paths, left=left):
@@ -132,7 +136,7 @@ def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_
             assert Pairing.find(state) is None
         pairing, _ = pair(code, state, SITE)
         is_whole(office, pairing)
-    assert failures == 7, "a key, the office's rules, four files, and the folder itself"
+    assert failures == 10, "three files of keys, the office's list and rules, four files, and the folder itself"
 
 
 def test_a_gate_that_joins_anew_keeps_its_keys_and_gets_another_certificate(office, state):
@@ -144,7 +148,7 @@ def test_a_gate_that_joins_anew_keeps_its_keys_and_gets_another_certificate(offi
     assert (second.folder / "gate.pem").read_bytes() != certificate
     serial = x509.load_pem_x509_certificate((second.folder / "gate.pem").read_bytes()).serial_number
     assert office.store.gate(GATE).serial == f"{serial:x}"
-    assert [path.name for path in state.iterdir()] == ["pairing"]
+    assert {path.name for path in state.iterdir()} == {"keys", "pairing"}
 
 
 # -- whom it does not believe

@@ -16,7 +16,8 @@ import wire_story as story  # noqa: E402
 import gated.sync  # noqa: E402
 from gated.config import SyncSettings  # noqa: E402
 from gated.office.alarms import MEANINGS  # noqa: E402
-from gated.sync import commands, jose  # noqa: E402
+from gated.office.orders import GO_S  # noqa: E402
+from gated.sync import commands, confirm, jose  # noqa: E402
 from gated.sync import messages as m  # noqa: E402
 from gated.sync.records import digest_of, key_of, takes_away  # noqa: E402
 from gated.sync.topics import Topics  # noqa: E402
@@ -113,7 +114,10 @@ def test_the_actions_and_their_fields_are_those_of_the_code():
 def test_the_alarms_are_those_that_the_office_knows():
     """Each line of the table, by the names that our office has for it."""
     told = " ".join(cells[0] for cells in rows(section(11)))
-    for fact in ("duress", "door_forced_open", "tampered", "fire_release", "record_quarantined"):
+    for fact in (
+        "duress", "presentation_attack", "pins_guessed", "cards_guessed",
+        "door_forced_open", "tampered", "fire_release", "record_quarantined",
+    ):  # fmt: skip
         assert f"`{fact}`" in told
         assert fact in MEANINGS
 
@@ -134,8 +138,12 @@ def test_the_numbers_are_those_of_the_code():
         f"`ack_timeout_s` ({defaults.ack_timeout_s:.0f} s)",
         f"`silent_h` ({defaults.silent_h:.0f} h)",
         f"`most_new_per_hour` ({defaults.most_new_per_hour})",
-        f"{commands.RELEASE_S:.0f} s from the gate's clock for `release`, {commands.OTHERS_S:.0f} s for all others",
+        f"`most_new_in_batch`, {defaults.most_new_in_batch}; 0 is none",
+        f"`at` is at most {commands.FRESH_S:.0f} s from the gate's clock",
         f"good once and for {commands.CHALLENGE_S:.0f} s",
+        f"A nonce is good for {confirm.GOOD_S:.0f} s",
+        f"every second with another nonce, for up to {confirm.PATIENCE_S:.0f} s",
+        f"wait for {GO_S:.0f} s",
         f"a number {commands.WINDOW} or more below the highest",
         f"by at most {commands.MOST_AHEAD:,} at once",
     ):

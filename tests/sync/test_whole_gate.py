@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gated.door.messages import Beat, DriveLine, FromLatch, Hello, Welcome
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
-from gated.sync.messages import Command, Diagnose, SetLockdown
+from gated.runtime.channel import BlockingChannel
+from gated.sync.messages import AnswerCall, Diagnose, SetLockdown
 
 pytestmark = pytest.mark.slow
 
 SITE, GATE = "market-south", "gate-2"
-SYNC = ("url", "ca", "cert", "key", "gate_keys", "office_keys", "ack_timeout_s", "backoff_max_s")
+SYNC = ("url", "ca", "cert", "key", "gate_keys", "office_keys", "ack_timeout_s", "backoff_max_s", "status_s")
 
 
 @pytest.fixture
@@ -66,14 +68,83 @@ async def test_a_killed_gate_is_offline_and_a_stopped_one_says_so_itself(running
 
 async def test_an_order_is_carried_out_by_the_whole_gate(running, receiver, until):
     await until(lambda: "online" in receiver.states, "online")
-    order = {"site": SITE, "gate": GATE, "operator": "li", "at": datetime.now(UTC).isoformat(), "reason": "a drill"}
-    await receiver.say(Command(id="1" * 32, number=1, action=SetLockdown(on=True), **order))
+    await receiver.order(1, SetLockdown(on=True))
     await until(lambda: receiver.replies, "the answer")
     assert receiver.replies[0].outcome == "done"
     await until(lambda: {"lockdown", "commanded"} <= {event.kind for event in receiver.server.events.values()}, "facts")
-    await receiver.say(Command(id="2" * 32, number=2, action=Diagnose(), **order))
+    await receiver.order(2, Diagnose())
     await until(lambda: len(receiver.replies) == 2, "what the doctor says")
     assert {finding.part for finding in receiver.replies[1].findings} >= {"latch", "lockdown"}
+
+
+def press(gate):
+    """Press the call button: a mock latch takes it from whoever looks on."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(gate.state / "latch.sock"))
+        channel = BlockingChannel[FromLatch](sock, FromLatch)
+        channel.send(Hello(observer=True))
+        assert channel.receive() == Welcome()
+        for is_active in (True, False):
+            channel.send(DriveLine("call", is_active))
+            channel.send(Beat())
+            channel.receive()
+            time.sleep(0.2)
+
+
+async def test_who_calls_is_heard_at_the_office_answered_and_let_in_once(whole_gate, broker, receiver, until):
+    settings = broker.settings()
+    sync = {key: getattr(settings, key) for key in SYNC}
+    whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
+    whole_gate.start("run")
+
+    def heard(kind):
+        return [json.loads(event.body) for event in receiver.server.events.values() if event.kind == kind]
+
+    await until(lambda: "online" in receiver.states and heard("worker_ready"), "the gate")
+    await asyncio.to_thread(press, whole_gate)
+    await until(lambda: heard("call_pressed"), "the call")
+    await receiver.order(1, AnswerCall("wait"))
+    await until(lambda: heard("call_answered"), "the first answer")
+    for number in (2, 3):
+        await receiver.order(number, AnswerCall("opening"))
+    await until(lambda: len(receiver.replies) == 3, "what became of three answers")
+    assert [reply.outcome for reply in receiver.replies] == ["done", "done", "refused"]
+    await until(lambda: heard("door_released"), "the release")
+    assert [fact.get("answer", "wait") for fact in heard("call_answered")] == ["wait", "opening"]
+    assert [fact["cause"] for fact in heard("door_released")] == ["grant"]
+    assert heard("call_ended") == []
+
+
+async def test_who_calls_while_the_link_is_lost_is_told_at_once(whole_gate, broker, receiver, until):
+    settings = broker.settings()
+    sync = {key: getattr(settings, key) for key in SYNC}
+    whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
+    whole_gate.start("run")
+    await until(lambda: "online" in receiver.states and whole_gate.events("worker_ready"), "the gate")
+    await asyncio.to_thread(press, whole_gate)
+    await until(lambda: whole_gate.events("call_pressed"), "the call")
+    broker.kill()
+    await until(lambda: [e["outcome"] for e in whole_gate.events("call_ended")] == ["unreachable"], "that nobody hears")
+    await asyncio.to_thread(press, whole_gate)
+    await until(lambda: len(whole_gate.events("call_ended")) == 2, "the same of the next call")
+
+
+async def test_who_calls_an_office_that_hears_nothing_is_told_so_though_the_broker_answers(
+    whole_gate, broker, receiver, until
+):
+    receiver.is_acking = False
+    settings = broker.settings()
+    sync = {key: getattr(settings, key) for key in SYNC}
+    whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
+    whole_gate.start("run")
+    await until(lambda: "online" in receiver.states and whole_gate.events("worker_ready"), "the gate")
+    for ended in (1, 2):
+        await asyncio.to_thread(press, whole_gate)
+        await until(lambda ended=ended: len(whole_gate.events("call_ended")) == ended, "that nobody hears")
+    assert {e["outcome"] for e in whole_gate.events("call_ended")} == {"unreachable"}
+    pressed, over = (whole_gate.events(kind)[-1]["at"] for kind in ("call_pressed", "call_ended"))
+    assert (datetime.fromisoformat(over) - datetime.fromisoformat(pressed)).total_seconds() < 3, "the second is at once"
 
 
 async def test_an_office_that_is_silent_is_noted_and_heard_of_when_it_speaks(whole_gate, broker, receiver, until):

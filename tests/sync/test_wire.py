@@ -1,5 +1,7 @@
 """Nothing that arrives is believed: measured, signed, opened, parsed, addressed; and never quoted."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -48,7 +50,9 @@ def test_what_is_about_people_cannot_be_read_on_the_way(office_peer):
     seen = b"".join(base64.urlsafe_b64decode(part + b"==") for part in payload.split(b"."))
     assert b"3-2-401" not in payload + seen
     assert {kind_of(kind) for kind in (*UP, *DOWN)} - OPEN == {
-        *("event", "reply", "receipt", "shared", "delta", "part", "command")
+        *("event", "reply", "receipt", "shared", "delta", "part", "command"),
+        *("offer", "ask", "wanted", "progress", "held", "vouching"),
+        *("status", "request", "ack", "word", "recovery", "verifiers"),
     }
 
 
@@ -143,3 +147,15 @@ def test_not_even_a_signature_makes_nonsense_good(gate_peer, office_peer, plain)
     """An office that was taken over, or a fault of its own, is held to what was agreed as well."""
     with pytest.raises(WireError, match="not what was agreed"):
         gate_peer.read(office_peer.me.sign("ack", plain), Ack)
+
+
+def test_a_client_id_stays_the_same_and_nobody_can_guess_it(tmp_path):
+    """Who pairs anew under the same name, and everybody who sees what is public, has another."""
+    me, office, other = Identity.make(), Identity.make(), Identity.make()
+    path = tmp_path / "keys"
+    me.save(path)
+    ids = [Peer(who, office.party, "market-south", "gate-2").client_id for who in (me, Identity.load(path), other)]
+    assert ids[0] == ids[1] != ids[2]
+    assert re.fullmatch("gated-market-south-gate-2-[0-9a-f]{24}", ids[0])
+    assert Peer(me, office.party, "market-south", "gate-9").client_id[-24:] != ids[0][-24:]
+    assert ids[0][-24:] not in me.party.dump().decode()

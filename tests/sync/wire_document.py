@@ -6,15 +6,28 @@ Run it after a change of `gated/sync/messages.py`: `.venv/bin/python tests/sync/
 import ast
 import inspect
 import json
+import sys
 from pathlib import Path
 
-import msgspec
+sys.path[:0] = [str(Path(__file__).parent)]
+from wire_schemas import schemas_of  # noqa: E402
 
-import gated.sync
-from gated.sync import messages
-from gated.sync.jose import SEALING, SIGNING, type_of
-from gated.sync.messages import DOWN, KINDS, MAX_BYTES, OPEN, UP, Message, Templates
-from gated.sync.topics import Topics
+import gated.sync  # noqa: E402
+from gated.sync import messages  # noqa: E402
+from gated.sync.jose import SEALING, SIGNING, type_of  # noqa: E402
+from gated.sync.messages import (  # noqa: E402
+    DOWN,
+    KINDS,
+    MAX_BYTES,
+    ONCE_OPEN,
+    OPEN,
+    UP,
+    Message,
+    Shell,
+    Status,
+    Templates,
+)
+from gated.sync.topics import Topics  # noqa: E402
 
 FILE = Path(gated.sync.__file__).parent / "asyncapi.json"
 TOPICS = Topics("{site}", "{gate}")
@@ -22,20 +35,23 @@ TOPICS = Topics("{site}", "{gate}")
 CARRIES = {
     "status": ("status",),
     "event": ("event",),
-    "reply": ("reply", "receipt", "shared"),
-    "request": ("request",),
-    "ack": ("ack", "word"),
+    "reply": ("reply", "ask", "progress", "held", "receipt", "shared", "vouching", "verifiers"),
+    "request": ("request", "renew"),
+    "ack": ("ack", "word", "certificate", "recovery"),
     "record": ("delta", "part"),
-    "command": ("command",),
+    "command": ("command", "offer", "wanted"),
 }
 """Which messages each topic carries."""
 ANSWERS = {
     "status": ("ack", ("word",)),
     "event": ("ack", ("ack",)),
     "request": ("record", ("delta", "part")),
-    "command": ("reply", ("reply",)),
+    "command": ("reply", ("reply", "ask")),
 }
 """Where, and with what, the other end answers."""
+
+HEIRS = {"AnyPerson": ("PersonRecord",)}
+"""The structs on the wire that have the fields of another."""
 
 ABOUT = f"""\
 What a gate and its office say to each other. `README.md` beside this file has the rules; `examples.json` has every
@@ -43,8 +59,10 @@ message as bytes, with keys to open them.
 
 A payload below is the JSON *inside* a message. On the wire every message is a compact JWS (RFC 7515; `alg` {SIGNING},
 `kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). Where `x-sealed` is true, what is signed is a
-compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON. No
-message is longer than {MAX_BYTES} bytes. Unknown fields are passed over, another `v` is refused."""
+compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON, with
+spaces behind it. Where there is an `x-shell`, what is signed is that, and the JWE is its `sealed`. Where `x-once-open`
+is true, an older end says it unsealed. No message is longer than {MAX_BYTES} bytes. Unknown fields are passed over,
+another `v` is refused."""
 
 
 def document() -> dict:
@@ -76,7 +94,12 @@ def document() -> dict:
 
 
 def _broker() -> dict:
-    will = {"topic": TOPICS.status, "qos": 1, "retain": True, "message": "a signed status whose state is offline"}
+    will = {
+        "topic": TOPICS.status,
+        "qos": 1,
+        "retain": True,
+        "message": "a signed status whose state is offline, the rest of it sealed",
+    }
     return {
         "host": "{host}:8883",
         "protocol": "secure-mqtt",
@@ -125,32 +148,26 @@ def _named(channel: str, kinds: tuple[str, ...]) -> list[dict]:
 
 
 def _message(message: type[Message], kind: str) -> dict:
-    return {
+    shell = {"x-shell": {"$ref": f"#/components/schemas/{Shell.__name__}"}} if message is Status else {}
+    return shell | {
         "name": kind,
         "title": message.__name__,
         "summary": inspect.getdoc(message).splitlines()[0],
         "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
         "x-typ": type_of(kind),
         "x-sealed": kind not in OPEN,
+        "x-once-open": kind in ONCE_OPEN,
     }
 
 
 def schemas() -> dict:
-    """The JSON schema (draft 7) of every struct, as msgspec has it, and what the code says about each field."""
-    _, found = msgspec.json.schema_components((*UP, *DOWN, Templates), ref_template="#/components/schemas/{name}")
+    """The schema of every struct, and what the code says about each field."""
+    found = schemas_of((*UP, *DOWN, Templates, Shell), "#/components/schemas/")
     for name, says in _field_docs().items():
         for field, doc in says.items():
-            found[name]["properties"][field]["description"] = doc
-    return {name: _portable(schema) for name, schema in found.items()}
-
-
-def _portable(schema: object) -> object:
-    """AsyncAPI's discriminator names schemas where ours names tags; the end of a text is written for any language."""
-    if isinstance(schema, dict):
-        return {key: _portable(value) for key, value in schema.items() if key != "discriminator"}
-    if isinstance(schema, list):
-        return [_portable(value) for value in schema]
-    return schema.replace("\\Z", "$") if isinstance(schema, str) else schema
+            for heir in HEIRS.get(name, (name,)):
+                found[heir]["properties"][field]["description"] = doc
+    return found
 
 
 def _field_docs() -> dict[str, dict[str, str]]:

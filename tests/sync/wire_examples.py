@@ -21,9 +21,10 @@ from wire_document import CARRIES
 import gated.sync
 from gated.errors import GatedError
 from gated.sync.jose import Identity, type_of
-from gated.sync.messages import DOWN, MAX_BYTES, OPEN, Message, kind_of
+from gated.sync.messages import DOWN, MAX_BYTES, OPEN, Message, Status, kind_of
 from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.sync.vouching import vouch
+from gated.sync.wire import Peer, in_shell, padded
 
 FILE = Path(gated.sync.__file__).parent / "examples.json"
 ENDS = ("office", "gate-2", "gate-3")
@@ -77,7 +78,9 @@ class Recorder:
     def __init__(self, recorded: dict) -> None:
         wires = [each["wire"] for part in ("examples", "refused") for each in recorded.get(part, [])]
         payloads = [payload_of(wire) for wire in wires]
-        self._tokens = recorded.get("faces", []) + [token.decode() for token in payloads if token.count(b".") == 4]
+        shells = [json.loads(payload)["sealed"] for payload in payloads if b'"sealed":"' in payload[:300]]
+        tokens = [token.decode() for token in payloads if token.count(b".") == 4]
+        self._tokens = recorded.get("faces", []) + shells + tokens
 
     def seal(self, to: str, plain: bytes) -> str:
         """A JWE of `plain` to that end."""
@@ -94,7 +97,9 @@ def build(recorded: dict) -> dict:
     """The whole file; `recorded` is what there was."""
     recorder = Recorder(recorded)
     faces = [recorder.seal(to, msgspec.json.encode(story.templates(whose))) for whose, to in story.FACES]
-    told = story.tell(faces, {end: identity(end).party.dump().decode() for end in ENDS})
+    keys = {end: identity(end).party for end in ENDS}
+    vouched = vouch(identity(story.GATE), story.SITE, story.GATE, story.OTHER, keys[story.OTHER])
+    told = story.tell(faces, {end: party.dump().decode() for end, party in keys.items()}, vouched)
     examples = [_example(name, message, recorder) for name, message in told.items()]
     return {
         "warning": WARNING,
@@ -108,7 +113,10 @@ def build(recorded: dict) -> dict:
 def _example(name: str, message: Message, recorder: Recorder) -> dict:
     kind, plain = kind_of(type(message)), msgspec.json.encode(message)
     sender, reader = ("office", message.gate) if type(message) in DOWN else (message.gate, "office")
-    sealed = None if kind in OPEN else recorder.seal(reader, plain)
+    sealed = None if kind in OPEN else recorder.seal(reader, padded(message, plain))
+    signed = sealed.encode() if sealed else plain
+    if isinstance(message, Status):
+        signed = in_shell(message, signed)
     channel = next(channel for channel, kinds in CARRIES.items() if kind in kinds)
     return {
         "name": name,
@@ -118,7 +126,7 @@ def _example(name: str, message: Message, recorder: Recorder) -> dict:
         "topic": getattr(Topics(message.site, message.gate), channel),
         "message": json.loads(plain),
         "sealed": sealed,
-        "wire": identity(sender).sign(kind, sealed.encode() if sealed else plain).decode(),
+        "wire": identity(sender).sign(kind, signed).decode(),
     }
 
 
@@ -126,7 +134,7 @@ def _refused(told: dict[str, Message], recorder: Recorder) -> Iterator[dict]:
     """What gate-2 must not take for that kind, and why."""
     office = identity("office")
     yield from _forged(msgspec.json.encode(told["ack"]))
-    order = msgspec.json.encode(told["command"])
+    order = padded(told["command"], msgspec.json.encode(told["command"]))
     sealed = recorder.seal("gate-2", order)
     elsewhere = recorder.seal("gate-3", order)
     yield _no("sealed", "command", "a command that is not sealed", office.sign("command", order))
@@ -136,12 +144,12 @@ def _refused(told: dict[str, Message], recorder: Recorder) -> Iterator[dict]:
     )
     for field in ("gate", "site"):
         other = msgspec.structs.replace(told["command"], **{field: "elsewhere"})
-        token = recorder.seal("gate-2", msgspec.json.encode(other))
+        token = recorder.seal("gate-2", padded(other, msgspec.json.encode(other)))
         yield _no("address", "command", f"it names another {field}", office.sign("command", token.encode()))
     for change, why in story.WRONG:
         wrong = msgspec.json.encode(msgspec.to_builtins(told["ack"]) | change)
         yield _no("content", "ack", why, office.sign("ack", wrong))
-    yield _no("content", "ack", "no JSON", office.sign("ack", b"ack"))
+    yield _no("content", "ack", "no JSON", office.sign("ack", b"{ack}"))
 
 
 def _forged(ack: bytes) -> Iterator[dict]:

@@ -1,13 +1,17 @@
 """The messages of the examples: one morning at gate-2 of market-south. They belong together, down to every hash."""
 
+import hmac
 import struct
 from hashlib import sha256
 
 from gated.events import DoorOpened, DoorReleased, Event
+from gated.gallery import cards
+from gated.gallery.vault import readings_by
+from gated.gallery.verifiers import Recipe, secret_of, verifier
 from gated.journal.chain import digest, genesis
 from gated.journal.entry import body_of, kind_of
 from gated.sync import messages as m
-from gated.sync.records import digest_of, key_of
+from gated.sync.records import digest_of, fingerprint, key_of
 
 SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
 US = {"site": SITE, "gate": GATE}
@@ -17,6 +21,12 @@ DIMENSION = 128
 EMBEDDER = sha256(b"the embedder's file").hexdigest()
 TODAY = "2026-11-23T07:58:0{}.204113Z"
 CHALLENGE = "kTq0mB7x2ZrVhS4e"
+KEYS = m.Verifiers(**US, card=sha256(b"the key for cards").digest(), pin=sha256(b"the key for PINs").digest())
+SALT = sha256(b"the salt of the site").digest()[:16]
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIHQMHgCAQAwFjEUMBIGA1UEAwwL\n-----END CERTIFICATE REQUEST-----\n"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBmTCCAT+gAwIBAgIUEo1m\n-----END CERTIFICATE-----\n"
+"""Their beginnings: what X.509 looks like is told elsewhere."""
+NONCE = "pX5dY9cJ1WgQo7Ut"
 FACES = ((WANG, GATE), (WANG, OTHER))
 """Whose face is sealed to which gate."""
 WRONG = (
@@ -36,10 +46,12 @@ def templates(subject: str) -> m.Templates:
     return m.Templates(subject, EMBEDDER, [vector])
 
 
-def tell(faces: list[str], keys: dict[str, str]) -> dict[str, m.Message]:
-    """All messages, by name; `faces` are the sealed ones of `FACES`, `keys` the public keys of each end."""
+def tell(faces: list[str], keys: dict[str, str], vouched: str) -> dict[str, m.Message]:
+    """All messages, by name; `faces` are the sealed ones of `FACES`, `keys` the public keys of each end, `vouched` what
+    gate-2 has signed of gate-3's.
+    """
     rows, held = _rows(), records(faces[0], keys[OTHER])
-    return _status(rows, held) | _log(rows) | _records(held) | _faces(faces[1]) | _commands()
+    return _status(rows, held) | _log(rows) | _records(held) | _faces(faces[1], vouched) | _commands()
 
 
 def _rows() -> list[m.WireEvent]:
@@ -56,6 +68,10 @@ def _rows() -> list[m.WireEvent]:
     return rows
 
 
+RECOVERY = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+"""The public key of RFC 8037, appendix A."""
+
+
 def _status(rows: list[m.WireEvent], held: list[m.Record]) -> dict[str, m.Message]:
     live = [(key_of(record), record.n) for record in held if not isinstance(record, m.Gone)]
     status = m.Status(
@@ -68,15 +84,30 @@ def _status(rows: list[m.WireEvent], held: list[m.Record]) -> dict[str, m.Messag
         templates=216,
         models="site",
         journal=m.JournalMark(JOURNAL, 3, 0, 0, rows[-1].hash),
-        records=m.RecordMark(6, digest_of(live), newest=6),
+        records=m.RecordMark(6, digest_of(live), newest=6, people=1),
         challenge=CHALLENGE,
         heard=1804,
         silent_s=3,
-    )
+        can=["live", "batch", "held", "handover", "verifiers", "sealed"],
+        certificate_ends="2028-10-12T07:58:00.000000Z",
+        recovery=RECOVERY,
+        guessing=m.Guessing(1, 2, by_household=False, pins_day=12, household_day=10, cards_hour=20, cards_day=200,
+                            short_cards_day=60, pin_digits=6),
+    )  # fmt: skip
     return {
         "status": status,
         "status-will": m.Status(**US, state="offline", version="0.1.0", at=TODAY.format(0)),
-        "word": m.Word(**US, challenge=CHALLENGE, beat=1805, at=TODAY.format(5), version=6, digest=digest_of(live)),
+        "word": m.Word(
+            **US,
+            challenge=CHALLENGE,
+            beat=1805,
+            at=TODAY.format(5),
+            version=6,
+            digest=digest_of(live),
+            verifiers=fingerprint(KEYS.card, KEYS.pin),
+            understands=["sealed"],
+        ),
+        "verifiers": KEYS,
     }
 
 
@@ -90,6 +121,18 @@ def _log(rows: list[m.WireEvent]) -> dict[str, m.Message]:
     }
 
 
+def card(number: str) -> m.Card:
+    """A card as this gate is sent it."""
+    own = hmac.digest(KEYS.card, cards.own_name(number).encode(), "sha256")
+    return m.Card("card-1", digest=own, readings=b"".join(sorted(readings_by(KEYS.card, cards.given(number)))))
+
+
+def pin(digits: str) -> m.Pin:
+    """A PIN as this gate is sent it."""
+    result = Recipe(SALT).result(secret_of(digits))
+    return m.Pin(SALT, verifier(KEYS.pin, result, is_duress=False))
+
+
 def records(face: str, other_keys: str) -> list[m.Record]:
     """One record of each kind, with the numbers 1 to 6."""
     return [
@@ -101,7 +144,7 @@ def records(face: str, other_keys: str) -> list[m.Record]:
         m.PersonRecord(
             n=6,
             subject=WANG,
-            name="Wang Fang",
+            name="",
             household="12",
             added_at="2026-11-20T09:00:00Z",
             consents=[
@@ -109,8 +152,8 @@ def records(face: str, other_keys: str) -> list[m.Record]:
                 m.Consented("transfer", "paper-17", "2026-11", "2026-11-20T09:00:00Z"),
             ],
             rights=[m.Passage(valid_until="2027-11-20T00:00:00+08:00")],
-            cards=[m.Card("card-1", "0006729715", "blue tag")],
-            pin="739154",
+            cards=[card("0006729715")],
+            pins=[pin("739154")],
             wishes=m.Wishes(release_s=12.0, first="touch"),
             face=m.Face("face-1", EMBEDDER, 1, face),
         ),
@@ -122,6 +165,9 @@ def _records(held: list[m.Record]) -> dict[str, m.Message]:
     digest = digest_of((key_of(record), record.n) for record in live)
     return {
         "request": m.Request(**US, after=4),
+        "renew": m.Renew(**US, csr=CSR),
+        "certificate": m.Certificate(**US, certificate=CERTIFICATE, authority=""),
+        "recovery": m.Recovery(**US, key=RECOVERY, number=0, port=8884),
         "request-parts": m.Request(**US, is_snapshot=True, snapshot=6, parts=[0]),
         "delta": m.Delta(**US, after=4, upto=6, records=held[4:]),
         "part": m.SnapshotPart(**US, version=6, digest=digest, part=0, parts=1, records=live),
@@ -129,8 +175,11 @@ def _records(held: list[m.Record]) -> dict[str, m.Message]:
     }
 
 
-def _faces(sealed: str) -> dict[str, m.Message]:
-    return {"shared": m.Shared(**US, subject=WANG, to=OTHER, face=m.Face("face-1", EMBEDDER, 1, sealed))}
+def _faces(sealed: str, vouched: str) -> dict[str, m.Message]:
+    return {
+        "shared": m.Shared(**US, subject=WANG, to=OTHER, face=m.Face("face-1", EMBEDDER, 1, sealed)),
+        "vouching": m.Vouching(**US, to=OTHER, vouched=vouched),
+    }
 
 
 def _commands() -> dict[str, m.Message]:
@@ -144,17 +193,30 @@ def _commands() -> dict[str, m.Message]:
         m.ChangeSettings("[access]\nframes = 4\n"),
         m.Restart(),
         m.Diagnose(),
+        m.AnswerCall("opening"),
+        m.AnnounceBatch(216, 6.0),
+        m.AcceptHeld([WANG]),
     ]
     told: dict[str, m.Message] = {}
     for number, action in enumerate(actions, 1):
         tag = str(action.__struct_config__.tag)
         told["command" if tag == "release" else f"command-{tag}"] = _command(number, action)
-    again = {"challenge": "cH0mE5tRq9Lw3Zuv", "number": 10, "action": m.Release()}
+    first, order = "cH0mE5tRq9Lw3Zuv", {"order": "01" * 16}
+    again = {"challenge": first, "number": 13, "action": m.Suspend(WANG, 7)}
+    nobody = "its operator at the office waits no more"
     return told | {
-        "command-again": m.Command(**US, id="0a" * 16, at=TODAY.format(9), operator="li", reason="a delivery", **again),
+        "command-again": m.Command(**US, id="0d" * 16, at=TODAY.format(9), operator="li", **again),
+        "offer": m.Offer(**US, **order),
+        "ask": m.Ask(**US, **order, nonce=NONCE),
+        "ask-commit": m.Ask(**US, order="04" * 16, nonce=NONCE, step="commit", says="5 good looks were taken"),
+        "wanted": m.StillWanted(**US, order="04" * 16, nonce=NONCE, is_wanted=True),
+        "wanted-no": m.StillWanted(**US, order="04" * 16, nonce=NONCE, why=nobody),
+        "wanted-over": m.StillWanted(**US, order="04" * 16, why=nobody),
+        "progress": m.Progress(**US, order="04" * 16, says="2 of 5 looks"),
+        "held": m.Held(**US, heard=1804, records=[m.HeldBack(WANG, "bulk", 6)]),
         "reply": m.Reply(**US, command="01" * 16, outcome="done"),
         "reply-refused": m.Reply(**US, command="04" * 16, outcome="refused", why="nobody here is called so"),
-        "reply-challenge": m.Reply(**US, command="01" * 16, outcome="challenge", challenge=again["challenge"]),
+        "reply-challenge": m.Reply(**US, command="03" * 16, outcome="challenge", challenge=first),
         "reply-findings": m.Reply(
             **US, command="09" * 16, outcome="done", findings=[m.Finding("camera", "error", "gives no pictures")]
         ),
@@ -163,4 +225,6 @@ def _commands() -> dict[str, m.Message]:
 
 def _command(number: int, action: m.Action) -> m.Command:
     who = {"operator": "li", "reason": "a delivery" if isinstance(action, m.Release) else ""}
-    return m.Command(**US, id=f"{number:02x}" * 16, number=number, at=TODAY.format(9), **who, action=action)
+    is_live = not isinstance(action, m.UNATTENDED)
+    live = {"challenge": NONCE, "is_live": True} if is_live else {}
+    return m.Command(**US, id=f"{number:02x}" * 16, number=number, at=TODAY.format(9), **live, **who, action=action)

@@ -27,8 +27,6 @@ SITE, OFFICE = "market-south", "OFFICE"
 SPARE_GATES = [f"gate-{number}" for number in range(1, 101)]
 PATIENCE_S = 120.0
 MAX_PACKET_BYTES = 110_000
-CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05knock"
-"""Version 4 (3.1.1), a clean session, a keep-alive of 60 s, and the client's name (MQTT 3.1.1, section 3.1)."""
 
 MOSQUITTO = """
 listener {port} 127.0.0.1
@@ -40,6 +38,7 @@ certfile {folder}/server.pem
 keyfile {folder}/server.key
 require_certificate true
 use_identity_as_username true
+use_username_as_clientid true
 acl_file {folder}/acl
 max_queued_messages 0
 max_packet_size {packet}
@@ -162,11 +161,11 @@ class Broker:
         except OSError:
             return False
 
-    def knock(self, context, patience_s=PATIENCE_S):
+    def knock(self, context, patience_s=PATIENCE_S, client_id="knock"):
         """The first four bytes that it answers to a CONNECT over TLS; fewer where it hangs up."""
         plain = socket.create_connection(("127.0.0.1", self.port), patience_s)
         with context.wrap_socket(plain, server_hostname="localhost") as secure:
-            secure.sendall(CONNECT)
+            secure.sendall(_connect(client_id))
             return secure.recv(4)
 
     def kill(self):
@@ -290,6 +289,12 @@ class RabbitMq(Broker):
         super().kill()
         subprocess.run([_found("epmd"), "-kill"], check=False, capture_output=True,
                        env={**os.environ, **self.environment()})  # fmt: skip
+
+
+def _connect(client_id):
+    """Version 4 (3.1.1), a clean session, a keep-alive of 60 s, and the client's id (MQTT 3.1.1, section 3.1)."""
+    body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(client_id).to_bytes(2, "big") + client_id.encode()
+    return bytes([0x10, len(body)]) + body
 
 
 def _found(program):

@@ -24,9 +24,10 @@ from msgspec.structs import replace
 from gated.errors import OfficeError
 from gated.events import CallPressed
 from gated.journal.journal import Journal
+from gated.office.kept import KeptPerson
 from gated.simulator.proxy import Proxy
 from gated.simulator.way import Fault
-from gated.sync.messages import PersonRecord, Release
+from gated.sync.messages import Release
 
 sys.path.insert(0, str(Path(__file__).parent))
 from town import SITE, Town
@@ -155,11 +156,10 @@ class Trouble:
         self.rung += rings
 
     def somebody_is_let_in_from_afar(self, name):
-        placed = self.town.store.orders.place(name, Release(), "li", "a visitor", datetime.now(UTC))
-        self.orders[name].append(placed)
+        self.orders[name].append(self.town.place(name, Release()))
 
     def _anybody(self):
-        people = self.town.store.book.live(PersonRecord)
+        people = self.town.store.book.live(KeptPerson)
         return self.dice.choice(people) if people else None
 
     WEIGHTS = {  # noqa: RUF012 - read as a table
@@ -205,7 +205,7 @@ def test_after_the_worst_of_wires_all_agree_and_nothing_was_lost_doubled_or_open
         began = time.monotonic()
         for name, gate in town.gates.items():
             town.until(lambda name=name: town.in_step(name), f"{name} has the same records and rows as the office")
-            people = {person.subject: person.status for person in town.store.book.live(PersonRecord)}
+            people = {person.subject: person.status for person in town.store.book.live(KeptPerson)}
             assert town.known(gate) == people
             check_journal(town, name)
             check_openings(town, gate, trouble.orders[name])

@@ -17,7 +17,8 @@ from gated.events import CallPressed, PersonEnrolled
 from gated.face.manifest import load_set
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.sync.messages import Card, Release, SetLockdown
+from gated.office.kept import KeptCard
+from gated.sync.messages import Release, SetLockdown
 from gated.types import SubjectId
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -36,7 +37,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     """Joined, registered, enrolled, shared, suspended, ordered, cut off, killed, and removed with proof."""
     town.start()
     (east, there), (west, here) = town.gates.items()
-    town.add("a" * 16, "recognise", "transfer", cards=[Card(id="card-1", number="0006729715")])
+    town.add("a" * 16, "recognise", "transfer", cards=[KeptCard(id="card-1", number="0006729715")])
     town.add("b" * 16, "recognise")
     for gate in (there, here):
         town.until(lambda gate=gate: set(town.known(gate)) == {"a" * 16, "b" * 16}, "both people at the gate")
@@ -47,9 +48,10 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
         vector = np.random.default_rng(number).normal(size=model.dimension)
         vector = (vector / np.linalg.norm(vector)).astype(np.float32)
         with closing(Register.open(there.state, SITE)) as register, register.changing():
-            register.replace(register.person(SubjectId(subject)), model.sha256, [vector], datetime.now(UTC))
+            register.take(register.person(SubjectId(subject)), model.sha256, [vector], datetime.now(UTC))
         with closing(Journal.open(there.state, SITE, east)) as journal:
             journal.append(PersonEnrolled(subject, 1, "1", model.sha256), datetime.now(UTC))
+    town.until(lambda: town.accept(there), "the other gate's keys, which somebody accepts")
     town.until(lambda: town.templates(here, "a" * 16) == 1, "the shared face at the other gate")
     assert town.templates(here, "b" * 16) == 0
 
@@ -60,6 +62,15 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     assert town.order(west, SetLockdown(on=True)) == "done"
     assert town.order(west, Release()) == "refused"
     assert town.order(west, SetLockdown(on=False)) == "done"
+
+    # A gate's certificate with the client ids of others, as far as anybody can know them, cuts nobody off.
+    ids = [f"gated-{SITE}-{who}" for who in (east, "OFFICE", "OFFICE-1")] + [east, "OFFICE", "gated-OFFICE"]
+    logs = lambda: (town.folder / "office.log").read_text() + there.log()  # noqa: E731
+    lost = logs().count("no link to the")
+    let_in = [broker.knock(broker.tls(west), client_id=each) for _ in range(5) for each in ids]
+    assert let_in == [broker.accepted] * len(let_in)
+    assert town.order(east, Release()) == "done"
+    assert logs().count("no link to the") == lost
 
     # The broker is killed, and what it kept is gone; meanwhile things happen on both sides.
     broker.kill()

@@ -3,16 +3,22 @@
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 
 from gated.gallery.register import Register
+from gated.gallery.replica import Holdings
+from gated.gallery.trust import HERE
 from gated.journal.journal import Journal
 from gated.office.broker import Place
 from gated.office.founding import found
+from gated.office.kept import KeptPerson
+from gated.office.orders import new_id
 from gated.office.store import Store
+from gated.office.waiting import Waiting
 from gated.simulator.network import free_port, join
-from gated.sync.messages import Consented, PersonRecord
+from gated.sync.messages import Consented
 from gated.types import SubjectId
 
 SITE = "market-south"
@@ -40,8 +46,11 @@ class Town:
             (self.office / ours).write_bytes((broker.folder / theirs).read_bytes())
         broker.ca.private_key_pem.write_to_path(self.office / "ca.key")
         self.store = stack.enter_context(closing(Store.open(self.office)))
-        self.serving = None
+        self.serving, self.waiting, self.is_over = None, [], threading.Event()
         stack.callback(self.stop)
+        beating = threading.Thread(target=self._beat)
+        beating.start()
+        stack.callback(lambda: (self.is_over.set(), beating.join(), [waiting.close() for waiting in self.waiting]))
 
     def serve(self):
         log = (self.folder / "office.log").open("ab")
@@ -59,6 +68,14 @@ class Town:
             gate.brain = gate.start("run")
         self.until(lambda: all(self.status(name) == "online" for name in self.gates), "both gates are online")
 
+    def accept(self, gate):
+        """Somebody at a gate accepts the other gates, and what the office says that people agreed to."""
+        with closing(Holdings.open(gate.state, SITE)) as holdings:
+            others = [each for each in holdings.neighbours() if not each.is_trusted]
+            accepted = [holdings.trust(each.gate, each.keys, HERE) for each in others]
+            holdings.agree(holdings.claims())
+        return bool(accepted)
+
     def until(self, claim, what):
         try:
             self.wait_for(claim, timeout_s=PATIENCE_S, every_s=0.1)
@@ -73,7 +90,7 @@ class Town:
 
     def add(self, subject, *purposes, **more):
         consents = [Consented(purpose=purpose, reference="paper-7", notice="1", at=AT) for purpose in purposes]
-        record = PersonRecord(
+        record = KeptPerson(
             n=0, subject=subject, name="Wang Fang", household="12", added_at=AT, consents=consents, **more
         )
         self.store.book.put(record)
@@ -88,10 +105,21 @@ class Town:
         with closing(Register.open(gate.state, SITE)) as register:
             return register.template_count(SubjectId(subject)) if subject in self.known(gate) else 0
 
+    def place(self, name, action):
+        """Somebody orders this, and waits until the test ends; its id."""
+        order = new_id()
+        self.waiting.append(Waiting(self.office, [order]))
+        return self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC), order=order)
+
     def order(self, name, action):
-        placed = self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC))
-        self.until(lambda: self.store.orders.get(placed).state not in ("new", "sent"), f"the answer to {action}")
+        placed = self.place(name, action)
+        self.until(lambda: not self.store.orders.get(placed).is_open, f"the answer to {action}")
         return self.store.orders.get(placed).state
+
+    def _beat(self):
+        while not self.is_over.wait(0.3):
+            for waiting in list(self.waiting):
+                waiting.beat()
 
     def in_step(self, name):
         """Whether a gate has what the office has, and the office every row of the gate's, once."""

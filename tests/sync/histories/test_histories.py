@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from site_in_memory import GATES, SITE, Site, office_digest, prepare
 
 from gated.events import CallPressed
-from gated.sync.messages import PersonRecord
+from gated.office.kept import KeptPerson
 
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
@@ -64,8 +64,16 @@ def a_household_changes(site, gate, dice):
     site.household()
 
 
-def somebody_is_let_in_from_afar(site, gate, dice):
-    site.release()
+def somebody_orders_something(site, gate, dice):
+    site.order()
+
+
+def an_operator_gives_up(site, gate, dice):
+    site.give_up()
+
+
+def an_operators_process_is_killed(site, gate, dice):
+    site.kill_operator()
 
 
 def people_ring(site, gate, dice):
@@ -155,7 +163,9 @@ WEIGHTS = {
     somebody_joins: 5,
     somebody_changes: 6,
     a_household_changes: 1,
-    somebody_is_let_in_from_afar: 4,
+    somebody_orders_something: 6,
+    an_operator_gives_up: 3,
+    an_operators_process_is_killed: 2,
     people_ring: 4,
     a_face_is_taken: 3,
     something_is_lost: 4,
@@ -189,6 +199,8 @@ def heal(site):
         gate.is_online = False
     site.flying.clear()
     for second in range(FACES_S):
+        for gate in site.gates.values():
+            gate.accept()
         site.office_speaks()
         for gate in site.gates.values():
             gate.speak()
@@ -230,7 +242,7 @@ def is_well(site):
 
 def wrong_faces(site, gate):
     """Nobody without consent has a face, and who agreed to it has theirs at both gates."""
-    people, records = gate.people(), {r.subject: r for r in site.store.book.live(PersonRecord)}
+    people, records = gate.people(), {r.subject: r for r in site.store.book.live(KeptPerson)}
     for subject, person in people.items():
         purposes = {c.purpose for c in person.consents}
         templates = gate.register.template_count(subject)
@@ -256,6 +268,17 @@ def check_books(site):
         assert gate.journal.position().site == SITE
 
 
+def check_orders(site):
+    """What happened is told as happened, and what was told to have failed has not happened."""
+    for ordered in site.ordered.values():
+        if ordered["at"] <= site.restored_at:
+            continue  # an old backup may not know it
+        state = site.store.orders.get(ordered["id"]).state
+        assert ordered["acted"] or state != "done", "told to have happened, and it has not"
+        assert not (ordered["acted"] and state in {"cancelled", "refused"}), "told to have failed, and it happened"
+        assert not (ordered["reported"] == "failed" and state not in {"cancelled", "refused", "failed"})
+
+
 def live(seed, blank):
     """One history. Raises AssertionError where a rule is broken."""
     site = Site(blank / f"{os.getpid()}-{seed}", seed)
@@ -269,6 +292,7 @@ def live(seed, blank):
         for gate in site.gates.values():
             gate.check()
         check_books(site)
+        check_orders(site)
         return took_s
     finally:
         site.close()

@@ -2,19 +2,24 @@
 
 import shutil
 from contextlib import closing
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from gated import database
 from gated.events import RecordsApplied
 from gated.gallery.credentials import Credentials
 from gated.gallery.gallery import Gallery
 from gated.gallery.keyring import KeyRing
+from gated.gallery.vault import CARD, PIN, Vault
+from gated.office.kept import KeptCard, KeptPerson, settled
+from gated.office.verifiers import GateVerifiers, as_sent
+from gated.sync.dossiers import is_readable
 from gated.sync.jose import Identity
 from gated.sync.messages import (
+    AnyPerson,
     Consented,
     Delta,
     Gone,
@@ -31,14 +36,15 @@ from gated.sync.sharing import seal_face
 from gated.sync.snapshot import Staging
 from gated.sync.wire import Peer
 
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
-
 SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
 ME, OFFICE, NEIGHBOUR = Identity.make(), Identity.make(), Identity.make()
 EMBEDDER, DIMENSION, THRESHOLD = "ab" * 32, 32, 0.7
 AT = "2026-03-01T09:30:00+00:00"
 US = {"site": SITE, "gate": GATE}
+SITE_KEY, SALT = bytes(range(32)), bytes(range(16))
+VAULT = Vault(SITE_KEY, SITE)
+KEYS = GateVerifiers(VAULT.key_for(CARD), VAULT.key_for(PIN))
+"""Under which the gates here compare cards and PINs."""
 
 
 def subject(number):
@@ -75,6 +81,16 @@ def person(number, **other):
     return PersonRecord(n=0, subject=subject(number), **(values | other))
 
 
+def sent(record):
+    """Somebody as an office sends them to the gates here: readable cards and PINs as digests."""
+    if not isinstance(record, PersonRecord) or not is_readable(record):
+        return record
+    fields = {name: getattr(record, name) for name in AnyPerson.__struct_fields__}
+    cards = [KeptCard(c.id, c.number, c.label, c.valid_from, c.valid_until, c.uses) for c in record.cards]
+    who = settled(KeptPerson(**fields, cards=cards, pin=record.pin, duress_pin=record.duress_pin), SALT)
+    return msgspec.structs.replace(as_sent(who, KEYS, with_names=True), face=record.face)
+
+
 class Office:
     """What an office has: one counter, and the newest record of each key."""
 
@@ -86,7 +102,7 @@ class Office:
         said = []
         for record in records:
             self.version += 1
-            said.append(msgspec.structs.replace(record, n=self.version))
+            said.append(msgspec.structs.replace(sent(record), n=self.version))
             self.records[key_of(record)] = said[-1]
         return said
 
@@ -108,7 +124,8 @@ class Office:
 
     def word(self):
         self.beat += 1
-        return Word(**US, challenge="c", beat=self.beat, at=AT, version=self.version, digest=self.digest)
+        mine = {"version": self.version, "digest": self.digest, "verifiers": KEYS.fingerprint}
+        return Word(**US, challenge="c", beat=self.beat, at=AT, **mine)
 
     def snapshot(self, size=2):
         """All parts of one, with so many records each."""
@@ -132,16 +149,19 @@ class Office:
 class Followed:
     """A gate's replica, and eyes for what it does."""
 
-    def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER):
+    def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER, most_new_in_batch=0):
         self.state, self.most, self.embedder = state, most_new_per_hour, embedder
+        self.in_all = most_new_in_batch
         self.events, self.changes, self.now = [], 0, 0.0
         self.open()
 
     def open(self):
         peer = Peer(ME, OFFICE.party, SITE, GATE)
         self.replica = Replica(
-            self.state, peer, self.embedder, DIMENSION, THRESHOLD, self.most, self.events.append, self.changed
-        )
+            self.state, peer, self.embedder, DIMENSION, THRESHOLD, self.most, self.events.append, self.changed,
+            most_new_in_batch=self.in_all,
+        )  # fmt: skip
+        self.replica.wall = datetime.now(UTC)
 
     def changed(self):
         self.changes += 1
@@ -181,7 +201,7 @@ class Followed:
     def ring(self):
         """Cards, PINs, rights and hours, as the entrance sees them."""
         with closing(Credentials.open(self.state, SITE)) as store:
-            return KeyRing(store)
+            return KeyRing.of(store)
 
     def store(self):
         return closing(Credentials.open(self.state, SITE))
@@ -210,6 +230,9 @@ def office():
 def empty_state(tmp_path_factory):
     """The state folder of a gate that has followed nobody yet, to be copied: schemas take their time."""
     state = tmp_path_factory.mktemp("empty") / "state"
+    (state / "keys").mkdir(0o700, parents=True)
+    (state / "keys" / "site.key").write_bytes(SITE_KEY)
+    (state / "keys" / "site.key").chmod(0o600)
     Followed(state).replica.close()
     return state
 
@@ -255,8 +278,9 @@ def kit():
     class Kit:
         pass
 
-    for value in (Office, Followed, subject, vector, face, consents, person, HouseholdRecord, RoleRecord):
+    for value in (Office, Followed, subject, vector, face, consents, person, sent, HouseholdRecord, RoleRecord):
         setattr(Kit, value.__name__, staticmethod(value) if not isinstance(value, type) else value)
+    Kit.keys, Kit.vault = KEYS, VAULT
     Kit.me, Kit.office, Kit.neighbour = ME, OFFICE, NEIGHBOUR
     Kit.site, Kit.gate, Kit.other, Kit.us = SITE, GATE, OTHER, US
     Kit.embedder, Kit.dimension, Kit.threshold = EMBEDDER, DIMENSION, THRESHOLD

@@ -178,7 +178,7 @@ class History:
         wanted = {}
         for record in self.office.live:
             for card in getattr(record, "cards", ()):
-                wanted.setdefault(card.number, set()).add(record.subject)
+                wanted.setdefault(card.digest, set()).add(record.subject)
         with self.gate.store() as store:
             given = {c.id: c.subject for c in store.all()}
         assert len(given) == len(wanted)

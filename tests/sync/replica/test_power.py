@@ -60,11 +60,12 @@ def is_whole(gate):
     register = gate.replica._holdings.register
     opened = register.opened(gate.embedder)
     debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]
+    waiting = [held for held in gate.replica._holdings.quarantined() if held.pending is not None]
     is_nobodys = register._templates.keys().keys() - register._people.faces()
     return (
         not is_nobodys
         and opened.unreadable == 0
-        and register._templates.count() == len(opened.rows)
+        and register._templates.count() == len(opened.rows) + len(waiting)
         and debts == [0, 0]
     )
 

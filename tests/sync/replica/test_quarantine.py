@@ -1,5 +1,7 @@
 """What looks like poisoning, though it is signed, counts for nothing until somebody at the gate says otherwise."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import RecordQuarantined
+from gated.gallery.holding import Allowed
 from gated.gallery.replica import Holdings
 from gated.gallery.search import Row
-from gated.sync.messages import Delta, Face, Templates
+from gated.sync.messages import Delta, Face, Gone, Templates
 from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, twins
+
+NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 
 
 def quarantined(followed):
@@ -161,20 +166,25 @@ def test_who_takes_the_place_of_somebody_who_leaves_in_the_same_batch_is_no_dupl
 
 
 def test_a_new_picture_of_the_same_person_is_no_duplicate(followed, office, kit):
+    """It is another face, though: step by step such pictures would lead to anybody's."""
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
     office.put(kit.person(1, face=kit.face(1, pictures=4)))
     followed.hear(office.delta(1))
-    assert quarantined(followed) == []
+    assert quarantined(followed) == [(kit.subject(1), "changed")]
+    assert accept(followed, kit, 1)
+    followed.converge(office)
+    followed.replica._holdings.register.tidy()
     assert followed.replica._holdings.register._templates.count() == 4
 
 
-def test_a_face_that_is_held_back_leaves_nobody_with_their_old_one(followed, office, kit):
+def test_a_face_that_is_held_back_leaves_somebody_with_their_old_one(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2)))
     followed.hear(office.delta())
     office.put(kit.person(2, face=kit.face(2, like=1, pictures=2)))
     followed.hear(office.delta(2))
-    assert followed.finds(2) is None
+    assert followed.finds(2) == kit.subject(2)
+    assert followed.replica.mark.quarantined == 1
     office.put(kit.person(2, face=kit.face(2)))
     followed.hear(office.delta(3))
     assert followed.finds(2) == kit.subject(2)
@@ -254,14 +264,73 @@ def test_records_are_no_way_around_the_hour_by_coming_as_suspended(follow, offic
     assert len(active) == 2
 
 
-@given(st.integers(1, 5), st.lists(st.tuples(st.floats(0, 3 * WINDOW_S), st.integers(0, 4)), max_size=30))
-def test_no_hour_ever_brings_more_than_it_may(most, steps):
-    allowance, joined = Allowance(most), []
-    for now, asked in sorted(steps):
-        granted = min(asked, allowance.left(now))
-        allowance.take(granted, now)
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.floats(0, 3 * WINDOW_S), st.integers(0, 4), st.booleans(), st.booleans()), max_size=30),
+)
+def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps):
+    allowance, allowed, joined = Allowance(most, 0), Allowed(), []
+    for now, asked, restarts, is_trusted in sorted(steps):
+        if restarts:
+            allowance = Allowance(most, 0, allowed)
+        wall = NOON + timedelta(seconds=now) if is_trusted else None
+        granted = min(asked, allowance.left(allowed, now, wall))
+        if granted:
+            allowed = allowance.take(allowed, granted, now, wall)
+            allowance.joined(allowed, now)
         joined += [now] * granted
         assert len([at for at in joined if at > now - WINDOW_S]) <= most
+
+
+@pytest.mark.parametrize(
+    ("joined_at", "restarted_at", "left"),
+    [
+        (NOON, None, 0),
+        (None, NOON + timedelta(days=9), 0),
+        (None, None, 0),
+        (NOON, NOON - timedelta(days=9), 0),
+        (NOON, NOON + timedelta(minutes=59), 0),
+        (NOON, NOON + timedelta(hours=1), 5),
+    ],
+)
+def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_at, restarted_at, left):
+    """The attack: the hour is used up, the clock is set, and the office orders a restart."""
+    first = Allowance(5, 0)
+    allowed = first.take(Allowed(), 5, 100.0, joined_at)
+    again = Allowance(5, 0, allowed)
+    assert again.left(allowed, 10.0, restarted_at) == left
+    assert again.left(allowed, 10.0 + WINDOW_S, None) == 5, "an hour of its own has passed"
+
+
+def test_in_doubt_of_the_clock_no_batch_begins_or_goes_on(follow, office, kit):
+    followed = follow(most_new_per_hour=0, most_new_in_batch=9)
+    followed.replica.wall = None
+    assert followed.replica.announce(5, 2.0).outcome == "refused"
+    followed.replica.wall = NOON
+    assert followed.replica.announce(5, 2.0).outcome == "done"
+    office.put(kit.person(1))
+    followed.replica.wall = None
+    followed.hear(office.delta())
+    assert followed.people() == {}
+    followed.replica.wall = NOON + timedelta(hours=1)
+    office.put(kit.person(2))
+    followed.hear(office.delta(1))
+    assert list(followed.people()) == [kit.subject(2)]
+
+
+def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit):
+    """The attack: everybody is removed, so that a snapshot may bring any number of strangers at once."""
+    followed = follow(most_new_per_hour=2)
+    office.put(kit.person(1), kit.person(2))
+    followed.hear(office.delta())
+    office.put(*(Gone(n=0, key=f"person/{kit.subject(number)}") for number in (1, 2)))
+    followed.hear(office.delta(2))
+    office.put(*(kit.person(number) for number in range(3, 30)))
+    followed.replica._pull.wants_snapshot = True
+    for part in office.snapshot():
+        followed.hear(part)
+    assert followed.people() == {}
+    assert len(followed.replica.held()) == 27
 
 
 def slowly(stored, arriving, threshold):

@@ -1,5 +1,6 @@
 """A face goes to another gate only sealed to it, and only of somebody who agreed to that here."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,6 +11,8 @@ from gated.embedding import check_embedding
 from gated.errors import EnrolmentError, SealError, WireError
 from gated.events import FaceShared
 from gated.gallery.gallery import Gallery
+from gated.gallery.replica import Holdings
+from gated.gallery.trust import HERE, Claim
 from gated.sync.messages import MAX_PLAIN_BYTES, MAX_TEMPLATES, GateRecord, PersonRecord, Shared, Templates
 from gated.sync.sharing import open_face, seal_face
 from gated.sync.wire import Peer
@@ -25,6 +28,10 @@ def sharing(followed, office, kit):
         GateRecord(n=0, gate=kit.other, keys=kit.neighbour.party.dump().decode()),
     )
     followed.hear(office.delta())
+    with closing(Holdings.open(followed.state, kit.site)) as holdings:  # somebody at the gate accepts both
+        holdings.trust(kit.other, holdings.keys_of(kit.other), HERE)
+        consents = kit.consents(1, "transfer")
+        holdings.agree([Claim(kit.subject(1), each.purpose, each.reference) for each in consents])
     return followed
 
 
@@ -35,7 +42,7 @@ def test_the_other_gate_opens_what_was_sealed_to_it(sharing, kit):
     vectors = open_face(kit.neighbour, shared.face, kit.subject(1), kit.embedder, kit.dimension)
     expected = sorted(kit.vector(1, picture).tobytes() for picture in range(3))
     assert sorted(vector.tobytes() for vector in vectors) == expected
-    assert sharing.facts() == [FaceShared(kit.subject(1), kit.other)]
+    assert sharing.facts(FaceShared) == [FaceShared(kit.subject(1), kit.other)]
 
 
 def test_nobody_else_opens_it_not_the_office_and_not_the_gate_that_sealed_it(sharing, kit):
@@ -125,10 +132,20 @@ def test_an_error_shows_nothing_of_a_face(kit):
     assert "secret" not in str(caught.value)
 
 
+def test_a_face_that_is_deeply_nested_is_none(kit):
+    """A stolen gate could send it to every other gate."""
+    body = '{"more":' + "[" * 9000 + "]" * 9000 + "}"
+    face = msgspec.structs.replace(kit.face(1), sealed=kit.me.party.seal(body.encode()).decode())
+    with pytest.raises(WireError):
+        open_face(kit.me, face, kit.subject(1), kit.embedder, kit.dimension)
+
+
 def test_a_gate_may_share_who_joined_at_it(sharing, office, kit):
     gallery = Gallery.open(sharing.state, kit.site, kit.embedder, kit.dimension)
     with gallery.enrolling():
-        gallery.replace(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)
+        gallery.take(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)
+    with closing(Holdings.open(sharing.state, kit.site)) as holdings:
+        assert holdings.accept(kit.subject(1))
     gallery.close()
     shared = sharing.replica.share(kit.subject(1), kit.other)
     assert shared.face.count == 2

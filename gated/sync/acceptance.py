@@ -1,0 +1,78 @@
+"""What the office may say about people who are held back here: announce a batch, and accept who came beyond the hour.
+
+Both only within the total that the installer set at this gate (`most_new_in_batch`). It is counted on disk until
+somebody at the gate renews it, so that who has stolen an office cannot accept its own poisoning without limit. A face
+that is another's, or is none, can only be judged where both can be seen: at the gate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from gated.events import Event
+from gated.gallery.accepted import Accepted
+from gated.gallery.holding import BULK
+from gated.gallery.replica import PERSON, Holdings
+from gated.journal.entry import stamp
+from gated.sync.commands import Outcome
+from gated.sync.messages import Finding
+from gated.sync.quarantine import Allowance
+from gated.types import SubjectId
+
+AT_THE_GATE = "`gated people quarantine accept` at the gate"
+USED_UP = f"nothing is left of the installer's total (`[sync] most_new_in_batch`); use {AT_THE_GATE}, or `renew` there"
+NONE = f"this gate lets no batch in (`[sync] most_new_in_batch` is 0); use {AT_THE_GATE}"
+
+
+def announce(  # noqa: PLR0917 - what a batch is, in one breath
+    holdings: Holdings, allowance: Allowance, in_all: int, people: int, hours: float, wall: datetime | None
+) -> Outcome:
+    """Let so many people join within so many hours, as far as the installer's total goes. The newest batch counts.
+
+    `wall`: the time of day, None while it is in doubt: then nobody can say when a batch ends, and none begins.
+    """
+    if wall is None:
+        return Outcome("refused", "this gate does not trust its clock yet; announce the batch again when it does")
+    allowed = holdings.allowed
+    left = allowance.by_office(allowed)
+    if not left:
+        return Outcome("refused", USED_UP if in_all else NONE)
+    until = wall + timedelta(hours=hours)
+    holdings.allow(replace(allowed, batch=min(people, left), batch_until=stamp(until)))
+    if people > left:
+        return Outcome("done", f"only {left} of {people} people: the installer set that total; others wait at the gate")
+    return Outcome("done", f"up to {people} people may join within {hours:g} h")
+
+
+def accept(
+    holdings: Holdings,
+    allowance: Allowance,
+    subjects: Sequence[str],
+    operator: str,
+    report: Callable[[Event], None],
+) -> Outcome:
+    """Accept these people, as far as an office may. What was not accepted is named, with the reason."""
+    findings = []
+    for subject in dict.fromkeys(subjects):
+        accepted = _accept(holdings, allowance, SubjectId(subject))
+        if isinstance(accepted, Accepted):
+            for fact in accepted.facts(operator):
+                report(fact)
+            accepted = ""
+        findings.append(Finding(subject, "refused" if accepted else "accepted", accepted))
+    count = sum(finding.level == "accepted" for finding in findings)
+    is_all = count == len(findings)
+    return Outcome("done" if is_all else "refused", f"accepted {count} of {len(findings)}", tuple(findings))
+
+
+def _accept(holdings: Holdings, allowance: Allowance, subject: SubjectId) -> Accepted | str:
+    """What was accepted of somebody, or why nothing was."""
+    why, allowed = holdings.get(PERSON + subject).quarantine, holdings.allowed
+    if why is None:
+        return "is not held back here"
+    if why != BULK:
+        return f"{why}: only {AT_THE_GATE} will do"
+    if not allowance.by_office(allowed):
+        return USED_UP
+    spent = replace(allowed, spent=allowed.spent + 1)
+    return holdings.accept(subject, spent) or "is not held back here"

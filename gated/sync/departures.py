@@ -1,0 +1,115 @@
+"""Which faces leave this gate: only of whom and to where somebody here has accepted it, whatever the office says."""
+
+from collections.abc import Callable, Sequence
+
+from gated.errors import EnrolmentError, UnacceptedError, WireError
+from gated.events import ConsentHeld, Event, FaceShared, GateAccepted, GateHeld
+from gated.gallery.dossier import Dossier
+from gated.gallery.given import TRANSFER
+from gated.gallery.people import RECOGNISE
+from gated.gallery.replica import PERSON, Change, GateKeys, Holdings
+from gated.gallery.trust import HERE, Neighbour
+from gated.sync.jose import Party
+from gated.sync.messages import Message, Shared, Vouching
+from gated.sync.sharing import seal_face
+from gated.sync.vouching import fingerprint, newly_trusted, parsed, vouch
+from gated.sync.wire import Peer
+from gated.types import SubjectId
+
+ACCEPT_GATE = "compare fingerprints, then `gated gates accept"
+ACCEPT_CONSENTS = "`gated people consents accept` at this gate"
+
+
+class Departures:
+    """Faces on their way out. Every method may raise `StateError` and `BusyError`."""
+
+    def __init__(self, holdings: Holdings, peer: Peer, embedder_sha256: str, report: Callable[[Event], None]) -> None:
+        self._holdings, self._peer, self._embedder, self._report = holdings, peer, embedder_sha256, report
+        self._said = set[str]()
+        self._seen: tuple[int, ...] | None = None
+
+    def share(self, subject: str, to: str) -> Shared:
+        """Somebody's templates, sealed to another gate. Raises `EnrolmentError` without their consent on record here,
+        where the gate or the face is not known, and `UnacceptedError` until somebody here has accepted what the office
+        says of both.
+        """
+        person = self._holdings.person(SubjectId(subject))
+        gate = next((each for each in self._holdings.neighbours() if each.gate == to), None)
+        if person is None or TRANSFER not in {consent.purpose for consent in person.consents}:
+            raise EnrolmentError(
+                f"{subject}: has not agreed here that their face goes to another gate; nothing is sent"
+            )
+        if gate is None:
+            raise EnrolmentError(f"{to}: is no gate whose keys are known here; nothing is sent")
+        opened = self._holdings.register.face_of(person.subject)
+        templates = [(name, vector) for name, embedder, vector in opened if embedder == self._embedder]
+        if not templates:
+            raise EnrolmentError(f"{subject}: has no face here that this model set can use; enrol them anew")
+        try:
+            party = Party.parse(gate.keys)
+        except WireError as error:
+            raise EnrolmentError(f"{to}: its keys are none ({error}); pair it with the office again") from error
+        self._refuse_unaccepted(person.subject, gate)
+        face = seal_face(party, subject, self._embedder, templates)
+        self._report(FaceShared(subject, to))
+        return Shared(site=self._peer.site, gate=self._peer.gate, subject=subject, to=to, face=face)
+
+    def restart(self) -> None:
+        """A new connection: what was said on the old one may be lost."""
+        self._said.clear()
+        self._seen = None
+
+    def due(self) -> list[Message]:
+        """Our signatures for the gates that somebody accepted here, for the others; each once for a connection."""
+        changes = self._holdings.changes()
+        if changes == self._seen:
+            return []
+        self._seen = changes
+        news = [each for each in self._vouchings() if each.vouched not in self._said]
+        self._said |= {each.vouched for each in news}
+        return list(news)
+
+    def _vouchings(self) -> list[Vouching]:
+        site, me, said = self._peer.site, self._peer.gate, list[Vouching]()
+        for each in self._holdings.neighbours():
+            party = parsed(each.keys) if each.is_trusted and each.by == HERE else None
+            if party is not None:
+                token = vouch(self._peer.me, site, me, each.gate, party)
+                said.append(Vouching(site=site, gate=me, to=each.gate, vouched=token))
+        return said
+
+    def _refuse_unaccepted(self, subject: SubjectId, gate: Neighbour) -> None:
+        """What only the office says lets no face go. Raises `UnacceptedError`."""
+        if not gate.is_trusted:
+            what = "are others than were accepted, or old ones" if gate.accepted else "were accepted by nobody"
+            raise UnacceptedError(f"{gate.gate}: its keys {what} here; {ACCEPT_GATE} {gate.gate}` at this gate")
+        if TRANSFER not in self._holdings.agreed(subject):
+            raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")
+
+    def follow(self) -> None:
+        """Trust gates that one which is trusted here has signed."""
+        site, me = self._peer.site, self._peer.gate
+        gates = self._holdings.neighbours()
+        if all(each.is_trusted for each in gates):
+            return
+        for each, by in newly_trusted(site, me, gates, self._holdings.gone_gates()):
+            if self._holdings.trust(each.gate, each.keys, by):
+                self._report(GateAccepted(each.gate, fingerprint(site, each.gate, each.keys), by))
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Say what of a batch waits for somebody here before a face goes anywhere."""
+        gates = {change.content.gate for change in changes if isinstance(change.content, GateKeys)}
+        if gates:
+            self.follow()
+            for each in self._holdings.neighbours():
+                if each.gate in gates and not each.is_trusted and each.gate != self._peer.gate:
+                    self._report(GateHeld(each.gate, fingerprint(self._peer.site, each.gate, each.keys)))
+        said = {change.holding.key.removeprefix(PERSON) for change in changes if _widens(change)}
+        for subject in self._holdings.disputed(said) if said else ():
+            self._report(ConsentHeld(subject))
+
+
+def _widens(change: Change) -> bool:
+    """Whether somebody's record says that they agreed to more than being recognised."""
+    person = change.content.person if isinstance(change.content, Dossier) else None
+    return person is not None and any(consent.purpose != RECOGNISE for consent in person.consents)

@@ -1,0 +1,118 @@
+"""The gate's end of its certificates: it asks for new ones in time, proves what comes, and warns where none comes.
+
+The private key is made once, at pairing, and stays where it is: a new certificate is for the same key, so that one file
+is replaced whole or not at all. The next connection uses it.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gated.config import SyncSettings
+from gated.errors import PairingError, StateError, WireError
+from gated.runtime.files import rewrite
+from gated.sync.certificate import check_authority, check_own, end_of, request_for
+from gated.sync.lifetime import ASK_EVERY_S, is_due, stage, told
+from gated.sync.messages import Certificate, Renew
+from gated.sync.sealing import UNLOCKED, Lock
+
+log = logging.getLogger(__name__)
+
+MEET_EVERY = timedelta(days=1)
+"""A broker whose certificate is due is dialled anew so often: a link shows for ever what its handshake has shown."""
+
+
+class Certificates:
+    """Those that a gate's link lives by. Used from one thread; `now` is monotonic seconds, `wall` aware."""
+
+    def __init__(
+        self,
+        settings: SyncSettings,
+        site: str,
+        gate: str,
+        on_warning: Callable[[str | None], None] = lambda _: None,
+        lock: Lock = UNLOCKED,
+    ) -> None:
+        """`on_warning` is told what ends soon, each time that this changes, and with None that nothing does. `lock`
+        opens the private key.
+        """
+        self._lock = lock
+        self._settings, self._site, self._gate, self._on_warning = settings, site, gate, on_warning
+        self._asked_at = -math.inf
+        self._stages: dict[str, int] = {}
+        self._broker_ends: datetime | None = None
+        self._met_at: datetime | None = None
+        self.is_stale = False
+        """Whether the link is to be dialled anew: our certificate is a new one, or the broker may have a new one."""
+        self.ends: dict[str, datetime] = {}
+        """When each of them ends, as `look` has seen it last; what cannot be read is left out."""
+        self.look()
+
+    def met(self, broker_ends: datetime | None, wall: datetime) -> None:
+        """Before a try to connect, and after the handshake with the end of the certificate that the broker showed."""
+        self._broker_ends = broker_ends or self._broker_ends
+        self._met_at, self.is_stale = wall, False
+        self.watch(wall)
+
+    def look(self) -> None:
+        """Read the files."""
+        files = {"gate": self._settings.cert, "authority": self._settings.ca}
+        found = {name: end_of(Path(file)) for name, file in files.items()} | {"broker": self._broker_ends}
+        self.ends = {name: end for name, end in found.items() if end is not None}
+
+    def due(self, now: float, wall: datetime) -> list[Renew]:
+        """A request, when it is time; once a day until it is answered. Raises `StateError` for a key that is none."""
+        ends = self.ends.get("gate")
+        if ends is None or not is_due(ends, wall) or now < self._asked_at + ASK_EVERY_S:
+            return []
+        self._asked_at = now
+        return [Renew(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
+
+    def hear(self, said: Certificate, wall: datetime) -> None:
+        """Take what the office gave, if it is this gate's and better than what is there.
+
+        Raises `WireError` for a certificate that is not, and `StateError` where it cannot be written.
+        """
+        ca, cert = Path(self._settings.ca), Path(self._settings.cert)
+        try:
+            authority = check_authority(said.authority, ca) if said.authority else ca.read_bytes()
+            ends = check_own(said.certificate, authority, self._key.public_key(), self._gate, wall)
+            self.look()
+            before = self.ends.get("gate")
+            if before is not None and ends <= before:
+                return
+            if said.authority:
+                rewrite(ca, authority)
+            rewrite(cert, said.certificate.encode())
+        except PairingError as error:
+            raise WireError(f"the certificate that the office sent is not taken: {error}") from error
+        except OSError as error:
+            advice = "make it writable for the gate's user"
+            raise StateError(f"{cert}: cannot be written ({error.strerror}); {advice}") from error
+        log.info("the gate's certificate was renewed: it %s", told(ends, wall))
+        self.is_stale = True
+        self.watch(wall)
+
+    @property
+    def _key(self) -> ec.EllipticCurvePrivateKey:
+        return self._lock.key(Path(self._settings.key))
+
+    def watch(self, wall: datetime) -> None:
+        """See what ends soon, and say so each time that this changes."""
+        self.look()
+        if self._broker_ends is not None and self._met_at is not None and is_due(self._broker_ends, wall):
+            self.is_stale = self.is_stale or wall - self._met_at >= MEET_EVERY
+        ends = self.ends
+        stages = {name: near for name, end in ends.items() if (near := stage(end, wall)) is not None}
+        if stages == self._stages:
+            return
+        is_news = bool(stages.items() - self._stages.items())  # else only what was told before is over
+        self._stages = stages
+        said = "; ".join(f"the {name}'s certificate {told(ends[name], wall)}" for name in stages)
+        if is_news:
+            log.warning("%s, and was not renewed by itself: see `gated doctor`", said)
+        self._on_warning(said or None)

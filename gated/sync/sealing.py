@@ -1,0 +1,217 @@
+"""A gate's private files (`gate.key`, `gate.keys`) open with its site key alone: whoever copies them has nothing.
+
+`gate.key` is an encrypted PKCS 8 file (RFC 5958), so that TLS opens it without a plain copy on any disk; `gate.keys` is
+an encrypted JWK set (RFC 7517, section 7). Both keys are derived from the site key, which is the systemd credential
+`site-key`, or lies in `keys/` of the state folder. A gate that joins before its first start has no site key yet: then
+`keys/pairing.key` stands in for it until that start. Plain files, of older gates or made by hand, are read as well.
+"""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gated.errors import StateError
+from gated.gallery.vault import STAND_IN, derived, site_keys, stand_in
+from gated.runtime.files import rewrite, sync_folder
+from gated.sync.certificate import is_sealed_pem, load_key, private_pem
+from gated.sync.jose import Identity, is_sealed_set
+
+log = logging.getLogger(__name__)
+
+FOLDERS = ("pairing", "pairing.new", "pairing.old")
+"""Where private files may lie; the last two are left by a pairing that was interrupted."""
+KEY, KEYS = "gate.key", "gate.keys"
+
+
+class Lock:
+    """Opens and seals the private files of one gate. The site key is read when a file is met that needs it."""
+
+    def __init__(self, site_keys: Callable[[], list[bytes]]) -> None:
+        """`site_keys`: the first one seals, each may open."""
+        self._site_keys = site_keys
+
+    @classmethod
+    def of(cls, state: Path) -> "Lock":
+        """That of the gate with this state folder."""
+        return cls(lambda: _keys(state))
+
+    @property
+    def passwords(self) -> list[bytes]:
+        """Of `gate.key`. Raises `StateError` where there is no site key."""
+        return [derived(key, "gate.key").hex().encode() for key in self._site_keys()]
+
+    @property
+    def set_keys(self) -> list[bytes]:
+        """Of `gate.keys`, 32 bytes each. Raises `StateError` where there is no site key."""
+        return [derived(key, "gate.keys") for key in self._site_keys()]
+
+    def may_seal(self) -> bool:
+        """Whether there is a key to seal with, and no version of before that must read what is written now."""
+        if is_on_trial(Path(sys.prefix)):
+            return False
+        with suppress(StateError):
+            return bool(self._site_keys())
+        return False
+
+    def password(self, path: Path) -> bytes:
+        """What opens that `gate.key`; empty for a plain one. Raises `StateError`, and `OSError` where none is there."""
+        data = path.read_bytes()
+        return b"" if not is_sealed_pem(data) else self._opens(data, path)
+
+    def key(self, path: Path) -> ec.EllipticCurvePrivateKey:
+        """The private key of TLS. Raises `StateError`."""
+        try:
+            return load_key(path.read_bytes(), self.password(path) or None)
+        except (OSError, ValueError, TypeError) as error:
+            raise StateError(f"{path}: the gate's key cannot be read; pair the gate anew") from error
+
+    def identity(self, path: Path) -> Identity:
+        """The keys that sign and open messages. Raises `StateError`."""
+        return Identity.load(path, lambda: self.set_keys)
+
+    def write_key(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+        """The file of a private key, sealed where it may be (`may_seal`)."""
+        return private_pem(key, self.passwords[0] if self.may_seal() else None)
+
+    def write_identity(self, identity: Identity) -> bytes:
+        """The same of the others."""
+        return identity.dump(self.set_keys[0] if self.may_seal() else None)
+
+    def _opens(self, data: bytes, path: Path) -> bytes:
+        for password in self._tried(path):
+            with suppress(ValueError):
+                load_key(data, password)
+                return password
+        raise StateError(f"{path}: is sealed with another site key; bring that back, or pair the gate anew")
+
+    def _tried(self, path: Path) -> list[bytes]:
+        try:
+            return self.passwords
+        except StateError as error:
+            raise StateError(f"{path}: is sealed with the site key, which cannot be had here ({error})") from error
+
+
+def _keys(state: Path) -> list[bytes]:
+    """The site's keys, and after them the one that stands in. Raises `StateError` where there is none."""
+    other = stand_in(state)
+    try:
+        return [*site_keys(state), *([other] if other else [])]
+    except StateError:
+        if other is None:
+            raise
+        return [other]
+
+
+def make_key(state: Path, lock: Lock) -> None:
+    """Have a key to seal with, where there is none: one that stands in for the site's. Raises `StateError`."""
+    if not lock.may_seal() and not is_on_trial(Path(sys.prefix)):
+        stand_in(state, may_create=True)
+
+
+def _no_keys() -> list[bytes]:
+    raise StateError("this command does not know of any")
+
+
+UNLOCKED = Lock(_no_keys)
+"""For plain files alone."""
+
+
+def seal_folders(state: Path, lock: Lock) -> bool:
+    """Seal what lies plain in the pairing's folders, or with a site key of before; whether anything did.
+
+    Each file is replaced whole, so that it is plain or sealed, wherever a power cut falls. While another version of
+    gated is on trial nothing is sealed: the version of before must be able to go on. Raises `StateError`.
+    """
+    if not any((state / name).exists() for name in FOLDERS) or is_on_trial(Path(sys.prefix)):
+        return False
+    try:
+        _tidy(state)
+        is_news = sum([_seal(path, lock) for path in _private(state)]) > 0
+        _drop_stand_in(state)
+    except OSError as error:
+        raise StateError(f"the keys of the link cannot be sealed ({error.filename}: {error.strerror})") from error
+    return is_news
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a private file is. Raises `OSError`."""
+    data = path.read_bytes()
+    return is_sealed_pem(data) or is_sealed_set(data)
+
+
+def is_on_trial(prefix: Path) -> bool:
+    """Whether the version that runs from `prefix` (`ROOT/releases/VERSION/venv`) is on trial: `ROOT/trial` is there."""
+    return any((folder / "trial").is_file() and (folder / "releases").is_dir() for folder in prefix.parents)
+
+
+def _private(state: Path) -> Iterator[Path]:
+    for folder in FOLDERS:
+        for name in (KEY, KEYS):
+            if (state / folder / name).exists():
+                yield state / folder / name
+
+
+def _tidy(state: Path) -> None:
+    """Take away what an interrupted pairing or sealing has left of private files, when nobody needs it."""
+    for folder in FOLDERS:
+        for name in (KEY, KEYS):
+            half = state / folder / f".{name}.new"
+            if half.exists():
+                half.unlink()
+                sync_folder(half.parent)
+    if (state / "pairing").exists() and (state / "pairing.old").exists():
+        shutil.rmtree(state / "pairing.old")
+        sync_folder(state)
+
+
+def _seal(path: Path, lock: Lock) -> bool:
+    """Seal one file, unless it is; one that is no key is left to whoever reads it."""
+    is_set = path.name == KEYS
+    try:
+        sealed = _sealed_set(path, lock) if is_set else _sealed_key(path, lock)
+    except StateError as error:
+        if not lock.may_seal():
+            raise
+        log.warning("%s", error)
+        return False
+    if sealed is not None:
+        rewrite(path, sealed)
+        log.info("%s: is sealed with the site key from now on", path)
+    return sealed is not None
+
+
+def _drop_stand_in(state: Path) -> None:
+    """Nothing needs it any more once the site's own key opens every private file."""
+    own = Lock(lambda: site_keys(state))
+    if (state / STAND_IN).exists() and own.may_seal() and all(_does_open(path, own) for path in _private(state)):
+        (state / STAND_IN).unlink()
+        sync_folder((state / STAND_IN).parent)
+
+
+def _does_open(path: Path, lock: Lock) -> bool:
+    try:
+        lock.identity(path) if path.name == KEYS else lock.key(path)
+    except StateError:
+        return False
+    return True
+
+
+def _sealed_key(path: Path, lock: Lock) -> bytes | None:
+    """What is to take the place of a file; None where it is as it should be."""
+    if lock.password(path) == lock.passwords[0]:
+        return None
+    return private_pem(lock.key(path), lock.passwords[0])
+
+
+def _sealed_set(path: Path, lock: Lock) -> bytes | None:
+    first = lock.set_keys[0]
+    if is_sealed_set(path.read_bytes()):
+        with suppress(StateError):
+            Identity.load(path, lambda: [first])
+            return None
+    return lock.identity(path).dump(first)

@@ -1,0 +1,38 @@
+"""What a gate says is lost of its office: it is too old, or something that either end knows of does not arrive."""
+
+from collections.abc import Callable
+
+from gated.sync.lag import WHATS
+from gated.sync.messages import SEALED, Word
+from gated.sync.withheld import Withheld
+
+
+class Watch:
+    """It tells each change once."""
+
+    def __init__(self, withheld: Withheld, lost: Callable[[str, str | None], None]) -> None:
+        """`lost` is told which part of `degraded` is lost and why; None that it is back."""
+        self._withheld, self._lost = withheld, lost
+        self._told, self._is_outdated = list[str](), False
+        self.known = list[str]()
+        """What this gate itself knows that does not arrive."""
+
+    def hear(self, word: Word, *, has_opened: bool) -> None:
+        """A new word. `has_opened`: whether its office has ever echoed a challenge, and so has opened a status.
+
+        An office that does not open a status cannot prove that it speaks, and does not know how this gate is.
+        """
+        self._withheld.told = word.withheld
+        is_outdated = SEALED not in word.understands and not has_opened
+        if is_outdated != self._is_outdated:
+            self._is_outdated = is_outdated
+            why = "it is too old to read how this gate is; update the office"
+            self._lost("office_outdated", why if is_outdated else None)
+
+    def look(self, now: float, proved_at: float | None) -> None:
+        """`proved_at`: when the newest challenge that was echoed went out; None where none was."""
+        self.known = [] if self._is_outdated else self._withheld.known(now, proved_at)
+        before, self._told = self._told, sorted({*self.known, *self._withheld.told} & set(WHATS))
+        if self._told != before:
+            why = f"what the office and this gate say does not arrive for 10 minutes: {', '.join(self._told)}"
+            self._lost("records_withheld", why if self._told else None)

@@ -1,0 +1,237 @@
+"""A broker sees when something is said, on which topic, how long it is, and whether a gate is online. No more: neither
+when somebody passes, nor what is broken.
+"""
+
+import base64
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+sys.path.insert(0, str(Path(__file__).parent))
+from site_in_memory import SETTINGS, Site, prepare
+
+from gated.config import SyncSettings
+from gated.events import (
+    AccessGranted,
+    CallPressed,
+    Degraded,
+    DoorClosed,
+    DoorOpened,
+    DoorReleased,
+    DoorSecured,
+    Event,
+    Started,
+)
+from gated.sync.beat import URGENT
+from gated.sync.gate import CAN
+from gated.sync.messages import LIVE, ONCE_OPEN, SEALED, Status, kind_of
+
+MINUTES = 3
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seen")
+    prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def site(blank, request):
+    made = Site(blank / request.node.name.replace("/", "_"), 7)
+    yield made
+    made.close()
+    made.remove()
+
+
+def visit(gate):
+    """Somebody passes: all that the journal has of it."""
+    gate.report(AccessGranted("3f2a", "ab" * 8, 0.71, 0.4, 216, 0.9, 3, "e" * 64, 0.31))
+    gate.report(DoorReleased(cause="grant", lease_s=8.0, visit="3f2a"))
+    for event in (DoorOpened(after="grant"), DoorClosed(), DoorSecured(cause="lease")):
+        gate.report(event)
+
+
+def a_day(site, happens):
+    """What a broker notes of the gate east, second by second: when, on which topic, how long."""
+    gate, noted = site.gates["east"], []
+    gate.report(Started("0", "ab"))
+    began = site.now
+    for second in range(60 * MINUTES):
+        happens(gate, second)
+        site.office_speaks()
+        gate.speak()
+        while site.flying:
+            _, topic, payload = site.flying[0]
+            noted.append((second, topic, len(payload)))
+            site.deliver(0)
+        site.tick(1.0)
+    assert site.now == began + 60 * MINUTES
+    return noted
+
+
+def nothing(gate, second):
+    """A quiet day."""
+
+
+def visits(gate, second):
+    if second > 20 and second % 37 == 5:
+        visit(gate)
+    state = "open" if second % 37 in range(5, 12) else "secured"
+    gate.vitals = dataclasses.replace(gate.vitals, door=state)
+
+
+def breaks(gate, second):
+    if second == 95:
+        gate.report(Degraded(["vision", "clock"]))
+        gate.vitals = dataclasses.replace(gate.vitals, degraded=["clock", "vision"], people=71, templates=200)
+
+
+@pytest.mark.parametrize("happens", [visits, breaks])
+def test_a_day_with_visits_and_one_on_which_something_breaks_look_like_a_quiet_one(blank, happens):
+    seen = []
+    for name, day in (("quiet", nothing), (happens.__name__, happens)):
+        site = Site(blank / f"{name}-{happens.__name__}", 7)
+        seen.append(a_day(site, day))
+        held = site.store.journals.rows(gate="east", limit=100_000)
+        site.close()
+        site.remove()
+    assert seen[0] == seen[1]
+    assert len({second for second, topic, _ in seen[0] if topic.endswith("up/event")}) >= 6 * MINUTES - 2
+    assert len(held) > 0, "and the office has all of it"
+
+
+def test_an_idle_gate_and_its_office_say_less_than_20_mb_a_day(site):
+    """Of what is published; most of it are the rows, which are padded so that nobody sees when somebody passes."""
+    beats = [(topic, length) for second, topic, length in a_day(site, nothing) if second >= 60]
+    count = sum(topic.endswith("up/status") for topic, _ in beats)
+    assert count == 60 * (MINUTES - 1) / SETTINGS.status_s
+    per_beat = sum(length + len(topic) for topic, length in beats) / count
+    assert per_beat * 86_400 / SyncSettings().status_s < 20e6
+
+
+def test_a_call_is_told_at_once(site):
+    def calls(gate, second):
+        if second == 64:
+            gate.report(CallPressed())
+
+    noted = a_day(site, calls)
+    assert [second for second, topic, _ in noted if topic.endswith("up/event") and second in range(62, 69)] == [64]
+    assert site.store.alarms.all()[0].kind == "call_pressed" or site.store.alarms.all(standing=False)
+
+
+def test_what_is_urgent_are_facts_that_there_are():
+    known = {event.__struct_config__.tag for event in Event.__subclasses__()}
+    assert URGENT - {"records_withheld", "presentation_attack"} <= known
+
+
+def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(site):
+    gate = site.gates["east"]
+    clear = []
+    for vitals in (gate.vitals, dataclasses.replace(gate.vitals, degraded=["vision"], door="open", people=72, calls=1)):
+        gate.vitals = vitals
+        site.tick(20.0)
+        gate.speak()
+        clear += [payload for _, topic, payload in site.flying if topic == gate.topics.status]
+        site.flying.clear()
+    clear.append(gate.side.will(site.wall, gate.vitals).payload)
+    assert len(clear) == 3
+    shells = [json.loads(base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")) for payload in clear]
+    for shell in shells:
+        assert set(shell) == {"v", "site", "gate", "state", "version", "sealed"}
+        assert "0" not in shell["version"]
+    assert [shell["state"] for shell in shells] == ["online", "online", "offline"]
+    assert len({len(payload) for payload in clear[:2]}) == 1
+
+
+def test_nothing_that_is_said_in_a_conversation_is_in_the_clear(site):
+    """But certificates, which every handshake shows."""
+    site.add()
+    for _ in range(30):
+        site.office_speaks()
+        site.gates["east"].speak()
+        while site.flying:
+            _, topic, payload = site.flying[0]
+            body = base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")
+            assert body.count(b".") == 4 or topic.endswith("up/status"), body
+            site.deliver(0)
+        site.tick(1.0)
+
+
+# -- older ends --------------------------------------------------------------------------------------------------------
+
+
+class OldGate:
+    """A gate from before: it says its status in the clear, and reads what is about nobody unsealed alone."""
+
+    def __init__(self, gate):
+        self.gate, self.peer, self.heard, self.challenges = gate, gate.peer, 0, 0
+
+    def status(self, site):
+        self.challenges += 1
+        can = [each for each in CAN if each != SEALED]
+        status = Status(
+            site="court", gate=self.gate.name, version="0.0.9", at=site.wall.isoformat(), heard=self.heard,
+            challenge=f"old-{self.challenges}", can=can,
+        )  # fmt: skip
+        return self.peer.write(status, is_to_old=True)
+
+    def hear(self, payload):
+        """The JSON of what is not sealed; an old gate understands no other word."""
+        body = base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")
+        said = json.loads(body)
+        self.heard = max(self.heard, said.get("beat", 0))
+        return said
+
+
+def test_a_gate_from_before_is_understood_and_answered_as_it_can_read(site):
+    gate = site.gates["east"]
+    old = OldGate(gate)
+    for _ in range(3):
+        payload = old.status(site)
+        assert payload.split(b".")[1].startswith(base64.urlsafe_b64encode(b'{"v"')[:4])
+        (out,) = [o for o in site.side.hear(gate.topics.status, payload, site.now, site.wall) if "/ack" in o.topic]
+        assert old.hear(out.payload)["challenge"] == f"old-{old.challenges}"
+        site.tick(60.0)
+    assert site.store.gate("east").status.version == "0.0.9"
+    assert LIVE in site.store.gate("east").status.can
+    assert site.store.gate("east").heard == 2
+
+
+def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
+    gate, old = site.gates["east"], None
+    for _ in range(3):
+        gate.speak()
+        while site.flying:
+            site.deliver(0)
+        site.tick(10.0)
+    assert SEALED in site.store.gate("east").status.can
+    old = OldGate(gate)
+    for _ in range(3):
+        said = site.side.hear(gate.topics.status, old.status(site), site.now, site.wall)
+        old.hear(next(out.payload for out in said if "/ack" in out.topic))
+        site.tick(60.0)
+    assert site.store.gate("east").status.version == "0.0.9"
+
+
+def test_an_office_from_before_shows_that_it_must_be_updated(site):
+    """It passes over `sealed`, and shows the rest of a shell as it shows any status."""
+    gate = site.gates["east"]
+    gate.speak()
+    payload = next(payload for _, topic, payload in site.flying if topic == gate.topics.status)
+    shown = json.loads(base64.urlsafe_b64decode(payload.split(b".")[1] + b"==="))
+    assert shown["version"] == "update this office to read it"
+
+
+def test_what_was_once_open_is_read_in_both_forms(site):
+    assert {"status", "ack", "word", "request"} == ONCE_OPEN
+    gate = site.gates["east"]
+    status = replace(gate.side._status(gate.vitals), challenge="x")
+    office = site.side._line("east", site.store.roll.keys()["east"], site.now, site.wall).peer
+    assert kind_of(Status) == "status"
+    for is_to_old in (True, False):
+        assert office.read(gate.peer.write(status, is_to_old=is_to_old), Status) == status

@@ -1,0 +1,208 @@
+"""Many people at once, announced or accepted by the office: as many as the installer allows, and no more, for good."""
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.events import RecordAccepted, RecordQuarantined
+from gated.gallery.holding import Allowed
+from gated.gallery.replica import Holdings
+from gated.sync.quarantine import WINDOW_S, Allowance
+
+STEPS = ["join", "announce", "restart", "wait"]
+NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+
+
+def held(followed):
+    return {(each.subject, each.why) for each in followed.replica.held()}
+
+
+def join(followed, office, kit, numbers):
+    """People who are new to the gate, in one delta."""
+    before = office.version
+    office.put(*(kit.person(number) for number in numbers))
+    followed.hear(office.delta(before))
+
+
+def test_a_courtyard_that_joins_in_one_afternoon_is_held_back_unless_it_was_announced(follow, office, kit):
+    unannounced, announced = follow(most_new_per_hour=200), follow(most_new_per_hour=200, most_new_in_batch=300)
+    assert announced.replica.announce(216, 6.0).outcome == "done"
+    office.put(*(kit.person(number) for number in range(1, 217)))
+    for gate in (unannounced, announced):
+        gate.hear(office.delta())
+    assert len(held(unannounced)) == 16
+    assert (len(announced.people()), held(announced)) == (216, set())
+    mark = unannounced.replica.mark
+    assert (mark.people, mark.quarantined, announced.replica.mark.people) == (200, 16, 216)
+
+
+def test_an_announced_batch_survives_a_restart_and_ends_with_its_number(follow, office, kit):
+    followed = follow(most_new_per_hour=5, most_new_in_batch=300)
+    followed.replica.announce(20, 6.0)
+    join(followed, office, kit, range(1, 11))
+    followed.restart()
+    join(followed, office, kit, range(11, 31))
+    assert len(followed.people()) == 20
+    assert held(followed) == {(kit.subject(number), "bulk") for number in range(21, 31)}
+
+
+@pytest.mark.parametrize(("total", "comes"), [(0, 5), (3, 5), (12, 12), (1000, 40)])
+def test_no_announcement_brings_more_than_the_installer_set(follow, office, kit, total, comes):
+    followed = follow(most_new_per_hour=5, most_new_in_batch=total)
+    outcome = followed.replica.announce(40, 6.0)
+    assert outcome.outcome == ("done" if total else "refused")
+    join(followed, office, kit, range(1, 61))
+    assert len(followed.people()) == comes
+    assert len(held(followed)) == 60 - comes
+
+
+def test_the_total_is_for_all_batches_and_all_restarts_until_somebody_at_the_gate_renews_it(follow, office, kit):
+    followed = follow(most_new_per_hour=1, most_new_in_batch=10)
+    for start in (1, 21, 41):
+        followed.replica.announce(10, 72.0)
+        join(followed, office, kit, range(start, start + 10))
+        followed.restart()
+        followed.replica.due(followed.now)
+    assert len(followed.people()) == 10, "what joined within an hour before a start counts again"
+    followed.now += 2 * WINDOW_S
+    join(followed, office, kit, (71, 72))
+    assert len(followed.people()) == 10 + 1, "and one an hour"
+    assert followed.replica.announce(10, 6.0).outcome == "refused"
+    with closing(Holdings.open(followed.state, kit.site)) as holdings:
+        assert holdings.renew() == 10
+    assert followed.replica.announce(10, 6.0).outcome == "done"
+    join(followed, office, kit, range(81, 91))
+    assert len(followed.people()) == 21
+
+
+def test_a_batch_ends_when_its_hours_are_over(follow, office, kit):
+    followed = follow(most_new_per_hour=1, most_new_in_batch=10)
+    followed.replica.announce(10, 1.0)
+    followed.replica.wall += timedelta(hours=1)
+    join(followed, office, kit, range(1, 6))
+    assert len(followed.people()) == 1
+
+
+def test_a_restart_brings_no_other_hour(follow, office, kit):
+    followed = follow(most_new_per_hour=3)
+    join(followed, office, kit, range(1, 4))
+    followed.restart()
+    join(followed, office, kit, range(4, 6))
+    assert len(held(followed)) == 2
+    followed.now += WINDOW_S + 1
+    join(followed, office, kit, range(6, 8))
+    assert len(held(followed)) == 2, "an hour later there is room again"
+
+
+@pytest.mark.parametrize(("later_s", "room"), [(0, 0), (3599, 0), (-60, 0), (3601, 3)])
+def test_what_joined_long_before_a_start_is_forgotten_and_a_clock_that_was_set_back_forgets_nothing(later_s, room):
+    before = Allowed(recent=3, recent_at=NOON.isoformat())
+    allowance = Allowance(3, 0, before)
+    assert allowance.left(before, 0.0, NOON + timedelta(seconds=later_s)) == room
+
+
+def test_who_is_held_for_their_number_is_accepted_by_the_office_and_comes(follow, office, kit):
+    followed = follow(most_new_per_hour=200, most_new_in_batch=300)
+    join(followed, office, kit, range(1, 218))
+    waiting = sorted(each.subject for each in followed.replica.held())
+    assert len(waiting) == 17
+    outcome = followed.replica.accept(waiting, "li")
+    assert (outcome.outcome, outcome.why) == ("done", "accepted 17 of 17")
+    assert {finding.level for finding in outcome.findings} == {"accepted"}
+    assert {(fact.subject, fact.operator) for fact in followed.facts(RecordAccepted)} == {(s, "li") for s in waiting}
+    followed.converge(office, size=50)
+    assert (len(followed.people()), held(followed)) == (217, set())
+
+
+def test_the_office_accepts_no_more_than_the_installer_set_and_the_rest_waits_at_the_gate(follow, office, kit):
+    followed = follow(most_new_per_hour=2, most_new_in_batch=3)
+    join(followed, office, kit, range(1, 11))
+    waiting = sorted(each.subject for each in followed.replica.held())
+    for _ in range(3):
+        outcome = followed.replica.accept(waiting, "li")
+        followed.restart()
+    assert outcome.outcome == "refused"
+    followed.converge(office)
+    assert len(followed.people()) == 5
+    assert all(len(finding.says) <= 200 for finding in outcome.findings)
+    with closing(Holdings.open(followed.state, kit.site)) as holdings:
+        for each in followed.replica.held():
+            assert holdings.accept(each.subject), "somebody at the gate may"
+    followed.converge(office)
+    assert len(followed.people()) == 10
+
+
+def test_a_face_that_is_anothers_is_never_accepted_by_the_office(follow, office, kit):
+    followed = follow(most_new_per_hour=100, most_new_in_batch=100)
+    office.put(kit.person(1, face=kit.face(1)))
+    followed.hear(office.delta())
+    twin = kit.person(2, face=kit.face(2, like=1))
+    office.put(twin)
+    followed.hear(office.delta(1))
+    assert held(followed) == {(kit.subject(2), "duplicate")}
+    outcome = followed.replica.accept([kit.subject(2)], "li")
+    assert outcome.outcome == "refused"
+    assert "at the gate" in outcome.findings[0].says
+    assert held(followed) == {(kit.subject(2), "duplicate")}
+    assert followed.facts(RecordAccepted) == []
+
+
+def test_who_was_held_for_their_number_and_has_anothers_face_is_held_for_that_then(follow, office, kit):
+    followed = follow(most_new_per_hour=1, most_new_in_batch=100)
+    office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
+    followed.hear(office.delta())
+    assert held(followed) == {(kit.subject(2), "bulk")}
+    assert followed.replica.accept([kit.subject(2)], "li").outcome == "done"
+    followed.converge(office)
+    assert held(followed) == {(kit.subject(2), "duplicate")}
+    assert followed.finds(1) == kit.subject(1)
+
+
+def test_of_whom_nothing_is_held_nothing_is_accepted(follow, kit):
+    outcome = follow(most_new_in_batch=100).replica.accept([kit.subject(1)], "li")
+    assert (outcome.outcome, outcome.findings[0].says) == ("refused", "is not held back here")
+
+
+def test_a_district_of_3600_is_let_in_as_announced_and_not_one_more(follow, office, kit):
+    followed = follow(most_new_per_hour=200, most_new_in_batch=3600)
+    followed.replica.announce(3600, 24.0)
+    office.put(*(kit.person(number) for number in range(1, 3602)))
+    for after in range(0, office.version, 500):
+        followed.hear(office.delta(after, min(after + 500, office.version)))
+    mark = followed.replica.mark
+    assert (mark.people, mark.quarantined) == (3600, 1)
+    assert [fact.subject for fact in followed.facts(RecordQuarantined)] == [kit.subject(3601)]
+
+
+@given(
+    per_hour=st.integers(1, 6),
+    in_all=st.integers(0, 20),
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 12)), max_size=40),
+)
+def test_whatever_a_stolen_office_does_the_installers_numbers_hold(per_hour, in_all, steps):
+    """In any hour what an hour may bring, and beyond that never more than the total, in all."""
+    allowance, allowed, now, wall, joined = Allowance(per_hour, in_all), Allowed(), 0.0, NOON, []
+    for step, number in steps:
+        if step == "announce":
+            left = allowance.by_office(allowed)
+            allowed = replace(allowed, batch=min(number, left), batch_until=(wall + timedelta(hours=1)).isoformat())
+        elif step == "restart":
+            allowance = Allowance(per_hour, in_all, allowed)
+        elif step == "wait":
+            now, wall = now + 600.0 * number, wall + timedelta(seconds=600 * number)
+        else:
+            count = min(number, allowance.left(allowed, now, wall))
+            if count:
+                allowed = allowance.take(allowed, count, now, wall)
+                allowance.joined(allowed, now)
+            joined += [now] * count
+        assert allowed.spent <= in_all
+        for end in set(joined):
+            within = [at for at in joined if end - WINDOW_S < at <= end]
+            assert len(within) <= per_hour + in_all
+    hours = now / WINDOW_S + 1
+    assert len(joined) <= per_hour * (int(hours) + 1) + in_all

@@ -1,0 +1,135 @@
+"""While nothing can be written: who is taken away is let in no more, nothing is acknowledged, and no order counts."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from gated.config import SyncSettings
+from gated.events import PersonSuspended
+from gated.journal.journal import Journal
+from gated.sync.commands import UNWRITABLE, CommandDesk
+from gated.sync.gate import GateSide
+from gated.sync.messages import Command, Receipt, Release, Reply, Request, Suspend
+from gated.sync.ordered import SUSPENDED_IN_MEMORY
+from gated.sync.part import REST_S
+from gated.sync.replica import Replica
+from gated.sync.revoked import Revoked
+from gated.sync.topics import Topics
+from gated.sync.wire import Peer
+
+NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+
+
+class Gate:
+    """The link's parts on a disk, as `following` builds them; who may not come in is told to it as to the entrance."""
+
+    def __init__(self, kit, state):
+        self.kit, self.state, self.now = kit, state, 0.0
+        self.told, self.facts = [], []
+        self.revoked = Revoked(self.told.append)
+        self.office = Peer(kit.office, kit.me.party, kit.site, kit.gate)
+        self.topics = Topics(kit.site, kit.gate)
+        self.open()
+
+    def open(self):
+        peer = Peer(self.kit.me, self.kit.office.party, self.kit.site, self.kit.gate)
+        self.replica = Replica(
+            self.state, peer, self.kit.embedder, self.kit.dimension, 0.7, 1000, self.facts.append, lambda: None,
+            self.revoked,
+        )  # fmt: skip
+        self.side = GateSide(
+            peer, self.topics, SyncSettings(url="mqtts://office"), replica=self.replica, report=self.facts.append,
+            open_journal=lambda: Journal.open(self.state, self.kit.site, self.kit.gate),
+            desk=CommandDesk(self.state, self.kit.site, self.kit.gate), now=self.now,
+        )  # fmt: skip
+
+    def hear(self, message, topic="record"):
+        """What the gate says to a message of the office's, read as the office would."""
+        self.now += REST_S
+        heard = self.side.hear(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
+        return heard, [self.office.read(out.payload, Reply, Receipt, Request) for out in heard.out]
+
+    def order(self, action, number, at=NOON):
+        return self.hear(
+            Command(site=self.kit.site, gate=self.kit.gate, id=f"{number:032x}", number=number, at=at.isoformat(),
+                    operator="li", reason="a test", action=action),
+            "command",
+        )  # fmt: skip
+
+    @property
+    def shut_out(self):
+        return self.told[-1] if self.told else frozenset()
+
+
+@pytest.fixture
+def gate(kit, office, disk):
+    """A gate with three of the office's people, whose disk takes no write any more since the last start."""
+    gate = Gate(kit, disk.folder)
+    gate.hear(_delta(office, office.put(*(kit.person(number) for number in (1, 2, 3)))))
+    assert gate.replica.mark.version == 3
+    gate.side.close()
+    disk.freeze()
+    gate.open()
+    yield gate
+    gate.side.close()
+
+
+def _delta(office, records):
+    return office.delta(records[0].n - 1)
+
+
+def test_it_still_tells_the_office_how_far_it_is(gate, office):
+    """A gate that said that it has nothing would be sent everybody anew, for as long as the disk is broken."""
+    assert (gate.replica.mark.version, gate.replica.mark.digest) == (3, office.digest)
+
+
+def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_when_it_is_on_disk(
+    gate, kit, office, disk
+):
+    gone = office.remove(1)
+    suspended = office.put(kit.person(2, status="suspended"))
+    changed = office.put(kit.person(3, name="Another"))
+    for records in (gone, suspended, changed):
+        _, said = gate.hear(_delta(office, records))
+        assert not any(isinstance(each, Receipt) for each in said)
+    assert gate.shut_out == {kit.subject(1), kit.subject(2)}
+    assert gate.replica.mark.version == 3
+    gate.side.close()
+    disk.thaw()
+    gate.open()
+    assert gate.shut_out == {kit.subject(1), kit.subject(2)}, "a link that begins anew forgets nobody"
+    _, said = gate.hear(office.delta(3))
+    assert [each.subject for each in said if isinstance(each, Receipt)] == [kit.subject(1)]
+    assert gate.shut_out == frozenset(), "it is on disk, and the entrance reads it there"
+    assert gate.replica.mark.version == 6
+    assert PersonSuspended(kit.subject(2)) in gate.facts
+
+
+def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
+    """Ann was suspended once and let in again since; a broker that keeps the old record could shut her out else."""
+    old = kit.person(1, status="suspended")
+    gate.replica.hold(SimpleNamespace(records=[msgspec.structs.replace(old, n=1)]))
+    assert gate.shut_out == frozenset()
+
+
+def test_an_order_is_refused_with_a_reason_and_nothing_is_done(gate):
+    heard, (reply,) = gate.order(Release("main"), 1)
+    assert heard.act is None
+    assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
+    assert [fact.outcome for fact in gate.facts if hasattr(fact, "operator")] == ["refused"]
+
+
+def test_an_order_to_suspend_counts_in_memory_and_is_not_acknowledged(gate, kit, office):
+    (record,) = office.put(kit.person(1, status="suspended"))
+    heard, (reply,) = gate.order(Suspend(kit.subject(1), record.n), 1)
+    assert heard.act is None
+    assert (reply.outcome, reply.why) == ("refused", SUSPENDED_IN_MEMORY)
+    assert gate.shut_out == {kit.subject(1)}
+
+
+def test_an_old_order_to_suspend_counts_for_nothing(gate, kit):
+    _, (reply,) = gate.order(Suspend(kit.subject(1), 9), 1, at=NOON.replace(hour=10))
+    assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
+    assert gate.shut_out == frozenset()

@@ -1,0 +1,120 @@
+"""A gate takes cards and PINs as digests made for it, tells only its office the keys, and takes nothing readable."""
+
+import sqlite3
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from gated.sync.messages import Card, Delta, Request, Verifiers
+
+PIN, DURESS = "739184", "281946"
+
+
+def readable(kit, n=1, **more):
+    """As an office from before verifiers says it."""
+    return msgspec.structs.replace(kit.person(1, **more), n=n)
+
+
+def delta(kit, *records, after=0):
+    return Delta(**kit.us, after=after, upto=records[-1].n, records=list(records))
+
+
+def test_a_card_and_a_pin_that_came_as_digests_open_at_every_reading(followed, office, kit):
+    office.put(kit.person(1, cards=[Card("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
+    followed.hear(office.delta())
+    ring = followed.ring()
+    for number in ("0006729715", "0066AFF3", "W26:102-45043", "w34:102-45043"):
+        assert ring.card(number).subject == kit.subject(1)
+    assert [ring.pin(digits).is_duress for digits in (PIN, DURESS)] == [False, True]
+    assert ring.pin("739185") is None
+
+
+def test_nothing_on_the_disk_tells_a_pin_or_which_of_two_it_is(followed, office, kit):
+    office.put(kit.person(1, cards=[Card("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
+    followed.hear(office.delta())
+    with closing(sqlite3.connect(followed.state / "people.db")) as connection:
+        rows = connection.execute(
+            "SELECT digest, pin_hash, is_duress FROM credentials WHERE way = 'pin' ORDER BY rowid"
+        )
+        rows = rows.fetchall()
+    assert len({row[1:] for row in rows}) == 1
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert followed.traces(PIN.encode(), DURESS.encode(), b"6729715") == []
+
+
+def test_a_pin_stays_while_it_is_the_same_and_goes_with_the_record(followed, office, kit):
+    def rows():
+        with followed.store() as store:
+            return {(each.id, each.digest) for each in store.all() if each.way == "pin"}
+
+    office.put(kit.person(1, pin=PIN, duress_pin=DURESS))
+    followed.hear(office.delta())
+    first = rows()
+    office.put(kit.person(1, pin=PIN, duress_pin=DURESS, name="Another"))
+    followed.hear(office.delta(1))
+    assert rows() == first
+    office.put(kit.person(1, pin=PIN, duress_pin="605271"))
+    followed.hear(office.delta(2))
+    assert len({digest for _, digest in rows()} & {digest for _, digest in first}) == 1
+    assert rows().isdisjoint(first), "both rows are new, so that neither looks older"
+    office.put(kit.person(1))
+    followed.hear(office.delta(3))
+    assert rows() == set()
+
+
+def test_what_is_readable_is_not_taken_and_what_there_was_stays(followed, office, kit, caplog):
+    office.put(kit.person(1, cards=[Card("c1", "55501")], pin=PIN))
+    followed.hear(office.delta())
+    news = readable(kit, 2, cards=[Card("c2", "66602")], pin="605271", name="Another")
+    followed.hear(delta(kit, news, after=1))
+    ring = followed.ring()
+    assert [ring.card(number) is not None for number in ("55501", "66602")] == [True, False]
+    assert [ring.pin(digits) is not None for digits in (PIN, "605271")] == [True, False]
+    assert followed.people()[kit.subject(1)].name == "Another", "the rest of the record counts"
+    assert followed.replica.is_office_outdated
+    assert "update the office" in caplog.text
+    assert "605271" not in caplog.text + str(followed.traces(b"605271", b"66602"))
+    followed.hear_word(office.word())
+    assert not followed.replica.is_office_outdated, "an office that knows our keys is new"
+
+
+@pytest.mark.parametrize(
+    "more", [{"pin": "1"}, {"duress_pin": "739154"}, {"cards": [Card("c1", "4711")]},
+             {"cards": [Card("c1", "4711", digest=bytes(32), readings=bytes(16))]}],
+)  # fmt: skip
+def test_whatever_can_be_read_of_a_new_person_is_refused(followed, kit, more):
+    followed.hear(delta(kit, readable(kit, **more)))
+    assert set(followed.people()) == {kit.subject(1)}
+    with followed.store() as store:
+        assert store.all() == []
+    assert followed.replica.is_office_outdated
+
+
+@pytest.mark.parametrize(
+    "card", [Card("c"), Card("c", digest=bytes(32)), Card("c", readings=bytes(16)),
+             Card("c", digest=bytes(31), readings=bytes(16)), Card("c", digest=bytes(32), readings=bytes(15)),
+             Card("c", digest=bytes(32), readings=bytes(16), valid_from="noon")],
+)  # fmt: skip
+def test_a_card_without_whole_digests_is_left_out(followed, kit, card):
+    record = readable(kit, cards=[card, Card("good", digest=b"1" * 32, readings=b"1" * 16)])
+    followed.hear(delta(kit, record))
+    with followed.store() as store:
+        assert [each.id for each in store.all()] == ["good"]
+
+
+def test_a_gate_tells_its_keys_before_it_asks_and_only_while_the_office_has_none(followed, office, kit, caplog):
+    office.put(kit.person(1))
+    word = office.word()
+    said = followed.hear_word(msgspec.structs.replace(word, verifiers=""))
+    assert [type(message) for message in said] == [Verifiers, Request]
+    assert (said[0].card, said[0].pin) == (kit.keys.card, kit.keys.pin)
+    assert not any(isinstance(message, Verifiers) for message in followed.hear_word(office.word()))
+    said = followed.hear_word(msgspec.structs.replace(office.word(), verifiers="0" * 64))
+    assert isinstance(said[0], Verifiers)
+    assert "pair the gate anew" in caplog.text
+
+
+def test_the_keys_are_not_in_the_pairing_folder_and_not_the_site_key(followed, kit):
+    assert kit.keys.card not in (bytes(range(32)), kit.keys.pin)
+    assert followed.traces(kit.keys.card, kit.keys.pin) == []
