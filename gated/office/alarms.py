@@ -4,23 +4,57 @@ from dataclasses import dataclass
 
 from gated.errors import OfficeError
 from gated.office.file import OfficeFile
+from gated.soundness import sound
 
+WEAK = "weak_pin"
 MEANINGS = {
-    "silent": "nothing was heard of it for a day",
+    "silent": "nothing was heard of it for ten minutes: no power or no network there, or a broker that holds back;"
+    " whoever is removed meanwhile may still come in there",
     "unmarked": "it is online and has not signed how far its journal is for three minutes",
     "rows_lost": "these rows of its journal never arrived, and it has them no more",
     "row_altered": "this row of its journal is not what was written first, or the one before it is not",
     "journal_cut": "its journal is shorter than it was: rows were taken away, or an old card was put back",
     "journal_new": "it has begun another journal: a new card, or the old journal was thrown away",
+    "records_withheld": "what it and this office say does not arrive for ten minutes: its network, or a broker that"
+    " holds back; whoever was removed may still come in there",
     "cloned": "it speaks with an earlier time than before: a second one with its keys, old messages, or a wrong clock",
     "rolled_back": "it has records that this office has no more: an old backup; suspend and remove again who was since",
     "leap_refused": "it says that it has records far beyond all there ever were: do not trust this gate",
     "face_refused": "it sent a face that is too long to be passed on",
+    "certificate_ends": "its certificate is not renewed by itself: see that it is online, or pair it anew",
+    "certificate_refused": "it asked for a certificate with another key than its own: do not trust it, pair it anew",
+    "recovery_differs": "it knows another recovery key than this office's: do not trust it, pair it anew at the gate",
+    "rekeyed_since": "it follows newer keys than this office has, and stays away: an old backup was brought back; "
+    "`gated office rekey --recovery FILE` brings it back, with the newest recovery key",
+    "recovery_missing": "it has no recovery key: nobody could replace its keys if a copy of them is stolen; "
+    "`gated office recovery FILE` makes one, on a stick",
+    "gate_outdated": "it is too old to take cards and PINs that nobody can read; update gated there: until then it "
+    "hears only of people who may come in no more",
+    "verifiers_changed": "it tells other keys for cards and PINs than before; pair it anew if its card was changed, "
+    "else somebody has copied its pairing",
+    "asked_for_all": "it asked for records that it holds already: its card was damaged, people were accepted there, "
+    "or somebody has copied its pairing; look at the gate",
+    "call_missed": "somebody pressed the call button and nobody answered; see whether they still need help",
+    "call_pressed": "somebody calls at the gate; `gated office answer GATE` with --opening, --wait or --nobody",
+    "presentation_attack": "somebody held up pictures of a face; a face that was imitated rests there for a while, its "
+    "owner's other ways in do not",
     "duress": "somebody let themselves in under threat",
     "door_forced_open": "the door was forced",
     "tampered": "the box or its wires were opened",
     "fire_release": "a fire alarm has released the doors",
-    "record_quarantined": "it holds records back that look like poisoning; look there",
+    "pins_guessed": "somebody tries PINs at its keypad: PINs rest there, cards and faces do not; see who stands there",
+    WEAK: "a PIN of this person's is one that strangers try first, and it opens nothing or soon will not: "
+    "give them a new one",
+    "cards_guessed": "somebody shows unknown cards to a reader of its, one after the other, or somebody's telephone "
+    "tells another number each time; known cards open; see who stands there",
+    "record_quarantined": "it holds people back that look like poisoning; `gated office held list` names them",
+    "gate_held": "nobody there has accepted this gate's keys, and no face goes to it: compare the fingerprints that "
+    "`gated gates list` shows at both, then `gated gates accept` there",
+    "consent_given": "somebody whose face another gate has as well agreed there that it goes to the other gates; if "
+    "the paper says so, note it: `gated office person change PERSON --consent REF --notice VERSION --transfer`",
+    "consent_held": "faces taken there go to no other gate, for this office alone says that their owners agreed: "
+    "`gated people consents accept` at that gate, with their papers",
+    "done_late": "it did what this office had called off: an old backup here, or do not trust this gate",
 }
 """Every kind of alarm, for people. The last ones are facts of a journal by their own names."""
 
@@ -51,11 +85,36 @@ class Alarms:
                 row = (gate, kind, detail, at)
                 connection.execute("INSERT INTO alarms (gate, kind, detail, at) VALUES (?, ?, ?, ?)", row)
 
-    def end(self, gate: str, kind: str, at: str) -> None:
-        """A state that was alarming is over."""
+    def follow(self, gate: str, kind: str, detail: str, at: str) -> None:
+        """Raise one of which a gate has only one at a time, or let the one that stands say this."""
+        with self._file.writing() as connection:
+            now = "UPDATE alarms SET detail = ? WHERE gate = ? AND kind = ? AND over_at IS NULL"
+            if not connection.execute(now, (detail, gate, kind)).rowcount:
+                self.sound(gate, kind, detail, at)
+
+    def end(self, gate: str, kind: str, at: str, detail: str | None = None) -> None:
+        """A state that was alarming is over: that with this detail, or with any."""
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE gate = ? AND kind = ? AND over_at IS NULL"
-            connection.execute(over, (at, gate, kind))
+            only = ("", ()) if detail is None else (" AND detail = ?", (detail,))
+            connection.execute(over + only[0], (at, gate, kind, *only[1]))
+
+    def end_of(self, kind: str, detail: str, at: str) -> None:
+        """A kind of alarm with this detail is over at every gate."""
+        with self._file.writing() as connection:
+            over = "UPDATE alarms SET over_at = ? WHERE kind = ? AND detail = ? AND over_at IS NULL"
+            connection.execute(over, (at, kind, detail))
+
+    def over(self, gate: str, at: str) -> None:
+        """Nobody need look at anything of this gate any more."""
+        with self._file.writing() as connection:
+            connection.execute("UPDATE alarms SET over_at = ? WHERE gate = ? AND over_at IS NULL", (at, gate))
+
+    def details(self, gate: str, kind: str) -> set[str]:
+        """The details of those of a kind that stand at a gate."""
+        with self._file.reading() as connection:
+            ask = "SELECT detail FROM alarms WHERE gate = ? AND kind = ? AND over_at IS NULL"
+            return {str(detail) for (detail,) in connection.execute(ask, (gate, kind)).fetchall()}
 
     def settle(self, number: int, at: str) -> None:
         """Somebody has looked at one. Raises `OfficeError` when it does not stand."""
@@ -66,7 +125,8 @@ class Alarms:
 
     def all(self, *, standing: bool = True) -> list[Alarm]:
         """Those that stand, or all there ever were; oldest first."""
-        which = "WHERE over_at IS NULL" if standing else ""
+        which = "over_at IS NULL AND" if standing else ""
         with self._file.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM alarms {which} ORDER BY id").fetchall()  # noqa: S608 - ours
+            which += f" {sound(connection, 'alarms')}"
+            rows = connection.execute(f"SELECT * FROM alarms WHERE {which} ORDER BY id").fetchall()  # noqa: S608 - ours
         return [Alarm(*row) for row in rows]

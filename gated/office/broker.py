@@ -16,18 +16,25 @@ from typing import Self
 
 import msgspec
 
+from gated import wording
 from gated.errors import OfficeError
 from gated.office.certificates import CA
 from gated.runtime.files import write_whole
 from gated.sync.topics import Topics
+from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
 OFFICE = "OFFICE"
 """By this the broker knows the office; a gate's name has no capitals, so that none can have it."""
+MOST_SHARES = 64
+"""So many processes may be one office; the broker knows each by a name of its own."""
+LOCAL = ("localhost", "127.0.0.1")
+"""By these the office itself reaches its broker."""
 MAX_PACKET_BYTES = 110_000
 """Of a whole MQTT packet; a payload has at most 100 KiB."""
 
+CONF_FILE = "mosquitto.conf"
 CONF = """\
 # Written by `gated office init`; `mosquitto -c THIS FILE` serves it.
 listener {port}{bind}
@@ -46,6 +53,10 @@ require_certificate true
 use_identity_as_username true
 allow_anonymous false
 acl_file {folder}/acl
+# Certificates that the office has taken back. The list never expires; SIGHUP has it read again.
+{crl}
+# Its client id is that name as well, whatever it says: else each could end the connection of every other.
+{own_ids}
 
 # Nothing is kept here: what counts is what the office and the gates have on disk, and they say again what is lost.
 persistence false
@@ -54,6 +65,15 @@ max_queued_messages 10000
 max_queued_bytes 100000000
 set_tcp_nodelay true
 """
+
+OWN_IDS = "use_username_as_clientid true"
+CRL = "crl.pem"
+
+OTHER_BROKER = (
+    "another broker serves this office: whether it ties each client id to its certificate cannot be seen from here. "
+    "Where it does not, only the secret digits of the ids keep one gate from cutting off another; see Brokers in "
+    "gated/office/SCALING.md"
+)
 
 HEARS_S = 5.0
 """So long a broker may take from its pid file to its handler for SIGHUP."""
@@ -65,14 +85,23 @@ class Place(msgspec.Struct, frozen=True):
     host: str
     port: int
     pairing_port: int
+    former: tuple[str, ...] = ()
+    """Hosts of before, by which some gates may still come."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name that the server's certificate is for; the office itself comes by the last two."""
+        return tuple(dict.fromkeys((self.host, *self.former, *LOCAL)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read it. Raises `OfficeError`."""
         try:
             return msgspec.json.decode((folder / "place.json").read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise OfficeError(f"{folder}: is no office ({error}); `gated office init` makes one") from error
+        except (OSError, *UNDECODABLE) as error:
+            raise OfficeError(
+                f"{folder}: is no office: {wording.cause(error, cls)}; `gated office init` makes one"
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write it. Raises `OSError`."""
@@ -84,11 +113,17 @@ class Place(msgspec.Struct, frozen=True):
         return f"mqtts://{self.host}:{self.port}"
 
 
-def tls_context(folder: Path) -> ssl.SSLContext:
-    """How the office itself reaches the broker, at `localhost`. Raises `OfficeError`."""
+def name_of(number: int) -> str:
+    """By this the broker knows one process of the office's, counted from 0."""
+    return OFFICE if number == 0 else f"{OFFICE}-{number + 1}"
+
+
+def tls_context(folder: Path, number: int = 0) -> ssl.SSLContext:
+    """How one process of the office's reaches the broker, at `localhost`. Raises `OfficeError`."""
+    name = name_of(number).lower()
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / CA))
-        context.load_cert_chain(folder / "office.pem", folder / "office.key")
+        context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     except OSError as error:
         advice = "`gated office init` makes an office, a backup brings one back"
         raise OfficeError(f"{folder}: the office's certificate cannot be read ({error}); {advice}") from error
@@ -99,8 +134,42 @@ def tls_context(folder: Path) -> ssl.SSLContext:
 def write_broker(folder: Path, place: Place) -> None:
     """`mosquitto.conf` in the office's folder. Raises `OSError`."""
     bind = " 127.0.0.1" if place.host == "localhost" else ""  # nobody else is to reach it then
-    text = CONF.format(folder=folder.resolve(), port=place.port, bind=bind, user=_user(), packet=MAX_PACKET_BYTES)
-    write_whole(folder / "mosquitto.conf", text.encode())
+    given = {"port": place.port, "bind": bind, "user": _user(), "packet": MAX_PACKET_BYTES, "own_ids": OWN_IDS}
+    text = CONF.format(folder=folder.resolve(), crl=_crl_line(folder), **given)
+    write_whole(folder / CONF_FILE, text.encode())
+
+
+def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
+    """Bring the settings and the rules of an office from before up to date. Raises `OSError`.
+
+    Old settings let one gate end the connections of the others; what somebody added to them by hand stays.
+    """
+    if not (folder / CONF_FILE).exists():
+        log.warning("%s", OTHER_BROKER)
+        return
+    gates = list(gates)
+    rules = folder / "acl"
+    if not rules.exists() or rules.read_bytes() != acl(site, gates).encode():
+        write_acl(folder, site, gates)
+    conf = (folder / CONF_FILE).read_text("utf-8", "surrogateescape")  # a remark by hand may be in any encoding
+    there = [line.split() for line in conf.splitlines()]
+    missing = [line for line in (OWN_IDS, _crl_line(folder)) if line.split() not in there]
+    is_otherwise = any(words[:1] == [OWN_IDS.split(maxsplit=1)[0]] and words != OWN_IDS.split() for words in there)
+    if not missing and not is_otherwise:
+        return
+    at = "use_identity_as_username true\n"
+    if at not in conf or is_otherwise:  # of two lines the broker takes the last
+        lines = " and ".join(map(repr, missing or [OWN_IDS]))
+        log.warning("%s: one gate can cut off another, or come back after it was retired; add %s", CONF_FILE, lines)
+        return
+    mended = conf.replace(at, at + "".join(f"{line}\n" for line in missing))
+    write_whole(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
+    log.warning("the broker keeps one gate from cutting off another, and a retired one out, once it has started anew: "
+                "restart it (`sudo systemctl restart gated-office-broker`)")  # fmt: skip
+
+
+def _crl_line(folder: Path) -> str:
+    return f"crlfile {folder.resolve()}/{CRL}"
 
 
 def write_acl(folder: Path, site: str, gates: Iterable[str]) -> None:
@@ -109,21 +178,22 @@ def write_acl(folder: Path, site: str, gates: Iterable[str]) -> None:
     A Mosquitto that runs with the office's settings takes it over at once.
     """
     write_whole(folder / "acl", acl(site, gates).encode())
-    _reload(folder)
+    reload_broker(folder)
 
 
 def acl(site: str, gates: Iterable[str]) -> str:
     """The rules for those gates; one that is not among them may do nothing."""
-    lines = [f"user {OFFICE}", f"topic read gated/1/{site}/+/up/#", f"topic write gated/1/{site}/+/down/#"]
+    office = f"topic read gated/1/{site}/+/up/#\ntopic write gated/1/{site}/+/down/#\n"
+    blocks = [f"user {name_of(number)}\n{office}" for number in range(MOST_SHARES)]
     for gate in sorted(gates):
         topics = Topics(site, gate)
-        lines += ["", f"user {gate}"]
-        lines += [f"topic write {topic}" for topic in topics.up] + [f"topic read {topic}" for topic in topics.down]
-    return "\n".join(lines) + "\n"
+        lines = [f"user {gate}", *(f"topic write {topic}" for topic in topics.up)]
+        blocks.append("\n".join([*lines, *(f"topic read {topic}" for topic in topics.down), ""]))
+    return "\n".join(blocks)
 
 
-def _reload(folder: Path) -> None:
-    """SIGHUP for the process that the pid file names, if that is a Mosquitto still."""
+def reload_broker(folder: Path) -> None:
+    """Have it read rules and certificates again: SIGHUP for the process of the pid file, if that is a Mosquitto."""
     try:
         number = int((folder / "mosquitto.pid").read_text())
         if Path(f"/proc/{number}/comm").read_text().strip() == "mosquitto":
@@ -133,7 +203,7 @@ def _reload(folder: Path) -> None:
         return  # none runs, or it has ended
     except OSError as error:
         why = error.strerror or error
-        log.warning("mosquitto does not hear that a gate has joined (%s); send it SIGHUP", why)
+        log.warning("mosquitto does not hear of new rules and certificates (%s); send it SIGHUP", why)
 
 
 def _wait_until_it_hears(number: int) -> None:

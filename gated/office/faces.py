@@ -1,6 +1,6 @@
 """Whose face was taken at which gate, and what gates have sealed to each other, which the office cannot open."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +8,9 @@ import msgspec
 from gated.errors import OfficeError
 from gated.office.book import MAX_FACE_BYTES, Book
 from gated.office.file import OfficeFile
+from gated.soundness import sound
 from gated.sync.messages import Face
+from gated.wording import UNDECODABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,17 @@ class Faces:
     def __init__(self, file: OfficeFile, book: Book) -> None:
         self._file, self._book = file, book
 
-    def enrolled(self, subject: str, gate: str, at: str) -> None:
-        """Somebody's face was taken at a gate: what others have of an older one is to be replaced."""
+    def enrolled(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
+        """Somebody's face was taken at a gate: what others have of an older one is to be replaced. `given`: what they
+        agreed to there, beside being recognised.
+        """
         with self._file.writing() as connection:
             newest = (
-                "INSERT INTO enrolled VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET at = excluded.at WHERE excluded.at > at RETURNING at"
+                "INSERT INTO enrolled (subject, gate, at, given) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET at = excluded.at, given = excluded.given WHERE excluded.at > at RETURNING at"
             )
-            if connection.execute(newest, (subject, gate, at)).fetchone() is not None:
+            said = msgspec.json.encode(sorted(given)).decode()
+            if connection.execute(newest, (subject, gate, at, said)).fetchone() is not None:
                 connection.execute("UPDATE faces SET is_stale = 1 WHERE subject = ?", (subject,))
                 if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
                     self._book.again(subject)
@@ -86,8 +91,23 @@ class Faces:
                 for row in connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
             ]
 
+    def given(self, subject: str) -> list[tuple[str, str, list[str]]]:
+        """The gates at which somebody's face was taken, when, and what they agreed to there."""
+        with self._file.reading() as connection:
+            of = f"subject = ? AND {sound(connection, 'enrolled')}"
+            rows = connection.execute(f"SELECT gate, at, given FROM enrolled WHERE {of}", (subject,)).fetchall()  # noqa: S608
+        return [(gate, at, _purposes(said)) for gate, at, said in rows]
+
     def enrolled_at(self, subject: str) -> list[str]:
         """The gates at which somebody's face was taken."""
         with self._file.reading() as connection:
             rows = connection.execute("SELECT gate FROM enrolled WHERE subject = ? ORDER BY gate", (subject,))
             return [row[0] for row in rows.fetchall()]
+
+
+def _purposes(said: str) -> list[str]:
+    """As it is stored; none where the row is damaged."""
+    try:
+        return msgspec.json.decode(said, type=list[str])
+    except UNDECODABLE:
+        return []

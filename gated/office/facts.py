@@ -1,33 +1,135 @@
-"""What rows of a journal mean for the office, the first time that they arrive."""
+"""What rows of a journal, and lists that gates send, mean for the office."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from gated.errors import OfficeError
-from gated.events import PersonEnrolled, PersonRemoved
+from gated.events import (
+    CallAnswered,
+    CallEnded,
+    CallPressed,
+    Commanded,
+    ConsentHeld,
+    ConsentsAccepted,
+    GateAccepted,
+    GateHeld,
+    PersonEnrolled,
+    PersonRemoved,
+    RecordAccepted,
+    RecordQuarantined,
+    WayDenied,
+    WeakPin,
+)
+from gated.journal.entry import stamp
+from gated.office.alarms import WEAK
+from gated.office.given import note_given
+from gated.office.kept import KeptPerson
 from gated.office.store import Store
-from gated.sync.messages import PersonRecord, Receipt, Shared, WireEvent
+from gated.soundness import is_moment
+from gated.sync.jose import Party
+from gated.sync.messages import (
+    MAX_VOUCHES,
+    GateRecord,
+    Held,
+    Receipt,
+    Shared,
+    Vouch,
+    Vouching,
+    WireEvent,
+)
+from gated.sync.vouching import is_vouch
+from gated.wording import UNDECODABLE
 
-ALARMING = frozenset({"duress", "door_forced_open", "tampered", "fire_release", "record_quarantined"})
+CALLED, MISSED = "call_pressed", "call_missed"
+CALL_NEWS_S = 120.0
+"""A press that is older than this when it arrives is no call any more: a journal that was held back must not ring."""
+MISSED_S = 24 * 3600.0
+"""A call that nobody answered is told so long after it."""
+ALARMING = frozenset(
+    {
+        *("duress", "door_forced_open", "tampered", "fire_release"),
+        *("presentation_attack", "pins_guessed", "cards_guessed"),
+    }
+)
 
-_decoder = msgspec.json.Decoder(PersonEnrolled | PersonRemoved)
+_CALLS = frozenset({"call_pressed", "call_answered", "call_ended"})
+_UNHEARD = frozenset({"unanswered", "unreachable"})
+_call_decoder = msgspec.json.Decoder(CallPressed | CallAnswered | CallEnded)
+HELD = "record_quarantined"
+
+ACCEPTED = frozenset({"gate_accepted", "consents_accepted"})
+"""Somebody at a gate has accepted what the office says of others' keys, or of people's consent."""
+GATE_HELD, CONSENT_HELD = "gate_held", "consent_held"
+
+_Fact = (
+    PersonEnrolled
+    | PersonRemoved
+    | RecordQuarantined
+    | RecordAccepted
+    | Commanded
+    | GateHeld
+    | GateAccepted
+    | ConsentHeld
+    | ConsentsAccepted
+)
+_decoder = msgspec.json.Decoder(_Fact)
+_weak_decoder = msgspec.json.Decoder(WayDenied | WeakPin)
+KINDS = ACCEPTED | {
+    "person_enrolled", "person_removed", "record_quarantined", "record_accepted", "commanded", GATE_HELD, CONSENT_HELD
+}  # fmt: skip
 
 
-def note(store: Store, gate: str, events: Sequence[WireEvent]) -> None:
-    """Raise an alarm for what is alarming, and follow whose face is where."""
+def note(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
+    """Raise an alarm for what is alarming, and follow whose face is where, and who calls. `wall`: now, aware."""
     for event in events:
+        if event.kind in _CALLS:
+            _follow_call(store, gate, event, wall)
         if event.kind in ALARMING and '"is_over":true' not in event.body:
             store.alarms.sound(gate, event.kind, f"row {event.seq}", event.at)
-        if event.kind in ("person_enrolled", "person_removed"):
+        if event.kind == WEAK or (event.kind == "way_denied" and f'"{WEAK}"' in event.body):
+            _tell_weak(store, gate, event)
+        if event.kind in KINDS:
             _follow(store, gate, event)
+    if any(event.kind in ("record_quarantined", "record_accepted", "person_removed") for event in events):
+        alarm_held(store, gate, events[-1].at)
+
+
+def _tell_weak(store: Store, gate: str, event: WireEvent) -> None:
+    """Whose PIN is weak nobody knows before they type it, for no PIN is readable."""
+    try:
+        fact = _weak_decoder.decode(event.body)
+    except UNDECODABLE:
+        return
+    if fact.subject is not None and (isinstance(fact, WeakPin) or fact.reason == WEAK):
+        store.alarms.sound(gate, WEAK, fact.subject, event.at)
+
+
+def note_held(store: Store, held: Held, at: str) -> None:
+    """A gate lists who is held back there. A list from before its newest status is passed over."""
+    if held.heard < store.gate(held.gate).heard:
+        return
+    store.held.said(held.gate, held.records, is_first=held.part == 0)
+    if held.part == held.parts - 1:
+        alarm_held(store, held.gate, at)
+
+
+def alarm_held(store: Store, gate: str, at: str) -> None:
+    """One alarm for all that a gate holds back; it follows their number, and ends with the last."""
+    counts = store.held.counts(gate)
+    if not counts:
+        store.alarms.end(gate, HELD, at)
+        return
+    why = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    store.alarms.follow(gate, HELD, f"{sum(counts.values())} held back ({why})", at)
 
 
 def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
     """Somebody is gone from a gate. One who came back here with an old backup goes again, as they had asked."""
     store.receipts.keep(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
-    if isinstance(was, PersonRecord) and receipt.n <= store.book.floor:
+    if isinstance(was, KeptPerson) and receipt.n <= store.book.floor:
         store.book.remove(f"person/{receipt.subject}")
 
 
@@ -39,12 +141,82 @@ def note_shared(store: Store, shared: Shared, at: str) -> None:
         store.alarms.sound(shared.gate, "face_refused", f"for {shared.to}: {error}", at)
 
 
+def note_vouching(store: Store, said: Vouching) -> None:
+    """A gate has signed another one's keys: the others learn of it, if it is true and news."""
+    record, keys = store.book.get(f"gate/{said.to}"), store.roll.keys()
+    if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
+        return
+    party, by = Party.parse(record.keys), Party.parse(keys[said.gate])
+    if is_vouch(said.vouched, Vouch(store.site, said.gate, said.to, party.kid, party.seal_kid), by):
+        newest = [*record.vouched, said.vouched][-MAX_VOUCHES:]
+        store.book.put(msgspec.structs.replace(record, vouched=newest))
+
+
+def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> None:
+    """Somebody calls: the alarm stands until the call is answered or over. One that nobody answered stays."""
+    try:
+        fact = _call_decoder.decode(event.body)
+    except UNDECODABLE:
+        return
+    at = stamp(wall)
+    if isinstance(fact, CallPressed):
+        if _is_within(event, wall, CALL_NEWS_S) or _has_no_time(store, gate):
+            store.alarms.sound(gate, CALLED, fact.door, at)
+        return
+    store.alarms.end(gate, CALLED, at, fact.door)
+    if isinstance(fact, CallEnded) and fact.outcome in _UNHEARD and _is_within(event, wall, MISSED_S):
+        store.alarms.sound(gate, MISSED, fact.door, at)
+
+
+def lapse(store: Store, wall: datetime) -> None:
+    """A call of which nothing more was heard for `CALL_NEWS_S`, because the link was lost, is one that was missed."""
+    for alarm in store.alarms.all():
+        if (
+            alarm.kind == CALLED
+            and is_moment(alarm.at)
+            and (wall - datetime.fromisoformat(alarm.at)).total_seconds() > CALL_NEWS_S
+        ):
+            store.alarms.end(alarm.gate, CALLED, stamp(wall), alarm.detail)
+            store.alarms.sound(alarm.gate, MISSED, alarm.detail, stamp(wall))
+
+
+def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
+    """Whether it happened so short a time ago, by the gate's clock."""
+    try:
+        return abs((wall - datetime.fromisoformat(event.at)).total_seconds()) <= limit_s
+    except (ValueError, TypeError, OverflowError):
+        return False
+
+
+def _has_no_time(store: Store, gate: str) -> bool:
+    """Whether the gate does not know the time of day: then a call rings, however old it may be."""
+    status = store.gate(gate).status
+    return status is not None and "clock" in status.degraded
+
+
 def _follow(store: Store, gate: str, event: WireEvent) -> None:
     try:
         fact = _decoder.decode(event.body)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return  # its hash says whether it was altered; a newer gate may also say it otherwise
-    if isinstance(fact, PersonEnrolled):
-        store.faces.enrolled(fact.subject, gate, event.at)
-    else:
-        store.faces.forgotten(fact.subject, gate, event.at)
+    match fact:
+        case PersonEnrolled(subject=subject, purposes=purposes):
+            store.faces.enrolled(subject, gate, event.at, purposes)
+            note_given(store, gate, subject, purposes, event.at)
+        case PersonRemoved(subject=subject):
+            store.faces.forgotten(subject, gate, event.at)
+            store.held.drop(gate, subject)
+        case RecordQuarantined(subject=subject, why=why):
+            store.held.add(gate, subject, why)
+        case RecordAccepted(subject=subject):
+            store.held.drop(gate, subject)
+        case GateHeld(gate=other):
+            store.alarms.sound(gate, GATE_HELD, other, event.at)
+        case GateAccepted(gate=other):
+            store.alarms.end(gate, GATE_HELD, event.at, other)
+        case ConsentHeld():
+            store.alarms.sound(gate, CONSENT_HELD, "", event.at)
+        case ConsentsAccepted(left=0):
+            store.alarms.end(gate, CONSENT_HELD, event.at)
+        case Commanded(command=command, outcome=outcome, why=why):
+            store.orders.noted(command, outcome, why)

@@ -13,6 +13,8 @@ class OfficeFile:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.generation: int | None = None
+        """The number of the hand-over that the keys of this process are of; None while it is not known."""
 
     def close(self) -> None:
         """Give the file back. May be called twice."""
@@ -31,7 +33,16 @@ class OfficeFile:
                 yield self._connection
             else:
                 with database.transaction(self._connection) as connection:
+                    self._refuse_old_keys(connection)
                     yield connection
+
+    def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
+        """What a process with old keys would seal, nobody could open."""
+        if self.generation is None:
+            return
+        newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]
+        if newest != self.generation:
+            raise StateError("this office was given new keys meanwhile; begin this anew")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -1,37 +1,110 @@
 """A new office: its folder with its keys, its authority, its broker's settings and an empty store."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from gated.errors import OfficeError
 from gated.office.broker import OFFICE, Place, write_acl, write_broker
-from gated.office.certificates import Authority
-from gated.office.store import Store
+from gated.office.certificates import CA_KEY, Authority
+from gated.office.crl import write_crl
+from gated.office.store import Store, check_timezone
+from gated.sitetime import DEFAULT
 from gated.sync.code import HOST, NAME
-
-LOCAL = ("localhost", "127.0.0.1")
-"""By these the office itself reaches its broker."""
+from gated.sync.recovery import RecoveryKey
 
 
-def found(folder: Path, site: str, place: Place, wall: datetime) -> None:
-    """Make an office for a site. Raises `OfficeError` where there is one already, or a name will not do."""
-    if not re.fullmatch(NAME, site):
-        raise OfficeError(f"{site!r} is no name of a site; use small letters, digits, - and _, as in [site] id")
-    if not re.fullmatch(HOST, place.host):
-        raise OfficeError(f"{place.host!r} is no host; name what gates reach this machine by, in small letters")
+def found(  # noqa: PLR0917 - what an office is, in one breath
+    folder: Path, site: str, place: Place, wall: datetime, timezone: str = DEFAULT, recovery: RecoveryKey | None = None
+) -> None:
+    """Make an office for a site, with that recovery key. Raises `OfficeError` where there is one already, or a name
+    will not do.
+    """
+    for fault in faults(folder, site, place, timezone):
+        raise fault
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise OfficeError(f"{folder}: is not empty; an office is there already, or name another folder with --dir")
         folder.chmod(0o700)
         authority = Authority.make(site, wall)
         authority.save(folder)
-        authority.write_server(folder, *dict.fromkeys((place.host, *LOCAL)), wall=wall)
+        authority.write_server(folder, *place.hosts, wall=wall)
         authority.write_client(folder, "office", OFFICE, wall)
         write_broker(folder, place)
         write_acl(folder, site, [])
-        Store.create(folder, site).close()
+        with closing(Store.create(folder, site, timezone)) as store:
+            write_crl(folder, store.roll)
+            if recovery is not None:
+                store.handovers.begin(recovery.public)
         place.save(folder)  # the last: without it there is no office yet
     except OSError as error:
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); name another folder with --dir") from error
+
+
+def faults(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> Iterator[OfficeError]:
+    """Everything that keeps a new office from being made so. Nothing is changed."""
+    if not re.fullmatch(NAME, site):
+        yield OfficeError(f"{site!r} is no name of a site; use small letters, digits, - and _, as in [site] id")
+    for check, value in ((check_host, place.host), (check_timezone, timezone)):
+        try:
+            check(value)
+        except OfficeError as error:
+            yield error
+    if place.port == place.pairing_port:
+        yield OfficeError(f"port {place.port} cannot be the broker's and the pairing's; name another --pairing-port")
+    yield from _faults_of(folder)
+
+
+def _faults_of(folder: Path) -> Iterator[OfficeError]:
+    try:
+        is_used = folder.exists() and any(folder.iterdir())
+    except OSError as error:
+        yield OfficeError(f"{folder}: cannot be used ({error.strerror}); name another folder with --dir")
+        return
+    if is_used and (folder / CA_KEY).exists() and not (folder / "place.json").exists():
+        yield OfficeError(f"{folder}: an office was begun here and never finished; take the folder away with "
+                          f"`sudo rm -r {folder}`, and run this again")  # fmt: skip
+    elif is_used:
+        yield OfficeError(f"{folder}: is not empty; an office is there already, or name another folder with --dir")
+
+
+def check_host(host: str) -> None:
+    """Raises `OfficeError` for what is no name and no address."""
+    if not re.fullmatch(HOST, host):
+        raise OfficeError(f"{host!r} is no host; name what gates reach this machine by, in small letters")
+
+
+def move(folder: Path, host: str, wall: datetime) -> Place:
+    """Have the office at another host, and at those of before as long as a gate comes by them; gives the new place.
+
+    The server's certificate is new, its authority is not: gates trust it as before. Raises `OfficeError`.
+    """
+    check_host(host)
+    place = Place.load(folder)
+    if host == place.host:
+        raise OfficeError(f"{host} is the office's host already")
+    former = [place.host, *(each for each in place.former if each not in (host, place.host))]
+    return _settle(folder, Place(host, place.port, place.pairing_port, tuple(former)), wall)
+
+
+def forget(folder: Path, host: str, wall: datetime) -> Place:
+    """Be at a host of before no more. Raises `OfficeError` where it is none."""
+    place = Place.load(folder)
+    if host not in place.former:
+        known = ", ".join(place.former) or "there is none"
+        raise OfficeError(f"{host} is no host of before ({known})")
+    former = tuple(each for each in place.former if each != host)
+    return _settle(folder, Place(place.host, place.port, place.pairing_port, former), wall)
+
+
+def _settle(folder: Path, place: Place, wall: datetime) -> Place:
+    try:
+        Authority.load(folder).write_server(folder, *place.hosts, wall=wall)
+        with closing(Store.open(folder)) as store:
+            write_crl(folder, store.roll)
+        write_broker(folder, place)
+        place.save(folder)
+    except OSError as error:
+        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); act as the office's user") from error
+    return place

@@ -79,7 +79,7 @@ class Journals:
                     " WHERE (SELECT count(*) FROM checkpoints WHERE journal = ?) < ?"
                 )
                 connection.execute(keep, (journal.number, mark.head, mark.hash, journal.number, KEEP_CHECKPOINTS))
-            elif mark.head and mark.hash not in ("", self._hash(journal.number, mark.head)):
+            elif mark.head and mark.hash not in ("", self._hash(journal.number, mark.head) or mark.hash):
                 taken.alarms.append(("row_altered", f"journal {mark.id} row {mark.head}"))
             elif mark.head < journal.held and is_fresh:
                 taken.alarms.append(("journal_cut", f"journal {mark.id} row {mark.head + 1}"))
@@ -95,6 +95,34 @@ class Journals:
     def last(self, count: int, gate: str | None = None) -> list[Kept]:
         """The newest rows, oldest of them first."""
         return self._rows("WHERE ? IS NULL OR gate = ? ORDER BY row DESC LIMIT ?", gate, gate, count)[::-1]
+
+    def used(self, gate: str) -> dict[str, str]:
+        """Who came in at a gate by card or PIN, or tried to, and when last; by id."""
+        ask = """
+            SELECT json_extract(body, '$.subject') AS who, max(e.at) FROM events AS e
+            JOIN journals AS j ON j.id = e.journal
+            WHERE j.gate = ? AND kind IN ('way_granted', 'way_denied') AND json_valid(body) AND who IS NOT NULL
+            AND json_extract(body, '$.way') IN ('card', 'pin') GROUP BY who
+        """
+        with self._file.reading() as connection:
+            return dict(connection.execute(ask, (gate,)).fetchall())
+
+    def forget(self, before: str) -> int:
+        """Delete rows from the oldest on, up to the first that is not older than `before` (a `stamp`); how many.
+
+        The newest row that a journal holds stays, and what went ahead: the next batch must fit to it. A row with an
+        old time between newer ones stays as well: a wrong clock deletes nothing.
+        """
+        gone = 0
+        with self._file.writing() as connection:
+            for journal, held in connection.execute("SELECT id, held FROM journals").fetchall():
+                ask = "SELECT min(seq) FROM events WHERE journal = ? AND at >= ?"
+                young = connection.execute(ask, (journal, before)).fetchone()[0]
+                upto = held if young is None else min(held, young)
+                gone += connection.execute("DELETE FROM events WHERE journal = ? AND seq < ?", (journal, upto)).rowcount
+            if gone:
+                connection.execute("UPDATE office SET owes_erasure = 1")
+        return gone
 
     def held(self, gate: str, journal: str) -> int:
         """The row up to which nothing that the gate could still send is missing."""

@@ -4,16 +4,18 @@ What arrives is answered in its order; what is due goes out as soon as another p
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import aiomqtt
 
 from gated.errors import BusyError
+from gated.office.gates import NoSuchGateError
 from gated.office.side import OfficeSide
 from gated.sync.dial import backoff_s
 from gated.sync.wire import Outgoing
@@ -45,7 +47,7 @@ async def run_link(
     while True:
         began = time.monotonic()
         try:
-            async with _client(host, port, context, identifier) as client:
+            async with _connection(host, port, context, identifier) as client:
                 log.log(logging.INFO if failures else logging.DEBUG, "the link to the broker is up")
                 await _converse(side, client)
         except FAILURES as error:
@@ -54,6 +56,21 @@ async def run_link(
                 log.warning("no link to the broker, trying again and again: %s", error)
         _heed_cancellation()
         await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
+
+
+@contextlib.asynccontextmanager
+async def _connection(host: str, port: int, context: ssl.SSLContext, identifier: str) -> AsyncIterator[aiomqtt.Client]:
+    """Connect to the broker. Leave nothing that refers to the loop, also when cancelled while the connection comes up.
+
+    aiomqtt leaves its socket open then. paho closes it when Python exits, and calls a loop that is closed.
+    """
+    client = _client(host, port, context, identifier)
+    try:
+        async with client:
+            yield client
+    finally:
+        client._client.disconnect()
+        client._client.on_socket_close = None  # a thread of aiomqtt may still open the socket
 
 
 def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> aiomqtt.Client:
@@ -91,7 +108,7 @@ async def _listen(side: OfficeSide, client: aiomqtt.Client) -> None:
             continue
         try:
             said = side.hear(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
-        except BusyError as error:
+        except (BusyError, NoSuchGateError) as error:
             log.warning("a message is passed over, and will come again: %s", error)
             continue
         await _publish(client, said)
@@ -106,7 +123,7 @@ async def _speak(side: OfficeSide, client: aiomqtt.Client) -> None:
             due_at = time.monotonic() + DUE_S
             try:
                 said = side.due(time.monotonic(), datetime.now(UTC))
-            except BusyError as error:
+            except (BusyError, NoSuchGateError) as error:
                 log.warning("what is due must wait: %s", error)
                 continue
             for topic in sorted(side.topics - heard):

@@ -1,16 +1,22 @@
 """The office's end of pairing: an invited gate brings its public keys, and goes with a certificate and the office's.
 
-HTTPS with the office's own certificate, two paths: `GET /ca.pem` gives the authority to whoever asks, who believes it
-only if the fingerprint in the code says so; `POST /pair` takes an `Application` and answers `Admission` or `Refusal`.
+HTTPS with the office's own certificate, four paths: `GET /ca.pem` gives the authority to whoever asks, who believes it
+only if the fingerprint in the code says so; `POST /pair` takes an `Application` and answers `Admission` or `Refusal`;
+`POST /code` takes a `CodeQuestion` and answers `StillGood` or `Refusal`, for a dry run: it spends nothing, and a wrong
+code counts as a wrong try there as well. `POST /handover` takes a `HandoverQuestion` and answers
+`HandedOver`, for a gate whose office has new keys: see `sync.recovery`.
 """
 
 import asyncio
 import logging
 import socket
+import ssl
 from collections import deque
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import uvicorn
@@ -20,26 +26,51 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gated.errors import BusyError, GatedError, OfficeError, PairingError, StateError, WireError
+from gated.journal.entry import stamp
 from gated.office.broker import Place, write_acl
-from gated.office.certificates import Authority, read_csr
-from gated.office.invitations import Invitations
+from gated.office.certificates import Authority, key_of_csr, read_csr
+from gated.office.crl import write_crl
+from gated.office.invitations import VALID_S, Invitations
+from gated.office.renewals import Renewals, days_taken
+from gated.office.statuses import REKEYED
 from gated.office.store import Store
-from gated.sync.code import MAX_BYTES, Admission, Application, PairingCode, Refusal, digest_of
+from gated.runtime.guests import Listener, place_of
+from gated.sync.code import (
+    MAX_BYTES,
+    Admission,
+    Application,
+    CodeQuestion,
+    PairingCode,
+    Refusal,
+    StillGood,
+    digest_of,
+)
 from gated.sync.jose import Party
+from gated.sync.messages import Renew, kind_of
+from gated.sync.recovery import HandedOver, HandoverQuestion
+from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
 MOST_TRIES = 10
 MOST_TRIES_OF_ALL = 60
 TRIES_S = 60.0
-"""So many from one address, and from all of them together, within so long."""
-MOST_CONNECTIONS = 50
+"""So many wrong codes from one place, and from all of them together, are looked at within so long. A right code, and a
+gate that asks for a hand-over with its own signature, is always heard, whoever tries wrong ones from whichever place.
+"""
+MOST_CONNECTIONS, MOST_OF_ONE = 200, 40
+"""At once: of all, and from one place. Many gates behind one router join together."""
+BODY_S = 10.0
+"""So long a question may take to arrive."""
+Answer = Admission | StillGood | Refusal
+Coded = TypeVar("Coded", Application, CodeQuestion)
+Asked = TypeVar("Asked", Application, CodeQuestion, HandoverQuestion)
 STATUS = {
     "wrong": 403,
-    "locked": 403,
     "old": 403,
     "spent": 403,
     "site": 409,
+    "retired": 409,
     "request": 400,
     "busy": 429,
     "trouble": 503,
@@ -52,18 +83,36 @@ class Registrar:
     def __init__(self, folder: Path, store: Store) -> None:
         """Raises `OfficeError` and `StateError`."""
         self.folder, self._store = folder, store
-        self.place, self.authority = Place.load(folder), Authority.load(folder)
+        self.place = Place.load(folder)
+        Authority.load(folder)
         self.invitations = Invitations(folder)
+
+    @property
+    def authority(self) -> Authority:
+        """As it is now: another process may have renewed it. Raises `OfficeError`."""
+        return Authority.load(self.folder)
 
     def close(self) -> None:
         """Give the files back."""
         self.invitations.close()
 
-    def invite(self, gate: str, wall: datetime) -> PairingCode:
-        """A new code for a gate, which is to be shown once and kept nowhere."""
+    def invite(self, gate: str, wall: datetime, valid_s: float = VALID_S) -> PairingCode:
+        """A new code for a gate, good for so long, which is to be shown once and kept nowhere."""
         code = PairingCode.make(self.place.host, self.place.pairing_port, gate, self.authority.fingerprint)
-        self.invitations.invite(gate, code.digest, wall.timestamp())
+        self.invitations.invite(gate, code.digest, wall.timestamp(), valid_s)
         return code
+
+    def knows(self, question: Application | CodeQuestion) -> bool:
+        """Whether a question comes with the gate's code. Raises `StateError`."""
+        return self.invitations.knows(question.gate, digest_of(question.gate, bytes.fromhex(question.secret)))
+
+    def judge(self, question: CodeQuestion, wall: datetime) -> StillGood | Refusal:
+        """Whether a code would be taken. Who asks has no keys yet: a code that was used is spent for everybody."""
+        code = digest_of(question.gate, bytes.fromhex(question.secret))
+        verdict = self.invitations.look(question.gate, code, "", wall.timestamp())
+        if verdict != "good":
+            return Refusal(why=verdict)
+        return StillGood() if question.site == self._store.site else Refusal(why="site")
 
     def answer(self, application: Application, wall: datetime) -> Admission | Refusal:
         """Let a gate in, or say why not. A code is only spent on an application that is right in every other way."""
@@ -79,18 +128,47 @@ class Registrar:
         if application.site != self._store.site:
             return Refusal(why="site")
         try:
-            csr = read_csr(application.csr, application.gate)
+            csr, authority = read_csr(application.csr, application.gate), self.authority
         except PairingError as error:
             return _not_understood(application, error)
+        issued_to = [keys.kid, keys.seal_kid, key_of_csr(csr)]
+        if self._store.roll.was_struck(issued_to):
+            return Refusal(why="retired")
         verdict = self.invitations.use(*who)
         if verdict != "good":
             return Refusal(why=verdict)
-        issued = self.authority.admit(csr, application.gate, wall)
+        issued = authority.admit(csr, application.gate, wall, days_taken(self._store, application.gate))
+        if self._store.roll.keys_of(application.gate) != keys.dump().decode():
+            self._store.roll.revoke(application.gate)  # another box, with keys of its own: the one before is out
         self._store.add_gate(application.gate, keys.dump(), issued.serial)
+        self._store.roll.certify(application.gate, issued.serial, issued.pem.decode())
+        write_crl(self.folder, self._store.roll)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
         ours = self._store.identity.party.dump().decode()
-        return Admission(url=self.place.url, certificate=issued.pem.decode(), keys=ours)
+        known = self._store.handovers
+        return Admission(
+            url=self.place.url, certificate=issued.pem.decode(), keys=ours, recovery=known.key, number=known.number
+        )
+
+    def hand_over(self, question: HandoverQuestion, wall: datetime) -> HandedOver | None:
+        """What a gate has missed of the office's hand-overs, and its certificate; None for whoever is not that gate."""
+        text = self._store.roll.keys_of(question.gate)
+        if text is None:
+            return None
+        try:
+            said = msgspec.json.decode(Party.parse(text).verify(question.renew.encode(), kind_of(Renew)), type=Renew)
+        except (WireError, *UNDECODABLE):
+            return None
+        if (said.site, said.gate) != (self._store.site, question.gate):
+            return None
+        if question.number > self._store.handovers.number:
+            self._store.alarms.sound(question.gate, REKEYED, "", stamp(wall))
+        statements = self._store.handovers.after(question.number)
+        if not statements:
+            return None
+        given = Renewals(self.folder, self._store).answer(question.gate, said, wall)
+        return None if given is None else HandedOver(statements=statements, certificate=given.certificate)
 
 
 def _not_understood(application: Application, error: GatedError) -> Refusal:
@@ -99,30 +177,38 @@ def _not_understood(application: Application, error: GatedError) -> Refusal:
 
 
 class Tries:
-    """How often somebody may try: so often a minute, an address, and all of them together. Pure."""
+    """How often somebody may fail: so often a minute, a place, and all of them together. Pure."""
 
     def __init__(self) -> None:
-        self._made: deque[tuple[float, str]] = deque()
+        self._failed: deque[tuple[float, str]] = deque()
 
     def may(self, address: str, now: float) -> bool:
-        """Whether that address may try once more, which counts as a try if so."""
-        while self._made and now - self._made[0][0] >= TRIES_S:
-            self._made.popleft()
-        made = sum(one == address for _, one in self._made)
-        if made >= MOST_TRIES or len(self._made) >= MOST_TRIES_OF_ALL:
-            return False
-        self._made.append((now, address))
-        return True
+        """Whether somebody at that address may try once more."""
+        while self._failed and now - self._failed[0][0] >= TRIES_S:
+            self._failed.popleft()
+        place = place_of(address)
+        failed = sum(one == place for _, one in self._failed)
+        return failed < MOST_TRIES and len(self._failed) < MOST_TRIES_OF_ALL
+
+    def failed(self, address: str, now: float) -> None:
+        """A try of that address was refused."""
+        self._failed.append((now, place_of(address)))
 
 
-async def serve_pairing(registrar: Registrar) -> None:
-    """Serve until cancelled, at every address of this machine. Raises `OfficeError` when the port is taken."""
+async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLContext], None] = lambda _: None) -> None:
+    """Serve until cancelled, at every address of this machine. Raises `OfficeError` when the port is taken.
+
+    `on_context` is given the context of the TLS that it serves, for whoever renews its certificate.
+    """
     with _listen(registrar.place.pairing_port) as ours:
         config = uvicorn.Config(
             pairing_app(registrar), lifespan="off", log_config=None, access_log=False, server_header=False,
-            limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=1,
+            timeout_keep_alive=5, timeout_graceful_shutdown=1,
             ssl_certfile=str(registrar.folder / "server.pem"), ssl_keyfile=str(registrar.folder / "server.key"),
         )  # fmt: skip
+        config.load()
+        if config.ssl is not None:
+            on_context(config.ssl)
         server = _Server(config)
         try:
             await server.serve([ours])
@@ -132,50 +218,93 @@ async def serve_pairing(registrar: Registrar) -> None:
 
 
 def pairing_app(registrar: Registrar) -> Starlette:
-    """The two paths."""
+    """The four paths."""
     tries = Tries()
 
     async def authority(_: Request) -> Response:
-        return Response(registrar.authority.pem, media_type="application/x-pem-file")
-
-    async def pair(request: Request) -> Response:
-        address = request.client.host if request.client else ""
-        if not tries.may(address, asyncio.get_running_loop().time()):
-            return _response(Refusal(why="busy"))
         try:
-            application = msgspec.json.decode(await _body(request), type=Application)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, PairingError, ClientDisconnect):
-            return _response(Refusal(why="request"))
-        try:
-            return _response(registrar.answer(application, datetime.now(UTC)))
-        except (BusyError, StateError, OSError) as error:
-            log.error("%s cannot be paired: %s", application.gate, error)
+            return Response(registrar.authority.pem, media_type="application/x-pem-file")
+        except OfficeError as error:
+            log.error("nobody can be paired: %s", error)
             return _response(Refusal(why="trouble"))
 
-    return Starlette(routes=[Route("/ca.pem", authority), Route("/pair", pair, methods=["POST"])])
+    async def pair(request: Request) -> Response:
+        return await asked(request, Application, registrar.answer)
+
+    async def code(request: Request) -> Response:
+        return await asked(request, CodeQuestion, registrar.judge)
+
+    async def handover(request: Request) -> Response:
+        address, now = request.client.host if request.client else "", asyncio.get_running_loop().time
+        question = _read(await _body(request), HandoverQuestion)
+        try:
+            given = None if question is None else registrar.hand_over(question, datetime.now(UTC))
+        except (BusyError, StateError, OfficeError, OSError) as error:
+            log.error("the office cannot be handed over: %s", error)
+            return _response(Refusal(why="trouble"))
+        if given is not None:
+            return Response(msgspec.json.encode(given), media_type="application/json")
+        if not tries.may(address, now()):
+            return _response(Refusal(why="busy"))
+        tries.failed(address, now())
+        return _response(Refusal(why="request"))
+
+    async def asked(request: Request, kind: type[Coded], answer: Callable[[Coded, datetime], Answer]) -> Response:
+        address, now = request.client.host if request.client else "", asyncio.get_running_loop().time
+        question = _read(await _body(request), kind)
+        try:
+            if question is not None and registrar.knows(question):
+                return _response(answer(question, datetime.now(UTC)))
+            if not tries.may(address, now()):
+                return _response(Refusal(why="busy"))
+            tries.failed(address, now())
+            return _response(Refusal(why="request") if question is None else answer(question, datetime.now(UTC)))
+        except (BusyError, StateError, OfficeError, OSError) as error:
+            log.error("%s cannot be paired: %s", "a gate" if question is None else question.gate, error)
+            return _response(Refusal(why="trouble"))
+
+    return Starlette(routes=[
+        Route("/ca.pem", authority),
+        Route("/pair", pair, methods=["POST"]),
+        Route("/code", code, methods=["POST"]),
+        Route("/handover", handover, methods=["POST"]),
+    ])  # fmt: skip
 
 
 async def _body(request: Request) -> bytes:
-    """What was sent. Raises `PairingError` as soon as it is too much."""
+    """What was sent; nothing where it is too much, or takes too long."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise PairingError(f"more than {MAX_BYTES} bytes are no application")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    return b""
+    except (TimeoutError, ClientDisconnect):
+        return b""
     return body
 
 
-def _response(answer: Admission | Refusal) -> Response:
+def _read(body: bytes, kind: type[Asked]) -> Asked | None:
+    """The question; None where it is none."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except UNDECODABLE:
+        return None
+
+
+def _response(answer: Answer) -> Response:
     status = STATUS[answer.why] if isinstance(answer, Refusal) else 200
     return Response(msgspec.json.encode(answer), status, media_type="application/json")
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int) -> Listener:
     """IPv6 and IPv4 alike, where there are both."""
     try:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
-        return socket.create_server(("", port), family=family, dualstack_ipv6=both)
+        plain = socket.create_server(("", port), family=family, dualstack_ipv6=both)
+        return Listener(plain, MOST_CONNECTIONS, MOST_OF_ONE)
     except OSError as error:
         advice = "end what holds it, or choose another --pairing-port"
         raise OfficeError(f"nobody can pair: port {port} is not free ({error.strerror}); {advice}") from error

@@ -103,5 +103,73 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX alarms_open ON alarms (gate, kind) WHERE over_at IS NULL
     """,
+    """
+    ALTER TABLE office ADD COLUMN timezone TEXT NOT NULL DEFAULT 'Asia/Shanghai'
+    """,
+    """
+    ALTER TABLE orders ADD COLUMN is_confirmed INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE orders ADD COLUMN is_told INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE orders ADD COLUMN says TEXT NOT NULL DEFAULT '';
+    ALTER TABLE orders ADD COLUMN go_at REAL NOT NULL DEFAULT 0;
+    UPDATE orders SET state = 'unanswered', why = 'it was ordered before an update of this office'
+        WHERE state IN ('new', 'sent');
+    DROP INDEX orders_open;
+    CREATE INDEX orders_open ON orders (state)
+        WHERE state IN ('new', 'sent', 'begun', 'asked', 'going', 'stopping');
+    CREATE INDEX orders_untold ON orders (is_told) WHERE state = 'cancelled' AND NOT is_told;
+    CREATE TABLE held (
+        gate TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        why TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (gate, subject)
+    ) STRICT
+    """,
+    """
+    ALTER TABLE gates ADD COLUMN certificate TEXT NOT NULL DEFAULT ''
+    """,
+    """
+    CREATE TABLE issued (
+        serial TEXT NOT NULL,
+        gate TEXT NOT NULL,
+        is_revoked INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (serial, gate)
+    ) STRICT;
+    INSERT INTO issued (serial, gate) SELECT serial, gate FROM gates WHERE serial != '';
+    CREATE TABLE retired (
+        gate TEXT NOT NULL,
+        key TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (gate, key)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE recovery (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        key TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE handovers (
+        number INTEGER PRIMARY KEY,
+        statement TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    ALTER TABLE office ADD COLUMN pin_salt BLOB NOT NULL DEFAULT x'';
+    UPDATE office SET pin_salt = randomblob(16);
+    ALTER TABLE office ADD COLUMN sends_names INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE office ADD COLUMN is_settled INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE gates ADD COLUMN verifiers BLOB;
+    ALTER TABLE gates ADD COLUMN holds INTEGER NOT NULL DEFAULT 0
+    """,
+    """
+    ALTER TABLE enrolled ADD COLUMN given TEXT NOT NULL DEFAULT '[]'
+    """,
 )
-"""Append-only. A record that is gone keeps its row, with a `Gone` in `sealed`; `events` holds rows that went ahead."""
+"""Append-only. `gates.certificate`: the newest that was issued (PEM), empty for one from before. `gates.verifiers`: its
+keys for cards and PINs, sealed; `holds`: the highest number up to which it said that it has everything.
+
+A record that is gone keeps its row, with a `Gone` in `sealed`; `events` holds rows that went ahead.
+`office.timezone`: of the site (IANA), in which days begin and end. `recovery.key`: public; `handovers`: all there were.
+`enrolled.given`: what people agreed to where their face was taken. `pin_salt`: of all PINs. `is_settled`: no record is
+left that has a readable PIN, and every gate was told anew.
+"""

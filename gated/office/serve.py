@@ -4,23 +4,30 @@ import asyncio
 import logging
 import re
 import signal
-from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
-from zlib import crc32
 
 from gated.errors import OfficeError
-from gated.office.broker import Place, tls_context
+from gated.journal.entry import stamp
+from gated.office.alarms import WEAK
+from gated.office.broker import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
+from gated.office.certificates import Authority, is_issued
+from gated.office.crl import write_crl
+from gated.office.handovers import HERE
 from gated.office.link import run_link
 from gated.office.pairing import Registrar, serve_pairing
+from gated.office.pins import guessable
+from gated.office.renewals import Renewals, keep_renewed
 from gated.office.side import OfficeSide
 from gated.office.store import Store
+from gated.office.waiting import is_waiting, owner, serving
 from gated.runtime.lock import FileLock
+from gated.runtime.secrecy import keep_memory_secret
 
 log = logging.getLogger(__name__)
 
 LOCALHOST = "localhost"
-MOST_SHARES = 64
 
 
 def share_of(text: str) -> tuple[int, int]:
@@ -32,28 +39,72 @@ def share_of(text: str) -> tuple[int, int]:
     return number - 1, count
 
 
-def owner(number: int, count: int) -> Callable[[str], bool]:
-    """Whether a gate is one of those that the process with that number speaks for."""
-    return lambda gate: crc32(gate.encode()) % count == number
-
-
 async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
     """Be the office, or one of several processes that are, until SIGTERM or SIGINT. The first one lets gates join.
 
     Raises `OfficeError`, `StateError`, and `BusyError` when that one is at work already.
     """
+    keep_memory_secret()
     with (
         closing(FileLock(folder / f"serve-{number + 1}-{count}.lock", "this office")),
         closing(Store.open(folder)) as store,
         closing(Registrar(folder, store)) as registrar,
+        closing(serving(folder, number, count)),
     ):
-        side = OfficeSide(store, owner(number, count))
-        place, identifier = Place.load(folder), f"gated-{store.site}-OFFICE-{number + 1}"
+        renewals, place, name = Renewals(folder, store), Place.load(folder), name_of(number)
+        side = OfficeSide(
+            store, owner(number, count), lambda order: is_waiting(folder, order), renewals, place.pairing_port
+        )
+        _settle(folder, number, store)
+        if found := await asyncio.to_thread(_forget_pins, folder):
+            log.warning("%d PINs were readable in the database of this office, and are no more", found)
         async with asyncio.TaskGroup() as group:
-            parts = [run_link(side, LOCALHOST, place.port, tls_context(folder), identifier)]
+            contexts = {name.lower(): tls_context(folder, number)}
+            parts = [
+                run_link(side, LOCALHOST, place.port, contexts[name.lower()], _client_id(store, name)),
+                keep_renewed(renewals, folder, contexts, number == 0),
+            ]
             if number == 0:
-                parts.append(serve_pairing(registrar))
+                parts.append(serve_pairing(registrar, lambda context: contexts.update(server=context)))
             tasks = [group.create_task(part) for part in parts]
             for signal_ in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(signal_, lambda: [task.cancel() for task in tasks])
+            if left_out := store.left_out():
+                log.error("%s", left_out)
             log.info("the office of %s is at work with %d gates", store.site, len(store.gates()))
+
+
+def _settle(folder: Path, number: int, store: Store) -> None:
+    """What a process needs at the broker; the first one sees to the broker as well. Raises `OfficeError`."""
+    name = name_of(number)
+    if number == 0:
+        store.handovers.mind(stamp(datetime.now(UTC)))
+    try:
+        if number == 0:
+            if write_crl(folder, store.roll):
+                reload_broker(folder)
+            mend_broker(folder, store.site, (gate.gate for gate in store.gates()))
+        elif not is_issued(folder, name.lower()):
+            Authority.load(folder).write_client(folder, name.lower(), name, datetime.now(UTC))
+    except OSError as error:
+        why = error.strerror or error
+        raise OfficeError(f"{folder}: cannot be written ({why}); act as the office's user") from error
+
+
+def _forget_pins(folder: Path) -> int:
+    """Once after an update; every process does it, and what one has done the others need not."""
+    with closing(Store.open(folder)) as store:
+        if store.keeps_no_pins:
+            return 0
+        if weak := guessable(store):
+            ids = ", ".join(weak)
+            log.warning("%d people have a PIN that a stranger tries first; give them another: %s", len(weak), ids)
+            for subject in weak:
+                store.alarms.sound(HERE, WEAK, subject, stamp(datetime.now(UTC)))
+        return store.forget_pins()
+
+
+def _client_id(store: Store, name: str) -> str:
+    """At the broker; it cannot be guessed, as that of a gate (`Peer.client_id`)."""
+    known = f"gated-{store.site}-{name}"
+    return f"{known}-{store.identity.secret_name(known)}"

@@ -11,6 +11,8 @@ AT_ONCE = 8
 IN_FLIGHT_S = 30.0
 AGAIN_S = 60.0
 """What was asked and did not come is asked for again; a gate may have been off, or have refused."""
+REFUSED_S = 3600.0
+"""What a gate has refused waits for somebody there, who may take days; it says when they have been."""
 LOOK_S = 60.0
 
 
@@ -34,7 +36,7 @@ class Sharing:
             self._asked = {wanted: at for wanted, at in self._asked.items() if now < at + AGAIN_S}
             found = self._store.faces.wanted(online, 1000 + len(self._asked))
             self._waiting = [wanted for wanted in found if wanted not in self._asked]
-        busy = Counter(wanted.gate for wanted, at in self._asked.items() if now < at + IN_FLIGHT_S)
+        busy = Counter(wanted.gate for wanted, at in self._asked.items() if at <= now < at + IN_FLIGHT_S)
         chosen = []
         for wanted in self._waiting:
             if busy[wanted.gate] < AT_ONCE:
@@ -51,6 +53,16 @@ class Sharing:
         if not self._waiting:
             self.look()
         return True
+
+    def refused(self, wanted: Wanted) -> None:
+        """The gate gives none, as long as nobody accepts there what it takes."""
+        if wanted in self._asked:
+            self._asked[wanted] += REFUSED_S - AGAIN_S
+
+    def accepted(self, gate: str) -> None:
+        """Somebody has accepted something at that gate: what it refused is asked for again."""
+        self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
+        self.look()
 
     def lost(self, wanted: Wanted) -> None:
         """The gate says that it gave a face, and none came: it is asked for anew."""

@@ -5,65 +5,93 @@ thread, and one process for a gate at a time (`owns`); people are changed by oth
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from gated.errors import WireError
 from gated.journal.entry import stamp
 from gated.office.faces import Wanted
-from gated.office.facts import note, note_receipt, note_shared
+from gated.office.facts import ACCEPTED, lapse, note, note_held, note_receipt, note_shared, note_vouching
 from gated.office.line import Line
-from gated.office.orders import OTHER_S, Placed, age_s
+from gated.office.ordering import Ordering
 from gated.office.pages import deltas, parts, urgent
+from gated.office.renewals import Renewals
 from gated.office.sharing import Sharing
 from gated.office.snapshots import Snapshots
-from gated.office.statuses import SKIPPED, hear_status
+from gated.office.statuses import hear_status, watch_withheld
 from gated.office.store import Store
+from gated.office.told import asks_anew, is_accepted, may_be_told, tell_outdated
+from gated.office.verifiers import GateVerifiers
 from gated.sync.jose import Party
+from gated.sync.lag import PATIENCE_S
 from gated.sync.messages import (
+    HANDOVER,
+    SEALED,
+    Ask,
     Delta,
     EventBatch,
     Gone,
+    Held,
     Message,
+    Progress,
     Receipt,
-    Release,
+    Recovery,
+    Renew,
     Reply,
     Request,
-    Share,
     Shared,
     Status,
+    Verifiers,
+    Vouching,
 )
 from gated.sync.topics import Topics
 from gated.sync.wire import Outgoing, Peer
 
 log = logging.getLogger(__name__)
 
-OFFICE = "office"
-"""Who orders what nobody ordered."""
 LAG = 2_000
 """A gate that misses more records than this gets all of them, in a snapshot."""
 REMINDERS = 20
 """So many removals that a gate has not answered are said again with each of its statuses."""
-AGAIN_S = 5.0
-"""A command that was not answered for so long is said again."""
-CHALLENGED_S = 30.0
-"""So long after a command its gate may still ask for it anew."""
-SILENT_S = 24 * 3600.0
+WATCH_S = 10.0
+"""How often it is asked whose certificate ends soon."""
+SILENT_S = PATIENCE_S
+SETTLES_S = 180.0
+"""After a start of this office gates have connected again by then."""
 UNMARKED_S = 180.0
 
-KINDS: tuple[tuple[type[Message], ...], ...] = ((Status,), (EventBatch,), (Reply, Receipt, Shared), (Request,))
+KINDS: tuple[tuple[type[Message], ...], ...] = (
+    (Status,),
+    (EventBatch,),
+    (Reply, Ask, Progress, Held, Receipt, Shared, Vouching, Verifiers),
+    (Request, Renew),
+)
 """What is expected on each of the topics that a gate writes, in their order."""
 
 
 class OfficeSide:
     """Everything the office says and does. Every method may raise `BusyError` and `StateError`."""
 
-    def __init__(self, store: Store, owns: Callable[[str], bool] = lambda _: True) -> None:
-        """`owns` says for which gates it speaks; another process may speak for the others."""
+    def __init__(
+        self,
+        store: Store,
+        owns: Callable[[str], bool] = lambda _: True,
+        waits: Callable[[str], bool] = lambda _: False,
+        renewals: Renewals | None = None,
+        port: int = 0,
+    ) -> None:
+        """`owns` says for which gates it speaks; another process may speak for the others. `waits` says whether the
+        operator who placed an order waits for it at this moment. `renewals` gives gates new certificates. `port`:
+        of the pairing, where hand-overs are asked for.
+        """
+        self._port = port
+        self._renewals, self._ending_at = renewals, -math.inf
         self._store, self._owns = store, owns
         self._lines: dict[str, Line] = {}
         self._listens: dict[str, tuple[Line, tuple[type[Message], ...]]] = {}
         self._snapshots, self._sharing = Snapshots(), Sharing(store)
+        self._ordering = Ordering(store, waits, self._sharing)
         self._version, self._has_news = -1, True
         self._refused = 0
 
@@ -81,6 +109,10 @@ class OfficeSide:
         if topic not in self._listens:
             return []
         line, kinds = self._listens[topic]
+        if self._store.roll.keys_of(line.gate) != line.keys:  # it was retired, or paired anew, a moment ago
+            return []
+        if not line.heard.take(now):
+            return []
         try:
             message = line.peer.read(payload, *kinds)
         except WireError as error:
@@ -90,7 +122,7 @@ class OfficeSide:
             return []
         self._refused, self._has_news = 0, True
         if isinstance(message, Request):  # a snapshot takes a while to make, and nobody need wait for it
-            return list(self._hear_request(line, message, now))
+            return list(self._hear_request(line, message, now, wall))
         with self._store.file.writing():
             return list(self._answer(line, message, now, wall))
 
@@ -101,7 +133,11 @@ class OfficeSide:
         self._snapshots.forget(now)
         self._store.file.erase()
         said = [out for line in self._lines.values() for out in self._push(line, now)]
-        said += self._order(now, wall)
+        said += self._ordering.due(self._lines, now, wall)
+        lapse(self._store, wall)
+        if self._renewals is not None and now >= self._ending_at + WATCH_S:
+            self._ending_at = now
+            self._renewals.watch([gate for gate in self._store.gates() if gate.gate in self._lines], wall)
         for line in self._lines.values():
             self._watch(line, now, wall)
         return said
@@ -115,41 +151,91 @@ class OfficeSide:
             case EventBatch():
                 yield from self._hear_events(line, message, wall)
             case Reply():
-                yield from self._hear_reply(line, message, wall)
-            case Receipt():
-                note_receipt(self._store, line.gate, message)
+                yield from self._ordering.hear_reply(line, message, wall)
+            case Ask():
+                yield from self._ordering.hear_ask(line, message, now, wall)
+            case Progress():
+                self._ordering.hear_progress(line, message)
+            case Held() | Receipt() | Vouching():
+                self._note(line, message, wall)
+            case Renew() if self._renewals is not None:
+                given = self._renewals.answer(line.gate, message, wall)
+                if given is not None:
+                    yield line.ack(given)
+            case Verifiers():
+                yield from self._hear_verifiers(line, message, now, wall)
             case Shared() if self._sharing.answered(Wanted(line.gate, message.subject, message.to)):
                 note_shared(self._store, message, stamp(wall))
+
+    def _note(self, line: Line, message: Held | Receipt | Vouching, wall: datetime) -> None:
+        match message:
+            case Held():
+                note_held(self._store, message, stamp(wall))
+            case Receipt():
+                note_receipt(self._store, line.gate, message)
+            case Vouching():
+                note_vouching(self._store, message)
 
     def _hear_status(self, line: Line, status: Status, now: float, wall: datetime) -> Iterator[Outgoing]:
         word, ack = hear_status(self._store, line, status, now, wall)
         if word is not None:
-            yield line.ack(word)
+            yield line.answer(word, status)
+        if (told := tell_outdated(self._store, line, status, wall)) is not None:
+            yield line.command(told)
         if ack is not None:
             yield line.ack(ack)
+        yield from self._tell_recovery(line, status, wall)
+        if word is not None:
+            yield from self._ordering.probe(line, status, now)
         if word is None or status.records is None:
             return
         since = self._store.gate(line.gate).since
         for gone in self._store.book.unanswered(line.gate, since, status.records.version, REMINDERS):
             said = Delta(site=line.peer.site, gate=line.gate, after=gone.n - 1, upto=gone.n, records=[gone])
             yield line.record(said)
-        for placed in self._store.orders.open():
-            if placed.gate == line.gate and _is_to_be_repeated(placed, wall):
-                yield line.command(self._store.orders.command(line.peer.site, placed))
+        yield from self._ordering.repeat(line, wall)
+
+    def _tell_recovery(self, line: Line, status: Status, wall: datetime) -> Iterator[Outgoing]:
+        """Tell a gate the recovery key, where it knows none; alarm, where it knows one that is not ours."""
+        known = self._store.handovers
+        if HANDOVER not in status.can or not known.key or not self._port:
+            return
+        if not status.recovery:
+            said = Recovery(site=line.peer.site, gate=line.gate, key=known.key, number=known.number, port=self._port)
+            yield line.ack(said)
+        elif status.recovery != known.key:
+            self._store.alarms.sound(line.gate, "recovery_differs", "", stamp(wall))
 
     def _hear_events(self, line: Line, batch: EventBatch, wall: datetime) -> Iterator[Outgoing]:
         taken = self._store.journals.take(batch)
-        note(self._store, line.gate, taken.new)
+        note(self._store, line.gate, taken.new, wall)
         for kind, detail in taken.alarms:
             self._store.alarms.sound(line.gate, kind, detail, stamp(wall))
         if any(event.kind == "person_enrolled" for event in taken.new):
             self._sharing.look()
+        if any(event.kind in ACCEPTED for event in taken.new):
+            self._sharing.accepted(line.gate)
         if taken.ack is not None:
             yield line.ack(taken.ack)
 
-    def _hear_request(self, line: Line, request: Request, now: float) -> Iterator[Outgoing]:
+    def _hear_verifiers(self, line: Line, said: Verifiers, now: float, wall: datetime) -> Iterator[Outgoing]:
+        """A gate tells its keys for cards and PINs, and is answered what it asked for meanwhile."""
+        if not self._store.learn_verifiers(line.gate, GateVerifiers.of(said)):
+            self._store.alarms.sound(line.gate, "verifiers_changed", "", stamp(wall))
+        asked, line.asked = line.asked, None
+        if asked is not None:
+            yield from self._hear_request(line, asked, now, wall)
+
+    def _hear_request(self, line: Line, request: Request, now: float, wall: datetime) -> Iterator[Outgoing]:
         book, gate = self._store.book, line.gate
+        if not may_be_told(self._store, gate):
+            line.asked = request
+            yield from self._take_away(line, request.after)
+            return
         version = line.sent = book.version(gate)
+        is_going_on = request.is_snapshot and self._snapshots.has(gate, request.snapshot)
+        if not is_going_on and asks_anew(self._store, gate, request, LAG) and not is_accepted(line, wall):
+            self._store.alarms.sound(gate, "asked_for_all", "", stamp(wall))
         if request.after and not request.is_snapshot:
             missing = book.after(gate, request.after)
             if len(missing) <= LAG:
@@ -165,23 +251,10 @@ class OfficeSide:
         for payload in self._snapshots.parts(gate, request, now, version, build):
             yield Outgoing(line.topics.record, payload)
 
-    def _hear_reply(self, line: Line, reply: Reply, wall: datetime) -> Iterator[Outgoing]:
-        orders = self._store.orders
-        placed = orders.of(reply.command)
-        if placed is None or placed.gate != line.gate or placed.state not in ("sent", "unanswered"):
-            return
-        if reply.outcome == "spent":
-            self._store.roll.number(line.gate, SKIPPED)
-            if placed.is_open and age_s(placed, wall) <= placed.good_s:
-                yield line.command(orders.send(line.peer.site, placed, wall))
-        elif reply.outcome != "challenge":
-            orders.settle(placed, reply.outcome, reply.why, reply.findings)
-            if reply.outcome == "done" and isinstance(placed.order.action, Share):
-                self._sharing.lost(Wanted(line.gate, placed.order.action.subject, placed.order.action.to))
-        elif placed.challenge or not reply.challenge:
-            orders.settle(placed, "failed", "its clock is not trusted, and the way to it too slow to do without")
-        elif placed.is_open and age_s(placed, wall) <= CHALLENGED_S:
-            yield line.command(orders.send(line.peer.site, placed, wall, reply.challenge))
+    def _take_away(self, line: Line, after: int) -> Iterator[Outgoing]:
+        """To a gate that may not be told more: who may come in no more."""
+        missing = self._store.book.after(line.gate, after)
+        yield from map(line.record, urgent(line.peer.site, line.gate, missing))
 
     # -- of itself ----------------------------------------------------------------------------------------------------
 
@@ -205,8 +278,14 @@ class OfficeSide:
         if gate.seen_at is not None:
             silent_s = max(0.0, (wall - datetime.fromisoformat(gate.seen_at)).total_seconds())
         peer = Peer(store.identity, Party.parse(keys), store.site, name)
-        is_online = gate.status is not None and gate.status.state == "online"
-        return Line(keys, peer, Topics(store.site, name), store.book.version(name), now - silent_s, now, is_online)
+        line = Line(keys, peer, Topics(store.site, name), store.book.version(name), now - silent_s, now, now)
+        if gate.status is not None:
+            line.is_online, line.is_sealing = gate.status.state == "online", SEALED in gate.status.can
+            line.is_heard = True
+            line.withholding.has(gate.status.records.version if gate.status.records is not None else 0)
+            if may_be_told(store, name):
+                line.withholding.given(line.sent, now)
+        return line
 
     def _push(self, line: Line, now: float) -> Iterator[Outgoing]:
         """Tell what has changed, at once; a gate that misses it asks when it has heard the next word."""
@@ -215,7 +294,13 @@ class OfficeSide:
         if version <= sent:
             return
         self._sharing.look()
+        is_to_be_told = may_be_told(self._store, gate)
+        if line.is_heard and is_to_be_told:
+            line.withholding.given(version, now)
         if not line.is_online and now > line.seen_at + UNMARKED_S:
+            return
+        if not is_to_be_told:
+            yield from self._take_away(line, sent)
             return
         missing = book.after(gate, sent)
         said = deltas(line.peer.site, gate, sent, version, missing)
@@ -223,26 +308,11 @@ class OfficeSide:
             said = urgent(line.peer.site, gate, missing) + (said if len(missing) <= LAG else [])
         yield from map(line.record, said)
 
-    def _order(self, now: float, wall: datetime) -> Iterator[Outgoing]:
-        orders = self._store.orders
-        orders.expire(wall)
-        for wanted in self._sharing.due([gate for gate, line in self._lines.items() if line.is_online], now):
-            orders.place(wanted.gate, Share(wanted.subject, wanted.to), OFFICE, "", wall)
-        for placed in orders.open():
-            if placed.state == "new" and placed.gate in self._lines:
-                line = self._lines[placed.gate]
-                yield line.command(orders.send(line.peer.site, placed, wall))
-
     def _watch(self, line: Line, now: float, wall: datetime) -> None:
+        watch_withheld(self._store, line, now, stamp(wall))
         is_unmarked = line.is_online and now > line.marked_at + UNMARKED_S
-        for kind, stands in (("silent", now > line.seen_at + SILENT_S), ("unmarked", is_unmarked)):
+        is_silent = now > line.seen_at + SILENT_S and now > line.begun_at + SETTLES_S
+        for kind, stands in (("silent", is_silent), ("unmarked", is_unmarked)):
             if stands and not line.alarmed.get(kind):
                 self._store.alarms.sound(line.gate, kind, "", stamp(wall))
                 line.alarmed[kind] = True
-
-
-def _is_to_be_repeated(placed: Placed, wall: datetime) -> bool:
-    """A release is said once: whoever stands there has gone on. A challenge is good for 5 s."""
-    if placed.state != "sent" or placed.challenge or isinstance(placed.order.action, Release):
-        return False
-    return AGAIN_S <= age_s(placed, wall) < OTHER_S

@@ -51,6 +51,10 @@ class Snapshots:
         chosen = request.parts if is_that else range(WINDOW)
         return [snapshot.payloads[number] for number in chosen if number < len(snapshot.payloads)]
 
+    def has(self, gate: str, version: int) -> bool:
+        """Whether a gate is fetching this one already."""
+        return gate in self._kept and self._kept[gate].version == version
+
     def forget(self, now: float) -> None:
         """Let go of those that nobody asks for any more."""
         self._kept = {gate: kept for gate, kept in self._kept.items() if now < kept.asked_at + KEEP_S}

@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from gated.journal.entry import stamp
+from gated.journal.entry import stamp, time_of
 from gated.office.gates import Gate
 from gated.office.line import Line
 from gated.office.store import Store
-from gated.sync.messages import Ack, RecordMark, Status, Word
+from gated.office.told import may_be_told, where
+from gated.sync.lag import WHATS
+from gated.sync.messages import HELD, SEALED, Ack, RecordMark, Status, Word
 
 BACK = timedelta(minutes=1)
 """A gate's clock may be set back by so much."""
@@ -16,6 +18,10 @@ DIFFERS_S = 20.0
 """A snapshot has come by then."""
 LEAP_AGAIN_S = 3600.0
 """A gate that is never content has everybody's records sent anew no more often than this."""
+UNDERSTANDS = [SEALED]
+WITHHELD = "records_withheld"
+REKEYED = "rekeyed_since"
+"""A gate follows newer keys than this office has. It comes back, or not at all."""
 MAX_LEAP = 1_000_000
 """A backup that is so many changes old was never made; a gate that says so has lost its mind, or its keys."""
 
@@ -28,26 +34,40 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
         store.alarms.sound(line.gate, "cloned", "", at)
     is_news = is_fresh or _is_newer(gate, status)
     beat = store.roll.hear(line.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
-    line.is_online = status.state == "online"
+    line.is_online, line.is_heard = status.state == "online", True
     ack = _hear_mark(store, line, status, is_fresh, at)
+    if line.is_online and not is_fresh:
+        line.withholding.stale(status.challenge, now)
     if is_fresh:
-        line.seen_at = now
+        if status.records is not None:
+            store.roll.holds(line.gate, min(status.records.version, store.book.version(line.gate)))
+        _compare(store, line, status, now)
+        if status.records is not None and not status.records.quarantined and store.held.counts(line.gate):
+            store.held.drop(line.gate)
+            store.alarms.end(line.gate, "record_quarantined", at)
+        line.seen_at, line.is_sealing = now, SEALED in status.can
         line.marked_at = now if status.journal is not None else line.marked_at
         _end(store, line, "silent", at)
+        store.alarms.end(line.gate, REKEYED, at)  # whoever lets gates join has raised it
     if not line.is_online:
         return None, ack
     is_behind = _catch_up(store, line, status, now, at) or ack is not None
     if is_behind and not line.is_restored:
         store.roll.number(line.gate, SKIPPED)
         line.is_restored = True
+    version, digest = where(store, line.gate, status)
+    keys = store.book.verifiers(line.gate)
     word = Word(
         site=store.site,
         gate=line.gate,
         challenge=status.challenge,
         beat=beat,
         at=at,
-        version=store.book.version(line.gate),
-        digest=store.book.digest(line.gate),
+        version=version,
+        digest=digest,
+        verifiers="" if keys is None else keys.fingerprint,
+        understands=UNDERSTANDS,
+        withheld=line.withholding.known(now),
     )
     return word, ack
 
@@ -61,6 +81,35 @@ def _hear_mark(store: Store, line: Line, status: Status, is_fresh: bool, at: str
     for kind, detail in taken.alarms:
         store.alarms.sound(line.gate, kind, detail, at)
     return taken.ack
+
+
+def _compare(store: Store, line: Line, status: Status, now: float) -> None:
+    """What a fresh status says that the gate has and has said, against what is here."""
+    mine, records = line.withholding, status.records
+    mine.fresh(now)
+    mine.told = [what for what in status.withheld if what in WHATS]
+    if status.journal is not None:
+        mine.rows(status.journal, store.journals.held(line.gate, status.journal.id), now)
+    if records is not None:
+        if may_be_told(store, line.gate):
+            mine.given(store.book.version(line.gate), now)
+        mine.has(records.version)
+        owed = store.book.unanswered(line.gate, store.gate(line.gate).since, records.version, 1)
+        is_unlisted = bool(records.quarantined and HELD in status.can and not store.held.counts(line.gate))
+        mine.owes(now, receipts=bool(owed), lists=is_unlisted)
+
+
+def watch_withheld(store: Store, line: Line, now: float, at: str) -> None:
+    """Raise an alarm for each thing that either end says does not arrive, and end it when it does."""
+    if line.withheld is None:
+        line.withheld = store.alarms.details(line.gate, WITHHELD)
+    missing = {*line.withholding.known(now), *line.withholding.told}
+    for what in missing - line.withheld:
+        store.alarms.sound(line.gate, WITHHELD, what, at)
+    over = (line.withheld - missing) & {*line.withholding.there()}
+    for what in over:
+        store.alarms.end(line.gate, WITHHELD, at, what)
+    line.withheld = (line.withheld | missing) - over
 
 
 def _end(store: Store, line: Line, kind: str, at: str) -> None:
@@ -104,7 +153,7 @@ def _is_newer(gate: Gate, status: Status) -> bool:
     """Whether it says how the gate is now, as far as can be told; a broker may repeat an old one at any time."""
     if gate.status is None or status.state == "offline":
         return True
-    before, at = _time(gate.status.at), _time(status.at)
+    before, at = time_of(gate.status.at), time_of(status.at)
     return before is None or at is None or at >= before
 
 
@@ -112,13 +161,5 @@ def _is_cloned(gate: Gate, status: Status) -> bool:
     """An older time with a newer (or the same) word of ours: two have heard it, or somebody repeats."""
     if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.heard <= status.heard:
         return False
-    before, at = _time(gate.status.at), _time(status.at)
+    before, at = time_of(gate.status.at), time_of(status.at)
     return before is not None and at is not None and at < before - BACK
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

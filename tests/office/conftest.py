@@ -1,6 +1,7 @@
 """An office in a folder, and gates that speak its language without a network between them."""
 
 import json
+import secrets
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from gated import database
 from gated.journal.chain import digest, genesis
 from gated.journal.entry import stamp
+from gated.office.kept import KeptPerson
 from gated.office.line import Line
 from gated.office.schema import MIGRATIONS
 from gated.office.side import OfficeSide
@@ -16,19 +18,23 @@ from gated.office.store import Store, begin
 from gated.sync.jose import Identity
 from gated.sync.messages import (
     Ack,
+    Ask,
     Command,
     Consented,
     Delta,
     EventBatch,
     JournalMark,
-    PersonRecord,
+    Offer,
     Receipt,
     RecordMark,
+    Recovery,
     Reply,
     Request,
     Shared,
     SnapshotPart,
     Status,
+    StillWanted,
+    Verifiers,
     WireEvent,
     Word,
 )
@@ -36,6 +42,7 @@ from gated.sync.topics import Topics
 from gated.sync.wire import Peer
 
 SITE = "market-south"
+CAN = ["live", "batch", "held", "verifiers"]
 BEGIN = datetime(2026, 11, 23, 7, 58, tzinfo=UTC)
 
 
@@ -46,7 +53,7 @@ def consent(purpose):
 def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "transfer"), **other):
     """Somebody; `number` makes the subject."""
     values = {"role": "resident", "consents": [consent(purpose) for purpose in purposes]} | other
-    return PersonRecord(
+    return KeptPerson(
         n=0, subject=f"{number:016x}", name=name, household=household, added_at="2026-11-20T09:00:00Z", **values
     )
 
@@ -61,8 +68,9 @@ class GateEnd:
         self.topics = Topics(SITE, name)
         self.journal, self.rows, self.dropped = "5b0f6a1c9e2d4471", [], 0
         self.heard = self.version = self.acked = 0
-        self.challenges = 0
+        self.challenges = self.nonces = 0
         self.digest = ""
+        self.keys = {"card": secrets.token_bytes(32), "pin": secrets.token_bytes(32)}
 
     def message(self, kind, **values):
         return kind(site=SITE, gate=self.name, **values)
@@ -84,6 +92,7 @@ class GateEnd:
             "heard": self.heard,
             "records": mark,
             "journal": self.mark(),
+            "can": CAN,
         }
         return self.says(Status, **(usual | values))
 
@@ -94,16 +103,16 @@ class GateEnd:
 
     def read(self, out):
         """What a gate would take of it."""
-        kinds = {self.topics.ack: (Ack, Word), self.topics.record: (Delta, SnapshotPart)}
-        message = self.peer.read(out.payload, *kinds.get(out.topic, (Command,)))
+        kinds = {self.topics.ack: (Ack, Word, Recovery), self.topics.record: (Delta, SnapshotPart)}
+        message = self.peer.read(out.payload, *kinds.get(out.topic, (Command, Offer, StillWanted)))
         if isinstance(message, Word):
             self.heard = message.beat
         return message
 
-    def happen(self, kind, at=None, **facts):
+    def happen(self, kind, at=None, *, body=None, **facts):
         """A row of the journal, chained as it must be."""
         before = self.rows[-1].hash if self.rows else genesis(SITE, self.name, self.journal)
-        body, at = json.dumps({"kind": kind, **facts}), at or stamp(self.court.wall)
+        body, at = body or json.dumps({"kind": kind, **facts}), at or stamp(self.court.wall)
         seq = len(self.rows) + 1
         row = WireEvent(seq, at, kind, body, digest(before, seq, at.encode(), kind.encode(), body.encode()))
         self.rows.append(row)
@@ -114,6 +123,12 @@ class GateEnd:
         prev = self.rows[first - 2].hash if first > 1 else genesis(SITE, self.name, self.journal)
         usual = {"journal": self.journal, "after": first - 1, "first": first, "last": last, "prev": prev}
         return self.says(EventBatch, **(usual | {"events": rows} | values))
+
+    def asks(self, offer, step="begin", **more):
+        """Ask whether an order is still wanted; the office's answer, or None."""
+        self.nonces += 1
+        said = self.says(Ask, order=offer.order, nonce=f"nonce-{self.nonces}", step=step, **more)
+        return said[0] if said else None
 
     def reply(self, command, outcome="done", **values):
         return self.says(Reply, command=command.id, outcome=outcome, **values)
@@ -132,7 +147,9 @@ class Court:
     def __init__(self, folder):
         self.folder, self.store = folder, Store.create(folder, SITE)
         self.now, self.wall = 1000.0, BEGIN
-        self.side = OfficeSide(self.store)
+        self.waiting = set()
+        """The orders that somebody waits for."""
+        self.side = self.open_side()
         self.gates = {}
 
     def join(self, name, end=None):
@@ -141,6 +158,7 @@ class Court:
         self.store.add_gate(name, end.me.party.dump(), "0a0b")
         self.due()
         end.status()
+        end.says(Verifiers, **end.keys)
         self.due()
         return end
 
@@ -159,8 +177,26 @@ class Court:
         """The office's process ends, and begins again."""
         self.store.close()
         self.store = Store.open(folder or self.folder)
-        self.side = OfficeSide(self.store)
+        self.side = self.open_side()
         self.due()
+
+    def open_side(self):
+        return OfficeSide(self.store, waits=self.waiting.__contains__)
+
+    def order(self, action, gate="gate-1", **more):
+        """Somebody orders this, and waits; its id."""
+        placed = self.store.orders.place(gate, action, "li", "a delivery", self.wall, **more)
+        self.waiting.add(placed)
+        return placed
+
+    def give_up(self, order, why="no answer"):
+        """They wait no more; the state in which that leaves the order."""
+        state = self.store.orders.withdraw(order, why).state
+        self.waiting.discard(order)
+        return state
+
+    def state(self, order):
+        return self.store.orders.get(order).state
 
     def alarms(self):
         return [(alarm.gate, alarm.kind) for alarm in self.store.alarms.all()]

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from gated.errors import OfficeError
 from gated.office import broker
 from gated.office.broker import Place, acl, tls_context, write_acl
-from gated.office.certificates import Authority, private_pem, read_csr
+from gated.office.certificates import Authority, is_issued, private_pem, read_csr
 from gated.office.founding import found
 from gated.simulator.network import free_port
 from gated.sync.topics import Topics
@@ -68,12 +68,12 @@ def mosquitto(office):
     process.communicate()
 
 
-def client(folder, name=None):
+def client(folder, name=None, **more):
     """The office, or a gate."""
     context = tls_context(folder)
     if name is not None:
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
-    return aiomqtt.Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S)
+    return aiomqtt.Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S, **more)
 
 
 async def heard(listener, speaker, topic):
@@ -133,6 +133,97 @@ async def test_a_gate_that_is_not_among_them_any_more_says_nothing(office, mosqu
             assert topic != theirs.reply
 
 
+IDS = [f"gated-{SITE}-gate-1", "gate-1", "OFFICE", "gated-OFFICE", "", "gate-2", f"gated-{SITE}-OFFICE-1"]
+
+
+def attack(folder, name, ids, seconds, taken):
+    """Connect again and again with the certificate of `name` and the client ids of others; counts who was let in."""
+    context, end = ssl.create_default_context(cafile=str(folder / "ca.pem")), time.monotonic() + seconds
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    while time.monotonic() < end:
+        for each in ids:
+            body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(each).to_bytes(2, "big") + each.encode()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", Place.load(folder).port)) as raw:
+                secure = context.wrap_socket(raw, server_hostname="localhost")
+                secure.sendall(bytes([0x10, len(body)]) + body)
+                taken[0] += secure.recv(4)[:1] == b"\x20"
+
+
+async def test_no_gate_cuts_off_another_or_the_office_whatever_client_id_it_says(office, mosquitto):
+    """Not even when it knows their ids."""
+    write_acl(office, SITE, ["gate-1", "gate-2"])
+    ours, taken = Topics(SITE, "gate-1"), [0]
+    gate, listener = client(office, "gate-1", identifier=IDS[0]), client(office, identifier=IDS[-1])
+    async with gate, listener:
+        await listener.subscribe(ours.event, qos=1)
+        attacking = asyncio.create_task(asyncio.to_thread(attack, office, "gate-2", IDS, 1.0, taken))
+        sent = 0
+        while not attacking.done():
+            await gate.publish(ours.event, f"{sent}", qos=1)  # would raise when it is cut off
+            sent += 1
+            await asyncio.sleep(0.01)
+        got = [(await anext(listener.messages)).payload for _ in range(sent)]
+        assert got == [f"{number}".encode() for number in range(sent)]
+    assert taken[0] > len(IDS)
+
+
+async def test_every_process_of_the_office_has_a_name_of_its_own_at_the_broker(office, mosquitto):
+    write_acl(office, SITE, ["gate-1"])
+    Authority.load(office).write_client(office, "office-2", broker.name_of(1), NOW)
+    ours = Topics(SITE, "gate-1")
+    first, second = (aiomqtt.Client("localhost", Place.load(office).port, tls_context=tls_context(office, number))
+                     for number in (0, 1))  # fmt: skip
+    async with first, second, client(office, "gate-1") as gate:
+        await gate.subscribe(ours.ack, qos=1)
+        for each in (first, second):
+            await each.subscribe(ours.event, qos=1)
+            assert await heard(each, gate, ours.event) == ours.event
+            assert await heard(gate, each, ours.ack) == ours.ack
+
+
+def test_the_settings_of_an_office_from_before_are_mended_and_what_was_added_by_hand_stays(office, caplog):
+    conf = office / "mosquitto.conf"
+    new = conf.read_text()
+    conf.write_text(new.replace(f"{broker.OWN_IDS}\n", "") + "listener 1883 127.0.0.1\n")
+    (office / "acl").write_text("user OFFICE\n")
+    broker.mend_broker(office, SITE, ["gate-1"])
+    mended = conf.read_text()
+    assert mended.index("require_certificate") < mended.index(broker.OWN_IDS) < mended.index("listener 1883")
+    assert (office / "acl").read_text() == acl(SITE, ["gate-1"])
+    assert "restart gated-office-broker" in caplog.text
+    caplog.clear()
+    broker.mend_broker(office, SITE, ["gate-1"])
+    assert (conf.read_text(), caplog.text) == (mended, "")
+
+
+def test_settings_with_a_remark_in_another_encoding_are_mended_and_the_remark_stays(office):
+    conf, remark = office / "mosquitto.conf", "# 社区\n".encode("gb18030")
+    conf.write_bytes(remark + conf.read_bytes().replace(f"{broker.OWN_IDS}\n".encode(), b""))
+    broker.mend_broker(office, SITE, [])
+    assert conf.read_bytes().startswith(remark)
+    assert broker.OWN_IDS in conf.read_text("utf-8", "replace").splitlines()
+
+
+def test_an_office_with_another_broker_is_warned_of_its_client_ids(office, caplog):
+    (office / broker.CONF_FILE).unlink()
+    broker.mend_broker(office, SITE, [])
+    assert caplog.messages == [broker.OTHER_BROKER]
+    assert "## Brokers" in (Path(broker.__file__).parent / "SCALING.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", ["use_username_as_clientid false", "use_username_as_clientid"])
+def test_settings_that_let_one_gate_cut_off_another_on_purpose_are_left_and_told(office, caplog, line):
+    conf = office / "mosquitto.conf"
+    text = f"{conf.read_text()}{line}\n"
+    conf.write_text(text)
+    for _ in range(2):
+        caplog.clear()
+        broker.mend_broker(office, SITE, [])
+        assert "one gate can cut off another" in caplog.text
+        assert repr(broker.OWN_IDS) in caplog.text
+    assert conf.read_text() == text
+
+
 @pytest.mark.parametrize("name", [None, "server"])
 def test_nobody_comes_in_without_a_clients_certificate(office, mosquitto, name):
     context = ssl.create_default_context(cafile=str(office / "ca.pem"))
@@ -149,10 +240,12 @@ def test_nobody_comes_in_without_a_clients_certificate(office, mosquitto, name):
 def test_rules_name_every_topic_and_no_gate_has_the_offices_name():
     rules = acl(SITE, ["gate-2", "gate-1"])
     blocks = [block.splitlines() for block in rules.split("\n\n")]
-    assert [block[0] for block in blocks] == ["user OFFICE", "user gate-1", "user gate-2"]
-    assert "+" not in "".join(blocks[1] + blocks[2])
-    assert "#" not in "".join(blocks[1] + blocks[2])
-    assert blocks[1][1:] == [f"topic write {t}" for t in Topics(SITE, "gate-1").up] + [
+    offices = ["user OFFICE", *(f"user OFFICE-{number}" for number in range(2, 65))]
+    assert [block[0] for block in blocks] == [*offices, "user gate-1", "user gate-2"]
+    gates = blocks[len(offices) :]
+    assert "+" not in "".join(gates[0] + gates[1])
+    assert "#" not in "".join(gates[0] + gates[1])
+    assert gates[0][1:] == [f"topic write {t}" for t in Topics(SITE, "gate-1").up] + [
         f"topic read {t}" for t in Topics(SITE, "gate-1").down
     ]
 
@@ -252,3 +345,22 @@ def test_names_that_would_be_more_than_names_are_refused(tmp_path, site, host):
     with pytest.raises(OfficeError, match="is no"):
         found(tmp_path / "office", site, Place(host, 1, 2), NOW)
     assert not (tmp_path / "office").exists()
+
+
+def test_each_share_makes_itself_known_once_and_again_when_the_authority_is_another(office):
+    from contextlib import closing
+
+    from gated.office.serve import _settle
+    from gated.office.store import Store
+
+    with closing(Store.open(office)) as store:
+        _settle(office, 1, store)
+        first = (office / "office-2.pem").read_bytes()
+        _settle(office, 1, store)
+        assert (office / "office-2.pem").read_bytes() == first
+        assert x509.load_pem_x509_certificate(first).subject.rfc4514_string() == "CN=OFFICE-2"
+        Authority.make(SITE, NOW).save(office)
+        _settle(office, 1, store)
+    assert (office / "office-2.pem").read_bytes() != first
+    assert is_issued(office, "office-2")
+    assert not is_issued(office, "office")

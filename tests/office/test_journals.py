@@ -185,3 +185,56 @@ def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_m
             store.journals.take(batch(acked + 1, len(ROWS)))
         assert sorted(kept.event.seq for kept in store.journals.rows()) == list(range(1, 21))
         assert store.journals.held("gate-1", "j") == 20
+
+
+# -- old rows go ------------------------------------------------------------------------------------------------------
+
+LONG_AGO, NOW_ISH, MIDDLE = "2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z", "2026-06-01T00:00:00.000000Z"
+
+
+def aged(court, gate, old):
+    """The first `old` rows of the gate's are old, the rest new, by the times that the office has of them."""
+    with court.store.file.writing() as connection:
+        connection.execute("UPDATE events SET at = iif(seq <= ?, ?, ?)", (old, LONG_AGO, NOW_ISH))
+
+
+def test_old_rows_are_deleted_and_the_journal_goes_on_without_an_alarm(court, gate):
+    opened(gate, 6)
+    gate.batch(1, 4)
+    aged(court, gate, 3)
+    assert court.store.journals.forget(MIDDLE) == 3
+    assert kept(court) == [4]
+    [ack] = gate.batch(5, 6)
+    assert ack.seq == 6
+    assert gate.batch(1, 3) == gate.batch(1, 3), "what comes once more is no lost row"
+    assert kept(court) == [4, 5, 6]
+    assert court.alarms() == []
+
+
+def test_the_newest_row_stays_however_old_it_is(court, gate):
+    opened(gate, 6)
+    gate.batch(1, 4)
+    aged(court, gate, 6)
+    assert court.store.journals.forget(MIDDLE) == 3
+    assert kept(court) == [4]
+    gate.batch(5, 6)
+    assert court.alarms() == []
+    assert court.store.journals.forget(LONG_AGO) == 0
+
+
+def test_rows_that_a_wrong_clock_made_look_old_stay(court, gate):
+    opened(gate, 6)
+    gate.batch(1, 6)
+    with court.store.file.writing() as connection:
+        connection.execute("UPDATE events SET at = iif(seq IN (1, 4, 5), ?, ?)", (LONG_AGO, NOW_ISH))
+    assert court.store.journals.forget(MIDDLE) == 1
+    assert kept(court) == [2, 3, 4, 5, 6]
+
+
+def test_rows_that_went_ahead_stay(court, gate):
+    opened(gate, 6)
+    gate.batch(1, 2)
+    gate.batch(4, 5, is_ahead=True)
+    aged(court, gate, 6)
+    assert court.store.journals.forget(MIDDLE) == 1
+    assert kept(court) == [2, 4, 5]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import shutil
 import signal
@@ -9,11 +10,14 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import aiomqtt
 import pytest
+import trustme
 
 from gated.errors import OfficeError
 from gated.office.broker import Place, tls_context, write_acl
@@ -23,9 +27,24 @@ from gated.office.link import run_link
 from gated.office.serve import owner, share_of
 from gated.office.side import OfficeSide
 from gated.office.store import Store
+from gated.office.verifiers import GateVerifiers
 from gated.simulator.network import free_port
 from gated.sync.jose import Identity
-from gated.sync.messages import Ack, Command, Delta, Reply, Request, SnapshotPart, Status, Word
+from gated.sync.messages import (
+    LIVE,
+    VERIFIERS,
+    Ack,
+    Ask,
+    Command,
+    Delta,
+    Offer,
+    Reply,
+    Request,
+    SnapshotPart,
+    Status,
+    StillWanted,
+    Word,
+)
 from gated.sync.topics import Topics
 from gated.sync.wire import Peer
 
@@ -48,6 +67,7 @@ class Site:
 
     def join(self):
         self.store.add_gate(GATE, self.me.party.dump(), "0a0b")
+        self.store.learn_verifiers(GATE, GateVerifiers(card=bytes(32), pin=bytes(31) + b"1"))
         write_acl(self.folder, SITE, [GATE])
 
     def start(self):
@@ -78,7 +98,7 @@ class Site:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def status(self, **values):
-        return self.peer.write(Status(site=SITE, gate=GATE, version="0.1.0", **values))
+        return self.peer.write(Status(site=SITE, gate=GATE, version="0.1.0", can=[LIVE, VERIFIERS], **values))
 
 
 @pytest.fixture
@@ -119,7 +139,8 @@ async def gate_on(site):
                         async with asyncio.timeout(1.0 if repeat else PATIENCE_S):
                             async for message in client.messages:
                                 kinds = {TOPICS.ack: (Ack, Word), TOPICS.record: (Delta, SnapshotPart)}
-                                heard = site.peer.read(message.payload, *kinds.get(message.topic.value, (Command,)))
+                                orders = (Command, Offer, StillWanted)
+                                heard = site.peer.read(message.payload, *kinds.get(message.topic.value, orders))
                                 if isinstance(heard, kind):
                                     return heard
 
@@ -133,7 +154,7 @@ async def test_a_change_by_another_process_is_at_the_gate_at_once(site, person):
         assert word.challenge == "c"
         site.store.book.put(person(1))
         delta = await expect(Delta)
-        assert delta.records[0].name == "Wang Fang"
+        assert delta.records[0].subject == person(1).subject
         await client.publish(TOPICS.request, site.peer.write(Request(site=SITE, gate=GATE)), qos=1)
         assert len((await expect(SnapshotPart)).records) == 2
 
@@ -174,11 +195,16 @@ async def test_the_command_serves_until_it_is_asked_to_stop(site):
         async with gate_on(site) as (client, expect):
             await expect(Word, (TOPICS.status, site.status()))
             release = site.run("release", GATE, "--operator", "li", "--reason", "a delivery", "--wait", "60", "--json")
+            offer = await expect(Offer)
+            ask = Ask(site=SITE, gate=GATE, order=offer.order, nonce="once")
+            await client.publish(TOPICS.reply, site.peer.write(ask), qos=1)
             heard = await expect(Command)
+            assert (heard.challenge, heard.is_live) == ("once", True)
             reply = Reply(site=SITE, gate=GATE, command=heard.id, outcome="done", why="it is open")
             await client.publish(TOPICS.reply, site.peer.write(reply), qos=1)
             said, _ = await asyncio.to_thread(release.communicate, timeout=PATIENCE_S)
         assert (release.returncode, json.loads(said)[0]["state"]) == (0, "done")
+        assert list((site.folder / "waiting").iterdir()) == []
         second = site.run("serve")
         _, said = await asyncio.to_thread(second.communicate, timeout=PATIENCE_S)
         assert (second.returncode, "runs already" in said) == (3, True)
@@ -187,6 +213,118 @@ async def test_the_command_serves_until_it_is_asked_to_stop(site):
         _, log = office.communicate(timeout=PATIENCE_S)
     assert office.returncode == 0, log
     assert "Traceback" not in log
+
+
+STOPS = {"ctrl-c": signal.SIGINT, "asked to stop": signal.SIGTERM, "a closed terminal": signal.SIGHUP}
+
+
+@pytest.mark.parametrize("action", [("release", "--reason", "x"), ("lockdown", "on"), ("restart",), ("diagnose",)])
+def test_without_an_office_that_serves_nothing_is_ordered_and_that_is_said_at_once(site, action):
+    site.join()
+    name, *more = action
+    began = time.monotonic()
+    process = site.run(name, GATE, *more, "--operator", "li")
+    _, said = process.communicate(timeout=PATIENCE_S)
+    print(f"{time.monotonic() - began:.1f} s")
+    assert process.returncode == 1
+    assert "no `gated office serve` is at work" in said
+    assert "Nothing was ordered" in said
+    assert site.store.orders.open() == []
+
+
+async def asked(site, client, offer, nonce):
+    ask = Ask(site=SITE, gate=GATE, order=offer.order, nonce=nonce)
+    await client.publish(TOPICS.reply, site.peer.write(ask), qos=1)
+
+
+async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_that_asks_later_is_told_so(site):
+    """Ctrl-C, SIGTERM, a closed terminal, a time that is up, kill -9, an office that stops serving."""
+    site.join()
+    office = site.run("serve")
+    order = ("release", GATE, "--operator", "li", "--reason", "x")
+    try:
+        async with gate_on(site) as (client, expect):
+            await expect(Word, (TOPICS.status, site.status()))
+            for name, number in (STOPS | {"killed": signal.SIGKILL, "its time is up": None}).items():
+                process = site.run(*order, "--wait", "60" if number else "0.5")
+                offer = await expect(Offer)
+                while number and site.store.orders.get(offer.order).state != "sent":
+                    await asyncio.sleep(0.02)
+                if number:
+                    process.send_signal(number)
+                _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
+                if name != "killed":
+                    assert "will not do it any more" in said, name
+                    assert process.returncode == 1
+                    assert site.store.orders.get(offer.order).state == "cancelled", "on disk before it is told"
+                await asked(site, client, offer, name)
+                answer = await expect(StillWanted)
+                assert (answer.order, answer.nonce, answer.is_wanted) == (offer.order, name, False)
+                assert site.store.orders.get(offer.order).state == "cancelled"
+            process = site.run(*order, "--wait", "60")
+            offer = await expect(Offer)
+            office.kill()
+            _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
+            assert "`gated office serve` has ended" in said
+            assert site.store.orders.get(offer.order).state == "cancelled"
+    finally:
+        office.kill()
+        office.communicate(timeout=PATIENCE_S)
+
+
+async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_happened(site):
+    site.join()
+    office = site.run("serve")
+    try:
+        async with gate_on(site) as (client, expect):
+            await expect(Word, (TOPICS.status, site.status()))
+            process = site.run("release", GATE, "--operator", "li", "--reason", "x", "--wait", "60")
+            offer = await expect(Offer)
+            await asked(site, client, offer, "once")
+            await expect(Command)
+            process.send_signal(signal.SIGINT)
+            _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
+            assert process.returncode == 1
+            assert "it may have happened" in said
+            assert site.store.orders.get(offer.order).state == "unknown"
+    finally:
+        office.kill()
+        office.communicate(timeout=PATIENCE_S)
+
+
+def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed(monkeypatch, tmp_path):
+    """The broker goes on with TLS after that. The loop ends; then Python takes the client away."""
+    authority, complaints, is_cancelled = trustme.CA(), [], threading.Event()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    found(tmp_path / "office", SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC))
+    monkeypatch.setattr(sys, "unraisablehook", lambda odd: complaints.append(odd.exc_value))
+    with (
+        contextlib.closing(Store.open(tmp_path / "office")) as store,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        ThreadPoolExecutor() as threads,
+    ):
+
+        async def break_off():
+            broker = asyncio.get_running_loop().run_in_executor(threads, listener.accept)
+            link = asyncio.create_task(run_link(OfficeSide(store), "localhost", listener.getsockname()[1], client))
+            threads.submit(finish, await broker)
+            link.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await link
+            is_cancelled.set()
+
+        def finish(accepted):
+            assert is_cancelled.wait(PATIENCE_S)
+            with server.wrap_socket(accepted[0], server_side=True) as secured:
+                secured.recv(1000)
+
+        for _ in range(12):  # each end is at another moment of the handshake
+            is_cancelled.clear()
+            asyncio.run(break_off())
+        gc.collect()
+    assert complaints == []
 
 
 def test_every_gate_has_exactly_one_owner():

@@ -17,9 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import OfficeError, StateError
-from gated.office.pairing import MOST_TRIES, MOST_TRIES_OF_ALL, TRIES_S, Registrar, Tries, serve_pairing
+from gated.office.pairing import (
+    MOST_CONNECTIONS,
+    MOST_OF_ONE,
+    MOST_TRIES,
+    MOST_TRIES_OF_ALL,
+    TRIES_S,
+    Registrar,
+    Tries,
+    serve_pairing,
+)
 from gated.office.store import Store
-from gated.sync.code import MAX_BYTES, Admission, Application, Refusal
+from gated.sync.code import MAX_BYTES, Admission, Application, CodeQuestion, Refusal
 from gated.sync.jose import Party
 from gated.sync.pairing import Draft
 
@@ -137,11 +146,11 @@ def test_after_an_hour_a_code_is_old(registrar, code, draft):
     assert registrar.answer(draft.application(code, SITE), NOW + timedelta(hours=1, seconds=1)) == Refusal(why="old")
 
 
-def test_five_wrong_tries_kill_a_code(registrar, code, draft):
+def test_wrong_tries_kill_no_code(registrar, code, draft):
     application = draft.application(code, SITE)
-    whys = [registrar.answer(changed(application, secret=f"{n:020x}"), NOW).why for n in range(6)]
-    assert whys == ["wrong"] * 5 + ["locked"]
-    assert registrar.answer(application, NOW) == Refusal(why="locked")
+    whys = [registrar.answer(changed(application, secret=f"{n:020x}"), NOW).why for n in range(30)]
+    assert whys == ["wrong"] * 30
+    assert isinstance(registrar.answer(application, NOW), Admission)
 
 
 def test_a_gate_that_is_paired_anew_has_its_new_keys(registrar, code, draft, tmp_path):
@@ -198,8 +207,8 @@ def head(method, path, length=0, more=""):
     )
 
 
-def post(body):
-    return head("POST", "/pair", len(body)) + body
+def post(body, path="/pair"):
+    return head("POST", path, len(body)) + body
 
 
 async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, draft):
@@ -233,6 +242,56 @@ async def test_whoever_tries_too_often_is_told_to_wait(registrar, code, draft):
     assert msgspec.json.decode(answers[-1][1])["why"] == "busy"
 
 
+async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_place(registrar, draft):
+    """Also after so many that all places together are told to wait; and also when it has a slip elsewhere first."""
+    application = draft.application(registrar.invite(GATE, datetime.now(UTC)), SITE)
+    wrongs = [{"secret": f"{number:020x}"} for number in range(MOST_TRIES + 3)] + [{"gate": "gate-9"}]
+    async with serving(registrar) as say:
+        for fields in wrongs:
+            await say(post(msgspec.json.encode(changed(application, **fields))))
+        assert (await say(post(b"{")))[0] == 429
+        elsewhere = msgspec.json.encode(changed(application, site="elsewhere"))
+        assert [(await say(post(elsewhere)))[0] for _ in range(MOST_TRIES + 1)] == [409] * (MOST_TRIES + 1)
+        question = CodeQuestion(site=SITE, gate=GATE, secret=application.secret)
+        assert (await say(post(msgspec.json.encode(question), "/code")))[0] == 200
+        assert (await say(post(msgspec.json.encode(application))))[0] == 200
+
+
+async def test_connections_that_say_nothing_keep_nobody_out(registrar, draft):
+    """Before TLS, after it, with half a head, and with half a body; more of them than may be at once."""
+    body = post(msgspec.json.encode(draft.application(registrar.invite(GATE, datetime.now(UTC)), SITE)))
+    context, port = ssl.create_default_context(cafile=str(registrar.folder / "ca.pem")), registrar.place.pairing_port
+
+    async def hang(said):
+        secure = {} if said is None else {"ssl": context}
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("localhost", port, family=socket.AF_INET, **secure)
+            writer.write(said or b"")
+            return writer
+
+    async with serving(registrar) as say:
+        silent = [await hang(said) for said in (None, b"", body[:20], body[:-9]) for _ in range(MOST_OF_ONE // 2)]
+        silent += [await hang(None) for _ in range(MOST_CONNECTIONS)]
+        assert (await say(body))[0] == 200
+        for writer in silent:
+            if writer is not None:
+                writer.transport.abort()
+
+
+async def test_many_gates_behind_one_router_ask_and_join_within_a_minute(registrar, tmp_path):
+    """Thirty gates, each tried dry first; and a code that is good is no guess, however often it is asked about."""
+    codes = [registrar.invite(f"gate-{number}", datetime.now(UTC)) for number in range(30)]
+    asked = [CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex()) for code in codes]
+    joining = [Draft(tmp_path / code.gate).application(code, SITE) for code in codes]
+    async with serving(registrar) as say:
+        dry = [post(msgspec.json.encode(question), "/code") for question in asked]
+        real = [post(msgspec.json.encode(application)) for application in joining]
+        for together in (dry, real):
+            answers = await asyncio.gather(*map(say, together))
+            assert {status for status, _ in answers} == {200}
+    assert {gate.gate for gate in registrar.store.gates()} >= {code.gate for code in codes}
+
+
 async def test_an_office_that_cannot_write_says_so_and_lives_on(registrar, draft, monkeypatch, caplog):
     code = registrar.invite(GATE, datetime.now(UTC))
 
@@ -253,12 +312,26 @@ async def test_a_port_that_is_taken_is_said(registrar):
         await serve_pairing(registrar)
 
 
+def test_whoever_has_many_addresses_of_one_network_is_one():
+    others = ("2001:db8:0:1::2", "2001:db8:0:1:ffff::1", "2001:db8:0:1::%eth0")
+    tries = Tries()
+    for _ in range(MOST_TRIES):
+        tries.failed("2001:db8:0:1::1", 0.0)
+    assert not any(tries.may(address, 0.0) for address in others)
+    assert tries.may("2001:db8:0:2::1", 0.0)
+    for _ in range(MOST_TRIES):
+        tries.failed("::ffff:192.0.2.1", 0.0)
+    assert not tries.may("192.0.2.1", 0.0)
+    assert tries.may("::ffff:192.0.2.2", 0.0)
+
+
 @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc")), max_size=200))
-def test_in_no_minute_are_there_more_tries_than_may_be(steps):
+def test_in_no_minute_are_there_more_failed_tries_than_may_be(steps):
     tries, now, made = Tries(), 0.0, []
     for pause_s, address in steps:
         now += pause_s
         if tries.may(address, now):
+            tries.failed(address, now)
             made.append((now, address))
     for at, address in made:
         lately = [who for when, who in made if at - TRIES_S < when <= at]
@@ -268,7 +341,10 @@ def test_in_no_minute_are_there_more_tries_than_may_be(steps):
 
 def test_one_that_waits_may_try_again_and_others_need_not_wait_for_it():
     tries = Tries()
-    assert [tries.may("a", 0.0) for _ in range(MOST_TRIES + 1)] == [True] * MOST_TRIES + [False]
+    for _ in range(MOST_TRIES):
+        assert tries.may("a", 0.0)
+        tries.failed("a", 0.0)
+    assert not tries.may("a", 0.0)
     assert tries.may("b", 1.0)
     assert tries.may("a", TRIES_S)
 

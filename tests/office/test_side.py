@@ -1,27 +1,47 @@
 """What the office says to what it hears."""
 
 import shutil
+from datetime import timedelta
 
 import pytest
 
-from gated.office.side import LAG, SILENT_S, OfficeSide
+from gated import database
+from gated.journal.entry import stamp
+from gated.office.facts import note
+from gated.office.kept import KeptPerson
+from gated.office.line import MOST_AT_ONCE
+from gated.office.orders import GO_S
+from gated.office.schema import MIGRATIONS
+from gated.office.side import LAG, SETTLES_S, SILENT_S, OfficeSide
+from gated.sync.commands import STOPPED
 from gated.sync.jose import Identity
 from gated.sync.messages import (
     Ack,
+    AnnounceBatch,
+    AnswerCall,
+    ChangeSettings,
     Command,
     Delta,
+    Diagnose,
+    Enrol,
     Face,
     Gone,
     JournalMark,
-    PersonRecord,
+    Offer,
     RecordMark,
     Release,
+    Reply,
     Request,
     Restart,
     RoleRecord,
+    SetLockdown,
     Share,
     SnapshotPart,
     Status,
+    StillWanted,
+    Suspend,
+    SwitchModels,
+    WireEvent,
     Word,
 )
 from gated.sync.records import digest_of, key_of
@@ -125,7 +145,7 @@ def test_a_change_is_pushed_to_every_gate_at_once(court, gate, other, person):
         ("gate-1", before, n),
         ("gate-2", before, n),
     ]
-    assert all(delta.records[0].name == "Wang Fang" for delta in pushed)
+    assert all((delta.records[0].name, delta.records[0].household) == ("", "2-401") for delta in pushed)
     assert court.due() == []
 
 
@@ -163,7 +183,7 @@ def test_a_gate_that_misses_nothing_is_told_so(court, gate, person):
 def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
     start = court.store.book.version("gate-1")
     for number in range(120):
-        court.store.book.put(person(number, name="x" * 190))
+        court.store.book.put(person(number, household="x" * 190))
     for number in range(0, 120, 7):
         court.store.book.remove("person/" + person(number).subject)
     followed = Replica()
@@ -182,7 +202,7 @@ def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
 
 def test_the_parts_of_a_snapshot_stay_those_of_its_version(court, gate, person, only):
     for number in range(400):
-        court.store.book.put(person(number, name="x" * 190))
+        court.store.book.put(person(number, household="x" * 190))
     first = gate.says(Request)
     version = first[0].version
     court.store.book.remove("person/" + person(3).subject)
@@ -275,7 +295,7 @@ def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_i
     assert word.version > gate.version + 7
     assert court.store.book.person(person(1).subject).n > gate.version + 7
     assert ("gate-1", "rolled_back") in court.alarms()
-    assert all(record.n > gate.version for record in court.store.book.live(PersonRecord))
+    assert all(record.n > gate.version for record in court.store.book.live(KeptPerson))
     asked = gate.says(Request, after=gate.version)
     assert asked[-1].upto == word.version
 
@@ -297,7 +317,7 @@ def test_who_was_removed_since_the_backup_goes_again_when_a_gate_says_so(court, 
 def test_a_receipt_alone_removes_nobody(court, gate, person):
     n = court.store.book.put(person(1))
     gate.receipt(Gone(n=n + 5, key="person/" + person(1).subject))
-    assert isinstance(court.store.book.get("person/" + person(1).subject), PersonRecord)
+    assert isinstance(court.store.book.get("person/" + person(1).subject), KeptPerson)
 
 
 def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
@@ -309,11 +329,11 @@ def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
 
 
 def test_an_old_backup_leaves_out_the_numbers_of_commands_that_it_may_have_used(court, gate, only):
-    court.store.orders.place("gate-1", Restart(), "li", "", court.wall)
+    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
     number = only(Command, court.due())[0].number
     gate.version += 10
     gate.status()
-    court.store.orders.place("gate-1", Restart(), "li", "", court.wall)
+    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
     assert number + 1000 < only(Command, court.due())[0].number < number + 1_000_000
 
 
@@ -345,6 +365,41 @@ def test_duress_is_an_alarm_the_moment_it_arrives(court, gate):
     assert court.alarms() == [("gate-1", "duress")]
 
 
+def test_a_face_that_was_imitated_is_an_alarm(court, gate):
+    gate.happen("presentation_attack", visits=3, rests_s=30.0, subject="a" * 16)
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", "presentation_attack")]
+
+
+def test_whose_pin_is_a_pattern_and_opens_nothing_is_told_once_by_their_id(court, gate):
+    for reason, subject in [("weak_pin", "a" * 16)] * 2 + [("weak_pin", None), ("unknown", "b" * 16)]:
+        gate.happen("way_denied", way="pin", reason=reason, subject=subject)
+    gate.batch(1, 4)
+    assert [(alarm.kind, alarm.detail) for alarm in court.store.alarms.all()] == [("weak_pin", "a" * 16)]
+
+
+def test_whose_weak_pin_opens_is_an_alarm_as_well(court, gate):
+    gate.happen("weak_pin", subject="a" * 16)
+    gate.happen("way_denied", way="pin", reason="weak_pin", subject="a" * 16)
+    gate.batch(1, 2)
+    assert [(alarm.kind, alarm.detail) for alarm in court.store.alarms.all()] == [("weak_pin", "a" * 16)]
+
+
+@pytest.mark.parametrize("kind", ["weak_pin", "way_denied", "call_pressed", "record_quarantined", "settings_tried"])
+def test_a_deeply_nested_event_of_a_stolen_gate_does_not_end_the_office(court, gate, kind):
+    gate.happen(kind, body='{"kind":"' + kind + '","reason":"weak_pin","more":' + "[" * 7000 + "]" * 7000 + "}")
+    gate.happen("tampered")
+    gate.batch(1, 2)
+    assert ("gate-1", "tampered") in court.alarms()
+
+
+@pytest.mark.parametrize("kind", ["pins_guessed", "cards_guessed"])
+def test_whoever_guesses_is_an_alarm(court, gate, kind):
+    gate.happen(kind, guesses=8, door="main")
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", kind)]
+
+
 def test_a_gate_that_believes_too_much_is_told_how_little_is_here(court, gate, only):
     for _ in range(5):
         gate.happen("door_opened", after="grant")
@@ -357,7 +412,8 @@ def test_a_gate_that_believes_too_much_is_told_how_little_is_here(court, gate, o
 # -- silence ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_day_without_a_word_is_an_alarm_that_ends_by_itself(court, gate):
+def test_ten_minutes_without_a_word_are_an_alarm_that_ends_by_itself(court, gate):
+    in_step(court, gate)
     gate.status(state="offline")
     court.wait(SILENT_S - 1)
     court.due()
@@ -376,10 +432,25 @@ def test_an_hour_of_a_broken_clock_is_no_silence(court, gate):
 
 
 def test_silence_is_counted_across_restarts(court, gate):
+    in_step(court, gate)
     gate.status(state="offline")
     court.wait(SILENT_S / 2)
     court.restart()
     court.wait(SILENT_S / 2 + 1)
+    court.due()
+    assert court.alarms() == [("gate-1", "silent")]
+
+
+def test_an_office_that_was_off_accuses_no_gate_before_it_could_come_back(court, gate):
+    in_step(court, gate)
+    gate.status(state="offline")
+    court.wait(24 * 3600)
+    court.restart()
+    court.due()
+    court.wait(SETTLES_S)
+    court.due()
+    assert court.alarms() == []
+    court.wait(1)
     court.due()
     assert court.alarms() == [("gate-1", "silent")]
 
@@ -409,7 +480,9 @@ def test_an_old_last_will_is_no_second_gate(court, gate):
     assert court.alarms() == []
 
 
-# -- orders -----------------------------------------------------------------------------------------------------------
+# -- orders for which nobody waits -----------------------------------------------------------------------------------
+
+SUSPEND = Suspend("a" * 16, 7)
 
 
 def order(court, action, only):
@@ -419,73 +492,287 @@ def order(court, action, only):
 
 
 def test_an_order_becomes_one_command_and_its_answer_is_kept(court, gate, only):
-    placed, command = order(court, Release(), only)
-    assert (command.operator, command.reason, command.action) == ("li", "a delivery", Release())
+    placed, command = order(court, SUSPEND, only)
+    assert (command.operator, command.reason, command.action, command.is_live) == ("li", "a delivery", SUSPEND, False)
     assert court.due() == []
-    gate.reply(command, why="the door is released")
+    gate.reply(command, why="suspended")
     done = court.store.orders.get(placed)
-    assert (done.state, done.why) == ("done", "the door is released")
+    assert (done.state, done.why) == ("done", "suspended")
 
 
 def test_each_command_has_a_higher_number_also_after_a_restart(court, gate, only):
     numbers = []
     for _ in range(3):
-        numbers.append(order(court, Restart(), only)[1].number)
+        numbers.append(order(court, SUSPEND, only)[1].number)
         court.restart()
     assert numbers == sorted(set(numbers))
 
 
-def test_a_release_is_said_once_and_void_after_ten_seconds(court, gate, only):
-    placed, _ = order(court, Release(), only)
-    court.wait(8)
-    assert only(Command, gate.status()) == []
-    court.wait(8)
-    court.due()
-    assert court.store.orders.get(placed).state == "unanswered"
-
-
-def test_other_commands_are_said_again_while_they_are_fresh(court, gate, only):
-    placed, command = order(court, Restart(), only)
+def test_commands_are_said_again_while_they_are_fresh(court, gate, only):
+    placed, command = order(court, SUSPEND, only)
     court.wait(60)
     assert only(Command, gate.status()) == [command]
     court.wait(250)
     assert only(Command, gate.status()) == []
     court.due()
-    assert court.store.orders.get(placed).state == "unanswered"
+    assert court.state(placed) == "unanswered"
     gate.reply(command)
-    assert court.store.orders.get(placed).state == "done"
+    assert court.state(placed) == "done"
 
 
 def test_an_order_that_waited_too_long_is_never_sent(court, gate, only):
-    placed = court.store.orders.place("gate-1", Release(), "li", "", court.wall)
-    court.wait(6)
+    placed = court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    court.wait(301)
     assert only(Command, court.due()) == []
-    assert court.store.orders.get(placed).state == "unanswered"
+    assert court.state(placed) == "unanswered"
 
 
 def test_a_challenge_is_answered_with_a_new_command_once(court, gate, only):
-    placed, command = order(court, Release(), only)
+    placed, command = order(court, SUSPEND, only)
     [again] = gate.reply(command, "challenge", challenge="prove-it")
-    assert (again.challenge, again.action) == ("prove-it", Release())
+    assert (again.challenge, again.action) == ("prove-it", SUSPEND)
     assert again.id != command.id
     assert again.number > command.number
     assert gate.reply(again, "challenge", challenge="once-more") == []
-    assert court.store.orders.get(placed).state == "failed"
+    assert court.state(placed) == "failed"
 
 
 def test_a_number_that_was_spent_before_a_backup_is_skipped_and_the_order_goes_out_anew(court, gate, only):
-    placed, command = order(court, Restart(), only)
+    placed, command = order(court, SUSPEND, only)
     [again] = gate.reply(command, "spent")
-    assert again.action == Restart()
+    assert again.action == SUSPEND
     assert again.number > command.number + 1000
     gate.reply(again)
-    assert court.store.orders.get(placed).state == "done"
+    assert court.state(placed) == "done"
 
 
 def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
-    placed, command = order(court, Restart(), only)
+    placed, command = order(court, SUSPEND, only)
     other.reply(command)
-    assert court.store.orders.get(placed).state == "sent"
+    assert court.state(placed) == "sent"
+
+
+# -- orders for which somebody waits ----------------------------------------------------------------------------------
+
+AT_ONCE = [
+    Release(),
+    AnswerCall("opening"),
+    SetLockdown(on=True),
+    Restart(),
+    Diagnose(),
+    ChangeSettings(""),
+    AnnounceBatch(216, 6),
+]
+IN_TWO_STEPS = [Enrol("a" * 16), SwitchModels("site")]
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_an_order_is_offered_and_given_out_with_the_nonce_of_the_gate(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    assert offer == Offer(site=SITE, gate="gate-1", order=placed)
+    command = gate.asks(offer)
+    assert (command.id, command.action, command.challenge, command.is_live) == (placed, action, "nonce-1", True)
+    assert court.state(placed) == ("going" if action in AT_ONCE else "begun")
+    gate.reply(command, why="as ordered")
+    assert court.state(placed) == "done"
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_what_is_given_up_before_the_gate_asks_is_dead_and_every_question_is_answered_so(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    assert court.give_up(placed) == "cancelled"
+    answer = gate.asks(offer)
+    assert (answer.is_wanted, answer.order, answer.nonce) == (False, placed, "nonce-1")
+    court.wait(3600)
+    court.restart()
+    assert not gate.asks(offer).is_wanted
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "cancelled"
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_a_process_that_was_killed_waits_no_more_though_nothing_was_written_down(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    court.waiting.clear()
+    assert not gate.asks(offer).is_wanted
+    assert court.state(placed) == "cancelled"
+
+
+def test_an_order_whose_process_was_killed_is_void_though_no_gate_asks(court, gate, only):
+    placed = court.order(Release())
+    court.waiting.clear()
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "cancelled"
+
+
+def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_begin_any_more(court, gate):
+    placed = court.order(Release())
+    [offer] = court.due()
+    command = gate.asks(offer)
+    assert court.give_up(placed) == "stopping"
+    assert not gate.asks(offer).is_wanted, "no second word is given"
+    court.wait(GO_S - 1)
+    court.due()
+    assert court.store.orders.conclude(placed, court.now).state == "stopping"
+    court.wait(2)
+    assert court.store.orders.conclude(placed, court.now).state == "unknown"
+    gate.reply(command)
+    assert court.state(placed) == "done", "what happened is told as happened"
+
+
+def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_it_is_back(court, gate):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    court.give_up(placed)
+    court.wait(60)
+    court.due()
+    assert court.state(placed) == "unknown"
+    gate.reply(command, outcome="failed", why=STOPPED)
+    assert (court.state(placed), court.store.orders.get(placed).why) == ("failed", STOPPED)
+
+
+def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, gate):
+    placed = court.order(Release())
+    gate.asks(court.due()[0])
+    court.give_up(placed)
+    court.wait(60)
+    court.due()
+    assert court.state(placed) == "unknown"
+    gate.happen("commanded", action="release", command=placed, operator="li", reason="x", outcome="done")
+    gate.batch(1, 1)
+    assert court.state(placed) == "done"
+
+
+def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    court.give_up(placed)
+    gate.reply(command, "refused", why="a lockdown")
+    assert (court.state(placed), court.store.orders.get(placed).why) == ("refused", "a lockdown")
+
+
+@pytest.mark.parametrize("action", IN_TWO_STEPS)
+def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(court, gate, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    gate.asks(offer)
+    assert court.give_up(placed) == "cancelled"
+    assert not gate.asks(offer, "commit").is_wanted
+    again = court.order(action)
+    offers = [out for out in court.due() if isinstance(out, Offer)]
+    gate.asks(offers[-1])
+    answer = gate.asks(offers[-1], "commit", says="5 good looks")
+    assert (answer.is_wanted, court.state(again)) == (True, "going")
+    assert court.store.orders.get(again).says == "5 good looks"
+    assert court.give_up(again) == "stopping"
+
+
+def test_a_gate_is_told_at_once_that_nobody_waits_any_more(court, gate, only):
+    placed = court.order(Enrol("a" * 16))
+    gate.asks(court.due()[0])
+    court.give_up(placed)
+    [answer] = only(StillWanted, court.due())
+    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, "", False)
+    assert only(StillWanted, court.due()) == [], "once"
+
+
+def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(court, gate, only):
+    placed = court.order(Enrol("a" * 16), is_confirmed=False)
+    [offer] = court.due()
+    gate.asks(offer)
+    assert gate.asks(offer, "commit") is None
+    assert court.state(placed) == "asked"
+    court.store.orders.confirm(placed)
+    assert gate.asks(offer, "commit").is_wanted
+    other = court.order(Enrol("a" * 16), is_confirmed=False)
+    offer = only(Offer, court.due())[-1]
+    gate.asks(offer)
+    gate.asks(offer, "commit")
+    assert court.give_up(other, "you did not confirm it") == "cancelled"
+    assert not gate.asks(offer, "commit").is_wanted
+
+
+def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once(court, gate, only, tmp_path):
+    placed = court.order(Enrol("a" * 16))
+    [offer] = court.due()
+    court.store.close()
+    shutil.copytree(court.folder, tmp_path / "backup")
+    court.restart()
+    command = gate.asks(offer)
+    court.restart(tmp_path / "backup")
+    answer = gate.asks(offer, "commit", says="5 good looks")
+    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
+    assert "order it anew" in answer.why
+    gate.reply(command, "refused", why=answer.why)
+    assert court.state(placed) == "refused"
+    court.wait(1.1)
+    assert only(Offer, court.due()) == []
+
+
+def test_an_order_is_offered_again_until_the_gate_has_answered(court, gate, only):
+    placed = court.order(Release())
+    court.due()
+    court.wait(0.5)
+    assert only(Offer, court.due()) == []
+    court.wait(0.6)
+    [offer] = only(Offer, court.due())
+    first = gate.asks(offer)
+    court.wait(1.1)
+    [offer] = only(Offer, court.due())
+    second = gate.asks(offer)
+    assert (first.id, first.number) == (second.id, second.number), "the gate does it once, whichever arrives"
+    gate.reply(second)
+    court.wait(1.1)
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "done"
+
+
+def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_for(court, gate, only):
+    placed = court.order(Restart())
+    command = gate.asks(court.due()[0])
+    gate.reply(command, "spent")
+    court.wait(1.1)
+    again = gate.asks(only(Offer, court.due())[0])
+    assert again.id == placed
+    assert again.number > command.number + 1000
+
+
+def test_nobody_but_the_gate_it_is_for_is_given_an_order(court, gate, other):
+    placed = court.order(Release())
+    [offer] = court.due()
+    assert not other.asks(offer).is_wanted
+    assert court.state(placed) == "sent"
+
+
+def test_a_gate_that_does_what_was_called_off_is_an_alarm(court, gate):
+    placed = court.order(Release())
+    [offer] = court.due()
+    court.give_up(placed)
+    gate.says(Reply, command=offer.order, outcome="done")
+    assert ("gate-1", "done_late") in court.alarms()
+    assert court.state(placed) == "done"
+
+
+def test_orders_from_before_an_update_are_void(tmp_path):
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS[:1])
+    row = "INSERT INTO orders VALUES ('a', 'gate-1', 'a', 0, '2026', ?, x'00', '', '', x'5b5d')"
+    connection.execute(row, ("sent",))
+    connection.close()
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS)
+    assert connection.execute("SELECT state FROM orders").fetchone()[0] == "unanswered"
+    connection.close()
+
+
+def test_a_gate_that_was_paired_before_certificates_were_kept_is_known_still(tmp_path):
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS[:3])
+    connection.execute("INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', '{}', '0a0b', 3)")
+    connection.close()
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS)
+    assert tuple(connection.execute("SELECT serial, certificate FROM gates").fetchone()) == ("0a0b", "")
+    connection.close()
 
 
 # -- faces ------------------------------------------------------------------------------------------------------------
@@ -605,3 +892,85 @@ def test_a_mark_of_a_journal_is_not_needed(court, gate, only):
     assert len(only(Word, gate.status(journal=None, records=None))) == 1
     assert JournalMark("x", 0, 0).hash == ""
     assert RecordMark(0, "").quarantined == 0
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(gate, *facts):
+    """These facts happen at the gate and arrive, one batch each."""
+    for kind, values in facts:
+        gate.happen(kind, **values)
+        gate.batch(len(gate.rows), len(gate.rows))
+
+
+def test_a_call_is_an_alarm_until_it_is_answered(court, gate):
+    rows_of(gate, ("call_pressed", {}))
+    assert court.alarms() == [("gate-1", "call_pressed")]
+    [alarm] = court.store.alarms.all()
+    assert alarm.detail == "main"
+    rows_of(gate, ("call_pressed", {}))
+    assert len(court.alarms()) == 1, "pressing twice is one call"
+    rows_of(gate, ("call_answered", {"answer": "wait"}))
+    assert court.alarms() == []
+
+
+@pytest.mark.parametrize("outcome", ["unanswered", "unreachable"])
+def test_a_call_that_nobody_answered_stays_until_somebody_has_looked_at_it(court, gate, outcome):
+    rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": outcome}))
+    assert court.alarms() == [("gate-1", "call_missed")]
+    [missed] = court.store.alarms.all()
+    court.store.alarms.settle(missed.id, stamp(court.wall))
+    assert court.alarms() == []
+
+
+def test_who_got_in_by_themselves_missed_nobody(court, gate):
+    rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": "opened"}))
+    assert court.alarms() == []
+
+
+def test_two_doors_are_two_calls(court, gate):
+    rows_of(gate, ("call_pressed", {}), ("call_pressed", {"door": "second"}), ("call_answered", {"answer": "nobody"}))
+    assert [alarm.detail for alarm in court.store.alarms.all()] == ["second"]
+
+
+def test_a_journal_that_was_held_back_for_a_week_does_not_ring(court, gate):
+    old = stamp(court.wall - timedelta(days=7))
+    gate.happen("call_pressed", at=old)
+    gate.happen("call_ended", at=old, outcome="unanswered")
+    gate.batch(1, 2)
+    assert court.alarms() == []
+
+
+def test_a_gate_that_does_not_know_the_time_rings_all_the_same(court, gate):
+    gate.status(degraded=["clock"])
+    gate.happen("call_pressed", at="1970-01-01T00:00:10.000000Z")
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", "call_pressed")]
+
+
+def test_a_call_of_which_nothing_more_is_heard_is_one_that_was_missed(court, gate):
+    rows_of(gate, ("call_pressed", {}))
+    court.wait(119)
+    court.due()
+    assert court.alarms() == [("gate-1", "call_pressed")]
+    court.wait(2)
+    court.due()
+    assert court.alarms() == [("gate-1", "call_missed")]
+    rows_of(gate, ("call_ended", {"outcome": "unreachable"}))
+    assert court.alarms() == [("gate-1", "call_missed")], "told once"
+
+
+@pytest.mark.parametrize("body", ['{"kind":"call_pressed","door":7}', "[]", "not json"])
+def test_a_call_that_cannot_be_read_is_no_alarm_and_no_error(court, gate, body):
+    note(court.store, "gate-1", [WireEvent(1, stamp(court.wall), "call_pressed", body, "ab" * 32)], court.wall)
+    assert court.alarms() == []
+
+
+def test_a_gate_that_floods_the_office_is_heard_less_and_takes_it_from_no_other(court, gate, other):
+    for _ in range(MOST_AT_ONCE):
+        court.side.hear(gate.topics.event, b"a.b.c", court.now, court.wall)
+    assert gate.status() == []
+    assert other.status() != []
+    court.wait(1.0)
+    assert gate.status() != []

@@ -3,13 +3,17 @@
 import stat
 from contextlib import closing
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from gated import database
 from gated.errors import OfficeError, StateError
+from gated.office.kept import KeptCard
+from gated.office.schema import MIGRATIONS
 from gated.office.store import Store
 from gated.sync.jose import Identity, Party
-from gated.sync.messages import Card, GateRecord, HouseholdRecord, Passage, Release
+from gated.sync.messages import GateRecord, HouseholdRecord, Passage, Release
 
 SITE = "market-south"
 
@@ -55,7 +59,7 @@ def test_what_was_kept_is_there_when_it_is_opened_again(folder, store, person):
 
 
 def test_a_thief_without_the_keys_learns_nobodys_name_flat_card_or_pin(folder, store, person):
-    who = person(1, name="Wang Fang", household="flat 2-401", cards=[Card("c", "6729715")], pin="739154")
+    who = person(1, name="Wang Fang", household="flat 2-401", cards=[KeptCard("c", "6729715")], pin="739154")
     store.book.put(who)
     store.book.put(HouseholdRecord(n=0, household="flat 2-401", rights=[Passage("main")]))
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
@@ -125,3 +129,16 @@ def test_what_fails_half_way_has_not_happened(store, person):
 def test_a_gate_that_is_not_there_is_told_with_the_way_to_find_it(store):
     with pytest.raises(OfficeError, match="gated office gates"):
         store.gate("gate-9")
+
+
+def test_an_office_of_before_is_in_shanghai(tmp_path):
+    """The shape of before the office knew its site's time zone."""
+    tmp_path.chmod(0o700)
+    identity = Identity.make()
+    identity.save(tmp_path / "office.keys")
+    old = database.connect(tmp_path / "office.db", MIGRATIONS[:1])
+    old.execute("INSERT INTO office VALUES (1, ?, ?, 7, 0, 0)", ("s", identity.party.seal(b"x" * 32)))
+    old.close()
+    with closing(Store.open(tmp_path)) as store:
+        assert (store.site, store.zone) == ("s", ZoneInfo("Asia/Shanghai"))
+        assert store.file.count() == 8

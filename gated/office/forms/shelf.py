@@ -1,0 +1,81 @@
+"""The versions of the forms that were made: a version that was complete once is never changed, so that a consent that
+names it means the same words for ever.
+"""
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from gated.errors import OfficeError
+from gated.office.forms.facts import LANGUAGES, Facts, Language, missing, values
+from gated.office.forms.paper import DOCUMENTS, digest_of, text_of
+from gated.runtime.files import write_whole
+from gated.wording import UNDECODABLE
+
+INDEX = "forms.json"
+
+
+class Form(msgspec.Struct, frozen=True):
+    """One text: which document, in which language, of which version, and its SHA-256."""
+
+    document: str
+    language: Language
+    version: str
+    sha256: str
+    text: str
+
+
+class Version(msgspec.Struct, frozen=True):
+    """What is remembered of a version that was complete: the digest of each text by `notice.zh` and so on."""
+
+    version: str
+    made_on: str
+    sha256: dict[str, str]
+
+
+def forms(facts: Facts, gates: list[str], gate_days: int, version: str) -> list[Form]:
+    """Every document in every language."""
+    made = []
+    for document in DOCUMENTS:
+        for language in LANGUAGES:
+            said = values(facts, language, gates, gate_days, version)
+            text = text_of(document, language, said, is_draft=bool(missing(facts, gates)))
+            body = "\n".join(text.strip().splitlines()[:-1])
+            made.append(Form(document, language, version, digest_of(body), text))
+    return made
+
+
+def known_versions(folder: Path) -> list[Version]:
+    """The versions that were complete, oldest first. Raises `OfficeError` where that cannot be read."""
+    path = folder / INDEX
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Version])
+    except FileNotFoundError:
+        return []
+    except (OSError, *UNDECODABLE) as error:
+        raise OfficeError(
+            f"{path}: cannot be read ({error}); bring it back from the last copy of the folder"
+        ) from error
+
+
+def check_version(folder: Path, version: str, made: list[Form]) -> None:
+    """That these words are those of that version, or it is new. Raises `OfficeError`."""
+    for known in known_versions(folder):
+        if known.version == version and known.sha256 != _digests(made):
+            raise OfficeError(
+                f"version {version} was made on {known.made_on} with other words, and people may have agreed to it; "
+                f"name a new one, such as --version {version}b"
+            )
+
+
+def remember(folder: Path, version: str, made: list[Form], today: date) -> None:
+    """Note a complete version. Raises `OSError`."""
+    known = known_versions(folder)
+    if all(each.version != version for each in known):
+        known.append(Version(version, today.isoformat(), _digests(made)))
+        write_whole(folder / INDEX, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+
+
+def _digests(made: list[Form]) -> dict[str, str]:
+    return {f"{form.document}.{form.language}": form.sha256 for form in made}

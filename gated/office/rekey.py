@@ -1,0 +1,174 @@
+"""Other keys and another authority for an office, when a copy of those it has may be in other hands.
+
+All that is new is put together in `rekey.new`, whole and on disk. Then one transaction seals everything in the database
+to the new keys and writes the hand-over down: from there on the new ones count. Last the files are moved. A power cut
+before the transaction changes nothing, one after it is made up for by whoever opens the office next (`settle`).
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from gated.errors import BusyError, OfficeError, SealError, StateError
+from gated.journal.entry import stamp
+from gated.office import locking
+from gated.office.broker import OFFICE, Place
+from gated.office.certificates import Authority
+from gated.office.crl import write_crl
+from gated.office.settling import LOCK, NEW, NUMBER, settle
+from gated.office.store import KEYS, Store
+from gated.runtime.files import sync_folder, write_whole
+from gated.runtime.lock import FileLock
+from gated.sync.jose import Identity
+from gated.sync.recovery import Handover, RecoveryKey
+
+TOKEN = "eyJ"  # noqa: S105 - how every compact JWE begins
+
+
+def rekey(
+    folder: Path,
+    key: RecoveryKey,
+    following: RecoveryKey | None,
+    wall: datetime,
+    former: RecoveryKey | None = None,
+    *,
+    is_restored: bool = False,
+    passphrase: str = "",
+) -> int:
+    """Replace the office's keys and its authority; gives the number of the hand-over. `following`: the recovery key
+    for the next time, where it is to be another one. `wall`: now, aware.
+
+    `is_restored`: this folder is a backup from before `key` was made. Gates that know `key` follow. `former`: the one
+    that the folder knows; with it gates follow that know no other.
+
+    `passphrase`: of the office, where it has one. What it opens is sealed with another key: who knew the one of before,
+    by an old copy, opens no copy that is made from now on.
+
+    Raises `OfficeError` with another recovery key or passphrase, and while the office is at work; then nothing is
+    changed.
+    """
+    if locking.is_locked(folder):
+        locking.know(folder, locking.opened(folder, passphrase))
+    with ExitStack() as stack:
+        for lock in _locks(folder):
+            stack.enter_context(closing(lock))
+        with closing(Store.open(folder)) as store:  # which ends what was begun before
+            stack.enter_context(closing(FileLock(folder / LOCK, "`gated office rekey`")))
+            _check(store, key, former, is_restored=is_restored)
+            number = _rekey(folder, store, key, following or key, wall, former, passphrase)
+            stack.close()
+        settle(folder)
+        if locking.is_locked(folder):
+            locking.know(folder, locking.key_of(folder / NEW))
+        with closing(Store.open(folder)) as store:
+            write_crl(folder, store.roll)
+    return number
+
+
+def _check(store: Store, key: RecoveryKey, former: RecoveryKey | None, *, is_restored: bool) -> None:
+    """That gates will follow. A gate believes the recovery key that it knows, whatever stands here."""
+    known = store.handovers.key
+    if not known:
+        raise OfficeError("this office has no recovery key; `gated office recovery FILE` makes one, for the next time")
+    if former is not None and former.public != known:
+        raise OfficeError("the key of --former is not the recovery key that this office knows; nothing was changed")
+    if key.public == known or former is not None or is_restored:
+        return
+    raise OfficeError(
+        "this is not the recovery key of this office; without that one nobody can replace its keys. Where this folder "
+        "is a backup from before that key was made, say --restored, or --former with the key of before"
+    )
+
+
+def _rekey(  # noqa: PLR0917 - all that a hand-over is made from
+    folder: Path,
+    store: Store,
+    key: RecoveryKey,
+    following: RecoveryKey,
+    wall: datetime,
+    former: RecoveryKey | None,
+    passphrase: str,
+) -> int:
+    least = store.handovers.number + (1 if former is None else 2)
+    number = max(least, int(wall.timestamp()))  # above those that an old backup has not heard of
+    try:
+        identity, authority = _put_together(folder, store, number, wall, passphrase)
+    except OSError as error:
+        raise OfficeError(f"{folder / NEW}: cannot be written ({error.strerror}); nothing was changed") from error
+    said = Handover(
+        site=store.site,
+        number=number,
+        keys=identity.party.dump().decode(),
+        authority=authority.pem.decode(),
+        recovery=following.public,
+        at=stamp(wall),
+    )
+    with store.file.writing() as connection:
+        reseal(connection, store.identity, identity)
+        if former is not None and former.public != key.public:
+            before = replace(said, number=number - 1, recovery=key.public)
+            store.handovers.add(number - 1, former.sign(before), key.public)
+        store.handovers.add(number, key.sign(said), following.public)
+    return number
+
+
+def _put_together(
+    folder: Path, store: Store, number: int, wall: datetime, passphrase: str
+) -> tuple[Identity, Authority]:
+    """Everything new, in a folder of its own; the number is written last. Raises `OSError`."""
+    new, place = folder / NEW, Place.load(folder)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    if locking.is_locked(folder):
+        locking.begin(new, passphrase)
+    identity, authority = Identity.make(), Authority.make(store.site, wall)
+    write_whole(new / KEYS, locking.sealed(new, KEYS, identity.dump(None)))
+    authority.save(new)
+    authority.write_server(new, *place.hosts, wall=wall)
+    authority.write_client(new, "office", OFFICE, wall)
+    write_whole(new / NUMBER, str(number).encode())
+    sync_folder(folder)
+    return identity, authority
+
+
+def reseal(connection: sqlite3.Connection, old: Identity, new: Identity) -> int:
+    """Seal everything in a database that is sealed to the old keys to the new ones, wherever it lies; how much."""
+    count = 0
+    for table, column in _columns(connection):
+        like = f'SELECT rowid, "{column}" FROM "{table}" WHERE substr(CAST("{column}" AS TEXT), 1, 3) = ?'  # noqa: S608 - ours
+        for row, value in connection.execute(like, (TOKEN,)).fetchall():
+            data = value.encode() if isinstance(value, str) else bytes(value)
+            try:
+                plain = old.open(data)
+            except SealError:
+                continue  # a gate's, or none
+            sealed = new.party.seal(plain)
+            kept = sealed.decode() if isinstance(value, str) else sealed
+            connection.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (kept, row))  # noqa: S608 - ours
+            count += 1
+    return count
+
+
+def _columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    ask = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    for table in [row[0] for row in connection.execute(ask).fetchall()]:
+        for column in connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall():
+            if column[1] in ("TEXT", "BLOB"):
+                yield table, column[0]
+
+
+def _locks(folder: Path) -> Iterator[FileLock]:
+    """Those of every process that is the office. Raises `OfficeError` while one is at work."""
+    try:
+        for path in sorted({*folder.glob("serve-*.lock"), folder / "serve-1-1.lock"}):
+            yield FileLock(path, "this office")
+    except BusyError as error:
+        stop = "stop it first: `sudo systemctl stop gated-office gated-office-broker`, or end `gated office serve`"
+        raise OfficeError(f"the office is at work, with the keys that are to be replaced; {stop}") from error
+    except StateError as error:
+        raise OfficeError(str(error)) from error

@@ -1,0 +1,154 @@
+"""Certificates that end: those of gates, renewed when they ask, and the office's own, renewed by itself."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from gated.errors import BusyError, OfficeError, PairingError, StateError
+from gated.journal.entry import stamp
+from gated.office.broker import MOST_SHARES, OFFICE, name_of, reload_broker
+from gated.office.certificates import CA, Authority, begin_of_pem, end_of_pem, is_for_same_key, read_csr
+from gated.office.gates import Gate
+from gated.office.store import Store
+from gated.sync.lifetime import AUTHORITY_BEFORE, is_due, stage
+from gated.sync.messages import Certificate, Renew
+
+log = logging.getLogger(__name__)
+
+SERVER = {"server": "broker"}
+"""The certificate of the broker (and of the pairing), by its file."""
+LOOK_S = 3600.0
+KIND = "certificate_ends"
+
+
+class Renewals:
+    """One office's. `wall` is aware."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder, self._store = folder, store
+        self._stages: dict[str, str] = {}
+
+    def answer(self, gate: str, said: Renew, wall: datetime) -> Certificate | None:
+        """A certificate for the gate whose signed request this is, for its own key and name; None for a wrong request.
+
+        A request that was answered before gets the same certificate again: repeating one gains nothing.
+        """
+        known = self._store.gate(gate).certificate
+        try:
+            csr = read_csr(said.csr, gate)
+        except PairingError as error:
+            log.warning("%s is given no certificate: %s", gate, error)
+            return None
+        if known and not is_for_same_key(known, csr):
+            self._store.alarms.sound(gate, "certificate_refused", "", stamp(wall))
+            return None
+        try:
+            authority = Authority.load(self._folder)
+        except OfficeError as error:
+            log.error("%s is given no certificate: %s", gate, error)
+            return None
+        if not known or not authority.is_issuer_of(known) or is_due(end_of_pem(known), wall):
+            begins = begin_of_pem(known) if known else None
+            issued = authority.admit(csr, gate, wall, days_taken(self._store, gate), begins)
+            known = issued.pem.decode()
+            self._store.roll.certify(gate, issued.serial, known)
+            log.info("%s has a new certificate: %s", gate, issued.serial)
+        return Certificate(site=said.site, gate=gate, certificate=known, authority=authority.pem.decode())
+
+    def watch(self, gates: Sequence[Gate], wall: datetime) -> None:
+        """Raise an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
+        for gate in gates:
+            ends = ends_of(gate)
+            near = stage(ends, wall) if ends is not None else None
+            self._tell(gate.gate, _words(near), wall)
+
+    def renew_own(self, wall: datetime) -> bool:
+        """Renew what of the office's own is due; whether anything was. Raises `OfficeError`, and `OSError`."""
+        authority, is_new = Authority.load(self._folder), False
+        if is_due(authority.ends, wall, AUTHORITY_BEFORE):
+            authority, is_new = authority.renewed(wall), True
+            authority.save(self._folder)
+            log.info("the office's authority was renewed; each gate has it with its next certificate")
+        for name, of in self._own().items():
+            if is_due(self._end(name), wall):
+                authority.renew(self._folder, name, wall)
+                log.info("the %s's certificate was renewed", of)
+                is_new = True
+        if is_new:
+            reload_broker(self._folder)
+        return is_new
+
+    def watch_own(self, wall: datetime) -> None:
+        """Raise an alarm for what of the office's own ends soon. Raises `OfficeError`."""
+        ends = {
+            "authority": Authority.load(self._folder).ends,
+            **{of: self._end(name) for name, of in self._own().items()},
+        }
+        near = {of: words for of, end in ends.items() if (words := _words(stage(end, wall)))}
+        self._tell(OFFICE, "; ".join(f"{of} {words}" for of, words in near.items()), wall)
+
+    def _own(self) -> dict[str, str]:
+        """The office's own certificates, by their files: the broker's, and that of each process at the broker."""
+        names = [name_of(number).lower() for number in range(MOST_SHARES)]
+        others = [name for name in names[1:] if (self._folder / f"{name}.pem").exists()]
+        return SERVER | {name: name for name in (names[0], *others)}
+
+    def _end(self, name: str) -> datetime:
+        file = self._folder / f"{name}.pem"
+        try:
+            return end_of_pem(file.read_text("ascii"))
+        except (OSError, ValueError) as error:
+            raise OfficeError(f"{file}: is no certificate ({error}); bring it back from a backup") from error
+
+    def _tell(self, gate: str, words: str, wall: datetime) -> None:
+        """Each stage is an alarm of its own, once; the one before is over."""
+        if self._stages.get(gate) == words:
+            return
+        with self._store.file.writing():
+            if not words or gate in self._stages:
+                self._store.alarms.end(gate, KIND, stamp(wall))
+            if words:
+                self._store.alarms.sound(gate, KIND, words, stamp(wall))
+        self._stages[gate] = words
+
+
+async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl.SSLContext], is_first: bool) -> None:
+    """Look every hour, for ever. `contexts`: those that use a certificate, by its file, for their next connections.
+    Of several processes the first one renews, and all take what is new.
+
+    What fails is logged and tried again: gates speak with an office whose certificate is old.
+    """
+    while True:
+        try:
+            if is_first:
+                await asyncio.to_thread(renewals.renew_own, datetime.now(UTC))
+                renewals.watch_own(datetime.now(UTC))
+            for name, context in contexts.items():
+                context.load_verify_locations(folder / CA)
+                context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+        except (OfficeError, StateError, BusyError, OSError) as error:
+            log.error("the office's own certificates cannot be renewed: %s", error)
+        await asyncio.sleep(LOOK_S)
+
+
+def ends_of(gate: Gate) -> datetime | None:
+    """When a gate's certificate ends: as it says itself, else as it was issued; None where nobody knows."""
+    said = gate.status.certificate_ends if gate.status is not None else ""
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return end_of_pem(gate.certificate) if gate.certificate else None
+    return at if at.tzinfo is not None else None
+
+
+def days_taken(store: Store, gate: str) -> set[date]:
+    """The days on which the certificates of other gates end."""
+    ends = [ends_of(each) for each in store.gates() if each.gate != gate]
+    return {end.astimezone(UTC).date() for end in ends if end is not None}
+
+
+def _words(near: int | None) -> str:
+    return "" if near is None else f"ends within {near} days" if near else "has ended"

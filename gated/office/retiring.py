@@ -1,0 +1,112 @@
+"""A gate that is stolen, sold or broken for good: nobody hears it any more, and nobody seals anything to it.
+
+First it is struck from the office's database, in one transaction; then the broker is told, which ends its session. What
+breaks off between is made up for by doing it again, or by the office's next start.
+"""
+
+import secrets
+import socket
+import ssl
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from gated.errors import OfficeError
+from gated.journal.entry import stamp
+from gated.office.broker import LOCAL, Place, write_acl
+from gated.office.certificates import CA, Authority
+from gated.office.crl import write_crl
+from gated.office.invitations import Invitations
+from gated.office.store import Store
+
+Broker = Literal["ended", "absent", "unheeded"]
+"""The gate's session is ended and its certificate refused; no broker of ours runs; or it does not read the list."""
+
+HEEDS_S = 8.0
+"""So long the broker may take to refuse what the list names."""
+ANSWER_S = 3.0
+STEP_S = 0.1
+PROBE = "PROBE"
+CONNACK = 0x20
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """What came of it."""
+
+    gate: str
+    is_new: bool
+    """Whether it was a gate of the site until now."""
+    broker: Broker
+
+
+def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
+    """Retire a gate, or see to it that one which was retired is out. `wall`: now, aware.
+
+    Raises `OfficeError` for no gate of this site.
+    """
+    is_new = store.roll.keys_of(gate) is not None
+    if not is_new and gate not in store.roll.retired():
+        raise OfficeError(f"there is no gate {gate!r} here; `gated office gates` lists them")
+    probe = f"{secrets.randbits(120):x}"
+    with store.file.writing():
+        if is_new:
+            store.strike(gate, stamp(wall))
+        store.roll.issue("", probe)
+        store.roll.revoke("")
+    invitations = Invitations(folder)
+    try:
+        invitations.cancel(gate)
+    finally:
+        invitations.close()
+    try:
+        write_crl(folder, store.roll)
+        write_acl(folder, store.site, (each.gate for each in store.gates()))
+    except OSError as error:
+        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); retire {gate} again then") from error
+    return Retired(gate, is_new, _put_out(folder, gate, probe, wall))
+
+
+def _put_out(folder: Path, gate: str, probe: str, wall: datetime) -> Broker:
+    """Wait until the broker refuses a certificate that the list names, then take over the gate's session and end it."""
+    authority, give_up_at = Authority.load(folder), time.monotonic() + HEEDS_S
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".retiring-") as name:
+        place = Path(name)
+        authority.write_passing(place, "probe", PROBE, wall, int(probe, 16))
+        authority.write_passing(place, "gate", gate, wall)
+        try:
+            while _is_taken(folder, place / "probe"):
+                if time.monotonic() > give_up_at:
+                    return "unheeded"
+                time.sleep(STEP_S)
+            return "ended" if _is_taken(folder, place / "gate", gate) else "unheeded"
+        except ConnectionRefusedError:
+            return "absent"
+
+
+def _is_taken(folder: Path, files: Path, client: str = PROBE) -> bool:
+    """Whether the broker lets somebody with these files in. Raises `ConnectionRefusedError` where there is none."""
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / CA))
+    context.load_cert_chain(files.with_suffix(".pem"), files.with_suffix(".key"))
+    try:
+        with (
+            socket.create_connection((LOCAL[1], Place.load(folder).port), ANSWER_S) as line,
+            context.wrap_socket(line, server_hostname=LOCAL[0]) as safe,
+        ):
+            safe.sendall(_connect(client))
+            said = safe.recv(4)
+            return len(said) == len(b"head") and said[0] == CONNACK and said[3] == 0
+    except ConnectionRefusedError:
+        raise
+    except OSError:
+        return False
+
+
+def _connect(client: str) -> bytes:
+    """An MQTT 3.1.1 CONNECT with a clean session (section 3.1)."""
+    name = client.encode()
+    body = b"\x00\x04MQTT\x04\x02\x00\x0a" + len(name).to_bytes(2, "big") + name
+    return bytes([0x10, len(body)]) + body

@@ -1,0 +1,550 @@
+"""New keys for an office: with the recovery key alone, whole or not at all, and every gate follows, also a late one."""
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import os
+import shutil
+import ssl
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gated.config import SyncSettings
+from gated.errors import OfficeError, StateError, WireError
+from gated.gallery import vault
+from gated.office.broker import Place
+from gated.office.certificates import Authority
+from gated.office.founding import found
+from gated.office.pairing import MOST_TRIES_OF_ALL, Registrar, serve_pairing
+from gated.office.rekey import rekey
+from gated.office.store import Store
+from gated.runtime.lock import FileLock
+from gated.simulator.network import free_port, join
+from gated.sync import succession
+from gated.sync.dial import tls_context
+from gated.sync.jose import Identity, Lone, Party
+from gated.sync.messages import HouseholdRecord, Recovery, SetLockdown
+from gated.sync.recovery import Handover, HandoverQuestion, Known, RecoveryKey, followed
+from gated.sync.sealing import Lock
+from gated.sync.succession import Successor, learn, load_known, settle
+from gated.sync.wire import Peer
+
+SITE, GATE = "market-south", "gate-1"
+NOW = datetime.now(UTC)
+FIRST = int(NOW.timestamp())
+"""The number of a hand-over that is made now."""
+KEY = RecoveryKey(bytes(range(32)))
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory):
+    """An office with a recovery key, a paired gate and something in its book; made once."""
+    root = tmp_path_factory.mktemp("site")
+    place = Place("localhost", free_port(), free_port())
+    found(root / "office", SITE, place, NOW, recovery=KEY)
+    vault_of(root / "gate")
+    join(root / "office", root / "gate", GATE)
+    with closing(Store.open(root / "office")) as store:
+        store.book.put(HouseholdRecord(n=0, household="2-401", rights=[]))
+        store.orders.place(GATE, SetLockdown(True), "li", "a delivery", NOW)
+    return root
+
+
+def vault_of(state):
+    vault.site_key(state, may_create=True)
+
+
+@pytest.fixture
+def root(founded, tmp_path):
+    shutil.copytree(founded, tmp_path / "site")
+    return tmp_path / "site"
+
+
+def kid(folder):
+    with closing(Store.open(folder)) as store:
+        assert [record.household for record in store.book.live(HouseholdRecord)] == ["2-401"]
+        assert [placed.order.operator for placed in store.orders.open()] == ["li"]
+        return store.identity.party.kid
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".pem", ".key", ".keys")}
+
+
+# -- the key
+
+
+def test_the_key_comes_back_from_paper_however_it_is_typed():
+    text = KEY.text()
+    for typed in (
+        text,
+        text.lower(),
+        text.replace("-", " "),
+        f"a line before\n  {text}\nand after",
+        text.replace("0", "O"),
+    ):
+        assert RecoveryKey.parse(typed).public == KEY.public
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "0" * 55, "Z" * 55, KEY.text()[:-1], "\n".join([KEY.text()[:30]] * 3)])
+def test_what_is_no_key_is_said(wrong):
+    with pytest.raises(OfficeError, match="recovery key"):
+        RecoveryKey.parse(wrong)
+
+
+def test_one_wrong_letter_is_always_found():
+    text = KEY.text()
+    for place, letter in enumerate(text):
+        if letter != "-":
+            with pytest.raises(OfficeError, match="is wrong"):
+                RecoveryKey.parse(text[:place] + ("7" if letter != "7" else "8") + text[place + 1 :])
+
+
+# -- the office
+
+
+def test_with_the_recovery_key_everything_is_new_and_nothing_is_lost(root):
+    office, before = root / "office", files_of(root / "office")
+    old = kid(office)
+    assert rekey(office, KEY, None, NOW) == FIRST
+    assert kid(office) != old
+    after = files_of(office)
+    assert {name for name in before if before[name] == after[name]} == set()
+    assert not (office / "rekey.new").exists()
+    assert rekey(office, KEY, None, NOW) == FIRST + 1
+
+
+def test_without_the_recovery_key_nothing_changes(root):
+    office, before = root / "office", files_of(root / "office")
+    with pytest.raises(OfficeError, match="not the recovery key of this office"):
+        rekey(office, RecoveryKey.make(), None, NOW)
+    with closing(Store.open(office)) as store, pytest.raises(OfficeError, match="recovery key already"):
+        store.handovers.begin(RecoveryKey.make().public)
+    assert files_of(office) == before
+
+
+def test_an_office_without_a_recovery_key_says_how_to_have_one(tmp_path):
+    found(tmp_path / "office", SITE, Place("localhost", 1, 2), NOW)
+    with pytest.raises(OfficeError, match="gated office recovery"):
+        rekey(tmp_path / "office", KEY, None, NOW)
+
+
+def test_an_office_at_work_is_to_be_stopped_first(root):
+    for name in ("serve-1-1.lock", "serve-2-4.lock"):
+        with (
+            closing(FileLock(root / "office" / name, "this office")),
+            pytest.raises(OfficeError, match="stop it first"),
+        ):
+            rekey(root / "office", KEY, None, NOW)
+
+
+def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
+    with closing(Store.open(root / "office")) as elsewhere:
+        rekey(root / "office", KEY, None, NOW)
+        with pytest.raises(StateError, match="new keys"):
+            elsewhere.book.put(HouseholdRecord(n=0, household="2-402", rights=[]))
+    kid(root / "office")
+
+
+@pytest.mark.parametrize("name", ["rename", "replace", "fsync", "rmtree"])
+def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, monkeypatch, name):
+    """Each call of that kind fails, from the first to the last, and everything after it."""
+    outcomes = set()
+    for step in range(1, 60, 3 if name == "fsync" else 1):
+        folder = tmp_path / f"{step}"
+        shutil.copytree(founded / "office", folder)
+        old, left = kid(folder), [step]
+        home = {"rename": Path, "replace": Path, "fsync": os, "rmtree": shutil}[name]
+        real = getattr(home, name)
+
+        def failing(*values, left=left, real=real, **more):
+            left[0] -= 1
+            if left[0] <= 0:
+                raise OSError(5, "the power went")
+            return real(*values, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, failing)
+            with contextlib.suppress(OSError, OfficeError, StateError):
+                rekey(folder, KEY, None, NOW)
+        with closing(Store.open(folder)) as store:
+            number = store.handovers.number
+        assert (kid(folder) == old) == (number == 0)
+        Authority.load(folder)
+        assert not (folder / "rekey.new").exists()
+        outcomes.add(number)
+        if left[0] > 0:
+            break
+    assert FIRST in outcomes
+
+
+def test_everything_that_was_sealed_to_the_old_keys_is_sealed_to_the_new_ones_wherever_it_lies(root):
+    office = root / "office"
+    old = Identity.load(office / "office.keys")
+    rekey(office, KEY, None, NOW)
+    with closing(Store.open(office)) as store, store.file.reading() as connection:
+        tables = [
+            row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        ]
+        found_ = 0
+        for table in tables:
+            for row in connection.execute(f"SELECT * FROM {table}").fetchall():
+                for value in row:
+                    data = value.encode() if isinstance(value, str) else value
+                    if isinstance(data, bytes) and data.startswith(b"eyJ") and data.count(b".") == 4:
+                        header = data.split(b".")[0]
+                        header = base64.urlsafe_b64decode(header + b"=" * (-len(header) % 4))
+                        assert old.party.seal_kid.encode() not in header, table
+                        found_ += 1
+    assert found_ >= 3
+
+
+# -- the gate
+
+
+def statement(number, key=KEY, following=None, site=SITE, **other):
+    said = {"keys": Identity.make().party.dump().decode(), "authority": Authority.make(site, NOW).pem.decode()} | other
+    return key.sign(
+        Handover(site=site, number=number, recovery=(following or key).public, at="2027-01-01T00:00:00Z", **said)
+    )
+
+
+def test_a_hand_over_is_followed_once_and_never_back():
+    known = Known(key=KEY.public)
+    first, second = statement(1), statement(2)
+    after, said = followed(known, SITE, [first, second])
+    assert (after.number, said.number) == (2, 2)
+    assert followed(after, SITE, [first]) is None, "replayed"
+    assert followed(after, SITE, [second]) is None
+    assert followed(after, SITE, [second, first]) is None, "rolled back"
+
+
+def test_another_recovery_key_counts_once_the_one_before_has_named_it():
+    other = RecoveryKey.make()
+    chain = [statement(1, following=other), statement(2, other)]
+    after, _ = followed(Known(key=KEY.public), SITE, chain)
+    assert after.key == other.public
+    with pytest.raises(WireError):
+        followed(Known(key=KEY.public), SITE, [statement(2, other)])
+    with pytest.raises(WireError):
+        followed(after, SITE, [statement(3, KEY)])
+
+
+def test_nobody_else_can_name_a_successor():
+    known, thief = Known(key=KEY.public), RecoveryKey.make()
+    office = Identity.make()
+    payload = msgspec.json.encode({"v": 1, "site": SITE, "number": 9})
+    seed = Ed25519PrivateKey.generate().private_bytes_raw()
+    good = statement(1)
+    head, body, tail = good.split(".")
+    wrong = [
+        statement(1, thief), statement(1, site="elsewhere"), office.sign("handover", payload).decode(),
+        Lone(bytes(32), seed).sign("handover", payload).decode(), f"{head}.{body}.", f"{head}.{body[:-4]}AAAA.{tail}",
+        "", "..", good.replace(head, base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")),
+        KEY._lone.sign("command", payload).decode(), KEY._lone.sign("handover", b"{}").decode(),
+        statement(1, keys="x" * 5000),
+    ]  # fmt: skip
+    for token in wrong:
+        with pytest.raises(WireError):
+            followed(known, SITE, [token])
+
+
+class Gate:
+    """A gate as it is after pairing."""
+
+    def __init__(self, root):
+        self.state = root / "gate"
+        names = succession.FILES
+        files = {key: str(self.state / "pairing" / name) for key, name in names.items()}
+        self.settings = SyncSettings(url="mqtts://localhost:1", **files)
+
+    def successor(self):
+        lock = Lock.of(self.state)
+        peer = Peer(
+            lock.identity(Path(self.settings.gate_keys)), Party.load(Path(self.settings.office_keys)), SITE, GATE
+        )
+        return Successor(self.state, self.settings, peer, lock)
+
+    def office_kid(self):
+        tls_context(self.settings, Lock.of(self.state))
+        return Party.load(Path(self.settings.office_keys)).kid
+
+
+@contextlib.contextmanager
+def at_work(office):
+    """The pairing of an office, served in a thread."""
+    with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(serve_pairing(registrar))
+
+        def serve():
+            with contextlib.suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield registrar
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+            loop.close()
+
+
+def until(work):
+    """The server may still be beginning."""
+    for _ in range(200):
+        if work():
+            return True
+        threading.Event().wait(0.05)
+    return False
+
+
+def test_a_gate_that_was_away_for_two_hand_overs_follows_and_only_once(root):
+    gate, office, other = Gate(root), root / "office", RecoveryKey.make()
+    before = gate.office_kid()
+    rekey(office, KEY, other, NOW)
+    rekey(office, other, None, NOW)
+    with at_work(office):
+        assert until(lambda: gate.successor().follow())
+        assert not gate.successor().follow()
+    assert gate.office_kid() == kid(office) != before
+    assert (load_known(gate.state).number, load_known(gate.state).key) == (FIRST + 1, other.public)
+    assert (gate.state / "pairing" / "ca.pem").read_bytes() == (office / "ca.pem").read_bytes()
+
+
+@pytest.mark.parametrize("clock", [timedelta(days=1), timedelta()])
+def test_a_gate_that_has_followed_follows_also_an_office_that_an_old_backup_brought_back(root, tmp_path, clock):
+    gate, office = Gate(root), root / "office"
+    shutil.copytree(office, tmp_path / "backup")
+    rekey(office, KEY, None, NOW)
+    with at_work(office):
+        assert until(lambda: gate.successor().follow())
+    shutil.rmtree(office)
+    shutil.copytree(tmp_path / "backup", office)
+    rekey(office, KEY, None, NOW + timedelta(seconds=1) + clock)
+    with at_work(office):
+        assert until(lambda: gate.successor().follow())
+    assert gate.office_kid() == kid(office)
+
+
+@pytest.fixture
+def restored(root, tmp_path):
+    """An office of before its recovery key was replaced, brought back; with the newest key, and a gate that knew it."""
+    office, newest = root / "office", RecoveryKey.make()
+    shutil.copytree(office, tmp_path / "backup")
+    rekey(office, KEY, newest, NOW)
+    with at_work(office):
+        assert until(lambda: Gate(root).successor().follow())
+    shutil.rmtree(office)
+    shutil.copytree(tmp_path / "backup", office)
+    return office, newest
+
+
+def test_a_backup_of_before_another_recovery_key_comes_back_with_the_newest_one(root, restored):
+    office, newest = restored
+    gate = Gate(root)
+    with pytest.raises(OfficeError, match="--restored"):
+        rekey(office, newest, None, NOW)
+    rekey(office, newest, None, NOW + timedelta(minutes=1), is_restored=True)
+    with at_work(office):
+        assert until(lambda: gate.successor().follow())
+    assert gate.office_kid() == kid(office)
+    with closing(Store.open(office)) as store:
+        assert store.handovers.key == newest.public
+
+
+def test_with_the_recovery_key_of_before_a_gate_that_was_away_since_follows_too(founded, root, restored, tmp_path):
+    office, newest = restored
+    shutil.copytree(founded / "gate", tmp_path / "away" / "gate")
+    with pytest.raises(OfficeError, match="--former"):
+        rekey(office, newest, None, NOW, RecoveryKey.make())
+    rekey(office, newest, None, NOW + timedelta(minutes=1), KEY)
+    with at_work(office):
+        assert until(lambda: Gate(tmp_path / "away").successor().follow())
+        assert until(lambda: Gate(root).successor().follow())
+    for gate in (Gate(root), Gate(tmp_path / "away")):
+        assert gate.office_kid() == kid(office)
+        assert load_known(gate.state).key == newest.public
+
+
+def test_a_stolen_backup_of_before_moves_no_gate_with_any_key_but_the_newest(root, restored):
+    office, _ = restored
+    gate = Gate(root)
+    before = gate.office_kid()
+    thief = RecoveryKey.make()
+    for number, (key, former) in enumerate([(KEY, None), (thief, None), (thief, KEY)]):
+        rekey(office, key, None, NOW + timedelta(hours=1 + number), former, is_restored=True)
+        with at_work(office):
+            assert not any(gate.successor().follow() for _ in range(2))
+        with closing(Store.open(office)) as store, store.file.writing() as connection:  # as the backup was
+            connection.execute("UPDATE recovery SET key = ?", (KEY.public,))
+    assert gate.office_kid() == before
+
+
+def test_the_office_is_told_that_it_is_a_backup_of_before_when_a_gate_knows_newer_keys(root, restored):
+    office, _ = restored
+    gate = Gate(root)
+    with at_work(office):
+        assert until(lambda: not gate.successor().follow() and is_told(office))
+    assert is_told(office) == [(GATE, "rekeyed_since")]
+
+
+def is_told(office):
+    with closing(Store.open(office)) as store:
+        return [(each.gate, each.kind) for each in store.alarms.all() if each.kind == "rekeyed_since"]
+
+
+def test_nobody_else_sounds_that_alarm(root):
+    office = root / "office"
+    with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
+        other = Identity.make().sign("renew", b"{}").decode()
+        assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=other), NOW) is None
+    assert is_told(office) == []
+
+
+def test_a_gate_that_comes_back_ends_that_alarm(court, gate):
+    court.store.alarms.sound("gate-1", "rekeyed_since", "", "2027-01-01T00:00:00Z")
+    gate.status()
+    gate.status(heard=gate.heard)
+    assert ("gate-1", "rekeyed_since") not in court.alarms()
+
+
+def test_a_gate_asks_for_the_hand_over_where_the_office_has_moved_to(root):
+    office, gate = root / "office", Gate(root)
+    known = load_known(gate.state)
+    path = gate.state / "pairing" / "recovery.json"
+    port = known.where.rpartition(":")[2]
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(known, where=f"255.255.255.255:{port}")))
+    rekey(office, KEY, None, NOW)
+    with at_work(office):
+        assert until(lambda: gate.successor().follow())
+    assert load_known(gate.state).where == f"localhost:{port}"
+
+
+def test_no_flood_of_wrong_questions_keeps_a_gate_from_following(root):
+    office, gate = root / "office", Gate(root)
+    rekey(office, KEY, None, NOW)
+    with at_work(office) as registrar:
+        port, context = registrar.place.pairing_port, ssl._create_unverified_context()
+
+        def is_refused():
+            line = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+            with contextlib.closing(line), contextlib.suppress(ConnectionRefusedError):
+                line.request("POST", "/handover", b"no question")
+                return line.getresponse().status in (400, 429)
+
+        assert until(is_refused)
+        assert all(is_refused() for _ in range(MOST_TRIES_OF_ALL))
+        assert gate.successor().follow()
+    assert gate.office_kid() == kid(office)
+
+
+def test_whoever_has_the_office_key_and_stands_between_moves_no_gate(root, tmp_path):
+    """An office with all that lay in the folder, at the address of the true one, and a recovery key of its own."""
+    gate, stolen = Gate(root), tmp_path / "stolen"
+    before = gate.office_kid()
+    shutil.copytree(root / "office", stolen)
+    thief = RecoveryKey.make()
+    with closing(Store.open(stolen)) as store, store.file.writing() as connection:
+        connection.execute("UPDATE recovery SET key = ?", (thief.public,))
+    rekey(stolen, thief, None, NOW)
+    with at_work(stolen):
+        assert not any(gate.successor().follow() for _ in range(3))
+    assert gate.office_kid() == before
+
+
+def test_only_the_gate_itself_gets_a_certificate(root):
+    office, gate = root / "office", Gate(root)
+    rekey(office, KEY, None, NOW)
+    renew = gate.successor()
+    csr = succession.request_for(renew.lock.key(Path(renew.settings.key)), GATE)
+    proof = renew._signed(succession.Renew(site=SITE, gate=GATE, csr=csr))
+    other = Identity.make().sign("renew", msgspec.json.encode(succession.Renew(site=SITE, gate=GATE, csr=csr))).decode()
+    with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
+        ask = registrar.hand_over
+        assert ask(HandoverQuestion(gate=GATE, number=0, renew=proof), NOW).statements
+        assert ask(HandoverQuestion(gate=GATE, number=FIRST, renew=proof), NOW) is None, "it knows already"
+        assert ask(HandoverQuestion(gate="gate-9", number=0, renew=proof), NOW) is None
+        assert ask(HandoverQuestion(gate=GATE, number=0, renew=other), NOW) is None
+        assert ask(HandoverQuestion(gate=GATE, number=0, renew="x"), NOW) is None
+        store.strike(GATE, "2027-01-01T00:00:00Z")
+        assert ask(HandoverQuestion(gate=GATE, number=0, renew=proof), NOW) is None, "retired"
+
+
+@pytest.mark.parametrize("name", ["replace", "fsync", "unlink"])
+def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_path, monkeypatch, name):
+    office = root / "office"
+    old = Gate(root).office_kid()
+    rekey(office, KEY, None, NOW)
+    new, home = kid(office), os if name == "fsync" else Path
+    with at_work(office):
+        assert until(lambda: Gate(shutil.copytree(root, tmp_path / "first")).successor().follow() or
+                     shutil.rmtree(tmp_path / "first"))  # fmt: skip
+        for step in range(1, 30):
+            gate, left, real = Gate(shutil.copytree(root, tmp_path / f"{step}")), [step], getattr(home, name)
+
+            def failing(*values, left=left, real=real, **more):
+                left[0] -= 1
+                if left[0] <= 0:
+                    raise OSError(5, "the power went")
+                return real(*values, **more)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(home, name, failing)
+                gate.successor().follow()
+            settle(gate.state)
+            assert gate.office_kid() in (old, new)
+            followed_ = load_known(gate.state).number == FIRST
+            assert (gate.office_kid() == new) == followed_
+            if left[0] > 0:
+                break
+    assert followed_
+
+
+def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog):
+    gate = Gate(root)
+    (gate.state / "pairing" / "recovery.json").unlink()
+    said = Recovery(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
+    assert learn(gate.state, said, "office.lan")
+    assert load_known(gate.state) == Known(key=KEY.public, where="office.lan:8884")
+    thief = msgspec.structs.replace(said, key=RecoveryKey.make().public)
+    assert not learn(gate.state, thief, "office.lan")
+    assert load_known(gate.state).key == KEY.public
+    assert "another recovery key" in caplog.text
+
+
+def test_the_office_tells_those_that_know_none_and_alarms_for_another(court, gate, only):
+    court.store.handovers.begin(KEY.public)
+    court.side._port = 8884
+    said = only(Recovery, gate.status(can=["handover"]))
+    assert [(each.key, each.number, each.port) for each in said] == [(KEY.public, 0, 8884)]
+    assert only(Recovery, gate.status(can=["live"])) == [], "an old gate would not understand it"
+    assert only(Recovery, gate.status(can=["handover"], recovery=KEY.public)) == []
+    assert ("gate-1", "recovery_differs") not in court.alarms()
+    gate.status(can=["handover"], recovery=RecoveryKey.make().public)
+    assert ("gate-1", "recovery_differs") in court.alarms()
+
+
+def test_a_gate_that_is_paired_knows_the_key_and_the_number_and_old_hand_overs_move_it_not(root):
+    office = root / "office"
+    rekey(office, KEY, None, NOW)
+    vault_of(root / "new")
+    join(office, root / "new", "gate-2")
+    known = load_known(root / "new")
+    assert (known.key, known.number) == (KEY.public, FIRST)
+    with closing(Store.open(office)) as store:
+        assert followed(known, SITE, store.handovers.after(0)) is None
+
+
+def test_the_certificate_of_a_former_authority_is_renewed_though_it_is_not_due(root):
+    rekey(root / "office", KEY, None, NOW + timedelta(minutes=1))
+    with closing(Store.open(root / "office")) as store:
+        assert not Authority.load(root / "office").is_issuer_of(store.gate(GATE).certificate)

@@ -1,0 +1,356 @@
+"""A gate that is retired is out within seconds, at a real Mosquitto with TLS, and no other gate is cut off by it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from cryptography import x509
+
+from gated import database
+from gated.errors import OfficeError, PairingError
+from gated.office import retiring
+from gated.office.broker import Place
+from gated.office.certificates import Authority
+from gated.office.crl import NEVER, crl, write_crl
+from gated.office.founding import found
+from gated.office.pairing import Registrar
+from gated.office.renewals import Renewals
+from gated.office.retiring import retire
+from gated.office.schema import MIGRATIONS
+from gated.office.store import Store
+from gated.simulator.network import find_mosquitto, free_port, join
+from gated.sync.certificate import request_for
+from gated.sync.code import Admission, Refusal
+from gated.sync.jose import Identity
+from gated.sync.messages import Delta, GateRecord, Gone, Renew, Request, SetLockdown, Word
+from gated.sync.pairing import Draft
+from gated.sync.sealing import Lock
+
+SITE = "market-south"
+NOW = datetime.now(UTC)
+PATIENCE_S = 30.0
+WITHIN_S = 10.0
+
+
+class Site:
+    """An office with paired gates, and Mosquitto with its settings as they are shipped."""
+
+    def __init__(self, folder, *gates, wall=NOW):
+        self.root, self.folder, self.broker = folder, folder / "office", None
+        self.place = Place("localhost", free_port(), free_port())
+        found(self.folder, SITE, self.place, wall)
+        for gate in gates:
+            self.pair(gate)
+
+    def pair(self, gate):
+        return join(self.folder, self.root / gate, gate)
+
+    def open(self):
+        return closing(Store.open(self.folder))
+
+    def start(self):
+        program = find_mosquitto()
+        assert program, "mosquitto is not installed: these tests need the real broker (apt install mosquitto)"
+        self.broker = subprocess.Popen([program, "-c", str(self.folder / "mosquitto.conf")], stderr=subprocess.PIPE)
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.place.port), 1):
+                return
+            assert self.broker.poll() is None, self.broker.stderr.read()
+            time.sleep(0.02)
+
+    def close(self):
+        if self.broker is not None:
+            self.broker.kill()
+            self.broker.communicate()
+
+    def dial(self, gate, folder=None):
+        """A session of a gate's, with its own files."""
+        folder = folder or self.root / gate / "pairing"
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
+        context.load_cert_chain(folder / "gate.pem", folder / "gate.key")
+        line = socket.create_connection(("127.0.0.1", self.place.port), PATIENCE_S)
+        safe = context.wrap_socket(line, server_hostname="localhost")
+        name = b"any"
+        safe.sendall(bytes([0x10, 12 + len(name)]) + b"\x00\x04MQTT\x04\x02\x00\x00\x00" + bytes([len(name)]) + name)
+        said = safe.recv(4)
+        if said[:1] != b"\x20" or said[3] != 0:
+            raise ConnectionError(said)
+        return safe
+
+    def is_taken(self, gate, folder=None):
+        try:
+            self.dial(gate, folder).close()
+        except OSError:
+            return False
+        return True
+
+    def retire(self, gate, wall=NOW):
+        with self.open() as store:
+            return retire(self.folder, store, gate, wall)
+
+
+def is_alive(session):
+    """Whether the broker answers a ping."""
+    try:
+        session.settimeout(PATIENCE_S)
+        session.sendall(b"\xc0\x00")
+        return session.recv(2) == b"\xd0\x00"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = Site(tmp_path, "gate-1", "gate-2")
+    yield site
+    site.close()
+
+
+def test_a_stolen_gates_session_ends_and_its_certificate_is_refused_within_ten_seconds(site):
+    site.start()
+    thief, neighbour = site.dial("gate-2"), site.dial("gate-1")
+    began = time.monotonic()
+    assert site.retire("gate-2").broker == "ended"
+    assert not is_alive(thief)
+    assert not site.is_taken("gate-2")
+    assert time.monotonic() - began < WITHIN_S
+    assert is_alive(neighbour), "another gate's session goes on through the broker's reload"
+    assert site.is_taken("gate-1")
+
+
+def test_who_comes_back_again_and_again_while_it_is_retired_is_out_as_well(site):
+    site.start()
+    stop, sessions = threading.Event(), []
+
+    def thief():
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                sessions.append(site.dial("gate-2"))
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=thief)
+    thread.start()
+    try:
+        assert site.retire("gate-2").broker == "ended"
+    finally:
+        stop.set()
+        thread.join()
+    assert sessions
+    assert not any(is_alive(session) for session in sessions)
+    assert not site.is_taken("gate-2")
+
+
+def test_gates_that_are_retired_one_after_another_stay_out_and_the_broker_needs_no_restart(site):
+    site.pair("gate-3")
+    site.start()
+    assert site.retire("gate-1").broker == "ended"
+    assert site.retire("gate-3").broker == "ended"
+    assert [site.is_taken(gate) for gate in ("gate-1", "gate-2", "gate-3")] == [False, True, False]
+    for _ in range(3):
+        os.kill(site.broker.pid, signal.SIGHUP)
+    assert [site.is_taken(gate) for gate in ("gate-1", "gate-2", "gate-3")] == [False, True, False]
+    site.close()
+    site.start()
+    assert [site.is_taken(gate) for gate in ("gate-1", "gate-2", "gate-3")] == [False, True, False]
+
+
+def test_the_list_of_an_old_office_has_no_end_that_could_cut_off_a_gate(tmp_path):
+    """An office of nineteen years ago, and one whose clock is an hour ahead of its broker's."""
+    old, ahead = NOW - timedelta(days=19 * 365), NOW + timedelta(minutes=59)
+    for name, wall in (("old", old), ("ahead", ahead)):
+        (tmp_path / name).mkdir()
+        site = Site(tmp_path / name, "gate-1", wall=wall)
+        Authority.load(site.folder).write_server(site.folder, "localhost", wall=NOW)
+        try:
+            join(site.folder, site.root / "gate-2", "gate-2")
+            site.start()
+            assert site.retire("gate-1", max(wall, NOW)).broker == "ended"
+            assert site.is_taken("gate-2")
+        finally:
+            site.close()
+
+
+def test_the_list_never_expires_and_each_is_later_than_the_one_before_whatever_the_clock_says(site):
+    authority, revoked = Authority.load(site.folder), []
+    before = None
+    for number in range(1, 50):
+        revoked.append(f"{number:x}")
+        there = x509.load_pem_x509_crl(crl(authority, revoked))
+        assert there.next_update_utc == NEVER
+        assert before is None or there.last_update_utc > before
+        assert there.last_update_utc < NOW
+        assert [f"{each.serial_number:x}" for each in there] == revoked
+        before = there.last_update_utc
+
+
+def test_an_authority_that_was_renewed_takes_the_same_certificates_back(site):
+    site.retire("gate-2")
+    Authority.load(site.folder).renewed(NOW + timedelta(days=1)).save(site.folder)
+    with site.open() as store:
+        write_crl(site.folder, store.roll)
+    site.start()
+    assert not site.is_taken("gate-2")
+    assert site.is_taken("gate-1")
+
+
+def test_every_certificate_that_a_gate_was_ever_given_is_refused(site):
+    """The one before the last is good for years, and lies on the card too."""
+    kept = site.root / "kept"
+    shutil.copytree(site.root / "gate-2" / "pairing", kept)
+    site.pair("gate-2")
+    site.start()
+    assert site.is_taken("gate-2", kept)
+    site.retire("gate-2")
+    assert not site.is_taken("gate-2", kept)
+    assert not site.is_taken("gate-2")
+
+
+def test_a_renewal_that_is_under_way_while_its_gate_is_retired_gives_no_certificate(site, monkeypatch):
+    """Another process retires it; what was signed meanwhile would never be taken back."""
+    admit = Authority.admit
+
+    def retired_meanwhile(*values, **more):
+        with monkeypatch.context() as patch:
+            patch.setattr(Authority, "admit", admit)
+            site.retire("gate-2")
+        return admit(*values, **more)
+
+    key = Lock.of(site.root / "gate-2").key(site.root / "gate-2" / "pairing" / "gate.key")
+    said = Renew(site=SITE, gate="gate-2", csr=request_for(key, "gate-2"))
+    with site.open() as store:
+        monkeypatch.setattr(Authority, "admit", retired_meanwhile)
+        with pytest.raises(OfficeError, match="no gate"):
+            Renewals(site.folder, store).answer("gate-2", said, NOW + timedelta(days=700))
+        with store.file.reading() as connection:
+            left = connection.execute("SELECT count(*) FROM issued WHERE NOT is_revoked AND gate = 'gate-2'").fetchone()
+    assert left[0] == 0
+
+
+def test_its_name_can_be_paired_anew_with_new_keys_and_the_old_certificate_stays_out(site):
+    site.start()
+    site.retire("gate-2")
+    new = site.root / "another box"
+    join(site.folder, new, "gate-2")
+    assert site.is_taken("gate-2", new / "pairing")
+    assert not site.is_taken("gate-2")
+    session = site.dial("gate-2", new / "pairing")
+    assert site.retire("gate-2").is_new, "it can be stolen as well"
+    assert not is_alive(session)
+
+
+def test_its_old_keys_are_let_in_under_no_name_and_the_code_is_not_spent(site):
+    draft = Draft(site.root / "gate-2")
+    site.retire("gate-2")
+    with site.open() as store, closing(Registrar(site.folder, store)) as registrar:
+        for name in ("gate-2", "gate-9"):
+            code = registrar.invite(name, NOW)
+            asked = draft.application(code, SITE)
+            assert registrar.answer(asked, NOW) == Refusal(why="retired")
+            others = Draft(site.root / f"fresh-{name}")
+            half = msgspec.structs.replace(others.application(code, SITE), csr=asked.csr)
+            assert registrar.answer(half, NOW) == Refusal(why="retired"), "the key of its certificate"
+            half = msgspec.structs.replace(asked, csr=others.application(code, SITE).csr)
+            assert registrar.answer(half, NOW) == Refusal(why="retired"), "the keys of its messages"
+            assert isinstance(registrar.answer(others.application(code, SITE), NOW), Admission)
+    with pytest.raises(PairingError, match="retired"):
+        join(site.folder, site.root / "gate-2", "gate-2")
+
+
+def test_the_other_gates_are_told_and_nothing_of_it_is_left_to_be_waited_for(site):
+    with site.open() as store:
+        store.alarms.sound("gate-2", "silent", "", "2027-01-01T00:00:00Z")
+        version = store.book.version("gate-1")
+    site.retire("gate-2")
+    with site.open() as store:
+        (told,) = store.book.after("gate-1", version)
+        assert isinstance(told, Gone)
+        assert told.key == "gate/gate-2"
+        assert [record.gate for record in store.book.live(GateRecord)] == ["gate-1"]
+        assert store.alarms.all() == []
+        assert "user gate-2\n" not in (site.folder / "acl").read_text()
+        with pytest.raises(OfficeError, match="no gate"):
+            store.gate("gate-2")
+
+
+def test_it_works_again_without_harm_and_knows_no_gate_that_never_was(site):
+    assert site.retire("gate-2").is_new
+    again = site.retire("gate-2")
+    assert (again.is_new, again.broker) == (False, "absent")
+    with site.open() as store:
+        version = store.book.version("gate-1")
+    site.retire("gate-2")
+    with site.open() as store:
+        assert store.book.version("gate-1") == version
+    with pytest.raises(OfficeError, match="there is no gate 'gate-7'"):
+        site.retire("gate-7")
+
+
+def test_a_broker_with_settings_from_before_is_told_apart(site, monkeypatch):
+    monkeypatch.setattr(retiring, "HEEDS_S", 1.0)
+    conf = site.folder / "mosquitto.conf"
+    lines = [line for line in conf.read_text().splitlines() if not line.startswith("crlfile")]
+    conf.write_text("\n".join(lines) + "\n")
+    site.start()
+    assert site.retire("gate-2").broker == "unheeded"
+
+
+@pytest.mark.parametrize("where", ["gated.office.retiring.write_crl", "gated.office.retiring.write_acl",
+                                   "gated.office.retiring._put_out"])  # fmt: skip
+def test_wherever_it_breaks_off_a_second_time_ends_it(site, monkeypatch, where):
+    site.start()
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, fails)
+        with pytest.raises((OfficeError, OSError)):
+            site.retire("gate-2")
+    assert site.retire("gate-2").broker == "ended"
+    assert not site.is_taken("gate-2")
+
+
+def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_others(court, gate, other, person, only):
+    court.store.book.put(person(1))
+    court.due()
+    order = court.order(SetLockdown(True), "gate-2")
+    with closing(Store.open(court.folder)) as elsewhere:
+        elsewhere.strike("gate-2", "2027-01-01T00:00:00Z")
+    assert other.status() == []
+    assert other.says(Request, after=0) == []
+    court.wait(1.0)
+    court.gates.pop("gate-2")
+    (told,) = only(Delta, court.due())
+    assert [record.key for record in told.records] == ["gate/gate-2"]
+    assert (told.gate, court.state(order)) == ("gate-1", "failed")
+    assert court.side.topics == set(gate.topics.up)
+    assert only(Word, gate.status())
+
+
+def test_the_certificates_of_an_office_from_before_are_taken_back_as_well(tmp_path):
+    """A database without the list of what was issued: the newest of each gate is known, and goes into it."""
+    before = next(n for n, step in enumerate(MIGRATIONS) if "CREATE TABLE issued" in step)
+    with closing(Store.create(tmp_path / "office", SITE)) as store:
+        identity = store.identity
+    (tmp_path / "office" / "office.db").unlink()
+    with closing(database.connect(tmp_path / "office" / "office.db", MIGRATIONS[:before])) as connection:
+        row = (SITE, identity.party.seal(os.urandom(32)))
+        columns = "one, site, secret, counter, floor, owes_erasure"
+        connection.execute(f"INSERT INTO office ({columns}) VALUES (1, ?, ?, 0, 0, 0)", row)
+        keys = Identity.make().party.dump().decode()
+        connection.execute("INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', ?, '0a0b', 1)", (keys,))
+    with closing(Store.open(tmp_path / "office")) as store:
+        assert (store.roll.revoked(), store.handovers.number, store.handovers.key) == ([], 0, "")
+        store.strike("gate-1", "2027-01-01T00:00:00Z")
+        assert store.roll.revoked() == ["0a0b"]
