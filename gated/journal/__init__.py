@@ -1,1 +1,1 @@
-"""The journal: what happened here, in order, so that nobody can change it unseen."""
+"""The journal: every event of this gate, in order, in a hash chain that shows any later change."""

@@ -1,7 +1,7 @@
-r"""The chain: every row carries the hash of the row before it, so that a past that was changed no longer fits.
+r"""The hash chain of the journal. Every row's hash covers the previous row's hash, so a changed row breaks the chain.
 
-hash = SHA-256 of `hash before \n seq \n at \n kind \n body` in UTF-8, as 64 hex digits. No field can hold a
-line feed (JSON escapes it), so no two rows give the same text. The first row stands on the genesis.
+hash = SHA-256 of `previous hash \n seq \n at \n kind \n body` in UTF-8, as 64 hex digits. No field can contain a line
+feed (JSON escapes it), so two different rows never give the same text. The first row's previous hash is the genesis.
 """
 
 from collections.abc import Iterable
@@ -9,63 +9,65 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 RawRow = tuple[int, bytes, bytes, bytes, bytes]
-"""seq, at, kind, body, hash: as they lie on the disk, before anything is believed of them."""
+"""(seq, at, kind, body, hash), as stored on the disk and not yet checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the journal stands; the numbers are those of rows."""
+    """The head record of the journal: its identity, and the numbers of its first, last and acknowledged row."""
 
     site: str
     gate: str
     journal: str
-    """Random, made with the file: a journal begun anew (another card) is another journal."""
+    """A random id, made with the file. A new journal (for example on another card) has another id."""
     base: int
-    """The last row that retention took away; 0 at first."""
+    """The number of the last row that retention removed, or 0."""
     base_hash: str
     head: int
-    """The newest row; 0 while there is none."""
+    """The number of the newest row, or 0."""
     head_hash: str
     acked: int
-    """The server holds everything up to here."""
+    """The office stores every row up to this number."""
     dropped: int
-    """Rows that had to go before the server had them."""
+    """The count of rows that were removed before the office had them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """The first row that is not what was written, and what is wrong with it."""
+    """The first row that differs from what was written, and the difference."""
 
     seq: int
     why: str
 
 
 def genesis(site: str, gate: str, journal: str) -> str:
-    """What the first row stands on: SHA-256 of `gated/1/SITE/GATE/JOURNAL`."""
+    """Return the previous hash of the first row: SHA-256 of `gated/1/SITE/GATE/JOURNAL`, as hex."""
     return sha256(f"gated/1/{site}/{gate}/{journal}".encode()).hexdigest()
 
 
 def digest(before: str, seq: int, at: bytes, kind: bytes, body: bytes) -> str:
-    """The hash of one row (see the top of this module)."""
+    """Return the hash of one row, as defined in the docstring of this module. `before` is the previous hash."""
     return sha256(b"\n".join((before.encode(), str(seq).encode(), at, kind, body))).hexdigest()
 
 
 def check(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
-    """The first row that was altered, added, taken away or moved, if any.
+    """Return the first row that was altered, added, removed or moved, or None.
 
-    `rows` are all rows in order of seq. Who rewrites a row and everything after it, the head included, is not found
-    here but by the server, which holds the hashes from before.
+    `rows` are all rows in order of seq. This check cannot find an attacker who rewrites a row, all later rows and the
+    head record. The office finds that, because it stores the earlier hashes.
     """
     seq, before = position.base, position.base_hash
     if seq == 0 and before != genesis(position.site, position.gate, position.journal):
         return Flaw(0, "the genesis is not that of this site, gate and journal")
     for row_seq, at, kind, body, row_hash in rows:
         if row_seq <= position.base:
-            return Flaw(row_seq, f"stands before the first row, which is {position.base + 1}")
+            return Flaw(row_seq, f"is before the first row, which is {position.base + 1}")
         if row_seq != seq + 1:
             return Flaw(seq + 1, "is missing")
         if row_seq > position.head:
-            return Flaw(row_seq, f"was added behind the head, which is {position.head}")
+            return Flaw(row_seq, f"was added after the head, which is {position.head}")
+        if not all(isinstance(value, bytes) for value in (at, kind, body, row_hash)):
+            return Flaw(row_seq, "has a value of a wrong type")
         seq, before = row_seq, digest(before, row_seq, at, kind, body)
         if before.encode() != row_hash:
             return Flaw(seq, "was altered, or the row before it was")
@@ -73,11 +75,11 @@ def check(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
 
 
 def _tail(position: Position, seq: int, last_hash: str) -> Flaw | None:
-    """The rows end where the head record says, and the outbox lies within them."""
+    """Check that the rows end at the head record, and that the acknowledged row is one of them."""
     if seq < position.head:
         return Flaw(seq + 1, f"is missing: the tail up to {position.head} was cut off")
     if seq != position.head or last_hash != position.head_hash:
-        return Flaw(position.head, "is not what the head record says")
+        return Flaw(position.head, "differs from the head record")
     if not 0 <= position.acked <= position.head or position.dropped < 0:
-        return Flaw(position.acked, "is what the server is said to hold, beyond what was ever written")
+        return Flaw(position.acked, "is marked as acknowledged, but no such row was written")
     return None

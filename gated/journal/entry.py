@@ -1,4 +1,4 @@
-"""One row of the journal: an event, when it was, and its place in the chain."""
+"""One row of the journal: an event, its time, and its place in the chain."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,16 +7,17 @@ import msgspec
 
 from gated.events import AnyEvent, Event
 from gated.journal.chain import RawRow
+from gated.wording import UNDECODABLE
 
 MAX_BODY_BYTES = 16 * 1024
-"""Facts are small; a longer one is kept as its kind and its length, so that every row fits into a message."""
+"""The longest body. Of a longer event only kind and length are stored, so that every row fits into a message."""
 
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row as it is shown and sent; `body` is the event as JSON with sorted keys."""
+    """A row for display and sending. `body` is the event as JSON with sorted keys."""
 
     seq: int
     at: str
@@ -27,34 +28,51 @@ class Entry:
 
     @classmethod
     def read(cls, row: RawRow) -> "Entry":
-        """A row from the disk, whatever was done to it: what is no text is replaced, what is too long is cut."""
-        at, kind, body, row_hash = (text.decode("utf-8", "replace") for text in row[1:])
+        """Make an entry from a row of the disk, even a damaged one. Invalid text is replaced, and long text is cut."""
+        at, kind, body, row_hash = map(_text, row[1:])
         return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
 
     @property
     def event(self) -> Event | None:
-        """The fact itself; None when it was altered, or is of a kind that this gated does not know."""
+        """The event, or None when it cannot be decoded: it is damaged, or this version does not know its kind."""
         try:
             event: Event = _decoder.decode(self.body)
-        except (msgspec.MsgspecError, RecursionError):
+        except UNDECODABLE:
             return None
         return event
 
 
+def _text(stored: object) -> str:
+    """Return a column as text. Invalid bytes and other types of a damaged card are converted."""
+    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)
+
+
+def time_of(text: str) -> datetime | None:
+    """Parse a time in ISO 8601 from another system. Returns None if it is invalid or has no time zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo is not None else None
+
+
 def stamp(at: datetime) -> str:
-    """Aware wall time as it stands in a row."""
+    """Return a wall time in the format of a row: UTC, ISO 8601 with microseconds and Z.
+
+    Raises `ValueError` for a time without a time zone.
+    """
     if at.tzinfo is None:
-        raise ValueError("the time of an event must say its zone")
+        raise ValueError("the time of an event must have a time zone")
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def kind_of(event: Event) -> str:
-    """The event's tag."""
+    """Return the tag of an event."""
     return str(event.__struct_config__.tag)
 
 
 def body_of(event: Event) -> str:
-    """The event as canonical JSON. One that cannot be written, or is too long, is kept as its kind and the reason."""
+    """Return an event as canonical JSON. If it cannot be encoded or is too long, return its kind and the reason."""
     try:
         body = msgspec.json.encode(event, order="sorted")
     except (UnicodeEncodeError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The file behind the journal: its tables, its head record, and the only two ways in, one to read and one to write."""
+"""The SQLite file of the journal: its tables, its head record, and its read and write transactions."""
 
 import secrets
 import sqlite3
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gated import database
-from gated.errors import StateError
+from gated.errors import StateError, TornError
 from gated.journal.chain import Position, genesis
+from gated.rescue import open_best
 
 NAME = "journal.db"
+HEAD_TYPES = [bytes, bytes, bytes, int, bytes, int, bytes, int, int]
+"""The types of the head record's columns, as SQLite returns them."""
 
 MIGRATIONS = [
     """
@@ -27,15 +30,26 @@ MIGRATIONS = [
     """,
 ]
 
+BEGUN = "SELECT 1 FROM head UNION ALL SELECT 1 FROM event LIMIT 1"
+
 
 class JournalFile:
-    """One connection to `journal.db`, for one thread at a time. Everything raises `StateError` when the disk fails."""
+    """A connection to `journal.db`, for one thread at a time. Every method raises `StateError` when the disk fails."""
 
-    def __init__(self, state: Path, site: str, gate: str) -> None:
-        """Open the file, or begin it. Raises `StateError` when it is another gate's."""
-        self.path = state / NAME
-        self._connection = database.connect(self.path, MIGRATIONS)
+    def __init__(self, state: Path, site: str, gate: str, *, is_to_read: bool = False) -> None:
+        """Open the file, or create it. Raises `StateError` when it belongs to another gate.
+
+        With `is_to_read` and a disk that accepts no writes, open a copy in its place; `why` then gives the reason.
+        """
+        self.path, self.why = state / NAME, ""
+        if is_to_read:
+            best = open_best(self.path, MIGRATIONS)
+            self._connection, self.why = best.connection, best.why
+        else:
+            self._connection = database.connect(self.path, MIGRATIONS)
         self._connection.row_factory, self._connection.text_factory = None, bytes
+        if self.why:
+            return
         try:
             self._begin(site, gate)
         except StateError:
@@ -43,19 +57,19 @@ class JournalFile:
             raise
 
     def close(self) -> None:
-        """Give the file back; never fails, and a second time does nothing."""
+        """Close the file. Never raises. A second call does nothing."""
         with suppress(sqlite3.Error):
             self._connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that is ours alone."""
+        """Run one exclusive write transaction."""
         with self._named(), database.transaction(self._connection) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One view of the file, whatever is appended meanwhile."""
+        """Run one read transaction. It does not see rows that others append meanwhile."""
         with self._named():
             self._connection.execute("BEGIN")
             try:
@@ -64,23 +78,32 @@ class JournalFile:
                 self._connection.execute("ROLLBACK")
 
     def position(self) -> Position:
-        """The head record; call it inside `reading` or `writing`."""
+        """Return the head record. Call it inside `reading` or `writing`.
+
+        Raises `TornError` when the record is missing or damaged.
+        """
         row = self._connection.execute(
             "SELECT site, gate, journal, base, base_hash, seq, hash, acked, dropped FROM head"
         ).fetchone()
         if row is None:
-            raise StateError(f"{self.path}: its head record is gone; move the file away to begin a new journal")
+            raise TornError(f"{self.path}: the head record is missing; the gate's next start begins a new journal")
+        if [type(value) for value in row] != HEAD_TYPES:
+            raise TornError(f"{self.path}: the head record is damaged; the gate's next start begins a new journal")
         values: list[Any] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in row]
         return Position(*values)
 
     def _begin(self, site: str, gate: str) -> None:
-        """Write the head record of an empty journal; check that of one that is there."""
-        with self.writing() as connection:
-            if not connection.execute("SELECT 1 FROM head UNION ALL SELECT 1 FROM event LIMIT 1").fetchone():
-                journal = secrets.token_hex(8)
-                first = genesis(site, gate, journal)
-                row = (1, site, gate, journal, 0, first, 0, first, 0, 0)
-                connection.execute("INSERT INTO head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        """Write the head record of a new journal, or check the one of an existing journal."""
+        with self.reading() as connection:
+            is_begun = connection.execute(BEGUN).fetchone() is not None
+        if not is_begun:
+            with self.writing() as connection:
+                if not connection.execute(BEGUN).fetchone():
+                    journal = secrets.token_hex(8)
+                    first = genesis(site, gate, journal)
+                    row = (1, site, gate, journal, 0, first, 0, first, 0, 0)
+                    connection.execute("INSERT INTO head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        with self.reading():
             was = self.position()
             if (was.site, was.gate) != (site, gate):
                 raise StateError(
@@ -90,8 +113,8 @@ class JournalFile:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """SQLite's errors by our name."""
+        """Turn SQLite's errors into ours."""
         try:
             yield
-        except sqlite3.Error as error:
-            raise StateError(f"{self.path}: fails ({error}); check the disk and its free space") from error
+        except database.FAILS as error:
+            raise database.named(error, str(self.path)) from error

@@ -1,9 +1,8 @@
-"""What happened, in order, on disk, and provably unchanged; the sync chapter sends it on from here.
+"""The journal of one gate: append events, read them, verify the chain, and remove old rows. `gated.sync` sends it on.
 
-`journal.append(event, at)` returns when the row would survive a power cut. Several processes may append; a `Journal`
-itself belongs to one thread at a time, so open one for each. After a `StateError` close it and open another: a
-connection that has seen the disk fail is not to be trusted (USENIX ATC'20, "Can Applications Recover from fsync
-Failures?").
+`journal.append(event, at)` returns when the row survives a power cut. Several processes may append. A `Journal` object
+belongs to one thread at a time, so open one for each thread. After a `StateError`, close it and open another: after a
+failed fsync a connection cannot be trusted (USENIX ATC'20, "Can Applications Recover from fsync Failures?").
 """
 
 from collections.abc import Sequence
@@ -24,33 +23,46 @@ ROWS = "SELECT seq, at, kind, body, hash FROM event"
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What retention took away: `removed` rows, of which `dropped` had never reached the server."""
+    """The result of `prune`: `removed` rows, of which the office never got `dropped`."""
 
     removed: int
     dropped: int
 
 
 class Journal:
-    """The journal of one gate. Every method raises `StateError` when the disk does not do its part."""
+    """The journal of one gate. Every method raises `StateError` when the disk fails."""
 
     def __init__(self, file: JournalFile) -> None:
         self._file = file
 
     @classmethod
     def open(cls, state: Path, site: str, gate: str) -> "Journal":
-        """Open, or begin, the journal in the state folder. Raises `StateError` also when it is another gate's."""
+        """Open or create the journal in the state folder. Raises `StateError` also when it belongs to another gate."""
         return cls(JournalFile(state, site, gate))
 
+    @classmethod
+    def to_read(cls, state: Path, site: str, gate: str) -> "Journal":
+        """Open the journal to read it. If the disk accepts no writes, open a copy; `trouble` then gives the reason."""
+        return cls(JournalFile(state, site, gate, is_to_read=True))
+
+    @property
+    def trouble(self) -> str:
+        """Why this is a read-only copy. Empty if it is not a copy."""
+        return self._file.why
+
     def close(self) -> None:
-        """Give the file back; never fails, and a second time does nothing."""
+        """Close the file. Never raises. A second call does nothing."""
         self._file.close()
 
     def append(self, event: Event, at: datetime) -> Entry:
-        """Write one event; it is durable when this returns."""
+        """Write one event. It is durable when this returns."""
         return self.extend([(event, at)])[0]
 
     def extend(self, reports: Sequence[tuple[Event, datetime]]) -> list[Entry]:
-        """Write several events in one transaction: all of them are durable when this returns, or none is."""
+        """Write several events in one transaction. All are durable when this returns.
+
+        After an error, all or none are on disk: a failed commit may have reached it (see `JournalWriter`).
+        """
         with self._file.writing() as connection:
             position = self._file.position()
             seq, last, entries = position.head, position.head_hash, list[Entry]()
@@ -64,7 +76,7 @@ class Journal:
         return entries
 
     def verify(self) -> Flaw | None:
-        """The first row that is not what was written, or None. Reads every row; a few seconds on a full journal."""
+        """Return the first row that differs from what was written, or None. Reads every row; may take seconds."""
         with self._file.reading() as connection:
             try:
                 position = self._file.position()
@@ -73,24 +85,24 @@ class Journal:
             return check(position, connection.execute(f"{ROWS} ORDER BY seq"))
 
     def entries(self, after: int = 0, limit: int = 500) -> list[Entry]:
-        """Rows in order, from behind `after`."""
+        """Return up to `limit` rows with a seq greater than `after`, in order."""
         with self._file.reading() as connection:
             rows = connection.execute(f"{ROWS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
             return [Entry.read(row) for row in rows]
 
     def last(self, count: int) -> list[Entry]:
-        """The newest rows, oldest of them first."""
+        """Return the newest `count` rows, in order."""
         with self._file.reading() as connection:
             rows = connection.execute(f"{ROWS} ORDER BY seq DESC LIMIT ?", (count,))
             return [Entry.read(row) for row in rows][::-1]
 
     def position(self) -> Position:
-        """Where the journal stands now, with what other processes have appended."""
+        """Return the current head record, including rows of other processes."""
         with self._file.reading():
             return self._file.position()
 
     def hash_of(self, seq: int) -> str | None:
-        """The hash of a row, also of the one that the oldest stands on; None for a row that is not here."""
+        """Return the hash of a row, or of the last removed row (`Position.base`). None for any other missing row."""
         with self._file.reading() as connection:
             position = self._file.position()
             if seq == position.base:
@@ -99,28 +111,28 @@ class Journal:
             return Entry.read(row).hash if row else None
 
     def before(self, seq: int) -> int:
-        """The row before `seq` that is still here; 0 when there is none."""
+        """Return the number of the last stored row before `seq`, or 0."""
         with self._file.reading() as connection:
             return int(connection.execute("SELECT ifnull(max(seq), 0) FROM event WHERE seq < ?", (seq,)).fetchone()[0])
 
     def pending(self, limit: int) -> list[Entry]:
-        """The oldest rows that the server does not hold yet."""
+        """Return the oldest rows that the office has not acknowledged, up to `limit`."""
         return self.entries(self.position().acked, limit)
 
     def acknowledge(self, seq: int) -> None:
-        """The server holds everything up to `seq`. A number lower than before, or not written yet, does nothing."""
+        """Note that the office stores every row up to `seq`. A lower or not yet written number changes nothing."""
         with self._file.writing() as connection:
             connection.execute("UPDATE head SET acked = ? WHERE acked < ? AND ? <= seq", (seq, seq, seq))
 
     def rewind(self, seq: int) -> None:
-        """The server has lost rows and holds only up to `seq`; what follows is pending again, as far as it is here."""
+        """Note that the office lost rows and stores only those up to `seq`. Later rows that exist are sent again."""
         with self._file.writing() as connection:
             connection.execute("UPDATE head SET acked = MIN(acked, MAX(?, 0))", (seq,))
 
     def prune(self, now: datetime, keep_days: int = KEEP_DAYS, keep_rows: int = KEEP_ROWS) -> Pruned:
-        """Take away rows that the server holds and that are older than `keep_days`, and any beyond `keep_rows`.
+        """Remove acknowledged rows older than `keep_days`, and the oldest rows beyond `keep_rows`.
 
-        Only ever from the oldest on, so that the rest hangs on the anchor that is left (`Position.base`).
+        Rows are removed from the oldest on. `Position.base_hash` keeps the hash that the rest of the chain begins with.
         """
         since = stamp(now - timedelta(days=keep_days))
         with self._file.writing() as connection:

@@ -1,17 +1,19 @@
-"""The brain's hand in the journal: `writer.report(event)` from the event loop, the disk on a thread of its own.
+"""The brain's journal writer: `writer.report(event)` on the event loop, the disk writes on a separate thread.
 
-Nothing here may stop a door: a report never waits and never raises. While the disk fails, events are held in memory,
-in order, and the disk is tried again and again; `on_trouble` lets the gate say that it is degraded. How many found no
-place is written down behind those that did.
+A report never waits and never raises, so the journal never delays a door. While the disk fails, events are kept in
+memory in order, and the write is tried again. `on_trouble` reports the failure, so that the gate can show it as
+degraded. Events beyond the memory limit are lost; their count is written later as an event.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from gated.errors import StateError, TornError
 from gated.events import Event, EventsLost
 from gated.journal.entry import Entry, body_of, stamp
 from gated.journal.journal import Journal
@@ -19,9 +21,11 @@ from gated.journal.journal import Journal
 log = logging.getLogger(__name__)
 
 LIMIT = 10_000
-"""So many events are held while the disk fails; what comes after that is counted and lost."""
+"""The most events kept in memory while the disk fails. Later events are counted and lost."""
 BATCH = 100
-"""So many held events go into one transaction, because a card may take 30 ms for each."""
+"""The most events in one transaction. A card may need 30 ms per transaction."""
+ASIDE_S = 3600.0
+"""The shortest time between two damaged journals that are set aside. Else a bad card would fill up with them."""
 RETRY_S = 0.1
 RETRY_MAX_S = 5.0
 PRUNE_S = 3600.0
@@ -30,19 +34,22 @@ Report = tuple[Event, datetime]
 
 
 class JournalWriter:
-    """Appends what is reported, in order, from one thread that starts with it.
+    """Appends reported events in order, from one thread that it starts.
 
-    `open_journal` opens the journal, and again after each trouble. `on_append(entry)` and `on_trouble(bool)` are called
-    on the writer's thread: pass them on with `loop.call_soon_threadsafe`.
+    `open_journal` opens the journal, and again after each failure. The writer's thread calls `on_append(entry)` for
+    each written row, `on_trouble(error)` when the disk fails (with None when it works again), and `set_aside()` to move
+    a damaged journal away. Pass them to the event loop with `loop.call_soon_threadsafe`.
     """
 
     def __init__(
         self,
         open_journal: Callable[[], Journal],
         on_append: Callable[[Entry], None] = lambda entry: None,
-        on_trouble: Callable[[bool], None] = lambda trouble: None,
+        on_trouble: Callable[[Exception | None], None] = lambda trouble: None,
+        set_aside: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_journal, self._on_append, self._on_trouble = open_journal, on_append, on_trouble
+        self._set_aside, self._set_aside_at = set_aside, -math.inf
         self._journal: Journal | None = None
         self._held: deque[Report] = deque()
         self._changed = threading.Condition()
@@ -50,13 +57,13 @@ class JournalWriter:
         self._failures = 0
         self._pruned_at = -PRUNE_S
         self.lost = 0
-        """Events that found no place in memory while the disk failed."""
-        self._lost_told = 0
+        """The count of events that exceeded the memory limit while the disk failed."""
+        self._lost_reported = 0
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def report(self, event: Event, at: datetime | None = None) -> None:
-        """Hand over an event; its time is now unless said. Never waits for the disk, never raises."""
+        """Queue an event. Its time is now unless given. Never waits for the disk, never raises."""
         at = at or datetime.now(UTC)
         with self._changed:
             if len(self._held) >= LIMIT or self._give_up_at is not None:
@@ -66,7 +73,7 @@ class JournalWriter:
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """Write what is held and end. False when that was not done in time, and events are lost."""
+        """Write the queued events and end the thread. Returns False if it was not done in time and events are lost."""
         with self._changed:
             self._give_up_at = time.monotonic() + timeout_s
             self._changed.notify()
@@ -74,54 +81,56 @@ class JournalWriter:
         return not self._held and not self._thread.is_alive()
 
     def _run(self) -> None:
-        """Write batch after batch until closed; a batch that failed is tried again."""
+        """Write batch after batch until closed. A failed batch is tried again."""
         while batch := self._next():
             try:
                 self._write(batch)
-            except Exception as error:  # noqa: BLE001 - the border of a thread that must not die
-                if not self._survive(error):
+            except Exception as error:  # noqa: BLE001 - this thread must not die
+                if not self._handle_failure(error):
                     break
         self._drop_journal()
 
     def _next(self) -> list[Report]:
-        """Wait for events; nothing once closed and empty. They stay held until they are on disk."""
+        """Wait for the next batch. Empty once closed without events. The events stay queued until they are on disk."""
         with self._changed:
             self._changed.wait_for(lambda: self._held or self._give_up_at is not None)
             return [self._held[i] for i in range(min(BATCH, len(self._held)))]
 
     def _write(self, batch: list[Report]) -> None:
-        """Put a batch on disk, and only then let go of it."""
+        """Write a batch to disk, and only then remove it from the queue."""
         journal = self._journal = self._journal or self._open_journal()
         fresh = self._not_yet_written(journal, batch) if self._failures else batch
         entries = journal.extend(fresh)
         with self._changed:
             for _ in batch:
                 self._held.popleft()
-            self._tell_lost()
+            self._report_lost()
         if self._failures:
-            self._recovered()
+            self._end_trouble()
         for entry in entries:
             self._on_append(entry)
         self._prune(journal)
 
-    def _tell_lost(self) -> None:
-        """There is place again: say what had none meanwhile."""
-        if self.lost > self._lost_told:
-            self._held.append((EventsLost(self.lost - self._lost_told), datetime.now(UTC)))
-            self._lost_told = self.lost
+    def _report_lost(self) -> None:
+        """Queue an event with the count of events lost since the last one."""
+        if self.lost > self._lost_reported:
+            self._held.append((EventsLost(self.lost - self._lost_reported), datetime.now(UTC)))
+            self._lost_reported = self.lost
 
     def _not_yet_written(self, journal: Journal, batch: list[Report]) -> list[Report]:
-        """A commit that failed may have reached the disk after all: what stands there is not written twice."""
+        """Return the events of a batch that are not on disk. A failed commit may have reached the disk all the same."""
         written = {(entry.at, entry.body) for entry in journal.last(2 * BATCH)}
         return [(event, at) for event, at in batch if (stamp(at), body_of(event)) not in written]
 
-    def _survive(self, error: Exception) -> bool:
-        """After trouble: say so once, wait a little, and try with a fresh connection. False when time is up."""
+    def _handle_failure(self, error: Exception) -> bool:
+        """Report a failure once, wait, and drop the connection. Returns False when the time of `close` is over."""
         if not self._failures:
-            log.error("the journal cannot be written, events are held in memory: %s", error)
-            self._on_trouble(True)
+            log.error("the journal cannot be written; events are kept in memory: %s", error)
+            self._on_trouble(error)
         self._failures += 1
         self._drop_journal()
+        if isinstance(error, TornError) and time.monotonic() > self._set_aside_at + ASIDE_S:
+            self._set_damaged_aside()
         delay_s = min(RETRY_S * 2 ** min(self._failures, 10), RETRY_MAX_S)
         with self._changed:
             if self._give_up_at is None:
@@ -130,23 +139,31 @@ class JournalWriter:
         time.sleep(RETRY_S)
         return time.monotonic() < self._give_up_at
 
-    def _recovered(self) -> None:
-        """The first batch after trouble is on disk."""
-        log.info("the journal is written again; %d events were lost", self.lost)
+    def _set_damaged_aside(self) -> None:
+        """Move a damaged journal away, so that a new one can begin."""
+        try:
+            self._set_aside()
+            self._set_aside_at = time.monotonic()
+        except StateError as error:
+            log.error("the journal is damaged and cannot be set aside: %s", error)
+
+    def _end_trouble(self) -> None:
+        """Report that the disk works again."""
+        log.info("the journal works again; %d events were lost", self.lost)
         self._failures = 0
-        self._on_trouble(False)
+        self._on_trouble(None)
 
     def _prune(self, journal: Journal) -> None:
-        """Retention, once an hour while there is something to write."""
+        """Remove old rows, at most once an hour."""
         if time.monotonic() - self._pruned_at < PRUNE_S:
             return
         self._pruned_at = time.monotonic()
         pruned = journal.prune(datetime.now(UTC))
         if pruned.dropped:
-            log.warning("the journal is full: %d events went before the server had them", pruned.dropped)
+            log.warning("the journal is full: %d events were removed before the office had them", pruned.dropped)
 
     def _drop_journal(self) -> None:
-        """Close the connection; the next write opens another."""
+        """Close the connection. The next write opens another."""
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()

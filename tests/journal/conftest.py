@@ -1,4 +1,4 @@
-"""A journal in a folder of its own, and a second hand that changes what lies on the disk."""
+"""A journal in a temporary folder, and a second connection that changes its file."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def fill() -> Callable[[Journal, int], None]:
-    """Append a day's mixture of facts, one a minute."""
+    """Return a function that appends `count` events of several kinds, one per minute."""
 
-    def fact(number: int) -> Event:
+    def event(number: int) -> Event:
         return [
             DoorReleased(cause="grant", lease_s=8.0, visit=f"v{number}"),
             WorkerLost(worker="vision", why=f"signal {number}"),
@@ -32,14 +32,14 @@ def fill() -> Callable[[Journal, int], None]:
         ][number % 3]
 
     def fill(journal: Journal, count: int) -> None:
-        journal.extend([(fact(n), START + timedelta(minutes=n)) for n in range(count)])
+        journal.extend([(event(n), START + timedelta(minutes=n)) for n in range(count)])
 
     return fill
 
 
 @pytest.fixture
 def tamper(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Run SQL on the file behind the journal's back; gives the number of rows that it touched."""
+    """Return a function that runs SQL on the file without the journal, and returns the number of changed rows."""
     connection = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     connection.executescript("PRAGMA synchronous = OFF")
     yield lambda sql, *values: connection.execute(sql, values).rowcount

@@ -1,4 +1,4 @@
-"""Every edit is found: altered, taken away, added, moved, cut off."""
+"""The chain finds every edit: rows altered, removed, added, moved, or cut off at the end."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ ROWS = 250
 
 
 def chained(count, base=0, acked=0):
-    """Rows that fit, and the position that belongs to them."""
+    """Return a valid position and its rows."""
     first = before = genesis("s", "g", "j") if base == 0 else "ab" * 32
     rows = []
     for seq in range(base + 1, base + count + 1):
@@ -24,7 +24,7 @@ def chained(count, base=0, acked=0):
 
 @pytest.mark.parametrize("base", [0, 7])
 @pytest.mark.parametrize("count", [0, 1, ROWS])
-def test_what_was_written_verifies(base, count):
+def test_an_unchanged_journal_verifies(base, count):
     assert check(*chained(count, base)) is None
 
 
@@ -43,13 +43,13 @@ def test_every_deleted_row_is_found_and_named():
         assert check(position, rows[:index] + rows[index + 1 :]).seq == index + 1
 
 
-def test_every_cut_off_tail_is_found():
+def test_every_truncated_tail_is_found():
     position, rows = chained(ROWS)
     for length in range(ROWS):
         assert check(position, rows[:length]).seq == length + 1
 
 
-def test_every_pair_of_neighbours_that_changed_places_is_found():
+def test_every_swap_of_two_neighbours_is_found():
     position, rows = chained(ROWS)
     for i in range(ROWS - 1):
         a, b = rows[i], rows[i + 1]
@@ -57,7 +57,7 @@ def test_every_pair_of_neighbours_that_changed_places_is_found():
         assert check(position, swapped).seq == i + 1
 
 
-def test_an_inserted_row_is_found_even_when_all_behind_it_is_counted_anew():
+def test_an_inserted_row_is_found_even_if_all_later_rows_are_renumbered():
     position, rows = chained(ROWS)
     for i in range(ROWS):
         moved = [(seq + 1, *rest) for seq, *rest in rows[i:]]
@@ -65,7 +65,7 @@ def test_an_inserted_row_is_found_even_when_all_behind_it_is_counted_anew():
         assert check(position, [*rows[:i], inserted, *moved]).seq == i + 1
 
 
-def test_a_row_whose_hash_was_made_to_fit_is_found_at_the_next_one():
+def test_a_changed_row_with_a_fitting_hash_is_found_at_the_next_row():
     position, rows = chained(ROWS)
     for i in range(1, ROWS - 1):
         seq, at, kind, _, _ = rows[i]
@@ -74,14 +74,14 @@ def test_a_row_whose_hash_was_made_to_fit_is_found_at_the_next_one():
         assert check(position, [*rows[:i], fitted, *rows[i + 1 :]]).seq == i + 2
 
 
-def test_a_last_row_whose_hash_was_made_to_fit_is_found_by_the_head():
+def test_a_changed_last_row_with_a_fitting_hash_is_found_by_the_head_record():
     position, rows = chained(3)
     seq, at, kind, _, _ = rows[-1]
     forged = (seq, at, kind, b"{}", digest(rows[-2][4].decode(), seq, at, kind, b"{}").encode())
-    assert check(position, [*rows[:-1], forged]) == Flaw(3, "is not what the head record says")
+    assert check(position, [*rows[:-1], forged]) == Flaw(3, "differs from the head record")
 
 
-def test_rows_added_behind_the_head_or_before_the_anchor_are_found():
+def test_rows_added_after_the_head_or_before_the_base_are_found():
     position, rows = chained(5, base=3)
     assert check(replace(position, head=7, head_hash=rows[3][4].decode()), rows).seq == 8
     assert check(position, [(3, *rows[0][1:]), *rows]).seq == 3
@@ -103,7 +103,7 @@ def test_rows_added_behind_the_head_or_before_the_anchor_are_found():
         {"journal": "k"},
     ],
 )
-def test_a_head_record_that_was_altered_is_found(change):
+def test_an_altered_position_is_found(change):
     position, rows = chained(5)
     assert check(replace(position, **change), rows) is not None
 
@@ -112,12 +112,12 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=
 
 
 @given(st.tuples(st.integers(1, 10**6), texts, texts, texts), st.tuples(st.integers(1, 10**6), texts, texts, texts))
-def test_two_rows_have_one_hash_only_if_they_are_the_same_row(one, other):
+def test_only_equal_rows_have_equal_hashes(one, other):
     assert (digest("a" * 64, *one) == digest("a" * 64, *other)) == (one == other)
 
 
 @given(st.data())
-def test_any_number_of_random_edits_is_found_unless_they_undo_each_other(data):
+def test_random_edits_are_found_unless_they_cancel_out(data):
     position, rows = chained(12)
     edited = list(rows)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""What the journal promises: rows in order, durable, counted from one, held until the server has them."""
+"""The journal keeps rows in order, durable, numbered from one, and stored until the office has them."""
 
 import sqlite3
 import subprocess
@@ -19,7 +19,7 @@ from gated.journal.journal import Journal
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
-def test_rows_are_counted_from_one_and_come_back_as_the_events_they_were(journal):
+def test_rows_are_numbered_from_one_and_decode_to_their_events(journal):
     removed = PersonRemoved(subject="0f" * 8, templates=3)
     first = journal.append(removed, NOW)
     second = journal.append(DoorClosed(), NOW)
@@ -29,25 +29,25 @@ def test_rows_are_counted_from_one_and_come_back_as_the_events_they_were(journal
     assert (second.kind, second.body) == ("door_closed", '{"kind":"door_closed"}')
 
 
-def test_the_time_is_utc_with_microseconds_whatever_the_zone(journal):
+def test_the_time_of_any_zone_is_stored_as_utc_with_microseconds(journal):
     beijing = timezone(timedelta(hours=8))
     assert journal.append(DoorClosed(), NOW.astimezone(beijing)).at == "2026-11-23T08:00:00.000000Z"
 
 
-def test_a_time_without_a_zone_is_a_mistake_and_writes_nothing(journal):
+def test_a_time_without_a_zone_raises_and_writes_nothing(journal):
     with pytest.raises(ValueError, match="zone"):
         journal.append(DoorClosed(), datetime(2026, 1, 1))  # noqa: DTZ001
     assert journal.position().head == 0
 
 
-def test_an_appended_row_is_seen_by_another_process_at_once(journal, tmp_path):
+def test_an_appended_row_is_visible_to_another_process_at_once(journal, tmp_path):
     journal.append(DoorClosed(), NOW)
     other = Journal.open(tmp_path, "market-south", "gate-2")
     assert other.entries() == journal.entries()
     other.close()
 
 
-def test_a_journal_opened_again_goes_on_where_it_ended(journal, tmp_path, fill):
+def test_a_reopened_journal_continues(journal, tmp_path, fill):
     fill(journal, 5)
     before = journal.position()
     journal.close()
@@ -63,32 +63,32 @@ def test_every_commit_waits_for_the_disk(journal):
     assert journal._file._connection.execute("PRAGMA journal_mode").fetchone() == (b"wal",)
 
 
-def test_the_journal_of_another_gate_is_refused_and_left_as_it_is(journal, tmp_path, fill):
+def test_the_journal_of_another_gate_is_refused_and_unchanged(journal, tmp_path, fill):
     fill(journal, 3)
     with pytest.raises(StateError, match=r"gate 'gate-2'.*not of 'gate-3'"):
         Journal.open(tmp_path, "market-south", "gate-3")
     assert journal.position().head == 3
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path):
+def test_an_unusable_folder_is_named_in_the_error(tmp_path):
     (tmp_path / "state").write_text("a file")
     with pytest.raises(StateError, match="state"):
         Journal.open(tmp_path / "state", "s", "g")
 
 
-def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path):
+def test_a_file_that_is_not_a_database_is_named_and_unchanged(tmp_path):
     (tmp_path / "journal.db").write_bytes(b"not a database" * 400)
     with pytest.raises(StateError, match=r"journal\.db"):
         Journal.open(tmp_path, "s", "g")
     assert (tmp_path / "journal.db").read_bytes() == b"not a database" * 400
 
 
-def test_only_its_owner_can_read_the_file(journal, tmp_path, fill):
+def test_only_the_owner_can_read_the_file(journal, tmp_path, fill):
     fill(journal, 3)
     assert {oct(file.stat().st_mode & 0o777) for file in tmp_path.glob("journal.db*")} == {"0o600"}
 
 
-def test_two_journals_never_stand_on_the_same_genesis(tmp_path):
+def test_two_journals_never_have_the_same_genesis(tmp_path):
     one, two = (Journal.open(tmp_path / name, "s", "g") for name in "ab")
     assert one.position().journal != two.position().journal
     assert one.position().base_hash == genesis("s", "g", one.position().journal) != two.position().base_hash
@@ -96,7 +96,7 @@ def test_two_journals_never_stand_on_the_same_genesis(tmp_path):
     two.close()
 
 
-def test_threads_with_a_journal_each_leave_one_chain_without_gaps(tmp_path):
+def test_threads_with_one_journal_each_write_one_chain_without_gaps(tmp_path):
     Journal.open(tmp_path, "s", "g").close()
 
     def write(name):
@@ -125,18 +125,18 @@ for n in range(40):
 """
 
 
-def test_processes_that_append_together_leave_one_chain_each_in_its_own_order(tmp_path):
+def test_processes_that_append_in_parallel_write_one_chain_in_their_own_order(tmp_path):
     commands = [[sys.executable, "-c", APPEND, str(tmp_path), name] for name in "abc"]
     assert [process.wait() for process in [subprocess.Popen(command) for command in commands]] == [0, 0, 0]
     journal = Journal.open(tmp_path, "s", "g")
     assert journal.verify() is None
-    told = [entry.event.why.split() for entry in journal.entries(limit=1000)]
+    written = [entry.event.why.split() for entry in journal.entries(limit=1000)]
     journal.close()
     for name in "abc":
-        assert [int(n) for who, n in told if who == name] == list(range(40))
+        assert [int(n) for process, n in written if process == name] == list(range(40))
 
 
-def test_a_transaction_that_fails_leaves_nothing(journal, fill):
+def test_a_failed_transaction_writes_nothing(journal, fill):
     fill(journal, 2)
     with pytest.raises(ValueError, match="zone"):
         journal.extend([(DoorClosed(), NOW), (DoorClosed(), datetime(2026, 1, 1))])  # noqa: DTZ001
@@ -145,7 +145,7 @@ def test_a_transaction_that_fails_leaves_nothing(journal, fill):
     assert journal.verify() is None
 
 
-def test_a_lock_held_too_long_is_an_error_with_the_files_name(journal, tmp_path):
+def test_a_lock_held_too_long_is_an_error_that_names_the_file(journal, tmp_path):
     journal._file._connection.execute("PRAGMA busy_timeout = 10")
     other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -154,7 +154,7 @@ def test_a_lock_held_too_long_is_an_error_with_the_files_name(journal, tmp_path)
     other.close()
 
 
-# -- what cannot be read is shown ------------------------------------------------------------------------------------
+# -- damaged rows ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_lock_held_too_long_is_an_error_with_the_files_name(journal, tmp_path)
         '{"kind":"door_closed","x":NaN}',
     ],
 )
-def test_a_row_that_is_no_event_is_shown_and_not_fatal(journal, fill, tamper, body):
+def test_a_row_that_does_not_decode_is_still_returned(journal, fill, tamper, body):
     fill(journal, 3)
     tamper("UPDATE event SET body = ? WHERE seq = 2", body)
     shown = journal.entries()
@@ -176,21 +176,21 @@ def test_a_row_that_is_no_event_is_shown_and_not_fatal(journal, fill, tamper, bo
     assert shown[1].body == body[:MAX_BODY_BYTES]
 
 
-def test_bytes_that_are_no_text_are_shown_and_found_by_the_chain(journal, fill, tamper):
+def test_invalid_text_is_returned_and_found_by_the_chain(journal, fill, tamper):
     fill(journal, 3)
     tamper("UPDATE event SET kind = CAST(x'ff' AS TEXT) WHERE seq = 2")
     assert [entry.kind.isprintable() for entry in journal.entries()] == [True] * 3
     assert journal.verify().seq == 2
 
 
-def test_an_event_that_cannot_be_written_is_kept_as_its_kind_and_the_reason(journal):
-    entry = journal.append(DoorSecured(cause="\ud800"), NOW)  # half a surrogate pair, as a file name may hold
+def test_an_event_that_cannot_be_encoded_is_stored_as_its_kind_and_the_reason(journal):
+    entry = journal.append(DoorSecured(cause="\ud800"), NOW)  # half a surrogate pair, which a file name may contain
     assert (entry.kind, entry.event) == ("door_secured", None)
     assert "UnicodeEncodeError" in entry.body
     assert journal.verify() is None
 
 
-def test_an_event_too_long_for_a_message_is_kept_as_its_kind_and_length(journal):
+def test_an_event_too_long_for_a_message_is_stored_as_its_kind_and_length(journal):
     entry = journal.append(Stopped(why="x" * (2 * MAX_BODY_BYTES)), NOW)
     assert entry.kind == "stopped"
     assert f'"too_long_bytes":{2 * MAX_BODY_BYTES + 27}' in entry.body
@@ -198,7 +198,7 @@ def test_an_event_too_long_for_a_message_is_kept_as_its_kind_and_length(journal)
 
 @given(st.text(max_size=200), st.text(max_size=200))
 @settings(max_examples=50)
-def test_any_text_comes_back_as_it_was_and_chains(tmp_path_factory, version, digest):
+def test_any_text_is_read_back_unchanged_and_verifies(tmp_path_factory, version, digest):
     journal = Journal.open(tmp_path_factory.mktemp("j"), "s", "g")
     event = Started(version=version, settings_sha256=digest)
     journal.append(event, NOW)
@@ -211,21 +211,21 @@ def test_any_text_comes_back_as_it_was_and_chains(tmp_path_factory, version, dig
 # -- reading and the outbox ------------------------------------------------------------------------------------------
 
 
-def test_entries_are_paged_and_last_gives_the_newest_in_order(journal, fill):
+def test_entries_are_paged_and_last_returns_the_newest_in_order(journal, fill):
     fill(journal, 10)
     assert [e.seq for e in journal.entries(after=3, limit=4)] == [4, 5, 6, 7]
     assert [e.seq for e in journal.last(3)] == [8, 9, 10]
     assert [e.seq for e in journal.last(99)] == list(range(1, 11))
 
 
-def test_pending_is_what_the_server_has_not_acknowledged(journal, fill):
+def test_pending_returns_the_rows_that_the_office_has_not_acknowledged(journal, fill):
     fill(journal, 10)
     assert [e.seq for e in journal.pending(3)] == [1, 2, 3]
     journal.acknowledge(8)
     assert [e.seq for e in journal.pending(3)] == [9, 10]
 
 
-def test_an_acknowledgement_only_rises_and_never_beyond_the_head(journal, fill):
+def test_an_acknowledgement_never_falls_and_never_exceeds_the_head(journal, fill):
     fill(journal, 10)
     journal.acknowledge(5)
     journal.acknowledge(3)
@@ -233,7 +233,7 @@ def test_an_acknowledgement_only_rises_and_never_beyond_the_head(journal, fill):
     assert journal.position().acked == 5
 
 
-def test_a_server_that_lost_rows_may_ask_again(journal, fill):
+def test_an_office_that_lost_rows_can_rewind(journal, fill):
     fill(journal, 10)
     journal.acknowledge(8)
     journal.rewind(2)
@@ -253,7 +253,7 @@ def test_the_outbox_survives_a_restart(journal, fill, tmp_path):
     again.close()
 
 
-def test_hashes_can_be_asked_for_as_far_back_as_the_anchor(journal, fill):
+def test_hashes_are_available_back_to_the_base(journal, fill):
     fill(journal, 10)
     journal.acknowledge(10)
     fourth = journal.entries(after=3, limit=1)[0].hash
@@ -265,7 +265,7 @@ def test_hashes_can_be_asked_for_as_far_back_as_the_anchor(journal, fill):
     assert journal.hash_of(0) is None
 
 
-def test_the_row_before_is_the_one_that_is_still_here(journal, fill, tamper):
+def test_before_returns_the_last_stored_row(journal, fill, tamper):
     fill(journal, 10)
     tamper("DELETE FROM event WHERE seq = 6")
     assert [journal.before(seq) for seq in (1, 2, 7, 99)] == [0, 1, 5, 10]
@@ -274,7 +274,7 @@ def test_the_row_before_is_the_one_that_is_still_here(journal, fill, tamper):
     assert journal.before(4) == 0
 
 
-def test_a_row_blown_up_on_disk_is_cut_when_it_is_shown(journal, fill, tamper):
+def test_a_row_enlarged_on_disk_is_cut_when_read(journal, fill, tamper):
     fill(journal, 3)
     tamper("UPDATE event SET body = ?, kind = ?, hash = ? WHERE seq = 2", *["x" * 10**6] * 3)
     shown = journal.entries()[1]
@@ -285,8 +285,8 @@ def test_a_row_blown_up_on_disk_is_cut_when_it_is_shown(journal, fill, tamper):
 # -- retention -------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_server_holds_goes_after_thirty_days_and_the_rest_still_verifies(journal, fill):
-    fill(journal, 100)  # one a minute from 08:00
+def test_acknowledged_rows_are_removed_after_thirty_days_and_the_rest_verifies(journal, fill):
+    fill(journal, 100)  # one per minute from 08:00
     journal.acknowledge(80)
     pruned = journal.prune(NOW + timedelta(days=30, minutes=50))
     assert (pruned.removed, pruned.dropped) == (50, 0)
@@ -296,14 +296,14 @@ def test_what_the_server_holds_goes_after_thirty_days_and_the_rest_still_verifie
     assert journal.verify() is None
 
 
-def test_what_the_server_does_not_hold_stays_however_old(journal, fill):
+def test_unacknowledged_rows_of_any_age_are_kept(journal, fill):
     fill(journal, 20)
     journal.acknowledge(5)
     assert journal.prune(NOW + timedelta(days=4000)).removed == 5
     assert len(journal.pending(100)) == 15
 
 
-def test_beyond_the_last_row_kept_even_unacknowledged_rows_go_and_are_counted(journal, fill):
+def test_beyond_keep_rows_unacknowledged_rows_are_removed_and_counted(journal, fill):
     fill(journal, 100)
     journal.acknowledge(10)
     pruned = journal.prune(NOW, keep_rows=60)
@@ -316,7 +316,7 @@ def test_beyond_the_last_row_kept_even_unacknowledged_rows_go_and_are_counted(jo
     assert journal.position().dropped == 40
 
 
-def test_a_journal_that_was_pruned_empty_goes_on_counting(journal, fill):
+def test_a_journal_pruned_to_empty_continues_its_numbers(journal, fill):
     fill(journal, 10)
     journal.acknowledge(10)
     assert journal.prune(NOW + timedelta(days=99)).removed == 10
@@ -326,7 +326,7 @@ def test_a_journal_that_was_pruned_empty_goes_on_counting(journal, fill):
     assert journal.verify() is None
 
 
-def test_with_nothing_to_take_away_nothing_is_written(journal, fill, tmp_path):
+def test_a_prune_without_old_rows_writes_nothing(journal, fill, tmp_path):
     fill(journal, 10)
     before = (tmp_path / "journal.db-wal").stat().st_size
     assert journal.prune(NOW).removed == 0
@@ -346,7 +346,7 @@ def test_with_nothing_to_take_away_nothing_is_written(journal, fill, tmp_path):
     )
 )
 @settings(max_examples=60, deadline=None)
-def test_whatever_is_done_to_it_the_chain_verifies_and_only_acknowledged_rows_go_uncounted(tmp_path_factory, steps):
+def test_after_any_operations_the_chain_verifies_and_dropped_rows_are_counted(tmp_path_factory, steps):
     journal = Journal.open(tmp_path_factory.mktemp("j"), "s", "g")
     acked_ever, now = 0, NOW
     for verb, number in steps:

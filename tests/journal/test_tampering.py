@@ -1,4 +1,4 @@
-"""The same on a real file: whoever edits the database is found by `verify`, at the first row that changed."""
+"""`verify` finds every edit of a real journal file, at the first changed row."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ def test_every_edit_of_every_row_on_disk_is_found(journal, fill, tamper):
     assert journal.verify() is None
 
 
-def test_a_cut_off_tail_is_found(journal, fill, tamper):
+def test_a_truncated_tail_is_found(journal, fill, tamper):
     fill(journal, 50)
     for length in range(49, -1, -1):
         tamper("DELETE FROM event WHERE seq > ?", length)
@@ -29,7 +29,7 @@ def test_a_cut_off_tail_is_found(journal, fill, tamper):
         assert (flaw.seq, "cut off" in flaw.why) == (length + 1, True)
 
 
-def test_rows_counted_anew_after_a_deletion_are_found(journal, fill, tamper):
+def test_rows_renumbered_after_a_deletion_are_found(journal, fill, tamper):
     fill(journal, 50)
     tamper("DELETE FROM event WHERE seq = 20")
     tamper("UPDATE event SET seq = seq - 1 WHERE seq > 20")
@@ -46,7 +46,7 @@ def test_an_altered_head_record_is_found(journal, fill, tamper, change):
     assert journal.verify() is not None
 
 
-def test_a_head_record_that_is_gone_is_found_and_never_made_anew(journal, fill, tamper, tmp_path):
+def test_a_missing_head_record_is_found_and_never_recreated(journal, fill, tamper, tmp_path):
     fill(journal, 10)
     tamper("DELETE FROM head")
     assert "head record" in journal.verify().why
@@ -55,7 +55,7 @@ def test_a_head_record_that_is_gone_is_found_and_never_made_anew(journal, fill, 
     assert tamper("DELETE FROM event") == 10
 
 
-def test_a_pruned_journal_is_guarded_from_its_anchor_on(journal, fill, tamper):
+def test_a_pruned_journal_is_protected_from_its_base_on(journal, fill, tamper):
     fill(journal, 50)
     journal.acknowledge(50)
     journal.prune(datetime(2026, 11, 23, tzinfo=UTC), keep_rows=20)
