@@ -1,1 +1,1 @@
-"""What the gate tells people: in light, in sound, and by touch or on a screen, all at once."""
+"""The cues: everything that the gate shows, sounds and vibrates for people, on all channels at once."""

@@ -1,4 +1,4 @@
-"""What a cue is made of: a situation's name, shapes of light, colours, rhythms, words."""
+"""The parts of a cue: situation, lamps, colours, rhythms, words and sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,28 @@ from typing import Literal
 
 
 class Situation(StrEnum):
-    """Everything that people are told of, from what beats all the rest to what the rest beats."""
+    """The situations that the gate shows to people, ordered from the highest priority to the lowest."""
 
     FIRE = "fire"
     ALARM = "alarm"
+    OPENING = "opening"
     ANSWERED = "answered"
+    DECLINED = "declined"
+    UNANSWERED = "unanswered"
+    UNREACHABLE = "unreachable"
     CALLING = "calling"
     LOCKDOWN = "lockdown"
     OUT_OF_ORDER = "out_of_order"
     OPEN = "open"
+    ENROLLING = "enrolling"
     HELD_OPEN = "held_open"
     FREE_PASSAGE = "free_passage"
+    CODE = "code"
     RESTING = "resting"
     REFUSED = "refused"
     FAULT = "fault"
     CLOSER = "closer"
+    BACK = "back"
     LEFT = "left"
     RIGHT = "right"
     UP = "up"
@@ -32,15 +39,21 @@ class Situation(StrEnum):
 
 
 RANK: Mapping[Situation, int] = MappingProxyType({situation: rank for rank, situation in enumerate(Situation)})
-"""The lower one is shown."""
+"""The priority of each situation. The situation with the lowest rank is shown."""
 Language = Literal["zh", "en"]
+Tail = Literal["none", "ways", "others", "near", "exit", "phone"]
+"""The ending of a sentence.
+
+"none": no ending. "ways": every credential kind. "others": every kind except the call button. "near": "come near" and
+every kind. "exit": the exit button. "phone": the person to fetch or telephone.
+"""
 First = Literal["speech", "light", "touch"]
-"""What somebody asked the gate to put first."""
-GUIDANCE = (Situation.CLOSER, Situation.LEFT, Situation.RIGHT, Situation.UP, Situation.DOWN)
+"""The channel that a resident prefers."""
+GUIDANCE = (Situation.CLOSER, Situation.BACK, Situation.LEFT, Situation.RIGHT, Situation.UP, Situation.DOWN)
 
 
 class Shape(StrEnum):
-    """The four lamps; the value is the line that each hangs on."""
+    """The four lamps. The value is the output line of each."""
 
     RING = "ready"
     TICK = "open"
@@ -49,7 +62,7 @@ class Shape(StrEnum):
 
 
 class Colour(StrEnum):
-    """What the lamp of three colours mixes. No red and no green alone: many cannot tell the two apart."""
+    """The colours of the three-colour lamp. No colour is red alone or green alone: many people confuse these two."""
 
     WHITE = "white"
     BLUE = "blue"
@@ -65,19 +78,22 @@ MIX: Mapping[Colour, tuple[str, ...]] = MappingProxyType(
         Colour.AMBER: ("red", "green"),
     }
 )
-"""The lines that make a colour."""
+"""The output lines that are on for each colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Seconds on and off in turn, `repeats` times, 0 for ever. One number alone is on for good, none is off."""
+    """A rhythm: alternating seconds on and off, `repeats` times (0: for ever).
+
+    One number alone means always on; an empty pattern means off.
+    """
 
     pattern: tuple[float, ...] = ()
     repeats: int = 0
 
     @property
     def length_s(self) -> float:
-        """How long one repeat takes."""
+        """The length of one repeat, in seconds."""
         return sum(self.pattern)
 
 
@@ -87,7 +103,10 @@ STEADY = Pulse((1.0,))
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What people get in one situation. `words` and `sentences` are by language; a sentence is shown and spoken."""
+    """The light, sound, touch and texts of one situation. `words` and `sentences` are by language.
+
+    A sentence is shown and spoken. It ends with its `tail`, which depends on the fitted parts (see `gated.cues.words`).
+    """
 
     shapes: tuple[Shape, ...]
     light: Pulse
@@ -95,14 +114,19 @@ class Cue:
     words: Mapping[str, str]
     sentences: Mapping[str, str]
     pictogram: str
-    """A symbol of the gate screen's page."""
+    """The id of a symbol of the gate screen's page."""
     tone: Pulse = NOTHING
-    """At the beginning."""
+    """The beeps at the beginning."""
     tick: Pulse = NOTHING
-    """From then on."""
+    """The ticks after the tone, for as long as the cue lasts."""
     touch: Pulse = NOTHING
     is_spoken: bool = True
     is_repeated: bool = False
-    """Whether the sentence is said again and again."""
+    """Whether the sentence is repeated."""
     is_urgent: bool = False
-    """Whether it is as loud at night."""
+    """Whether it keeps its full volume at night."""
+    tail: Tail = "none"
+    names_credential: bool = False
+    """Whether word and pictogram show a credential kind. A gate without a card reader replaces them."""
+    names_phone: bool = False
+    """Whether the telephone number, if set, is shown and spoken."""

@@ -1,4 +1,4 @@
-"""A cue on the lamps, the buzzer and the pad: what each line does, and only what has changed is sent to the latch."""
+"""A cue on the lamps, the buzzer and the pad. Only changed lines are sent to the latch."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,15 +7,16 @@ from gated.cues.cue import MIX, NOTHING, Colour, Cue, First, Pulse, Shape
 from gated.errors import LatchError
 
 Play = Callable[[str, tuple[float, ...], int], None]
-"""Line, pattern, repeats: the latch does it until told otherwise. May raise `LatchError`."""
+"""A function `(line, pattern, repeats)` that lets the latch play a pattern. It may raise `LatchError`."""
 
 LINES = ("ready", "open", "refused", "fault", "red", "green", "blue", "buzzer", "vibration")
 
 
 def lines(cue: Cue, first: First | None, beep: Pulse) -> Iterator[tuple[str, Pulse]]:
-    """What every line does; `beep` is the buzzer's part.
+    """Yield every output line with its rhythm. `beep` is the rhythm of the buzzer.
 
-    Light first: the lamp of three colours gives all that it has. Touch first: the pad goes on until the cue ends.
+    With light first, the three-colour lamp is white, its brightest colour. With touch first, the pad goes on until the
+    cue ends.
     """
     for shape in Shape:
         yield shape.value, cue.light if shape in cue.shapes else NOTHING
@@ -26,7 +27,7 @@ def lines(cue: Cue, first: First | None, beep: Pulse) -> Iterator[tuple[str, Pul
 
 
 class Lamps:
-    """The lines that are fitted, and what they do now."""
+    """The fitted output lines, and the rhythm that each plays now."""
 
     def __init__(self, settings: CueSettings, play: Play) -> None:
         self._fitted = {line for line in LINES if getattr(settings, f"{line}_pin") is not None}
@@ -34,16 +35,16 @@ class Lamps:
         self._now: dict[str, Pulse] = {}
 
     def show(self, cue: Cue, first: First | None = None, beep: Pulse = NOTHING) -> None:
-        """Let every line do its part; what counts its repeats begins anew, what goes on for ever goes on."""
+        """Play a cue on every line. A rhythm with repeats starts again; an unchanged endless rhythm just goes on."""
         for line, pulse in lines(cue, first, beep):
             self._send(line, pulse)
 
     def beep(self, pulse: Pulse) -> None:
-        """Let the buzzer do something else from now on."""
+        """Play another rhythm on the buzzer."""
         self._send("buzzer", pulse)
 
     def forget(self) -> None:
-        """The latch is a new one, and does nothing yet: what comes next is sent wholly."""
+        """Forget the rhythms, because a restarted latch plays nothing. The next cue is sent on every line."""
         self._now.clear()
 
     def _send(self, line: str, pulse: Pulse) -> None:
@@ -52,6 +53,6 @@ class Lamps:
         try:
             self._play(line, pulse.pattern, pulse.repeats)
         except LatchError:
-            self._now.pop(line, None)  # without a latch there are no lamps, and it says itself when it is back
+            self._now.pop(line, None)  # no latch, no lamps; `forget` is called when the latch is back
         else:
             self._now[line] = pulse

@@ -1,131 +1,241 @@
-"""Spoken prompts: made at install by espeak-ng, one file a situation and language, each replaceable by a recording.
+"""The spoken prompts: one WAV file per sentence and language, made by espeak-ng. Each may be replaced by a recording.
 
-`FOLDER/zh/open.wav` and so on. What we made is listed in `made.json` by its digest, so that a recording that somebody
-put in its place is known as theirs and is never overwritten.
+The files are `FOLDER/zh/open.wav` and so on; `phone.wav` is the telephone number. `made.json` lists our files: the
+digest, the text and the voice of each. A file is ours if its digest is in the list, or if it has the form of our files
+(see `samples.is_trimmed_wav`), as after a copy from an older version. Every other file is a recording and is never
+overwritten. A file of ours with another text than the gate's current one is made again.
 """
 
 import contextlib
 import hashlib
 import json
 import logging
-import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gated.cues.cue import Situation
 from gated.cues.plan import PLAN
-from gated.cues.samples import RATE, Samples, peak_dbfs, read_wav, trimmed, write_wav
+from gated.cues.samples import RATE, Samples, is_trimmed_wav, peak_dbfs, read_wav, write_wav
+from gated.cues.speech import speech_problem, spoken, voice_of
+from gated.cues.words import EVERYTHING, Fitted, sentence, spoken_phone
 from gated.errors import StateError
 
 log = logging.getLogger(__name__)
 
-VOICES = {"zh": ("cmn", "230"), "en": ("en", "150")}
-"""espeak-ng's voice and words a minute: calm in either language, for what is heard once, outdoors, by old ears."""
-LENGTH_S = (0.3, 6.0)
+PHONE = "phone"
+"""The name of the telephone number's prompt. All other names are situations."""
+LENGTH_S = (0.3, 7.0)
+PHONE_LENGTH_S = (0.3, 15.0)
+"""The allowed length of a prompt, and of the telephone number's prompt."""
 PEAK_DBFS = (-6.0, -1.0)
-ESPEAK_S = 20.0
+"""The allowed peak level of a prompt."""
 MADE = "made.json"
+NOT_THERE = "is missing; `gated prompts make` makes it"
 
 
-def prompt_path(folder: Path, situation: Situation, language: str) -> Path:
-    """Where a prompt lies."""
-    return folder / language / f"{situation}.wav"
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt that this gate needs, with its text."""
+
+    path: Path
+    name: str
+    """The name of a situation, or `PHONE`."""
+    language: str
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The key of this prompt in `made.json`."""
+        return f"{self.language}/{self.path.name}"
 
 
-def render(folder: Path, languages: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """Make every prompt that is missing or ours; each file, and whether we made it (else it is a recording).
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A prompt file of ours: its SHA-256, and its text and voice. `text` and `voice` are empty if unknown."""
 
-    Raises `StateError` when espeak-ng is missing or fails, or when the folder cannot be written.
+    sha256: str
+    text: str = ""
+    voice: str = ""
+
+
+def prompt_path(folder: Path, name: str, language: str) -> Path:
+    """Return the path of a prompt's file."""
+    return folder / language / f"{name}.wav"
+
+
+def needed(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) -> Iterator[Prompt]:
+    """Yield every prompt that this gate needs."""
+    for language in languages:
+        texts = {str(situation): sentence(cue, language, fitted) for situation, cue in PLAN.items()}
+        if number := spoken_phone(fitted.phone, language):
+            texts[PHONE] = number
+        for name, text in texts.items():
+            yield Prompt(prompt_path(folder, name, language), name, language, text)
+
+
+def render(
+    folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING, *, all_of_them: bool = True
+) -> Iterator[tuple[Path, bool]]:
+    """Make every prompt that is missing or ours. Yields each file, and whether it is ours (else it is a recording).
+
+    Without `all_of_them`, it makes only prompts that are missing or out of date. Raises `StateError` when espeak-ng is
+    missing, fails or would read wrongly, or when the folder cannot be written.
     """
     made = _made(folder)
-    for path, situation, language in _all(folder, languages):
-        name = path.relative_to(folder).as_posix()
-        is_ours = not path.exists() or made.get(name) == _digest(path)
-        if is_ours:
-            _write(path, spoken(PLAN[situation].sentences[language], language))
-            made[name] = _digest(path)
-            _remember(folder, made)
-        yield path, is_ours
+    for prompt in needed(folder, languages, fitted):
+        exists, known = prompt.path.exists(), _known(prompt, made)
+        is_ours = not exists or known is not None
+        if is_ours and (all_of_them or not exists or _staleness(prompt, known)):
+            _write(prompt.path, spoken(prompt.text, prompt.language))
+            made[prompt.key] = Made(_digest(prompt.path), prompt.text, voice_of(prompt.language))
+            _save(folder, made)
+        yield prompt.path, is_ours
 
 
-def spoken(sentence: str, language: str) -> Samples:
-    """A sentence by espeak-ng, without silence at its ends, at -3 dBFS. Raises `StateError` when that fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "spoken.wav"
-        voice, speed = VOICES[language]
-        command = ["espeak-ng", "-v", voice, "-s", speed, "-w", str(file), "--", sentence]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=ESPEAK_S)
-        except FileNotFoundError as error:
-            raise StateError("espeak-ng is not installed: apt-get install espeak-ng, or record the prompts") from error
-        except (subprocess.SubprocessError, OSError) as error:
-            raise StateError(f"espeak-ng cannot speak {language}: {error}; reinstall espeak-ng-data") from error
-        return trimmed(read_wav(file))
+def renew(folder: Path, languages: Sequence[str], fitted: Fitted) -> int:
+    """Make every missing or outdated prompt again, if the folder has a file of ours. Returns the number made.
+
+    Raises `StateError` as `render` does.
+    """
+    made = _made(folder)
+    known = {prompt: _known(prompt, made) for prompt in needed(folder, languages, fitted)}
+    if not any(known.values()):
+        return 0
+    count = sum(not prompt.path.exists() or bool(_staleness(prompt, was)) for prompt, was in known.items())
+    list(render(folder, languages, fitted, all_of_them=False))
+    return count
 
 
-def problem_of(path: Path) -> str | None:
-    """What is wrong with a prompt's file, or None: it must be there, 0.3 to 6 s long, its peak -6 to -1 dBFS."""
+def problem_of(path: Path, length_s: tuple[float, float] = LENGTH_S) -> str | None:
+    """Return what is wrong with a prompt's file, or None.
+
+    The file must exist, be a readable WAV file, have a length in `length_s`, and peak between -6 and -1 dBFS.
+    """
     if not path.exists():
-        return "is missing; `gated prompts make` makes it"
+        return NOT_THERE
     try:
         samples = read_wav(path)
     except StateError as error:
         return str(error).removeprefix(f"{path}: ")
-    length_s, peak = samples.size / RATE, peak_dbfs(samples)
-    if not LENGTH_S[0] <= length_s <= LENGTH_S[1]:
-        return f"is {length_s:.1f} s long; a prompt has {LENGTH_S[0]} to {LENGTH_S[1]} s"
+    is_s, peak = samples.size / RATE, peak_dbfs(samples)
+    if not length_s[0] <= is_s <= length_s[1]:
+        return f"is {is_s:.1f} s long; a prompt has {length_s[0]} to {length_s[1]} s"
     if not PEAK_DBFS[0] <= peak <= PEAK_DBFS[1]:
-        return f"peaks at {peak:.1f} dBFS; record it anew or amplify it, to between {PEAK_DBFS[0]} and {PEAK_DBFS[1]}"
+        return f"peaks at {peak:.1f} dBFS; record it again or amplify it to between {PEAK_DBFS[0]} and {PEAK_DBFS[1]}"
     return None
 
 
-def check(folder: Path, languages: Sequence[str]) -> Iterator[tuple[Path, str | None]]:
-    """Every prompt that there should be, and what is wrong with it."""
-    for path, _, _ in _all(folder, languages):
-        yield path, problem_of(path)
+def check(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) -> Iterator[tuple[Path, str | None]]:
+    """Yield every needed prompt's file with its problem, or None. For a file of ours the speech is checked, too.
+
+    The words of a recording cannot be checked.
+    """
+    made = _made(folder)
+    for prompt in needed(folder, languages, fitted):
+        yield prompt.path, _problem(prompt, made)
 
 
 class Prompts:
-    """The prompts as they are played: each file read when it is first needed. One that is missing is warned of once."""
+    """The prompts for playing. Each file is read at its first use. A missing file is logged once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: dict[Path, Samples | None] = {}
+    def __init__(self, folder: Path, languages: Sequence[str] = ("zh", "en"), fitted: Fitted = EVERYTHING) -> None:
+        self._folder, self._languages, self._fitted = folder, languages, fitted
+        self._needed = {(each.name, each.language): each for each in needed(folder, languages, fitted)}
+        self._loaded: dict[tuple[str, str], Samples | None] = {}
 
-    def get(self, situation: Situation, language: str) -> Samples | None:
-        """The samples, or None where only tones are left."""
-        path = prompt_path(self._folder, situation, language)
-        if path not in self._read:
-            self._read[path] = self._load(path)
-        return self._read[path]
+    def get(self, name: str, language: str) -> Samples | None:
+        """Return the samples of a prompt, or None if it cannot be played."""
+        key = (str(name), language)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(self._needed[key])
+        return self._loaded[key]
 
-    @staticmethod
-    def _load(path: Path) -> Samples | None:
-        problem = problem_of(path)
+    def count_broken(self) -> int:
+        """Return how many prompts cannot be played now. Their files are read again at the next use."""
+        self._loaded = {key: samples for key, samples in self._loaded.items() if samples is not None}
+        made = _made(self._folder)
+        return sum(_file_problem(prompt, made) is not None for prompt in self._needed.values())
+
+    def renew(self) -> None:
+        """Make the prompts of an older version or of other settings again. Takes seconds. A failure is logged."""
+        try:
+            count = renew(self._folder, self._languages, self._fitted)
+        except StateError as error:
+            log.warning("the outdated prompts cannot be made again: %s", error)
+            return
+        if count:
+            log.info("%d prompts were made again", count)
+            self._loaded.clear()
+
+    def _load(self, prompt: Prompt) -> Samples | None:
+        problem = _file_problem(prompt, _made(self._folder))
         if problem is None:
-            return read_wav(path)
-        log.warning("prompt %s/%s %s; tones alone until then", path.parent.name, path.name, problem)
+            return read_wav(prompt.path)
+        log.warning("prompt %s %s; until then only tones are played", prompt.key, problem)
         return None
 
 
-def _all(folder: Path, languages: Sequence[str]) -> Iterator[tuple[Path, Situation, str]]:
-    for language in languages:
-        for situation in PLAN:
-            yield prompt_path(folder, situation, language), situation, language
+def _problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
+    problem = _file_problem(prompt, made)
+    if problem is not None or _known(prompt, made) is None:
+        return problem
+    try:
+        return speech_problem(prompt.text, prompt.language)
+    except StateError:
+        return None  # espeak-ng is missing; the same text was checked when the file was made
 
 
-def _made(folder: Path) -> dict[str, str]:
-    """What we made before. Where that is not known everything that lies there is taken for a recording."""
+def _file_problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
+    """Return what is wrong with a prompt's file, or why a file of ours is outdated, or None."""
+    return problem_of(prompt.path, _length_s(prompt)) or _staleness(prompt, _known(prompt, made))
+
+
+def _known(prompt: Prompt, made: dict[str, Made]) -> Made | None:
+    """Return the entry of a file of ours, or None for a recording or a missing file."""
+    if not prompt.path.exists():
+        return None
+    digest, listed = _digest(prompt.path), made.get(prompt.key)
+    if listed is not None and listed.sha256 == digest:
+        return listed
+    return Made(digest) if is_trimmed_wav(prompt.path) else None
+
+
+def _staleness(prompt: Prompt, known: Made | None) -> str | None:
+    """Return why a file of ours is outdated, or None. A recording is never outdated."""
+    if known is None:
+        return None
+    if not known.voice:
+        return "was made by an older version, whose voice may read it wrongly; `gated prompts make` makes it again"
+    if known.voice != voice_of(prompt.language):
+        return "was made with a voice that may read it wrongly; `gated prompts make` makes it again"
+    if known.text != prompt.text:
+        return "has other words than this gate uses now; `gated prompts make` makes it again"
+    return None
+
+
+def _length_s(prompt: Prompt) -> tuple[float, float]:
+    return PHONE_LENGTH_S if prompt.name == PHONE else LENGTH_S
+
+
+def _made(folder: Path) -> dict[str, Made]:
+    """Return the entries of `made.json`. Empty if it cannot be read; then unknown files count as recordings."""
     with contextlib.suppress(OSError, ValueError):
         made = json.loads((folder / MADE).read_text("utf-8"))
         if isinstance(made, dict):
-            return made
+            return {name: _entry(entry) for name, entry in made.items()}
     return {}
 
 
-def _remember(folder: Path, made: dict[str, str]) -> None:
-    (folder / MADE).write_text(json.dumps(made, indent=1, sort_keys=True), "utf-8")
+def _entry(entry: object) -> Made:
+    """Return an entry of `made.json`. Older versions wrote only the digest."""
+    if isinstance(entry, dict):
+        return Made(*(str(entry.get(field, "")) for field in Made.__slots__))
+    return Made(str(entry))
+
+
+def _save(folder: Path, made: dict[str, Made]) -> None:
+    rows = {name: asdict(each) for name, each in made.items()}
+    (folder / MADE).write_text(json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False), "utf-8")
 
 
 def _digest(path: Path) -> str:

@@ -1,6 +1,7 @@
-"""What people could be told now: claims, and the one that ranks highest. Pure.
+"""The claims of all situations, and the choice of the one that is shown. Pure.
 
-A claim says "this situation, for this reason, until then"; facts and faces make claims and take them back.
+A claim is a situation, a reason and an end time. Events and faces add claims and remove them. The claim with the
+highest priority is shown.
 """
 
 from collections.abc import Mapping, Set
@@ -13,11 +14,11 @@ from gated.cues.cue import RANK, Situation
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A face in one frame, without who it is.
+    """A face in one frame, without an identity.
 
-    `problem`: why it cannot be used (see `face.messages.Observation`), None when it can. `centre_x`: its middle, 0 at
-    the left edge of the picture and 1 at the right. `size_ratio`: its size over the least that is needed. `pitch_deg`:
-    positive for a face turned up.
+    `problem`: why it is unusable (see `face.messages.Observation`), or None. `centre_x`: its centre, 0 at the left edge
+    of the picture, 1 at the right. `size_ratio`: its size divided by the least needed. `pitch_deg`: positive for a face
+    turned up. `fill`: its share of the picture divided by the largest allowed share; 0 if unknown.
     """
 
     track: int
@@ -25,16 +26,17 @@ class Sight:
     centre_x: float
     size_ratio: float
     pitch_deg: float
+    fill: float = 0.0
 
     @property
     def nearness(self) -> float:
-        """How far it is from where it should be: 0 is far, 1 is there."""
-        return max(0.0, min(1.0, 2 * self.size_ratio - 1, 1 - abs(2 * self.centre_x - 1)))
+        """How near the face is to its best position: 0 is far, 1 is there."""
+        return max(0.0, min(1.0, 2 * self.size_ratio - 1, 1 - abs(2 * self.centre_x - 1), 2 - self.fill))
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A situation holds until `ends_at`; `number` is another one whenever people must be told anew."""
+    """The begin and the end of one situation, in monotonic seconds. A new `number` means that its cue starts again."""
 
     ends_at: float
     number: int
@@ -43,29 +45,33 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that is remembered: the claims by situation and reason, and the face that is looked at."""
+    """The whole state: the claims by situation and reason, and the current face. Times are monotonic seconds."""
 
     claims: Mapping[tuple[Situation, str], Claim] = field(default_factory=lambda: MappingProxyType({}))
     number: int = 0
     sight: Sight | None = None
     came_at: float = -inf
     seen_at: float = -inf
+    present_at: float = -inf
+    """When any face was last seen, including faces farther than the current one."""
     unusable_at: float | None = None
-    """Since when the face cannot be used."""
+    """When the current face became unusable, or None."""
+    looking_at: float | None = None
+    """When the wait for a decision began. None: no wait, or the other credentials are already offered."""
     decided: int | None = None
-    """The face that a decision was made about, or that has stood there for too long to be spoken to."""
+    """The track of a face with a decision, or of a face that stands there for too long. It gets no more cues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What people are told now; the same situation with another `number` is told from the beginning."""
+    """The situation that is shown now. The same situation with another `number` starts its cue again."""
 
     situation: Situation
     number: int = 0
 
 
 def shown(scene: Scene, now: float) -> Shown:
-    """What holds now."""
+    """Return the situation that is shown now: the highest priority, then the newest claim."""
     alive = [(RANK[s], -c.number, s) for (s, _), c in scene.claims.items() if now < c.ends_at]
     if not alive:
         return Shown(Situation.IDLE)
@@ -74,14 +80,17 @@ def shown(scene: Scene, now: float) -> Shown:
 
 
 def ends_at(scene: Scene, now: float) -> float:
-    """When the next claim ends by itself, in monotonic seconds; infinity when none does."""
+    """Return when the next claim expires, in monotonic seconds. Infinite if none does."""
     return min((c.ends_at for c in scene.claims.values() if now < c.ends_at), default=inf)
 
 
 def claim(
     scene: Scene, situation: Situation, why: str, now: float, lasts_s: float = inf, *, again: bool = True
 ) -> Scene:
-    """With a claim more, told from the beginning; without `again` one that still stands only lasts longer."""
+    """Return the scene with one more claim, whose cue starts from the beginning.
+
+    Without `again`, a claim of the same situation and reason that has not expired is only extended.
+    """
     old = scene.claims.get((situation, why))
     if old is not None and not again and now < old.ends_at:
         new = replace(old, ends_at=max(old.ends_at, now + lasts_s))
@@ -93,18 +102,18 @@ def claim(
 
 
 def stand(scene: Scene, situation: Situation, why: str, now: float, on: bool) -> Scene:
-    """What stands until it is taken back."""
+    """Return the scene with (`on`) or without a claim that has no end time."""
     return claim(scene, situation, why, now, again=False) if on else without(scene, {situation}, why)
 
 
 def without(scene: Scene, situations: Set[Situation], why: str | None = None) -> Scene:
-    """Without these claims, all of them or those for one reason."""
+    """Return the scene without the claims of these situations, for one reason or for every reason."""
     kept = {k: c for k, c in scene.claims.items() if k[0] not in situations or why not in (None, k[1])}
     return replace(scene, claims=MappingProxyType(kept))
 
 
 def let_end(scene: Scene, key: tuple[Situation, str], at: float) -> Scene:
-    """The same, and one claim ends then, if it stands."""
+    """Return the scene with another end time of one claim, if it exists."""
     if key not in scene.claims:
         return scene
     return replace(scene, claims=MappingProxyType({**scene.claims, key: replace(scene.claims[key], ends_at=at)}))

@@ -1,18 +1,22 @@
-"""The gate screen: one local page for a kiosk browser, told of every change over a stream of server-sent events.
+"""The gate screen: a web server with one page for a kiosk browser. Changes reach the page as server-sent events.
 
-It shows a pictogram, a word and a sentence, and knows no name. It answers on this machine alone, only to who calls it
-by that name (a page elsewhere could have its own name point here), and its page may load nothing from anywhere else.
+The page shows a pictogram, a word and a sentence, and never a person's name. The server listens on this machine only.
+It accepts only local host names, because a foreign page could point its own host name here. The page may load nothing
+from other servers.
 """
 
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from importlib.resources import files
+from math import inf
 
 import msgspec
 import uvicorn
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -21,23 +25,32 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gated.cues.callers import Caller
+from gated.cues.compared import Beside, Keys, keys_of, waiting_note
 from gated.cues.cue import Colour, First, Language, Situation
 from gated.cues.plan import NOTES, PLAN
-from gated.runtime.tasks import Backoff
+from gated.cues.words import EVERYTHING, Fitted, phone, pictogram, sentence, word
+from gated.errors import StateError
 
 log = logging.getLogger(__name__)
 
 ADDRESS = "127.0.0.1"
 ALIVE_S = 1.0
-"""So often the page hears from us when nothing changes; after 3 s of silence it says that the gate is out of order."""
+"""The interval of updates without a change. After 3 s of silence the page shows that the gate is out of order."""
+KEEP_S = 5
+"""How long an idle connection is kept after a response."""
 RETRY_MS = 500
-"""So long the browser waits before it asks for a stream that broke again."""
-MOST_CONNECTIONS = 16
+"""How long the browser waits before it reconnects a broken stream."""
+MOST_NOTES = 4
+"""The most notes that are shown as text. Of the others the page shows the count."""
+LETTERS = "apt-get install fonts-noto-cjk"
+"""The command that installs Chinese letters for the browser."""
 FILES = {
     "/": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
+ALONE = Beside()
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -49,67 +62,110 @@ HEADERS = {
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What the page shows. `words` and `sentences`: language and text, in the site's order."""
+    """The content of the page. `words`, `sentences` and `notes` are (language, text), in the site's order."""
 
     situation: Situation
     pictogram: str
     colour: Colour
+    languages: list[Language]
+    """The languages of the words and sentences that are shown."""
     words: list[tuple[Language, str]]
     sentences: list[tuple[Language, str]]
     first: First | None = None
     notes: list[tuple[Language, str]] = []
+    phone: str = ""
+    """The telephone number to call now. Empty if there is none, or if no call is needed."""
+    left_s: float | None = None
+    """The remaining time of the release, or None without a countdown."""
+    release_s: float | None = None
+    """The whole time of the release."""
+    keys: Keys | None = None
+    """A fingerprint. It takes the place of the words."""
 
 
 def page_of(
-    situation: Situation, languages: tuple[Language, ...], first: First | None = None, lost: Sequence[str] = ()
+    situation: Situation,
+    languages: tuple[Language, ...],
+    first: First | None = None,
+    lost: Sequence[str] = (),
+    fitted: Fitted = EVERYTHING,
+    *,
+    beside: Beside = ALONE,
 ) -> Page:
-    """A situation's cue as the page shows it; `lost`: the parts that are lost now, of which some are noted."""
-    cue = PLAN[situation]
-    noted = {NOTES[part]["en"]: NOTES[part] for part in lost if part in NOTES}.values()
-    notes = [(language, " · ".join(note[language] for note in noted)) for language in languages if noted]
-    words, sentences = ([(language, of[language]) for language in languages] for of in (cue.words, cue.sentences))
-    return Page(situation, cue.pictogram, cue.colour, words, sentences, first, notes)
+    """Return the page of a situation. `lost` are the lost parts; some of them add a note.
+
+    The words and sentences always include English. A browser without Chinese letters shows English alone.
+    """
+    cue, shown = PLAN[situation], languages if "en" in languages else (*languages, "en")
+    noted = list({NOTES[part]["en"]: NOTES[part] for part in NOTES if part in lost}.values())
+    noted += [note for note in [waiting_note(beside)] if note is not None]
+    notes: list[tuple[Language, str]] = [(of, _line(noted, of)) for of in shown if noted]
+    words: list[tuple[Language, str]] = [(of, word(cue, of, fitted)) for of in shown]
+    sentences: list[tuple[Language, str]] = [(of, sentence(cue, of, fitted)) for of in shown]
+    picture, number = pictogram(cue, fitted), phone(cue, fitted)
+    is_idle = situation is Situation.IDLE
+    keys = keys_of(beside.compared, shown) if beside.compared is not None and is_idle else None
+    return Page(
+        situation, picture, cue.colour, list(languages), words, sentences, first, notes, number, keys=keys
+    )  # fmt: skip
+
+
+def _line(noted: Sequence[Mapping[Language, str]], language: Language) -> str:
+    """Return the first notes and the count of the others. A small panel has no room for more."""
+    more = [f"+{len(noted) - MOST_NOTES}"] if len(noted) > MOST_NOTES else []
+    return " · ".join([*(note[language] for note in noted[:MOST_NOTES]), *more])
 
 
 class Screen:
-    """The page's server, inside the brain's loop."""
+    """The server of the page, in the brain's event loop."""
 
-    def __init__(self, port: int, languages: tuple[Language, ...]) -> None:
-        self._port, self._languages = port, languages
-        self._shown = msgspec.json.encode(page_of(Situation.IDLE, languages))
+    def __init__(self, port: int, languages: tuple[Language, ...], fitted: Fitted = EVERYTHING) -> None:
+        """Prepare the server; `run` starts it. `fitted`: the fitted parts, which the texts may name."""
+        self._port, self._languages, self._fitted = port, languages, fitted
+        self._page, self._ends_at = page_of(Situation.IDLE, languages, fitted=fitted), -inf
         self._watchers: set[asyncio.Event] = set()
-        self._is_over = False
+        self._is_ended = self._has_warned = False
 
-    def show(self, situation: Situation, first: First | None = None, lost: Sequence[str] = ()) -> None:
-        """Tell every page that is open."""
-        self._shown = msgspec.json.encode(page_of(situation, self._languages, first, lost))
+    def show(
+        self,
+        situation: Situation,
+        first: First | None = None,
+        lost: Sequence[str] = (),
+        release: tuple[float, float] | None = None,
+        *,
+        beside: Beside = ALONE,
+    ) -> None:
+        """Show a situation on every open page. `release`: the seconds that remain, and the seconds in all."""
+        page = page_of(situation, self._languages, first, lost, self._fitted, beside=beside)
+        if release is not None:
+            self._ends_at = time.monotonic() + release[0]
+            page = replace(page, release_s=release[1])
+        self._page = page
         self._wake()
 
-    async def run(self) -> None:
-        """Serve; for ever. A port that is taken is warned of once, and tried again."""
-        backoff, is_told = Backoff(first_s=0.5, most_s=30.0), False
-        while True:
-            try:
-                with socket.create_server((ADDRESS, self._port)) as listener:
-                    await self._serve(listener)
-            except OSError as error:
-                if not is_told:
-                    log.warning("no gate screen on port %d (%s); choose another screen_port", self._port, error)
-                is_told = True
-            await asyncio.sleep(backoff.next_s())
+    async def run(self, works: Callable[[], None] = lambda: None) -> None:
+        """Serve until cancelled; call `works` once the port is open. Raises `StateError` when the port is taken."""
+        try:
+            listener = socket.create_server((ADDRESS, self._port))
+        except OSError as error:
+            advice = "stop the program that uses it, or choose another cues.screen_port"
+            raise StateError(f"no gate screen on port {self._port} ({error.strerror}); {advice}") from error
+        with listener:
+            works()
+            await self._serve(listener)
 
     async def _serve(self, listener: socket.socket) -> None:
         server = _Server(
             uvicorn.Config(
                 self._app(), lifespan="off", log_config=None, access_log=False, server_header=False,
-                limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=1,
+                http=Caller, timeout_keep_alive=KEEP_S, timeout_graceful_shutdown=1,
             )
         )  # fmt: skip
-        self._is_over = False
+        self._is_ended = False
         try:
             await server.serve([listener])
         finally:
-            self._is_over = True
+            self._is_ended = True
             self._wake()
             if server.started:
                 await server.shutdown([listener])
@@ -124,22 +180,31 @@ class Screen:
         return Response(files("gated.cues").joinpath("page", name).read_bytes(), media_type=media_type)
 
     async def _updates(self, request: Request) -> Response:
+        if request.query_params.get("letters") == "none" and not self._has_warned:
+            self._has_warned = True
+            log.warning("the gate screen's browser has no Chinese letters and shows English; run: %s", LETTERS)
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        """What is shown, at every change and at least once a second."""
+        """Yield the page as an event, at every change and at least every `ALIVE_S`."""
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
             yield b"retry: %d\n\n" % RETRY_MS
-            while not self._is_over:
+            while not self._is_ended:
                 changed.clear()
-                yield b"data: " + self._shown + b"\n\n"
+                yield b"data: " + msgspec.json.encode(self._now()) + b"\n\n"
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ALIVE_S):
                         await changed.wait()
         finally:
             self._watchers.discard(changed)
+
+    def _now(self) -> Page:
+        """Return the page with the remaining time of the release."""
+        if self._page.release_s is None:
+            return self._page
+        return replace(self._page, left_s=round(max(0.0, self._ends_at - time.monotonic()), 2))
 
     def _wake(self) -> None:
         for changed in self._watchers:
@@ -147,15 +212,15 @@ class Screen:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to the brain."""
+    """A server that does not handle signals. The brain handles them."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        """Capture none."""
+        """Capture no signal."""
         return nullcontext()
 
 
 def _with_headers(app: ASGIApp) -> ASGIApp:
-    """Every answer, refusals too, says what the page may do."""
+    """Add the security headers to every response, including refusals."""
     more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,34 +1,43 @@
-"""The gate's one voice: facts and faces come in, and lamps, sound, pad and screen say the same thing at once."""
+"""The stage shows one situation on all channels at once: lamps, sound, pad and screen.
+
+It receives events and faces, keeps the scene, and shows the situation of the highest priority.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gated.config import CueSettings
+from gated.cues.compared import Beside, Compared
 from gated.cues.cue import NOTHING, Cue, First, Pulse, Situation
-from gated.cues.guidance import saw
+from gated.cues.guidance import apply_sight
 from gated.cues.lamps import Lamps, Play
 from gated.cues.plan import PLAN
 from gated.cues.scene import Scene, Shown, Sight, ends_at, shown
 from gated.cues.sound import Sound, is_quiet
-from gated.cues.state import happened
+from gated.cues.state import apply_event, apply_result
 from gated.cues.voice import Voice
+from gated.cues.words import EVERYTHING, Fitted
 from gated.events import Degraded, Event, WorkerReady
+from gated.runtime.tasks import Losses, Part, optional
 
 if TYPE_CHECKING:
     from gated.cues.screen import Screen
 
-LOOK_S = 1.0
-"""The longest sleep between two looks at the clock."""
+RELEASED = (Situation.OPEN, Situation.OPENING)
+"""The situations in which the page counts the release down."""
+LONGEST_SLEEP_S = 1.0
+"""The longest sleep between two checks for changes."""
 
 
 class Stage:
-    """What people get. Every call acts at once and waits for nothing; `run` ends what is over and plays the sound."""
+    """All cues of one gate. Every call acts at once and never waits. `run` ends expired cues and plays the sound."""
 
     def __init__(
         self,
@@ -38,104 +47,170 @@ class Stage:
         play: Play,
         wall: Callable[[], datetime | None],
         *,
+        fitted: Fitted = EVERYTHING,
+        may_locate: Callable[[], bool] = lambda: False,
+        losses: Losses = lambda *_: None,
+        compared: Callable[[], Compared | None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`prompts`: the folder. `play`: the latch. `wall`: the time, aware, or None while it cannot be trusted."""
+        """Prepare the channels that are fitted.
+
+        `prompts` is the folder of prompts, `play` sends a pattern to the latch. `wall()` is the aware wall time, or
+        None while the clock is not trusted. `fitted` are the parts that texts may name. `may_locate()` is whether the
+        locating sound is allowed now. `losses` is called when a part (screen, sound, prompts) is lost or works again.
+        `compared()` is the fingerprint that somebody asks for now, or None. It is called in a thread.
+        """
         self._settings, self._timezone, self._wall, self._monotonic = settings, timezone, wall, monotonic
-        self._lamps, self._voice = Lamps(settings, play), Voice(settings, prompts)
+        self._losses, self._ask_compared = losses, compared
+        self._lamps, self._voice = Lamps(settings, play), Voice(settings, prompts, fitted)
         self._sound = Sound(settings.sound_device) if settings.sound == "alsa" else None
-        self._screen = _screen_of(settings)
+        self._screen = _screen_of(settings, fitted)
+        self._may_locate, self._is_locating = may_locate, False
         self._scene, self._shown = Scene(), Shown(Situation.IDLE, -1)
         self._first: First | None = None
         self._lost: tuple[str, ...] = ()
+        self._beside = Beside()
         self._ticks_at = inf
         self._changed = asyncio.Event()
 
     @property
     def situation(self) -> Situation:
-        """What people are told now."""
+        """The situation that is shown now."""
         return self._shown.situation
 
     def fact(self, event: Event, age_s: float = 0.0) -> None:
-        """Something happened, `age_s` ago: a release that is over by now is not told, an alarm that stands is."""
+        """Handle an event of `age_s` seconds ago. A release that is over by now is not shown; a lasting alarm is."""
         if isinstance(event, WorkerReady) and event.worker == "latch":
             self._lamps.forget()
             self._shown = Shown(self._shown.situation, -1)
         if isinstance(event, Degraded):
             self._lost = tuple(event.lost)
             self._show_page()
-        self._go_on(happened(self._scene, event, self._monotonic() - age_s))
+        self._set_scene(apply_event(self._scene, event, self._monotonic() - age_s))
 
     def sight(self, sight: Sight) -> None:
-        """A face was seen."""
-        self._go_on(saw(self._scene, sight, self._monotonic()))
+        """Handle a face in one frame."""
+        self._set_scene(apply_sight(self._scene, sight, self._monotonic()))
+
+    def way(self, result: Literal["resting", "go_on"]) -> None:
+        """Handle a credential that causes no event: its kind rests, or a PIN must follow a flat number."""
+        self._set_scene(apply_result(self._scene, result, self._monotonic()))
 
     def preferences(self, first: First | None) -> None:
-        """Who was recognised asked for this first, or for nothing: said at every grant, before the lock is released.
+        """Set the preferred channel of the granted person, or None. Called at every grant, before the release.
 
-        It holds for that release.
+        It lasts for that release.
         """
         self._first = first
 
+    def waits(self, gates: int, consents: int) -> None:
+        """Note on the screen how many keys of other gates, and how many people's consents, wait to be accepted."""
+        self._show_beside(replace(self._beside, gates=gates, consents=consents))
+
     async def run(self) -> None:
-        """Be on stage, for ever. Leaves the lamps saying that the gate is out of order: without a brain it is."""
+        """Show cues until cancelled. At the end the lamps show out of order, because no brain runs then."""
         try:
             async with asyncio.TaskGroup() as group:
-                for part in (self._sound, self._screen):
-                    if part is not None:
-                        group.create_task(part.run(), name=type(part).__name__.lower())
+                if self._sound is not None:
+                    group.create_task(self._sound.run(), name="sound")
+                for name, part in self._optional_parts():
+                    group.create_task(optional(name, part, self._losses), name=name)
                 while True:
                     self._changed.clear()
-                    self._tell()
+                    self._update()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._next_s()):
                             await self._changed.wait()
         finally:
             self._lamps.show(PLAN[Situation.OUT_OF_ORDER])
 
-    def _go_on(self, scene: Scene) -> None:
-        """Tell at once what has changed, and let `run` think anew about what ends when."""
+    def _optional_parts(self) -> Iterator[tuple[str, Part]]:
+        """Yield the parts that may fail, because other channels show the same."""
+        if self._screen is not None:
+            yield "screen", self._screen.run
+            yield "fingerprints", self._compare
+        if self._sound is not None:
+            yield "sound", self._sound.keep
+            yield "prompts", self._voice.keep
+
+    async def _compare(self, works: Callable[[], None]) -> None:
+        """Show a fingerprint while somebody at this gate asks for it."""
+        works()
+        while True:
+            compared = await asyncio.to_thread(self._ask_compared)
+            self._show_beside(replace(self._beside, compared=compared))
+            await asyncio.sleep(LONGEST_SLEEP_S)
+
+    def _show_beside(self, beside: Beside) -> None:
+        if beside != self._beside:
+            self._beside = beside
+            self._show_page()
+
+    def _set_scene(self, scene: Scene) -> None:
+        """Show a changed situation at once, and wake `run` to compute its next timeout."""
         self._scene = scene
-        self._tell()
+        self._update()
         self._changed.set()
 
     def _next_s(self) -> float:
         now = self._monotonic()
-        return max(0.0, min(LOOK_S, ends_at(self._scene, now) - now, self._ticks_at - now))
+        return max(0.0, min(LONGEST_SLEEP_S, ends_at(self._scene, now) - now, self._ticks_at - now))
 
-    def _tell(self) -> None:
-        """Tell what holds now, if it is something else than before."""
+    def _update(self) -> None:
+        """Show the current situation if it has changed."""
         now = self._monotonic()
-        holds = shown(self._scene, now)
-        if holds != self._shown:
-            before, self._shown = self._shown.situation, holds
-            if (before is Situation.OPEN and holds.situation is not before) or holds.situation is Situation.IDLE:
+        current = shown(self._scene, now)
+        if current != self._shown:
+            before, self._shown = self._shown.situation, current
+            if (before is Situation.OPEN and current.situation is not before) or current.situation is Situation.IDLE:
                 self._first = None
-            self._show(PLAN[holds.situation], now)
+            self._show(PLAN[current.situation], now)
         elif now >= self._ticks_at:
             self._ticks_at = inf
-            self._lamps.beep(PLAN[holds.situation].tick)
+            self._lamps.beep(PLAN[current.situation].tick)
+        elif current.situation is Situation.IDLE and self._is_locating != self._may_locate():
+            self._play_sound()
 
     def _show(self, cue: Cue, now: float) -> None:
-        """One cue in every channel: light and touch first, for they are the fastest."""
-        is_night = not cue.is_urgent and is_quiet(
-            self._wall(), self._timezone, self._settings.quiet_from, self._settings.quiet_to
-        )
-        self._lamps.show(cue, self._first, self._beep(cue, is_night, now))
+        """Show a cue on every channel. Light and touch come first, because they are the fastest."""
+        self._lamps.show(cue, self._first, self._beep(cue, self._is_night(cue), now))
         self._show_page()
-        if self._sound is not None:
-            self._sound.play(self._voice.says(self._shown.situation, self._first, is_night, self._nearness))
+        self._play_sound()
+
+    def _play_sound(self) -> None:
+        """Play the sound of the current situation. An idle gate is silent, or plays the locating sound if allowed."""
+        if self._sound is None:
+            return
+        situation, is_night = self._shown.situation, self._is_night(PLAN[self._shown.situation])
+        self._is_locating = situation is Situation.IDLE and self._may_locate()
+        if self._is_locating:
+            self._sound.play(self._voice.locating(is_night))
+        else:
+            self._sound.play(self._voice.says(situation, self._first, is_night, self._nearness))
+
+    def _is_night(self, cue: Cue) -> bool:
+        settings = self._settings
+        return not cue.is_urgent and is_quiet(self._wall(), self._timezone, settings.quiet_from, settings.quiet_to)
 
     def _show_page(self) -> None:
         if self._screen is not None:
-            self._screen.show(self._shown.situation, self._first, self._lost)
+            now = self._shown.situation
+            self._screen.show(now, self._first, self._lost, self._release(), beside=self._beside)
+
+    def _release(self) -> tuple[float, float] | None:
+        """Return the remaining and the whole time of the shown release in seconds, or None."""
+        if self._shown.situation not in RELEASED:
+            return None
+        claims = [claim for (situation, _), claim in self._scene.claims.items() if situation is Situation.OPEN]
+        last = max(claims, key=lambda claim: claim.ends_at, default=None)
+        return None if last is None else (last.ends_at - self._monotonic(), last.ends_at - last.began_at)
 
     def _nearness(self) -> float:
-        """How near the face is to where it should be, 0 to 1; asked at every tick."""
+        """Return how near the face is to its best position, 0 to 1. Called at every tick."""
         return 0.0 if self._scene.sight is None else self._scene.sight.nearness
 
     def _beep(self, cue: Cue, is_night: bool, now: float) -> Pulse:
-        """The buzzer's part, where nothing better sounds. It cannot be soft: at night it says the tone and no ticks."""
+        """Return the buzzer's rhythm, if no loudspeaker plays. The buzzer is loud, so at night it plays no ticks."""
         self._ticks_at = inf
         if self._sound is not None and not self._sound.is_mute:
             return NOTHING
@@ -146,10 +221,10 @@ class Stage:
         return cue.tone
 
 
-def _screen_of(settings: CueSettings) -> "Screen | None":
-    """The gate screen where one is fitted; a gate without one does not load a web server."""
+def _screen_of(settings: CueSettings, fitted: Fitted) -> "Screen | None":
+    """Return the gate screen, or None. A gate without a screen does not load the web server."""
     if not settings.screen_port:
         return None
     from gated.cues.screen import Screen
 
-    return Screen(settings.screen_port, settings.languages)
+    return Screen(settings.screen_port, settings.languages, fitted)

@@ -1,64 +1,116 @@
-"""What a fact changes for the people at the gate. Pure: the scene so far and a fact in, the scene from then on out."""
+"""The effect of events on the scene. Pure: each function takes a scene and an event, and returns the next scene."""
 
 from dataclasses import replace
+from typing import Literal
 
 from gated import events
 from gated.cues.cue import GUIDANCE, Situation
+from gated.cues.guidance import SLOW
 from gated.cues.scene import Scene, claim, let_end, stand, without
 from gated.events import Event
 
 REFUSED_S = 9.0
-"""So long people are told which other ways there are; the sentence in two languages takes 7 s."""
+"""How long a refusal is shown. Its sentence in two languages takes 7 s."""
 RESTING_S = 9.0
-CALLING_S = 30.0
-"""So long a call that nobody answers is shown as going on."""
+"""How long a resting credential kind is shown."""
+CODE_S = 20.0
+"""How long the request for the PIN is shown after a flat number (`access.keypad`)."""
+CALLING_S = 70.0
+"""The longest time that a call is shown as in progress. `access.calls` ends it earlier."""
+OPENING_S = 3.0
+"""How long "somebody has answered, the gate opens" is shown before "the gate is open"."""
+NO_ANSWER_S = 25.0
+"""How long an unanswered call is shown. A telephone number takes long to speak."""
 ALARM_S = 30.0
-"""So long a forced door is still an alarm after it was shut."""
+"""How long the alarm of a forced door is shown after the door was closed."""
 
-_ATTEMPT = {Situation.REFUSED, Situation.RESTING, Situation.CALLING, Situation.ANSWERED, *GUIDANCE}
-"""What is over when the door opens for somebody."""
+_NO_ANSWER = {
+    "nobody": Situation.DECLINED,
+    "unanswered": Situation.UNANSWERED,
+    "unreachable": Situation.UNREACHABLE,
+}
+_CALL = {Situation.CALLING, Situation.OPENING, Situation.ANSWERED, *_NO_ANSWER.values()}
+"""The situations of a call at one door."""
+_ATTEMPT = {Situation.CODE, Situation.REFUSED, Situation.RESTING, *GUIDANCE}
+"""The situations that end when a door is released for a person."""
 _OF_THE_DOOR = {Situation.OPEN, Situation.HELD_OPEN, Situation.ALARM}
-"""What only a latch that answers can know."""
-_FACELESS = {"camera", "gallery", "models", "vision"}
-"""Losses that leave card and PIN. Without the latch nothing opens; the others keep nobody out."""
+"""The situations that are unknown while no latch answers."""
+_FACELESS = {"camera", "colour", "gallery", "models", "vision"}
+"""The lost parts that disable the face. Card and PIN still work. Without the latch no credential works."""
 
 
-def happened(scene: Scene, fact: Event, now: float) -> Scene:
-    """The scene after a fact of the time `now`; a fact that was kept for a while ends as long ago as it should."""
+def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
+    """Return the scene after an event of the time `now`, which may be in the past.
+
+    The claims of a late event end at the right time, possibly in the past.
+    """
     match fact:
         case events.AccessGranted():
-            return replace(scene, decided=_track(scene))
+            return replace(scene, decided=_track(scene), looking_at=None)
         case events.AccessDenied():
-            return claim(replace(scene, decided=_track(scene)), Situation.REFUSED, "face", now, REFUSED_S)
+            return _refused(replace(scene, decided=_track(scene), looking_at=None), now)
         case events.WayDenied() | events.ReleaseRefused():
-            return claim(scene, Situation.REFUSED, "way", now, REFUSED_S)
+            return claim(without(scene, {Situation.CODE}), Situation.REFUSED, "way", now, REFUSED_S)
         case events.TooManyAttempts():
-            return claim(scene, Situation.RESTING, "way", now, RESTING_S)
-        case events.CallPressed(door=door):
-            return claim(scene, Situation.CALLING, door, now, CALLING_S)
-        case events.CallAnswered(door=door, is_over=is_over):
-            scene = without(scene, {Situation.CALLING, Situation.ANSWERED}, door)
-            return scene if is_over else claim(scene, Situation.ANSWERED, door, now)
+            return apply_result(scene, "resting", now)
+        case events.CallPressed() | events.CallAnswered() | events.CallEnded():
+            return _apply_call(scene, fact, now)
         case events.Lockdown(is_over=is_over):
             return stand(scene, Situation.LOCKDOWN, "", now, not is_over)
+        case events.Enrolling(is_over=is_over):
+            return stand(scene, Situation.ENROLLING, "", now, not is_over)
         case events.FreePassage(door=door, is_over=is_over):
             return stand(scene, Situation.FREE_PASSAGE, door, now, not is_over)
         case events.Degraded(lost=lost):
-            scene = stand(scene, Situation.OUT_OF_ORDER, "", now, "latch" in lost)
+            scene = stand(scene, Situation.OUT_OF_ORDER, "", now, not {"latch", "main"}.isdisjoint(lost))
             return stand(scene, Situation.FAULT, "", now, not _FACELESS.isdisjoint(lost))
         case events.WorkerLost(worker="latch"):
             return without(scene, _OF_THE_DOOR)
-    return _door_happened(scene, fact, now)
+    return _apply_door_event(scene, fact, now)
 
 
-def _door_happened(scene: Scene, fact: Event, now: float) -> Scene:
-    """The same for what a lock or a leaf does."""
+def apply_result(scene: Scene, result: Literal["resting", "go_on"], now: float) -> Scene:
+    """Return the scene after a try of a resting credential kind, or after a flat number that needs a PIN.
+
+    A resting cue that is already shown does not start again, so the next key does not interrupt its sentence.
+    """
+    if result == "resting":
+        return claim(without(scene, {Situation.CODE}), Situation.RESTING, "way", now, RESTING_S, again=False)
+    return claim(without(scene, {Situation.REFUSED, Situation.RESTING}), Situation.CODE, "way", now, CODE_S)
+
+
+def _refused(scene: Scene, now: float) -> Scene:
+    """Return the scene after a refused face. If the other credentials were just offered, that offer is extended."""
+    slow = scene.claims.get((Situation.REFUSED, SLOW))
+    if slow is not None and now < slow.ends_at:
+        return claim(scene, Situation.REFUSED, SLOW, now, REFUSED_S, again=False)
+    return claim(scene, Situation.REFUSED, "face", now, REFUSED_S)
+
+
+def _apply_call(scene: Scene, fact: events.CallPressed | events.CallAnswered | events.CallEnded, now: float) -> Scene:
+    """Return the scene after an event of a call. It ends the claims of the previous call at this door."""
+    scene = without(scene, _CALL, fact.door)
+    match fact:
+        case events.CallPressed():
+            return claim(scene, Situation.CALLING, fact.door, now, CALLING_S)
+        case events.CallAnswered(is_over=True) | events.CallEnded(outcome="opened"):
+            return scene
+        case events.CallAnswered(answer="opening"):
+            return claim(scene, Situation.OPENING, fact.door, now, OPENING_S)
+        case events.CallAnswered(answer=why) | events.CallEnded(outcome=why) if why in _NO_ANSWER:
+            return claim(scene, _NO_ANSWER[why], fact.door, now, NO_ANSWER_S)
+    return claim(scene, Situation.ANSWERED, fact.door, now)
+
+
+def _apply_door_event(scene: Scene, fact: Event, now: float) -> Scene:
+    """Return the scene after an event of a lock or a leaf."""
     match fact:
         case events.DoorReleased(cause="grant" | "rex", door=door, lease_s=lease_s):
-            return claim(without(scene, _ATTEMPT), Situation.OPEN, door, now, lease_s)
+            scene = without(without(replace(scene, looking_at=None), _ATTEMPT), _CALL - {Situation.OPENING}, door)
+            return _show_open(scene, door, now, lease_s)
         case events.DoorSecured(door=door, cause=cause):
-            gone = {Situation.OPEN, Situation.FIRE} if cause in ("start", "fire_reset") else {Situation.OPEN}
-            return without(scene, gone, door)
+            ended = {Situation.OPEN, Situation.FIRE} if cause in ("start", "fire_reset") else {Situation.OPEN}
+            return without(scene, ended, door)
         case events.DoorHeldOpen(door=door, is_alarm=is_alarm):
             return stand(scene, Situation.ALARM if is_alarm else Situation.HELD_OPEN, door, now, True)
         case events.DoorForcedOpen(door=door):
@@ -71,6 +123,13 @@ def _door_happened(scene: Scene, fact: Event, now: float) -> Scene:
         case events.FireReset(door=door):
             return without(scene, {Situation.FIRE}, door)
     return scene
+
+
+def _show_open(scene: Scene, door: str, now: float, lease_s: float) -> Scene:
+    """Return the scene with a new open cue. A shorter lease does not shorten a longer one."""
+    before = scene.claims.get((Situation.OPEN, door))
+    runs_s = 0.0 if before is None else before.ends_at - now
+    return claim(scene, Situation.OPEN, door, now, max(lease_s, runs_s))
 
 
 def _track(scene: Scene) -> int | None:

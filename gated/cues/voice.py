@@ -1,5 +1,6 @@
-"""A cue as it is heard: tone, sentence in every language, and what goes on while it lasts."""
+"""The sound of a cue: its tone, its sentence in every language, and its ticks."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,26 +9,48 @@ import numpy as np
 from gated.config import CueSettings
 from gated.cues.cue import GUIDANCE, Cue, First, Pulse, Situation
 from gated.cues.plan import PLAN
-from gated.cues.prompts import Prompts
-from gated.cues.samples import NO_SAMPLES, Samples, silence, tick_gap_s, tone
+from gated.cues.prompts import PHONE, Prompts
+from gated.cues.samples import NO_SAMPLES, Samples, locating_tick, silence, tick_gap_s, tone
 from gated.cues.sound import Sounding, volume
+from gated.cues.words import EVERYTHING, Fitted, phone
+from gated.errors import StateError
+from gated.runtime.tasks import until_cancelled
 
 PAUSE_S = 0.25
-"""Between a tone and a sentence, and after each language."""
+"""The pause between a tone and a sentence, and after each language."""
+LOCATE_AFTER_S = 3.0
+"""How long the gate is idle before the locating sound begins."""
 REPEAT_S = 6.0
-"""So long ticks go on before a sentence that is repeated is said again."""
+"""How long the ticks last before a repeated sentence is spoken again."""
 
 
 class Voice:
-    """Puts sounds together; prompts that are missing leave the tones."""
+    """The sounds of one gate. If a prompt is missing, only its tones are played."""
 
-    def __init__(self, settings: CueSettings, prompts: Path) -> None:
-        self._settings, self._prompts = settings, Prompts(prompts)
+    def __init__(self, settings: CueSettings, prompts: Path, fitted: Fitted = EVERYTHING) -> None:
+        """Use the prompts in a folder. `fitted` are the parts that sentences may name."""
+        self._settings, self._fitted = settings, fitted
+        self._prompts = Prompts(prompts, settings.languages, fitted)
+
+    async def keep(self, works: Callable[[], None]) -> None:
+        """Make outdated prompts again, then call `works` and wait until cancelled.
+
+        Raises `StateError` while a prompt is missing, broken or outdated.
+        """
+        await asyncio.to_thread(self._prompts.renew)
+        broken = await asyncio.to_thread(self._prompts.count_broken)
+        if broken:
+            raise StateError(f"{broken} prompts are missing or broken, only tones play; run `gated prompts check`")
+        works()
+        await until_cancelled()
 
     def says(
         self, situation: Situation, first: First | None, is_night: bool, nearness: Callable[[], float]
     ) -> Sounding:
-        """Tone and sentence, or with speech first the other way round; then the ticks. At night lower, and shorter."""
+        """Return the sound of a situation: tone, sentence, ticks; with speech first the sentence before the tone.
+
+        At night it is quieter, and in the first language only unless `first` is "speech".
+        """
         cue = PLAN[situation]
         languages = self._settings.languages[:1] if is_night and first != "speech" else self._settings.languages
         speech = self._speech(situation, languages) if cue.is_spoken else NO_SAMPLES
@@ -36,18 +59,26 @@ class Voice:
         again = (lambda: guiding_tick(nearness())) if situation in GUIDANCE else _again(cue, speech)
         return Sounding(once, again, volume(self._settings.volume, self._settings.quiet_volume, is_night))
 
+    def locating(self, is_night: bool) -> Sounding:
+        """Return the sound that leads blind people to the idle gate. It is never louder than the other sounds."""
+        settings = self._settings
+        most = volume(settings.volume, settings.quiet_volume, is_night)
+        return Sounding(silence(LOCATE_AFTER_S), locating_tick, min(settings.locate_volume, most))
+
     def _speech(self, situation: Situation, languages: tuple[str, ...]) -> Samples:
-        said = [prompt for language in languages if (prompt := self._prompts.get(situation, language)) is not None]
-        return np.concatenate([NO_SAMPLES, *(part for prompt in said for part in (prompt, silence(PAUSE_S)))])
+        names = (situation, PHONE) if phone(PLAN[situation], self._fitted) else (situation,)
+        found = [self._prompts.get(name, language) for language in languages for name in names]
+        prompts = [prompt for prompt in found if prompt is not None]
+        return np.concatenate([NO_SAMPLES, *(part for prompt in prompts for part in (prompt, silence(PAUSE_S)))])
 
 
 def guiding_tick(nearness: float) -> Samples:
-    """One tick, and a silence that is shorter the nearer the face is to where it should be (1)."""
+    """Return one tick and a silence. The nearer the face is to its best position (1), the shorter the silence."""
     return tone(Pulse((PLAN[Situation.CLOSER].tick.pattern[0], tick_gap_s(nearness)), 1))
 
 
 def _again(cue: Cue, speech: Samples) -> Callable[[], Samples] | None:
-    """What sounds while the cue lasts: its ticks, and where it is urgent the sentence between them."""
+    """Return the function of the repeated sound: the ticks, with the sentence between them if it is repeated."""
     if not cue.tick.pattern:
         return None
     ticks = tone(cue.tick)

@@ -1,4 +1,4 @@
-"""A face is told at once that it is looked at, and where to go if it stays of no use; nobody else is bothered."""
+"""A face shows the looking cue at once, and gets guidance if it stays unusable. Other people get no cue."""
 
 import pytest
 from hypothesis import given
@@ -6,43 +6,43 @@ from hypothesis import strategies as st
 
 from gated import events
 from gated.cues.cue import GUIDANCE
-from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, STANDS_S, UNUSABLE_S, saw
+from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, OFFER_S, OFFERED_S, STANDS_S, UNUSABLE_S, apply_sight
 from gated.cues.scene import Scene, Sight, ends_at, shown
-from gated.cues.state import happened
+from gated.cues.state import apply_event
 
 FRAME_S = 0.1
 
 
-def face(problem=None, x=0.5, size=1.2, pitch=0.0, track=1):
-    return Sight(track, problem, x, size, pitch)
+def face(problem=None, x=0.5, size=1.2, pitch=0.0, track=1, fill=0.5):
+    return Sight(track, problem, x, size, pitch, fill)
 
 
 def watched(sights, scene=None, now=0.0):
-    """The scene after these sights, a frame apart, and the time of the last."""
+    """Return the scene after sights, one per frame, and the time of the last."""
     scene = Scene() if scene is None else scene
     for sight in sights:
         now += FRAME_S
-        scene = saw(scene, sight, now)
+        scene = apply_sight(scene, sight, now)
     return scene, now
 
 
-def told(*sights, **more):
+def shown_after(*sights, **more):
     scene, now = watched(sights, **more)
     return shown(scene, now).situation
 
 
-def test_the_first_sight_of_a_face_is_told_at_once():
-    assert told(face()) == "looking"
-    assert told(face("blurred")) == "looking"
+def test_the_first_sight_of_a_face_is_shown_at_once():
+    assert shown_after(face()) == "looking"
+    assert shown_after(face("blurred")) == "looking"
 
 
-def test_a_face_that_left_is_not_looked_at():
+def test_a_face_that_left_ends_the_looking_cue():
     scene, now = watched([face()])
     assert ends_at(scene, now) == now + FACE_S
     assert shown(scene, now + FACE_S).situation == "idle"
 
 
-def test_looking_is_told_once_however_many_frames_there_are():
+def test_many_frames_of_a_face_start_the_cue_once():
     scene, now = watched([face()])
     more, later = watched([face()] * 30, scene, now)
     assert shown(more, later) == shown(scene, now)
@@ -52,14 +52,19 @@ def test_looking_is_told_once_however_many_frames_there_are():
     "sight",
     [face("background"), face("too_small", size=0.3), face(size=float("nan")), face(x=float("nan")), face(x=1e999)],
 )
-def test_who_walks_by_is_not_spoken_to(sight):
-    assert told(*[sight] * 30) == "idle"
+def test_a_person_who_walks_by_gets_no_cue(sight):
+    assert shown_after(*[sight] * 30) == "idle"
 
 
 @pytest.mark.parametrize(
     ("sight", "situation"),
     [
         (face("too_small", size=0.7), "closer"),
+        (face("too_near", size=9, fill=1.01), "back"),
+        (face("too_near", size=9, fill=2.5, x=0.1), "back"),
+        (face("too_near", x=0.05), "left"),
+        (face("too_near", x=0.95), "right"),
+        (face("too_near", x=0.5), "back"),
         (face("turned_away", x=0.1), "left"),
         (face("turned_away", x=0.9), "right"),
         (face("blurred", x=0.2), "left"),
@@ -67,43 +72,56 @@ def test_who_walks_by_is_not_spoken_to(sight):
         (face("turned_away", pitch=40), "down"),
     ],
 )
-def test_a_face_that_stays_of_no_use_is_told_where_to_go(sight, situation):
+def test_a_face_that_stays_unusable_is_guided(sight, situation):
     frames = round(UNUSABLE_S / FRAME_S) + 1
-    assert told(*[sight] * (frames - 1)) == "looking"
-    assert told(*[sight] * (frames + 1)) == situation
+    assert shown_after(*[sight] * (frames - 1)) == "looking"
+    assert shown_after(*[sight] * (frames + 1)) == situation
 
 
-def test_who_is_at_the_left_of_the_picture_is_told_their_own_left():
-    assert told(*[face("blurred", x=0.1)] * 10) == "left"
+def test_a_person_at_the_left_of_the_picture_is_guided_to_their_own_left():
+    assert shown_after(*[face("blurred", x=0.1)] * 10) == "left"
+
+
+def test_the_ticks_are_slower_the_farther_a_person_must_move_back():
+    nearness = [face("too_near", size=9, fill=fill).nearness for fill in (0.5, 1.0, 1.3, 1.8, 2.0, 9.0)]
+    assert nearness[:2] == [1.0, 1.0]
+    assert nearness[1:] == sorted(nearness[1:], reverse=True)
+    assert nearness[-1] == 0
+
+
+def test_a_person_who_moved_back_enough_is_not_guided():
+    scene, now = watched([face("too_near", size=9, fill=1.5)] * 10)
+    assert shown(scene, now).situation == "back"
+    assert shown_after(face(), scene=scene, now=now) == "looking"
 
 
 @pytest.mark.parametrize("problem", ["blurred", "too_dark", "too_bright", "uneven_light", "turned_away"])
-def test_a_face_in_the_middle_that_nothing_can_be_said_to_is_only_looked_at(problem):
-    assert told(*[face(problem)] * 30) == "looking"
+def test_a_problem_without_guidance_shows_only_looking(problem):
+    assert shown_after(*[face(problem)] * 30) == "looking"
 
 
-def test_a_face_that_comes_right_is_guided_no_longer():
+def test_a_face_that_becomes_usable_ends_the_guidance():
     scene, now = watched([face("blurred", x=0.1)] * 12)
     assert shown(scene, now).situation == "left"
-    assert told(face(), scene=scene, now=now) == "looking"
+    assert shown_after(face(), scene=scene, now=now) == "looking"
 
 
-def test_one_good_frame_starts_the_wait_anew():
+def test_one_usable_frame_restarts_the_wait_for_guidance():
     bad = [face("blurred", x=0.1)] * 6
-    assert told(*bad, face(), *bad) == "looking"
+    assert shown_after(*bad, face(), *bad) == "looking"
 
 
-def test_guidance_does_not_jump_from_one_to_the_other():
+def test_one_guidance_lasts_before_another_may_follow():
     scene, now = watched([face("too_small", size=0.7)] * 10)
     began = shown(scene, now)
     flickering, later = watched([face("blurred", x=0.1), face("too_small", size=0.7)] * 8, scene, now)
     assert shown(flickering, later) == began
 
 
-def test_another_guidance_follows_when_the_first_was_heard():
+def test_another_guidance_follows_after_the_first():
     scene, now = watched([face("too_small", size=0.7)] * 10)
     frames = round(GUIDED_S / FRAME_S) + 2
-    assert told(*[face("blurred", x=0.9)] * frames, scene=scene, now=now) == "right"
+    assert shown_after(*[face("blurred", x=0.9)] * frames, scene=scene, now=now) == "right"
 
 
 def test_guidance_ends_soon_after_the_face_has_left():
@@ -116,45 +134,45 @@ GRANTED = events.AccessGranted("v", "00", 0.6, 0.4, 9, 0.9, 3, "ab", 0.1)
 
 
 @pytest.mark.parametrize("decided", [DENIED, GRANTED])
-def test_who_was_decided_about_is_not_looked_at_again_while_they_stand_there(decided):
+def test_after_a_decision_the_same_face_gets_no_looking_cue(decided):
     scene, now = watched([face()] * 5)
-    scene = happened(scene, decided, now)
+    scene = apply_event(scene, decided, now)
     scene, now = watched([face("blurred", x=0.1)] * 300, scene, now)
     assert shown(scene, now).situation == "idle"
 
 
-def test_who_only_stands_there_is_left_in_peace_after_a_while():
+def test_a_person_who_only_stands_there_gets_no_more_cues():
     scene, now = watched([face("too_small", size=0.7)] * round(STANDS_S / FRAME_S))
     assert shown(scene, now).situation == "closer"
     scene, now = watched([face("too_small", size=0.7)] * 50, scene, now)
     assert shown(scene, now).situation == "idle"
-    assert told(face("too_small", size=0.7), scene=scene, now=now + FACE_S + 1) == "looking"
+    assert shown_after(face("too_small", size=0.7), scene=scene, now=now + FACE_S + 1) == "looking"
 
 
-def test_who_comes_back_later_is_looked_at_again():
+def test_a_person_who_comes_back_gets_cues_again():
     scene, now = watched([face()] * 5)
-    scene = happened(scene, DENIED, now)
-    assert told(face(track=2), scene=scene, now=now + 20) == "looking"
-    assert told(face(track=1), scene=scene, now=now + 20) == "looking"
+    scene = apply_event(scene, DENIED, now)
+    assert shown_after(face(track=2), scene=scene, now=now + 20) == "looking"
+    assert shown_after(face(track=1), scene=scene, now=now + 20) == "looking"
 
 
-def test_the_next_in_the_queue_is_looked_at_while_the_first_still_stands_there():
+def test_the_next_person_gets_cues_while_the_first_still_stands_there():
     scene, now = watched([face()] * 5)
-    scene = happened(scene, GRANTED, now)
+    scene = apply_event(scene, GRANTED, now)
     scene, now = watched([face(), face(track=2, size=1.5)], scene, now)
     assert shown(scene, now).situation == "looking"
 
 
-def test_the_nearest_face_is_guided_and_not_the_one_behind():
+def test_the_nearest_face_is_guided():
     near, behind = face(size=1.5), face("blurred", x=0.1, size=0.9, track=2)
-    assert told(*[near, behind] * 15) == "looking"
+    assert shown_after(*[near, behind] * 15) == "looking"
 
 
-def test_who_arrives_is_told_what_stands_and_not_too_often():
-    scene = happened(Scene(), events.Lockdown("server"), 0.0)
+def test_a_lasting_situation_is_announced_to_people_who_arrive_but_not_too_often():
+    scene = apply_event(Scene(), events.Lockdown("server"), 0.0)
     first = shown(scene, 0.0)
     scene, now = watched([face(track=1)], scene, 1.0)
-    assert shown(scene, now) == first, "it has only just been told"
+    assert shown(scene, now) == first, "it was announced a moment ago"
     scene, now = watched([face(track=2)], scene, AGAIN_S + 5)
     again = shown(scene, now)
     assert again.situation == "lockdown"
@@ -163,20 +181,20 @@ def test_who_arrives_is_told_what_stands_and_not_too_often():
     assert shown(scene, now) == again
 
 
-def test_what_is_over_is_not_told_again():
-    scene = happened(Scene(), DENIED, 0.0)
+def test_a_situation_that_is_over_is_not_announced_again():
+    scene = apply_event(Scene(), DENIED, 0.0)
     scene, now = watched([face(track=2)], scene, 100.0)
     assert shown(scene, now).situation == "looking"
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(-1, 2))
-def test_nearness_is_between_far_and_there(size, other, x):
+def test_nearness_is_between_0_and_1(size, other, x):
     assert 0 <= face(size=size, x=x).nearness <= 1
     if size <= other:
         assert face(size=size, x=x).nearness <= face(size=other, x=x).nearness
 
 
-def test_nearness_is_all_of_it_only_in_the_middle_and_large_enough():
+def test_nearness_is_1_only_in_the_middle_and_large_enough():
     assert face(size=1.0, x=0.5).nearness == 1
     assert face(size=0.6, x=0.5).nearness == pytest.approx(0.2)
     assert face(size=2.0, x=0.05).nearness == pytest.approx(0.1)
@@ -194,10 +212,70 @@ def test_nearness_is_all_of_it_only_in_the_middle_and_large_enough():
         max_size=60,
     )
 )
-def test_a_face_is_always_looked_at_or_guided_and_one_thing_at_a_time(sights):
+def test_a_face_always_shows_looking_or_one_guidance(sights):
     scene = Scene()
     for i, sight in enumerate(sights):
         now = (i + 1) * FRAME_S
-        scene = saw(scene, sight, now)
+        scene = apply_sight(scene, sight, now)
         assert shown(scene, now).situation in {"looking", *GUIDANCE}
         assert sum(s in GUIDANCE and now < c.ends_at for (s, _), c in scene.claims.items()) <= 1
+
+
+def seen_for(seconds, sights=(), scene=None, now=0.0):
+    """Return the scene, the time, and the situation after each frame, with a face in view for some seconds."""
+    scene, shown_then = Scene() if scene is None else scene, []
+    for i in range(round(seconds / FRAME_S)):
+        now += FRAME_S
+        scene = apply_sight(scene, sights[i % len(sights)] if sights else face(), now)
+        shown_then.append((now, shown(scene, now).situation))
+    return scene, now, shown_then
+
+
+@pytest.mark.parametrize("problem", [None, "too_small", "blurred", "turned_away", "no_colour"])
+def test_after_six_seconds_without_a_decision_the_other_credentials_are_offered(problem):
+    _, _, shown_then = seen_for(7.0, [face(problem, size=0.9)])
+    first = next(now for now, situation in shown_then if situation == "refused")
+    assert first == pytest.approx(OFFER_S, abs=2 * FRAME_S)
+    assert OFFER_S == 6.0
+
+
+def test_a_new_track_every_second_does_not_delay_the_offer():
+    _, _, shown_then = seen_for(7.0, [face(track=track) for track in range(100)])
+    assert any(situation == "refused" for _, situation in shown_then)
+
+
+def test_the_offer_is_shown_once_and_then_the_guidance_goes_on():
+    _, _, shown_then = seen_for(OFFER_S + 2 * OFFERED_S, [face("too_small", size=0.9)])
+    offered_at = [now for now, situation in shown_then if situation == "refused"]
+    assert offered_at[-1] - offered_at[0] < OFFERED_S
+    assert shown_then[-1][1] == "closer"
+
+
+def test_a_person_who_returns_has_six_seconds_again():
+    scene, now, _ = seen_for(5.0)
+    _, _, shown_then = seen_for(5.0, scene=scene, now=now + 60)
+    assert all(situation == "looking" for _, situation in shown_then)
+
+
+def test_a_denial_after_the_offer_extends_it_without_a_restart():
+    scene, now, _ = seen_for(OFFER_S + 1)
+    before = shown(scene, now)
+    denied = apply_event(scene, events.AccessDenied("v", "unknown", 0.4, 9, 3, 0.1), now)
+    assert shown(denied, now) == before
+    assert shown(denied, now + OFFERED_S - 0.1).situation == "refused"
+
+
+def test_a_granted_person_gets_no_offer():
+    scene, now, _ = seen_for(3.0)
+    scene = apply_event(scene, events.AccessGranted("v", "00", 0.6, 0.4, 9, 0.9, 3, "ab", 0.1), now)
+    scene = apply_event(scene, events.DoorReleased("grant", 4.0, "v"), now)
+    _, _, shown_then = seen_for(12.0, scene=scene, now=now)
+    assert all(situation in ("open", "idle") for _, situation in shown_then)
+
+
+@pytest.mark.parametrize(
+    "fact", [events.Lockdown("server"), events.FreePassage("daytime"), events.DoorHeldOpen(30.0), events.Enrolling()]
+)
+def test_a_situation_of_higher_priority_suppresses_the_offer(fact):
+    scene, _, _ = seen_for(OFFER_S + 2, scene=apply_event(Scene(), fact, 0.0))
+    assert ("refused", "slow") not in {(situation, why) for situation, why in scene.claims}

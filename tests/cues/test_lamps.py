@@ -1,4 +1,4 @@
-"""Every lamp, buzzer and pad does what the table says; lines that are not fitted are never played."""
+"""Lamps, buzzer and pad follow the table of cues. Lines that are not fitted are never played."""
 
 import pytest
 
@@ -16,19 +16,19 @@ def fitted(*names: str) -> CueSettings:
 
 
 @pytest.mark.parametrize("situation", Situation)
-def test_every_line_is_told_what_to_do_in_every_situation(situation):
-    said = dict(lines(PLAN[situation], None, NOTHING))
-    assert set(said) == set(LINES)
-    assert {line for line in ("ready", "open", "refused", "fault") if said[line].pattern} == {
+def test_every_situation_sets_every_line(situation):
+    pulses = dict(lines(PLAN[situation], None, NOTHING))
+    assert set(pulses) == set(LINES)
+    assert {line for line in ("ready", "open", "refused", "fault") if pulses[line].pattern} == {
         shape.value for shape in PLAN[situation].shapes
     }
-    assert any(said[line].pattern for line in ("red", "green", "blue"))
+    assert any(pulses[line].pattern for line in ("red", "green", "blue"))
 
 
 @pytest.mark.parametrize("situation", Situation)
-def test_a_lamp_of_three_colours_keeps_the_same_rhythm_as_the_shapes(situation):
-    said = dict(lines(PLAN[situation], None, NOTHING))
-    assert {said[line] for line in ("red", "green", "blue")} <= {PLAN[situation].light, NOTHING}
+def test_the_three_colour_lamp_has_the_rhythm_of_the_shapes(situation):
+    pulses = dict(lines(PLAN[situation], None, NOTHING))
+    assert {pulses[line] for line in ("red", "green", "blue")} <= {PLAN[situation].light, NOTHING}
 
 
 def test_open_is_steady_light_and_a_steady_pad(played):
@@ -38,7 +38,7 @@ def test_open_is_steady_light_and_a_steady_pad(played):
     assert {line for line, pattern in played.now.items() if pattern} == {"open", "green", "blue", "vibration"}
 
 
-def test_only_what_is_fitted_is_played(played):
+def test_only_fitted_lines_are_played(played):
     Lamps(fitted("open"), played).show(OPEN)
     assert played == [("open", (1.0,), 0)]
     played.clear()
@@ -46,7 +46,7 @@ def test_only_what_is_fitted_is_played(played):
     assert played == []
 
 
-def test_only_what_changes_is_sent(played):
+def test_only_changed_lines_are_sent(played):
     lamps = Lamps(fitted(*LINES), played)
     lamps.show(OPEN)
     played.clear()
@@ -56,7 +56,7 @@ def test_only_what_changes_is_sent(played):
     assert {line for line, _, _ in played} == {"ready", "open", "red", "green", "blue", "vibration"}
 
 
-def test_what_counts_its_repeats_is_felt_again_when_it_is_told_again(played):
+def test_a_rhythm_with_repeats_is_played_again_when_the_cue_restarts(played):
     lamps = Lamps(fitted("refused", "vibration"), played)
     lamps.show(REFUSED)
     lamps.show(REFUSED)
@@ -64,17 +64,17 @@ def test_what_counts_its_repeats_is_felt_again_when_it_is_told_again(played):
     assert [p for p in played if p[0] == "refused"] == [("refused", (0.5, 0.5), 0)]
 
 
-def test_touch_first_is_felt_until_the_cue_ends(played):
+def test_with_touch_first_the_pad_lasts_until_the_cue_ends(played):
     Lamps(fitted("vibration"), played).show(REFUSED, "touch")
     assert played == [("vibration", (0.2, 0.2), 0)]
 
 
-def test_light_first_has_all_the_light_there_is_in_the_same_rhythm(played):
+def test_with_light_first_the_lamp_is_white_in_the_same_rhythm(played):
     Lamps(fitted("red", "green", "blue"), played).show(OPEN, "light")
     assert played.now == dict.fromkeys(("red", "green", "blue"), STEADY.pattern)
 
 
-def test_the_buzzer_does_what_it_is_given_and_can_be_told_something_else(played):
+def test_the_buzzer_plays_its_rhythm_until_another_is_given(played):
     lamps = Lamps(fitted("buzzer"), played)
     lamps.show(OPEN, beep=OPEN.tone)
     lamps.beep(OPEN.tick)
@@ -82,7 +82,7 @@ def test_the_buzzer_does_what_it_is_given_and_can_be_told_something_else(played)
     assert played == [("buzzer", (0.6, 0.2), 2), ("buzzer", (0.05, 0.95), 0), ("buzzer", (), 0)]
 
 
-def test_a_new_latch_is_told_everything_again(played):
+def test_a_restarted_latch_gets_every_line_again(played):
     lamps = Lamps(fitted(*LINES), played)
     lamps.show(FAULT)
     before = [p for p in played if p[1]]
@@ -92,7 +92,7 @@ def test_a_new_latch_is_told_everything_again(played):
     assert [p for p in played if p[1]] == before
 
 
-def test_without_a_latch_nothing_breaks_and_all_is_sent_when_it_is_back(played):
+def test_without_a_latch_nothing_raises_and_every_line_is_sent_later(played):
     is_there = False
 
     def play(line, pattern, repeats):
@@ -108,6 +108,6 @@ def test_without_a_latch_nothing_breaks_and_all_is_sent_when_it_is_back(played):
     assert played.now["open"] == STEADY.pattern
 
 
-def test_every_lamp_has_a_shape_of_its_own():
+def test_every_lamp_has_its_own_shape():
     assert len({shape.value for shape in Shape}) == 4
     assert Pulse() == NOTHING

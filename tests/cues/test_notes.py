@@ -1,4 +1,4 @@
-"""A small note for whoever looks after the gate: what is lost and keeps nobody out."""
+"""The notes for the maintainer of the gate about lost parts that keep nobody out."""
 
 import pytest
 
@@ -9,21 +9,26 @@ from gated.events import Degraded
 
 
 @pytest.mark.parametrize("part", ["network", "server", "clock", "journal"])
-def test_a_loss_that_keeps_nobody_out_is_noted_in_both_languages(part):
+def test_a_harmless_loss_has_a_note_in_both_languages(part):
     page = page_of(Situation.IDLE, ("zh", "en"), None, [part])
     assert page.notes == [("zh", NOTES[part]["zh"]), ("en", NOTES[part]["en"])]
 
 
-def test_several_are_in_one_line_and_none_is_said_twice():
+def test_several_notes_share_one_line_without_repetition():
     page = page_of(Situation.OPEN, ("en",), None, ["clock", "credentials", "gallery", "network"])
     assert page.notes == [("en", "clock unsure · database trouble · no network")]
 
 
-def test_what_has_a_cue_of_its_own_needs_no_note():
+def test_the_most_urgent_notes_are_shown_and_the_others_counted():
+    page = page_of(Situation.OPEN, ("en",), None, [*reversed(NOTES)])
+    assert page.notes == [("en", "list may be old · clock unsure · database trouble · no network · +4")]
+
+
+def test_a_loss_with_its_own_cue_has_no_note():
     assert page_of(Situation.FAULT, ("zh", "en"), None, ["vision", "latch"]).notes == []
 
 
-def test_a_note_changes_nothing_of_the_cue():
+def test_a_note_does_not_change_the_cue():
     plain, noted = (page_of(Situation.OPEN, ("zh", "en"), None, lost) for lost in ([], ["network"]))
     assert (plain.words, plain.pictogram, plain.colour) == (noted.words, noted.pictogram, noted.colour)
 
@@ -33,10 +38,10 @@ def test_no_note_is_a_situation_word():
     assert not words & {text for note in NOTES.values() for text in note.values()}
 
 
-async def test_the_stage_notes_a_loss_at_once_and_takes_it_back(stage_of, free_port, monkeypatch):
+async def test_the_stage_shows_a_note_at_once_and_removes_it(stage_of, free_port, monkeypatch):
     stage = stage_of(screen_port=free_port)
     shown = []
-    monkeypatch.setattr(stage._screen, "show", lambda *what: shown.append(what))
+    monkeypatch.setattr(stage._screen, "show", lambda *what, **_: shown.append(what))
     stage.fact(Degraded(["network"]))
     assert shown[-1][2] == ("network",)
     assert stage.situation is Situation.IDLE

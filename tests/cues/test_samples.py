@@ -1,4 +1,4 @@
-"""Tones are what they should be, recordings are read whatever their shape, and no file of the wrong kind is played."""
+"""Tones have the right length, pitch and level. Recordings of every format are read, and other files are refused."""
 
 import wave
 
@@ -34,7 +34,7 @@ def recording(path, samples, rate=RATE, channels=1, width=2):
     return path
 
 
-def test_a_tone_is_as_long_as_its_rhythm_and_silent_between():
+def test_a_tone_has_the_length_of_its_rhythm_and_silent_gaps():
     samples = tone(Pulse((0.2, 0.3), 2))
     assert samples.dtype == np.float32
     assert samples.size == RATE
@@ -49,14 +49,14 @@ def test_a_beep_is_one_kilohertz():
     assert loudest * RATE / samples.size == pytest.approx(PITCH_HZ, abs=1)
 
 
-def test_a_beep_swells_and_fades_so_that_it_does_not_click():
+def test_a_beep_fades_in_and_out_without_a_click():
     samples = tone(Pulse((0.1,), 1))
     assert abs(samples[0]) < 0.01
     assert abs(samples[-1]) < 0.02
     assert np.abs(np.diff(samples)).max() < 0.25
 
 
-def test_no_rhythm_is_no_sound():
+def test_an_empty_rhythm_is_no_sound():
     assert tone(NOTHING).size == 0
     assert silence(0.5).size == round(RATE / 2)
 
@@ -79,21 +79,21 @@ def test_ticks_never_stop_and_never_become_one_tone(nearness):
     assert 0.1 - 1e-9 <= tick_gap_s(nearness) <= 0.9
 
 
-def test_the_level_is_measured_in_decibels():
+def test_the_peak_is_measured_in_dbfs():
     assert peak_dbfs(np.array([0.5, -1.0], np.float32)) == 0
     assert peak_dbfs(np.array([0.5], np.float32)) == pytest.approx(-6.02, abs=0.01)
     assert peak_dbfs(NO_SAMPLES) == -np.inf
     assert peak_dbfs(silence(0.1)) == -np.inf
 
 
-def test_silence_around_speech_is_cut_and_its_level_set():
+def test_trimming_removes_silence_and_sets_the_level():
     speech = np.concatenate([silence(0.5), 0.1 * tone(Pulse((0.4,), 1)), silence(0.7)])
     kept = trimmed(speech)
     assert kept.size / RATE == pytest.approx(0.4, abs=0.02)
     assert peak_dbfs(kept) == pytest.approx(-3, abs=0.01)
 
 
-def test_nothing_but_silence_is_cut_to_nothing():
+def test_trimming_silence_leaves_no_samples():
     assert trimmed(silence(1)).size == 0
 
 
@@ -101,13 +101,13 @@ def test_samples_beyond_full_scale_are_clipped_and_never_wrap():
     assert np.frombuffer(pcm(np.array([2.0, -2.0, 0.0], np.float32)), "<i2").tolist() == [32767, -32767, 0]
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_a_written_file_reads_back_the_same(tmp_path):
     samples = tone(Pulse((0.3, 0.1), 2))
     write_wav(tmp_path / "a.wav", samples)
     assert np.abs(read_wav(tmp_path / "a.wav") - samples).max() < 1e-3
 
 
-def test_a_recording_of_another_rate_and_in_stereo_is_taken_as_it_is(tmp_path):
+def test_a_stereo_recording_of_another_rate_is_converted(tmp_path):
     at = np.arange(48000) / 48000
     left = np.round(16000 * np.sin(2 * np.pi * 440 * at)).astype("<i2")
     stereo = np.stack([left, left], axis=1).tobytes()
@@ -118,7 +118,7 @@ def test_a_recording_of_another_rate_and_in_stereo_is_taken_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"ID3" + bytes(100)])
-def test_a_file_that_is_no_wav_is_refused_with_what_to_do(tmp_path, content):
+def test_a_file_that_is_not_wav_is_refused_with_the_next_step(tmp_path, content):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with pytest.raises(StateError, match="save it as 16-bit"):
@@ -141,7 +141,7 @@ def test_a_recording_of_8_bits_is_refused(tmp_path):
         read_wav(recording(tmp_path / "a.wav", b"\x80" * 100, width=1))
 
 
-def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+def test_a_too_large_file_is_not_read(tmp_path):
     path = tmp_path / "a.wav"
     with path.open("wb") as file:
         file.truncate(20_000_000)
@@ -149,5 +149,5 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
         read_wav(path)
 
 
-def test_an_empty_recording_is_no_samples(tmp_path):
+def test_an_empty_recording_has_no_samples(tmp_path):
     assert read_wav(recording(tmp_path / "a.wav", b"")).size == 0

@@ -1,4 +1,4 @@
-"""Light, sound, touch and screen say the same thing at the same time, at once, and for as long as it holds."""
+"""Light, sound, touch and screen show the same situation, at once, for as long as it lasts."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from gated import events
 from gated.cues.cue import STEADY, Situation
 from gated.cues.plan import PLAN
 from gated.cues.prompts import prompt_path
-from gated.cues.samples import LEVEL, RATE, read_wav, tone
+from gated.cues.samples import LEVEL, RATE, locating_tick, read_wav, tone
 from gated.cues.scene import Sight
 from gated.errors import LatchError
 
@@ -27,7 +27,7 @@ NIGHT = datetime(2026, 6, 1, 16, tzinfo=UTC)  # midnight in Shanghai
 
 
 class Clock:
-    """Monotonic seconds that pass when they are told to."""
+    """A monotonic clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -36,14 +36,14 @@ class Clock:
         return self.now
 
 
-async def until(true, timeout_s=20.0):
+async def until(condition, timeout_s=20.0):
     async with asyncio.timeout(timeout_s):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.005)
 
 
 def look_of(situation):
-    """The lamps of shapes, as they are in a situation."""
+    """Return the patterns of the four lamps in a situation."""
     cue = PLAN[Situation(situation)]
     return {shape.value: cue.light.pattern for shape in cue.shapes}
 
@@ -65,7 +65,7 @@ def lit(played):
         (events.FireRelease(), "fire"),
     ],
 )
-async def test_a_fact_is_seen_before_the_call_returns(stage_of, played, fact, situation):
+async def test_an_event_is_shown_before_the_call_returns(stage_of, played, fact, situation):
     stage = stage_of()
     stage.fact(fact)
     assert stage.situation == situation
@@ -73,14 +73,14 @@ async def test_a_fact_is_seen_before_the_call_returns(stage_of, played, fact, si
     assert played.now["vibration"] == PLAN[stage.situation].touch.pattern
 
 
-async def test_a_face_is_seen_before_the_call_returns(stage_of, played):
+async def test_a_face_is_shown_before_the_call_returns(stage_of, played):
     stage = stage_of()
     stage.sight(FACE)
     assert stage.situation == "looking"
     assert lit(played) == look_of("looking")
 
 
-async def test_what_changes_nothing_is_not_told_again(stage_of, played):
+async def test_an_event_without_effect_sends_nothing(stage_of, played):
     stage = stage_of()
     stage.fact(events.Lockdown("server"))
     before = len(played)
@@ -89,7 +89,7 @@ async def test_what_changes_nothing_is_not_told_again(stage_of, played):
     assert len(played) == before
 
 
-async def test_a_fact_from_long_ago_is_not_told_and_one_that_stands_is(stage_of):
+async def test_an_old_release_is_not_shown_and_a_lasting_alarm_is(stage_of):
     stage = stage_of(monotonic=Clock())
     stage.fact(OPEN, age_s=3600.0)
     assert stage.situation == "idle"
@@ -99,7 +99,7 @@ async def test_a_fact_from_long_ago_is_not_told_and_one_that_stands_is(stage_of)
     assert stage.situation == "fire"
 
 
-async def test_what_is_over_ends_by_itself(stage_of, played, running):
+async def test_an_expired_cue_ends_by_itself(stage_of, played, running):
     clock = Clock()
     stage = stage_of(monotonic=clock)
     async with running(stage):
@@ -114,13 +114,13 @@ async def test_what_is_over_ends_by_itself(stage_of, played, running):
 
 async def test_an_idle_gate_sleeps(stage_of, running):
     clock = Clock()
-    looks = []
-    stage = stage_of(monotonic=lambda: looks.append(1) or clock.now)
+    calls = []
+    stage = stage_of(monotonic=lambda: calls.append(1) or clock.now)
     async with running(stage):
         await asyncio.sleep(0.1)
-        looks.clear()
+        calls.clear()
         await asyncio.sleep(1.0)
-        assert len(looks) < 20, "it looks at the clock once a second"
+        assert len(calls) < 20, "it wakes once a second"
 
 
 async def test_the_first_cue_comes_within_three_tenths_of_a_second_of_a_face(stage_of, played, loudspeaker, running):
@@ -154,30 +154,30 @@ async def test_the_ticks_of_guidance_follow_the_face(stage_of, loudspeaker, runn
             stage.sight(Sight(1, "too_small", 0.5, 0.95, 0.0))
         assert stage.situation == "closer"
         await until(lambda: len(loudspeaker()) and loudspeaker()[-1].size > RATE)
-    heard = loudspeaker()[-1]
-    loud = np.flatnonzero(np.abs(heard) > 0.05)
+    samples = loudspeaker()[-1]
+    loud = np.flatnonzero(np.abs(samples) > 0.05)
     gaps = np.diff(loud)[np.diff(loud) > 0.02 * RATE] / RATE
     assert gaps.size >= 2
-    assert gaps.max() < 0.3, "near, and so quick"
+    assert gaps.max() < 0.3, "the face is near, so the ticks are fast"
 
 
-async def test_open_is_tones_then_both_languages_then_a_slow_tick(stage_of, spoken_prompts, loudspeaker, running):
+async def test_open_plays_tones_then_both_languages_then_a_slow_tick(stage_of, spoken_prompts, loudspeaker, running):
     stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
     async with running(stage):
         stage.fact(OPEN)
         cue = PLAN[Situation.OPEN]
         beeps = tone(cue.tone)
         await until(lambda: loudspeaker() and loudspeaker()[-1].size > beeps.size + 3 * RATE)
-    heard = loudspeaker()[-1]
-    assert np.abs(heard[: beeps.size] - beeps).max() < 1e-3
+    samples = loudspeaker()[-1]
+    assert np.abs(samples[: beeps.size] - beeps).max() < 1e-3
     at = beeps.size + round(0.25 * RATE)
     for language in ("zh", "en"):
         speech = read_wav(prompt_path(spoken_prompts, Situation.OPEN, language))
-        assert np.abs(heard[at : at + speech.size] - speech).max() < 1e-3
+        assert np.abs(samples[at : at + speech.size] - speech).max() < 1e-3
         at += speech.size + round(0.25 * RATE)
 
 
-async def test_speech_first_is_said_before_any_tone(stage_of, spoken_prompts, loudspeaker, running):
+async def test_with_speech_first_the_sentence_comes_before_the_tone(stage_of, spoken_prompts, loudspeaker, running):
     stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
     async with running(stage):
         stage.preferences("speech")
@@ -187,7 +187,7 @@ async def test_speech_first_is_said_before_any_tone(stage_of, spoken_prompts, lo
     assert np.abs(loudspeaker()[-1][: speech.size] - speech).max() < 1e-3
 
 
-async def test_without_prompts_the_tones_are_left_and_one_warning_a_prompt(stage_of, loudspeaker, running, caplog):
+async def test_without_prompts_only_tones_play_and_each_prompt_is_logged_once(stage_of, loudspeaker, running, caplog):
     stage = stage_of(sound="alsa", volume=1.0)
     beeps = tone(PLAN[Situation.REFUSED].tone)
     with caplog.at_level(logging.WARNING):
@@ -196,10 +196,13 @@ async def test_without_prompts_the_tones_are_left_and_one_warning_a_prompt(stage
                 stage.fact(DENIED)
             await until(lambda: loudspeaker() and loudspeaker()[-1].size >= beeps.size)
     assert np.abs(loudspeaker()[-1][: beeps.size] - beeps).max() < 1e-3
-    assert sorted(r.args[0] for r in caplog.records if "tones alone" in r.message) == ["en", "zh"]
+    assert sorted(r.args[0] for r in caplog.records if "only tones" in r.message) == [
+        "en/refused.wav",
+        "zh/refused.wav",
+    ]
 
 
-async def test_at_night_sound_is_lower_in_the_first_language_and_light_and_touch_are_as_always(
+async def test_at_night_sound_is_quieter_and_in_the_first_language_and_light_and_touch_are_unchanged(
     stage_of, spoken_prompts, loudspeaker, running, played
 ):
     stage = stage_of(spoken_prompts, wall=lambda: NIGHT, sound="alsa", volume=0.8, quiet_volume=0.2)
@@ -207,9 +210,9 @@ async def test_at_night_sound_is_lower_in_the_first_language_and_light_and_touch
         stage.fact(DENIED)
         speech = read_wav(prompt_path(spoken_prompts, Situation.REFUSED, "zh"))
         await until(lambda: loudspeaker() and loudspeaker()[-1].size > 0.9 * RATE + speech.size)
-    heard = loudspeaker()[-1]
-    assert np.abs(heard).max() == pytest.approx(0.2 * LEVEL, rel=0.02)
-    assert heard.size < 0.9 * RATE + speech.size + 0.6 * RATE, "one language"
+    samples = loudspeaker()[-1]
+    assert np.abs(samples).max() == pytest.approx(0.2 * LEVEL, rel=0.02)
+    assert samples.size < 0.9 * RATE + speech.size + 0.6 * RATE, "one language"
     assert ("refused", (0.5, 0.5), 0) in played
     assert ("vibration", (0.2, 0.2), 3) in played
 
@@ -218,16 +221,16 @@ async def test_at_night_sound_is_lower_in_the_first_language_and_light_and_touch
     ("fact", "situation"),
     [(events.FireRelease(), Situation.FIRE), (events.DoorForcedOpen(), Situation.ALARM)],
 )
-async def test_danger_is_as_loud_at_night(stage_of, spoken_prompts, loudspeaker, running, fact, situation):
+async def test_danger_keeps_its_volume_at_night(stage_of, spoken_prompts, loudspeaker, running, fact, situation):
     stage = stage_of(spoken_prompts, wall=lambda: None, sound="alsa", volume=0.8, quiet_volume=0.1)
-    said = tone(PLAN[situation].tone).size + read_wav(prompt_path(spoken_prompts, situation, "zh")).size
+    length = tone(PLAN[situation].tone).size + read_wav(prompt_path(spoken_prompts, situation, "zh")).size
     async with running(stage):
         stage.fact(fact)
-        await until(lambda: loudspeaker() and loudspeaker()[-1].size > said)
+        await until(lambda: loudspeaker() and loudspeaker()[-1].size > length)
     assert np.abs(loudspeaker()[-1]).max() == pytest.approx(0.8 * LEVEL, rel=0.05)
 
 
-async def test_a_fire_is_said_again_and_again(stage_of, spoken_prompts):
+async def test_the_fire_sentence_is_repeated(stage_of, spoken_prompts):
     stage = stage_of(spoken_prompts, sound="alsa")
     stage.fact(events.FireRelease())
     again = stage._sound._next.again()
@@ -235,7 +238,7 @@ async def test_a_fire_is_said_again_and_again(stage_of, spoken_prompts):
     assert again.size > sum(speech) + 4 * RATE
 
 
-async def test_where_nothing_else_sounds_the_buzzer_says_the_tone_and_then_ticks(stage_of, played, running):
+async def test_without_a_loudspeaker_the_buzzer_plays_the_tone_and_then_ticks(stage_of, played, running):
     clock = Clock()
     stage = stage_of(monotonic=clock)
     async with running(stage):
@@ -247,7 +250,7 @@ async def test_where_nothing_else_sounds_the_buzzer_says_the_tone_and_then_ticks
         assert played.now["buzzer"] == ()
 
 
-async def test_a_buzzer_cannot_be_soft_so_at_night_it_leaves_the_ticks_out(stage_of, played, running):
+async def test_at_night_the_buzzer_plays_no_ticks(stage_of, played, running):
     clock = Clock()
     stage = stage_of(monotonic=clock, wall=lambda: NIGHT)
     async with running(stage):
@@ -277,7 +280,7 @@ async def test_beside_a_loudspeaker_the_buzzer_is_silent_until_the_loudspeaker_f
         assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
 
 
-async def test_a_preference_holds_from_recognition_to_the_end_of_that_release(stage_of, played):
+async def test_a_preference_lasts_from_the_grant_to_the_end_of_the_release(stage_of, played):
     stage = stage_of(monotonic=Clock())
     stage.sight(FACE)
     stage.preferences("touch")
@@ -286,10 +289,12 @@ async def test_a_preference_holds_from_recognition_to_the_end_of_that_release(st
     stage.fact(DENIED)
     stage.fact(SECURED)
     assert stage.situation == "refused"
-    assert [p for p in played if p[0] == "vibration"][-1] == ("vibration", (0.2, 0.2), 3), "somebody else's"
+    assert [p for p in played if p[0] == "vibration"][-1] == ("vibration", (0.2, 0.2), 3), (
+        "the next person has no preference"
+    )
 
 
-async def test_light_first_uses_all_the_light_and_the_next_one_gets_the_usual(stage_of, played):
+async def test_light_first_lights_every_colour_and_does_not_affect_the_next_person(stage_of, played):
     stage = stage_of(monotonic=Clock())
     stage.preferences("light")
     stage.fact(OPEN)
@@ -299,18 +304,18 @@ async def test_light_first_uses_all_the_light_and_the_next_one_gets_the_usual(st
     assert played.now["red"] == ()
 
 
-async def test_a_preference_changes_nothing_about_what_is_told(stage_of, played):
-    told = []
+async def test_a_preference_does_not_change_the_situation(stage_of, played):
+    shown_states = []
     for first in (None, "speech", "light", "touch"):
         stage = stage_of(monotonic=Clock())
         stage.preferences(first)
         stage.fact(OPEN)
-        told.append((stage.situation, lit(played)))
+        shown_states.append((stage.situation, lit(played)))
         played.clear()
-    assert all(t == told[0] for t in told)
+    assert all(t == shown_states[0] for t in shown_states)
 
 
-async def test_a_new_latch_is_told_what_holds(stage_of, played):
+async def test_a_restarted_latch_gets_the_current_cue(stage_of, played):
     stage = stage_of()
     stage.fact(events.Degraded(["vision"]))
     played.clear()
@@ -321,7 +326,7 @@ async def test_a_new_latch_is_told_what_holds(stage_of, played):
     assert played == []
 
 
-async def test_without_a_latch_the_screen_and_the_voice_go_on(stage_of, loudspeaker, running):
+async def test_without_a_latch_screen_and_sound_still_work(stage_of, loudspeaker, running):
     stage = stage_of(sound="alsa")
     stage._lamps._play = lambda *_: (_ for _ in ()).throw(LatchError("the latch does not answer"))
     async with running(stage) as task:
@@ -331,14 +336,14 @@ async def test_without_a_latch_the_screen_and_the_voice_go_on(stage_of, loudspea
         assert not task.done()
 
 
-async def test_when_the_brain_ends_the_lamps_say_that_the_gate_is_out_of_order(stage_of, played, running):
+async def test_when_the_brain_ends_the_lamps_show_out_of_order(stage_of, played, running):
     stage = stage_of()
     async with running(stage):
         stage.fact(OPEN)
     assert lit(played) == look_of("out_of_order")
 
 
-async def test_no_fact_however_odd_stops_the_stage(stage_of, running):
+async def test_no_event_stops_the_stage(stage_of, running):
     stage = stage_of()
     async with running(stage) as task:
         for fact in (
@@ -352,7 +357,7 @@ async def test_no_fact_however_odd_stops_the_stage(stage_of, running):
 
 
 async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, played):
-    """A resident comes, is looked at, guided, recognised, let in and leaves; then a stranger, a call, and a fire."""
+    """A resident comes, is guided, identified, granted, and leaves. Then come a stranger, a call, and a fire."""
     stage = stage_of(screen_port=free_port)
     visit = [
         (lambda: stage.sight(Sight(1, "too_small", 0.5, 0.7, 0.0)), "looking"),
@@ -378,7 +383,7 @@ async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, pl
     async with running(stage):
         while True:
             await tab.go(f"http://127.0.0.1:{free_port}/")
-            if await tab.evaluate("typeof listen === 'function'"):
+            if await tab.evaluate("typeof connect === 'function'"):
                 break
         for act, situation in visit:
             while stage.situation != situation:
@@ -396,3 +401,78 @@ async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, pl
 def test_a_gate_without_a_screen_loads_no_web_server():
     code = "import sys, gated.cues.stage; sys.exit(any(m in sys.modules for m in ('uvicorn', 'starlette')))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+# The locating sound
+
+
+class Taps:
+    """A stand-in for the loudspeaker. It keeps the last sound."""
+
+    def __init__(self, stage):
+        self.last = None
+        stage._sound.play = self
+
+    def __call__(self, sounding):
+        self.last = sounding
+
+    @property
+    def is_locating(self):
+        return self.last.again is locating_tick
+
+
+@pytest.fixture
+def hours():
+    """Whether the locating sound is allowed now."""
+    return {"now": True}
+
+
+@pytest.fixture
+def locating(stage_of, hours):
+    stage = stage_of(sound="alsa", may_locate=lambda: hours["now"])
+    stage.taps = Taps(stage)
+    stage.fact(events.ClockDoubted("nothing"))
+    return stage
+
+
+def test_an_idle_gate_plays_the_locating_sound_in_its_hours(locating, hours):
+    assert locating.taps.is_locating
+    hours["now"] = False
+    locating._update()
+    assert not locating.taps.is_locating
+    hours["now"] = True
+    locating._update()
+    assert locating.taps.is_locating
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        OPEN, DENIED, events.CallPressed(), events.Degraded(["vision"]), events.Degraded(["latch"]),
+        events.Lockdown("server"), events.DoorHeldOpen(30.0), events.DoorForcedOpen(), events.FireRelease(),
+        events.FreePassage("daytime"), events.CallEnded("unreachable"),
+    ],
+)  # fmt: skip
+def test_the_locating_sound_never_plays_during_another_cue(locating, fact):
+    locating.fact(fact)
+    assert not locating.taps.is_locating
+
+
+def test_the_locating_sound_stops_for_a_face_and_returns_when_idle(locating, monkeypatch):
+    locating.sight(FACE)
+    assert not locating.taps.is_locating
+    now = locating._monotonic()
+    monkeypatch.setattr(locating, "_monotonic", lambda: now + 5)
+    locating._update()
+    assert locating.situation == "idle"
+    assert locating.taps.is_locating
+    assert not locating.taps.last.once.any(), "after some seconds of silence"
+
+
+def test_without_the_setting_an_idle_gate_is_silent(stage_of):
+    stage = stage_of(sound="alsa")
+    taps = Taps(stage)
+    stage.fact(OPEN)
+    stage.fact(SECURED)
+    assert taps.last.again is None
+    assert taps.last.once.size == 0
