@@ -13,6 +13,7 @@ import msgspec
 from gated.errors import StateError
 from gated.health.finding import Finding
 from gated.runtime.files import write_whole
+from gated.wording import UNDECODABLE
 
 NAME = "doctor.json"
 
@@ -35,5 +36,5 @@ def recall(state: Path) -> list[Finding]:
     """What was kept; nothing where nothing was, or where it cannot be read: then it is measured and tried again."""
     try:
         return msgspec.json.decode((state / NAME).read_bytes(), type=list[Finding])
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    except (OSError, *UNDECODABLE):
         return []

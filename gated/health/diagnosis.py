@@ -5,13 +5,14 @@ On a desk (mock pins) nobody stands before the gate: what would be red there is 
 
 import math
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 from itertools import islice
 from statistics import median
 
 from gated.config import Settings, Wires, unsafe_wiring
 from gated.door.messages import LatchState
 from gated.door.state import opens_with_power
-from gated.events import AccessGranted, Degraded, Event, Started
+from gated.events import AccessGranted, Degraded, Event, ReaderMisread, Started
 from gated.health.finding import Finding, amber, green, red
 
 FIRST_PULLED_LOW = 9
@@ -20,6 +21,7 @@ FIRST_PULLED_LOW = 9
 PROMISE_S = 0.5
 """From walking up to the open gate (design.md, section 2)."""
 LATELY = 100
+MISREAD_AT_MOST = 5
 """So many of the newest grants say how fast the gate is."""
 
 
@@ -56,6 +58,19 @@ def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
     else:
         step = "see what else runs here; stop the gate and `gated doctor --measure`"
         yield amber("decisions", f"{says}; {PROMISE_S:g} s are promised", step, **figures)
+
+
+def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) -> Iterator[Finding]:
+    """What readers have said that nobody understands, by the journal's facts with their times, newest first."""
+    told: dict[str, list[str]] = {}
+    for at, fact in facts:
+        if isinstance(fact, ReaderMisread) and now - at < timedelta(days=1):
+            said = told.setdefault(fact.reader, [])
+            if fact.what not in said and len(said) < MISREAD_AT_MOST:
+                said.append(fact.what)
+    for reader, said in told.items():
+        step = "`gated readers show` while a card is held there; then mend the wires, or `gated readers learn`"
+        yield amber(f"reader {reader}", f"was not understood lately: {'; '.join(said)}", step)
 
 
 def of_latch(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
@@ -118,6 +133,18 @@ def _of_door(name: str, wires: Wires) -> Iterator[Finding]:
         yield amber(f"{name}.lock", says, "use an active-high relay on a pin from 9 on, with a pull-down resistor")
 
 
+def of_help(settings: Settings) -> Iterator[Finding]:
+    """Whom people can call when the gate cannot help them."""
+    if settings.cues.phone:
+        yield green("telephone", "is shown and said where the gate cannot help")
+    else:
+        step = "set [cues] phone, then `gated prompts make`"
+        yield amber("telephone", "people are not told whom to call when the gate cannot help", step)
+    if any(wires.call_pin is not None for wires in settings.doors.values()) and not settings.sync.url:
+        says = "nobody hears it: this gate has no office"
+        yield amber("call button", says, "`gated pair` joins an office, where `gated office watch` rings")
+
+
 def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
     """Why nobody at all can be let in now; empty where somebody may be."""
     if seen is None:
@@ -130,8 +157,8 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
 def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
     """Every way in that is fitted, and whether it works now.
 
-    `broken`: of "vision", "models", "clock", "readers" (USB, all of them) and "pass key" those that do not do
-    their part. `nobody`: as `nobody_in` says it.
+    `broken`: of "vision", "models", "clock", "readers" (USB, all of them), "pass key", "network", "server" and "sync"
+    those that do not do their part. `nobody`: as `nobody_in` says it.
     """
     blocked = {
         way: ", ".join(f"{part} is not well" for part in needs if part in broken) for way, needs in _ways(settings)
@@ -161,5 +188,5 @@ def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     if readers.pass_key:
         ways.append(("visitor pass", ("vision", "clock", "pass key")))
     if any(wires.call_pin is not None for wires in settings.doors.values()):
-        ways.append(("call button", ()))
+        ways.append(("call button", ("network", "server", "sync")))
     return ways

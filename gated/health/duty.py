@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gated.events import Degraded, Event, WorkerLost, WorkerReady
 
@@ -15,6 +15,7 @@ class Duty:
     def __init__(self, report: Callable[[Event], None]) -> None:
         self._report = report
         self._lost: dict[str, str] = {}
+        self._missing: frozenset[str] = frozenset()
         self.settled = {"vision": asyncio.Event(), "latch": asyncio.Event()}
         """Set once a worker has answered, or has said that it cannot."""
 
@@ -27,11 +28,28 @@ class Duty:
         """A part is lost, and why, or with None it is back."""
         before = self.lost
         if why is None:
-            self._lost.pop(part, None)
+            if self._lost.pop(part, None) is not None:
+                log.info("%s is back", part)
         else:
             if part not in self._lost:
                 log.error("%s is lost: %s", part, why)
             self._lost[part] = why
+        if self.lost != before:
+            self._report(Degraded(self.lost))
+
+    def misses(self, parts: Mapping[str, str]) -> None:
+        """All that the latch has to do without now, each with the reason; what it missed before and is not among them
+        is back.
+        """
+        before = self.lost
+        for part in self._missing - parts.keys():
+            self._lost.pop(part, None)
+            log.warning("%s is there again", part)
+        for part, why in parts.items():
+            if part not in self._missing:
+                log.error("%s is missing: %s", part, why)
+            self._lost[part] = why
+        self._missing = frozenset(parts)
         if self.lost != before:
             self._report(Degraded(self.lost))
 

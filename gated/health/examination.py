@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
 from gated.door.messages import LatchState
-from gated.health import board, diagnosis, keys, looks, network, storage
+from gated.health import board, diagnosis, guessing, keys, looks, network, storage
 from gated.health.board import board_at
 from gated.health.finding import Finding, amber
+from gated.sitetime import tell, zone
 
 
 def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
@@ -21,8 +21,22 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     yield from diagnosis.of_wiring(settings)
     models, clock = looks.models(settings), looks.clock(settings, past.last_at)
     camera, readers = looks.camera(settings, is_lost="vision" in lost), list(looks.readers(settings))
-    yield from (models, camera, *readers, looks.prompts(settings), looks.screen(settings, has_brain=has_brain))
-    yield from (clock, looks.state_folder(settings), past.finding, *past.decisions)
+    yield from (
+        models,
+        camera,
+        *looks.vision(),
+        *readers,
+        looks.prompts(settings),
+        looks.screen(settings, has_brain=has_brain),
+    )
+    yield from looks.calendar(settings, datetime.now(UTC))
+    yield from (
+        *looks.letters(settings),
+        *diagnosis.of_help(settings),
+        *guessing.of_pins(settings),
+        *guessing.of_cards(settings),
+    )
+    yield from (clock, looks.state_folder(settings), past.finding, *past.decisions, *past.misread)
     yield from _machine(settings)
     told = {"vision"} if clock.light == "green" else {"vision", "clock"}
     for part in sorted(lost - told):
@@ -44,12 +58,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         yield board.temperature()
     yield board.memory()
     yield from storage.state_disk(settings)
-    yield from keys.keys(settings, datetime.now(UTC))
+    yield from storage.kept_aside(settings)
+    yield from keys.keys(settings, datetime.now(zone(settings.site.timezone)))
     yield from network.network(settings, datetime.now(UTC))
 
 
 def _lockdown(settings: Settings) -> Iterator[Finding]:
     order = read_lockdown(settings.state)
     if order is not None:
-        since = order.at.astimezone(ZoneInfo(settings.site.timezone)).isoformat(" ", "seconds")
+        since = tell(order.at, zone(settings.site.timezone))
         yield amber("lockdown", f"since {since}: nobody is let in", "when it is over: `gated lockdown off --by NAME`")

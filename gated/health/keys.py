@@ -10,17 +10,17 @@ from gated.config import Settings
 from gated.errors import ConfigError, StateError
 from gated.gallery.vault import site_key
 from gated.health.finding import Figure, Finding, amber, green, red
-from gated.sync.certificate import common_name
+from gated.sync.certificate import common_name, end_of
 from gated.sync.dial import tls_context
-from gated.sync.jose import Identity, Party
+from gated.sync.jose import Party
+from gated.sync.lifetime import WARNINGS_DAYS, stage, told
+from gated.sync.sealing import Lock, is_sealed
 
-SOON, NOW = timedelta(days=60), timedelta(days=14)
-"""A certificate that ends within the first is amber, within the second red: time for a letter, time for a telephone."""
 PAIR = "pair the gate anew: `gated office invite` there, `gated pair` here"
 
 
 def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """All that there are. `now`: UTC."""
+    """All that there are. `now`: in the site's zone."""
     yield _site_key(settings)
     if not settings.sync.url:
         return
@@ -42,17 +42,29 @@ def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
         )
 
 
+def ends_soon(settings: Settings, now: datetime) -> list[str]:
+    """What of the link's certificates ends within 60 days or has ended, in words; what cannot be read is left out."""
+    files = {"this gate's": settings.sync.cert, "the office authority's": settings.sync.ca} if settings.sync.url else {}
+    ends = {whose: end_of(Path(file)) for whose, file in files.items()}
+    return [
+        f"{whose} {told(end, now)}, and was not renewed by itself; see that the office is there, or {PAIR}"
+        for whose, end in ends.items()
+        if end is not None and stage(end, now) is not None
+    ]
+
+
 def of_end(part: str, ends: datetime, now: datetime, next_step: str) -> Finding:
-    """Whether a certificate lasts. `ends` and `now` are aware."""
-    left, day = ends - now, f"{ends:%Y-%m-%d}"
+    """Whether a certificate lasts. `ends` and `now` are aware; the day is told in the zone of `now`."""
+    left, day = ends - now, f"{ends.astimezone(now.tzinfo):%Y-%m-%d}"
     days = left // timedelta(days=1)
     figures: dict[str, Figure] = {"ends": day, "days_left": days}
     if left <= timedelta():
         return red(part, f"ended on {day}: nobody believes it any more", next_step, **figures)
-    says = f"ends on {day}, in {days} days"
-    if left <= NOW:
-        return red(part, says, next_step, **figures)
-    return amber(part, says, next_step, **figures) if left <= SOON else green(part, says, **figures)
+    says, near = f"ends on {day}, in {days} days", stage(ends, now)
+    if near is None:
+        return green(part, says, **figures)
+    says = f"{says}, and was not renewed by itself"
+    return (red if near == WARNINGS_DAYS[0] else amber)(part, says, next_step, **figures)
 
 
 def _site_key(settings: Settings) -> Finding:
@@ -61,17 +73,17 @@ def _site_key(settings: Settings) -> Finding:
     except StateError as error:
         if (settings.state / "people.db").exists():
             return red("site key", str(error), "without it no template opens: mend that, or bring the key back")
-        return amber("site key", "there is none yet", "the first `gated check` makes it")
+        return amber("site key", "there is none yet", "the first start makes it")
     return green("site key", "can be read, by the gate's user alone")
 
 
 def _private(settings: Settings) -> Finding:
     """The keys that pairing made: that they load and fit, and that nobody else may read them."""
-    sync = settings.sync
+    sync, lock = settings.sync, Lock.of(settings.state)
     try:
         loose = [file for file in (sync.key, sync.gate_keys) if Path(file).stat().st_mode & 0o077]
-        tls_context(sync)
-        Identity.load(Path(sync.gate_keys))
+        tls_context(sync, lock)
+        lock.identity(Path(sync.gate_keys))
         Party.load(Path(sync.office_keys))
     except OSError as error:
         return red(
@@ -83,7 +95,17 @@ def _private(settings: Settings) -> Finding:
         return red(
             "link keys", f"{' and '.join(loose)}: others may read it", f"chmod 600 {' '.join(loose)}; then {PAIR}"
         )
+    plain = [file for file in (sync.key, sync.gate_keys) if _is_open(Path(file), settings)]
+    if plain:
+        return amber(
+            "link keys", f"{' and '.join(plain)}: not sealed with the site key", "the gate's next start seals it"
+        )
     return green("link keys", "load, fit their certificate, and are the gate's user's alone")
+
+
+def _is_open(file: Path, settings: Settings) -> bool:
+    """Whether a file that pairing made is not sealed; others are as the installer made them."""
+    return file.parent == (settings.state / "pairing").resolve() and not is_sealed(file)
 
 
 def _certificate(path: Path) -> x509.Certificate | None:

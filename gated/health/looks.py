@@ -4,31 +4,45 @@ import http.client
 import importlib.util
 import os
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from time import monotonic
+
+import msgspec
 
 from gated.access.passes import pass_key
+from gated.access.schedule import years_unknown
 from gated.config import Settings
+from gated.config.reading import is_day
 from gated.cues.prompts import check
-from gated.cues.screen import ADDRESS
+from gated.cues.screen import ADDRESS, LETTERS
+from gated.cues.words import fitted_of
 from gated.errors import ConfigError, GatedError, ModelError
 from gated.face.manifest import folder_of, load_set
 from gated.face.onnx import Model
-from gated.health.clock import doubt, kernel_keeps_time
-from gated.health.diagnosis import bad, lost_parts, of_decisions
+from gated.gallery.credentials import Credentials
+from gated.health.clock import EARLIER
+from gated.health.diagnosis import bad, lost_parts, of_decisions, of_readers
 from gated.health.finding import Finding, amber, green, red
+from gated.health.timekeeper import clock_of
+from gated.health.timekept import NAME as CLOCK
 from gated.journal.file import NAME
 from gated.journal.journal import Journal
+from gated.runtime.lacks import STEPS, WORDS, Lack
+from gated.sitetime import zone
+from gated.wording import UNDECODABLE
 
 SPARE_BYTES, LEAST_BYTES = 200_000_000, 20_000_000
 """A month without network is up to 150,000 rows of some 0.3 KB; to erase somebody takes a file's room once more."""
 RECENT = 20_000
 """So many of the newest facts are looked through for what is lost."""
 ANSWER_S = 2.0
+TRIAL_S = 30.0
+CONFINED = "; Landlock and seccomp confine it"
 
 
 def models(settings: Settings) -> Finding:
@@ -58,6 +72,31 @@ def camera(settings: Settings, *, is_lost: bool) -> Finding:
     return green("camera", f"picamera2, number {settings.camera.number}, {settings.camera.fps:g} frames a second")
 
 
+def vision(root: Path = Path("/"), lacks: Sequence[Lack] | None = None) -> Iterator[Finding]:
+    """How the vision process runs, and what confines it. `lacks`: what does not; None: it is tried."""
+    lacks = missing_confinement() if lacks is None else lacks
+    is_gate = (root / "etc/systemd/system/gated.service").exists()
+    if (root / "etc/systemd/system/sockets.target.wants/gated-vision.socket").is_symlink():
+        yield green("vision", "is a service with a user of its own" + ("" if lacks else CONFINED))
+    elif is_gate or lacks:
+        says = "is a child of the brain and has its user" + ("" if lacks else CONFINED)
+        yield amber("vision", says, "run `sudo gated provision`" if is_gate else "mend what the next lines name")
+    else:
+        yield green("vision", "is a child of the brain and has its user" + CONFINED)
+    for lack in lacks:
+        yield amber("vision", WORDS[lack], STEPS[lack])
+
+
+def missing_confinement() -> tuple[Lack, ...]:
+    """Have a process of its own confine itself as vision does, and return what it could not."""
+    command = [sys.executable, "-P", "-m", "gated", "vision", "--try"]
+    try:
+        tried = subprocess.run(command, capture_output=True, timeout=TRIAL_S, check=True)
+        return msgspec.json.decode(tried.stdout, type=tuple[Lack, ...])
+    except (OSError, subprocess.SubprocessError, *UNDECODABLE):
+        return ("untried",)
+
+
 def readers(settings: Settings) -> Iterator[Finding]:
     """The USB readers, and the key for visitors' passes."""
     for path in settings.readers.devices:
@@ -81,7 +120,11 @@ def prompts(settings: Settings) -> Finding:
     """Whether everything that the gate says can be said."""
     if settings.cues.sound == "none":
         return amber("prompts", "no sound is set: nothing is spoken", 'fit a loudspeaker and set [cues] sound = "alsa"')
-    wrong = [problem for _, problem in check(settings.prompts, settings.cues.languages) if problem is not None]
+    wrong = [
+        problem
+        for _, problem in check(settings.prompts, settings.cues.languages, fitted_of(settings))
+        if problem is not None
+    ]
     if wrong:
         says = f"{len(wrong)} are missing or not as they should be; tones stand in for them"
         return amber("prompts", says, "`gated prompts make`, then `gated prompts check`")
@@ -103,6 +146,22 @@ def screen(settings: Settings, *, has_brain: bool) -> Finding:
     return green("screen", f"served at http://{ADDRESS}:{port}/")
 
 
+def letters(settings: Settings) -> Iterator[Finding]:
+    """Whether the gate screen's browser can draw Chinese; without a font the page is English."""
+    if settings.cues.screen_port == 0 or "zh" not in settings.cues.languages:
+        return
+    try:
+        found = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, timeout=ANSWER_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        step = f"apt-get install fontconfig, and {LETTERS}"
+        yield amber("letters", "nobody can tell whether Chinese letters are there", step)
+        return
+    if found.stdout.strip():
+        yield green("letters", "Chinese can be drawn on the gate screen")
+    else:
+        yield amber("letters", "the gate screen cannot draw Chinese and shows English", LETTERS)
+
+
 def page_on(port: int) -> bool | None:
     """Whether what answers on a port of this machine is our page; None when nothing does."""
     page = files("gated.cues").joinpath("page", "index.html").read_bytes()
@@ -119,6 +178,32 @@ def page_on(port: int) -> bool | None:
             return False
 
 
+def calendar(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Whether the holidays and make-up working days are known that schedules need. Nothing where all is well."""
+    try:
+        faults = calendar_faults(settings, now)
+    except GatedError:
+        return  # what cannot be read is told with the keys and the state folder
+    if faults:
+        step = "write them into [site] holidays and workdays, or `gated office calendar set` for every gate"
+        yield amber("calendar", "; ".join(faults), step)
+
+
+def calendar_faults(settings: Settings, now: datetime) -> list[str]:
+    """What is missing or wrong in the days that are known, from the settings and from the office."""
+    schedules, days = dict(settings.schedules), {*settings.site.holidays, *settings.site.workdays}
+    if (settings.state / "people.db").exists():
+        with closing(Credentials.open(settings.state, settings.site.id)) as store:
+            schedules |= store.schedules()
+            named = store.days()
+            days |= named.holidays | named.workdays
+    faults = [f"{day} is no day of the calendar and never holds" for day in sorted(days) if not is_day(day)]
+    if schedules or days:
+        years = years_unknown(days, now, zone(settings.site.timezone))
+        faults += [f"the holidays and make-up working days of {year} are not known yet" for year in years]
+    return faults
+
+
 def state_folder(settings: Settings) -> Finding:
     """Whether the gate can write, and has the room."""
     folder = settings.state
@@ -126,7 +211,7 @@ def state_folder(settings: Settings) -> Finding:
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return red("state folder", f"{folder} cannot be written by this user", "make it writable for the gate's user")
     if there != folder:
-        return amber("state folder", f"{folder} is not there yet", "`gated check` makes it, or the first start")
+        return amber("state folder", f"{folder} is not there yet", "the first start makes it")
     if folder.stat().st_uid != os.geteuid():
         says = f"{folder} is another user's: what works here may not work there"
         return amber("state folder", says, "run the doctor as the gate's user")
@@ -148,6 +233,7 @@ class Past:
         self.last_at = datetime.fromtimestamp(0, UTC)
         self.lost = frozenset[str]()
         self.decisions: list[Finding] = []
+        self.misread: list[Finding] = []
         self.finding = amber("journal", "there is none yet", "the first `gated run` begins it")
         try:
             if (settings.state / NAME).exists():
@@ -156,26 +242,35 @@ class Past:
             self.finding = red("journal", str(error), "`gated events verify` says more")
 
     def _read(self, settings: Settings) -> None:
-        with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
+        with closing(Journal.to_read(settings.state, settings.site.id, settings.gate.id)) as journal:
+            trouble = journal.trouble
             flaw, position, newest = journal.verify(), journal.position(), journal.last(RECENT)[::-1]
         self.lost = lost_parts(entry.event for entry in newest)
         self.decisions = list(of_decisions(entry.event for entry in newest))
+        facts = ((datetime.fromisoformat(entry.at), entry.event) for entry in newest)
+        self.misread = list(of_readers(facts, datetime.now(UTC)))
         if flaw is not None:
             says = f"row {flaw.seq} is not as it was written: {flaw.why}"
             self.finding = red("journal", says, "keep the file as it is, and find out who changed it")
             return
         if newest:
             self.last_at = datetime.fromisoformat(newest[0].at)
+        if trouble:
+            says = f"it takes no rows; the gate holds them in memory: {trouble}"
+            self.finding = red("journal", says, "give the gate a disk that can be written: see the line on the disk")
+            return
         says = f"{position.head - position.base} rows, each as it was written; head {position.head}"
         self.finding = green("journal", f"{says}, {position.head_hash[:16]}")
 
 
-def clock(settings: Settings, not_before: datetime) -> Finding:
-    """Whether the time of day counts. `not_before`: when the last fact was written down."""
-    is_kept = settings.site.clock == "trusted" or kernel_keeps_time()
-    wall = datetime.now(UTC)
-    why = doubt(wall, wall - timedelta(seconds=monotonic()), None, not_before, is_kept)
-    if why is None:
+def clock(settings: Settings, last_fact: datetime) -> Finding:
+    """Whether the time of day counts. `last_fact`: when that was written down."""
+    judged = clock_of(settings, last_fact, lambda _: None)
+    if judged.now() is not None:
         return green("clock", "trusted: " + ("by the settings" if settings.site.clock == "trusted" else "it is kept"))
-    says = f"not trusted: {why}; what has hours or a last day does not open"
-    return amber("clock", says, "reach a time server, or fit a clock chip with a battery; see `timedatectl`")
+    says = f"not trusted: {judged.why}; what has hours or a last day does not open"
+    step = "see `timedatectl`: reach a time server, or have the office agree on the time"
+    kept = settings.state / CLOCK
+    if judged.why == EARLIER and kept.exists():
+        step = f"if the time is right, a wrong one was believed: stop the gate, delete {kept}, start it"
+    return amber("clock", says, step)

@@ -14,9 +14,10 @@ import numpy as np
 from gated.config import Settings
 from gated.errors import CameraError
 from gated.face.bench import Bench, bench
+from gated.face.colour import NO_COLOUR, colour_of
 from gated.face.pipeline import FacePipeline
 from gated.face.quality import sharpness
-from gated.frame import Camera, Frame, luma
+from gated.frame import Camera, Frame, Note, luma
 from gated.health.diagnosis import PROMISE_S
 from gated.health.finding import Finding, amber, green, red
 
@@ -43,6 +44,10 @@ class View:
     gain: float | None
     size: tuple[int, int]
     face: tuple[float, float, float, float] | None
+    colour: float | None = None
+    """As `face.colour` measures it in the last frame; None: it is too dark for that."""
+    notes: tuple[Note, ...] = ()
+    """What the camera says of itself."""
 
 
 def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: float = LOOK_S) -> tuple[View, Frame]:
@@ -58,6 +63,7 @@ def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: floa
     last = frames[-1]
     grey = luma(last.lores).astype(np.float32)
     faces = pipeline.detect(last)
+    face = max((face.box for face in faces), key=lambda box: box[2] * box[3], default=None)
     return View(
         fps=_rate(frames),
         brightness=float(grey.mean()),
@@ -65,7 +71,9 @@ def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: floa
         exposure_s=last.exposure_s,
         gain=last.gain,
         size=(last.main.shape[1], last.main.shape[0]),
-        face=max((face.box for face in faces), key=lambda box: box[2] * box[3], default=None),
+        face=face,
+        colour=colour_of(last, face),
+        notes=last.notes,
     ), last
 
 
@@ -87,6 +95,10 @@ def of_view(view: View, settings: Settings) -> Iterator[Finding]:
         yield amber("camera: focus", f"sharpness {view.sharpness:.0f}", "wipe the lens, take its film off, or turn it")
     else:
         yield green("camera: focus", f"sharpness {view.sharpness:.0f}", sharpness=round(view.sharpness))
+    yield _colour(view)
+    for note in view.notes:
+        part, step = f"camera: {note.part}", "look at [camera] in the settings, and at what this module can do"
+        yield green(part, note.says) if note.is_fine else amber(part, note.says, step)
     yield _framing(view)
 
 
@@ -118,6 +130,20 @@ def look(settings: Settings, camera: Camera, pipeline: FacePipeline, rounds: int
     except CameraError as error:
         findings = [red("camera", str(error), "see that the ribbon sits at both ends, and `rpicam-hello --list`")]
     return [*findings, *of_speed(bench(pipeline, frame, rounds), settings)], frame
+
+
+def _colour(view: View) -> Finding:
+    """Grey where there is a face is a camera that will not do; a grey street without one proves nothing."""
+    if view.colour is None:
+        return amber("camera: colour", "too dark to tell", "put a lamp over the gate, and look once more")
+    says = f"colour {view.colour:.2f}, {NO_COLOUR:g} are needed"
+    if view.colour >= NO_COLOUR:
+        return green("camera: colour", says, colour=round(view.colour, 3))
+    if view.face is None:
+        step = "stand before the gate in something coloured, and look once more"
+        return amber("camera: colour", f"no_colour: {says}", step, colour=round(view.colour, 3))
+    step = "fit a colour camera: in grey or infra-red pictures faces are taken for prints, and refused"
+    return red("camera: colour", f"no_colour: this camera will not do; {says}", step, colour=round(view.colour, 3))
 
 
 def _framing(view: View) -> Finding:

@@ -3,13 +3,16 @@
 Served by a thread of its own; imported only where a port is set, because it costs memory.
 """
 
+import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from gated.errors import StateError
 from gated.events import AccessDenied, AccessGranted, Degraded, DoorReleased, Event, WayDenied, WayGranted
+from gated.runtime.tasks import until_cancelled
 
 ADDRESS = "127.0.0.1"
 SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0)
@@ -42,11 +45,21 @@ class Metrics:
         self._granted: tuple[str, datetime, float] | None = None
         self._lost = Gauge("gated_lost", "1 while a part is lost.", ["part"], registry=self.registry)
         self._parts: set[str] = set()
-        self._end: Callable[[], None] = lambda: None
 
     def gauge(self, name: str, what: str, ask: Callable[[], float]) -> None:
         """A figure that is asked for whenever somebody reads; `ask` is called on another thread."""
         Gauge(name, what, registry=self.registry).set_function(ask)
+
+    def certificates(self, ends: Callable[[str], datetime | None]) -> None:
+        """Tell how long each certificate of the link lasts; `ends` is asked on another thread. NaN: unknown."""
+        gauge = Gauge("gated_certificate_days", "Days until a certificate ends.", ["of"], registry=self.registry)
+
+        def left(of: str) -> float:
+            end = ends(of)
+            return math.nan if end is None else (end - datetime.now(UTC)) / timedelta(days=1)
+
+        for of in ("gate", "authority", "broker"):
+            gauge.labels(of).set_function(partial(left, of))
 
     def look(self, problem: str | None) -> None:
         """Count a look at a face. `problem`: as an `Observation` has it."""
@@ -71,24 +84,20 @@ class Metrics:
             case Degraded():
                 self._show(set(event.lost))
 
-    def serve(self, port: int) -> None:
-        """Answer on the port from now on. Raises `StateError` where the port is taken."""
+    async def serve(self, port: int, works: Callable[[], None]) -> None:
+        """Answer on the port, until cancelled. Raises `StateError` where the port is taken."""
         try:
             server, thread = start_http_server(port, ADDRESS, self.registry)
         except OSError as error:
             advice = "choose another health.metrics_port"
             raise StateError(f"port {port}: the metrics cannot be served ({error.strerror}); {advice}") from error
-
-        def end() -> None:
+        works()
+        try:
+            await until_cancelled()
+        finally:
             server.shutdown()
             server.server_close()
             thread.join()
-
-        self._end = end
-
-    def close(self) -> None:
-        """Answer nobody any more."""
-        self._end()
 
     def _decided(self, way: str, outcome: str, latency_s: float) -> None:
         self._decisions.labels(way, outcome).inc()

@@ -13,11 +13,12 @@ from pathlib import Path
 from time import perf_counter
 
 from gated.config import Settings
-from gated.errors import ConfigError
+from gated.errors import ConfigError, StateError
 from gated.health.board import ROOT
 from gated.health.finding import Finding, amber, green, red
 from gated.health.keys import PAIR, of_end
 from gated.sync.dial import address, tls_context
+from gated.sync.sealing import Lock
 
 NAME_S, CONNECT_S, REFUSAL_S = 5.0, 5.0, 0.5
 """A broker that does not take our certificate says so right after a handshake of TLS 1.3, and else waits for a word."""
@@ -78,7 +79,7 @@ def resolved(host: str, port: int) -> str | None:
 def _broker(settings: Settings, host: str, port: int, where: str, now: datetime) -> Iterator[Finding]:
     try:
         done = handshake(settings, host, port)
-    except ConfigError as error:
+    except (ConfigError, StateError) as error:
         yield red("broker", str(error), PAIR)
     except ssl.SSLError as error:
         why = getattr(error, "verify_message", "") or error.reason or "TLS fails"
@@ -94,10 +95,10 @@ def _broker(settings: Settings, host: str, port: int, where: str, now: datetime)
 
 
 def handshake(settings: Settings, host: str, port: int) -> Handshake:
-    """Connect, and be believed. Raises `ConfigError`, `OSError`, and of those `ssl.SSLError` where either side does not
-    believe the other.
+    """Connect, and be believed. Raises `ConfigError`, `StateError`, `OSError`; a `ssl.SSLError` where either side does
+    not believe the other.
     """
-    context, began = tls_context(settings.sync), perf_counter()
+    context, began = tls_context(settings.sync, Lock.of(settings.state)), perf_counter()
     with (
         socket.create_connection((host, port), CONNECT_S) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,

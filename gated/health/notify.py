@@ -9,7 +9,9 @@ class Notifier:
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         env = dict(os.environ) if environment is None else environment
-        self._address = env.get("NOTIFY_SOCKET", "")
+        address = env.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = self._opened()
         pid = env.get("WATCHDOG_PID", "")
         is_ours = not pid or pid == str(os.getpid())
         usec = env.get("WATCHDOG_USEC", "0") if is_ours else "0"
@@ -32,12 +34,20 @@ class Notifier:
         """We end because we were asked to."""
         self._send("STOPPING=1")
 
+    def watch(self, within_s: float) -> None:
+        """From here on the manager ends us when we are silent for so long."""
+        self._send(f"WATCHDOG_USEC={within_s * 1e6:.0f}")
+
     def _send(self, text: str) -> None:
-        if not self._address:
+        if self._socket is None:
             return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            try:
-                sock.sendto(text.encode(), address)
-            except OSError:  # the manager is gone or was never there: nothing of ours depends on it
-                return
+        try:
+            self._socket.sendto(text.encode(), self._address)
+        except OSError:  # the manager is gone or was never there: nothing of ours depends on it
+            return
+
+    def _opened(self) -> socket.socket | None:
+        """Once, because vision can have no further socket once it has given up what it does not need."""
+        if not self._address:
+            return None
+        return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

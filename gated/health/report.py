@@ -3,18 +3,23 @@
 Plain HTML that prints on one A4 page and needs nothing else. No key, code, name or person is on it.
 """
 
-import html
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
+from typing import Literal
 
 import msgspec
 
-from gated.config import Settings
+from gated import wording
+from gated.config import Settings, Wires
 from gated.errors import StateError
+from gated.health import chinese
 from gated.health.board import Board
 from gated.health.finding import SIGNS, Finding
+from gated.printable import page
+from gated.sitetime import tell, zone
+from gated.wording import UNDECODABLE
 
 STYLE = """
 @page { size: A4; margin: 11mm 14mm }
@@ -27,28 +32,32 @@ li { break-inside: avoid; padding-left: 3.5mm; text-indent: -3.5mm }
 .signed { break-inside: avoid } .signed td { height: 9.5mm; vertical-align: bottom; font-weight: normal; width: 60% }
 """
 
+Language = Literal["zh", "en"]
+
 NOT_SHOWN = frozenset({"ca", "cert", "key", "gate_keys", "office_keys", "url", "pass_key", "rex_waiver"})
 """Settings that are left out of the table: where keys lie, and what the page says elsewhere."""
 
 
 def report(
-    settings: Settings, board: Board, findings: Sequence[Finding], now: datetime, tried: "Sequence[Tried]" = ()
-) -> str:
-    """The page. `tried`: what was promised on this very gate, and what came of it."""
-    counts = ", ".join(f"{sum(f.light == light for f in findings)} {light}" for light in SIGNS)
+    settings: Settings, board: Board, findings: Sequence[Finding], now: datetime, tried: "Sequence[Tried]" = (),
+    *, language: Language = "en",
+) -> str:  # fmt: skip
+    """The page. `tried`: what was promised on this very gate, and what came of it; these sentences stay in English."""
+    told = list(map(_in_chinese, findings)) if language == "zh" else list(findings)
+    counts = [str(sum(f.light == light for f in findings)) for light in SIGNS]
     parts = [
-        _table("What it is", _facts(settings, board, now)),
-        _table("Settings that are not the default", list(changed(settings))),
-        f"<h2>What was found: {counts}</h2>",
-        _table("", [_found(finding) for finding in findings if finding.light != "green"]),
-        _list(f"{_found(finding)[0]}: {finding.says}" for finding in findings if finding.light == "green"),
-        _tried(tried),
-        _signs(),
+        _table(_word("What it is", language), _facts(settings, board, now, language)),
+        _table(_word("Settings that are not the default", language), list(changed(settings))),
+        f"<h2>{_word('What was found: {} green, {} amber, {} red', language, *counts)}</h2>",
+        _table("", [_found(finding) for finding in told if finding.light != "green"]),
+        _list(f"{_found(finding)[0]}: {finding.says}" for finding in told if finding.light == "green"),
+        _tried(tried, language),
+        _signs(settings, language),
     ]
-    title = f"Gate {settings.gate.id} of {settings.site.id}"
+    title = _word("Gate {} of {}", language, settings.gate.id, settings.site.id)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>{''.join(parts)}</html>\n"
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{page(title)}</title>'
+        f"<style>{STYLE}</style><h1>{page(title)}</h1>{''.join(parts)}</html>\n"
     )
 
 
@@ -61,32 +70,80 @@ def changed(settings: Settings) -> Iterator[tuple[str, str]]:
         told = [
             f"{each.name} {_value(getattr(values, each.name))}"
             for each in msgspec.structs.fields(values)
-            if each.name not in NOT_SHOWN and getattr(values, each.name) != each.default
+            if each.name not in NOT_SHOWN and getattr(values, each.name) != _default(each)
         ]
         if told:
             yield f"[{table.name}]", ", ".join(told)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _value(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _facts(settings: Settings, board: Board, now: datetime) -> list[tuple[str, str]]:
-    doors = "; ".join(
-        f"{name}: {wires.lock} on pin {wires.lock_pin}, {'active high' if wires.lock_active_high else 'active low'}, "
-        f"contact {_pin(wires.contact_pin)}, exit button {_pin(wires.rex_pin)}, fire {_pin(wires.fire_pin)}, "
-        f"{wires.release_s:g} s"
-        for name, wires in settings.doors.items()
+def not_fitted(settings: Settings) -> Iterator[str]:
+    """What a gate can have and this one has not, in English."""
+    cues, readers, doors = settings.cues, settings.readers, list(settings.doors.values())
+    parts = {
+        "exit button": doors[0].rex_pin, "exit button of the second door": doors[-1].rex_pin if doors[1:] else 0,
+        "door contact": doors[0].contact_pin, "fire input": _any(doors, "fire_pin"),
+        "key that ends a fire release": _any(doors, "fire_reset_pin"), "tamper contact": _any(doors, "tamper_pin"),
+        "call button": _any(doors, "call_pin"), "relay feedback": _any(doors, "feedback_pin"),
+        "card reader": readers.devices or _any(doors, "wiegand_pins"),
+        "keypad for a PIN": readers.devices or readers.keypad_rows or None,
+        "visitors' passes": readers.pass_key or None,
+        "loudspeaker": None if cues.sound == "none" else cues.sound, "gate screen": cues.screen_port or None,
+        "lamps": next((pin for pin in (cues.ready_pin, cues.open_pin, cues.refused_pin, cues.fault_pin, cues.red_pin,
+                                       cues.green_pin, cues.blue_pin) if pin is not None), None),
+        "buzzer": cues.buzzer_pin, "pad that is felt": cues.vibration_pin,
+        "camera of the Pi": settings.camera.kind if settings.camera.kind == "picamera2" else None,
+    }  # fmt: skip
+    yield from (part for part, fitted in parts.items() if fitted is None or fitted == ())
+
+
+def _any(doors: Sequence[Wires], key: str) -> object:
+    """What one of the doors has there."""
+    return next((found for wires in doors if (found := getattr(wires, key)) is not None), None)
+
+
+def _word(text: str, language: Language, *values: str) -> str:
+    """A fixed word or sentence of the page, with its values."""
+    return (chinese.words(text) if language == "zh" else text).format(*values)
+
+
+def _in_chinese(finding: Finding) -> Finding:
+    return Finding(
+        chinese.part(finding.part), finding.light, chinese.sentence(finding.says), chinese.sentence(finding.next_step)
     )
-    return [
-        ("day", f"{now:%Y-%m-%d %H:%M %Z}"),
+
+
+def _facts(settings: Settings, board: Board, now: datetime, language: Language) -> list[tuple[str, str]]:
+    told = [(chinese.door if language == "zh" else _door)(name, wires) for name, wires in settings.doors.items()]
+    doors = ("；" if language == "zh" else "; ").join(told)
+    missing = [_word(part, language) for part in not_fitted(settings)]
+    facts = [
+        ("day", tell(now, zone(settings.site.timezone))),
         ("machine", f"{board.model}, serial {board.serial}; {platform.platform(terse=True)}"),
         ("versions", f"gated {version('gated')}, Python {platform.python_version()}, onnxruntime "
                      f"{version('onnxruntime')}, numpy {version('numpy')}; models: set {settings.models.set}"),
         ("doors", doors),
-        ("exit waiver", settings.door.rex_waiver or "none"),
-        ("office", settings.sync.url.rpartition("@")[2] or "none"),
+        ("not fitted", ("、" if language == "zh" else ", ").join(missing) or _word("none", language)),
+        ("exit waiver", settings.door.rex_waiver or _word("none", language)),
+        ("telephone", settings.cues.phone or _word("none is set: write it here:", language)),
+        ("office", settings.sync.url.rpartition("@")[2] or _word("none", language)),
     ]  # fmt: skip
+    return [(_word(name, language), says) for name, says in facts]
+
+
+def _door(name: str, wires: Wires) -> str:
+    return (
+        f"{name}: {wires.lock} on pin {wires.lock_pin}, {'active high' if wires.lock_active_high else 'active low'}, "
+        f"contact {_pin(wires.contact_pin)}, exit button {_pin(wires.rex_pin)}, fire {_pin(wires.fire_pin)}, "
+        f"{wires.release_s:g} s"
+    )
 
 
 def _pin(pin: int | None) -> str:
@@ -101,32 +158,35 @@ def _found(finding: Finding) -> tuple[str, str]:
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
     if not rows:
         return ""
-    cells = "".join(f"<tr><td>{html.escape(name)}<td>{html.escape(says)}" for name, says in rows)
-    return f"{f'<h2>{html.escape(title)}</h2>' if title else ''}<table>{cells}</table>"
+    cells = "".join(f"<tr><td>{page(name)}<td>{page(says)}" for name, says in rows)
+    return f"{f'<h2>{page(title)}</h2>' if title else ''}<table>{cells}</table>"
 
 
 def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{html.escape(line)}' for line in lines)}</ul>"
+    return f"<ul>{''.join(f'<li>{page(line)}' for line in lines)}</ul>"
 
 
-def _tried(tried: "Sequence[Tried]") -> str:
+def _tried(tried: "Sequence[Tried]", language: Language) -> str:
     """The broken promises first."""
     if not tried:
         return ""
     lines = [f"{'✓' if each.is_kept else '✗'} {each.promise}" for each in sorted(tried, key=lambda each: each.is_kept)]
     kept, days = sum(each.is_kept for each in tried), sorted({each.at[:10] for each in tried})
-    says = (
-        f"What was tried on it: {kept} of {len(tried)} promises kept, {' to '.join(dict.fromkeys((days[0], days[-1])))}"
-    )
-    return f"<h2>{html.escape(says)}</h2>{_list(lines)}"
+    between = " 至 " if language == "zh" else " to "
+    when = between.join(dict.fromkeys((days[0], days[-1])))
+    says = _word("What was tried on it: {} of {} promises kept, {}", language, str(kept), str(len(tried)), when)
+    return f"<h2>{page(says)}</h2>{_list(lines)}"
 
 
-def _signs() -> str:
+def _signs(settings: Settings, language: Language) -> str:
     lines = ("Installer: I pressed the exit button without power on the Pi, and the door opened",
              "Installer: I cut the power while the lock was released, and the lock was as promised",
              "Owner: I was shown how to open, to lock down, and whom to call")  # fmt: skip
-    rows = "".join(f"<tr><td>{line}<td>name, day, signature:" for line in lines)
-    return f'<div class="signed"><h2>Signed</h2><table>{rows}</table></div>'
+    phone = f": {settings.cues.phone}" if settings.cues.phone else ""
+    told = [_word(line, language) for line in lines[:2]] + [_word(lines[2], language) + phone]
+    sign = _word("name, day, signature:", language)
+    rows = "".join(f"<tr><td>{page(line)}<td>{sign}" for line in told)
+    return f'<div class="signed"><h2>{_word("Signed", language)}</h2><table>{rows}</table></div>'
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -150,5 +210,6 @@ def tried_of(data: bytes) -> tuple[Tried, ...]:
     """What was promised and what came of it, of a `report.json`. Raises `StateError`."""
     try:
         return msgspec.json.decode(data, type=_Report).results
-    except msgspec.MsgspecError as error:
-        raise StateError(f"this is no report.json of hw_tests ({error}); name the one in its folder") from error
+    except UNDECODABLE as error:
+        why = wording.cause(error, _Report)
+        raise StateError(f"this is no report.json of hw_tests: {why}; name the one in its folder") from error

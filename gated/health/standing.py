@@ -2,23 +2,27 @@
 
 import asyncio
 from contextlib import closing
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
 from gated.door.observer import observe
-from gated.errors import LatchError
+from gated.errors import BusyError, LatchError, StateError
 from gated.events import Started
 from gated.gallery.register import counts
 from gated.health.diagnosis import lost_parts
 from gated.journal.entry import Entry
 from gated.journal.file import NAME
 from gated.journal.journal import Journal
+from gated.sitetime import tell, zone
+from gated.sync.certificate import end_of
+from gated.sync.lifetime import told
 
 RECENT = 20_000
+UNKNOWN = "of unknown version"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -40,32 +44,38 @@ class Standing(msgspec.Struct, frozen=True):
     models: str
     people: int
     templates: int
+    trouble: list[str]
+    """What cannot be read, or not be changed."""
     last: str
     """The newest fact, by its kind and time."""
+    certificate: str = ""
+    """When the gate's certificate ends; empty without an office."""
 
     @property
     def is_well(self) -> bool:
         """Whether the gate is on duty and has lost nothing."""
-        return bool(self.brain) and self.latch == "serves" and not self.lost
+        return bool(self.brain) and self.latch == "serves" and not self.lost and not self.trouble
 
 
 def standing(settings: Settings) -> Standing:
-    """Ask, and make nothing that is not there. Raises `StateError` where journal or people cannot be read."""
+    """Ask, and make nothing that is not there. What cannot be read is trouble, and no error."""
     try:
         seen, why = asyncio.run(observe(settings.latch_socket)), ""
     except LatchError as error:
         seen, why = None, str(error)
     has_brain = seen is not None and seen.has_brain
-    newest, waiting = _past(settings)
-    people, templates = counts(settings.state)
+    trouble: list[str] = []
+    newest, waiting = _past(settings, trouble)
+    people, templates = _counts(settings, trouble)
     start = next((entry for entry in newest if isinstance(entry.event, Started)), None)
     return Standing(
         gate=f"{settings.site.id}/{settings.gate.id}",
-        brain=start.event.version if has_brain and start and isinstance(start.event, Started) else "",
+        brain=(start.event.version if start and isinstance(start.event, Started) else UNKNOWN) if has_brain else "",
         since=start.at if has_brain and start else "",
         latch=why or "serves",
         doors=dict(seen.doors) if seen is not None else {},
         lost=sorted(lost_parts(entry.event for entry in newest)) if has_brain else [],
+        trouble=trouble,
         lockdown=read_lockdown(settings.state) is not None,
         fire=seen is not None and seen.is_on_fire,
         office="none" if not settings.sync.url else f"{waiting} events wait" if waiting else "in step",
@@ -73,18 +83,40 @@ def standing(settings: Settings) -> Standing:
         people=people,
         templates=templates,
         last=f"{newest[0].kind} at {shown_at(newest[0].at, settings)}" if newest else "nothing yet",
+        certificate=_certificate(settings),
     )
 
 
-def _past(settings: Settings) -> tuple[list[Entry], int]:
+def _certificate(settings: Settings) -> str:
+    """When the certificate of this gate's link ends, in words."""
+    ends = end_of(Path(settings.sync.cert)) if settings.sync.url else None
+    return told(ends, datetime.now(UTC)) if ends is not None else ""
+
+
+def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:
     """The newest facts, the last first, and how many the office does not hold yet."""
     if not (settings.state / NAME).exists():
         return [], 0
-    with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
-        position = journal.position()
-        return journal.last(RECENT)[::-1], position.head - position.acked
+    try:
+        with closing(Journal.to_read(settings.state, settings.site.id, settings.gate.id)) as journal:
+            if journal.trouble:
+                trouble.append(f"what the gate notes now is in its memory alone: {journal.trouble}")
+            position = journal.position()
+            return journal.last(RECENT)[::-1], position.head - position.acked
+    except (BusyError, StateError) as error:
+        trouble.append(str(error))
+        return [], 0
+
+
+def _counts(settings: Settings, trouble: list[str]) -> tuple[int, int]:
+    """How many people and templates there are, as far as that can be read."""
+    try:
+        return counts(settings.state)
+    except (BusyError, StateError) as error:
+        trouble.append(str(error))
+        return 0, 0
 
 
 def shown_at(at: str, settings: Settings) -> str:
     """A time of the journal's as people at this gate read it."""
-    return datetime.fromisoformat(at).astimezone(ZoneInfo(settings.site.timezone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return tell(at, zone(settings.site.timezone))

@@ -8,6 +8,7 @@ from pathlib import Path
 from gated.config import Settings
 from gated.health.board import ROOT
 from gated.health.finding import Finding, amber, green, red
+from gated.rescue import ASIDE, PARTS
 
 OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
 """Per cent of its life that an eMMC says is spent, at the most (JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b: exceeded)."""
@@ -108,6 +109,14 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8").strip()
     except OSError:
         return ""
+
+
+def kept_aside(settings: Settings) -> Iterator[Finding]:
+    """Damaged databases that were set aside, and may hold the names of people who are gone by now."""
+    for path in sorted(settings.state.glob(f"*.db{ASIDE}*")) if settings.state.is_dir() else ():
+        if not path.name.endswith(PARTS[1:]):
+            step = "when nobody needs it any more, remove it: names and faces may lie in it"
+            yield amber("kept aside", f"{path.name}: a database that was damaged; see `gated events list`", step)
 
 
 def state_disk(settings: Settings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from gated.cues.cue import Situation
 from gated.cues.samples import RATE
 from gated.cues.sound import Sound, Sounding
 from gated.cues.voice import Voice
+from gated.cues.words import fitted_of
 from gated.door.controller import DoorController
 from gated.door.messages import LatchState
 from gated.door.observer import observe
@@ -172,7 +173,9 @@ async def show_lights(hand: Hand, settings: Settings, tell: Tell) -> list[str]:
 
 async def say(settings: Settings) -> bool:
     """Say what is said when the gate opens, as the gate would by day; gives whether the loudspeaker took it."""
-    once = Voice(settings.cues, settings.prompts).says(Situation.OPEN, None, False, lambda: 0.0).once
+    once = (
+        Voice(settings.cues, settings.prompts, fitted_of(settings)).says(Situation.OPEN, None, False, lambda: 0.0).once
+    )
     sound = Sound(settings.cues.sound_device)
     playing = asyncio.create_task(sound.run(), name="sound")
     try:

@@ -1,5 +1,6 @@
 """What the doctor makes of it: every amber and every red has a next step, and nothing that is not safe is green."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,18 @@ from hypothesis import strategies as st
 
 from gated.config import Settings, parse
 from gated.door.messages import LatchState
-from gated.events import AccessGranted, Degraded, DoorClosed, Started
-from gated.health.diagnosis import lost_parts, nobody_in, of_decisions, of_doors, of_latch, of_wiring, ways_in
+from gated.events import AccessGranted, Degraded, DoorClosed, ReaderMisread, Started
+from gated.health.diagnosis import (
+    lost_parts,
+    nobody_in,
+    of_decisions,
+    of_doors,
+    of_help,
+    of_latch,
+    of_readers,
+    of_wiring,
+    ways_in,
+)
 from gated.health.finding import SIGNS, Finding, amber, green, is_well, red
 
 GOOD = {"pins": "gpio", "rex_pin": 23, "contact_pin": 22}
@@ -210,3 +221,35 @@ def test_one_in_ten_that_had_to_wait_is_amber_and_nobody_at_all_is_nothing():
     slow = [granted(0.9 if i % 10 == 0 else 0.1) for i in range(50)]
     assert [found.light for found in of_decisions(slow)] == ["amber"]
     assert list(of_decisions([None, Started("1", "x")])) == []
+
+
+# Whom people can call
+
+
+def test_a_gate_without_a_telephone_number_is_told_to_have_one():
+    assert lights(of_help(settings())) == {"telephone": "amber"}
+    assert lights(of_help(settings(cues={"phone": "110"}))) == {"telephone": "green"}
+
+
+def test_a_call_button_that_calls_nobody_is_told():
+    assert lights(of_help(settings({"call_pin": 6})))["call button"] == "amber"
+    office = {"url": "mqtts://office", **dict.fromkeys(("ca", "cert", "key", "gate_keys", "office_keys"), "x")}
+    assert "call button" not in lights(of_help(settings({"call_pin": 6}, sync=office)))
+
+
+@pytest.mark.parametrize("part", ["network", "server", "sync"])
+def test_the_call_button_needs_the_office_and_a_card_does_not(part):
+    found = lights(ways_in(all_ways(), [part], ""))
+    assert [name for name, light in found.items() if light != "green"] == ["way in: call button"]
+
+
+def test_what_a_reader_said_that_nobody_understands_is_told_for_a_day_and_once():
+    now = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+    swapped = ReaderMisread("wiegand of the main door", "26 bits, parity wrong: D0 and D1 swapped?")
+    facts = [(now - timedelta(hours=hours), swapped) for hours in range(1, 20)]
+    facts += [(now - timedelta(hours=30), ReaderMisread("usb", "10 keys were not understood: too long ago"))]
+    (found,) = of_readers(facts, now)
+    assert (found.part, found.light) == ("reader wiegand of the main door", "amber")
+    assert found.says.count("D0 and D1 swapped?") == 1
+    assert "gated readers" in found.next_step
+    assert list(of_readers([], now)) == []

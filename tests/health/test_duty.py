@@ -56,3 +56,19 @@ def test_a_worker_is_settled_when_it_has_answered_or_cannot(duty, how):
 def test_the_log_says_why(duty, caplog):
     duty.set("network", "no route")
     assert "network is lost: no route" in caplog.text
+
+
+class TestWhatTheLatchHasToDoWithout:
+    def test_it_is_told_once_while_it_lasts_and_once_when_it_is_over(self, duty, told, caplog):
+        for _ in range(3):
+            duty.misses({"lamps": "pin 5 is busy", "keypad": "pin 9 is busy"})
+        duty.misses({"keypad": "pin 9 is busy, try 2"})
+        duty.misses({})
+        assert told == [Degraded(["keypad", "lamps"]), Degraded(["keypad"]), Degraded([])]
+        assert caplog.text.count("lamps is missing: pin 5 is busy") == 1
+
+    def test_it_is_no_reason_to_forget_what_else_is_lost(self, duty, told):
+        duty.set("clock", "nothing keeps it")
+        duty.misses({"lamps": "pin 5 is busy"})
+        duty.misses({})
+        assert told[-1] == Degraded(["clock"])

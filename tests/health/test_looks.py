@@ -6,7 +6,6 @@ import os
 import socket
 import sqlite3
 import sys
-import tempfile
 import threading
 import wave
 from contextlib import closing
@@ -22,8 +21,10 @@ from gated.cues.cue import Situation
 from gated.cues.prompts import prompt_path
 from gated.cues.screen import Screen
 from gated.events import Degraded, Started, Stopped
-from gated.health import looks
+from gated.health import chinese, looks, timekeeper
+from gated.health.timekept import Kept, KeptFile
 from gated.journal.journal import Journal
+from gated.runtime.lacks import STEPS, WORDS
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -114,14 +115,6 @@ def test_usb_readers_are_there_or_red(settings, tmp_path):
     devices = [str(tmp_path / "there"), str(tmp_path / "unplugged")]
     found = {finding.part: light(finding) for finding in looks.readers(settings(readers={"devices": devices}))}
     assert found == {f"reader {devices[0]}": "green", f"reader {devices[1]}": "red"}
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that everybody may enter; pytest's are root's alone."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, open_folder):
@@ -296,7 +289,105 @@ def test_a_clock_that_the_settings_trust_is_green_unless_it_is_in_the_past(setti
     assert (light(finding), "earlier" in finding.says) == ("amber", True)
 
 
+def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(settings):
+    """Here no office can. Rows that were written in doubt have the right time."""
+    gate = settings(site={"id": "s", "clock": "trusted"})
+    gate.state.mkdir(exist_ok=True)
+    lie = datetime.now(UTC) + timedelta(days=4000)
+    assert KeptFile(gate.state, None).keep(Kept(floor=lie), 0.0)
+    finding = looks.clock(gate, datetime.now(UTC))
+    assert "earlier than what has already happened" in finding.says
+    assert str(gate.state / "clock.json") in finding.next_step
+    (gate.state / "clock.json").unlink()
+    assert light(looks.clock(gate, datetime.now(UTC))) == "green"
+
+
 def test_a_clock_that_nothing_keeps_is_amber(settings, monkeypatch):
     for is_kept, expected in ((True, "green"), (False, "amber")):
-        monkeypatch.setattr(looks, "kernel_keeps_time", lambda is_kept=is_kept: is_kept)
+        monkeypatch.setattr(timekeeper, "is_synchronised", lambda is_kept=is_kept: is_kept)
         assert light(looks.clock(settings(), datetime.fromtimestamp(0, UTC))) == expected
+
+
+# Letters on the gate screen
+
+
+@pytest.fixture
+def fonts(tmp_path, monkeypatch):
+    """Has `fc-list` say this; None: there is none."""
+
+    def say(text):
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+        if text is not None:
+            (tmp_path / "fc-list").write_text(f"#!/bin/sh\nprintf '{text}'\n")
+            (tmp_path / "fc-list").chmod(0o755)
+        else:
+            monkeypatch.setenv("PATH", str(tmp_path))
+
+    return say
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("Noto Sans CJK SC\\n", "green"), ("", "amber"), (None, "amber")])
+def test_a_screen_that_cannot_draw_chinese_is_told_what_to_install(settings, fonts, text, wanted):
+    fonts(text)
+    (finding,) = looks.letters(settings(cues={"screen_port": 8080}))
+    assert finding.light == wanted
+    assert wanted == "green" or "fonts-noto-cjk" in finding.next_step
+
+
+def test_a_gate_without_a_screen_or_without_chinese_needs_no_letters(settings, fonts):
+    fonts("")
+    assert list(looks.letters(settings())) == []
+    assert list(looks.letters(settings(cues={"screen_port": 8080, "languages": ["en"]}))) == []
+
+
+@pytest.fixture
+def units(tmp_path):
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def as_service(units):
+    (units / "gated.service").write_text("")
+    (units / "sockets.target.wants").mkdir()
+    (units / "sockets.target.wants/gated-vision.socket").symlink_to("../gated-vision.socket")
+
+
+def test_a_gate_whose_vision_has_no_user_of_its_own_is_told_how_to_give_it_one(units, tmp_path):
+    (units / "gated.service").write_text("")
+    (finding,) = looks.vision(tmp_path, [])
+    assert (light(finding), finding.next_step) == ("amber", "run `sudo gated provision`")
+    assert "Landlock and seccomp confine it" in finding.says
+
+
+def test_a_vision_with_a_unit_and_a_user_of_its_own_is_green(units, tmp_path):
+    as_service(units)
+    assert [(light(each), each.says) for each in looks.vision(tmp_path, [])] == [
+        ("green", "is a service with a user of its own; Landlock and seccomp confine it")
+    ]
+
+
+def test_a_vision_on_a_desk_is_green_where_the_kernel_confines_it(tmp_path):
+    assert [light(finding) for finding in looks.vision(tmp_path, [])] == ["green"]
+
+
+@pytest.mark.parametrize("is_service", [True, False])
+@pytest.mark.parametrize("lack", WORDS)
+def test_what_the_kernel_cannot_confine_is_told_with_the_fix(units, tmp_path, lack, is_service):
+    if is_service:
+        as_service(units)
+    first, *others = looks.vision(tmp_path, [lack])
+    assert (light(first), "confine" in first.says) == ("green" if is_service else "amber", False)
+    assert [(light(each), each.says, each.next_step) for each in others] == [("amber", WORDS[lack], STEPS[lack])]
+    assert chinese.sentence(WORDS[lack]) != WORDS[lack]
+    assert chinese.sentence(STEPS[lack]) != STEPS[lack]
+
+
+def test_the_confinement_is_tried_in_a_process_of_its_own():
+    assert "untried" not in looks.missing_confinement()
+    assert Path("/etc/hostname").read_text()
+
+
+def test_check_tells_how_vision_runs(gate):
+    (row,) = [each for each in gate.json("check")["checks"] if each["part"] == "vision"]
+    assert "is a child of the brain" in (row["warning"] or row["says"])

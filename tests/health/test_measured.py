@@ -8,11 +8,12 @@ from gated.camera.replay import ReplayCamera
 from gated.config import CameraSettings, ModelSettings, parse
 from gated.face.bench import Bench
 from gated.face.pipeline import load_pipeline
+from gated.frame import Note
 from gated.health.measured import View, look, of_speed, of_view, watch
 
 BASE = {"site": {"id": "s"}, "gate": {"id": "g"}, "camera": {"fps": 10}}
 VIEW = {"fps": 10.0, "brightness": 120.0, "sharpness": 90.0, "exposure_s": 0.01, "gain": 1.5, "size": (1280, 960),
-        "face": (560.0, 380.0, 160.0, 200.0)}  # fmt: skip
+        "face": (560.0, 380.0, 160.0, 200.0), "colour": 0.4}  # fmt: skip
 BENCH = {"stages_ms": {}, "total_ms": 30.0, "bare_ms": 28.0, "ratio": 1.05, "rounds": 9, "faces": 1, "synthetic": False}
 
 
@@ -41,11 +42,34 @@ def test_a_good_view_is_green_in_every_part(settings):
         ({"face": None}, "camera: framing"),
         ({"face": (0.0, 0.0, 160.0, 200.0)}, "camera: framing"),
         ({"face": (560.0, 760.0, 160.0, 200.0)}, "camera: framing"),
+        ({"colour": 0.02}, "camera: colour"),
+        ({"colour": None}, "camera: colour"),
+        ({"notes": (Note("autofocus", "continuous, not found", is_fine=False),)}, "camera: autofocus"),
+        ({"notes": (Note("exposure", "at most 100 ms", False), Note("flicker", "avoided"))}, "camera: exposure"),
     ],
 )
 def test_each_thing_that_is_amiss_is_told_alone(settings, change, part):
     found = lights(of_view(View(**(VIEW | change)), settings))
     assert [name for name, light in found.items() if light != "green"] == [part]
+
+
+def test_a_camera_without_colour_is_red_with_a_face_before_it_and_in_doubt_before_an_empty_street(settings):
+    said = [
+        next(
+            f for f in of_view(View(**(VIEW | {"colour": 0.01, "face": face})), settings) if f.part == "camera: colour"
+        )
+        for face in (VIEW["face"], None)
+    ]
+    assert [finding.light for finding in said] == ["red", "amber"]
+    assert all(finding.says.startswith("no_colour") for finding in said)
+    assert "this camera will not do" in said[0].says
+
+
+def test_what_the_camera_says_of_itself_is_told(settings):
+    notes = (Note("autofocus", "continuous, in focus at 1.2 m"), Note("flicker", "that of lamps at 50 Hz is avoided"))
+    says = {f.part: f.says for f in of_view(View(**(VIEW | {"notes": notes})), settings)}
+    assert says["camera: autofocus"] == "continuous, in focus at 1.2 m"
+    assert says["camera: flicker"] == "that of lamps at 50 Hz is avoided"
 
 
 def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):

@@ -1,10 +1,11 @@
 """Figures for whoever watches a district: what is counted is what happened, and it is about nobody."""
 
+import asyncio
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,10 +27,16 @@ def read(port):
 
 @pytest.fixture
 def served():
-    with closing(Metrics("0.1.0", "site")) as metrics:
-        port = free_port()
-        metrics.serve(port)
-        yield metrics, port
+    """Figures that are served by a loop of their own, as the brain's."""
+    metrics, port, up, loop = Metrics("0.1.0", "site"), free_port(), threading.Event(), asyncio.new_event_loop()
+    task = loop.create_task(metrics.serve(port, up.set))
+    thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.wait([task])))
+    thread.start()
+    assert up.wait(20)
+    yield metrics, port
+    loop.call_soon_threadsafe(task.cancel)
+    thread.join()
+    loop.close()
 
 
 def test_what_happened_is_counted_by_kind_way_and_outcome(served):
@@ -124,7 +131,7 @@ def test_only_this_machine_may_ask(served):
 def test_a_port_that_is_taken_is_said(served):
     _, port = served
     with pytest.raises(StateError, match=r"choose another health\.metrics_port"):
-        Metrics("0.1.0", "site").serve(port)
+        asyncio.run(Metrics("0.1.0", "site").serve(port, lambda: None))
 
 
 def test_a_gate_that_runs_serves_them_and_one_whose_port_is_taken_runs_all_the_same(gate, wait_for):
@@ -143,3 +150,14 @@ def test_a_gate_that_runs_serves_them_and_one_whose_port_is_taken_runs_all_the_s
     text = wait_for(lambda: "gated_events_waiting" in (text := read(port)) and text)
     assert 'gated_lost{part="vision"} 1.0' in text
     assert "gated_templates 0.0" in text
+
+
+def test_how_long_certificates_last_is_told_and_what_is_unknown_is_no_number(served):
+    metrics, port = served
+    ends = {"gate": datetime.now(UTC) + timedelta(days=12, hours=1), "authority": datetime.now(UTC) - timedelta(days=2)}
+    metrics.certificates(ends.get)
+    lines = dict(line.rsplit(" ", 1) for line in read(port).splitlines() if line.startswith("gated_certificate_days{"))
+    left = {key.split('"')[1]: float(value) for key, value in lines.items()}
+    assert int(left["gate"]) == 12
+    assert left["authority"] < -1.9
+    assert left["broker"] != left["broker"]

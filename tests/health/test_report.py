@@ -42,8 +42,8 @@ def page(settings):
 
 
 def test_it_says_what_it_is_what_was_found_and_what_was_tried(page):
-    for words in ("gate-2", "market-south", "1000abcd", "2026-12-24 15:30", "strike on pin 5", "exit button 23",
-                  "1 green, 1 amber, 1 red", "relay: idle at boot", "mqtts://office.lan",
+    for words in ("gate-2", "market-south", "1000abcd", "2026-12-24 23:30:00 Asia/Shanghai", "strike on pin 5",
+                  "exit button 23", "1 green, 1 amber, 1 red", "relay: idle at boot", "mqtts://office.lan",
                   "1 of 2 promises kept, 2026-12-23 to 2026-12-24", "Owner:"):  # fmt: skip
         assert words in page
 
