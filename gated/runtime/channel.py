@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gated.errors import WireError
+from gated.wording import UNDECODABLE
 
 MAX_MESSAGE_BYTES = 65_536
 MAX_UNSENT_BYTES = 262_144
@@ -45,9 +46,15 @@ class Codec(Generic[In]):
         """The message. Raises `WireError` when it is none that may arrive here."""
         try:
             message: In = self._decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise WireError(f"not a message of ours: {error}") from error
+        except UNDECODABLE as error:
+            raise WireError(f"not a message of ours: {_where(error)}") from None  # the error quotes the message
         return message
+
+
+def _where(error: Exception) -> str:
+    """The kind of the error and the field, without text of the sender."""
+    _, at, place = str(error).rpartition(" - at ")
+    return f"{type(error).__name__}{at}{place if at else ''}"
 
 
 class Channel(Generic[In]):

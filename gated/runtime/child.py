@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gated.runtime.tasks import Backoff
 
@@ -41,15 +42,47 @@ class Child:
             async with asyncio.timeout(grace_s):
                 await self.process.wait()
         except TimeoutError:
-            await self.kill()
+            pass
+        await self.kill()
 
     async def kill(self) -> None:
-        """End it now, also when it is stopped; one that hangs in the kernel is left to end by itself."""
+        """Kill its process group, also when it is stopped. A process that hangs in the kernel ends later by itself."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A worker that is a service of its own: systemd starts it when its socket is dialled, and it ends with that
+    connection. One that hangs is systemd's to end, by its watchdog: we have no right to.
+    """
+
+    ours: socket.socket
+
+    async def wait(self) -> str:
+        """How it ended is known to systemd alone."""
+        return "its service ended; `journalctl -u gated-vision` says why"
+
+    async def stop(self, grace_s: float) -> None:
+        """It ends when the connection is closed."""
+
+    async def kill(self) -> None:
+        """The same."""
+
+
+def dial(path: Path) -> Served:
+    """Have the worker behind a socket that systemd made. Raises `OSError`, also where nobody takes us in."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setblocking(False)  # a full queue is told at once, and nobody waits in it
+        sock.connect(str(path))
+    except OSError:
+        sock.close()
+        raise
+    return Served(sock)
 
 
 def ended(status: int) -> str:

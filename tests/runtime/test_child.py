@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,26 @@ async def test_a_stopped_worker_is_made_to_end(gate):
     worker.process.send_signal(signal.SIGSTOP)
     await worker.stop(0.2)
     assert worker.process.returncode in (-signal.SIGKILL, -signal.SIGTERM)  # whichever the kernel delivers first
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_the_children_of_a_worker_end_with_it(end):
+    """A surviving grandchild would hold the camera and the socket."""
+    script = "import os, time\nchild = os.fork()\nchild and print(child, flush=True)\ntime.sleep(600)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, start_new_session=True, stdout=asyncio.subprocess.PIPE
+    )
+    grandchild = int(await process.stdout.readline())
+    worker = child.Child(process)
+    await (worker.kill() if end == "kill" else worker.stop(0.2))
+
+    def is_there():
+        with contextlib.suppress(FileNotFoundError):
+            return Path(f"/proc/{grandchild}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+    async with asyncio.timeout(20):
+        while is_there():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_is_in_a_group_of_its_own_so_that_ctrl_c_is_ours(gate):

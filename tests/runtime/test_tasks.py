@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from gated.errors import StateError
+from gated.runtime import tasks
 from gated.runtime.tasks import Backoff, CriticalTaskError, critical
 
 
@@ -40,3 +42,61 @@ def test_waits_double_up_to_the_longest_and_start_over():
         assert whole / 2 <= backoff.next_s() <= whole
     backoff.reset()
     assert backoff.next_s() <= 1
+
+
+class Part:
+    """Something that fails as often as it is told to, and then works."""
+
+    def __init__(self, *errors):
+        self.errors, self.lives = list(errors), 0
+
+    async def run(self, works):
+        self.lives += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        works()
+        await tasks.until_cancelled()
+
+
+async def told_by(part, until_told, **waits):
+    """What is told of an optional part until this many things were."""
+    told = []
+    task = asyncio.create_task(tasks.optional("screen", part.run, lambda *loss: told.append(loss), **waits))
+    async with asyncio.timeout(20):
+        while len(told) < until_told:
+            await asyncio.sleep(0.005)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    return told
+
+
+async def test_an_optional_part_that_fails_by_whatever_error_is_lost_and_tried_again():
+    part = Part(StateError("no key"), OSError(98, "Address already in use"), ZeroDivisionError("of ours"))
+    told = await told_by(part, 4, first_s=0.01)
+    assert [name for name, _ in told] == ["screen"] * 4
+    assert [why for _, why in told][::3] == ["no key", None]
+    assert "Address already in use" in told[1][1]
+    assert "ZeroDivisionError" in told[2][1]
+    assert "of ours" not in told[2][1], "the words of an error inside may be about somebody"
+
+
+async def test_an_optional_part_that_returns_begins_anew_and_is_not_lost():
+    part = Part()
+
+    async def run(works):
+        part.lives += 1
+        works()
+        if part.lives == 3:
+            await tasks.until_cancelled()
+
+    part.run = run
+    assert await told_by(part, 3, first_s=0.01) == [("screen", None)] * 3
+
+
+async def test_it_is_tried_less_and_less_often():
+    part = Part(*(OSError("gone") for _ in range(1000)))
+    began = asyncio.get_running_loop().time()
+    await told_by(part, 5, first_s=0.02, most_s=0.04)
+    assert asyncio.get_running_loop().time() - began >= 0.01 + 3 * 0.02

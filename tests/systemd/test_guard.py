@@ -20,14 +20,14 @@ def root(tmp_path):
     for version in (OLD, NEW):
         program = releases.program(version)
         program.parent.mkdir(parents=True)
-        program.write_text(f'#!/bin/sh\necho "{version} $*" >>{tmp_path}/asked\n')
+        program.write_text(f'#!/bin/sh\n[ "$1" = --version ] || echo "{version} $*" >>{tmp_path}/asked\n')
         program.chmod(0o755)
     releases.switch(NEW)
     return tmp_path
 
 
-def guard(root, unit="brain", path="/usr/bin:/bin"):
-    env = {"PATH": path, "GATED_ROOT": str(root)}
+def guard(root, unit="brain", path="/usr/bin:/bin", try_s="30"):
+    env = {"PATH": path, "GATED_ROOT": str(root), "GATED_TRY_S": try_s}
     command = ["/bin/sh", str(GUARD), unit]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 0
@@ -89,7 +89,7 @@ def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(
 
 
 def test_a_settling_that_fails_is_said_and_the_gate_starts(root):
-    Releases(root).program(OLD).write_text("#!/bin/sh\nexit 3\n")
+    Releases(root).program(OLD).write_text('#!/bin/sh\n[ "$1" = --version ] || exit 3\n')
     Trial(OLD, NEW).condemned("bad").write(root)
     assert "not over yet" in guard(root)
 
@@ -99,6 +99,50 @@ def test_with_nothing_to_go_back_to_the_new_one_goes_on(root):
     Trial(OLD, NEW).condemned("bad").write(root)
     assert "goes on" in guard(root)
     assert current(root) == NEW
+
+
+def broken(root, version, how):
+    """A version as an upgrade of the whole system leaves it."""
+    program = Releases(root).program(version)
+    if how == "dangling":
+        (program.parent / "python").symlink_to("/usr/bin/python3.7-of-before")
+        program.write_text(f"#!{program.parent / 'python'}\n")
+    else:
+        program.write_text({"another": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n"}[how])
+
+
+@pytest.mark.parametrize("how", ["dangling", "another", "hangs"])
+def test_a_version_before_that_does_not_run_any_more_is_not_gone_back_to(root, how):
+    broken(root, OLD, how)
+    Trial(OLD, NEW).condemned("bad").write(root)
+    assert "does not run on this system any more; 0.2.0 goes on" in guard(root, try_s="1")
+    assert current(root) == NEW
+
+
+def venv_of(root, python, target):
+    venv = Releases(root).folder(NEW) / "venv"
+    (venv / "lib" / python).mkdir(parents=True)
+    (venv / "bin/python").symlink_to(target)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_after_an_upgrade_of_the_system_the_log_says_why_nothing_starts(root, tmp_path, is_there):
+    """/usr/bin/python3 is another one now, or none of that name is left."""
+    target = tmp_path / "python3.13"
+    if is_there:
+        target.write_text("#!/bin/sh\n")
+        target.chmod(0o755)
+    venv_of(root, "python3.11", target)
+    assert "was built for python3.11, which is not on this system any more" in guard(root, "latch")
+    assert "sudo sh install --offline" in guard(root)
+
+
+def test_a_venv_of_the_python_that_is_here_is_no_matter(root, tmp_path):
+    target = tmp_path / "python3.11"
+    target.write_text("#!/bin/sh\n")
+    target.chmod(0o755)
+    venv_of(root, "python3.11", target)
+    assert guard(root) == ""
 
 
 DAMAGE = (

@@ -3,12 +3,16 @@
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "update"))
+from signing import make_key, sign_with
 
 SCRIPT = Path(__file__).parents[2] / "systemd" / "install"
 STANDS_IN = {
@@ -23,12 +27,30 @@ STANDS_IN = {
 }
 
 
+QUICK_VENV = """
+if [ "$1 $2" = "-m venv" ]; then
+    for place in "$@"; do :; done
+    mkdir -p "$place" && exec cp -a "$VENV/." "$place"
+fi
+exec /usr/bin/python3 "$@"
+"""
+"""A venv is a copy of one that was made before: pip in it costs three seconds of work each time."""
+
+
+@pytest.fixture(scope="session")
+def made_venv(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("venv") / "made"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 class Card:
     """A machine whose packages and users are written down instead of changed, and whose /opt/gated is a folder."""
 
     def __init__(self, folder):
         self.folder, self.root, self.calls = folder, folder / "opt", folder / "calls"
-        self.bin = folder / "bin"
+        self.bin, self.tries_s, self.venv = folder / "bin", 60, folder / "no venv"
+        self.path = f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin"
         self.bin.mkdir()
         for name, body in STANDS_IN.items():
             self.stand_in(name, body)
@@ -40,8 +62,14 @@ class Card:
 
     @property
     def environment(self):
-        path = f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin"
-        return {"PATH": path, "CALLS": str(self.calls), "GATED_ROOT": str(self.root), "HOME": str(self.folder)}
+        return {
+            "PATH": self.path,
+            "CALLS": str(self.calls),
+            "GATED_ROOT": str(self.root),
+            "HOME": str(self.folder),
+            "GATED_TRY_S": str(self.tries_s),
+            "VENV": str(self.venv),
+        }
 
     def start(self, *words):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -58,12 +86,26 @@ class Card:
 
 
 @pytest.fixture
-def card(tmp_path):
+def bare(tmp_path):
+    """A machine that makes its own venv."""
     return Card(tmp_path)
 
 
 @pytest.fixture
+def card(tmp_path, made_venv):
+    card = Card(tmp_path)
+    card.venv = made_venv
+    card.stand_in("python3", QUICK_VENV)
+    return card
+
+
+@pytest.fixture
 def bundle(tmp_path):
+    """A gated that needs nothing."""
+    return bundle_of(tmp_path, "# needs nothing\n")
+
+
+def bundle_of(tmp_path, lock):
     """A gated that writes down what it was asked for, packed as `gated bundle` does."""
     folder = tmp_path / "packed"
     (folder / "wheels").mkdir(parents=True)
@@ -72,6 +114,11 @@ def bundle(tmp_path):
     program = "import os, sys\ndef main():\n    print('gated', *sys.argv[1:])\n"
     with zipfile.ZipFile(folder / "wheels/gated-9.9.9-py3-none-any.whl", "w") as archive:
         archive.writestr("gated/__init__.py", program)
+        archive.writestr("gated/__main__.py", "import gated\n\ngated.main()\n")
+        archive.writestr("gated/errors.py", (SCRIPT.parents[1] / "gated/errors.py").read_text())
+        archive.writestr("gated/update/__init__.py", "")
+        archive.writestr("gated/update/lock.py", (SCRIPT.parents[1] / "gated/update/lock.py").read_text())
+        archive.writestr(f"gated/update/locked/{sys.version_info[0]}.{sys.version_info[1]}.txt", lock)
         info = "gated-9.9.9.dist-info"
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: gated\nVersion: 9.9.9\n")
         archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngated = gated:main\n")
@@ -81,11 +128,13 @@ def bundle(tmp_path):
     return tmp_path / "bundle.tar"
 
 
-def pack(folder, out):
+def pack(folder, out, key=None):
     done = subprocess.run(
-        "sha256sum $(find . -type f ! -name SHA256SUMS) >SHA256SUMS", shell=True, cwd=folder, check=True
+        "sha256sum $(find . -type f ! -name 'SHA256SUMS*') >SHA256SUMS", shell=True, cwd=folder, check=True
     )
     assert done.returncode == 0
+    if key is not None:
+        sign_with(key, folder / "SHA256SUMS")
     with tarfile.open(out, "w") as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, path.name)
@@ -109,7 +158,8 @@ def test_an_option_that_is_none_is_named(card):
     assert "--ofline is none of my options" in said
 
 
-def test_from_a_bundle_to_provision_and_not_twice(card, bundle):
+def test_from_a_bundle_to_provision_and_not_twice(bare, bundle):
+    card = bare
     code, said = card.run("--offline", bundle, "--", "--site", "s", "--kiosk")
     assert code == 0, said
     models = card.root / "releases/9.9.9/wheels/models"
@@ -117,7 +167,6 @@ def test_from_a_bundle_to_provision_and_not_twice(card, bundle):
     assert (card.root / "current").readlink() == Path("releases/9.9.9")
     assert not (card.root / "releases/9.9.9/unfinished").exists()
     assert "useradd --system --gid gated-latch" in card.called()
-    assert "--gid gated-kiosk" in card.called()
     code, said = card.run("--offline", bundle)
     assert code == 0
     assert "gated 9.9.9 is there" in said
@@ -148,8 +197,30 @@ def test_a_dry_run_changes_nothing(card, bundle):
     assert "would run: useradd --system --gid gated " in said
     assert "would build: gated 9.9.9" in said
     assert "would run: gated provision --site s" in said
+    assert said.splitlines()[-1].endswith("wheels/models --dry-run --site s"), "the new version itself tries the rest"
     assert not card.root.exists()
     assert card.called() == ""
+    assert list(Path("/var/tmp").glob("gated-try.*")) == []
+
+
+def test_a_dry_run_of_a_bundle_for_another_system_says_so(card, bundle, tmp_path):
+    wheel = tmp_path / "packed/wheels/gated-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("gated/__main__.py", "import built_for_another_python\n")
+    pack(tmp_path / "packed", bundle)
+    code, said = card.run("--dry-run", "--offline", bundle)
+    assert code == 3
+    assert "is for another system than this one" in said
+    assert "No module named 'built_for_another_python'" in said
+    assert list(Path("/var/tmp").glob("gated-try.*")) == []
+
+
+def test_a_dry_run_ends_as_what_it_tried_ends(card, bundle, tmp_path):
+    wheel = tmp_path / "packed/wheels/gated-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("gated/__main__.py", "import sys\n\nsys.exit(2 if 'provision' in sys.argv else 0)\n")
+    pack(tmp_path / "packed", bundle)
+    assert card.run("--dry-run", "--offline", bundle)[0] == 2
 
 
 def test_a_32_bit_system_is_told_what_to_write_onto_the_card(card, bundle):
@@ -185,6 +256,25 @@ def test_a_bundle_that_was_altered_is_not_installed(card, bundle):
     code, said = card.run("--offline", bundle)
     assert code == 3
     assert "is not what was packed" in said
+    assert not (card.root / "current").is_symlink()
+
+
+def test_the_names_in_a_bundle_that_is_not_proved_command_no_terminal(card, bundle, tmp_path):
+    evil = tmp_path / "packed/models/x\x1b]0;pwn\x07\x9b8m.onnx"
+    evil.write_bytes(b"another")
+    pack(tmp_path / "packed", bundle)
+    bundle.write_bytes(bundle.read_bytes().replace(b"another", b"Another"))
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "x?]0;pwn?" in said
+    assert all(sign.isprintable() or sign == "\n" for sign in said), ascii(said)
+
+
+def test_a_library_that_is_not_the_tested_one_is_not_installed(card, tmp_path):
+    code, said = card.run("--offline", bundle_of(tmp_path, f"tiny==1.0 --hash=sha256:{'0' * 64}\n"))
+    assert code == 3
+    assert "is for another system than this one" in said
+    assert "or altered" in said
     assert not (card.root / "current").is_symlink()
 
 
@@ -291,8 +381,141 @@ def test_a_careful_umask_hides_nothing_from_the_gates_user(card, bundle):
     assert closed == []
 
 
-def test_a_screen_in_the_answers_has_its_user_too(card, bundle, tmp_path):
-    (tmp_path / "answers.toml").write_text("kiosk = true\n")
-    code, said = card.run("--offline", bundle, "--", "--answers", tmp_path / "answers.toml")
+def spoilt(card, how):
+    """The version that is there, as an upgrade of the whole system leaves it."""
+    venv = card.root / "releases/9.9.9/venv"
+    if how == "dangling":
+        for name in ("python", "python3"):
+            (venv / "bin" / name).unlink()
+            (venv / "bin" / name).symlink_to("/usr/bin/python3.7-of-before")
+    elif how == "another python":
+        (library,) = (venv / "lib").iterdir()
+        library.rename(library.with_name("python3.7"))
+    elif how == "broken library":
+        next(venv.glob("lib/*/site-packages/gated/__init__.py")).write_text("raise ImportError('wrong ELF class')\n")
+    else:
+        next(venv.glob("lib/*/site-packages/gated/__init__.py")).write_text("import time\ntime.sleep(60)\n")
+
+
+def test_a_version_that_does_not_run_after_an_upgrade_of_the_system_is_built_anew(card, bundle):
+    assert card.run("--offline", bundle)[0] == 0
+    for how, why in (
+        ("dangling", "its Python is not on this system any more"),
+        ("another python", "No module named 'gated'"),
+        ("broken library", "wrong ELF class"),
+        ("hangs", "it does not answer"),
+    ):
+        spoilt(card, how)
+        card.tries_s = 3 if how == "hangs" else 60
+        code, said = card.run("--offline", bundle, "--", "--site", "s")
+        assert code == 0, said
+        assert "gated 9.9.9 is there and does not run here: " in said
+        assert why in said
+        assert "upgrade of the whole system" in said
+        assert said.splitlines()[-1].endswith("--site s")
+        assert not (card.root / "releases/9.9.9.broken").exists()
+
+
+def test_a_current_version_that_does_not_run_gives_way_to_the_one_that_was_brought(card, bundle):
+    old = card.root / "releases/9.9.8/venv/bin"
+    old.mkdir(parents=True)
+    (old / "gated").write_text("#!/usr/bin/python3.7-of-before\n")
+    (old / "gated").chmod(0o755)
+    (card.root / "current").symlink_to("releases/9.9.8")
+    code, said = card.run("--offline", bundle)
     assert code == 0, said
-    assert "--gid gated-kiosk" in card.called()
+    assert "releases/9.9.8 does not run here" in said
+    assert (card.root / "current").readlink() == Path("releases/9.9.9")
+
+
+def test_what_could_not_be_built_anew_leaves_what_was_there(card, bundle):
+    assert card.run("--offline", bundle)[0] == 0
+    spoilt(card, "broken library")
+    data = bundle.read_bytes()
+    bundle.write_bytes(data.replace(b"a model", b"A model"))
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "is not what was packed" in said
+    assert [path.name for path in (card.root / "releases").iterdir()] == ["9.9.9"]
+    assert (card.root / "releases/9.9.9/venv/bin/gated").exists()
+
+
+# -- who packed it ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(tmp_path):
+    return make_key(tmp_path / "keys")
+
+
+def signed(tmp_path, bundle, key):
+    """The bundle with a public key in it, signed with a private one."""
+    (tmp_path / "packed/release.pub").write_bytes(key.with_name(f"{key.name}.pub").read_bytes())
+    pack(tmp_path / "packed", bundle, key)
+    return bundle
+
+
+def believe(card, key):
+    card.root.mkdir(exist_ok=True)
+    (card.root / "release.pub").write_bytes(key.with_name(f"{key.name}.pub").read_bytes())
+
+
+def test_a_signed_bundle_is_installed_and_its_key_is_handed_on_to_be_believed(card, bundle, tmp_path, key):
+    """And nothing in it has more rights than a file: root unpacks it before it is proved."""
+    (tmp_path / "packed/models/finds.onnx").chmod(0o6777)
+    code, said = card.run("--offline", signed(tmp_path, bundle, key))
+    assert code == 0, said
+    assert {path.stat().st_mode & 0o7022 for path in (card.root / "releases/9.9.9/wheels").rglob("*")} == {0}
+    assert "signed: 256 SHA256:" in said
+    assert f"provision --release-key {card.root}/releases/9.9.9/wheels/release.pub" in said
+
+
+def test_a_machine_that_believes_a_key_installs_nothing_else(card, bundle, tmp_path, key):
+    believe(card, key)
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "is not signed, and this gate takes nothing else" in said
+    thief = make_key(tmp_path / "elsewhere", "thief")
+    for words in (["--offline", signed(tmp_path, bundle, thief)], ["--dry-run", "--offline", bundle]):
+        code, said = card.run(*words)
+        assert code == 3
+        assert "is not signed with a key that this gate believes" in said
+        assert not (card.root / "current").is_symlink()
+
+
+def test_the_key_of_before_names_the_next_one(card, bundle, tmp_path, key):
+    believe(card, key)
+    following = make_key(tmp_path / "keys", "following")
+    (tmp_path / "packed/release.pub").write_bytes(following.with_name("following.pub").read_bytes())
+    pack(tmp_path / "packed", bundle, key)
+    assert card.run("--offline", bundle)[0] == 0
+    assert "following" in (card.root / "release.pub").read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_bundle_that_has_more_in_it_than_was_packed_is_not_installed(card, bundle, kind):
+    with tarfile.open(bundle, "a") as tar:
+        more = tarfile.TarInfo("wheels/gated-9.9.9-1-py3-none-any.whl")
+        if kind == "link":
+            more.type, more.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(more)
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "has more in it than was packed" in said
+    assert not (card.root / "current").is_symlink()
+    assert not (card.root / "releases/9.9.9/wheels").exists(), "what nobody packed stays nowhere"
+
+
+def test_a_machine_without_ssh_keygen_that_believes_a_key_says_what_to_install(card, bundle, tmp_path, key):
+    believe(card, key)
+    signed(tmp_path, bundle, key)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for folder in ("/usr/bin", "/bin"):
+        for path in Path(folder).iterdir():
+            if path.name != "ssh-keygen" and not (hidden / path.name).exists():
+                (hidden / path.name).symlink_to(path)
+    card.path = f"{card.bin}:{hidden}:/usr/sbin:/sbin"
+    code, said = card.run("--offline", bundle)
+    assert code == 3
+    assert "apt-get install openssh-client" in said

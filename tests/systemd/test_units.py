@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from gated.cli.daemon import VISION
+
 UNITS = Path(__file__).parents[2] / "systemd"
-NAMES = sorted(path.name for path in UNITS.iterdir() if path.suffix in {".service", ".timer"})
-MADE = ("/opt/gated/guard", "/opt/gated/current/venv/bin/gated", "/usr/bin/cage", "/usr/bin/chromium")
-"""Programs that systemd/install makes, or that a comment of the unit asks for."""
+NAMES = sorted(path.name for path in UNITS.iterdir() if path.suffix in {".service", ".socket", ".timer"})
+MADE = (
+    "/usr/bin/kill",
+    "/usr/sbin/mosquitto",
+    "/opt/gated/guard",
+    "/opt/gated/secure",
+    "/opt/gated/screen",
+    "/opt/gated/current/venv/bin/gated",
+)
+"""Programs that the installation makes."""
 MOST = 1.5
 
 
@@ -46,7 +55,16 @@ def test_a_unit_with_a_slip_of_the_pen_would_be_found(root, tmp_path):
     assert "WatchdogSecs" in analyze("verify", f"--root={root}", "slip.service").stderr
 
 
-@pytest.mark.parametrize("name", ["gated.service", "gated-latch.service"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gated.service",
+        "gated-latch.service",
+        "gated-vision.service",
+        "gated-office.service",
+        "gated-office-broker.service",
+    ],
+)
 def test_no_more_is_open_than_must_be(root, name):
     done = analyze("security", "--offline=true", f"--root={root}", f"--threshold={MOST * 10:.0f}", "--no-pager", name)
     level = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
@@ -81,7 +99,7 @@ def test_what_would_kill_or_slow_the_models_is_not_asked_for():
 
 def test_the_lock_is_secured_whatever_ended_the_latch():
     latch = keys("gated-latch.service")
-    assert latch["ExecStopPost"].endswith("gated latch --secure")
+    assert latch["ExecStopPost"] == "/opt/gated/secure"
     assert latch["Restart"] == "always"
     assert latch["WatchdogSec"]
 
@@ -92,8 +110,64 @@ def test_the_brain_has_no_pin_and_the_latch_no_network():
     assert (latch["PrivateNetwork"], latch["DeviceAllow"]) == ("yes", "char-gpiochip rw")
 
 
-def test_vision_cannot_starve_the_latch():
-    latch, brain = keys("gated-latch.service"), keys("gated.service")
-    assert int(latch["CPUWeight"]) > int(brain["CPUWeight"])
-    assert int(latch["OOMScoreAdjust"]) < int(brain["OOMScoreAdjust"])
+def test_vision_cannot_starve_the_brain_nor_the_brain_the_latch():
+    latch, brain, vision = (keys(f"gated{part}.service") for part in ("-latch", "", "-vision"))
+    assert int(latch["CPUWeight"]) > int(brain["CPUWeight"]) > int(vision["CPUWeight"])
+    assert int(latch["OOMScoreAdjust"]) < int(brain["OOMScoreAdjust"]) < int(vision["OOMScoreAdjust"])
     assert brain["MemoryMax"]
+    assert vision["MemoryMax"]
+    assert vision["TasksMax"]
+
+
+def test_vision_has_the_camera_and_the_models_and_nothing_else():
+    text, vision = (UNITS / "gated-vision.service").read_text(), keys("gated-vision.service")
+    devices = re.findall(r"(?m)^DeviceAllow=(\S+)", text)
+    assert devices == ["char-video4linux", "char-media", "char-dma_heap"]
+    assert (vision["DevicePolicy"], vision["PrivateNetwork"], vision["IPAddressDeny"]) == ("closed", "yes", "any")
+    assert vision["RestrictAddressFamilies"] == "AF_UNIX AF_NETLINK"
+    assert "GATED_CONFIG=/dev/null" in vision["Environment"]  # the settings' file is the brain's to read
+    assert (vision["User"], vision["Group"]) == ("gated-vision", "gated-vision")
+    assert not re.findall(
+        r"(?m)^(StateDirectory|RuntimeDirectory|LoadCredential|SupplementaryGroups|ReadWritePaths)", text
+    )
+    assert (vision["TemporaryFileSystem"], vision["BindReadOnlyPaths"]) == (
+        "/var/lib/gated:ro",
+        "-/var/lib/gated/models",
+    )
+    assert not re.findall(r"DeviceAllow=char-(video4linux|media|dma_heap)", (UNITS / "gated.service").read_text())
+
+
+def test_the_brains_user_alone_dials_vision_and_a_hang_is_ended():
+    dialled, vision = keys("gated-vision.socket"), keys("gated-vision.service")
+    assert (dialled["SocketUser"], dialled["SocketMode"]) == ("gated", "0600")
+    assert dialled["ListenStream"] == VISION
+    assert (vision["WatchdogSignal"], vision["Restart"]) == ("SIGKILL", "on-failure")
+    assert vision["StartLimitIntervalSec"] == dialled["TriggerLimitIntervalSec"] == "0"
+
+
+def test_faces_and_keys_go_to_no_core_and_no_swap():
+    """The update may swap, as a build needs the room; it leaves no core."""
+    assert keys("gated-update.service")["LimitCORE"] == "0"
+    for name in NAMES:
+        unit = keys(name)
+        if name.endswith(".service") and unit["Description"] and "update" not in name:
+            assert (unit["LimitCORE"], unit["MemorySwapMax"]) == ("0", "0"), name
+
+
+def test_the_screen_has_the_display_alone_and_says_why_it_is_not_closed_further(root):
+    done = analyze(
+        "security", "--offline=true", f"--root={root}", "--threshold=40", "--no-pager", "gated-kiosk.service"
+    )
+    assert done.returncode == 0, done.stdout
+    text = (UNITS / "gated-kiosk.service").read_text()
+    assert re.findall(r"(?m)^DeviceAllow=(.*)$", text) == ["char-drm rw", "/dev/tty1 rw"]
+    assert keys("gated-kiosk.service")["DevicePolicy"] == "closed"
+    reason = " ".join(text[text.index("# What keeps the score") :].replace("#", "").split())
+    for missing in ("MemoryDenyWriteExecute", "RestrictNamespaces", "SystemCallFilter", "PrivateUsers"):
+        assert f"{missing}=" not in text
+        assert missing in reason
+
+
+def test_nobody_switches_the_console_from_the_screens_keyboard():
+    """The compositor allows it with `-s` alone (cage(1))."""
+    assert re.findall(r"\bcage\b.*", (UNITS / "screen").read_text())[-1].startswith("cage -- chromium --kiosk")

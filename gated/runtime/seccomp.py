@@ -1,0 +1,82 @@
+"""A filter of system calls (seccomp(2)) by libseccomp, which every Debian with systemd has: what a process that only
+looks at pictures never asks for is refused, for good, also to every thread that it has.
+"""
+
+import ctypes
+import ctypes.util
+import errno
+import os
+import socket
+
+from gated.runtime.lacks import Lack
+
+ALLOW = 0x7FFF0000
+REFUSE = 0x00050000 | errno.EPERM  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM)
+NOT_EQUAL = 1  # SCMP_CMP_NE
+ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
+UNKNOWN = -1  # __NR_SCMP_ERROR
+
+REFUSED = (
+    # somebody else's socket; io_uring could reach one past this filter
+    "connect accept accept4 listen io_uring_setup io_uring_enter io_uring_register",
+    # another process of this user
+    "ptrace process_vm_readv process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kcmp "
+    "rt_sigqueueinfo rt_tgsigqueueinfo tkill",
+    # another process group: the brain kills the group
+    "setsid setpgid",
+    # its share of the processor and the memory
+    "sched_setaffinity sched_setscheduler sched_setparam sched_setattr setpriority ioprio_set migrate_pages move_pages",
+    # who may read a file, which Landlock does not know
+    "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr "
+    "lremovexattr fremovexattr utime utimes futimesat utimensat truncate",
+    # the kernel's own
+    "bpf perf_event_open userfaultfd keyctl add_key request_key mount umount2 move_mount open_tree fsopen fsconfig "
+    "fsmount fspick mount_setattr pivot_root chroot setns unshare open_by_handle_at init_module finit_module "
+    "delete_module kexec_load kexec_file_load swapon swapoff reboot quotactl acct settimeofday clock_settime "
+    "clock_adjtime adjtimex personality syslog",
+)
+"""Refused whatever their arguments are. Names that a machine does not have are left away."""
+
+
+class _Compared(ctypes.Structure):
+    """struct scmp_arg_cmp."""
+
+    _fields_ = (("place", ctypes.c_uint), ("how", ctypes.c_int), ("one", ctypes.c_uint64), ("other", ctypes.c_uint64))
+
+
+def restrict() -> Lack | None:
+    """Refuse it from here on. Gives what cannot be kept; None where all is."""
+    try:
+        library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    except OSError:
+        return "no_libseccomp"
+    library.seccomp_init.restype = ctypes.c_void_p
+    library.seccomp_init.argtypes = (ctypes.c_uint32,)
+    context = ctypes.c_void_p(library.seccomp_init(ALLOW))
+    try:
+        is_kept = bool(context) and _load(library, context)
+    finally:
+        library.seccomp_release(context)
+    return None if is_kept else "seccomp_refused"
+
+
+def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
+    """Put the rules into force; whether all of them are."""
+    us = os.getpid()
+    rules: list[tuple[str, tuple[_Compared, ...]]] = [(name, ()) for line in REFUSED for name in line.split()]
+    # libcamera asks udev by netlink which cameras there are; there is nothing else to ask for
+    rules += [("socket", (_Compared(0, NOT_EQUAL, socket.AF_NETLINK, 0),))]
+    rules += [(name, (_Compared(0, NOT_EQUAL, us, 0),)) for name in ("kill", "tgkill")]
+    rules += [("prlimit64", (_Compared(0, NOT_EQUAL, 0, 0),))]
+    return all(_add(library, context, name, compared) for name, compared in rules) and not (
+        library.seccomp_attr_set(context, ALL_THREADS, 1) or library.seccomp_load(context)
+    )
+
+
+def _add(library: ctypes.CDLL, context: ctypes.c_void_p, name: str, compared: tuple[_Compared, ...]) -> bool:
+    number = library.seccomp_syscall_resolve_name(name.encode())
+    if number == UNKNOWN:
+        return True
+    array = (_Compared * len(compared))(*compared)
+    done = library.seccomp_rule_add_array(context, ctypes.c_uint32(REFUSE), number, len(compared), array)
+    return int(done) == 0 or int(done) == -errno.EDOM  # a call that this machine does not have at all

@@ -1,0 +1,36 @@
+"""What a library writes to standard error is held, whoever writes it, and standard error is given back."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gated.runtime.noise import held_stderr
+
+
+def test_what_python_and_what_c_write_is_held_in_order():
+    """In a process of its own: here, standard error is pytest's and no file."""
+    script = (
+        "import os, sys; from gated.runtime.noise import held_stderr\n"
+        "with held_stderr() as lines:\n"
+        "    print('of Python', file=sys.stderr); os.write(2, b'of C\\n')\n"
+        "print(lines); print('afterwards', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("['of Python', 'of C']\n", "afterwards\n")
+
+
+def test_it_is_given_back_after_an_error_and_what_was_said_is_kept(capfd):
+    with pytest.raises(ImportError), held_stderr() as lines:
+        os.write(2, b"a reason\n")
+        raise ImportError
+    os.write(2, b"afterwards\n")
+    assert lines == ["a reason"]
+    assert capfd.readouterr().err == "afterwards\n"
+
+
+def test_a_process_without_standard_error_has_nothing_to_hold():
+    script = "from gated.runtime.noise import held_stderr\nwith held_stderr() as lines: pass\nprint(lines)"
+    command = f"exec {sys.executable} -c '{script}' 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True).stdout == "[]\n"
