@@ -6,6 +6,7 @@ On a gate, in a root that is root's alone (`/opt/gated`):
     releases/VERSION/wheels    what it was built from
     current -> releases/...    the version that runs; turned by one rename
     trial                      the version on trial, and how often it was started
+    release.pub                the keys of which one must have signed a version (`gated.update.signature`)
 
 The trial is on disk before `current` turns. The guard (`systemd/guard`, plain sh, before each start of the brain and of
 the latch) counts the starts, and after three it turns `current` back; where the old version is current while a trial
@@ -17,6 +18,7 @@ How each database goes back, only where the new version has changed its schema, 
     people.db       keeps who was enrolled, removed, given rights or suspended meanwhile
     templates.db    keeps the templates and the keys; who was erased stays erased
     passes.db, commands.db   keep what was used and ordered: nothing that was good once is good again
+    guesses.db      keeps how many PINs were wrong today
     snapshot.db     keeps what has arrived of the office's records
 
 All of them by the way back that every migration leaves in the database (`gated.database`). What is lost is what the new

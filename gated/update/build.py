@@ -1,5 +1,6 @@
 """A version made: its wheels copied and proved, a venv of its own, compiled, and asked what it is."""
 
+import logging
 import subprocess
 import sys
 import venv
@@ -7,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gated.errors import UpdateError
+from gated.update.lock import FROM_SYSTEM, check_wheels, lock_in, this_python, without
 from gated.update.owner import Owner
 from gated.update.release import Releases
-from gated.update.source import CONSTRAINTS, Source
+from gated.update.source import Source
+
+log = logging.getLogger(__name__)
 
 LONGEST_S = 1800.0
 """So long one step may take: pip on a Pi with a slow card."""
@@ -24,8 +28,11 @@ def build(releases: Releases, source: Source) -> str:
     folder = releases.begin(version)
     wheels = folder / "wheels"
     wheels.mkdir()
-    source.bring(wheels)
-    _install(folder / "venv", version, [wheels, *_spare(releases, source)], wheels / CONSTRAINTS)
+    believed = releases.keys
+    if source.bring(wheels, believed) is None:
+        log.warning("nobody has signed %s, and this gate believes no release key yet; `gated update --key` names one",
+                    source.path)  # fmt: skip
+    _install(folder / "venv", version, [wheels, *_spare(releases, source)])
     said = run([str(releases.program(version)), "--version"])
     if said.split()[-1:] != [version]:
         raise UpdateError(f"{version}: says that it is {said.strip()!r}; pack it anew")
@@ -39,14 +46,23 @@ def _spare(releases: Releases, source: Source) -> list[Path]:
     return [spare] if source.is_wheel and spare.is_dir() else []
 
 
-def _install(folder: Path, version: str, wheels: Sequence[Path], constraints: Path) -> None:
-    """A venv like ours, with nothing from any network. It sees the system's packages where ours does."""
+def _install(folder: Path, version: str, wheels: Sequence[Path]) -> None:
+    """A venv like ours, with nothing from any network, and no library but those of the version's own lock.
+
+    It sees the system's packages where ours does. `wheels`: the version's own first.
+    """
+    own = next(wheels[0].glob(f"gated-{version}-*.whl"))
+    lock = lock_in(own, this_python())
+    check_wheels([path for path in wheels[0].glob("*.whl") if path != own], lock)
+    wanted = folder.parent / "requirements.txt"
+    wanted.write_text(without(lock, FROM_SYSTEM if _sees_system() else ()))
     venv.EnvBuilder(system_site_packages=_sees_system(), symlinks=True, with_pip=True).create(folder)
     python = str(folder / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-index", "--no-compile"]
     places = [word for place in wheels for word in ("--find-links", str(place))]
-    held = ["--constraint", str(constraints)] if constraints.is_file() else []
-    run([*pip, *places, *held, f"gated=={version}"])
+    if "==" in wanted.read_text():
+        run([*pip, *places, "--no-deps", "--require-hashes", "--requirement", str(wanted)])
+    run([*pip, str(own)])
     run([python, "-m", "compileall", "-q", "-j", "1", str(folder / "lib")])
 
 

@@ -26,7 +26,7 @@ PATIENCE = 2.5
 RECENT = 2_000
 """So many of the newest facts are looked through for the last start."""
 ANSWER_S = 3.0
-ELSEWHERE = frozenset({"server", "clock"})
+ELSEWHERE = frozenset({"server", "clock", "records_withheld", "office_outdated", "crowd"})
 """Parts that come and go with the world outside."""
 
 

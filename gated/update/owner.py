@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gated.runtime.files import holder
+
 Owner = tuple[int, int]
 """A user and a group, by their numbers."""
 
@@ -18,12 +20,25 @@ def owner_of(state: Path) -> Owner | None:
 
 
 @contextmanager
+def as_holder_of(path: Path) -> Iterator[None]:
+    """Until the end of the block root acts as the one whose place a path is: it writes nothing there that they could
+    turn elsewhere. Where all of the way is root's, and for everybody else, nothing changes.
+    """
+    with acting_as(holder(path) if os.geteuid() == 0 else None):
+        yield
+
+
+@contextmanager
 def acting_as(owner: Owner | None) -> Iterator[None]:
-    """Until the end of the block what this process does is done by `owner` (seteuid(2)); None: by itself."""
-    if owner is None:
+    """Until the end of the block what this process does is done by `owner` (seteuid(2)); None: by itself.
+
+    Within another such block that one's owner goes on: who is not root can become nobody else.
+    """
+    if owner is None or os.geteuid() != 0:
         yield
         return
-    group = os.getegid()
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([owner[1]])
     os.setegid(owner[1])
     os.seteuid(owner[0])
     try:
@@ -31,3 +46,20 @@ def acting_as(owner: Owner | None) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
+        os.setgroups(groups)
+
+
+@contextmanager
+def being_oneself() -> Iterator[None]:
+    """Within `acting_as`: until the end of the block we are root again, to write or read what is root's own."""
+    owner = (os.geteuid(), os.getegid())
+    if os.getuid() != 0 or owner[0] == 0:
+        yield
+        return
+    os.seteuid(0)
+    os.setegid(os.getgid())
+    try:
+        yield
+    finally:
+        os.setegid(owner[1])
+        os.seteuid(owner[0])

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gated import database
-from gated.access import passes
+from gated.access import guess_log, passes
 from gated.errors import StateError, UpdateError
 from gated.gallery import people, templates
 from gated.journal import file as journal
@@ -22,6 +22,7 @@ SCHEMAS: dict[str, Sequence[str]] = {
     "people.db": people.MIGRATIONS,
     "templates.db": templates.MIGRATIONS,
     "passes.db": passes.MIGRATIONS,
+    guess_log.NAME: guess_log.MIGRATIONS,
     "commands.db": commands.MIGRATIONS,
     "snapshot.db": snapshot.MIGRATIONS,
 }
@@ -45,7 +46,7 @@ def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) ->
     folder = state / COPIES
     try:
         with acting_as(owner):
-            forget_copies(state)
+            forget_copies(state, None)
             folder.mkdir(mode=0o700)
             shapes = {name: _copy(state / name, folder / name) for name in SCHEMAS if (state / name).exists()}
         migrate()
@@ -55,12 +56,13 @@ def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) ->
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"{folder}: the databases cannot be rehearsed with ({error}); make room") from error
     finally:
-        forget_copies(state)
+        forget_copies(state, owner)
 
 
-def forget_copies(state: Path) -> None:
-    """Remove the copies, also those that a power cut has left."""
-    shutil.rmtree(state / COPIES, ignore_errors=True)
+def forget_copies(state: Path, owner: Owner | None) -> None:
+    """Remove the copies, also those that a power cut has left; by the gate's user, whose folder it is."""
+    with acting_as(owner):
+        shutil.rmtree(state / COPIES, ignore_errors=True)
 
 
 def migrate_copies(state: Path) -> None:

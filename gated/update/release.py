@@ -3,11 +3,14 @@
 import os
 import re
 import shutil
-from collections.abc import Collection
+import subprocess
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gated.errors import StateError, UpdateError
-from gated.runtime.files import sync_folder
+from gated.runtime.files import sync_folder, write_whole
+from gated.update.signature import KEYS, Key, read_keys
+from gated.update.trust import check_roots
 
 ROOT = "/opt/gated"
 UNFINISHED = "unfinished"
@@ -15,6 +18,9 @@ UNFINISHED = "unfinished"
 
 _VERSION = re.compile(r"(?P<numbers>\d{1,9}(\.\d{1,9}){0,5})(\.?(?P<stage>dev|a|b|rc|post)(?P<count>\d{1,9}))?\Z")
 _STAGES = ("dev", "a", "b", "rc", None, "post")
+
+TRY_S = 60.0
+"""A version that has not said what it is by then hangs; on a Pi with a slow card it takes some seconds."""
 
 UNFIT = "unfit"
 """Beside the venv of a version that was taken back: it is not tried again without being asked for by name."""
@@ -48,6 +54,24 @@ class Releases:
             advice = "install gated with systemd/install first"
             raise StateError(f"{self.root / 'current'}: names no release ({error.strerror}); {advice}") from error
 
+    @property
+    def keys(self) -> list[Key]:
+        """Those that a release may be signed with; none where this gate believes none yet. Raises `UpdateError`."""
+        path = self.root / KEYS
+        if not path.exists() and not path.is_symlink():
+            return []
+        check_roots(path)
+        return read_keys(path)
+
+    def believe(self, keys: Sequence[Key]) -> None:
+        """From now on these sign releases, and no others; on disk when this returns. Raises `StateError`."""
+        try:
+            self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            write_whole(self.root / KEYS, "".join(f"{key.line}\n" for key in keys).encode())
+            (self.root / KEYS).chmod(0o644)
+        except OSError as error:
+            raise StateError(f"{self.root / KEYS}: cannot be written ({error.strerror}); run this as root") from error
+
     def folder(self, version: str) -> Path:
         """Where a version lies, or would."""
         return self.root / "releases" / version
@@ -57,8 +81,29 @@ class Releases:
         return self.folder(version) / "venv" / "bin" / "gated"
 
     def is_whole(self, version: str) -> bool:
-        """Whether it is there, and was built to the end."""
+        """Whether it is there, and was built to the end. Whether it runs on this system, `trouble` says."""
         return self.program(version).is_file() and not (self.folder(version) / UNFINISHED).exists()
+
+    def trouble(self, version: str) -> str:
+        """Why a version does not run on this system, found by running it; empty where it does.
+
+        A venv is of one Python: an upgrade of the whole system takes that away, and the files look as before.
+        """
+        program = self.program(version)
+        try:
+            done = subprocess.run(
+                [program, "--version"], capture_output=True, text=True, errors="replace", timeout=TRY_S, check=False
+            )
+        except FileNotFoundError:
+            is_there = program.is_file()
+            return "its Python is not on this system any more" if is_there else "it is not there"
+        except subprocess.TimeoutExpired:
+            return f"it does not answer within {TRY_S:g} s"
+        except OSError as error:
+            return f"it cannot be started ({error.strerror})"
+        if done.returncode:
+            return (done.stderr.strip().splitlines() or [f"it ends with {done.returncode}"])[-1]
+        return ""
 
     def whole(self) -> list[str]:
         """The versions that could run, oldest first."""

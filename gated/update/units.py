@@ -6,6 +6,8 @@ from typing import Protocol
 from gated.errors import UpdateError
 
 BRAIN, LATCH = "gated.service", "gated-latch.service"
+VISION = ("gated-vision.socket", "gated-vision.service")
+"""Vision's socket, which is enabled, and what the brain has started by dialling it."""
 
 
 class Units(Protocol):

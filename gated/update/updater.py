@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from gated import wording
 from gated.config import Settings
 from gated.errors import UpdateError
 from gated.events import Updated
@@ -24,9 +25,11 @@ from gated.update.build import build, run
 from gated.update.health import Look, Watch
 from gated.update.owner import acting_as, owner_of
 from gated.update.release import Releases, order
-from gated.update.source import Source
+from gated.update.signature import KEYS, read_keys
+from gated.update.source import Source, signer
 from gated.update.trial import Trial, read_trial, remove_trial
 from gated.update.units import Units
+from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +70,8 @@ class Updater:
             return None
         if order(after) < order(before):
             raise UpdateError(f"{after} is older than {before}, which runs; `gated update --back` goes back")
-        if not self.releases.is_whole(after):
-            log.info("making %s beside %s", after, before)
+        if why := self._why_anew(after):
+            log.info("making %s beside %s: %s", after, before, why)
             build(self.releases, source)
         self._ask(after, "models", "verify")
         rehearsal.rehearse(self._settings.state, self._owner, lambda: self._step(after, "migrate"))
@@ -79,11 +82,33 @@ class Updater:
         self._units.restart()
         return self.resume()
 
+    def _why_anew(self, version: str) -> str:
+        """Why a version is to be made from its source, though it may be there; empty where it is as it should be."""
+        if not self.releases.is_whole(version):
+            return "it is not there yet"
+        return self._distrust(version) or self.releases.trouble(version)
+
+    def _distrust(self, version: str) -> str:
+        """Why a version that is there would not be taken today: its key may be one that is not believed any more."""
+        try:
+            signer(self.releases.folder(version) / "wheels", self.releases.keys, version)
+        except (OSError, UnicodeDecodeError, UpdateError) as error:
+            return str(error)
+        return ""
+
     def newest(self, sources: Sequence[Source]) -> Source | None:
-        """Of sources, oldest first, the newest that was not taken back, where it is newer than what runs."""
-        now = order(self.releases.current)
-        newer = [s for s in sources if order(s.version) > now and not self.releases.is_unfit(s.version)]
-        return newer[-1] if newer else None
+        """Of sources, oldest first, the newest that was not taken back, where it is newer than what runs.
+
+        One that is not signed as it should be is told in the log, and keeps no other away.
+        """
+        now, believed = order(self.releases.current), self.releases.keys
+        for source in reversed(sources):
+            if order(source.version) > now and not self.releases.is_unfit(source.version):
+                why = source.trouble(believed)
+                if not why:
+                    return source
+                log.warning("passed over: %s", why)
+        return None
 
     def back(self) -> Updated:
         """Go back to the version before, because somebody wants it. Raises `UpdateError` where there is none."""
@@ -94,11 +119,12 @@ class Updater:
         older = [version for version in self.releases.whole() if order(version) < order(now)]
         if not older:
             raise UpdateError(f"there is no version before {now} here; bring one with --to")
-        return Trial(older[-1], now, since=self._look(now).head)
+        fit = [version for version in older if not self.releases.trouble(version)]
+        return Trial((fit or older)[-1], now, since=self._look(now).head)
 
     def resume(self) -> Updated | None:
         """See a trial through to its end, also one that a power cut broke off; None where there is none."""
-        rehearsal.forget_copies(self._settings.state)
+        rehearsal.forget_copies(self._settings.state, self._owner)
         trial = self.trial
         if trial is None:
             return None
@@ -113,8 +139,19 @@ class Updater:
         trial = self.trial
         if trial is not None:
             self._write_down(self._kept(trial), trial.since)
+            self._believe(trial.after)
             remove_trial(self.releases.root)
             self.releases.prune({trial.before, trial.after})
+
+    def _believe(self, version: str) -> None:
+        """Its keys are believed from now on: it was signed with one of those before, or is the first that is signed."""
+        path = self.releases.folder(version) / "wheels" / KEYS
+        if not path.is_file():
+            return
+        if why := self._distrust(version):
+            log.warning("the release keys that %s brought are not believed: %s", version, why)
+        else:
+            self.releases.believe(read_keys(path))
 
     def settle(self) -> Updated | None:
         """Where the version before is current again: have the databases go back, write down why, end the trial.
@@ -154,11 +191,17 @@ class Updater:
         said = self._step(version, "look")
         try:
             return msgspec.json.decode(said, type=Look)
-        except msgspec.MsgspecError as error:
-            raise UpdateError(f"{version}: does not say how the gate is ({error})") from error
+        except UNDECODABLE as error:
+            raise UpdateError(f"{version}: does not say how the gate is: {wording.cause(error, Look)}") from error
 
     def _take_back(self, trial: Trial, why: str) -> Updated:
         """That it has to go is on disk first: what breaks off here, the guard ends."""
+        trouble = self.releases.trouble(trial.before)
+        if trouble:
+            raise UpdateError(
+                f"{trial.before} cannot run on this system ({trouble}): {trial.after} goes on, though {why}; "
+                "bring another version with --to"
+            )
         condemned = trial.condemned(why)
         condemned.write(self.releases.root)
         self._units.stop_brain()

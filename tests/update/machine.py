@@ -191,13 +191,16 @@ class Machine:
                 self.updater.settle()
         return ""
 
-    def _install(self, folder: Path, version: str, wheels, constraints) -> None:
+    def _install(self, folder: Path, version: str, wheels) -> None:
         self._program(folder.parent)
 
     def _program(self, folder: Path) -> None:
         program = folder / "venv" / "bin" / "gated"
         program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text('#!/bin/sh\necho "gated $*" >"$ASK"\nread -r answer <"$ANSWER"\nexit "$answer"\n')
+        program.write_text(
+            '#!/bin/sh\n[ "$1" = --version ] && exit 0\n'
+            'echo "gated $*" >"$ASK"\nread -r answer <"$ANSWER"\nexit "$answer"\n'
+        )
         program.chmod(0o755)
 
     def _journal(self):

@@ -2,22 +2,25 @@
 
 import base64
 import hashlib
+import shutil
 import zipfile
 
 import pytest
 
 from gated.errors import UpdateError
 from gated.update.build import build, run
+from gated.update.lock import this_python
 from gated.update.source import SUMS, Source
 
 SAYS = "def main():\n    print('gated, version {version}')\n"
 
 
-def pack(folder, version, *, says=None, requires=""):
-    """A wheel of gated as small as can be (PEP 427), beside its digest."""
+def pack(folder, version, *, says=None, requires="", lock="", beside=None):
+    """A wheel of gated as small as can be (PEP 427), with its lock, beside its digest and other wheels."""
     name = f"gated-{version}"
     files = {
         "gated/__init__.py": SAYS.format(version=says or version),
+        f"gated/update/locked/{this_python()}.txt": lock,
         f"{name}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: gated\nVersion: {version}\n{requires}",
         f"{name}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{name}.dist-info/entry_points.txt": "[console_scripts]\ngated = gated:main\n",
@@ -29,8 +32,23 @@ def pack(folder, version, *, says=None, requires=""):
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
-    (folder / SUMS).write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  ./{wheel.name}\n")
+    for path in [beside] if beside else []:
+        shutil.copyfile(path, folder / path.name)
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.name}\n" for path in folder.glob("*.whl")]
+    (folder / SUMS).write_text("".join(sums))
     return Source(folder)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A library, and the line of a lock that names it."""
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    return wheel, f"tiny==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def _digest(text):
@@ -66,3 +84,37 @@ def test_what_hangs_or_is_not_there_is_an_error_too(tmp_path):
         run(["/bin/sleep", "60"], longest_s=0.1)
     with pytest.raises(UpdateError, match="No such file"):
         run([str(tmp_path / "nothing")])
+
+
+@pytest.mark.slow
+def test_a_library_of_the_lock_is_installed_by_its_hash(releases, tmp_path, tiny):
+    wheel, line = tiny
+    needs = "Requires-Dist: tiny>=1\n"
+    assert build(releases, pack(tmp_path / "b", "0.2.0", requires=needs, lock=line, beside=wheel)) == "0.2.0"
+    assert list((releases.folder("0.2.0") / "venv").glob("lib/*/site-packages/tiny.py"))
+
+
+def test_a_library_that_the_lock_does_not_know_makes_no_version(releases, tmp_path, tiny):
+    wheel, line = tiny
+    other = line.replace("sha256:", "sha256:0")[:-2] + "\n"
+    for number, lock in enumerate(("", other)):
+        with pytest.raises(UpdateError, match=r"tiny-1\.0-py3-none-any\.whl: not what this gated was tested with"):
+            build(releases, pack(tmp_path / f"b{number}", "0.2.0", lock=lock, beside=wheel))
+    assert releases.whole() == ["0.1.0"]
+
+
+@pytest.mark.slow
+def test_a_library_of_the_lock_that_did_not_come_is_named(releases, tmp_path, tiny):
+    with pytest.raises(UpdateError, match="tiny"):
+        build(releases, pack(tmp_path / "b", "0.2.0", lock=tiny[1]))
+    assert releases.whole() == ["0.1.0"]
+
+
+def test_a_version_without_a_lock_for_this_python_is_refused(releases, tmp_path):
+    source = pack(tmp_path / "b", "0.2.0")
+    wheel = next((tmp_path / "b").glob("*.whl"))
+    data = wheel.read_bytes().replace(f"locked/{this_python()}.txt".encode(), b"locked/9.99.txt")
+    wheel.write_bytes(data)
+    (tmp_path / "b" / SUMS).write_text(f"{hashlib.sha256(data).hexdigest()}  {wheel.name}\n")
+    with pytest.raises(UpdateError, match=f"for Python {this_python()}; take a gated that was made for it"):
+        build(releases, source)

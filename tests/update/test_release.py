@@ -2,12 +2,14 @@
 
 import itertools
 import os
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import StateError, UpdateError
+from gated.update import release
 from gated.update.release import Releases, order
 
 SORTED = ("0.1.dev1", "0.1a1", "0.1a2", "0.1b1", "0.1rc1", "0.1", "0.1.post1", "0.1.1", "0.2", "0.10", "1.0", "1.0.1")
@@ -102,3 +104,39 @@ def test_what_was_taken_back_is_known_to_be_unfit(releases, make_whole):
     assert releases.is_unfit("0.2.0")
     releases.condemn("0.9.9")  # which was never here
     assert not releases.folder("0.9.9").exists()
+
+
+def test_a_version_that_runs_has_no_trouble(releases):
+    assert releases.trouble("0.1.0") == ""
+
+
+def broken(releases, how):
+    program = releases.program("0.1.0")
+    if how == "dangling":
+        (program.parent / "python").symlink_to("/usr/bin/python3.7-of-before")
+        program.write_text(f"#!{program.parent / 'python'}\n")
+    elif how == "foreign":
+        program.write_text(f"#!{sys.executable}\nimport libraries_of_another_python\n")
+    elif how == "hangs":
+        program.write_text("#!/bin/sh\nexec sleep 60\n")
+    elif how == "killed":
+        program.write_text("#!/bin/sh\nkill -9 $$\n")
+    else:
+        program.chmod(0o644)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("dangling", "its Python is not on this system any more"),
+        ("foreign", "No module named 'libraries_of_another_python'"),
+        ("hangs", "it does not answer within 0.5 s"),
+        ("killed", "it ends with -9"),
+        ("closed", "it cannot be started (Permission denied)"),
+    ],
+)
+def test_a_version_that_looks_whole_and_does_not_run_says_why(releases, monkeypatch, how, says):
+    monkeypatch.setattr(release, "TRY_S", 0.5 if how == "hangs" else 60.0)
+    broken(releases, how)
+    assert releases.is_whole("0.1.0")
+    assert says in releases.trouble("0.1.0")

@@ -1,10 +1,13 @@
 """What a version is installed from: proved byte for byte, and nothing in it says where it goes."""
 
+import hashlib
 import tarfile
 
 import pytest
+from signing import make_key, sign_with
 
 from gated.errors import UpdateError
+from gated.update.signature import read_keys
 from gated.update.source import Source, sources_in
 
 
@@ -115,3 +118,96 @@ def test_where_others_may_write_nothing_is_installed_from(tmp_path):
         sources_in(place)
     with pytest.raises(UpdateError, match="mend --from"):
         sources_in(tmp_path / "nowhere")
+
+
+# -- who packed it ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signed(bundle, tmp_path):
+    """The bundle, signed; gives the key, whose public half is in the bundle."""
+    key = make_key(tmp_path / "keys")
+    carry(bundle, tmp_path / "keys" / "release.pub")
+    sign_with(key, bundle / "SHA256SUMS")
+    return key
+
+
+def carry(bundle, public):
+    """A file of public keys goes with it, as one of what is signed."""
+    (bundle / "release.pub").write_bytes(public.read_bytes())
+    lines = [line for line in (bundle / "SHA256SUMS").read_text().splitlines() if "release.pub" not in line]
+    lines.append(f"{hashlib.sha256(public.read_bytes()).hexdigest()}  release.pub")
+    (bundle / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+
+
+def test_a_gate_that_believes_a_key_takes_what_is_signed_with_it_in_every_shape(signed, bundle, copies):
+    keys = read_keys(signed.with_name("release.pub"))
+    for path in (bundle, tar_of(bundle), bundle / WHEEL):
+        assert Source(path).bring(copies, keys) == keys[0]
+    assert names(copies) == ["SHA256SUMS", "SHA256SUMS.sig", WHEEL, "release.pub"]
+
+
+def test_a_gate_that_believes_a_key_takes_nothing_unsigned_or_signed_by_another(signed, bundle, copies, tmp_path):
+    keys = read_keys(signed.with_name("release.pub"))
+    stranger = make_key(tmp_path / "elsewhere")
+    sign_with(stranger, bundle / "SHA256SUMS")
+    for path in (bundle, tar_of(bundle), bundle / WHEEL):
+        with pytest.raises(UpdateError, match="does not believe"):
+            Source(path).bring(copies, keys)
+    carry(bundle, stranger.with_name("release.pub"))
+    sign_with(stranger, bundle / "SHA256SUMS")
+    with pytest.raises(UpdateError, match="does not believe"):  # that it brings its own key changes nothing
+        Source(bundle).bring(copies, keys)
+    (bundle / "SHA256SUMS.sig").unlink()
+    with pytest.raises(UpdateError, match="is not signed"):
+        Source(bundle).bring(copies, keys)
+    assert WHEEL not in names(copies), "nothing is copied before it is known whose it is"
+
+
+def test_digests_that_were_made_anew_without_the_key_are_not_believed(signed, bundle, copies):
+    keys = read_keys(signed.with_name("release.pub"))
+    (bundle / WHEEL).write_bytes(b"evil")
+    (bundle / "SHA256SUMS").write_text(f"{hashlib.sha256(b'evil').hexdigest()}  {WHEEL}\n")
+    with pytest.raises(UpdateError, match="does not fit"):
+        Source(bundle).bring(copies, keys)
+
+
+def test_a_key_that_comes_with_a_bundle_must_have_signed_it(bundle, copies, tmp_path):
+    make_key(tmp_path / "keys")
+    carry(bundle, tmp_path / "keys" / "release.pub")
+    assert Source(bundle).bring(copies) is None
+    assert "release.pub" not in names(copies), "a key that signed nothing is not believed later"
+    sign_with(make_key(tmp_path / "other"), bundle / "SHA256SUMS")
+    with pytest.raises(UpdateError, match="does not believe"):
+        Source(bundle).bring(copies)
+
+
+def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copies, monkeypatch):
+    """Whoever swaps a file after it was looked at gains nothing: the copy is proved."""
+    keys, source = read_keys(signed.with_name("release.pub")), Source(bundle)
+    before = source._copy
+
+    def swapped(folder, is_wanted):
+        before(folder, is_wanted)
+        (bundle / WHEEL).write_bytes(b"evil")
+
+    monkeypatch.setattr(source, "_copy", swapped)
+    with pytest.raises(UpdateError, match="is not what SHA256SUMS says"):
+        source.bring(copies, keys)
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.sig", "release.pub"])
+def test_what_tells_about_the_rest_fills_no_disk(signed, bundle, copies, name):
+    (bundle / name).write_bytes(b"#" * 2_000_000)
+    with pytest.raises(UpdateError, match="longer than"):
+        Source(tar_of(bundle)).bring(copies)
+    assert max(path.stat().st_size for path in copies.iterdir()) <= 1_000_001
+
+
+def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, copies):
+    source = Source(bundle)
+    assert source.version == "0.2.0"
+    (bundle / WHEEL).rename(bundle / WHEEL.replace("0.2.0", "0.3.0"))
+    (bundle / "SHA256SUMS").write_text((bundle / "SHA256SUMS").read_text().replace("0.2.0", "0.3.0"))
+    with pytest.raises(UpdateError, match="has changed while it was read"):
+        source.bring(copies)

@@ -1,15 +1,20 @@
 """An update from the first file to the last: kept if the gate is well with it, else taken back, and written down."""
 
+import hashlib
+import os
+import shutil
 from contextlib import closing
 
 import pytest
 from machine import NEW, OLD
+from signing import make_key, sign_with
 
 from gated.errors import BusyError, StateError, UpdateError
 from gated.events import Updated
 from gated.journal.journal import Journal
 from gated.update import rehearsal
-from gated.update.source import Source
+from gated.update.signature import read_keys
+from gated.update.source import Source, sources_in
 from gated.update.trial import Trial, read_trial
 
 
@@ -156,3 +161,175 @@ def test_a_deaf_answer_of_a_version_is_a_reason(machine, bundle, monkeypatch):
     with pytest.raises(UpdateError, match="does not say how the gate is"):
         machine.updater.update(Source(bundle))
     assert machine.releases.current == OLD
+
+
+def test_a_version_that_is_whole_and_does_not_run_is_built_anew(machine, bundle):
+    machine = machine("good")
+    program = machine.releases.program(NEW)
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/usr/bin/python3.7-of-before\n")
+    program.chmod(0o755)
+    assert machine.updater.update(Source(bundle)) == Updated(OLD, NEW, "kept")
+    assert machine.releases.trouble(NEW) == ""
+
+
+def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machine, bundle):
+    machine = machine("good")
+    machine.updater.update(Source(bundle))
+    machine.releases.program(OLD).write_text("#!/usr/bin/python3.7-of-before\n")
+    with pytest.raises(UpdateError, match=r"0\.1\.0 cannot run on this system .*0\.2\.0 goes on"):
+        machine.updater.back()
+    assert machine.releases.current == NEW
+    assert machine.duty
+
+
+# -- who signs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(tmp_path):
+    return make_key(tmp_path / "keys")
+
+
+def signed(bundle, by, believed):
+    """The bundle signed with a key; `believed`: the private keys whose public halves it brings."""
+    public = "".join(each.with_name(f"{each.name}.pub").read_text() for each in believed)
+    (bundle / "release.pub").write_text(public)
+    sums = [line for line in (bundle / "SHA256SUMS").read_text().splitlines() if "release.pub" not in line]
+    sums.append(f"{hashlib.sha256(public.encode()).hexdigest()}  release.pub")
+    (bundle / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    sign_with(by, bundle / "SHA256SUMS")
+    return Source(bundle)
+
+
+def public(*keys):
+    return [read_keys(key.with_name(f"{key.name}.pub"))[0] for key in keys]
+
+
+def test_a_gate_that_believes_a_key_updates_to_nothing_else_and_goes_on(machine, bundle, key):
+    machine = machine("good")
+    machine.releases.believe(public(key))
+    with pytest.raises(UpdateError, match="is not signed"):
+        machine.updater.update(Source(bundle))
+    assert machine.releases.current == OLD
+    assert not machine.releases.is_whole(NEW)
+    assert machine.updater.update(signed(bundle, key, [key])).outcome == "kept"
+
+
+def test_the_first_signed_version_that_is_kept_brings_its_key(machine, bundle, key):
+    """A gate from before there were signatures."""
+    machine = machine("good")
+    assert machine.releases.keys == []
+    machine.updater.update(signed(bundle, key, [key]))
+    assert machine.releases.keys == public(key)
+
+
+def test_the_old_key_names_the_new_one(machine, bundle, key, tmp_path):
+    machine, following = machine("good"), make_key(tmp_path / "keys", "following")
+    machine.releases.believe(public(key))
+    machine.updater.update(signed(bundle, key, [following]))
+    assert machine.releases.keys == public(following)
+
+
+def test_a_version_that_is_there_is_tried_only_while_its_key_is_believed(machine, bundle, key, tmp_path):
+    """Whoever has replaced a stolen key does not get it back with a version that was signed with it."""
+    machine, following = machine("good"), make_key(tmp_path / "keys", "following")
+    machine.releases.believe(public(key))
+    source = signed(bundle, key, [key])
+    machine.updater.update(source)
+    machine.updater.back()
+    machine.releases.believe(public(following))
+    assert machine.releases.is_whole(NEW)
+    with pytest.raises(UpdateError, match="does not believe"):
+        machine.updater.update(source)
+    assert machine.releases.current == OLD
+    assert machine.releases.keys == public(following)
+    assert machine.updater.update(signed(bundle, following, [following])).outcome == "kept"
+
+
+def test_a_key_that_was_replaced_during_a_trial_stays(machine, bundle, key, tmp_path, monkeypatch, caplog):
+    machine, following = machine("good"), make_key(tmp_path / "keys", "following")
+    machine.releases.believe(public(key))
+    watch = machine.updater._watch
+
+    def replaced(trial):
+        machine.releases.believe(public(following))
+        return watch(trial)
+
+    monkeypatch.setattr(machine.updater, "_watch", replaced)
+    assert machine.updater.update(signed(bundle, key, [key])).outcome == "kept"
+    assert machine.releases.keys == public(following)
+    assert "are not believed" in caplog.text
+
+
+def test_a_version_that_is_taken_back_changes_no_key(machine, bundle, key, tmp_path):
+    machine, following = machine("sick"), make_key(tmp_path / "keys", "following")
+    machine.releases.believe(public(key))
+    machine.updater.update(signed(bundle, key, [following]))
+    assert machine.releases.current == OLD
+    assert machine.releases.keys == public(key)
+
+
+def test_a_new_key_cannot_name_itself(machine, bundle, key, tmp_path):
+    machine, thief = machine("good"), make_key(tmp_path / "keys", "thief")
+    machine.releases.believe(public(key))
+    with pytest.raises(UpdateError, match="does not believe"):
+        machine.updater.update(signed(bundle, thief, [thief, key]))
+    assert machine.releases.keys == public(key)
+
+
+def test_an_older_release_is_refused_however_it_is_signed(machine, bundle, key):
+    machine = machine("good")
+    machine.releases.believe(public(key))
+    machine.updater.update(signed(bundle, key, [key]))
+    wheel = next(bundle.glob("gated-*.whl"))
+    wheel.rename(bundle / wheel.name.replace(NEW, "0.0.1"))
+    (bundle / "SHA256SUMS").write_text((bundle / "SHA256SUMS").read_text().replace(NEW, "0.0.1"))
+    with pytest.raises(UpdateError, match="is older than"):
+        machine.updater.update(signed(bundle, key, [key]))
+    assert machine.updater.newest([Source(bundle)]) is None
+    assert machine.updater.back().outcome == "rolled_back", "a person may go back to what is here"
+
+
+@pytest.mark.parametrize("spoil", ["link", "write", "owner", "empty", "rubbish"])
+def test_a_key_that_others_could_have_put_there_stops_the_update(machine, bundle, key, spoil):
+    machine = machine("good")
+    machine.releases.believe(public(key))
+    path = machine.releases.root / "release.pub"
+    match spoil:
+        case "link":
+            path.rename(path.with_name("elsewhere"))
+            path.symlink_to("elsewhere")
+        case "write":
+            path.chmod(0o666)
+        case "owner":
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a file to somebody else")
+            os.chown(path, 65534, 65534)
+        case _:
+            path.write_text("" if spoil == "empty" else "ssh-ed25519 AAAA")
+    with pytest.raises(UpdateError):
+        machine.updater.update(signed(bundle, key, [key]))
+    assert machine.releases.current == OLD
+
+
+def test_the_newest_that_is_signed_is_taken_whatever_else_lies_there(machine, bundle, key, tmp_path, caplog):
+    """A release that nobody has signed, one of a stranger's and one that was not copied whole keep no other away."""
+    machine = machine("good")
+    machine.releases.believe(public(key))
+    place = tmp_path / "releases"
+    place.mkdir(mode=0o755)
+    shutil.copytree(bundle, place / "unsigned")
+    for name, version, by in (("good", NEW, key), ("strange", "8.0.0", make_key(tmp_path / "elsewhere"))):
+        shutil.copytree(bundle, place / name)
+        wheel = next((place / name).glob("gated-*.whl"))
+        wheel.rename(wheel.with_name(wheel.name.replace(NEW, version)))
+        sums = (place / name / "SHA256SUMS").read_text().replace(NEW, version)
+        (place / name / "SHA256SUMS").write_text(sums)
+        signed(place / name, by, [by])
+    wheel = next((place / "unsigned").glob("gated-*.whl"))
+    wheel.rename(wheel.with_name(wheel.name.replace(NEW, "9.0.0")))
+    (place / "half.tar").write_bytes(b"half of a tar")
+    assert machine.updater.newest(sources_in(place)).path == place / "good"
+    for why in ("is not signed", "does not believe", "half.tar"):
+        assert why in caplog.text

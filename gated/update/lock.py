@@ -1,0 +1,89 @@
+"""The libraries that a version of gated was tested with: one file for each Python, `locked/3.11.txt`, with hashes.
+
+A version and the SHA-256 of each of its files for each library, as plain pip reads it (`--require-hashes`). They come
+with gated's own wheel, and nothing else is installed beside it. `sh tests/renew` writes them. `systemd/install` asks
+this module before gated is installed: it needs nothing but Python's own library.
+
+    python3 -m gated.update.lock [--system]     what pip shall install for this Python
+"""
+
+import hashlib
+import platform
+import re
+import sys
+import zipfile
+from collections.abc import Collection, Iterable
+from importlib import resources
+from pathlib import Path
+
+from gated.errors import UpdateError
+
+FROM_SYSTEM = frozenset({"numpy"})
+"""On a Pi these stay apt's: its picamera2 was built with them, and a second copy breaks it."""
+
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+
+
+def this_python() -> str:
+    """The Python that runs, as the files are named."""
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def own_lock(python: str) -> str:
+    """The lock for a Python of the gated that runs. Raises `UpdateError` where there is none."""
+    file = resources.files("gated.update") / "locked" / f"{python}.txt"
+    if not file.is_file():
+        raise UpdateError(_no_lock("this gated", python))
+    return file.read_text("utf-8")
+
+
+def lock_in(wheel: Path, python: str) -> str:
+    """The lock for a Python in gated's own wheel. Raises `UpdateError` where there is none."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.read(f"gated/update/locked/{python}.txt").decode()
+    except KeyError:
+        raise UpdateError(_no_lock(wheel.name, python)) from None
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); bring it anew") from error
+
+
+def without(lock: str, names: Collection[str]) -> str:
+    """A lock less the libraries of these names."""
+    kept: list[str] = []
+    is_kept = True
+    for line in lock.splitlines():
+        if line[:1] not in {" ", "\t", "#", ""}:
+            is_kept = line.partition("==")[0].lower() not in names
+        kept += [line] if is_kept else []
+    return "".join(f"{line}\n" for line in kept)
+
+
+def check_wheels(wheels: Iterable[Path], lock: str) -> None:
+    """Refuse files that the lock does not know. Raises `UpdateError` with all of them."""
+    known = set(_HASH.findall(lock))
+    strange = [path.name for path in wheels if hashlib.sha256(path.read_bytes()).hexdigest() not in known]
+    if strange:
+        raise UpdateError(
+            f"{', '.join(sorted(strange))}: not what this gated was tested with (no such SHA-256 in its lock); "
+            "make the bundle anew with `gated bundle`"
+        )
+
+
+def _no_lock(what: str, python: str) -> str:
+    return f"{what}: has no list of tested libraries for Python {python}; take a gated that was made for it"
+
+
+def main(words: list[str]) -> int:
+    """Print the lock of this Python; with `--system` less what stays the system's."""
+    try:
+        lock = own_lock(this_python())
+    except UpdateError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(without(lock, FROM_SYSTEM if "--system" in words else ()), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

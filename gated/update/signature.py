@@ -1,0 +1,156 @@
+"""Who packed a bundle or a release: an Ed25519 signature over its `SHA256SUMS`, as ssh-keygen makes and checks it.
+
+The form is OpenSSH's SSHSIG (its PROTOCOL.sshsig), the namespace `gated-release`, the file `SHA256SUMS.sig`:
+
+    ssh-keygen -t ed25519 -f release                                    once, and kept off every gate
+    ssh-keygen -Y sign -f release -n gated-release SHA256SUMS           `gated bundle --sign release` does it
+
+The keys that a gate believes are in `release.pub` of its root (/opt/gated), a line each as OpenSSH writes a public key.
+Provisioning puts the first one there. From then on nothing is installed without a signature of one of them.
+"""
+
+import base64
+import binascii
+import hashlib
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gated.errors import UpdateError
+
+SIGNATURE, KEYS = "SHA256SUMS.sig", "release.pub"
+NAMESPACE = b"gated-release"
+KIND = b"ssh-ed25519"
+MAGIC = b"SSHSIG"
+BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+LONGEST = 16_000
+"""Bytes of a file of signature or keys; more is neither."""
+HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+SIGN_S = 300.0
+"""So long somebody may take to type a passphrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One that a release may be signed with."""
+
+    raw: bytes
+    comment: str = ""
+
+    @property
+    def blob(self) -> bytes:
+        """As it travels (RFC 8709, section 4)."""
+        return _string(KIND) + _string(self.raw)
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` shows it."""
+        return f"SHA256:{base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip('=')}"
+
+    @property
+    def line(self) -> str:
+        """As OpenSSH writes it."""
+        return f"{KIND.decode()} {base64.b64encode(self.blob).decode()} {self.comment}".rstrip()
+
+
+def keys_in(text: str, where: object = KEYS) -> list[Key]:
+    """The keys of a file, a line each; empty lines and remarks are passed over. Raises `UpdateError`."""
+    lines = [line.strip() for line in text.splitlines()]
+    keys = [_key(line, where) for line in lines if line and not line.startswith("#")]
+    if not keys:
+        raise UpdateError(f"{where}: has no key; `ssh-keygen -t ed25519 -f release` makes one, in release.pub")
+    return keys
+
+
+def read_keys(path: Path) -> list[Key]:
+    """The same of a file. Raises `UpdateError`."""
+    try:
+        if path.stat().st_size > LONGEST:
+            raise UpdateError(f"{path}: is no file of public keys")
+        return keys_in(path.read_text("utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UpdateError(f"{path}: cannot be read ({error}); name the public key, release.pub") from error
+
+
+def check(message: bytes, signature: str, keys: Iterable[Key], where: object) -> Key:
+    """The key of `keys` that signed the message. Raises `UpdateError` where none of them did, or it is no signature."""
+    raw, namespace, reserved, algorithm, kind, mark = _parsed(signature, where)
+    signer = next((key for key in keys if key.blob == raw), None)
+    if namespace != NAMESPACE or kind != KIND or algorithm not in HASHES or reserved:
+        raise UpdateError(f"{where}: is signed for something else; sign it with `gated bundle --sign`")
+    if signer is None:
+        raise UpdateError(f"{where}: is signed with a key that this gate does not believe; bring one that is signed "
+                          "with the old key, or see `gated update --key`")  # fmt: skip
+    digest = HASHES[algorithm](message).digest()
+    signed = MAGIC + b"".join(map(_string, (namespace, reserved, algorithm, digest)))
+    try:
+        Ed25519PublicKey.from_public_bytes(signer.raw).verify(mark, signed)
+    except (InvalidSignature, ValueError) as error:
+        raise UpdateError(f"{where}: the signature does not fit; it was altered, bring it anew") from error
+    return signer
+
+
+def sign(path: Path, key: Path) -> None:
+    """Have ssh-keygen sign a file, into `SHA256SUMS.sig` beside it; it asks for a passphrase. Raises `UpdateError`."""
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE.decode(), str(path)]
+    try:
+        subprocess.run(command, check=True, timeout=SIGN_S)
+    except FileNotFoundError as error:
+        raise UpdateError("there is no ssh-keygen, which signs; `apt-get install openssh-client`") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UpdateError(f"{key}: nothing could be signed with it; `ssh-keygen -t ed25519 -f {key}` makes "
+                          "a key") from error  # fmt: skip
+
+
+def _key(line: str, where: object) -> Key:
+    kind, _, rest = line.partition(" ")
+    text, _, comment = rest.strip().partition(" ")
+    if kind.encode() != KIND:
+        raise UpdateError(f"{where}: has a key of another kind; make one with `ssh-keygen -t ed25519`")
+    try:
+        blob = base64.b64decode(text, validate=True)
+        named, raw = _take(blob, 2, where)
+    except binascii.Error as error:
+        raise UpdateError(f"{where}: a line of it is no public key; copy the file release.pub anew") from error
+    if named != KIND or len(raw) != 32:
+        raise UpdateError(f"{where}: a line of it is no public key; copy the file release.pub anew")
+    return Key(raw, comment.strip())
+
+
+def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+    """Key, namespace, what is reserved, hash, kind of the signature, and the signature itself."""
+    head, _, rest = text.strip().partition("\n")
+    body, _, foot = rest.rpartition("\n")
+    try:
+        if (head.strip(), foot.strip()) != (BEGIN, END) or len(text) > LONGEST:
+            raise binascii.Error("no armour")
+        blob = base64.b64decode("".join(body.split()), validate=True)
+    except binascii.Error as error:
+        raise UpdateError(f"{where}: is no signature as ssh-keygen makes it; sign it anew") from error
+    if blob[: len(MAGIC) + 4] != MAGIC + (1).to_bytes(4, "big"):
+        raise UpdateError(f"{where}: is no signature of a version that is known here")
+    key, namespace, reserved, algorithm, mark = _take(blob[len(MAGIC) + 4 :], 5, where)
+    kind, signed = _take(mark, 2, where)
+    return key, namespace, reserved, algorithm, kind, signed
+
+
+def _take(blob: bytes, count: int, where: object) -> list[bytes]:
+    """So many strings, each after its length (RFC 4251, section 5), and nothing behind them."""
+    found = []
+    for _ in range(count):
+        size = int.from_bytes(blob[:4], "big")
+        if len(blob) < 4 + size:
+            raise UpdateError(f"{where}: ends too early; bring the file anew")
+        found.append(blob[4 : 4 + size])
+        blob = blob[4 + size :]
+    if blob:
+        raise UpdateError(f"{where}: has more in it than belongs there; bring the file anew")
+    return found
+
+
+def _string(raw: bytes) -> bytes:
+    return len(raw).to_bytes(4, "big") + raw

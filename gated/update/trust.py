@@ -1,0 +1,52 @@
+"""Whether nobody but root can change what lies at a place: what root installs from there runs as root.
+
+It is looked at up to the top: whoever may write a folder above can put another in its place.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from gated.errors import UpdateError
+
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def check_roots(path: Path) -> None:
+    """That a file, or a folder with all that is in it, is root's alone, and every folder above. Raises `UpdateError`.
+
+    Whoever is not root, at a desk, may own it as well.
+    """
+    path = path.absolute()
+    try:
+        if path.resolve(strict=True) != path:
+            raise UpdateError(f"{path}: is a link, or lies behind one; name the place itself: {path.resolve()}")
+        for each in path.parents:
+            _check(each, is_above=True)
+        for each in _all_in(path):
+            _check(each)
+    except OSError as error:
+        raise UpdateError(f"{path}: cannot be read ({error.strerror}); mend --from") from error
+
+
+def _all_in(path: Path) -> Iterator[Path]:
+    yield path
+    if path.is_dir():
+        for each in sorted(path.iterdir()):
+            yield from _all_in(each) if not each.is_symlink() else [each]
+
+
+def _check(path: Path, *, is_above: bool = False) -> None:
+    found = path.lstat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise UpdateError(
+            f"{path}: is a link or no file at all, and what lies there would run; put the file itself there"
+        )
+    if found.st_uid not in (0, os.geteuid()):
+        raise UpdateError(f"{path}: belongs to another user, and what lies there would run; `chown root:root {path}` "
+                          "once you know that it is right")  # fmt: skip
+    is_sticky = is_above and bool(found.st_mode & stat.S_ISVTX)  # there nobody replaces what is another's
+    if found.st_mode & OTHERS and not is_sticky:
+        raise UpdateError(f"{path}: others may write it, and what lies there would run; `chmod go-w {path}` once you "
+                          "know that it is right")  # fmt: skip
