@@ -6,6 +6,7 @@ machine    whether this machine is fit for a gate
 filling    the commented settings, with the answers in them
 boot       what the firmware of a Raspberry Pi must know of the pins
 units      the services, as they come with gated
+bringing   the same to a gate that has older ones, with an update
 bundle     all of it in one file, for a place without a network
 steps      what is done, in order
 """

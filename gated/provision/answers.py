@@ -1,12 +1,15 @@
 """What an installer says of a gate: by flags, in a file of answers (TOML), or when asked; a flag beats the file."""
 
+import difflib
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
+from gated import wording
+from gated.config import Settings
 from gated.config.reading import read
 from gated.errors import ConfigError
 
@@ -31,6 +34,8 @@ class Answers(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Whether this machine has a display that shows the gate screen."""
     releases: str = ""
     """A folder that is looked into for another version every night; empty: nobody looks."""
+    release_key: str = ""
+    """A file with the public key that releases are signed with (OpenSSH); empty: none is believed yet."""
     settings: Tables = {}
 
 
@@ -38,15 +43,25 @@ QUESTIONS = {
     "site": "The site, as the office calls it (small letters, digits, -)",
     "gate": "The name of this gate",
 }
+EXAMPLE = 'README.md has an example: "From a blank card to a working gate"'
+UNNAMED = "unnamed"
+"""Stands for a name that nobody gave, so that a dry run can look at everything else."""
 
 
 def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> Answers:
     """What the file says, with the flags that were given over it; what nobody said is asked for.
 
-    `ask` puts a question; None: there is nobody to ask. Raises `ConfigError`.
+    `ask` puts a question; None: there is nobody to ask. Raises `ConfigError` with every problem.
     """
-    source = str(file) if file is not None else "the answers"
-    said: dict[str, Any] = read(file) if file is not None else {}
+    answers, problems = examined(file, flags, ask)
+    if problems:
+        raise ConfigError(_source(file), problems)
+    return answers
+
+
+def examined(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> tuple[Answers, list[str]]:
+    """The answers as far as they are right, and every problem in them. Raises `ConfigError` where FILE is no TOML."""
+    said: dict[str, Any] = read(file, EXAMPLE) if file is not None else {}
     tables = flags.pop("settings", {})
     said = {**said, **flags}
     if tables:
@@ -54,22 +69,72 @@ def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str]
     for name, question in QUESTIONS.items():
         if name not in said and ask is not None:
             said[name] = ask(question)
+    problems = [f"{key}: {_unknown(key)}" for key in said if key not in Answers.__struct_fields__]
+    good: dict[str, Any] = {}
+    for name, kind in get_type_hints(Answers).items():
+        if name in said:
+            problems += _take(good, name, said[name], kind)
+        elif name in QUESTIONS:
+            problems.append(f"{name}: is required; see `gated provision --help`")
+    return Answers(**{"site": UNNAMED, "gate": UNNAMED} | good), problems
+
+
+def _source(file: Path | None) -> str:
+    return str(file) if file is not None else "the answers"
+
+
+def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
+    """Put the value among the good ones, or give what is wrong with it."""
     try:
-        return msgspec.convert(said, Answers)
+        good[name] = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(source, [f"{error}; see `gated provision --help`"]) from error
+        if kind == Tables:
+            return [f"{name}: write tables, such as [settings.door], with keys and values below each"]
+        return [f"{name}: {wording.shown(value)} will not do: {wording.problem(error, kind)}"]
+    return []
+
+
+def _unknown(key: str) -> str:
+    """What to do about a key that is none of the answers: it is misspelt, or stands in the wrong place."""
+    near = difflib.get_close_matches(key, Answers.__struct_fields__, n=1, cutoff=0.6)
+    homes = {
+        name: table.name
+        for table in msgspec.structs.fields(Settings)
+        if isinstance(table.type, type) and issubclass(table.type, msgspec.Struct)
+        for name in table.type.__struct_fields__
+    }
+    if key in Settings.__struct_fields__:
+        return f"is a table of the settings; write it as [settings.{key}]"
+    place = difflib.get_close_matches(key, homes, n=1, cutoff=0.8)
+    if place and (not near or place[0] == key):
+        return f"is no answer; did you mean {place[0]!r} below [settings.{homes[place[0]]}]?"
+    if near:
+        return f"unknown key; did you mean {near[0]!r}?"
+    return f"unknown key; known here: {', '.join(Answers.__struct_fields__)}"
 
 
 def assignments(words: Iterable[str]) -> Tables:
-    """`door.contact_pin=22` as tables. A value that is none of TOML's is text. Raises `ConfigError`."""
+    """`door.contact_pin=22` as tables. A value that is none of TOML's is text. Raises `ConfigError` with all that is
+    wrong.
+    """
+    tables, problems = assigned(words)
+    if problems:
+        raise ConfigError("--set", problems)
+    return tables
+
+
+def assigned(words: Iterable[str]) -> tuple[Tables, list[str]]:
+    """The same as far as the words are right, and what is wrong with the others."""
     tables: Tables = {}
+    problems = []
     for word in words:
         name, equals, text = word.partition("=")
         table, dot, key = name.strip().rpartition(".")
-        if not (equals and dot and table and key):
-            raise ConfigError("--set", [f"{word!r} is no setting; write door.contact_pin=22"])
-        tables.setdefault(table, {})[key] = _value(text.strip())
-    return tables
+        if equals and dot and table and key:
+            tables.setdefault(table, {})[key] = _value(text.strip())
+        else:
+            problems.append(f"{word!r} is no setting; write door.contact_pin=22")
+    return tables, problems
 
 
 def merged(first: Tables, second: Tables) -> Tables:

@@ -6,6 +6,7 @@ from pathlib import Path
 from gated.config import Settings
 
 BEGIN, END = "# gated: begin", "# gated: end"
+STRICT = "dtparam=strict_gpiod"
 PLACES = ("boot/firmware/config.txt", "boot/config.txt")
 
 
@@ -23,7 +24,7 @@ def boot_lines(settings: Settings) -> list[str]:
     locks = [
         f"gpio={wires.lock_pin}=op,{'dl' if wires.lock_active_high else 'dh'}" for wires in settings.doors.values()
     ]
-    return ["dtparam=strict_gpiod", "dtparam=watchdog=on", *locks]
+    return [STRICT, "dtparam=watchdog=on", *locks]
 
 
 def with_lines(text: str, lines: Iterable[str]) -> str:

@@ -2,7 +2,8 @@
 gate of it, `gated update --to` another version.
 
 A tar file with the wheels for the gate's machine, models and prompts where they were given, and `SHA256SUMS` over all
-of them (sha256sum(1)).
+of them (sha256sum(1)). Where it is signed (`gated.update.signature`), `SHA256SUMS.sig` is over that, and `release.pub`
+has the keys that a gate believes from then on.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from gated.face.manifest import load_manifest
 from gated.face.pull import pull_set
 from gated.provision.units import shipped
 from gated.update.build import run
+from gated.update.lock import check_wheels, lock_in
+from gated.update.signature import KEYS, SIGNATURE, Key, read_keys, sign
 from gated.update.source import SUMS
 
 ARM = ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64")
@@ -29,26 +33,46 @@ INTEL = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind of machine: the platforms whose wheels it takes (PEP 600), and its Python, without the dot."""
+    """A kind of machine: the platforms whose wheels it takes (PEP 600), and its Python."""
 
     platforms: tuple[str, ...]
     python: str
 
 
 TARGETS = {
-    "bookworm-arm64": Target(ARM, "311"),
-    "trixie-arm64": Target(ARM, "313"),
-    "bookworm-amd64": Target(INTEL, "311"),
-    "trixie-amd64": Target(INTEL, "313"),
+    "bookworm-arm64": Target(ARM, "3.11"),
+    "trixie-arm64": Target(ARM, "3.13"),
+    "bookworm-amd64": Target(INTEL, "3.11"),
+    "trixie-amd64": Target(INTEL, "3.13"),
 }
 
 
-def bundle(out: Path, target: Target, *, wheel: Path | None, models: ModelSettings | None, prompts: Path | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The private key that a bundle is signed with (OpenSSH, Ed25519), and the public ones that its gate believes then.
+
+    `believed`: a file of public keys; None for that of `key`.
+    """
+
+    key: Path
+    believed: Path | None = None
+
+    @property
+    def keys(self) -> list[Key]:
+        """The public ones. Raises `UpdateError`."""
+        return read_keys(self.believed or self.key.with_name(f"{self.key.name}.pub"))
+
+
+def bundle(
+    out: Path, target: Target, *, wheel: Path | None, models: ModelSettings | None, prompts: Path | None,
+    signer: Signer | None = None,
+) -> str:  # fmt: skip
     """Make it, whole or not at all; gives gated's version. `wheel`: gated's own, None to build it from this checkout.
 
     `models`: which set is taken, from which folder. Raises `ProvisionError`, `ModelError`, and `UpdateError` for what
-    pip cannot have.
+    pip cannot have, and a key that signs nothing.
     """
+    keys = "".join(f"{key.line}\n" for key in signer.keys) if signer is not None else ""
     with tempfile.TemporaryDirectory(prefix="gated-bundle-") as name:
         folder = Path(name)
         own = wheel if wheel is not None else _own_wheel(folder / "own")
@@ -59,32 +83,47 @@ def bundle(out: Path, target: Target, *, wheel: Path | None, models: ModelSettin
             shutil.copytree(prompts, folder / "prompts")
         shutil.copyfile(shipped() / "install", folder / "install")
         shutil.rmtree(folder / "own", ignore_errors=True)
+        if keys:
+            (folder / KEYS).write_text(keys)
         (folder / SUMS).write_text(sums(folder))
+        if signer is not None:
+            sign(folder / SUMS, signer.key)
         _pack(folder, out)
     return own.name.split("-")[1]
 
 
 def sums(folder: Path) -> str:
     """Every file in a folder with its SHA-256, by its path from there."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (SUMS, SIGNATURE))
     return "".join(f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in paths)
 
 
 def _own_wheel(folder: Path) -> Path:
+    """Build it, with what the lock of the checkout names for that and nothing else."""
     checkout = Path(gated.__file__).parent.parent
     if not (checkout / "pyproject.toml").is_file():
         raise ProvisionError("this gated is no checkout, which a wheel could be built from; name one with --wheel")
-    run([*_pip("wheel"), "--no-deps", "--wheel-dir", str(folder), str(checkout)])
+    venv.EnvBuilder(symlinks=True, with_pip=True).create(folder / "venv")
+    python = str(folder / "venv" / "bin" / "python")
+    build = Path(gated.__file__).parent / "update" / "locked" / "build.txt"
+    run([*_pip("install", python), *LOCKED, "--requirement", str(build)])
+    run([*_pip("wheel", python), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(checkout)])
     return next(folder.glob("gated-*.whl"))
 
 
 def _download(own: Path, folder: Path, target: Target) -> None:
-    """The wheels that it needs there, and itself. Only what is built: a gate has no compiler."""
+    """The wheels that its lock names for that machine, and itself. Only what is built: a gate has no compiler."""
+    folder.mkdir()
+    lock = lock_in(own, target.python)
+    wanted = folder / "requirements.txt"
+    wanted.write_text(lock)
     platforms = [word for platform in target.platforms for word in ("--platform", platform)]
-    python = ["--python-version", target.python, "--implementation", "cp", "--only-binary", ":all:"]
-    run([*_pip("download"), "--dest", str(folder), *platforms, *python, str(own)])
-    if not (folder / own.name).exists():
-        shutil.copyfile(own, folder / own.name)
+    python = ["--python-version", target.python.replace(".", ""), "--implementation", "cp"]
+    if "==" in lock:
+        run([*_pip("download"), "--dest", str(folder), *platforms, *python, *LOCKED, "--requirement", str(wanted)])
+    wanted.unlink()
+    check_wheels(folder.iterdir(), lock)
+    shutil.copyfile(own, folder / own.name)
 
 
 def _copy_models(models: ModelSettings, folder: Path) -> None:
@@ -121,8 +160,12 @@ def _nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-def _pip(command: str) -> Sequence[str]:
-    return [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", command]
+LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
+"""What a lock file does not name is not taken, nor is a file of another hash."""
+
+
+def _pip(command: str, python: str = sys.executable) -> Sequence[str]:
+    return [python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]
 
 
 def _sha256(path: Path) -> str:

@@ -1,26 +1,29 @@
 """Whether this machine is fit for a gate: what is red keeps it from becoming one, what is amber is said."""
 
-import asyncio
 import platform
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from gated.config import Settings
-from gated.door.latch import Latch
+from gated.door.lines import busy_lines
+from gated.door.trial import try_pins
 from gated.errors import GatedError
 from gated.health.board import Board, board_at, memory, power, temperature, throttling
-from gated.health.clock import kernel_keeps_time
+from gated.health.chip import is_synchronised
 from gated.health.finding import Finding, amber, green, red
 from gated.vision import try_camera
 
 MACHINES = ("x86_64", "aarch64")
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """A clock that shows an earlier day is wrong: this was written later."""
+PIN_STEP = "see `gpioinfo` for who has it, or choose another pin"
+VITAL = ("lock_pin", "rex_pin", "fire_pin", "fire_reset_pin")
+"""Without one of these the latch does not go on duty."""
 LEAST_BYTES, SPARE_BYTES = 300_000_000, 1_000_000_000
 """Models and prompts take 50 MB, a month of journal 50, an update as much as this version (200), and some room."""
 
@@ -32,7 +35,7 @@ def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
     yield memory(root)
     yield from _board(board, root)
     yield free_space(state)
-    yield clock(datetime.now(UTC), is_kept=kernel_keeps_time())
+    yield clock(datetime.now(UTC), is_kept=is_synchronised())
 
 
 def processor(machine: str, bits: int) -> Finding:
@@ -65,12 +68,14 @@ def clock(now: datetime, *, is_kept: bool) -> Finding:
 
 def parts(settings: Settings) -> Iterator[Finding]:
     """What hangs on the machine, as the settings say: camera and pins, tried."""
-    yield _tried(
-        "camera",
-        lambda: try_camera(settings.camera),
-        "see that the ribbon sits at both ends, and `rpicam-hello --list`",
-    )
-    yield _tried("pins", lambda: asyncio.run(_claim(settings)), "see `gpioinfo` for who has it, or choose another pin")
+    yield _camera(settings)
+    yield _pins(settings)
+
+
+def parts_seen(settings: Settings) -> Iterator[Finding]:
+    """The same without claiming a pin: what a dry run may do beside a door that people use."""
+    yield _camera(settings)
+    yield _pins_seen(settings)
 
 
 def _board(board: Board, root: Path) -> Iterator[Finding]:
@@ -79,15 +84,41 @@ def _board(board: Board, root: Path) -> Iterator[Finding]:
         yield temperature(root)
 
 
-async def _claim(settings: Settings) -> None:
-    """Have every pin for a moment, the locks secured, as the latch will. Of mock pins no trace is written."""
-    door = msgspec.structs.replace(settings.door, trace="")
-    Latch(msgspec.structs.replace(settings, door=door)).close()
-
-
-def _tried(part: str, attempt: Callable[[], None], next_step: str) -> Finding:
+def _pins_seen(settings: Settings) -> Finding:
+    """Whether every pin could be had. Of mock pins nothing is written; of real ones only the kernel is asked."""
     try:
-        attempt()
+        if settings.door.pins == "mock":
+            nobody = msgspec.structs.replace(settings.door, brain_user="")  # whom the real run makes first
+            try_pins(msgspec.structs.replace(settings, door=nobody), makes_files=False)
+        busy = busy_lines(settings)
     except GatedError as error:
-        return red(part, str(error), next_step)
-    return green(part, "can be used")
+        return red("pins", str(error), PIN_STEP)
+    if not busy:
+        return green("pins", "can be used")
+    is_vital = any(key.partition(".")[2] in VITAL for key in busy)
+    return (red if is_vital else amber)("pins", "; ".join(f"{key}: {why}" for key, why in busy.items()), PIN_STEP)
+
+
+def _pins(settings: Settings) -> Finding:
+    """Every pin had for a moment, the locks secured, as the latch will. Of mock pins no trace is written."""
+    step = PIN_STEP
+    door = msgspec.structs.replace(settings.door, trace="")
+    try:
+        missing = try_pins(msgspec.structs.replace(settings, door=door))
+    except GatedError as error:
+        return red("pins", str(error), step)
+    if missing:
+        says = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
+        return amber("pins", f"the gate would go without {', '.join(missing)}: {says}", step)
+    return green("pins", "can be used")
+
+
+def _camera(settings: Settings) -> Finding:
+    """One frame of it."""
+    try:
+        doubt = try_camera(settings.camera)
+    except GatedError as error:
+        return red("camera", str(error), "see that the ribbon sits at both ends, and `rpicam-hello --list`")
+    if doubt is not None:
+        return amber("camera", doubt, "measure it with somebody in view: `gated doctor --measure`")
+    return green("camera", "can be used")

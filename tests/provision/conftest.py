@@ -1,31 +1,33 @@
 """A machine in a folder: what of it provisioning reads and writes, with a user that every Debian has."""
 
 import encodings.idna  # noqa: F401 - read while we are root: "nobody" may not be able to read this Python
-import shutil
 import subprocess
-import tempfile
-from pathlib import Path
+import sys
 
 import pytest
 
-from gated.provision import steps
+from gated.provision import making as places
 from gated.provision.answers import Answers
-from gated.provision.steps import Provisioning
+from gated.provision.making import Making
+from gated.provision.steps import steps
 
 SITE, GATE = "market-south", "gate-2"
 
 
+@pytest.fixture(autouse=True)
+def no_camera(monkeypatch):
+    """No test opens the Pi's camera: a stand-in for its library may still be there from another folder's tests."""
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+
+
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(open_folder, tmp_path, monkeypatch):
     """The root of a machine, empty but for what the kernel shows."""
-    monkeypatch.setattr(steps, "USER", "nobody")
-    monkeypatch.setattr(steps, "SOCKET", str(tmp_path / "latch.sock"))
-    root = Path(tempfile.mkdtemp(prefix="gated-root-", dir="/var/tmp"))  # where others than root may go
-    root.chmod(0o755)
-    (root / "proc").mkdir()
-    (root / "proc/meminfo").write_text("MemTotal: 4000000 kB\nMemAvailable: 3000000 kB\n")
-    yield root
-    shutil.rmtree(root)
+    monkeypatch.setattr(places, "USER", "nobody")
+    monkeypatch.setattr(places, "SOCKET", str(tmp_path / "latch.sock"))
+    (open_folder / "proc").mkdir()
+    (open_folder / "proc/meminfo").write_text("MemTotal: 4000000 kB\nMemAvailable: 3000000 kB\n")
+    return open_folder
 
 
 @pytest.fixture
@@ -61,17 +63,17 @@ def making(root):
     def make(answers, **values):
         told = []
         usual = {"root": root, "is_starting": False, "tell": told.append}
-        provisioning = Provisioning(answers, root / "etc/gated/gated.toml", **(usual | values))
-        provisioning.told = told
-        return provisioning
+        gate = Making(answers, root / "etc/gated/gated.toml", **(usual | values))
+        gate.told = told
+        return gate
 
     return make
 
 
-def taken(provisioning, upto=None):
+def taken(gate, upto=None):
     """Take every step that is not done, as the command does; gives which were taken and which were done already."""
     done, already = [], []
-    for step in provisioning.steps():
+    for step in steps(gate):
         if step.is_done():
             already.append(step.title)
         else:

@@ -4,6 +4,7 @@ import pytest
 
 from gated.config import parse
 from gated.provision.boot import BEGIN, END, boot_lines, config_txt, with_lines
+from gated.provision.steps import steps
 
 BASE = {"site": {"id": "s"}, "gate": {"id": "g"}}
 
@@ -39,3 +40,18 @@ def test_it_is_found_where_either_release_has_it(tmp_path, place):
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).touch()
     assert config_txt(tmp_path) == tmp_path / place
+
+
+@pytest.mark.parametrize(("pins", "is_strict"), [("gpio", True), ("mock", False)])
+def test_that_a_pin_falls_back_with_its_process_is_set_where_there_are_real_pins_and_said(
+    making, answers, root, pins, is_strict
+):
+    path = root / "boot/firmware/config.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("dtparam=audio=on\n")
+    for step in steps(making(answers(settings={"door": {"pins": pins, "rex_pin": 23}}))):
+        if step.title in ("folders", "settings") and not step.is_done():
+            step.do()
+        if step.title == "firmware":
+            told = step.do()
+    assert ("strict_gpiod is set" in told) == ("dtparam=strict_gpiod" in path.read_text()) == is_strict

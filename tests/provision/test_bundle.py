@@ -1,15 +1,24 @@
 """What is packed on one machine is what arrives on another, and one format serves a fresh card and a gate that runs."""
 
+import hashlib
 import subprocess
+import sys
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gated.cli import main
 from gated.errors import ProvisionError, UpdateError
 from gated.provision import bundle as bundling
-from gated.provision.bundle import TARGETS, bundle, sums
+from gated.provision.bundle import TARGETS, Signer, bundle, sums
+from gated.update.signature import read_keys
 from gated.update.source import Source
+
+sys.path.append(str(Path(__file__).parents[1] / "update"))
+from signing import make_key
 
 
 @pytest.fixture
@@ -18,6 +27,7 @@ def wheel(tmp_path):
     path = tmp_path / "gated-9.9.9-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gated/__init__.py", "")
+        archive.writestr("gated/update/locked/3.11.txt", "# needs nothing\n")
         archive.writestr("gated-9.9.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: gated\nVersion: 9.9.9\n")
         wheel_of = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         archive.writestr("gated-9.9.9.dist-info/WHEEL", wheel_of)
@@ -76,14 +86,55 @@ def test_a_bundle_that_was_altered_is_not_taken(tmp_path, wheel):
         Source(out).bring(tmp_path / "release")
 
 
-def test_what_has_no_wheel_for_that_machine_is_said(tmp_path, wheel, monkeypatch):
+@pytest.fixture
+def needs_tiny(tmp_path, wheel, monkeypatch):
+    """Has the wheel need a library, which pip finds in a folder; gives that library's SHA-256 to whoever locks it."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    tiny = folder / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(tiny, "w") as archive:
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+
+    def lock(digest=None):
+        digest = digest or hashlib.sha256(tiny.read_bytes()).hexdigest()
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("gated/update/locked/3.13.txt", f"tiny==1.0 --hash=sha256:{digest}\n")
+
+    return lock
+
+
+def test_a_bundle_has_what_the_lock_of_its_python_names(tmp_path, wheel, needs_tiny):
+    needs_tiny()
+    bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert "wheels/tiny-1.0-py3-none-any.whl" in tar.getnames()
+
+
+def test_a_wheel_of_another_hash_than_the_locks_is_not_bundled(tmp_path, wheel, needs_tiny):
+    needs_tiny("0" * 64)
+    with pytest.raises(UpdateError, match="ended with 1"):
+        bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_a_gated_without_a_lock_for_that_system_is_not_bundled(tmp_path, wheel):
+    with pytest.raises(UpdateError, match=r"no list of tested libraries for Python 3\.13"):
+        bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
+
+
+def test_what_has_no_wheel_for_that_machine_is_said(tmp_path, wheel, monkeypatch, needs_tiny):
     def refuse(command, *_):
         raise UpdateError("pip download ... ended with 1: no matching distribution")
 
+    needs_tiny()
     monkeypatch.setattr(bundling, "run", refuse)
     with pytest.raises(UpdateError, match="no matching distribution"):
-        made(tmp_path, wheel)
-    assert not (tmp_path / "bundle.tar").exists()
+        bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
+    assert not (tmp_path / "b.tar").exists()
 
 
 def test_a_full_disk_leaves_no_half_bundle(tmp_path, wheel, full_disk):
@@ -105,3 +156,53 @@ def test_the_sums_name_every_file_by_its_path(tmp_path):
     (tmp_path / "a/b").write_bytes(b"")
     (tmp_path / "SHA256SUMS").write_text("old")
     assert sums(tmp_path) == f"{'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}  a/b\n"
+
+
+# -- who packed it ----------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_bundle_is_believed_by_who_believes_its_key_and_by_ssh_keygen(tmp_path, wheel, prompts):
+    key = make_key(tmp_path / "keys")
+    out = made(tmp_path, wheel, prompts=prompts, signer=Signer(key))
+    believed = read_keys(tmp_path / "keys/release.pub")
+    (tmp_path / "release").mkdir()
+    assert Source(out).bring(tmp_path / "release", believed) == believed[0]
+    with tarfile.open(out) as tar:
+        tar.extractall(tmp_path / "out")
+    (tmp_path / "out/signers").write_text(f"us {believed[0].line}\n")
+    verify = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "us", "-n", "gated-release", "-s", "SHA256SUMS.sig"]
+    told = (tmp_path / "out/SHA256SUMS").read_bytes()
+    subprocess.run(verify, input=told, cwd=tmp_path / "out", check=True, capture_output=True)
+    packed = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    listed = {line.split("  ", 1)[1] for line in told.decode().splitlines()}
+    assert packed - listed == {"SHA256SUMS", "SHA256SUMS.sig", "signers"}, "everything else is signed"
+
+
+def test_a_bundle_names_the_keys_that_come_after(tmp_path, wheel):
+    key, following = make_key(tmp_path / "keys"), make_key(tmp_path / "keys", "following")
+    out = made(tmp_path, wheel, signer=Signer(key, following.with_name("following.pub")))
+    (tmp_path / "release").mkdir()
+    Source(out).bring(tmp_path / "release", read_keys(tmp_path / "keys/release.pub"))
+    assert read_keys(tmp_path / "release/release.pub")[0].comment == "following"
+
+
+def test_a_key_that_signs_nothing_leaves_no_bundle(tmp_path, wheel):
+    key = make_key(tmp_path / "keys")
+    key.write_text("no key any more")
+    with pytest.raises(UpdateError, match="nothing could be signed"):
+        made(tmp_path, wheel, signer=Signer(key))
+    assert not (tmp_path / "bundle.tar").exists()
+
+
+def test_the_command_signs_and_says_when_it_does_not(tmp_path, wheel):
+    key = make_key(tmp_path / "keys")
+
+    def run(*words):
+        return CliRunner().invoke(main, ["bundle", str(tmp_path / "b.tar"), "--wheel", str(wheel), *map(str, words)])
+
+    assert "not signed" in run().stderr
+    done = run("--sign", key)
+    assert (done.exit_code, done.stderr) == (0, "")
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert {"SHA256SUMS.sig", "release.pub"} <= set(tar.getnames())
+    assert "say --sign as well" in run("--keys", key).stderr

@@ -2,26 +2,27 @@
 was there is lost.
 """
 
-import contextlib
 import os
 import pwd
 import shutil
-import socket
-import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1]))
+from office_at import Office
+
 from gated.config import load_own
-from gated.errors import ConfigError, ModelError, PairingError, ProvisionError, StateError
+from gated.errors import ConfigError, ModelError, PairingError, ProvisionError, StateError, UpdateError
 from gated.face.manifest import shipped_manifest
-from gated.office.broker import Place
-from gated.office.founding import found
-from gated.provision.steps import STATE
-from gated.simulator.network import free_port
+from gated.provision.making import STATE
 from gated.sync.pairing import Pairing
+from gated.update.release import Releases
+
+sys.path.append(str(Path(__file__).parents[1] / "update"))
+from signing import make_key
 
 SITE, GATE = "market-south", "gate-2"
 
@@ -34,31 +35,6 @@ def models(tmp_path):
     folder = tmp_path / "models-here"
     shutil.copytree(shipped_manifest().parent / "courtyard", folder)
     return folder
-
-
-class Office:
-    """One with a process of its own: this one acts as another user now and then, with all its threads."""
-
-    def __init__(self, folder):
-        self.command = [sys.executable, "-m", "gated", "office", "--dir", str(folder)]
-        self.place = Place("localhost", free_port(), free_port())
-        found(folder, SITE, self.place, datetime.now(UTC))
-        self.serve()
-
-    def serve(self):
-        self.process = subprocess.Popen([*self.command, "serve"], stderr=subprocess.DEVNULL)
-
-    def code(self):
-        done = subprocess.run([*self.command, "invite", GATE], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    def answers(self):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.place.pairing_port), 1):
-            return True
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
@@ -85,7 +61,8 @@ def test_from_an_empty_machine_everything_is_made_and_a_second_run_makes_nothing
     assert settings.door.brain_user == "nobody"
     assert {owner_of(path) for path in state.rglob("*")} == {"nobody"}
     assert (root / "etc/systemd/system/multi-user.target.wants/gated.service").is_symlink()
-    assert (root / "opt/gated/guard").stat().st_mode & 0o777 == 0o755
+    for script in ("guard", "secure"):
+        assert (root / "opt/gated" / script).stat().st_mode & 0o777 == 0o755
     again, _ = taken(making(answers()))
     assert again == ["machine", "keys", "camera and pins"], "what only looks is looked at again"
 
@@ -240,7 +217,7 @@ def test_only_root_may(making, answers, taken, monkeypatch):
 
 
 def test_without_the_gates_user_it_says_who_makes_it(making, answers, taken, monkeypatch):
-    monkeypatch.setattr("gated.provision.steps.USER", "no-such-user")
+    monkeypatch.setattr("gated.provision.making.USER", "no-such-user")
     with pytest.raises(ProvisionError, match="systemd/install"):
         taken(making(answers()))
 
@@ -263,3 +240,28 @@ def test_prompts_are_spoken_where_there_is_sound(making, answers, taken, root):
     prompts = root / STATE.lstrip("/") / "prompts/en"
     assert len(list(prompts.glob("*.wav"))) > 10
     assert {owner_of(path) for path in prompts.iterdir()} == {"nobody"}
+
+
+# -- who signs other versions -----------------------------------------------------------------------------------------
+
+
+def test_the_release_key_is_believed_from_then_on_and_another_does_not_take_its_place(
+    making, answers, taken, root, tmp_path
+):
+    make_key(tmp_path / "keys")
+    make_key(tmp_path / "keys", "thief")
+    said = taken(making(answers(release_key=str(tmp_path / "keys/release.pub"))))[0]
+    assert "release key" in said
+    believed = Releases(root / "opt/gated").keys
+    assert [key.comment for key in believed] == ["release"]
+    taken(making(answers(release_key=str(tmp_path / "keys/thief.pub"))))
+    assert Releases(root / "opt/gated").keys == believed
+
+
+@pytest.mark.parametrize("text", ["", "ssh-rsa AAAA", None])
+def test_what_is_no_release_key_is_said_before_it_is_believed(making, answers, taken, root, tmp_path, text):
+    if text is not None:
+        (tmp_path / "release.pub").write_text(text)
+    with pytest.raises(UpdateError, match=r"release\.pub"):
+        taken(making(answers(release_key=str(tmp_path / "release.pub"))))
+    assert not (root / "opt/gated/release.pub").exists()

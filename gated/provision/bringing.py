@@ -1,0 +1,100 @@
+"""A gate that was installed before vision had a unit of its own gets it with an update: the new version writes it, as
+root, once that version was kept. Where the gate does not see by it, all is as it was, and vision is a child again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gated.config import Settings
+from gated.errors import GatedError
+from gated.provision.packages import vision_user
+from gated.provision.units import ALWAYS, settles, unit_files
+from gated.runtime.files import write_whole
+from gated.update.units import BRAIN, VISION, Systemd, systemctl
+
+log = logging.getLogger(__name__)
+
+PLACE = "etc/systemd/system"
+SEES_S, LOOK_S = 45.0, 1.0
+"""So long the gate may take to see by the new unit."""
+
+
+def is_on_duty() -> bool:
+    """Whether the brain that was started anew stays on duty."""
+    return settles(Systemd().run, time.monotonic, time.sleep)
+
+
+def bring_units(
+    settings: Settings, sees: Callable[[], bool], *, root: Path = Path("/"), stays: Callable[[], bool] = is_on_duty
+) -> bool:
+    """Have the units of this version where a gate has older ones; gives whether they are in force.
+
+    `sees`: whether the gate has vision now. `root`: "/" but in tests. Whatever goes wrong is told in the log, and the
+    version stays.
+    """
+    files = {path: text for path, text in _units(root, settings).items() if _text(path) != text}
+    if not (root / PLACE / BRAIN).exists() or not files:
+        return False
+    before = {path: _text(path) for path in files}
+    could_see = sees()
+    try:
+        vision_user()
+        _write(files)
+        _anew("enable", "--now")
+        if stays() and (not could_see or _comes(sees)):
+            log.info("vision is a service of its own now: %s", VISION[1])
+            return True
+        log.error("the gate does not see with vision as a service of its own; `journalctl -u gated-vision` says why")
+    except (GatedError, OSError) as error:
+        log.error("vision could not be made a service of its own: %s", error)
+    _take_back(before)
+    return False
+
+
+def _units(root: Path, settings: Settings) -> dict[Path, str]:
+    files = unit_files(root, settings, is_pi=False, screen_port=0, releases=None)
+    return {path: text for path, text in files.items() if path.name in (*ALWAYS, *VISION)}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return None
+
+
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        write_whole(path, text.encode())
+        path.chmod(0o644)
+
+
+def _anew(*words: str) -> None:
+    """Systemd reads its units anew, the socket is made or taken away, and the brain starts with it."""
+    systemctl("daemon-reload")
+    systemctl(*words, VISION[0])
+    systemctl("restart", BRAIN)
+
+
+def _comes(sees: Callable[[], bool]) -> bool:
+    began = time.monotonic()
+    while not sees():
+        if time.monotonic() - began > SEES_S:
+            return False
+        time.sleep(LOOK_S)
+    return True
+
+
+def _take_back(before: dict[Path, str | None]) -> None:
+    """As it was before; what cannot be put back is told."""
+    try:
+        systemctl("disable", "--now", VISION[0])
+        _write({path: text for path, text in before.items() if text is not None})
+        for path in (path for path, text in before.items() if text is None):
+            path.unlink(missing_ok=True)
+        systemctl("daemon-reload")
+        systemctl("restart", BRAIN)
+    except (GatedError, OSError) as error:
+        log.error("the units could not be put back (%s); run `gated provision`", error)

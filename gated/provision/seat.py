@@ -1,0 +1,418 @@
+"""The office's machine: user, folder, broker and services, in steps that can be tried and taken again."""
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from gated import database
+from gated.errors import ConfigError, GatedError, OfficeError, ProvisionError, UpdateError
+from gated.health.finding import Finding, amber
+from gated.office.broker import OWN_IDS, Place, write_broker
+from gated.office.founding import faults, found
+from gated.office.store import DATABASE, Store
+from gated.provision.making import attempted, check_writable, writing
+from gated.provision.packages import add_user, install, is_user
+from gated.provision.steps.step import DONE, Step, Tried
+from gated.provision.units import HIDDEN, PROGRAM, has_systemd, shipped
+from gated.runtime.files import hand_over, write_whole
+from gated.sitetime import DEFAULT
+from gated.update.owner import Owner, acting_as
+from gated.update.units import systemctl
+
+USER, FOLDER = "gated-office", Path("/var/lib/gated-office")
+OFFICE_UNIT, BROKER_UNIT = "gated-office.service", "gated-office-broker.service"
+UNITS = (BROKER_UNIT, OFFICE_UNIT)
+USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
+"""As useradd(8) takes it."""
+MOSQUITTO = "/usr/sbin/mosquitto"
+SHIPPED = (PROGRAM, str(FOLDER), f"={USER}\n")
+"""What stands in the units as they come with gated: program, folder, user."""
+ANSWER_S, LOOK_S = 30.0, 0.5
+LOWEST_PORT = 1024
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What is to be made. `site` and `place`: empty and None where an office is there already."""
+
+    folder: Path
+    site: str = ""
+    place: Place | None = None
+    user: str = USER
+    timezone: str = DEFAULT
+    root: Path = Path("/")
+    is_starting: bool = True
+
+    @property
+    def owner(self) -> Owner:
+        """The office's user. Raises `ProvisionError`."""
+        try:
+            user = pwd.getpwnam(self.user)
+        except KeyError as error:
+            raise ProvisionError(f"there is no user {self.user!r}; run this as root, which makes it") from error
+        return user.pw_uid, user.pw_gid
+
+    @property
+    def is_office(self) -> bool:
+        """Whether an office is there: whole, as its place is written last."""
+        return (self.folder / DATABASE).exists() and (self.folder / "place.json").exists()
+
+    @property
+    def program(self) -> Path:
+        """The gated that the service starts: the gate's own where that runs, else this one."""
+        shared = Path(PROGRAM)
+        return shared if shared.exists() else Path(sys.executable).parent / "gated"
+
+
+def seat_steps(seat: Seat) -> Iterator[Step]:
+    """All of them, in order."""
+    yield Ground(seat)
+    yield Broker()
+    yield User(seat)
+    yield Folder(seat)
+    yield Units(seat)
+    if seat.is_starting:
+        yield Start(seat)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """That we are root, and that services can see the program and the folder."""
+
+    seat: Seat
+    title: ClassVar[str] = "machine"
+
+    def is_done(self) -> bool:
+        """Never: it is looked at anew."""
+        return False
+
+    def do(self) -> str:
+        """Look. Raises the first problem."""
+        for problem in self._problems():
+            raise problem
+        return str(self.seat.program)
+
+    def check(self) -> Tried:
+        """The same, all problems at once."""
+        return Tried(f"{self.seat.program} would serve", list(self._problems()))
+
+    def _problems(self) -> Iterator[GatedError]:
+        program, folder, user = self.seat.program, self.seat.folder, self.seat.user
+        if os.geteuid() != 0:
+            yield ProvisionError("only root can make a user and services; use sudo")
+        if user == "root" or not re.fullmatch(USER_NAME, user):
+            yield ProvisionError(f"--user {user!r} will not do; name a user of the office's own, such as {USER}")
+        if _is_hidden(folder):
+            yield OfficeError(f"{folder}: services see nothing in {', '.join(HIDDEN)}; "
+                              f"move it first, as with `sudo mv {folder} {FOLDER}`")  # fmt: skip
+        if _is_hidden(program) or not _is_open(program):
+            yield ProvisionError(
+                f"{program}: the office's user could not start it there; install gated where everybody may read it: "
+                "`sudo python3 -m venv /opt/gated-office && sudo /opt/gated-office/bin/pip install .` in the checkout, "
+                "then `sudo /opt/gated-office/bin/gated office install ...`"
+            )
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Mosquitto, the program; which instances of it run is another matter."""
+
+    title: ClassVar[str] = "mosquitto"
+
+    def is_done(self) -> bool:
+        """Whether it is here."""
+        return Path(MOSQUITTO).exists()
+
+    def do(self) -> str:
+        """Install it; Debian's own instance, which comes with it, is of no use here. Raises `ProvisionError`."""
+        install(["mosquitto"])
+        with contextlib.suppress(UpdateError):
+            systemctl("disable", "--now", "mosquitto.service")
+        return "installed; Debian's own instance of it was switched off"
+
+    def check(self) -> Tried:
+        """Whether it is here, or could be installed."""
+        if self.is_done():
+            return Tried(DONE)
+        return Tried("would be installed", attempted(lambda: install(["mosquitto"], is_trial=True)))
+
+
+@dataclass(frozen=True)
+class User:
+    """The user that is the office."""
+
+    seat: Seat
+    title: ClassVar[str] = "user"
+
+    def is_done(self) -> bool:
+        """Whether it is there."""
+        return is_user(self.seat.user)
+
+    def do(self) -> str:
+        """Make it. Raises `ProvisionError`."""
+        add_user(self.seat.user)
+        return self.seat.user
+
+    def check(self) -> Tried:
+        """Whether it would be made."""
+        return Tried(DONE if self.is_done() else f"{self.seat.user} would be made")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The office's folder, its user's alone; a new office where there is none."""
+
+    seat: Seat
+    title: ClassVar[str] = "office"
+
+    def is_done(self) -> bool:
+        """An office is there, all of it its user's, and its broker's settings are for that place. Raises `OfficeError`
+        where it is another office than was said.
+        """
+        folder = self.seat.folder
+        if not self.seat.is_office:
+            return False
+        self._check_same()
+        if folder.stat().st_mode & 0o777 != 0o700:
+            return False
+        owner = self.seat.owner
+        are_ours = all((p.lstat().st_uid, p.lstat().st_gid) == owner for p in _plain(folder))
+        conf = (folder / "mosquitto.conf").read_text("utf-8")
+        ours = (f"pid_file {folder}/", f"\nuser {self.seat.user}\n", f"\n{OWN_IDS}\n")
+        return are_ours and all(each in conf for each in ours)
+
+    def do(self) -> str:
+        """Make it, or take over the one that is there. Raises `OfficeError`, `StateError`."""
+        seat = self.seat
+        uid, gid = owner = seat.owner
+        place = seat.place if seat.is_office else self._place()
+        with writing(seat.folder):
+            seat.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            hand_over(seat.folder, uid, gid)
+        with acting_as(owner):
+            if not seat.is_office and place is not None:
+                found(seat.folder, seat.site, place, datetime.now(UTC), seat.timezone)
+                return f"{seat.folder}: the office of {seat.site}"
+            with writing(seat.folder):
+                write_broker(seat.folder, Place.load(seat.folder))
+            with closing(Store.open(seat.folder)) as store:
+                return f"{seat.folder}: the office of {store.site}, taken over"
+
+    def check(self) -> Tried:
+        """That the folder can be made, and that what a new office must know is said."""
+        seat = self.seat
+        wrong = attempted(lambda: check_writable(seat.folder)) if os.geteuid() == 0 else []
+        if seat.is_office:
+            other = attempted(self._check_same)
+            is_ours = not other and not attempted(lambda: seat.owner) and self.is_done()
+            return Tried(DONE if is_ours else f"{seat.folder} would be taken over", [*wrong, *other])
+        return Tried(f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()])
+
+    def _place(self) -> Place:
+        """Of the new office. Raises the first fault in what was said of it."""
+        for fault in self._faults():
+            raise fault
+        assert self.seat.place is not None
+        return self.seat.place
+
+    def _faults(self) -> Iterator[GatedError]:
+        """What is wrong in what was said of a new office, all of it."""
+        seat, command = self.seat, "office install"
+        if not seat.site or seat.place is None:
+            yield ConfigError(command, [f"{seat.folder} has no office yet: say --site and --host, as for "
+                                        "`gated office init`"])  # fmt: skip
+        place = seat.place or Place("localhost", 8883, 8884)
+        yield from faults(seat.folder, seat.site or "site", place, seat.timezone)
+        for port in (place.port, place.pairing_port):
+            if port < LOWEST_PORT:
+                says = f"port {port} is only for root, which the services are not; take one from {LOWEST_PORT} on"
+                yield ConfigError(command, [says])
+
+    def _check_same(self) -> None:
+        """That the office that is there is the one that was said. Raises `OfficeError`, `StateError`."""
+        seat, place = self.seat, Place.load(self.seat.folder)
+        with database.looking(), closing(Store.open(seat.folder)) as store:
+            site = store.site
+        if seat.site not in ("", site):
+            raise OfficeError(f"{seat.folder}: the office there is that of {site}; leave --site away to take it over, "
+                              "or name another folder with --dir")  # fmt: skip
+        if seat.place is not None and seat.place.host not in place.hosts:
+            raise OfficeError(f"{seat.folder}: gates reach the office there by {place.host}; leave --host away, and "
+                              f"change it afterwards with `gated office host {seat.place.host}`")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Units:
+    """The two services."""
+
+    seat: Seat
+    title: ClassVar[str] = "services"
+
+    def is_done(self) -> bool:
+        """Whether both are written as they should be, and enabled."""
+        wants = self.seat.root / "etc/systemd/system/multi-user.target.wants"
+        return all(
+            path.is_file() and path.read_text("utf-8") == text and (wants / path.name).is_symlink()
+            for path, text in office_units(self.seat).items()
+        )
+
+    def do(self) -> str:
+        """Write and enable them. Raises `StateError`, `UpdateError`."""
+        for path, text in office_units(self.seat).items():
+            with writing(path):
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                write_whole(path, text.encode())
+                path.chmod(0o644)
+        root = self.seat.root
+        systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *UNITS)
+        self._link(root / "usr/local/bin/gated")
+        return ", ".join(UNITS)
+
+    def _link(self, link: Path) -> None:
+        """So that "gated" is enough; one that is there is somebody's own."""
+        if not link.exists() and not link.is_symlink():
+            with writing(link):
+                link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                link.symlink_to(self.seat.program)
+
+    def check(self) -> Tried:
+        """Whether they would be written, and could be."""
+        if self.is_done():
+            return Tried(DONE)
+        paths = office_units(self.seat) if os.geteuid() == 0 else ()
+        wrong = attempted(*(lambda path=path: check_writable(path) for path in paths))
+        if shutil.which("systemctl") is None:
+            wrong.append(
+                ProvisionError("this machine has no systemd; run `mosquitto` and `gated office serve` by hand")
+            )
+        return Tried(f"would be written: {', '.join(UNITS)}", wrong)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The start, and the wait until both ports answer."""
+
+    seat: Seat
+    title: ClassVar[str] = "start"
+
+    def is_done(self) -> bool:
+        """Never: the services are started anew."""
+        return False
+
+    def do(self) -> str:
+        """Start both. Raises `ProvisionError` where a port does not answer."""
+        if not has_systemd():
+            raise ProvisionError("systemd did not start this machine; say --no-start, and start it as usual")
+        systemctl("daemon-reload")
+        systemctl("restart", *UNITS)
+        place, give_up_at = Place.load(self.seat.folder), time.monotonic() + ANSWER_S
+        while silent := [port for port in (place.port, place.pairing_port) if not _answers(port)]:
+            if time.monotonic() > give_up_at:
+                raise ProvisionError(
+                    f"nobody answers at port {silent[0]}; `journalctl -u {' -u '.join(UNITS)}` says why"
+                )
+            time.sleep(LOOK_S)
+        return f"at work, at ports {place.port} and {place.pairing_port}"
+
+    def check(self) -> Tried:
+        """That systemd runs, and that nobody else has the ports."""
+        wrong: list[GatedError] = []
+        if not has_systemd():
+            wrong.append(ProvisionError("systemd did not start this machine; say --no-start, and start it as usual"))
+        place = self._place()
+        if place is not None and not Units(self.seat).is_done():
+            wrong += [
+                ProvisionError(f"port {port} is taken; end what has it (`ss -ltnp`), or choose another")
+                for port in (place.port, place.pairing_port)
+                if _answers(port)
+            ]
+        return Tried("would be started, and waited for", wrong)
+
+    def _place(self) -> Place | None:
+        """None where it is not known; the step before says why."""
+        if not self.seat.is_office:
+            return self.seat.place
+        try:
+            return Place.load(self.seat.folder)
+        except OfficeError:
+            return None
+
+
+def _plain(folder: Path) -> Iterator[Path]:
+    """A folder and all in it but links, which have no owner that counts."""
+    yield from (path for path in (folder, *folder.rglob("*")) if not path.is_symlink())
+
+
+def office_units(seat: Seat) -> dict[Path, str]:
+    """The two services with this folder, user and program, by their place."""
+    changes = dict(zip(SHIPPED, (str(seat.program), str(seat.folder), f"={seat.user}\n"), strict=True))
+    files = {}
+    for name in UNITS:
+        text = (shipped() / name).read_text("utf-8")
+        for before, after in changes.items():
+            text = text.replace(before, after)
+        files[seat.root / "etc/systemd/system" / name] = text
+    return files
+
+
+def remove_units(root: Path) -> list[str]:
+    """Stop, disable and take away the services; which there were. The folder and the user stay."""
+    there = [name for name in UNITS if (root / "etc/systemd/system" / name).exists()]
+    if there:
+        options = ["--root", str(root)] if root != Path("/") else ["--now"]
+        systemctl("disable", *options, *there)
+    for name in there:
+        with writing(root / "etc/systemd/system" / name):
+            (root / "etc/systemd/system" / name).unlink()
+    if there and has_systemd():
+        systemctl("daemon-reload")
+    return there
+
+
+def restart_units(root: Path = Path("/")) -> bool:
+    """Start both services anew, where they are installed and we may; whether that was done."""
+    if os.geteuid() != 0 or not has_systemd() or not (root / "etc/systemd/system" / OFFICE_UNIT).exists():
+        return False
+    systemctl("restart", *UNITS)
+    return True
+
+
+def neighbour() -> Finding | None:
+    """Debian's own instance of Mosquitto, where it is switched on; None where it is not."""
+    if not Path("/etc/systemd/system/multi-user.target.wants/mosquitto.service").exists():
+        return None
+    says = "Debian's own instance of Mosquitto is switched on as well; the office has no use for it"
+    return amber("mosquitto", says, "if nothing else here needs it: `sudo systemctl disable --now mosquitto`")
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _is_hidden(path: Path) -> bool:
+    whole = path.absolute()
+    return any(whole.is_relative_to(each) for each in HIDDEN)
+
+
+def _is_open(program: Path) -> bool:
+    """Whether everybody may start it: the program, its interpreter, and every folder on the way to them."""
+    python = Path(sys.executable)
+    for path in (program, python.resolve()) if program.parent == python.parent else (program,):
+        if not path.exists() or path.stat().st_mode & 0o005 != 0o005:
+            return False
+        if not all(folder.stat().st_mode & 0o001 for folder in path.parents):
+            return False
+    return True

@@ -1,0 +1,45 @@
+"""What makes a machine a gate, in order. Each step knows whether it is done: a second run goes on from there. Each can
+be tried without changing anything, so that one look finds all that is wrong.
+
+step       what a step is
+ground     the machine itself, the folders
+configure  the settings
+material   models, prompts, keys
+releases   the key that other versions are signed with
+office     joining the office
+hardware   camera, pins, what the firmware must know
+services   Debian's packages for screen and sound, the units, the start
+"""
+
+from collections.abc import Iterator
+
+from gated.provision.making import Making
+from gated.provision.steps.configure import WriteSettings
+from gated.provision.steps.ground import Folders, Machine
+from gated.provision.steps.hardware import Firmware, Parts
+from gated.provision.steps.material import Keys, Models, Prompts
+from gated.provision.steps.office import Office
+from gated.provision.steps.releases import ReleaseKey
+from gated.provision.steps.services import Packages, Services, Start
+from gated.provision.steps.step import Step
+
+
+def steps(making: Making) -> Iterator[Step]:
+    """All of them, in order."""
+    yield Machine(making)
+    yield Folders(making)
+    yield WriteSettings(making)
+    yield Packages(making)
+    yield Models(making)
+    yield Prompts(making)
+    yield Keys(making)
+    if making.answers.release_key:
+        yield ReleaseKey(making)
+    if making.answers.code:
+        yield Office(making)
+    yield Parts(making)
+    if making.config_txt is not None:
+        yield Firmware(making)
+    yield Services(making)
+    if making.is_starting:
+        yield Start(making)

@@ -1,0 +1,103 @@
+"""The settings: the answers in the commented example, checked wholly before anything is written."""
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import ClassVar
+
+from gated.config import Settings
+from gated.config.reading import read
+from gated.errors import ConfigError, GatedError, ProvisionError
+from gated.health.finding import amber
+from gated.provision.answers import UNNAMED, merged
+from gated.provision.draft import drafted
+from gated.provision.filling import filled
+from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision.steps.step import DONE, Tried
+from gated.runtime.files import write_whole
+
+
+@dataclass(frozen=True)
+class WriteSettings:
+    """Settings that are there are the installer's own, and are never written over."""
+
+    making: Making
+    title: ClassVar[str] = "settings"
+
+    def is_done(self) -> bool:
+        """They are there, right, and this gate's. Raises `ConfigError`, `ProvisionError`."""
+        making = self.making
+        if not making.config.exists():
+            return False
+        draft = drafted(read(making.config), making.config.parent)
+        if draft.settings is None or draft.problems:
+            raise ConfigError(str(making.config), draft.problems)
+        self._check_names(draft.settings)
+        self._check_screen(draft.settings)
+        self._tell_what_differs()
+        return True
+
+    def do(self) -> str:
+        """Write them. Raises `ConfigError` with every problem, and then nothing is there; `StateError`."""
+        making = self.making
+        text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), making.tables)
+        aside = making.config.with_name(".gated.toml.draft")
+        with writing(making.config):
+            write_whole(aside, text.encode())
+        try:
+            draft = drafted(read(aside), making.config.parent)
+            if draft.problems:
+                raise ConfigError("the answers", draft.problems)
+            os.chown(aside, 0, (making.owner or (0, 0))[1])
+            aside.chmod(0o640)
+            aside.replace(making.config)
+        finally:
+            aside.unlink(missing_ok=True)
+        return f"{making.config}, with every key explained"
+
+    def check(self) -> Tried:
+        """Every problem of the settings that are there, or that the answers make."""
+        making = self.making
+        is_there = making.config.exists()
+        if is_there and not os.access(making.config, os.R_OK):
+            return Tried(f"{making.config} is there; only root can look at it")
+        draft, source = making.draft, str(making.config) if is_there else "the answers"
+        wrong: list[GatedError] = [ConfigError(source, [problem]) for problem in draft.problems]
+        if is_there and draft.settings is not None:
+            settings = draft.settings
+            wrong += attempted(lambda: self._check_names(settings), lambda: self._check_screen(settings))
+            wrong += attempted(self._tell_what_differs)
+        elif not is_there and os.geteuid() == 0:
+            wrong += attempted(lambda: check_writable(making.config))
+        return Tried(DONE if is_there else f"{making.config} would be written", wrong)
+
+    def _check_names(self, settings: Settings) -> None:
+        """That they are this gate's."""
+        making, answers = self.making, self.making.answers
+        theirs = (settings.site.id, settings.gate.id)
+        if UNNAMED not in (answers.site, answers.gate) and theirs != (answers.site, answers.gate):
+            raise ProvisionError(
+                f"{making.config} is for {'/'.join(theirs)}, not {answers.site}/{answers.gate}; "
+                "say those names, or move it away"
+            )
+
+    def _check_screen(self, settings: Settings) -> None:
+        """A display without the page that it is to show would stay empty."""
+        if self.making.answers.kiosk and settings.cues.screen_port == 0:
+            step = f"write screen_port = 8080 below [cues] in {self.making.config}"
+            raise ConfigError("cues.screen_port", [f"is 0, and --kiosk shows the page on that port; {step}"])
+
+    def _tell_what_differs(self) -> None:
+        """Answers that were mended after the settings had been written change nothing, and are named."""
+        making = self.making
+        there = read(making.config)
+        wanted = merged({"models": {"set": making.answers.models}}, making.answers.settings)
+        differ = [
+            f"{table}.{key}".lstrip(".")
+            for table, values in wanted.items()
+            for key, value in values.items()
+            if (there.get(table, {}) if table else there).get(key) != value
+        ]
+        if differ:
+            says = f"are there already, and other than the answers in {', '.join(differ)}"
+            making.tell(amber("settings", says, f"what counts is {making.config}: change it there"))

@@ -1,0 +1,76 @@
+"""The ground that a gate stands on: whether the machine is fit, and its folders."""
+
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gated.errors import ProvisionError
+from gated.provision import machine, making
+from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision.steps.step import DONE, Tried
+from gated.runtime.files import own_folder
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Processor, memory, power, room on the disk, the clock: looked at, every time."""
+
+    making: Making
+    title: ClassVar[str] = "machine"
+
+    def is_done(self) -> bool:
+        """Never: it is looked at anew."""
+        return False
+
+    def do(self) -> str:
+        """Look. Raises `ProvisionError` where the machine is not fit."""
+        findings = list(machine.looked_at(self.making.state, self.making.root))
+        self.making.judge(findings)
+        return findings[0].says
+
+    def check(self) -> Tried:
+        """The same."""
+        findings = list(machine.looked_at(self.making.state, self.making.root))
+        for finding in findings:
+            self.making.tell(finding)
+        red = [ProvisionError(f"{f.part}: {f.says}; {f.next_step}") for f in findings if f.light == "red"]
+        return Tried(findings[0].says, red)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folder of the settings, and the state folder, which is the gate's user's alone."""
+
+    making: Making
+    title: ClassVar[str] = "folders"
+
+    def is_done(self) -> bool:
+        """Both are there, and the state folder is closed. Raises `ProvisionError` where we are not root."""
+        config, state = self.making.config, self.making.state
+        return (
+            config.parent.is_dir() and state.is_dir() and state.stat().st_mode & 0o777 == 0o700
+            and (state.stat().st_uid, state.stat().st_gid) == self.making.owner
+        )  # fmt: skip
+
+    def do(self) -> str:
+        """Make them. Raises `StateError`."""
+        config, state = self.making.config, self.making.state
+        uid, gid = self.making.owner or (-1, -1)
+        with writing(state):
+            config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folder(state, uid, gid)
+        return f"{state}, {making.USER}'s alone"
+
+    def check(self) -> Tried:
+        """That we are root, that the user is there, that both could be made."""
+        config, state = self.making.config, self.making.state
+        if os.geteuid() != 0:
+            return Tried("", attempted(lambda: self.making.owner))
+        wrong = attempted(lambda: check_writable(config), lambda: check_writable(state))
+        who = attempted(lambda: self.making.owner)
+        if who and not self.making.is_installing:  # else systemd/install makes the user
+            wrong += who
+        if wrong or who:
+            return Tried(f"{state} would be made", wrong)
+        return Tried(DONE if self.is_done() else f"{state} would be made, {making.USER}'s alone")

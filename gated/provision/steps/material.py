@@ -1,0 +1,229 @@
+"""What a gate works with: the models, the spoken prompts, its databases and keys."""
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from gated.config import Settings
+from gated.cues.prompts import check as check_prompts
+from gated.cues.prompts import render
+from gated.cues.words import fitted_of
+from gated.errors import GatedError, ModelError, ProvisionError, StateError
+from gated.face.manifest import ModelEntry, ModelSet, folder_of, lawful_set, load_manifest
+from gated.face.onnx import Model
+from gated.face.pull import is_right, pull_set, unaccepted
+from gated.gallery.register import Register
+from gated.journal.journal import Journal
+from gated.provision import making as places
+from gated.provision.making import Making, attempted
+from gated.provision.steps.step import DONE, Tried
+from gated.update.owner import acting_as, as_holder_of, being_oneself
+
+REACH_S = 5.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """The files of the model set, each proved."""
+
+    making: Making
+    title: ClassVar[str] = "models"
+
+    def is_done(self) -> bool:
+        """All of them are there and proved."""
+        return not attempted(self._prove)
+
+    def do(self) -> str:
+        """Copy or fetch them, and prove them. Raises `ModelError`."""
+        making, settings, answers = self.making, self.making.settings, self.making.answers
+        source = Path(answers.models_from) if answers.models_from else None
+        with as_holder_of(Path(settings.models.dir)):
+            done = pull_set(
+                settings.models,
+                settings.models.set,
+                source=source,
+                progress=making.progress,
+                accept=answers.accept_licence,
+                reading=being_oneself,
+            )
+        self._prove()
+        return f"{len(done)} of set {settings.models.set}, proved"
+
+    def check(self) -> Tried:
+        """That the set may drive this lock, that each file is here or can be had, is accepted, and can be proved."""
+        settings = self.making.draft.settings
+        if settings is None:
+            return Tried("cannot be looked at before the settings are right")
+        if wrong := attempted(lambda: lawful_set(settings)):
+            return Tried("", wrong)
+        chosen = load_manifest(settings.models).model_set(settings.models.set)
+        folder = folder_of(settings.models, chosen)
+        missing = [entry for entry in chosen.models if not is_right(folder / entry.file, entry)]
+        wrong += self._unproved(chosen, folder, missing)
+        if not self.making.answers.accept_licence:
+            wrong += [
+                ModelError(f"{entry.file}: nobody has accepted its licence ({entry.licence}); read it, and say "
+                           "accept_licence = true, or --accept-licence")
+                for entry in unaccepted(settings.models, settings.models.set)
+            ]  # fmt: skip
+        wrong += self._unobtainable(missing)
+        return Tried(f"{len(missing)} would be brought" if missing else DONE, wrong)
+
+    def _prove(self) -> None:
+        """Digest, input and known answer of each, and that they may drive this lock. Raises `ModelError`."""
+        settings = self.making.settings
+        lawful_set(settings)
+        chosen = load_manifest(settings.models).model_set(settings.models.set)
+        for entry in chosen.models:
+            Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
+
+    def _unproved(self, chosen: ModelSet, folder: Path, missing: list[ModelEntry]) -> list[GatedError]:
+        """Models that are refused: those that are here are run, of the others only the manifest can tell."""
+        given = self.making.answers.models_from
+        source = Path(given) if given else None
+        wrong: list[GatedError] = []
+        for entry in chosen.models:
+            where = (
+                source if source is not None and entry in missing and is_right(source / entry.file, entry) else folder
+            )
+            if entry.known_answer is None or entry not in missing or where != folder:
+                wrong += attempted(lambda entry=entry, where=where: Model.load(entry, where, 1))  # type: ignore[misc]
+        return wrong
+
+    def _unobtainable(self, missing: list[ModelEntry]) -> list[GatedError]:
+        """Files that are neither where the answers say nor within reach."""
+        given = self.making.answers.models_from
+        if given:
+            return [
+                ModelError(f"{Path(given) / entry.file}: {_why_not(Path(given) / entry.file)}; bring the file that the "
+                           "manifest names")
+                for entry in missing
+                if not is_right(Path(given) / entry.file, entry)
+            ]  # fmt: skip
+        wrong: list[GatedError] = [
+            ModelError(f"{entry.file}: the manifest has no address for it; bring it with models_from")
+            for entry in missing
+            if entry.url is None
+        ]
+        hosts = sorted({urlsplit(entry.url).netloc for entry in missing if entry.url})
+        return wrong + attempted(*(lambda host=host: _reach(host) for host in hosts))
+
+
+def _why_not(path: Path) -> str:
+    return "is another file than the manifest's" if path.is_file() else "is not there"
+
+
+def _reach(netloc: str) -> None:
+    """Whether anybody answers there. Raises `ModelError`."""
+    host, _, port = netloc.partition(":")
+    try:
+        socket.create_connection((host, int(port or 443)), REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the models are to be fetched from {host}, and nobody answers there ({error}); connect the network, or "
+            "bring the files and say models_from (--models-from)"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The spoken prompts, where there is sound."""
+
+    making: Making
+    title: ClassVar[str] = "prompts"
+
+    def is_done(self) -> bool:
+        """All are there and as they should be, or there is no sound."""
+        settings = self.making.settings
+        if settings.cues.sound == "none":
+            return True
+        return all(
+            problem is None
+            for _, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
+        )
+
+    def do(self) -> str:
+        """Copy what was recorded, and speak the rest. Raises `StateError`."""
+        settings, source = self.making.settings, self.making.answers.prompts_from
+        with acting_as(self.making.owner):
+            if source:
+                _copy_prompts(Path(source), settings.prompts)
+            made = sum(is_made for _, is_made in render(settings.prompts, settings.cues.languages, fitted_of(settings)))
+        return f"{made} spoken, in {settings.prompts}"
+
+    def check(self) -> Tried:
+        """That recordings can be read. What is missing is spoken by espeak-ng, which `packages` looks after."""
+        settings, source = self.making.draft.settings, self.making.answers.prompts_from
+        if settings is None:
+            return Tried("cannot be looked at before the settings are right")
+        if settings.cues.sound == "none":
+            return Tried("no sound is set")
+        missing = [
+            p
+            for p, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
+            if problem is not None
+        ]
+        if source and not os.access(source, os.R_OK | os.X_OK):
+            wrong = StateError(f"{source}: cannot be read as a folder of prompts; name the right one (prompts_from)")
+            return Tried("", [wrong])
+        return Tried(f"{len(missing)} would be made" if missing else DONE)
+
+
+def _missing_prompts(settings: Settings) -> list[Path]:
+    """The prompts that are not there, or not as they should be."""
+    found = check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
+    return [path for path, problem in found if problem is not None]
+
+
+def _copy_prompts(source: Path, folder: Path) -> None:
+    """As the gate's user, who may not see into everybody's folders. Raises `StateError`."""
+    try:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    except OSError as error:  # with shutil's own, which has many of them in one
+        raise StateError(
+            f"{error.filename or source}: {error.strerror or 'cannot all be copied'}; see that the gate's user "
+            f"{places.USER!r} may read {source}, and make room"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Databases and keys, by the user whose they will be."""
+
+    making: Making
+    title: ClassVar[str] = "keys"
+
+    def is_done(self) -> bool:
+        """Never: they are opened anew, which proves them."""
+        return False
+
+    def do(self) -> str:
+        """Make them, or open what is there. Raises `StateError`, `SealError`."""
+        settings = self.making.settings
+        with acting_as(self.making.owner):
+            Journal.open(settings.state, settings.site.id, settings.gate.id).close()
+            Register.open(settings.state, settings.site.id).close()
+        return "of this gate, made here"
+
+    def check(self) -> Tried:
+        """That what is there is the gate's user's to write. A database cannot be opened without being changed."""
+        state = self.making.state
+        try:
+            there = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]
+            uids = {path: path.stat().st_uid for path in there}
+        except PermissionError:
+            return Tried("only root can look at them")
+        if not there:
+            return Tried("would be made here")
+        if attempted(lambda: self.making.owner):
+            return Tried("are there")
+        uid = (self.making.owner or (0, 0))[0]
+        foreign = sorted(str(path) for path, theirs in uids.items() if theirs != uid)
+        step = f"chown them to {places.USER}"
+        return Tried(
+            "are there", [ProvisionError(f"{', '.join(foreign)}: not the gate's user's; {step}")] * bool(foreign)
+        )

@@ -1,0 +1,69 @@
+"""The gate joins its office."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gated.config.reading import read
+from gated.errors import ConfigError, GatedError, ProvisionError
+from gated.health.finding import amber
+from gated.provision.answers import UNNAMED
+from gated.provision.making import Making, attempted
+from gated.provision.steps.step import DONE, Tried
+from gated.sync.asking import prove_code
+from gated.sync.code import PairingCode
+from gated.sync.pairing import Pairing
+from gated.sync.pairing import pair as join
+from gated.sync.table import write_table
+from gated.update.owner import acting_as
+
+
+@dataclass(frozen=True)
+class Office:
+    """With the code that the office gave: keys, certificates and the [sync] table."""
+
+    making: Making
+    title: ClassVar[str] = "office"
+
+    def is_done(self) -> bool:
+        """Whether the gate is paired, and its settings say so."""
+        done = Pairing.find(self.making.state)
+        there = read(self.making.config).get("sync", {})
+        return done is not None and done.settings().items() <= there.items()
+
+    def do(self) -> str:
+        """Join. Raises `PairingError`, `ProvisionError`."""
+        making = self.making
+        code = self._code()
+        with acting_as(making.owner):
+            pairing, _ = join(code, making.state, making.answers.site)
+        write_table(making.config, pairing)
+        return "; ".join(filter(None, (f"joined, by {pairing.url}", pairing.accepting)))
+
+    def check(self) -> Tried:
+        """That the code is whole and for this gate, that its office answers here, and still takes the code."""
+        try:
+            if self.making.config.exists() and self.is_done():
+                return Tried(DONE)
+        except (GatedError, PermissionError):
+            pass  # what cannot be looked at is told by the steps before
+        wrong = attempted(self._code)
+        return Tried("would be joined", wrong or attempted(self._ask))
+
+    def _code(self) -> PairingCode:
+        """The code, which is for this gate. Raises `PairingError`, `ConfigError` and `ProvisionError`."""
+        answers = self.making.answers
+        if answers.code.strip().lower() == "what the office showed":
+            raise ConfigError("code", [
+                "still has the words of the example; put in what `gated office invite` shows, or leave it away and "
+                "join later with `gated pair`"
+            ])  # fmt: skip
+        code = PairingCode.parse(answers.code)
+        if answers.gate not in (code.gate, UNNAMED):
+            raise ProvisionError(f"the code is for {code.gate}, and this gate is {answers.gate}; ask for its own")
+        return code
+
+    def _ask(self) -> None:
+        answers = self.making.answers
+        if answers.site != UNNAMED and not prove_code(self._code(), answers.site):
+            says = "this office is older, and does not say whether the code is still good"
+            self.making.tell(amber("office", says, "make sure that the code is not too old, and not used"))

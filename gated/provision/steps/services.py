@@ -1,0 +1,173 @@
+"""The services: Debian's packages for screen and sound, the units, and the start."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from gated.errors import GatedError, ProvisionError
+from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision.packages import (
+    VISION_USER,
+    Needs,
+    has_lists,
+    install,
+    is_user,
+    missing,
+    screen_user,
+    vision_user,
+)
+from gated.provision.steps.step import DONE, Tried
+from gated.provision.units import (
+    ALWAYS,
+    KIOSK,
+    PROGRAM,
+    SCRIPTS,
+    UPDATE,
+    check_releases,
+    has_systemd,
+    start,
+    unit_files,
+)
+from gated.runtime.files import write_whole
+from gated.update.units import systemctl
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What Debian must have here for the screen and the sound."""
+
+    making: Making
+    title: ClassVar[str] = "packages"
+
+    def is_done(self) -> bool:
+        """Whether all of them are here."""
+        settings = self.making.settings
+        return not missing(self._needs(sound=settings.cues.sound)) and self._has_user()
+
+    def do(self) -> str:
+        """Install them. Raises `ProvisionError`."""
+        names = missing(self._needs(sound=self.making.settings.cues.sound))
+        install(names)
+        if not self._has_user():
+            screen_user()
+        return ", ".join(names) or "a user for the screen"
+
+    def check(self) -> Tried:
+        """Which of them would be installed, and whether this machine knows where from."""
+        settings = self.making.draft.settings
+        names = missing(self._needs(sound=settings.cues.sound if settings is not None else "none"))
+        if not names:
+            return Tried(DONE)
+        first = "" if has_lists() else ", after apt has fetched its lists"
+        return Tried(f"would be installed{first}: {', '.join(names)}", attempted(lambda: install(names, is_trial=True)))
+
+    def _needs(self, *, sound: str) -> Needs:
+        return Needs(screen=self.making.answers.kiosk, sound=sound != "none")
+
+    def _has_user(self) -> bool:
+        return not self.making.answers.kiosk or screen_user(is_trial=True)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The units, written and enabled."""
+
+    making: Making
+    title: ClassVar[str] = "services"
+
+    def is_done(self) -> bool:
+        """Whether all are written as they should be, and enabled."""
+        files = self._files()
+        is_written = all(path.is_file() and path.read_text("utf-8") == text for path, text in files.items())
+        wants = self.making.root / "etc/systemd/system"
+        is_enabled = all((wants / _target(unit) / unit).is_symlink() for unit in ALWAYS)
+        return is_written and is_enabled and (is_user(VISION_USER) or self.making.root != Path("/"))
+
+    def do(self) -> str:
+        """Write and enable them. Raises `ProvisionError`, `StateError`, `UpdateError`."""
+        self._check_releases()
+        if self.making.root == Path("/"):
+            vision_user()
+        for path, text in self._files().items():
+            with writing(path):
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                write_whole(path, text.encode())
+                path.chmod(0o755 if path.name in SCRIPTS else 0o644)
+        units, root = wanted_units(self.making), self.making.root
+        systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *units)
+        return ", ".join(units)
+
+    def check(self) -> Tried:
+        """Which would be written; that they could be, and that there is a systemctl."""
+        if attempted(self.is_done) or not self.is_done():
+            wrong = attempted(self._check_releases)
+            if os.geteuid() == 0:
+                wrong += attempted(*(lambda path=path: check_writable(path) for path in self._files()))
+            if shutil.which("systemctl") is None:
+                wrong.append(ProvisionError("this machine has no systemd, which starts the gate; take Raspberry Pi OS"))
+            return Tried(f"would be written: {', '.join(wanted_units(self.making))}", wrong)
+        return Tried(DONE)
+
+    @property
+    def _releases(self) -> Path | None:
+        said = self.making.answers.releases
+        return Path(said).expanduser().absolute() if said else None
+
+    def _check_releases(self) -> None:
+        if self._releases is not None:
+            check_releases(self._releases)
+
+    def _files(self) -> dict[Path, str]:
+        answers, settings = self.making.answers, self.making.draft.settings
+        return unit_files(
+            self.making.root,
+            settings,
+            is_pi=self.making.config_txt is not None,
+            screen_port=settings.cues.screen_port if answers.kiosk and settings is not None else 0,
+            releases=self._releases,
+        )
+
+
+@dataclass(frozen=True)
+class Start:
+    """The start, and the wait until the gate is on duty."""
+
+    making: Making
+    title: ClassVar[str] = "start"
+
+    def is_done(self) -> bool:
+        """Never: a gate that runs is started anew."""
+        return False
+
+    def do(self) -> str:
+        """Start it. Raises `ProvisionError` where it does not come on duty."""
+        if not has_systemd():
+            raise ProvisionError("systemd did not start this machine: start it as usual, and the gate comes with it")
+        for finding in start(wanted_units(self.making)):
+            self.making.tell(finding)
+        return "on duty"
+
+    def check(self) -> Tried:
+        """That systemd runs here, and the program that the units start is there."""
+        wrong: list[GatedError] = []
+        if not has_systemd():
+            wrong.append(ProvisionError(
+                "systemd did not start this machine: say --no-start, and start it as usual; the gate comes with it"
+            ))  # fmt: skip
+        program = self.making.root / PROGRAM.lstrip("/")
+        if not program.exists() and not self.making.is_installing:
+            wrong.append(ProvisionError(f"{program} is not there, which the units start; run systemd/install"))
+        return Tried("would be started, and waited for", wrong)
+
+
+def _target(unit: str) -> str:
+    """The folder of what a target starts (systemd.special(7))."""
+    return "sockets.target.wants" if unit.endswith(".socket") else "multi-user.target.wants"
+
+
+def wanted_units(making: Making) -> tuple[str, ...]:
+    """The units that are enabled."""
+    kiosk, timer = KIOSK if making.answers.kiosk else (), UPDATE[1:] if making.answers.releases else ()
+    return (*ALWAYS, *kiosk, *timer)
