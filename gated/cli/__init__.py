@@ -1,16 +1,23 @@
 """The commands. Each group is a module that is only imported when it is asked for: the latch never loads numpy."""
 
+import errno
+import functools
 import importlib
+import json
 import keyword
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
 
 from gated import config
+from gated.cli import streams
 from gated.errors import GatedError
+from gated.runtime.secrecy import keep_memory_secret
 
 DEFAULT_CONFIG = "/etc/gated/gated.toml"
 
@@ -29,10 +36,12 @@ COMMANDS = {
     "update": ("gated.cli.update", "Bring another version, try it, and keep it or go back."),
     "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
     "office": ("gated.cli.office", "Be the community office: people for every gate, its events, its orders."),
+    "gates": ("gated.cli.gates", "Show the other gates' keys, and accept them, so that faces may go there."),
     "pair": ("gated.cli.pairing", "Join the office, with the code that it gave."),
     "models": ("gated.cli.models", "List the model sets, bring the files of one here, and prove them."),
     "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
     "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, roles, rights and preferences."),
+    "readers": ("gated.cli.readers", "Show what a card reader says, and learn how a USB reader types."),
     "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what one says."),
     "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
     "evaluate": ("gated.cli.evaluate", "Measure how often the gate is wrong: FPIR, FNIR, APCER and their kin."),
@@ -96,19 +105,50 @@ class Gated(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if text])
 
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Run what the command line says, on any terminal."""
+        with streams.guarded():
+            return self._run(args, *more, **options)
+
+    def _run(self, args: Sequence[str] | None, *more: Any, **options: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        if odd := streams.unreadable(words):
+            click.echo(
+                f"gated: {', '.join(map(ascii, odd))}: is no text in this terminal's encoding; use UTF-8", err=True
+            )
+            sys.exit(2)
+        try:
+            try:
+                return super().main(words, *more, **options)
+            finally:
+                streams.finish()
+        except OSError as error:
+            is_pipe = error.errno == errno.EPIPE
+            if not (is_pipe or error.errno in streams.FULL or streams.are_lost()):
+                raise
+            streams.abandon()
+            if not is_pipe:  # whoever closed a pipe knows
+                what = error.filename or "the output"
+                streams.say(f"gated: {what} cannot be written ({error.strerror}); make room", err=True)
+            sys.exit(1 if is_pipe else 3)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except* GatedError as group:
-            fail(group)
+        except GatedError as error:
+            fail([error])
+        except BaseExceptionGroup as group:  # no `except*`: Python 3.11.2 puts the exit that is raised there in a group
+            ours, others = group.split(GatedError)
+            if ours is None or others is not None:
+                raise
+            fail(_leaves(ours))
 
 
-def fail(group: BaseExceptionGroup[GatedError]) -> None:
+def fail(errors: Sequence[GatedError]) -> NoReturn:
     """Say what went wrong, once each, and end with the code of the first."""
-    errors = list(_leaves(group))
-    for message in dict.fromkeys(str(error) for error in errors):
-        click.echo(f"gated: {message}", err=True)
+    for first, *more in dict.fromkeys(tuple(error.lines) for error in errors):
+        streams.say(f"gated: {first}", *more, err=True)
     sys.exit(errors[0].exit_code)
 
 
@@ -116,9 +156,40 @@ def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
     return [leaf for e in group.exceptions for leaf in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
 
 
+def look_unless(change: object) -> AbstractContextManager[None]:
+    """Only look (see `looks`), unless something is to be changed."""
+    from gated.database import looking
+
+    return looking() if change is None else nullcontext()
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def looks(command: Callable[P, T]) -> Callable[P, T]:
+    """A command that only looks: it makes, changes and leaves behind no file, whoever runs it."""
+
+    @functools.wraps(command)
+    def looking(*arguments: P.args, **options: P.kwargs) -> T:
+        from gated.database import looking
+
+        with looking():
+            return command(*arguments, **options)
+
+    return looking
+
+
 def show_json(value: object) -> None:
-    """Print a value for a program to read."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Print a value for a program to read; in ASCII where the terminal is not Unicode."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    click.echo(text if streams.is_unicode() else json.dumps(json.loads(text), indent=2))
+
+
+def show_json_line(value: object) -> None:
+    """The same as one line of many."""
+    text = msgspec.json.encode(value).decode()
+    click.echo(text if streams.is_unicode() else json.dumps(json.loads(text)))
 
 
 @click.group(cls=Gated, context_settings={"help_option_names": ["-h", "--help"]})
@@ -141,4 +212,5 @@ def main(ctx: click.Context, config_path: Path, models_dir: str | None) -> None:
 
     Exit codes: 0 done, 1 refused or not found, 2 usage or settings, 3 environment.
     """
+    keep_memory_secret()
     ctx.obj = Context(config_path, None if models_dir is None else str(Path(models_dir).resolve()))

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from gated.cli import Context
-from gated.provision.bundle import TARGETS
+from gated.cli import Context, streams
+from gated.provision.bundle import TARGETS, Signer
 from gated.provision.bundle import bundle as make
 
 
@@ -18,15 +18,25 @@ from gated.provision.bundle import bundle as make
 @click.option("--prompts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="With these prompts.")
 @click.option("--wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="gated's own wheel; by default it is built from this checkout.")  # fmt: skip
+@click.option("--sign", "key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Sign it with this private key (`ssh-keygen -t ed25519 -f release` makes one).")  # fmt: skip
+@click.option("--keys", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The public keys that a gate believes from then on; by default that of --sign.")  # fmt: skip
 @click.pass_obj
 def bundle(
-    context: Context, out: Path, *, target: str, model_set: str | None, prompts: Path | None, wheel: Path | None
-) -> None:
+    context: Context, out: Path, *, target: str, model_set: str | None, prompts: Path | None, wheel: Path | None,
+    key: Path | None, keys: Path | None,
+) -> None:  # fmt: skip
     """Pack gated, its libraries for the gate's system, models and prompts into OUT, a tar file.
 
     At the gate: `tar -xf OUT install; sh install --offline OUT`, or for a gate that runs `gated update --to OUT`.
     """
     models = context.settings_or_defaults.models
     chosen = msgspec.structs.replace(models, set=model_set) if model_set is not None else None
-    version = make(out, TARGETS[target], wheel=wheel, models=chosen, prompts=prompts)
-    click.echo(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")
+    if keys is not None and key is None:
+        raise click.UsageError("--keys says what a gate believes; say --sign as well")
+    signer = Signer(key, keys) if key is not None else None
+    version = make(out, TARGETS[target], wheel=wheel, models=chosen, prompts=prompts, signer=signer)
+    if signer is None:
+        click.echo("not signed: a gate that believes a release key does not take it; see --sign", err=True)
+    streams.say(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")

@@ -5,31 +5,40 @@ import logging
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
-from gated.cli import Context
+from gated.cli import Context, show_json
 from gated.health import logs
 from gated.health.notify import Notifier
+from gated.runtime import garbage
+
+VISION = "/run/gated-vision/vision.sock"
+"""Where gated-vision.socket listens."""
 
 
 @click.command()
 @click.option("--service", is_flag=True, help="The latch is a service of its own (systemd); never start one.")
+@click.option("--vision-socket", type=click.Path(path_type=Path), default=VISION, hidden=True,
+              help="With --service: where systemd has vision as a service.")  # fmt: skip
 @click.option("--once", is_flag=True, help="End after a recording has been shown.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
-def run(context: Context, service: bool, once: bool, verbose: bool) -> None:
+def run(context: Context, service: bool, vision_socket: Path, once: bool, verbose: bool) -> None:
     """Be the gate, until SIGTERM or Ctrl-C.
 
     Finds the latch that serves the pins, or on a desk starts one; starts vision and keeps it alive; decides, opens,
     writes the journal, and keeps in step with the server when there is one.
     """
+    garbage.rest()  # until the brain is on duty
     from gated import app
 
-    logs.set_up(verbose=verbose)
+    logs.set_up(verbose=verbose, timezone=context.own_settings.site.timezone)
 
     async def until_stopped() -> None:
-        await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once)
+        socket = vision_socket if service else None
+        await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once, vision=socket)
         # All is written and closed. A thread may still hang in the kernel (a connect that is never answered), and
         # an orderly end would wait for it longer than a stop may take.
         logging.shutdown()
@@ -45,10 +54,11 @@ def run(context: Context, service: bool, once: bool, verbose: bool) -> None:
 @click.pass_obj
 def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:
     """Serve the pins on a Unix socket until SIGTERM; one brain at a time, and the lock only under its lease."""
-    from gated.door.latch import serve, take_power_off
+    from gated.door.latch import serve
+    from gated.door.power import take_power_off
 
-    logs.set_up(verbose=verbose)
     settings = context.own_settings
+    logs.set_up(verbose=verbose, timezone=settings.site.timezone)
     if secure:
         take_power_off(settings)
         return
@@ -66,10 +76,22 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
 
 
 @click.command(hidden=True)
-@click.option("--fd", type=int, required=True, help="The socket to the brain.")
-def vision(fd: int) -> None:
-    """Look, for the brain that started this."""
+@click.option("--fd", type=int, help="The socket to the brain.")
+@click.option("--service", is_flag=True, help="Take the brain's call at the socket that systemd made.")
+@click.option("--try", "is_trial", is_flag=True, help="Confine this process, and print what could not be confined.")
+def vision(fd: int | None, service: bool, is_trial: bool) -> None:
+    """Look, for the brain that started this, or that dialled."""
+    if (fd is not None) + service + is_trial != 1:
+        raise click.UsageError("say one of --fd, --service and --try")
+    garbage.rest()  # until it sees
     from gated import vision as process
 
+    if is_trial:
+        show_json(process.try_confinement())
+        return
+
     logs.set_up()
-    process.run(fd)
+    if fd is None:
+        process.run_service()
+    else:
+        process.run(fd)

@@ -1,6 +1,10 @@
 """`gated demo`: a morning at a simulated gate, for whoever has no gate. Real processes and models, rendered people."""
 
+import os
+import shutil
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +38,10 @@ FOR_PHOTOGRAPHS = {"threshold": 0.62, "pad_threshold": 0.001}
               help="Write what the camera saw, with boxes, as JPEG.")  # fmt: skip
 @click.option("--set", "model_set", metavar="NAME", help=f"The model set; {OWN_SET!r} unless told otherwise.")
 @click.option("--models", type=click.Path(path_type=Path), default=BESIDE, help="Files of a set that does not ship.")
-def demo(seed: int, fast: bool, record_to: Path | None, model_set: str | None, models: Path) -> None:
+@click.option("--screen-port", type=click.IntRange(1, 65535), help="The gate screen's port; any free one by default.")
+def demo(
+    *, seed: int, fast: bool, record_to: Path | None, model_set: str | None, models: Path, screen_port: int | None
+) -> None:
     """Watch a morning at a simulated gate: who is let in, who is not, and what happens when things break.
 
     Exit 0 when everything happened that had to happen, and nothing else did.
@@ -45,7 +52,8 @@ def demo(seed: int, fast: bool, record_to: Path | None, model_set: str | None, m
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder, _network(Path(folder)) as network:
         steps = morning(seed, fast=fast, has_network=network is not None)
         judged = [_can_tell_attacks(chosen) or not step.is_attack for step in steps]
-        desk = Desk(Path(folder), _tables(chosen, models, network))
+        screen = {"cues": {"screen_port": screen_port or _free_port()}}
+        desk = Desk(Path(folder), _tables(chosen, models, network) | screen)
         board = Board(f"gated demo · {SITE}, {GATE} · seed {seed} · models: {chosen}", len(steps))
         director = Director(desk, steps, network, board.show)
         outcomes = _play(desk, director, board, residents(seed), judged)
@@ -72,10 +80,35 @@ def _play(
             for resident, subject in desk.enrol(people):
                 director.enrolled(resident, subject)
             if not director.wait_until_on_duty():
-                raise StateError(f"the gate does not see:\n{desk.log()}")
+                raise StateError("the gate does not see:", *desk.log().splitlines())
+            screen = f"http://{HERE}:{desk.settings.cues.screen_port}/"
+            is_shown = show_page(screen)
+            board.say(f"The gate screen is {screen}{'' if is_shown else ' (open it in a browser on this machine)'}")
             return [director.play(number, is_judged=is_judged) for number, is_judged in enumerate(judged)]
         finally:
             desk.stop()
+
+
+HERE = "127.0.0.1"
+BROWSERS = ("xdg-open", "chromium", "chromium-browser", "google-chrome", "firefox-esr", "firefox")
+
+
+def show_page(address: str) -> bool:
+    """Open a page where a display and a browser are there; whether that was tried."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    for browser in filter(None, map(shutil.which, BROWSERS)):
+        null = subprocess.DEVNULL
+        subprocess.Popen([browser, address], stdin=null, stdout=null, stderr=null, start_new_session=True)
+        return True
+    return False
+
+
+def _free_port() -> int:
+    """A port that nobody on this machine has now."""
+    with socket.create_server((HERE, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def own_set() -> str:

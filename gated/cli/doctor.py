@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
-from gated.cli import Context, show_json
+from gated.cli import Context, show_json, streams
 from gated.cli.lockdown import name_of
 from gated.cli.tables import show
 from gated.config import Settings
+from gated.database import looking
 from gated.door.messages import LatchState
 from gated.door.observer import observe
 from gated.door.sheet import sheet
@@ -25,6 +25,10 @@ from gated.health.afternoon import recall, remember
 from gated.health.board import board_at
 from gated.health.examination import examine
 from gated.health.finding import SIGNS, Finding, Light, amber, is_well
+from gated.health.report import Language
+from gated.sitetime import zone
+from gated.update.finding import of_release_key
+from gated.update.owner import as_holder_of
 
 ROUNDS = 30
 MEASURE_STEP = "`systemctl stop gated`, measure, and start it again"
@@ -38,6 +42,8 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 @click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the handover page (HTML)."
 )
+@click.option("--language", type=click.Choice(["zh", "en"]),
+              help="With --report: of the page; by default the first of [cues] languages.")  # fmt: skip
 @click.option("--tried", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="With --report: report.json of hw_tests.")  # fmt: skip
 @click.option("--door", "by_door", is_flag=True, help="Open every door once, with somebody at it; needs --by.")
@@ -53,6 +59,7 @@ def doctor(
     picture: Path | None,
     page: Path | None,
     tried: Path | None,
+    language: Language | None,
     by_door: bool,
     by: str,
     by_light: bool,
@@ -67,16 +74,19 @@ def doctor(
     settings = context.settings
     watched = list(_watched(settings, name_of(by) if by_door else "", by_light=by_light, by_sound=by_sound))
     seen, why = _ask(settings)
-    lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
+    with looking():
+        lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
+    findings += of_release_key()
     if measure and seen is not None and seen.has_brain:
         findings.append(amber("camera", "the gate that runs has it: nothing was measured", MEASURE_STEP))
     elif measure:
         watched = [*_measured(settings, picture), *watched]
     findings += watched
-    remember(settings.state, watched, datetime.now(ZoneInfo(settings.site.timezone)))
+    remember(settings.state, watched, datetime.now(zone(settings.site.timezone)))
     if page is not None:
         told = {finding.part for finding in findings}
-        _write(page, settings, [*findings, *(old for old in recall(settings.state) if old.part not in told)], tried)
+        _write(page, settings, [*findings, *(old for old in recall(settings.state) if old.part not in told)], tried,
+               language or settings.cues.languages[0])  # fmt: skip
     if as_json:
         show_json({"ok": is_well(findings), "latch": seen is not None, "lines": lines, "findings": findings})
     else:
@@ -87,7 +97,7 @@ def doctor(
         for finding in findings:
             _tell(finding)
         count = Counter(finding.light for finding in findings)
-        click.echo(", ".join(f"{count[light]} {light}" for light in COLOURS))
+        streams.say(", ".join(f"{count[light]} {light}" for light in COLOURS))
     sys.exit(0 if is_well(findings) else 1)
 
 
@@ -120,15 +130,17 @@ def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     return findings
 
 
-def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None) -> None:
+def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None, language: Language) -> None:
     from gated.health.report import report, tried_of
 
     try:
         rows = tried_of(tried.read_bytes()) if tried is not None else ()
-        page.write_text(report(settings, board_at(), findings, datetime.now(ZoneInfo(settings.site.timezone)), rows))
+        now = datetime.now(zone(settings.site.timezone))
+        with as_holder_of(page):
+            page.write_text(report(settings, board_at(), findings, now, rows, language=language), encoding="utf-8")
     except OSError as error:
         raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
-    click.echo(f"{page}: print it, sign it, leave it with the owner", err=True)
+    streams.say(f"{page}: print it, sign it, leave it with the owner", err=True)
 
 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:
@@ -141,6 +153,7 @@ def _ask(settings: Settings) -> tuple[LatchState | None, str]:
 
 def _tell(finding: Finding) -> None:
     mark = click.style(f"{SIGNS[finding.light]} {finding.light:5}", fg=COLOURS[finding.light])
-    click.echo(f"{mark}  {finding.part}: {finding.says}")
+    streams.own(mark)
+    streams.say(f"  {finding.part}: {finding.says}")
     if finding.next_step:
-        click.echo(f"         -> {finding.next_step}")
+        streams.say(f"         -> {finding.next_step}")

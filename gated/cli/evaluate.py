@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 from msgspec.structs import replace
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gated.access.service import rules_for
-from gated.cli import Context, show_json
+from gated.cli import Context, show_json, streams
+from gated.cli.consoles import Console
 from gated.cli.tables import show
 from gated.config import Settings
 from gated.evaluation import folders, pairs
@@ -153,7 +153,7 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
 
 def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
     """The tables, and beneath them what their figures hold for."""
-    click.echo(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n\n")
+    streams.say(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
     measures = {(m.name, m.of): None for report in reports for m in report.measures}
     groups = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
     rows = [
@@ -170,34 +170,34 @@ def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
         ]
         show(["group", "set", *GROUPED], by_group)
     for report in reports:
-        click.echo(_conditions(report))
+        streams.say(*_conditions(report))
     for problem in missed:
-        click.echo(f"not met: {problem}")
+        streams.say(f"not met: {problem}")
 
 
-def _conditions(report: Report) -> str:
-    """One set's own numbers, without which its rates mean nothing."""
+def _conditions(report: Report) -> Iterator[str]:
+    """One set's own numbers, line by line, without which its rates mean nothing."""
     sha256 = f"{report.embedder}, SHA-256 {report.embedder_sha256[:12]}"
     told = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
     if report.gallery_size:
         told += f", PAD threshold {report.pad_threshold:g}, {report.frames} looks must agree"
         told += f", gallery of {report.gallery_size} people with {report.templates} templates"
-    told += f"\n  one look against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
+    yield told
+    yield f"  one look against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
-        told += f"\n  it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
+        yield f"  it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
     if report.proposal is not None:
         p = report.proposal
-        told += f"\n  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "
-        told += f"(maxima of {p.fpir.n:,} searches by {p.searches}): FPIR {p.fpir}, FNIR {p.fnir}"
-    return told
+        told = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "
+        yield f"{told}(maxima of {p.fpir.n:,} searches by {p.searches}): FPIR {p.fpir}, FNIR {p.fnir}"
 
 
 @contextmanager
 def _progress() -> Iterator[Begin]:
     """Bars on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(err=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
         def begin(what: str, steps: int) -> Callable[[], None]:

@@ -7,10 +7,14 @@ from typing import Any
 import click
 import msgspec
 
-from gated.cli import Context, show_json
+from gated import wording
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.books import note_copy, zone_of
 from gated.cli.tables import show
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
+from gated.sitetime import tell
+from gated.wording import UNDECODABLE
 
 
 @click.group()
@@ -23,6 +27,7 @@ def events() -> None:
 @click.option("--all", "everything", is_flag=True, help="All that are kept.")
 @click.option("--json", "as_json", is_flag=True, help="For a program: all that are kept, unless --last says less.")
 @click.pass_context
+@looks
 def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) -> None:
     """List what happened, newest last."""
     asked = ctx.get_parameter_source("last") is not click.core.ParameterSource.DEFAULT
@@ -32,15 +37,17 @@ def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) 
     if as_json:
         show_json(rows)
     else:
+        zone = zone_of(ctx.obj)
         cells = [
-            [str(r.pop("seq")), r.pop("at"), r.pop("kind"), ", ".join(f"{k} {v}" for k, v in r.items())] for r in rows
+            [str(r.pop("seq")), tell(r.pop("at"), zone, is_named=False), r.pop("kind"), wording.facts(r)] for r in rows
         ]
-        show(["seq", "at", "kind", "facts"], cells)
+        show(["seq", f"at, {zone.key}", "kind", "facts"], cells)
 
 
 @events.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def verify(context: Context, as_json: bool) -> None:
     """Find the first row that is not what was written; exit 1 when there is one."""
     with closing(_open(context)) as journal:
@@ -55,22 +62,25 @@ def verify(context: Context, as_json: bool) -> None:
             }
         )
     elif flaw is None:
-        click.echo(f"{position.head - position.base} rows, each as it was written; the last is {position.head}")
+        streams.say(f"{position.head - position.base} rows, each as it was written; the last is {position.head}")
     else:
-        click.echo(f"row {flaw.seq} is the first that is not as it was written: {flaw.why}", err=True)
+        streams.say(f"row {flaw.seq} is the first that is not as it was written: {flaw.why}", err=True)
     sys.exit(0 if flaw is None else 1)
 
 
 def _open(context: Context) -> Journal:
+    """To read, also on a disk that takes no write; said then, because what the gate holds in memory is not in it."""
     settings = context.settings
-    return Journal.open(settings.state, settings.site.id, settings.gate.id)
+    journal = Journal.to_read(settings.state, settings.site.id, settings.gate.id)
+    note_copy(journal.trouble)
+    return journal
 
 
 def _row(entry: Entry) -> dict[str, Any]:
     """The entry as one flat object; a body that is not JSON any more is shown as it is."""
     try:
         body = msgspec.json.decode(entry.body)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         body = {"unreadable": entry.body}
     facts = body if isinstance(body, dict) else {"unreadable": entry.body}
     return {"seq": entry.seq, "at": entry.at, **facts, "kind": entry.kind}

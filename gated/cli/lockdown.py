@@ -1,12 +1,13 @@
 """`gated lockdown`: nobody is let in until it is ended. Leaving and fire know nothing of it."""
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import click
 
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.books import zone_of
+from gated.sitetime import tell
 
 _by = click.option("--by", metavar="NAME", required=True, help="Who orders it; this goes into the journal.")
 
@@ -20,11 +21,15 @@ def lockdown() -> None:
 @_by
 @click.pass_obj
 def on(context: Context, by: str) -> None:
-    """Let nobody in from now on, also after restarts. People may still leave, and a fire releases the doors."""
+    """Let nobody in from now on, also after restarts. People may still leave, and a fire releases the doors.
+
+    What is ordered here is ended here: no office ends it.
+    """
     settings = context.settings
-    if read_lockdown(settings.state) is None:
-        begin_lockdown(settings.state, name_of(by), datetime.now(UTC))
-    click.echo(_sentence(context))
+    order = read_lockdown(settings.state)
+    if order is None or not order.at_gate:  # the office's becomes the gate's own
+        begin_lockdown(settings.state, name_of(by), datetime.now(UTC), at_gate=True)
+    streams.say(_sentence(context))
 
 
 @lockdown.command()
@@ -33,16 +38,17 @@ def on(context: Context, by: str) -> None:
 def off(context: Context, by: str) -> None:
     """Let people in again."""
     end_lockdown(context.settings.state, name_of(by))
-    click.echo(_sentence(context))
+    streams.say(_sentence(context))
 
 
 @lockdown.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def status(context: Context, as_json: bool) -> None:
     """Say whether nobody is let in, since when, and who ordered it."""
     if not as_json:
-        click.echo(_sentence(context))
+        streams.say(_sentence(context))
         return
     order = read_lockdown(context.settings.state)
     show_json({"on": order is not None, "by": order and order.by, "at": order and order.at})
@@ -53,7 +59,7 @@ def _sentence(context: Context) -> str:
     order = read_lockdown(settings.state)
     if order is None:
         return "no lockdown: people are let in as always"
-    since = order.at.astimezone(ZoneInfo(settings.site.timezone)).isoformat(" ", "seconds")
+    since = tell(order.at, zone_of(context))
     return f"lockdown since {since}, ordered by {order.by}: nobody is let in until `gated lockdown off --by NAME`"
 
 

@@ -9,7 +9,7 @@ import click
 from gated.access.photos import identify as identify_photo
 from gated.access.service import rules_for
 from gated.camera.pictures import frame_of, load_picture
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
 from gated.cli.tables import show
 from gated.face.bench import bench as bench_face
 from gated.face.pipeline import load_pipeline
@@ -21,6 +21,7 @@ from gated.gallery.gallery import Gallery
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def identify(context: Context, photo: Path, as_json: bool) -> None:
     """Say who the largest face in PHOTO is, and whether the gate would open. Nothing opens, and nothing is kept.
 
@@ -34,10 +35,12 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
-        click.echo(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
+        streams.say(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
         score = "no score" if found.score is None else f"score {found.score:.3f}"
         pad = "no PAD score" if found.pad_score is None else f"PAD score {found.pad_score:.3f}"
-        click.echo(f"{score}, threshold {found.threshold}, {pad}, gallery of {found.gallery_size}, faces {found.faces}")
+        streams.say(
+            f"{score}, threshold {found.threshold}, {pad}, gallery of {found.gallery_size}, faces {found.faces}"
+        )
     sys.exit(0 if found.outcome == "grant" else 1)
 
 
@@ -70,5 +73,5 @@ def bench(  # noqa: PLR0917 - the options of a command
     rows = [[stage, f"{ms:.2f}"] for stage, ms in face.stages_ms.items()]
     rows += [["all stages", f"{face.total_ms:.2f}"], ["bare models", f"{face.bare_ms:.2f}"]]
     show(["stage", "ms"], rows)
-    click.echo(f"ours over bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
-    click.echo(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")
+    streams.say(f"ours over bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
+    streams.say(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.consoles import Console
 from gated.cli.tables import show
 from gated.errors import ModelError
 from gated.face import download
 from gated.face.manifest import ModelEntry, folder_of, load_manifest
 from gated.face.onnx import Model
 from gated.face.pull import pull_set, unaccepted
+from gated.update.owner import as_holder_of, being_oneself
 
 
 @click.group()
@@ -27,6 +28,7 @@ def models() -> None:
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def list_models(context: Context, as_json: bool) -> None:
     """Every model of every set in the manifest, its grade, its licence, and whether its file is here."""
     settings = context.settings
@@ -57,6 +59,7 @@ def list_models(context: Context, as_json: bool) -> None:
 @click.argument("model_set", metavar="[SET]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     """Prove the files of a set, by default the one in use: SHA-256, input, known answer. Exit 3 if one fails."""
     settings = context.settings
@@ -70,7 +73,7 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
         show_json({"set": chosen.name, "ok": good, "models": rows})
     else:
         for row in rows:
-            click.echo(
+            streams.say(
                 f"{row['file']}: {row['problem'] or 'digest and known answer are right'}", err=bool(row["problem"])
             )
     sys.exit(0 if good else ModelError.exit_code)
@@ -94,20 +97,22 @@ def pull(context: Context, model_set: str, source: Path | None, folder: Path | N
         settings = msgspec.structs.replace(settings, dir=str(folder.resolve()))
     asked = unaccepted(settings, model_set)
     for entry in asked:
-        click.echo(f"{entry.file}: {entry.licence}", err=True)
+        streams.say(f"{entry.file}: {entry.licence}", err=True)
     if asked and not accept_licence and sys.stdin.isatty():
         accept_licence = click.confirm("Do you accept these licences?", err=True)
-    with bars() as progress:
-        done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence)
+    with bars() as progress, as_holder_of(Path(settings.dir)):
+        done = pull_set(
+            settings, model_set, source=source, progress=progress, accept=accept_licence, reading=being_oneself
+        )
     for each in done:
-        click.echo(f"{each.file}: {each.origin}, SHA-256 is right")
+        streams.say(f"{each.file}: {each.origin}, SHA-256 is right")
 
 
 @contextmanager
 def bars() -> Iterator[download.Progress]:
     """A bar for each file on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(err=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bars = {}
 

@@ -8,37 +8,62 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
-from gated.cli import show_json
-from gated.cli.office_orders import diagnose, enrol, lockdown, models, release, restart, settings
+from gated import names, wording
+from gated.cli import look_unless, looks, show_json, show_json_line, streams
+from gated.cli.office_calendar import calendar
+from gated.cli.office_forms import forms
+from gated.cli.office_held import batch, held
+from gated.cli.office_install import default_folder, host, install
+from gated.cli.office_invite import invitations, invite
+from gated.cli.office_orders import answer, diagnose, enrol, lockdown, models, release, restart, settings
+from gated.cli.office_passes import pass_
+from gated.cli.office_passphrase import ask, passphrase
 from gated.cli.office_people import person
+from gated.cli.office_pins import pins
+from gated.cli.office_prune import prune
+from gated.cli.office_rekey import recovery, rekey
+from gated.cli.office_retire import retire_gate, retired
 from gated.cli.office_rights import rights, schedule
-from gated.cli.office_setup import init, invite
-from gated.cli.tables import show
+from gated.cli.office_setup import init, timezone
+from gated.cli.office_setup import names as names_
+from gated.cli.office_watch import ring, watch
+from gated.cli.owners import OwnersGroup
+from gated.cli.tables import in_words, in_zone, show
 from gated.health import logs
 from gated.journal.entry import stamp
+from gated.office import locking
 from gated.office.alarms import MEANINGS
 from gated.office.gates import Gate
 from gated.office.journals import Kept
+from gated.office.kept import KeptPerson
+from gated.office.renewals import ends_of
 from gated.office.serve import serve as serve_office
 from gated.office.serve import share_of
 from gated.office.store import Store
+from gated.office.told import OUTDATED
+from gated.printable import line
+from gated.sitetime import tell
+from gated.sync.messages import HELD, GateRecord, Status
+from gated.sync.vouching import fingerprint, signers
+from gated.wording import UNDECODABLE
 
 FOLLOW_S = 0.2
 as_json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
 
 
-@click.group()
+@click.group(cls=OwnersGroup)
 @click.option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
     envvar="GATED_OFFICE",
-    default=Path("office"),
-    show_default=True,
+    default=default_folder,
+    show_default="office, or /var/lib/gated-office",
     help="The office's folder; also from $GATED_OFFICE.",
 )
 @click.pass_context
@@ -48,11 +73,33 @@ def office(ctx: click.Context, folder: Path) -> None:
     Begin with `init`, then `serve`, then `invite` for each gate.
     """
     ctx.obj = folder
+    locking.ask_by(ask)
 
 
-for command in (init, invite, person, rights, schedule):
+for command in (
+    init,
+    install,
+    host,
+    invite,
+    invitations,
+    timezone,
+    names_,
+    forms,
+    person,
+    pins,
+    pass_,
+    rights,
+    schedule,
+    calendar,
+    batch,
+    held,
+    prune,
+    passphrase,
+    recovery,
+    rekey,
+):
     office.add_command(command)
-for command in (release, lockdown, enrol, settings, models, restart, diagnose):
+for command in (release, answer, watch, lockdown, enrol, settings, models, restart, diagnose):
     office.add_command(command)
 
 
@@ -62,22 +109,36 @@ for command in (release, lockdown, enrol, settings, models, restart, diagnose):
 @click.pass_obj
 def serve(folder: Path, share: str, verbose: bool) -> None:
     """Speak with the gates until SIGTERM or Ctrl-C, and let new ones join. Mosquitto runs beside it."""
-    logs.set_up(verbose=verbose)
+    with look_unless(None), closing(Store.open(folder)) as store:
+        zone = store.zone
+    logs.set_up(verbose=verbose, timezone=zone.key)
     asyncio.run(serve_office(folder, *share_of(share)))
 
 
-@office.command()
+@office.group(invoke_without_command=True)
 @as_json_option
-@click.pass_obj
-def gates(folder: Path, as_json: bool) -> None:
+@click.pass_context
+def gates(ctx: click.Context, as_json: bool) -> None:
     """Every gate: how it is, when it was last heard, how far it is with records and its journal is here."""
+    if ctx.invoked_subcommand is None:
+        _list_gates(ctx.obj, as_json)
+
+
+gates.add_command(retire_gate)
+gates.add_command(retired)
+
+
+@looks
+def _list_gates(folder: Path, as_json: bool) -> None:
     with closing(Store.open(folder)) as store:
-        rows = [_gate(store, gate) for gate in store.gates()]
+        rows, zone = [_gate(store, gate) for gate in store.gates()], store.zone
     if as_json:
         show_json(rows)
     else:
-        columns = ["gate", "state", "seen_at", "door", "degraded", "people", "templates", "records", "events"]
-        show(columns, [[_plain(row[column]) for column in columns] for row in rows])
+        columns = ["gate", "state", "seen_at", "door", "degraded", "known", "templates", "records", "events",
+                   "certificate_ends", "fingerprint"]  # fmt: skip
+        heads = ["people" if column == "known" else column for column in columns]
+        show(in_zone(heads, zone), [[in_words(row[column], zone) for column in columns] for row in rows])
 
 
 @office.command()
@@ -88,13 +149,16 @@ def gates(folder: Path, as_json: bool) -> None:
 @click.pass_obj
 def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: bool) -> None:
     """What happened at the gates, in the order in which it arrived here."""
-    with closing(Store.open(folder)) as store:
+    with look_unless(follow or None), closing(Store.open(folder)) as store:
         if gate is not None:
-            store.gate(gate)
+            gate = store.gate(names.id_of(gate)).gate
         kept, row = store.journals.last(last, gate), 0
         while True:
             for each in kept:
-                click.echo(_line(each, as_json))
+                if as_json:
+                    show_json_line(_facts(each) | _head(each))
+                else:
+                    streams.say(_line(each, store.zone))
                 row = each.row
             if not follow:
                 return
@@ -106,15 +170,18 @@ def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: boo
 @click.argument("subject", required=False)
 @as_json_option
 @click.pass_obj
+@looks
 def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
     """Who is gone from where, and which gate has not answered yet. Exit 1 when one has not."""
     with closing(Store.open(folder)) as store:
-        erased = store.receipts.all(subject)
+        erased, zone = store.receipts.all(subject), store.zone
     if as_json:
         show_json([asdict(each) for each in erased])
     else:
-        said = [[e.subject, e.gate, e.at or "has not answered", _plain(e.templates)] for e in erased]
-        show(["subject", "gate", "gone since", "templates"], said)
+        said = [
+            [e.subject, e.gate, in_words(e.at or "has not answered", zone), in_words(e.templates, zone)] for e in erased
+        ]
+        show(["subject", "gate", f"gone since, {zone.key}", "templates"], said)
     sys.exit(0 if all(each.at for each in erased) else 1)
 
 
@@ -125,53 +192,78 @@ def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
 @click.pass_obj
 def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) -> None:
     """What somebody must look at. Exit 1 when there is anything."""
-    with closing(Store.open(folder)) as store:
+    with look_unless(settle), closing(Store.open(folder)) as store:
         if settle is not None:
             store.alarms.settle(settle, stamp(datetime.now(UTC)))
-        found = store.alarms.all(standing=not everything)
+        found, zone = store.alarms.all(standing=not everything), store.zone
     if as_json:
         show_json([asdict(each) | {"meaning": MEANINGS.get(each.kind, "")} for each in found])
     else:
-        rows = [[str(a.id), a.at, a.gate, a.kind, a.detail, MEANINGS.get(a.kind, ""), a.over_at or ""] for a in found]
-        show(["id", "at", "gate", "alarm", "where", "it means", "over"], rows)
+        rows = [
+            [str(a.id), in_words(a.at, zone), a.gate, a.kind, a.detail, MEANINGS.get(a.kind, ""),
+             in_words(a.over_at or "", zone)] for a in found
+        ]  # fmt: skip
+        show(["id", f"at, {zone.key}", "gate", "alarm", "where", "it means", "over"], rows)
+        ring(found)
     sys.exit(1 if any(each.over_at is None for each in found) else 0)
 
 
 def _gate(store: Store, gate: Gate) -> dict[str, Any]:
     status = gate.status
     journal, records = (status.journal, status.records) if status else (None, None)
-    held = store.journals.held(gate.gate, journal.id) if journal else 0
+    rows = store.journals.held(gate.gate, journal.id) if journal else 0
     version = store.book.version(gate.gate)
+    held_back = records.quarantined if records else 0
     return {
         "gate": gate.gate,
         "state": status.state if status else "never heard",
         "seen_at": gate.seen_at,
         "version": status and status.version,
         "door": status and status.door,
-        "degraded": status.degraded if status else [],
+        "degraded": [*status.degraded, *[OUTDATED] * gate.is_outdated] if status else [],
         "people": status and status.people,
         "templates": status and status.templates,
         "quarantined": records and records.quarantined,
-        "records": f"{records.version if records else 0} of {version}",
-        "events": f"{held} of {journal.head if journal else 0}",
+        "records": _of((records.version if records else 0) - held_back, version, held_back),
+        "known": _known(store, status),
+        "events": f"{rows} of {max(rows, journal.head) if journal else 0}",  # rows may be newer than the status
+        "fingerprint": fingerprint(store.site, gate.gate, gate.keys),
+        "accepted_at": _accepted_at(store, gate),
         "certificate": gate.serial,
+        "certificate_ends": ends.isoformat() if (ends := ends_of(gate)) is not None else None,
     }
 
 
-def _line(kept: Kept, as_json: bool) -> str:
+def _accepted_at(store: Store, gate: Gate) -> list[str]:
+    """At which gates somebody has accepted the keys of this one, as they have signed."""
+    record = store.book.get(f"gate/{gate.gate}")
+    return signers(record.vouched) if isinstance(record, GateRecord) else []
+
+
+def _known(store: Store, status: Status | None) -> str:
+    """How many people of all a gate knows; what an older one says instead is how many it recognises."""
+    if status is None or status.records is None or HELD not in status.can:
+        return "" if status is None else str(status.people)
+    return _of(status.records.people, len(store.book.live(KeptPerson)), status.records.quarantined)
+
+
+def _of(there: int, all_: int, held_back: int) -> str:
+    """So many of all, and how many are held back: nobody is told that everything is there while somebody is not."""
+    return f"{max(0, there)} of {all_}" + (f", {held_back} held" if held_back else "")
+
+
+def _facts(kept: Kept) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(kept.event.body)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         body = None
-    facts = body if isinstance(body, dict) else {"unreadable": kept.event.body}
-    head = {"gate": kept.gate, "seq": kept.event.seq, "at": kept.event.at, "kind": kept.event.kind}
-    if as_json:
-        return msgspec.json.encode({**facts, **head}).decode()
-    said = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "kind")
-    return f"{kept.event.at}  {kept.gate:12} {kept.event.kind:20} {said}".rstrip()
+    return body if isinstance(body, dict) else {"unreadable": kept.event.body}
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+def _head(kept: Kept) -> dict[str, Any]:
+    return {"gate": kept.gate, "seq": kept.event.seq, "at": kept.event.at, "kind": kept.event.kind}
+
+
+def _line(kept: Kept, zone: ZoneInfo) -> str:
+    head_line = f"{tell(kept.event.at, zone)}  {kept.gate:12} {kept.event.kind:20}"
+    return f"{line(head_line)} {wording.facts(_facts(kept))}".rstrip()

@@ -1,25 +1,26 @@
-"""`gated office release|lockdown|enrol|settings|models|restart|diagnose`: orders, and what came of them."""
+"""`gated office release|answer|lockdown|enrol|settings|models|restart|diagnose`: orders, and what came of them."""
 
 import getpass
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from gated.cli import show_json
-from gated.cli.tables import show
-from gated.errors import OfficeError
-from gated.events import MAIN, SECOND
-from gated.office.orders import Placed
+from gated import names
+from gated.cli import streams
+from gated.cli.office_people import somebody
+from gated.cli.ordering import Wish, order
+from gated.cli.places import DOORS, Name
+from gated.cli.who import called, is_asked
+from gated.config.handwritten import HandwritingError, read_text, toml_of
+from gated.errors import ConfigError, OfficeError
+from gated.events import MAIN
 from gated.office.store import Store
+from gated.sync.confirm import PATIENCE_S
 from gated.sync.messages import (
-    Action,
+    AnswerCall,
     ChangeSettings,
     Diagnose,
     Enrol,
@@ -28,27 +29,22 @@ from gated.sync.messages import (
     SetLockdown,
     SwitchModels,
 )
+from gated.update.owner import being_oneself
 
-LOOK_S = 0.05
-LONGEST_REASON = 200
 LONGEST_OPERATOR = 64
+WAIT_S, DIAGNOSE_S, MODELS_S = 10.0, 75.0, 900.0
+"""So long an answer is waited for where nobody says otherwise."""
 
 wait_option = click.option(
-    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="For an answer, so long."
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    help="For an answer, in seconds; then the order is void. Without it: as long as such an order takes.",
 )
+
 operator_option = click.option("--operator", help="Who orders it: a short name; by default that of this account.")
 reason_option = click.option("--reason", default="", help="Why; this goes into the gate's journal. Nobody's name.")
 json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Who orders, why, and how long an answer is waited for."""
-
-    operator: str
-    reason: str
-    wait_s: float
-    as_json: bool
 
 
 def orders(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,15 +56,55 @@ def orders(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("gate")
-@click.option("--door", type=click.Choice([MAIN, SECOND]), default=MAIN, show_default=True)
+@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
 @click.option("--operator", required=True, help="Who orders it: a short name that can be traced to a person.")
 @click.option("--reason", required=True, help="Why; this goes into the gate's journal. Nobody's name.")
 @wait_option
 @json_option
 @click.pass_obj
-def release(folder: Path, gate: str, door: str, *, operator: str, reason: str, wait_s: float, as_json: bool) -> None:
-    """Let somebody in now. Exit 1 when the gate did not, or did not answer; after 5 s it would not any more."""
-    _order(folder, [gate], Release(door), Wish(_operator(operator), reason, wait_s, as_json))
+def release(folder: Path, /, gate: str, door: str, **wish: Any) -> None:
+    """Let somebody in now. Exit 1 when the gate did not; whenever this command ends, the order ends with it."""
+    order(folder, [gate], Release(door), wish_of(wish))
+
+
+@click.command()
+@click.argument("gate")
+@click.option("--opening", "answer", flag_value="opening", help="Let them in now.")
+@click.option("--wait", "answer", flag_value="wait", help="Say that somebody has answered, and comes or opens soon.")
+@click.option(
+    "--nobody", "answer", flag_value="nobody", help="Say that nobody can come, and which other ways there are."
+)
+@click.option("--door", type=Name(DOORS), metavar="main|second", help="By default the one that is calling.")
+@click.option("--operator", help="Who answers: a short name, required to open; by default that of this account.")
+@click.option(
+    "--reason", default="a call", show_default=True, help="Why; this goes into the gate's journal. Nobody's name."
+)
+@click.option(
+    "--wait-s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="For the gate, so long."
+)
+@json_option
+@click.pass_obj
+def answer(
+    folder: Path,
+    gate: str,
+    answer: Literal["opening", "wait", "nobody"] | None,
+    door: str | None,
+    *,
+    operator: str | None,
+    reason: str,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Answer whoever has pressed the call button: the gate says it, shows it and lights it.
+
+    Exit 1 when nobody is calling there any more, or the gate did not do it; whenever this command ends, the order ends
+    with it.
+    """
+    if answer is None:
+        raise click.UsageError("say --opening, --wait or --nobody")
+    if answer == "opening" and operator is None:
+        raise click.UsageError("--opening lets somebody in: say who does so with --operator, as for a release")
+    order(folder, [gate], AnswerCall(answer, door or ""), Wish(_operator(operator), reason, wait_s, as_json))
 
 
 @click.command()
@@ -79,8 +115,8 @@ def release(folder: Path, gate: str, door: str, *, operator: str, reason: str, w
 def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
     """Let nobody in at a gate, or at all of them, or let people in again. Leaving and fire know nothing of it."""
     with closing(Store.open(folder)) as store:
-        gates = [each.gate for each in store.gates()] if gate == "all" else [gate]
-    _order(folder, gates, SetLockdown(on == "on"), _wish(wish))
+        gates = [each.gate for each in store.gates()] if names.is_same(gate, "all") else [gate]
+    order(folder, gates, SetLockdown(on == "on"), wish_of(wish))
 
 
 @click.command()
@@ -89,17 +125,31 @@ def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
 @click.option(
     "--within-s", type=click.FloatRange(5, 120), default=60.0, show_default=True, help="The gate tries so long."
 )
+@click.option("--yes", is_flag=True, help="Do not ask whether it was the right person.")
 @orders
 @click.pass_obj
-def enrol(folder: Path, /, gate: str, subject: str, within_s: float, **wish: Any) -> None:
-    """Take the face of somebody known, who has agreed and stands before the gate; waits until it is done."""
+def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **wish: Any) -> None:
+    """Take the face of somebody known, who has agreed and stands before the gate; waits until it is done.
+
+    The gate says "enrolling" to whoever stands there. When it has enough, you are asked on a terminal whether the right
+    person stood there alone; until you say so nothing is kept. Ctrl-C at any time leaves nothing. Without a terminal
+    this needs --yes.
+    """
     with closing(Store.open(folder)) as store:
-        if not any(consent.purpose == "recognise" for consent in store.book.person(subject).consents):
+        who = somebody(store, subject)
+        subject = who.subject
+        if not any(consent.purpose == "recognise" for consent in who.consents):
             raise OfficeError(
-                f"{subject} has not agreed to be recognised; `gated office person change --consent` notes it"
+                f"{called(who)} has not agreed to be recognised; `gated office person change --consent` notes it"
             )
-    asked = _wish(wish)
-    _order(folder, [gate], Enrol(subject, within_s), replace(asked, wait_s=max(asked.wait_s, within_s + 10)))
+    if not (yes or is_asked()):
+        raise click.UsageError(
+            "before a face is kept somebody must say whether it was the right one; nobody is here to answer, so say "
+            "--yes if you see who stands there"
+        )
+    streams.say(f"enrolling {called(who)} at {gate}", err=True)
+    question = "" if yes else f"Did {called(who)} stand there, alone? Keep this face?"
+    order(folder, [gate], Enrol(subject, within_s), wish_of(wish, within_s + PATIENCE_S, question))
 
 
 @click.command()
@@ -109,8 +159,19 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, **wish: Any
 @click.pass_obj
 def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
     """Give a gate the settings in FILE (TOML); it goes back to its old ones if it is not well with them."""
-    text = file.read_text(encoding="utf-8", errors="replace")
-    _order(folder, [gate], ChangeSettings(text), _wish(wish))
+    with being_oneself():
+        text = _toml_in(file)
+    order(folder, [gate], ChangeSettings(text), wish_of(wish))
+
+
+def _toml_in(file: Path) -> str:
+    """The text of a file of settings. What is no TOML is said here, and not by the gate. Raises `ConfigError`."""
+    try:
+        text = read_text(file)
+        toml_of(text)
+    except HandwritingError as error:
+        raise ConfigError(str(file), [str(error)]) from error
+    return text
 
 
 @click.command()
@@ -120,7 +181,7 @@ def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
 @click.pass_obj
 def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
     """Have a gate fetch a model set if it must, prove it, and use it."""
-    _order(folder, [gate], SwitchModels(name), _wish(wish))
+    order(folder, [gate], SwitchModels(name), wish_of(wish, MODELS_S))
 
 
 @click.command()
@@ -129,7 +190,7 @@ def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
 @click.pass_obj
 def restart(folder: Path, /, gate: str, **wish: Any) -> None:
     """Have a gate begin anew; the door stays as secure as it was."""
-    _order(folder, [gate], Restart(), _wish(wish))
+    order(folder, [gate], Restart(), wish_of(wish))
 
 
 @click.command()
@@ -138,11 +199,13 @@ def restart(folder: Path, /, gate: str, **wish: Any) -> None:
 @click.pass_obj
 def diagnose(folder: Path, /, gate: str, **wish: Any) -> None:
     """Show what a gate's doctor says."""
-    _order(folder, [gate], Diagnose(), _wish(wish))
+    order(folder, [gate], Diagnose(), wish_of(wish, DIAGNOSE_S))
 
 
-def _wish(options: dict[str, Any]) -> Wish:
-    return Wish(_operator(options["operator"]), options["reason"], options["wait_s"], options["as_json"])
+def wish_of(options: dict[str, Any], wait_s: float = WAIT_S, question: str = "") -> Wish:
+    """What the options of an order say; `wait_s` where they do not say how long."""
+    wait_s = wait_s if options["wait_s"] is None else options["wait_s"]
+    return Wish(_operator(options["operator"]), options["reason"], wait_s, options["as_json"], question)
 
 
 def _operator(name: str | None) -> str:
@@ -150,49 +213,3 @@ def _operator(name: str | None) -> str:
     if not (name.isprintable() and 0 < len(name) <= LONGEST_OPERATOR):
         raise click.BadParameter(f"write a name, of up to {LONGEST_OPERATOR} characters", param_hint="--operator")
     return name
-
-
-def _order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> None:
-    """Place the order at each gate, wait, and say what came of it. Exit 1 unless every gate has done it."""
-    if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
-        raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
-    give_up_at = time.monotonic() + wish.wait_s
-    with closing(Store.open(folder)) as store:
-        at = datetime.now(UTC)
-        numbers = [store.orders.place(gate, action, wish.operator, wish.reason, at) for gate in gates]
-        while True:
-            placed = [store.orders.get(number) for number in numbers]
-            if time.monotonic() >= give_up_at or not any(each.is_open for each in placed):
-                break
-            time.sleep(LOOK_S)
-    if wish.as_json:
-        show_json([_row(each) for each in placed])
-    for each in [] if wish.as_json else placed:
-        click.echo(_sentence(each, wish.wait_s), err=each.state != "done")
-        if each.findings:
-            show(["part", "level", "says"], [[f.part, f.level, f.says] for f in each.findings])
-    sys.exit(0 if all(each.state == "done" for each in placed) else 1)
-
-
-def _row(placed: Placed) -> dict[str, Any]:
-    return {
-        "order": placed.id,
-        "gate": placed.gate,
-        "state": placed.state,
-        "why": placed.why,
-        "findings": placed.findings,
-    }
-
-
-def _sentence(placed: Placed, wait_s: float) -> str:
-    why = f": {placed.why}" if placed.why else ""
-    match placed.state:
-        case "new":
-            return f"{placed.gate}: nobody has sent it in {wait_s:g} s; is `gated office serve` running?"
-        case "sent":
-            good = f"it would still do it until {placed.good_s:.0f} s after it was asked"
-            return f"{placed.gate} did not answer within {wait_s:g} s; {good}"
-        case "unanswered":
-            return f"{placed.gate} did not do it{why}; the order is void"
-        case _:
-            return f"{placed.gate}: {placed.state}{why}"

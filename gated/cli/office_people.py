@@ -1,7 +1,6 @@
 """`gated office person`: who may come in at all the gates of the site."""
 
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
@@ -10,22 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from msgspec.structs import replace
 
-from gated.cli import show_json
-from gated.cli.books import since_option, until_option
-from gated.cli.office_rights import days, passages, passages_option
-from gated.cli.tables import show
-from gated.config import ReaderSettings
+from gated import names
+from gated.cli import looks, show_json, streams
+from gated.cli.books import Day, since_option, until_option
+from gated.cli.office_pins import budget_of, lines
+from gated.cli.office_rights import days, keep_bound, passages, passages_option
+from gated.cli.pins import choose_option, insisted, tell_made
+from gated.cli.tables import in_words, in_zone, show
+from gated.cli.ways import show_readings
+from gated.cli.who import called, find, not_twice, sure, yes_option
+from gated.cli.wishes import near_role
 from gated.errors import CredentialError, OfficeError
+from gated.gallery import cards, numbers
 from gated.gallery.enrolment import plain_text
 from gated.gallery.entitlement import new_id, plain_role
-from gated.gallery.issuing import NUMBER, plain_number
-from gated.gallery.pins import MOST_DIGITS, is_weak
+from gated.gallery.issuing import RANDOM_UID
 from gated.journal.entry import stamp
+from gated.office.given import with_given
+from gated.office.kept import KeptCard, KeptPerson
+from gated.office.pins import give_pin, take_pin
 from gated.office.store import Store
-from gated.sync.messages import Card, Consented, PersonRecord, Wishes
+from gated.sitetime import iso
+from gated.sitetime import window as site_window
+from gated.sync.messages import Consented, Wishes
 
 _consent = click.option("--consent", metavar="REF", help="Reference of the consent to be recognised, on paper.")
 _notice = click.option("--notice", metavar="VERSION", help="Version of the notice that was read or heard before.")
@@ -50,17 +58,18 @@ def person() -> None:
 @_consent
 @_notice
 @_transfer
+@yes_option
 @click.pass_obj
 def add(
     folder: Path, *, name: str, household: str, subject: str | None, role: str | None, consent: str | None,
-    notice: str | None, transfer: bool,
+    notice: str | None, transfer: bool, yes: bool,
 ) -> None:  # fmt: skip
     """Add somebody: by a card or a PIN they come in at once, by their face when a gate has taken it (`enrol`)."""
-    who = PersonRecord(
+    who = KeptPerson(
         n=0,
         subject=subject or secrets.token_hex(8),
         name=plain_text("name", name),
-        household=plain_text("household", household),
+        household=names.tidy(plain_text("household", household)),
         role=plain_role(role) if role else "resident",
         added_at=stamp(datetime.now(UTC)),
         consents=_consents(consent, notice, transfer),
@@ -68,8 +77,14 @@ def add(
     with closing(Store.open(folder)) as store:
         if store.book.get(f"person/{who.subject}") is not None:
             raise OfficeError(f"{who.subject!r} is there already, or was removed for good; `person change` changes")
-        store.book.put(who)
-    click.echo(f"added {who.subject}")
+        _ask_about(store, who, yes=yes)
+        with store.file.writing():
+            keep_bound(store, who)
+            known = with_given(store, who)
+            store.book.put(known)
+    for more in known.consents[len(who.consents) :]:
+        streams.say(f"{more.purpose}: noted as well, as the gate has it: {more.reference}")
+    streams.say(f"added {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -81,17 +96,18 @@ def add(
 @_notice
 @_transfer
 @click.option("--withdraw", type=click.Choice(["recognise", "transfer"]), help="They do not agree to this any more.")
+@yes_option
 @click.pass_obj
 def change(
     folder: Path, subject: str, *, name: str | None, household: str | None, role: str | None, consent: str | None,
-    notice: str | None, transfer: bool, withdraw: str | None,
+    notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
 ) -> None:  # fmt: skip
     """Say something anew of somebody; what is not said stays. A withdrawn consent deletes faces at every gate."""
     said = {
         field: plain(value)
         for field, value, plain in (
             ("name", name, partial(plain_text, "name")),
-            ("household", household, partial(plain_text, "household")),
+            ("household", household, lambda text: names.tidy(plain_text("household", text))),
             ("role", role, plain_role),
         )
         if value is not None
@@ -100,8 +116,14 @@ def change(
     over = {each.purpose for each in new} | WITHDRAWN.get(withdraw or "", set())
     with _changing(folder, subject) as (store, who):
         kept = [each for each in who.consents if each.purpose not in over]
-        store.book.put(replace(who, **said, consents=kept + new))
-    click.echo(f"changed {subject}")
+        now = stamp(datetime.now(UTC))
+        taken_back = dict.fromkeys(sorted(WITHDRAWN.get(withdraw or "", set())), now)
+        changed = replace(who, **said, consents=kept + new, withdrawn=who.withdrawn | taken_back)
+        if said:
+            _ask_about(store, changed, yes=yes)
+            keep_bound(store, changed)
+        store.book.put(changed)
+    streams.say(f"changed {called(changed)}, {who.subject}")
 
 
 @person.command()
@@ -111,7 +133,7 @@ def suspend(folder: Path, subject: str) -> None:
     """Know somebody, and let them in nowhere until they are resumed."""
     with _changing(folder, subject) as (store, who):
         store.book.put(replace(who, status="suspended"))
-    click.echo(f"suspended {subject}")
+    streams.say(f"suspended {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -121,47 +143,62 @@ def resume(folder: Path, subject: str) -> None:
     """End a suspension."""
     with _changing(folder, subject) as (store, who):
         store.book.put(replace(who, status="active"))
-    click.echo(f"resumed {subject}")
+    streams.say(f"resumed {called(who)}, {who.subject}")
 
 
 @person.command()
 @click.argument("subject")
+@yes_option
 @click.pass_obj
-def remove(folder: Path, subject: str) -> None:
-    """Erase somebody, here and at every gate; `gated office receipts` shows which gates have done so."""
+def remove(folder: Path, subject: str, yes: bool) -> None:
+    """Erase somebody, here and at every gate; `gated office receipts` shows which gates have done so.
+
+    Asks first; where nobody can answer it needs --yes.
+    """
     with closing(Store.open(folder)) as store:
-        store.book.person(subject)
-        store.book.remove(f"person/{subject}")
-    click.echo(f"removed {subject}; `gated office receipts {subject}` shows where they are gone")
+        who = somebody(store, subject)
+        question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
+        sure(question, f"{who.subject} would be erased for good, here and at every gate", yes=yes)
+        store.book.remove(f"person/{who.subject}")
+    told = f"`gated office receipts {who.subject}` shows where they are gone"
+    streams.say(f"removed {called(who)}, {who.subject}; {told}")
 
 
 @person.command("list")
+@click.option("--consent-before", "day", type=Day(), help="Only whose consent is older than this day, YYYY-MM-DD.")
 @_json
 @click.pass_obj
-def list_people(folder: Path, as_json: bool) -> None:
+@looks
+def list_people(folder: Path, day: date | None, as_json: bool) -> None:
     """Everybody, by household and name."""
     with closing(Store.open(folder)) as store:
-        people = sorted(store.book.live(PersonRecord), key=lambda who: (who.household, who.name, who.subject))
-        rows = [_row(store, who) for who in people]
+        people = sorted(store.book.live(KeptPerson), key=lambda who: (who.household, who.name, who.subject))
+        begin, _ = site_window(day, None, store.zone)
+        if begin is not None:
+            people = [who for who in people if any(consent.at < stamp(begin) for consent in who.consents)]
+        rows, zone = [_row(store, who) for who in people], store.zone
     if as_json:
         show_json(rows)
     else:
         columns = ["subject", "name", "household", "role", "status", "enrolled_at"]
-        show(columns, [[_plain(row[column]) for column in columns] for row in rows])
+        heads = [*columns[:-1], "enrolled at"]
+        show(heads, [[in_words(row[column], zone) for column in columns] for row in rows])
 
 
 @person.command("show")
 @click.argument("subject")
 @_json
 @click.pass_obj
+@looks
 def show_person(folder: Path, subject: str, as_json: bool) -> None:
     """Everything that is kept of one person, but for every number."""
     with closing(Store.open(folder)) as store:
-        row = _row(store, store.book.person(subject))
+        row, zone = _row(store, somebody(store, subject)), store.zone
     if as_json:
         show_json(row)
     else:
-        show(["what", "is"], [[key, _plain(value)] for key, value in row.items()])
+        rows = [[head, in_words(row[key], zone)] for key, head in zip(row, in_zone(list(row), zone), strict=True)]
+        show(["what", f"is (times: {zone.key})"], rows)
 
 
 @person.command("rights")
@@ -171,8 +208,8 @@ def show_person(folder: Path, subject: str, as_json: bool) -> None:
 def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
     """Say by which doors and when one person may pass; with --clear what is said of household or role counts."""
     with _changing(folder, subject) as (store, who):
-        store.book.put(replace(who, rights=passages(**said)))
-    click.echo(f"set the rights of {subject}")
+        store.book.put(replace(who, rights=passages(store, **said)))
+    streams.say(f"set the rights of {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -189,7 +226,7 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None
         raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
     with _changing(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=Wishes() if clear else replace(who.wishes, **asked)))
-    click.echo(f"set what {subject} prefers")
+    streams.say(f"set what {called(who)}, {who.subject}, prefers")
 
 
 @person.command()
@@ -200,10 +237,13 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None
 @until_option
 @click.option("--uses", type=click.IntRange(1, 100_000), help="It opens so many times at each gate.")
 @click.option("--label", default="", help="A note for the office.")
+@click.option(
+    "--same-each-time", is_flag=True, help="It looks like a random number, and it is not: seen more than once."
+)
 @click.pass_obj
 def card(
     folder: Path, subject: str, *, number: str | None, take: str | None, since: date | None, until: date | None,
-    uses: int | None, label: str,
+    uses: int | None, label: str, same_each_time: bool,
 ) -> None:  # fmt: skip
     """Give somebody a card, or take one away."""
     if (number is None) == (take is None):
@@ -212,40 +252,69 @@ def card(
         if take is not None:
             kept = [each for each in who.cards if each.id != take]
             if kept == who.cards:
-                raise CredentialError(f"{subject} has no card {take!r}; `gated office person show` tells the ids")
+                raise CredentialError(f"{who.subject} has no card {take!r}; `gated office person show` tells the ids")
             store.book.put(replace(who, cards=kept))
-            click.echo(f"removed card {take}")
+            streams.say(f"removed card {take} of {called(who)}")
             return
-        begin, end = days(since, until)
-        given = Card(new_id(), _card_number(number or ""), label.strip(), begin, end, uses)
-        if any(given.number == each.number for other in store.book.live(PersonRecord) for each in other.cards):
-            raise CredentialError("this card is given out already; take it away there first")
+        begin, end = days(since, until, store.zone)
+        plain = _card_number(store, number or "", may_be_random=same_each_time)
+        given = KeptCard(new_id(), plain, label.strip(), begin, end, uses)
         store.book.put(replace(who, cards=[*who.cards, given]))
-    click.echo(f"gave {subject} the card {given.id}")
+    show_readings(plain)
+    streams.say(f"gave {called(who)} the card {given.id}")
 
 
 @person.command()
 @click.argument("subject")
 @click.option("--duress", is_flag=True, help="Their second PIN: it opens, and silently calls for help.")
 @click.option("--take", is_flag=True, help="Take it away; the PIN takes the duress PIN with it.")
+@choose_option
 @click.pass_obj
-def pin(folder: Path, subject: str, duress: bool, take: bool) -> None:
-    """Set somebody's PIN; it is asked for, or read from standard input, and replaces the one they had."""
-    typed = "" if take else _typed()
+def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> None:
+    """Make a PIN for somebody and show it once; it replaces the one they had.
+
+    With --choose they type their own. A program may write one to standard input.
+    """
+    with closing(Store.open(folder)) as store:  # asked before anything is held
+        subject = somebody(store, subject).subject
+    what = "the duress PIN" if duress else "the PIN"
+    if take:
+        with _changing(folder, subject) as (store, who):
+            take_pin(store, who.subject, only_duress=duress)
+        streams.say(f"removed {what} of {called(who)}, {who.subject}")
+        return
+    typed = insisted(choose)
     with _changing(folder, subject) as (store, who):
-        if duress and not who.pin:
-            raise CredentialError("a duress PIN is somebody's second: set their PIN first")
-        digits = "" if take else _good_pin(store, typed)
-        gone = {"duress_pin": ""} if take else {}
-        store.book.put(replace(who, duress_pin=digits) if duress else replace(who, **(gone | {"pin": digits})))
-    click.echo(f"{'removed' if take else 'set'} {'the duress PIN' if duress else 'the PIN'} of {subject}")
+        digits = give_pin(store, who.subject, typed, is_duress=duress)
+        found = budget_of(store)
+    streams.say(f"set {what} of {called(who)}, {who.subject}")
+    tell_made(typed, digits)
+    if found.is_short:
+        streams.say(f"note: {'; '.join(lines(found))}", err=True)
 
 
 @contextmanager
-def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, PersonRecord]]:
+def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, KeptPerson]]:
     """Somebody as they are; nobody else changes anything meanwhile."""
-    with closing(Store.open(folder)) as store, store.file.writing():
-        yield store, store.book.person(subject)
+    with closing(Store.open(folder)) as store:
+        who = somebody(store, subject)  # asked before anything is held
+        with store.file.writing():
+            yield store, store.book.person(who.subject)
+
+
+def somebody(store: Store, words: str) -> KeptPerson:
+    """The person who is meant (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
+    if store.book.get(f"person/{words}") is not None:
+        return store.book.person(words)  # or told that they were removed for good
+    missing = OfficeError(f"nobody here has the id or the name {words!r}; `gated office person list` shows everybody")
+    return find(words, store.book.live(KeptPerson), missing)
+
+
+def _ask_about(store: Store, who: KeptPerson, *, yes: bool) -> None:
+    """Ask about a second person of a name in a household, and about names that are nearly others'."""
+    people = store.book.live(KeptPerson)
+    not_twice(who.name, who.household, people, yes=yes, but=who.subject)
+    near_role(who.role, {each.role for each in people}, yes=yes)
 
 
 def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[Consented]:
@@ -258,54 +327,47 @@ def _consents(reference: str | None, notice: str | None, transfer: bool) -> list
     return [Consented(purpose, reference, notice, at) for purpose in purposes]
 
 
-def _card_number(number: str) -> str:
-    plain = plain_number(number)
-    if not NUMBER.fullmatch(plain):
-        raise CredentialError("a card's number has 4 to 40 digits or letters A to Z, and not only zeros; read it again")
+def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:
+    """The plain number of a card that nobody has, at any kind of reader. Raises `CredentialError`."""
+    plain, readings, weak = numbers.plain(number), cards.given(number), cards.weak(number)
+    if cards.is_random(number) and not may_be_random:
+        raise CredentialError(RANDOM_UID)
+    for other in store.book.live(KeptPerson):
+        for card in other.cards:
+            shared = readings & _readings(card.number)
+            if plain == card.number or shared - weak:
+                raise CredentialError(f"this card is given out already, as {card.id}; take it away there first")
+            if shared:
+                raise CredentialError(
+                    f"a reader of 26 bits cannot tell this card from {card.id}: their lower 24 bits are the same; "
+                    "give another card, or take that one away first"
+                )
     return plain
 
 
-def _good_pin(store: Store, digits: str) -> str:
-    """The same words for a weak PIN and for one that exists, so that this is no way to learn a neighbour's."""
-    least = ReaderSettings().pin_digits
-    taken = {pin for other in store.book.live(PersonRecord) for pin in (other.pin, other.duress_pin)}
-    if is_weak(digits, least) or digits in taken:
-        raise CredentialError(
-            f"this PIN will not do: choose another of {least} to {MOST_DIGITS} digits, "
-            "that are not all alike and do not run up or down"
-        )
-    return digits
+def _readings(number: str) -> frozenset[str]:
+    """Of a card that is given already; what an earlier version took for a number may be none."""
+    try:
+        return cards.given(number)
+    except CredentialError:
+        return frozenset()
 
 
-def _typed() -> str:
-    """A PIN, never from the command line, which every process may read."""
-    if sys.stdin.isatty():
-        return str(click.prompt("PIN", hide_input=True, confirmation_prompt=True)).strip()
-    return sys.stdin.readline().strip()
-
-
-def _row(store: Store, who: PersonRecord) -> dict[str, Any]:
+def _row(store: Store, who: KeptPerson) -> dict[str, Any]:
     return {
         "subject": who.subject,
         "name": who.name,
         "household": who.household,
         "role": who.role,
         "status": who.status,
-        "added_at": who.added_at,
+        "added_at": iso(who.added_at, store.zone),
         "consents": who.consents,
         "enrolled_at": store.faces.enrolled_at(who.subject),
         "rights": who.rights,
-        "cards": [{"id": each.id, "label": each.label, "valid_until": each.valid_until} for each in who.cards],
-        "pin": bool(who.pin),
-        "duress_pin": bool(who.duress_pin),
+        "cards": [
+            {"id": each.id, "label": each.label, "valid_until": iso(each.valid_until, store.zone)} for each in who.cards
+        ],
+        "pin": who.has_pin,
+        "duress_pin": who.has_duress_pin,
         "wishes": who.wishes,
     }
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return "; ".join(map(_plain, value))
-    if isinstance(value, msgspec.Struct | dict):
-        said = msgspec.to_builtins(value)
-        return ", ".join(f"{name} {said[name]}" for name in said if said[name] not in (None, ""))
-    return str(value)

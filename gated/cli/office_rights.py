@@ -1,58 +1,87 @@
 """`gated office rights|schedule`: when all of a household or a role may pass, and hours of the week."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
+from msgspec.structs import replace
 
-from gated.cli import show_json
-from gated.cli.books import since_option, until_option
-from gated.cli.tables import show
+from gated import names, wording
+from gated.cli import looks, show_json, streams
+from gated.cli.books import days_of, since_option, until_option
+from gated.cli.places import doors_option, gates_option, one_of, places_of
+from gated.cli.tables import in_words, show
+from gated.cli.who import sure, yes_option
 from gated.config import Schedule
 from gated.errors import OfficeError
-from gated.events import MAIN, SECOND
 from gated.gallery.enrolment import plain_text
 from gated.gallery.entitlement import plain_role
+from gated.office.kept import KeptPerson
 from gated.office.store import Store
-from gated.sync.messages import HouseholdRecord, Passage, RoleRecord, ScheduleRecord
+from gated.sitetime import clock_of
+from gated.sync.messages import Gone, HouseholdRecord, Passage, RoleRecord, ScheduleRecord
+from gated.sync.records import key_of
 
 _json = click.option("--json", "as_json", is_flag=True, help="For a program.")
 
 
 def passages_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say by which doors and when."""
-    doors = click.option(
-        "--door", "doors", multiple=True, type=click.Choice([MAIN, SECOND]), help="Only by this; may repeat."
-    )
     schedule = click.option("--schedule", help="Only in the hours of this `gated office schedule`.")
     clear = click.option("--clear", is_flag=True, help="Forget what was said.")
-    for option in (clear, until_option, since_option, schedule, doors):
+    for option in (clear, until_option, since_option, schedule, gates_option, doors_option):
         command = option(command)
     return command
 
 
 def passages(
-    doors: tuple[str, ...], schedule: str | None, since: date | None, until: date | None, clear: bool
-) -> list[Passage]:
-    """What was said. Raises click's usage error when nothing was."""
-    if clear == bool(doors or schedule or since or until):
-        raise click.UsageError("say some of --door, --schedule, --from and --until, or --clear alone")
-    begin, end = days(since, until)
-    return [] if clear else [Passage(door, schedule, begin, end) for door in doors or (None,)]
+    store: Store, *, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None, since: date | None,
+    until: date | None, clear: bool,
+) -> list[Passage]:  # fmt: skip
+    """What was said. Raises click's usage error when nothing was, and for a gate or a schedule that is not known."""
+    if clear == bool(doors or gates or schedule or since or until):
+        raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
+    begin, end = days(since, until, store.zone)
+    if schedule is not None:
+        schedule = one_of("--schedule", schedule, {each.name for each in hours_of(store)})
+    known = {each.gate for each in store.gates()}
+    places = places_of(doors, tuple(one_of("--gate", gate, known) for gate in gates))
+    return [] if clear else [Passage(place, schedule, begin, end) for place in places or (None,)]
 
 
-def days(since: date | None, until: date | None) -> tuple[str | None, str | None]:
-    """From the first moment of a day until after the last of another, by this machine's calendar; ISO 8601."""
-    begin = None if since is None else datetime.combine(since, time()).astimezone()
-    end = None if until is None else datetime.combine(until + timedelta(days=1), time()).astimezone()
-    now = datetime.now(UTC)
-    if end is not None and not max(begin or now, now) < end:
-        raise click.BadParameter("that day is past, or before --from", param_hint="--until")
+def days(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[str | None, str | None]:
+    """From the first moment of a day until after the last of another, by the site's calendar; ISO 8601."""
+    begin, end = days_of(since, until, zone)
     return begin.isoformat() if begin else None, end.isoformat() if end else None
+
+
+def hours_of(store: Store) -> list[ScheduleRecord]:
+    """Every schedule that is hours and no calendar."""
+    return [each for each in store.book.live(ScheduleRecord) if not (each.holidays or each.workdays)]
+
+
+def keep_bound(store: Store, who: KeptPerson) -> None:
+    """What is said of somebody's household or role under another spelling is said under theirs as well.
+
+    A gate of an older version knows a name in one spelling alone. The caller is `writing`, and puts `who` after it.
+    """
+    for home in store.book.live(HouseholdRecord):
+        if names.is_same(home.household, who.household):
+            _copy(store, replace(home, household=who.household))
+    for role in store.book.live(RoleRecord):
+        if names.is_same(role.role, who.role):
+            _copy(store, replace(role, role=who.role))
+
+
+def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
+    """Say it where nothing is said under this spelling."""
+    if isinstance(store.book.get(key_of(record)), Gone | None):
+        store.book.put(record)
 
 
 @click.group()
@@ -66,9 +95,15 @@ def rights() -> None:
 @click.pass_obj
 def household(folder: Path, /, household: str, **said: Any) -> None:
     """Of all who live together."""
-    name = plain_text("household", household)
-    _say(folder, f"household/{name}", HouseholdRecord(n=0, household=name, rights=passages(**said)))
-    click.echo("set the rights of that household")
+    name = names.tidy(plain_text("household", household))
+    with closing(Store.open(folder)) as store:
+        spellings = store.book.spellings(HouseholdRecord, name)
+        lived_in = {who.household for who in store.book.live(KeptPerson)}
+        if not said["clear"] and not any(names.is_same(name, each) for each in lived_in):
+            raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
+        told = passages(store, **said)
+        _say(store, "household", [HouseholdRecord(n=0, household=each, rights=told) for each in spellings])
+    streams.say(f"set the rights of household {name}")
 
 
 @rights.command()
@@ -78,22 +113,32 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
 def role(folder: Path, /, role: str, **said: Any) -> None:
     """Of all who are something here, such as staff."""
     name = plain_role(role)
-    _say(folder, f"role/{name}", RoleRecord(n=0, role=name, rights=passages(**said)))
-    click.echo(f"set the rights of {name}")
+    with closing(Store.open(folder)) as store:
+        told = passages(store, **said)
+        roles = {who.role for who in store.book.live(KeptPerson)}
+        spellings = store.book.spellings(RoleRecord, name)
+        _say(store, "role", [RoleRecord(n=0, role=each, rights=told) for each in spellings])
+    streams.say(f"set the rights of {name}")
+    if not any(names.is_same(name, each) for each in roles):
+        streams.say(f"nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
 
 
 @rights.command("list")
 @_json
 @click.pass_obj
+@looks
 def list_rights(folder: Path, as_json: bool) -> None:
     """What is said of households and roles; what is said of one person, `gated office person show` tells."""
     with closing(Store.open(folder)) as store:
+        zone = store.zone
         rows = [{"of": "household", "name": r.household, "rights": r.rights} for r in store.book.live(HouseholdRecord)]
         rows += [{"of": "role", "name": r.role, "rights": r.rights} for r in store.book.live(RoleRecord)]
     if as_json:
         show_json(rows)
     else:
-        show(["of", "name", "rights"], [[str(row["of"]), str(row["name"]), _plain(row["rights"])] for row in rows])
+        show(
+            ["of", "name", "rights"], [[str(row["of"]), str(row["name"]), _plain(row["rights"], zone)] for row in rows]
+        )
 
 
 @click.group()
@@ -105,51 +150,91 @@ def schedule() -> None:
 @click.argument("name")
 @click.option("--days", "which", default="mon,tue,wed,thu,fri,sat,sun,holiday", show_default=True, help="Which days.")
 @click.option("--start", default="00:00", show_default=True, help="HH:MM, by the clock on the site's wall.")
-@click.option("--end", default="00:00", show_default=True, help="HH:MM; before --start it is on the next day.")
+@click.option("--end", default="24:00", show_default=True, help="HH:MM; before --start it is on the next day.")
+@yes_option
 @click.pass_obj
-def set_schedule(folder: Path, name: str, which: str, start: str, end: str) -> None:
+def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
     """Say which hours a schedule has."""
-    listed = [day.strip() for day in which.split(",")]
+    name = names.plain(plain_text("schedule", name))
+    said = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
     try:
-        msgspec.convert({"days": listed, "start": start, "end": end}, Schedule)
+        hours = msgspec.convert(said, Schedule)
     except msgspec.ValidationError as error:
-        raise OfficeError(f"schedule {name}: {error}") from error
-    _say(folder, f"schedule/{name}", ScheduleRecord(n=0, name=name, days=listed, start=start, end=end))
-    click.echo(f"set the schedule {name}")
+        raise OfficeError(f"schedule {name}: {wording.problem(error, Schedule)}") from error
+    with closing(Store.open(folder)) as store:
+        _ask_about(store, name, yes=yes)
+        told = ScheduleRecord(n=0, name=name, days=list(hours.days), start=hours.start, end=hours.end)
+        spellings = store.book.spellings(ScheduleRecord, name)
+        _say(store, "schedule", [replace(told, name=each) for each in spellings])
+    streams.say(f"set the schedule {name}")
+
+
+def _ask_about(store: Store, name: str, *, yes: bool) -> None:
+    """Ask about a new schedule whose name is nearly that of another."""
+    known = sorted({each.name for each in store.book.live(ScheduleRecord)})
+    if not any(names.is_same(name, each) for each in known) and (other := names.near_word(name, known)):
+        otherwise = f"there is no schedule {name!r} yet, and {other!r} is known"
+        sure(f"{otherwise}. Is it another schedule?", otherwise, yes=yes)
 
 
 @schedule.command("remove")
 @click.argument("name")
+@yes_option
 @click.pass_obj
-def remove_schedule(folder: Path, name: str) -> None:
-    """Forget a schedule; rights that name it let nobody pass any more."""
+def remove_schedule(folder: Path, name: str, yes: bool) -> None:
+    """Forget a schedule; rights that name it let nobody pass any more. Asks where there are such rights."""
     with closing(Store.open(folder)) as store:
-        store.book.remove(f"schedule/{name}")
-    click.echo(f"removed the schedule {name}")
+        known = {each.name for each in store.book.live(ScheduleRecord)}
+        keys = [f"schedule/{each}" for each in sorted(known) if names.is_same(each, name)]
+        if not keys:
+            raise OfficeError(f"there is no schedule {name!r}; {names.did_you_mean(name, known)}")
+        if used := _uses(store, name):
+            otherwise = f"{used} rights name {names.plain(name)!r} and would let nobody pass"
+            sure(f"{otherwise}. Remove it?", otherwise, yes=yes)
+        with store.file.writing():
+            for key in keys:
+                store.book.remove(key)
+    streams.say(f"removed the schedule {names.plain(name)}")
+
+
+def _uses(store: Store, name: str) -> int:
+    """How many rights name a schedule."""
+    told = [right for who in store.book.live(KeptPerson) for right in who.rights]
+    told += [right for home in store.book.live(HouseholdRecord) for right in home.rights]
+    told += [right for role in store.book.live(RoleRecord) for right in role.rights]
+    return sum(names.is_same(right.schedule or "", name) for right in told)
 
 
 @schedule.command("list")
 @_json
 @click.pass_obj
+@looks
 def list_schedules(folder: Path, as_json: bool) -> None:
     """Every schedule."""
     with closing(Store.open(folder)) as store:
-        found = store.book.live(ScheduleRecord)
+        found = hours_of(store)
     if as_json:
         show_json([{"name": each.name, "days": each.days, "start": each.start, "end": each.end} for each in found])
     else:
         show(["name", "days", "start", "end"], [[s.name, ", ".join(s.days), s.start, s.end] for s in found])
 
 
-def _say(folder: Path, key: str, record: HouseholdRecord | RoleRecord | ScheduleRecord) -> None:
-    """Have it so; rights that are empty are as if nothing had been said."""
-    with closing(Store.open(folder)) as store:
-        if isinstance(record, ScheduleRecord) or record.rights:
-            store.book.put(record)
-        else:
-            store.book.remove(key)
+def _say(store: Store, kind: str, records: Sequence[HouseholdRecord | RoleRecord | ScheduleRecord]) -> None:
+    """Have it so, under every spelling of the name that is used; rights that are empty are as if nothing was said.
+
+    Raises `OfficeError` where there was nothing to forget.
+    """
+    with store.file.writing():
+        is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]
+        there = [not isinstance(store.book.get(key_of(each)), Gone | None) for each in records]
+        if not any(is_told) and not any(there):
+            raise OfficeError(f"nothing is said of this {kind}; `gated office rights list` shows what is")
+        for record, told, known in zip(records, is_told, there, strict=True):
+            if told:
+                store.book.put(record)
+            elif known:
+                store.book.remove(key_of(record))
 
 
-def _plain(rights: Any) -> str:
-    said = [{name: value for name, value in msgspec.to_builtins(each).items() if value is not None} for each in rights]
-    return "; ".join(", ".join(f"{name} {value}" for name, value in each.items()) or "always" for each in said)
+def _plain(rights: Any, zone: ZoneInfo) -> str:
+    return "; ".join(in_words(each, zone) or "always" for each in rights)

@@ -1,20 +1,18 @@
-"""`gated office init` and `gated office invite`: an office begins, and gates are asked to join it."""
+"""`gated office init`: an office begins."""
 
-import re
-import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gated.access import qr
-from gated.errors import OfficeError
+from gated.cli import look_unless, streams
+from gated.cli.office_rekey import ask_where, saving, tell_kept, tell_missing
 from gated.office.broker import Place
-from gated.office.founding import found
-from gated.office.pairing import Registrar
+from gated.office.founding import faults, found
 from gated.office.store import Store
-from gated.sync.code import NAME
+from gated.sitetime import DEFAULT
+from gated.sync.recovery import RecoveryKey
 
 PORT = click.IntRange(1, 65535)
 
@@ -24,29 +22,52 @@ PORT = click.IntRange(1, 65535)
 @click.option("--host", required=True, help="The name or address by which gates reach this machine.")
 @click.option("--port", type=PORT, default=8883, show_default=True, help="Of the broker.")
 @click.option("--pairing-port", type=PORT, default=8884, show_default=True, help="Where gates join.")
+@click.option("--timezone", default=DEFAULT, show_default=True, help="Of the site; the same as [site] timezone.")
+@click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the recovery key into this new file: on a stick, to be printed.")  # fmt: skip
 @click.pass_obj
-def init(folder: Path, site: str, host: str, port: int, pairing_port: int) -> None:
+def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, timezone: str, file: Path | None) -> None:
     """Make an office: its keys, its certificates, and settings for Mosquitto, in a folder that is to be backed up."""
-    found(folder, site, Place(host.lower(), port, pairing_port), datetime.now(UTC))
-    click.echo(f"The office of {site} is in {folder}. Whoever has the folder is the office: keep it, and a copy of it.")
+    place = Place(host.lower(), port, pairing_port)
+    for fault in faults(folder, site, place, timezone):
+        raise fault
+    file = ask_where(file)
+    key = RecoveryKey.make() if file is not None else None
+    with saving(file, folder, site, key):
+        found(folder, site, place, datetime.now(UTC), timezone, key)
+    streams.say(
+        f"The office of {site} is in {folder}. Whoever has the folder is the office: keep it, and a copy of it."
+    )
+    if file is not None:
+        tell_kept(file)
+    else:
+        tell_missing(folder)
     click.echo("Now, each in a terminal or a unit of its own:")
-    click.echo(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
-    click.echo(f"  gated office --dir {folder} serve")
-    click.echo(f"  gated office --dir {folder} invite GATE")
+    streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
+    streams.say(f"  gated office --dir {folder} serve")
+    streams.say(f"  gated office --dir {folder} invite GATE")
 
 
 @click.command()
-@click.argument("gate")
+@click.argument("zone", required=False)
 @click.pass_obj
-def invite(folder: Path, gate: str) -> None:
-    """Ask a gate to join: shows a code that is good once, for an hour. An earlier one for the same gate is dead."""
-    if not re.fullmatch(NAME, gate):
-        raise OfficeError(f"{gate!r} is no name of a gate; use small letters, digits, - and _, as in [gate] id")
-    with closing(Store.open(folder)) as store, closing(Registrar(folder, store)) as registrar:
-        text = registrar.invite(gate, datetime.now(UTC)).text()
-    if sys.stdout.isatty():
-        click.echo(qr.on_terminal(text.upper()))  # capitals make fewer squares
-    click.echo(text)
-    click.echo(
-        f"At {gate}, within an hour: `gated pair` with this code, while `gated office serve` runs here", err=True
-    )
+def timezone(folder: Path, zone: str | None) -> None:
+    """Show the time zone of the site, or set another; days and hours that were given before stay as they are."""
+    with look_unless(zone), closing(Store.open(folder)) as store:
+        if zone is not None:
+            store.set_timezone(zone)
+        streams.say(store.zone.key)
+
+
+@click.command()
+@click.option("--send/--keep", "chosen", default=None, help="Have gates know names and labels of cards, or not.")
+@click.pass_obj
+def names(folder: Path, chosen: bool | None) -> None:
+    """Show whether names of people and labels of cards are sent to the gates, or choose it. At first they are not.
+
+    Without them a gate's own lists show flats and ids. Whoever steals a gate that has them can read them.
+    """
+    with look_unless(chosen), closing(Store.open(folder)) as store:
+        if chosen is not None:
+            store.send_names(chosen)
+        streams.say("names are sent to the gates" if store.sends_names else "names stay at the office")

@@ -6,24 +6,32 @@ from pathlib import Path
 
 import click
 
-from gated.cli import Context
-from gated.errors import PairingError
+from gated.cli import Context, streams
+from gated.errors import ConfigError, PairingError
 from gated.runtime.lock import FileLock
 from gated.sync.code import PairingCode
+from gated.sync.dial import address, reach
+from gated.sync.pairing import move
 from gated.sync.pairing import pair as join
-from gated.sync.table import write_table
+from gated.sync.sealing import Lock
+from gated.sync.table import set_key, write_table
+from gated.update.owner import acting_as, owner_of
 
 
 @click.command()
 @click.argument("code", nargs=-1)
 @click.option("--write-to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Put the [sync] table into these settings.")  # fmt: skip
+@click.option("--moved", metavar="HOST[:PORT]", help="The same office has another address from now on.")
 @click.pass_obj
-def pair(context: Context, code: Sequence[str], write_to: Path | None) -> None:
+def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: str | None) -> None:
     """Join the office, with the code that `gated office invite` shows there; asks for it when it is not given.
 
     Prints the [sync] table for the settings. The gate uses it from its next start.
     """
+    if moved is not None:
+        _move(context, moved)
+        return
     settings = context.settings
     parsed = PairingCode.parse("".join(code) or click.prompt("Code"))
     if parsed.gate != settings.gate.id:
@@ -32,9 +40,34 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None) -> None:
         )
     with closing(FileLock(settings.state / "pair.lock", "`gated pair`")):
         pairing, is_new = join(parsed, settings.state, settings.site.id)
-    click.echo(
+    streams.say(
         "This gate has joined its office." if is_new else "This gate has joined with this code already.", err=True
     )
-    click.echo(pairing.toml(), nl=False)
+    if pairing.accepting:
+        streams.say(pairing.accepting, err=True)
+    streams.say(*pairing.toml().splitlines())
     if write_to is not None:
         write_table(write_to, pairing)
+
+
+def _move(context: Context, where: str) -> None:
+    """Prove that the office is there too, and come to it by that address from the next start on."""
+    settings = context.own_settings
+    if "/" in where:
+        raise ConfigError("--moved", [f"{where!r} is no host; write HOST or HOST:PORT"])
+    url = f"mqtts://{where.strip().lower()}"
+    host, port = address(url)
+    sync = settings.sync
+    if not sync.url:
+        raise PairingError("these settings have no office ([sync] url); `gated pair CODE` joins one")
+    url = f"mqtts://{f'[{host}]' if ':' in host else host}:{port}"
+    reach(sync, url, Lock.of(settings.state))
+    with acting_as(owner_of(settings.state)):
+        before = move(settings.state, url)
+    try:
+        set_key(context.path, "sync", "url", url)
+    except ConfigError as error:
+        raise ConfigError(str(context.path), [
+            *error.problems, f"{before} stays in force until then; as root this command can write it"
+        ]) from error  # fmt: skip
+    streams.say(f"The office is reached at {url} from the next start on: sudo systemctl restart gated")

@@ -1,59 +1,138 @@
 """`gated pass`: the office's side of a visitor's pass, and a look at what one says."""
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from gated import names
 from gated.access import qr
-from gated.access.passes import issue_pass, open_pass, pass_key, read_pass
+from gated.access.passes import issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
 from gated.access.rights import Refusal
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.places import DOORS, Name
 from gated.config import SiteSettings
-from gated.errors import ConfigError
-from gated.events import MAIN, SECOND
+from gated.errors import ConfigError, StateError
+from gated.events import MAIN
+from gated.runtime.files import write_whole
+from gated.sitetime import day_begins, tell, window
+from gated.sync.table import set_key
+from gated.update.owner import acting_as, owner_of
 
-LOCAL_TIME = click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])
+
+class Local(click.ParamType["datetime | date"]):
+    """A day, or a time of a day, by the clock of the site."""
+
+    name = "date or time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | date:
+        """Read it; a wrong one is a usage error."""
+        text = str(value).strip()
+        try:
+            if len(text) == len("YYYY-MM-DD"):
+                return date.fromisoformat(text)
+            midnight = text[10:] in (" 24:00", "T24:00")
+            at = datetime.fromisoformat(f"{text[:10]}T00:00" if midnight else text)
+            at += timedelta(days=midnight)
+        except (ValueError, OverflowError):
+            self.fail(f"{text!r} is no time; write YYYY-MM-DD, or YYYY-MM-DD HH:MM", param, ctx)
+        if at.tzinfo is not None:
+            self.fail(f"{text!r} names a zone; write the time that the clock at the site shows", param, ctx)
+        return at
+
+
+def moment(said: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
+    """When that is; of a day its first moment, or as an end the first of the day after: the day itself is whole."""
+    if isinstance(said, datetime):
+        return said.replace(tzinfo=zone)
+    begin, end = window(said, said, zone)
+    return (end if is_end else begin) or day_begins(said, zone)
 
 
 @click.group("pass")
 def pass_() -> None:
     """Sign a visitor's pass, or show what one says.
 
-    The site's key pair, once: `openssl genpkey -algorithm ed25519 -out site.key`, kept by the office, and
-    `openssl pkey -in site.key -pubout -out site.pub`, for [readers] pass_key at every gate.
+    An office has `gated office pass` for this, with a key of its own. Without one: `gated pass key site.key`, once,
+    kept by whoever signs. At every gate: `gated pass trust`, with the text that either shows.
     """
+
+
+@pass_.command("key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def key_(file: Path) -> None:
+    """Make the site's private key in FILE, unless it is there, and show its public key for `gated pass trust`."""
+    if not file.exists():
+        make_key(file)
+    streams.say(key_text(_read(file)))
+
+
+@pass_.command()
+@click.argument("text", nargs=-1)
+@click.option("--replace", is_flag=True, help="In the place of another key; passes that it signed open no more.")
+@click.pass_obj
+def trust(context: Context, text: Sequence[str], replace: bool) -> None:
+    """Take this site's passes at this gate: TEXT is its public key, as `gated office pass key` shows it.
+
+    As root, at the gate. Compare the text with the office's screen: whoever has that key lets visitors in here.
+    """
+    settings = context.own_settings
+    pem = key_file("".join(text) or click.prompt("The site's public key"))
+    path = settings.state / "pass.pub"
+    before = Path(settings.readers.pass_key) if settings.readers.pass_key else None
+    if before is not None and before.exists() and before.read_bytes() != pem and not replace:
+        raise ConfigError("readers.pass_key", [f"{before} holds another key; say --replace, and its passes end"])
+    with acting_as(owner_of(settings.state)):
+        try:
+            write_whole(path, pem)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be written ({error.strerror}); run this as root") from error
+    if before != path:
+        set_key(context.path, "readers", "pass_key", str(path))
+    click.echo("Visitors' passes of this site are taken from the next start on: sudo systemctl restart gated")
 
 
 @pass_.command()
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The site's private key (Ed25519, PEM).")
 @click.option("--site", help="By default that of the settings.")
 @click.option("--gate", help="By default that of the settings.")
-@click.option("--door", type=click.Choice([MAIN, SECOND]), default=MAIN, show_default=True)
-@click.option("--from", "begins", type=LOCAL_TIME, help="In the site's own time; by default now.")
-@click.option("--until", "ends", type=LOCAL_TIME, required=True, help="In the site's own time.")
+@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
+@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM] in the site's own time; by default now.")
+@click.option("--until", "ends", type=Local(), required=True,
+              help="YYYY-MM-DD: the last day, to its end; or YYYY-MM-DD HH:MM. In the site's own time.")  # fmt: skip
 @click.option("--uses", type=int, default=1, show_default=True, help="How often it opens.")
 @click.option("--png", type=click.Path(path_type=Path), help="Draw the code into this file, instead of here.")
 @click.pass_obj
 def issue(
-    context: Context, *, key: Path, site: str | None, gate: str | None, door: str, begins: datetime | None,
-    ends: datetime, uses: int, png: Path | None,
+    context: Context, *, key: Path, site: str | None, gate: str | None, door: str, begins: datetime | date | None,
+    ends: datetime | date, uses: int, png: Path | None,
 ) -> None:  # fmt: skip
     """Sign a pass for one door: prints its text, and on a terminal its code."""
     site, gate, zone = _place(context, site, gate)
-    try:
-        pem = key.read_bytes()
-    except OSError as error:
-        raise ConfigError("--key", [f"{key} cannot be read ({error.strerror}); name the site's private key"]) from error
-    starts = datetime.now(UTC) if begins is None else begins.replace(tzinfo=zone)
-    text = issue_pass(pem, site, gate, starts, ends.replace(tzinfo=zone), door=door, uses=uses)
+    show_new(sign(_read(key), (site, gate, door), zone, begins, ends, uses=uses), png)
+
+
+def sign(
+    pem: bytes, place: tuple[str, str, str], zone: ZoneInfo, begins: datetime | date | None, ends: datetime | date,
+    *, uses: int,
+) -> str:  # fmt: skip
+    """A pass for a place (site, gate, door), between two times as somebody said them. Raises `ConfigError`."""
+    starts = datetime.now(UTC) if begins is None else moment(begins, zone, is_end=False)
+    site, gate, door = place
+    return issue_pass(pem, site, gate, starts, moment(ends, zone, is_end=True), door=door, uses=uses)
+
+
+def show_new(text: str, png: Path | None) -> None:
+    """Its text, and on a terminal or in a picture its code."""
     if png is not None:
         qr.write_png(text, png)
     elif sys.stdout.isatty():
-        click.echo(qr.on_terminal(text))
-    click.echo(text)
+        streams.own(f"{qr.on_terminal(text, is_unicode=streams.can_write(qr.BLOCKS))}\n")
+    streams.say(text)
 
 
 @pass_.command("show")
@@ -61,6 +140,7 @@ def issue(
 @click.option("--key", type=click.Path(path_type=Path), help="The site's public key; by default that of the settings.")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> None:
     """Show what a pass says; exit 1 when the site did not sign it. What is left of its uses, only its gate knows."""
     public = pass_key(_key_of(context) if key is None else key)
@@ -83,12 +163,21 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
     if as_json:
         show_json(facts)
     else:
-        for name, value in facts.items():
-            click.echo(f"{name:6}{value}")
+        told = facts | {name: tell(str(facts[name]), zone) for name in ("from", "until")}
+        for name, value in told.items():
+            streams.say(f"{name:6}{value}")
+
+
+def _read(key: Path) -> bytes:
+    try:
+        return key.read_bytes()
+    except OSError as error:
+        raise ConfigError("--key", [f"{key} cannot be read ({error.strerror}); name the site's private key"]) from error
 
 
 def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, str, ZoneInfo]:
     """Where a pass is for, and whose time it is in. Raises `ConfigError` where neither we nor the settings know."""
+    site, gate = site and names.id_of(site), gate and names.id_of(gate)
     if context.has_settings or site is None or gate is None:
         settings = context.settings
         return site or settings.site.id, gate or settings.gate.id, ZoneInfo(settings.site.timezone)

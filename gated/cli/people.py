@@ -6,14 +6,18 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.books import nobody, note_copy, zone_of
+from gated.cli.consents import consents
 from gated.cli.quarantine import quarantine
-from gated.cli.tables import show
+from gated.cli.tables import in_words, in_zone, show
 from gated.cli.ways import card, guest, pin
+from gated.cli.who import SHORT_ID, called, find, not_twice, sure, yes_option
 from gated.cli.wishes import prefer, rights, role, what_somebody_has
 from gated.errors import EnrolmentError
 from gated.events import Event, PersonAdded, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
@@ -21,9 +25,11 @@ from gated.face.pipeline import load_pipeline
 from gated.gallery.credentials import Credentials
 from gated.gallery.enrolment import plain_text
 from gated.gallery.gallery import Gallery
+from gated.gallery.given import TRANSFER
 from gated.gallery.people import Person
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
+from gated.sitetime import iso, tell
 from gated.types import SubjectId
 
 
@@ -40,11 +46,14 @@ from gated.types import SubjectId
 )
 @click.option("--consent", required=True, metavar="REF", help="Reference of the consent that this person gave.")
 @click.option("--notice", required=True, metavar="VERSION", help="Version of the notice that was read or heard before.")
+@click.option("--transfer", is_flag=True, help="They also agreed that their face goes to the other gates.")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
 def enrol(
-    context: Context, *, name: str, household: str, photos: tuple[Path, ...], consent: str, notice: str, as_json: bool
-) -> None:
+    context: Context, *, name: str, household: str, photos: tuple[Path, ...], consent: str, notice: str, transfer: bool,
+    yes: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Enrol somebody who has consented, from photos. The photos are not kept.
 
     Exit 1 when nobody was enrolled: no photo will do, or this face is somebody's already.
@@ -57,22 +66,25 @@ def enrol(
         closing(_journal(context)) as journal,
         closing(Gallery.open(settings.state, settings.site.id, model.sha256, model.dimension)) as gallery,
     ):
+        not_twice(name, household, gallery.people(), yes=yes)
+        purposes = (TRANSFER,) if transfer else ()
         try:
-            done = enrol_photos(pipeline, gallery, photos, Applicant(name, household, consent, notice), threshold)
+            applicant = Applicant(name, household, consent, notice, purposes)
+            done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
         except EnrolmentError as error:
             if as_json:  # a program is told in its own words as well
                 show_json(Enrolment(None, 0, [Rejected(str(photo), str(error)) for photo in photos]))
             raise
         if done.subject is not None:
-            _write(journal, PersonEnrolled(done.subject, done.templates, notice, model.sha256))
+            _write(journal, PersonEnrolled(done.subject, done.templates, notice, model.sha256, list(purposes)))
     if as_json:
         show_json(done)
     else:
-        click.echo(
-            f"enrolled {done.subject} with {done.templates} templates" if done.subject else "nobody was enrolled"
-        )
+        who = f"{name} ({household})"
+        told = f"enrolled {who}, {done.subject}, with {done.templates} templates"
+        streams.say(told if done.subject else "nobody was enrolled")
         for rejected in done.rejected:
-            click.echo(f"{rejected.photo}: {rejected.reason}", err=True)
+            streams.say(f"{rejected.photo}: {rejected.reason}", err=True)
     sys.exit(0 if done.subject else 1)
 
 
@@ -81,52 +93,66 @@ def people() -> None:
     """List, show, suspend, resume or remove people; give them cards and PINs, say when they may pass."""
 
 
-for command in (card, pin, guest, role, rights, prefer, quarantine):
+for command in (card, pin, guest, role, rights, prefer, quarantine, consents):
     people.add_command(command)
 
 
 @people.command()
 @click.option("--name", required=True, help="The person's name; it stays on this gate.")
 @click.option("--household", required=True, help="Who lives together; a number or a name.")
+@yes_option
 @click.pass_obj
-def add(context: Context, name: str, household: str) -> None:
+def add(context: Context, name: str, household: str, yes: bool) -> None:
     """Add somebody without a face: they come in by a card or a PIN, at equal rank."""
     subject = SubjectId(secrets.token_hex(8))
     name, household = plain_text("name", name), plain_text("household", household)
     person = Person(subject, name, household, "active", datetime.now(UTC), ())
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
+        not_twice(name, household, register.people(), yes=yes)
         register.admit(person)
         _write(journal, PersonAdded(subject))
-    click.echo(f"added {subject}")
+    streams.say(f"added {called(person)}, {subject}")
 
 
 @people.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def list_people(context: Context, as_json: bool) -> None:
     """Everybody who is enrolled, by household."""
     with closing(_register(context)) as register:
-        rows = [_row(register, person) for person in register.people()]
+        note_copy(register.why)
+        rows = [_row(register, person, zone_of(context)) for person in register.people()]
     if as_json:
         show_json(rows)
     else:
         columns = ["subject", "name", "household", "role", "status", "templates", "enrolled_at"]
-        show(columns, [[str(row[column]) for column in columns] for row in rows])
+        told = [
+            {
+                **row,
+                "name": row["name"] or f"({row['subject'][:SHORT_ID]})",
+                "enrolled_at": tell(row["enrolled_at"], zone_of(context), is_named=False),
+            }
+            for row in rows
+        ]
+        show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in told])
 
 
 @people.command("show")
 @click.argument("subject")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def show_person(context: Context, subject: str, as_json: bool) -> None:
     """Everything that is stored about one person, but for the face itself and every number."""
     settings = context.settings
     with closing(_register(context)) as register, closing(Credentials.open(settings.state, settings.site.id)) as store:
-        row = _row(register, register.person(SubjectId(subject))) | what_somebody_has(store, SubjectId(subject))
+        who, zone = _who(register, subject), zone_of(context)
+        row = _row(register, who, zone) | what_somebody_has(store, who.subject, zone)
     if as_json:
         show_json(row)
     else:
-        show(["what", "is"], [[key, str(value)] for key, value in row.items()])
+        show(["what", "is"], [[key, in_words(value, zone)] for key, value in row.items()])
 
 
 @people.command()
@@ -135,9 +161,10 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
 def suspend(context: Context, subject: str) -> None:
     """Know somebody, and let them in no more until they are resumed; a gate that runs follows within a second."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        register.suspend(SubjectId(subject))
-        _write(journal, PersonSuspended(subject))
-    click.echo(f"suspended {subject}")
+        who = _who(register, subject)
+        register.suspend(who.subject)
+        _write(journal, PersonSuspended(who.subject))
+    streams.say(f"suspended {called(who)}, {who.subject}")
 
 
 @people.command()
@@ -146,20 +173,33 @@ def suspend(context: Context, subject: str) -> None:
 def resume(context: Context, subject: str) -> None:
     """End a suspension."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        register.resume(SubjectId(subject))
-        _write(journal, PersonResumed(subject))
-    click.echo(f"resumed {subject}")
+        who = _who(register, subject)
+        register.resume(who.subject)
+        _write(journal, PersonResumed(who.subject))
+    streams.say(f"resumed {called(who)}, {who.subject}")
 
 
 @people.command()
 @click.argument("subject")
+@yes_option
 @click.pass_obj
-def remove(context: Context, subject: str) -> None:
-    """Erase somebody: the key to their templates, the templates, the name. The journal keeps a number and no name."""
+def remove(context: Context, subject: str, yes: bool) -> None:
+    """Erase somebody: the key to their templates, the templates, the name. The journal keeps a number and no name.
+
+    Asks first; where nobody can answer it needs --yes.
+    """
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        templates = register.remove(SubjectId(subject))
-        _write(journal, PersonRemoved(subject, templates))
-    click.echo(f"removed {subject} and {templates} templates")
+        who = _who(register, subject)
+        has = register.template_count(who.subject)
+        question = f"Erase {called(who)}, {who.subject}, with {has} templates, for good?"
+        sure(question, f"{who.subject} would be erased for good", yes=yes)
+        templates = register.remove(who.subject)
+        _write(journal, PersonRemoved(who.subject, templates))
+    streams.say(f"removed {called(who)}, {who.subject}, and {templates} templates")
+
+
+def _who(register: Register, words: str) -> Person:
+    return find(words, register.people(), nobody(words))
 
 
 def _register(context: Context) -> Register:
@@ -175,7 +215,7 @@ def _write(journal: Journal, event: Event) -> None:
     journal.append(event, datetime.now(UTC))
 
 
-def _row(register: Register, person: Person) -> dict[str, Any]:
+def _row(register: Register, person: Person, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "subject": person.subject,
         "name": person.name,
@@ -183,13 +223,13 @@ def _row(register: Register, person: Person) -> dict[str, Any]:
         "role": person.role,
         "status": person.status,
         "templates": register.template_count(person.subject),
-        "enrolled_at": person.enrolled_at.isoformat(timespec="seconds"),
+        "enrolled_at": iso(person.enrolled_at, zone),
         "consents": [
             {
                 "purpose": c.purpose,
                 "reference": c.reference,
                 "notice": c.notice_version,
-                "at": c.at.isoformat(timespec="seconds"),
+                "at": iso(c.at, zone),
             }
             for c in person.consents
         ],

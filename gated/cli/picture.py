@@ -4,11 +4,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gated.cli import streams
 from gated.errors import PictureError
 from gated.frame import Frame
 
@@ -23,7 +23,7 @@ def show_picture(path: Path, frame: Frame) -> None:
         _keep(path, image)
     elif sys.stderr.isatty():
         columns, lines = shutil.get_terminal_size()
-        click.echo(drawn(image, min(MOST_COLUMNS, columns, 2 * lines * image.width // image.height)), err=True)
+        streams.own(drawn(image, min(MOST_COLUMNS, columns, 2 * lines * image.width // image.height)) + "\n", err=True)
     else:
         raise PictureError("-: there is no terminal to draw on; name a .png or .jpg in a folder of yours")
 
@@ -35,7 +35,7 @@ def _keep(path: Path, image: Image.Image) -> None:
         image.save(path)
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
-    click.echo(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
+    streams.say(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
 
 
 def drawn(image: Image.Image, columns: int) -> str:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
-from gated.cli import Context, show_json
+from gated.cli import Context, show_json, streams
 from gated.cues.prompts import check as check_prompts
 from gated.cues.prompts import render
+from gated.cues.words import EVERYTHING, Fitted, fitted_of
 from gated.errors import StateError
+from gated.update.owner import as_holder_of
 
 
 @click.group()
@@ -22,12 +24,15 @@ def prompts() -> None:
 def make(context: Context, folder: Path | None) -> None:
     """Speak every sentence with espeak-ng, into DIR or where the settings say.
 
-    A file that you recorded yourself is left alone: put your own zh/open.wav there, and it is played from then on.
+    The words name the ways in that the settings have, and [cues] phone: make them again when those change. A file that
+    you recorded yourself is left alone: put your own zh/open.wav there, and it is played from then on.
     """
     settings = context.settings_or_defaults
-    done = list(render(folder or settings.prompts, settings.cues.languages))
+    into = folder or settings.prompts
+    with as_holder_of(into):
+        done = list(render(into, settings.cues.languages, _fitted(context)))
     made = sum(is_made for _, is_made in done)
-    click.echo(f"{made} prompts made, {len(done) - made} recordings left alone, in {folder or settings.prompts}")
+    streams.say(f"{made} prompts made, {len(done) - made} recordings left alone, in {folder or settings.prompts}")
 
 
 @prompts.command("check")
@@ -35,17 +40,26 @@ def make(context: Context, folder: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
 def check_(context: Context, folder: Path | None, as_json: bool) -> None:
-    """Check that every prompt is there, how long it is and how loud. Exit 3 if one is not as it should be."""
+    """Check that every prompt is there, how long and how loud it is, and that it says what it should.
+
+    Of a prompt that was made here espeak-ng's own phonemes are compared; of a recording the file alone is judged.
+    Exit 3 if one is not as it should be.
+    """
     settings = context.settings_or_defaults
     folder = folder or settings.prompts
     rows = [
         {"file": path.relative_to(folder).as_posix(), "problem": problem}
-        for path, problem in check_prompts(folder, settings.cues.languages)
+        for path, problem in check_prompts(folder, settings.cues.languages, _fitted(context))
     ]
     good = not any(row["problem"] for row in rows)
     if as_json:
         show_json({"ok": good, "prompts": rows})
     else:
         for row in rows:
-            click.echo(f"{row['file']}: {row['problem'] or 'good'}")
+            streams.say(f"{row['file']}: {row['problem'] or 'good'}")
     sys.exit(0 if good else StateError.exit_code)
+
+
+def _fitted(context: Context) -> Fitted:
+    """What the sentences may name; on a desk without settings all that a gate can have."""
+    return fitted_of(context.settings) if context.has_settings else EVERYTHING

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import msgspec
 
+from gated.cli import streams
 from gated.cli.tables import show
 from gated.errors import StateError
 from gated.journal.journal import Journal
@@ -93,7 +94,7 @@ class Replay:
         """Enrol and watch; gives who was let in at each picture."""
         self.names = {self._enrol(name): name for name in names}
         let_in: dict[Path, set[str]] = {path: set() for path in self.paths}
-        click.echo(f"\n$ gated run            {len(self.paths)} pictures, {HOLD_S:.0f} s each, to a simulated gate")
+        streams.say("", f"$ gated run            {len(self.paths)} pictures, {HOLD_S:.0f} s each, to a simulated gate")
         with (self.folder / "log").open("wb") as log:
             brain = subprocess.Popen(self._command("run", "--once"), stdout=log, stderr=log)
         try:
@@ -102,7 +103,7 @@ class Replay:
         finally:
             brain.terminate()
         if brain.wait() != 0:
-            raise StateError("the gate failed:\n" + (self.folder / "log").read_text())
+            raise StateError("the gate failed:", *(self.folder / "log").read_text().splitlines())
         return let_in
 
     def _command(self, *arguments: str) -> list[str]:
@@ -110,7 +111,7 @@ class Replay:
 
     def _enrol(self, name: str) -> str:
         photo = next(path for path in self.paths if path.stem == f"{name}_1")
-        click.echo(f"$ gated enrol --name {name} --household {name} --photo {photo.name} --consent none --notice none")
+        streams.say(f"$ gated enrol --name {name} --household {name} --photo {photo.name} --consent none --notice none")
         arguments = [
             "--name",
             name,
@@ -151,9 +152,9 @@ class Replay:
         if fact["kind"] == "access_granted":
             name = self.names.get(fact["subject"], "?")
             let_in[path].add(name)
-            click.echo(f"  {path.name:22} OPEN for {name:8} {why}, {fact['latency_s'] * 1000:.0f} ms after the frame")
+            streams.say(f"  {path.name:22} OPEN for {name:8} {why}, {fact['latency_s'] * 1000:.0f} ms after the frame")
         else:
-            click.echo(f"  {path.name:22} closed: {fact['reason']:8} {why}")
+            streams.say(f"  {path.name:22} closed: {fact['reason']:8} {why}")
 
 
 def _people(names: set[str]) -> str:

@@ -4,15 +4,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
 import click
-import msgspec
 
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
 from gated.config import Settings, unsafe_wiring
-from gated.config.overlay import kept_keys, office_keys
+from gated.config.overlay import in_force, kept_keys, office_keys
 from gated.config.proposal import read_proposal
 from gated.errors import ConfigError, GatedError, StateError
 
@@ -30,6 +31,7 @@ def new() -> None:
 
 @config.command("show")
 @click.pass_obj
+@looks
 def show_config(context: Context) -> None:
     """Print the settings in force as JSON, with the keys that the office has set, and those that it has on trial."""
     settings = context.settings
@@ -39,50 +41,71 @@ def show_config(context: Context) -> None:
     show_json({"settings": settings, **{name: [".".join(key) for key in keys] for name, keys in named.items()}})
 
 
-class Check(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Check:
     """One thing that was looked at. A `problem` keeps the gate from going on duty, a `warning` does not."""
 
     part: str
-    problem: str | None
+    problem: GatedError | None
     warning: str | None = None
+    says: str = ""
+    """What is good to know of it beside."""
+
+    @property
+    def row(self) -> dict[str, str | None]:
+        """For a program."""
+        problem = None if self.problem is None else str(self.problem)
+        return {"part": self.part, "problem": problem, "warning": self.warning, "says": self.says}
+
+    @property
+    def lines(self) -> list[str]:
+        """For a person."""
+        word = "mend" if self.problem else "note" if self.warning else "good"
+        first, *more = self.problem.lines if self.problem else [self.warning or self.says]
+        return [f"{word}  {': '.join(filter(None, (self.part, first)))}", *more]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def check(context: Context, as_json: bool) -> None:
     """Check settings, wiring, state folder, people and rights, models, camera, keys, server certificates and prompts.
 
     Exit 0 when the gate could go on duty; else the list of what to mend, and 2 for the settings or 3 for the rest.
     """
-    done = list(_checks(context.settings))
+    done = list(_checks(context.settings, context.path))
     good = not any(item.problem for item in done)
     if as_json:
-        show_json({"ok": good, "checks": done})
+        show_json({"ok": good, "checks": [item.row for item in done]})
     else:
         for item in done:
-            word = "mend" if item.problem else "note" if item.warning else "good"
-            click.echo(f"{word}  {': '.join(filter(None, (item.part, item.problem or item.warning)))}")
+            streams.say(*item.lines)
     sys.exit(0 if good else StateError.exit_code)
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
+def _checks(settings: Settings, path: Path) -> Iterator[Check]:
     """Every check in turn; one that fails does not keep the others from being made."""
-    yield Check("settings", None)
+    yield Check("settings", None, "; ".join(in_force(path)[1]) or None)
     for part, look in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
-        "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key, "server": _server,
+        "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key,
+        "server": _server, "certificates": _certificates,
     }.items():  # fmt: skip
-        yield Check(part, _problem(look, settings))
+        yield _looked_at(part, look, settings)
     yield Check("prompts", None, _unspoken(settings))
+    yield _vision()
+    yield from _pin_budget(settings)
+    yield from _release_key()
+    yield from _card_budget(settings)
 
 
-def _problem(look: Callable[[Settings], None], settings: Settings) -> str | None:
+def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Settings) -> Check:
+    """`look` gives what is only a warning."""
     try:
-        look(settings)
+        return Check(part, None, look(settings))
     except GatedError as error:
-        return str(error)
-    return None
+        return Check(part, error)
 
 
 def _wiring(settings: Settings) -> None:
@@ -93,17 +116,15 @@ def _wiring(settings: Settings) -> None:
 
 
 def _state(settings: Settings) -> None:
-    try:
-        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = settings.state / ".check"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StateError(
-            f"{settings.state}: cannot be written ({error.strerror}); make it writable for this user"
-        ) from error
-    if settings.state.stat().st_mode & 0o077:
-        raise StateError(f"{settings.state}: others may read it; chmod 700 it")
+    """Whether the gate could keep what it must; nothing is made, so that root may ask."""
+    folder = settings.state
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise StateError(f"{there}: is no folder; name another state_dir")
+    if not os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
+        raise StateError(f"{there}: cannot be written by this user; make it writable, or ask as the gate's user")
+    if there == folder and folder.stat().st_mode & 0o077:
+        raise StateError(f"{folder}: others may read it; chmod 700 it")
 
 
 def _journal(settings: Settings) -> None:
@@ -123,40 +144,90 @@ def _gallery(settings: Settings) -> None:
 
 
 def _rights(settings: Settings) -> None:
-    """A right whose hours nobody has written down lets nobody in."""
+    """A right whose hours nobody has written down, here or at the office, lets nobody in."""
     from gated.gallery.credentials import Credentials
 
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
-        named = {right.schedule for holder in store.holders().values() for right in holder.rights if right.schedule}
+        named, known = store.schedules_named(), {*settings.schedules, *store.schedules()}
     problems = [
         f"schedules.{name}: somebody's right names it and it is not there; write it, or give the right anew"
-        for name in sorted(named - settings.schedules.keys())
+        for name in sorted(named - known)
     ]
     if problems:
         raise ConfigError("settings", problems)
 
 
+def _calendar(settings: Settings) -> str | None:
+    """Days that somebody must enter or mend; a warning, for nobody is let in by them who may not."""
+    from gated.health.looks import calendar_faults
+
+    return "; ".join(calendar_faults(settings, datetime.now(UTC))) or None
+
+
+def _pin_budget(settings: Settings) -> Iterator[Check]:
+    """How long a stranger at the keypad must guess; nothing where no keypad is fitted, or no PIN can be counted."""
+    from gated.health.guessing import found_at, sentence, weak_at
+
+    found = found_at(settings)
+    if found is not None:
+        says = sentence(settings, found)
+        is_well = not found.is_short and not found.shut_out and not weak_at(settings)
+        yield Check("PIN budget", None, None if is_well else says, says if is_well else "")
+
+
+def _release_key() -> Iterator[Check]:
+    """Whether updates must be signed; nothing where gated is updated in another way. No gate waits for that."""
+    from gated.update.finding import of_release_key
+
+    for found in of_release_key():
+        is_well = found.light == "green"
+        yield Check(found.part, None, None if is_well else f"{found.says}; {found.next_step}", found.says)
+
+
+def _card_budget(settings: Settings) -> Iterator[Check]:
+    """The same for whoever shows card numbers; nothing where no reader is fitted, or no card is given."""
+    from gated.health.guessing import of_cards
+
+    for found in of_cards(settings):
+        is_well = found.light == "green"
+        yield Check(found.part, None, None if is_well else f"{found.says}; {found.next_step}", found.says * is_well)
+
+
 def _models(settings: Settings) -> None:
-    from gated.app import check_models
+    from gated.face.manifest import lawful_set
     from gated.face.pipeline import load_pipeline
 
-    check_models(settings)
+    lawful_set(settings)
     load_pipeline(settings.models, settings.face)
 
 
-def _camera(settings: Settings) -> None:
+def _camera(settings: Settings) -> str | None:
     from gated.vision import try_camera
 
-    try_camera(settings.camera)
+    doubt = try_camera(settings.camera)
+    return None if doubt is None else f"{doubt}; measure it with somebody in view: `gated doctor --measure`"
 
 
-def _pins(settings: Settings) -> None:
+def _vision() -> Check:
+    """How vision runs, and what confines it."""
+    from gated.health.looks import vision
+
+    found = list(vision())
+    amber = [f"{each.says}: {each.next_step}" for each in found if each.light != "green"]
+    return Check("vision", None, "; ".join(amber) or None, found[0].says)
+
+
+def _pins(settings: Settings) -> str | None:
+    """What the latch could not do without is a problem; gives what it could."""
     from gated.door.latch import allowed_uids
-    from gated.door.pins import pin_factory
+    from gated.door.trial import try_pins
 
     allowed_uids(settings.door)
-    if not settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
-        pin_factory(settings).close()
+    if settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
+        return None
+    missing = try_pins(settings, makes_files=False)
+    without = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
+    return f"{without}; `gpioinfo` shows who holds a line" if without else None
 
 
 def _pass_key(settings: Settings) -> None:
@@ -169,28 +240,41 @@ def _pass_key(settings: Settings) -> None:
 def _unspoken(settings: Settings) -> str | None:
     """What is left to tones alone, where there is sound at all."""
     from gated.cues.prompts import check as check_prompts
+    from gated.cues.words import fitted_of
 
     if settings.cues.sound == "none":
         return None
-    wrong = [path for path, problem in check_prompts(settings.prompts, settings.cues.languages) if problem is not None]
+    wrong = [
+        path
+        for path, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
+        if problem is not None
+    ]
     if not wrong:
         return None
     return f"{len(wrong)} are missing or not as they should be, and tones stand in; `gated prompts check` lists them"
+
+
+def _certificates(settings: Settings) -> str | None:
+    """Which of them end soon, or have ended; a warning, for the gate opens without the office."""
+    from gated.health.keys import ends_soon
+
+    return "; ".join(ends_soon(settings, datetime.now(UTC))) or None
 
 
 def _server(settings: Settings) -> None:
     """That the office can be spoken to: its address, and the five files that pairing leaves."""
     from gated.sync.certificate import check_name
     from gated.sync.dial import address, tls_context
-    from gated.sync.jose import Identity, Party
+    from gated.sync.jose import Party
+    from gated.sync.sealing import Lock
 
-    sync = settings.sync
+    sync, lock = settings.sync, Lock.of(settings.state)
     if sync.url:
         address(sync.url)
         for file in (sync.ca, sync.cert, sync.key, sync.gate_keys, sync.office_keys):
             if not os.access(Path(file), os.R_OK):
                 raise StateError(f"{file}: cannot be read; copy it there, and let this user read it")
-        tls_context(sync)
+        tls_context(sync, lock)
         check_name(sync, settings.gate.id)
-        Identity.load(Path(sync.gate_keys))
+        lock.identity(Path(sync.gate_keys))
         Party.load(Path(sync.office_keys))

@@ -4,13 +4,14 @@ import sys
 
 import click
 
-from gated.cli import Context, show_json
+from gated.cli import Context, looks, show_json, streams
 from gated.health.standing import shown_at, standing
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def status(context: Context, as_json: bool) -> None:
     """Show brain, latch, doors, what is lost, and whether the office is in step. Exit 1 when the gate is not well."""
     now = standing(context.settings)
@@ -28,8 +29,10 @@ def status(context: Context, as_json: bool) -> None:
             "people": f"{now.people}, with {now.templates} templates; models: set {now.models}",
             "last": now.last,
         }
+        rows |= {"link": f"this gate's certificate {now.certificate}"} if now.certificate else {}
         rows |= {"lockdown": "nobody is let in"} if now.lockdown else {}
         rows |= {"fire": "every door is released"} if now.fire else {}
-        for name, says in rows.items():
-            click.echo(f"{name:9} {says}")
+        trouble = [("" if number else "trouble", says) for number, says in enumerate(now.trouble)]
+        for name, says in [*rows.items(), *trouble]:
+            streams.say(f"{name:9} {says}")
     sys.exit(0 if now.is_well else 1)

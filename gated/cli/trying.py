@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from gated.cli import streams
 from gated.config import Settings
 from gated.errors import LatchError
 from gated.health.finding import Finding, amber, green, red
@@ -75,8 +76,8 @@ def try_sound(settings: Settings) -> Finding:
 
 
 def _asked(question: str) -> bool:
-    return click.confirm(question, default=False, err=True)
+    return streams.confirm(question, default=False, err=True)
 
 
 def _tell(text: str) -> None:
-    click.echo(text, err=True)
+    streams.say(text, err=True)

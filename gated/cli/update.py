@@ -2,20 +2,24 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
-from gated.cli import Context, show_json
+from gated.cli import Context, show_json, show_json_line, streams
+from gated.config import Settings
 from gated.errors import UpdateError
 from gated.events import Updated
 from gated.health import logs
+from gated.provision.bringing import bring_units
 from gated.update.health import HEALTH_S, look
+from gated.update.owner import acting_as, owner_of
 from gated.update.rehearsal import migrate_copies
 from gated.update.release import ROOT
+from gated.update.signature import Key, read_keys
 from gated.update.source import Source, sources_in
 from gated.update.units import Systemd
 from gated.update.updater import Updater
@@ -28,6 +32,9 @@ NEWEST = "newest"
 @click.option("--check", is_flag=True, help="Say whether there is a newer version in --from.")
 @click.option("--status", is_flag=True, help="Show the versions that are here, and the trial.")
 @click.option("--back", is_flag=True, help="Go back to the version before.")
+@click.option("--key", "keys", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+              help="Believe these public keys from now on, and no others: releases are signed with them.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With --key: ask nothing.")
 @click.option("--step", type=click.Choice(["settle", "look", "migrate", "keep"]), hidden=True)
 @click.option("--from", "place", type=click.Path(path_type=Path, file_okay=False), envvar="GATED_RELEASES",
               help="A folder where releases are put; also from $GATED_RELEASES.")  # fmt: skip
@@ -39,14 +46,14 @@ NEWEST = "newest"
 @click.pass_obj
 def update(
     context: Context, *, target: str | None, check: bool, status: bool, back: bool, step: str | None,
-    place: Path | None, health_s: float, root: Path, as_json: bool,
+    place: Path | None, health_s: float, root: Path, as_json: bool, keys: Path | None, yes: bool,
 ) -> None:  # fmt: skip
     """Bring another version of gated, try it, and keep it only if the gate is well with it.
 
     A trial that a power cut broke off is seen through to its end first. Exit 1 when a version was taken back.
     """
-    if sum((target is not None, check, status, back, step is not None)) != 1:
-        raise click.UsageError("say one of --to, --check, --status and --back")
+    if sum((target is not None, check, status, back, keys is not None, step is not None)) != 1:
+        raise click.UsageError("say one of --to, --check, --status, --back and --key")
     logs.set_up()
     updater = Updater(root, context.path.resolve(), context.own_settings, Systemd(), health_s)
     if step is not None:
@@ -55,10 +62,13 @@ def update(
         _show(updater, as_json)
     elif check:
         source = updater.newest(sources_in(place)) if place is not None else None
-        click.echo(f"{source.version} is newer: {source.path}" if source is not None else "nothing newer is there")
+        streams.say(f"{source.version} is newer: {source.path}" if source is not None else "nothing newer is there")
     elif back:
         with _as_root(updater):
             _tell(updater.back())
+    elif keys is not None:
+        with _as_root(updater):
+            _believe(updater, keys, yes=yes)
     else:
         with _as_root(updater):
             facts = [fact for fact in (updater.resume(), _go(updater, target or "", place)) if fact is not None]
@@ -81,7 +91,7 @@ def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
     source = _source(updater, target, place)
     fact = updater.update(source) if source is not None else None
     if fact is None:
-        click.echo(f"{updater.releases.current} runs already, and nothing newer is there")
+        streams.say(f"{updater.releases.current} runs already, and nothing newer is there")
     return fact
 
 
@@ -100,35 +110,74 @@ def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
     raise UpdateError(f"{place}: has no {target}")
 
 
+def _believe(updater: Updater, path: Path, *, yes: bool) -> None:
+    """Of a person with root: whoever has lost a key, or has a gate from before there was one."""
+    new, old = read_keys(path), _believed(updater)
+    for word, keys in (("believed until now", old), ("believed from now on", new)):
+        for key in keys:
+            streams.say(f"{word}: {key.fingerprint} {key.comment}".rstrip())
+    if not yes and not click.confirm("Are these the fingerprints that `ssh-keygen -l -f release.pub` shows?"):
+        raise UpdateError("nothing was changed")
+    updater.releases.believe(new)
+
+
+def _believed(updater: Updater) -> Sequence[Key]:
+    """The keys until now; a file of them that is damaged, or not root's alone, is told and goes."""
+    try:
+        return updater.releases.keys
+    except UpdateError as error:
+        streams.say(f"believed until now: nothing; {error}", err=True)
+        return []
+
+
 def _do(step: str, updater: Updater, context: Context) -> None:
     """What another version, or the guard, has this one do for it."""
     settings = context.own_settings
     if step == "look":
-        click.echo(msgspec.json.encode(look(settings)).decode())
+        show_json_line(look(settings))
     elif step == "migrate":
         migrate_copies(settings.state)
     elif step == "keep":
         updater.keep()
+        bring_units(settings, lambda: _sees(settings))
     else:
         with updater.alone():
             updater.settle()
 
 
+def _sees(settings: Settings) -> bool:
+    """Whether the gate that runs has vision; asked as its own user, whose journal it is."""
+    with acting_as(owner_of(settings.state)):
+        return "vision" not in look(settings).lost
+
+
 def _show(updater: Updater, as_json: bool) -> None:
     current, trial = updater.releases.current, updater.trial
     whole = updater.releases.whole()
+    keys = updater.releases.keys
     if as_json:
-        show_json({"current": current, "whole": whole, "trial": msgspec.to_builtins(trial) if trial else None})
+        trial_ = msgspec.to_builtins(trial) if trial else None
+        show_json({"current": current, "whole": whole, "trial": trial_, "keys": [key.fingerprint for key in keys]})
         return
     for version in whole:
-        click.echo(f"{version}{'  runs' if version == current else ''}")
+        trouble = updater.releases.trouble(version)
+        says = f"  does not run on this system: {trouble}" if trouble else "  runs" if version == current else ""
+        streams.say(f"{version}{says}")
+    _tell_keys(keys)
     if trial is not None:
         says = trial.why or f"brain started {trial.brain} times, latch {trial.latch}"
-        click.echo(f"on trial: {trial.after} in place of {trial.before}; {says}")
+        streams.say(f"on trial: {trial.after} in place of {trial.before}; {says}")
 
 
 def _tell(fact: Updated) -> None:
     if fact.outcome == "kept":
-        click.echo(f"{fact.after} is kept; {fact.before} stays to go back to")
+        streams.say(f"{fact.after} is kept; {fact.before} stays to go back to")
     else:
-        click.echo(f"{fact.before} runs again, not {fact.after}: {fact.why}")
+        streams.say(f"{fact.before} runs again, not {fact.after}: {fact.why}")
+
+
+def _tell_keys(keys: Sequence[Key]) -> None:
+    for key in keys:
+        streams.say(f"releases are signed with {key.fingerprint} {key.comment}".rstrip())
+    if not keys:
+        click.echo("no release key is believed here yet; `gated update --key release.pub` names one")

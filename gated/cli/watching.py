@@ -2,17 +2,21 @@
 
 from types import TracebackType
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from rich import box
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gated.cli.consoles import Console
+from gated.printable import line
 from gated.simulator.desk import Fact
 from gated.simulator.director import Now, Outcome
+from gated.sitetime import DEFAULT
 
 SHOWN = 6
 """So many of the last decisions are on the board."""
@@ -52,9 +56,9 @@ class Board:
         else:
             self._lines(now)
 
-    def say(self, line: str) -> None:
+    def say(self, sentence: str) -> None:
         """A line that stays."""
-        self._console.print(Text(line))
+        self._console.print(Text(line(sentence)))
 
     def _lines(self, now: Now) -> None:
         """What is new, a line each."""
@@ -100,6 +104,10 @@ class Board:
         self._console.print(table)
 
 
+ZONE = ZoneInfo(DEFAULT)
+"""Of the simulated courtyard, whose settings name no other."""
+
+
 def claim(let_in: tuple[str, ...], also: str) -> str:
     """An expectation, or what came of it, in words."""
     opened = f"open for {', '.join(sorted(let_in))}" if let_in else ""
@@ -108,7 +116,7 @@ def claim(let_in: tuple[str, ...], also: str) -> str:
 
 def decision(fact: Fact, name: str) -> str:
     """One decision in a line."""
-    body, at = fact.body, fact.at.astimezone().strftime("%H:%M:%S")
+    body, at = fact.body, fact.at.astimezone(ZONE).strftime("%H:%M:%S")
     score = f"score {body.get('score') or 0:.2f} of {body['threshold']:.2f}"
     why = f"{score}, PAD {body.get('pad_score') or 0:.2f}, {body['latency_s'] * 1000:.0f} ms after the frame"
     if fact.kind == "access_granted":

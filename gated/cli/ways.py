@@ -1,6 +1,5 @@
 """`gated people card|pin|guest`: how people come in beside their faces."""
 
-import sys
 from contextlib import closing
 from datetime import date, datetime
 from typing import Any
@@ -8,19 +7,27 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gated.cli import Context, show_json
-from gated.cli.books import Note, books, shown, since_option, until_option, window
-from gated.cli.tables import show
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.books import Note, books, known, since_option, until_option, window, zone_of
+from gated.cli.pins import choose_option, insisted, tell_made
+from gated.cli.tables import in_words, in_zone, show
+from gated.cli.who import called
 from gated.errors import CredentialError
 from gated.events import CredentialAdded, CredentialRemoved
+from gated.gallery import cards
 from gated.gallery.credentials import Credentials
 from gated.gallery.enrolment import plain_text
 from gated.gallery.entitlement import Credential
-from gated.gallery.issuing import give_card, set_pin, take_away
-from gated.types import SubjectId
+from gated.gallery.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
+from gated.sitetime import iso
 
 _number = click.option("--number", required=True, help="What is printed on the card, or what a reader says.")
 _uses = click.option("--uses", type=click.IntRange(1, 100_000), help="It opens so many times.")
+_same_each_time = click.option(
+    "--same-each-time",
+    is_flag=True,
+    help="Its number looks random, and is not: somebody has seen it say the same twice.",
+)
 _label = click.option("--label", default="", help="A note for the office; it stays on this gate.")
 
 
@@ -36,27 +43,35 @@ def card() -> None:
 @until_option
 @_uses
 @_label
+@_same_each_time
 @click.pass_obj
 def add_card(
-    context: Context, *, subject: str, number: str, since: date | None, until: date | None, uses: int | None, label: str
-) -> None:
-    """Give somebody a card. Its number is not kept, only a digest that needs this site's key."""
-    _give(context, SubjectId(subject), number, (since, until), uses=uses, label=label)
+    context: Context, *, subject: str, number: str, since: date | None, until: date | None, uses: int | None,
+    label: str, same_each_time: bool,
+) -> None:  # fmt: skip
+    """Give somebody a card, by what is printed on it or what any reader says of it: it opens at every kind of reader.
+
+    Its number is not kept, only digests of its readings that need this site's key.
+    """
+    window = since, until
+    _give(context, subject, number, window, uses=uses, label=label, may_be_random=same_each_time)
 
 
 @card.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 @click.pass_obj
+@looks
 def list_cards(context: Context, as_json: bool) -> None:
     """Every card, of residents and of guests; never a number."""
     settings = context.settings
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
-        rows = [card_or_pin(each) for each in store.all() if each.way == "card"]
+        rows = [card_or_pin(each, zone_of(context)) for each in store.all() if each.way == "card"]
+    zone = zone_of(context)
     if as_json:
         show_json(rows)
     else:
         columns = ["credential", "subject", "label", "valid_from", "valid_until", "uses_left", "last_used_at"]
-        show(columns, [[_plain(row[column]) for column in columns] for row in rows])
+        show(in_zone(columns, zone), [[in_words(row[column], zone) for column in columns] for row in rows])
 
 
 @card.command("remove")
@@ -68,7 +83,7 @@ def remove_card(context: Context, credential: str) -> None:
         if not any(each.way == "card" and each.id == credential for each in store.all()):
             raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
         _take(store, note, credential)
-    click.echo(f"removed card {credential}")
+    streams.say(f"removed card {credential}")
 
 
 @click.command()
@@ -76,11 +91,15 @@ def remove_card(context: Context, credential: str) -> None:
 @until_option
 @_uses
 @_label
+@_same_each_time
 @click.pass_obj
-def guest(context: Context, *, number: str, until: date | None, uses: int | None, label: str) -> None:
+def guest(
+    context: Context, *, number: str, until: date | None, uses: int | None, label: str, same_each_time: bool
+) -> None:
     """Give a guest a card, for today only unless `--until` says otherwise."""
-    today = datetime.now(ZoneInfo(context.settings.site.timezone)).date()
-    _give(context, None, number, (today, until or today), uses=uses, label=label)
+    today = datetime.now(zone_of(context)).date()
+    window = today, until or today
+    _give(context, None, number, window, uses=uses, label=label, may_be_random=same_each_time)
 
 
 @click.group()
@@ -91,73 +110,90 @@ def pin() -> None:
 @pin.command("set")
 @click.argument("subject")
 @click.option("--duress", is_flag=True, help="Their second PIN: it opens, and silently calls for help.")
+@choose_option
 @click.pass_obj
-def set_pin_of(context: Context, subject: str, duress: bool) -> None:
-    """Set somebody's PIN; it is asked for, or read from standard input, and replaces the one they had."""
-    digits = _typed()
+def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> None:
+    """Make a PIN for somebody and show it once; it replaces the one they had.
+
+    With --choose they type their own. A program may write one to standard input.
+    """
+    least = context.settings.readers.pin_digits
     with books(context) as (store, note):
-        new, old = set_pin(
-            store, digits, SubjectId(subject), least=context.settings.readers.pin_digits, is_duress=duress
-        )
-        if old is not None:
-            note(CredentialRemoved("pin", old.id, subject))
-        note(CredentialAdded("pin", new.id, subject))
-    click.echo(f"set {'the duress PIN' if duress else 'the PIN'} of {subject}")
+        who, typed = known(store, subject), insisted(choose)
+        if typed is None:
+            digits, replaced = make_pin(store, who.subject, least=least, is_duress=duress)
+        else:
+            digits, (_, replaced) = typed, set_pin(store, typed, who.subject, least=least, is_duress=duress)
+        for _ in range(replaced):
+            note(CredentialRemoved("pin", who.subject, who.subject))
+        note(CredentialAdded("pin", who.subject, who.subject))
+    streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(who)}, {who.subject}")
+    tell_made(typed, digits)
+    if replaced > 1:
+        click.echo("their duress PIN was taken away with the old PIN; set it anew if they want one")
 
 
 @pin.command("remove")
 @click.argument("subject")
-@click.option("--duress", is_flag=True, help="Only the duress PIN.")
+@click.option("--duress", is_flag=True, help="Only the duress PIN; it is asked for, or read from standard input.")
 @click.pass_obj
 def remove_pin(context: Context, subject: str, duress: bool) -> None:
     """Take somebody's PIN away, and the duress PIN with it."""
     with books(context) as (store, note):
-        theirs = [each for each in store.of(SubjectId(subject)) if each.way == "pin" and (each.is_duress or not duress)]
-        if not theirs:
-            raise CredentialError(f"{subject!r} has no such PIN; `gated people show` tells what somebody has")
-        for each in theirs:
-            _take(store, note, each.id)
-    click.echo(f"removed {len(theirs)} PIN of {subject}")
+        who = known(store, subject)
+        theirs = [each for each in store.of(who.subject) if each.way == "pin"]
+        if len(theirs) <= duress:
+            raise CredentialError(f"{who.subject} has no such PIN; `gated people show` tells what somebody has")
+        gone = 1 if duress else len(theirs)
+        if duress:
+            take_duress_pin(store, insisted(choose=True) or "", who.subject)
+        else:
+            for each in theirs:
+                take_away(store, each.id)
+        for _ in range(gone):
+            note(CredentialRemoved("pin", who.subject, who.subject))
+    streams.say(f"removed {gone} PIN of {called(who)}, {who.subject}")
 
 
-def card_or_pin(credential: Credential) -> dict[str, Any]:
+def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
     """One of them for people and programs; never a number."""
     return {
-        "credential": credential.id,
+        "credential": credential.id if credential.way == "card" else credential.subject,
         "way": credential.way,
         "subject": credential.subject,
         "label": credential.label,
-        "is_duress": credential.is_duress,
         "uses_left": credential.uses_left,
     } | {
-        name: shown(getattr(credential, name))
+        name: iso(getattr(credential, name), zone)
         for name in ("valid_from", "valid_until", "first_used_at", "last_used_at")
     }
 
 
 def _give(
-    context: Context, subject: SubjectId | None, number: str, days: tuple[date | None, date | None], *,
-    uses: int | None, label: str,
+    context: Context, subject: str | None, number: str, days: tuple[date | None, date | None], *,
+    uses: int | None, label: str, may_be_random: bool,
 ) -> None:  # fmt: skip
     begin, end = window(context, *days)
     label = plain_text("label", label) if label.strip() else ""
     with books(context) as (store, note):
-        new = give_card(store, number, subject, label=label, valid_from=begin, valid_until=end, uses=uses)
-        note(CredentialAdded("card", new.id, subject))
-    click.echo(f"gave {subject or 'a guest'} the card {new.id}")
+        who = None if subject is None else known(store, subject)
+        whose = None if who is None else who.subject
+        new = give_card(
+            store, number, whose, label=label, valid_from=begin, valid_until=end, uses=uses,
+            may_be_random=may_be_random,
+        )  # fmt: skip
+        note(CredentialAdded("card", new.id, whose))
+    show_readings(number)
+    streams.say(f"gave {'a guest' if who is None else called(who)} the card {new.id}")
+
+
+def show_readings(number: str) -> None:
+    """Say at this terminal by which readings a card opens; they are nowhere else."""
+    click.echo("it opens at every reader that says one of these:")
+    for kind, reading in cards.shown(number):
+        streams.say(f"  {kind}: {reading}")
 
 
 def _take(store: Credentials, note: Note, which: str) -> None:
     gone = take_away(store, which)
     note(CredentialRemoved(gone.way, gone.id, gone.subject))
-
-
-def _typed() -> str:
-    """A PIN, never from the command line, which every process may read."""
-    if sys.stdin.isatty():
-        return str(click.prompt("PIN", hide_input=True, confirmation_prompt=True)).strip()
-    return sys.stdin.readline().strip()
-
-
-def _plain(value: object) -> str:
-    return "" if value is None else str(value)

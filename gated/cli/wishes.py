@@ -3,46 +3,53 @@
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from gated.cli import Context
-from gated.cli.books import books, shown, since_option, until_option, window
+from gated import names
+from gated.cli import Context, streams
+from gated.cli.books import books, known, since_option, until_option, window
+from gated.cli.places import doors_option, gates_option, one_of, places_of
 from gated.cli.ways import card_or_pin
-from gated.events import MAIN, SECOND, PreferencesChanged, RightsChanged
+from gated.cli.who import called, sure, yes_option
+from gated.events import PreferencesChanged, RightsChanged
 from gated.gallery.credentials import Credentials
 from gated.gallery.entitlement import AS_EVERYBODY, RESIDENT, Preferences, Right, Whose
+from gated.sitetime import iso
 from gated.types import SubjectId
 
 
 @click.command()
 @click.argument("subject")
 @click.argument("role", required=False)
+@yes_option
 @click.pass_obj
-def role(context: Context, subject: str, role: str | None) -> None:
+def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
     """Show somebody's role, or give them another, such as resident, staff or guardian.
 
     `gated people rights --role` says by which doors and when all of one role may pass.
     """
-    who = SubjectId(subject)
     with books(context) as (store, note):
+        somebody = known(store, subject)
+        who = somebody.subject
         if role is None:
-            click.echo(store.role_of(who))
+            streams.say(store.role_of(who))
             return
+        near_role(role, {each.role for each in store.people()}, yes=yes)
         role = store.set_role(who, role)
-        note(RightsChanged(subject))
+        note(RightsChanged(who))
         is_open = role != RESIDENT and not store.rights_of(who, "role")
-    click.echo(f"{subject} is {role}")
+    streams.say(f"{called(somebody)}, {who}, is {role}")
     if is_open:  # which a slip of the keys would be as well
         click.echo("nothing is said of this role, so it may pass by every door at all hours", err=True)
 
 
 @click.command()
 @click.argument("subject")
-@click.option(
-    "--door", "doors", multiple=True, type=click.Choice([MAIN, SECOND]), help="Only by this door; may repeat."
-)
-@click.option("--schedule", help="Only in the hours of [schedules.NAME].")
+@doors_option
+@gates_option
+@click.option("--schedule", help="Only in the hours of [schedules.NAME], or of a schedule of the office.")
 @since_option
 @until_option
 @click.option("--household", is_flag=True, help="For all whom they live with, where nothing is said of one alone.")
@@ -50,30 +57,41 @@ def role(context: Context, subject: str, role: str | None) -> None:
 @click.option("--clear", is_flag=True, help="Forget what was said; what is said of more people counts.")
 @click.pass_obj
 def rights(
-    context: Context, *, subject: str, doors: tuple[str, ...], schedule: str | None, since: date | None,
-    until: date | None, household: bool, role: bool, clear: bool,
+    context: Context, *, subject: str, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None,
+    since: date | None, until: date | None, household: bool, role: bool, clear: bool,
 ) -> None:  # fmt: skip
     """Say by which doors and when somebody may pass; without a word they pass by every door at all hours.
 
     What is said of one alone counts before what is said of the household, and that before what is said of the role.
     With `--door` what was said of other doors stays; without it, it is replaced.
     """
-    if clear == bool(doors or schedule or since or until):
-        raise click.UsageError("say some of --door, --schedule, --from and --until, or --clear alone")
-    if schedule is not None and schedule not in context.settings.schedules:
-        raise click.BadParameter(f"there is no [schedules.{schedule}] in the settings", param_hint="--schedule")
+    if clear == bool(doors or gates or schedule or since or until):
+        raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
     if household and role:
         raise click.UsageError("say --household or --role, one at a time")
     whose: Whose = "household" if household else "role" if role else "subject"
     valid_from, valid_until = window(context, since, until)
     with books(context) as (store, note):
-        who = SubjectId(subject)
+        if schedule is not None:
+            schedule = one_of("--schedule", schedule, {*context.settings.schedules, *store.schedules()})
+        here = {context.settings.gate.id, *store.gates()}
+        places = places_of(doors, tuple(one_of("--gate", gate, here) for gate in gates))
+        somebody = known(store, subject)
+        who = somebody.subject
         before = store.rights_of(who, whose)
-        kept = [right for right in before if doors and right.door is not None and right.door not in doors]
-        new = [] if clear else [Right(door, schedule, valid_from, valid_until) for door in doors or (None,)]
+        kept = [right for right in before if places and right.door is not None and right.door not in places]
+        new = [] if clear else [Right(place, schedule, valid_from, valid_until) for place in places or (None,)]
         store.set_rights(who, kept + new, whose)
-        note(RightsChanged(subject, household, role))
-    click.echo(f"set the rights of {subject}{'' if whose == 'subject' else f' and all of that {whose}'}")
+        note(RightsChanged(who, household, role))
+    others = "" if whose == "subject" else f" and all of that {whose}"
+    streams.say(f"set the rights of {called(somebody)}, {who}{others}")
+
+
+def near_role(role: str, known: set[str], *, yes: bool) -> None:
+    """Ask about a role that nobody has yet, where one of nearly the same name is known."""
+    if not any(names.is_same(role, other) for other in known) and (other := names.near_word(role, sorted(known))):
+        otherwise = f"nobody has the role {role!r} yet, and {other!r} is known"
+        sure(f"Nobody has the role {role!r} yet, and {other!r} is known. Is it another role?", otherwise, yes=yes)
 
 
 @click.command()
@@ -89,26 +107,27 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> 
     if clear == bool(asked):
         raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
     with books(context) as (store, note):
-        holder = store.holders().get(SubjectId(subject))
+        who = known(store, subject)
+        holder = store.holders().get(who.subject)
         before = AS_EVERYBODY if holder is None or clear else holder.preferences
-        store.set_preferences(SubjectId(subject), replace(before, **asked))
-        note(PreferencesChanged(subject))
-    click.echo(f"set what {subject} prefers")
+        store.set_preferences(who.subject, replace(before, **asked))
+        note(PreferencesChanged(who.subject))
+    streams.say(f"set what {called(who)}, {who.subject}, prefers")
 
 
-def what_somebody_has(store: Credentials, subject: SubjectId) -> dict[str, Any]:
+def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:
     """Cards, PINs, rights and preferences, for `gated people show`. Never a number."""
     holder = store.holders().get(subject)
     preferences = AS_EVERYBODY if holder is None else holder.preferences
     return {
-        "ways": [card_or_pin(each) for each in store.of(subject)],
-        "rights": [_right(right) for right in store.rights_of(subject)],
-        "household_rights": [_right(right) for right in store.rights_of(subject, "household")],
-        "role_rights": [_right(right) for right in store.rights_of(subject, "role")],
+        "ways": [card_or_pin(each, zone) for each in store.of(subject)],
+        "rights": [_right(right, zone) for right in store.rights_of(subject)],
+        "household_rights": [_right(right, zone) for right in store.rights_of(subject, "household")],
+        "role_rights": [_right(right, zone) for right in store.rights_of(subject, "role")],
         "preferences": {wish: getattr(preferences, wish) for wish in Preferences.__slots__},
     }
 
 
-def _right(right: Right) -> dict[str, Any]:
-    hours = {"valid_from": shown(right.valid_from), "valid_until": shown(right.valid_until)}
+def _right(right: Right, zone: ZoneInfo) -> dict[str, Any]:
+    hours = {"valid_from": iso(right.valid_from, zone), "valid_until": iso(right.valid_until, zone)}
     return {"door": right.door, "schedule": right.schedule, **hours}

@@ -15,7 +15,7 @@ from gated.config.tables import (
     SiteSettings,
     SyncSettings,
 )
-from gated.config.wiring import CueSettings, DoorSettings, ReaderSettings, Wires, unsafe_wiring
+from gated.config.wiring import CueSettings, DoorSettings, ReaderSettings, UsbSettings, Wires, unsafe_wiring
 
 __all__ = [
     "AccessSettings",
@@ -30,6 +30,7 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "SyncSettings",
+    "UsbSettings",
     "Wires",
     "load",
     "load_own",

@@ -1,41 +1,27 @@
 """What the office may set, and how it is laid over the gate's own settings.
 
 The gate's own file is the installer's, and nobody else writes it. `office.toml` in the state folder is the office's:
-how the gate judges and behaves, never what it is made of.
+how the gate judges and behaves, never what it is made of. What protects it may only tighten (`safe`, `bounds`).
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from gated.config.bounds import loosened, strictest
 from gated.config.reading import load_own, parse, read
+from gated.config.safe import words_of
 from gated.config.tables import Settings
 from gated.errors import ConfigError
 
 OFFICE = "office.toml"
 """The office's settings, in the state folder."""
 
-ALLOWED = frozenset({
-    ("access",),  # how sure the gate must be
-    ("face",),  # which faces are looked at
-    ("schedules",),  # hours; which door stands open by which of them is the installer's
-    ("site", "holidays"),
-    ("models", "set"),  # not where the files lie
-    ("readers", "attempts"),
-    ("readers", "attempts_s"),
-    ("readers", "rest_s"),
-    ("readers", "pin_digits"),
-    ("door", "release_s"),  # for who comes in; who leaves has the installer's, because the latch reads no other
-    ("second_door", "release_s"),
-    ("cues", "languages"),
-    ("cues", "volume"),
-    ("cues", "quiet_volume"),
-    ("cues", "quiet_from"),
-    ("cues", "quiet_to"),
-})  # fmt: skip
-"""The tables and keys that the office may set: the whole list. What the latch alone reads is not on it (its process
-knows only the gate's own file), and neither is a pin, a device, a path, a key, a lock's kind or the way to the office.
+ALLOWED = frozenset(words_of(Settings))
+"""The tables and keys that the office may set: the whole list. Which way each may go stands in the settings' tables
+(`Safe`). What the latch alone reads is not on it (its process knows only the gate's own file), and neither is a pin, a
+device, a path, a key, a lock's kind or the way to the office.
 """
 
 DEEPEST = 3
@@ -49,9 +35,19 @@ def load(path: Path) -> Settings:
     """Read and check a settings file, with what the office has set laid over it. Raises `ConfigError` with every
     problem.
     """
+    return in_force(path)[0]
+
+
+def in_force(path: Path) -> tuple[Settings, list[str]]:
+    """The same, and which keys of the office's do not count, each with its bound: the installer, or a newer manifest,
+    may ask for more than when they were kept.
+    """
     own = load_own(path)
-    text = kept(own)
-    return own if text is None else laid_over(path, text, str(own.state / OFFICE))
+    text, source = kept(own), str(own.state / OFFICE)
+    if text is None:
+        return own, []
+    settings, loose = _laid_over(path, office_keys(text, source), source)
+    return settings, list(loose.values())
 
 
 def kept(own: Settings) -> str | None:
@@ -73,25 +69,55 @@ def kept_keys(own: Settings) -> dict[Key, Any]:
     return {} if text is None else office_keys(text, str(own.state / OFFICE))
 
 
+def tightening(path: Path) -> dict[Key, Any]:
+    """Every key that the office has set and that counts. Raises `ConfigError` where they are damaged."""
+    own = load_own(path)
+    keys = kept_keys(own)
+    loose = _laid_over(path, keys, str(own.state / OFFICE))[1]
+    return {key: value for key, value in keys.items() if not _is_of(key, loose)}
+
+
 def laid_over(path: Path, text: str, source: str) -> Settings:
     """The settings of the file at `path` with the office's over them, key by key. Raises `ConfigError` with every key
-    that the office may not set and every problem of the whole.
+    that the office may not set, every one that would protect less than the installer's, and every problem of the whole.
     """
-    data = read(path)
-    found = office_keys(text, source)
-    problems = [f"{'.'.join(key)}: is not for the office to set" for key in found if not _is_allowed(key)]
+    settings, loose = _laid_over(path, office_keys(text, source), source)
+    if loose:
+        raise ConfigError(source, list(loose.values()))
+    return settings
+
+
+def _laid_over(path: Path, found: dict[Key, Any], source: str) -> tuple[Settings, dict[Key, str]]:
+    """The settings without what would loosen, and that: each key with its bound."""
+    data, folder = read(path), path.resolve().parent
+    own = parse(data, folder, str(path))
+    refused = [key for key, value in found.items() if not (_is_allowed(key) or _is_nothing(key, value))]
+    problems = [f"{'.'.join(key)}: is not for the office to set" for key in refused if not _is_unknown(key)]
     if "second_door" not in data and any(key[0] == "second_door" for key in found):
         problems.append("second_door: this gate has no second door")
-    for key, value in found.items():
-        if _is_allowed(key):
-            data = _put(data, key, value)
+    good = {key: value for key, value in found.items() if key not in refused or _is_unknown(key)}
     try:
-        settings = parse(data, path.resolve().parent, source)
+        settings = parse(_with(data, good), folder, source)
     except ConfigError as error:
-        problems += error.problems
+        raise ConfigError(source, problems + error.problems) from error
+    loose = loosened(own, settings)
     if problems:
-        raise ConfigError(source, problems)
-    return settings
+        raise ConfigError(source, problems + list(loose.values()))
+    if loose:
+        good = {key: value for key, value in good.items() if not _is_of(key, loose)}
+        settings = parse(_with(data, good), folder, source)
+    return strictest(own, settings), loose
+
+
+def _with(data: dict[str, Any], keys: dict[Key, Any]) -> dict[str, Any]:
+    for key, value in keys.items():
+        data = _put(data, key, value)
+    return data
+
+
+def _is_of(key: Key, loose: Collection[Key]) -> bool:
+    """Whether a key is one of these, or lies in one of these tables."""
+    return any(key[: len(each)] == each for each in loose)
 
 
 def office_keys(text: str, source: str = "settings") -> dict[Key, Any]:
@@ -113,6 +139,17 @@ def _leaves(table: dict[str, Any], at: Key) -> Iterator[tuple[Key, Any]]:
 
 def _is_allowed(key: Key) -> bool:
     return len(key) <= DEEPEST and any(key[:length] in ALLOWED for length in range(1, len(key) + 1))
+
+
+def _is_nothing(key: Key, value: Any) -> bool:
+    """Whether it is an empty table in which the office may set something."""
+    return value == {} and any(each[: len(key)] == key for each in ALLOWED)
+
+
+def _is_unknown(key: Key) -> bool:
+    """Whether there is no such key in a table that is the office's in part: whoever reads it names the nearest one."""
+    table = getattr(Settings.__annotations__.get(key[0]), "__struct_fields__", None)
+    return len(key) == 2 and table is not None and key[1] not in table and _is_nothing(key[:1], {})
 
 
 def _put(table: dict[str, Any], key: Key, value: Any) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from gated import wording
 from gated.config.overlay import OFFICE
 from gated.errors import ConfigError, StateError
+from gated.wording import UNDECODABLE
 
 TRIAL = "office.trial.toml"
 """The file's name, in the state folder."""
@@ -68,8 +70,8 @@ def read_proposal(state: Path) -> Proposal | None:
         return None
     except OSError as error:
         raise StateError(f"{state / TRIAL}: cannot be read ({error.strerror})") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ConfigError(TRIAL, [f"is damaged: {error}"]) from error
+    except UNDECODABLE as error:
+        raise ConfigError(TRIAL, [f"is damaged: {wording.cause(error, Mark)}"]) from error
 
 
 def keep_proposal(state: Path) -> None:

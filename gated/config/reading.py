@@ -4,17 +4,20 @@ Relative paths are taken from the folder that the file is in.
 """
 
 import difflib
-import tomllib
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from gated.config.tables import Settings
-from gated.config.wiring import Wires, pin_problems
+from gated import names, wording
+from gated.config.handwritten import HandwritingError, read_toml
+from gated.config.safe import plain
+from gated.config.tables import Name, Settings, SiteSettings
+from gated.config.wiring import EndTime, Time, Wires, pin_problems
 from gated.errors import ConfigError
+from gated.sitetime import clock_of, zone_of
 
 PATHS = {
     ("state_dir",),
@@ -35,27 +38,33 @@ def load_own(path: Path) -> Settings:
     return parse(read(path), path.resolve().parent, str(path))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A settings file as it stands there, unchecked. Raises `ConfigError` where it cannot be read, or is no TOML."""
+def read(path: Path, advice: str = "`gated config new` writes a commented example") -> dict[str, Any]:
+    """A settings file as it stands there, unchecked. `advice`: where to get one. Raises `ConfigError` where it cannot
+    be read, or is no TOML.
+    """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            str(path), [f"cannot be read ({error.strerror}); `gated config new` writes a commented example"]
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [f"is not valid TOML: {error}"]) from error
+        return read_toml(path, advice)
+    except HandwritingError as error:
+        raise ConfigError(str(path), [str(error)]) from error
 
 
 def parse(data: dict[str, Any], folder: Path, source: str = "settings") -> Settings:
     """Check settings that were read, with paths relative to `folder`. Raises `ConfigError` with every problem."""
-    problems: list[str] = []
-    settings = _struct(Settings, _absolute(data, folder), "", problems)
-    if isinstance(settings, Settings):
-        problems += _contradictions(settings)
-    if problems:
+    settings, problems = examined(data, folder)
+    if settings is None or problems:
         raise ConfigError(source, problems)
-    return settings  # type: ignore[no-any-return]
+    return settings
+
+
+def examined(data: dict[str, Any], folder: Path) -> tuple[Settings | None, list[str]]:
+    """The settings that the data is, and every problem. None where a key or a value will not do; settings with
+    problems are well formed and contradict themselves.
+    """
+    problems: list[str] = []
+    settings = _struct(Settings, _absolute(_named(data, problems), folder), "", problems)
+    if not isinstance(settings, Settings):
+        return None, problems
+    return settings, problems + _contradictions(settings)
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -64,15 +73,50 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     def fix(value: Any, at: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
             return {k: fix(v, (*at, k)) for k, v in value.items()}
-        return str(folder / Path(value).expanduser()) if at in PATHS and isinstance(value, str) and value else value
+        return str(folder / _at_home(value)) if at in PATHS and isinstance(value, str) and value else value
 
     return {k: fix(v, (k,)) for k, v in data.items()}
+
+
+def _at_home(path: str) -> Path:
+    """The path with `~` as a home; one of nobody's is a folder of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+NAMES = (("door", "free_passage"), ("second_door", "free_passage"))
+"""Keys whose value names a schedule."""
+
+
+def _named(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The same data with every such name, and the names and hours of schedules, in their normal form."""
+    for table, key in NAMES:
+        values = data.get(table)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            data = {**data, table: {**values, key: names.plain(values[key])}}
+    schedules = data.get("schedules")
+    if not isinstance(schedules, dict):
+        return data
+    named = {names.plain(name): _hours(schedule) for name, schedule in schedules.items()}
+    if len(named) < len(schedules):
+        twice = [name for name in schedules if len(names.spellings(name, schedules)) > 1 or name not in named]
+        problems.append(f"schedules: {', '.join(map(repr, twice))} are one name; write each schedule once")
+    return {**data, "schedules": named}
+
+
+def _hours(schedule: Any) -> Any:
+    """The same schedule with its hours in their normal form."""
+    if not isinstance(schedule, dict):
+        return schedule
+    return {key: _normal(Time, value) if key in ("start", "end") else value for key, value in schedule.items()}
 
 
 def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
     """Convert a table field by field, so that one bad value does not hide the next. None when something was wrong."""
     if not isinstance(data, dict):
-        problems.append(f"{at.rstrip('.')}: expected a table [{at.rstrip('.')}], got {data!r}")
+        problems.append(f"{at.rstrip('.')}: expected a table [{at.rstrip('.')}], got {wording.shown(data)}")
         return None
     (hints, fields), values = _shape(kind), {}
     known = [f.name for f in fields]
@@ -89,7 +133,8 @@ def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
 @cache
 def _shape(kind: Any) -> tuple[dict[str, Any], tuple[msgspec.structs.FieldInfo, ...]]:
     """The types of a table and its fields."""
-    return get_type_hints(kind, include_extras=True), msgspec.structs.fields(kind)
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: plain(hint) for name, hint in hints.items()}, msgspec.structs.fields(kind)
 
 
 def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
@@ -105,16 +150,19 @@ def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
     if is_table:
         return _struct(kind, value, f"{at}.", problems)
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(_normal(kind, value), kind)
     except msgspec.ValidationError as error:
-        problems.append(f"{at}: {value!r} will not do: {_plain(str(error), kind)}")
+        problems.append(f"{at}: {wording.shown(value)} will not do: {wording.problem(error, kind)}")
         return None
 
 
-def _plain(message: str, kind: Any) -> str:
-    """The words of msgspec, or the field's own description where it has one."""
-    description = next((m.description for m in getattr(kind, "__metadata__", ()) if m.description), None)
-    return f"expected {description}" if description else message[0].lower() + message[1:]
+def _normal(kind: Any, value: Any) -> Any:
+    """An id or a time of day in its normal form, however a person has typed it; another value as it is."""
+    if not isinstance(value, str):
+        return value
+    if kind in (Time, EndTime):
+        return clock_of(value)
+    return names.id_of(value) if kind == Name else value
 
 
 def _did_you_mean(key: str, known: list[str]) -> str:
@@ -137,7 +185,10 @@ def _contradictions(settings: Settings) -> list[str]:
         for name, wires in (("door", door), ("second_door", settings.second_door))
         if wires is not None and wires.free_passage and wires.free_passage not in settings.schedules
     ]
-    if not _is_timezone(settings.site.timezone):
+    if settings.cues.locate and settings.cues.locate not in settings.schedules:
+        problems.append(f"cues.locate: there is no [schedules.{settings.cues.locate}]")
+    problems += _calendar_problems(settings.site)
+    if zone_of(settings.site.timezone) is None:
         problems.append(f"site.timezone: {settings.site.timezone!r} is no time zone, use one such as Asia/Shanghai")
     if sync.url.startswith("mqtts:"):
         problems += [
@@ -150,9 +201,17 @@ def _contradictions(settings: Settings) -> list[str]:
     return problems
 
 
-def _is_timezone(name: str) -> bool:
+def _calendar_problems(site: SiteSettings) -> list[str]:
+    """Days that cannot be. A holiday that is none was let pass once, and never holds; `gated check` names it."""
+    both = sorted(set(site.holidays) & set(site.workdays))
+    problems = [f"site.workdays: {day} is in holidays too; take it out of one of them" for day in both]
+    return problems + [f"site.workdays: {day} is no day of the calendar" for day in site.workdays if not is_day(day)]
+
+
+def is_day(text: str) -> bool:
+    """Whether there is such a day, YYYY-MM-DD."""
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        date.fromisoformat(text)
+    except ValueError:
         return False
     return True

@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from gated.config.wiring import CueSettings, DoorSettings, ReaderSettings, Time, Unit, Wires
+from gated.config.safe import Safe
+from gated.config.wiring import CueSettings, DoorSettings, EndTime, ReaderSettings, Time, Unit, Wires
 from gated.events import MAIN, SECOND
+from gated.names import ID
+from gated.sitetime import DEFAULT
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z", description="small letters, digits, - and _")]
+Name = Annotated[str, Meta(pattern=ID.pattern, description="small letters, digits, - and _, such as gate-2")]
 Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="a date, YYYY-MM-DD")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]
 
@@ -21,12 +24,14 @@ class SiteSettings(msgspec.Struct, frozen=True):
     """The courtyard."""
 
     id: Name
-    timezone: str = "Asia/Shanghai"
+    timezone: str = DEFAULT
     """Of schedules and of what people are shown (IANA)."""
     clock: Literal["auto", "trusted"] = "auto"
-    """auto: the time of day counts while the kernel says that a time server or a clock chip keeps it."""
-    holidays: tuple[Date, ...] = ()
+    """auto: the time of day counts while a time server keeps it, or a clock chip that has proved itself."""
+    holidays: Annotated[tuple[Date, ...], Safe.DAYS] = ()
     """On these days a schedule's "holiday" counts, and its weekdays do not."""
+    workdays: Annotated[tuple[Date, ...], Safe.DAYS] = ()
+    """Make-up working days: on these a schedule that has all of mon to fri counts, and one that has not does not."""
 
 
 class GateSettings(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ class ModelSettings(msgspec.Struct, frozen=True):
     """Which models, and where their files lie."""
 
     dir: str = "models"
-    set: str = "evaluation"
+    set: Annotated[str, Safe.GRADE] = "evaluation"
     manifest: str = ""
     """Another manifest than the one that comes with gated."""
 
@@ -61,42 +66,44 @@ class CameraSettings(msgspec.Struct, frozen=True):
     height: Annotated[int, Meta(ge=240, le=2592)] = 960
     timeout_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.0
     """Without a frame for so long the camera is opened anew."""
+    mains_hz: Literal[50, 60] = 50
+    """Lamps flicker with the mains; the exposure is chosen so that no bands run over the picture."""
 
 
 class FaceSettings(msgspec.Struct, frozen=True):
     """When a face is good enough to be searched for. Never about eyes, expression or what is worn."""
 
-    detection_score: Unit = 0.6
-    min_eye_px: Annotated[float, Meta(ge=16, le=400)] = 40.0
+    detection_score: Annotated[Unit, Safe.MORE] = 0.6
+    min_eye_px: Annotated[float, Meta(ge=16, le=400), Safe.MORE] = 40.0
     """Eye distance in px of the main picture; the embedder's crop has 35."""
-    min_enrol_eye_px: Annotated[float, Meta(ge=16, le=400)] = 60.0
-    min_relative_size: Unit = 0.6
+    min_enrol_eye_px: Annotated[float, Meta(ge=16, le=400), Safe.MORE] = 60.0
+    min_relative_size: Annotated[Unit, Safe.MORE] = 0.6
     """A face smaller than this share of the largest one in view is background and not searched for."""
-    min_sharpness: Annotated[float, Meta(ge=0)] = 15.0
-    min_luminance: Annotated[float, Meta(ge=0, le=255)] = 40.0
-    max_luminance: Annotated[float, Meta(ge=0, le=255)] = 230.0
-    max_side_ratio: Annotated[float, Meta(ge=1, le=20)] = 4.0
-    max_saturated: Unit = 0.3
-    max_yaw_deg: Annotated[float, Meta(ge=5, le=90)] = 45.0
-    max_pitch_deg: Annotated[float, Meta(ge=5, le=90)] = 35.0
-    max_faces: Annotated[int, Meta(ge=1, le=20)] = 5
-    threads: Annotated[int, Meta(ge=1, le=8)] = 1
+    min_sharpness: Annotated[float, Meta(ge=0), Safe.MORE] = 15.0
+    min_luminance: Annotated[float, Meta(ge=0, le=255), Safe.MORE] = 40.0
+    max_luminance: Annotated[float, Meta(ge=0, le=255), Safe.LESS] = 230.0
+    max_side_ratio: Annotated[float, Meta(ge=1, le=20), Safe.LESS] = 4.0
+    max_saturated: Annotated[Unit, Safe.LESS] = 0.3
+    max_yaw_deg: Annotated[float, Meta(ge=5, le=90), Safe.LESS] = 45.0
+    max_pitch_deg: Annotated[float, Meta(ge=5, le=90), Safe.LESS] = 35.0
+    max_faces: Annotated[int, Meta(ge=1, le=20), Safe.ANY] = 5
+    threads: Annotated[int, Meta(ge=1, le=8), Safe.ANY] = 1
     """For one model; two run side by side. More helps large models on four cores: let `gated bench` say."""
 
 
 class AccessSettings(msgspec.Struct, frozen=True):
     """When a face is somebody's."""
 
-    threshold: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
     """Cosine similarity; by default the one of the model set's manifest."""
-    pad_threshold: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    margin: Unit = 0.05
+    pad_threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
+    margin: Annotated[Unit, Safe.MORE] = 0.05
     """How far the best candidate must be ahead of the best one of another household."""
-    frames: Annotated[int, Meta(ge=1, le=20)] = 3
+    frames: Annotated[int, Meta(ge=1, le=20), Safe.MORE] = 3
     """So many frames of one visit must agree."""
-    give_up_s: Annotated[float, Meta(ge=0.5, le=30)] = 3.0
+    give_up_s: Annotated[float, Meta(ge=0.5, le=30), Safe.LESS] = 3.0
     """A visit that has not been granted by then is refused, and other ways in are named."""
-    max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5)] = 1.0
+    max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5), Safe.LESS] = 1.0
     """A frame older than this opens nothing."""
 
 
@@ -105,7 +112,12 @@ class Schedule(msgspec.Struct, frozen=True):
 
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
     start: Time = "00:00"
-    end: Time = "00:00"
+    end: EndTime = "00:00"
+
+    def __post_init__(self) -> None:
+        """24:00 is the end of the day, which the day after calls 00:00."""
+        if self.end == "24:00":
+            msgspec.structs.force_setattr(self, "end", "00:00")
 
 
 class SyncSettings(msgspec.Struct, frozen=True):
@@ -123,12 +135,16 @@ class SyncSettings(msgspec.Struct, frozen=True):
     """auto: MQTT 5 where the broker speaks it."""
     ack_timeout_s: Annotated[float, Meta(ge=0.2, le=300)] = 5.0
     backoff_max_s: Annotated[float, Meta(ge=0.2, le=300)] = 60.0
-    status_s: Annotated[float, Meta(ge=1, le=60)] = 60.0
-    """How often the journal's head is told and signed, at the least."""
+    status_s: Annotated[float, Meta(ge=1, le=120)] = 60.0
+    """The beat: status and journal are told so often. A gate says some 19 MB a day at 60 s, and half at 120 s."""
     silent_h: Annotated[float, Meta(gt=0, le=720)] = 24.0
-    """Without a proven word of the office for so long it is an alarm; nothing opens or shuts because of it."""
+    """Without a proven word of the office for so long it is an alarm, and for ten minutes while the broker is reached.
+    Nothing opens or shuts because of it."""
     most_new_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 200
     """More people than this joining from the office within an hour look like poisoning, and wait for somebody here."""
+    most_new_in_batch: Annotated[int, Meta(ge=0, le=100_000)] = 300
+    """So many may join in batches that the office announces, and by its acceptance, in all; 0: none. The default is 72
+    households. Somebody at the gate renews it."""
 
 
 class HealthSettings(msgspec.Struct, frozen=True):
@@ -153,7 +169,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Another leaf, on the same pins and with the same latch; faces open the first."""
     readers: ReaderSettings = field(default_factory=ReaderSettings)
     cues: CueSettings = field(default_factory=CueSettings)
-    schedules: dict[Name, Schedule] = field(default_factory=dict)
+    schedules: Annotated[dict[Name, Schedule], Safe.HOURS] = field(default_factory=dict)
     sync: SyncSettings = field(default_factory=SyncSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gated.config.overlay import Key, kept_keys, laid_over, load
+from gated.config.overlay import Key, in_force, laid_over, tightening
 from gated.config.proposal import Mark, Proposal, drop_proposal, keep_proposal, read_proposal
 from gated.config.reading import load_own
 from gated.config.tables import Settings
@@ -28,7 +28,12 @@ HEALTHY_S = 30.0
 """So long the gate must be on duty without losing a part."""
 DECIDED_S = 60.0
 """After so long on duty what has not proved itself is taken back."""
-ELSEWHERE = frozenset({"network", "server", "clock"})
+ELSEWHERE = frozenset(
+    {
+        *("network", "server", "clock", "disk", "screen", "sound", "metrics", "passes", "sync"),
+        *("records_withheld", "office_outdated", "crowd"),
+    }
+)
 """Parts that come and go with the world outside, and that nothing on the office's list can take away."""
 
 
@@ -92,7 +97,7 @@ def propose(config: Path, toml: str, lost: Collection[str] = ()) -> None:
 
 def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> None:
     """Have the next start try another model set, and let all else that the office has set be. Raises as `propose`."""
-    propose(config, to_toml({**kept_keys(load_own(config)), ("models", "set"): model_set}), lost)
+    propose(config, to_toml({**tightening(config), ("models", "set"): model_set}), lost)
 
 
 def begin(config: Path) -> Start:
@@ -127,9 +132,13 @@ def _attempt(config: Path, state: Path) -> Start | None:
 
 
 def _in_force(config: Path, dropped: str = "") -> Start:
-    """What the gate has without a trial; its own alone where they no longer go with what the office has set."""
+    """What the gate has without a trial; its own alone where they no longer go with what the office has set.
+
+    A key of the office's that protects less than the gate's own does not count, and the others do.
+    """
     try:
-        settings = load(config)
+        settings, loose = in_force(config)
+        dropped = dropped or "; ".join(loose)
     except ConfigError as error:
         settings, dropped = load_own(config), dropped or "; ".join(error.problems)
     if dropped:

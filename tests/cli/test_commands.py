@@ -97,11 +97,27 @@ def test_the_settings_may_come_from_the_environment(gate):
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize("arguments", [["people", "list"], ["events", "list"], ["run"]])
+@pytest.mark.parametrize("arguments", [["people", "list"], ["events", "list"]])
 def test_a_state_folder_that_cannot_be_used_is_one_clear_message(gate, arguments):
     gate.state.write_text("a file where a folder belongs")
     message = only_line(gate.run(*arguments, check=3))
     assert str(gate.state) in message
+    assert gate.state.read_text() == "a file where a folder belongs"
+
+
+def test_a_gate_whose_state_folder_cannot_be_used_starts_and_says_it_once(gate, wait_for):
+    gate.state.write_text("a file where a folder belongs")
+    gate.write(door={"socket": str(gate.folder / "latch.sock")}, models={"dir": "nowhere"})
+    gate.start("latch")
+    wait_for((gate.folder / "latch.sock").exists)
+    brain = gate.start("run", "--service")
+    wait_for(lambda: "on duty" in gate.log() and "disk is lost" in gate.log())
+    brain.terminate()
+    assert brain.wait(15) == 0
+    log = gate.log()
+    assert log.count("disk is lost") == 1
+    assert str(gate.state) in log
+    assert "Traceback" not in log
     assert gate.state.read_text() == "a file where a folder belongs"
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from gated.cli.demo import own_set
+from gated.cli.demo import own_set, show_page
 from gated.cli.watching import Board, claim, decision
-from gated.simulator.desk import Fact
+from gated.simulator.desk import Fact, wait_for
 from gated.simulator.director import Now, Outcome
 from gated.simulator.morning import Step
 
@@ -34,7 +34,7 @@ def test_the_morning_goes_as_it_must_and_is_recorded(tmp_path, request):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All as expected" in done.stdout
     assert "NO" not in done.stdout.split()
-    for words in ("open for Wang Yu", "vision came back", "refused"):
+    for words in ("open for Wang Yu", "vision came back", "refused", "The gate screen is http://127.0.0.1:"):
         assert words in done.stdout
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) > 10
 
@@ -44,6 +44,40 @@ def test_a_set_that_is_not_there_is_named():
     assert done.returncode == 3
     assert "did you mean 'evaluation'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def browser(tmp_path, monkeypatch):
+    """A machine whose only browser writes down what it is shown."""
+    program = tmp_path / "bin" / "firefox"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/shown"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/bin")
+    monkeypatch.setattr("gated.cli.demo.BROWSERS", ("no-browser-of-that-name", "firefox"))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "shown"
+
+
+def test_without_a_display_no_browser_is_started(browser):
+    assert show_page("http://127.0.0.1:1/") is False
+
+
+@pytest.mark.parametrize("display", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_where_a_display_and_a_browser_are_the_gate_screen_opens(browser, monkeypatch, display):
+    monkeypatch.setenv(display, ":0")
+    assert show_page("http://127.0.0.1:1/") is True
+    for _ in wait_for(10.0):
+        if browser.exists() and browser.read_text():
+            break
+    assert browser.read_text() == "http://127.0.0.1:1/\n"
+
+
+def test_a_display_without_a_browser_is_no_error(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("gated.cli.demo.BROWSERS", ("no-browser-of-that-name",))
+    assert show_page("http://127.0.0.1:1/") is False
 
 
 @pytest.fixture
@@ -70,10 +104,10 @@ def test_in_a_pipe_each_thing_is_told_once_in_a_line(board):
         ["gated", "demo"],
         ["network:", "up,", "0"],
         ["1/3", "Wang", "Yu"],
-        [AT.astimezone().strftime("%H:%M:%S"), "OPEN", "Wang"],
+        ["16:30:00", "OPEN", "Wang"],
         ["network:", "CUT,", "0"],
         ["1/3", "a", "stranger"],
-        [AT.astimezone().strftime("%H:%M:%S"), "closed", "attack"],
+        ["16:30:00", "closed", "attack"],
     ]
 
 

@@ -16,14 +16,48 @@ def home(gate, shared):
     return gate
 
 
-def enrol(gate, *photos, check=0):
-    return gate.json("enrol", *PERSON, *(word for photo in photos for word in ("--photo", photo)), check=check)
+def enrol(home, *photos, more=(), check=0):
+    words = (word for photo in photos for word in ("--photo", photo))
+    return home.json("enrol", *PERSON, *more, *words, check=check)
 
 
 def only_line(done):
     assert "Traceback" not in done.stderr
     assert done.stderr.count("gated: ") == 1
     return done.stderr
+
+
+@pytest.fixture
+def in_grey(home, tmp_path):
+    """A picture of somebody as a grey camera shows it; gives its path."""
+
+    def make(name):
+        path = tmp_path / f"grey_{name}"
+        Image.open(home.faces / name).convert("L").convert("RGB").save(path)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["obama_2.jpg", "biden_1.jpg", "stranger_1.jpg"])
+def test_a_living_face_in_grey_is_no_attack(home, in_grey, name):
+    found = home.json("identify", in_grey(name), check=1)
+    assert (found["outcome"], found["reason"], found["subject"]) == ("poor_quality", "no_colour", None)
+
+
+def test_nobody_is_enrolled_by_a_grey_photo_and_told_why(home, in_grey):
+    done = enrol(home, in_grey("obama_1.jpg"), check=1)
+    assert done["subject"] is None
+    assert done["rejected"][0]["reason"] == "the picture has no colour; take a photo in colour"
+
+
+def test_check_notes_a_camera_without_colour(home, in_grey):
+    home.write(camera={"kind": "replay", "path": str(in_grey("obama_1.jpg"))})
+    (line,) = [line for line in home.run("check").stdout.splitlines() if "camera" in line]
+    assert line.startswith("note  camera: no_colour")
+    assert "gated doctor --measure" in line
+    home.write(camera={"kind": "replay", "path": str(home.faces / "obama_1.jpg")})
+    assert "good  camera" in home.run("check").stdout
 
 
 def test_the_second_picture_is_the_same_person(home):
@@ -73,15 +107,24 @@ def test_an_empty_gallery_lets_nobody_in(home):
 
 def test_a_face_that_is_somebodys_already_is_refused_by_id_and_not_by_name(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
-    done = home.run("enrol", *PERSON, "--photo", home.faces / "obama_2.jpg", check=1)
+    done = home.run("enrol", *PERSON, "--photo", home.faces / "obama_2.jpg", "--yes", check=1)
     assert subject in only_line(done)
     assert "Somebody" not in done.stderr
     assert len(home.json("people", "list")) == 1
 
 
+def test_a_second_person_of_a_name_in_a_household_is_asked_about(home):
+    subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
+    done = home.run("enrol", *PERSON, "--photo", home.faces / "biden_1.jpg", check=2)
+    assert f"{subject} has the same name" in done.stderr
+    assert "Somebody" not in done.stderr
+    assert len(home.json("people", "list")) == 1
+    assert enrol(home, home.faces / "biden_1.jpg", more=["--yes"])["subject"] not in (None, subject)
+
+
 def test_a_program_is_told_of_a_refusal_in_its_own_words(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
-    refused = enrol(home, home.faces / "obama_2.jpg", check=1)
+    refused = enrol(home, home.faces / "obama_2.jpg", more=["--yes"], check=1)
     assert (refused["subject"], refused["templates"]) == (None, 0)
     assert subject in refused["rejected"][0]["reason"]
 
@@ -107,11 +150,11 @@ def bad_pictures(folder, faces):
     (folder / "truncated.jpg").write_bytes((faces / "obama_1.jpg").read_bytes()[:30_000])
     (folder / "text.jpg").write_text("not a picture")
     (folder / "empty.jpg").touch()
-    Image.new("RGB", (20_000, 20_000)).save(folder / "huge.png")
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")  # of one bit each, or it takes seconds to write
     Image.new("RGB", (800, 600), (120, 130, 140)).save(folder / "wall.jpg")
     return {
-        "truncated.jpg": "broken off", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
-        "wall.jpg": "no face", "missing.jpg": "no file",
+        "truncated.jpg": "incomplete", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
+        "wall.jpg": "no face", "missing.jpg": "not a file",
     }  # fmt: skip
 
 
@@ -198,7 +241,7 @@ def test_suspended_is_not_let_in_and_resumed_is(home):
     assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "suspended"
     home.run("people", "resume", subject, check=0)
     assert home.json("identify", home.faces / "obama_2.jpg", check=0)["outcome"] == "grant"
-    home.run("people", "remove", subject, check=0)
+    home.run("people", "remove", subject, "--yes", check=0)
     assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "unknown"
     kinds = [e["kind"] for e in home.events()]
     assert kinds == ["person_enrolled", "person_suspended", "person_resumed", "person_removed"]

@@ -54,7 +54,7 @@ def desk(gate):
 def test_without_a_word_on_the_licences_nothing_comes(desk):
     done = desk.run("models", "pull", "--from", desk.stick, check=3)
     assert "finds.onnx: Licence of finds" in done.stderr
-    assert "say --accept-licence" in done.stderr
+    assert "add --accept-licence" in done.stderr
     assert list(desk.models.glob("*.onnx")) == []
 
 
@@ -77,7 +77,7 @@ def test_another_folder_may_be_named(desk):
 
 def test_what_cannot_be_had_is_told_with_what_to_do(desk):
     done = desk.run("models", "pull", "--accept-licence", check=3)
-    assert done.stderr.count("the manifest has no address for it; bring it with --from") == 3
+    assert done.stderr.count("the manifest has no address for it; copy it with --from") == 3
 
 
 def test_a_misspelt_set_gets_a_hint(desk):

@@ -1,6 +1,7 @@
 """The office's commands: people for every gate, and orders that say plainly what came of them."""
 
 import json
+import re
 import threading
 import time
 from contextlib import closing
@@ -8,12 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from gated.cli import main
 from gated.journal.chain import digest, genesis
+from gated.office.kept import KeptPerson, kept_pin
 from gated.office.store import Store
+from gated.office.waiting import owner
+from gated.office.waiting import serving as serving_for
+from gated.pin.rule import is_weak
 from gated.sync.jose import Identity
-from gated.sync.messages import EventBatch, Finding, Gone, PersonRecord, Receipt, Status, WireEvent
+from gated.sync.messages import EventBatch, Finding, Gone, Receipt, ScheduleRecord, Status, WireEvent
 
 SITE = "market-south"
 
@@ -69,9 +75,9 @@ def test_somebody_is_added_changed_and_listed(office, ann):
 
 def test_an_id_that_a_gate_gave_is_kept_and_counts_once(office):
     arguments = ("person", "add", "--name", "Bo", "--household", "1", "--subject", "0123456789abcdef")
-    assert office(*arguments) == "added 0123456789abcdef\n"
+    assert office(*arguments) == "added Bo (1), 0123456789abcdef\n"
     assert "is there already" in office(*arguments, check=1)
-    assert "subject" in office(*arguments[:-1], "not-an-id", check=1)
+    assert "subject: expected 16 hex digits" in office(*arguments[:-1], "not-an-id", "--yes", check=1)
 
 
 def test_a_consent_has_a_reference_and_a_notice(office, ann):
@@ -100,7 +106,8 @@ def test_somebody_is_suspended_and_resumed(office, ann):
 
 
 def test_who_is_removed_is_gone_for_good(office, store, ann):
-    office("person", "remove", ann)
+    assert "say --yes" in office("person", "remove", ann, check=2)
+    office("person", "remove", ann, "--yes")
     assert isinstance(store.book.get(f"person/{ann}"), Gone)
     assert "removed for good" in office("person", "show", ann, check=1)
     assert "removed for good" in office("person", "add", "--name", "X", "--household", "1", "--subject", ann, check=1)
@@ -116,10 +123,35 @@ def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, stor
     card = office("person", "card", ann, "--number", "0006729715", "--label", "blue").split()[-1]
     assert "given out already" in office("person", "card", bo, "--number", "6729715", check=1)
     assert "6729715" not in office("person", "show", ann) + office("person", "show", ann, "--json")
-    assert store.book.person(ann).cards[0].number == "6729715"
+    assert store.book.person(ann).cards[0].number == "0006729715"
     office("person", "card", ann, "--take", card)
     assert store.book.person(ann).cards == []
     assert "no card" in office("person", "card", ann, "--take", card, check=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "again", "why"),
+    [
+        ("0006729715", "102,45043", "lower 24 bits are the same"),
+        ("0006729715", "w34:102-45043", "given out already"),
+        ("04:A1:B2:C3", "c3b2a104", "given out already"),
+        ("w32:04A1B2C3", "w32:77A1B2C3", "lower 24 bits are the same"),
+    ],
+)
+def test_a_card_that_a_reader_cannot_tell_from_anothers_is_refused_with_the_reason(office, ann, given, again, why):
+    bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
+    card = office("person", "card", ann, "--number", given).split()[-1]
+    told = office("person", "card", bo, "--number", again, check=1)
+    assert why in told
+    assert card in told
+
+
+def test_a_random_number_is_refused_and_the_readings_of_a_card_are_shown(office, ann):
+    assert "another one each time" in office("person", "card", ann, "--number", "08A1B2C3", check=1)
+    office("person", "card", ann, "--number", "08A1B2C3", "--same-each-time")
+    told = office("person", "card", ann, "--number", "\uff10\uff10\uff10\uff16\uff17\uff12\uff19\uff17\uff11\uff15")
+    assert "printed 102,45043" in told
+    assert "w34:102-45043" in told
 
 
 def test_a_card_that_is_none_is_refused(office, ann):
@@ -138,21 +170,36 @@ def test_a_card_is_good_from_the_first_to_the_last_day(office, ann, store):
 
 def test_a_pin_is_read_from_the_input_and_never_shown(office, ann, store):
     office("person", "pin", ann, typed="739154\n")
-    office("person", "pin", ann, "--duress", typed="271828\n")
+    office("person", "pin", ann, "--duress", typed="286094\n")
     who = store.book.person(ann)
-    assert (who.pin, who.duress_pin) == ("739154", "271828")
+    assert (who.has_pin, who.has_duress_pin) == (True, True)
+    assert (who.pin, who.duress_pin) == ("", ""), "the digits are kept nowhere"
     assert "739154" not in office("person", "show", ann) + office("person", "show", ann, "--json")
     office("person", "pin", ann, "--take")
     who = store.book.person(ann)
-    assert (who.pin, who.duress_pin) == ("", "")
+    assert (who.has_pin, who.has_duress_pin) == (False, False)
+
+
+def test_the_office_makes_a_pin_shows_it_once_and_says_the_budget(office, ann, store):
+    said = office("person", "pin", ann, typed="")
+    pin = "".join(re.search(r"(\d{3}) (\d{3})", said).groups())
+    assert not is_weak(pin, 6)
+    assert store.book.person(ann).pins == [kept_pin(pin, store.book.pin_salt, is_duress=False)]
+    assert pin not in office("person", "show", ann) + office("person", "show", ann, "--json")
+    told = json.loads(office("pins", "--json"))
+    assert (told["pins"], told["is_short"]) == (1, False)
+    assert "years" in office("pins")
 
 
 def test_a_weak_pin_and_a_neighbours_are_refused_in_the_same_words(office, ann):
     bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
     office("person", "pin", ann, typed="739154\n")
-    said = {office("person", "pin", bo, typed=f"{pin}\n", check=1) for pin in ("739154", "123456", "111111", "12", "")}
+    said = {
+        office("person", "pin", bo, typed=f"{pin}\n", check=1)
+        for pin in ("739154", "123456", "520520", "19900512", "12")
+    }
     assert len(said) == 1
-    assert "second" in office("person", "pin", bo, "--duress", typed="271828\n", check=1)
+    assert "second" in office("person", "pin", bo, "--duress", typed="286094\n", check=1)
 
 
 def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):
@@ -171,6 +218,8 @@ def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):
 
 
 def test_rights_of_households_and_roles(office):
+    office("person", "add", "--name", "Ann", "--household", "2-401")
+    office("schedule", "set", "day", "--end", "22:00")
     office("rights", "household", "2-401", "--door", "main")
     office("rights", "role", "Staff", "--schedule", "day")
     rows = json.loads(office("rights", "list", "--json"))
@@ -181,9 +230,31 @@ def test_rights_of_households_and_roles(office):
     office("rights", "household", "2-401", "--clear", check=1)
 
 
-def test_a_schedule_that_makes_no_sense_is_refused(office):
-    for wrong in (("--days", "someday"), ("--start", "25:00")):
-        office("schedule", "set", "day", *wrong, check=1)
+@pytest.mark.parametrize(
+    ("option", "wrong", "says"),
+    [
+        ("--days", "someday", '"mon"'),
+        ("--start", "25:00", "start: expected a time of day, HH:MM"),
+        ("--start", "24:00", "start: expected a time of day, HH:MM"),
+        ("--start", "noon", "HH:MM"),
+        ("--end", "24:01", "24:00 for the end of the day"),
+        ("--end", "8h", "HH:MM"),
+        ("--end", "18.00", "HH:MM"),
+    ],
+)
+def test_a_time_or_a_day_that_is_none_is_named(office, option, wrong, says):
+    told = office("schedule", "set", "day", option, wrong, check=1)
+    assert says in told
+    assert not any(word in told for word in ("regex", "enum", "`", "null"))
+
+
+def test_a_schedule_may_end_with_the_day(office, store):
+    office("schedule", "set", "day", "--start", "08:00", "--end", "24:00")
+    [told] = store.book.live(ScheduleRecord)
+    assert (told.start, told.end) == ("08:00", "00:00")  # as gates of every version read it
+
+
+def test_schedules_are_listed_and_removed(office):
     office("schedule", "set", "day")
     assert [each["name"] for each in json.loads(office("schedule", "list", "--json"))] == ["day"]
     assert "day" in office("schedule", "list")
@@ -199,7 +270,10 @@ def test_the_gates_are_listed_with_how_far_they_are(office, store, gate, ann):
     status = Status(site=SITE, gate=gate, version="0.1.0", door="secured", degraded=["vision"])
     store.roll.hear(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     [row] = json.loads(office("gates", "--json"))
-    assert (row["state"], row["records"], row["degraded"]) == ("online", "0 of 2", ["vision"])
+    assert (row["state"], row["records"], row["degraded"]) == ("online", "0 of 2", ["vision", "gate_outdated"])
+    new = replace(status, can=[*status.can, "verifiers"])
+    store.roll.hear(gate, new, is_news=True, is_fresh=True, at="2026-11-23T07:59:00Z")
+    assert json.loads(office("gates", "--json"))[0]["degraded"] == ["vision"]
     assert "vision" in office("gates")
 
 
@@ -222,6 +296,17 @@ def test_the_newest_events_are_shown(office, store, gate):
     ]
     assert "tampered" in office("events", "--gate", gate)
     office("events", "--gate", "nowhere", check=1)
+
+
+def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_as_it_is(office, store, gate):
+    body = '{"kind":"tampered","more":' + "[" * 7000 + "]" * 7000 + "}"
+    at, first = "2026-11-23T07:58:00Z", genesis(SITE, gate, "j")
+    row = WireEvent(1, at, "tampered", body, digest(first, 1, at.encode(), b"tampered", body.encode()))
+    store.journals.take(
+        EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=1, prev=first, events=[row])
+    )
+    assert json.loads(office("events", "--json"))["unreadable"] == body
+    assert "unreadable" in office("events")
 
 
 def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
@@ -251,16 +336,24 @@ def test_an_alarm_stands_until_it_is_settled(office, store, gate):
 
 
 @pytest.fixture
-def serving(store, tmp_path):
+def served(tmp_path, store):
+    """An office that is at work, for whoever asks."""
+    with closing(serving_for(tmp_path / "office", 0, 1)):
+        yield
+
+
+@pytest.fixture
+def serving(store, served, tmp_path):
     """Somebody who settles each order that is placed, as a gate and a serving office would."""
 
-    def settle(state, why="", findings=()):
+    def settle(state, why="", findings=(), *, then=lambda another, placed: None):
         def work():
             with closing(Store.open(tmp_path / "office")) as another:
                 end = time.monotonic() + 30
                 while time.monotonic() < end and not (placed := another.orders.open()):
                     time.sleep(0.02)
                 for each in placed:
+                    then(another, each)
                     another.orders.settle(each, state, why, findings)
 
         thread = threading.Thread(target=work)
@@ -286,20 +379,83 @@ def test_a_release_needs_somebody_who_orders_it_and_a_reason(office, gate):
     office("release", "gate-9", "--operator", "li", "--reason", "x", check=1)
 
 
-def test_a_gate_that_does_not_answer_is_said_so(office, store, gate):
-    assert "gated office serve" in office("restart", gate, "--wait", 0, check=1)
-    placed = store.orders.open()[0]
-    assert placed.order.operator
-    sent = store.orders.place(gate, placed.order.action, "li", "", datetime.now(UTC))
-    store.orders.send(SITE, store.orders.get(sent), datetime.now(UTC))
-    store.orders.expire(datetime.now(UTC) + timedelta(hours=1))
-    assert store.orders.get(sent).state == "unanswered"
+ORDERS = [
+    ("release", "gate-1", "--operator", "li", "--reason", "x"),
+    ("lockdown", "all", "on"),
+    ("lockdown", "gate-1", "off"),
+    ("restart", "gate-1"),
+    ("models", "gate-1", "site"),
+    ("diagnose", "gate-1"),
+]
 
 
-def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate):
+@pytest.mark.parametrize("order", ORDERS)
+def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(office, store, gate, order):
+    began = time.monotonic()
+    said = office(*order, check=1)
+    assert time.monotonic() - began < 5, "no waiting"
+    assert "no `gated office serve` is at work" in said
+    assert "Nothing was ordered" in said
+    assert store.orders.open() == []
+    assert store.orders.untold() == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, gate, served, order):
+    said = office(*order, "--wait", 0.1, check=1)
+    assert "not done: no answer in 0.1 s" in said
+    assert "will not do it any more" in said
+    assert store.orders.open() == []
+    [cancelled] = store.orders.untold()
+    assert cancelled.state == "cancelled"
+
+
+def test_a_gate_of_an_older_version_is_to_be_updated_before_it_is_ordered_anything(office, store, gate, served):
+    status = Status(site=SITE, gate=gate, version="0.1.0")
+    store.roll.hear(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    assert "update that gate first" in office("restart", gate, check=1)
+    assert store.orders.open() == []
+
+
+def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store, gate, tmp_path):
+    others = [(number, 4) for number in range(4) if not owner(number, 4)(gate)]
+    with closing(serving_for(tmp_path / "office", *others[0])):
+        assert "no `gated office serve`" in office("restart", gate, check=1)
+
+
+def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, serving, monkeypatch):
+    """The last word was given, and no answer came while one could."""
+    monkeypatch.setattr("gated.office.orders.GO_S", 0.3)
+
+    def goes(another, placed):
+        another.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+        while another.orders.get(placed.id).is_open:
+            time.sleep(0.02)
+
+    thread = serving("unknown", then=goes)
+    said = office("restart", gate, "--wait", 1.0, check=1)
+    thread.join()
+    assert "it may have happened" in said
+    assert "not done" not in said
+    assert f"gated office events --gate {gate}" in said
+
+
+def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, serving):
+    def talks(another, placed):
+        another.orders.tell(placed.id, "2 of 5 looks")
+        time.sleep(0.3)
+
+    thread = serving("done", then=talks)
+    assert "gate-1: 2 of 5 looks" in office("models", gate, "site", "--wait", 30)
+    thread.join()
+
+
+def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
     store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
-    office("lockdown", "all", "on", "--wait", 0, "--operator", "li", check=1)
-    assert [(each.gate, each.order.action.on) for each in store.orders.open()] == [("gate-1", True), ("gate-2", True)]
+    said = office("lockdown", "all", "on", "--wait", 0.2, "--operator", "li", check=1)
+    assert [(each.gate, each.order.action.on) for each in store.orders.untold()] == [("gate-1", True), ("gate-2", True)]
+    assert "gate-1: not done" in said
+    assert "gate-2: not done" in said
 
 
 def test_what_a_doctor_says_is_shown(office, gate, serving):
@@ -317,17 +473,17 @@ def test_nobodys_face_is_taken_who_has_not_agreed(office, store, gate, ann):
     assert store.orders.open() == []
 
 
-def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, tmp_path):
+def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, served, tmp_path):
     file = tmp_path / "gate.toml"
-    for text in ("x" * 20_001, "户" * 19_000):
+    for text in ("#" + "x" * 20_000, "#" + "户" * 19_000):
         file.write_text(text)
         assert "cannot be ordered" in office("settings", gate, file, check=1)
     file.write_text("[access]\nthreshold = 0.5\n")
     office("settings", gate, file, "--wait", 0, check=1)
-    assert store.orders.open()[0].order.action.toml.startswith("[access]")
+    assert store.orders.untold()[0].order.action.toml.startswith("[access]")
 
 
 def test_a_change_that_fails_leaves_everything_as_it_was(office, ann, store):
     office("person", "change", ann, "--name", "x" * 300, check=1)
-    assert isinstance(store.book.get(f"person/{ann}"), PersonRecord)
+    assert isinstance(store.book.get(f"person/{ann}"), KeptPerson)
     assert store.book.person(ann).name == "Ann"

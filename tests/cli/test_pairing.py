@@ -10,13 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.cli.office_setup import init, invite
+from gated.cli.office_invite import invite
+from gated.cli.office_setup import init
 from gated.config import load
 from gated.errors import OfficeError
 from gated.office.broker import Place
 from gated.office.store import Store
 from gated.sync.code import PairingCode
 from gated.sync.dial import tls_context
+from gated.sync.sealing import Lock, seal_folders
+from gated.sync.vouching import fingerprint
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office
@@ -82,7 +85,7 @@ def test_a_code_is_one_line_for_a_pipe(office):
     assert (code.host, code.port, code.gate) == ("localhost", office.registrar.place.pairing_port, GATE)
 
 
-@pytest.mark.parametrize("name", ["Gate", "a b", "OFFICE", "a/b", "x" * 64])
+@pytest.mark.parametrize("name", ["gate.1", "a b", "门", "a/b", "x" * 64])
 def test_what_no_gate_can_be_called_is_not_invited(office, name):
     done = CliRunner().invoke(invite, [name], obj=office.folder)
     assert isinstance(done.exception, OfficeError)
@@ -98,9 +101,26 @@ def test_a_gate_joins_with_one_command_and_prints_its_settings(office, gate, joi
     table = tomllib.loads(join(code_of(office)).stdout)["sync"]
     gate.write(sync=table)
     settings = load(gate.config)
-    tls_context(settings.sync)
+    tls_context(settings.sync, Lock.of(gate.state))
     assert settings.sync.ca == str(gate.state / "pairing" / "ca.pem")
     assert office.store.gate(GATE).gate == GATE
+
+
+def test_who_pairs_anew_without_the_site_key_is_told_of_other_keys(office, gate, join, tmp_path, monkeypatch):
+    """The site key is a credential of systemd, which a command at a terminal has not."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "site-key").write_bytes(bytes(32))
+    join(code_of(office))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert seal_folders(gate.state, Lock.of(gate.state))
+    assert "other keys" not in join(code_of(office)).output, "they are the same"
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    said = join(code_of(office))
+    party = Lock.of(gate.state).identity(gate.state / "pairing" / "gate.keys").party
+    assert fingerprint(SITE, GATE, party) in said.stderr
+    assert "gated gates accept" in said.stderr
+    assert tomllib.loads(said.stdout)["sync"]["url"]
+    assert "other keys" not in join(code_of(office)).output
 
 
 def test_a_code_may_be_typed_in_groups_or_when_it_is_asked_for(office, gate, join):

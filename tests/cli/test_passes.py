@@ -3,20 +3,29 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import zxingcpp
 from click.testing import CliRunner
 from PIL import Image
 
-from gated.access.passes import VisitorPass, pass_key, read_pass
+from gated.access.passes import VisitorPass, key_file, pass_key, read_pass
 from gated.cli import main
+from gated.config import load_own
+from gated.errors import ConfigError
+from gated.office.store import Store
+from gated.sync.jose import Identity
+
+sys.path.append(str(Path(__file__).parents[1]))
+from contracts.office import SITE, new_office
 
 
 @pytest.fixture
 def keys(tmp_path):
-    """As the help says to make them."""
+    """As openssl makes them, for a site that has them from there."""
     secret, public = tmp_path / "site.key", tmp_path / "site.pub"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", secret], check=True, capture_output=True)
     subprocess.run(["openssl", "pkey", "-in", secret, "-pubout", "-out", public], check=True, capture_output=True)
@@ -117,3 +126,116 @@ def test_on_a_terminal_the_code_is_drawn_too(keys, tmp_path):
     )
     assert len(done.stdout.splitlines()) > 20
     assert done.stdout.strip().splitlines()[-1].startswith("G1.")
+
+
+# -- without openssl --------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
+    first = gated("pass", "key", tmp_path / "site.key")
+    assert first.exit_code == 0, first.output
+    assert (tmp_path / "site.key").stat().st_mode & 0o777 == 0o600
+    assert gated("pass", "key", tmp_path / "site.key").output == first.output
+
+
+def test_a_key_of_openssl_is_shown_as_well(keys):
+    text = gated("pass", "key", keys[0]).output.strip()
+    assert key_file(text) == keys[1].read_bytes()
+
+
+@pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", " "), lambda text: text.replace("-", "")])
+def test_a_public_key_is_typed_as_it_comes(keys, spell):
+    text = gated("pass", "key", keys[0]).output.strip()
+    assert key_file(spell(text)) == keys[1].read_bytes()
+
+
+def test_every_wrong_letter_of_a_public_key_is_found(keys):
+    text = gated("pass", "key", keys[0]).output.strip()
+    for place in range(4, len(text)):
+        for letter in "ACIQY" if text[place] != "-" else "":
+            if letter != text[place]:
+                with pytest.raises(ConfigError, match="a letter or more is wrong"):
+                    key_file(text[:place] + letter + text[place + 1 :])
+
+
+@pytest.mark.parametrize("text", ["", "GK1-", "x" * 500, "G1.ABC", "\u5bc6"])
+def test_what_is_no_public_key_is_said(text):
+    with pytest.raises(ConfigError, match="a letter or more is wrong"):
+        key_file(text)
+
+
+@pytest.fixture
+def office(tmp_path):
+    folder = tmp_path / "office"
+    new_office(folder)
+    with closing(Store.open(folder)) as store:
+        store.add_gate("gate-2", Identity.make().party.dump(), "1")
+    return folder
+
+
+def test_from_the_office_to_the_gate_without_a_key_in_anybodys_hand(office, gate):
+    """The whole way: the office's key, trusted at the gate, and a pass that the gate takes."""
+    gate.state.mkdir(mode=0o700)
+    gate.write(site={"id": SITE}, gate={"id": "gate-2"})
+    shown = gated("office", "--dir", office, "pass", "key")
+    text = shown.stdout.strip()
+    assert f"At gate-2: sudo gated pass trust {text}" in shown.stderr
+    done = gated("--config", gate.config, "pass", "trust", text)
+    assert done.exit_code == 0, done.output
+    settings = load_own(gate.config)
+    assert settings.readers.pass_key == str(gate.state / "pass.pub")
+    signed = gated("office", "--dir", office, "pass", "issue", "Gate-2", "--until", "2099-12-31", "--uses", 2).output
+    read = read_pass(signed.strip(), pass_key(gate.state / "pass.pub"), SITE, "gate-2", "main", at=datetime.now(UTC))
+    assert isinstance(read, VisitorPass)
+    assert datetime.fromtimestamp(read.not_after, UTC).isoformat() == "2099-12-31T16:00:00+00:00", "the day is whole"
+    assert json.loads(gated("--config", gate.config, "pass", "show", signed.strip(), "--json").output)["now"] == "good"
+
+
+def test_a_gate_that_is_none_gets_no_pass(office):
+    done = gated("office", "--dir", office, "pass", "issue", "gate-9", "--until", "2099-12-31")
+    assert done.exit_code == 1
+    assert "gate-9" in done.output
+
+
+def test_another_key_is_only_taken_when_that_is_said(keys, office, gate):
+    gate.state.mkdir(mode=0o700)
+    first, second = gated("pass", "key", keys[0]).output.strip(), gated("office", "--dir", office, "pass", "key").stdout
+    assert gated("--config", gate.config, "pass", "trust", first).exit_code == 0
+    assert gated("--config", gate.config, "pass", "trust", first).exit_code == 0
+    refused = gated("--config", gate.config, "pass", "trust", second.strip())
+    assert refused.exit_code == 2
+    assert "say --replace" in refused.output
+    assert (gate.state / "pass.pub").read_bytes() == keys[1].read_bytes()
+    assert gated("--config", gate.config, "pass", "trust", "--replace", second.strip()).exit_code == 0
+    assert (gate.state / "pass.pub").read_bytes() == key_file(second)
+
+
+@pytest.mark.parametrize(
+    ("until", "ends"),
+    [
+        ("2099-12-31", "2100-01-01T00:00:00+08:00"),  # the day is whole
+        ("2099-12-31 24:00", "2100-01-01T00:00:00+08:00"),
+        ("2099-12-31 18:00", "2099-12-31T18:00:00+08:00"),
+        ("2099-12-31T18:00", "2099-12-31T18:00:00+08:00"),
+    ],
+)
+def test_a_pass_until_a_day_ends_with_that_day_at_the_site(keys, until, ends):
+    text = issue(keys, "--from", "2098-05-01", until=until).output.strip()
+    shown = json.loads(gated("pass", "show", text, "--key", keys[1], "--json").output)
+    assert (shown["from"], shown["until"]) == ("2098-05-01T00:00:00+08:00", ends)
+    assert "Asia/Shanghai" in gated("pass", "show", text, "--key", keys[1]).output
+
+
+@pytest.mark.parametrize(
+    "wrong", ["tomorrow", "2099-13-01", "2099-12-31 25:00", "2099-12-31 24:01", "2099-12-31T18:00Z"]
+)
+def test_a_time_of_a_pass_that_is_none_is_named(keys, wrong):
+    done = issue(keys, until=wrong)
+    assert done.exit_code == 2
+    assert wrong in done.output
+
+
+@pytest.mark.parametrize("option", ["--site", "--gate"])
+def test_a_site_and_a_gate_are_one_name_however_they_are_spelt(keys, option):
+    text = issue(keys, option, "Ｍain–１").output.strip()
+    assert json.loads(gated("pass", "show", text, "--key", keys[1], "--json").output)[option[2:]] == "main-1"

@@ -3,12 +3,17 @@
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.gallery.holding import Holding
+from gated.gallery.dossier import Dossier
+from gated.gallery.gallery import Gallery
+from gated.gallery.holding import Allowed, Holding
+from gated.gallery.people import Consent, Person
 from gated.gallery.replica import PERSON, Change, Holdings
+from gated.types import SubjectId
 
 ANN, BOB = "a" * 16, "b" * 16
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -67,6 +72,15 @@ def test_of_whom_nothing_is_held_back_there_is_nothing_to_accept_and_the_others_
     held.held("accept", ANN, check=1)
 
 
+def test_somebody_at_the_gate_lets_the_office_bring_people_anew(held):
+    holdings = Holdings.open(held.state, "courtyard-2")
+    holdings.allow(Allowed(spent=216))
+    holdings.close()
+    assert "had brought 216 of 300" in held.held("renew")
+    assert [event["spent"] for event in held.events("batch_renewed")] == [216]
+    assert "had brought 0 of 300" in held.held("renew")
+
+
 def test_nobody_is_accepted_without_a_name(held):
     held.held("accept", check=2)
 
@@ -74,3 +88,44 @@ def test_nobody_is_accepted_without_a_name(held):
 def test_the_commands_are_where_people_look_for_them(held):
     done = CliRunner().invoke(main, ["people", "--help"])
     assert "quarantine" in done.output
+
+
+CAT, EMBEDDER = SubjectId("c" * 16), "ab" * 32
+
+
+def face(gallery, *pictures):
+    """So many templates of Cat's, as the office ordered; whether they wait."""
+    with gallery.enrolling():
+        return gallery.take(gallery.person(CAT), [np.eye(4, dtype=np.float32)[each] for each in pictures], NOW)
+
+
+@pytest.fixture
+def changed(held):
+    """The same, and Cat, who has a face here; another one, that was taken here as well, waits. She agreed to more."""
+    holdings = Holdings.open(held.state, "courtyard-2")
+    consents = tuple(Consent(purpose, "paper-7", "2026-11", NOW) for purpose in ("recognise", "transfer"))
+    person = Person(CAT, "Cat", "2-401", "active", NOW, consents)
+    holdings.apply([Change(Holding(PERSON + CAT, 6), Dossier(person))], 6, NOW)
+    holdings.close()
+    gallery = Gallery.open(held.state, "courtyard-2", EMBEDDER, 4)
+    assert not face(gallery, 0)
+    assert face(gallery, 1, 2)
+    gallery.close()
+    return held
+
+
+def test_a_face_that_was_made_here_and_is_accepted_is_told_to_the_other_gates(changed):
+    """Its gate's journal says who was enrolled, and the office orders it for the others."""
+    changed.held("accept", CAT)
+    assert [event["kind"] for event in changed.events("record_accepted", "person_enrolled", "consent_held")] == [
+        "record_accepted", "person_enrolled", "consent_held"
+    ]  # fmt: skip
+    (told,) = changed.events("person_enrolled")
+    assert (told["subject"], told["templates"], told["notice"], told["embedder_sha256"]) == (
+        CAT, 2, "2026-11", EMBEDDER
+    )  # fmt: skip
+
+
+def test_a_record_that_brings_no_face_of_this_gate_s_tells_of_no_enrolment(changed):
+    changed.held("accept", ANN, BOB)
+    assert changed.events("person_enrolled") == []

@@ -93,7 +93,7 @@ def test_the_key_for_passes_must_be_one(office):
 
 
 def test_missing_prompts_are_a_note_and_no_refusal(office):
-    assert checks(office)["prompts"] == {"part": "prompts", "problem": None, "warning": None}
+    assert checks(office)["prompts"] == {"part": "prompts", "problem": None, "warning": None, "says": ""}
     office.write(cues={"sound": "alsa"})
     found = checks(office)["prompts"]
     assert found["problem"] is None
@@ -169,5 +169,15 @@ def test_each_file_of_the_pairing_that_is_missing_or_is_none_is_named(paired, wh
 def test_private_keys_that_others_may_read_are_to_be_mended(paired):
     paired.files["gate_keys"].chmod(0o644)
     assert "chmod 600" in checks(paired)["server"]["problem"]
-    done = paired.run("run", check=3)
-    assert "chmod 600" in done.stderr
+
+
+def test_private_keys_that_others_may_read_cost_the_link_and_nothing_else(paired):
+    """The office cannot be followed with keys that somebody may have copied; the gate opens as before, and says so."""
+    paired.files["gate_keys"].chmod(0o644)
+    brain = paired.start("run")
+    paired.wait_for(lambda: "sync" in (paired.events("degraded") or [{"lost": []}])[-1]["lost"])
+    assert "chmod 600" in paired.log()
+    paired.files["gate_keys"].chmod(0o600)
+    paired.wait_for(lambda: "sync" not in paired.events("degraded")[-1]["lost"])
+    brain.terminate()
+    assert brain.wait(20) == 0

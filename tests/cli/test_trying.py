@@ -99,7 +99,7 @@ def test_lamps_are_walked_and_a_dark_one_is_red(desk, wait_for):
     assert "not all as they should be: ready, open" in terminal.said
     assert "no loudspeaker is set" in terminal.said
     assert desk.json("doctor", check=1)["ok"] is False  # by the models: what was tried is no look at now
-    desk.run("doctor", "--report", desk.folder / "page.html")
+    desk.run("doctor", "--report", desk.folder / "page.html", "--language", "en")
     page = (desk.folder / "page.html").read_text()
     assert "✗ lights" in page  # a page that is written later tells it, with its day
     assert "ready, open (20" in page

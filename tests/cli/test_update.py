@@ -2,13 +2,21 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
+from gated.update.finding import of_release_key
 from gated.update.release import Releases
+from gated.update.signature import read_keys
 from gated.update.trial import Trial
+
+sys.path.append(str(Path(__file__).parents[1] / "update"))
+from signing import make_key
 
 
 @pytest.fixture
@@ -18,7 +26,8 @@ def root(tmp_path):
     for version in ("0.1.0", "0.2.0"):
         folder = releases.begin(version)
         (folder / "venv" / "bin").mkdir(parents=True)
-        releases.program(version).touch()
+        releases.program(version).write_text("#!/bin/sh\n")
+        releases.program(version).chmod(0o755)
         releases.finish(version)
     releases.switch("0.1.0")
     return releases.root
@@ -44,7 +53,11 @@ def test_one_thing_at_a_time_is_asked_for(update):
 
 
 def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
-    assert update("--status") == "0.1.0  runs\n0.2.0\n"
+    no_key = "no release key is believed here yet; `gated update --key release.pub` names one\n"
+    assert update("--status") == f"0.1.0  runs\n0.2.0\n{no_key}"
+    Releases(root).program("0.2.0").write_text("#!/usr/bin/python3.7-of-before\n")
+    says = "0.2.0  does not run on this system: its Python is not on this system any more"
+    assert update("--status") == f"0.1.0  runs\n{says}\n{no_key}"
     Trial("0.1.0", "0.2.0", brain=2).write(root)
     assert "on trial: 0.2.0 in place of 0.1.0; brain started 2 times, latch 0" in update("--status")
     Trial("0.1.0", "0.2.0").condemned("lost with it: vision").write(root)
@@ -98,3 +111,61 @@ def test_a_bundle_that_is_damaged_is_told_and_the_old_version_goes_on(update, ro
 
 def test_a_look_says_how_the_gate_is_for_another_version(update):
     assert json.loads(update("--step", "look"))["latch"] != ""
+
+
+def test_a_person_with_root_names_the_key_and_sees_both_fingerprints(update, root, tmp_path, monkeypatch):
+    """For a gate from before, or where the old key is lost."""
+    keys = [make_key(tmp_path, name) for name in ("old", "new")]
+    shown = [
+        subprocess.run(["ssh-keygen", "-l", "-f", str(key)], capture_output=True, text=True, check=True).stdout.split()[
+            1
+        ]
+        for key in keys
+    ]
+    update("--key", tmp_path / "old.pub", "--yes")
+    said = update("--key", tmp_path / "new.pub", check=1)
+    assert f"believed until now: {shown[0]} old\nbelieved from now on: {shown[1]} new" in said
+    assert Releases(root).keys[0].fingerprint == shown[0], "nobody said yes"
+    update("--key", tmp_path / "new.pub", "--yes")
+    assert json.loads(update("--status", "--json"))["keys"] == [shown[1]]
+    assert shown[1] in update("--status")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "use sudo" in update("--key", tmp_path / "old.pub", "--yes", check=1)
+
+
+def test_a_private_key_is_no_key_to_believe(update, root, tmp_path):
+    make_key(tmp_path)
+    update("--key", tmp_path / "release", "--yes", check=1)
+    assert Releases(root).keys == []
+
+
+@pytest.mark.parametrize("damage", ["", "ssh-ed25519 AAAA", "link"])
+def test_a_damaged_file_of_keys_is_mended_by_naming_the_key(update, root, tmp_path, damage):
+    make_key(tmp_path)
+    if damage == "link":
+        (root / "release.pub").symlink_to("nowhere")
+    else:
+        (root / "release.pub").write_text(damage)
+    assert "believed until now: nothing" in update("--key", tmp_path / "release.pub", "--yes")
+    assert len(Releases(root).keys) == 1
+    assert not (root / "release.pub").is_symlink()
+
+
+def test_check_and_doctor_say_which_key_signs_updates_or_that_none_does(gate, root, tmp_path, monkeypatch):
+    def told():
+        findings = list(of_release_key())
+        said = CliRunner().invoke(main, ["--config", str(gate.config), "check", "--json"]).stdout
+        checks = [each for each in json.loads(said)["checks"] if each["part"] == "release key"]
+        assert [each["problem"] for each in checks] == [None] * len(findings), "no gate waits for a key"
+        return [(each.light, bool(check["warning"])) for each, check in zip(findings, checks, strict=True)]
+
+    gate.write(models={"dir": "nowhere"})
+    monkeypatch.setenv("GATED_ROOT", str(tmp_path / "none"))
+    assert told() == [], "it was not installed by systemd/install"
+    monkeypatch.setenv("GATED_ROOT", str(root))
+    assert told() == [("amber", True)]
+    make_key(tmp_path)
+    Releases(root).believe(read_keys(tmp_path / "release.pub"))
+    assert told() == [("green", False)]
+    (root / "release.pub").chmod(0o666)
+    assert told() == [("red", True)]

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
+from gated.pin.rule import is_weak
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOBODY = "0123456789abcdef"
@@ -130,7 +131,21 @@ def test_a_label_with_control_characters_is_refused(office, ann):
 def test_a_pin_is_read_from_standard_input_and_never_shown(office, ann):
     output = office.office("pin", "set", ann, typed="492716\n").output
     assert "492716" not in output + office.office("show", ann).output
-    assert [(way["way"], way["is_duress"]) for way in has(office, ann)["ways"]] == [("pin", False)]
+    assert [way["way"] for way in has(office, ann)["ways"]] == ["pin"]
+
+
+def test_a_pin_is_made_by_default_shown_once_and_will_do(office, ann):
+    output = office.office("pin", "set", ann, typed="").output
+    shown = re.search(r"the PIN is ([0-9 ]+);", output)[1].replace(" ", "")
+    assert not is_weak(shown, 6)
+    assert shown not in office.office("show", ann).output
+    duress = office.office("pin", "set", ann, "--duress", typed="\n").output
+    assert re.search(r"the PIN is ([0-9 ]+);", duress)[1].replace(" ", "") != shown
+
+
+def test_who_insists_and_then_types_nothing_gets_no_pin(office, ann):
+    assert "will not do" in office.office("pin", "set", ann, "--choose", typed="", check=1).output
+    assert has(office, ann)["ways"] == []
 
 
 def test_no_option_takes_a_pin(office, ann):
@@ -138,7 +153,9 @@ def test_no_option_takes_a_pin(office, ann):
     assert "--pin" not in office.office("pin", "set", "--help").output
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "12345\n", "123456\n", "777777\n", "49271x\n", "' OR 1=1 --\n"])
+@pytest.mark.parametrize(
+    "typed", ["12345\n", "123456\n", "777777\n", "147258\n", "900512\n", "49271x\n", "' OR 1=1 --\n"]
+)
 def test_a_weak_pin_is_refused(office, ann, typed):
     assert "will not do" in office.office("pin", "set", ann, typed=typed, check=1).output
     assert has(office, ann)["ways"] == []
@@ -163,9 +180,12 @@ def test_a_duress_pin_needs_a_pin_and_goes_alone_or_with_it(office, ann):
     assert "first" in office.office("pin", "set", ann, "--duress", typed="318205\n", check=1).output
     office.office("pin", "set", ann, typed="492716\n")
     office.office("pin", "set", ann, "--duress", typed="318205\n")
-    assert sorted(way["is_duress"] for way in has(office, ann)["ways"]) == [False, True]
-    office.office("pin", "remove", ann, "--duress")
-    assert [way["is_duress"] for way in has(office, ann)["ways"]] == [False]
+    one, other = has(office, ann)["ways"]
+    assert one == other, "nothing that is stored tells which of the two calls for help"
+    assert "no duress PIN" in office.office("pin", "remove", ann, "--duress", typed="492716\n", check=1).output
+    office.office("pin", "remove", ann, "--duress", typed="318205\n")
+    assert len(has(office, ann)["ways"]) == 1
+    assert "no such PIN" in office.office("pin", "remove", ann, "--duress", typed="492716\n", check=1).output
     office.office("pin", "set", ann, "--duress", typed="318205\n")
     office.office("pin", "remove", ann)
     assert has(office, ann)["ways"] == []
@@ -197,3 +217,15 @@ def test_nobody_is_given_anything_and_nothing_is_journalled(office, arguments, t
     message = office.office(*arguments, check=1, typed=typed).output
     assert re.match(r"gated: .*0123456789abcdef", message)
     assert office.events() == []
+
+
+def test_a_card_is_given_by_what_is_printed_and_its_readings_are_shown(office, ann):
+    told = office.office("card", "add", ann, "--number", "0006729715 102,45043").output
+    for reading in ("decimal: 0006729715", "hex: 0066AFF3", "w26:102-45043, printed 102,45043", "w34:102-45043"):
+        assert reading in told
+    assert "given out already" in office.office("guest", "--number", "w34:102-45043", check=1).output
+    assert "lower 24 bits are the same" in office.office("guest", "--number", "w26:102-45043", check=1).output
+    assert "do not belong together" in office.office("guest", "--number", "0006729715 1,00002", check=1).output
+    assert "another one each time" in office.office("guest", "--number", "08:A1:B2:C3", check=1).output
+    office.office("guest", "--number", "08:A1:B2:C3", "--same-each-time")
+    assert "6729715" not in office.office("card", "list", "--json").output

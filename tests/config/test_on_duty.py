@@ -73,10 +73,19 @@ def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_wi
     assert home.events("stopped")[-1]["why"] == "settings rolled back"
 
 
-def test_settings_that_the_gate_cannot_start_with_are_gone_after_three_starts(home):
+def test_a_model_set_that_there_is_not_ends_no_brain_and_is_taken_back(home):
     propose(home.config, 'models.set = "there-is-none"\n')
-    for _ in range(3):
-        assert brain(home).wait(60) == 3
+    assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
+    assert tried(home) == [("rolled_back", "lost with them: vision")]
+
+
+def test_settings_with_which_the_brain_ends_are_gone_after_three_starts(home):
+    propose(home.config, "access.frames = 7\n")
+    for start in range(1, 4):
+        process = brain(home, healthy_s=600.0)
+        patiently(home, lambda: len(home.events("started")) == start)  # noqa: B023 - it is called here and now
+        process.kill()
+        process.wait()
     process = brain(home)
     patiently(home, lambda: home.events("worker_ready"))
     ((outcome, why),) = tried(home)

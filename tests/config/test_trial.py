@@ -20,12 +20,12 @@ OWN = 'state_dir = "state"\n[site]\nid = "a"\n[gate]\nid = "b"\n'
 
 def office(number):
     """Settings that agree with each other: half of one and half of another would be seen."""
-    return f"access.frames = {number}\nface.max_faces = {number}\nreaders.attempts = {number}\n# {'long ' * 40}\n"
+    return f"access.frames = {number}\nface.max_faces = {number}\nreaders.pin_digits = {number}\n# {'long ' * 40}\n"
 
 
 def number_of(found):
-    numbers = {found.access.frames, found.face.max_faces, found.readers.attempts}
-    assert len(numbers) == 1 or numbers == {3, 5}, f"half of one and half of another: {numbers}"
+    numbers = {found.access.frames, found.face.max_faces, found.readers.pin_digits}
+    assert len(numbers) == 1 or numbers == {3, 5, 6}, f"half of one and half of another: {numbers}"
     return numbers.pop() if len(numbers) == 1 else "own"
 
 
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_refused_with_every_problem_and_nothing_changes(config)
 
 def test_a_proposal_that_no_longer_goes_with_the_gate_s_own_is_dropped_at_the_start(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
-    propose(config, "second_door.release_s = 20.0\n")
+    propose(config, "second_door.release_s = 6.0\n")
     config.write_text(OWN)
     start = begin(config)
     assert (start.trial, number_of(start.settings)) == (None, "own")
@@ -125,7 +125,7 @@ def test_a_proposal_that_no_longer_goes_with_the_gate_s_own_is_dropped_at_the_st
 
 def test_kept_settings_that_no_longer_go_with_the_gate_s_own_keep_no_gate_from_starting(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
-    propose(config, "second_door.release_s = 20.0\n")
+    propose(config, "second_door.release_s = 6.0\n")
     begin(config).trial.settle(KEPT)
     config.write_text(OWN)
     start = begin(config)

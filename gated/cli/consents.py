@@ -1,0 +1,156 @@
+"""`gated people consents`: what only the office says that people agreed to, and somebody's word that it is true."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Literal
+
+import click
+
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.books import nobody
+from gated.cli.tables import show
+from gated.cli.who import called, find, sure, yes_option
+from gated.events import ConsentsAccepted
+from gated.gallery.enrolment import plain_text
+from gated.gallery.given import TRANSFER, Given, giving
+from gated.gallery.replica import PERSON, Holdings
+from gated.gallery.trust import Claim
+from gated.journal.journal import Journal
+from gated.types import SubjectId
+from gated.update.owner import acting_as, owner_of
+
+LOOK_S = 0.3
+Came = Literal["counts", "waits", "replaced", "nothing"]
+SAID: dict[Came, str] = {
+    "counts": "counts from now on, and the office is told",
+    "waits": "their face waits, for they have another one here; nothing was noted, accept that face first",
+    "replaced": "the same command was run once more, and counts in place of this one",
+    "nothing": "no face was taken meanwhile; nothing was noted",
+}
+
+
+@click.group()
+def consents() -> None:
+    """Show which consents wait to be accepted here, and accept them.
+
+    What the office says that people agreed to, beside being recognised, lets no face go before somebody here has seen
+    the papers. That holds as well when the office has a face taken at this gate. `accept` without a name takes all.
+    What somebody agrees to while their face is taken here counts at once: run `give` meanwhile.
+    """
+
+
+@consents.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+@looks
+def list_consents(context: Context, as_json: bool) -> None:
+    """Everybody whose face was taken here, and of whom only the office says that they agreed to more."""
+    with closing(_holdings(context)) as holdings:
+        claims = holdings.claims()
+        rows = [_row(holdings, claims, subject) for subject in sorted({claim.subject for claim in claims})]
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["subject", "name", "household", "purposes", "papers"]
+        show(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@consents.command()
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT...]")
+@yes_option
+@click.pass_obj
+def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
+    """Say that these people agreed, or without a name that all who wait did; each is named first.
+
+    Exit 1 when there is nothing to accept of one of them; the others are accepted.
+    """
+    settings = context.settings
+    with closing(_holdings(context)) as holdings:
+        seen = [claim for claim in holdings.claims() if not subjects or claim.subject in subjects]
+        chosen = {claim.subject for claim in seen}
+        for subject in sorted(chosen):
+            person = holdings.person(subject)
+            if person is not None:
+                streams.say(f"{called(person)}: {_papers(seen, subject)}", err=True)
+        if chosen:
+            sure(f"Have these {len(chosen)} people agreed?", f"{len(chosen)} people would be accepted", yes=yes)
+        count = holdings.agree(seen)
+        left = len(holdings.disputed())
+    with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
+        if count:
+            journal.append(ConsentsAccepted(count, left), datetime.now(UTC))
+    missing = {*subjects} - {*chosen}
+    for name in sorted(missing):
+        streams.say(f"nothing of {name!r} waits; `gated people consents list` shows what does", err=True)
+    streams.say(f"accepted what {count} people agreed to; {left} wait")
+    sys.exit(1 if missing else 0)
+
+
+@consents.command()
+@click.argument("subject")
+@click.option("--transfer", is_flag=True, required=True, help="Their face goes to the other gates.")
+@click.option("--consent", required=True, metavar="REF", help="Reference of the consent that this person gave.")
+@click.option("--notice", required=True, metavar="VERSION", help="Version of the notice that was read or heard before.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 60, min_open=True), default=10.0, show_default=True, help="Stay so long."
+)
+@yes_option
+@click.pass_obj
+def give(
+    context: Context, subject: str, *, transfer: bool, consent: str, notice: str, minutes: float, yes: bool
+) -> None:
+    """Say what SUBJECT, who stands at this gate, agrees to, and stay until their face is taken here.
+
+    It counts from that moment on, and the office is told. Order the enrolment while this command runs. Whatever ends
+    this command ends what it says; so does a face that waits. Exit 1 when nothing was noted.
+    """
+    settings = context.settings
+    paper, version = plain_text("consent", consent), plain_text("notice", notice)
+    with closing(_holdings(context)) as holdings:
+        who = find(subject, holdings.register.people(), nobody(subject))
+        what = f"{who.subject} would be said to have agreed that their face goes to the other gates"
+        sure(f"Does {called(who)} stand here, and agree that their face goes to the other gates?", what, yes=yes)
+        given = Given(who.subject, [TRANSFER] * transfer, paper, version)
+        with acting_as(owner_of(settings.state)), giving(settings.state, given) as stands:
+            streams.say("have their face taken at this gate now; Ctrl-C ends this, and what it says", err=True)
+            came = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
+    streams.say(f"{called(who)}: {SAID[came]}")
+    sys.exit(0 if came == "counts" else 1)
+
+
+def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], until: float) -> Came:
+    """Wait until their face was taken."""
+    before = holdings.face(subject), holdings.get(PERSON + subject).pending
+    while time.monotonic() < until:
+        if not stands():
+            return "replaced"
+        now = holdings.face(subject), holdings.get(PERSON + subject).pending
+        if now[0] != before[0]:
+            return "counts" if TRANSFER in holdings.agreed(subject) else "nothing"
+        if now[1] != before[1] and now[1] is not None:
+            return "waits"
+        time.sleep(LOOK_S)
+    return "nothing"
+
+
+def _row(holdings: Holdings, claims: Sequence[Claim], subject: SubjectId) -> dict[str, object]:
+    """Somebody, what they are said to have agreed to, and on which papers."""
+    person = holdings.person(subject)
+    return {
+        "subject": subject,
+        "name": person.name if person is not None else "",
+        "household": person.household if person is not None else "",
+        "purposes": [claim.purpose for claim in claims if claim.subject == subject],
+        "papers": _papers(claims, subject),
+    }
+
+
+def _papers(claims: Sequence[Claim], subject: SubjectId) -> str:
+    return ", ".join(f"{claim.purpose}: {claim.reference}" for claim in claims if claim.subject == subject)
+
+
+def _holdings(context: Context) -> Holdings:
+    return Holdings.open(context.settings.state, context.settings.site.id)

@@ -1,0 +1,172 @@
+"""`gated gates`: which keys the office says that other gates have, and somebody's word that they are right."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gated import names
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.tables import show
+from gated.cli.who import sure, yes_option
+from gated.config import Settings
+from gated.cues.compared import Compared, comparing
+from gated.database import looking
+from gated.errors import OfficeError, StateError
+from gated.events import GateAccepted
+from gated.gallery.replica import Holdings
+from gated.gallery.trust import BEFORE, HERE, OVER, Neighbour
+from gated.journal.journal import Journal
+from gated.sync.sealing import Lock
+from gated.sync.vouching import fingerprint, is_same_print
+from gated.update.owner import acting_as, owner_of
+
+OURS = "this gate"
+LOOK_S = 1.0
+BY = {HERE: "accepted here", BEFORE: "known before gates were accepted"}
+
+
+@click.group()
+def gates() -> None:
+    """Show the other gates' keys, and accept them.
+
+    A face goes to another gate only when somebody here has accepted that gate's keys, or a gate that is trusted here
+    has. The office's word is not enough: compare the fingerprint with the one that the other gate itself shows.
+    """
+
+
+@gates.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+@looks
+def list_gates(context: Context, as_json: bool) -> None:
+    """The fingerprint of this gate, and that of every other gate, with whether faces may go there."""
+    settings = context.settings
+    with closing(_holdings(settings)) as holdings:
+        others = [each for each in holdings.neighbours() if each.gate != settings.gate.id]
+    rows: list[dict[str, object]] = [{"gate": settings.gate.id, "fingerprint": _own(settings), "state": OURS}]
+    rows += [
+        {"gate": each.gate, "fingerprint": _print(settings, each), "state": _state(each), "faces": each.is_trusted}
+        for each in others
+    ]
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["gate", "fingerprint", "state"]
+        show(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@gates.command("show")
+@click.argument("gate", required=False)
+@click.option("--on-screen", is_flag=True, help="Show it on the gate screen as well, while this command runs.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 30, min_open=True), default=5.0, show_default=True, help="On the screen."
+)
+@click.pass_obj
+def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: float) -> None:
+    """The fingerprint of this gate's keys, or of GATE's as the office says them: what two people read to each other.
+
+    On the screen it stands while the gate is idle; whoever comes sees what they always see. Ctrl-C takes it away.
+    """
+    settings = context.settings
+    if on_screen and not settings.cues.screen_port:
+        raise OfficeError("this gate has no screen ([cues] screen_port); read the fingerprint from this command")
+    with looking():
+        compared = _compared(settings, gate)
+    streams.say(f"{compared.gate}: {compared.fingerprint}")
+    if on_screen:
+        with acting_as(owner_of(settings.state)), comparing(settings.state, compared) as stands:
+            streams.say(f"on the screen for {minutes:g} min; Ctrl-C takes it away", err=True)
+            _stay(settings, gate, compared, stands, time.monotonic() + 60 * minutes)
+
+
+def _compared(settings: Settings, gate: str | None) -> Compared:
+    """What is shown of a gate; None: of this one. Raises `OfficeError`."""
+    if gate is None or names.id_of(gate) == settings.gate.id:
+        name, shown = settings.gate.id, _own(settings)
+        why = "this gate is not paired, or its keys are not this user's to read"
+    else:
+        with closing(_holdings(settings)) as holdings:
+            other = _found(holdings.neighbours(), names.id_of(gate), settings.gate.id)
+        name, shown, why = other.gate, _print(settings, other), "its keys are none; pair it with the office again"
+    if not shown:
+        raise OfficeError(f"{name}: {why}")
+    return Compared(name, shown, name == settings.gate.id)
+
+
+def _stay(settings: Settings, gate: str | None, shown: Compared, stands: Callable[[], bool], until: float) -> None:
+    """Wait until it is time to take it away. Raises `OfficeError` if the keys that are shown are replaced meanwhile."""
+    while time.monotonic() < until and stands():
+        with looking():
+            if _compared(settings, gate) != shown:
+                raise OfficeError(f"{shown.gate}: its keys have changed meanwhile; look again")
+        time.sleep(LOOK_S)
+
+
+@gates.command()
+@click.argument("gate")
+@click.option("--fingerprint", "typed", metavar="DIGITS", help="What the other gate shows; else you are asked.")
+@yes_option
+@click.pass_obj
+def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
+    """Let faces go to GATE, of whoever agreed to it.
+
+    Compare first: `gated gates list` at GATE shows the same fingerprint as here. The other gates that trust this one
+    follow. Exit 1 where the fingerprint is another one.
+    """
+    settings = context.settings
+    with closing(_holdings(settings)) as holdings:
+        other = _found(holdings.neighbours(), names.id_of(gate), settings.gate.id)
+        shown = _print(settings, other)
+        if not shown:
+            raise OfficeError(f"{other.gate}: its keys are none; pair it with the office again")
+        if typed is None:
+            streams.say(f"{other.gate}: {shown}", err=True)
+            sure(
+                f"Does {other.gate} show the same fingerprint, at that gate itself?",
+                "nobody has compared the fingerprint; give it with --fingerprint",
+                yes=yes,
+            )
+        elif not is_same_print(typed, shown):
+            raise OfficeError(f"{other.gate}: the office says {shown}, which is another one; no face goes there")
+        if not holdings.trust(other.gate, other.keys, HERE):
+            raise OfficeError(f"{other.gate}: its keys have changed meanwhile; look again with `gated gates list`")
+    with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
+        journal.append(GateAccepted(other.gate, shown), datetime.now(UTC))
+    streams.say(f"accepted {other.gate}; faces of whoever agreed to it may go there")
+
+
+def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:
+    for each in gates:
+        if each.gate == name and name != me:
+            return each
+    raise OfficeError(f"{name}: is no other gate that is known here; `gated gates list` shows them")
+
+
+def _state(gate: Neighbour) -> str:
+    """Whether it was accepted, and by whom, in words."""
+    if gate.is_trusted:
+        return BY.get(gate.by, f"signed by {gate.by}")
+    if gate.by == OVER and gate.accepted == gate.keys:
+        return "keys that it had before and that were replaced"
+    return "other keys than were accepted" if gate.accepted else "waits to be accepted"
+
+
+def _print(settings: Settings, gate: Neighbour) -> str:
+    return fingerprint(settings.site.id, gate.gate, gate.keys)
+
+
+def _own(settings: Settings) -> str:
+    """The fingerprint of this gate; empty where it is not paired, or its keys cannot be read by this user."""
+    try:
+        party = Lock.of(settings.state).identity(Path(settings.sync.gate_keys)).party
+    except StateError:
+        return ""
+    return fingerprint(settings.site.id, settings.gate.id, party)
+
+
+def _holdings(settings: Settings) -> Holdings:
+    return Holdings.open(settings.state, settings.site.id)

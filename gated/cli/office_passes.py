@@ -1,0 +1,70 @@
+"""`gated office pass`: visitors' passes, signed with a key that the office makes for itself."""
+
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from gated import names
+from gated.access.passes import key_text, make_key
+from gated.cli import streams
+from gated.cli.passes import Local, show_new, sign
+from gated.cli.places import DOORS, Name
+from gated.events import MAIN
+from gated.office.store import Store
+from gated.update.owner import being_oneself
+
+KEY = "passes.key"
+
+
+@click.group("pass")
+def pass_() -> None:
+    """Give a visitor a pass: a QR code that one gate reads with its camera, without asking the office.
+
+    Once: `gated office pass key`, and at each gate what it says.
+    """
+
+
+@pass_.command()
+@click.argument("gate")
+@click.option("--until", "ends", type=Local(), required=True,
+              help="YYYY-MM-DD: the last day, to its end; or YYYY-MM-DD HH:MM. In the site's own time.")  # fmt: skip
+@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM] in the site's own time; by default now.")
+@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
+@click.option("--uses", type=int, default=1, show_default=True, help="How often it opens.")
+@click.option("--png", type=click.Path(path_type=Path), help="Draw the code into this file, instead of here.")
+@click.pass_obj
+def issue(
+    folder: Path, *, gate: str, ends: datetime | date, begins: datetime | date | None, door: str, uses: int,
+    png: Path | None,
+) -> None:  # fmt: skip
+    """Sign a pass for one gate: prints its text, and on a terminal its code. It is kept nowhere here.
+
+    A pass that was given cannot be taken back: let it end early, and open few times.
+    """
+    with closing(Store.open(folder)) as store:
+        known = store.gate(names.id_of(gate))
+        text = sign(_key(folder), (store.site, known.gate, door), store.zone, begins, ends, uses=uses)
+    with being_oneself():
+        show_new(text, png)
+
+
+@pass_.command()
+@click.pass_obj
+def key(folder: Path) -> None:
+    """Show the office's public key for passes, and what to do with it at each gate; makes it if need be."""
+    with closing(Store.open(folder)) as store:
+        gates = [gate.gate for gate in store.gates()]
+        text = key_text(_key(folder))
+    streams.say(text)
+    at = ", ".join(gates) or "each gate"
+    streams.say(f"At {at}: sudo gated pass trust {text}, then sudo systemctl restart gated", err=True)
+
+
+def _key(folder: Path) -> bytes:
+    """The private key; made when it is first needed. Raises `ConfigError`."""
+    path = folder / KEY
+    if not path.exists():
+        make_key(path)
+    return path.read_bytes()

@@ -1,0 +1,116 @@
+"""`gated office passphrase`: the office's keys behind a passphrase, and a start that needs nobody all the same."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from shutil import which
+
+import click
+
+from gated.cli import streams
+from gated.errors import OfficeError
+from gated.office import locking
+from gated.office.store import Store
+from gated.update.owner import being_oneself
+
+CREDSTORE = Path("/etc/credstore.encrypted")
+HOW = """\
+The office asks for it from now on, at each of its commands. So that it starts by itself after a power cut, give it its
+key where copies of the folder do not go:
+  with systemd: `sudo gated office passphrase` on the office's machine; it makes the credential `office-key`
+  without:      gated office passphrase --key-file FILE, then start `serve` with GATED_OFFICE_KEY=FILE
+"""
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Have the keys lie open again.")
+@click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Only write the key with which the office starts by itself into this new file.")  # fmt: skip
+@click.pass_obj
+def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
+    """Put the office's keys behind a passphrase, or behind another one. It protects copies, backups and the authority.
+
+    Copies that were made before open with what was good then. As root the office's services start again unattended: the
+    key is a credential of systemd, sealed to this machine, with its TPM where there is one.
+    """
+    if remove and not locking.is_locked(folder):
+        raise OfficeError("this office has no passphrase; nothing was changed")
+    if key_file is None and locking.is_locked(folder):  # whatever else opens the keys: the person must know it
+        locking.know(folder, locking.opened(folder, ask(folder)))
+    with closing(Store.open(folder)):
+        pass  # an office is here, and whoever asks may open it
+    if key_file is not None:
+        _write_key(folder, key_file)
+    elif remove:
+        _remove(folder)
+    else:
+        _set(folder)
+
+
+def is_somebody_there() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
+def ask(folder: Path) -> str:
+    """The passphrase, typed by whoever is at the terminal. Raises `LockedError` where nobody is."""
+    if not is_somebody_there():
+        raise locking.LockedError(folder)
+    return str(click.prompt("Passphrase of the office", hide_input=True, err=True))
+
+
+def _set(folder: Path) -> None:
+    before = locking.key_of(folder) if locking.is_locked(folder) else None
+    said = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    locking.lock(folder, said, before)
+    click.echo("The office's keys are behind the new passphrase. Nobody can bring it back: write it down, elsewhere.")
+    hand_key(folder)
+    if before is None:
+        click.echo("Start an office that runs anew: until then it lets nobody join, and renews no certificate.")
+
+
+def hand_key(folder: Path) -> None:
+    """Have the office start with the key that opens its keys now, or say how it would."""
+    if not _make_credential(locking.key_of(folder)):
+        click.echo(HOW, nl=False)
+
+
+def _remove(folder: Path) -> None:
+    locking.unlock(folder)
+    with being_oneself():
+        if os.geteuid() == 0:
+            (CREDSTORE / locking.CREDENTIAL).unlink(missing_ok=True)
+    click.echo("The office's keys lie open in its folder again: whoever copies it is the office.")
+
+
+def _write_key(folder: Path, file: Path) -> None:
+    if not locking.is_locked(folder):
+        raise OfficeError("this office has no passphrase; `gated office passphrase` sets one")
+    with being_oneself():
+        if file.resolve().is_relative_to(folder.resolve()):
+            raise OfficeError(f"{file}: lies in the folder that it opens; name a file that no copy of it takes along")
+        try:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+                out.write(locking.key_of(folder).hex() + "\n")
+        except OSError as error:
+            raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
+    streams.say(f"{file} opens the office's keys. Let the office's user alone read it, and keep it out of backups.")
+
+
+def _make_credential(key: bytes) -> bool:
+    """Have systemd give the key to the office's services; whether that was done."""
+    program = which("systemd-creds")
+    with being_oneself():
+        if os.geteuid() != 0 or program is None or not Path("/run/systemd/system").exists():
+            return False
+        CREDSTORE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [program, "encrypt", f"--name={locking.CREDENTIAL}", "-", str(CREDSTORE / locking.CREDENTIAL)]
+        done = subprocess.run(command, input=key.hex().encode(), capture_output=True, check=False)
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "replace").strip()
+        streams.say(f"systemd makes no credential of it: {why}", err=True)
+        return False
+    click.echo("The office's services start by themselves: the key is the credential office-key of this machine.")
+    return True

@@ -1,0 +1,93 @@
+"""`gated office watch`: the alarms as they come, with a sound while somebody calls at a gate."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+
+from gated.cli import show_json_line, streams
+from gated.cli.tables import in_words
+from gated.office.alarms import MEANINGS, Alarm
+from gated.office.facts import CALLED
+from gated.office.store import Store
+from gated.office.waiting import is_served
+
+LOOK_S = 0.2
+RING_S = 2.0
+"""So often the bell rings while a call stands."""
+BELL = "\a"
+RUN_S = 10.0
+"""So long the program of `--run` may take; it is called for one alarm after the other."""
+
+
+@click.command()
+@click.option("--quiet", is_flag=True, help="Ring no bell.")
+@click.option(
+    "--run",
+    "program",
+    type=click.Path(path_type=Path, exists=True),
+    help="Run this for every new alarm; it reads the alarm as JSON.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For a program: one object a line.")
+@click.pass_obj
+def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> None:
+    """Show the alarms that stand and each one that comes, until Ctrl-C. Rings the bell while somebody calls."""
+    with closing(Store.open(folder)) as store:
+        known: dict[int, Alarm] = {}
+        alone: set[str] = set()
+        rings_at = 0.0
+        while True:
+            standing = {alarm.id: alarm for alarm in store.alarms.all()}
+            for alarm in [each for number, each in standing.items() if number not in known]:
+                _tell(alarm, store.zone, as_json=as_json)
+                if program is not None:
+                    _run(program, alarm)
+            for alarm in [each for number, each in known.items() if number not in standing]:
+                _tell(alarm, store.zone, as_json=as_json, is_over=True)
+            known, alone = standing, _tell_unserved(folder, store, alone)
+            if not quiet and not as_json and time.monotonic() >= rings_at and ring(standing.values()):
+                rings_at = time.monotonic() + RING_S
+            time.sleep(LOOK_S)
+
+
+def _tell_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
+    """Say of which gates nothing can be heard, because no office serves them; once each time that this begins."""
+    alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
+    if alone - before:
+        which = ", ".join(sorted(alone))
+        streams.say(f"no `gated office serve` is at work for {which}: nobody hears who calls there; start it", err=True)
+    return alone
+
+
+def ring(alarms: Iterable[Alarm]) -> bool:
+    """Ring the terminal's bell where somebody calls; whether somebody does. A pipe gets no bell."""
+    is_called = any(alarm.kind == CALLED and alarm.over_at is None for alarm in alarms)
+    if is_called and sys.stdout.isatty():
+        streams.own(BELL)
+    return is_called
+
+
+def _tell(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False) -> None:
+    meaning = MEANINGS.get(alarm.kind, "")
+    if as_json:
+        said = asdict(alarm) | {"meaning": meaning, "is_over": is_over}
+        show_json_line(said)
+        return
+    state = "is over" if is_over else meaning
+    streams.say(f"{in_words(alarm.at, zone)}  {alarm.gate:12} {alarm.kind} {alarm.detail}: {state}")
+
+
+def _run(program: Path, alarm: Alarm) -> None:
+    """Hand an alarm to a program; one that fails is said and holds nothing up."""
+    said = msgspec.json.encode(asdict(alarm) | {"meaning": MEANINGS.get(alarm.kind, "")})
+    try:
+        subprocess.run([program.resolve()], input=said, check=True, timeout=RUN_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        streams.say(f"{program}: {error}; see that it can be run and ends within {RUN_S:.0f} s", err=True)

@@ -1,0 +1,235 @@
+"""An order placed, watched and reported: it lives while this process waits, and is void before anybody is told so."""
+
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gated import names
+from gated.cli import show_json, streams
+from gated.cli.tables import show
+from gated.errors import GatedError, OfficeError
+from gated.office.orders import Order, Placed, check, new_id
+from gated.office.store import Store
+from gated.office.waiting import Waiting, is_served, require_served
+from gated.printable import line
+from gated.sync.messages import LIVE, Action
+
+LOOK_S = 0.05
+SERVED_S = 0.5
+"""How often it is asked whether the office still serves."""
+LONGEST_REASON = 200
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+NOT_SERVED = "`gated office serve` has ended"
+INTERRUPTED = "this command was interrupted"
+NOT_CONFIRMED = "you did not confirm it"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who orders, why, and how long an answer is waited for."""
+
+    operator: str
+    reason: str
+    wait_s: float
+    as_json: bool
+    question: str = ""
+    """What the operator is asked before it is done; empty: nothing."""
+
+
+class _InterruptedError(BaseException):
+    """A signal came: SIGINT, SIGTERM, or SIGHUP of a terminal that was closed."""
+
+
+def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> None:
+    """Place the order at each gate, wait, and say what came of it. Exit 1 unless every gate has done it."""
+    placed = carry(folder, gates, action, wish)
+    if wish.as_json:
+        show_json([_row(each) for each in placed])
+    for each in [] if wish.as_json else placed:
+        streams.say(_sentence(each), err=each.state != "done")
+        if each.findings:
+            show(["part", "level", "says"], [[f.part, f.level, f.says] for f in each.findings])
+    sys.exit(0 if all(each.state == "done" for each in placed) else 1)
+
+
+def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[Placed]:
+    """Place the order at each gate, and wait until it is known what came of it, or it is void."""
+    if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
+        raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
+    with closing(Store.open(folder)) as store:
+        gates = [store.gate(names.id_of(gate)).gate for gate in gates]
+        for gate in gates:
+            check(gate, Order(wish.operator, wish.reason, action))
+            _refuse_old(store, gate)
+        require_served(folder, gates)
+        ids = [new_id() for _ in gates]
+        with closing(Waiting(folder, ids)) as waiting:
+            return _Watch(folder, store, waiting, wish).run(dict(zip(ids, gates, strict=True)), action)
+
+
+def _refuse_old(store: Store, gate: str) -> None:
+    """A gate of an older version cannot ask whether its operator still waits: it would do it whenever it comes."""
+    status = store.gate(gate).status
+    if status is not None and LIVE not in status.can:
+        raise OfficeError(
+            f"{gate} has gated {status.version}, which cannot ask whether you still wait; update that gate first. "
+            "Nothing was ordered"
+        )
+
+
+class _Watch:
+    """Waits for some orders of one command."""
+
+    def __init__(self, folder: Path, store: Store, waiting: Waiting, wish: Wish) -> None:
+        self._folder, self._orders, self._waiting, self._wish = folder, store.orders, waiting, wish
+        self._told: dict[str, str] = {}
+        self._served_at = 0.0
+
+    def run(self, gates: dict[str, str], action: Action) -> list[Placed]:
+        """From placing them until nothing more can come of any."""
+        why = INTERRUPTED
+        try:
+            with _interruptible():
+                for order_, gate in gates.items():
+                    self._orders.place(
+                        gate, action, self._wish.operator, self._wish.reason, datetime.now(UTC),
+                        order=order_, is_confirmed=not self._wish.question,
+                    )  # fmt: skip
+                why = self._wait(list(gates))
+        except _InterruptedError:
+            pass
+        except GatedError as error:
+            why = str(error)
+        finally:
+            with _undisturbed():
+                placed = self._finish(gates, why)
+        return placed
+
+    def _wait(self, ids: Sequence[str]) -> str:
+        """Until nothing is open any more, or there is a reason not to wait; that reason."""
+        give_up_at = time.monotonic() + self._wish.wait_s
+        while True:
+            self._waiting.beat()
+            placed = [self._orders.get(order_) for order_ in ids]
+            if not any(each.is_open for each in placed):
+                return ""
+            if time.monotonic() >= give_up_at:
+                return f"no answer in {self._wish.wait_s:g} s"
+            if not self._is_served([each.gate for each in placed if each.is_open]):
+                return NOT_SERVED
+            for each in placed:
+                self._tell(each)
+                if self._is_declined(each):
+                    return NOT_CONFIRMED
+            time.sleep(LOOK_S)
+
+    def _finish(self, gates: dict[str, str], why: str) -> list[Placed]:
+        """Void what can be; wait out what cannot, for the gate may just be doing it. First on disk, then told."""
+        known = [order_ for order_ in gates if self._is_placed(order_)]
+        for order_ in known:
+            self._orders.withdraw(order_, why)
+        while True:
+            placed = [self._orders.conclude(order_, time.monotonic()) for order_ in known]
+            if not any(each.is_open for each in placed):
+                return placed
+            time.sleep(LOOK_S)
+
+    def _is_placed(self, order_: str) -> bool:
+        try:
+            self._orders.get(order_)
+        except OfficeError:
+            return False
+        return True
+
+    def _is_served(self, gates: Sequence[str]) -> bool:
+        if time.monotonic() < self._served_at + SERVED_S:
+            return True
+        self._served_at = time.monotonic()
+        return all(is_served(self._folder, gate) for gate in gates)
+
+    def _tell(self, placed: Placed) -> None:
+        """What the gate says that it is doing, on a line of its own."""
+        if placed.says and self._told.get(placed.id) != placed.says:
+            self._told[placed.id] = placed.says
+            with suppress(OSError):
+                streams.say(f"{placed.gate}: {placed.says}", err=True)
+
+    def _is_declined(self, placed: Placed) -> bool:
+        """Ask the operator, once the gate asks; whether they said no."""
+        if placed.state != "asked" or placed.is_confirmed:
+            return False
+        if f"{placed.id}?" not in self._told:
+            self._told[f"{placed.id}?"] = ""
+            click.echo(line(f"{self._wish.question} [y/N] "), nl=False, err=True)
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            return False
+        if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+            return True
+        self._orders.confirm(placed.id)
+        return False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A signal ends the waiting, and nothing else."""
+
+    def interrupt(*_: object) -> None:
+        raise _InterruptedError
+
+    with _signals(interrupt):
+        yield
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No signal ends what must be finished first; it takes seconds."""
+    with _signals(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _signals(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, handler) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, old in zip(SIGNALS, before, strict=True):
+            signal.signal(number, old)
+
+
+def _row(placed: Placed) -> dict[str, Any]:
+    return {
+        "order": placed.id,
+        "gate": placed.gate,
+        "state": placed.state,
+        "why": placed.why,
+        "findings": placed.findings,
+    }
+
+
+def _sentence(placed: Placed) -> str:
+    why = f": {placed.why}" if placed.why else ""
+    match placed.state:
+        case "cancelled":
+            return f"{placed.gate}: not done{why}. The order is void, and the gate will not do it any more"
+        case "unknown":
+            return (
+                f"{placed.gate}: it is not known what came of it. The gate was told to do it and has not answered, so "
+                f"it may have happened; `gated office events --gate {placed.gate}` tells when the gate is heard again"
+            )
+        case _:
+            return f"{placed.gate}: {placed.state}{why}"

@@ -1,0 +1,247 @@
+"""`gated readers`: what a reader says, and how a USB reader types, for whoever fits it."""
+
+import asyncio
+import os
+import select
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import click
+
+from gated.access.learning import Learnt, learnt
+from gated.access.listening import Said, borrowed, ear, heard, is_running
+from gated.access.readers import said_of
+from gated.access.typed import ENTER
+from gated.access.usb import CHUNK_BYTES, Keyboard, UsbReader, take_alone
+from gated.cli import Context, show_json, streams
+from gated.config import UsbSettings
+from gated.config.handwritten import HandwritingError, read_text
+from gated.errors import ConfigError, StateError
+from gated.gallery import cards
+from gated.gallery.keyring import KeyRing
+
+BY_ID = Path("/dev/input/by-id")
+LET_GO_S = 5.0
+"""So long the brain, or whoever else has a device, may take to let go of it."""
+SILENT_S, AFTER_ENTER_S = 1.5, 0.4
+"""A card is whole when nothing has been typed for so long."""
+
+
+@click.group()
+def readers() -> None:
+    """Show what a card reader says, and learn how a USB reader types."""
+
+
+@readers.command()
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="So long.")
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_obj
+def show(context: Context, seconds: float, as_json: bool) -> None:
+    """Show what readers say, in every reading, while cards are held to them. Cards go on opening meanwhile.
+
+    Numbers are shown at this terminal and kept nowhere; of a PIN it is only said that it was one.
+    """
+    settings = context.settings
+    has_brain, wired = is_running(settings.state), any(door.wiegand_pins for door in settings.doors.values())
+    if not as_json:
+        click.echo("hold a card to a reader; Ctrl+C ends this")
+        if not has_brain and (wired or settings.readers.keypad_rows):
+            click.echo("no gate runs: wired readers are read only while it does; USB readers are read here")
+    with _ring(context) as ring:
+
+        def tell(said: Said) -> None:
+            _tell(said, ring, as_json=as_json)
+
+        if has_brain or not settings.readers.devices:
+            _listen(settings.state, tell, seconds)
+        else:
+            asyncio.run(_read_here(settings.readers.devices, settings.readers.usb, tell, seconds))
+
+
+@readers.command()
+@click.option("--device", "paths", multiple=True, help="Only this one, under /dev/input; else every one that is there.")
+@click.option("--keypad", is_flag=True, help="It is a keypad for PINs: press any keys, then Enter or #.")
+@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=30.0, show_default=True, help="So long it is waited.")
+@click.pass_obj
+def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, seconds: float) -> None:
+    """Hold a card to a USB reader: it is said how that reader types, and written into the settings.
+
+    The gate lets go of its USB readers meanwhile, so cards there do not open. Every keyboard of this machine is read
+    and kept from everything else, so that no card's number is typed into a terminal; use another machine's.
+    """
+    settings = context.settings
+    there = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]
+    if not there:
+        raise StateError("no USB reader is there; plug one in, or name it with --device /dev/input/...")
+    with borrowed(settings.state):
+        please = "press keys, then Enter or #" if keypad else "hold a card to the reader"
+        path, keys = _first_typed(there, seconds, please, must_open=bool(paths))
+    path = path if path in settings.readers.devices else _by_id(path)
+    if keypad:
+        usb = UsbSettings("keypad")
+        streams.say(f"{path}: a keypad")
+    else:
+        found = learnt(keys)
+        _say(path, found)
+        usb = found.settings
+    if dry_run:
+        streams.say("the settings need these lines:", *_lines(path, usb).splitlines())
+        return
+    _write(context, path, usb)
+    streams.say(f"written into {context.path}; `systemctl restart gated` makes the gate follow")
+
+
+def _say(path: str, found: Learnt) -> None:
+    streams.say(f"{path}: {found.says}")
+    if found.trouble:
+        raise ConfigError(path, [found.trouble])
+    for kind, reading in cards.shown(found.number):
+        streams.say(f"  {kind}: {reading}")
+    if cards.is_random(found.number):
+        click.echo("  this looks like a number that is another one each time: learn with another card as well")
+
+
+def _lines(path: str, usb: UsbSettings) -> str:
+    from gated.provision.learnt import lines
+
+    return lines(path, usb)
+
+
+def _write(context: Context, path: str, usb: UsbSettings) -> None:
+    from gated.provision.learnt import with_reader, write
+
+    write(context.path, with_reader(_text(context.path), path, usb))
+
+
+def _devices(known: Sequence[str]) -> list[str]:
+    """Those of the settings, and every other one that types."""
+    found = {os.path.realpath(path): path for path in map(str, sorted(BY_ID.glob("*-event-kbd")))}
+    return [*known, *(path for real, path in found.items() if real not in set(map(os.path.realpath, known)))]
+
+
+def _by_id(path: str) -> str:
+    """A name that stays the same when other devices are plugged in."""
+    real = os.path.realpath(path)
+    return next((str(link) for link in sorted(BY_ID.glob("*-event-kbd")) if os.path.realpath(link) == real), path)
+
+
+def _first_typed(
+    paths: Sequence[str], wait_s: float, please: str, *, must_open: bool
+) -> tuple[str, list[tuple[str, float]]]:
+    """The device that typed first, and its keys until it was silent; `please` is said once all devices are ours.
+
+    Raises `StateError`; not `must_open`: a device that another program has is passed over.
+    """
+    with ExitStack() as opened:
+        fds: dict[int, str] = {}
+        for path in paths:
+            try:
+                fds[_open(path, opened)] = path
+            except StateError as error:
+                if must_open or len(paths) == 1:
+                    raise
+                streams.say(f"passed over: {error}")
+        streams.say(f"{please} ({len(fds)} devices)")
+        keyboards, until = {fd: Keyboard() for fd in fds}, time.monotonic() + wait_s
+        typing, keys = -1, list[tuple[str, float]]()
+        while (left_s := until - time.monotonic()) > 0:
+            for fd in select.select([typing] if keys else list(fds), [], [], left_s)[0]:
+                fresh = keyboards[fd].feed(_chunk(fd, fds[fd]))
+                if fresh and (not keys or fd == typing):
+                    typing, keys = fd, [*keys, *fresh]
+                    until = time.monotonic() + (AFTER_ENTER_S if keys[-1][0] in (ENTER, "#") else SILENT_S)
+        if keys:
+            return fds[typing], keys
+    raise StateError(f"nothing was typed within {wait_s:g} s; hold a card to the reader, and see whether it has power")
+
+
+def _chunk(fd: int, path: str) -> bytes:
+    try:
+        return os.read(fd, CHUNK_BYTES)
+    except BlockingIOError:
+        return b""
+    except OSError as error:
+        raise StateError(f"{path}: was unplugged ({error.strerror}); plug it in, and begin again") from error
+
+
+def _open(path: str, opened: ExitStack) -> int:
+    """The device, for ourselves alone. Raises `StateError`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read ({error.strerror}); run this as root") from error
+    opened.callback(os.close, fd)
+    until = time.monotonic() + LET_GO_S
+    while True:
+        try:
+            take_alone(fd)
+        except OSError as error:
+            if time.monotonic() > until:
+                raise StateError(f"{path}: another program has it ({error.strerror}); end that one first") from error
+            time.sleep(0.1)
+        else:
+            return fd
+
+
+def _listen(state: Path, tell: Callable[[Said], None], seconds: float) -> None:
+    """Hear what the brain's readers say. Raises `StateError`."""
+    until = time.monotonic() + seconds
+    with ear(state) as listening:
+        while (left_s := until - time.monotonic()) > 0:
+            if (said := heard(listening, left_s)) is not None:
+                tell(said)
+
+
+async def _read_here(
+    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[Said], None], seconds: float
+) -> None:
+    """Read the USB readers as the brain would, where none runs."""
+    devices = [
+        UsbReader(path, lambda typed, path=path: tell(said_of(typed, path)), settings=usb.get(path))  # type: ignore[misc]
+        for path in paths
+    ]
+    tasks = [asyncio.create_task(device.run()) for device in devices]
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@contextmanager
+def _ring(context: Context) -> Iterator[KeyRing | None]:
+    """The cards that are given out, where they can be read."""
+    settings = context.settings
+    people = settings.state / "people.db"
+    if not people.exists() or people.stat().st_uid != os.geteuid():  # root would leave files that the gate cannot write
+        yield None
+        return
+    with closing(KeyRing.open_best(settings.state, settings.site.id)) as ring:
+        yield ring
+
+
+def _tell(said: Said, ring: KeyRing | None, *, as_json: bool) -> None:
+    """One line for what was said, and for a card all its readings."""
+    readings = cards.shown(said.number) if said.kind == "card" and cards.said(said.number) else []
+    found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []
+    if as_json:
+        named = [{"kind": kind, "reading": reading} for kind, reading in readings]
+        show_json({"said": said, "readings": named, "cards": found})
+        return
+    streams.say(f"reader {said.reader}: {'a PIN' if said.kind == 'pin' else said.what}")
+    for kind, reading in readings:
+        streams.say(f"  {kind}: {reading}")
+    if readings and ring is not None:
+        whose = f"card {' and '.join(found)}" if found else "given to nobody"
+        streams.say(f"  {whose}{', which are not told apart here: it opens for none' if len(found) > 1 else ''}")
+
+
+def _text(path: Path) -> str:
+    """The settings as they are written. Raises `ConfigError`."""
+    try:
+        return read_text(path)
+    except HandwritingError as error:
+        raise ConfigError(str(path), [str(error)]) from error

@@ -1,0 +1,117 @@
+"""Text files that people write by hand, TOML above all, whatever their editor made of them.
+
+UTF-8 with or without a mark, UTF-16 and UTF-32 are read: they cannot be mistaken. Another encoding cannot be told from
+damage, so it is named, with the line and the way to save the file anew, and never guessed.
+"""
+
+import codecs
+import re
+import tomllib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+SIGNS = {"“": '"', "”": '"', "„": '"', "\u2018": "'", "\u2019": "'", "【": "[", "】": "]", "\u200b": "", "\ufeff": ""}
+"""What word processors and keyboards write for the signs that TOML knows; the wide ones are known to Unicode (NFKC)."""
+
+
+class HandwritingError(ValueError):
+    """A file that cannot be read as text, or as TOML: what is wrong, where, and what to do."""
+
+
+def read_text(path: Path, advice: str = "name one that is there") -> str:
+    """The text of a file. `advice`: what to do where there is none. Raises `HandwritingError`."""
+    try:
+        return text_of(path.read_bytes())
+    except FileNotFoundError as error:
+        raise HandwritingError(f"cannot be read ({error.strerror}); {advice}") from error
+    except IsADirectoryError as error:
+        raise HandwritingError("cannot be read: it is a folder; name the file in it") from error
+    except PermissionError as error:
+        raise HandwritingError(
+            f"cannot be read ({error.strerror}); run this as the file's owner: `sudo -u gated ...` at a gate"
+        ) from error
+    except OSError as error:
+        raise HandwritingError(f"cannot be read ({error.strerror}); {advice}") from error
+
+
+def text_of(data: bytes) -> str:
+    """Text without a mark at its beginning, its lines ended by LF. Raises `HandwritingError`."""
+    mark, encoding = next(((mark, name) for mark, name in MARKS if data.startswith(mark)), (b"", _unmarked(data)))
+    body = data.removeprefix(mark)
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise HandwritingError(_named(body, encoding, error)) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise HandwritingError(f"has NUL bytes from line {line} on: the file is damaged; write it anew, or restore it")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_toml(path: Path, advice: str = "name one that is there") -> dict[str, Any]:
+    """The tables of a TOML file, unchecked. Raises `HandwritingError`, also for one with nothing in it."""
+    text = read_text(path, advice)
+    if not text.strip():
+        raise HandwritingError(f"is empty; {advice}")
+    return toml_of(text)
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """The tables of a TOML text, unchecked. Raises `HandwritingError`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise HandwritingError(f"is not valid TOML: {error}{_foreign_signs(text, str(error))}") from error
+
+
+def _unmarked(data: bytes) -> str:
+    """UTF-16 and UTF-32 without a mark show in the NULs of their first characters, which are ASCII in all TOML."""
+    head = data[:4]
+    if len(data) % 4 == 0 and len(head) == 4 and head.count(0) == 3:
+        return "utf-32-be" if head[3] else "utf-32-le"
+    if len(data) % 2 == 0 and len(head) >= 2 and head[:2].count(0) == 1:
+        return "utf-16-be" if head[1] else "utf-16-le"
+    return "utf-8"
+
+
+def _named(body: bytes, encoding: str, error: UnicodeDecodeError) -> str:
+    """What a file is that cannot be decoded, and what to do."""
+    if encoding != "utf-8":
+        return f"begins as {encoding.upper()} and is damaged further on; save it as UTF-8"
+    line = body[: error.start].count(b"\n") + 1
+    try:
+        body.decode("gb18030")
+    except UnicodeDecodeError:
+        return f"is not UTF-8 (line {line}); open it in the editor that wrote it, and save it as UTF-8"
+    return (
+        f"is not UTF-8 (line {line}), but probably GBK (GB18030); save it as UTF-8: in the editor, "
+        "or with `iconv -f GB18030 -t UTF-8 FILE >NEW`"
+    )
+
+
+def _foreign_signs(text: str, problem: str) -> str:
+    """Signs in the line of a problem that only look like TOML's."""
+    found = re.search(r"at line (\d+)", problem)
+    lines = text.split("\n")
+    line = lines[int(found[1]) - 1] if found and int(found[1]) <= len(lines) else ""
+    signs = [(sign, _plain(sign)) for sign in dict.fromkeys(line) if _plain(sign) != sign]
+    return f"; write {', '.join(f'{_shown(plain)} for {_shown(sign)}' for sign, plain in signs)} there" if signs else ""
+
+
+def _plain(sign: str) -> str:
+    """The sign that TOML knows which a sign looks like; itself for any other."""
+    plain = SIGNS.get(sign, unicodedata.normalize("NFKC", sign))
+    return plain if plain.isascii() and not plain.isalnum() else sign
+
+
+def _shown(sign: str) -> str:
+    """A sign as a person sees it."""
+    return {"": "nothing", " ": "a blank"}.get(sign) or (sign if sign.isprintable() else f"U+{ord(sign):04X}")

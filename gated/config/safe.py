@@ -1,0 +1,85 @@
+"""Which way is safe: what the office may do to a setting, said beside the setting itself.
+
+A key that has no word of this kind is not for the office to set. One that has is compared with the installer's value,
+or where the installer is silent with what the manifest of models says: the office may only tighten what protects.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from math import isfinite
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+QUIETEST = 0.1
+"""The office may make the gate quiet, and never mute: people who do not see go by what they hear."""
+
+
+class Safe(Enum):
+    """What the office may do to a key, in words."""
+
+    MORE = "may only raise it"
+    LESS = "may only lower it"
+    ANY = "may set it: it protects nobody"
+    SOME = "may set it, and leave at least one"
+    HEARD = f"may lower it to {QUIETEST:g}, so that it is heard"
+    SOONER = "may only name an earlier day"
+    GRADE = "may only name a set of the same grade or a higher one"
+    DAYS = "may set it where no door stands open by schedule; a calendar of the office's opens none"
+    HOURS = "may set schedules that no `free_passage` names"
+
+
+def safe_of(kind: Any) -> Safe | None:
+    """What the type of a key says of it; None where it is not for the office."""
+    return next((word for word in getattr(kind, "__metadata__", ()) if isinstance(word, Safe)), None)
+
+
+def plain(kind: Any) -> Any:
+    """The same type without that word."""
+    if safe_of(kind) is None:
+        return kind
+    others = tuple(word for word in kind.__metadata__ if not isinstance(word, Safe))
+    return Annotated[(kind.__origin__, *others)] if others else kind.__origin__
+
+
+@cache
+def words_of(settings: type[msgspec.Struct]) -> dict[tuple[str, ...], Safe]:
+    """Every key of these tables that the office may set, and how: a table's name and a key's, or a table's alone."""
+    return dict(_words(settings))
+
+
+def loosens(word: Safe, own: Any, new: Any) -> bool:
+    """Whether a value protects less than the installer's. What cannot be compared does."""
+    match word:
+        case Safe.MORE:
+            return not _is_number(new) or not _is_number(own) or not new >= own
+        case Safe.LESS:
+            return not _is_number(new) or not _is_number(own) or not new <= own
+        case Safe.HEARD:
+            return not _is_number(new) or not new >= min(own, QUIETEST)
+        case Safe.SOME:
+            return not new
+        case Safe.SOONER:
+            return bool(own) and not (new and new <= own)
+        case _:
+            return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
+
+
+def _words(settings: type[msgspec.Struct]) -> Iterator[tuple[tuple[str, ...], Safe]]:
+    for name, kind in get_type_hints(settings, include_extras=True).items():
+        if (word := safe_of(kind)) is not None:
+            yield (name,), word
+        for table in _tables(kind):
+            hints = get_type_hints(table, include_extras=True)
+            yield from (((name, key), word) for key, each in hints.items() if (word := safe_of(each)) is not None)
+
+
+def _tables(kind: Any) -> list[type[msgspec.Struct]]:
+    """The table that a key is, if it is one; also one that may be left out."""
+    choices = get_args(kind) if get_origin(kind) is not Annotated else ()
+    return [each for each in (kind, *choices) if isinstance(each, type) and issubclass(each, msgspec.Struct)]

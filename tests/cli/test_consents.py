@@ -1,0 +1,125 @@
+"""What somebody agrees to at this gate, said on its command line while their face is taken."""
+
+import json
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+from gated.gallery.enrolment import enrol_known
+from gated.gallery.gallery import Gallery
+from gated.gallery.given import NAME, given_now
+from gated.gallery.people import RECOGNISE, Consent, Person
+from gated.gallery.replica import Holdings
+from gated.runtime.wish import wished
+from gated.types import SubjectId
+
+ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+GIVE = ("--transfer", "--consent", "paper-9", "--notice", "2026-11", "--yes")
+
+
+@pytest.fixture
+def yard(gate, monkeypatch):
+    """A gate that knows Ann and Bob, who agreed to be recognised; its commands, run here."""
+    monkeypatch.setattr("gated.cli.consents.LOOK_S", 0.02)
+    gallery = Gallery.open(gate.state, "courtyard-2", "ab" * 32, 4)
+    for subject, name in ((ANN, "Ann"), (BOB, "Bob")):
+        consents = (Consent(RECOGNISE, "paper-1", "2026-11", NOW),)
+        gallery._register.admit(Person(subject, name, "2-401", "active", NOW, consents))
+    gate.gallery = gallery
+
+    def give(*arguments):
+        words = ["--config", str(gate.config), "people", "consents", "give", *arguments]
+        return CliRunner().invoke(main, words)
+
+    gate.give = give
+    yield gate
+    gallery.close()
+
+
+def meanwhile(work):
+    """Do it once somebody is said to agree to something; gives when it is done."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread.join
+
+
+def when_said(state, subject, picture):
+    """The office has a face taken here, while something is said."""
+    deadline = time.monotonic() + 20
+    while wished(state / NAME) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with closing(Gallery.open(state, "courtyard-2", "ab" * 32, 4)) as gallery:
+        vector = np.eye(4, dtype=np.float32)[picture]
+        enrol_known(gallery, subject, [vector], threshold=0.7, at=NOW, given=partial(given_now, state, subject, NOW))
+
+
+def agreed(yard, subject):
+    return Holdings(yard.gallery._register).agreed(subject)
+
+
+def test_what_is_said_while_the_face_is_taken_counts_and_the_command_ends(yard):
+    done = meanwhile(lambda: when_said(yard.state, ANN, 0))
+    said = yard.give("Ann", *GIVE)
+    done()
+    assert said.exit_code == 0, said.output
+    assert "Ann (2-401): counts from now on" in said.output
+    assert agreed(yard, ANN) == {"transfer"}
+    assert not (yard.state / NAME).exists()
+
+
+def test_when_nobody_is_enrolled_nothing_is_noted(yard):
+    said = yard.give("Ann", *GIVE, "--minutes", "0.01")
+    assert said.exit_code == 1
+    assert "nothing was noted" in said.output
+    assert agreed(yard, ANN) == set()
+
+
+def test_when_another_is_enrolled_nothing_is_noted_of_either(yard, monkeypatch):
+    done = meanwhile(lambda: when_said(yard.state, BOB, 0))
+    said = yard.give("Ann", *GIVE, "--minutes", "0.01")
+    done()
+    assert said.exit_code == 1
+    assert agreed(yard, ANN) == set() == agreed(yard, BOB)
+
+
+def test_with_a_face_that_waits_nothing_is_noted_and_that_is_said(yard):
+    when_said_nothing = partial(enrol_known, yard.gallery, ANN, threshold=0.7, at=NOW)
+    when_said_nothing([np.eye(4, dtype=np.float32)[0]])
+    done = meanwhile(lambda: when_said(yard.state, ANN, 1))
+    said = yard.give("Ann", *GIVE)
+    done()
+    assert said.exit_code == 1
+    assert "their face waits" in said.output
+    assert agreed(yard, ANN) == set()
+
+
+@pytest.mark.parametrize("missing", ["--transfer", "--consent", "--notice", "--yes"])
+def test_nothing_is_said_without_a_purpose_a_paper_a_notice_and_somebody_s_word(yard, missing):
+    at = GIVE.index(missing)
+    left = GIVE[:at] + GIVE[at + (2 if missing in ("--consent", "--notice") else 1) :]
+    said = yard.give("Ann", *left)
+    assert said.exit_code == 2
+    assert not (yard.state / NAME).exists()
+
+
+def test_of_nobody_nothing_is_said(yard):
+    assert yard.give("Cat", *GIVE).exit_code == 1
+
+
+def test_the_command_is_where_people_look_for_it(yard):
+    shown = CliRunner().invoke(main, ["people", "consents", "--help"]).output
+    assert "give" in shown
+    assert (
+        json.loads(
+            CliRunner().invoke(main, ["--config", str(yard.config), "people", "consents", "list", "--json"]).output
+        )
+        == []
+    )

@@ -1,0 +1,43 @@
+"""However a command fails, the user reads each fault once and gets the exit code of the first."""
+
+import pytest
+
+from gated import cli
+from gated.errors import ModelError, StateError
+
+
+@pytest.fixture
+def end(monkeypatch, capsys):
+    """Call it with what a command raises: the exit code, and what was said."""
+
+    def of(error):
+        def invoke(*_):
+            raise error
+
+        monkeypatch.setattr(cli.click.Group, "invoke", invoke)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["check"])
+        return ended.value.code, capsys.readouterr().err
+
+    return of
+
+
+def test_a_fault_alone_and_in_groups_ends_with_its_code_and_never_in_a_traceback(end):
+    fault = ModelError("no such set")
+    for error in (fault, ExceptionGroup("a", [fault]), BaseExceptionGroup("a", [ExceptionGroup("b", [fault])])):
+        assert end(error) == (3, "gated: no such set\n")
+
+
+def test_the_same_fault_of_several_tasks_is_said_once(end):
+    group = ExceptionGroup("a", [StateError("full"), StateError("full"), ModelError("no such set")])
+    assert end(group) == (StateError.exit_code, "gated: full\ngated: no such set\n")
+
+
+def test_a_fault_of_the_program_in_the_same_group_is_never_hidden(monkeypatch):
+    def invoke(*_):
+        raise ExceptionGroup("a", [ModelError("no such set"), ZeroDivisionError()])
+
+    monkeypatch.setattr(cli.click.Group, "invoke", invoke)
+    with pytest.raises(ExceptionGroup) as raised:
+        cli.main(["check"])
+    assert raised.value.subgroup(ZeroDivisionError) is not None

@@ -1,0 +1,170 @@
+"""Other gates' keys and wider consents, shown to somebody at the gate and accepted by them."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main
+from gated.cues.compared import Compared, compared_now
+from gated.gallery.dossier import Dossier
+from gated.gallery.gallery import Gallery
+from gated.gallery.holding import Holding
+from gated.gallery.people import Consent, Person
+from gated.gallery.reopening import Reopening
+from gated.gallery.replica import PERSON, Change, GateKeys, Holdings
+from gated.sync.jose import Identity
+from gated.sync.vouching import fingerprint
+from gated.types import SubjectId
+
+ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+SITE = "courtyard-2"
+OTHER, THIEF = Identity.make().party, Identity.make().party
+
+
+def keys(name, party, n):
+    return Change(Holding(f"gate/{name}", n), GateKeys(name, party.dump().decode()))
+
+
+def filed(subject, n):
+    consents = tuple(Consent(purpose, f"paper-{n}", "1", NOW) for purpose in ("recognise", "transfer"))
+    person = Person(subject, f"Name {subject[0]}", "2-401", "active", NOW, consents)
+    return Change(Holding(PERSON + subject, n), Dossier(person, (), (), ()))
+
+
+@pytest.fixture
+def yard(gate):
+    """A gate that knows another one, and Ann, whose face was taken here before the office said that it may leave."""
+    holdings = Holdings.open(gate.state, SITE)
+    plain = filed(ANN, 2)
+    before = Person(ANN, "Ann", "2-401", "active", NOW, plain.content.person.consents[:1])
+    holdings.apply([keys("back", OTHER, 1), Change(plain.holding, Dossier(before, (), (), ())), filed(BOB, 3)], 3, NOW)
+    with holdings.register.changing():
+        holdings.register.take(before, "ab" * 32, [unit()], NOW)
+    holdings.apply([filed(ANN, 4)], 4, NOW)
+    gate.holdings = holdings
+
+    def run(*arguments, check=0, answer=None):
+        done = CliRunner().invoke(main, ["--config", str(gate.config), *arguments], input=answer)
+        assert done.exit_code == check, done.output
+        return done.output
+
+    gate.say = run
+    yield gate
+    holdings.close()
+
+
+def unit():
+    import numpy as np
+
+    return np.eye(1, 128, dtype=np.float32)[0]
+
+
+def test_a_gate_is_listed_with_its_fingerprint_and_accepted_by_it(yard):
+    shown = fingerprint(SITE, "back", OTHER)
+    (own, row) = json.loads(yard.say("gates", "list", "--json"))
+    assert (own["state"], row) == (
+        "this gate", {"gate": "back", "fingerprint": shown, "state": "waits to be accepted", "faces": False}
+    )  # fmt: skip
+    assert "accepted back" in yard.say("gates", "accept", "back", "--fingerprint", shown.replace(" ", "").upper())
+    assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "accepted here"
+    assert [event["gate"] for event in yard.events("gate_accepted")] == ["back"]
+
+
+@pytest.fixture
+def screened(yard, monkeypatch):
+    """The same with a screen, and keys of its own."""
+    own = Identity.make()
+    yard.config.write_text(yard.config.read_text() + "\n[cues]\nscreen_port = 8123\n")
+    monkeypatch.setattr("gated.cli.gates._own", lambda settings: fingerprint(SITE, settings.gate.id, own.party))
+    monkeypatch.setattr("gated.cli.gates.LOOK_S", 0.01)
+    yard.own = own.party
+    return yard
+
+
+def test_what_is_shown_here_of_a_gate_is_what_that_gate_shows_of_itself(screened):
+    """Read aloud at one gate, followed at the other: the same groups in the same order."""
+    assert screened.say("gates", "show", "back") == f"back: {fingerprint(SITE, 'back', OTHER)}\n"
+    own = json.loads(screened.say("gates", "list", "--json"))[0]
+    assert screened.say("gates", "show") == f"{own['gate']}: {own['fingerprint']}\n"
+    assert own["fingerprint"] == fingerprint(SITE, own["gate"], screened.own)
+
+
+def test_the_screen_shows_it_while_the_command_runs_and_not_after(screened, monkeypatch):
+    seen = []
+    monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(compared_now(screened.state)))
+    said = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
+    assert set(seen) == {Compared("back", fingerprint(SITE, "back", OTHER), is_own=False)}
+    assert "on the screen" in said
+    assert compared_now(screened.state) is None
+
+
+def test_keys_that_are_replaced_while_they_are_on_the_screen_are_shown_no_more(screened, monkeypatch):
+    def replaced(_):
+        screened.holdings.apply([keys("back", THIEF, 9)], 9, NOW)
+
+    monkeypatch.setattr("gated.cli.gates.time.sleep", replaced)
+    assert "have changed meanwhile" in screened.say("gates", "show", "back", "--on-screen", check=1)
+    assert compared_now(screened.state) is None
+
+
+def test_a_gate_without_a_screen_is_told_to_use_the_command_line(yard):
+    assert "no screen" in yard.say("gates", "show", "back", "--on-screen", check=1)
+    assert fingerprint(SITE, "back", OTHER) in yard.say("gates", "show", "back")
+    assert "no other gate" in yard.say("gates", "show", "front-yard", check=1)
+
+
+def test_a_gate_that_is_not_paired_has_no_fingerprint_to_show(yard):
+    assert "is not paired" in yard.say("gates", "show", check=1)
+
+
+def test_what_waits_is_counted_and_this_gate_is_none_of_it(yard):
+    gallery = Gallery(Reopening(lambda _: yard.holdings.register, yard.state), "ab" * 32, 128)
+    assert gallery.to_accept("front") == (1, 1)
+    assert gallery.to_accept("back") == (1, 1), "counted once, until something changes"
+    yard.say("gates", "accept", "back", "--yes")
+    yard.say("people", "consents", "accept", "--yes")
+    assert gallery.to_accept("front") == (0, 0)
+    yard.holdings.apply([keys("front", THIEF, 8)], 8, NOW)
+    assert gallery.to_accept("front") == (0, 0), "what the office says of this gate itself"
+
+
+def test_another_fingerprint_than_the_office_s_lets_no_face_go(yard):
+    said = yard.say("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
+    assert "which is another one" in said
+    assert not yard.holdings.neighbours()[0].is_trusted
+
+
+def test_nobody_accepts_a_gate_without_having_compared(yard):
+    assert "nobody has compared" in yard.say("gates", "accept", "back", check=2)
+    assert "no other gate" in yard.say("gates", "accept", "front", check=1)
+    assert not yard.holdings.neighbours()[0].is_trusted
+    yard.say("gates", "accept", "back", "--yes")
+    assert yard.holdings.neighbours()[0].is_trusted
+
+
+def test_keys_that_change_are_told_and_wait_again(yard):
+    yard.say("gates", "accept", "back", "--yes")
+    yard.holdings.apply([keys("back", THIEF, 5)], 5, NOW)
+    assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "other keys than were accepted"
+    yard.holdings.apply([keys("back", OTHER, 6)], 6, NOW)
+    assert "were replaced" in json.loads(yard.say("gates", "list", "--json"))[1]["state"]
+
+
+def test_consents_of_whoever_was_enrolled_here_are_listed_by_name_and_accepted_together(yard):
+    (row,) = json.loads(yard.say("people", "consents", "list", "--json"))
+    assert (row["subject"], row["purposes"], row["papers"]) == (ANN, ["transfer"], "transfer: paper-4")
+    assert "nobody is here to answer" in yard.say("people", "consents", "accept", check=2)
+    assert yard.holdings.agreed(ANN) == set()
+    assert "accepted what 1 people agreed to; 0 wait" in yard.say("people", "consents", "accept", "--yes")
+    assert yard.holdings.agreed(ANN) == {"transfer"}
+    assert [event["people"] for event in yard.events("consents_accepted")] == [1]
+    assert json.loads(yard.say("people", "consents", "list", "--json")) == []
+
+
+def test_nothing_is_accepted_of_who_does_not_wait(yard):
+    said = yard.say("people", "consents", "accept", BOB, "--yes", check=1)
+    assert "nothing of" in said
+    assert yard.holdings.agreed(ANN) == set() == yard.holdings.agreed(BOB)

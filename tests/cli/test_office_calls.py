@@ -1,0 +1,177 @@
+"""Somebody calls at a gate: the office hears it, and answers."""
+
+import json
+import sys
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from gated.cli import main, office_watch
+from gated.journal.entry import stamp
+from gated.office.alarms import Alarm
+from gated.office.store import Store
+from gated.office.waiting import serving
+from gated.sync.jose import Identity
+from gated.sync.messages import AnswerCall
+
+
+@pytest.fixture
+def store(tmp_path):
+    with closing(Store.create(tmp_path / "office", "market-south")) as store:
+        store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def served(tmp_path, store):
+    """An office that is at work, for whoever asks."""
+    held = serving(tmp_path / "office", 0, 1)
+    yield held
+    with suppress(OSError):
+        held.close()
+
+
+@pytest.fixture
+def office(tmp_path, store):
+    def run(*arguments, check=0):
+        done = CliRunner().invoke(main, ["office", "--dir", str(tmp_path / "office"), *map(str, arguments)])
+        assert done.exit_code == check, done.output
+        return done.output
+
+    return run
+
+
+def call(store, door="main"):
+    store.alarms.sound("gate-1", "call_pressed", door, stamp(datetime.now(UTC)))
+
+
+@pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
+def test_an_answer_is_ordered_at_the_gate(office, store, answer):
+    said = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
+    assert "will not do it any more" in said
+    [placed] = store.orders.untold()
+    assert (placed.order.action, placed.order.reason) == (AnswerCall(answer), "a call")
+
+
+def test_whoever_lets_somebody_in_says_who_they_are_as_for_a_release(office, store):
+    assert "--operator" in office("answer", "gate-1", "--opening", check=2)
+    assert store.orders.untold() == []
+
+
+def test_an_answer_is_not_ordered_where_no_office_serves(office, store, served):
+    served.close()
+    assert "no `gated office serve`" in office("answer", "gate-1", "--opening", "--operator", "li", check=1)
+    assert store.orders.untold() == []
+
+
+def test_an_answer_may_name_the_door_and_must_say_what(office, store):
+    office("answer", "gate-1", "--wait", "--door", "second", "--operator", "li", "--wait-s", 0, check=1)
+    [placed] = store.orders.untold()
+    assert (placed.order.action, placed.order.operator) == (AnswerCall("wait", "second"), "li")
+    assert "--opening" in office("answer", "gate-1", check=2)
+    office("answer", "gate-9", "--wait", "--wait-s", 0, check=1)
+
+
+def test_a_call_is_listed_with_what_to_do(office, store):
+    call(store)
+    said = " ".join(office("alarms", check=1).split())
+    assert "call_pressed" in said
+    assert "gated office answer" in json.loads(office("alarms", "--json", check=1))[0]["meaning"]
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """What `gated office watch` says while these steps happen, one at each look."""
+
+    def run(*steps, options=()):
+        left = list(steps)
+
+        def sleep(_):
+            if not left:
+                raise KeyboardInterrupt
+            left.pop(0)()
+
+        monkeypatch.setattr(office_watch, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+        done = CliRunner().invoke(main, ["office", "--dir", str(tmp_path / "office"), "watch", *options])
+        return done.output
+
+    return run
+
+
+def test_the_watch_tells_what_stands_what_comes_and_what_is_over(watched, store):
+    call(store)
+    said = watched(
+        lambda: call(store, "second"),
+        lambda: store.alarms.end("gate-1", "call_pressed", stamp(datetime.now(UTC)), "main"),
+    )
+    lines = [line for line in said.splitlines() if "gate-1" in line]
+    assert ["call_pressed main" in lines[0], "call_pressed second" in lines[1], "main: is over" in lines[2]] == [
+        True
+    ] * 3
+    assert "gated office answer" in lines[0]
+
+
+def test_the_watch_gives_a_program_each_alarm_once(watched, store, tmp_path):
+    hook, heard = tmp_path / "hook", tmp_path / "heard"
+    hook.write_text(f"#!/bin/sh\ncat >> {heard}\necho >> {heard}\n")
+    hook.chmod(0o755)
+    call(store)
+    watched(lambda: None, lambda: call(store, "second"), lambda: None, options=["--run", str(hook)])
+    told = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert [(each["gate"], each["kind"], each["detail"]) for each in told] == [
+        ("gate-1", "call_pressed", "main"), ("gate-1", "call_pressed", "second"),
+    ]  # fmt: skip
+
+
+def test_a_program_that_fails_is_said_and_the_watch_goes_on(watched, store, tmp_path):
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\nexit 3\n")
+    hook.chmod(0o755)
+    call(store)
+    said = watched(lambda: call(store, "second"), lambda: None, options=["--run", str(hook)])
+    assert said.count("see that it can be run") == 2
+
+
+def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(watched, store, served, tmp_path):
+    again = []
+
+    def serve():
+        again.append(serving(tmp_path / "office", 0, 1))
+
+    def end():
+        again[0].close()
+
+    served.close()
+    said = watched(lambda: None, serve, lambda: None, end, lambda: None)
+    assert said.count("no `gated office serve` is at work for gate-1") == 2
+
+
+def test_a_watch_over_an_office_at_work_complains_of_nothing(watched, store):
+    assert "no `gated office serve`" not in watched(lambda: None)
+
+
+def test_the_watch_for_a_program_is_one_object_a_line(watched, store):
+    call(store)
+    [line] = watched(options=["--json"]).splitlines()[:1]
+    assert json.loads(line)["kind"] == "call_pressed"
+
+
+def alarm(kind="call_pressed", over_at=None):
+    return Alarm(1, "gate-1", kind, "main", stamp(datetime.now(UTC)), over_at)
+
+
+def test_the_bell_rings_on_a_terminal_while_somebody_calls_and_at_no_other_time(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert office_watch.ring([alarm()])
+    assert capsys.readouterr().out == "\a"
+    assert not office_watch.ring([alarm("tampered"), alarm(over_at="2026-11-23T07:58:00Z")])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_pipe_gets_no_bell(capsys):
+    assert office_watch.ring([alarm()])
+    assert capsys.readouterr().out == ""

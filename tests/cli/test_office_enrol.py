@@ -1,0 +1,142 @@
+"""An enrolment as its operator sees it on a terminal: what goes on, a question, and nothing kept without a yes."""
+
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from gated.office.kept import KeptPerson
+from gated.office.store import Store
+from gated.office.waiting import is_waiting, serving
+from gated.sync.jose import Identity
+from gated.sync.messages import Consented
+
+SITE, ANN = "market-south", "a" * 16
+PATIENCE_S = 60.0
+
+
+class Terminal:
+    """The command on a terminal, and what it has said there."""
+
+    def __init__(self, folder, *options):
+        self.end, theirs = pty.openpty()
+        command = [sys.executable, "-m", "gated", "office", "--dir", str(folder), "enrol", "gate-1", ANN, *options]
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - so that Ctrl-C is a signal
+        )  # fmt: skip
+        os.close(theirs)
+        self.said = ""
+
+    def until(self, holds, what):
+        end = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < end, f"in vain: {what}\n{self.said}"
+            self._listen(0.05)
+
+    def type(self, text):
+        os.write(self.end, text.encode())
+
+    def wait(self):
+        self.until(lambda: self.process.poll() is not None, "the end")
+        self._listen(0.2)
+        return self.process.returncode
+
+    def _listen(self, within_s):
+        if select.select([self.end], [], [], within_s)[0]:
+            with suppress(OSError):
+                self.said += os.read(self.end, 10_000).decode()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        with suppress(OSError):
+            os.close(self.end)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with closing(Store.create(tmp_path / "office", SITE)) as store, closing(serving(tmp_path / "office", 0, 1)):
+        store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
+        at = "2026-11-20T09:00:00Z"
+        consents = [Consented("recognise", "paper-17", "2026-11", at)]
+        store.book.put(KeptPerson(n=0, subject=ANN, name="Ann", household="2", added_at=at, consents=consents))
+        yield store
+
+
+@pytest.fixture
+def terminal(tmp_path, store):
+    opened = []
+
+    def make(*options):
+        opened.append(Terminal(tmp_path / "office", *options))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+def asked(store, terminal):
+    """The gate has the order, and asks before it keeps the face; the order's id."""
+    terminal.until(store.orders.open, "the order")
+    [placed] = store.orders.open()
+    store.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+    store.orders.tell(placed.id, "3 of 5 looks")
+    terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.said, "what goes on")
+    assert not store.orders.go(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
+    terminal.until(lambda: "Keep this face?" in terminal.said, "the question")
+    return placed.id
+
+
+def test_the_face_is_kept_only_after_a_yes(store, terminal, tmp_path):
+    there = terminal()
+    order = asked(store, there)
+    assert is_waiting(tmp_path / "office", order), "while it is asked it waits"
+    there.type("y\n")
+    there.until(lambda: store.orders.get(order).is_confirmed, "the yes")
+    assert store.orders.go(store.orders.get(order), "5 good looks were taken", time.monotonic())
+    store.orders.settle(store.orders.get(order), "done", "5 templates")
+    assert there.wait() == 0
+    assert "gate-1: done: 5 templates" in there.said
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", "\x03"])
+def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
+    there = terminal()
+    order = asked(store, there)
+    there.type(typed)
+    assert there.wait() == 1
+    assert "will not do it any more" in there.said
+    assert store.orders.get(order).state == "cancelled"
+    assert not store.orders.go(store.orders.get(order), "", time.monotonic())
+    assert "Traceback" not in there.said
+
+
+def test_with_yes_nobody_is_asked(store, terminal):
+    there = terminal("--yes")
+    there.until(store.orders.open, "the order")
+    [placed] = store.orders.open()
+    assert placed.is_confirmed
+
+
+def test_who_is_enrolled_is_named_before_and_in_the_question(store, terminal):
+    there = terminal()
+    asked(store, there)
+    assert "enrolling Ann (2) at gate-1" in there.said
+    assert "Did Ann (2) stand there, alone?" in there.said
+
+
+def test_without_a_terminal_nothing_is_ordered_unless_somebody_has_said_yes(tmp_path, store):
+    command = [sys.executable, "-m", "gated", "office", "--dir", str(tmp_path / "office"), "enrol", "gate-1", ANN]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, store.orders.open()) == (2, [])
+    assert "--yes" in done.stderr
