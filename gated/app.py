@@ -1,50 +1,59 @@
 """The brain, wired: every part is built here, started here, and stopped in mirror order. Read this page first."""
 
 import asyncio
-import hashlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gated import wording
 from gated.access.answers import WayOutcome
+from gated.access.calls import ANSWER_S, Calls
 from gated.access.entrance import Entrance, Tell
+from gated.access.sighting import sight_of
 from gated.config import Settings
 from gated.config.trial import Trial, begin
-from gated.cues.scene import Sight
+from gated.cues.compared import compared_now
+from gated.cues.cue import Situation
 from gated.cues.stage import Stage
+from gated.cues.words import fitted_of
 from gated.door.controller import DoorController
-from gated.errors import ModelError, StateError
-from gated.events import ClockDoubted, ConfigChanged, Duress, Event, ServerSilent, SettingsTried, Started, Stopped
+from gated.errors import CameraError, DiskError, ModelError, StateError
+from gated.events import ClockDoubted, DatabaseMended, Duress, Event, ServerSilent, Stopped
 from gated.face.link import VisionLink
-from gated.face.manifest import EmbedderEntry, ModelSet, load_set
+from gated.face.manifest import lawful_set
 from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
+from gated.face.own import OwnModels
+from gated.following import Following, Gate
 from gated.gallery.gallery import Gallery
-from gated.health.clock import WallClock, kernel_keeps_time
+from gated.gallery.mending import mend
+from gated.health import guessing
+from gated.health.beginning import first_facts
+from gated.health.colour import ColourWatch
 from gated.health.duty import Duty
 from gated.health.notify import Notifier
+from gated.health.timekeeper import Timekeeper
+from gated.journal.file import NAME
 from gated.journal.journal import Journal
+from gated.journal.past import last_time, past
 from gated.journal.writer import JournalWriter
-from gated.orders import Orders
+from gated.rescue import set_aside
+from gated.runtime import garbage
 from gated.runtime.child import keep_running
-from gated.runtime.lock import FileLock
-from gated.runtime.tasks import critical
-from gated.sync.commands import CommandDesk
-from gated.sync.gate import GateSide, Vitals
-from gated.sync.jose import Identity, Party
-from gated.sync.link import run_link
-from gated.sync.replica import Replica
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.runtime.lock import FolderLock
+from gated.runtime.secrecy import keep_memory_secret
+from gated.runtime.tasks import Backoff, Part, critical, optional
+from gated.sitetime import zone
+from gated.sync.gate import Vitals
+from gated.sync.revoked import Revoked
 
 if TYPE_CHECKING:
     from gated.health.metrics import Metrics
@@ -52,139 +61,157 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WATCH_S = 1.0
-"""How often the clock is looked at."""
+"""How often settings on trial are looked at."""
 STOP_S = 0.7
 """So long each part may take to stop; all of them together stay under the 3 s that a stop may take."""
 DESK_LATCH_IDLE_S = 10.0
 """So long a latch that we started outlives us."""
 BEGIN_S = 10.0
 """So long the latch and vision may take before we go on duty without them."""
-REMEMBERED = 1000
-"""So many of the newest facts are looked through for the last start."""
-EYES_OF_A_FACE = 0.45
-"""The distance between the eyes over the width of a face's box, roughly; for faces too small to be measured."""
+ON_DISK = frozenset({"disk", "credentials", "gallery"})
+"""Parts whose return means that files can be had that could not."""
+MUTE = frozenset({"network", "server", "sync", "journal"})
+"""With one of these lost the office does not hear who calls."""
 SETTLE_S = 2.0
 """After the end of a recording: until the last face has left and the last visit is decided."""
 
 
-async def run(settings: Settings, config: Path, *, own_latch: bool = True, once: bool = False) -> None:
+async def run(
+    settings: Settings, config: Path, *, own_latch: bool = True, once: bool = False, vision: Path | None = None
+) -> None:
     """Be the gate, until SIGTERM or SIGINT, or with `once` until the recording has been shown.
 
     `settings` say where its state is and where models lie; the others are read anew, with those on trial.
-    With `own_latch` a latch is started where none serves. Raises `BusyError` when a gate runs on this state folder, and
-    whatever makes it impossible to begin; a critical part that ends raises `CriticalTaskError`.
+    With `own_latch` a latch is started where none serves. `vision`: where it is a service, as at `VisionLink`.
+    Raises `BusyError` when a gate runs on this state folder, and `ConfigError`; a critical part that ends raises
+    `CriticalTaskError`. No disk, in whatever state, keeps it from beginning.
     """
-    with closing(FileLock(settings.state / "run.lock", "a gate with this state folder")):
+    keep_memory_secret()
+    with closing(FolderLock(settings.state, "run.lock", "a gate with this state folder")):
         start = begin(config)
         settings = msgspec.structs.replace(
             start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
         )
-        models, peer = check_models(settings), peer_of(settings)
-        with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
-            facts, not_before = first_facts(settings, journal), last_time(journal)
-        if start.dropped:
-            facts.append(SettingsTried("rolled_back", start.dropped))
-        gallery = Gallery.open(settings.state, settings.site.id, models.embedder.sha256, models.embedder.dimension)
-        with closing(gallery), closing(Brain(settings, gallery, not_before, facts)) as brain:
-            if peer is not None:
-                brain.follow(peer, models.embedder, config)
-            await brain.live(config, own_latch=own_latch, once=once, trial=start.trial)
+        mended, entries = mend(settings.state), past(settings.state, settings.site.id, settings.gate.id)
+        facts = first_facts(settings, start, entries, mended)
+        with closing(Brain(settings, config, last_time(entries), facts, vision)) as brain:
+            await brain.live(own_latch=own_latch, once=once, trial=start.trial)
             brain.report(Stopped(brain.why))
 
 
 class Brain:
     """The parts, and what they tell each other."""
 
-    def __init__(self, settings: Settings, gallery: Gallery, not_before: datetime, facts: Sequence[Event] = ()) -> None:
-        """`not_before`: when the last fact was written down; no clock is believed that says it is earlier. `facts`:
-        what there is to tell before all else.
+    def __init__(
+        self,
+        settings: Settings,
+        config: Path,
+        last_fact: datetime,
+        facts: Iterable[Event] = (),
+        vision: Path | None = None,
+    ) -> None:
+        """`config`: the settings' file. `last_fact`: when that was written down. `facts`: what there is to tell before
+        all else. `vision`: where it is a service.
         """
-        self.settings, self.gallery, self.why = settings, gallery, "the recording has ended"
-        self._sync: Callable[[], Awaitable[None]] | None = None
+        self.settings, self._config, self.why = settings, config, "the recording has ended"
         self._metrics = self._count() if settings.health.metrics_port else None
         self._loop = asyncio.get_running_loop()
-        self._stop, self._appended = asyncio.Event(), asyncio.Event()
+        self._stop, self._appended, self._blind = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._why_blind, self._has_seen = "", False
         self._journal = JournalWriter(
             self._open_journal,
             on_append=lambda _: self._call(self._appended.set),
             on_trouble=lambda trouble: self._call(self._on_journal, trouble),
+            set_aside=self._begin_journal,
         )
+        self._is_built = False
+        self.calls = Calls(self.report, self._has_line, settings.sync.status_s)
+        self._guessing = guessing.said(settings)
         self.duty, self.notifier = Duty(self.report), Notifier()
-        is_kept = kernel_keeps_time if settings.site.clock == "auto" else lambda: True
-        self.clock = WallClock(not_before, self._on_clock, is_kept)
-        self.door = DoorController(settings.latch_socket, self.report, self._on_latch, self._on_card, self._on_key)
-        timezone = ZoneInfo(settings.site.timezone)
-        self.stage = Stage(settings.cues, settings.prompts, timezone, self.door.play, self.clock.now)
+        self._colour = ColourWatch(self.duty.set)
+        self._timekeeper = Timekeeper(settings, last_fact, self._on_clock)
+        self.clock = self._timekeeper.clock
+        self.door = DoorController(
+            settings.latch_socket,
+            self.report,
+            self._on_latch,
+            self._on_card,
+            self._on_key,
+            on_missing=self.duty.misses,
+        )
+        timezone = zone(settings.site.timezone)
+        self.stage = Stage(
+            settings.cues,
+            settings.prompts,
+            timezone,
+            self.door.play,
+            self.clock.now,
+            fitted=fitted_of(settings),
+            may_locate=self._may_locate,
+            losses=self._set,
+            compared=partial(compared_now, settings.state),
+        )
         for fact in facts:  # before the entrance finds that there is a lockdown, or free passage
             self.report(fact)
-        tell = Tell(self.report, self._on_way, self.stage.preferences, self.duty.set)
-        self.entrance = Entrance(settings, gallery, self.door, tell, self.clock.now)
+        self._models = OwnModels(settings, lambda why: self.duty.fails("vision", why))
+        self.gallery = Gallery.open_best(settings.state, settings.site.id, *self._models.embedder)
+        tell = Tell(
+            self.report,
+            self._on_way,
+            self.stage.preferences,
+            self._set,
+            lambda: self.stage.situation is Situation.ENROLLING,
+            self.stage.waits if settings.cues.screen_port else None,
+        )
+        self.entrance = Entrance(settings, self.gallery, self.door, tell, self.clock.now)
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
-        self.vision = VisionLink(worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code)
-
-    def follow(self, peer: Peer, embedder: EmbedderEntry, config: Path) -> None:
-        """Have an office: its records and its orders, from the moment that this lives. Raises `StateError`."""
-        settings, thread = self.settings, ThreadPoolExecutor(1, "sync")
-        replica = Replica(
-            settings.state,
-            peer,
-            embedder.sha256,
-            embedder.dimension,
-            settings.access.threshold or embedder.threshold,
-            settings.sync.most_new_per_hour,
-            lambda fact: self._call(self._on_office, fact),
-            lambda: self._call(self.entrance.look),
+        self.vision = VisionLink(
+            worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code, service=vision
         )
-        side = GateSide(
-            peer,
-            Topics(settings.site.id, settings.gate.id),
-            settings.sync,
-            open_journal=self._open_journal,
-            replica=replica,
-            desk=CommandDesk(settings.state, settings.site.id, settings.gate.id),
-            report=lambda fact: self._call(self._on_office, fact),
-            now=time.monotonic(),
-        )
-        orders = Orders(
-            settings,
-            config,
+        gate = Gate(
             self.entrance,
-            on_sync=lambda work: self._loop.run_in_executor(thread, work, replica),
-            send=side.post,
-            stop=self._end_as,
-            lost=lambda: self.duty.lost,
-        )
-        self._sync = lambda: run_link(
-            settings.sync,
-            side,
+            self.calls,
+            self.duty,
+            lambda: None if self._models.now is None else self._models.now.embedder,
             self._vitals,
             self.clock.now,
-            orders.perform,
-            wake=self._appended,
-            thread=thread,
-            on_link=lambda why: self.duty.set("network", why),
+            self._open_journal,
+            lambda fact: self._call(self._on_office, fact),
+            lambda: self._call(self.entrance.look),
+            self._end_as,
+            self._appended,
+            lambda at: self._call(self.calls.proved, at),
+            lambda said, asked_at: self._call(self._on_time, said, asked_at),
+            lambda why: self._call(self.duty.set, "certificate", why),
+            lambda part, why: self._call(self.duty.set, part, why),
         )
+        revoked = Revoked(lambda subjects: self._call(self.entrance.revoke, subjects))
+        self.following = Following(settings, config, gate, revoked)
+        if self._metrics is not None:
+            self._metrics.certificates(self.following.certificate_ends)
+        self._is_built = True
 
-    async def live(self, config: Path, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
+    async def live(self, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
         """Start every part, wait for the end, and stop them in mirror order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop, number)
-        parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            ("door", self.door.run),
-            ("cues", self.stage.run),
-            ("entrance", self.entrance.run),
-            ("vision", self.vision.run),
-            ("clock", self._watch_clock),
-        ]
+        vital = {
+            "door": self.door.run,
+            "cues": self.stage.run,
+            "entrance": self.entrance.run,
+            "calls": self.calls.run,
+            "vision": self._see,
+            "clock": self._timekeeper.run,
+        }
         if own_latch:
-            latch = ["--config", str(config), "latch", "--exit-when-idle", str(DESK_LATCH_IDLE_S)]
-            parts.insert(0, ("latch", lambda: keep_running(latch, self.door.is_answering)))
-        if self._sync is not None:
-            parts.append(("sync", self._sync))
+            latch = ["--config", str(self._config), "latch", "--exit-when-idle", str(DESK_LATCH_IDLE_S)]
+            vital = {"latch": lambda: keep_running(latch, self.door.is_answering), **vital}
         if self.notifier.watchdog_s is not None:
-            parts.append(("watchdog", self._watchdog))
+            vital["watchdog"] = self._watchdog
+        parts = [critical(name, run) for name, run in vital.items()]
+        parts += [optional(name, run, self._set) for name, run in self._optional_parts()]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(critical(name, part), name=name) for name, part in parts]
+            tasks = [group.create_task(part) for part in parts]
             try:
                 await self._announce()
                 if trial is not None:
@@ -197,28 +224,41 @@ class Brain:
                     await asyncio.wait([task], timeout=STOP_S)
                     task.cancel()  # once more for one that did not heed it: nothing may hold up the others
 
+    def _optional_parts(self) -> Iterable[tuple[str, Part]]:
+        """What the gate can do without, by its name in `degraded`; nothing that it does ends the brain."""
+        settings = self.settings
+        if settings.readers.pass_key:
+            yield "passes", self.entrance.keep_passes
+        if self._metrics is not None:
+            yield "metrics", partial(self._metrics.serve, settings.health.metrics_port)
+        if settings.sync.url:
+            yield "sync", self.following.run
+
     def report(self, event: Event, at: datetime | None = None) -> None:
         """Write a fact down, show it, and tell it in the log unless it is the latch's, which has a log of its own.
 
         That somebody was forced is for the journal and the server alone: whoever forces may read over a shoulder.
         """
         if at is None and not isinstance(event, Duress):
-            log.info("%s", event)
+            log.info("%s", wording.fact(event))
         self._journal.report(event, at)
         if self._metrics is not None:
             self._metrics.fact(event, at or datetime.now(UTC))
-        self.stage.fact(event, 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds()))
+        age_s = 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds())
+        self.stage.fact(event, age_s)
+        if age_s < ANSWER_S:
+            self.calls.happened(event)
 
     def close(self) -> None:
         """Write down what is not on disk yet."""
-        if self._metrics is not None:
-            self._metrics.close()
+        self._timekeeper.close()
         self.entrance.close()
+        self.gallery.close()
         if not self._journal.close():
             log.error("the last events could not be written")
 
-    def _count(self) -> "Metrics | None":
-        """Figures for who watches many gates; without them the gate goes on."""
+    def _count(self) -> "Metrics":
+        """Figures for who watches many gates."""
         from gated.health.metrics import Metrics
 
         def waiting() -> float:
@@ -229,11 +269,6 @@ class Brain:
         metrics = Metrics(version("gated"), self.settings.models.set)
         metrics.gauge("gated_templates", "Templates that are searched.", lambda: self.gallery.template_count)
         metrics.gauge("gated_events_waiting", "Rows that the office does not hold yet.", waiting)
-        try:
-            metrics.serve(self.settings.health.metrics_port)
-        except StateError as error:
-            log.error("%s", error)
-            return None
         return metrics
 
     async def _announce(self) -> None:
@@ -243,11 +278,20 @@ class Brain:
             if not settled.is_set() and not self._stop.is_set():
                 self.duty.fails(worker, "it does not answer")
         self.notifier.ready()
+        garbage.watch()
         log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
 
     async def _end(self, once: bool) -> None:
-        """Wait until we are asked to stop, or until the recording is over and the door is shut behind the last one."""
-        await self._first(self._stop.wait(), *([self.vision.exhausted.wait()] if once else []))
+        """Wait until we are asked to stop, or until the recording is over and the door is shut behind the last one.
+
+        Raises `ModelError` or `CameraError` where a recording can never be shown, for nobody waits for it to be mended.
+        """
+        if once and self._models.now is None:
+            lawful_set(self.settings)  # says why, as `gated check` does
+        await self._first(self._stop.wait(), *([self.vision.exhausted.wait(), self._blind.wait()] if once else []))
+        if self._blind.is_set() and once and not self.vision.exhausted.is_set():
+            part, _, why = self._why_blind.partition(": ")
+            raise (ModelError if part == "models" else CameraError)(why)
         if not self._stop.is_set():
             await asyncio.sleep(SETTLE_S)
             while self.door.state == "released":  # noqa: ASYNC110 - the latch tells its state with every beat
@@ -275,10 +319,19 @@ class Brain:
             for task in tasks:
                 task.cancel()
 
-    async def _watch_clock(self) -> None:
-        while True:
-            self.clock.now()
-            await asyncio.sleep(WATCH_S)
+    async def _see(self) -> None:
+        """Have vision, once there is a model set that may be used here."""
+        backoff = Backoff(1.0, 30.0)
+        while self._models.now is None:
+            await asyncio.sleep(backoff.next_s())
+            self._look_for_models()
+        await self.vision.run()
+
+    def _look_for_models(self) -> None:
+        """Go by the manifest as it is now."""
+        if self._models.look():
+            self.gallery.see_by(*self._models.embedder)
+            self._anew()
 
     def _vitals(self) -> Vitals:
         """What the server is told about us; nothing about anybody."""
@@ -289,10 +342,23 @@ class Brain:
             people=self.gallery.size,
             templates=self.gallery.template_count,
             models=self.settings.models.set,
+            calls=self.calls.count,
+            guessing=self._guessing,
         )
 
     def _open_journal(self) -> Journal:
         return Journal.open(self.settings.state, self.settings.site.id, self.settings.gate.id)
+
+    def _begin_journal(self) -> None:
+        """On the writer's thread: a journal that is damaged is kept, and another begun. Raises `DiskError`."""
+        kept = set_aside(self.settings.state / NAME)
+        self._call(self.report, DatabaseMended(NAME, kept.name))
+        self._call(self._anew)
+
+    def _anew(self) -> None:
+        """What hangs on the files, and is not the entrance's, opens them anew."""
+        self.following.anew.set()
+        self.entrance.look()
 
     async def _watchdog(self) -> None:
         while True:
@@ -300,6 +366,11 @@ class Brain:
             await asyncio.sleep(self.notifier.watchdog_s or WATCH_S)
 
     def _on_vision(self, ready: VisionReady) -> None:
+        """It sees, by the models of our own manifest. Raises `WireError` where by others."""
+        if not self._models.is_seen_by(ready):
+            self._look_for_models()
+            self._models.check(ready)
+        self._has_seen = True
         self.entrance.faces.begin(ready)
         self.duty.works("vision")
 
@@ -307,6 +378,8 @@ class Brain:
         """A face that is seen is shown before it is decided about, or "looking" would outlive the decision."""
         if isinstance(seen, Observation):
             self.stage.sight(sight_of(seen, self.settings))
+            if seen.quality is not None:
+                self._colour.look(seen.quality.colour)
             if self._metrics is not None:
                 self._metrics.look(seen.problem)
         self.entrance.faces.observe(seen)
@@ -314,6 +387,9 @@ class Brain:
     def _on_blind(self, why: str) -> None:
         self.entrance.faces.stop()
         self.duty.fails("vision", why)
+        if not self._has_seen and why.startswith(("models: ", "camera: ")):
+            self._why_blind = why
+            self._blind.set()
 
     def _on_latch(self, is_up: bool, why: str) -> None:
         if is_up:
@@ -331,13 +407,40 @@ class Brain:
     def _on_way(self, outcome: WayOutcome) -> None:
         if outcome.result == "granted":
             self.stage.preferences(outcome.preferences.first)
+        elif outcome.result != "refused":
+            self.stage.way(outcome.result)
 
-    def _on_journal(self, is_in_trouble: bool) -> None:
-        self.duty.set("journal", "it cannot be written" if is_in_trouble else None)
+    def _on_journal(self, trouble: Exception | None) -> None:
+        """Whoever writes the most learns first what the disk does, and when it is well again."""
+        self._set("journal", None if trouble is None else f"it is kept in memory: {trouble}")
+        if isinstance(trouble, DiskError) or trouble is None:
+            self._set("disk", None if trouble is None else str(trouble))
+
+    def _set(self, part: str, why: str | None) -> None:
+        """A part is lost, and why, or back; what was on a disk that is back is opened anew."""
+        is_back = why is None and part in self.duty.lost
+        self.duty.set(part, why)
+        if is_back and part in ON_DISK:
+            self._anew()
 
     def _on_clock(self, fact: ClockDoubted) -> None:
         self.report(fact)
         self.duty.set("clock", None if fact.is_over else fact.why)
+
+    def _on_time(self, said: datetime, asked_at: float) -> None:
+        """The office said what time it is, after it was asked at `asked_at` (monotonic)."""
+        self.clock.hear(said, time.monotonic() - asked_at)
+
+    def _may_locate(self) -> bool:
+        """Whether the locating sound has its hours now; without a trusted clock it has none."""
+        if not self.settings.cues.locate or not self._is_built:
+            return False
+        at = self.clock.now()
+        return at is not None and self.entrance.ways.calendar.allows(self.settings.cues.locate, at)
+
+    def _has_line(self) -> bool:
+        """Whether there is a link to the office now; what cannot be written down is not sent either."""
+        return bool(self.settings.sync.url) and MUTE.isdisjoint(self.duty.lost)
 
     def _on_office(self, fact: Event) -> None:
         self.report(fact)
@@ -355,51 +458,3 @@ class Brain:
         """From another thread: do it on ours, or not at all when the loop has ended."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-
-
-def sight_of(seen: Observation, settings: Settings) -> Sight:
-    """What a face in view means to the people at the gate: where it is and whether it can be used, not whose it is."""
-    x, _, width, _ = seen.box
-    eye_px = seen.quality.eye_px if seen.quality is not None else width * EYES_OF_A_FACE
-    return Sight(
-        track=seen.track,
-        problem=seen.problem,
-        centre_x=min(1.0, max(0.0, (x + width / 2) / settings.camera.width)),
-        size_ratio=eye_px / settings.face.min_eye_px,
-        pitch_deg=seen.quality.pitch_deg if seen.quality is not None else 0.0,
-    )
-
-
-def peer_of(settings: Settings) -> Peer | None:
-    """The keys that this gate and its office know each other by; None without an office. Raises `StateError`."""
-    sync = settings.sync
-    if not sync.url:
-        return None
-    keys = Identity.load(Path(sync.gate_keys)), Party.load(Path(sync.office_keys))
-    return Peer(*keys, settings.site.id, settings.gate.id)
-
-
-def check_models(settings: Settings) -> ModelSet:
-    """The model set's manifest. Raises `ModelError` when the set is unknown, or may not drive this gate's lock."""
-    models = load_set(settings.models)
-    if models.grade == "demo" and settings.door.pins == "gpio":
-        raise ModelError(
-            f'{settings.models.set!r} is for demonstration and never drives a real lock; set [door] pins = "mock"'
-        )
-    return models
-
-
-def first_facts(settings: Settings, journal: Journal) -> list[Event]:
-    """That we have started, and whether the settings are other ones than last time."""
-    digest = hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
-    last = next((e.event for e in reversed(journal.last(REMEMBERED)) if isinstance(e.event, Started)), None)
-    started = Started(version("gated"), digest)
-    if last is None or last.settings_sha256 == digest:
-        return [started]
-    return [started, ConfigChanged(last.settings_sha256, digest)]
-
-
-def last_time(journal: Journal) -> datetime:
-    """When the last fact was written down."""
-    last = journal.last(1)
-    return datetime.fromisoformat(last[0].at) if last else datetime.fromtimestamp(0, UTC)

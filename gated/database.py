@@ -7,14 +7,20 @@ does not know the change can undo it (`go_back`) and lose nothing but what only 
 ever put in a database's place: it would bring back who was erased, undo a revocation, and lose what was acknowledged.
 """
 
+import json
+import os
+import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gated.errors import StateError
+from gated.errors import DiskError, StateError, TornError
 
 PRAGMAS = """
 PRAGMA journal_mode = WAL;
@@ -34,29 +40,136 @@ BACK = "-- back\n"
 WAYS_BACK = "CREATE TABLE IF NOT EXISTS _gated_back (number INTEGER PRIMARY KEY, script TEXT NOT NULL) STRICT"
 
 STANDS_IN_THE_WAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+OF_THE_DISK = (
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOLFS,
+)  # fmt: skip
+TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""Primary result codes (sqlite.org/rescode.html)."""
+
+FAILS = (sqlite3.Error, UnicodeDecodeError)
+"""What a statement may raise; the latter where SQLite's own words name something that is damaged."""
+
+as_text = partial(str, encoding="utf-8", errors="replace")
+"""One byte that a card has changed is one odd character, not a table that cannot be read."""
+
+
+_looks = ContextVar("looks", default=False)
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Whoever opens a database within this only looks: nothing is made on the disk, migrated there, or left behind.
+
+    For commands that anybody may run, root too: a file that root makes would be in the way of the gate's own user.
+    """
+    token = _looks.set(True)
+    try:
+        yield
+    finally:
+        _looks.reset(token)
+
+
+def only_looks() -> bool:
+    """Whether nothing may be made now."""
+    return _looks.get()
 
 
 def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     """Open a database, readable by its owner alone, with its schema brought up to date.
 
-    Raises `StateError` when the folder or the file cannot be used, or was written by a newer gated.
+    Raises `DiskError` when the folder or the file cannot be written, `TornError` when the file is damaged, and
+    `StateError` when it was written by a newer gated.
     """
+    if only_looks():
+        return view(path, migrations)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            connection.row_factory = sqlite3.Row
+            connection.row_factory, connection.text_factory = sqlite3.Row, as_text
             _prepare(connection)
             migrate(connection, migrations)
-        except sqlite3.Error:
+        except FAILS:
             connection.close()
             raise
-    except (OSError, sqlite3.Error) as error:
-        advice = "check that the folder is writable and the disk is not full"
-        raise StateError(f"{path}: cannot be used ({error}); {advice}") from error
+    except (OSError, *FAILS) as error:
+        raise named(error, str(path)) from error
     return connection
+
+
+def named(error: OSError | sqlite3.Error | UnicodeDecodeError, what: str) -> StateError:
+    """An error of the disk or of SQLite in this gate's words. `what`: a file, or what is stored in it."""
+    code = getattr(error, "sqlite_errorcode", None)  # sqlite3 raises some errors itself, and those have none
+    if isinstance(error, UnicodeDecodeError) or (code is not None and code & 0xFF in TORN):
+        return TornError(f"{what}: is damaged ({error}); the gate's next start keeps what can be read of it")
+    if isinstance(error, OSError) or (code is not None and code & 0xFF in OF_THE_DISK):
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        if is_read_only(Path(what)):
+            said = "the disk is read-only"
+        return DiskError(f"{what}: cannot be used ({said}); check that the folder is writable and the disk is not full")
+    return StateError(f"{what}: cannot be used ({error}); check the disk, and which gated wrote it")
+
+
+def view(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """A database to be read, with the schema of this version; nothing on the disk changes. One that is not there is
+    empty, an older one is brought up to date in memory. Raises `StateError`.
+    """
+    try:
+        if not path.exists():
+            if not next(each for each in path.parents if each.exists()).is_dir():
+                raise NotADirectoryError("its folder is a file")
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        else:
+            connection = untouched(path)
+            if applied(connection) != len(migrations):
+                connection = _in_memory(connection)
+        connection.row_factory, connection.text_factory = sqlite3.Row, as_text
+        migrate(connection, migrations)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read ({error}); look as the gate's user, or as root") from error
+    except FAILS as error:
+        raise named(error, str(path)) from error
+    return connection
+
+
+def untouched(path: Path) -> sqlite3.Connection:
+    """The file, without making another beside it: SQLite would make its index of the write-ahead log.
+
+    Who has it open keeps both beside it. Where nobody has, no log means that all is in the file ("immutable"); a log
+    alone was left by a crash, and is read in a copy.
+    """
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    has_log = log.exists() and log.stat().st_size > 0
+    if has_log and not index.exists():
+        with tempfile.TemporaryDirectory(prefix="gated-", dir=_memory_disk()) as folder:
+            for each in (path, log):
+                shutil.copyfile(each, Path(folder) / each.name)
+            return _in_memory(sqlite3.connect(Path(folder) / path.name))
+    how = "mode=ro" if index.exists() else "immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _memory_disk() -> str | None:
+    """A folder that is in memory, so that no copy of people's names lies on a card; None where there is none."""
+    return next((folder for folder in ("/dev/shm", "/run") if os.access(folder, os.W_OK)), None)  # noqa: S108
+
+
+def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of a database, which is closed."""
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with closing(source):
+        source.backup(memory)
+    return memory
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the disk of a file takes no write from anybody, which SQLite does not tell from other failures."""
+    with suppress(OSError):
+        return path.is_absolute() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    return False
 
 
 def _prepare(connection: sqlite3.Connection, patience_s: float = 5.0) -> None:
@@ -104,7 +217,13 @@ def _steps(number: int, script: str) -> Any:
 
 
 def _statements(script: str) -> Iterator[str]:
-    return filter(str.strip, script.split(";"))
+    """One after the other; a trigger has semicolons inside."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield from filter(lambda each: each.strip(" \n;"), [statement])
+            statement = ""
 
 
 def go_back(path: Path, known: int) -> int:
@@ -174,6 +293,13 @@ def forget(connection: sqlite3.Connection) -> bool:
             return False
         raise
     return not busy
+
+
+def is_one_of(column: str, values: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """The condition that a column has one of these values, and what is to be bound to it; any value with None."""
+    if values is None:
+        return "TRUE", ()
+    return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)  # noqa: S608 - a column of ours
 
 
 def version(connection: sqlite3.Connection) -> int:

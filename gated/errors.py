@@ -6,9 +6,20 @@ A refused person is a `Decision`, never an error. `exit_code` is what a command 
 
 
 class GatedError(Exception):
-    """The root: catch it at the edge of a command, and print it as one line."""
+    """The root: catch it at the edge of a command, and print each of its lines as one.
+
+    Each argument is a line of its own. An end of a line within one is of what it quotes, and begins none.
+    """
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """What it says, line by line."""
+        return [str(each) for each in self.args]
 
 
 class ConfigError(GatedError):
@@ -18,13 +29,22 @@ class ConfigError(GatedError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.problems = problems
-        super().__init__(
-            f"{source}: " + "\n".join(problems if len(problems) == 1 else ["", *(f"  - {p}" for p in problems)])
-        )
+        if len(problems) == 1:
+            super().__init__(f"{source}: {problems[0]}")
+        else:
+            super().__init__(f"{source}: ", *(f"  - {problem}" for problem in problems))
 
 
 class StateError(GatedError):
     """The state folder or a database in it cannot be used."""
+
+
+class DiskError(StateError):
+    """The disk under the state folder takes no write (read-only, full, failing), or gives nothing back."""
+
+
+class TornError(StateError):
+    """A database is damaged: SQLite says that it is no database, or that its pages do not fit together."""
 
 
 class BusyError(GatedError):
@@ -57,6 +77,10 @@ class EnrolmentError(GatedError):
     exit_code = 1
 
 
+class UnacceptedError(EnrolmentError):
+    """Only the office says so, and somebody at this gate has to accept it first."""
+
+
 class CredentialError(GatedError):
     """A card, a PIN or a right cannot be given or taken: it is weak, it is somebody's already, it is not there."""
 
@@ -83,6 +107,12 @@ class WireError(GatedError):
 
 class OfficeError(GatedError):
     """The office's folder cannot be used, or what it was asked for cannot be."""
+
+    exit_code = 1
+
+
+class WithdrawnError(GatedError):
+    """The office does not want an order any more, or did not say that it still does; nothing was done."""
 
     exit_code = 1
 

@@ -98,6 +98,45 @@ class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
     door: str = MAIN
 
 
+class PresentationAttack(Event, frozen=True, tag="presentation_attack"):
+    """Pictures of a face were held up: `visits` within a minute. `subject`'s face rests for `rests_s`; without a
+    subject they looked like nobody who is known, and all faces are looked at more strictly for so long.
+    """
+
+    visits: int
+    rests_s: float
+    subject: str | None = None
+    door: str = MAIN
+
+
+class PinsGuessed(Event, frozen=True, tag="pins_guessed"):
+    """So many wrong PINs in a day, as many as the door or a household is given: PINs rest there, or the door slows."""
+
+    guesses: int
+    door: str = MAIN
+
+
+class WeakPin(Event, frozen=True, tag="weak_pin"):
+    """Somebody typed a PIN of theirs that strangers try early. Which one, and whether it opened, is not said."""
+
+    subject: str
+
+
+class CardsGuessed(Event, frozen=True, tag="cards_guessed"):
+    """So many unknown cards in a day, as many as a reader is given: it pauses after each one more."""
+
+    guesses: int
+    door: str = MAIN
+
+
+class ReaderMisread(Event, frozen=True, tag="reader_misread"):
+    """A reader has said something that nobody understands: `what` tells its kind and its length, never what it was."""
+
+    reader: str
+    what: str
+    door: str = MAIN
+
+
 class Duress(Event, frozen=True, tag="duress"):
     """Somebody was forced to open: the gate opens as always, and tells nobody at the gate."""
 
@@ -236,10 +275,25 @@ class CallPressed(Event, frozen=True, tag="call_pressed"):
 
 
 class CallAnswered(Event, frozen=True, tag="call_answered"):
-    """A person speaks with the one at the gate, or (`is_over`) does no longer."""
+    """Somebody at the office has answered a call; `answer` is "opening", "wait" or "nobody" (nobody can come).
+
+    `is_over`, of gates before 0.2: a person no longer speaks with the one at the gate.
+    """
 
     door: str = MAIN
     is_over: bool = False
+    answer: str = "wait"
+
+
+class CallEnded(Event, frozen=True, tag="call_ended"):
+    """A call is over that nobody answered, or that was answered with "wait"; `outcome` is one of these.
+
+    "unanswered": nobody answered in time. "unreachable": there is no link to the office. "opened": the door was
+    released meanwhile.
+    """
+
+    outcome: str
+    door: str = MAIN
 
 
 class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
@@ -291,12 +345,16 @@ class Degraded(Event, frozen=True, tag="degraded"):
 
 
 class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
-    """Somebody consented, after this version of the notice, and was enrolled. The consent's reference stays here."""
+    """Somebody consented, after this version of the notice, and was enrolled. The consent's reference stays here.
+
+    `purposes`: what they agreed to at this gate beside being recognised.
+    """
 
     subject: str
     templates: int
     notice: str
     embedder_sha256: str
+    purposes: list[str] = []
 
 
 class PersonAdded(Event, frozen=True, tag="person_added"):
@@ -333,17 +391,58 @@ class RecordsApplied(Event, frozen=True, tag="records_applied"):
     removed: int
 
 
+class Enrolling(Event, frozen=True, tag="enrolling"):
+    """The office ordered an enrolment: the gate says so to whoever stands there, until `is_over`."""
+
+    is_over: bool = False
+
+
 class RecordQuarantined(Event, frozen=True, tag="record_quarantined"):
-    """A record looks like poisoning and waits for somebody here: "bulk", "duplicate" or "vector"."""
+    """A record looks like poisoning and waits for somebody here: "bulk", "duplicate", "vector" or "changed"."""
 
     subject: str
     why: str
 
 
 class RecordAccepted(Event, frozen=True, tag="record_accepted"):
-    """Somebody at the gate found that a record which was held back is no poison."""
+    """Somebody at the gate, or (`operator`) at the office, found that a record which was held back is no poison."""
 
     subject: str
+    operator: str = ""
+
+
+class GateHeld(Event, frozen=True, tag="gate_held"):
+    """The office says keys of another gate (`gate`) that nobody accepted here: no face goes there until then."""
+
+    gate: str
+    fingerprint: str
+
+
+class GateAccepted(Event, frozen=True, tag="gate_accepted"):
+    """Faces may go to `gate`: somebody here accepted its keys, or gate `by`, which is trusted here, has signed them."""
+
+    gate: str
+    fingerprint: str
+    by: str = ""
+
+
+class ConsentHeld(Event, frozen=True, tag="consent_held"):
+    """Only the office says that somebody, whose face was taken here, agreed to more. It counts when accepted here."""
+
+    subject: str
+
+
+class ConsentsAccepted(Event, frozen=True, tag="consents_accepted"):
+    """Somebody at the gate accepted what the office says that `people` people agreed to; `left` still wait."""
+
+    people: int
+    left: int = 0
+
+
+class BatchRenewed(Event, frozen=True, tag="batch_renewed"):
+    """Somebody at the gate lets the office bring people in batches anew; it had brought `spent` of them."""
+
+    spent: int
 
 
 class Commanded(Event, frozen=True, tag="commanded"):
@@ -393,6 +492,17 @@ class EventsLost(Event, frozen=True, tag="events_lost"):
     count: int
 
 
+class DatabaseMended(Event, frozen=True, tag="database_mended"):
+    """A damaged database was begun anew with what could be read of it, and `kept_as` is the damaged one's name now."""
+
+    file: str
+    kept_as: str
+    torn: list[str] = []
+    """The tables that have lost rows."""
+    anew: list[str] = []
+    """Ids of people whom only this gate knows, and who are to be enrolled anew."""
+
+
 AnyEvent = (
     Started
     | Stopped
@@ -402,6 +512,10 @@ AnyEvent = (
     | WayGranted
     | WayDenied
     | TooManyAttempts
+    | PresentationAttack
+    | PinsGuessed
+    | CardsGuessed
+    | ReaderMisread
     | Duress
     | CredentialAdded
     | CredentialRemoved
@@ -422,6 +536,7 @@ AnyEvent = (
     | FreePassage
     | CallPressed
     | CallAnswered
+    | CallEnded
     | ClockDoubted
     | PreferencesChanged
     | RightsChanged
@@ -435,13 +550,20 @@ AnyEvent = (
     | PersonResumed
     | PersonRemoved
     | RecordsApplied
+    | Enrolling
     | RecordQuarantined
     | RecordAccepted
+    | BatchRenewed
+    | GateHeld
+    | GateAccepted
+    | ConsentHeld
+    | ConsentsAccepted
     | Commanded
     | ServerSilent
     | SettingsTried
     | FaceShared
     | Updated
     | EventsLost
+    | DatabaseMended
 )
 """Every fact there is; what the journal can read back."""

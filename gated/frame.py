@@ -17,12 +17,22 @@ LORES_SIZE = (320, 240)
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a camera says of itself, for the person who fits it. `is_fine`: nothing needs to be done about it."""
+
+    part: str
+    says: str
+    is_fine: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One moment in front of the gate.
 
     `main`: (H, W, 3) uint8, RGB. `lores`: (h * 3 / 2, w) uint8, I420 without row padding, w even and h a multiple of 4.
     `at`: monotonic seconds of the exposure. `number`: counts up; a gap means that frames were skipped.
     `exposure_s`: how long the sensor gathered light. `gain`: how much was made of it, 1 is nothing. None: not told.
+    `notes`: what else the camera has told.
     """
 
     main: Pixels
@@ -31,6 +41,7 @@ class Frame:
     number: int
     exposure_s: float | None = None
     gain: float | None = None
+    notes: tuple[Note, ...] = ()
 
     @property
     def lores_size(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ Whatever comes of it is said in one sentence; nothing that goes wrong with an or
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,17 +15,32 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from gated.access.calls import Answer, Calls
 from gated.access.entrance import Entrance
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
 from gated.access.rights import Refusal
 from gated.config import Settings
 from gated.config.trial import propose, propose_models
-from gated.errors import ConfigError, EnrolmentError, GatedError, ModelError, StateError, SubjectNotFoundError
+from gated.errors import (
+    ConfigError,
+    EnrolmentError,
+    GatedError,
+    ModelError,
+    StateError,
+    SubjectNotFoundError,
+    UnacceptedError,
+    WithdrawnError,
+)
 from gated.face.manifest import load_manifest
 from gated.face.pull import pull_set
+from gated.gallery.holding import BULK, CHANGED_FACE
 from gated.sync.commands import Outcome
 from gated.sync.messages import (
+    WAITS,
+    AcceptHeld,
     Action,
+    AnnounceBatch,
+    AnswerCall,
     ChangeSettings,
     Command,
     Diagnose,
@@ -39,6 +55,7 @@ from gated.sync.messages import (
     SwitchModels,
 )
 from gated.sync.replica import Replica
+from gated.sync.talk import Talk
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -54,6 +71,13 @@ LONGEST_PART, LONGEST_SAYS = 64, 200
 CLOSED = {
     Refusal.LOCKDOWN: Outcome("refused", "there is a lockdown: nobody is let in until it is ended"),
     Refusal.DOOR: Outcome("refused", "this gate has no such door"),
+}
+SHOWN = "They show it with their own card or PIN, or somebody at the gate runs `gated people quarantine accept`"
+WAITS_HERE = {
+    "": "",
+    CHANGED_FACE: f" wait, for this person has another face here. {SHOWN}",
+    BULK: f" wait, for as many first faces by this model set have come as an hour may bring. {SHOWN}, or the office"
+    " accepts it",
 }
 NO_LATCH = Outcome("failed", "the latch does not answer; the door was not released")
 
@@ -73,6 +97,7 @@ class Orders:
         settings: Settings,
         config: Path,
         entrance: Entrance,
+        calls: Calls,
         *,
         on_sync: OnSync,
         send: Callable[[Message], None],
@@ -82,42 +107,55 @@ class Orders:
         """`config`: the settings' file. `send`: what else the office is told. `stop`: ends the brain, which systemd
         starts again. `lost`: the parts that are lost now.
         """
-        self._settings, self._config, self._entrance = settings, config, entrance
+        self._settings, self._config, self._entrance, self._calls = settings, config, entrance, calls
         self._on_sync, self._send, self._stop, self._lost = on_sync, send, stop, lost
 
-    async def perform(self, command: Command) -> Outcome:
-        """Carry a command out, which may take minutes; what came of it. Raises nothing."""
+    async def perform(self, command: Command, talk: Talk) -> Outcome:
+        """Carry a command out, which may take minutes; what came of it. Raises nothing.
+
+        `talk`: with whoever waits for it. What takes long is confirmed once more, before what cannot be undone.
+        """
         try:
-            return await self._perform(command, command.action)
-        except (ConfigError, EnrolmentError, SubjectNotFoundError) as error:
-            return Outcome("refused", _sentence(error))
+            return await self._perform(command, command.action, talk)
+        except ConfigError as error:
+            return _refused(error)
+        except UnacceptedError as error:
+            return Outcome("refused", str(error), (Finding("share", WAITS, str(error)[:LONGEST_SAYS]),))
+        except (EnrolmentError, SubjectNotFoundError, WithdrawnError) as error:
+            return Outcome("refused", str(error))
         except GatedError as error:
-            return Outcome("failed", _sentence(error))
+            return Outcome("failed", str(error))
         except Exception:
             log.exception("command %s could not be carried out", command.id)
             return Outcome("failed", "an error inside; see the gate's log")
 
-    async def _perform(self, command: Command, action: Action) -> Outcome:
+    async def _perform(self, command: Command, action: Action, talk: Talk) -> Outcome:
         match action:
             case Release(door):
                 refusal = self._entrance.ways.remote(command.id, door)
                 return Outcome("done") if refusal is None else CLOSED.get(refusal, NO_LATCH)
+            case AnswerCall(answer, door):
+                return self._answer(command.id, door, answer)
             case SetLockdown(on):
-                await asyncio.to_thread(self._set_lockdown, on, command.operator)
+                refused = await asyncio.to_thread(self._set_lockdown, on, command.operator)
                 self._entrance.look()
-                return Outcome("done")
+                return refused or Outcome("done")
             case Suspend(subject, n):
                 return await self._suspend(subject, n)
             case Enrol(subject, within_s):
                 min_eye_px = self._settings.face.min_enrol_eye_px
-                templates = await self._entrance.faces.enrol(SubjectId(subject), within_s, min_eye_px)
-                return Outcome("done", f"{templates} templates")
+                taken = await self._entrance.faces.enrol(SubjectId(subject), within_s, min_eye_px, talk, self._counts)
+                agreed = f", and agreed here to: {', '.join(taken.consents)}" if taken.consents else ""
+                return Outcome("done", f"{taken.templates} templates{WAITS_HERE[taken.waits]}{agreed}")
             case Share(subject, to):
                 self._send(await self._on_sync(lambda replica: replica.share(subject, to)))
                 return Outcome("done")
             case SwitchModels(model_set):
+                talk.tell("fetches the model set")
                 await asyncio.to_thread(self._pull, model_set)
+                talk.tell("proves the model set")
                 await self._gated("models", "verify", model_set, within_s=VERIFY_S)
+                await talk.confirm("the model set is here and proved")
                 await asyncio.to_thread(propose_models, self._config, model_set, self._lost())
                 return self._restart()
             case ChangeSettings(toml):
@@ -125,16 +163,38 @@ class Orders:
                 return self._restart()
             case Restart():
                 return self._restart()
+            case AnnounceBatch(people, hours):
+                return await self._on_sync(lambda replica: replica.announce(people, hours))
+            case AcceptHeld(subjects):
+                return await self._on_sync(lambda replica: replica.accept(subjects, command.operator))
             case Diagnose():
                 return Outcome("done", findings=await self._findings())
 
-    def _set_lockdown(self, on: bool, by: str) -> None:
-        """Who ordered it first stands in the order."""
+    async def _counts(self, subject: SubjectId, embedder_sha256: str) -> bool:
+        """Count a first face by a new model set as somebody new, where there is room."""
+        return await self._on_sync(lambda replica: replica.joins(subject, embedder_sha256, time.monotonic()))
+
+    def _answer(self, command: str, door: str, answer: Answer) -> Outcome:
+        """Tell whoever calls what the office says; "opening" is a release like any other, or nothing is told."""
+        at, why = self._calls.door_of(door)
+        if why:
+            return Outcome("refused", why)
+        if answer == "opening" and (refusal := self._entrance.ways.remote(command, at)) is not None:
+            return CLOSED.get(refusal, NO_LATCH)
+        self._calls.answered(at, answer)
+        return Outcome("done")
+
+    def _set_lockdown(self, on: bool, by: str) -> Outcome | None:
+        """Who ordered it first stands in the order. Gives why what was ordered at the gate is not ended, or None."""
         state = self._settings.state
+        order = read_lockdown(state)
+        if not on and order is not None and order.at_gate:
+            return Outcome("refused", "it was ordered at the gate; `gated lockdown off` there ends it")
         if not on:
             end_lockdown(state, by)
-        elif read_lockdown(state) is None:
+        elif order is None:
             begin_lockdown(state, by, datetime.now(UTC))
+        return None
 
     async def _suspend(self, subject: str, n: int) -> Outcome:
         if not await self._on_sync(lambda replica: replica.suspend(subject, n)):
@@ -182,6 +242,13 @@ class Orders:
         return printed
 
 
+def _refused(error: ConfigError) -> Outcome:
+    """Settings that will not do: each key with what is wrong with it, also where one sentence has no room for all."""
+    parts = [problem.partition(":") for problem in error.problems]
+    findings = [Finding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
+    return Outcome("refused", "; ".join(error.problems), tuple(findings))
+
+
 class _Found(msgspec.Struct, frozen=True):
     """A finding as the doctor prints it."""
 
@@ -198,7 +265,3 @@ class _Found(msgspec.Struct, frozen=True):
 
 class _Diagnosis(msgspec.Struct, frozen=True):
     findings: list[_Found]
-
-
-def _sentence(error: GatedError) -> str:
-    return "; ".join(error.problems) if isinstance(error, ConfigError) else str(error)

@@ -1,4 +1,4 @@
-"""The bench of a real Pi: copper, its own camera, and a person at the terminal."""
+"""The bench of a real Pi: its pins, its camera, and a person at the terminal."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,13 @@ from hw_tests.wiring import Wiring
 THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 RELEASE_S = 0.5
-"""The exit button's lease on the bench: the shortest that there is."""
+"""Lease of the exit button on the bench: the shortest allowed."""
 
 
 class CopperBench:
-    """Made of the wiring, and of a gpiozero factory of its own: lgpio gives no line back to a latch before its factory
-    is closed. `note(what, value)` takes what was measured.
+    """A bench from the wiring and a gpiozero factory of its own.
+
+    lgpio returns no line to a latch before its factory is closed. `note(what, value)` records a measurement.
     """
 
     def __init__(self, wiring: Wiring, factory: Any, person: "Terminal", note: Callable[[str, str], None]) -> None:
@@ -78,19 +79,26 @@ class CopperBench:
         return True
 
     def close(self) -> None:
-        """End every process, and leave the relay off whatever was tried."""
-        self.gate.close()
-        self.latch.close()
+        """End every process, leave the relay off in any case, and release every line."""
+        with contextlib.ExitStack() as last:  # one failure does not stop the other callbacks
+            last.callback(self._factory.close)
+            last.callback(self._leave_off)
+            for device in (self._probe, self.button):
+                if device is not None:
+                    last.callback(device.close)
+            last.callback(self.latch.close)
+            last.callback(self.gate.close)
+
+    def _leave_off(self) -> None:
         if self._wiring.lock_pin is not None:
             claim_output(self._factory, self._wiring.lock_pin, active_high=not self._wiring.active_low).close()
-        self._factory.close()
 
     def _listen(self, number: int, on_edge: Any) -> Any:
-        """A pin that floats, as what is measured must not be changed, and whose edges come with the kernel's times."""
+        """Claim a floating pin, so that the measured line does not change. Its edges carry the kernel's times."""
         device = claim_row(self._factory, number)
         device.pin.input_with_pull("floating")
         device.pin.bounce, device.pin.edges = None, "both"
-        device.pin.when_changed = on_edge  # of which gpiozero keeps a weak reference
+        device.pin.when_changed = on_edge  # gpiozero keeps only a weak reference
         return device
 
     def _edge(self, ticks: float, state: int) -> None:
@@ -98,13 +106,13 @@ class CopperBench:
 
 
 class Ear:
-    """One line of a card reader: its edges into pulses."""
+    """Turns the edges of one line of a card reader into pulses."""
 
     def __init__(self, line: int, pulses: list[Pulse]) -> None:
         self._line, self._pulses, self._fell_at = line, pulses, None
 
     def edge(self, ticks: float, state: int) -> None:
-        """A change of level, from a thread of gpiozero's."""
+        """Handle a change of level. Called on a thread of gpiozero."""
         if not state:
             self._fell_at = ticks
         elif self._fell_at is not None:
@@ -113,7 +121,7 @@ class Ear:
 
 
 class Terminal:
-    """A person at the terminal that the tests were started from, past whatever pytest captures."""
+    """A person at the terminal that started the tests. Bypasses pytest's capture."""
 
     def __init__(self, path: str = "/dev/tty") -> None:
         self._path = path
@@ -136,7 +144,7 @@ class Terminal:
         return int(answer)
 
     async def _answer(self, question: str) -> str:
-        """Ask on a thread, because a brain that waited here would lose its latch."""
+        """Ask on a thread, because a blocked brain would lose its latch."""
         return await asyncio.to_thread(self._ask, question)
 
     def _ask(self, question: str) -> str:
@@ -144,12 +152,12 @@ class Terminal:
         with Path(self._path).open() as keyboard:
             line = keyboard.readline()
         if not line:
-            raise EOFError("nobody answers at the terminal; leave GATED_HW_PERSON unset")
+            raise EOFError("no answer at the terminal; leave GATED_HW_PERSON unset")
         return line.strip()
 
 
 def close_loop(device: Any, is_closed: bool) -> None:
-    """Be a contact to ground: pull low, or float and leave the level to the input's own pull."""
+    """Act as a contact to ground: pull low, or float and leave the level to the input's own pull."""
     if is_closed:
         device.pin.output_with_state(False)
     else:
@@ -157,7 +165,7 @@ def close_loop(device: Any, is_closed: bool) -> None:
 
 
 def tables_of(wiring: Wiring) -> dict[str, Any]:
-    """The settings of the gate on this bench."""
+    """Return the settings of the gate on this bench."""
     door = {"lock_pin": wiring.lock_pin, "lock_active_high": not wiring.active_low, "release_s": RELEASE_S}
     door |= {"rex_pin": wiring.rex_pin, "contact_pin": wiring.contact_pin, "wiegand_pins": wiring.wiegand}
     readers = {"keypad_rows": wiring.keypad[0], "keypad_columns": wiring.keypad[1]}
@@ -173,8 +181,8 @@ def tables_of(wiring: Wiring) -> dict[str, Any]:
 
 
 def throttled_of(said: str) -> int:
-    """The bits in what `vcgencmd get_throttled` says, as "throttled=0x50005"."""
+    """Return the bits in the output of `vcgencmd get_throttled`, as "throttled=0x50005"."""
     name, _, bits = said.strip().partition("=")
     if name != "throttled":
-        raise ValueError(f"vcgencmd says {said!r}")
+        raise ValueError(f"unexpected output of vcgencmd: {said!r}")
     return int(bits, 16)

@@ -1,4 +1,4 @@
-"""The run of the hardware tests: what this bench can try, in order; one run at a time; and the report behind it."""
+"""Runs the hardware tests: selects the tests that this bench can run, locks the bench, and writes the report."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ MODEL = Path("/proc/device-tree/model")
 
 def pytest_addoption(parser):
     group = parser.getgroup("gated", "a gate on the bench")
-    group.addoption("--dry", action="store_true", help="say what would be tried, and with which pins; drive nothing")
+    group.addoption("--dry", action="store_true", help="list the tests that would run, with their pins; drive nothing")
     group.addoption("--phase", choices=PHASES, default="", help="one half of a power cut")
 
 
@@ -47,7 +47,7 @@ class Run:
     """One run, from the wiring to the report."""
 
     def __init__(self, config, wiring):
-        """Raises `BusyError` when another run has this bench."""
+        """Raises `BusyError` while another run uses this bench."""
         self.wiring, self._phase, self._is_dry = wiring, config.getoption("--phase"), config.getoption("--dry")
         self._is_list = config.getoption("collectonly")
         self._plan, self._lacking, self._results = [], defaultdict(list), []
@@ -56,7 +56,7 @@ class Run:
             self._lock = FileLock(wiring.folder / "hw.lock", "a run of the hardware tests")
 
     def pytest_collection_modifyitems(self, config, items):
-        """Leave out what cannot be tried here; a list of tests is of all."""
+        """Deselect tests that cannot run here. A listing keeps all."""
         if self._is_list:
             return
         tried = [item for item in items if not item.path.is_relative_to(HERE) or self._may(item)]
@@ -64,7 +64,7 @@ class Run:
         items[:] = tried
 
     def pytest_runtest_logreport(self, report):
-        """Remember what came of a promise; what its fixtures say counts only where they fail."""
+        """Record the result of a promise. Results of its fixtures count only if they fail."""
         if HERE.name in report.nodeid and (report.when == "call" or report.failed):
             outcome, why = ("broken", str(report.longrepr)) if report.failed else ("kept", "")
             notes = {name: str(value) for name, value in report.user_properties}
@@ -73,7 +73,7 @@ class Run:
             self._results.append(Result(promise_of(report.nodeid), outcome, now, report.duration, notes, why))
 
     def pytest_terminal_summary(self, terminalreporter):
-        """The plan of a dry run; what was not tried, and what it needs; where the report is."""
+        """Print the plan of a dry run, the tests that were skipped with their missing parts, and the report's path."""
         for line in self._plan:
             terminalreporter.write_line(line)
         for lacks, promises in self._lacking.items():
@@ -85,7 +85,7 @@ class Run:
             terminalreporter.write_line(f"report: {save(report, self.wiring.folder)}")
 
     def pytest_sessionfinish(self, session, exitstatus):
-        """That nothing could be tried here is no fault."""
+        """Exit with 0 if no test can run here."""
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (self._plan or self._lacking):
             session.exitstatus = pytest.ExitCode.OK
 
@@ -94,7 +94,7 @@ class Run:
             self._lock.close()
 
     def _may(self, item):
-        """Whether to try it; else it is planned, or it is said what it needs."""
+        """Return whether to run a test. Otherwise add it to the plan, or to the list of missing parts."""
         wants = list(dict.fromkeys(part for mark in item.iter_markers("needs") for part in mark.args))
         promise, lacks = promise_of(item.nodeid), self.wiring.missing(wants, self._phase)
         if self._is_dry and set(lacks) <= {UNARMED}:
@@ -106,7 +106,7 @@ class Run:
 
 
 def board():
-    """On what this was tried; nothing about whose gate it is."""
+    """Return facts about this machine, without any about the site."""
     model = MODEL.read_text().rstrip("\0") if MODEL.exists() else platform.machine()
     return {
         "board": model,
@@ -123,7 +123,7 @@ def parts(request):
 
 @pytest.fixture
 def factory():
-    """The Pi's pins. lgpio moves to a folder of its own on import; we stay where we are."""
+    """The Pi's pins. lgpio changes the working directory on import; this fixture restores it."""
     with contextlib.chdir(Path.cwd()):
         factory = pin_factory(Settings(SiteSettings("bench"), GateSettings("front")))
     yield factory

@@ -1,6 +1,6 @@
-"""What was tried on this gate and what came of it: a file for programs, and a page that an installer hands over.
+"""The results of the hardware tests on this gate: a JSON file for programs, and a page for the installer to hand over.
 
-Results are kept from run to run, the newest of each promise, so that both halves of a power cut stand on one page.
+The newest result of each promise is kept from run to run, so that both halves of a power cut are on one page.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ import msgspec
 STYLE = "body{font:16px/1.4 sans-serif;max-width:60em;margin:2em auto}td{padding:.3em;vertical-align:top}"
 MARKS = {"kept": "&#10003; kept", "broken": "&#10007; broken"}
 MOST_WHY = 600
-"""Letters of a reason on the page; the terminal had all of it."""
+"""Most characters of a reason on the page. The terminal shows all of it."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One promise, once. `at`: when it was tried, ISO 8601."""
+    """The result of one promise. `at`: time of the run, ISO 8601."""
 
     promise: str
     outcome: Literal["kept", "broken"]
@@ -28,19 +28,19 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All of them, in the order in which they were first tried; `board` says on what."""
+    """All results, in the order of their first run. `board` describes the machine."""
 
     board: dict[str, str]
     results: tuple[Result, ...] = ()
 
-    def with_results(self, news: Iterable[Result]) -> "Report":
-        """The same with these in the place of older ones of the same promise."""
-        results = {result.promise: result for result in (*self.results, *news)}
+    def with_results(self, new: Iterable[Result]) -> "Report":
+        """Return the report with these results in place of older ones of the same promise."""
+        results = {result.promise: result for result in (*self.results, *new)}
         return msgspec.structs.replace(self, results=tuple(results.values()))
 
 
 def load(path: Path, board: dict[str, str]) -> Report:
-    """The report of the runs before on this board, or an empty one."""
+    """Return the report of earlier runs on this board, or an empty one."""
     try:
         return msgspec.structs.replace(msgspec.json.decode(path.read_bytes(), type=Report), board=board)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -48,14 +48,14 @@ def load(path: Path, board: dict[str, str]) -> Report:
 
 
 def save(report: Report, folder: Path) -> Path:
-    """Write `report.json` and `report.html`, and give the path of the page."""
+    """Write `report.json` and `report.html`. Return the path of the page."""
     (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
     (folder / "report.html").write_text(page(report), "utf-8")
     return folder / "report.html"
 
 
 def page(report: Report) -> str:
-    """The report as HTML, without anything from outside."""
+    """Return the report as HTML without external resources."""
     broken = sum(result.outcome == "broken" for result in report.results)
     count = f"{len(report.results)} promises tried, {broken} broken"
     board = "".join(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in report.board.items())
@@ -75,6 +75,6 @@ def _row(result: Result) -> str:
 
 
 def promise_of(node: str) -> str:
-    """A test's name as a sentence: "TestRelay::test_stopping_secures" is "relay: stopping secures"."""
+    """Return a test's name as a sentence: "TestRelay::test_stopping_secures" is "relay: stopping secures"."""
     chapter, _, name = node.rpartition("::")
     return f"{chapter.rpartition('::')[2].removeprefix('Test').lower()}: {name.removeprefix('test_').replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""A real gate, in the order of an installer's hour: relay, door, exit button, camera, hands, the whole, a power cut."""
+"""The promises of a real gate, in order: relay, door, exit button, camera, person, power cut, endurance."""
 
 import pytest
 from contracts.bench import needs
@@ -17,12 +17,12 @@ from hw_tests.bench import close_loop
 
 
 class TestRelay(RelayContract):
-    """The line that the relay sees."""
+    """The line at the relay's input."""
 
 
 @needs("lock", "probe", "contact", "leaf", "rex", "button")
 class TestDoor(DoorContract):
-    """The wires of a door, with other pins in the place of the leaf and of a finger."""
+    """The wires of a door, with pins in place of the leaf and the finger."""
 
     @pytest.fixture
     def edges(self):
@@ -30,10 +30,11 @@ class TestDoor(DoorContract):
 
     @pytest.fixture
     def outside(self, parts, bench, factory):
-        """What closes the loops; the leaf is shut at first."""
+        """Drives contact and exit button. The leaf is closed at first."""
         loops = {"contact": claim_row(factory, parts.leaf_pin), "rex": bench.button}
         close_loop(loops["contact"], True)
-        return lambda line, active: close_loop(loops[line], active == (line == "rex"))
+        yield lambda line, active: close_loop(loops[line], active == (line == "rex"))
+        loops["contact"].close()
 
     @pytest.fixture
     def wiring(self, parts, factory, outside, edges):
@@ -68,16 +69,16 @@ class TestCamera(CameraContract):
 
 
 class TestSight(SightContract):
-    """What only a sensor and a lens can show."""
+    """Properties of the real sensor and lens."""
 
 
 class TestHands(HandsContract):
-    """What a person tries."""
+    """Promises that need a person."""
 
 
 class TestPower(PowerContract):
-    """Two halves of a power cut, each in a run of its own: `--phase before`, `--phase after`."""
+    """Two halves of a power cut, each in its own run: `--phase before`, `--phase after`."""
 
 
 class TestEndurance(EnduranceContract):
-    """The whole gate; last, because it may take an hour."""
+    """The whole gate. Last, because it can take an hour."""

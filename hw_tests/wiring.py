@@ -1,4 +1,7 @@
-"""What is on the bench, from the environment. What is not named is not there; without GATED_HW=1 nothing is driven."""
+"""Reads the wiring of the bench from the environment.
+
+Parts without a variable are absent. Without GATED_HW=1 nothing is driven.
+"""
 
 import difflib
 from collections import Counter
@@ -12,18 +15,18 @@ from gated.errors import ConfigError
 PREFIX = "GATED_HW"
 UNARMED = f"a Raspberry Pi and {PREFIX}=1"
 HIGHEST_PIN = 27
-"""BCM numbers on the header of a Pi go from 0 to this."""
+"""Highest BCM number on the header of a Pi. The lowest is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Pins are BCM numbers; None, empty or false: not on this bench."""
+    """The wiring of one bench. Pins are BCM numbers. None, empty or false: not on this bench."""
 
     armed: bool = False
-    """GATED_HW=1: somebody has looked at the wiring, and means it."""
+    """GATED_HW=1: an installer has checked the wiring and allows to drive it."""
     lock_pin: int | None = None
     probe_pin: int | None = None
-    """Wired to the relay's input, to read what the relay is told."""
+    """Wired to the relay's input, to read its level."""
     active_low: bool = False
     rex_pin: int | None = None
     button_pin: int | None = None
@@ -33,27 +36,27 @@ class Wiring:
     """Wired to `contact_pin`, to open the leaf."""
     lamps: Mapping[str, int] = field(default_factory=dict)
     keypad: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
-    """Its rows and its columns."""
+    """Rows and columns."""
     wiegand: tuple[int, ...] = ()
     """D0 and D1 of the card reader."""
     reader: str = ""
-    """The path of the USB reader, best in /dev/input/by-id."""
+    """Path of the USB reader, preferably in /dev/input/by-id."""
     sound: str = ""
-    """The loudspeaker, a device of `aplay -L`."""
+    """Loudspeaker: a device of `aplay -L`."""
     camera: bool = False
     models: str = ""
-    """The folder of the models; `model_set` names one of them."""
+    """Folder of the models. `model_set` names the set."""
     model_set: str = "site"
     soak_s: float = 0.0
-    """How long the whole gate is left alone."""
+    """Duration of the endurance test of the whole gate."""
     person: bool = False
-    """Somebody stands there and answers."""
+    """Whether a person is present to answer."""
     folder: Path = Path.home() / "gated-hw"
-    """The lock file, the report, and what a power cut must not lose."""
+    """Folder of the lock file, the report, and the marks of a power cut."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Wiring":
-        """Read it all. Raises `ConfigError` with every problem at once."""
+        """Read all variables. Raises `ConfigError` with every problem at once."""
         problems, values = [], {}
         names = {variable(each.name): each.name for each in fields(cls)}
         for name, text in sorted(environment.items()):
@@ -64,7 +67,7 @@ class Wiring:
                     problems.append(f"{name}: {error}")
             elif name.startswith(f"{PREFIX}_"):
                 near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, names, 1))
-                problems.append(f"{name}: there is no such variable{near}")
+                problems.append(f"{name}: unknown variable{near}")
         wiring = cls(**values)
         problems.extend(wiring._clashes())
         if problems:
@@ -73,14 +76,14 @@ class Wiring:
 
     @property
     def pins(self) -> dict[str, tuple[int, ...]]:
-        """Every pin that is named, by what it is for."""
+        """Every named pin, by the name of its part."""
         single = {each.name: getattr(self, each.name) for each in fields(self) if each.name.endswith("_pin")}
         pins = {name: (pin,) for name, pin in single.items() if pin is not None}
         several = {"lamps": tuple(self.lamps.values()), "keypad": sum(self.keypad, ()), "wiegand": self.wiegand}
         return pins | {name: numbers for name, numbers in several.items() if numbers}
 
     def missing(self, wants: Sequence[str], phase: str = "") -> list[str]:
-        """What a promise needs that is not here, in words for a person; empty: it may be tried."""
+        """Return the missing parts of a promise, in words. Empty: it can be tried."""
         lacks = [] if self.armed else [UNARMED]
         for want in wants:
             if want in PHASES and want != phase:
@@ -90,7 +93,7 @@ class Wiring:
         return lacks
 
     def uses(self, wants: Sequence[str]) -> str:
-        """What a promise would touch, as "lock_pin 17, probe_pin 27"."""
+        """Return the parts that a promise drives, as "lock_pin 17, probe_pin 27"."""
         there = {name: " ".join(map(str, pins)) for name, pins in self.pins.items()}
         names = [FIELDS[want] for want in wants if want in FIELDS]
         return ", ".join(f"{name} {there[name]}" if name in there else name for name in names)
@@ -99,7 +102,7 @@ class Wiring:
         return bool(self.pins.get(name) if name.endswith("_pin") or name in SEVERAL else getattr(self, name))
 
     def _clashes(self) -> Iterator[str]:
-        """Pins that are named for two things: one would drive what another drives."""
+        """Yield an error for each pin named for two parts: one would drive the other's output."""
         count = Counter(pin for pins in self.pins.values() for pin in pins)
         for name, pins in self.pins.items():
             yield from (f"{variable(name)}: pin {pin} is named twice" for pin in pins if count[pin] > 1)
@@ -108,17 +111,17 @@ class Wiring:
 PHASES = ("before", "after")
 SEVERAL = ("lamps", "keypad", "wiegand")
 FIELDS = {each.name.removesuffix("_pin").removesuffix("_s"): each.name for each in fields(Wiring)}
-"""What a promise may need, and where that is named: "lock" is `lock_pin`."""
+"""The field of each part that a promise can need: "lock" is `lock_pin`."""
 
 
 def variable(name: str) -> str:
-    """The environment's name of a field."""
+    """Return the environment variable of a field."""
     return PREFIX if name == "armed" else f"{PREFIX}_{name.upper()}"
 
 
 def _pin(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_PIN:
-        raise ValueError(f"{text!r} is no BCM number, 0 to {HIGHEST_PIN}")
+        raise ValueError(f"{text!r} is not a BCM number, 0 to {HIGHEST_PIN}")
     return int(text)
 
 
@@ -148,7 +151,7 @@ def _keypad(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _lamps(text: str) -> dict[str, int]:
     lamps = dict(each.partition("=")[::2] for each in text.split(","))
     if unknown := sorted(set(lamps) - set(OUTPUTS)):
-        raise ValueError(f"there is no {unknown[0]!r}; name some of {', '.join(OUTPUTS)}, as ready=5,open=6")
+        raise ValueError(f"unknown lamp {unknown[0]!r}; use {', '.join(OUTPUTS)}, as ready=5,open=6")
     return {name: _pin(pin) for name, pin in lamps.items()}
 
 
@@ -158,7 +161,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text!r} is no number of seconds")
+        raise ValueError(f"{text!r} is not a number of seconds above 0")
     return seconds
 
 

@@ -2,14 +2,27 @@
 
 import contextlib
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("patient")
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    # Under nohup, or in the background of a script, they are ignored; the processes that tests start inherit that,
+    # and a test that ends one with them waits for ever.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -109,6 +122,64 @@ class Gate:
                 process.wait()
 
 
+class Disk:
+    """A small disk of its own under a folder, that can be full and read-only; for who may mount none, a folder whose
+    rights are taken away, which is much the same to everybody but root.
+    """
+
+    BYTES = 12_000_000
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={self.BYTES},mode=700", "tmpfs", folder]
+        self.is_its_own = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+    def freeze(self) -> None:
+        """From now on nothing can be written."""
+        if self.is_its_own:
+            subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
+        else:
+            self._rights(0o500, 0o400)
+
+    def thaw(self) -> None:
+        """It can be written again."""
+        if self.is_its_own:
+            subprocess.run(["mount", "-o", "remount,rw", self.folder], check=True)
+        else:
+            self._rights(0o700, 0o600)
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        if not self.is_its_own:
+            self.freeze()
+            return
+        with contextlib.suppress(OSError), (self.folder / "ballast").open("wb", buffering=0) as ballast:
+            for size in (65_536, 1):
+                with contextlib.suppress(OSError):
+                    while ballast.write(bytes(size)):
+                        pass
+
+    def make_room(self) -> None:
+        """And leave many free again."""
+        if not self.is_its_own:
+            self.thaw()
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Take it away."""
+        if self.is_its_own:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
+        else:
+            self.thaw()
+
+    def _rights(self, folder: int, file: int) -> None:
+        self.folder.chmod(0o700)
+        for path in self.folder.rglob("*"):
+            path.chmod(folder if path.is_dir() else file)
+        self.folder.chmod(folder)
+
+
 def wait_for(true, timeout_s: float = 20.0, every_s: float = 0.02):
     """Wait until something holds, and give what it gave; fails loudly when it never does."""
     deadline = time.monotonic() + timeout_s
@@ -116,6 +187,62 @@ def wait_for(true, timeout_s: float = 20.0, every_s: float = 0.02):
         assert time.monotonic() < deadline, f"waited {timeout_s} s in vain"
         time.sleep(every_s)
     return value
+
+
+DEFAULT_STATE = Path("/var/lib/gated")
+"""The state folder of settings that name none: no test's."""
+
+
+def _in_default_state():
+    """What lies there, and when it was written."""
+    found = DEFAULT_STATE.rglob("*") if os.access(DEFAULT_STATE, os.R_OK) else ()
+    with contextlib.suppress(FileNotFoundError):
+        return {path: path.stat().st_mtime_ns for path in found}
+
+
+@pytest.fixture(scope="session")
+def _a_gate_is_installed():
+    """Whether this machine has a gate of its own, which writes there whenever it likes."""
+    return (DEFAULT_STATE / "journal.db").exists()
+
+
+@pytest.fixture(autouse=True)
+def _own_folder_only(_a_gate_is_installed):
+    """A test that writes to the state folder of settings that name none fails; so may those that ran beside it."""
+    before = _in_default_state()
+    yield
+    if not _a_gate_is_installed:
+        assert _in_default_state() == before, f"this test has written to {DEFAULT_STATE}: give its gate a state_dir"
+
+
+@contextlib.contextmanager
+def _as_before():
+    """Undo what a command that runs in this process changes of it: the log's level and handlers, and the time zone."""
+    root, mqtt, zone = logging.getLogger(), logging.getLogger("mqtt"), os.environ.get("TZ")
+    levels, handlers = (root.level, mqtt.level), root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(levels[0])
+        mqtt.setLevel(levels[1])
+        root.handlers[:] = handlers
+        if zone != os.environ.get("TZ"):
+            os.environ.pop("TZ", None)
+            os.environ.update({} if zone is None else {"TZ": zone})
+            time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _process_as_before():
+    """No test hears more of the log, or tells other times, because of a command that ran before it."""
+    with _as_before():
+        yield
+
+
+@pytest.fixture
+def as_before():
+    """The same for a part of a test."""
+    return _as_before
 
 
 @pytest.fixture
@@ -131,6 +258,29 @@ def whole_gate(tmp_path):
     gate.wait_for = wait_for
     yield gate
     gate.close()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own, under the state folder of `gate`."""
+    with contextlib.closing(Disk(tmp_path / "state")) as disk:
+        yield disk
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user of this machine may enter, for tests that act as another one: pytest's own are shut to
+    others, and /tmp need not be open to them. It never changes the rights of a folder that is not its own.
+    """
+    for place in (Path("/var/tmp"), Path("/dev/shm"), Path("/srv")):
+        if place.is_dir() and all(path.stat().st_mode & 0o001 for path in (place, *place.parents)):
+            break
+    else:
+        pytest.fail("none of /var/tmp, /dev/shm and /srv may be entered by every user; mend that with chmod o+x")
+    with tempfile.TemporaryDirectory(prefix="gated-open-", dir=place) as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session")

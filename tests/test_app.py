@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,7 @@ def test_a_small_face_in_the_background_never_opens(home, tmp_path):
     child = tmp_path / "child.png"
     group.crop((1600, 930, 2000, 1330)).resize((1200, 1200)).save(child)
     for subject in home.subjects.values():
-        home.run("people", "remove", subject, check=0)
+        home.run("people", "remove", subject, "--yes", check=0)
     home.write(face={"max_yaw_deg": 90.0, "max_pitch_deg": 90.0})
     home.run("enrol", "--name", "c", "--household", "c", "--photo", child, "--consent", "x", "--notice", "v1")
     show(home, home.faces / "obama_and_biden.jpg")
@@ -86,7 +87,7 @@ def test_somebody_suspended_or_removed_while_the_gate_runs_is_not_let_in(home):
     on_duty(home)
     home.wait_for(lambda: len(home.events("access_granted")) >= 2)
     home.run("people", "suspend", home.subjects["obama"], check=0)
-    home.run("people", "remove", home.subjects["biden"], check=0)
+    home.run("people", "remove", home.subjects["biden"], "--yes", check=0)
     time.sleep(HOLD_S + 1.5)
     before = len(home.events("access_granted"))
     home.wait_for(lambda: {"suspended", "unknown"} <= {e["reason"] for e in home.events("access_denied")})
@@ -205,6 +206,21 @@ def test_systemd_is_told_ready_watchdog_and_stopping(home):
         assert brain.wait(10) == 0
 
 
+def test_a_grey_camera_is_said_once_and_its_faces_are_no_attacks(home):
+    for name in ("obama_2", "biden_2", "stranger_1"):
+        Image.open(home.faces / f"{name}.jpg").convert("L").convert("RGB").save(home.folder / f"grey_{name}.png")
+    greys = [home.folder / f"grey_{name}.png" for name in ("obama_2", "biden_2", "stranger_1")]
+    show(home, *greys, home.faces / "obama_2.jpg")
+    home.run("run", "--once", check=0)
+    denied = [e["reason"] for e in home.events("access_denied")]
+    assert denied
+    assert set(denied) == {"poor_quality"}
+    assert [e["subject"] for e in home.events("access_granted")] == [home.subjects["obama"]]
+    lost = ["colour" in e["lost"] for e in home.events("degraded")]
+    assert [now for now, before in zip(lost, [False, *lost], strict=False) if now != before] == [True, False]
+    assert home.run("events", "list").stdout.count("attack") == 0
+
+
 def test_without_models_the_gate_runs_and_says_that_it_cannot_see(home):
     show(home, home.faces / "obama_2.jpg")
     home.write(models={"dir": str(home.folder / "nowhere")})
@@ -216,6 +232,23 @@ def test_without_models_the_gate_runs_and_says_that_it_cannot_see(home):
     assert len(home.events("worker_lost")) == 1
     brain.terminate()
     assert brain.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"models": {"set": "nowhere"}}, "nowhere"),
+        ({"models": {"dir": "/nowhere"}}, "/nowhere"),
+        ({"camera": {"path": "/nowhere"}, "models": {"dir": "models", "set": "courtyard"}}, "/nowhere"),
+    ],
+)
+def test_a_recording_that_can_never_be_shown_ends_as_check_does(gate, change, says):
+    gate.write(**{table: dict(value) for table, value in change.items()})
+    done = gate.run("run", "--once", check=3)
+    assert says in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("gated: ")
+    checked = gate.run("check", check=3).stdout
+    assert done.stderr.splitlines()[-1].removeprefix("gated: ") in checked
 
 
 def test_settings_that_change_between_two_starts_are_told(home):
@@ -239,7 +272,13 @@ def test_no_name_no_household_and_no_consent_is_in_a_log_or_an_event(home):
     brain = home.start("run", "--once", "-v")
     brain.wait(60)
     subject = home.events("access_granted")[0]["subject"]
-    said = home.log() + str(home.events()) + done.stdout + home.run("people", "suspend", subject).stdout
+    suspended = home.run("people", "suspend", subject, check=0)
+    asked = [done, suspended]
+    assert all(name in each.stdout for each in asked)  # who asks is told, on their own terminal
+    said = home.log() + str(home.events()) + "".join(each.stderr for each in asked)
+    assert subject in said
+    logs = [p for p in home.folder.rglob("*") if p.suffix in (".log", ".jsonl") or p.name.startswith("journal.db")]
+    assert {"run.log", "trace.jsonl", "journal.db"} <= {p.name for p in logs}
+    written = said.encode() + b"".join(p.read_bytes() for p in logs)
     for secret in (name, household, consent):
-        assert secret not in said
-        assert secret.encode() not in b"".join(p.read_bytes() for p in home.state.glob("journal.db*"))
+        assert secret.encode() not in written

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gated.config import DoorSettings, Settings, Wires, load, parse, unsafe_wiring
@@ -102,7 +102,7 @@ def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path):
         load(tmp_path / "nothing.toml")
 
 
-@pytest.mark.parametrize("content", [b"[site", b"\xff\xfe", b"a = 1\na = 2"])
+@pytest.mark.parametrize("content", [b"[site", b"\xff\xfea\x00", b"a = 1\na = 2"])
 def test_a_file_that_is_no_toml_says_where(tmp_path, content):
     file = tmp_path / "gated.toml"
     file.write_bytes(content)
@@ -121,6 +121,7 @@ tables = st.dictionaries(
 )
 
 
+@example({"state_dir": "~nobody-of-that-name/state"})
 @given(tables)
 def test_no_settings_however_odd_are_more_than_a_config_error(data):
     try:
@@ -131,9 +132,33 @@ def test_no_settings_however_odd_are_more_than_a_config_error(data):
         assert 0.5 <= settings.door.release_s <= 30
 
 
-@pytest.mark.parametrize("name", ["front\n", "", "Front", "a/b", "+", "#", "-a", "a" * 64])
+@pytest.mark.parametrize("name", ["", "前门", "a b", "a/b", "+", "#", "-a", "a" * 64])
 def test_a_name_that_could_be_a_topic_of_its_own_is_refused(name):
     assert "gate.id" in problems(gate={"id": name})[0]
+    assert "such as gate-2" in problems(site={"id": name})[0]
+
+
+@pytest.mark.parametrize("name", ["gate-2", "Gate-2", " GATE-2\n", "ｇａｔｅ-2", "gate–2", "gate - 2"])
+def test_an_id_is_taken_in_its_normal_form_however_it_is_typed(name):
+    settings = parse({"site": {"id": name}, "gate": {"id": name}}, Path())
+    assert (settings.site.id, settings.gate.id) == ("gate-2", "gate-2")
+
+
+def test_an_id_that_was_always_taken_stays_as_it_is():
+    assert parse({**GOOD, "gate": {"id": "gate--2-"}}, Path()).gate.id == "gate--2-"
+
+
+@pytest.mark.parametrize("typed", ["7:00", "７：００", " 07:00 "])
+def test_a_time_of_day_is_read_however_it_is_typed(typed):
+    settings = parse({**GOOD, "cues": {"quiet_to": typed}, "schedules": {"a": {"start": typed}}}, Path())
+    assert (settings.cues.quiet_to, settings.schedules["a"].start) == ("07:00", "07:00")
+
+
+def test_the_end_of_the_day_is_understood_wherever_hours_end():
+    cues = {"quiet_from": "22:00", "quiet_to": "24:00"}
+    settings = parse({**GOOD, "cues": cues, "schedules": {"a": {"end": "24：00"}}}, Path())
+    assert (settings.cues.quiet_to, settings.schedules["a"].end) == ("00:00", "00:00")
+    assert "24:00" in problems(cues={"quiet_to": "24:01"})[0]
 
 
 def test_two_functions_on_a_pin_are_named_both():

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,13 +14,25 @@ import pytest
 from msgspec.structs import replace
 
 from gated import orders
+from gated.access.calls import NOBODY_CALLS, Calls
 from gated.access.entrance import Entrance, Tell
-from gated.access.lockdown import read_lockdown
+from gated.access.lockdown import begin_lockdown, read_lockdown
 from gated.config import load
 from gated.config.proposal import read_proposal
 from gated.door.controller import DoorController
 from gated.errors import EnrolmentError, LatchError, StateError
-from gated.events import MAIN, DoorReleased, Lockdown, PersonEnrolled, WayDenied, WayGranted
+from gated.events import (
+    MAIN,
+    CallAnswered,
+    CallPressed,
+    DoorReleased,
+    Enrolling,
+    Lockdown,
+    PersonEnrolled,
+    RecordQuarantined,
+    WayDenied,
+    WayGranted,
+)
 from gated.face.messages import Observation, Quality, VisionReady
 from gated.gallery import Consent, Gallery, Person, Register
 from gated.gallery.credentials import Credentials
@@ -27,11 +41,15 @@ from gated.gallery.people import RECOGNISE
 from gated.orders import Orders
 from gated.sync.commands import CommandDesk, Outcome, commanded
 from gated.sync.messages import (
+    AcceptHeld,
+    AnnounceBatch,
+    AnswerCall,
     ChangeSettings,
     Command,
     Diagnose,
     Enrol,
     Face,
+    Offer,
     Release,
     Reply,
     Restart,
@@ -42,6 +60,9 @@ from gated.sync.messages import (
     SwitchModels,
 )
 from gated.types import SubjectId
+
+sys.path.append(str(Path(__file__).parent))
+from contracts.operator import Operator
 
 SITE, GATE = "courtyard-2", "front"
 ANN, NOBODY = SubjectId("a" * 16), SubjectId("f" * 16)
@@ -64,7 +85,7 @@ class Door:
     def __init__(self):
         self.released, self.answers = [], True
 
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant"):
+    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
         if not self.answers:
             raise LatchError("no latch answers")
         self.released.append(SimpleNamespace(visit=visit, lease_s=lease_s, door=door))
@@ -78,6 +99,9 @@ class Records:
 
     def __init__(self, state):
         self.register, self.trouble = Register.open(state, SITE), None
+
+    def joins(self, subject, embedder_sha256, now):
+        return True
 
     def suspend(self, subject, n):
         if subject not in {person.subject for person in self.register.people()}:
@@ -106,11 +130,13 @@ class Gate:
         self.reported, self.sent, self.stopped, self.lost = [], [], [], ["network"]
         self.records = Records(self.state)
         self.entrance = self.opened()
+        self.has_line = True
+        self.calls = Calls(self.reported.append, lambda: self.has_line, 60.0)
         self.orders = Orders(
-            self.settings, config, self.entrance, on_sync=self._on_sync, send=self.sent.append,
+            self.settings, config, self.entrance, self.calls, on_sync=self._on_sync, send=self.sent.append,
             stop=self.stopped.append, lost=lambda: self.lost,
         )  # fmt: skip
-        self.watching = None
+        self.watching, self.operator = None, Operator()
 
     def opened(self):
         tell = Tell(self.reported.append, lambda _: None, lambda _: None, lambda *_: None)
@@ -124,7 +150,7 @@ class Gate:
         self.watching = asyncio.create_task(self.entrance.run())
 
     async def ordered(self, action, number=1):
-        return await self.orders.perform(order(action, number))
+        return await self.orders.perform(order(action, number), self.operator)
 
     def said(self, kind):
         return [fact for fact in self.reported if isinstance(fact, kind)]
@@ -162,11 +188,13 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
     door = DoorController(whole_gate.state / "latch.sock", lambda event, _: heard.append(event), lambda *_: None)
     linked = asyncio.create_task(door.run())
     gate = Gate(whole_gate.config, door)
-    command, replies = order(Release()), []
+    replies = []
     with contextlib.closing(CommandDesk(gate.state, SITE, GATE)) as desk:
         await until(lambda: door.is_linked)
+        asked = desk.offered(Offer(site=SITE, gate=GATE, order=order(Release()).id), 1.0)
+        command = replace(order(Release()), challenge=asked.nonce, is_live=True)
         assert desk.hear(command, 1.0, NOON) == command
-        outcome = await gate.orders.perform(command)
+        outcome = await gate.orders.perform(command, gate.operator)
         replies.append(desk.settle(command, outcome))
         await until(lambda: heard)
         replies += [desk.hear(command, 1.1, NOON) for _ in range(1000)]
@@ -194,6 +222,49 @@ async def test_a_release_that_cannot_be_says_why(gate):
     assert len(gate.door.released) == 1
 
 
+# A call
+
+
+async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
+    gate.calls.happened(CallPressed())
+    assert await gate.ordered(AnswerCall("opening")) == Outcome("done")
+    assert [release.door for release in gate.door.released] == ["main"]
+    assert [fact.way for fact in gate.said(WayGranted)] == ["remote"]
+    assert gate.said(CallAnswered) == [CallAnswered(answer="opening")]
+
+
+@pytest.mark.parametrize("answer", ["wait", "nobody"])
+async def test_an_answer_in_words_opens_nothing(gate, answer):
+    gate.calls.happened(CallPressed("second"))
+    assert await gate.ordered(AnswerCall(answer)) == Outcome("done")
+    assert gate.door.released == []
+    assert gate.said(CallAnswered) == [CallAnswered("second", answer=answer)]
+
+
+@pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
+async def test_an_answer_to_nobody_is_refused_and_opens_nothing(gate, answer):
+    assert await gate.ordered(AnswerCall(answer)) == Outcome("refused", NOBODY_CALLS)
+    assert gate.door.released == gate.said(CallAnswered) == []
+
+
+async def test_of_two_operators_who_open_one_does(gate):
+    gate.calls.happened(CallPressed())
+    outcomes = [await gate.ordered(AnswerCall("opening"), number) for number in (1, 2)]
+    assert [outcome.outcome for outcome in outcomes] == ["done", "refused"]
+    assert len(gate.door.released) == 1
+
+
+async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the_call_goes_on(gate):
+    gate.calls.happened(CallPressed())
+    gate.door.answers = False
+    assert (await gate.ordered(AnswerCall("opening"))).outcome == "failed"
+    gate.door.answers, gate.entrance.ways.is_locked_down = True, True
+    outcome = await gate.ordered(AnswerCall("opening"))
+    assert (outcome.outcome, outcome.why[:8]) == ("refused", "there is")
+    assert gate.said(CallAnswered) == gate.door.released == []
+    assert await gate.ordered(AnswerCall("nobody")) == Outcome("done")
+
+
 # Lockdown
 
 
@@ -214,6 +285,15 @@ async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is
     assert len(gate.door.released) == 1
     assert gate.said(Lockdown)[0] == Lockdown("li")
     assert gate.said(Lockdown)[-1] == Lockdown("li", is_over=True)
+
+
+async def test_a_lockdown_that_was_ordered_at_the_gate_is_ended_by_no_office(gate):
+    begin_lockdown(gate.state, "the guard", NOON, at_gate=True)
+    outcome = await gate.ordered(SetLockdown(on=False))
+    assert (outcome.outcome, "gated lockdown off" in outcome.why) == ("refused", True)
+    await gate.ordered(SetLockdown(on=True))
+    await gate.ordered(SetLockdown(on=False))
+    assert read_lockdown(gate.state).by == "the guard"
 
 
 async def test_who_ordered_a_lockdown_first_stays_on_record_and_an_end_of_none_is_none(gate):
@@ -242,21 +322,43 @@ async def test_a_suspension_of_nobody_is_refused(gate):
     assert await gate.ordered(Suspend(NOBODY, 7)) == Outcome("refused", f"nobody here is called {NOBODY}")
 
 
-async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
-    monkeypatch.setattr("gated.access.enrolling.APART_S", 0.03)
-    gate.entrance.faces.begin(READY)
+async def stood(gate, is_over=lambda: True):
+    """Ann's enrolment is ordered, and she stands there until it is done, and something holds; what came of it."""
     task, frame = asyncio.create_task(gate.ordered(Enrol(ANN, 60.0))), 0
     quality = Quality(80.0, 100.0, 120.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     embedding = np.array([1, 0, 0, 0], "<f4").tobytes()
     async with asyncio.timeout(30):
-        while not gate.door.released:
+        while not (task.done() and is_over()):
             frame += 1
             gate.entrance.faces.observe(
                 Observation(1, frame, time.monotonic(), (0, 0, 90, 120), 0.9, quality, None, 0.9, embedding)
             )
             await asyncio.sleep(0.02)
-    assert task.result() == Outcome("done", "5 templates")
-    assert gate.reported[0] == PersonEnrolled(ANN, 5, "2026-11", SHA)
+    return task.result()
+
+
+async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
+    monkeypatch.setattr("gated.access.enrolling.APART_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolling.NOTICE_S", 0.1)
+    gate.entrance.faces.begin(READY)
+    assert await stood(gate, lambda: gate.door.released) == Outcome("done", "5 templates")
+    assert gate.reported[:3] == [Enrolling(), Enrolling(is_over=True), PersonEnrolled(ANN, 5, "2026-11", SHA)]
+    assert gate.operator.asked == ["5 good looks were taken at the face before the gate"]
+
+
+@pytest.mark.parametrize(("has_room", "why"), [(True, "5 templates"), (False, "5 templates wait, for as many first")])
+async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, monkeypatch, has_room, why):
+    monkeypatch.setattr("gated.access.enrolling.APART_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolling.NOTICE_S", 0.1)
+    register = gate.records.register
+    with register.changing():
+        register.take(register.person(ANN), "d" * 64, [np.array([1, 0, 0, 0], np.float32)], NOON)
+    gate.records.joins = lambda subject, embedder, _: (subject, embedder) == (ANN, SHA) and has_room
+    gate.entrance.faces.begin(READY)
+    outcome = await stood(gate)
+    assert outcome.outcome == "done"
+    assert outcome.why.startswith(why)
+    assert [fact.why for fact in gate.said(RecordQuarantined)] == ([] if has_room else ["bulk"])
 
 
 async def test_an_enrolment_that_cannot_be_is_refused_in_one_sentence(gate):
@@ -271,6 +373,13 @@ async def test_a_face_is_shared_by_a_message_of_its_own(gate):
     assert await gate.ordered(Share(ANN, "back")) == Outcome("done")
     (shared,) = gate.sent
     assert (shared.subject, shared.to) == (ANN, "back")
+
+
+async def test_an_announced_batch_and_who_is_accepted_are_for_the_records_to_judge(gate):
+    gate.records.announce = lambda people, hours: Outcome("done", f"{people} within {hours} h")
+    gate.records.accept = lambda subjects, operator: Outcome("refused", f"{subjects} for {operator}")
+    assert await gate.ordered(AnnounceBatch(216, 6.0)) == Outcome("done", "216 within 6.0 h")
+    assert await gate.ordered(AcceptHeld([ANN])) == Outcome("refused", f"['{ANN}'] for li")
 
 
 async def test_a_face_that_may_not_be_shared_is_not(gate):
@@ -311,6 +420,20 @@ async def test_settings_that_are_wrong_are_refused_with_every_problem_and_change
     assert gate.stopped == []
 
 
+async def test_settings_that_loosen_are_refused_each_with_its_key_and_its_bound(gate, monkeypatch):
+    """With the office's key: nearer to nobody, sooner, and as often as one likes."""
+    monkeypatch.setattr(orders, "LEAVE_S", 0.0)
+    toml = "access.threshold = 1e-9\naccess.margin = 0.0\naccess.frames = 1\nreaders.attempts = 100\n"
+    outcome = await gate.ordered(ChangeSettings(toml))
+    assert outcome.outcome == "refused"
+    assert {found.part for found in outcome.findings} == {
+        "access.threshold", "access.margin", "access.frames", "readers.attempts"
+    }  # fmt: skip
+    assert all("the office may only" in found.says and "here it is" in found.says for found in outcome.findings)
+    await asyncio.sleep(0.05)
+    assert (read_proposal(gate.state), gate.stopped) == (None, [])
+
+
 async def test_a_model_set_that_is_not_there_is_said_and_nothing_changes(gate, monkeypatch):
     monkeypatch.setattr(orders, "LEAVE_S", 0.0)
     outcome = await gate.ordered(SwitchModels("no-such-set"))
@@ -326,6 +449,16 @@ async def test_a_model_set_is_proved_and_used_from_the_next_start_which_is_now(g
     assert await gate.ordered(SwitchModels("courtyard")) == Outcome("done")
     assert "courtyard" in read_proposal(gate.state).toml
     await until(lambda: gate.stopped)
+
+
+async def test_a_model_set_for_which_nobody_waits_any_more_is_not_used(gate, monkeypatch):
+    monkeypatch.setattr(orders, "LEAVE_S", 0.0)
+    gate.operator.gives_up()
+    outcome = await gate.ordered(SwitchModels("courtyard"))
+    assert outcome == Outcome("refused", "nobody waits any more; nothing was done")
+    assert read_proposal(gate.state) is None
+    await asyncio.sleep(0.05)
+    assert gate.stopped == []
 
 
 async def test_models_that_cannot_be_proved_or_may_not_drive_this_lock_are_not_used(gate, monkeypatch):

@@ -1,6 +1,7 @@
-"""A bench: a gate's parts on a table, and whoever tries them from outside. On a Pi it is copper and a person
-(`hw_tests/bench.py`), on a desk mock pins and a script (`tests/hw/conftest.py`); the promises beside this file are
-tried on both alike.
+"""The bench of a gate: its parts on a table, and a person who operates them.
+
+On a Pi the bench has real pins and a person (`hw_tests/bench.py`), on a desk mock pins and a script
+(`tests/hw/desk.py`). Both run the same promises, in the modules beside this one.
 """
 
 import asyncio
@@ -20,36 +21,36 @@ from contracts.daemon import Daemon
 from gated.frame import Camera
 
 needs = pytest.mark.needs
-"""What must be there for a promise to be tried, in the words of `hw_tests/wiring.py`."""
+"""Parts that a promise needs, by the names of `hw_tests/wiring.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often something is tried, and how patiently."""
+    """Durations, repetitions and time limits of the tests."""
 
     starts: int = 10
     presses: int = 20
     frames: int = 100
     spinners: int = 4
-    """Processes that keep a core busy each."""
+    """Number of processes that each keep a core busy."""
     light_s: float = 8.0
-    """So long the camera is watched while the light changes."""
+    """Time to watch the camera while the light changes."""
     soak_s: float = 3600.0
     look_s: float = 10.0
-    """The pause between two looks at a gate that is being soaked."""
+    """Pause between two checks in the endurance test."""
     slack_s: float = 0.0
-    """What everything may take longer here: nothing on a bench; on a desk somebody else has the cores."""
+    """Added to every time limit: 0 on a bench, more on a desk with other load."""
     patience_s: float = 60.0
-    """So long a person, or a process that starts, may take."""
+    """Longest time for a person, or for a process to start."""
 
     def within(self, seconds: float) -> float:
-        """What takes so long at a gate may take this long here."""
+        """Return the time limit here for a time limit of a gate."""
         return seconds + self.slack_s
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A change of the line that the relay sees; `at` in monotonic seconds."""
+    """A change of the relay's line. `at`: monotonic seconds."""
 
     at: float
     is_on: bool
@@ -57,7 +58,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A low on a line of a card reader: D0 or D1, when it began (monotonic seconds) and how long it was."""
+    """A low pulse on D0 or D1 of a card reader: line, start (monotonic seconds) and width."""
 
     line: int
     at: float
@@ -66,75 +67,75 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """How the board is. `throttled`: the bits of `vcgencmd get_throttled`."""
+    """State of the board. `throttled`: the bits of `vcgencmd get_throttled`."""
 
     temperature_c: float
     throttled: int
 
 
 class Person(Protocol):
-    """Whoever stands at the bench."""
+    """The person at the bench."""
 
     def tell(self, text: str) -> None:
-        """Show a line; nobody answers."""
+        """Show a line without a question."""
 
     async def please(self, deed: str) -> None:
-        """Ask for something, and come back when it is done."""
+        """Ask for an action, and return when it is done."""
 
     async def sees(self, claim: str) -> bool:
-        """Whether a claim is true."""
+        """Ask whether a claim is true."""
 
     async def number(self, question: str) -> int:
-        """A number that only a person can know."""
+        """Ask for a number."""
 
 
 class Bench(Protocol):
-    """A gate's parts, and what can be seen and done from outside. Whoever makes one closes it: then the lock is off."""
+    """A gate's parts, operated and observed from outside. The creator closes it, which leaves the relay off."""
 
     pace: Pace
     person: Person
     folder: Path
-    """What is in it outlives a power cut."""
+    """Its files survive a power cut."""
     latch: Daemon
     gate: Daemon
     lamps: Sequence[str]
     keys: str
     """Of the matrix keypad, row by row."""
     reader: str
-    """The path of the USB reader."""
+    """Path of the USB reader."""
     sound: str
-    """The loudspeaker, as ALSA has it."""
+    """The loudspeaker's ALSA device."""
 
     def note(self, what: str, value: str) -> None:
-        """Something for the report."""
+        """Add a note to the report."""
 
     def is_on(self) -> bool:
-        """Whether the relay is told to let people pass, by the line that it sees."""
+        """Return whether the relay's line is on."""
 
     def edges(self, since: float) -> Sequence[Edge]:
-        """How that has changed since a monotonic second."""
+        """Return the changes of the relay's line since a monotonic time."""
 
     async def press(self, is_pressed: bool) -> None:
-        """Press the exit button, or let it go."""
+        """Press or release the exit button."""
 
     def camera(self) -> Camera:
-        """The camera, still to be opened."""
+        """Return the camera, not yet opened."""
 
     def pulses(self) -> AbstractAsyncContextManager[list[Pulse]]:
-        """What comes on the card reader's lines meanwhile. No latch may have them."""
+        """Record the pulses on the card reader's lines in this context. No latch may hold the lines."""
 
     def vitals(self) -> Vitals:
-        """How the board is now."""
+        """Return the current state of the board."""
 
     def boot(self) -> str:
-        """Another word after every start of the machine."""
+        """Return an id that differs after every boot."""
 
     def has_power(self) -> bool:
-        """Whether to go on; where the power is really cut nobody ever hears that it is gone."""
+        """Return whether to continue. A real power cut never returns False."""
 
 
 async def until(true: Callable[[], object], timeout_s: float, why: str) -> float:
-    """Wait until something holds, and give when that was, in monotonic seconds; fails with the reason."""
+    """Wait until something holds, and return that monotonic time. Fails with the reason."""
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end, f"{why} (waited {timeout_s:g} s)"
@@ -144,7 +145,7 @@ async def until(true: Callable[[], object], timeout_s: float, why: str) -> float
 
 @contextlib.contextmanager
 def busy(spinners: int) -> Iterator[None]:
-    """So many cores have nothing else to do."""
+    """Keep this many cores busy in this context."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(spinners)]
     try:
         yield
@@ -156,7 +157,7 @@ def busy(spinners: int) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def released(bench: Bench, lease_s: float = 20.0) -> AsyncIterator[None]:
-    """The lock is released by a brain's grant, at first; the latch runs, at first."""
+    """Run the latch and grant a release by a brain in this context."""
     bench.latch.start(bench.pace.patience_s)
     async with bench.latch.brain() as brain:
         brain.door.release("bench", lease_s, time.monotonic())
@@ -165,5 +166,5 @@ async def released(bench: Bench, lease_s: float = 20.0) -> AsyncIterator[None]:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value that so great a part of them does not exceed."""
+    """Return the value that this share of them does not exceed."""
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]

@@ -1,4 +1,4 @@
-"""A process of gated as a service manager has it: started and heard to be ready, asked to end, stopped and killed."""
+"""A process of gated as under a service manager: started until ready, stopped, killed, frozen."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from gated.journal.journal import Journal
 
 
 def toml(tables: dict) -> str:
-    """Settings as a file: plain values first, then one table a chapter."""
+    """Return settings as TOML: plain values first, then one table a chapter."""
     plain = {key: value for key, value in tables.items() if not isinstance(value, dict)}
     chapters = {key: value for key, value in tables.items() if isinstance(value, dict)}
     return _lines(plain) + "".join(f"\n[{name}]\n{_lines(table)}" for name, table in chapters.items())
@@ -28,7 +28,7 @@ def _lines(table: dict) -> str:
 
 
 class Daemon:
-    """`gated latch` or `gated run` with these settings; its state is in the folder."""
+    """`gated latch` or `gated run` with these settings. Its state is in the folder."""
 
     def __init__(self, folder: Path, tables: dict, *arguments: str) -> None:
         self._command, self._folder, self.tables = arguments, folder, {"state_dir": str(folder / "state"), **tables}
@@ -36,7 +36,7 @@ class Daemon:
 
     @property
     def door_socket(self) -> Path:
-        """Where the latch listens."""
+        """The latch's socket."""
         return self._folder / "state" / "latch.sock"
 
     @property
@@ -48,7 +48,7 @@ class Daemon:
         return self._process.pid
 
     def start(self, timeout_s: float) -> float:
-        """Start it, and give the seconds until it said that it is ready."""
+        """Start it. Return the seconds until READY."""
         config = self._folder / f"{self._command[0]}.toml"
         config.write_text(toml(self.tables))
         name = f"gated-bench-{os.getpid()}-{self._command[0]}"
@@ -66,13 +66,13 @@ class Daemon:
             return time.monotonic() - begun
 
     def lost(self) -> frozenset[str]:
-        """What the brain has said it cannot do; whole only when it has ended."""
+        """Return the parts that the brain has reported as lost. Complete only after its end."""
         ids = self.tables["site"]["id"], self.tables["gate"]["id"]
         with contextlib.closing(Journal.open(self._folder / "state", *ids)) as journal:
             return lost_parts(entry.event for entry in journal.last(1000)[::-1])
 
     def stop(self, timeout_s: float = 20.0) -> None:
-        """As `systemctl stop` does."""
+        """Stop it as `systemctl stop` does."""
         self._process.terminate()
         self._process.wait(timeout_s)
 
@@ -81,11 +81,11 @@ class Daemon:
         self._process.wait()
 
     def freeze(self) -> None:
-        """From now on it does nothing, as one that hangs."""
+        """Stop its execution, as for a process that hangs."""
         self._process.send_signal(signal.SIGSTOP)
 
     def bite(self) -> None:
-        """End it as systemd's watchdog does: SIGABRT, and SIGCONT, or a stopped process would not hear it
+        """End it as systemd's watchdog does: SIGABRT, then SIGCONT, because a stopped process would not handle it
         (`kill_and_sigcont` in systemd's src/basic/process-util.c).
         """
         self._process.send_signal(signal.SIGABRT)
@@ -93,13 +93,13 @@ class Daemon:
         self._process.wait(20)
 
     def close(self) -> None:
-        """It runs no more, whatever it was doing."""
+        """End it in any state."""
         if self.is_running:
             self.kill()
 
     @contextlib.asynccontextmanager
     async def brain(self):
-        """Command this latch, as a brain does, until the end of the `with` or of the latch."""
+        """Command this latch as a brain does, until the end of the `with` or of the latch."""
         brain = Brain(self.door_socket)
         task = asyncio.create_task(brain.door.run())
         try:
@@ -124,7 +124,7 @@ class Daemon:
 
 
 class Brain:
-    """The brain's side of a latch, with all that it was told."""
+    """The brain's side of a latch, with all messages received."""
 
     def __init__(self, path: Path) -> None:
         self.events, self.cards, self.keys = [], [], []

@@ -1,4 +1,4 @@
-"""A whole gate, started cold and left alone: how soon it is on duty, and how it does for an hour."""
+"""A whole gate after a cold start: the time until it is ready, and its state over an hour."""
 
 import asyncio
 import contextlib
@@ -21,19 +21,21 @@ class EnduranceContract:
     """A subclass gives a fixture `bench`."""
 
     @needs("lock", "camera", "models")
-    def test_a_cold_gate_is_on_duty_soon(self, bench):
-        """Start the latch and then the brain, with the camera and the models, and wait for READY with nothing lost."""
+    def test_a_cold_gate_is_ready_soon(self, bench):
+        """Start the latch, then the brain with camera and models. Wait for READY with no part lost."""
         bench.latch.start(bench.pace.patience_s)
         took_s = bench.gate.start(bench.pace.patience_s)
         bench.note("start to READY", f"{took_s:.2f} s")
         bench.gate.stop()
         lost = bench.gate.lost()
-        assert not lost, f"on duty without {', '.join(sorted(lost))}: see run.log in the folder of the bench"
+        assert not lost, f"ready without {', '.join(sorted(lost))}: see run.log in the folder of the bench"
         assert took_s <= bench.pace.within(READY_S)
 
     @needs("lock", "probe", "camera", "models", "soak")
-    async def test_left_alone_it_stays_cool_and_small_and_shut(self, bench):
-        """Let the whole gate look at an empty street; note temperature, throttling and memory; nothing may open."""
+    async def test_an_idle_gate_stays_cool_small_and_secured(self, bench):
+        """Run the whole gate on an empty street. Note temperature, throttling and memory. The lock must not be
+        released.
+        """
         bench.latch.start(bench.pace.patience_s)
         bench.gate.start(bench.pace.patience_s)
         begun, first, hottest, flags = time.monotonic(), memory_bytes(bench.gate.pid), 0.0, 0
@@ -46,21 +48,21 @@ class EnduranceContract:
         grown = memory_bytes(bench.gate.pid) - first
         bench.note("soak", f"{bench.pace.soak_s:.0f} s, hottest {hottest:.1f} C, grown by {grown / 1e6:.1f} MB")
         bench.note("throttling", ", ".join(flags_of(flags)) or "none")
-        assert not [edge for edge in bench.edges(begun) if edge.is_on], "the lock was released, and nobody was there"
-        assert not flags, f"the board has been: {', '.join(flags_of(flags))}; better power supply, or a heat sink"
+        assert not [edge for edge in bench.edges(begun) if edge.is_on], "the lock was released without a cause"
+        assert not flags, f"the board reports: {', '.join(flags_of(flags))}; use a better power supply, or a heat sink"
         assert hottest < HOTTEST_C
         assert grown < MOST_GROWTH_BYTES
         bench.gate.stop()
-        assert not bench.gate.lost(), "the gate lost a part of itself: see run.log in the folder of the bench"
+        assert not bench.gate.lost(), "the gate lost a part: see run.log in the folder of the bench"
 
 
 def flags_of(throttled):
-    """The words for the bits, now or since the start, each once."""
+    """Return the names of the bits, now or since boot, each once."""
     return [word for bit, word in FLAGS.items() if throttled >> bit & 1 or throttled >> (bit + 16) & 1]
 
 
 def memory_bytes(pid):
-    """What a process has in memory (proc(5), VmRSS); 0 of one that is gone."""
+    """Return the resident memory of a process (proc(5), VmRSS). 0 if it has ended."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):

@@ -1,4 +1,4 @@
-"""What the relay's line does from the first instant to the last, whatever becomes of the process that drives it."""
+"""The relay's line, from boot to the end, in every state of the process that drives it."""
 
 import asyncio
 import time
@@ -6,23 +6,23 @@ import time
 from contracts.bench import busy, needs, quantile, released, until
 
 GONE_S = 1.0
-"""So soon after the end of its process the line is off."""
+"""Longest time from the end of the process until the line is off."""
 OVERRUN_S = 0.25
-"""So much longer than its lease a coil may have power."""
+"""Longest time that a coil may have power after its lease."""
 
 
 @needs("lock", "probe")
 class RelayContract:
-    """A subclass gives a fixture `bench`. The relay is watched through a second pin on its line."""
+    """A subclass gives a fixture `bench`. A second pin on the relay's line observes it."""
 
-    def test_the_line_is_off_while_nobody_drives_it(self, bench):
+    def test_the_line_is_off_without_a_driver(self, bench):
         """Read the line with no latch running: the pull resistor and the firmware hold it."""
         assert not bench.is_on(), (
             "the line floats to on: fit a pull resistor, and set gpio=PIN=op,dl (active low: dh) in config.txt"
         )
 
     def test_starting_never_drives_the_relay_for_an_instant(self, bench):
-        """Start the latch and stop it, again and again; no edge to on may be seen, on active-low boards neither."""
+        """Start and stop the latch repeatedly. No edge to on may occur, on active-low boards too."""
         begun = time.monotonic()
         for _ in range(bench.pace.starts):
             bench.latch.start(bench.pace.patience_s)
@@ -31,7 +31,7 @@ class RelayContract:
         assert not blips, f"the relay was driven {len(blips)} times in {bench.pace.starts} starts"
 
     async def test_the_line_follows_a_lease_and_no_longer(self, bench):
-        """Release for half a second, and measure how long the line is on."""
+        """Release for half a second. Measure how long the line is on."""
         lease_s, begun = 0.5, time.monotonic()
         async with released(bench, lease_s):
             await until(lambda: not bench.is_on(), bench.pace.within(lease_s + 1), "the lease does not end")
@@ -40,10 +40,10 @@ class RelayContract:
         assert lease_s - 0.01 <= off - on <= bench.pace.within(lease_s + OVERRUN_S)
 
     async def test_stopping_the_latch_secures_the_lock(self, bench):
-        """Release, and stop the latch as `systemctl stop` does."""
+        """Release, then stop the latch as `systemctl stop` does."""
         async with released(bench):
             bench.latch.stop()
-            assert not bench.is_on(), "the lock stays released after an orderly stop"
+            assert not bench.is_on(), "the lock stays released after a normal stop"
 
     async def test_killing_the_latch_secures_the_lock_and_the_next_start_releases_nothing(self, bench):
         """Release, kill -9 the latch, start it again."""
@@ -55,8 +55,8 @@ class RelayContract:
         bench.latch.start(bench.pace.patience_s)
         assert not [edge for edge in bench.edges(begun) if edge.is_on], "the release came back with the latch"
 
-    async def test_a_frozen_latch_that_the_watchdog_ends_lets_the_lock_go(self, bench):
-        """Release for half a second, freeze the latch, and end it as systemd's watchdog does."""
+    async def test_the_watchdog_ends_a_frozen_latch_and_the_lock_is_secured(self, bench):
+        """Release for half a second, freeze the latch, end it as systemd's watchdog does."""
         async with released(bench, 0.5):
             bench.latch.freeze()
             await asyncio.sleep(0.7)
@@ -64,8 +64,8 @@ class RelayContract:
             bench.latch.bite()
             await self._goes_off(bench, bitten, "the watchdog")
 
-    async def test_a_brain_that_is_gone_takes_its_release_along(self, bench):
-        """Release for 20 s, and hang up."""
+    async def test_the_end_of_the_brain_ends_its_release(self, bench):
+        """Release for 20 s, then close the brain's connection."""
         async with released(bench):
             pass
         await until(
@@ -87,10 +87,10 @@ class LeavingContract:
     """The exit button, pressed by another pin."""
 
     ANSWER_S = 0.25
-    """From the finger to the coil: 50 ms of debouncing, and what the scheduler takes."""
+    """Longest time from press to coil: 50 ms of debouncing, plus the scheduler's delay."""
 
     async def test_the_button_releases_at_once_while_every_core_is_busy(self, bench):
-        """Keep all cores busy and press the exit button; no brain is there."""
+        """Keep all cores busy and press the exit button, without a brain."""
         bench.latch.start(bench.pace.patience_s)
         took = []
         with busy(bench.pace.spinners):
@@ -102,7 +102,7 @@ class LeavingContract:
         assert max(took) <= bench.pace.within(self.ANSWER_S)
 
     async def _press(self, bench):
-        """Once, until the lock is secured again; gives the seconds from finger to coil."""
+        """Press once and wait until the lock is secured. Return the seconds from press to coil."""
         pressed = time.monotonic()
         await bench.press(True)
         await until(bench.is_on, bench.pace.within(2.0), "the exit button releases nothing")

@@ -1,4 +1,4 @@
-"""What a camera of a real gate is asked beyond `contracts.camera`: its rate, the age of its frames, light and focus."""
+"""Promises of a real camera beyond `contracts.camera`: frame rate, age of frames, exposure and focus."""
 
 import time
 from itertools import pairwise
@@ -13,13 +13,13 @@ from gated.face.quality import sharpness
 from gated.frame import luma
 
 FPS = 10.0
-"""What the benches' cameras are set to; the gate's default."""
+"""Frame rate of the benches' cameras: the gate's default."""
 COVER, UNCOVER = "cover the lens with a hand", "take the hand away at once after this"
 NEAR, FAR = "hold a printed page 0.4 m before the lens", "hold the same page 1 m before the lens"
 RATIO = 2.5
-"""The page at 0.4 m is so much larger than at 1 m."""
+"""Size of the page at 0.4 m over that at 1 m."""
 LEAST_SHARP = 0.5
-"""Near and brought to the same size the page must be so sharp, as a share of what it is at 1 m."""
+"""Least sharpness of the near page at equal size, as a share of that at 1 m."""
 
 
 class SightContract:
@@ -33,8 +33,8 @@ class SightContract:
         camera.close()
 
     @needs("camera")
-    def test_frames_come_at_the_rate_that_was_asked_for_and_are_young(self, bench, camera):
-        """Read frames for some seconds; compare their rate with the settings, and their age with the period."""
+    def test_frames_have_the_configured_rate_and_are_recent(self, bench, camera):
+        """Read frames for some seconds. Compare their rate with the settings, and their age with the period."""
         camera.frame(bench.pace.patience_s)
         frames, ages = [], []
         for _ in range(bench.pace.frames):
@@ -45,11 +45,11 @@ class SightContract:
         bench.note("frames", f"one every {period_s:.3f} s, {missed} missed of {len(frames)}")
         bench.note("age of a frame", f"median {quantile(ages, 0.5):.3f} s, p95 {quantile(ages, 0.95):.3f} s")
         assert period_s == pytest.approx(1 / FPS, rel=0.05)
-        assert quantile(ages, 0.95) <= bench.pace.within(2.5 / FPS), "frames are old when they come"
+        assert quantile(ages, 0.95) <= bench.pace.within(2.5 / FPS), "frames are too old when they arrive"
 
     @needs("camera", "person")
     async def test_exposure_settles_soon_after_the_light_changes(self, bench, camera):
-        """The person covers the lens and uncovers it, as dusk and dawn in a second."""
+        """The person covers and uncovers the lens, as dusk and dawn within a second."""
         before = light(camera.frame(bench.pace.patience_s))
         await bench.person.please(COVER)
         dark = self._watch(bench, camera, bench.pace.light_s / 4)[-1][1]
@@ -64,13 +64,15 @@ class SightContract:
 
     @needs("camera", "person")
     async def test_a_face_at_arms_length_is_in_focus(self, bench, camera):
-        """The person holds a printed page at 1 m and at 0.4 m; near, it must be half as sharp as far away."""
+        """The person holds a printed page at 1 m and at 0.4 m. Near, it must be at least half as sharp as far away."""
         await bench.person.please(FAR)
         far = self._sharpest(bench, camera, 1.0)
         await bench.person.please(NEAR)
         near = self._sharpest(bench, camera, RATIO)
         bench.note("sharpness", f"{near:.0f} at 0.4 m, {far:.0f} at 1 m")
-        assert near >= max(LEAST_SHARP * far, FaceSettings().min_sharpness), "turn the lens, or fit one that focuses"
+        assert near >= max(LEAST_SHARP * far, FaceSettings().min_sharpness), (
+            "out of focus: turn the lens, or fit one with focus"
+        )
 
     def _watch(self, bench, camera, for_s):
         end, seen = time.monotonic() + for_s, []
@@ -80,17 +82,17 @@ class SightContract:
         return seen
 
     def _sharpest(self, bench, camera, ratio):
-        """Of a few frames, because hands shake."""
+        """Return the highest sharpness of a few frames, because hands shake."""
         return max(page_sharpness(camera.frame(bench.pace.patience_s).main, ratio) for _ in range(5))
 
 
 def light(frame):
-    """The mean brightness of a frame, 0 to 255."""
+    """Return the mean brightness of a frame, 0 to 255."""
     return float(luma(frame.lores).mean())
 
 
 def settling_s(dark, lights):
-    """From the first of these (seconds, brightness) that has left `dark` until all keep within a tenth of the last."""
+    """Return the time from the first (seconds, brightness) above `dark` until all stay within a tenth of the last."""
     last = lights[-1][1]
     begun = next((at for at, mean in lights if abs(mean - dark) > abs(last - dark) / 10), lights[-1][0])
     late = [at for at, mean in lights if abs(mean - last) > last / 10]
@@ -98,7 +100,7 @@ def settling_s(dark, lights):
 
 
 def page_sharpness(main, ratio):
-    """How sharp the middle of a picture (H, W, 3) is, once what is `ratio` times too large has been made smaller."""
+    """Return the sharpness of the middle of a picture (H, W, 3), after reducing it by `ratio`."""
     height, width = main.shape[:2]
     side = width / 8
     reach = side * ratio / 2

@@ -10,7 +10,7 @@ from gated.events import DoorOpened, WayGranted
 pytestmark = pytest.mark.slow
 
 ANN = 1001
-ROUNDS = 20
+ROUNDS = 10
 
 
 @pytest.fixture(scope="module")

@@ -57,8 +57,9 @@ def test_models_missing(day):
     day.start()
     lost = day.hears(WorkerLost)
     assert lost.worker == "vision"
-    assert day.told(Degraded)[-1].lost == ["vision"]
-    assert ["en", "Faces do not work. Please use card or code."] in day.shows("fault")["sentences"]
+    assert day.hears(Degraded).lost == ["vision"]
+    said = "Faces do not work. Please use a card or a code, or press call."
+    assert ["en", said] in day.shows("fault")["sentences"]
     day.begin()
     assert opens_by_card_and_pin(day)
 
@@ -71,7 +72,7 @@ def test_camera_missing(day):
     day.start()
     lost = day.hears(WorkerLost)
     assert (lost.worker, lost.why.split(":")[0]) == ("vision", "camera")
-    assert day.told(Degraded)[-1].lost == ["vision"]
+    assert day.hears(Degraded).lost == ["vision"]
     assert day.shows("fault")
     day.begin()
     assert opens_by_card_and_pin(day)
@@ -82,7 +83,7 @@ def test_network_missing(day):
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         office = day.gate.folder / "office"
-        found(office, "courtyard-2", Place("localhost", port, port), datetime.now(UTC))
+        found(office, "courtyard-2", Place("localhost", port, port - 1), datetime.now(UTC))
         day.gate.write(sync=join(office, day.gate.state, "front").settings())
         day.start()
         day.begin()
@@ -147,7 +148,7 @@ def test_disk_full(full_disk_day):
     day.disk.make_room(day.brain)
     assert [day.hears(WayGranted).way for _ in range(2)] == ["card", "pin"]
     assert day.hears(WayDenied, reason="undecided").subject == day.people["emil"]
-    assert "journal" in day.hears(Degraded).lost
+    has_lost(day, "journal")
     day.hears(Degraded, lost=["vision"])
     day.gate.run("events", "verify", check=0)
     assert day.show_card(ANN).way == "card"
@@ -159,7 +160,7 @@ def test_clock_wrong(day):
     day.at("05:30")
     day.start()
     day.hears(DoorReleased, cause="schedule", door="second")
-    day.days_later(-2)
+    day.days_later(-40)
     assert "earlier than what has already happened" in day.hears(ClockDoubted).why
     assert day.hears(Degraded, lost=["clock", "vision"])
     day.hears(FreePassage, is_over=True)
@@ -177,19 +178,30 @@ def test_the_peoples_database_broken(day):
     day.begin()
     break_table(day.gate.state / "people.db", "credentials")
     day.office("add", "--name", "gina", "--household", "7")
-    assert "credentials" in day.hears(Degraded).lost
+    has_lost(day, "credentials")
     assert opens_by_card_and_pin(day)
 
 
+def has_lost(day, part):
+    """Wait for the fact that this part is lost, whatever else was lost just before it."""
+    day.wait_for(lambda: any(part in fact.lost for fact in day.told(Degraded)), 60)
+
+
 def break_table(path, table):
-    """Overwrite the first page of a table."""
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Overwrite the first page of a table, while nobody writes, and with no newer one of it in the log."""
+    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
         size = database.execute("PRAGMA page_size").fetchone()[0]
         page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xa5" * size)
+        for _ in range(100):
+            is_busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            database.execute("BEGIN IMMEDIATE")
+            if not is_busy and path.with_name(f"{path.name}-wal").stat().st_size == 0:
+                with path.open("r+b") as file:
+                    file.seek((page - 1) * size)
+                    file.write(b"\xa5" * size)
+                return
+            database.execute("ROLLBACK")
+    raise AssertionError(f"{path} is written to without end")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "stopped"])

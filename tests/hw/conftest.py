@@ -1,4 +1,4 @@
-"""What the tests of the bench lean on: the contracts and `hw_tests` to import, and a bench on this desk."""
+"""Fixtures of these tests: imports of the contracts and `hw_tests`, and a bench on a desk."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def desk():
-    """The module of the bench, for tests that make their own."""
+    """The module of the bench, for tests that create their own."""
     import desk
 
     return desk

@@ -1,7 +1,7 @@
-"""The bench of a desk: mock pins with a probe in their trace, a rendered street, and a script in the place of a person.
+"""The bench of a desk: mock pins with a probe in their trace, a rendered street, and a script in place of a person.
 
-It is copper in one thing: the line is the kernel's, so that what a dead process leaves on it depends on `is_strict`,
-as it does on `dtparam=strict_gpiod` on a Pi.
+As on a Pi, the kernel owns the lines: the level after a process has died depends on `is_strict`, as on
+`dtparam=strict_gpiod`.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ HASTE = Pace(starts=2, presses=2, frames=8, spinners=1, light_s=1.0, soak_s=1.0,
 BITS = "00000110000001101100000001"
 """A card of 26 bits: facility 12, number 3456."""
 STROKES = (2, 3, 4, 5, 6, 7, 8, 9, 28)
-"""A card that a USB reader types: 1 to 8 and Enter, of linux/input-event-codes.h."""
+"""A card as a USB reader types it: 1 to 8 and Enter, in codes of linux/input-event-codes.h."""
 
 
 class DeskBench:
-    """A bench in a folder. What is public beside the protocol can be spoilt, to see that a promise can be broken."""
+    """A bench in a folder. Its other public attributes can be broken, to test that each promise can fail."""
 
     lamps, keys, sound = tuple(LAMPS), "16*#", "null"
 
@@ -45,7 +45,7 @@ class DeskBench:
         tables = tables_of(folder)
         self.latch, self.gate = Daemon(folder, tables, "latch"), Daemon(folder, tables, "run", "--service")
         self.street = Street(folder / "scene.json")
-        self.notes, self.heard = {}, None
+        self.notes, self.captured = {}, None
         self.board, self.boots, self.cuts_after, self.bit_s = Vitals(48.2, 0), 1, 5, 50e-6
 
     def note(self, what, value):
@@ -59,7 +59,7 @@ class DeskBench:
         return [edge for edge in self.changes("lock") if edge.at >= since]
 
     def changes(self, line):
-        """What the trace has of an output; the end of a line may be on its way while we read."""
+        """Return the changes of an output from the trace. Its last line may be incomplete while we read."""
         written = self.trace.read_text() if self.trace.exists() else ""
         told = [json.loads(row) for row in written[: written.rfind("\n") + 1].splitlines()]
         return [Edge(row["t"], row["on"]) for row in told if row["line"] == line]
@@ -68,7 +68,7 @@ class DeskBench:
         await self.drive("rex", is_pressed)
 
     async def drive(self, line, is_active=True):
-        """Be the outside world on a line of the latch, and come back when it has heard of that."""
+        """Set an input line of the latch, and wait until the latch has reported it."""
         channel = Channel[FromLatch](*await asyncio.open_unix_connection(self.latch.door_socket), FromLatch)
         for word in (Hello(observer=True), DriveLine(line, is_active), Goodbye()):
             channel.send(word)
@@ -82,9 +82,9 @@ class DeskBench:
 
     @contextlib.asynccontextmanager
     async def pulses(self):
-        self.heard = []
-        yield self.heard
-        self.heard = None
+        self.captured = []
+        yield self.captured
+        self.captured = None
 
     def vitals(self):
         return self.board
@@ -97,16 +97,16 @@ class DeskBench:
         return self.cuts_after >= 0
 
     async def show_card(self):
-        """Whoever listens hears it: the lines themselves, the latch, or the USB reader."""
-        if self.heard is not None:
-            self.heard += [Pulse(int(bit), 10.0 + place * 2e-3, self.bit_s) for place, bit in enumerate(BITS)]
+        """Show a card to all that can read it: the lines, the latch, or the USB reader."""
+        if self.captured is not None:
+            self.captured += [Pulse(int(bit), 10.0 + place * 2e-3, self.bit_s) for place, bit in enumerate(BITS)]
         elif self.latch.is_running:
             await self.drive(f"wiegand:{BITS}")
         else:
             self._type()
 
     def _type(self):
-        """Strokes as linux/input.h has them, into a pipe in the place of a device."""
+        """Write keystrokes, as in linux/input.h, to a pipe in place of a device."""
         at = time.monotonic()
         when = int(at), int(at % 1 * 1e6)
         events = [(1, code, value) for code in STROKES for value in (1, 0)]
@@ -120,7 +120,7 @@ class DeskBench:
 
 
 class Actor:
-    """Does at once what a person is asked for, and looks at the trace for what a person would see."""
+    """A scripted person: does at once what is asked, and reads from the trace what a person would see."""
 
     def __init__(self, bench):
         self._bench, self.shown, self.last_seen, self.hears = bench, [], None, True
@@ -147,7 +147,7 @@ class Actor:
         line = claim.partition(",")[0]
         if line not in LAMPS:
             return self.hears
-        await asyncio.sleep(0.5)  # a lamp that has just changed waits a quarter of a second
+        await asyncio.sleep(0.5)  # after a change a lamp waits a quarter of a second
         return [each for each in LAMPS if self._bench.changes(each)[-1].is_on] == [line]
 
     async def number(self, question):
@@ -155,7 +155,7 @@ class Actor:
 
 
 class Street:
-    """The simulated camera behind a hand, a page and an automatic exposure that takes its time."""
+    """The simulated camera with a hand, a page and a slow automatic exposure in front of it."""
 
     def __init__(self, path):
         write_script(Script(ends_s=3600.0), path)
@@ -184,13 +184,13 @@ class Street:
         return replace(frame, main=main, lores=lores_of(main), at=frame.at - self.late_s)
 
     def _exposure(self, at):
-        """Dark behind a hand; after it too bright, and then less and less so."""
+        """Return the exposure: dark behind a hand, then too bright, then closer to right with every frame."""
         if self.is_covered:
             return 0.05
         return 1 + 0.8 * float(np.exp(-max(0.0, at - self.uncovered_at) / self.settles_s))
 
     def _with_page(self, main):
-        """A printed page, as large as it is there, and out of focus by how far it is from where the lens is sharp."""
+        """Draw a printed page at its size in the picture, blurred by its distance from the focus."""
         image, side = Image.fromarray(main), round(60 / self.page_m)
         print_ = np.random.default_rng(1).integers(0, 2, (20, 20), np.uint8) * 220
         page = Image.fromarray(print_).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
@@ -200,7 +200,7 @@ class Street:
 
 
 def tables_of(folder):
-    """The settings of the gate on this desk: our own models, a grey street, and everything fitted."""
+    """Return the settings of the gate on this desk: the shipped models, a grey street, and every part."""
     frames = folder / "frames"
     frames.mkdir()
     Image.new("RGB", (320, 240), "grey").save(frames / "street.png")

@@ -1,4 +1,4 @@
-"""The bench of a real Pi, as far as it goes without one: on gpiozero's mock pins, and a person at a pseudo-terminal."""
+"""The bench of a real Pi as far as it runs without one: on gpiozero's mock pins, with a person at a pseudo-terminal."""
 
 import asyncio
 import contextlib
@@ -46,13 +46,13 @@ def energise(factory, active_low, is_on):
     (pin.drive_high if is_on != active_low else pin.drive_low)()
 
 
-def test_the_probe_tells_on_from_off_in_both_polarities(copper, factory, active_low):
+def test_the_probe_reads_on_and_off_in_both_polarities(copper, factory, active_low):
     for is_on in (True, False, True):
         energise(factory, active_low, is_on)
         assert copper.is_on() == is_on
 
 
-def test_every_edge_is_kept_with_its_time(copper, factory, active_low):
+def test_every_edge_is_recorded_with_its_time(copper, factory, active_low):
     energise(factory, active_low, False)
     since = time.monotonic()
     for is_on in (True, False, True):
@@ -62,12 +62,12 @@ def test_every_edge_is_kept_with_its_time(copper, factory, active_low):
     assert copper.edges(time.monotonic()) == []
 
 
-def test_the_probe_pulls_nothing_or_it_would_hide_a_resistor_that_is_missing(copper, factory):
+def test_the_probe_has_no_pull_that_could_hide_a_missing_resistor(copper, factory):
     assert factory.pin(PROBE).function == "input"
     assert factory.pin(PROBE).pull == "floating"
 
 
-async def test_the_button_pulls_to_ground_or_floats_and_never_drives_high(copper, factory):
+async def test_the_button_drives_low_or_floats_and_never_high(copper, factory):
     pin = factory.pin(BUTTON)
     await copper.press(True)
     assert (pin.function, pin.state) == ("output", False)
@@ -75,16 +75,16 @@ async def test_the_button_pulls_to_ground_or_floats_and_never_drives_high(copper
     assert pin.function == "input"
 
 
-def test_a_loop_that_is_closed_reads_as_pressed():
+def test_a_closed_loop_reads_as_pressed():
     factory = MockFactory()
     line, hand = claim_input(factory, 23), claim_row(factory, 24)
     close_loop(hand, True)
-    factory.pin(23).drive_low()  # the wire between the two
+    factory.pin(23).drive_low()  # a wire between the two
     assert line.is_active
     assert not hand.pin.state
 
 
-async def test_pulses_come_with_their_line_and_their_width(copper, factory):
+async def test_pulses_have_their_line_and_width(copper, factory):
     for number in (D0, D1):
         factory.pin(number).drive_high()
     async with copper.pulses() as pulses:
@@ -96,7 +96,7 @@ async def test_pulses_come_with_their_line_and_their_width(copper, factory):
     assert all(pulse.width_s >= 0.001 for pulse in pulses)
 
 
-def test_closed_it_leaves_the_relay_off_and_its_pins_free(copper, factory, active_low):
+def test_close_leaves_the_relay_off_and_its_pins_free(copper, factory, active_low):
     seen = []
     pin = factory.pin(LOCK)
     drive = pin.output_with_state
@@ -106,7 +106,7 @@ def test_closed_it_leaves_the_relay_off_and_its_pins_free(copper, factory, activ
     assert not factory.pins
 
 
-def test_the_settings_of_the_bench_are_settings_that_gated_takes(tmp_path):
+def test_the_settings_of_the_bench_are_valid(tmp_path):
     full = Wiring(
         lock_pin=LOCK, active_low=True, rex_pin=23, contact_pin=22, lamps={"ready": 5, "fault": 6}, wiegand=(D0, D1),
         keypad=((7, 8, 9, 10), (11, 12, 13)), models="/var/lib/gated/models",
@@ -119,14 +119,14 @@ def test_the_settings_of_the_bench_are_settings_that_gated_takes(tmp_path):
     assert settings.cues.ready_pin == 5
 
 
-def test_the_bits_of_vcgencmd_are_read():
+def test_the_bits_of_vcgencmd_are_parsed():
     assert throttled_of("throttled=0x50005\n") == 0x50005
-    with pytest.raises(ValueError, match="vcgencmd says"):
+    with pytest.raises(ValueError, match="unexpected output of vcgencmd"):
         throttled_of("command not registered")
 
 
 class Screen:
-    """The other end of a terminal: answers line by line, and keeps what was shown."""
+    """The other end of a terminal: answers line by line, and keeps the text shown."""
 
     def __init__(self, *answers):
         self._ours, theirs = pty.openpty()
@@ -142,7 +142,7 @@ class Screen:
                 self.shown += chunk
 
 
-async def test_a_person_is_asked_until_the_answer_is_one():
+async def test_a_person_is_asked_until_the_answer_is_valid():
     screen = Screen("", "perhaps", "y", "n", "many", "42")
     await screen.person.please("cover the lens")
     assert await screen.person.sees("it is dark")

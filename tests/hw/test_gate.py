@@ -1,4 +1,4 @@
-"""The promises of `hw_tests`, kept by the simulator; and each of them broken by what would break it on a Pi."""
+"""The simulator keeps the promises of `hw_tests`. test_broken.py breaks each of them."""
 
 from contracts.endurance import EnduranceContract
 from contracts.hands import HandsContract
@@ -19,8 +19,8 @@ class TestSight(SightContract):
 
 
 class TestHands(HandsContract):
-    """By a script."""
+    """With a scripted person."""
 
 
 class TestEndurance(EnduranceContract):
-    """With our own models, for two seconds."""
+    """With the shipped models, for two seconds."""

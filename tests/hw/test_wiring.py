@@ -1,4 +1,4 @@
-"""What is on the bench, from the environment: nothing by default, and every mistake at once."""
+"""The wiring of the bench, from the environment: nothing by default, and every error at once."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def problems(**environment):
     return refused.value.problems
 
 
-def test_where_nothing_is_said_nothing_is_there_and_nothing_is_driven():
+def test_without_variables_nothing_is_wired_or_driven():
     bare = Wiring.read({"PATH": "/bin", "GATED_CONFIG": "x"})
     assert not bare.armed
     assert bare.pins == {}
@@ -51,7 +51,7 @@ def test_pins_alone_drive_nothing():
     assert named.missing(["lock", "probe"]) == [UNARMED]
 
 
-def test_a_whole_bench_lacks_nothing_but_a_phase():
+def test_a_complete_bench_lacks_only_a_phase():
     full = Wiring.read(FULL)
     wants = [name for name in FIELDS if name not in ("armed", "active_low", "model_set", "folder")]
     assert full.missing(wants) == []
@@ -60,7 +60,7 @@ def test_a_whole_bench_lacks_nothing_but_a_phase():
     assert full.missing(["after"], "before") == ["--phase after"]
 
 
-def test_every_field_can_be_named_and_comes_as_what_it_is():
+def test_every_field_is_read_with_its_type():
     full = Wiring.read(FULL)
     assert full.active_low
     assert full.lamps == {"ready": 5, "open": 6}
@@ -75,21 +75,21 @@ def test_pin_0_is_a_pin():
     assert Wiring.read({"GATED_HW": "1", "GATED_HW_LOCK_PIN": "0"}).missing(["lock"]) == []
 
 
-def test_what_a_promise_touches_is_said_with_its_pins():
+def test_the_parts_of_a_promise_are_listed_with_their_pins():
     full = Wiring.read(FULL)
     assert full.uses(["lock", "probe", "person"]) == "lock_pin 17, probe_pin 27, person"
     assert full.uses(["keypad", "after"]) == "keypad 7 8 9 10 11 12 13"
 
 
-def test_a_pin_that_is_named_twice_is_refused_for_it_would_short_an_output():
+def test_a_pin_named_twice_is_refused():
     assert problems(GATED_HW_LOCK_PIN="17", GATED_HW_LAMPS="ready=17") == [
         "GATED_HW_LOCK_PIN: pin 17 is named twice",
         "GATED_HW_LAMPS: pin 17 is named twice",
     ]
 
 
-def test_every_mistake_is_told_at_once():
-    told = problems(
+def test_every_error_is_reported_at_once():
+    found = problems(
         GATED_HW="yes",
         GATED_HW_LOCK_PIN="28",
         GATED_HW_PROBE="27",
@@ -98,7 +98,7 @@ def test_every_mistake_is_told_at_once():
         GATED_HW_WIEGAND="14",
         GATED_HW_SOAK_S="an hour",
     )
-    assert [problem.partition(":")[0] for problem in told] == [
+    assert [problem.partition(":")[0] for problem in found] == [
         "GATED_HW",
         "GATED_HW_KEYPAD",
         "GATED_HW_LAMPS",
@@ -107,11 +107,11 @@ def test_every_mistake_is_told_at_once():
         "GATED_HW_SOAK_S",
         "GATED_HW_WIEGAND",
     ]
-    assert "did you mean GATED_HW_PROBE_PIN?" in told[4]
+    assert "did you mean GATED_HW_PROBE_PIN?" in found[4]
 
 
 @given(st.text(alphabet="0123456789,:=-+. e²abc", max_size=20), st.sampled_from(sorted(FULL)))
-def test_no_text_is_a_crash(text, name):
+def test_any_text_is_read_or_refused(text, name):
     try:
         wiring = Wiring.read({name: text})
     except ConfigError as error:

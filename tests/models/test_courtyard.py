@@ -1,5 +1,6 @@
 """The set that ships: small, proved, of demo grade, and good enough to try a gate with; nothing but the clone."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,34 @@ def test_every_model_of_it_is_of_demo_grade():
     assert {chosen.grade, *(entry.grade for entry in chosen.models)} == {"demo"}
 
 
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_it_is_refused_before_a_real_relay_with_a_word_on_what_to_do(gate, command):
+def test_it_is_refused_before_a_real_relay_with_a_word_on_what_to_do(gate):
     gate.write(models={"set": "courtyard"}, door={"pins": "gpio"}, camera={"path": str(gate.folder)})
-    done = gate.run(command, check=3)
+    done = gate.run("check", check=3)
     said = done.stdout + done.stderr
     assert "never drives a real lock" in said
     assert 'pins = "mock"' in said
     assert not gate.trace()
+
+
+def test_a_gate_with_a_real_relay_goes_on_without_it_says_so_once_and_never_loads_it(gate, wait_for):
+    """The latch has mock pins here; the brain's settings name real ones."""
+    (gate.folder / "frames").mkdir()
+    gate.start("latch")
+    wait_for((gate.state / "latch.sock").exists)
+    gate.write(models={"set": "courtyard"}, door={"pins": "gpio"})
+    brain = gate.start("run", "--service")
+    wait_for(lambda: "on duty" in gate.log())
+    time.sleep(2.0)  # by now the models were looked for again
+    assert brain.poll() is None
+    assert gate.log().count("vision is lost: models: 'courtyard' is for demonstration and never drives") == 1
+    assert gate.log().count("never drives a real lock") == 2, "the other is the fact in the journal"
+    assert gate.children("vision") == []
+    assert "onnx" not in Path(f"/proc/{brain.pid}/maps").read_text()
+    assert not any(each["on"] for each in gate.trace())
+    brain.terminate()
+    assert brain.wait(10) == 0
+    assert gate.events("degraded")[0]["lost"] == ["vision"]
+    assert gate.events("way_granted", "way_denied", "door_released") == []
 
 
 def test_residents_are_nearer_to_themselves_than_to_strangers(pipeline):
