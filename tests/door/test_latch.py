@@ -41,7 +41,7 @@ async def test_a_release_energises_the_lock_for_the_lease(gate, latch, link, unt
     assert brain.events[:2] == [DoorReleased("grant", 0.5, "visit"), DoorSecured("lease")]
     on, off = [line for line in gate.trace() if line["line"] == "lock"][1:3]
     assert (on["on"], off["on"]) == (True, False)
-    assert 0.5 <= off["t"] - on["t"] < 0.75
+    assert 0.45 <= off["t"] - on["t"] < 0.75  # each step is written after it is done, so the first may be late
 
 
 async def test_the_lock_is_off_from_the_first_line_of_the_trace(gate, latch):
