@@ -25,6 +25,7 @@ rescue      what can be read of a database that cannot be opened as it should be
 soundness   the rows of a database whose values are what their columns want
 database    SQLite that keeps what it acknowledged and loses what was erased
 config      the settings
+bounded     reads, copies and downloads that end: nothing foreign is taken in without a bound
 events      the facts that cross chapters
 errors      what can go wrong, by name
 frame       a picture on its way through the gate

@@ -1,0 +1,116 @@
+"""Nothing foreign is taken in without a bound: no file, no pipe, no line that never ends."""
+
+import errno
+import hashlib
+import io
+import os
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated import bounded
+from gated.bounded import TooLongError, TooSlowError, copy, copy_file, ending, read, sha256, take
+
+
+class Endless(io.RawIOBase):
+    """Gives bytes for ever, and counts them."""
+
+    def __init__(self):
+        self.given = 0
+
+    def read(self, count=-1):
+        assert count >= 0, "asked for all of what never ends"
+        self.given += count
+        return bytes(count)
+
+
+@given(st.integers(0, 300_000))
+def test_what_never_ends_is_read_to_one_byte_beyond_the_bound(most):
+    file = Endless()
+    with pytest.raises(TooLongError):
+        take(file, most)
+    assert file.given == most + 1
+
+
+@given(st.binary(max_size=2000), st.integers(0, 2000))
+def test_what_is_within_the_bound_is_read_whole_and_nothing_else(data, most):
+    if len(data) <= most:
+        assert take(io.BytesIO(data), most) == data
+    else:
+        with pytest.raises(TooLongError):
+            take(io.BytesIO(data), most)
+
+
+def test_a_copy_gives_the_digest_and_stops_at_the_bound(tmp_path):
+    target = io.BytesIO()
+    assert copy(io.BytesIO(b"abc"), target, 3) == hashlib.sha256(b"abc").hexdigest()
+    assert target.getvalue() == b"abc"
+    with pytest.raises(TooLongError):
+        copy_file(Endless(), tmp_path / "new", 100_000)
+    assert list(tmp_path.iterdir()) == [], "nothing stays of what was too long"
+
+
+def test_a_copy_goes_through_no_link(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "new").symlink_to(tmp_path / "theirs")
+    copy_file(io.BytesIO(b"ours"), tmp_path / "new", 4)
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert (tmp_path / "new").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("how", [lambda path: read(path, 100), lambda path: sha256(path, 100)])
+def test_pipes_and_devices_are_refused_at_once(tmp_path, how):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(OSError, match=r"no plain file|Is a directory") as caught:
+            how(path)
+        assert caught.value.errno in {errno.EINVAL, errno.EISDIR}
+
+
+def test_a_file_with_a_hole_of_terabytes_is_not_read(tmp_path):
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(TooLongError, match="longer than 1000 bytes"):
+        sha256(tmp_path / "hole", 1000)
+    with pytest.raises(TooLongError):
+        read(tmp_path / "hole", 1000)
+
+
+def test_a_line_that_drips_ends_with_its_whole_time():
+    """Each byte comes in time, and all of them together never end."""
+    authority, over = trustme.CA(), threading.Event()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def drip(listener):
+        with serving.wrap_socket(listener.accept()[0], server_side=True) as line:
+            while not over.wait(0.01):
+                try:
+                    line.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("localhost", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        began = time.monotonic()
+        plain = socket.create_connection(listener.getsockname(), 60)
+        with ending(trusting, 1.0, 60.0).wrap_socket(plain, server_hostname="localhost") as line:
+            with pytest.raises(TooSlowError, match="too slow"), line.makefile("rb") as file:
+                file.readline()
+            assert time.monotonic() - began >= 1.0
+        over.set()
+        thread.join(60)
+
+
+def test_the_time_for_a_file_grows_with_its_size():
+    assert bounded.whole_s(0) == 60
+    assert bounded.whole_s(40 << 20) == 60 + 5120
