@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,13 +41,13 @@ class TooSlowError(TimeoutError):
         super().__init__(errno.ETIMEDOUT, f"too slow, not complete after {whole_s:.0f} s")
 
 
-def open_plain(path: Path) -> IO[bytes]:
+def open_plain(path: Path) -> BufferedReader:
     """Open a plain file to read. A pipe or a device, which may block or never end, raises `OSError`."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise OSError(errno.EINVAL, "is no plain file", str(path))
-    return os.fdopen(number, "rb")
+    return open(number, "rb")  # noqa: PTH123 - of a number
 
 
 def read(path: Path, most: int) -> bytes:

@@ -6,7 +6,6 @@ of them (sha256sum(1)). Where it is signed (`gated.update.signature`), `SHA256SU
 has the keys that a gate believes from then on.
 """
 
-import hashlib
 import shutil
 import sys
 import tarfile
@@ -23,9 +22,9 @@ from gated.face.manifest import load_manifest
 from gated.face.pull import pull_set
 from gated.provision.units import shipped
 from gated.update.build import run
+from gated.update.listing import SUMS, sums
 from gated.update.lock import check_wheels, lock_in
 from gated.update.signature import KEYS, SIGNATURE, Key, read_keys, sign
-from gated.update.source import SUMS
 
 ARM = ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64")
 INTEL = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64")
@@ -85,17 +84,11 @@ def bundle(
         shutil.rmtree(folder / "own", ignore_errors=True)
         if keys:
             (folder / KEYS).write_text(keys)
-        (folder / SUMS).write_text(sums(folder))
+        (folder / SUMS).write_text(sums(folder, (SUMS, SIGNATURE)))
         if signer is not None:
             sign(folder / SUMS, signer.key)
         _pack(folder, out)
     return own.name.split("-")[1]
-
-
-def sums(folder: Path) -> str:
-    """Every file in a folder with its SHA-256, by its path from there."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (SUMS, SIGNATURE))
-    return "".join(f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in paths)
 
 
 def _own_wheel(folder: Path) -> Path:
@@ -166,8 +159,3 @@ LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 
 def _pip(command: str, python: str = sys.executable) -> Sequence[str]:
     return [python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

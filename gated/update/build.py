@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gated.errors import UpdateError
-from gated.update.lock import FROM_SYSTEM, check_wheels, lock_in, this_python, without
+from gated.update.lock import FROM_SYSTEM, check_unpacked, check_wheels, lock_in, this_python, without
 from gated.update.owner import Owner
 from gated.update.release import Releases
 from gated.update.source import Source
@@ -25,11 +25,17 @@ def build(releases: Releases, source: Source) -> str:
     Raises `UpdateError` where it cannot be made, and then nothing of it counts. `StateError` where the disk fails.
     """
     version = source.version
+    if why := source.trouble(releases.keys):
+        raise UpdateError(why)  # before anything gives way to it
     folder = releases.begin(version)
     wheels = folder / "wheels"
     wheels.mkdir()
-    believed = releases.keys
-    if source.bring(wheels, believed) is None:
+    try:
+        signed = source.bring(wheels, releases.keys)
+    except UpdateError:
+        releases.remove(version)  # what is not proved stays nowhere
+        raise
+    if signed is None:
         log.warning("nobody has signed %s, and this gate believes no release key yet; `gated update --key` names one",
                     source.path)  # fmt: skip
     _install(folder / "venv", version, [wheels, *_spare(releases, source)])
@@ -54,6 +60,7 @@ def _install(folder: Path, version: str, wheels: Sequence[Path]) -> None:
     own = next(wheels[0].glob(f"gated-{version}-*.whl"))
     lock = lock_in(own, this_python())
     check_wheels([path for path in wheels[0].glob("*.whl") if path != own], lock)
+    check_unpacked(wheels[0].glob("*.whl"))
     wanted = folder.parent / "requirements.txt"
     wanted.write_text(without(lock, FROM_SYSTEM if _sees_system() else ()))
     venv.EnvBuilder(system_site_packages=_sees_system(), symlinks=True, with_pip=True).create(folder)

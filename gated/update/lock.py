@@ -7,7 +7,6 @@ this module before gated is installed: it needs nothing but Python's own library
     python3 -m gated.update.lock [--system]     what pip shall install for this Python
 """
 
-import hashlib
 import platform
 import re
 import sys
@@ -16,10 +15,17 @@ from collections.abc import Collection, Iterable
 from importlib import resources
 from pathlib import Path
 
+from gated.bounded import KIB, MIB, sha256, take
 from gated.errors import UpdateError
 
 FROM_SYSTEM = frozenset({"numpy"})
 """On a Pi these stay apt's: its picamera2 was built with them, and a second copy breaks it."""
+
+MOST_LOCK = 1000 * KIB
+"""Of one file of hashes; ours have 90 KiB."""
+MOST_WHEEL = 256 * MIB
+MOST_UNPACKED = 1024 * MIB
+"""Of all wheels together once they are unpacked; those of a gate have 330 MiB. More is a bomb, or no gate's."""
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
 
@@ -40,8 +46,8 @@ def own_lock(python: str) -> str:
 def lock_in(wheel: Path, python: str) -> str:
     """The lock for a Python in gated's own wheel. Raises `UpdateError` where there is none."""
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(f"gated/update/locked/{python}.txt").decode()
+        with zipfile.ZipFile(wheel) as archive, archive.open(f"gated/update/locked/{python}.txt") as file:
+            return take(file, MOST_LOCK, "its list of libraries").decode()
     except KeyError:
         raise UpdateError(_no_lock(wheel.name, python)) from None
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
@@ -62,12 +68,29 @@ def without(lock: str, names: Collection[str]) -> str:
 def check_wheels(wheels: Iterable[Path], lock: str) -> None:
     """Refuse files that the lock does not know. Raises `UpdateError` with all of them."""
     known = set(_HASH.findall(lock))
-    strange = [path.name for path in wheels if hashlib.sha256(path.read_bytes()).hexdigest() not in known]
+    strange = [path.name for path in wheels if sha256(path, MOST_WHEEL) not in known]
     if strange:
         raise UpdateError(
             f"{', '.join(sorted(strange))}: not what this gated was tested with (no such SHA-256 in its lock); "
             "make the bundle anew with `gated bundle`"
         )
+
+
+def check_unpacked(wheels: Iterable[Path]) -> None:
+    """Refuse wheels that fill a disk once they are unpacked: nobody unpacks more of a file than it states.
+
+    Raises `UpdateError`.
+    """
+    whole = 0
+    for wheel in wheels:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                whole += sum(each.file_size for each in archive.infolist())
+        except (OSError, zipfile.BadZipFile) as error:
+            raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); bring it anew") from error
+        if whole > MOST_UNPACKED:
+            raise UpdateError(f"{wheel.name}: unpacked there are {whole} bytes with it, and at most {MOST_UNPACKED} "
+                              "are; bring another bundle")  # fmt: skip
 
 
 def _no_lock(what: str, python: str) -> str:

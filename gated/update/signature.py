@@ -20,6 +20,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gated.bounded import MOST_KEYS, read
 from gated.errors import UpdateError
 
 SIGNATURE, KEYS = "SHA256SUMS.sig", "release.pub"
@@ -27,8 +28,6 @@ NAMESPACE = b"gated-release"
 KIND = b"ssh-ed25519"
 MAGIC = b"SSHSIG"
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
-LONGEST = 16_000
-"""Bytes of a file of signature or keys; more is neither."""
 HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 SIGN_S = 300.0
 """So long somebody may take to type a passphrase."""
@@ -69,9 +68,7 @@ def keys_in(text: str, where: object = KEYS) -> list[Key]:
 def read_keys(path: Path) -> list[Key]:
     """The same of a file. Raises `UpdateError`."""
     try:
-        if path.stat().st_size > LONGEST:
-            raise UpdateError(f"{path}: is no file of public keys")
-        return keys_in(path.read_text("utf-8"), path)
+        return keys_in(read(path, MOST_KEYS).decode(), path)
     except (OSError, UnicodeDecodeError) as error:
         raise UpdateError(f"{path}: cannot be read ({error}); name the public key, release.pub") from error
 
@@ -126,7 +123,7 @@ def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes
     head, _, rest = text.strip().partition("\n")
     body, _, foot = rest.rpartition("\n")
     try:
-        if (head.strip(), foot.strip()) != (BEGIN, END) or len(text) > LONGEST:
+        if (head.strip(), foot.strip()) != (BEGIN, END) or len(text) > MOST_KEYS:
             raise binascii.Error("no armour")
         blob = base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:

@@ -5,28 +5,29 @@ The signature over them (`gated.update.signature`) proves who packed it. All is 
 and proved there: what was proved is what is used.
 """
 
-import hashlib
 import logging
-import os
-import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from gated.bounded import MOST_KEYS, TooLongError, copy_file, open_plain, read, sha256
 from gated.errors import UpdateError
+from gated.update.archive import members_of
+from gated.update.listing import MOST_ALL, MOST_FILES, MOST_SUMS, SUMS, listed, name_of
 from gated.update.release import order
-from gated.update.signature import KEYS, LONGEST, SIGNATURE, Key, check, read_keys
+from gated.update.signature import KEYS, SIGNATURE, Key, check, read_keys
 from gated.update.trust import check_roots
 
 log = logging.getLogger(__name__)
 
-SUMS = "SHA256SUMS"
-MOST_SUMS_BYTES = 1_000_000
-TOLD = {SUMS: MOST_SUMS_BYTES, SIGNATURE: LONGEST, KEYS: LONGEST}
+TOLD = {SUMS: MOST_SUMS, SIGNATURE: MOST_KEYS, KEYS: MOST_KEYS}
 """What tells about the rest, and how long each may be."""
+UNREADABLE = (OSError, tarfile.TarError, EOFError, UnicodeDecodeError)
 
 
 class Source:
@@ -40,7 +41,7 @@ class Source:
     @cached_property
     def version(self) -> str:
         """Of the one gated in it, as it was found first: what changes afterwards is told by `bring`."""
-        ours = [name for name in map(_name, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
+        ours = [name for name in map(name_of, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
         if len(ours) != 1:
             raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated, and should have one; pack it anew")
         version = ours[0].split("-")[1]
@@ -48,25 +49,18 @@ class Source:
         return version
 
     def bring(self, folder: Path, believed: Sequence[Key] = ()) -> Key | None:
-        """Copy the wheels into a folder that is root's alone, and prove each copy; gives the key that signed it.
+        """Copy the wheels into a folder that is root's alone, each proved as it comes; gives the key that signed them.
 
         `believed`: the keys of the gate; one of them must have signed. Where it believes none yet, the source's own
         counts, if there is one: it is what the gate would believe from then on.
         """
         version = self.version
         try:
-            for name in TOLD:
-                (folder / name).unlink(missing_ok=True)
-            self._copy(folder, lambda name: name in TOLD)
-            found = signer(folder, believed, self.path)
-            if not (folder / SIGNATURE).exists():
-                (folder / KEYS).unlink(missing_ok=True)  # a key that has signed nothing is not believed later either
-            sums = _sums((folder / SUMS).read_text("utf-8"))
-            self._copy(folder, lambda name: name.endswith(".whl"))
-            for path in sorted(folder.iterdir()):
-                if path.name not in (SUMS, SIGNATURE) and sums.get(path.name) != _sha256(path):
-                    raise UpdateError(f"{self.path}: {path.name} is not what {SUMS} says; bring the file anew")
-        except (OSError, tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+            found = self._signed(folder, believed)
+            self._bring_wheels(folder)
+        except TooLongError as error:
+            raise UpdateError(f"{self.path}: {name_of(error.filename)} {error.strerror}; bring it anew") from error
+        except UNREADABLE as error:
             raise UpdateError(f"{self.path}: cannot be read ({error}); bring it anew, with its {SUMS}") from error
         if len(list(folder.glob(f"gated-{version}-*.whl"))) != 1:
             raise UpdateError(f"{self.path}: has changed while it was read; bring it anew")
@@ -76,11 +70,34 @@ class Source:
         """Why a gate that believes these keys would not take it, as far as its signature tells; empty: it would."""
         with tempfile.TemporaryDirectory(prefix="gated-source-") as name:
             try:
-                self._copy(Path(name), lambda each: each in TOLD)
-                signer(Path(name), believed, self.path)
-            except (OSError, tarfile.TarError, EOFError, UnicodeDecodeError, UpdateError) as error:
+                self._signed(Path(name), believed)
+            except (*UNREADABLE, UpdateError) as error:
                 return str(error)
         return ""
+
+    def _signed(self, folder: Path, believed: Sequence[Key]) -> Key | None:
+        """Copy what tells about the rest, and nothing else; gives the key that signed it."""
+        for name in TOLD:
+            (folder / name).unlink(missing_ok=True)
+        self._copy(folder, TOLD)
+        found = signer(folder, believed, self.path)
+        if not (folder / SIGNATURE).exists():
+            (folder / KEYS).unlink(missing_ok=True)  # a key that has signed nothing is not believed later either
+        return found
+
+    def _bring_wheels(self, folder: Path) -> None:
+        """Copy each wheel that the list names, and no other, to where the list says that it ends."""
+        sums = listed(read(folder / SUMS, MOST_SUMS).decode(), self.path)
+        wheels = [name for name in map(name_of, self._names()) if name.endswith(".whl")]
+        digests = {KEYS: sha256(folder / KEYS, MOST_KEYS)} if (folder / KEYS).exists() else {}
+        for name in (*wheels, *digests):
+            if name not in sums:
+                raise UpdateError(f"{self.path}: {name} is not what {SUMS} says; bring the file anew")
+        digests |= self._copy(folder, {name: sums[name].most for name in wheels})
+        for name, digest in digests.items():
+            if digest != sums[name].digest:
+                (folder / name).unlink()
+                raise UpdateError(f"{self.path}: {name} is not what {SUMS} says; bring the file anew")
 
     def _names(self) -> list[str]:
         """The files in it, with their folders."""
@@ -89,25 +106,37 @@ class Source:
                 beside = [self.path.with_name(name) for name in TOLD]
                 return [str(self.path), *(str(path) for path in beside if path.is_file())]
             if self.path.is_dir():
-                return [str(path) for path in sorted(self.path.rglob("*")) if path.is_file()]
-            with tarfile.open(self.path) as tar:
-                return [member.name for member in tar.getmembers() if member.isfile()]
+                return [str(path) for path in sorted(_few(self.path)) if path.is_file()]
+            with members_of(self.path) as members:
+                return [name for name, _ in members]
         except (OSError, tarfile.TarError, EOFError) as error:
             why = str(error).partition(":\n")[0]  # tarfile goes on with what each decompressor thinks of it
             raise UpdateError(f"{self.path}: cannot be read ({why}); bring the file anew") from error
 
-    def _copy(self, folder: Path, is_wanted: Callable[[str], bool]) -> None:
-        """What is wanted of it, by its name alone: nothing in an archive says where it goes."""
-        wanted = [name for name in self._names() if is_wanted(_name(name))]
+    def _copy(self, folder: Path, most: Mapping[str, int]) -> dict[str, str]:
+        """Copy the files of these names, so long at most, wherever they lie in it; gives the digest of each.
+
+        Nothing in an archive says where it goes.
+        """
+        digests: dict[str, str] = {}
+        left = MOST_ALL
+        with self._opened() as files:
+            for name, file in files:
+                if name in digests:
+                    raise UpdateError(f"{self.path}: has two of {name}; bring it anew")
+                if name in most:
+                    digests[name] = copy_file(file, folder / name, min(most[name], left))
+                    left -= (folder / name).stat().st_size
+        return digests
+
+    @contextmanager
+    def _opened(self) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+        """Each file in it, by its name without folders, open one after another."""
         if self.is_wheel or self.path.is_dir():
-            for name in wanted:
-                with Path(name).open("rb") as file:
-                    _write(file, folder / _name(name))
+            yield ((name_of(name), file) for name in self._names() for file in _open(Path(name)))
             return
-        with tarfile.open(self.path) as tar:
-            for name in wanted:
-                if (found := tar.extractfile(name)) is not None:
-                    _write(found, folder / _name(name))
+        with members_of(self.path) as members:
+            yield ((name_of(name), file) for name, file in members)
 
 
 def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
@@ -123,7 +152,7 @@ def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
     keys = believed or (read_keys(folder / KEYS) if (folder / KEYS).exists() else ())
     if not keys:
         return None
-    return check((folder / SUMS).read_bytes(), (folder / SIGNATURE).read_text("ascii"), keys, where)
+    return check(read(folder / SUMS, MOST_SUMS), read(folder / SIGNATURE, MOST_KEYS).decode("ascii"), keys, where)
 
 
 def sources_in(place: Path) -> list[Source]:
@@ -150,28 +179,14 @@ def _whole(sources: Iterable[Source]) -> Iterator[Source]:
             yield source
 
 
-def _write(file: IO[bytes], path: Path) -> None:
-    """Copy an open file; of what only tells about others no more than it may have. Raises `UpdateError`."""
-    most = TOLD.get(path.name)
-    with path.open("wb") as copy:
-        if most is None:
-            shutil.copyfileobj(file, copy)
-            return
-        copy.write(text := file.read(most + 1))
-    if len(text) > most:
-        raise UpdateError(f"{path.name}: is longer than {most} bytes, and no such file; bring it anew")
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    with open_plain(path) as file:
+        yield file
 
 
-def _name(path: str) -> str:
-    return path.rpartition(os.sep)[2]
-
-
-def _sums(text: str) -> dict[str, str]:
-    """Digests by name; a line is the digest, a blank, a blank or a star, and the path."""
-    lines = (line.partition(" ") for line in text.splitlines())
-    return {_name(path.strip().removeprefix("*")): digest for digest, _, path in lines}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _few(folder: Path) -> list[Path]:
+    """All that is in a folder and in those in it. Raises `UpdateError` where that is more than a bundle has."""
+    found = list(islice(folder.rglob("*"), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise UpdateError(f"{folder}: has more than {MOST_FILES} files; name the folder of one bundle")
+    return found

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from gated.cli import main
 from gated.errors import ProvisionError, UpdateError
 from gated.provision import bundle as bundling
-from gated.provision.bundle import TARGETS, Signer, bundle, sums
+from gated.provision.bundle import TARGETS, Signer, bundle
+from gated.update.listing import sums
 from gated.update.signature import read_keys
 from gated.update.source import Source
 
@@ -155,7 +156,11 @@ def test_the_sums_name_every_file_by_its_path(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/b").write_bytes(b"")
     (tmp_path / "SHA256SUMS").write_text("old")
-    assert sums(tmp_path) == f"{'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}  a/b\n"
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert sums(tmp_path, ("SHA256SUMS",)) == f"# size 0 a/b\n{digest}  a/b\n"
+    (tmp_path / "SHA256SUMS").write_text(sums(tmp_path, ("SHA256SUMS",)))
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=tmp_path, check=True, capture_output=True)
 
 
 # -- who packed it ----------------------------------------------------------------------------------------------------
@@ -174,7 +179,7 @@ def test_a_signed_bundle_is_believed_by_who_believes_its_key_and_by_ssh_keygen(t
     told = (tmp_path / "out/SHA256SUMS").read_bytes()
     subprocess.run(verify, input=told, cwd=tmp_path / "out", check=True, capture_output=True)
     packed = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    listed = {line.split("  ", 1)[1] for line in told.decode().splitlines()}
+    listed = {line.split("  ", 1)[1] for line in told.decode().splitlines() if not line.startswith("# size ")}
     assert packed - listed == {"SHA256SUMS", "SHA256SUMS.sig", "signers"}, "everything else is signed"
 
 

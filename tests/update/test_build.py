@@ -6,11 +6,16 @@ import shutil
 import zipfile
 
 import pytest
+from signing import make_key
 
 from gated.errors import UpdateError
+from gated.update import build as build_module
+from gated.update import lock as lock_module
 from gated.update.build import build, run
+from gated.update.listing import SUMS
 from gated.update.lock import this_python
-from gated.update.source import SUMS, Source
+from gated.update.signature import read_keys
+from gated.update.source import Source
 
 SAYS = "def main():\n    print('gated, version {version}')\n"
 
@@ -118,3 +123,32 @@ def test_a_version_without_a_lock_for_this_python_is_refused(releases, tmp_path)
     (tmp_path / "b" / SUMS).write_text(f"{hashlib.sha256(data).hexdigest()}  {wheel.name}\n")
     with pytest.raises(UpdateError, match=f"for Python {this_python()}; take a gated that was made for it"):
         build(releases, source)
+
+
+# -- what is not proved -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_signed_takes_nothing_away_that_is_there(releases, tmp_path, make_whole):
+    """A version that is there, and another of that name by somebody else."""
+    make_whole(releases, "0.2.0")
+    make_key(tmp_path / "keys")
+    releases.believe(read_keys(tmp_path / "keys/release.pub"))
+    with pytest.raises(UpdateError, match="is not signed"):
+        build(releases, pack(tmp_path / "b", "0.2.0"))
+    assert releases.is_whole("0.2.0")
+
+
+def test_what_is_not_what_was_listed_stays_nowhere(releases, tmp_path):
+    source = pack(tmp_path / "b", "0.2.0")
+    (wheel,) = (tmp_path / "b").glob("*.whl")
+    wheel.write_bytes(b"evil")
+    with pytest.raises(UpdateError, match="is not what SHA256SUMS says"):
+        build(releases, source)
+    assert not releases.folder("0.2.0").exists()
+
+
+def test_a_wheel_that_fills_the_disk_when_it_is_unpacked_is_not_installed(releases, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock_module, "MOST_UNPACKED", 100_000)
+    monkeypatch.setattr(build_module, "run", lambda *_: pytest.fail("something ran"))
+    with pytest.raises(UpdateError, match="unpacked there are .* at most 100000"):
+        build(releases, pack(tmp_path / "b", "0.2.0", says="0" * 100_000))

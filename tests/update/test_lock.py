@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from gated.errors import UpdateError
 from gated.update import lock
-from gated.update.lock import FROM_SYSTEM, check_wheels, lock_in, own_lock, this_python, without
+from gated.update.lock import FROM_SYSTEM, check_unpacked, check_wheels, lock_in, own_lock, this_python, without
 
 TOP = Path(__file__).parents[2]
 RUN, TEST = TOP / "gated" / "update" / "locked", TOP / "tests" / "lock"
@@ -156,3 +156,24 @@ def test_a_python_that_nobody_tested_is_named(monkeypatch, capsys):
     said = capsys.readouterr()
     assert "for Python 3.99" in said.err
     assert said.out == ""
+
+
+def test_a_lock_that_unpacks_without_end_is_not_read(tmp_path, monkeypatch):
+    """A thousand to one, as zip makes it of nothing."""
+    with zipfile.ZipFile(tmp_path / "bomb.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("gated/update/locked/3.11.txt", bytes(50_000_000))
+    with pytest.raises(UpdateError, match="longer than"):
+        lock_in(tmp_path / "bomb.whl", "3.11")
+
+
+def test_wheels_are_weighed_together_before_they_are_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "MOST_UNPACKED", 1_000_000)
+    for name in ("a.whl", "b.whl"):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x", bytes(600_000))
+    check_unpacked([tmp_path / "a.whl"])
+    with pytest.raises(UpdateError, match=r"b\.whl: unpacked there are 1200000 bytes"):
+        check_unpacked([tmp_path / "a.whl", tmp_path / "b.whl"])
+    (tmp_path / "c.whl").write_bytes(b"no wheel")
+    with pytest.raises(UpdateError, match=r"c\.whl: cannot be read as a wheel"):
+        check_unpacked([tmp_path / "c.whl"])

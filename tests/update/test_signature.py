@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from signing import FINGERPRINT, MESSAGE, PUBLIC, SIGNED, make_key, sign_with
 
 from gated.errors import UpdateError
-from gated.update.signature import LONGEST, check, keys_in, read_keys, sign
+from gated.update.signature import MOST_KEYS, check, keys_in, read_keys, sign
 
 KEYS = keys_in(PUBLIC)
 
@@ -77,7 +77,7 @@ def test_what_is_no_list_of_public_keys_is_told(text):
     [
         lambda text: "", lambda text: text.replace("BEGIN", "END"), lambda text: text[:-40],
         lambda text: text.replace("U1NI", "V1NI"), lambda text: text.replace("AAAAAQ", "AAAAAg", 1),
-        lambda text: SIGNED[: SIGNED.index("\n")] + "\n" + "A" * LONGEST + "\n-----END SSH SIGNATURE-----",
+        lambda text: SIGNED[: SIGNED.index("\n")] + "\n" + "A" * MOST_KEYS + "\n-----END SSH SIGNATURE-----",
         lambda text: text.replace("ZgPz", "ZgP0").replace("877gP", "877gQ"), lambda text: "!" + text,
         lambda text: text.replace("-----END", base64.b64encode(b"more").decode() + "\n-----END"),
     ],

@@ -1,12 +1,14 @@
 """What a version is installed from: proved byte for byte, and nothing in it says where it goes."""
 
 import hashlib
+import os
 import tarfile
 
 import pytest
 from signing import make_key, sign_with
 
 from gated.errors import UpdateError
+from gated.update import listing, source
 from gated.update.signature import read_keys
 from gated.update.source import Source, sources_in
 
@@ -187,9 +189,10 @@ def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copi
     keys, source = read_keys(signed.with_name("release.pub")), Source(bundle)
     before = source._copy
 
-    def swapped(folder, is_wanted):
-        before(folder, is_wanted)
+    def swapped(folder, most):
+        digests = before(folder, most)
         (bundle / WHEEL).write_bytes(b"evil")
+        return digests
 
     monkeypatch.setattr(source, "_copy", swapped)
     with pytest.raises(UpdateError, match="is not what SHA256SUMS says"):
@@ -201,7 +204,8 @@ def test_what_tells_about_the_rest_fills_no_disk(signed, bundle, copies, name):
     (bundle / name).write_bytes(b"#" * 2_000_000)
     with pytest.raises(UpdateError, match="longer than"):
         Source(tar_of(bundle)).bring(copies)
-    assert max(path.stat().st_size for path in copies.iterdir()) <= 1_000_001
+    assert name not in names(copies)
+    assert sum(path.stat().st_size for path in copies.iterdir()) <= 1_100_000
 
 
 def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, copies):
@@ -211,3 +215,81 @@ def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, 
     (bundle / "SHA256SUMS").write_text((bundle / "SHA256SUMS").read_text().replace("0.2.0", "0.3.0"))
     with pytest.raises(UpdateError, match="has changed while it was read"):
         source.bring(copies)
+
+
+# -- what fills a disk or memory, and what lies in an archive beside files ---------------------------------------------
+
+
+def sized(bundle, size=None):
+    """The list of the bundle, with the size of its wheel: the true one, or another."""
+    content = (bundle / WHEEL).read_bytes()
+    size = len(content) if size is None else size
+    digest = hashlib.sha256(content).hexdigest()
+    (bundle / "SHA256SUMS").write_text(f"# size {size} {WHEEL}\n{digest}  {WHEEL}\n")
+
+
+@pytest.mark.parametrize("shape", ["folder", "tar", "wheel"])
+def test_a_wheel_is_copied_to_the_size_that_is_signed_and_no_further(bundle, copies, shape):
+    sized(bundle)
+    with (bundle / WHEEL).open("ab") as file:
+        file.write(bytes(3_000_000))
+    path = {"folder": bundle, "wheel": bundle / WHEEL}.get(shape) or tar_of(bundle)
+    with pytest.raises(UpdateError, match=rf"{WHEEL} is longer than 7 bytes.*bring it anew"):
+        Source(path).bring(copies)
+    assert names(copies) == ["SHA256SUMS"], "nothing of it stays"
+
+
+def test_a_wheel_without_a_stated_size_has_a_bound_too(bundle, copies, monkeypatch):
+    monkeypatch.setattr(listing, "MOST_FILE", 6)
+    with pytest.raises(UpdateError, match="longer than 6 bytes"):
+        Source(bundle).bring(copies)
+
+
+def test_all_files_together_have_a_bound(bundle, copies, monkeypatch):
+    monkeypatch.setattr(source, "MOST_ALL", 200)
+    with pytest.raises(UpdateError, match="longer than"):
+        (bundle / "SHA256SUMS").write_bytes((bundle / "SHA256SUMS").read_bytes() + b"#" * 150)
+        Source(tar_of(bundle)).bring(copies)
+
+
+@pytest.mark.parametrize("mark", ["w:gz", "w:xz", "w:bz2"])
+def test_an_archive_that_is_compressed_is_not_read(bundle, copies, mark):
+    """A megabyte of it may be a gigabyte of headers, and of files without end."""
+    path = bundle.with_name("bundle.tar")
+    with tarfile.open(path, mark) as tar:
+        for file in sorted(bundle.iterdir()):
+            tar.add(file, file.name)
+    with pytest.raises(UpdateError, match="cannot be read"):
+        Source(path).bring(copies)
+
+
+def test_a_wheel_that_is_there_twice_is_not_taken(bundle, copies):
+    (bundle / "tiny-1-py3-none-any.whl").write_bytes(b"tiny")
+    tiny = hashlib.sha256(b"tiny").hexdigest()
+    with (bundle / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{tiny}  tiny-1-py3-none-any.whl\n")
+    path = tar_of(bundle)
+    with tarfile.open(path, "a") as tar:
+        tar.add(bundle / "tiny-1-py3-none-any.whl", "elsewhere/tiny-1-py3-none-any.whl")
+    with pytest.raises(UpdateError, match="two of tiny"):
+        Source(path).bring(copies)
+
+
+def test_a_folder_with_a_world_in_it_is_not_walked_through(bundle, monkeypatch):
+    monkeypatch.setattr(source, "MOST_FILES", 5)
+    for number in range(6):
+        (bundle / f"{number}").mkdir()
+    with pytest.raises(UpdateError, match="more than 5 files"):
+        _ = Source(bundle).version
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(bundle, copies, tmp_path):
+    found = Source(bundle)
+    assert found.version == "0.2.0"
+    (bundle / "SHA256SUMS").unlink()
+    os.mkfifo(bundle / "SHA256SUMS")
+    with pytest.raises(UpdateError, match="cannot be read"):
+        found.bring(copies)
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(UpdateError, match="no plain file"):
+        _ = Source(tmp_path / "pipe.tar").version
