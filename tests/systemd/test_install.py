@@ -116,6 +116,7 @@ def bundle_of(tmp_path, lock):
         archive.writestr("gated/__init__.py", program)
         archive.writestr("gated/__main__.py", "import gated\n\ngated.main()\n")
         archive.writestr("gated/errors.py", (SCRIPT.parents[1] / "gated/errors.py").read_text())
+        archive.writestr("gated/bounded.py", (SCRIPT.parents[1] / "gated/bounded.py").read_text())
         archive.writestr("gated/update/__init__.py", "")
         archive.writestr("gated/update/lock.py", (SCRIPT.parents[1] / "gated/update/lock.py").read_text())
         archive.writestr(f"gated/update/locked/{sys.version_info[0]}.{sys.version_info[1]}.txt", lock)
@@ -461,7 +462,7 @@ def believe(card, key):
 
 
 def test_a_signed_bundle_is_installed_and_its_key_is_handed_on_to_be_believed(card, bundle, tmp_path, key):
-    """And nothing in it has more rights than a file: root unpacks it before it is proved."""
+    """And nothing in it has more rights than a file."""
     (tmp_path / "packed/models/finds.onnx").chmod(0o6777)
     code, said = card.run("--offline", signed(tmp_path, bundle, key))
     assert code == 0, said
