@@ -34,6 +34,13 @@ class TooLongError(OSError):
         super().__init__(errno.EFBIG, f"is longer than {most} bytes, so it is another file", str(name or ""))
 
 
+class UnplainError(OSError):
+    """A pipe or a device lies in the place of a file: it may block, and it may never end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "is no plain file", str(path))
+
+
 class TooSlowError(TimeoutError):
     """The whole time for it is over."""
 
@@ -46,7 +53,7 @@ def open_plain(path: Path) -> BufferedReader:
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(errno.EINVAL, "is no plain file", str(path))
+        raise UnplainError(path)
     return open(number, "rb")  # noqa: PTH123 - of a number
 
 

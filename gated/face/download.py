@@ -8,25 +8,22 @@ import hashlib
 import http.client
 import re
 import ssl
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError
 
+from gated import bounded
+from gated.bounded import CHUNK_BYTES, TooSlowError
 from gated.errors import ModelError
+from gated.face.manifest import MOST_BYTES
 
 TRIES = 4
 """Requests for one file when the connection drops. Each resumes after the last byte."""
 SILENCE_S = 30.0
 """Longest time without a byte from the server."""
-MOST_S = 3600.0
-"""Longest time for one file, however slowly it arrives."""
-MOST_BYTES = 256 << 20
-"""Limit for a file whose size the manifest does not give."""
 REDIRECTS = 5
-CHUNK_BYTES = 1 << 16
 
 Progress = Callable[[str, int, int | None], None]
 """`progress(file, bytes so far, bytes in all or None)`."""
@@ -43,8 +40,9 @@ class Download:
         self, url: str, part: Path, size_bytes: int | None, progress: Progress, silence_s: float = SILENCE_S
     ) -> None:
         self._url, self._part, self._size_bytes, self._silence_s = url, part, size_bytes, silence_s
-        self._progress, self._deadline = progress, time.monotonic() + MOST_S
+        self._progress = progress
         self._most_bytes = MOST_BYTES if size_bytes is None else size_bytes
+        self._whole_s = bounded.whole_s(self._most_bytes)
 
     def fetch(self) -> str:
         """Complete the `.part` file and return its SHA-256.
@@ -52,10 +50,11 @@ class Download:
         Raises `ModelError` when the file cannot be downloaded (the part stays for the next time), and `OSError` where
         it cannot be written.
         """
+        context = bounded.ending(ssl.create_default_context(), self._whole_s, self._silence_s)
         for _ in range(TRIES):
             before = _size(self._part)
             try:
-                return self._go_on(before)
+                return self._go_on(before, context)
             except CutError as error:
                 cut = error
             if _size(self._part) <= before:
@@ -63,22 +62,20 @@ class Download:
         have = _size(self._part)
         raise ModelError(f"{self._url}: {cut}; {have} bytes are here, run the command again to resume")
 
-    def _go_on(self, have: int) -> str:
+    def _go_on(self, have: int, context: ssl.SSLContext) -> str:
         """Make one request, for the missing bytes."""
         if have > self._most_bytes:
             self._part.unlink()
             have = 0
-        answer = self._request(have)
+        answer = self._request(have, context)
         if answer is None:
-            return sha256_of(self._part)
+            return bounded.sha256(self._part, self._most_bytes)
         with answer:
             return self._store(answer, have)
 
-    def _request(self, have: int) -> Any:
+    def _request(self, have: int, context: ssl.SSLContext) -> Any:
         """Return the server's response. None if the server has no more bytes than the part."""
-        opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=ssl.create_default_context()), _HttpsOnly()
-        )
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _HttpsOnly())
         headers = {"User-Agent": "gated", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         request = urllib.request.Request(secure(self._url), headers=headers)  # noqa: S310 - `secure` has checked it
         try:
@@ -88,20 +85,20 @@ class Download:
                 return None
             raise ModelError(f"{self._url}: the server answered {error.code} {error.reason}; {_ELSEWHERE}") from error
         except (http.client.HTTPException, OSError) as error:
-            raise CutError(_plain(error)) from error
+            raise self._given_up(error) from error
 
     def _store(self, answer: Any, have: int) -> str:
         """Append the response to the part, or replace the part if the server sends the file from its start."""
         if not _goes_on(answer, have):
             have = 0
         length = answer.headers.get("Content-Length", "")
-        total = have + int(length) if length.isascii() and length.isdigit() else self._size_bytes
+        total = have + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else self._size_bytes
         self._limit(total or 0)
         digest = hashlib.sha256()
         if not have:
             self._part.unlink(missing_ok=True)  # a file of this name may be a link
         with self._part.open("r+b" if have else "x+b") as file:
-            for chunk in chunks(file):
+            for chunk in bounded.chunks(file, have):
                 digest.update(chunk)
             for chunk in self._arriving(answer):
                 have += len(chunk)
@@ -121,17 +118,18 @@ class Download:
 
     def _arriving(self, answer: Any) -> Iterator[bytes]:
         """Yield the bytes as they arrive. Uses `read1`, because `read` would wait for a whole chunk."""
-        while chunk := self._read(answer):
-            if time.monotonic() > self._deadline:
-                raise ModelError(f"{self._url}: too slow, not complete after {MOST_S:.0f} s; {_ELSEWHERE}")
-            yield chunk
-
-    @staticmethod
-    def _read(answer: Any) -> bytes:
         try:
-            return bytes(answer.read1(CHUNK_BYTES))
+            while chunk := bytes(answer.read1(CHUNK_BYTES)):
+                yield chunk
         except (http.client.HTTPException, OSError) as error:
-            raise CutError(_plain(error)) from error
+            raise self._given_up(error) from error
+
+    def _given_up(self, error: Exception) -> Exception:
+        """What to raise: after the whole time there is no further try."""
+        slow = getattr(error, "reason", error)
+        if isinstance(slow, TooSlowError):
+            return ModelError(f"{self._url}: {slow.strerror}; {_ELSEWHERE}")
+        return CutError(_plain(error))
 
 
 _ELSEWHERE = "download the file on another machine, and copy it with --from"
@@ -165,21 +163,6 @@ def secure(url: str) -> str:
     if not re.match(r"https://[^/?#@\s]+([/?#]|\Z)", url):
         raise ModelError(f"{url}: refused; only https without user name and password is allowed; {_ELSEWHERE}")
     return url
-
-
-def chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rest of a file in chunks."""
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
-
-
-def sha256_of(path: Path) -> str:
-    """Return the digest of a file, in hex. Raises `OSError`."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in chunks(file):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _goes_on(answer: Any, have: int) -> bool:

@@ -11,11 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from gated import wording
+from gated.bounded import MIB
 from gated.config import ModelSettings, Settings
 from gated.config.handwritten import HandwritingError, read_toml
 from gated.config.measured import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
 from gated.errors import ModelError
 
+MOST_BYTES = 256 * MIB
+"""Limit for a file whose size the manifest does not give. The largest model has 40 MiB."""
 PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z"
 """A name without folders, so it cannot lead out of its own folder. `\\Z`, because `$` accepts a newline at the end."""
 Name = Annotated[str, Meta(pattern=PLAIN, description="a name without folders")]
@@ -73,6 +76,11 @@ class ModelEntry(_Data, frozen=True, tag_field="role"):
     size_bytes: Annotated[int, Meta(ge=1)] | None = None
     known_answer: KnownAnswer | None = None
     """A model without one is refused."""
+
+    @property
+    def most_bytes(self) -> int:
+        """So many bytes the file may have."""
+        return MOST_BYTES if self.size_bytes is None else self.size_bytes
 
 
 class DetectorEntry(ModelEntry, frozen=True, tag="detector"):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gated.bounded import read
 from gated.errors import ModelError
 from gated.face.manifest import InputLayout, KnownAnswer, ModelEntry
 from gated.face.tensor import InputTensor
@@ -79,7 +80,7 @@ def known_input(layout: InputLayout) -> NDArray[np.float32]:
 def _read(entry: ModelEntry, path: Path) -> bytes:
     """Return the bytes of the file. The same bytes are hashed and run."""
     try:
-        data = path.read_bytes()
+        data = read(path, entry.most_bytes)
     except OSError as error:
         raise ModelError(
             f"{path}: the model cannot be read ({error.strerror}); point models.dir at the folder that holds it"

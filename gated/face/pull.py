@@ -5,18 +5,18 @@ A file gets its final name only if its SHA-256 is the manifest's. The operator a
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from gated.bounded import MOST_TEXT, TooLongError, UnplainError, copy_file, open_plain, read, sha256
 from gated.config import ModelSettings
 from gated.errors import ModelError
-from gated.face.download import Download, Progress, sha256_of
+from gated.face.download import Download, Progress
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
 from gated.runtime.files import sync_folder, write_whole
 from gated.runtime.lock import FileLock
@@ -97,7 +97,7 @@ def pull_set(
 def accepted(folder: Path) -> list[Accepted]:
     """Return the licences accepted for the files of a folder. Empty if the record is missing or damaged."""
     try:
-        return msgspec.json.decode((folder / LICENCES).read_bytes(), type=list[Accepted])
+        return msgspec.json.decode(read(folder / LICENCES, MOST_TEXT), type=list[Accepted])
     except (OSError, *UNDECODABLE):
         return []
 
@@ -127,7 +127,7 @@ def _accept(folder: Path, entries: list[ModelEntry], *, accept: bool) -> None:
 def _install(entry: ModelEntry, folder: Path, source: Source, progress: Progress) -> None:
     """Install one file, if its digest is right. Raises `ModelError`."""
     part = folder / f"{entry.file}.part"
-    sha256 = _fetch(entry, part, progress) if source.folder is None else _copy(source, entry.file, part, progress)
+    sha256 = _fetch(entry, part, progress) if source.folder is None else _copy(source, entry, part, progress)
     if sha256 != entry.sha256:
         part.unlink()
         where = source.folder or entry.url
@@ -149,7 +149,7 @@ def _fetch(entry: ModelEntry, part: Path, progress: Progress) -> str:
             f"{entry.file}: the manifest has no address for it; copy it with --from, or put it into the folder"
         )
     was_begun = part.exists()
-    if was_begun and sha256_of(part) == entry.sha256:
+    if was_begun and is_right(part, entry):
         return entry.sha256
     sha256 = Download(entry.url, part, entry.size_bytes, progress).fetch()
     if sha256 != entry.sha256 and was_begun:
@@ -158,24 +158,21 @@ def _fetch(entry: ModelEntry, part: Path, progress: Progress) -> str:
     return sha256
 
 
-def _copy(source: Source, name: str, part: Path, progress: Progress) -> str:
-    path = (source.folder or part.parent) / name
+def _copy(source: Source, entry: ModelEntry, part: Path, progress: Progress) -> str:
+    """Copy a plain file, and no more of it than the manifest says. Returns its SHA-256."""
+    path = (source.folder or part.parent) / entry.file
     try:
         with source.reading():
-            theirs = path.open("rb")
-        with theirs, _fresh(part) as ours:
-            shutil.copyfileobj(theirs, ours)
+            theirs = open_plain(path)
+        with theirs:
+            sha256 = copy_file(theirs, part, entry.most_bytes)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: file not found; copy it there, or omit --from to download it") from error
+    except (TooLongError, UnplainError) as error:
+        raise ModelError(f"{path}: {error.strerror}; find the one that the manifest names") from error
     size = part.stat().st_size
     progress(part.stem, size, size)
-    return sha256_of(part)
-
-
-def _fresh(part: Path) -> IO[bytes]:
-    """Create a new file, never through a link of that name."""
-    part.unlink(missing_ok=True)
-    return part.open("xb")
+    return sha256
 
 
 def _delete_if_foreign(path: Path) -> None:
@@ -188,7 +185,7 @@ def _delete_if_foreign(path: Path) -> None:
 def is_right(path: Path, entry: ModelEntry) -> bool:
     """Return whether that file exists with the digest of the manifest."""
     try:
-        return path.is_file() and sha256_of(path) == entry.sha256  # reading a pipe would block
+        return sha256(path, entry.most_bytes) == entry.sha256
     except OSError:
         return False
 

@@ -3,21 +3,26 @@
 import functools
 import hashlib
 import json
+import os
 import random
 import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gated import bounded
 from gated.config import ModelSettings
 from gated.errors import BusyError, ModelError
 from gated.face import download
+from gated.face import manifest as manifests
 from gated.face.download import Download, secure
+from gated.face.onnx import Model
 from gated.face.pull import accepted, pull_set, unaccepted
 from gated.runtime.lock import FileLock
 
@@ -126,6 +131,32 @@ def too_long_a_length(answer, content, begin):
 def no_number_as_length(answer, content, begin):
     answer.head(200, Content_Length="²")
     answer.wfile.write(content)
+
+
+def absurd_length(answer, content, begin):
+    answer.head(200, Content_Length="9" * 5000)
+    answer.wfile.write(content)
+
+
+def drips_headers(answer, content, begin):
+    answer.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    drip(answer)
+
+
+def drips_chunks(answer, content, begin):
+    answer.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    drip(answer)
+
+
+def drips_bytes(answer, content, begin):
+    answer.head(200)
+    drip(answer)
+
+
+def drip(answer):
+    while not answer.server.is_over.wait(0.02):
+        answer.wfile.write(b"x")
+        answer.wfile.flush()
 
 
 def wrong(answer, content, begin):
@@ -395,10 +426,19 @@ def test_a_silent_server_times_out(shelf, tmp_path, how):
         one(shelf, tmp_path, silence_s=0.2).fetch()
 
 
-def test_a_slow_server_has_a_deadline(shelf, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "MOST_S", -1.0)
-    with pytest.raises(ModelError, match="too slow"):
+@pytest.mark.parametrize("how", [drips_headers, drips_chunks, drips_bytes])
+def test_a_server_that_drips_is_left_when_the_time_for_the_size_is_over(shelf, tmp_path, monkeypatch, how):
+    """Each byte comes in time. Header lines may have 64 KiB each, so nobody else ends it."""
+    monkeypatch.setattr(bounded, "whole_s", lambda most: 1.0)
+    shelf.always = how
+    with pytest.raises(ModelError, match="too slow, not complete after 1 s; .*--from"):
         one(shelf, tmp_path).fetch()
+
+
+def test_a_length_of_thousands_of_digits_is_no_length(site, shelf, models):
+    shelf.always = absurd_length
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
 
 
 def test_an_unreachable_server_is_one_clear_error(tmp_path, models):
@@ -632,5 +672,38 @@ def test_no_server_leaves_a_wrong_file_and_a_good_one_completes_the_set(site, sh
         except ModelError:
             assert here(models) != ALL
     shelf.todo = []
+    pull_set(site, "site", accept=True)
+    assert here(models) == ALL
+
+
+# -- a stick by an enemy ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [True, False])
+@pytest.mark.parametrize("kind", ["long", "hole", "pipe", "device"])
+def test_a_stick_fills_no_disk_and_holds_nobody_up(shelf, tmp_path, models, stick, monkeypatch, kind, sizes):
+    monkeypatch.setattr(manifests, "MOST_BYTES", SIZE)
+    site, path = manifest(tmp_path, shelf.url, sizes=sizes), stick / "finds.onnx"
+    if kind == "long":
+        path.write_bytes(bytes(SIZE + 1))
+    elif kind == "hole":
+        with path.open("wb") as file:
+            file.truncate(1 << 42)
+    else:
+        path.unlink()
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=r"finds\.onnx: is .*find the one that the manifest names"):
+        pull_set(site, "site", source=stick, accept=True)
+    assert sorted(path.name for path in models.glob("*.onnx*")) == ["knows.onnx", "looks.onnx"]
+
+
+def test_a_hole_in_the_place_of_a_model_is_not_read(site, models):
+    models.mkdir()
+    with (models / "finds.onnx").open("wb") as file:
+        file.truncate(1 << 42)
+    entry = manifests.load_manifest(site).model_set("site").detector
+    entry = msgspec.structs.replace(entry, known_answer=manifests.KnownAnswer((("x", 0, 0.0),), 1.0))
+    with pytest.raises(ModelError, match="longer than 300000 bytes"):
+        Model.load(entry, models, 1)
     pull_set(site, "site", accept=True)
     assert here(models) == ALL

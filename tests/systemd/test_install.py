@@ -1,5 +1,7 @@
 """systemd/install, run as it is, on this machine with other programs in the place of those that would change it."""
 
+import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -520,3 +522,177 @@ def test_a_machine_without_ssh_keygen_that_believes_a_key_says_what_to_install(c
     code, said = card.run("--offline", bundle)
     assert code == 3
     assert "apt-get install openssh-client" in said
+
+
+# -- bundles by an enemy ----------------------------------------------------------------------------------------------
+
+
+def rebuilt(bundle, change):
+    """The archive once more, with a change to each member; None leaves it out."""
+    with tarfile.open(bundle) as old:
+        members = [(info, old.extractfile(info).read() if info.isreg() else b"") for info in old.getmembers()]
+    with tarfile.open(bundle, "w") as new:
+        for info, data in members:
+            for changed, content in change(info, data):
+                changed.size = len(content)
+                new.addfile(changed, io.BytesIO(content))
+
+
+def refused(card, bundle, words):
+    """It was not installed, and nothing of it is anywhere."""
+    code, said = card.run("--offline", bundle)
+    assert code == 3, said
+    assert words in said
+    assert "->" in said, "what to do about it"
+    assert not (card.root / "current").is_symlink()
+    left = [path.name for path in card.root.rglob("*") if path.is_file()] if card.root.exists() else []
+    assert set(left) <= {"unfinished", "release.pub"}, "nothing of it stays"
+
+
+def listed_with_sizes(tmp_path):
+    """The list of what was packed, as `gated bundle` makes it."""
+    folder = tmp_path / "packed"
+    text = (folder / "SHA256SUMS").read_text()
+    paths = [line[66:] for line in text.splitlines()]
+    (folder / "SHA256SUMS").write_text("".join(f"# size {(folder / p).stat().st_size} {p}\n" for p in paths) + text)
+    with tarfile.open(tmp_path / "bundle.tar", "w") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name)
+
+
+def test_a_list_with_sizes_is_taken_and_proved(card, bundle, tmp_path):
+    listed_with_sizes(tmp_path)
+    code, said = card.run("--offline", bundle)
+    assert code == 0, said
+    wheels = card.root / "releases/9.9.9/wheels"
+    assert (wheels / "SHA256SUMS").read_text().startswith("# size ")
+    assert (wheels / "models/finds.onnx").read_bytes() == b"a model"
+
+
+def test_nothing_is_unpacked_before_it_is_proved_who_packed_it(card, bundle, tmp_path, key):
+    believe(card, key)
+    seen = card.folder / "seen"
+    card.stand_in("tar", f'echo "$*" >>{seen}\nexec /usr/bin/tar "$@"')
+    signed(tmp_path, bundle, make_key(tmp_path / "elsewhere", "thief"))
+    refused(card, bundle, "is not signed with a key that this gate believes")
+    taken = [line.split(" -- ")[1] for line in seen.read_text().splitlines() if " -- " in line]
+    assert set(taken) == {"SHA256SUMS", "SHA256SUMS.sig", "release.pub"}
+
+
+def test_a_file_is_unpacked_to_the_size_that_is_listed_and_no_further(card, bundle, tmp_path):
+    listed_with_sizes(tmp_path)
+    rebuilt(bundle, lambda info, data: [(info, data + bytes(5_000_000) if info.name.endswith("onnx") else data)])
+    refused(card, bundle, "longer than 7 bytes")
+
+
+def test_a_hole_of_terabytes_is_not_unpacked(card, bundle, tmp_path):
+    listed_with_sizes(tmp_path)
+
+    def holed(info, data):
+        if info.name.endswith("onnx"):
+            big = str(1 << 42)
+            info.pax_headers = {"GNU.sparse.map": f"0,0,{big},0", "GNU.sparse.size": big, "GNU.sparse.numblocks": "2"}
+            data = b""
+        return [(info, data)]
+
+    rebuilt(bundle, holed)
+    refused(card, bundle, "")
+
+
+@pytest.mark.parametrize("form", ["w:gz", "w:xz"])
+def test_a_compressed_bundle_is_not_unpacked(card, bundle, tmp_path, form):
+    with tarfile.open(bundle, form) as tar:
+        tar.add(tmp_path / "packed", ".")
+    refused(card, bundle, "is not whole")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_what_is_no_file_in_the_place_of_one_is_refused(card, bundle, kind):
+    def changed(info, data):
+        if info.name.endswith("onnx"):
+            info.type, info.linkname, data = kind, "/etc/passwd", b""
+        return [(info, data)]
+
+    rebuilt(bundle, changed)
+    refused(card, bundle, "is not what was packed")
+
+
+def test_a_file_that_is_there_twice_is_refused(card, bundle):
+    rebuilt(bundle, lambda info, data: [(info, data)] * (1 + info.name.endswith("onnx")))
+    refused(card, bundle, "has more in it than was packed")
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/cron.d/evil", "a/../../../b", "--checkpoint-action=exec=sh x"])
+def test_no_name_leads_out_of_the_folder_or_is_an_option(card, bundle, tmp_path, name):
+    folder = tmp_path / "packed"
+    digest = hashlib.sha256(b"evil").hexdigest()
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{digest}  {name}\n")
+    info = tarfile.TarInfo(name)
+
+    def changed(each, data):
+        return [(each, (folder / "SHA256SUMS").read_bytes() if each.name == "SHA256SUMS" else data)]
+
+    rebuilt(bundle, changed)
+    with tarfile.open(bundle, "a") as tar:
+        info.size = 4
+        tar.addfile(info, io.BytesIO(b"evil"))
+    refused(card, bundle, "is not what was packed")
+
+
+def test_a_list_that_would_fill_the_disk_is_refused(card, bundle, tmp_path):
+    path = tmp_path / "packed/SHA256SUMS"
+    path.write_text(f"# size {10**14} ./models/finds.onnx\n" + path.read_text())
+    rebuilt(bundle, lambda info, data: [(info, path.read_bytes() if info.name == "SHA256SUMS" else data)])
+    refused(card, bundle, "lists more files or bytes than a bundle has")
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.sig", "release.pub"])
+def test_what_tells_about_the_rest_is_bounded_too(card, bundle, tmp_path, key, name):
+    signed(tmp_path, bundle, key)
+    rebuilt(bundle, lambda info, data: [(info, b"#" * 2_000_000 if info.name == name else data)])
+    refused(card, bundle, f"{name} in {bundle} is longer than")
+
+
+def test_a_bundle_that_is_a_hole_is_not_read(card, tmp_path):
+    with (tmp_path / "hole.tar").open("wb") as file:
+        file.truncate(1 << 42)
+    refused(card, tmp_path / "hole.tar", "has more bytes than a bundle has")
+
+
+def test_wheels_that_fill_the_disk_when_they_are_unpacked_are_refused(card, bundle, tmp_path):
+    """Ten files of 200 MB of nothing, in 2 MB."""
+    wheel = tmp_path / "packed/wheels/bomb-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in range(10):
+            with archive.open(f"{number}", "w", force_zip64=True) as file:
+                for _ in range(12):
+                    file.write(bytes(10_000_000))
+    pack(tmp_path / "packed", bundle)
+    refused(card, bundle, "fill the disk when they are unpacked")
+
+
+def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key):
+    """Signed with a key that is still believed, and from before there was a second one."""
+    believe(card, key)
+    other = make_key(tmp_path / "keys", "other")
+    both = (card.root / "release.pub").read_text() + other.with_name("other.pub").read_text()
+    (card.root / "release.pub").write_text(both)
+    runs = card.root / "releases/10.0.0/venv/bin/gated"
+    runs.parent.mkdir(parents=True)
+    runs.write_text("#!/bin/sh\n")
+    runs.chmod(0o755)
+    (card.root / "current").symlink_to("releases/10.0.0")
+    code, said = card.run("--offline", signed(tmp_path, bundle, key))
+    assert code == 0, said
+    assert (card.root / "release.pub").read_text() == both
+
+
+def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
+    """A mirror that sends without end fills no card, and one that drips is left."""
+    text = SCRIPT.read_text()
+    assert "ulimit -f $((MOST_FILE / 512)); exec timeout" in text
+    assert all(
+        "fetching" in line for line in text.splitlines() if "$pip install $locked" in line or "$pip download" in line
+    )
+    assert "ulimit -f 524288" in (SCRIPT.parents[1] / "tests/setup.sh").read_text()
