@@ -31,8 +31,14 @@ COPIED = {
     "rights_said": ("whose", "value", "rows"),
     "schedules": ("name", "days", "start", "until"),
     "calendars": ("name", "holidays", "workdays"),
+    "spent": ("hex(pass)", "uses", "not_after"),
+    "horizon": ("one", "at"),
+    "guesses": ("number", "hex(place)", "at"),
+    "clock": ("at", "hex(salt)"),
+    "commands": ("id", "number"),
+    "snapshot": ("version", "digest", "parts"),
 }
-"""What protects, by table, as its copy has it; that of a blob is its length, for a bit of it more or less lets nobody
+"""What protects, by table, as its copy has it. Of a blob that is its length, where a bit of it more or less lets nobody
 in. Whose a row is, or its name, comes first. A migration that was made stays as it is: another column comes here with
 one that makes the triggers anew.
 """
@@ -51,7 +57,7 @@ def copied(table: str, of: str = "", **instead: str) -> str:
     some of the columns.
     """
     names = [instead.get(each, each) for each in COPIED[table]]
-    columns = [each.replace("length(", f"length({of}") if "(" in each else f"{of}{each}" for each in names]
+    columns = [each.replace("(", f"({of}") if "(" in each else f"{of}{each}" for each in names]
     return " || char(31) || ".join(f"ifnull({each}, char(30))" for each in columns)
 
 
@@ -79,7 +85,7 @@ def with_copies(table: str, texts: str, others: Mapping[str, str] = {}) -> str:
     """
     is_whole = [f"typeof({each}) = 'text'" for each in texts.split()]
     is_whole += [f"typeof({each}) IN ('null', '{kind}')" for each, kind in others.items()]
-    columns = ", ".join(each for each in COPIED[table] if "(" not in each)
+    columns = ", ".join(each.removeprefix("hex(").rstrip(")") for each in COPIED[table] if "length(" not in each)
     anew = f"BEGIN UPDATE {table} SET copy = {copied(table, 'NEW.')} WHERE rowid = NEW.rowid; END"  # noqa: S608
     was_right = f"OLD.copy = {copied(table, 'OLD.')}"
     return f"""

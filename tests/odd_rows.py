@@ -24,6 +24,21 @@ def columns(path: Path) -> list[tuple[str, str]]:
         return [(name, row[1]) for name in filled for row in connection.execute(f"PRAGMA table_info({name})")]
 
 
+def values_for(path: Path, table: str, column: str, row: int = 0) -> list[object]:
+    """What a card may make of a value: anything, less of it, a bit of it, or what another row has."""
+    with closing(sqlite3.connect(path)) as connection:
+        every = [each[0] for each in connection.execute(f"SELECT {column} FROM {table} LIMIT 100")]
+    was = every[row]
+    found = [*ODD, *dict.fromkeys(every)]
+    if isinstance(was, str):
+        found += [was[:-1], was + "\0", was.upper(), chr(ord(was[0]) ^ 1) + was[1:] if was else "x"]
+    if isinstance(was, bytes):
+        found += [was[:-1], was[: len(was) // 2], bytes([was[0] ^ 1]) + was[1:] if was else b"x"]
+    if isinstance(was, int | float):
+        found += [was + 1, was - 1, was * 2, was / 2, -was]
+    return [each for each in found if each != was or type(each) is not type(was)]
+
+
 def spoil(path: Path, table: str, column: str, value: object, row: int = 0) -> bool:
     """Write a value there, whatever the schema says to it; False where even a bare table cannot have it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -219,6 +219,7 @@ def test_a_ledger_that_forgot_how_far_it_forgot_brings_no_pass_back(tmp_path, va
     with contextlib.closing(PassLedger(tmp_path)) as ledger:
         assert ledger.spend(visitor(1, ends), NOW)
         assert spoil(tmp_path / "passes.db", "horizon", "at", value)
+        assert spoil(tmp_path / "passes.db", "horizon", "copy", value)
         with pytest.raises(StateError, match=r"passes\.db"):
             ledger.spend(visitor(3, ends + 60), NOW)
     with contextlib.closing(PassLedger(tmp_path)) as ledger:

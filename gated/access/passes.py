@@ -38,7 +38,7 @@ from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.face.messages import MAX_PASS, PASS_PREFIX
 from gated.runtime.files import sync_folder
-from gated.soundness import left_out, sound
+from gated.soundness import copy_of, in_words, left_out, sound, with_copies, without_copies
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,12 @@ KEY_PREFIX = "GK1-"
 ALIKE = str.maketrans("018", "OIB")
 """Digits that RFC 4648's base 32 has not, read as the letters that they look like."""
 MAX_USES = 1000
+LATEST = 2**40
+"""Beyond every time that a pass may have."""
 KEPT = timedelta(days=30)
 """So long after its end a used pass is remembered by itself."""
 
-Seconds = Annotated[int, Meta(ge=0, lt=2**40, description="seconds since 1970")]
+Seconds = Annotated[int, Meta(ge=0, lt=LATEST, description="seconds since 1970")]
 
 
 class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -234,7 +236,18 @@ MIGRATIONS = (
     CREATE TABLE horizon (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
     INSERT INTO horizon VALUES (1, 0)
     """,
+    f"""
+    {with_copies("spent", "", {"pass": "blob", "uses": "integer", "not_after": "integer"})}
+    {with_copies("horizon", "", {"one": "integer", "at": "integer"})}
+    {database.BACK}
+    {without_copies("spent")}
+    {without_copies("horizon")}
+    """,
 )
+
+
+NOBODYS = "(typeof(pass) != 'blob' OR length(pass) != 16) AND (typeof(copy) != 'text' OR instr(copy, char(31)) != 33)"
+"""A damaged use of which nobody can tell the pass."""
 
 
 class PassLedger:
@@ -244,8 +257,7 @@ class PassLedger:
         """Open it, or begin it. Raises `StateError`."""
         self._connection = database.connect(state / "passes.db", MIGRATIONS)
         with self._changing() as ledger:
-            for statement in list(_sound(ledger)):
-                ledger.execute(statement)
+            _mend(ledger)
 
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
         """Count one use, on disk before this returns; False where none was left.
@@ -258,13 +270,21 @@ class PassLedger:
             row = ledger.execute(f"SELECT at FROM horizon WHERE {sound(ledger, 'horizon')}").fetchone()  # noqa: S608
             if row is None:
                 raise StateError("passes.db: is damaged; no pass opens until the gate is started again")
-            if visitor_pass.not_after <= row[0]:
+            if visitor_pass.not_after <= row[0] or self._is_damaged(visitor_pass):
                 return False
             counted = ledger.execute(
-                "INSERT INTO spent VALUES (?, 1, ?) ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
+                "INSERT INTO spent (pass, uses, not_after) VALUES (?, 1, ?)"
+                " ON CONFLICT (pass) DO UPDATE SET uses = uses + 1 WHERE uses < ?",
                 (visitor_pass.id, visitor_pass.not_after, visitor_pass.uses),
             )
             return counted.rowcount == 1
+
+    def _is_damaged(self, visitor_pass: VisitorPass) -> bool:
+        """Whether a damaged row may count uses of this pass: nobody knows how many."""
+        theirs = f"(pass = ?1 OR substr(copy, 1, length(?2)) = ?2) AND NOT ({sound(self._connection, 'spent')})"
+        begins = copy_of(visitor_pass.credential.upper(), "")
+        query = f"SELECT 1 FROM spent WHERE {theirs}"  # noqa: S608 - our own
+        return self._connection.execute(query, (visitor_pass.id, begins)).fetchone() is not None
 
     def give_back(self, visitor_pass: VisitorPass) -> None:
         """A use that was counted came to nothing, because the door could not be asked; on disk when this returns.
@@ -272,7 +292,8 @@ class PassLedger:
         A pass that was forgotten meanwhile stays so. Raises `StateError` when the disk fails; then the use is lost.
         """
         with self._changing() as ledger:
-            ledger.execute("UPDATE spent SET uses = uses - 1 WHERE pass = ? AND uses > 0", (visitor_pass.id,))
+            theirs = f"pass = ? AND uses > 0 AND {sound(ledger, 'spent')}"
+            ledger.execute(f"UPDATE spent SET uses = uses - 1 WHERE {theirs}", (visitor_pass.id,))  # noqa: S608
 
     def close(self) -> None:
         """Give the file back."""
@@ -292,19 +313,36 @@ class PassLedger:
         """Drop passes that ended so long ago, and note how far we have forgotten."""
         old = f"not_after < ? AND {sound(self._connection, 'spent')}"  # a damaged use is kept, so that none comes back
         last = f"SELECT coalesce(max(not_after), 0) FROM spent WHERE {old}"  # noqa: S608 - our own
-        self._connection.execute(f"UPDATE horizon SET at = max(at, ({last}))", (before,))  # noqa: S608
+        further = f"UPDATE horizon SET at = max(at, ({last})) WHERE {sound(self._connection, 'horizon')}"  # noqa: S608
+        self._connection.execute(further, (before,))
         self._connection.execute(f"DELETE FROM spent WHERE {old}", (before,))  # noqa: S608
 
 
-def _sound(ledger: sqlite3.Connection) -> Iterator[str]:
-    """What mends a ledger with damaged rows, so that no pass has more uses than before.
+def _mend(ledger: sqlite3.Connection) -> None:
+    """Make a ledger with damaged rows one in which no pass has more uses than before.
 
-    Where nobody knows any more how far was forgotten, it is as far as any pass here lasts.
+    A damaged use stays, so that its pass opens no more. Where nobody knows any more whose it is, or how far was
+    forgotten, passes open no more that end no later than any other that was used here.
     """
-    if left_out(ledger, ("horizon",)) or ledger.execute("SELECT 1 FROM horizon").fetchone() is None:
-        log.error("passes.db: was damaged; passes that end no later than others that were used here open no more")
-        yield (
-            "REPLACE INTO horizon SELECT 1, coalesce(max(not_after), 0) FROM spent"  # noqa: S608
-            f" WHERE {sound(ledger, 'spent')}"
-        )
-        yield "DELETE FROM horizon WHERE one IS NOT 1"
+    counts = left_out(ledger, ("spent", "horizon"))
+    if told := in_words("passes.db", counts, "passes that they may be about open no more; give out new ones"):
+        log.error("%s", told)
+    nobodys = ledger.execute(f"DELETE FROM spent WHERE {NOBODYS} AND NOT ({sound(ledger, 'spent')})").rowcount  # noqa: S608
+    if nobodys or "horizon" in counts or ledger.execute("SELECT 1 FROM horizon").fetchone() is None:
+        at = None if nobodys else _horizon(ledger)
+        ledger.execute("DELETE FROM horizon")
+        last = f"SELECT coalesce(?, max(not_after), 0) FROM spent WHERE {sound(ledger, 'spent')}"  # noqa: S608
+        ledger.execute(f"INSERT INTO horizon (one, at) SELECT 1, ({last})", (at,))  # noqa: S608
+
+
+def _horizon(ledger: sqlite3.Connection) -> int | None:
+    """How far was forgotten, of the two times that a damaged row has: the later one that can be true. None: neither.
+
+    Every pass that is remembered ends later than those that were forgotten.
+    """
+    row = ledger.execute("SELECT at, copy FROM horizon").fetchone()
+    first = ledger.execute(f"SELECT min(not_after) FROM spent WHERE {sound(ledger, 'spent')}").fetchone()[0]  # noqa: S608
+    most = LATEST if first is None else first
+    said = [] if row is None else [str(row["at"]), str(row["copy"]).removeprefix(copy_of("1", ""))]
+    times = [int(each) for each in said if each.isdecimal() and len(each) <= len(str(LATEST))]
+    return max((each for each in times if each < most), default=None)

@@ -35,7 +35,7 @@ from gated.types import SubjectId
 from .conftest import AT, DIMENSION, EMBEDDER
 
 sys.path.append(str(Path(__file__).parents[1]))
-from odd_rows import ODD, columns, spoil
+from odd_rows import columns, spoil, values_for
 
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "40"))
 """So many of some 20,000 damages are tried; set it higher after a change to what reads people.db."""
@@ -151,21 +151,6 @@ def places(state):
     return [(name, column, row) for name, column in columns(state / "people.db") for row in range(counts[name])]
 
 
-def values_for(state, table, column, row):
-    """What a card may make of a value: anything, less of it, a bit of it, or what another row has."""
-    with closing(sqlite3.connect(state / "people.db")) as connection:
-        every = [each[0] for each in connection.execute(f"SELECT {column} FROM {table} LIMIT 100")]
-    was = every[row]
-    found = [*ODD, *dict.fromkeys(every)]
-    if isinstance(was, str):
-        found += [was[:-1], was + "\0", was.upper(), chr(ord(was[0]) ^ 1) + was[1:] if was else "x"]
-    if isinstance(was, bytes):
-        found += [was[:-1], was[: len(was) // 2], bytes([was[0] ^ 1]) + was[1:] if was else b"x"]
-    if isinstance(was, int):
-        found += [was + 1, was - 1]
-    return [each for each in found if each != was or type(each) is not type(was)]
-
-
 @pytest.fixture
 def copied(whole, tmp_path):
     """Makes copies of the state."""
@@ -179,7 +164,7 @@ def copied(whole, tmp_path):
 
 def test_after_damage_to_one_row_nobody_may_pass_who_might_not_before(whole, copied):
     before, dice = allowed(whole), random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
-    every = [(*place, value) for place in places(whole) for value in values_for(whole, *place)]
+    every = [(*place, value) for place in places(whole) for value in values_for(whole / "people.db", *place)]
     for table, column, row, value in dice.sample(every, min(CASES, len(every))):
         for is_mended in (False, True):
             state = copied()
