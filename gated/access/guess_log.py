@@ -4,6 +4,9 @@ A guess is on disk before its answer is told, and one that was right goes with t
 leaves a guess counted. Doors and households are digests under a random salt; what was typed is nowhere. Nobody's door
 depends on the file: without it the budget is in memory alone.
 
+A damaged row gives no guess back. Nobody knows any more where it counted, so it counts everywhere, for a day. Where the
+clock's row is damaged, so does each guess, for the clock tells how old they are and the salt where they count.
+
 Time is `clock`, the seconds that the gate has run: a power cut does not age a guess, and no time of day is trusted.
 """
 
@@ -17,10 +20,11 @@ from math import isfinite
 from pathlib import Path
 
 from gated import database
-from gated.access.guesses import Counted, Guess
+from gated.access.guesses import EVERYWHERE, Counted, Guess
 from gated.errors import StateError, TornError
 from gated.pin.budget import DAY_S
 from gated.rescue import set_aside
+from gated.soundness import sound, with_copies, without_copies
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,29 @@ MIGRATIONS = (
     DROP TABLE clock;
     DROP TABLE guesses;
     """,
+    f"""
+    CREATE TABLE new (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place)) STRICT;
+    INSERT OR IGNORE INTO new SELECT
+        iif(typeof(number) = 'integer', number, 0),
+        iif(typeof(place) = 'blob', place, x''),
+        iif(typeof(at) = 'real', at, 9e99)
+        FROM guesses;
+    DROP TABLE guesses;
+    ALTER TABLE new RENAME TO guesses;
+    {with_copies("guesses", "", {"number": "integer", "place": "blob", "at": "real"})}
+    {with_copies("clock", "", {"at": "real", "salt": "blob"})}
+    {database.BACK}
+    {without_copies("clock")}
+    CREATE TABLE old (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place))
+        STRICT, WITHOUT ROWID;
+    INSERT INTO old SELECT number, place, at FROM guesses;
+    DROP TABLE guesses;
+    ALTER TABLE old RENAME TO guesses;
+    """,  # noqa: S608 - constants
 )
 PLACE_BYTES = 8
+WRITE = "INSERT OR IGNORE INTO guesses (number, place, at) VALUES (?, ?, ?)"
+MOST_NUMBER = 2**60
 MOST_SALT_BYTES = 64
 """Of a key of BLAKE2b (RFC 7693)."""
 KEEP_S = 600.0
@@ -99,10 +124,12 @@ class GuessLog:
         now, gone = self.now(), list(self._gone)
         try:
             with database.transaction(self._connection) as connection:
-                connection.execute("DELETE FROM guesses WHERE at <= ?", (now - DAY_S,))
-                connection.executemany("INSERT OR IGNORE INTO guesses VALUES (?, ?, ?)", rows)
-                connection.executemany("DELETE FROM guesses WHERE number = ?", [(number,) for number in gone])
-                connection.execute("UPDATE clock SET at = max(at, ?)", (now,))
+                is_sound = sound(connection, "guesses")  # a damaged one stays for the next start, which counts it
+                connection.execute(f"DELETE FROM guesses WHERE at <= ? AND {is_sound}", (now - DAY_S,))  # noqa: S608
+                connection.executemany(WRITE, rows)
+                right = f"DELETE FROM guesses WHERE number = ? AND {is_sound}"  # noqa: S608 - our own
+                connection.executemany(right, [(number,) for number in gone])
+                self._set_clock(connection, now)
         except database.FAILS as error:
             self._fails(error)
         else:
@@ -128,15 +155,52 @@ class GuessLog:
 
     def _read(self, connection: sqlite3.Connection) -> None:
         """What counts, and where the clock stood; after that time goes on from there."""
-        clock = connection.execute("SELECT at, salt FROM clock").fetchone()
-        if clock is None or not isfinite(clock[0]) or not 0 < len(clock[1]) <= MOST_SALT_BYTES:
-            raise sqlite3.DatabaseError("its clock is damaged")
-        self._base, self._salt = clock
-        ask = "SELECT number, place, at FROM guesses WHERE at > ? AND at <= ? ORDER BY at, number"
-        rows = connection.execute(ask, (self._base - DAY_S, self._base))
-        self.counted = [(place.hex(), Counted(number, at)) for number, place, at in rows]
+        connection.execute("SELECT 1 FROM guesses, clock LIMIT 1")  # raises where one of them is not there
+        rows, clock = _guesses(connection), _clock(connection)
+        self._base, self._salt = clock or (rows[-1][2] if rows else 0.0, self._salt)
+        found = [(place.hex(), Counted(number, at)) for number, place, at in rows if clock and at <= self._base]
+        lost = int(connection.execute("SELECT count(*) FROM guesses").fetchone()[0]) - len(found)
+        first = max((one.number for _, one in found), default=0) + 1
+        anywhere = [(EVERYWHERE, Counted(number, self._base)) for number in range(first, first + lost)]
+        self.counted = [*((place, one) for place, one in found if one.at > self._base - DAY_S), *anywhere]
+        if lost or not clock:
+            log.error("%s: damaged rows are left out (%d of guesses%s); each counts at every keypad and reader for a day",
+                      NAME, lost, "" if clock else ", and the clock")  # fmt: skip
+            self._mend(connection)
+
+    def _mend(self, connection: sqlite3.Connection) -> None:
+        """Write down what counts now, so that it counts for a day and no longer."""
+        try:
+            with database.transaction(connection):
+                connection.execute("DELETE FROM guesses")
+                rows = [(one.number, bytes.fromhex(place), one.at) for place, one in self.counted]
+                connection.executemany(WRITE, rows)
+                self._set_clock(connection, self._base)
+        except database.FAILS as error:
+            self._fails(error)
+
+    def _set_clock(self, connection: sqlite3.Connection, now: float) -> None:
+        stood = f"SELECT at FROM clock WHERE {sound(connection, 'clock')}"  # noqa: S608 - our own
+        connection.execute(
+            f"REPLACE INTO clock (one, at, salt) VALUES (1, max(?, ifnull(({stood}), 0)), ?)",  # noqa: S608
+            (now, self._salt),
+        )
 
     def _fails(self, error: Exception) -> None:
         if not self._is_told:
             self._is_told = True
             log.error("wrong PINs are counted in memory alone, this time: %s", error)
+
+
+def _clock(connection: sqlite3.Connection) -> tuple[float, bytes] | None:
+    """Where the clock stood, and the salt; None where that is damaged."""
+    row = connection.execute(f"SELECT at, salt FROM clock WHERE {sound(connection, 'clock')}").fetchone()  # noqa: S608
+    is_right = row is not None and isfinite(row[0]) and row[0] >= 0 and 0 < len(row[1]) <= MOST_SALT_BYTES
+    return (row[0], row[1]) if is_right else None
+
+
+def _guesses(connection: sqlite3.Connection) -> list[tuple[int, bytes, float]]:
+    """The sound ones, the oldest first."""
+    ask = f"SELECT number, place, at FROM guesses WHERE {sound(connection, 'guesses')} ORDER BY at, number"  # noqa: S608
+    rows = [(row[0], row[1], row[2]) for row in connection.execute(ask)]
+    return [row for row in rows if 0 <= row[0] <= MOST_NUMBER and isfinite(row[2])]

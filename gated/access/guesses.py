@@ -37,6 +37,8 @@ SLOW_CARD_FROM_S = 1.0
 REMEMBERED = 4096
 """So many unknown cards are known again."""
 MOST_DOUBLINGS = 30
+EVERYWHERE = ""
+"""Where a guess counts of which nobody knows any more where it was made."""
 PLACES = 1000
 """So many names of doors, readers and households are known again."""
 
@@ -125,9 +127,14 @@ class Guesses:
         self._place, self._number = lru_cache(PLACES)(place), 0
         self._told: dict[tuple[str, str], float] = {}
         self._counted: dict[str, list[Counted]] = {}
-        for where, one in counted:
-            self._counted.setdefault(where, []).append(one)
+        known = list(counted)
+        self._anywhere = [one for where, one in known if where == EVERYWHERE]
+        for where, one in known:
             self._number = max(self._number, one.number)
+            if where != EVERYWHERE:
+                self._of(where).append(one)
+        for alike in self._counted.values():
+            alike.sort(key=lambda one: one.at)
 
     def begin(self, door: str, households: Collection[str] | None, now: float, what: bytes = b"") -> Guess | None:
         """Count a PIN before it is looked at; None where it is not looked at now. One that was right is `right`.
@@ -139,22 +146,22 @@ class Guesses:
         if not self._may_try(places, households is not None, now):
             return None
         self._number += 1
-        known = {one.what for one in self._counted.get(places[0], ())}
+        known = {one.what for one in self._of(places[0])}
         guess = Guess(self._number, now, places, households is not None, not what or what not in known)
         for place in places if guess.is_new else ():
-            self._counted.setdefault(place, []).append(Counted(guess.number, now, what))
+            self._of(place).append(Counted(guess.number, now, what))
         return guess
 
     def right(self, guess: Guess) -> None:
         """It let somebody in, and so was no guess. What else was counted stays."""
         for place in guess.places:
-            self._counted[place] = [one for one in self._counted.get(place, ()) if one.number != guess.number]
+            self._counted[place] = [one for one in self._of(place) if one.number != guess.number]
 
     def rests(self, guess: Guess, now: float) -> int:
         """How many wrong ones there are, where the next one like this must wait; else 0."""
         if self._may_try(guess.places, guess.is_by_flat, now):
             return 0
-        return max(len(self._counted.get(place, ())) for place in guess.places)
+        return max(len(self._of(place)) for place in guess.places)
 
     def spent(self, guess: Guess) -> int:
         """How many wrong ones there were in a day, where this one was as many as a cap allows; else 0.
@@ -169,7 +176,7 @@ class Guesses:
 
     def card_wait_s(self, reader: str, now: float) -> float:
         """So long a reader looks at no card."""
-        times = self._times(self._reader(reader), now) if self._counted else []
+        times = self._times(self._reader(reader), now) if self.is_counting else []
         return max(0.0, pause_until(times, self._cards_hour, self._cards_day) - now) if times else 0.0
 
     def card(self, reader: str, now: float, what: bytes) -> tuple[Guess | None, int]:
@@ -184,14 +191,14 @@ class Guesses:
         self._number += 1
         place = self._reader(reader)
         self._times(place, now)
-        alike = self._counted.setdefault(place, [])
+        alike = self._of(place)
         alike.append(Counted(self._number, now))
         del alike[: -max(self._cards_hour, self._cards_day)]  # more than a cap tell nothing more
         spent = self._spent(place, self._cards_hour, self._cards_day, now)
         if self.short_rests(reader, now):
             return Guess(self._number, now, (place,)), spent
         short = self._short(reader)
-        self._counted.setdefault(short, []).append(Counted(self._number, now))
+        self._of(short).append(Counted(self._number, now))
         return Guess(self._number, now, (place, short)), spent or self._spent(short, inf, self._short_day, now)
 
     def short_rests(self, reader: str, now: float) -> bool:
@@ -202,7 +209,7 @@ class Guesses:
         return self._place(f"short/{reader}")
 
     def _spent(self, place: str, hour: float, day: int, now: float) -> int:
-        alike = self._counted.get(place, [])
+        alike = self._of(place)
         lately = sum(one.at > now - HOUR_S for one in alike)
         for which, is_reached in (("hour", lately >= hour), ("day", len(alike) >= day)):
             if is_reached and not now < self._told.get((place, which), -inf) + DAY_S:
@@ -216,7 +223,7 @@ class Guesses:
     @property
     def is_counting(self) -> bool:
         """Whether anything counts."""
-        return any(self._counted.values())
+        return bool(self._anywhere) or any(self._counted.values())
 
     def _places(self, door: str, households: Collection[str] | None) -> tuple[str, ...]:
         return tuple(map(self._place, (f"door/{door}", *(f"household/{each}" for each in sorted(households or ())))))
@@ -233,9 +240,14 @@ class Guesses:
 
     def _times(self, place: str, now: float) -> list[float]:
         """When guesses of the last day were made there; older ones are forgotten."""
-        alike = [one for one in self._counted.get(place, ()) if one.at > now - DAY_S]
+        self._anywhere = [one for one in self._anywhere if one.at > now - DAY_S]
+        alike = [one for one in self._of(place) if one.at > now - DAY_S]
         if alike:
             self._counted[place] = alike
         else:
             self._counted.pop(place, None)
         return [one.at for one in alike]
+
+    def _of(self, place: str) -> list[Counted]:
+        """What counts at a place; it begins with what counts everywhere."""
+        return self._counted.setdefault(place, list(self._anywhere))

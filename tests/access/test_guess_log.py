@@ -105,9 +105,21 @@ def test_nothing_lives_longer_than_a_day(gate):
 
 @pytest.mark.parametrize(
     "harm",
-    ["DELETE FROM clock", "UPDATE clock SET at = 9e999", "UPDATE clock SET salt = zeroblob(100)",
-     "UPDATE clock SET salt = x''", "DROP TABLE guesses", "DROP TABLE clock"],
+    ["DELETE FROM clock", "UPDATE clock SET at = 9e999", "UPDATE clock SET at = -1e9",
+     "UPDATE clock SET salt = zeroblob(100)", "UPDATE clock SET salt = x''"],
 )  # fmt: skip
+def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
+    gate.guess()
+    gate.log.close()
+    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+        connection.execute(harm)
+    gate.start()
+    assert [gate.guess() for _ in range(3)] == [True, True, False]
+    gate.cut()
+    assert not gate.guess()
+
+
+@pytest.mark.parametrize("harm", ["DROP TABLE guesses", "DROP TABLE clock"])
 def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
     gate.guess()
     gate.log.close()
@@ -116,7 +128,7 @@ def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
     gate.start()
     assert all(gate.guess() for _ in range(3))
     assert not gate.guess()
-    assert list(gate.state.glob(f"{NAME}*damaged*")) or harm
+    assert list(gate.state.glob(f"{NAME}.torn-*"))
     gate.cut()
     assert not gate.guess()
 
@@ -136,7 +148,11 @@ def test_a_row_from_the_future_holds_nobody_up(gate):
     with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
         connection.execute("UPDATE guesses SET at = 1e12")
     gate.start()
-    assert gate.guess()
+    assert [gate.guess() for _ in range(3)] == [True, True, False], "it counts as one made now"
+    gate.time += DAY_S + 1
+    gate.cut()
+    gate.time += DAY_S + 1
+    assert gate.guess(), "and no longer than a day"
 
 
 def test_without_a_folder_the_memory_counts_and_it_is_logged_once(tmp_path, caplog):

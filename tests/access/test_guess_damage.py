@@ -1,0 +1,139 @@
+"""A damaged row in guesses.db gives no guess back: not at that keypad, not for that household, not at that reader."""
+
+import os
+import random
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gated import database
+from gated.access.guess_log import MIGRATIONS, NAME, GuessLog
+from gated.access.guesses import Guesses
+from gated.config import ReaderSettings
+from gated.pin.budget import DAY_S
+
+sys.path.append(str(Path(__file__).parents[1]))
+from odd_rows import columns, spoil, values_for
+
+SETTINGS = ReaderSettings(attempts=3, rest_s=3600, household_day=5)
+CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "8"))
+DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
+MADE = 2
+PLACES = [("guesses", column) for column in ("number", "place", "at", "copy")]
+PLACES += [("clock", column) for column in ("one", "at", "salt", "copy")]
+
+
+class Life:
+    """A brain from a start until the power fails."""
+
+    def __init__(self, state, time=10.0):
+        self.time = time
+        self.log = GuessLog(state, lambda: self.time)
+        self.guesses = Guesses(SETTINGS, self.log.place, self.log.counted)
+
+    def guess(self, households=None):
+        made = self.guesses.begin("main", households, self.log.now())
+        if made is not None:
+            self.log.write(made)
+        return made is not None
+
+    def left(self):
+        """How many more guesses the keypad takes."""
+        return [self.guess() for _ in range(SETTINGS.attempts + 2)].count(True)
+
+    def end(self):
+        self.log._connection.close()
+
+
+@pytest.fixture
+def used(tmp_path):
+    """What a gate leaves that has run for three days, and where two wrong PINs were typed an hour ago."""
+    state = tmp_path / "used"
+    life = Life(state)
+    life.time += 3 * DAY_S
+    for _ in range(MADE):
+        assert life.guess()
+    life.time += 60
+    life.log.keep()
+    life.end()
+    with closing(sqlite3.connect(state / NAME)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return state
+
+
+def test_every_column_is_damaged_below(used):
+    assert sorted(columns(used / NAME)) == sorted(PLACES)
+
+
+@pytest.mark.parametrize(("table", "column"), PLACES)
+def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table, column):
+    state = tmp_path / "state"
+    every = values_for(used / NAME, table, column)
+    for value in DICE.sample(every, min(CASES, len(every))):
+        shutil.copytree(used, state)
+        if spoil(state / NAME, table, column, value):
+            said = f"{table}.{column} became {value!r}"
+            life = Life(state)
+            assert life.left() == SETTINGS.attempts - MADE, said
+            life.end()
+            again = Life(state)
+            assert again.left() == 0, f"{said}, started again"
+            again.time += DAY_S + 1
+            assert again.left() == SETTINGS.attempts, f"{said}: it counts for a day and no longer"
+            again.end()
+        shutil.rmtree(state)
+
+
+@pytest.mark.parametrize(("table", "column"), PLACES)
+def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(used, tmp_path, table, column):
+    state = tmp_path / "state"
+    every = values_for(used / NAME, table, column)
+    for value in DICE.sample(every, min(CASES, len(every))):
+        shutil.copytree(used, state)
+        life = Life(state)
+        if spoil(state / NAME, table, column, value):
+            life.log.keep()
+            life.end()
+            again = Life(state)
+            assert again.left() == SETTINGS.attempts - MADE, f"{table}.{column} became {value!r}"
+            again.end()
+        shutil.rmtree(state)
+
+
+def test_a_damaged_guess_counts_for_households_and_readers_as_well_and_is_told(used, caplog):
+    assert spoil(used / NAME, "guesses", "place", b"x")
+    life = Life(used)
+    assert "damaged rows are left out (1 of guesses)" in caplog.text
+    assert [life.guess(["2-401"]) for _ in range(SETTINGS.attempts)].count(True) == SETTINGS.attempts - 1
+    place = life.log.place("cards/front")
+    assert len(life.guesses._of(place)) == 1
+    life.end()
+
+
+def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
+    path = tmp_path / NAME
+    with closing(database.connect(path, MIGRATIONS[:1])) as old:
+        old.execute("INSERT INTO guesses VALUES (7, x'0102030405060708', 50.0)")
+        old.execute("UPDATE clock SET at = 60.0")
+    log = GuessLog(tmp_path)
+    assert [(place, one.number, one.at) for place, one in log.counted] == [("0102030405060708", 7, 50.0)]
+    log.close()
+    assert database.go_back(path, 1) == 1
+    with closing(database.connect(path, MIGRATIONS[:1])) as old:
+        assert [tuple(row) for row in old.execute("SELECT * FROM guesses")] == [(7, bytes(range(1, 9)), 50.0)]
+
+
+def test_a_damaged_guess_from_before_is_counted_after_the_change(tmp_path):
+    path = tmp_path / NAME
+    with closing(database.connect(path, MIGRATIONS[:1])) as old:
+        old.execute("PRAGMA writable_schema = ON")
+        old.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT, ', '') WHERE name = 'guesses'")
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("INSERT INTO guesses VALUES ('x', 'y', 'z')")
+    log = GuessLog(tmp_path)
+    assert [place for place, _ in log.counted] == [""]
+    log.close()
