@@ -95,6 +95,26 @@ def open_anew(path: Path, migrations: Sequence[str]) -> tuple[Best, bool]:
     return open_best(path, migrations), True
 
 
+def open_mended(path: Path, migrations: Sequence[str], careful: Careful) -> Best:
+    """Open a small database of which no row may be forgotten: what can be read of a damaged one goes into a new one.
+    The old one is set aside, which is told.
+    """
+    try:
+        best = open_best(path, migrations, careful)
+        if best.why or is_sound(best.connection):
+            return best
+        best.connection.close()
+    except TornError:
+        log.debug("%s is damaged", path)
+    fresh, _ = copy_of(path, migrations, careful)
+    try:
+        with closing(fresh):
+            begin_anew(fresh, path)
+    except DiskError as error:
+        return open_best(path, migrations, careful, why=str(error))
+    return open_best(path, migrations, careful)
+
+
 def copy_of(path: Path, migrations: Sequence[str], careful: Careful) -> tuple[sqlite3.Connection, frozenset[str]]:
     """A database as it lies on the disk, with its write-ahead log, in memory; and which tables have lost rows.
 

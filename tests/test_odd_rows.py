@@ -70,7 +70,7 @@ def used(home, tmp_path_factory):  # noqa: F811
     with contextlib.closing(sqlite3.connect(filled / "state" / "people.db")) as people:
         people.executescript(FILL)
     with contextlib.closing(sqlite3.connect(filled / "state" / "commands.db")) as commands:
-        commands.executescript("INSERT INTO commands VALUES (5, 'abc', x'7b7d')")
+        commands.executescript("INSERT INTO commands (number, id, reply) VALUES (5, 'abc', x'7b7d')")
     with contextlib.closing(PassLedger(filled / "state")) as ledger:
         ledger.spend(visitor(57, 2**31, 2), NOW)
     yield SimpleNamespace(whole=filled, copy=lambda: copied(filled), embedder=embedder)
@@ -230,7 +230,7 @@ def test_a_ledger_that_forgot_how_far_it_forgot_brings_no_pass_back(tmp_path, va
 @pytest.mark.parametrize("kept", [b"{}", b"[", b"\xff", b"null", b'{"kind": 5}'])
 def test_an_answer_that_was_damaged_is_not_given_again_and_nothing_is_done_twice(tmp_path, kept):
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        desk._ledger.execute("INSERT INTO commands VALUES (5, 'abc', ?)", (kept,))
+        desk._ledger.execute("INSERT INTO commands (number, id, reply) VALUES (5, 'abc', ?)", (kept,))
         assert desk.offered(Offer(site=SITE, gate=GATE, order="abc"), 0.0) is None
 
 

@@ -40,7 +40,8 @@ MIGRATIONS = (
     DROP TABLE guesses;
     """,
     f"""
-    CREATE TABLE new (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place)) STRICT;
+    CREATE TABLE new (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place))
+        STRICT;
     INSERT OR IGNORE INTO new SELECT
         iif(typeof(number) = 'integer', number, 0),
         iif(typeof(place) = 'blob', place, x''),
@@ -164,8 +165,8 @@ class GuessLog:
         anywhere = [(EVERYWHERE, Counted(number, self._base)) for number in range(first, first + lost)]
         self.counted = [*((place, one) for place, one in found if one.at > self._base - DAY_S), *anywhere]
         if lost or not clock:
-            log.error("%s: damaged rows are left out (%d of guesses%s); each counts at every keypad and reader for a day",
-                      NAME, lost, "" if clock else ", and the clock")  # fmt: skip
+            rows_of = f"{lost} of guesses{'' if clock else ', and the clock'}"
+            log.error("%s: damaged rows are left out (%s); a guess counts everywhere for a day then", NAME, rows_of)
             self._mend(connection)
 
     def _mend(self, connection: sqlite3.Connection) -> None:

@@ -332,7 +332,7 @@ def _mend(ledger: sqlite3.Connection) -> None:
         at = None if nobodys else _horizon(ledger)
         ledger.execute("DELETE FROM horizon")
         last = f"SELECT coalesce(?, max(not_after), 0) FROM spent WHERE {sound(ledger, 'spent')}"  # noqa: S608
-        ledger.execute(f"INSERT INTO horizon (one, at) SELECT 1, ({last})", (at,))  # noqa: S608
+        ledger.execute(f"INSERT INTO horizon (one, at) SELECT 1, ({last})", (at,))
 
 
 def _horizon(ledger: sqlite3.Connection) -> int | None:

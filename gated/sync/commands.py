@@ -11,6 +11,7 @@ at the office is dead here, whatever a broker withheld.
 import logging
 import math
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,8 +21,11 @@ import msgspec
 
 from gated import database
 from gated.events import Commanded
-from gated.rescue import aside, open_anew
+from gated.rescue import aside, open_mended
+from gated.soundness import in_words, left_out, sound
+from gated.sync import ledger
 from gated.sync.confirm import GOOD_S
+from gated.sync.ledger import MOST_AHEAD
 from gated.sync.messages import UNATTENDED, Ask, Command, Finding, Offer, Reply
 from gated.wording import UNDECODABLE
 
@@ -29,8 +33,6 @@ log = logging.getLogger(__name__)
 
 WINDOW = 64
 """So far below the highest number one that was not seen yet still counts; messages may overtake each other."""
-MOST_AHEAD = 1_000_000
-"""A number that is further ahead would spend all those between."""
 FRESH_S = 300.0
 """A command for which nobody waits, and that is older or as much younger, is not carried out."""
 CHALLENGE_S = GOOD_S
@@ -46,16 +48,6 @@ STOPPED = "the gate stopped while it was doing this; look whether it was done be
 
 LATE = f"it came later than {GOOD_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
 
-MIGRATIONS = (
-    """
-    CREATE TABLE commands (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        reply BLOB
-    ) STRICT
-    """,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -70,14 +62,16 @@ class CommandDesk:
     """Judges commands, with a ledger on disk. Used from one thread at a time."""
 
     def __init__(self, state: Path, site: str, gate: str) -> None:
-        """Open the ledger in the state folder; one that is damaged is begun anew, and then only what echoes a challenge
-        of ours counts: nobody knows any more what was seen. Raises `StateError`.
+        """Open the ledger in the state folder. Of one that is damaged what can be read is kept, and from then on only
+        what echoes a challenge of ours counts: nobody knows any more all that was seen. Raises `StateError`.
         """
         self._site, self._gate = site, gate
         path = state / "commands.db"
-        best, is_anew = open_anew(path, MIGRATIONS)
-        self._has_forgotten = is_anew or bool(aside(path))  # a restart must not make it forget that
-        self._ledger = best.connection
+        self._ledger = open_mended(path, ledger.MIGRATIONS, ledger.careful).connection
+        damaged = left_out(self._ledger, ("commands",))
+        if told := in_words("commands.db", damaged, "what they were about is done no more; order it anew"):
+            log.error("%s", told)
+        self._has_forgotten = bool(damaged) or bool(aside(path))  # a restart must not make it forget that
         self._challenges: dict[str, tuple[str, float]] = {}
         """When each was given out, and for which order; empty: for any."""
 
@@ -88,12 +82,13 @@ class CommandDesk:
     def offered(self, offer: Offer, now: float) -> Ask | Reply | None:
         """Somebody waits with an order: the question for it; or the answer, where it was carried out already."""
         try:
-            row = self._ledger.execute("SELECT reply FROM commands WHERE id = ?", (offer.order,)).fetchone()
+            query = f"SELECT reply FROM commands WHERE {ledger.has_id(self._ledger)}"  # noqa: S608 - our own
+            row = self._ledger.execute(query, {"id": offer.order}).fetchone()
         except database.FAILS as error:
             log.error("an order was not asked for, because the ledger cannot be read: %s", error)
             return None
         if row is not None:
-            return _kept(row[0])
+            return _kept(row[0], offer.order)
         return Ask(site=self._site, gate=self._gate, order=offer.order, nonce=self._challenge(now, offer.order))
 
     def interrupted(self) -> list[Reply]:
@@ -102,14 +97,14 @@ class CommandDesk:
         Its number is on disk, so nobody does it again; without this the office would wait for an answer for ever.
         """
         with database.transaction(self._ledger):
-            begun = self._ledger.execute("SELECT id FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
-            replies = [
-                Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
-                for (command,) in begun
-            ]
-            for reply in replies:
-                self._answer(reply)
-        return replies
+            begun = self._ledger.execute("SELECT * FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
+            told = [(self._stopped(id_), row["number"]) for row in begun for id_ in ledger.ids(row)]
+            write = "UPDATE commands SET reply = ? WHERE number = ?"
+            self._ledger.executemany(write, [(msgspec.json.encode(reply), number) for reply, number in told])
+        return [reply for reply, _ in told]
+
+    def _stopped(self, command: str) -> Reply:
+        return Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
 
     def hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         """The command itself when it is to be carried out, once, and that is on disk; else the answer, or None where
@@ -141,12 +136,10 @@ class CommandDesk:
 
     def _hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         with database.transaction(self._ledger):
-            known = self._ledger.execute(
-                "SELECT number, id, reply FROM commands WHERE number = ? OR id = ?", (command.number, command.id)
-            ).fetchall()
+            known = self._known(command)
             if known:
                 return self._again(command, known)
-            highest = int(self._ledger.execute("SELECT coalesce(max(number), 0) FROM commands").fetchone()[0])
+            highest = ledger.highest(self._ledger)
             if command.number <= highest - WINDOW:
                 return self._spent(command)
             if command.number > highest + MOST_AHEAD:
@@ -158,11 +151,18 @@ class CommandDesk:
             self._answer(answer)
         return answer or command
 
-    def _again(self, command: Command, known: list[tuple[int, str, bytes | None]]) -> Reply | None:
+    def _known(self, command: Command) -> list[sqlite3.Row]:
+        """What may be about it, or have its number."""
+        is_id, is_number = ledger.has_id(self._ledger), ledger.has_number(self._ledger)
+        what = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - our own
+        query = f"{what} WHERE {is_id} OR {is_number}"
+        return self._ledger.execute(query, {"id": command.id, "number": command.number}).fetchall()
+
+    def _again(self, command: Command, known: list[sqlite3.Row]) -> Reply | None:
         """The answer that the very same command got, if it has one by now; that another had its number."""
-        for number, id_, reply in known:
-            if id_ == command.id:
-                return _kept(reply) if number == command.number else None
+        for reply, is_id, is_number in known:
+            if is_id:
+                return _kept(reply, command.id) if is_number else None
         return self._spent(command)
 
     def _spent(self, command: Command) -> Reply:
@@ -171,7 +171,8 @@ class CommandDesk:
 
     def _spend(self, command: Command, highest: int) -> None:
         self._ledger.execute("INSERT INTO commands (number, id) VALUES (?, ?)", (command.number, command.id))
-        self._ledger.execute("DELETE FROM commands WHERE number <= ?", (highest - WINDOW,))
+        old = f"number <= ? AND {sound(self._ledger, 'commands')}"  # of a damaged row nobody knows how old it is
+        self._ledger.execute(f"DELETE FROM commands WHERE {old}", (highest - WINDOW,))  # noqa: S608 - our own
 
     def _doubt(self, command: Command, now: float, wall: datetime | None) -> Reply | None:
         """Why it is not known to be fresh, or None."""
@@ -243,10 +244,14 @@ def _stale(age_s: float | None) -> str:
     return f"too old: {age_s:.0f} s, at most {FRESH_S:.0f} s count; order it anew"
 
 
-def _kept(reply: bytes | None) -> Reply | None:
+def _kept(reply: bytes | None, command: str) -> Reply | None:
     """An answer as it was kept; None where there is none, or a card has changed it: nothing is done twice for that."""
     try:
-        return msgspec.json.decode(reply, type=Reply) if reply else None
+        kept = msgspec.json.decode(reply, type=Reply) if isinstance(reply, bytes) else None
     except UNDECODABLE:
+        kept = None
+    if kept is not None and kept.command == command:
+        return kept
+    if reply is not None:
         log.error("an answer that was kept is damaged, and is not given again")
-        return None
+    return None

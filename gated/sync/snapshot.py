@@ -4,6 +4,7 @@
 twice. What is asked for next is always the first parts that are missing.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ import msgspec
 from gated import database
 from gated.gallery.people import plainly
 from gated.rescue import open_anew
+from gated.soundness import left_out, with_copies, without_copies
 from gated.sync.jose import Identity
 from gated.sync.messages import Record, SnapshotPart
+
+log = logging.getLogger(__name__)
 
 WINDOW = 16
 """So many parts are on their way at a time."""
@@ -30,6 +34,11 @@ MIGRATIONS = (
         part INTEGER PRIMARY KEY,
         sealed BLOB NOT NULL
     ) STRICT;
+    """,
+    f"""
+    {with_copies("snapshot", "digest", {"version": "integer", "parts": "integer"})}
+    {database.BACK}
+    {without_copies("snapshot")}
     """,
 )
 
@@ -52,9 +61,17 @@ class Staging:
         self._connection.execute("PRAGMA synchronous = NORMAL")  # a part that a power cut takes is asked for again
         self._me = me
         with plainly():
+            self._drop_damaged()
             row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
             self.title = None if row is None else Title(*row)
             self._there = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
+
+    def _drop_damaged(self) -> None:
+        """Begin anew where the title is damaged: no snapshot that the office has would ever take its place."""
+        if left_out(self._connection, ("snapshot",)):
+            log.error("snapshot.db: its title is damaged; the snapshot is asked for anew")
+            with database.transaction(self._connection):
+                self._forget()
 
     def close(self) -> None:
         """Give the file back. May be called twice."""
@@ -91,7 +108,8 @@ class Staging:
             if title != self.title:
                 self._forget()
                 self._connection.execute(
-                    "INSERT INTO snapshot VALUES (?, ?, ?)", (part.version, part.digest, part.parts)
+                    "INSERT INTO snapshot (version, digest, parts) VALUES (?, ?, ?)",
+                    (part.version, part.digest, part.parts),
                 )
             self._connection.execute("INSERT INTO parts VALUES (?, ?)", (part.part, sealed))
         self._there = {part.part} if title != self.title else self._there | {part.part}

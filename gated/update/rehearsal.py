@@ -14,7 +14,7 @@ from gated.access import guess_log, passes
 from gated.errors import StateError, UpdateError
 from gated.gallery import people, templates
 from gated.journal import file as journal
-from gated.sync import commands, snapshot
+from gated.sync import ledger, snapshot
 from gated.update.owner import Owner, acting_as
 
 SCHEMAS: dict[str, Sequence[str]] = {
@@ -23,7 +23,7 @@ SCHEMAS: dict[str, Sequence[str]] = {
     "templates.db": templates.MIGRATIONS,
     "passes.db": passes.MIGRATIONS,
     guess_log.NAME: guess_log.MIGRATIONS,
-    "commands.db": commands.MIGRATIONS,
+    "commands.db": ledger.MIGRATIONS,
     "snapshot.db": snapshot.MIGRATIONS,
 }
 """Every database in the state folder, with what this version knows of its schema."""

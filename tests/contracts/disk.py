@@ -189,5 +189,6 @@ def migrate(connection, migrations):
     if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         return
     with database.transaction(connection):
-        for statement in filter(str.strip, ";".join(migrations).split(";")):
-            connection.execute(statement)
+        for script in migrations:
+            for statement in database._statements(script.partition(database.BACK)[0]):
+                connection.execute(statement)

@@ -18,7 +18,6 @@ from gated import database
 from gated.events import Commanded
 from gated.sync.commands import (
     CHALLENGE_S,
-    MOST_AHEAD,
     MOST_CHALLENGES,
     MOST_FINDINGS,
     STOPPED,
@@ -27,6 +26,7 @@ from gated.sync.commands import (
     Outcome,
     commanded,
 )
+from gated.sync.ledger import MOST_AHEAD
 from gated.sync.messages import (
     MAX_PLAIN_BYTES,
     AcceptHeld,
@@ -279,11 +279,12 @@ def test_a_damaged_ledger_is_kept_aside_and_then_only_what_echoes_a_challenge_co
     whole = path.read_bytes()
     path.write_bytes(damage or whole[:4096] + bytes(4096) + whole[8192:])
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        answer = desk.hear(order(1), 11.0, NOON)
+        assert not isinstance(desk.hear(order(1), 11.0, NOON), Command)
+        answer = desk.hear(order(2), 11.0, NOON)
         assert (answer.outcome, bool(answer.challenge)) == ("challenge", True)
-        assert desk.hear(order(2, challenge=answer.challenge), 12.0, NOON) == order(2, challenge=answer.challenge)
+        assert desk.hear(order(3, challenge=answer.challenge), 12.0, NOON) == order(3, challenge=answer.challenge)
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        assert desk.hear(order(3), 13.0, NOON).outcome == "challenge", "nor does a restart make it count"
+        assert desk.hear(order(4), 13.0, NOON).outcome == "challenge", "nor does a restart make it count"
     (kept,) = tmp_path.glob("commands.db.torn-*")
     assert kept.read_bytes() == (damage or whole[:4096] + bytes(4096) + whole[8192:])
 

@@ -1,0 +1,41 @@
+"""A damaged row in snapshot.db holds up no record of the office: what cannot be used is asked for anew."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2]))
+from odd_rows import columns, spoil, values_for
+
+CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "4"))
+DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
+PLACES = [("snapshot", column) for column in ("version", "digest", "parts", "copy")]
+PLACES += [("parts", "part"), ("parts", "sealed")]
+
+
+def stage(followed, office, kit):
+    """Half of a snapshot has come when the power fails; gives the file."""
+    office.put(*(kit.person(number) for number in range(1, 9)))
+    followed.hear_word(office.word())
+    followed.hear(*office.snapshot()[:2])
+    followed.replica.close()
+    return followed.state / "snapshot.db"
+
+
+def test_every_column_is_damaged_below(followed, office, kit):
+    assert sorted(columns(stage(followed, office, kit))) == sorted(PLACES)
+
+
+@pytest.mark.parametrize(("table", "column"), PLACES)
+def test_whatever_one_value_has_become_the_gate_gets_what_the_office_has(follow, kit, table, column):
+    for case in range(CASES):
+        followed, office = follow(), kit.Office()
+        path = stage(followed, office, kit)
+        value = DICE.choice(values_for(path, table, column))
+        spoil(path, table, column, value)
+        followed.restart()
+        followed.converge(office)
+        assert len(followed.people()) == 8, f"{case}: {table}.{column} became {value!r}"
