@@ -4,6 +4,10 @@ have no way to the lock, to the databases or to the brain.
 As a service of its own (gated-vision.service) it has a user of its own, and systemd gives it next to nothing. As the
 brain's child, on a desk, it has the brain's user: here it gives up what this kernel lets it give up. Both together hold
 for the service as well.
+
+What nothing here can keep from it: it writes to the error output that it was given, says what it likes in its own
+messages, uses its share of the processor and the memory, and reads in /sys what hardware there is. The brain checks the
+messages, and systemd bounds the rest.
 """
 
 import sys

@@ -1,6 +1,7 @@
 """Vision as an attacker has it: whatever a picture made of it, it reaches no lock, no database and no brain."""
 
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from gated.runtime.channel import Channel
 
 ATTACK = r'''
 """Everything that a broken vision would try, after it has given up what it gives up (or not, to prove the attack)."""
-import ctypes, errno, io, json, os, resource, signal, socket, struct, subprocess, sys
+import ctypes, errno, fcntl, io, json, os, resource, signal, socket, struct, subprocess, sys, termios
 from pathlib import Path
 
 import msgspec
@@ -79,6 +80,32 @@ def attach_to_the_brain():
     libc_call("ptrace", 17, victim, 0, 0)
 
 
+def post(address, kind=socket.SOCK_DGRAM, *, by_message=False):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    with ours, theirs:
+        ours.sendmsg([b"x"], [], 0, address) if by_message else ours.sendto(b"x", address)
+
+
+def have_a_file_signal_it(command=fcntl.F_SETOWN):
+    reads, writes = os.pipe()
+    syscall(SYSCALLS["fcntl"], reads, ctypes.c_long(command), victim)
+
+
+def share_memory():
+    number = libc.shmget(0, 4096, 0o600)
+    if number < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    libc.shmctl(number, 0, None)
+
+
+def leave_a_message():
+    number = libc.msgget(0, 0o600)
+    if number < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    libc.msgctl(number, 0, None)
+
+
+SYSCALLS = {"x86_64": {"fcntl": 72}, "aarch64": {"fcntl": 25}}[os.uname().machine]
 attacks = {
     "release the lock": release_the_lock,
     "read the people": lambda: (state / "people.db").read_bytes(),
@@ -105,6 +132,17 @@ attacks = {
     "drive a pin": lambda: os.open(sys.argv[7], os.O_RDWR),
     "read the settings": lambda: Path(sys.argv[8]).read_bytes(),
     "read root's": lambda: Path("/etc/shadow").read_bytes(),
+    "post to a socket of its user": lambda: post(sys.argv[9]),
+    "post to it as raw": lambda: post(sys.argv[9], socket.SOCK_RAW),
+    "post to it by another call": lambda: post(sys.argv[9], by_message=True),
+    "post to an abstract one": lambda: post("\0" + sys.argv[10]),
+    "have a file signal the brain": have_a_file_signal_it,
+    "have one signal it by odd bits": lambda: have_a_file_signal_it(fcntl.F_SETOWN | 1 << 32),
+    "queue a signal for it": lambda: libc_call("sigqueue", victim, signal.SIGCONT, None),
+    "share memory by number": share_memory,
+    "leave a message queue": leave_a_message,
+    "list everybody's sockets": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4).close(),
+    "type at the terminal": lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x"),
     "go past the filter": lambda: syscall(425, 4, ctypes.create_string_buffer(120)),
 }
 done = {}
@@ -151,15 +189,21 @@ def until(is_so, within_s=60):
 
 
 def attack(scene, kind):
-    import socket
-
     import msgspec
 
     gate, brain, pin = scene
-    with socket.create_server(("127.0.0.1", 0)) as office:
+    notified = gate.state / f"notify-{kind}"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as office,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as here,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract,
+    ):
+        here.bind(str(notified))
+        abstract.bind(f"\0{notified}")
         words = [
             msgspec.json.encode(settings(path=str(gate.folder / "frames"))).decode(),
             gate.state, gate.state / "latch.sock", brain.pid, kind, office.getsockname()[1], pin, gate.config,
+            notified, notified,
         ]  # fmt: skip
         command = [sys.executable, "-c", ATTACK, *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=gate.folder)
@@ -184,21 +228,30 @@ def test_a_broken_vision_on_a_desk_reaches_no_lock_no_database_and_no_brain(scen
 def test_the_same_attack_does_all_that_where_nothing_is_given_up(scene):
     """Else the promise above would hold for the wrong reason."""
     said = attack(scene, "free")
-    hard = {"attach to it", "go past the filter", "read root's"}  # a kernel may refuse these to everybody
+    hard = {
+        "attach to it",
+        "go past the filter",
+        "read root's",
+        "type at the terminal",
+    }  # a kernel may refuse these to everybody
     assert {name for name, result in said["done"].items() if result != "done"} <= hard
 
 
 @needs_landlock
 @pytest.mark.slow
 async def test_the_process_that_reads_pictures_is_one_that_gave_it_all_up(shared, tmp_path):
+    mine, _other = socket.socketpair()
+    mine.set_inheritable(True)
     worker = await child.start(["vision"], with_socket=True)
     channel = await Channel[FromVision].over(worker.ours, FromVision)
     channel.send(settings(path=str(tmp_path)))
     assert await channel.receive(60) == VisionConfined(())
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines())
     limits = Path(f"/proc/{worker.process.pid}/limits").read_text()
+    opened = [str(each.readlink()) for each in Path(f"/proc/{worker.process.pid}/fd").iterdir()]
     await worker.kill()
     await channel.close()
+    assert [each.startswith("socket:") for each in opened].count(True) == 1, "it inherits no other socket"
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
 

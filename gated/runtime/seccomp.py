@@ -5,14 +5,16 @@ looks at pictures never asks for is refused, for good, also to every thread that
 import ctypes
 import ctypes.util
 import errno
+import fcntl
 import os
 import socket
+import termios
 
 from gated.runtime.lacks import Lack
 
 ALLOW = 0x7FFF0000
 REFUSE = 0x00050000 | errno.EPERM  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM)
-NOT_EQUAL = 1  # SCMP_CMP_NE
+NOT_EQUAL, MASKED_EQUAL = 1, 7  # SCMP_CMP_NE, SCMP_CMP_MASKED_EQ
 ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
 UNKNOWN = -1  # __NR_SCMP_ERROR
 
@@ -22,6 +24,8 @@ REFUSED = (
     # another process of this user
     "ptrace process_vm_readv process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kcmp "
     "rt_sigqueueinfo rt_tgsigqueueinfo tkill",
+    # memory and queues that processes of one user share, and that outlive them
+    "shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semtimedop semctl mq_open mq_unlink",
     # another process group: the brain kills the group
     "setsid setpgid",
     # its share of the processor and the memory
@@ -36,6 +40,12 @@ REFUSED = (
     "clock_adjtime adjtimex personality syslog",
 )
 """Refused whatever their arguments are. Names that a machine does not have are left away."""
+
+UEVENT = 15  # NETLINK_KOBJECT_UEVENT
+SOCKET_TYPES, INT = 0xF, 0xFFFFFFFF
+"""Which bits of an argument the kernel looks at."""
+SET_OWNER = (fcntl.F_SETOWN, 15, fcntl.F_SETSIG)  # 15: F_SETOWN_EX
+OF_OTHERS = (termios.TIOCSTI, termios.TIOCSCTTY, 0x541C, 0x8901, 0x8902)  # TIOCLINUX, FIOSETOWN, SIOCSPGRP
 
 
 class _Compared(ctypes.Structure):
@@ -66,6 +76,13 @@ def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
     rules: list[tuple[str, tuple[_Compared, ...]]] = [(name, ()) for line in REFUSED for name in line.split()]
     # libcamera asks udev by netlink which cameras there are; there is nothing else to ask for
     rules += [("socket", (_Compared(0, NOT_EQUAL, socket.AF_NETLINK, 0),))]
+    rules += [("socket", (_Compared(2, NOT_EQUAL, UEVENT, 0),))]
+    # one end of a pair of datagram sockets sends to whatever socket it names
+    packets = (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET)
+    rules += [("socketpair", (_Compared(1, MASKED_EQUAL, SOCKET_TYPES, each),)) for each in packets]
+    # a file that is written to can send its owner a signal, and a terminal takes what looks typed
+    rules += [("fcntl", (_Compared(1, MASKED_EQUAL, INT, each),)) for each in SET_OWNER]
+    rules += [("ioctl", (_Compared(1, MASKED_EQUAL, INT, each),)) for each in OF_OTHERS]
     rules += [(name, (_Compared(0, NOT_EQUAL, us, 0),)) for name in ("kill", "tgkill")]
     rules += [("prlimit64", (_Compared(0, NOT_EQUAL, 0, 0),))]
     return all(_add(library, context, name, compared) for name, compared in rules) and not (
