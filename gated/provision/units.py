@@ -9,6 +9,7 @@ import gated
 from gated.config import Settings
 from gated.errors import ProvisionError
 from gated.health.finding import Finding, amber, green
+from gated.provision import keyboard
 from gated.update.trust import check_roots
 from gated.update.units import BRAIN, LATCH, VISION, Systemd, systemctl
 
@@ -64,6 +65,7 @@ def unit_files(
         policies = (shipped() / "kiosk-policies.json").read_text("utf-8")
         files[root / POLICIES] = policies.replace(":8080", f":{screen_port}")
         files[root / "opt/gated/screen"] = (shipped() / "screen").read_text("utf-8")
+        files |= keyboard.files(root)
     if is_pi:
         files[root / "etc/systemd/system.conf.d/gated.conf"] = WATCHDOG
     return files
@@ -103,7 +105,7 @@ def start(units: tuple[str, ...]) -> list[Finding]:
     if not settles(Systemd().run, time.monotonic, time.sleep):
         late = f"the gate is not on duty after {READY_S:.0f} s; its last words:"
         raise ProvisionError(late, *_last_words().splitlines())
-    return [_screen()] if KIOSK[0] in units else []
+    return [_screen(), keyboard.take_effect()] if KIOSK[0] in units else []
 
 
 def _looking_in(folder: Path) -> str:

@@ -23,6 +23,7 @@ from gated.office.founding import found
 from gated.provision import making as places
 from gated.provision import packages
 from gated.provision.steps import steps
+from gated.provision.steps.services import Services
 
 GATE = "gate-2"
 ANSWERS = """
@@ -342,3 +343,27 @@ def test_a_display_added_later_is_told_what_the_settings_lack(making, answers, t
     assert any("write screen_port = 8080 below [cues]" in problem for problem in problems)
     with pytest.raises(ConfigError, match="screen_port"):
         taken(making(answers(kiosk=True)))
+
+
+def test_a_keyboard_at_the_display_can_neither_reboot_nor_halt_the_machine(making, answers, taken, root, monkeypatch):
+    monkeypatch.setattr("gated.provision.steps.services.missing", lambda needs: [])
+    monkeypatch.setattr(packages, "add_user", lambda name, groups=(): None)
+
+    def services():
+        return Services(making(answers({"cues": {"screen_port": 9000}}, kiosk=True)))
+
+    taken(services().making)
+    assert (root / "etc/systemd/system/ctrl-alt-del.target").readlink() == Path("/dev/null")
+    assert "kernel.sysrq = 0" in (root / "etc/sysctl.d/90-gated-kiosk.conf").read_text()
+    assert "CtrlAltDelBurstAction=none" in (root / "etc/systemd/system.conf.d/gated-kiosk.conf").read_text()
+    keys = (root / "etc/systemd/logind.conf.d/gated-kiosk.conf").read_text()
+    assert {"HandlePowerKey=ignore", "HandleRebootKey=ignore", "NAutoVTs=0"} <= set(keys.splitlines())
+    assert services().is_done()
+    (root / "etc/systemd/system/ctrl-alt-del.target").unlink()
+    assert not services().is_done()
+
+
+def test_without_a_display_the_keys_stay_as_they_are(making, answers, taken, root):
+    taken(making(answers()))
+    assert not list(root.glob("etc/**/*kiosk*"))
+    assert not (root / "etc/systemd/system/ctrl-alt-del.target").is_symlink()

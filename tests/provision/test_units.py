@@ -113,7 +113,8 @@ def test_of_all_that_the_gate_keeps_vision_sees_the_models_that_the_settings_nam
 def test_the_browser_of_the_screen_reaches_the_gates_own_page_and_nothing_else(tmp_path):
     files = unit_files(tmp_path, None, is_pi=False, screen_port=8123, releases=None)
     policies = json.loads(files[tmp_path / "etc/chromium/policies/managed/gated.json"])
-    assert (policies["URLBlocklist"], policies["URLAllowlist"]) == (["*"], ["http://127.0.0.1:8123"])
+    assert policies["URLAllowlist"] == ["http://127.0.0.1:8123"]
+    assert {"*", "chrome://*"} <= set(policies["URLBlocklist"]), "the star alone leaves the browser's own pages"
     assert policies["DeveloperToolsAvailability"] == policies["DefaultWebUsbGuardSetting"] == 2
     refused = ("VideoCaptureAllowed", "AudioCaptureAllowed", "AllowFileSelectionDialogs", "PrintingEnabled")
     assert not any(policies[name] for name in refused)

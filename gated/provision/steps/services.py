@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gated.errors import GatedError, ProvisionError
+from gated.provision import keyboard
 from gated.provision.making import Making, attempted, check_writable, writing
 from gated.provision.packages import (
     VISION_USER,
@@ -83,7 +84,8 @@ class Services:
         is_written = all(path.is_file() and path.read_text("utf-8") == text for path, text in files.items())
         wants = self.making.root / "etc/systemd/system"
         is_enabled = all((wants / _target(unit) / unit).is_symlink() for unit in ALWAYS)
-        return is_written and is_enabled and (is_user(VISION_USER) or self.making.root != Path("/"))
+        is_closed = not self.making.answers.kiosk or keyboard.is_masked(self.making.root)
+        return is_written and is_enabled and is_closed and (is_user(VISION_USER) or self.making.root != Path("/"))
 
     def do(self) -> str:
         """Write and enable them. Raises `ProvisionError`, `StateError`, `UpdateError`."""
@@ -96,6 +98,8 @@ class Services:
                 write_whole(path, text.encode())
                 path.chmod(0o755 if path.name in SCRIPTS else 0o644)
         units, root = wanted_units(self.making), self.making.root
+        if self.making.answers.kiosk:
+            keyboard.mask(root)
         systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *units)
         return ", ".join(units)
 

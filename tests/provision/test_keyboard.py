@@ -1,0 +1,39 @@
+"""The keyboard of a gate screen: its keys reach neither kernel nor systemd nor logind."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gated.errors import UpdateError
+from gated.provision import keyboard
+
+
+def test_what_was_written_takes_effect_at_once(monkeypatch):
+    called = []
+    monkeypatch.setattr(keyboard, "systemctl", lambda *words: called.append(words[-1]))
+    assert keyboard.take_effect().light == "green"
+    assert called == ["systemd-sysctl.service", "systemd-logind.service"]
+
+
+def test_where_it_does_not_the_gate_is_started_all_the_same_and_it_is_told(monkeypatch):
+    def fails(*words):
+        raise UpdateError("refused")
+
+    monkeypatch.setattr(keyboard, "systemctl", fails)
+    found = keyboard.take_effect()
+    assert (found.light, "refused" in found.says) == ("amber", True)
+
+
+@pytest.mark.skipif(not Path("/lib/systemd/systemd-logind").exists(), reason="needs systemd")
+def test_every_key_is_one_that_systemd_knows():
+    """Systemd passes over a key that it does not know; its programs have the names of all."""
+    names = re.findall(r"(?m)^(\w+)=", "".join(keyboard.FILES.values()))
+    known = b"".join(path.read_bytes() for path in programs())
+    assert names
+    assert [name for name in names if name.encode() not in known] == []
+
+
+def programs():
+    folder = Path("/lib/systemd")
+    return [folder / "systemd", folder / "systemd-logind", *folder.glob("libsystemd-*.so")]
