@@ -63,6 +63,12 @@ def read(path: Path, most: int) -> bytes:
         return take(file, most, path)
 
 
+def read_given(path: Path, most: int) -> bytes:
+    """The bytes of a file that a person names, which may be a pipe. Raises `OSError`."""
+    with path.open("rb") as file:
+        return take(file, most, path)
+
+
 def take(file: IO[bytes], most: int, name: object = None) -> bytes:
     """The rest of an open file. Raises `OSError`."""
     return b"".join(chunks(file, most, name))

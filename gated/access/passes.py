@@ -34,6 +34,7 @@ from msgspec import Meta
 
 from gated import database
 from gated.access.rights import Refusal
+from gated.bounded import MOST_KEYS, read_given
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.face.messages import MAX_PASS, PASS_PREFIX
@@ -203,7 +204,7 @@ def _private_key(pem: bytes) -> Ed25519PrivateKey:
 def pass_key(path: Path) -> PassKey:
     """The site's public key, from its file. Raises `ConfigError` when that is none."""
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(read_given(path, MOST_KEYS))
     except OSError as error:
         problem = f"{path} cannot be read ({error.strerror}); put the site's public key there"
         raise ConfigError("readers.pass_key", [problem]) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from gated.bounded import MOST_TEXT, read_given
 from gated.cli import Context, show_json, streams
 from gated.cli.lockdown import name_of
 from gated.cli.tables import show
@@ -134,7 +135,7 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
     from gated.health.report import report, tried_of
 
     try:
-        rows = tried_of(tried.read_bytes()) if tried is not None else ()
+        rows = tried_of(read_given(tried, MOST_TEXT)) if tried is not None else ()
         now = datetime.now(zone(settings.site.timezone))
         with as_holder_of(page):
             page.write_text(report(settings, board_at(), findings, now, rows, language=language), encoding="utf-8")

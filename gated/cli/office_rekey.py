@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gated.bounded import MOST_KEYS, read_given
 from gated.cli import streams
 from gated.cli.office_passphrase import ask, hand_key, is_somebody_there
 from gated.errors import OfficeError
@@ -146,7 +147,7 @@ def _read(file: Path, what: str = "Recovery key") -> str:
     if str(file) == "-":
         return str(click.prompt(what, hide_input=True))
     try:
-        return file.read_text("utf-8")
+        return read_given(file, MOST_KEYS).decode()
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
         raise OfficeError(f"{file}: cannot be read ({why}); name the file with the recovery key") from error

@@ -13,6 +13,7 @@ from gated import names
 from gated.access import qr
 from gated.access.passes import issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
 from gated.access.rights import Refusal
+from gated.bounded import MOST_KEYS, read_given
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.places import DOORS, Name
 from gated.config import SiteSettings
@@ -170,7 +171,7 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
 
 def _read(key: Path) -> bytes:
     try:
-        return key.read_bytes()
+        return read_given(key, MOST_KEYS)
     except OSError as error:
         raise ConfigError("--key", [f"{key} cannot be read ({error.strerror}); name the site's private key"]) from error
 

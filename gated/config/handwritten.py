@@ -11,6 +11,8 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from gated.bounded import MOST_TEXT, read_given
+
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -29,7 +31,7 @@ class HandwritingError(ValueError):
 def read_text(path: Path, advice: str = "name one that is there") -> str:
     """The text of a file. `advice`: what to do where there is none. Raises `HandwritingError`."""
     try:
-        return text_of(path.read_bytes())
+        return text_of(read_given(path, MOST_TEXT))
     except FileNotFoundError as error:
         raise HandwritingError(f"cannot be read ({error.strerror}); {advice}") from error
     except IsADirectoryError as error:

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import gated
 from gated.config import ModelSettings
+from gated.cues.brought import copy_prompts
 from gated.errors import ProvisionError
 from gated.face.manifest import load_manifest
 from gated.face.pull import pull_set
 from gated.provision.units import shipped
 from gated.update.build import run
-from gated.update.listing import SUMS, sums
+from gated.update.listing import MOST_FILE, SUMS, sums
 from gated.update.lock import check_wheels, lock_in
 from gated.update.signature import KEYS, SIGNATURE, Key, read_keys, sign
 
@@ -79,7 +80,7 @@ def bundle(
         if models is not None:
             _copy_models(models, folder / "models")
         if prompts is not None:
-            shutil.copytree(prompts, folder / "prompts")
+            _copy_prompts(prompts, folder / "prompts")
         shutil.copyfile(shipped() / "install", folder / "install")
         shutil.rmtree(folder / "own", ignore_errors=True)
         if keys:
@@ -131,6 +132,13 @@ def _copy_models(models: ModelSettings, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def _copy_prompts(source: Path, folder: Path) -> None:
+    try:
+        copy_prompts(source, folder)
+    except OSError as error:
+        raise ProvisionError(f"{error.filename}: {error.strerror}; put the WAV file there, and make room") from error
+
+
 def _pack(folder: Path, out: Path) -> None:
     aside = out.with_name(f".{out.name}.new")
     try:
@@ -158,4 +166,5 @@ LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 
 
 def _pip(command: str, python: str = sys.executable) -> Sequence[str]:
-    return [python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]
+    bound = ["prlimit", f"--fsize={MOST_FILE}", "--"] if command == "download" else []  # its hash is known at the end
+    return [*bound, python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]

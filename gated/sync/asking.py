@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gated import wording
+from gated.bounded import TooLongError, TooSlowError, ending, take
 from gated.errors import PairingError
 from gated.sync.code import (
     MAX_BYTES,
@@ -24,7 +25,8 @@ from gated.sync.code import (
 )
 from gated.wording import UNDECODABLE
 
-TIMEOUT_S = 15.0
+TIMEOUT_S, WHOLE_S = 15.0, 60.0
+"""So long the office may be silent, and so long one answer may take in all, however it drips."""
 CLOCK = {9: "not yet", 10: "no longer"}
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
 NAMES = {62, 64}
@@ -96,16 +98,20 @@ def _request(
     code: PairingCode, context: ssl.SSLContext, method: str, path: str, body: bytes = b""
 ) -> tuple[int, bytes]:
     where = f"{code.host}:{code.port}"
+    ending(context, WHOLE_S, TIMEOUT_S)
     connection = http.client.HTTPSConnection(code.host.strip("[]"), code.port, timeout=TIMEOUT_S, context=context)
     with closing(connection):
         try:
             connection.request(method, path, body or None)
             response = connection.getresponse()
-            return response.status, response.read(MAX_BYTES)
+            return response.status, take(response, MAX_BYTES)
         except ssl.SSLCertVerificationError as error:
             raise _distrust(where, error) from error
         except (http.client.HTTPException, ssl.SSLError) as error:
             raise PairingError(f"what answers at {where} is no office ({error}); ask for the right code") from error
+        except (TooLongError, TooSlowError) as error:
+            why = f"what answers at {where} is no office ({error.strerror})"
+            raise PairingError(f"{why}; ask for the right code") from error
         except OSError as error:
             advice = "see that `gated office serve` runs there, and that this gate has a network"
             raise PairingError(f"nobody answers at {where} ({error.strerror or error}); {advice}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from gated.bounded import ending, take
 from gated.config import SyncSettings
 from gated.errors import GatedError, PairingError, StateError, WireError
 from gated.runtime.files import sync_folder, write_whole
@@ -31,7 +32,8 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 KNOWN, COMMIT = "recovery.json", "handover.json"
-TIMEOUT_S = 10.0
+TIMEOUT_S, WHOLE_S = 10.0, 60.0
+"""So long whoever answers may be silent, and so long the answer may take in all, however it drips."""
 FILES = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys", "office_keys": "office.keys"}
 
 
@@ -157,10 +159,11 @@ class Successor:
         csr = request_for(self.lock.key(Path(self.settings.key)), self.peer.gate)
         renew = self._signed(Renew(site=self.peer.site, gate=self.peer.gate, csr=csr))
         question = HandoverQuestion(gate=self.peer.gate, number=known.number, renew=renew)
+        ending(context, WHOLE_S, TIMEOUT_S)
         line = http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S, context=context)
         with closing(line):
             line.request("POST", "/handover", msgspec.json.encode(question))
-            body = line.getresponse().read(MAX_BYTES)
+            body = take(line.getresponse(), MAX_BYTES)
         try:
             return msgspec.json.decode(body, type=HandedOver)
         except UNDECODABLE as error:

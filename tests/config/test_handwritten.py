@@ -193,3 +193,13 @@ def test_one_place_reads_the_toml_that_people_write():
 def test_a_table_is_written_into_settings_of_any_encoding(tmp_path):
     (tmp_path / "a.toml").write_bytes(TOML.encode("utf-16"))
     assert read_toml(tmp_path / "a.toml")["site"] == {"id": "market-south"}
+
+
+@pytest.mark.parametrize("read", [read_text, read_toml])
+def test_what_never_ends_is_not_read_into_memory(read, tmp_path):
+    with pytest.raises(HandwritingError, match="longer than"):
+        read(Path("/dev/zero"))
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(HandwritingError, match="longer than"):
+        read(tmp_path / "hole")

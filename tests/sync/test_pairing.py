@@ -21,6 +21,7 @@ from gated.config import SyncSettings, parse
 from gated.errors import PairingError, StateError
 from gated.office.certificates import Authority
 from gated.simulator.network import free_port
+from gated.sync import asking
 from gated.sync.code import MAX_BYTES, PairingCode
 from gated.sync.dial import tls_context
 from gated.sync.jose import Party
@@ -282,8 +283,30 @@ def test_an_endless_answer_is_not_read(state, tmp_path):
             pass
 
     with answering(Endless, tmp_path) as port:
-        refused(replace(OTHERS_CODE, port=port), state, "is none")
+        refused(replace(OTHERS_CODE, port=port), state, "longer than 20000 bytes")
     assert len(sent) < 10_000
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_drips_is_left(state, tmp_path, monkeypatch, begin):
+    """Each byte comes in time, and 20,000 of them would hold an installer up for days."""
+    Authority.make(SITE, datetime.now(UTC)).write_server(tmp_path, "localhost", wall=datetime.now(UTC))
+    monkeypatch.setattr(asking, "WHOLE_S", 1.0)
+    over = threading.Event()
+
+    class Dripping(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.wfile.write(begin)
+            with contextlib.suppress(OSError):
+                while not over.wait(0.02):
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_):
+            pass
+
+    with answering(Dripping, tmp_path) as port:
+        refused(replace(OTHERS_CODE, port=port), state, "too slow, not complete after 1 s")
+        over.set()
 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path):

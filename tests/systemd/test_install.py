@@ -672,7 +672,8 @@ def test_wheels_that_fill_the_disk_when_they_are_unpacked_are_refused(card, bund
     refused(card, bundle, "fill the disk when they are unpacked")
 
 
-def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key):
+@pytest.mark.parametrize("does_run", [True, False])
+def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run):
     """Signed with a key that is still believed, and from before there was a second one."""
     believe(card, key)
     other = make_key(tmp_path / "keys", "other")
@@ -680,7 +681,7 @@ def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key):
     (card.root / "release.pub").write_text(both)
     runs = card.root / "releases/10.0.0/venv/bin/gated"
     runs.parent.mkdir(parents=True)
-    runs.write_text("#!/bin/sh\n")
+    runs.write_text("#!/bin/sh\n" if does_run else "#!/nowhere\n")
     runs.chmod(0o755)
     (card.root / "current").symlink_to("releases/10.0.0")
     code, said = card.run("--offline", signed(tmp_path, bundle, key))

@@ -1,7 +1,6 @@
 """What a gate works with: the models, the spoken prompts, its databases and keys."""
 
 import os
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from gated.config import Settings
+from gated.cues.brought import copy_prompts
 from gated.cues.prompts import check as check_prompts
 from gated.cues.prompts import render
 from gated.cues.words import fitted_of
@@ -182,10 +182,10 @@ def _missing_prompts(settings: Settings) -> list[Path]:
 def _copy_prompts(source: Path, folder: Path) -> None:
     """As the gate's user, who may not see into everybody's folders. Raises `StateError`."""
     try:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-    except OSError as error:  # with shutil's own, which has many of them in one
+        copy_prompts(source, folder)
+    except OSError as error:
         raise StateError(
-            f"{error.filename or source}: {error.strerror or 'cannot all be copied'}; see that the gate's user "
+            f"{error.filename or source}: {error.strerror or 'cannot be copied'}; see that the gate's user "
             f"{places.USER!r} may read {source}, and make room"
         ) from error
 
