@@ -1,6 +1,7 @@
 """A version made: its wheels copied and proved, a venv of its own, compiled, and asked what it is."""
 
 import logging
+import os
 import subprocess
 import sys
 import venv
@@ -65,7 +66,8 @@ def _install(folder: Path, version: str, wheels: Sequence[Path]) -> None:
     wanted.write_text(without(lock, FROM_SYSTEM if _sees_system() else ()))
     venv.EnvBuilder(system_site_packages=_sees_system(), symlinks=True, with_pip=True).create(folder)
     python = str(folder / "bin" / "python")
-    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-index", "--no-compile"]
+    pip = [python, "-m", "pip", "--isolated", "--quiet", "--disable-pip-version-check", "install", "--no-index",
+           "--no-compile"]  # fmt: skip
     places = [word for place in wheels for word in ("--find-links", str(place))]
     if "==" in wanted.read_text():
         run([*pip, *places, "--no-deps", "--require-hashes", "--requirement", str(wanted)])
@@ -95,6 +97,7 @@ def run(command: Sequence[str], owner: Owner | None = None, longest_s: float = L
             text=True,
             timeout=longest_s,
             check=False,
+            env=os.environ | {"PYTHONSAFEPATH": "1"},  # root may stand in anybody's folder, beside a pip.py
             user=user,
             group=group,
             extra_groups=others,

@@ -52,6 +52,7 @@ class Card:
     def __init__(self, folder):
         self.folder, self.root, self.calls = folder, folder / "opt", folder / "calls"
         self.bin, self.tries_s, self.venv = folder / "bin", 60, folder / "no venv"
+        self.cwd = None
         self.path = f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin"
         self.bin.mkdir()
         for name, body in STANDS_IN.items():
@@ -76,7 +77,8 @@ class Card:
     def start(self, *words):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         command = ["sh", str(SCRIPT), *map(str, words)]
-        return subprocess.Popen(command, **pipes, text=True, env=self.environment, start_new_session=True)
+        more = {"env": self.environment, "cwd": self.cwd, "start_new_session": True}
+        return subprocess.Popen(command, **pipes, text=True, **more)
 
     def run(self, *words, answer=""):
         process = self.start(*words)
@@ -697,3 +699,16 @@ def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
         "fetching" in line for line in text.splitlines() if "$pip install $locked" in line or "$pip download" in line
     )
     assert "ulimit -f 524288" in (SCRIPT.parents[1] / "tests/setup.sh").read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_nothing_runs_that_lies_beside_a_bundle(bare, bundle, tmp_path, words):
+    """`python3 -m venv`, in the folder of a stick, runs the `venv.py` that lies there; as root, and unproved."""
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    for name in ("venv", "platform", "zipfile", "pip", "ensurepip", "gated", "shutil"):
+        (stick / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__)\n")
+    bare.cwd = stick
+    code, said = bare.run(*words, "--offline", bundle)
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert code == 0, said

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import shutil
+import sys
 import zipfile
 
 import pytest
@@ -152,3 +153,18 @@ def test_a_wheel_that_fills_the_disk_when_it_is_unpacked_is_not_installed(releas
     monkeypatch.setattr(build_module, "run", lambda *_: pytest.fail("something ran"))
     with pytest.raises(UpdateError, match="unpacked there are .* at most 100000"):
         build(releases, pack(tmp_path / "b", "0.2.0", says="0" * 100_000))
+
+
+def test_nothing_runs_that_lies_where_root_happens_to_be(tmp_path, monkeypatch):
+    """`python -m pip`, in the folder of a stick, would run the `pip.py` that lies there."""
+    (tmp_path / "evil.py").write_text("print('ran')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UpdateError, match="No module named evil"):
+        run([sys.executable, "-m", "evil"])
+
+
+@pytest.mark.slow
+def test_the_environment_brings_no_library_beside_the_lock(releases, tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tiny[0].parent))
+    with pytest.raises(UpdateError, match="tiny"):
+        build(releases, pack(tmp_path / "b", "0.2.0", requires="Requires-Dist: tiny\n"))
