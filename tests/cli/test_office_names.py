@@ -185,9 +185,9 @@ def test_a_card_ends_with_the_day_at_the_site_whatever_zone_the_machine_has(offi
 
 def test_rights_end_with_the_day_at_the_site_where_midnight_is_left_out(office, ann, store):
     office("timezone", HAVANA)
-    office("person", "rights", ann, "--from", "2027-03-14", "--until", "2027-03-14")
+    office("person", "rights", ann, "--from", "2098-03-09", "--until", "2098-03-09")
     [right] = store.book.person(ann).rights
-    assert (right.valid_from, right.valid_until) == ("2027-03-14T01:00:00-04:00", "2027-03-15T00:00:00-04:00")
+    assert (right.valid_from, right.valid_until) == ("2098-03-09T01:00:00-04:00", "2098-03-10T00:00:00-04:00")
 
 
 def test_an_office_knows_the_zone_of_its_site(tmp_path):
