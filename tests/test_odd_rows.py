@@ -11,9 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from gated.access.guess_log import GuessLog
+from gated.access.guesses import Guess
 from gated.access.passes import PassLedger, VisitorPass
 from gated.app import Brain
 from gated.config.trial import begin
+from gated.database import connect
 from gated.errors import GatedError, StateError
 from gated.gallery.credentials import Credentials
 from gated.gallery.entitlement import AS_EVERYBODY
@@ -26,6 +29,7 @@ from gated.journal.past import last_time, past
 from gated.sync.commands import CommandDesk
 from gated.sync.messages import Offer
 from gated.sync.quarantine import Allowance
+from gated.update.rehearsal import SCHEMAS
 
 from .odd_rows import BAD_TEXT, ODD, columns, spoil
 from .test_broken_card import GATE, NOW, PEOPLE, SITE, STRANGERS, Door, face, home  # noqa: F401 - a fixture
@@ -48,8 +52,13 @@ FILL = """
      VALUES ('hours', 'mon tue wed thu fri sat sun holiday', '00:00', '00:00');
     INSERT INTO calendars (name, holidays, workdays) VALUES ('2026', '2026-10-01 2026-10-02', '2026-10-10');
     INSERT INTO gates (gate, keys) VALUES ('back', '{"keys": []}');
+    INSERT INTO trusted_gates VALUES ('back', '{"keys": []}', 'here');
+    INSERT INTO gone_gates VALUES ('{"keys": []}');
+    INSERT INTO agreed SELECT subject, 'transfer' FROM people LIMIT 1;
+    INSERT INTO weak_pins SELECT subject, '2026-01-01T00:00:00+00:00' FROM people LIMIT 1;
+    INSERT INTO erasures DEFAULT VALUES;
 """
-FILES = ("people.db", "templates.db", "journal.db", "commands.db", "passes.db")
+FILES = tuple(SCHEMAS)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +80,15 @@ def used(home, tmp_path_factory):  # noqa: F811
         people.executescript(FILL)
     with contextlib.closing(sqlite3.connect(filled / "state" / "commands.db")) as commands:
         commands.executescript("INSERT INTO commands (number, id, reply) VALUES (5, 'abc', x'7b7d')")
+    with contextlib.closing(sqlite3.connect(filled / "state" / "templates.db", isolation_level=None)) as templates:
+        templates.execute("INSERT INTO erasures DEFAULT VALUES")
     with contextlib.closing(PassLedger(filled / "state")) as ledger:
         ledger.spend(visitor(57, 2**31, 2), NOW)
+    with contextlib.closing(GuessLog(filled / "state")) as log:
+        log.write(Guess(1, log.now(), (log.place("door/main"),)))
+    with contextlib.closing(connect(filled / "state" / "snapshot.db", SCHEMAS["snapshot.db"])) as staged:
+        staged.execute("INSERT INTO snapshot (version, digest, parts) VALUES (99, 'abc', 2)")
+        staged.execute("INSERT INTO parts VALUES (0, x'00')")
     yield SimpleNamespace(whole=filled, copy=lambda: copied(filled), embedder=embedder)
     shutil.rmtree(folder)
 
@@ -133,6 +149,15 @@ def test_whatever_one_value_has_become_the_gate_lives_and_nobody_else_is_kept_ou
 
 def ring_of(folder):
     return KeyRing.open_best(folder / "state", SITE)
+
+
+def test_every_database_of_a_gate_is_among_them_and_has_a_row_in_every_table(used):
+    assert {path.name for path in (used.whole / "state").glob("*.db")} == set(FILES)
+    for name in FILES:
+        tables = {table for table, _ in columns(used.whole / "state" / name)}
+        with contextlib.closing(connect(used.whole / "state" / name, SCHEMAS[name])) as opened:
+            every = {row[0] for row in opened.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        assert {table for table in every - tables if not table.startswith(("_", "sqlite_"))} == set(), name
 
 
 @pytest.mark.parametrize("value", [5, None, b"x", 1e308])
