@@ -280,6 +280,21 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+def rows(connection: sqlite3.Connection, query: str, values: Sequence[str] = ()) -> list[sqlite3.Row]:
+    """All rows of a query, each text as `as_text` has it, at half its price: it is asked only where one is no text.
+
+    The connection is the caller's alone meanwhile.
+    """
+    try:
+        connection.text_factory = str
+        return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError:  # it says no more than that; whatever else it is comes again
+        connection.text_factory = as_text
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.text_factory = as_text
+
+
 def forget(connection: sqlite3.Connection) -> bool:
     """After an erasure: rewrite the file and empty the write-ahead log, so that no page keeps what was deleted.
 

@@ -179,6 +179,19 @@ def test_a_full_disk_is_told_as_it_is_and_the_next_transaction_works(connection:
     assert texts(connection) == ["small"]
 
 
+def test_rows_that_are_read_at_once_are_those_that_are_read_with_care(connection: sqlite3.Connection) -> None:
+    every = "SELECT * FROM notes ORDER BY id"
+    connection.execute("INSERT INTO notes (text) VALUES ('x')")
+    for text in ("'y'", "CAST(x'c328ff' AS TEXT)"):
+        connection.execute(f"INSERT INTO notes (text) VALUES ({text})")
+        assert database.rows(connection, every) == connection.execute(every).fetchall()
+        assert connection.text_factory is database.as_text
+    assert [row["id"] for row in database.rows(connection, "SELECT id FROM notes WHERE text = ?", ("x",))] == [1]
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        database.rows(connection, "SELECT * FROM nowhere")
+    assert connection.text_factory is database.as_text
+
+
 def test_what_was_forgotten_is_in_no_file(path: Path, connection: sqlite3.Connection) -> None:
     secret = "a name that must go"
     with database.transaction(connection):

@@ -7,11 +7,15 @@ most 0.03 (with noise of 10 grey levels). Tinted: 0.056. Colour: at least 0.13. 
 half of the saturation: 0.067. Colour on a small face only: 0.07.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.face.detect import Box
 from gated.frame import Frame, Pixels, luma
+
+if TYPE_CHECKING:  # the brain has need of the bounds below, and of nothing that looks
+    from gated.face.detect import Box
 
 NO_COLOUR = 0.06
 """A picture below this value has no colour."""
@@ -33,7 +37,7 @@ TWENTIETH = 0.05
 Cells = NDArray[np.float32]
 
 
-def colour_of(frame: Frame, box: Box | None = None) -> float | None:
+def colour_of(frame: Frame, box: "Box | None" = None) -> float | None:
     """Return how far the colours of a picture are from one tint, as a share of the brightness. 0 is grey.
 
     None if the picture is too dark or too flat. `box`: a face in px of the main picture; its value counts if higher.
@@ -73,7 +77,7 @@ def _tint(chroma: Cells, y: Cells, lit: NDArray[np.bool_]) -> float:
     return min(MOST_TINT, max(-MOST_TINT, share))
 
 
-def _inside(box: Box, frame: Frame, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _inside(box: "Box", frame: Frame, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return a mask of the cells whose centre lies in the inner half of a box."""
     height, width = frame.main.shape[:2]
     rows = (np.arange(shape[0]) + 0.5) / shape[0] * height

@@ -69,7 +69,7 @@ class Credentials:
         """Every card and PIN."""
         with self.reading() as connection:
             query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
-            rows = connection.execute(query).fetchall()
+            rows = database.rows(connection, query)
         return [entitlement.credential(row) for row in rows]
 
     def left_out(self, read: Mapping[str, int] = {}) -> str:
@@ -85,7 +85,7 @@ class Credentials:
         """Everybody, with the rights and preferences that count for them. What is not plainly active is suspended."""
         with self.reading() as connection:
             query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
-            people = connection.execute(query).fetchall()
+            people = database.rows(connection, query)
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
             wishes = {row[0]: entitlement.wishes(row) for row in connection.execute(query)}
             rights, is_lost = _said(connection)

@@ -157,21 +157,27 @@ class People:
 
     def subjects(self) -> set[SubjectId]:
         """Everybody's id."""
-        return {SubjectId(row[0]) for row in self._rows("subject").fetchall()}
+        return {SubjectId(row[0]) for row in self._rows("subject")}
 
     def consented(self) -> dict[SubjectId, Consented]:
         """Those who agreed to be recognised. What is not plainly active counts as suspended."""
-        rows = self.connection.execute(
+        rows = database.rows(
+            self.connection,
             "SELECT people.subject, household, status, reference, face FROM people JOIN consents USING (subject)"  # noqa: S608
             f" WHERE purpose = ? AND {sound(self.connection, 'people')} AND {sound(self.connection, 'consents')}",
             (RECOGNISE,),
-        ).fetchall()
+        )
         return {
             SubjectId(row["subject"]): Consented(
                 names.plain(row["household"]), _status(row["status"]), row["reference"], row["face"]
             )
             for row in rows
         }
+
+    def fingerprint(self) -> int:
+        """Another number whenever any row of people or consents is another one. None is judged, so that it is cheap."""
+        tables = [database.rows(self.connection, f"SELECT * FROM {each}") for each in ("people", "consents")]  # noqa: S608
+        return hash(tuple(tuple(map(tuple, table)) for table in tables))
 
     def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
         """Everybody's id with the name of the face that counts, and of one that waits to. `among`: only theirs."""
@@ -273,9 +279,9 @@ class People:
         """Which rows of people and consents are too damaged to be read, in words; empty where none is."""
         return in_words(NAME, left_out(self.connection, ("people", "consents")))
 
-    def _rows(self, columns: str) -> sqlite3.Cursor:
+    def _rows(self, columns: str) -> list[sqlite3.Row]:
         """Of everybody whose row is sound."""
-        return self.connection.execute(f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
+        return database.rows(self.connection, f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
 
     def _persons(self, which: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}

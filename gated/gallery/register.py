@@ -53,6 +53,7 @@ class Register:
         self._both = (people.connection, templates.connection)
         self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
         self._asked: tuple[int, ...] = ()
+        self._fingerprint: int | None = None
         self._searchable = 0
         self._consented: dict[SubjectId, Consented] | None = None
         self._changes = 0
@@ -254,12 +255,20 @@ class Register:
         with self.reading():
             people, templates = map(_version, self._both)
             if people != self._asked:
-                consented = self._people.consented()
-                searchable = hash((frozenset(consented.items()), frozenset(self._people.subjects())))
-                if searchable != self._searchable:
-                    self._changes, self._consented = self._changes + 1, consented
-                self._asked, self._searchable = people, searchable
+                self._look_who_changed()
+                self._asked = people
             return (self._changes, *templates)
+
+    def _look_who_changed(self) -> None:
+        """Something in `people.db` is another: mostly a card was used, and then nobody has to be judged again."""
+        fingerprint = self._people.fingerprint()  # asked first: what changes meanwhile is seen the next time
+        if fingerprint == self._fingerprint:
+            return
+        consented = self._people.consented()
+        searchable = hash((frozenset(consented.items()), frozenset(self._people.subjects())))
+        if searchable != self._searchable:
+            self._changes, self._consented = self._changes + 1, consented
+        self._fingerprint, self._searchable = fingerprint, searchable
 
     def _now_consented(self) -> dict[SubjectId, Consented]:
         """Those who agreed, as `version` has just read them where nothing has changed since; read once, not kept."""

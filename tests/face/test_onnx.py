@@ -198,6 +198,13 @@ def test_importing_the_chapter_does_not_load_the_runtime():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_brain_loads_no_code_that_looks():
+    looks = {f"gated.face.{name}" for name in ("onnx", "detect", "align", "embed", "pad", "pipeline")}
+    code = f"import sys, gated.app; print(sorted({looks} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 PI = "mount -t tmpfs t /sys/class && mkdir -p /sys/class/drm/card0/device /sys/class/drm/card1/device && exec "
 
 

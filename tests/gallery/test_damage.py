@@ -329,3 +329,13 @@ def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
             ANN: (Right(schedule="work"),),
             BOB: (Right("main"),),
         }
+
+
+@pytest.mark.parametrize("column", ["people.name", "people.enrolled_at", "people.face", "consents.notice_version"])
+def test_the_version_tells_of_a_row_that_was_damaged_in_any_column(gallery, join, state, column):
+    join(gallery, 1)
+    with closing(Register.open(state, "site")) as register:
+        before = register.version()
+        assert spoil(state / "people.db", *column.split("."), b"\xff\x00\xfe")
+        assert register.version() != before
+        assert register.opened(EMBEDDER).rows == []

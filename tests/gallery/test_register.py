@@ -135,6 +135,19 @@ def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, register
     assert gallery.reload_if_changed()
 
 
+def test_a_card_that_was_used_has_nobody_judged_again(gallery, registered, join, store, monkeypatch) -> None:
+    ann = join(gallery, 1)
+    card = give_card(store, "12345678", ann.subject)
+    before, judged, judge = registered.version(), [], registered._people.consented
+    monkeypatch.setattr(registered._people, "consented", lambda: judged.append("all") or judge())
+    assert store.use(card.id, datetime(2026, 3, 1, tzinfo=UTC))
+    assert registered.version() == before
+    assert judged == []
+    gallery.suspend(ann.subject)
+    assert registered.version() != before
+    assert judged == ["all"]
+
+
 def test_somebody_without_a_face_is_a_person_and_is_never_searched_for(gallery, registered, live) -> None:
     ann = live("a")
     assert registered.person(ann).consents == ()
