@@ -26,7 +26,9 @@ class Timekeeper:
         """Look at the clock for ever, and keep on disk how late it is."""
         while True:
             self.clock.now()
-            await asyncio.to_thread(self._file.keep, self.clock.kept(), steady())
+            kept, now = self.clock.kept(), steady()
+            if self._file.is_due(kept, now):
+                await asyncio.to_thread(self._file.keep, kept, now)
             await asyncio.sleep(WATCH_S)
 
     def close(self) -> None:

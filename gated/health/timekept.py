@@ -118,10 +118,14 @@ class KeptFile:
         self._at: float | None = None
         self._fails = False
 
+    def is_due(self, kept: Kept, steady_s: float) -> bool:
+        """Whether `keep` would write it now. Takes no time."""
+        waited_s = float("inf") if self._at is None else steady_s - self._at
+        return waited_s >= (AGAIN_S if _is_other(kept, self._written) else WRITE_S)
+
     def keep(self, kept: Kept, steady_s: float, *, is_end: bool = False) -> bool:
         """Write it if it is due; whether it was written. A disk that fails is told of once, and tried again."""
-        waited_s = float("inf") if self._at is None else steady_s - self._at
-        if not is_end and waited_s < (AGAIN_S if _is_other(kept, self._written) else WRITE_S):
+        if not (is_end or self.is_due(kept, steady_s)):
             return False
         self._at = steady_s
         try:

@@ -1,6 +1,8 @@
 """The time of day: trusted only while something keeps it, and never when it cannot be. Each attack on it is a test."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from gated.health.clock import (
     WallClock,
     not_before,
 )
+from gated.health.timekeeper import Timekeeper
 from gated.health.timekept import AGAIN_S, LONG_AGO, NAME, WRITE_S, Kept, KeptFile, load
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -543,6 +546,25 @@ def test_a_quiet_day_writes_a_hundred_times_and_a_clock_that_is_pushed_about_wea
         machine.wait(10.0)
         writes += file.keep(machine.clock.kept(), machine.steady)
     assert 0 < writes <= 3600 / AGAIN_S + 2
+
+
+async def test_the_disk_has_its_thread_only_when_something_is_due(tmp_path, monkeypatch):
+    settings = SimpleNamespace(state=tmp_path, site=SimpleNamespace(clock="trusted"), sync=SimpleNamespace(url=""))
+    timekeeper, looks, written = Timekeeper(settings, LONG_AGO, lambda _: None), [], []
+
+    async def pause(_):
+        looks.append(1)
+        if len(looks) == 100:
+            raise asyncio.CancelledError
+
+    async def on_a_thread(work, *arguments):
+        written.append(work(*arguments))
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(asyncio, "to_thread", on_a_thread)
+    with pytest.raises(asyncio.CancelledError):
+        await timekeeper.run()
+    assert written == [True]
 
 
 def test_a_disk_that_fails_stops_no_clock(tmp_path):
