@@ -223,10 +223,16 @@ class Orders:
 
         Raises `StateError` with its last word when it does not end `well`.
         """
-        command = ["-m", "gated", "--config", str(self._config), "--models", self._settings.models.dir, *arguments]
+        own = ["-P", "-m", "gated", "--config", str(self._config), "--models", self._settings.models.dir]
         pipe, name = asyncio.subprocess.PIPE, f"gated {' '.join(arguments)}"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+            sys.executable,
+            *own,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
         )
         try:
             async with asyncio.timeout(within_s):

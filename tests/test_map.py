@@ -57,3 +57,9 @@ def test_nothing_catches_everything_but_at_the_border_of_a_thread_or_task():
                 caught = getattr(node.type, "id", "")
                 assert caught != "Exception" or module.relative_to(PACKAGE).as_posix() in BORDERS, module
                 assert caught != "BaseException" or isinstance(node.body[-1], ast.Raise), module
+
+
+def test_no_process_of_ours_runs_what_lies_where_somebody_stands():
+    """`python -m gated` looks into the folder it is started in first, which may be a stick's; `-P` does not."""
+    for module in PACKAGE.rglob("*.py"):
+        assert not re.search(r'(?<!"-P", )"-m", "gated"', module.read_text()), module

@@ -107,7 +107,7 @@ class Replay:
         return let_in
 
     def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "gated", "--config", str(self.config), *arguments]
+        return [sys.executable, "-P", "-m", "gated", "--config", str(self.config), *arguments]
 
     def _enrol(self, name: str) -> str:
         photo = next(path for path in self.paths if path.stem == f"{name}_1")

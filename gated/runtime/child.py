@@ -95,7 +95,7 @@ async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child
 
     With a socket, `--fd N` is added and our end is returned with the child.
     """
-    command = [sys.executable, "-m", "gated", *arguments]
+    command = [sys.executable, "-P", "-m", "gated", *arguments]
     if not with_socket:
         return Child(await asyncio.create_subprocess_exec(*command, start_new_session=True))
     ours, theirs = socket.socketpair()

@@ -140,7 +140,7 @@ class Desk:
             return self._brain.wait()
 
     def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "gated", "--config", str(self.config), *arguments]
+        return [sys.executable, "-P", "-m", "gated", "--config", str(self.config), *arguments]
 
     def _children(self, command: str) -> Iterator[int]:
         """Yield the pids of the brain's child processes that run a command."""

@@ -47,7 +47,7 @@ async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) 
     state = folder / "latch"
     state.mkdir(mode=0o700)
     (folder / "latch.toml").write_text(CONFIG.format(state=state))
-    command = ["-m", "gated", "--config", str(folder / "latch.toml"), "latch"]
+    command = ["-P", "-m", "gated", "--config", str(folder / "latch.toml"), "latch"]
     latch = await asyncio.create_subprocess_exec(sys.executable, *command, stderr=asyncio.subprocess.DEVNULL)
     released, linked = asyncio.Event(), asyncio.Event()
 

@@ -142,7 +142,7 @@ class Bench:
     def running(self) -> Iterator[None]:
         """Run broker and office as processes inside this context."""
         self.network.restore()
-        command = [sys.executable, "-m", "gated", "office", "--dir", str(self.office), "serve"]
+        command = [sys.executable, "-P", "-m", "gated", "office", "--dir", str(self.office), "serve"]
         self.serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield
