@@ -168,6 +168,10 @@ class Gates:
         with self._file.writing() as connection:
             connection.execute("UPDATE gates SET holds = max(holds, ?) WHERE gate = ?", (n, gate))
 
+    def last_number(self, gate: str) -> int:
+        """The newest number of a command."""
+        return self.number(gate, 0)
+
     def number(self, gate: str, step: int = 1) -> int:
         """The next number for a command, higher than every one before."""
         with self._file.writing() as connection:

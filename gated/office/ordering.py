@@ -14,11 +14,15 @@ from gated.office.orders import OTHER_S, Placed, age_s
 from gated.office.sharing import Sharing
 from gated.office.statuses import SKIPPED
 from gated.office.store import Store
+from gated.sync.commands import WINDOW
 from gated.sync.messages import LIVE, WAITS, AcceptHeld, Ask, Offer, Progress, Reply, Share, Status, StillWanted
 from gated.sync.wire import Outgoing
 
 GONE = "its operator at the office waits no more"
 UNKNOWN = "the office does not know that it gave this order (its data may be an old backup); order it anew"
+FORGOTTEN = "the gate has done so much since that it cannot say whether it did this; look before you order it anew"
+GIVEN = ("sent", "begun", "going")
+"""How far an order is of which a gate may say that its number was spent."""
 OFFICE = "office"
 """Who orders what nobody ordered."""
 AGAIN_S = 5.0
@@ -63,12 +67,10 @@ class Ordering:
         placed = orders.of(reply.command)
         if placed is None or placed.gate != line.gate or placed.state in ("done", "refused", "failed"):
             return
-        if placed.is_attended:
+        if reply.outcome == "spent":
+            yield from self._hear_spent(line, placed, wall)
+        elif placed.is_attended:
             self._settle(line, placed, reply, wall)
-        elif reply.outcome == "spent":
-            self._store.roll.number(line.gate, SKIPPED)
-            if placed.is_open and age_s(placed, wall) <= OTHER_S:
-                yield line.command(orders.send(line.peer.site, placed, wall))
         elif reply.outcome != "challenge":
             orders.settle(placed, reply.outcome, reply.why, reply.findings)
             if isinstance(placed.order.action, Share):
@@ -100,15 +102,30 @@ class Ordering:
         elif orders.go(placed, ask.says, now):
             yield line.command(_answer(line, ask, is_wanted=True))
 
+    def _hear_spent(self, line: Line, placed: Placed, wall: datetime) -> Iterator[Outgoing]:
+        """The gate did not do it, because it has seen that number before: the order becomes another command.
+
+        Where this office has counted far beyond that number, the gate may have done it and forgotten it since.
+        """
+        orders, roll = self._store.orders, self._store.roll
+        if placed.state not in GIVEN:
+            return
+        is_forgotten = roll.last_number(line.gate) >= placed.number + WINDOW
+        if is_forgotten and placed.state == "going":
+            orders.settle(placed, "unknown", FORGOTTEN)
+            return
+        if not is_forgotten:
+            roll.number(line.gate, SKIPPED)
+        placed = orders.anew(placed)
+        if not placed.is_attended and age_s(placed, wall) <= OTHER_S:
+            yield line.command(orders.send(line.peer.site, placed, wall))
+
     def _settle(self, line: Line, placed: Placed, reply: Reply, wall: datetime) -> None:
         """The answer to an order for which somebody waits, or waited."""
         orders = self._store.orders
-        if reply.outcome == "spent":
-            self._store.roll.number(line.gate, SKIPPED)
-            orders.anew(placed)
-        elif placed.state == "cancelled" and reply.outcome != "done":
+        if placed.state == "cancelled" and reply.outcome != "done":
             return
-        elif reply.outcome != "challenge":
+        if reply.outcome != "challenge":
             if placed.state == "cancelled":
                 self._store.alarms.sound(line.gate, "done_late", f"order {placed.id}", stamp(wall))
             orders.settle(placed, reply.outcome, reply.why, reply.findings)
@@ -138,8 +155,8 @@ class Ordering:
             return
         self._offered[placed.id] = now
         self._store.orders.offered(placed)
-        line.withholding.offered(placed.id, now)
-        yield line.command(Offer(site=line.peer.site, gate=line.gate, order=placed.id))
+        line.withholding.offered(placed.command, now)
+        yield line.command(Offer(site=line.peer.site, gate=line.gate, order=placed.command))
 
     def _call_off(self, lines: dict[str, Line]) -> Iterator[Outgoing]:
         """Tell a gate that nobody waits any more, so that it need not find out."""
@@ -149,7 +166,7 @@ class Ordering:
                 continue
             self._store.orders.told(placed)
             if placed.number:
-                yield line.command(StillWanted(site=line.peer.site, gate=line.gate, order=placed.id, why=GONE))
+                yield line.command(StillWanted(site=line.peer.site, gate=line.gate, order=placed.command, why=GONE))
 
 
 def _answer(line: Line, ask: Ask, *, is_wanted: bool, why: str = "") -> StillWanted:

@@ -227,11 +227,14 @@ class Orders:
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET says = ? WHERE id = ? AND says != ?", (says, order, says))
 
-    def anew(self, placed: Placed) -> None:
-        """The gate has used its number for another command: it is offered once more, with another number."""
+    def anew(self, placed: Placed) -> Placed:
+        """The gate has used its number for another command: it becomes another command, which has no number yet. What
+        is said once more of the one before is about no order any more.
+        """
         with self._file.writing() as connection:
-            again = "UPDATE orders SET state = 'sent', number = 0 WHERE id = ? AND state IN ('begun', 'going')"
-            connection.execute(again, (placed.id,))
+            again = "UPDATE orders SET state = 'new', number = 0, command = ? WHERE id = ?"
+            connection.execute(again, (new_id(), placed.id))
+        return self.get(placed.id)
 
     def withdraw(self, order: str, why: str) -> Placed:
         """Its operator waits no more. On disk when it returns: `cancelled`, and it will not be done; or `stopping`."""

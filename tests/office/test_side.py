@@ -13,12 +13,14 @@ from gated.office.line import MOST_AT_ONCE
 from gated.office.orders import GO_S
 from gated.office.schema import MIGRATIONS
 from gated.office.side import LAG, SETTLES_S, SILENT_S, OfficeSide
-from gated.sync.commands import STOPPED
+from gated.office.statuses import SKIPPED
+from gated.sync.commands import STOPPED, WINDOW, CommandDesk, Outcome
 from gated.sync.jose import Identity
 from gated.sync.messages import (
     Ack,
     AnnounceBatch,
     AnswerCall,
+    Ask,
     ChangeSettings,
     Command,
     Delta,
@@ -736,8 +738,77 @@ def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_fo
     gate.reply(command, "spent")
     court.wait(1.1)
     again = gate.asks(only(Offer, court.due())[0])
-    assert again.id == placed
+    assert again.action == Restart()
     assert again.number > command.number + 1000
+    gate.reply(again)
+    assert court.state(placed) == "done"
+
+
+def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, only):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    gate.reply(command, "spent")
+    court.wait(1.1)
+    again = gate.asks(only(Offer, court.due())[0])
+    gate.reply(command, "spent")
+    assert court.state(placed) == "going"
+    assert court.give_up(placed) == "stopping", "the gate may do it: nobody is told that it will not be done"
+    gate.reply(again)
+    assert court.state(placed) == "done"
+
+
+@pytest.mark.parametrize("action", [Release(), SUSPEND])
+def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, only, action):
+    placed = court.order(action)
+    [said] = court.due()
+    command = gate.asks(said) if isinstance(said, Offer) else said
+    for _ in range(120):
+        gate.reply(command, "spent")
+    court.waiting.discard(placed)
+    for state in ("cancelled", "unknown", "unanswered"):
+        with court.store.file.writing() as connection:
+            connection.execute("UPDATE orders SET state = ?", (state,))
+        gate.reply(command, "spent")
+    after = court.order(Restart())
+    offer = next(each for each in only(Offer, court.due()) if each.order == after)
+    assert gate.asks(offer).number <= command.number + SKIPPED + 2
+
+
+def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_the_gate_did_meanwhile(
+    court, gate, only, tmp_path
+):
+    desk, done = CommandDesk(tmp_path, SITE, "gate-1"), []
+
+    def carry_out(message):
+        while isinstance(message, Offer | Command):
+            said = (
+                desk.offered(message, court.now)
+                if isinstance(message, Offer)
+                else desk.hear(message, court.now, court.wall)
+            )
+            if isinstance(said, Command):
+                done.append(said.id if isinstance(said.action, Share) else "release")
+                return desk.settle(said, Outcome("done"))
+            if not isinstance(said, Ask):
+                return said
+            [message] = gate.says(Ask, order=said.order, nonce=said.nonce)
+        return None
+
+    placed = court.order(Release())
+    carry_out(court.due()[0])  # what the gate answers is lost
+    for number in range(WINDOW + 1):
+        court.store.orders.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
+    for share in only(Command, court.due()):
+        carry_out(share)
+    for _ in range(3):
+        court.wait(1.1)
+        for offer in only(Offer, court.due()):
+            reply = carry_out(offer)
+            if reply is not None:
+                gate.says(Reply, command=reply.command, outcome=reply.outcome, why=reply.why)
+    assert done.count("release") == 1
+    assert court.state(placed) == "unknown"
+    desk.close()
 
 
 def test_nobody_but_the_gate_it_is_for_is_given_an_order(court, gate, other):
