@@ -4,17 +4,15 @@ What arrives is answered in its order; what is due goes out as soon as another p
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import aiomqtt
-
 from gated.errors import BusyError
+from gated.office.client import Client, MqttError, ProtocolVersion
 from gated.office.gates import NoSuchGateError
 from gated.office.side import OfficeSide
 from gated.sync.dial import backoff_s
@@ -33,7 +31,7 @@ STEADY_S = 10.0
 """A connection that held for so long was a good one: back-off begins anew."""
 MAX_QUEUED = 10_000
 """So many messages may wait for an answer; what is dropped beyond that comes again."""
-FAILURES = (aiomqtt.MqttError, OSError)
+FAILURES = (MqttError, OSError)
 
 
 async def run_link(
@@ -47,7 +45,7 @@ async def run_link(
     while True:
         began = time.monotonic()
         try:
-            async with _connection(host, port, context, identifier) as client:
+            async with _client(host, port, context, identifier) as client:
                 log.log(logging.INFO if failures else logging.DEBUG, "the link to the broker is up")
                 await _converse(side, client)
         except FAILURES as error:
@@ -58,27 +56,12 @@ async def run_link(
         await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
 
 
-@contextlib.asynccontextmanager
-async def _connection(host: str, port: int, context: ssl.SSLContext, identifier: str) -> AsyncIterator[aiomqtt.Client]:
-    """Connect to the broker. Leave nothing that refers to the loop, also when cancelled while the connection comes up.
-
-    aiomqtt leaves its socket open then. paho closes it when Python exits, and calls a loop that is closed.
-    """
-    client = _client(host, port, context, identifier)
-    try:
-        async with client:
-            yield client
-    finally:
-        client._client.disconnect()
-        client._client.on_socket_close = None  # a thread of aiomqtt may still open the socket
-
-
-def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> aiomqtt.Client:
-    return aiomqtt.Client(
+def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> Client:
+    return Client(
         host,
         port,
         identifier=identifier,
-        protocol=aiomqtt.ProtocolVersion.V311,
+        protocol=ProtocolVersion.V311,
         clean_session=True,
         tls_context=context,
         max_queued_incoming_messages=MAX_QUEUED,
@@ -86,7 +69,7 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> a
     )
 
 
-async def _converse(side: OfficeSide, client: aiomqtt.Client) -> None:
+async def _converse(side: OfficeSide, client: Client) -> None:
     """Until the connection is lost (one of `FAILURES`).
 
     Not a `TaskGroup`: in Python 3.11 one whose part has failed leaves its task marked as cancelled.
@@ -102,7 +85,7 @@ async def _converse(side: OfficeSide, client: aiomqtt.Client) -> None:
         part.result()
 
 
-async def _listen(side: OfficeSide, client: aiomqtt.Client) -> None:
+async def _listen(side: OfficeSide, client: Client) -> None:
     async for message in client.messages:
         if not isinstance(message.payload, bytes):
             continue
@@ -114,7 +97,7 @@ async def _listen(side: OfficeSide, client: aiomqtt.Client) -> None:
         await _publish(client, said)
 
 
-async def _speak(side: OfficeSide, client: aiomqtt.Client) -> None:
+async def _speak(side: OfficeSide, client: Client) -> None:
     """Say what is due, and listen to every gate there is; to those that were there first before saying anything."""
     heard, due_at = set[str](), 0.0
     while True:
@@ -133,7 +116,7 @@ async def _speak(side: OfficeSide, client: aiomqtt.Client) -> None:
         await asyncio.sleep(LOOK_S)
 
 
-async def _publish(client: aiomqtt.Client, said: Sequence[Outgoing]) -> None:
+async def _publish(client: Client, said: Sequence[Outgoing]) -> None:
     """In their order, without waiting for the broker's word on each; it is worth nothing."""
     await asyncio.gather(*(client.publish(out.topic, out.payload, qos=1, retain=out.retain) for out in said))
 

@@ -9,12 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiomqtt
-
 from gated.door.controller import DoorController
 from gated.events import DoorReleased, Event
 from gated.office.broker import MOST_SHARES, name_of, tls_context
 from gated.office.certificates import Authority
+from gated.office.client import Client
 from gated.simulator.load import FIRST, SITE, Bench
 from gated.sync.topics import Topics
 
@@ -111,7 +110,7 @@ async def _send_junk(
     topic, payload = Topics(SITE, FIRST).command, secrets.token_bytes(JUNK_BYTES)
     name = name_of(LAST)
     Authority.load(office).write_client(office, name.lower(), name, datetime.now(UTC))
-    async with aiomqtt.Client("localhost", port, tls_context=tls_context(office, LAST)) as client:
+    async with Client("localhost", port, tls_context=tls_context(office, LAST)) as client:
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             for _ in range(AT_ONCE):

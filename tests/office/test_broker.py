@@ -12,7 +12,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiomqtt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,6 +22,7 @@ from gated.errors import OfficeError
 from gated.office import broker
 from gated.office.broker import Place, acl, tls_context, write_acl
 from gated.office.certificates import Authority, is_issued, private_pem, read_csr
+from gated.office.client import Client
 from gated.office.founding import found
 from gated.simulator.network import free_port
 from gated.sync.topics import Topics
@@ -73,7 +73,7 @@ def client(folder, name=None, **more):
     context = tls_context(folder)
     if name is not None:
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
-    return aiomqtt.Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S, **more)
+    return Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S, **more)
 
 
 async def heard(listener, speaker, topic):
@@ -171,7 +171,7 @@ async def test_every_process_of_the_office_has_a_name_of_its_own_at_the_broker(o
     write_acl(office, SITE, ["gate-1"])
     Authority.load(office).write_client(office, "office-2", broker.name_of(1), NOW)
     ours = Topics(SITE, "gate-1")
-    first, second = (aiomqtt.Client("localhost", Place.load(office).port, tls_context=tls_context(office, number))
+    first, second = (Client("localhost", Place.load(office).port, tls_context=tls_context(office, number))
                      for number in (0, 1))  # fmt: skip
     async with first, second, client(office, "gate-1") as gate:
         await gate.subscribe(ours.ack, qos=1)

@@ -15,13 +15,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import aiomqtt
 import pytest
 import trustme
 
 from gated.errors import OfficeError
 from gated.office.broker import Place, tls_context, write_acl
 from gated.office.certificates import Authority
+from gated.office.client import Client
 from gated.office.founding import found
 from gated.office.link import run_link
 from gated.office.serve import owner, share_of
@@ -90,7 +90,7 @@ class Site:
     def client(self):
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         context.load_cert_chain(self.folder / f"{GATE}.pem", self.folder / f"{GATE}.key")
-        return aiomqtt.Client("localhost", self.place.port, tls_context=context)
+        return Client("localhost", self.place.port, tls_context=context)
 
     def run(self, *arguments):
         """Start a command of this office."""

@@ -9,7 +9,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiomqtt
 import pytest
 
 from gated.config import SyncSettings
@@ -17,6 +16,7 @@ from gated.errors import PairingError
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
 from gated.office.broker import Place
+from gated.office.client import Client, MqttError
 from gated.office.founding import found
 from gated.office.pairing import Registrar
 from gated.office.store import Store
@@ -61,7 +61,7 @@ class Gate:
         """Send a message and return the office's answer."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            with contextlib.suppress(MqttError, TimeoutError):
                 async with self.client() as client, asyncio.timeout(2.0):
                     await client.subscribe(TOPICS.ack, qos=1)
                     await client.publish(topic, self.peer.write(message), qos=1)
@@ -73,7 +73,7 @@ class Gate:
         context = ssl.create_default_context(cafile=self.settings.ca)
         context.load_cert_chain(self.settings.cert, self.settings.key)
         host, port = self.settings.url.removeprefix("mqtts://").split(":")
-        return aiomqtt.Client(host, int(port), tls_context=context, timeout=2.0)
+        return Client(host, int(port), tls_context=context, timeout=2.0)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_events_wait_during_a_cut_and_arrive_afterwards(network, gate):
     gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
     assert (await gate.say(TOPICS.event, gate.batch(), Ack)).seq == 1
     network.cut()
-    with pytest.raises(aiomqtt.MqttError):
+    with pytest.raises(MqttError):
         await gate.client().__aenter__()
     gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
     network.restore()

@@ -12,7 +12,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import aiomqtt
 import pytest
 import trustme
 
@@ -21,6 +20,7 @@ from gated.errors import WireError
 from gated.events import DoorReleased
 from gated.journal.chain import genesis
 from gated.journal.journal import Journal
+from gated.office.client import Client, MqttError
 from gated.simulator.network import free_port
 from gated.sync.commands import CommandDesk, Outcome
 from gated.sync.gate import GateSide, Vitals
@@ -192,7 +192,7 @@ class Receiver:
 
     async def run(self):
         while True:
-            with contextlib.suppress(aiomqtt.MqttError):
+            with contextlib.suppress(MqttError):
                 async with self.broker.client("office") as self.client:
                     await self.client.subscribe([(topic, 1) for topic in TOPICS.up])
                     self.is_up.set()
@@ -320,7 +320,7 @@ class Broker:
     def client(self, name, **more):
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
-        return aiomqtt.Client("localhost", self.port, tls_context=context, **more)
+        return Client("localhost", self.port, tls_context=context, **more)
 
     def settings(self, **other):
         f = self.folder

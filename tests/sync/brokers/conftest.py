@@ -15,11 +15,11 @@ import ssl
 import subprocess
 import time
 
-import aiomqtt
 import pytest
 import trustme
 
 from gated.config import SyncSettings
+from gated.office.client import Client
 from gated.simulator.network import free_port
 from gated.sync.topics import Topics
 
@@ -120,7 +120,7 @@ class Broker:
     def client(self, name, **more):
         """Call it in `async with`."""
         values = {"port": self.port, "tls_context": self.tls(name), "timeout": PATIENCE_S} | more
-        return aiomqtt.Client("localhost", **values)
+        return Client("localhost", **values)
 
     def allow(self, *gates):
         """These gates as well: each has a certificate, writes its own `up` and reads its own `down`."""
