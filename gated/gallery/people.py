@@ -147,9 +147,7 @@ class People:
         """One of them. Raises `SubjectNotFoundError`."""
         for person in self._persons("WHERE subject = ?", subject) if self.has(subject) else ():
             return person
-        raise SubjectNotFoundError(
-            f"nobody with the id {subject!r} is enrolled here; `gated people list` shows the ids"
-        )
+        raise _unknown(subject)
 
     def has(self, subject: SubjectId) -> bool:
         """Whether there is somebody of that id, be their row damaged or not."""
@@ -257,7 +255,7 @@ class People:
         by every door at all hours.
         """
         if not self.has(subject):
-            self.get(subject)
+            raise _unknown(subject)
         entitlement.put_rights(self.connection, "subject", subject, ())
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
         damage.forget(self.connection, subject)
@@ -309,6 +307,10 @@ def plainly() -> Iterator[None]:
         raise database.named(error, "the people's database") from error
     except database.FAILS as error:
         raise database.named(error, "the people's database") from error
+
+
+def _unknown(subject: SubjectId) -> SubjectNotFoundError:
+    return SubjectNotFoundError(f"nobody with the id {subject!r} is enrolled here; `gated people list` shows the ids")
 
 
 def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:

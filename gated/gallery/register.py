@@ -166,13 +166,13 @@ class Register:
         face, subject = self._sealed(person, new_face(), embedder_sha256, vectors), person.subject
         connection = self._people.connection
         held, had = holding.get(connection, f"person/{subject}"), self.sets_of(subject)
-        is_first = embedder_sha256[: holding.SET] not in had
+        is_first_of_set = self.is_first_of_set(subject, embedder_sha256)
         self.store([face], at)
-        if is_first and (is_counted or not had):
+        if not had or (is_first_of_set and is_counted):
             self._people.set_face(subject, face.face)
             self._people.drop_pending(subject)
             return ""
-        ways, why = holding.ways_of(connection, subject), holding.BULK if is_first else holding.CHANGED_FACE
+        ways, why = holding.ways_of(connection, subject), holding.BULK if is_first_of_set else holding.CHANGED_FACE
         holding.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
         return why
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -59,8 +60,9 @@ def rekey(
             stack.enter_context(closing(lock))
         with closing(Store.open(folder)) as store:  # which ends what was begun before
             stack.enter_context(closing(FileLock(folder / LOCK, "`gated office rekey`")))
-            _check(store, key, former, is_restored=is_restored)
-            number = _rekey(folder, store, key, following or key, wall, former, passphrase)
+            keys = _Keys(key, following or key, former)
+            _check(store, keys, is_restored=is_restored)
+            number = _rekey(folder, store, keys, wall, passphrase)
             stack.close()
         settle(folder)
         if locking.is_locked(folder):
@@ -70,9 +72,17 @@ def rekey(
     return number
 
 
-def _check(store: Store, key: RecoveryKey, former: RecoveryKey | None, *, is_restored: bool) -> None:
+class _Keys(NamedTuple):
+    """The recovery keys of a hand-over: the one that signs it, the one for the next time, and the one of before."""
+
+    key: RecoveryKey
+    following: RecoveryKey
+    former: RecoveryKey | None
+
+
+def _check(store: Store, keys: _Keys, *, is_restored: bool) -> None:
     """That gates will follow. A gate believes the recovery key that it knows, whatever stands here."""
-    known = store.handovers.key
+    known, key, former = store.handovers.key, keys.key, keys.former
     if not known:
         raise OfficeError("this office has no recovery key; `gated office recovery FILE` makes one, for the next time")
     if former is not None and former.public != known:
@@ -85,15 +95,8 @@ def _check(store: Store, key: RecoveryKey, former: RecoveryKey | None, *, is_res
     )
 
 
-def _rekey(  # noqa: PLR0917 - all that a hand-over is made from
-    folder: Path,
-    store: Store,
-    key: RecoveryKey,
-    following: RecoveryKey,
-    wall: datetime,
-    former: RecoveryKey | None,
-    passphrase: str,
-) -> int:
+def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: str) -> int:
+    key, following, former = keys
     least = store.handovers.number + (1 if former is None else 2)
     number = max(least, int(wall.timestamp()))  # above those that an old backup has not heard of
     try:

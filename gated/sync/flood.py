@@ -30,10 +30,13 @@ class Repetitions:
         self._heard: dict[int, None] = {}
 
     def has(self, payload: bytes) -> bool:
-        """Whether it is one of the last `kept` that were asked about; from now on it is."""
-        mark = hash(payload)  # keyed anew in every process, so that nobody can aim at it
-        is_known = self._heard.pop(mark, self) is None
+        """Whether it is one of the last `kept` that were noted."""
+        return hash(payload) in self._heard  # keyed anew in every process, so that nobody can aim at it
+
+    def note(self, payload: bytes) -> None:
+        """It was heard, just now."""
+        mark = hash(payload)
+        self._heard.pop(mark, None)
         self._heard[mark] = None
         if len(self._heard) > self._kept:
             del self._heard[next(iter(self._heard))]
-        return is_known

@@ -206,6 +206,7 @@ class GateSide:
     def hear(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Heard:
         """Deal with what has arrived. `wall` is the time of day (aware), None while it is not trusted."""
         is_known = self._repetitions.has(payload)
+        self._repetitions.note(payload)
         try:
             heard = self._hear(topic, payload, now, wall, is_known=is_known)
         except WireError as error:

@@ -74,9 +74,15 @@ class Orders:
         if answer.why == UNWRITABLE and isinstance(command.action, Suspend) and self._desk.is_fresh(command, now, wall):
             self._replica.revoke(command.action.subject, command.action.n)
             answer = replace(answer, why=SUSPENDED_IN_MEMORY)
-        if answer.outcome in ("refused", "failed") and not self._judged.has(command.id.encode()):
-            self._report(commanded(command, answer))
+        if answer.outcome in ("refused", "failed"):
+            self._tell_once(command, answer)
         return answer
+
+    def _tell_once(self, command: Command, answer: Reply) -> None:
+        judged = command.id.encode()
+        if not self._judged.has(judged):
+            self._report(commanded(command, answer))
+        self._judged.note(judged)
 
     def post(self, message: Message) -> None:
         """What an order brought forth, to be said with its answer. From any thread."""
@@ -84,7 +90,7 @@ class Orders:
 
     def settle(self, command: Command, outcome: Outcome, now: float) -> list[Message]:
         """A command was carried out: what is to be said, and it is written down."""
-        self._judged.has(command.id.encode())
+        self._judged.note(command.id.encode())
         self._report(commanded(command, outcome))
         posted = [self._posted.popleft() for _ in range(len(self._posted))]
         reply = self._disk.attempt(lambda: self._desk.settle(command, outcome), now, None)

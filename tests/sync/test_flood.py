@@ -31,20 +31,30 @@ def test_no_stretch_of_time_costs_more_than_was_full_and_came_in_it(pauses, most
 
 def test_a_message_is_recognised_when_it_comes_again():
     heard = Repetitions(kept=10)
-    assert not heard.has(b"a")
+    heard.note(b"a")
+    assert heard.has(b"a")
     assert not heard.has(b"b")
+    heard.note(b"a")
     assert heard.has(b"a")
-    assert heard.has(b"a")
+
+
+def test_to_ask_is_not_to_hear():
+    heard = Repetitions(kept=2)
+    for payload in (b"a", b"b"):
+        assert not heard.has(payload)
+        heard.note(payload)
+    for _ in range(5):
+        assert not heard.has(b"c")
+        assert heard.has(b"a")
+    heard.note(b"c")  # a goes: that it was asked about does not keep it
+    assert [heard.has(payload) for payload in (b"a", b"b", b"c")] == [False, True, True]
 
 
 def test_only_so_many_are_remembered_and_those_that_come_again_stay():
     heard = Repetitions(kept=3)
-    for payload in (b"a", b"b", b"c"):
-        heard.has(payload)
-    assert heard.has(b"a")
-    assert not heard.has(b"d")  # b goes
-    assert heard.has(b"a")
-    assert not heard.has(b"b")
+    for payload in (b"a", b"b", b"c", b"a", b"d"):  # b goes
+        heard.note(payload)
+    assert [heard.has(payload) for payload in (b"a", b"b", b"c", b"d")] == [True, False, True, True]
 
 
 @given(st.lists(st.binary(max_size=3), max_size=50))
@@ -52,4 +62,5 @@ def test_with_room_enough_it_is_a_set(payloads):
     heard, seen = Repetitions(kept=100), set()
     for payload in payloads:
         assert heard.has(payload) == (payload in seen)
+        heard.note(payload)
         seen.add(payload)
