@@ -26,7 +26,7 @@ from gated.wording import UNDECODABLE
 
 M = TypeVar("M", bound=Message)
 
-STEP_BYTES, STATUS_BYTES = 256, 1024
+STEP_BYTES, STATUS_BYTES = 256, 2048
 """What is sealed, and a status, is padded to a multiple of these: its length does not tell "open" from "secured"."""
 LEAST_LOG_BYTES = 4096
 """Rows of the journal are padded to this or to two, four, eight times as much: so much are ten rows, more than somebody

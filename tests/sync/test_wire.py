@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.errors import WireError
+from gated.sync.gate import CAN
 from gated.sync.jose import Identity
+from gated.sync.lag import WHATS
 from gated.sync.messages import (
     DOWN,
     MAX_BYTES,
@@ -19,8 +21,11 @@ from gated.sync.messages import (
     Delta,
     Finding,
     Gone,
+    Guessing,
     HouseholdRecord,
+    JournalMark,
     Passage,
+    RecordMark,
     Reply,
     Request,
     Status,
@@ -108,6 +113,29 @@ def test_the_longest_message_of_all_fits_on_the_wire(gate_peer):
     delta = Delta(site="s", gate="g", after=0, upto=1, records=records)
     assert MAX_PLAIN_BYTES - 600 < len(msgspec.json.encode(delta)) <= MAX_PLAIN_BYTES
     assert len(gate_peer.write(delta)) <= MAX_BYTES
+
+
+FULL = Status(
+    site="s", gate="g", version="0.1.0", models="evaluation", certificate_ends="2028-11-30T21:52:50+00:00",
+    at="2026-11-30T21:52:50.123456+00:00", challenge="c" * 32, recovery="r" * 43, can=CAN, heard=10**9, people=3600,
+    templates=10**4, journal=JournalMark("5b0f6a1c9e2d4471", 10**9, 10**9, "a" * 64),
+    records=RecordMark(10**9, "b" * 64, 3600, 10**9, 3600),
+    guessing=Guessing(2, 2, True, 240, 240, 3600, 9**5, 9**5, 8),
+)  # fmt: skip
+"""A status of a gate with long names and large numbers."""
+PARTS = ["vision", "camera", "clock", "network", "records", "the log for the server", "feedback", "screen"]
+
+
+def test_no_length_of_a_status_tells_what_is_lost_or_whether_the_door_is_open(gate_peer):
+    few = Status(site="s", gate="g", version="0")
+    for status in (few, *(msgspec.structs.replace(FULL, site="s" * long, gate="g" * long) for long in range(1, 65, 7))):
+        lengths = {
+            len(gate_peer.write(msgspec.structs.replace(status, door=door, degraded=PARTS[:lost], withheld=withheld)))
+            for door in ("secured", "released", "open")
+            for lost in range(len(PARTS) + 1)
+            for withheld in ([], list(WHATS))
+        }
+        assert len(lengths) == 1
 
 
 @given(st.data())
