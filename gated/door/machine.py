@@ -6,8 +6,9 @@ brain and ignores a lockdown. A fire release needs no brain and overrides everyt
 by hand while the fire input is inactive.
 
 Leases run in parallel, and no lease shortens another. So the lock stays released until the longest lease ends, at most
-`MAX_LEASE_S` after the last grant. When the leaf closes, the lease that would end first is used up. So one passage uses
-one grant, and the grant of the next person stays valid. When no lease is left, the lock is secured at once.
+`MAX_LEASE_S` after the last grant. An opening of the leaf takes the lease that would end first, and it is used up when
+the leaf closes, also if it has ended meanwhile. So one passage uses one grant, and the grant of the next person stays
+valid. When no lease is left, the lock is secured at once.
 """
 
 from dataclasses import replace
@@ -15,7 +16,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from gated.door.alarms import next_alarm, watch
-from gated.door.state import NEVER, NOT_YET, Cause, Door, Drop, Input, Lease, Line, Lockdown, Release, Tick
+from gated.door.state import LEAVING, NEVER, NOT_YET, Cause, Door, Drop, Input, Lease, Line, Lockdown, Release, Tick
 from gated.events import (
     CallPressed,
     DoorClosed,
@@ -146,7 +147,7 @@ def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
 
 def _opened(door: Door, now: float) -> Step:
     """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
-    door, events = _update_lock(replace(door, awaited=""), now)
+    door, events = _update_lock(replace(door, awaited="", passing=_first_lease(door, now)), now)
     is_passage = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
     forced = [] if is_passage else [DoorForcedOpen()]
     return door, [*events, DoorOpened(door.cause if is_passage else "nothing"), *forced]
@@ -154,15 +155,24 @@ def _opened(door: Door, now: float) -> Step:
 
 def _closed(door: Door, now: float) -> Step:
     if door.wires.relock_on_close:
-        door = _without_first_lease(door, now)
+        door = _without(door, door.passing or _first_lease(door, now))
     return _update_lock(door, now, DoorClosed(), cause="closed")
 
 
-def _without_first_lease(door: Door, now: float) -> Door:
-    """Remove the grant or exit lease that would end first: the person who passed has used it."""
-    grants = tuple(lease for lease in door.grants if now < lease.until)
-    is_by_grant = grants and not now < door.exit_until <= grants[0].until
-    return replace(door, grants=grants[1:]) if is_by_grant else replace(door, grants=grants, exit_until=NEVER)
+def _first_lease(door: Door, now: float) -> Lease | None:
+    """Return the running grant or exit lease that would end first, or None."""
+    running = [Lease(door.exit_until, LEAVING), *door.grants]
+    return min((lease for lease in running if now < lease.until), key=_end, default=None)
+
+
+def _without(door: Door, used: Lease | None) -> Door:
+    """Remove a lease that is used up, also if its person was granted another one meanwhile."""
+    if used is None:
+        return door
+    if used.whom == LEAVING:
+        return replace(door, exit_until=NEVER)
+    grants = tuple(lease for lease in door.grants if lease != used and not (used.whom and lease.whom == used.whom))
+    return replace(door, grants=grants)
 
 
 def _awaiting_opening(door: Door, cause: str) -> Door:

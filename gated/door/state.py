@@ -9,6 +9,8 @@ from gated.events import MAIN
 
 NEVER = -math.inf
 """The end of a lease that never began."""
+LEAVING = "/exit"
+"""Stands for the exit lease where a lease has a `whom`; no pseudonym contains a slash."""
 NOT_YET = math.inf
 """The start of a condition that does not hold, and the time of a tick that is not needed."""
 
@@ -64,7 +66,7 @@ Input = Release | Line | Lockdown | Drop | Tick
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `Release`."""
+    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `Release`, or `LEAVING`."""
 
     until: float
     whom: str = ""
@@ -95,6 +97,8 @@ class Door:
     """The cause of the current release, or of the last one."""
     secured_at: float = NEVER
     """When the lock was last secured. At first, the start of the latch: earlier states are unknown."""
+    passing: Lease | None = None
+    """The lease that the leaf was opened with, which is used up when it closes. None if no lease was running then."""
     awaited: str = ""
     """The cause of a release after which the leaf has not opened yet, or empty."""
     open_since: float = NOT_YET

@@ -27,6 +27,7 @@ class AnyDay(RuleBasedStateMachine):
         self.grants, self.asked_at = {}, -math.inf
         self.exit_until = self.free_until = -math.inf
         self.is_fire = self.is_burning = self.is_locked_down = False
+        self.passing = "nobody"
         self.was_released = False
 
     @property
@@ -87,17 +88,22 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(is_open=st.booleans())
     def move(self, is_open):
+        if is_open and not self.door.is_open:
+            self.passing = self.first()
         if self.door.is_open and not is_open:
-            self.use_one()
+            self.use(self.passing if self.passing != "nobody" else self.first())
         was_due = self.is_due
         self.give(Line("contact", is_open))
         if self.events_of(DoorForcedOpen):
             assert not was_due
 
-    def use_one(self):
+    def first(self):
+        """Whose lease ends first; None: the exit lease."""
         leases = {whom: until for whom, until in self.grants.items() if self.now < until}
         leases |= {None: self.exit_until} if self.now < self.exit_until else {}
-        first = min(leases, key=lambda whom: (leases[whom], whom is not None), default="nobody")
+        return min(leases, key=lambda whom: (leases[whom], whom is not None), default="nobody")
+
+    def use(self, first):
         self.grants.pop(first, None)
         self.exit_until = -math.inf if first is None else self.exit_until
 

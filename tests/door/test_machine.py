@@ -243,6 +243,25 @@ class TestLeasesSideBySide:
         assert door.is_released
         assert after(*passing(3), door=door)[1][-1] == DoorSecured("closed")
 
+    @pytest.mark.parametrize("first", [NEXT, active("rex")])
+    def test_a_lease_that_ends_while_its_person_passes_takes_no_other_lease_with_it(self, first):
+        opens, closes = PASSES
+        door, events = after((0, SLOW), (1, first), (8, opens), (9.5, Tick()), (10, closes), (29, Tick()))
+        assert door.is_released
+        assert not any(isinstance(event, DoorSecured) for event in events)
+        assert not after((30, Tick()), door=door)[0].is_released
+
+    def test_who_is_granted_anew_in_the_doorway_has_passed_when_the_leaf_closes(self):
+        opens, closes = PASSES
+        again = release(at=9, lease_s=8.0, whom="next")
+        door, _ = after((0, SLOW), (1, NEXT), (8, opens), (9, again), (10, closes))
+        assert [lease.whom for lease in door.grants] == ["slow"]
+
+    def test_whoever_walks_through_an_open_leaf_has_passed_when_it_closes(self):
+        opens, closes = PASSES
+        _, events = after((0, opens), (5, release(at=5)), (7, closes))
+        assert events[-1] == DoorSecured("closed")
+
     @pytest.mark.parametrize("cut", [Drop("disconnect"), Drop("stop", exits=True), Lockdown(True)])
     def test_a_lost_brain_and_a_lockdown_end_every_grant_lease(self, cut):
         door, events = after((0, SLOW), (1, NEXT), (2, cut))
