@@ -171,8 +171,8 @@ def _without(door: Door, used: Lease | None) -> Door:
         return door
     if used.whom == LEAVING:
         return replace(door, exit_until=NEVER)
-    grants = tuple(lease for lease in door.grants if lease != used and not (used.whom and lease.whom == used.whom))
-    return replace(door, grants=grants)
+    own = [i for i, lease in enumerate(door.grants) if lease == used or (used.whom and lease.whom == used.whom)]
+    return replace(door, grants=tuple(lease for i, lease in enumerate(door.grants) if i not in own[:1]))
 
 
 def _awaiting_opening(door: Door, cause: str) -> Door:

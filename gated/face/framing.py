@@ -16,9 +16,10 @@ Box = tuple[float, float, float, float]
 
 
 def is_cut_off(box: Box, frame_size: tuple[int, ...]) -> bool:
-    """Return whether a box (x, y, width, height) leaves the picture (width, height), in px. True for NaN."""
+    """Return whether a box (x, y, width, height) leaves the picture (width, height), in px. True for what is no box."""
     x, y, width, height = box
-    return not (x >= 0 and y >= 0 and x + width <= frame_size[0] and y + height <= frame_size[1])
+    is_inside = x >= 0 and y >= 0 and x + width <= frame_size[0] and y + height <= frame_size[1]
+    return not (width > 0 and height > 0 and is_inside)
 
 
 def is_too_near(box: Box, frame_size: tuple[int, ...]) -> bool:

@@ -257,6 +257,11 @@ class TestLeasesSideBySide:
         door, _ = after((0, SLOW), (1, NEXT), (8, opens), (9, again), (10, closes))
         assert [lease.whom for lease in door.grants] == ["slow"]
 
+    def test_of_two_guests_of_one_moment_the_second_may_still_pass(self):
+        door, _ = after((0, release()), (0, release()), *passing(1))
+        assert door.is_released
+        assert after(*passing(2), door=door)[1][-1] == DoorSecured("closed")
+
     def test_whoever_walks_through_an_open_leaf_has_passed_when_it_closes(self):
         opens, closes = PASSES
         _, events = after((0, opens), (5, release(at=5)), (7, closes))

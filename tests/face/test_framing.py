@@ -52,8 +52,14 @@ def test_in_a_tall_picture_the_width_counts():
 def test_a_nan_is_too_near(place, odd):
     numbers = list(box(100, 130))
     numbers[place] = odd
-    assert is_too_near(tuple(numbers), SIZE) or (place > 1 and odd < 0)
-    assert is_cut_off(tuple(numbers), SIZE) or (place > 1 and odd < 0)
+    assert is_too_near(tuple(numbers), SIZE)
+    assert is_cut_off(tuple(numbers), SIZE)
+
+
+@pytest.mark.parametrize("of", [box(0, 130), box(100, 0), (300.0, 300.0, -100.0, 130.0), (300.0, 300.0, 100.0, -130.0)])
+def test_a_box_without_an_inside_is_not_judged(of):
+    assert is_too_near(of, SIZE)
+    assert is_cut_off(of, SIZE)
 
 
 def test_fill_is_relative_to_the_largest_share():
