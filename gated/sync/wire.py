@@ -26,8 +26,10 @@ from gated.wording import UNDECODABLE
 
 M = TypeVar("M", bound=Message)
 
-STEP_BYTES, STATUS_BYTES = 256, 2048
-"""What is sealed, and a status, is padded to a multiple of these: its length does not tell "open" from "secured"."""
+STEP_BYTES, STATUS_BYTES = 256, 1408
+"""What is sealed, and a status, is padded to a multiple of these: its length does not tell "open" from "secured". A
+status of a gate with names of 64 letters, which has lost eight parts, is no longer than one of these.
+"""
 LEAST_LOG_BYTES = 4096
 """Rows of the journal are padded to this or to two, four, eight times as much: so much are ten rows, more than somebody
 who passes leaves. A batch of old rows, which a gate says when nothing has happened, looks the same.
