@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography import x509
@@ -17,6 +18,7 @@ from gated.office.broker import Place
 from gated.office.certificates import SERVER_LIFETIME
 from gated.office.founding import found
 from gated.simulator.network import find_mosquitto, free_port, join
+from gated.sitetime import DEFAULT
 from gated.sync.certificate import end_of
 from gated.sync.lifetime import gate_end
 from gated.sync.recovery import RecoveryKey
@@ -128,7 +130,8 @@ def test_all_is_warned_of_without_an_office_and_renewed_by_itself_with_one(site,
     assert left["gate"] > 600
     assert left["broker"] > 3000  # the link was dialled anew, and saw it
 
-    wait_for(lambda: f"{site.ends('cert'):%Y-%m-%d}" in site.office("gates"))
+    there = site.ends("cert").astimezone(ZoneInfo(DEFAULT))
+    wait_for(lambda: f"{there:%Y-%m-%d}" in site.office("gates"), timeout_s=60)
     (row,) = json.loads(site.office("gates", "--json"))
     assert datetime.fromisoformat(row["certificate_ends"]) == site.ends("cert")
     wait_for(lambda: json.loads(site.office("alarms", "--json")) == [], timeout_s=30)
