@@ -239,6 +239,25 @@ def _process_as_before():
         yield
 
 
+def _who():
+    """User and groups of this process."""
+    return os.getresuid(), os.getresgid(), sorted(os.getgroups())
+
+
+@pytest.fixture(autouse=True)
+def _oneself_again():
+    """A test that leaves this process as another user, or in other groups, fails; the next ones have it as it was."""
+    before = _who()
+    yield
+    after = _who()
+    if after != before and os.getresuid()[2] == 0:
+        os.setresuid(0, 0, 0)
+        os.setresgid(*before[1])
+        os.setgroups(before[2])
+        os.setresuid(*before[0])
+    assert after == before, "this test has left the process as another user"
+
+
 @pytest.fixture
 def as_before():
     """The same for a part of a test."""

@@ -59,7 +59,7 @@ def ear(state: Path) -> Iterator[socket.socket]:
         try:
             path.unlink(missing_ok=True)  # of one who was killed
             listening.bind(str(path))
-            _leave_to_owner(path, state, 0o600)
+            path.chmod(0o600)
         except OSError as error:
             raise StateError(
                 f"{path}: cannot be made ({error.strerror}); run this as root or as the gate's user"
@@ -96,7 +96,6 @@ def borrowed(state: Path) -> Iterator[None]:
             f"{path}: cannot be made ({error.strerror}); run this as root or as the gate's user"
         ) from error
     try:
-        _leave_to_owner(path, state, 0o600)
         _lock(fd)
         try:
             yield
@@ -138,11 +137,3 @@ def _is_locked(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
-
-
-def _leave_to_owner(path: Path, state: Path, mode: int) -> None:
-    """Whoever owns the state folder is to reach it too, when root has made it."""
-    path.chmod(mode)
-    if os.geteuid() == 0:
-        owner = state.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)

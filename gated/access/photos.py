@@ -11,7 +11,7 @@ import numpy as np
 
 from gated.access.policy import Decision, Reason, Rules, decide, judge
 from gated.access.visits import NEAREST
-from gated.camera.pictures import frame_of, load_picture
+from gated.camera.pictures import frame_of, named_picture
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, PictureError
 from gated.face.messages import Observation
@@ -98,7 +98,7 @@ def enrol_photos(
 
 def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
     """The embedding of the one face in a photo. Raises `PictureError` with what to do when there is no such face."""
-    seen = pipeline.analyse_photo(frame_of(load_picture(photo), 0.0, 0), for_enrolment=True).observations
+    seen = pipeline.analyse_photo(frame_of(named_picture(photo), 0.0, 0), for_enrolment=True).observations
     people = [face for face in seen if face.problem != "background"]
     if not people:
         raise PictureError(f"{photo}: no face was found; take a photo of the face from the front")
@@ -128,7 +128,7 @@ def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules
 
     Raises `PictureError` when the file is no picture.
     """
-    frame = frame_of(load_picture(photo), 0.0, 0)
+    frame = frame_of(named_picture(photo), 0.0, 0)
     analysis = pipeline.analyse_photo(frame)
     timing = dict(analysis.timing_ms)
     largest = analysis.observations[0] if analysis.observations else None

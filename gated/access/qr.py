@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gated.errors import StateError
+from gated.runtime.named import write_named
 
 PX = 12
 """Of one square in a picture: 500 to 700 px a side, sharp on any phone."""
@@ -29,8 +30,10 @@ def on_terminal(text: str, *, is_unicode: bool = True) -> str:
 
 def write_png(text: str, path: Path) -> None:
     """The code as a picture. Raises `StateError` when it cannot be written."""
+    drawn = io.BytesIO()
+    _code(text).save(drawn, kind="png", scale=PX)
     try:
-        _code(text).save(str(path), kind="png", scale=PX)
+        write_named(path, drawn.getvalue(), 0o666)
     except OSError as error:
         raise StateError(f"{path}: cannot be written ({error.strerror}); name a file in a folder of yours") from error
 

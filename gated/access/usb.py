@@ -102,6 +102,11 @@ class Keyboard:
         return (SHIFTED if self._shifts else KEYS).get(code, ODD)
 
 
+def opened(path: str) -> int:
+    """A device, to be read without waiting. Raises `OSError`."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 class UsbReader:
     """One device under /dev/input, for as long as it is there, and again when it is back."""
 
@@ -112,12 +117,14 @@ class UsbReader:
         on_loss: Callable[[str | None], None] = lambda _: None,
         settings: UsbSettings | None = None,
         may_read: Callable[[], bool] = lambda: True,
+        *,
+        opened: Callable[[str], int] = opened,
     ) -> None:
         """`on_loss`: told why it cannot be read, and with None that it can. `may_read`: false while somebody else wants
-        the readers, who cannot read what we have to ourselves.
+        the readers, who cannot read what we have to ourselves. `opened`: opens the device.
         """
         self._path, self._on_typed, self._on_loss = path, on_typed, on_loss
-        self._settings, self._may_read = settings, may_read
+        self._settings, self._may_read, self._opened = settings, may_read, opened
         self._backoff = Backoff(first_s=0.2, most_s=5.0)
         self._why = ""
         self.is_open = False
@@ -143,7 +150,7 @@ class UsbReader:
 
     async def _read(self) -> str:
         """One life of the device, and why it ended; empty when somebody else was to have it. Raises `OSError`."""
-        fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = self._opened(self._path)
         try:
             take_alone(fd)
             self.is_open = True

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gated.errors import PictureError
 from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
+from gated.runtime.named import reading
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA")
 """The accepted formats. Pillow knows more, but some of its readers start other programs (EPS, WMF)."""
@@ -48,6 +49,12 @@ def load_picture(path: Path) -> Pixels:
         raise PictureError(f"{path}: is not a readable picture; save it as JPEG or PNG") from error
     except _DAMAGED as error:
         raise PictureError(f"{path}: is damaged or incomplete ({error}); copy or take it again") from error
+
+
+def named_picture(path: Path) -> Pixels:
+    """The same of a picture that the caller of a command names."""
+    with reading(path):
+        return load_picture(path)
 
 
 def frame_of(rgb: Pixels, at: float, number: int, max_side_px: int = 1280) -> Frame:

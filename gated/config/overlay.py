@@ -31,22 +31,23 @@ Key = tuple[str, ...]
 """A table's name and a key's, as ("access", "frames")."""
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, data: dict[str, Any] | None = None) -> Settings:
     """Read and check a settings file, with what the office has set laid over it. Raises `ConfigError` with every
-    problem.
+    problem. `data`: what `reading.read` gave, where it was read already.
     """
-    return in_force(path)[0]
+    return in_force(path, data)[0]
 
 
-def in_force(path: Path) -> tuple[Settings, list[str]]:
+def in_force(path: Path, data: dict[str, Any] | None = None) -> tuple[Settings, list[str]]:
     """The same, and which keys of the office's do not count, each with its bound: the installer, or a newer manifest,
     may ask for more than when they were kept.
     """
-    own = load_own(path)
+    data = read(path) if data is None else data
+    own = load_own(path, data)
     text, source = kept(own), str(own.state / OFFICE)
     if text is None:
         return own, []
-    settings, loose = _laid_over(path, office_keys(text, source), source)
+    settings, loose = _laid_over(path, office_keys(text, source), source, data)
     return settings, list(loose.values())
 
 
@@ -87,9 +88,11 @@ def laid_over(path: Path, text: str, source: str) -> Settings:
     return settings
 
 
-def _laid_over(path: Path, found: dict[Key, Any], source: str) -> tuple[Settings, dict[Key, str]]:
+def _laid_over(
+    path: Path, found: dict[Key, Any], source: str, data: dict[str, Any] | None = None
+) -> tuple[Settings, dict[Key, str]]:
     """The settings without what would loosen, and that: each key with its bound."""
-    data, folder = read(path), path.resolve().parent
+    data, folder = read(path) if data is None else data, path.resolve().parent
     own = parse(data, folder, str(path))
     refused = [key for key, value in found.items() if not (_is_allowed(key) or _is_nothing(key, value))]
     problems = [f"{'.'.join(key)}: is not for the office to set" for key in refused if not _is_unknown(key)]

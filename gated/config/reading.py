@@ -31,11 +31,11 @@ PATHS = {
 } | {("sync", key) for key in ("ca", "cert", "key", "gate_keys", "office_keys")}
 
 
-def load_own(path: Path) -> Settings:
+def load_own(path: Path, data: dict[str, Any] | None = None) -> Settings:
     """Read and check the gate's own settings, without what the office has set. Raises `ConfigError` with every
-    problem in them.
+    problem in them. `data`: what `read` gave, where it was read already.
     """
-    return parse(read(path), path.resolve().parent, str(path))
+    return parse(read(path) if data is None else data, path.resolve().parent, str(path))
 
 
 def read(path: Path, advice: str = "`gated config new` writes a commented example") -> dict[str, Any]:

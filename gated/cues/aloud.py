@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -19,7 +20,7 @@ HAN = r"([\u3007\u3400-\u9fff]+(?:[\u3000-\u3002\uff01\uff0c\uff1a\uff1b\uff1f\s
 """Patterns of words in Latin letters, and in Chinese characters (CJK Unified Ideographs)."""
 
 
-def read_aloud(sentences: Iterable[str], language: str, path: Path) -> float:
+def read_aloud(sentences: Iterable[str], language: str, path: Path | IO[bytes]) -> float:
     """Speak the sentences into a WAV file, with a pause after each. Returns its length in seconds.
 
     Raises `StateError` when espeak-ng is missing or fails, when it would read a sentence in another language, or when

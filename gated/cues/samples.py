@@ -4,6 +4,7 @@ import io
 import wave
 from math import isfinite
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +159,9 @@ def is_trimmed_wav(path: Path) -> bool:
     return bool(min(samples[0], samples[-1]) >= round(10 ** (QUIET_DBFS / 20) * LEVEL * FULL_SCALE) - 1)
 
 
-def write_wav(path: Path, samples: Samples) -> None:
+def write_wav(path: Path | IO[bytes], samples: Samples) -> None:
     """Write a WAV file with 16 bits and one channel. Raises `OSError` when the file cannot be written."""
-    with wave.open(str(path), "wb") as file:
+    with wave.open(str(path) if isinstance(path, Path) else path, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gated.camera.pictures import frame_of, load_picture
+from gated.camera.pictures import frame_of, named_picture
 from gated.errors import PictureError
 from gated.evaluation.enrolment import Applicant, portrait
 from gated.evaluation.visits import Visit
@@ -37,7 +37,7 @@ def identities(folder: Path) -> Identities:
 def applicants(pipeline: FacePipeline, people: Identities, advance: Callable[[], None]) -> Iterator[Applicant]:
     """Yield each person with the embeddings of their pictures. Each person is a household of their own."""
     for name, photos in people.items():
-        made = [portrait(pipeline, frame_of(load_picture(photo), 0.0, 0)) for photo in photos]
+        made = [portrait(pipeline, frame_of(named_picture(photo), 0.0, 0)) for photo in photos]
         yield Applicant(name, name, [embedding for embedding in made if embedding is not None])
         advance()
 
@@ -56,6 +56,6 @@ def visits(probes: Identities, subjects: dict[str, SubjectId], enrolled: Identit
 
 def _held(photo: Path, frames: int) -> Iterator[Frame]:
     """Yield the frames of a still picture. The picture is loaded with the first frame."""
-    frame = frame_of(load_picture(photo), 0.0, 0)
+    frame = frame_of(named_picture(photo), 0.0, 0)
     for number in range(frames):
         yield replace(frame, at=number * FRAME_S)

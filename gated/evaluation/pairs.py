@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gated.camera.pictures import frame_of, load_picture
+from gated.camera.pictures import frame_of, named_picture
 from gated.config.handwritten import HandwritingError, read_text
 from gated.embedding import Embedding, check_embedding
 from gated.errors import ConfigError, EmbeddingError
@@ -87,7 +87,7 @@ def _pictures(pairs: Sequence[Pair]) -> list[Path]:
 
 def _face(pipeline: FacePipeline, path: Path) -> Embedding | None:
     """Return the embedding of the largest face. None if no face is good enough to be searched for."""
-    seen = pipeline.analyse_photo(frame_of(load_picture(path), 0.0, 0)).observations
+    seen = pipeline.analyse_photo(frame_of(named_picture(path), 0.0, 0)).observations
     if not seen or seen[0].embedding is None:
         return None
     try:

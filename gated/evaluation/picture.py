@@ -9,6 +9,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
+from typing import IO
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -57,7 +58,7 @@ class Panel:
         return self.left * FINE, self.top * FINE, right * FINE, bottom * FINE
 
 
-def draw(reports: Sequence[Report], path: Path) -> None:
+def draw(reports: Sequence[Report], into: Path | IO[bytes]) -> None:
     """Write a PNG of 1200 x 600 px with the first four reports side by side."""
     shown = reports[: len(COLOURS)]
     image = Image.new("RGB", (SIZE[0] * FINE, SIZE[1] * FINE), PAPER)
@@ -74,7 +75,7 @@ def draw(reports: Sequence[Report], path: Path) -> None:
     )
     _text(pen, (917, CAPTION), score, 15, "mt")
     _text(pen, (917, CAPTION + 24), "height: share of each kind; at none: no threshold grants them", 12, "mt")
-    image.resize(SIZE, Image.Resampling.LANCZOS).save(path, "PNG", optimize=True)
+    image.resize(SIZE, Image.Resampling.LANCZOS).save(into, "PNG", optimize=True)
 
 
 def _det(image: Image.Image, pen: ImageDraw.ImageDraw, reports: Sequence[Report]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from gated.bounded import MOST_TEXT, TooLongError, UnplainError, copy_file, open_plain, read, sha256
 from gated.config import ModelSettings
+from gated.config.measured import find_manifest
 from gated.errors import ModelError
 from gated.face.download import Download, Progress
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
@@ -38,7 +39,7 @@ class Source(NamedTuple):
     """The folder to copy from. None: download. `reading`: as in `pull_set`."""
 
     folder: Path | None
-    reading: Callable[[], AbstractContextManager[None]]
+    reading: Callable[[Path], AbstractContextManager[None]]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -64,17 +65,17 @@ def pull_set(
     source: Path | None = None,
     progress: Progress = lambda file, done, total: None,
     accept: bool,
-    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    reading: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Pulled]:
     """Install every file of a set in its folder: copied from `source`, or else downloaded.
 
     `accept`: the caller accepts the licences of the missing files. `reading`: a context that is entered to open the
-    manifest and the files of `source`, for a caller that writes as another user.
+    manifest, or a file of `source`, for a caller that writes as another user.
 
     One failing file does not stop the others. Raises one `ModelError` with every file that failed, and what to do, or
     when a licence is not accepted. Raises `BusyError` while another pull runs.
     """
-    with reading():
+    with reading(find_manifest(settings)):
         chosen = load_manifest(settings).model_set(name)
     folder = folder_of(settings, chosen)
     absent = _missing(chosen, folder)
@@ -162,7 +163,7 @@ def _copy(source: Source, entry: ModelEntry, part: Path, progress: Progress) -> 
     """Copy a plain file, and no more of it than the manifest says. Returns its SHA-256."""
     path = (source.folder or part.parent) / entry.file
     try:
-        with source.reading():
+        with source.reading(path):
             theirs = open_plain(path)
         with theirs:
             sha256 = copy_file(theirs, part, entry.most_bytes)

@@ -36,17 +36,9 @@ class Held:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._give_away(path.parent)
             fcntl.flock(self._fd, fcntl.LOCK_EX)  # whoever asks holds it for a moment
         except OSError as error:
             raise StateError(f"{path}: cannot be written ({error.strerror}); run this as the office's user") from error
-
-    def _give_away(self, parent: Path) -> None:
-        """What root makes must be readable for the office's own user, whose folder this is."""
-        if os.geteuid() == 0:
-            whose = parent.parent.stat()
-            os.chown(parent, whose.st_uid, whose.st_gid)
-            os.fchown(self._fd, whose.st_uid, whose.st_gid)
 
     def write(self, content: bytes) -> None:
         """Put this in it."""

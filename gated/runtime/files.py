@@ -4,6 +4,7 @@ may write too: never through a link or into a file that was laid there, and best
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from gated.errors import StateError
@@ -12,9 +13,11 @@ LINKS = 40
 """So many links on one way, as the kernel follows (path_resolution(7))."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file, or make it; its owner alone may read it. Raises `OSError`, and then the old one stands."""
-    _replace(path, data, None)
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file, or make it; as `mode` is, its owner alone may read it. Raises `OSError`, and then the old one
+    stands.
+    """
+    _replace(path, data, None, mode)
 
 
 def rewrite(path: Path, data: bytes) -> None:
@@ -24,10 +27,10 @@ def rewrite(path: Path, data: bytes) -> None:
     _replace(path, data, path.stat())
 
 
-def _replace(path: Path, data: bytes, like: os.stat_result | None) -> None:
+def _replace(path: Path, data: bytes, like: os.stat_result | None, mode: int = 0o600) -> None:
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)  # what lies there may be a link, or another name of somebody's file
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         if like is not None:
             os.fchown(file.fileno(), like.st_uid, like.st_gid)
             os.fchmod(file.fileno(), like.st_mode)
@@ -65,6 +68,11 @@ def holder(path: Path) -> tuple[int, int] | None:
 
     From there on what root would write is theirs to turn elsewhere. None: all of the way is root's. Raises `OSError`.
     """
+    return next(((found.st_uid, found.st_gid) for _, found in way_to(path) if found.st_uid), None)
+
+
+def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every folder, file and link on the way to a path, through its links, as far as there is any. Raises `OSError`."""
     left, way = list(path.absolute().parts[1:]), Path("/")
     links = 0
     while left:
@@ -72,17 +80,15 @@ def holder(path: Path) -> tuple[int, int] | None:
         way = way.parent if part == ".." else way / part
         try:
             found = way.lstat()
-        except FileNotFoundError:
-            return None
-        if found.st_uid:
-            return found.st_uid, found.st_gid
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield way, found
         if stat.S_ISLNK(found.st_mode):
             links += 1
             if links > LINKS:
                 raise OSError(f"{path}: has too many links on its way")
             target = way.readlink()
             way, left = (Path("/") if target.is_absolute() else way.parent), [*_parts(target), *left]
-    return None
 
 
 def own_folder(folder: Path, uid: int, gid: int) -> None:

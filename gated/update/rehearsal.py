@@ -14,8 +14,8 @@ from gated.access import guess_log, passes
 from gated.errors import StateError, UpdateError
 from gated.gallery import people, templates
 from gated.journal import file as journal
+from gated.runtime.owner import Owner, acting_as
 from gated.sync import ledger, snapshot
-from gated.update.owner import Owner, acting_as
 
 SCHEMAS: dict[str, Sequence[str]] = {
     journal.NAME: journal.MIGRATIONS,

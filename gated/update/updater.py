@@ -20,10 +20,10 @@ from gated.errors import UpdateError
 from gated.events import Updated
 from gated.journal.journal import KEEP_ROWS, Journal
 from gated.runtime.lock import FileLock
+from gated.runtime.owner import acting_as, owner_of
 from gated.update import rehearsal
 from gated.update.build import build, run
 from gated.update.health import Look, Watch
-from gated.update.owner import acting_as, owner_of
 from gated.update.release import Releases, order
 from gated.update.signature import KEYS, read_keys
 from gated.update.source import Source, signer

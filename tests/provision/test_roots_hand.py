@@ -12,7 +12,8 @@ from gated.config import ModelSettings
 from gated.errors import GatedError
 from gated.face.manifest import load_set, shipped_manifest
 from gated.face.pull import pull_set
-from gated.update.owner import as_holder_of, being_oneself
+from gated.runtime.named import reading
+from gated.runtime.owner import as_holder_of
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -39,7 +40,7 @@ def place(open_folder, tmp_path):
 def bring(place):
     settings, source, models, _ = place
     with as_holder_of(models):
-        return pull_set(settings, "courtyard", source=source, accept=True, reading=being_oneself)
+        return pull_set(settings, "courtyard", source=source, accept=True, reading=reading)
 
 
 def names(place):
