@@ -22,6 +22,7 @@ from gated.errors import ProvisionError
 from gated.face.manifest import load_manifest
 from gated.face.pull import pull_set
 from gated.provision.units import shipped
+from gated.runtime.named import remove_named, replacing
 from gated.update.build import run
 from gated.update.listing import MOST_FILE, SUMS, sums
 from gated.update.lock import check_wheels, lock_in
@@ -142,12 +143,16 @@ def _copy_prompts(source: Path, folder: Path) -> None:
 def _pack(folder: Path, out: Path) -> None:
     aside = out.with_name(f".{out.name}.new")
     try:
-        with tarfile.open(aside, "w") as tar:
+        with replacing(out):
+            aside.unlink(missing_ok=True)
+            file = aside.open("xb")
+        with file, tarfile.open(fileobj=file, mode="w") as tar:
             for path in sorted(folder.iterdir()):
                 tar.add(path, path.name, filter=_nobodys)
-        aside.replace(out)
+        with replacing(out):
+            aside.replace(out)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        remove_named(aside)
         raise ProvisionError(
             f"{out}: cannot be written ({error.strerror}); make room, or name another place"
         ) from error

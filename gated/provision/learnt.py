@@ -1,6 +1,5 @@
 """What was learnt of a USB reader, written into the settings: every comment and every other value stays."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from gated.config import UsbSettings, parse
 from gated.config.handwritten import HandwritingError, toml_of
 from gated.errors import ConfigError, StateError
 from gated.provision.filling import filled
+from gated.runtime.files import rewrite
 
 DEVICES = re.compile(r"^devices\s*=\s*\[[^\]]*\]", re.MULTILINE)
 
@@ -44,20 +44,9 @@ def write(config: Path, text: str) -> None:
     `ConfigError` for what is wrong in them, and `StateError` where they cannot be written.
     """
     parse(toml_of(text), config.resolve().parent, str(config))
-    config = config.resolve()
-    beside = config.with_name(config.name + ".new")
     try:
-        there = config.stat()
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(there.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(beside, there.st_uid, there.st_gid)
-        beside.rename(config)
+        rewrite(config.resolve(), text.encode())
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise StateError(f"{config}: cannot be written ({error.strerror}); run this as root") from error
 
 

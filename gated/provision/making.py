@@ -17,7 +17,7 @@ from gated.health.finding import Finding
 from gated.provision.answers import Answers, merged
 from gated.provision.boot import config_txt
 from gated.provision.draft import Draft, drafted
-from gated.update.owner import Owner
+from gated.runtime.owner import Owner
 
 USER = "gated"
 STATE = "/var/lib/gated"

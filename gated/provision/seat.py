@@ -26,8 +26,8 @@ from gated.provision.packages import add_user, install, is_user
 from gated.provision.steps.step import DONE, Step, Tried
 from gated.provision.units import HIDDEN, PROGRAM, has_systemd, shipped
 from gated.runtime.files import hand_over, write_whole
+from gated.runtime.owner import Owner, acting_as, maker_of
 from gated.sitetime import DEFAULT
-from gated.update.owner import Owner, acting_as
 from gated.update.units import systemctl
 
 USER, FOLDER = "gated-office", Path("/var/lib/gated-office")
@@ -197,7 +197,7 @@ class Folder:
         seat = self.seat
         uid, gid = owner = seat.owner
         place = seat.place if seat.is_office else self._place()
-        with writing(seat.folder):
+        with writing(seat.folder), acting_as(maker_of(seat.folder, owner)):
             seat.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             hand_over(seat.folder, uid, gid)
         with acting_as(owner):

@@ -279,18 +279,19 @@ def test_what_root_orders_is_done_by_whose_the_folder_is_and_what_root_names_is_
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     nobody = pwd.getpwnam("nobody")
-    for path in (root / "srv/office", *(root / "srv/office").iterdir()):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid)
     mine = tmp_path / "mine"
     mine.mkdir(mode=0o700)
     (mine / "facts.toml").write_text('models = "site"\n')
 
     def run(*words):
-        done = CliRunner().invoke(group, ["--dir", str(root / "srv/office"), *map(str, words)])
+        done = CliRunner().invoke(main, ["office", "--dir", str(root / "srv/office"), *map(str, words)])
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         assert os.geteuid() == 0
         return done
 
+    run("invite", "gate-0", "--sheet", mine / "other.html")  # the interpreter may lie where only root may look
+    for path in (root / "srv/office", *(root / "srv/office").iterdir()):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
     run("invite", "gate-1", "--sheet", mine / "codes.html")
     run("forms", "--no-voice", "--facts", mine / "facts.toml", "--out", mine / "forms")
     run("pass", "key")

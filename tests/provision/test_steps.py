@@ -18,6 +18,7 @@ from gated.config import load_own
 from gated.errors import ConfigError, ModelError, PairingError, ProvisionError, StateError, UpdateError
 from gated.face.manifest import shipped_manifest
 from gated.provision.making import STATE
+from gated.provision.steps import steps
 from gated.sync.pairing import Pairing
 from gated.update.release import Releases
 
@@ -65,6 +66,40 @@ def test_from_an_empty_machine_everything_is_made_and_a_second_run_makes_nothing
         assert (root / "opt/gated" / script).stat().st_mode & 0o777 == 0o755
     again, _ = taken(making(answers()))
     assert again == ["machine", "keys", "camera and pins"], "what only looks is looked at again"
+
+
+def test_a_state_folder_in_a_third_users_place_is_refused_and_nothing_is_made_or_given_away(
+    making, answers, taken, root
+):
+    secret = root / "secret"
+    secret.mkdir(mode=0o755)
+    (root / "var").mkdir()
+    (root / "var/lib").symlink_to(secret)
+    os.chown(root / "var", 1, 1)
+    os.chown(root / "var/lib", 1, 1, follow_symlinks=False)
+    (secret / "gated").mkdir(mode=0o755)
+    with pytest.raises(StateError, match="would lie where user 1 can put something else"):
+        taken(making(answers()), "folders")
+    [folders] = [step for step in steps(making(answers())) if step.title == "folders"]
+    assert any("would lie where user 1" in str(each) for each in folders.check().problems)
+    assert (owner_of(secret / "gated"), (secret / "gated").stat().st_mode & 0o777) == ("root", 0o755)
+    assert not (root / "etc/gated").exists()
+
+
+def test_a_state_folder_in_a_place_of_the_gates_user_is_made_by_that_user(making, answers, taken, root):
+    (root / "var/lib").mkdir(parents=True)
+    os.chown(root / "var/lib", pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+    taken(making(answers()), "settings")
+    assert owner_of(root / STATE.lstrip("/")) == "nobody"
+
+
+def test_settings_in_another_users_place_are_not_written(making, answers, taken, root):
+    (root / "etc/gated").mkdir(parents=True)
+    os.chown(root / "etc/gated", 1, 1)
+    (root / "etc/gated/.gated.toml.draft").symlink_to(root / "made")
+    with pytest.raises(StateError, match="would lie where user 1 can put something else"):
+        taken(making(answers()), "settings")
+    assert not (root / "made").exists()
 
 
 @pytest.mark.parametrize("upto", ALL)

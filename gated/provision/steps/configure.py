@@ -15,6 +15,7 @@ from gated.provision.filling import filled
 from gated.provision.making import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
 from gated.runtime.files import write_whole
+from gated.runtime.owner import maker_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class WriteSettings:
     def do(self) -> str:
         """Write them. Raises `ConfigError` with every problem, and then nothing is there; `StateError`."""
         making = self.making
+        maker_of(making.config, None)
         text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), making.tables)
         aside = making.config.with_name(".gated.toml.draft")
         with writing(making.config):

@@ -9,6 +9,7 @@ from gated.provision import machine, making
 from gated.provision.making import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
 from gated.runtime.files import own_folder
+from gated.runtime.owner import acting_as, maker_of
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Folders:
         )  # fmt: skip
 
     def do(self) -> str:
-        """Make them. Raises `StateError`."""
+        """Make them. Raises `StateError`, also where another user could put others in their place."""
         config, state = self.making.config, self.making.state
-        uid, gid = self.making.owner or (-1, -1)
-        with writing(state):
-            config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        maker_of(config, None)
+        with writing(state), acting_as(maker_of(state, self.making.owner)):
             state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            own_folder(state, uid, gid)
+            own_folder(state, *(self.making.owner or (-1, -1)))
+        with writing(config):
+            config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         return f"{state}, {making.USER}'s alone"
 
     def check(self) -> Tried:
@@ -67,8 +69,9 @@ class Folders:
         config, state = self.making.config, self.making.state
         if os.geteuid() != 0:
             return Tried("", attempted(lambda: self.making.owner))
-        wrong = attempted(lambda: check_writable(config), lambda: check_writable(state))
+        wrong = attempted(lambda: check_writable(config), lambda: check_writable(state), lambda: maker_of(config, None))
         who = attempted(lambda: self.making.owner)
+        wrong += attempted(lambda: maker_of(state, self.making.owner)) if not who else []
         if who and not self.making.is_installing:  # else systemd/install makes the user
             wrong += who
         if wrong or who:

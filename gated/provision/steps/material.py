@@ -21,7 +21,8 @@ from gated.journal.journal import Journal
 from gated.provision import making as places
 from gated.provision.making import Making, attempted
 from gated.provision.steps.step import DONE, Tried
-from gated.update.owner import acting_as, as_holder_of, being_oneself
+from gated.runtime.named import reading
+from gated.runtime.owner import acting_as, as_holder_of
 
 REACH_S = 5.0
 
@@ -48,7 +49,7 @@ class Models:
                 source=source,
                 progress=making.progress,
                 accept=answers.accept_licence,
-                reading=being_oneself,
+                reading=reading,
             )
         self._prove()
         return f"{len(done)} of set {settings.models.set}, proved"

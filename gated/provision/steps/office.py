@@ -9,12 +9,13 @@ from gated.health.finding import amber
 from gated.provision.answers import UNNAMED
 from gated.provision.making import Making, attempted
 from gated.provision.steps.step import DONE, Tried
+from gated.runtime.named import reading
+from gated.runtime.owner import acting_as
 from gated.sync.asking import prove_code
 from gated.sync.code import PairingCode
 from gated.sync.pairing import Pairing
 from gated.sync.pairing import pair as join
 from gated.sync.table import write_table
-from gated.update.owner import acting_as
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Office:
         code = self._code()
         with acting_as(making.owner):
             pairing, _ = join(code, making.state, making.answers.site)
-        write_table(making.config, pairing)
+        with reading(making.config):
+            write_table(making.config, pairing)
         return "; ".join(filter(None, (f"joined, by {pairing.url}", pairing.accepting)))
 
     def check(self) -> Tried:
