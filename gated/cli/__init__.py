@@ -16,7 +16,11 @@ import msgspec
 
 from gated import config
 from gated.cli import streams
+from gated.cli.owners import by_holder
+from gated.config.reading import read
 from gated.errors import GatedError
+from gated.runtime.named import reading
+from gated.runtime.owner import acting_as, owner_of
 from gated.runtime.secrecy import keep_memory_secret
 
 DEFAULT_CONFIG = "/etc/gated/gated.toml"
@@ -60,12 +64,27 @@ class Context:
     @property
     def settings(self) -> config.Settings:
         """The checked settings, with what the office has set. Raises `ConfigError`."""
-        return self._with_models(config.load(self.path))
+        written = self.written
+        with acting_as(owner_of(config.load_own(self.path, written).state)):
+            return self._with_models(config.load(self.path, written))
 
     @property
     def own_settings(self) -> config.Settings:
         """The gate's own alone: for the latch, which has no business with the office's. Raises `ConfigError`."""
-        return self._with_models(config.load_own(self.path))
+        return self._with_models(config.load_own(self.path, self.written))
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The settings file as it stands there, unchecked; the one who acts need not be able to read it. Raises
+        `ConfigError`.
+        """
+        with reading(self.path):
+            return read(self.path)
+
+    @property
+    def place(self) -> Path | None:
+        """The state folder; None where there are no settings, and so no gate. Raises `ConfigError`."""
+        return self.own_settings.state if self.has_settings else None
 
     @property
     def has_settings(self) -> bool:
@@ -98,7 +117,7 @@ class Gated(click.Group):
             return None
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), name)
-        return command
+        return by_holder(command, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `--help`, without importing anything."""

@@ -20,7 +20,6 @@ from gated.gallery.replica import PERSON, Holdings
 from gated.gallery.trust import Claim
 from gated.journal.journal import Journal
 from gated.types import SubjectId
-from gated.update.owner import acting_as, owner_of
 
 LOOK_S = 0.3
 Came = Literal["counts", "waits", "replaced", "nothing"]
@@ -114,7 +113,7 @@ def give(
         what = f"{who.subject} would be said to have agreed that their face goes to the other gates"
         sure(f"Does {called(who)} stand here, and agree that their face goes to the other gates?", what, yes=yes)
         given = Given(who.subject, [TRANSFER] * transfer, paper, version)
-        with acting_as(owner_of(settings.state)), giving(settings.state, given) as stands:
+        with giving(settings.state, given) as stands:
             streams.say("have their face taken at this gate now; Ctrl-C ends this, and what it says", err=True)
             came = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
     streams.say(f"{called(who)}: {SAID[came]}")

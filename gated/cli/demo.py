@@ -19,6 +19,7 @@ from gated.cli.watching import Board
 from gated.config import ModelSettings
 from gated.errors import StateError
 from gated.face.manifest import load_manifest
+from gated.runtime.named import make_folder, reading
 from gated.simulator.desk import GATE, SITE, SIZE, Desk
 from gated.simulator.director import Director, Outcome
 from gated.simulator.morning import Resident, morning, residents
@@ -61,7 +62,9 @@ def demo(
         if record_to is not None:
             board.say("The pictures are being written ...")
             let_in = [outcome.let_in for outcome in outcomes]
-            count = record(director.script, director.actors, let_in, SIZE, record_to)
+            make_folder(record_to)
+            with reading(record_to):
+                count = record(director.script, director.actors, let_in, SIZE, record_to)
             board.say(f"{count} pictures are in {record_to}")
         if network is None:
             board.say("No Mosquitto runs here: there was no network, and the events wait in the outbox.")

@@ -7,12 +7,13 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from gated.bounded import MOST_TEXT, read_given
+from gated.bounded import MOST_TEXT
 from gated.cli import Context, show_json, streams
 from gated.cli.lockdown import name_of
 from gated.cli.tables import show
@@ -27,9 +28,10 @@ from gated.health.board import board_at
 from gated.health.examination import examine
 from gated.health.finding import SIGNS, Finding, Light, amber, is_well
 from gated.health.report import Language
+from gated.runtime.named import read_named, write_named
+from gated.runtime.owner import being_oneself
 from gated.sitetime import zone
 from gated.update.finding import of_release_key
-from gated.update.owner import as_holder_of
 
 ROUNDS = 30
 MEASURE_STEP = "`systemctl stop gated`, measure, and start it again"
@@ -125,7 +127,8 @@ def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     from gated.vision import camera_of
 
     pipeline = load_pipeline(settings.models, settings.face)
-    findings, frame = look(settings, camera_of(settings.camera), pipeline, ROUNDS)
+    with being_oneself() if settings.camera.kind == "picamera2" else nullcontext():
+        findings, frame = look(settings, camera_of(settings.camera), pipeline, ROUNDS)
     if picture is not None and frame is not None:
         show_picture(picture, frame)
     return findings
@@ -135,10 +138,9 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
     from gated.health.report import report, tried_of
 
     try:
-        rows = tried_of(read_given(tried, MOST_TEXT)) if tried is not None else ()
+        rows = tried_of(read_named(tried, MOST_TEXT)) if tried is not None else ()
         now = datetime.now(zone(settings.site.timezone))
-        with as_holder_of(page):
-            page.write_text(report(settings, board_at(), findings, now, rows, language=language), encoding="utf-8")
+        write_named(page, report(settings, board_at(), findings, now, rows, language=language).encode(), 0o666)
     except OSError as error:
         raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
     streams.say(f"{page}: print it, sign it, leave it with the owner", err=True)

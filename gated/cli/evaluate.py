@@ -1,5 +1,6 @@
 """`gated evaluate`: how often the gate is wrong, in the field's own terms, on visits that nobody has to make."""
 
+import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from gated.evaluation.report import Report, report_pairs, report_visits
 from gated.evaluation.visits import Judge
 from gated.face.manifest import load_manifest
 from gated.face.pipeline import load_pipeline
+from gated.runtime.named import reading, write_named
 
 Share = click.FloatRange(0, 1)
 
@@ -65,7 +67,9 @@ def evaluate(context: Context, /, **options: Any) -> None:
     with _progress() as begin:
         reports = _reports(chosen, options, begin)
     if options["picture"] is not None:
-        draw(reports, options["picture"])
+        drawn = io.BytesIO()
+        draw(reports, drawn)
+        write_named(options["picture"], drawn.getvalue(), 0o666)
     missed = [problem for report in reports for problem in _missed(report, options)]
     if options["as_json"]:
         show_json({"reports": reports, "limits_missed": missed})
@@ -99,7 +103,8 @@ def _usual(context: Context, settings: Settings) -> str:
 def _reports(chosen: Sequence[Settings], options: dict[str, Any], begin: Begin) -> list[Report]:
     """One report for each model set, all on the same pictures."""
     if options["pairs_file"] is not None:
-        listed = pairs.read_pairs(options["pairs_file"])
+        with reading(options["pairs_file"]):
+            listed = pairs.read_pairs(options["pairs_file"])
         return [_on_pairs(settings, listed, begin) for settings in chosen]
     if options["gallery"] is not None:
         return [_on_folders(settings, options, begin) for settings in chosen]
@@ -118,7 +123,7 @@ def _on_pairs(settings: Settings, listed: Sequence[pairs.Pair], begin: Begin) ->
 
 
 def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Report:
-    people, probes = folders.identities(options["gallery"]), folders.identities(options["probes"])
+    people, probes = _identities(options["gallery"]), _identities(options["probes"])
     pipeline = load_pipeline(settings.models, settings.face)
     ready = pipeline.ready()
     rules = rules_for(settings.access, ready)
@@ -131,6 +136,11 @@ def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Re
         advance()
     source = f"pictures of {len(probes):,} people as probes"
     return report_visits(source, ready, rules, enrolled, outcomes, target_fpir=options["target_fpir"])
+
+
+def _identities(folder: Path) -> folders.Identities:
+    with reading(folder):
+        return folders.identities(folder)
 
 
 def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:

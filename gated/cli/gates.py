@@ -22,7 +22,6 @@ from gated.gallery.trust import BEFORE, HERE, OVER, Neighbour
 from gated.journal.journal import Journal
 from gated.sync.sealing import Lock
 from gated.sync.vouching import fingerprint, is_same_print
-from gated.update.owner import acting_as, owner_of
 
 OURS = "this gate"
 LOOK_S = 1.0
@@ -78,7 +77,7 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
         compared = _compared(settings, gate)
     streams.say(f"{compared.gate}: {compared.fingerprint}")
     if on_screen:
-        with acting_as(owner_of(settings.state)), comparing(settings.state, compared) as stands:
+        with comparing(settings.state, compared) as stands:
             streams.say(f"on the screen for {minutes:g} min; Ctrl-C takes it away", err=True)
             _stay(settings, gate, compared, stands, time.monotonic() + 60 * minutes)
 

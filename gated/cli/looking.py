@@ -8,7 +8,7 @@ import click
 
 from gated.access.photos import identify as identify_photo
 from gated.access.service import rules_for
-from gated.camera.pictures import frame_of, load_picture
+from gated.camera.pictures import frame_of, named_picture
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.tables import show
 from gated.face.bench import bench as bench_face
@@ -65,7 +65,7 @@ def bench(  # noqa: PLR0917 - the options of a command
         return
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
-    frame = frame_of(load_picture(photo), 0.0, 0) if photo is not None else None
+    frame = frame_of(named_picture(photo), 0.0, 0) if photo is not None else None
     face, search = bench_face(pipeline, frame, rounds), search_ratio(dimension=pipeline.model_set.embedder.dimension)
     if as_json:
         show_json({**{name: getattr(face, name) for name in face.__dataclass_fields__}, "search": search})

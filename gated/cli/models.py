@@ -17,7 +17,8 @@ from gated.face import download
 from gated.face.manifest import ModelEntry, folder_of, load_manifest
 from gated.face.onnx import Model
 from gated.face.pull import pull_set, unaccepted
-from gated.update.owner import as_holder_of, being_oneself
+from gated.runtime.named import reading
+from gated.runtime.owner import as_holder_of
 
 
 @click.group()
@@ -101,9 +102,7 @@ def pull(context: Context, model_set: str, source: Path | None, folder: Path | N
     if asked and not accept_licence and sys.stdin.isatty():
         accept_licence = click.confirm("Do you accept these licences?", err=True)
     with bars() as progress, as_holder_of(Path(settings.dir)):
-        done = pull_set(
-            settings, model_set, source=source, progress=progress, accept=accept_licence, reading=being_oneself
-        )
+        done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence, reading=reading)
     for each in done:
         streams.say(f"{each.file}: {each.origin}, SHA-256 is right")
 

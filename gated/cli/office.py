@@ -32,7 +32,6 @@ from gated.cli.office_rights import rights, schedule
 from gated.cli.office_setup import init, timezone
 from gated.cli.office_setup import names as names_
 from gated.cli.office_watch import ring, watch
-from gated.cli.owners import OwnersGroup
 from gated.cli.tables import in_words, in_zone, show
 from gated.health import logs
 from gated.journal.entry import stamp
@@ -56,7 +55,7 @@ FOLLOW_S = 0.2
 as_json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
 
 
-@click.group(cls=OwnersGroup)
+@click.group()
 @click.option(
     "--dir",
     "folder",

@@ -1,5 +1,6 @@
 """`gated office forms`: the notice and the consent form of this site, to print, to read and to hear."""
 
+import io
 import re
 import sys
 from contextlib import closing
@@ -20,7 +21,7 @@ from gated.office.forms.paper import page_of, sentences_of
 from gated.office.forms.shelf import Form, check_version, known_versions, remember
 from gated.office.store import Store
 from gated.runtime.files import write_whole
-from gated.update.owner import being_oneself
+from gated.runtime.named import make_folder, reading, write_named
 
 FACTS = "forms.toml"
 VERSION = r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}"
@@ -57,16 +58,16 @@ def forms(
     if not re.fullmatch(VERSION, version):
         raise OfficeError(f"{version!r} is no version; write it as 2026-11, with letters, digits, ., - and _")
     source = _facts(folder, facts)
-    with being_oneself():
+    with reading(source):
         said = read_facts(source)
-        if settings is not None:
+    if settings is not None:
+        with reading(settings):
             said = with_settings(said, load_own(settings))
     lacking = missing(said, gates)
     made = shelf.forms(said, gates, KEEP_DAYS, version)
     if not lacking:
         check_version(folder, version, made)
-    with being_oneself():
-        _write(out, made, voice=voice)
+    _write(out, made, voice=voice)
     if not lacking:
         remember(folder, version, made, today)
     _tell(made, lacking, out, facts or folder / FACTS, said, as_json=as_json)
@@ -84,16 +85,21 @@ def _facts(folder: Path, given: Path | None) -> Path:
 
 def _write(out: Path, made: list[Form], *, voice: bool) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         for form in made:
             name = f"{form.document}-{form.version}.{form.language}"
-            (out / f"{name}.txt").write_text(form.text, "utf-8")
-            (out / f"{name}.html").write_text(page_of(form.text, form.language), "utf-8")
+            write_named(out / f"{name}.txt", form.text.encode(), 0o666)
+            write_named(out / f"{name}.html", page_of(form.text, form.language).encode(), 0o666)
+            if voice:
+                write_named(out / f"{name}.wav", _aloud(form), 0o666)
     except OSError as error:
         raise OfficeError(f"{out}: cannot be written ({error.strerror}); name a folder of yours with --out") from error
-    for form in made if voice else ():
-        name = f"{form.document}-{form.version}.{form.language}.wav"
-        read_aloud(sentences_of(form.text), form.language, out / name)
+
+
+def _aloud(form: Form) -> bytes:
+    sound = io.BytesIO()
+    read_aloud(sentences_of(form.text), form.language, sound)
+    return sound.getvalue()
 
 
 def _tell(made: list[Form], lacking: list[str], out: Path, path: Path, facts: Facts, *, as_json: bool) -> None:

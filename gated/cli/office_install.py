@@ -18,8 +18,8 @@ from gated.office.founding import move
 from gated.office.store import Store
 from gated.provision.packages import is_user
 from gated.provision.seat import FOLDER, USER, Seat, neighbour, remove_units, restart_units, seat_steps
+from gated.runtime.owner import acting_as, owner_of
 from gated.sitetime import DEFAULT
-from gated.update.owner import acting_as, owner_of
 
 OWN_FOLDER = Path("office")
 
@@ -65,7 +65,8 @@ def install(
     beside = neighbour()
     if beside is not None:
         tell(beside)
-    _hint(folder)
+    with acting_as(seat.owner):
+        _hint(folder)
     _see_to_recovery(seat, file)
 
 

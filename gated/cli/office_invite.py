@@ -20,10 +20,9 @@ from gated.office.invitations import DAY_S, LONGEST_DAYS, VALID_S, Invitations
 from gated.office.pairing import Registrar
 from gated.office.store import Store
 from gated.printable import page
-from gated.runtime.files import write_whole
+from gated.runtime.named import replacing, write_named
 from gated.sitetime import iso, tell
 from gated.sync.code import NAME, PairingCode
-from gated.update.owner import being_oneself
 
 SHEET = """\
 <!DOCTYPE html>
@@ -76,15 +75,13 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
             raise OfficeError(f"{gate} is named twice; name each gate once")
     now, valid_s = datetime.now(UTC), VALID_S if days is None else days * DAY_S
     if sheet is not None:
-        with being_oneself():
-            _check_free(sheet)
+        _check_free(sheet)
     with closing(Store.open(folder)) as store, closing(Registrar(folder, store)) as registrar:
         codes, zone = [registrar.invite(gate, now, valid_s) for gate in gates], store.zone
     ends = now + timedelta(seconds=valid_s)
     until = tell(ends, zone)
     if sheet is not None:
-        with being_oneself():
-            write_whole(sheet, SHEET.format(slips="".join(_slip(code, until) for code in codes)).encode())
+        write_named(sheet, SHEET.format(slips="".join(_slip(code, until) for code in codes)).encode())
         streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file when they are printed.", err=True)
     if as_json:
         show_json([{"gate": code.gate, "code": code.text(), "until": iso(ends, zone)} for code in codes])
@@ -111,7 +108,9 @@ def _slip(code: PairingCode, until: str) -> str:
 
 def _check_free(sheet: Path) -> None:
     """That the page can be written, before a code is made that would be on no paper. Raises `OfficeError`."""
-    if not sheet.parent.is_dir() or not os.access(sheet.parent, os.W_OK):
+    with replacing(sheet):
+        is_free = sheet.parent.is_dir() and os.access(sheet.parent, os.W_OK)
+    if not is_free:
         raise OfficeError(f"{sheet}: cannot be written; name a file in a folder of yours")
 
 

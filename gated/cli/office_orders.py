@@ -18,6 +18,7 @@ from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError, OfficeError
 from gated.events import MAIN
 from gated.office.store import Store
+from gated.runtime.named import reading
 from gated.sync.confirm import PATIENCE_S
 from gated.sync.messages import (
     AnswerCall,
@@ -29,7 +30,6 @@ from gated.sync.messages import (
     SetLockdown,
     SwitchModels,
 )
-from gated.update.owner import being_oneself
 
 LONGEST_OPERATOR = 64
 WAIT_S, DIAGNOSE_S, MODELS_S = 10.0, 75.0, 900.0
@@ -159,7 +159,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
 @click.pass_obj
 def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
     """Give a gate the settings in FILE (TOML); it goes back to its old ones if it is not well with them."""
-    with being_oneself():
+    with reading(file):
         text = _toml_in(file)
     order(folder, [gate], ChangeSettings(text), wish_of(wish))
 

@@ -13,7 +13,8 @@ from gated.cli import streams
 from gated.errors import OfficeError
 from gated.office import locking
 from gated.office.store import Store
-from gated.update.owner import being_oneself
+from gated.runtime.named import make_named
+from gated.runtime.owner import being_oneself
 
 CREDSTORE = Path("/etc/credstore.encrypted")
 HOW = """\
@@ -88,14 +89,13 @@ def _remove(folder: Path) -> None:
 def _write_key(folder: Path, file: Path) -> None:
     if not locking.is_locked(folder):
         raise OfficeError("this office has no passphrase; `gated office passphrase` sets one")
-    with being_oneself():
-        if file.resolve().is_relative_to(folder.resolve()):
-            raise OfficeError(f"{file}: lies in the folder that it opens; name a file that no copy of it takes along")
-        try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-                out.write(locking.key_of(folder).hex() + "\n")
-        except OSError as error:
-            raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise OfficeError(f"{file}: lies in the folder that it opens; name a file that no copy of it takes along")
+    key = locking.key_of(folder)
+    try:
+        make_named(file, f"{key.hex()}\n".encode())
+    except OSError as error:
+        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
     streams.say(f"{file} opens the office's keys. Let the office's user alone read it, and keep it out of backups.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gated.bounded import MOST_KEYS, read_given
+from gated.bounded import MOST_KEYS
 from gated.cli import streams
 from gated.cli.office_passphrase import ask, hand_key, is_somebody_there
 from gated.errors import OfficeError
@@ -16,8 +16,8 @@ from gated.journal.entry import stamp
 from gated.office import locking
 from gated.office.rekey import rekey as give_new_keys
 from gated.office.store import Store
+from gated.runtime.named import make_named, read_named, remove_named
 from gated.sync.recovery import PAPER, RecoveryKey
-from gated.update.owner import being_oneself
 
 file_type = click.Path(path_type=Path, dir_okay=False)
 
@@ -56,9 +56,8 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
     A backup from before has the old keys, which no gate believes any more: bring it back, and run this again. Where
     `--next` has made another recovery key since, use the newest one, and say --restored or --former.
     """
-    with being_oneself():
-        key = RecoveryKey.parse(_read(file))
-        former = None if former_file is None else RecoveryKey.parse(_read(former_file, "Recovery key of before"))
+    key = RecoveryKey.parse(_read(file))
+    former = None if former_file is None else RecoveryKey.parse(_read(former_file, "Recovery key of before"))
     following = RecoveryKey.make() if next_file is not None else None
     passphrase = ask(folder) if locking.is_locked(folder) else ""
     if passphrase:
@@ -107,21 +106,16 @@ def saved_recovery(file: Path, folder: Path, site: str, key: RecoveryKey) -> Ite
 
     Raises `OfficeError` where there is such a file, no room, or where it would lie in the office's own folder.
     """
-    with being_oneself():
-        if file.resolve().is_relative_to(folder.resolve()):
-            raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a stick")
-        try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-                out.write(PAPER.format(site=site, code=key.text()))
-                out.flush()
-                os.fsync(out.fileno())
-        except OSError as error:
-            raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file, on a stick") from error
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a stick")
+    try:
+        make_named(file, PAPER.format(site=site, code=key.text()).encode())
+    except OSError as error:
+        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file, on a stick") from error
     try:
         yield
     except BaseException:
-        with being_oneself():
-            file.unlink(missing_ok=True)
+        remove_named(file)
         raise
 
 
@@ -147,7 +141,7 @@ def _read(file: Path, what: str = "Recovery key") -> str:
     if str(file) == "-":
         return str(click.prompt(what, hide_input=True))
     try:
-        return read_given(file, MOST_KEYS).decode()
+        return read_named(file, MOST_KEYS).decode()
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
         raise OfficeError(f"{file}: cannot be read ({why}); name the file with the recovery key") from error

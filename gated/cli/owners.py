@@ -1,43 +1,76 @@
-"""Root's commands about the office are done by whose folder it is: a file of root's in it would stop the service."""
+"""By whom a command is done when root gives it: by the one whose the gate's or the office's folder is.
+
+Root that wrote there could be led elsewhere by a link, and would leave files that stop the service. A command reads and
+writes the files that its caller names by `runtime.named`.
+"""
 
 import functools
+import os
+from pathlib import Path
 from typing import Any
 
 import click
 
-from gated.update.owner import acting_as, owner_of
+from gated.errors import StateError
+from gated.runtime.owner import Owner, acting_as, owner_of
 
-ROOTS = ("install", "host")
-"""What only root can do: these see to it themselves."""
-MARK = "is_by_owner"
+SERVICE = "a service: its unit says as whom it runs"
+OWN_FOLDER = "uses a folder that it makes for itself, and no gate's"
+MAKES = "makes users, units and folders; acts as their user where it writes in them"
+
+BY_ITSELF = {
+    "run": SERVICE,
+    "latch": SERVICE,
+    "vision": SERVICE,
+    "provision": MAKES,
+    "office install": MAKES,
+    "office host": "restarts the units; writes as the office's user",
+    "update": "changes what root's units run; acts as the gate's user in the state folder",
+    "demo": OWN_FOLDER,
+    "replay": OWN_FOLDER,
+    "bundle": OWN_FOLDER,
+    "config new": "only prints",
+    "pass key": "has a file that the caller names, and no gate",
+    "models pull": "writes as the holder of [models] dir",
+    "prompts make": "writes as the holder of the prompts' folder",
+    "prompts check": "reads as the holder of the prompts' folder",
+}
+"""The commands that are not done by the holder of the folder, each with the reason. All others are."""
+
+MARK = "is_by_holder"
 
 
-class OwnersGroup(click.Group):
-    """A group whose `obj` is a folder, and whose commands are done by the folder's owner when root gives them.
-
-    Options are read before, as root: a file that is named may lie where the owner may not look. A command that reads or
-    writes such a file does so within `being_oneself`.
-    """
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, done by the owner."""
-        command = super().get_command(ctx, cmd_name)
-        if command is not None and cmd_name not in ROOTS:
-            _by_owner(command)
-        return command
-
-
-def _by_owner(command: click.Command) -> None:
+def by_holder(command: click.Command, path: str) -> click.Command:
+    """The command, and all beneath it, done by the holder of its folder unless the table says otherwise."""
     if isinstance(command, click.Group):
-        for each in command.commands.values():
-            _by_owner(each)
-    if command.callback is not None and not hasattr(command.callback, MARK):
-        given = command.callback
+        for name, each in command.commands.items():
+            by_holder(each, f"{path} {name}")
+    is_done = isinstance(command, click.Group) and not command.invoke_without_command
+    if command.callback is not None and not (is_done or path in BY_ITSELF or hasattr(command.callback, MARK)):
+        command.callback = _by_holder(command.callback)
+    return command
 
-        @functools.wraps(given)
-        def callback(*args: Any, **options: Any) -> Any:
-            with acting_as(owner_of(click.get_current_context().obj)):  # as the owner already: None, nothing changes
-                return given(*args, **options)
 
-        setattr(callback, MARK, True)
-        command.callback = callback
+def _by_holder(given: Any) -> Any:
+    @functools.wraps(given)
+    def callback(*arguments: Any, **options: Any) -> Any:
+        doer = _doer(click.get_current_context().obj)
+        try:
+            with acting_as(doer):
+                return given(*arguments, **options)
+        except PermissionError as error:
+            if doer is None:
+                raise
+            says = f"user {doer[0]}, whose the folder is and as whom this is done, may not use it"
+            raise StateError(f"{error.filename}: {says} ({error.strerror}); see who laid it there") from error
+
+    setattr(callback, MARK, True)
+    return callback
+
+
+def _doer(obj: Any) -> Owner | None:
+    """Of an office's command `obj` is the folder; a gate's has the settings, which say where it lies."""
+    if os.geteuid() != 0:
+        return None
+    place = obj if isinstance(obj, Path) else obj.place
+    return None if place is None else owner_of(place)

@@ -9,13 +9,13 @@ import click
 from gated.cli import Context, streams
 from gated.errors import ConfigError, PairingError
 from gated.runtime.lock import FileLock
+from gated.runtime.named import reading
 from gated.sync.code import PairingCode
 from gated.sync.dial import address, reach
 from gated.sync.pairing import move
 from gated.sync.pairing import pair as join
 from gated.sync.sealing import Lock
 from gated.sync.table import set_key, write_table
-from gated.update.owner import acting_as, owner_of
 
 
 @click.command()
@@ -47,7 +47,8 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: st
         streams.say(pairing.accepting, err=True)
     streams.say(*pairing.toml().splitlines())
     if write_to is not None:
-        write_table(write_to, pairing)
+        with reading(write_to):
+            write_table(write_to, pairing)
 
 
 def _move(context: Context, where: str) -> None:
@@ -62,10 +63,10 @@ def _move(context: Context, where: str) -> None:
         raise PairingError("these settings have no office ([sync] url); `gated pair CODE` joins one")
     url = f"mqtts://{f'[{host}]' if ':' in host else host}:{port}"
     reach(sync, url, Lock.of(settings.state))
-    with acting_as(owner_of(settings.state)):
-        before = move(settings.state, url)
+    before = move(settings.state, url)
     try:
-        set_key(context.path, "sync", "url", url)
+        with reading(context.path):
+            set_key(context.path, "sync", "url", url)
     except ConfigError as error:
         raise ConfigError(str(context.path), [
             *error.problems, f"{before} stays in force until then; as root this command can write it"

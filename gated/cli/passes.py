@@ -11,18 +11,18 @@ import click
 
 from gated import names
 from gated.access import qr
-from gated.access.passes import issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
+from gated.access.passes import PassKey, issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
 from gated.access.rights import Refusal
-from gated.bounded import MOST_KEYS, read_given
+from gated.bounded import MOST_KEYS
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.places import DOORS, Name
 from gated.config import SiteSettings
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.runtime.files import write_whole
+from gated.runtime.named import read_named, reading
 from gated.sitetime import day_begins, tell, window
 from gated.sync.table import set_key
-from gated.update.owner import acting_as, owner_of
 
 
 class Local(click.ParamType["datetime | date"]):
@@ -67,8 +67,9 @@ def pass_() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def key_(file: Path) -> None:
     """Make the site's private key in FILE, unless it is there, and show its public key for `gated pass trust`."""
-    if not file.exists():
-        make_key(file)
+    with reading(file):
+        if not file.exists():
+            make_key(file)
     streams.say(key_text(_read(file)))
 
 
@@ -87,13 +88,13 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
     before = Path(settings.readers.pass_key) if settings.readers.pass_key else None
     if before is not None and before.exists() and before.read_bytes() != pem and not replace:
         raise ConfigError("readers.pass_key", [f"{before} holds another key; say --replace, and its passes end"])
-    with acting_as(owner_of(settings.state)):
-        try:
-            write_whole(path, pem)
-        except OSError as error:
-            raise StateError(f"{path}: cannot be written ({error.strerror}); run this as root") from error
+    try:
+        write_whole(path, pem)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be written ({error.strerror}); run this as root") from error
     if before != path:
-        set_key(context.path, "readers", "pass_key", str(path))
+        with reading(context.path):
+            set_key(context.path, "readers", "pass_key", str(path))
     click.echo("Visitors' passes of this site are taken from the next start on: sudo systemctl restart gated")
 
 
@@ -144,7 +145,7 @@ def show_new(text: str, png: Path | None) -> None:
 @looks
 def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> None:
     """Show what a pass says; exit 1 when the site did not sign it. What is left of its uses, only its gate knows."""
-    public = pass_key(_key_of(context) if key is None else key)
+    public = _public(context, key)
     signed = open_pass(text, public)
     if signed is None:
         click.echo("this is no pass of the site whose key this is", err=True)
@@ -171,7 +172,7 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
 
 def _read(key: Path) -> bytes:
     try:
-        return read_given(key, MOST_KEYS)
+        return read_named(key, MOST_KEYS)
     except OSError as error:
         raise ConfigError("--key", [f"{key} cannot be read ({error.strerror}); name the site's private key"]) from error
 
@@ -183,6 +184,14 @@ def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, s
         settings = context.settings
         return site or settings.site.id, gate or settings.gate.id, ZoneInfo(settings.site.timezone)
     return site, gate, ZoneInfo(SiteSettings(site).timezone)
+
+
+def _public(context: Context, key: Path | None) -> PassKey:
+    """The key that was named, else the one of the settings. Raises `ConfigError`."""
+    if key is None:
+        return pass_key(_key_of(context))
+    with reading(key):
+        return pass_key(key)
 
 
 def _key_of(context: Context) -> Path:

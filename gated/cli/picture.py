@@ -1,5 +1,6 @@
 """The one picture that ever leaves memory: an installer asked for it, to see what the camera sees."""
 
+import io
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from gated.cli import streams
 from gated.errors import PictureError
 from gated.frame import Frame
+from gated.runtime.named import write_named
 
 TERMINAL = Path("-")
 MOST_COLUMNS = 100
@@ -29,10 +31,12 @@ def show_picture(path: Path, frame: Frame) -> None:
 
 
 def _keep(path: Path, image: Image.Image) -> None:
+    drawn = io.BytesIO()
     try:
-        path.touch(mode=0o600)  # before there is anything in it
-        path.chmod(0o600)
-        image.save(path)
+        image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
+        write_named(path, drawn.getvalue())
+    except KeyError as error:
+        raise PictureError(f"{path}: is no kind of picture; name a .png or .jpg in a folder of yours") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
     streams.say(f"{path}: somebody may be on it; delete it when you have seen it", err=True)

@@ -10,7 +10,7 @@ from gated.cues.prompts import check as check_prompts
 from gated.cues.prompts import render
 from gated.cues.words import EVERYTHING, Fitted, fitted_of
 from gated.errors import StateError
-from gated.update.owner import as_holder_of
+from gated.runtime.named import make_folder, reading
 
 
 @click.group()
@@ -29,8 +29,10 @@ def make(context: Context, folder: Path | None) -> None:
     """
     settings = context.settings_or_defaults
     into = folder or settings.prompts
-    with as_holder_of(into):
-        done = list(render(into, settings.cues.languages, _fitted(context)))
+    fitted = _fitted(context)
+    make_folder(into)
+    with reading(into):
+        done = list(render(into, settings.cues.languages, fitted))
     made = sum(is_made for _, is_made in done)
     streams.say(f"{made} prompts made, {len(done) - made} recordings left alone, in {folder or settings.prompts}")
 
@@ -47,10 +49,12 @@ def check_(context: Context, folder: Path | None, as_json: bool) -> None:
     """
     settings = context.settings_or_defaults
     folder = folder or settings.prompts
-    rows = [
-        {"file": path.relative_to(folder).as_posix(), "problem": problem}
-        for path, problem in check_prompts(folder, settings.cues.languages, _fitted(context))
-    ]
+    fitted = _fitted(context)
+    with reading(folder):
+        rows = [
+            {"file": path.relative_to(folder).as_posix(), "problem": problem}
+            for path, problem in check_prompts(folder, settings.cues.languages, fitted)
+        ]
     good = not any(row["problem"] for row in rows)
     if as_json:
         show_json({"ok": good, "prompts": rows})

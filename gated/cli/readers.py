@@ -14,13 +14,14 @@ from gated.access.learning import Learnt, learnt
 from gated.access.listening import Said, borrowed, ear, heard, is_running
 from gated.access.readers import said_of
 from gated.access.typed import ENTER
-from gated.access.usb import CHUNK_BYTES, Keyboard, UsbReader, take_alone
+from gated.access.usb import CHUNK_BYTES, Keyboard, UsbReader, opened, take_alone
 from gated.cli import Context, show_json, streams
 from gated.config import UsbSettings
 from gated.config.handwritten import HandwritingError, read_text
 from gated.errors import ConfigError, StateError
 from gated.gallery import cards
 from gated.gallery.keyring import KeyRing
+from gated.runtime import named
 
 BY_ID = Path("/dev/input/by-id")
 LET_GO_S = 5.0
@@ -113,7 +114,8 @@ def _lines(path: str, usb: UsbSettings) -> str:
 def _write(context: Context, path: str, usb: UsbSettings) -> None:
     from gated.provision.learnt import with_reader, write
 
-    write(context.path, with_reader(_text(context.path), path, usb))
+    with named.reading(context.path):
+        write(context.path, with_reader(_text(context.path), path, usb))
 
 
 def _devices(known: Sequence[str]) -> list[str]:
@@ -135,11 +137,11 @@ def _first_typed(
 
     Raises `StateError`; not `must_open`: a device that another program has is passed over.
     """
-    with ExitStack() as opened:
+    with ExitStack() as until_then:
         fds: dict[int, str] = {}
         for path in paths:
             try:
-                fds[_open(path, opened)] = path
+                fds[_open(path, until_then)] = path
             except StateError as error:
                 if must_open or len(paths) == 1:
                     raise
@@ -167,13 +169,19 @@ def _chunk(fd: int, path: str) -> bytes:
         raise StateError(f"{path}: was unplugged ({error.strerror}); plug it in, and begin again") from error
 
 
-def _open(path: str, opened: ExitStack) -> int:
+def _device(path: str) -> int:
+    """Of root's, which the gate's user need not be let to. Raises `OSError`."""
+    with named.reading(Path(path)):
+        return opened(path)
+
+
+def _open(path: str, until_then: ExitStack) -> int:
     """The device, for ourselves alone. Raises `StateError`."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = _device(path)
     except OSError as error:
         raise StateError(f"{path}: cannot be read ({error.strerror}); run this as root") from error
-    opened.callback(os.close, fd)
+    until_then.callback(os.close, fd)
     until = time.monotonic() + LET_GO_S
     while True:
         try:
@@ -200,7 +208,7 @@ async def _read_here(
 ) -> None:
     """Read the USB readers as the brain would, where none runs."""
     devices = [
-        UsbReader(path, lambda typed, path=path: tell(said_of(typed, path)), settings=usb.get(path))  # type: ignore[misc]
+        UsbReader(path, lambda typed, path=path: tell(said_of(typed, path)), settings=usb.get(path), opened=_device)  # type: ignore[misc]
         for path in paths
     ]
     tasks = [asyncio.create_task(device.run()) for device in devices]
@@ -216,7 +224,7 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
     """The cards that are given out, where they can be read."""
     settings = context.settings
     people = settings.state / "people.db"
-    if not people.exists() or people.stat().st_uid != os.geteuid():  # root would leave files that the gate cannot write
+    if not people.exists() or people.stat().st_uid != os.geteuid():
         yield None
         return
     with closing(KeyRing.open_best(settings.state, settings.site.id)) as ring:

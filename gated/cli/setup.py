@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from gated.config import Settings, unsafe_wiring
 from gated.config.overlay import in_force, kept_keys, office_keys
 from gated.config.proposal import read_proposal
 from gated.errors import ConfigError, GatedError, StateError
+from gated.runtime.owner import being_oneself
 
 
 @click.group()
@@ -74,7 +76,7 @@ def check(context: Context, as_json: bool) -> None:
 
     Exit 0 when the gate could go on duty; else the list of what to mend, and 2 for the settings or 3 for the rest.
     """
-    done = list(_checks(context.settings, context.path))
+    done = list(_checks(context.settings, context.path, context.written))
     good = not any(item.problem for item in done)
     if as_json:
         show_json({"ok": good, "checks": [item.row for item in done]})
@@ -84,9 +86,9 @@ def check(context: Context, as_json: bool) -> None:
     sys.exit(0 if good else StateError.exit_code)
 
 
-def _checks(settings: Settings, path: Path) -> Iterator[Check]:
+def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator[Check]:
     """Every check in turn; one that fails does not keep the others from being made."""
-    yield Check("settings", None, "; ".join(in_force(path)[1]) or None)
+    yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
     for part, look in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
         "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key,
@@ -106,6 +108,9 @@ def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Sett
         return Check(part, None, look(settings))
     except GatedError as error:
         return Check(part, error)
+    except OSError as error:
+        says = f"{error.filename}: cannot be used by the gate's user ({error.strerror}); let that user reach it"
+        return Check(part, StateError(says))
 
 
 def _wiring(settings: Settings) -> None:
@@ -204,7 +209,8 @@ def _models(settings: Settings) -> None:
 def _camera(settings: Settings) -> str | None:
     from gated.vision import try_camera
 
-    doubt = try_camera(settings.camera)
+    with being_oneself() if settings.camera.kind == "picamera2" else nullcontext():
+        doubt = try_camera(settings.camera)
     return None if doubt is None else f"{doubt}; measure it with somebody in view: `gated doctor --measure`"
 
 
@@ -225,7 +231,8 @@ def _pins(settings: Settings) -> str | None:
     allowed_uids(settings.door)
     if settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
         return None
-    missing = try_pins(settings, makes_files=False)
+    with being_oneself():
+        missing = try_pins(settings, makes_files=False)
     without = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
     return f"{without}; `gpioinfo` shows who holds a line" if without else None
 

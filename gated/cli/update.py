@@ -15,8 +15,8 @@ from gated.errors import UpdateError
 from gated.events import Updated
 from gated.health import logs
 from gated.provision.bringing import bring_units
+from gated.runtime.owner import acting_as, owner_of
 from gated.update.health import HEALTH_S, look
-from gated.update.owner import acting_as, owner_of
 from gated.update.rehearsal import migrate_copies
 from gated.update.release import ROOT
 from gated.update.signature import Key, read_keys

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gated.bounded import read_given
 from gated.runtime.files import sync_folder, write_whole
 from gated.runtime.owner import acting_as, as_holder_of, being_oneself, whose_folder
 
@@ -24,10 +25,10 @@ def reading(path: Path) -> Iterator[None]:
         yield
 
 
-def read_named(path: Path) -> bytes:
-    """What is in a file. Raises `OSError` and `StateError`."""
+def read_named(path: Path, most: int) -> bytes:
+    """What is in a file, or comes out of a pipe, up to `most` bytes. Raises `OSError` and `StateError`."""
     with reading(path):
-        return path.read_bytes()
+        return read_given(path, most)
 
 
 def write_named(path: Path, data: bytes, mode: int = 0o600) -> None:

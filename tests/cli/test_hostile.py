@@ -207,7 +207,7 @@ def test_check_has_a_line_for_each_thing_whatever_a_fault_quotes(config, monkeyp
         raise StateError(EVIL)
 
     monkeypatch.setattr(setup, "_camera", look)
-    monkeypatch.setattr(setup, "in_force", lambda _: ({}, [EVIL]))
+    monkeypatch.setattr(setup, "in_force", lambda *_: ({}, [EVIL]))
     text, _ = run("--config", str(config), "check")
     assert is_harmless(text), ascii(text)
     checks = json.loads(run("--config", str(config), "check", "--json")[0])["checks"]

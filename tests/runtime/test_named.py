@@ -10,6 +10,7 @@ from gated.runtime.named import make_folder, make_named, read_named, reading, re
 from gated.runtime.owner import acting_as
 
 NOBODY, DAEMON = 65534, 1
+MOST = 1000
 WRITES = {"write": write_named, "make": make_named}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
@@ -64,7 +65,7 @@ def test_no_link_of_theirs_has_root_write_elsewhere(theirs, write, to, name):
 def test_no_link_of_theirs_has_root_read_or_remove_what_they_may_not(theirs):
     lay(theirs / "page", theirs.parent / "secret")
     with pytest.raises(PermissionError):
-        read_named(theirs / "page")
+        read_named(theirs / "page", MOST)
     remove_named(theirs / "page")
     assert (theirs.parent / "secret").exists()
     assert not (theirs / "page").is_symlink()
@@ -76,7 +77,7 @@ def test_what_lies_in_a_folder_that_all_may_write_is_its_owners_to_read_and_repl
     common.chmod(0o1777)
     lay(common / "page", theirs.parent / "secret")
     with pytest.raises(PermissionError):
-        read_named(common / "page")
+        read_named(common / "page", MOST)
     write_named(common / "page", b"new")
     assert ((common / "page").read_bytes(), uid(common / "page")) == (b"new", 0)
     assert (theirs.parent / "secret").read_bytes() == b"root's"
@@ -88,7 +89,12 @@ def test_a_folder_of_roots_that_others_may_write_is_refused(theirs, mode):
     common.mkdir()
     os.chown(common, 0, NOBODY)
     common.chmod(mode)
-    for act in (read_named, lambda path: write_named(path, b""), lambda path: make_named(path, b""), remove_named):
+    for act in (
+        lambda path: read_named(path, MOST),
+        lambda path: write_named(path, b""),
+        lambda path: make_named(path, b""),
+        remove_named,
+    ):
         with pytest.raises(StateError, match="others may write it"):
             act(common / "page")
     with pytest.raises(StateError, match="others may write it"), reading(common / "page"):
@@ -101,8 +107,8 @@ def test_a_command_that_acts_as_one_user_opens_what_is_named_as_another(theirs):
     os.chown(theirs / "photo", NOBODY, NOBODY)
     (theirs / "photo").chmod(0o600)
     with acting_as((DAEMON, DAEMON)):
-        assert read_named(theirs / "photo") == b"theirs"
-        assert read_named(theirs.parent / "secret") == b"root's"
+        assert read_named(theirs / "photo", MOST) == b"theirs"
+        assert read_named(theirs.parent / "secret", MOST) == b"root's"
         assert os.geteuid() == DAEMON
         write_named(theirs / "page", b"new")
     assert uid(theirs / "page") == NOBODY
