@@ -33,7 +33,7 @@ RUN_S = 10.0
     "--run",
     "program",
     type=click.Path(path_type=Path, exists=True),
-    help="Run this for every new alarm; it reads the alarm as JSON.",
+    help="Run this for every new alarm; it reads the alarm as JSON. With sudo it runs as the office's user.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For a program: one object a line.")
 @click.pass_obj

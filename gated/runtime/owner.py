@@ -15,6 +15,7 @@ from gated.runtime.files import holder, way_to
 
 Owner = tuple[int, int]
 """A user and a group, by their numbers."""
+NOGROUP = 65534
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -44,7 +45,7 @@ def owner_of(folder: Path) -> Owner | None:
     if own.st_uid == 0:
         raise StateError(f"{folder}: is root's, and lies where user {found[0]} can put another in its place; "
                          f"`chown -R {found[0]} {folder}`, or move it")  # fmt: skip
-    return own.st_uid, own.st_gid
+    return own.st_uid, _group_of(own.st_uid, own.st_gid)
 
 
 def maker_of(path: Path, owner: Owner | None) -> Owner | None:
@@ -53,10 +54,10 @@ def maker_of(path: Path, owner: Owner | None) -> Owner | None:
     Raises `StateError` where it would lie in a third one's place.
     """
     found = whose_folder(path)
-    if found not in (None, owner):
+    if found is not None and (owner is None or found[0] != owner[0]):
         raise StateError(f"{path}: would lie where user {found[0]} can put something else in its place; "
                          "name a place where only root can write above it")  # fmt: skip
-    return found
+    return None if found is None else owner
 
 
 @contextmanager
@@ -111,6 +112,15 @@ def being_oneself() -> Iterator[None]:
         os.setresuid(owner[0], owner[0], 0)
 
 
+def _group_of(uid: int, gid: int) -> int:
+    """The group of their folder if they are in it, else their own: somebody's folder may be of root's group."""
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return gid or NOGROUP
+    return gid if gid in os.getgrouplist(user.pw_name, user.pw_gid) else user.pw_gid
+
+
 def _groups(owner: Owner) -> list[int]:
     """Theirs, as their service has them: a reader or a camera may be open to one of these."""
     try:
@@ -128,7 +138,7 @@ def _whose(path: Path, *, is_above: bool) -> Owner | None:
             _check_shut(path, is_above=is_above)
     except OSError as error:
         raise StateError(f"{path}: cannot be reached ({error.strerror or error}); name another") from error
-    return found
+    return None if found is None else (found[0], _group_of(*found))
 
 
 def _check_shut(path: Path, *, is_above: bool) -> None:

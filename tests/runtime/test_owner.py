@@ -1,6 +1,7 @@
 """Root that writes for somebody: what it leaves is theirs."""
 
 import os
+import pwd
 import shutil
 import subprocess
 
@@ -149,3 +150,13 @@ def test_a_way_without_an_end_is_told(open_folder):
     (open_folder / "round").symlink_to("round")
     with pytest.raises(StateError, match="cannot be reached"):
         whose(open_folder / "round")
+
+
+def test_a_folder_of_roots_group_gives_its_owner_no_group_of_roots(open_folder):
+    (open_folder / "theirs").mkdir()
+    os.chown(open_folder / "theirs", NOBODY, 0)
+    own = pwd.getpwuid(NOBODY).pw_gid
+    (open_folder / "strangers").mkdir()
+    os.chown(open_folder / "strangers", 12345, 0)
+    assert whose(open_folder / "strangers") == (12345, 65534)
+    assert whose(open_folder / "theirs") == owner_of(open_folder / "theirs") == (NOBODY, own)
