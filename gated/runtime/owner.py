@@ -98,18 +98,17 @@ def being_oneself() -> Iterator[None]:
 
     Only for what is root's: a file that the caller names is for `runtime.named`.
     """
-    owner = (os.geteuid(), os.getegid())
-    if os.getresuid()[2] != 0 or owner[0] == 0:
+    (_, user, saved), groups = os.getresuid(), os.getresgid()
+    if saved != 0 or user == 0:
         yield
         return
-    group = os.getresgid()[2]
     os.setresuid(0, 0, 0)
-    os.setresgid(group, group, group)
+    os.setresgid(groups[2], groups[2], groups[2])
     try:
         yield
     finally:
-        os.setresgid(owner[1], owner[1], group)
-        os.setresuid(owner[0], owner[0], 0)
+        os.setresgid(*groups)
+        os.setresuid(user, user, 0)
 
 
 def _group_of(uid: int, gid: int) -> int:
