@@ -32,7 +32,7 @@ CLOCK = '''
 passed. A test may go back by some days, as no gate may. A card that was away for a moment is shown anew.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gated.access.presented import Presented
