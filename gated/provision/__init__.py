@@ -1,12 +1,13 @@
-"""From a machine with gated on it to a gate on duty: looked at, set up, paired, started. As root, once; and once more
-after whatever broke it off, because every step knows whether it is done.
+"""Turn a machine with gated installed into a working gate: check it, set it up, pair it with the office, start it.
+`gated provision` uses this package and runs as root. After a failure, a second run continues: each step knows whether
+it is done.
 
-answers    what the installer says, by flags, in a file, or when asked
-machine    whether this machine is fit for a gate
-filling    the commented settings, with the answers in them
-boot       what the firmware of a Raspberry Pi must know of the pins
-units      the services, as they come with gated
-bringing   the same to a gate that has older ones, with an update
-bundle     all of it in one file, for a place without a network
-steps      what is done, in order
+answers    the installer's answers, from flags, a file or questions
+machine    checks that this machine can be a gate
+filling    writes the answers into the commented example of the settings
+boot       writes the pin settings into the Raspberry Pi's firmware configuration
+units      the systemd units that come with gated
+bringing   installs the vision unit on older gates, during an update
+bundle     packs gated, its wheels and its data into one file, for a place without a network
+steps      the provisioning steps, in order
 """

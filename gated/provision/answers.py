@@ -1,4 +1,6 @@
-"""What an installer says of a gate: by flags, in a file of answers (TOML), or when asked; a flag beats the file."""
+"""The installer's answers about a gate, from flags, a TOML file, or questions at the terminal. `gated provision` reads
+them. A flag overrides the file.
+"""
 
 import difflib
 import tomllib
@@ -17,25 +19,27 @@ Tables = dict[str, dict[str, Any]]
 
 
 class Answers(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Everything that is to be known. `settings`: tables and keys of the gate's settings, beside the two names."""
+    """All answers of one installation. `settings` holds tables and keys of the gate's settings, without the site and
+    gate names.
+    """
 
     site: str
     gate: str
     code: str = ""
-    """From `gated office invite`; empty where the gate keeps to itself, or is paired already."""
+    """The pairing code from `gated office invite`. Empty if the gate has no office, or is already paired."""
     models: str = "site"
-    """The model set."""
+    """The name of the model set."""
     models_from: str = ""
-    """A folder that has the models' files; empty: they are fetched."""
+    """A folder that holds the model files. Empty: the files are downloaded."""
     accept_licence: bool = False
     prompts_from: str = ""
-    """A folder of prompts; empty: they are made here."""
+    """A folder of prompt recordings. Empty: the prompts are generated on this machine."""
     kiosk: bool = False
-    """Whether this machine has a display that shows the gate screen."""
+    """Whether this machine has a display for the gate screen."""
     releases: str = ""
-    """A folder that is looked into for another version every night; empty: nobody looks."""
+    """A folder that the gate searches every night for a new version. Empty: no nightly search."""
     release_key: str = ""
-    """A file with the public key that releases are signed with (OpenSSH); empty: none is believed yet."""
+    """A file with the public key (OpenSSH) that verifies releases. Empty: the gate trusts no release key yet."""
     settings: Tables = {}
 
 
@@ -45,13 +49,13 @@ QUESTIONS = {
 }
 EXAMPLE = 'README.md has an example: "From a blank card to a working gate"'
 UNNAMED = "unnamed"
-"""Stands for a name that nobody gave, so that a dry run can look at everything else."""
+"""Placeholder for a missing site or gate name. It lets a dry run check everything else."""
 
 
 def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> Answers:
-    """What the file says, with the flags that were given over it; what nobody said is asked for.
+    """Return the answers from the file, overridden by the given flags. Ask for required answers that are missing.
 
-    `ask` puts a question; None: there is nobody to ask. Raises `ConfigError` with every problem.
+    `ask` puts one question and returns the reply. None: nobody can be asked. Raises `ConfigError` with every problem.
     """
     answers, problems = examined(file, flags, ask)
     if problems:
@@ -60,7 +64,7 @@ def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str]
 
 
 def examined(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> tuple[Answers, list[str]]:
-    """The answers as far as they are right, and every problem in them. Raises `ConfigError` where FILE is no TOML."""
+    """Return the valid answers and every problem in the rest. Raises `ConfigError` if the file is not valid TOML."""
     said: dict[str, Any] = read(file, EXAMPLE) if file is not None else {}
     tables = flags.pop("settings", {})
     said = {**said, **flags}
@@ -84,7 +88,7 @@ def _source(file: Path | None) -> str:
 
 
 def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
-    """Put the value among the good ones, or give what is wrong with it."""
+    """Convert the value and store it in `good`. Return the problems, or an empty list."""
     try:
         good[name] = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -95,7 +99,7 @@ def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
 
 
 def _unknown(key: str) -> str:
-    """What to do about a key that is none of the answers: it is misspelt, or stands in the wrong place."""
+    """Explain an unknown key: it is misspelt, or it belongs to a table of the settings."""
     near = difflib.get_close_matches(key, Answers.__struct_fields__, n=1, cutoff=0.6)
     homes = {
         name: table.name
@@ -114,8 +118,9 @@ def _unknown(key: str) -> str:
 
 
 def assignments(words: Iterable[str]) -> Tables:
-    """`door.contact_pin=22` as tables. A value that is none of TOML's is text. Raises `ConfigError` with all that is
-    wrong.
+    """Parse words such as `door.contact_pin=22` into tables. A value that is not valid TOML is a string.
+
+    Raises `ConfigError` with every problem.
     """
     tables, problems = assigned(words)
     if problems:
@@ -124,7 +129,7 @@ def assignments(words: Iterable[str]) -> Tables:
 
 
 def assigned(words: Iterable[str]) -> tuple[Tables, list[str]]:
-    """The same as far as the words are right, and what is wrong with the others."""
+    """Parse words as `assignments` does. Return the tables of the valid words, and the problems of the others."""
     tables: Tables = {}
     problems = []
     for word in words:
@@ -138,7 +143,7 @@ def assigned(words: Iterable[str]) -> tuple[Tables, list[str]]:
 
 
 def merged(first: Tables, second: Tables) -> Tables:
-    """Both, key by key; where they differ the second counts."""
+    """Merge two sets of tables, key by key. The second set overrides the first."""
     return {table: {**first.get(table, {}), **second.get(table, {})} for table in [*first, *second]}
 
 

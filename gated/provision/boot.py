@@ -1,4 +1,6 @@
-"""What a Raspberry Pi's firmware must know of the pins, in its config.txt, before Linux and we are there."""
+"""The lines that a gate needs in config.txt, the configuration of the Raspberry Pi's firmware. The firmware sets the
+pins before Linux and gated start. The provisioning step `Firmware` uses this module.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,15 +13,18 @@ PLACES = ("boot/firmware/config.txt", "boot/config.txt")
 
 
 def config_txt(root: Path) -> Path | None:
-    """Where the firmware reads it: since Bookworm in `firmware`; None on a machine that is no Raspberry Pi."""
+    """Return the path of config.txt: in `firmware` since Bookworm.
+
+    Return None if this machine is not a Raspberry Pi.
+    """
     return next((root / place for place in PLACES if (root / place).is_file()), None)
 
 
 def boot_lines(settings: Settings) -> list[str]:
-    """What the gate needs there.
+    """Return the config.txt lines that this gate needs.
 
-    `gpio=N=op,dl` holds a line low from the firmware on, `dh` high; strict_gpiod gives a line back when its process
-    ends, however it ends; watchdog lets systemd feed the board's own (Raspberry Pi documentation, config.txt).
+    `gpio=N=op,dl` drives pin N low from power-on; `dh` drives it high. strict_gpiod resets a pin when its process ends,
+    for any reason. watchdog lets systemd feed the board's watchdog. Source: Raspberry Pi documentation, config.txt.
     """
     locks = [
         f"gpio={wires.lock_pin}=op,{'dl' if wires.lock_active_high else 'dh'}" for wires in settings.doors.values()
@@ -28,9 +33,9 @@ def boot_lines(settings: Settings) -> list[str]:
 
 
 def with_lines(text: str, lines: Iterable[str]) -> str:
-    """A config.txt with these lines as a block at its end, in the place of an earlier one.
+    """Return a config.txt with these lines as one block. The block replaces an earlier one, or is added at the end.
 
-    The block begins with [all], because what stands before may be for one model alone.
+    The block begins with [all], because the lines above it may apply to one model only.
     """
     before, begin, rest = text.partition(f"{BEGIN}\n")
     after = rest.partition(f"{END}\n")[2] if begin else ""

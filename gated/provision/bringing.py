@@ -1,5 +1,6 @@
-"""A gate that was installed before vision had a unit of its own gets it with an update: the new version writes it, as
-root, once that version was kept. Where the gate does not see by it, all is as it was, and vision is a child again.
+"""Install the vision unit on a gate that is older than this unit, during an update. The new version does this as root,
+after the update was kept. If the gate cannot see with the new unit, the old units are restored, and vision runs as a
+child of the brain again.
 """
 
 import logging
@@ -18,21 +19,23 @@ log = logging.getLogger(__name__)
 
 PLACE = "etc/systemd/system"
 SEES_S, LOOK_S = 45.0, 1.0
-"""So long the gate may take to see by the new unit."""
+"""`SEES_S`: how long the gate may take to see with the new unit, in seconds. `LOOK_S`: the interval between checks, in
+seconds.
+"""
 
 
 def is_on_duty() -> bool:
-    """Whether the brain that was started anew stays on duty."""
+    """Return whether the restarted brain stays on duty."""
     return settles(Systemd().run, time.monotonic, time.sleep)
 
 
 def bring_units(
     settings: Settings, sees: Callable[[], bool], *, root: Path = Path("/"), stays: Callable[[], bool] = is_on_duty
 ) -> bool:
-    """Have the units of this version where a gate has older ones; gives whether they are in force.
+    """Install this version's units on a gate that has older ones. Return whether the new units are in use.
 
-    `sees`: whether the gate has vision now. `root`: "/" but in tests. Whatever goes wrong is told in the log, and the
-    version stays.
+    `sees` returns whether the gate has vision now. `root` is "/" except in tests. Every failure is logged, and the new
+    version of gated stays installed.
     """
     files = {path: text for path, text in _units(root, settings).items() if _text(path) != text}
     if not (root / PLACE / BRAIN).exists() or not files:
@@ -72,7 +75,7 @@ def _write(files: dict[Path, str]) -> None:
 
 
 def _anew(*words: str) -> None:
-    """Systemd reads its units anew, the socket is made or taken away, and the brain starts with it."""
+    """Reload systemd, run `systemctl WORDS` on the vision socket, and restart the brain."""
     systemctl("daemon-reload")
     systemctl(*words, VISION[0])
     systemctl("restart", BRAIN)
@@ -88,7 +91,7 @@ def _comes(sees: Callable[[], bool]) -> bool:
 
 
 def _take_back(before: dict[Path, str | None]) -> None:
-    """As it was before; what cannot be put back is told."""
+    """Restore the previous units. Log an error if that fails."""
     try:
         systemctl("disable", "--now", VISION[0])
         _write({path: text for path, text in before.items() if text is not None})

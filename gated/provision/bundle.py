@@ -1,9 +1,9 @@
-"""Everything that a gate is made of in one file, for a place without a network: `systemd/install --offline` makes a
-gate of it, `gated update --to` another version.
+"""Pack everything that a gate needs into one file, for a place without a network. `systemd/install --offline` makes a
+gate from the file; `gated update --to` installs it as another version.
 
-A tar file with the wheels for the gate's machine, models and prompts where they were given, and `SHA256SUMS` over all
-of them (sha256sum(1)). Where it is signed (`gated.update.signature`), `SHA256SUMS.sig` is over that, and `release.pub`
-has the keys that a gate believes from then on.
+The file is a tar archive. It holds the wheels for the gate's machine, models and prompts if given, and `SHA256SUMS`
+over all of them (sha256sum(1)). A signed bundle also holds `SHA256SUMS.sig`, the signature over `SHA256SUMS`
+(`gated.update.signature`), and `release.pub`, the keys that the gate trusts from then on.
 """
 
 import shutil
@@ -34,7 +34,7 @@ INTEL = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind of machine: the platforms whose wheels it takes (PEP 600), and its Python."""
+    """A kind of machine: its wheel platforms (PEP 600) and its Python version."""
 
     platforms: tuple[str, ...]
     python: str
@@ -50,9 +50,9 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The private key that a bundle is signed with (OpenSSH, Ed25519), and the public ones that its gate believes then.
+    """The private key that signs a bundle (OpenSSH, Ed25519), and the public keys that the gate trusts afterwards.
 
-    `believed`: a file of public keys; None for that of `key`.
+    `believed` is a file of public keys. None: the public key of `key`, from the file with the suffix .pub.
     """
 
     key: Path
@@ -60,7 +60,7 @@ class Signer:
 
     @property
     def keys(self) -> list[Key]:
-        """The public ones. Raises `UpdateError`."""
+        """Return the public keys. Raises `UpdateError`."""
         return read_keys(self.believed or self.key.with_name(f"{self.key.name}.pub"))
 
 
@@ -68,10 +68,10 @@ def bundle(
     out: Path, target: Target, *, wheel: Path | None, models: ModelSettings | None, prompts: Path | None,
     signer: Signer | None = None,
 ) -> str:  # fmt: skip
-    """Make it, whole or not at all; gives gated's version. `wheel`: gated's own, None to build it from this checkout.
+    """Write the bundle to `out`, completely or not at all. Return gated's version.
 
-    `models`: which set is taken, from which folder. Raises `ProvisionError`, `ModelError`, and `UpdateError` for what
-    pip cannot have, and a key that signs nothing.
+    `wheel` is gated's own wheel; None builds it from this checkout. `models` names the model set and its folder. Raises
+    `ProvisionError` and `ModelError`. Raises `UpdateError` if pip cannot get a package, or if the key cannot sign.
     """
     keys = "".join(f"{key.line}\n" for key in signer.keys) if signer is not None else ""
     with tempfile.TemporaryDirectory(prefix="gated-bundle-") as name:
@@ -94,7 +94,7 @@ def bundle(
 
 
 def _own_wheel(folder: Path) -> Path:
-    """Build it, with what the lock of the checkout names for that and nothing else."""
+    """Build gated's wheel with the build packages from the checkout's lock file, and no others."""
     checkout = Path(gated.__file__).parent.parent
     if not (checkout / "pyproject.toml").is_file():
         raise ProvisionError("this gated is no checkout, which a wheel could be built from; name one with --wheel")
@@ -107,7 +107,9 @@ def _own_wheel(folder: Path) -> Path:
 
 
 def _download(own: Path, folder: Path, target: Target) -> None:
-    """The wheels that its lock names for that machine, and itself. Only what is built: a gate has no compiler."""
+    """Download the wheels that the lock file of `own` names for the target, and add `own`. Take no source packages: a
+    gate has no compiler.
+    """
     folder.mkdir()
     lock = lock_in(own, target.python)
     wanted = folder / "requirements.txt"
@@ -122,12 +124,12 @@ def _download(own: Path, folder: Path, target: Target) -> None:
 
 
 def _copy_models(models: ModelSettings, folder: Path) -> None:
-    """The files of the set, proved by their SHA-256; their licences are accepted where they are installed."""
+    """Copy the files of the model set and verify their SHA-256. The licences are accepted later, at installation."""
     source = Path(models.dir)
     taken = ModelSettings(dir=str(folder), set=models.set, manifest=models.manifest)
     folder.mkdir()
     if load_manifest(models).model_set(models.set).folder:
-        return  # comes with gated
+        return  # this set comes with gated
     pull_set(taken, models.set, source=source, accept=True)
     for name in ("licences.json", ".pull.lock"):
         (folder / name).unlink(missing_ok=True)
@@ -159,7 +161,7 @@ def _pack(folder: Path, out: Path) -> None:
 
 
 def _nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Who made it is nobody's business at a gate, and what was private there is read by the gate's user here."""
+    """Remove the builder's user from the archive entry, and make the file readable for the gate's user."""
     info.mode = 0o755 if info.isdir() else 0o644
     info.uid = info.gid = 0
     info.uname = info.gname = "root"
@@ -167,9 +169,9 @@ def _nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
-"""What a lock file does not name is not taken, nor is a file of another hash."""
+"""Options for pip: it installs only packages that the lock file names, with the hash that the lock file gives."""
 
 
 def _pip(command: str, python: str = sys.executable) -> Sequence[str]:
-    bound = ["prlimit", f"--fsize={MOST_FILE}", "--"] if command == "download" else []  # its hash is known at the end
+    bound = ["prlimit", f"--fsize={MOST_FILE}", "--"] if command == "download" else []  # pip checks hashes last
     return [*bound, python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]

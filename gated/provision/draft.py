@@ -1,4 +1,6 @@
-"""The settings that a gate would get, as far as they can be read: the rest can be looked at before they are right."""
+"""The settings that a gate would get, as far as they can be parsed. A dry run uses the draft to check the other steps
+while the settings still have problems.
+"""
 
 import re
 from pathlib import Path
@@ -10,21 +12,26 @@ from gated.provision.answers import UNNAMED
 
 MOST_ROUNDS = 8
 NAMES = ("site.id", "gate.id")
-"""What no settings can be without."""
+"""The required keys of the settings."""
 _MEANT = re.compile(r"did you mean '([^']+)'")
 
 
 class Draft(NamedTuple):
-    """`settings`: with every wrong key mended or left out, None where not even that reads. `problems`: all of them."""
+    """Parsed settings and their problems.
+
+    `settings`: every wrong key is renamed or left out; None if the data still cannot be parsed. `problems`: all
+    problems.
+    """
 
     settings: Settings | None
     problems: list[str]
 
 
 def drafted(data: dict[str, Any], folder: Path) -> Draft:
-    """What the data would be, and everything that is wrong with it, also what a misspelt key hides.
+    """Parse the data. Return the settings and every problem, including problems behind a misspelt key.
 
-    Paths are relative to `folder`. A key with a close neighbour is taken for that one, any other wrong one is left out.
+    Relative paths start at `folder`. An unknown key with a close match is renamed to it. Any other wrong key is left
+    out.
     """
     problems: list[str] = []
     for _ in range(MOST_ROUNDS):
@@ -40,8 +47,8 @@ def drafted(data: dict[str, Any], folder: Path) -> Draft:
 
 
 def _unsafe(settings: Settings, problems: list[str]) -> list[str]:
-    """A door that nobody can leave by; not said again where its exit button is wrong already."""
-    if settings.door.pins == "mock":  # which traps nobody
+    """Report doors without an exit button. Skip a door whose exit button settings already have a problem."""
+    if settings.door.pins == "mock":  # mock pins lock no real door
         return []
     unsafe = unsafe_wiring(settings.door, settings.second_door)
     return [
@@ -60,12 +67,15 @@ def _mended(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def _key(problem: str) -> str:
-    """The setting that a problem is about: what stands before the first colon."""
+    """Return the setting that a problem names: the text before the first colon."""
     return problem.partition(":")[0]
 
 
 def _without(table: dict[str, Any], place: list[str], name: str | None) -> dict[str, Any]:
-    """The table without what stands at that place; with `name`, it stands there under this name if nothing does."""
+    """Return the table without the value at `place`.
+
+    With `name`, store the value under this name if the name is free.
+    """
     key, *rest = place
     if key not in table:
         return table

@@ -1,4 +1,6 @@
-"""The commented example of the settings with values in it, so that whoever comes later finds every key explained."""
+"""Write values into the commented example of the settings. The result keeps the comments, which explain every key.
+Provisioning and `learnt` use this module.
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,9 +15,9 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 
 def filled(example: str, tables: Tables) -> str:
-    """The example with these values. What stands before the first table is the table "".
+    """Return the example with these values. The table "" holds the keys before the first table header.
 
-    A table or a key that the example has not is added, for the settings' own check to judge.
+    Tables and keys that the example does not have are added; the settings' own check judges them.
     """
     left = {table: dict(values) for table, values in tables.items()}
     lines: list[str] = []
@@ -35,7 +37,7 @@ def filled(example: str, tables: Tables) -> str:
 
 
 def _line(line: str, values: dict[str, Any]) -> str:
-    """The same, or with the value that is taken out of `values`."""
+    """Return the line. If `values` has its key, remove the key from `values` and put its value into the line."""
     match = LINE.match(line)
     if match is None or match["key"] not in values:
         return line
@@ -47,5 +49,5 @@ def _insert(lines: list[str], at: int, values: dict[str, Any]) -> None:
 
 
 def _written(key: str, value: Any) -> str:
-    """A line of TOML, whose numbers, texts and lists JSON's are too, but for one character that it wants escaped."""
+    """Return one line of TOML. JSON numbers, strings and lists are valid TOML, except that TOML needs DEL escaped."""
     return f"{key} = {msgspec.json.encode(value).decode()}".replace("\x7f", "\\u007f")

@@ -1,7 +1,6 @@
-"""What the keyboard of a gate screen could do to the machine, and may not: reboot it, halt it, or ask the kernel.
+"""Block the keys of a gate screen's keyboard that could reboot or halt the machine, or send requests to the kernel.
 
-The compositor and the browser see only the keys that are left: these are taken by the kernel, systemd and logind before
-them.
+The kernel, systemd and logind handle these keys before the compositor and the browser see them.
 """
 
 from pathlib import Path
@@ -22,29 +21,31 @@ FILES = {
         for key in ("PowerKey", "RebootKey", "SuspendKey", "HibernateKey")
     ),
 }
-"""By their place."""
+"""The text of each configuration file, by its path below the root."""
 MASKED = "ctrl-alt-del.target"
-"""What systemd starts at Ctrl-Alt-Del (systemd.special(7)): a reboot, unless it is masked."""
+"""The systemd target that Ctrl-Alt-Del starts (systemd.special(7)). It reboots the machine unless it is masked."""
 
 
 def files(root: Path) -> dict[Path, str]:
-    """What is to be written, by its place."""
+    """Return the text of each file to write, by its path."""
     return {root / name: text for name, text in FILES.items()}
 
 
 def is_masked(root: Path) -> bool:
-    """Whether Ctrl-Alt-Del does nothing."""
+    """Return whether Ctrl-Alt-Del is disabled."""
     link = root / "etc/systemd/system" / MASKED
     return link.is_symlink() and str(link.readlink()) == "/dev/null"
 
 
 def mask(root: Path) -> None:
-    """Have Ctrl-Alt-Del do nothing. Raises `UpdateError`."""
+    """Disable Ctrl-Alt-Del. Raises `UpdateError`."""
     systemctl("mask", *(["--root", str(root)] if root != Path("/") else []), MASKED)
 
 
 def take_effect() -> Finding:
-    """Have the kernel and logind read what was written; systemd has been reloaded. The gate does not wait for that."""
+    """Make the kernel and logind read the new files. systemd must be reloaded before. Return a finding; a failure does
+    not stop the gate.
+    """
     try:
         systemctl("restart", "systemd-sysctl.service")
         systemctl("kill", "--signal=HUP", "systemd-logind.service")

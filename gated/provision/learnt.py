@@ -1,4 +1,6 @@
-"""What was learnt of a USB reader, written into the settings: every comment and every other value stays."""
+"""Write what `gated readers learn` found about a USB reader into the settings. Every comment and every other value
+stays.
+"""
 
 import re
 from pathlib import Path
@@ -16,7 +18,10 @@ DEVICES = re.compile(r"^devices\s*=\s*\[[^\]]*\]", re.MULTILINE)
 
 
 def with_reader(text: str, path: str, usb: UsbSettings) -> str:
-    """The settings with this device among the readers, typing so. Raises `ConfigError` where that cannot be done."""
+    """Return the settings text with this device in `readers.devices` and its table in `readers.usb`.
+
+    Raises `ConfigError` if the text cannot be changed safely.
+    """
     before = toml_of(text)
     devices = list(before.get("readers", {}).get("devices", []))
     new = text
@@ -35,13 +40,14 @@ def with_reader(text: str, path: str, usb: UsbSettings) -> str:
 
 
 def lines(path: str, usb: UsbSettings) -> str:
-    """The lines that the settings need."""
+    """Return the lines that the user must add by hand."""
     return f'[readers]\ndevices = ["{path}"]\n\n{_table(path, usb)}'
 
 
 def write(config: Path, text: str) -> None:
-    """Put these settings in the place of those that are there: whole or not at all, for the same owner. Raises
-    `ConfigError` for what is wrong in them, and `StateError` where they cannot be written.
+    """Replace the settings file atomically, and keep its owner.
+
+    Raises `ConfigError` if the new settings are wrong, and `StateError` if the file cannot be written.
     """
     parse(toml_of(text), config.resolve().parent, str(config))
     try:
@@ -56,7 +62,7 @@ def _table(path: str, usb: UsbSettings) -> str:
 
 
 def _with_table(text: str, path: str, usb: UsbSettings) -> str:
-    """The device's own table, in the place of the one that is there or at the end."""
+    """Return the text with the device's table. It replaces an existing table, or is added at the end."""
     head = re.escape(f"[readers.usb.{msgspec.json.encode(path).decode()}]")
     there = re.search(rf"^{head}[^\n]*\n(?P<body>(?:(?!\[)[^\n]*\n)*)", text, re.MULTILINE)
     if there is None:
@@ -68,7 +74,7 @@ def _with_table(text: str, path: str, usb: UsbSettings) -> str:
 
 
 def _is_only_this(before: dict[str, Any], text: str, path: str, usb: UsbSettings) -> bool:
-    """Whether nothing but this reader is another than before."""
+    """Return whether the new text differs from `before` in this reader only."""
     try:
         after = toml_of(text)
     except HandwritingError:

@@ -1,4 +1,6 @@
-"""Whether this machine is fit for a gate: what is red keeps it from becoming one, what is amber is said."""
+"""Check whether this machine can be a gate. A red finding stops provisioning; an amber finding is a warning. The steps
+`Machine` and `Parts` use this module.
+"""
 
 import platform
 import shutil
@@ -20,16 +22,18 @@ from gated.vision import try_camera
 
 MACHINES = ("x86_64", "aarch64")
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
-"""A clock that shows an earlier day is wrong: this was written later."""
+"""This code is newer than this date, so a clock that shows an earlier day is wrong."""
 PIN_STEP = "see `gpioinfo` for who has it, or choose another pin"
 VITAL = ("lock_pin", "rex_pin", "fire_pin", "fire_reset_pin")
-"""Without one of these the latch does not go on duty."""
+"""The pins that the latch needs to go on duty."""
 LEAST_BYTES, SPARE_BYTES = 300_000_000, 1_000_000_000
-"""Models and prompts take 50 MB, a month of journal 50, an update as much as this version (200), and some room."""
+"""Free disk space in bytes: `LEAST_BYTES` is required, `SPARE_BYTES` is recommended. Models and prompts need 50 MB, a
+month of journal 50 MB, an update 200 MB (as much as this version).
+"""
 
 
 def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
-    """The machine itself, before anything is done to it. `state`: where the gate will keep everything."""
+    """Check the machine before provisioning changes it. `state` is the folder for the gate's data."""
     board = board_at(root)
     yield processor(platform.machine(), struct.calcsize("P") * 8)
     yield memory(root)
@@ -39,7 +43,7 @@ def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
 
 
 def processor(machine: str, bits: int) -> Finding:
-    """`bits`: of an address, in this very process; a 64-bit kernel may carry a 32-bit system."""
+    """Check the processor. `bits` is the address size of this process: a 64-bit kernel may run a 32-bit system."""
     if bits != 64 or machine not in MACHINES:
         says = f"{bits} bit on {machine}: onnxruntime and numpy are not to be had for it"
         return red("processor", says, "write Raspberry Pi OS Lite (64-bit) onto the card, and come again")
@@ -47,7 +51,7 @@ def processor(machine: str, bits: int) -> Finding:
 
 
 def free_space(state: Path) -> Finding:
-    """On the disk that the gate will keep everything on."""
+    """Check the free space on the disk of the state folder."""
     there = next(each for each in (state, *state.parents) if each.exists())
     free = shutil.disk_usage(there).free
     says, step = f"{free / 1e6:,.0f} MB free for {state}", "make room, or take a card of at least 16 GB"
@@ -57,7 +61,9 @@ def free_space(state: Path) -> Finding:
 
 
 def clock(now: datetime, *, is_kept: bool) -> Finding:
-    """`now`: aware. Certificates and codes have a date, so that one which is years off cannot pair."""
+    """Check the clock. `now` is timezone-aware. Pairing fails with a wrong clock, because certificates and codes have
+    dates.
+    """
     if now < BUILT:
         step = "connect the network until `timedatectl` says synchronized, or set it: `date -s 2026-12-24T12:00`"
         return red("clock", f"shows {now:%Y-%m-%d}, which is past", step)
@@ -67,13 +73,13 @@ def clock(now: datetime, *, is_kept: bool) -> Finding:
 
 
 def parts(settings: Settings) -> Iterator[Finding]:
-    """What hangs on the machine, as the settings say: camera and pins, tried."""
+    """Test the camera and the pins that the settings name."""
     yield _camera(settings)
     yield _pins(settings)
 
 
 def parts_seen(settings: Settings) -> Iterator[Finding]:
-    """The same without claiming a pin: what a dry run may do beside a door that people use."""
+    """Test the camera and the pins without claiming a pin. A dry run may do this while people use the door."""
     yield _camera(settings)
     yield _pins_seen(settings)
 
@@ -85,10 +91,10 @@ def _board(board: Board, root: Path) -> Iterator[Finding]:
 
 
 def _pins_seen(settings: Settings) -> Finding:
-    """Whether every pin could be had. Of mock pins nothing is written; of real ones only the kernel is asked."""
+    """Check that every pin is available. Write nothing for mock pins; only ask the kernel about real pins."""
     try:
         if settings.door.pins == "mock":
-            nobody = msgspec.structs.replace(settings.door, brain_user="")  # whom the real run makes first
+            nobody = msgspec.structs.replace(settings.door, brain_user="")  # the real run creates this user first
             try_pins(msgspec.structs.replace(settings, door=nobody), makes_files=False)
         busy = busy_lines(settings)
     except GatedError as error:
@@ -100,7 +106,7 @@ def _pins_seen(settings: Settings) -> Finding:
 
 
 def _pins(settings: Settings) -> Finding:
-    """Every pin had for a moment, the locks secured, as the latch will. Of mock pins no trace is written."""
+    """Claim every pin briefly and secure the locks, as the latch does. Mock pins write no trace."""
     step = PIN_STEP
     door = msgspec.structs.replace(settings.door, trace="")
     try:
@@ -114,7 +120,7 @@ def _pins(settings: Settings) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    """One frame of it."""
+    """Take one frame from the camera."""
     try:
         doubt = try_camera(settings.camera)
     except GatedError as error:

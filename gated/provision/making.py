@@ -1,4 +1,6 @@
-"""A gate in the making: what the steps of provisioning share."""
+"""The state that the steps of provisioning share: the answers, the paths and the user. It also has helpers that turn
+errors into findings.
+"""
 
 import os
 import pwd
@@ -24,12 +26,18 @@ STATE = "/var/lib/gated"
 SOCKET = "/run/gated/latch.sock"
 SCREEN_PORT = 8080
 INSTALLING = "GATED_INSTALLING"
-"""Set by systemd/install: it makes the user and /opt/gated/current before the real run."""
+"""The environment variable that systemd/install sets.
+
+It creates the user and /opt/gated/current before the real run.
+"""
 
 
 @dataclass
 class Making:
-    """The answers, and where everything goes. `config`: the settings. `root`: "/" but in tests."""
+    """One run of provisioning: the answers and all paths.
+
+    `config` is the path of the settings. `root` is "/" except in tests.
+    """
 
     answers: Answers
     config: Path
@@ -42,7 +50,10 @@ class Making:
 
     @cached_property
     def owner(self) -> Owner | None:
-        """The gate's own user. Raises `ProvisionError` where there is none."""
+        """Return the gate's user and group id.
+
+        Raises `ProvisionError` if we are not root, or the user does not exist.
+        """
         if os.geteuid() != 0:
             raise ProvisionError("only root can set up a gate; use sudo")
         try:
@@ -53,12 +64,12 @@ class Making:
 
     @property
     def settings(self) -> Settings:
-        """As they are written. Raises `ConfigError`."""
+        """Return the settings from the written file. Raises `ConfigError`."""
         return load_own(self.config)
 
     @cached_property
     def draft(self) -> Draft:
-        """The settings that are there, or that would be written. Nothing is changed."""
+        """Return a draft of the existing settings, or of the settings that the answers give. Changes nothing."""
         tables = self.tables
         data: dict[str, Any] = {**tables.get("", {}), **{name: keys for name, keys in tables.items() if name}}
         if self.config.exists():
@@ -70,12 +81,12 @@ class Making:
 
     @property
     def state(self) -> Path:
-        """Where everything is kept."""
+        """Return the folder for the gate's data."""
         return Path(self.tables[""]["state_dir"])
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """The answers, as the settings have them; what the installer said himself beats what a gate usually has."""
+        """Return the answers as tables of the settings. The installer's own values override the usual ones."""
         answers, state = self.answers, self.root / STATE.lstrip("/")
         usual: dict[str, dict[str, Any]] = {
             "": {"state_dir": str(state)},
@@ -90,11 +101,11 @@ class Making:
 
     @property
     def config_txt(self) -> Path | None:
-        """The firmware's settings; None on a machine that is no Raspberry Pi."""
+        """Return the path of the firmware's configuration. None if this machine is not a Raspberry Pi."""
         return config_txt(self.root)
 
     def judge(self, findings: list[Finding]) -> None:
-        """Tell all of it; raises `ProvisionError` where something is red."""
+        """Report every finding. Raises `ProvisionError` if one is red."""
         for finding in findings:
             self.tell(finding)
         wrong = [f"{each.part}: {each.says}; {each.next_step}" for each in findings if each.light == "red"]
@@ -103,7 +114,7 @@ class Making:
 
 
 def attempted(*looks: Callable[[], object]) -> list[GatedError]:
-    """What each of these finds wrong; one that fails does not keep the others from being made."""
+    """Run every check and return the errors. A failed check does not stop the others."""
     wrong: list[GatedError] = []
     for look in looks:
         try:
@@ -115,7 +126,7 @@ def attempted(*looks: Callable[[], object]) -> list[GatedError]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A card that is full or cannot be written is a `StateError`."""
+    """Turn an `OSError` into a `StateError`: the card is full or not writable."""
     try:
         yield
     except OSError as error:
@@ -126,9 +137,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(path: Path) -> None:
-    """Whether root could make this file or folder: the nearest folder that is there can be written.
+    """Check that root can create this file or folder: the nearest existing folder is writable.
 
-    Raises `StateError`. Nothing is made.
+    Raises `StateError`. Creates nothing.
     """
     there = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
     if there != path and not there.is_dir():
@@ -138,7 +149,7 @@ def check_writable(path: Path) -> None:
 
 
 def _nested(data: dict[str, Any]) -> dict[str, Any]:
-    """Tables with a dot in their name (`schedules.night`) as TOML reads them."""
+    """Split table names with a dot (`schedules.night`) into nested tables, as TOML reads them."""
     nested: dict[str, Any] = {}
     for name, value in data.items():
         *above, last = name.split(".") if isinstance(value, dict) else [name]

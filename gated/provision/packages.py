@@ -1,4 +1,6 @@
-"""Debian's packages that only some gates need: for a display, and for sound. `systemd/install` brings the rest."""
+"""Install the Debian packages that only some gates need: for a display and for sound. `systemd/install` installs the
+others. This module also creates system users.
+"""
 
 import grp
 import pwd
@@ -11,12 +13,15 @@ from pathlib import Path
 from gated.errors import ProvisionError
 
 SCREEN = {"cage": "cage", "chromium": "chromium"}
-"""Programs for the screen, by the packages that have them: a compositor for one window, and a browser."""
+"""Programs for the screen and their packages: a compositor for one window, and a browser."""
 SOUND = {"espeak-ng": "espeak-ng", "aplay": "alsa-utils"}
 FONT = "fonts-noto-cjk"
-"""Without a font that has Chinese the screen shows boxes."""
+"""A font with Chinese characters. Without one the screen shows boxes."""
 SESSIONS = "libpam-systemd"
-"""Without its sessions the compositor gets no display; cage only recommends it."""
+"""The package that gives the compositor a logind session, and with it a display.
+
+The package cage only recommends it.
+"""
 LISTS = Path("/var/lib/apt/lists")
 SCREEN_USER = "gated-kiosk"
 SCREEN_GROUPS = ("video", "render")
@@ -26,14 +31,14 @@ INSTALL_S, ASK_S = 1800, 60
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What this gate has to show and to sound with."""
+    """The hardware that this gate uses: a screen, and sound."""
 
     screen: bool
     sound: bool
 
 
 def missing(needs: Needs) -> list[str]:
-    """The packages that are not here yet."""
+    """Return the packages that are not installed."""
     programs = (SCREEN if needs.screen else {}) | (SOUND if needs.sound else {})
     names = [package for program, package in programs.items() if shutil.which(program) is None]
     if needs.screen:
@@ -43,12 +48,12 @@ def missing(needs: Needs) -> list[str]:
 
 
 def has_lists() -> bool:
-    """Whether apt knows any packages yet: on a fresh card it does not, and the real run asks for the lists first."""
+    """Return whether apt has package lists. A fresh card has none; the real run downloads them first."""
     return any(LISTS.glob("*_Packages*"))
 
 
 def install(names: Sequence[str], *, is_trial: bool = False) -> None:
-    """Install them; on trial only ask whether they could be, where that can be known. Raises `ProvisionError`."""
+    """Install the packages. With `is_trial`, only simulate it, if apt has package lists. Raises `ProvisionError`."""
     if not names or (is_trial and not has_lists()):
         return
     options = ["--simulate"] if is_trial else ["-y"]
@@ -64,20 +69,23 @@ def install(names: Sequence[str], *, is_trial: bool = False) -> None:
 
 
 def screen_user(*, is_trial: bool = False) -> bool:
-    """Have the user that the screen runs as; on trial only say whether it is there. Raises `ProvisionError`."""
+    """Create the screen's user if it is missing. With `is_trial`, create nothing. Return whether it exists.
+
+    Raises `ProvisionError`.
+    """
     if not is_user(SCREEN_USER) and not is_trial:
         add_user(SCREEN_USER, [name for name in SCREEN_GROUPS if _is_group(name)])
     return is_user(SCREEN_USER)
 
 
 def vision_user() -> None:
-    """Have the user that vision runs as. Raises `ProvisionError`."""
+    """Create the user that vision runs as, if it is missing. Raises `ProvisionError`."""
     if not is_user(VISION_USER):
         add_user(VISION_USER, [name for name in VISION_GROUPS if _is_group(name)])
 
 
 def is_user(name: str) -> bool:
-    """Whether this machine has a user of that name."""
+    """Return whether this machine has a user with this name."""
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -86,7 +94,7 @@ def is_user(name: str) -> bool:
 
 
 def add_user(name: str, groups: Sequence[str] = ()) -> None:
-    """Make a user without a shell, a home or a password, with a group of its own. Raises `ProvisionError`."""
+    """Create a system user without a shell, a home or a password, with its own group. Raises `ProvisionError`."""
     own = ["--gid", name] if _is_group(name) else ["--user-group"]
     more = ["--groups", ",".join(groups)] if groups else []
     shell = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
@@ -104,12 +112,12 @@ def _is_group(name: str) -> bool:
 
 
 def _has_sessions() -> bool:
-    """Whether whoever logs in gets a session of logind (pam_systemd(8))."""
+    """Return whether a login gets a logind session (pam_systemd(8))."""
     return any(Path("/usr/lib").glob("*/security/pam_systemd.so"))
 
 
 def _has_chinese() -> bool:
-    """Whether any font here has Chinese (fc-list(1))."""
+    """Return whether an installed font has Chinese characters (fc-list(1))."""
     return bool(_run("fc-list", ":lang=zh", "family").stdout.strip())
 
 

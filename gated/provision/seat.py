@@ -1,4 +1,6 @@
-"""The office's machine: user, folder, broker and services, in steps that can be tried and taken again."""
+"""Set up the office's machine: user, folder, broker and services. `gated office install` uses these steps. Each step
+can be tried without changes, and run again.
+"""
 
 import contextlib
 import os
@@ -34,17 +36,17 @@ USER, FOLDER = "gated-office", Path("/var/lib/gated-office")
 OFFICE_UNIT, BROKER_UNIT = "gated-office.service", "gated-office-broker.service"
 UNITS = (BROKER_UNIT, OFFICE_UNIT)
 USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
-"""As useradd(8) takes it."""
+"""A user name that useradd(8) accepts."""
 MOSQUITTO = "/usr/sbin/mosquitto"
 SHIPPED = (PROGRAM, str(FOLDER), f"={USER}\n")
-"""What stands in the units as they come with gated: program, folder, user."""
+"""The values in the units as they come with gated: program, folder, user."""
 ANSWER_S, LOOK_S = 30.0, 0.5
 LOWEST_PORT = 1024
 
 
 @dataclass(frozen=True)
 class Seat:
-    """What is to be made. `site` and `place`: empty and None where an office is there already."""
+    """One office to install. `site` is empty and `place` is None if the office already exists."""
 
     folder: Path
     site: str = ""
@@ -56,7 +58,7 @@ class Seat:
 
     @property
     def owner(self) -> Owner:
-        """The office's user. Raises `ProvisionError`."""
+        """Return the office's user and group id. Raises `ProvisionError` if the user does not exist."""
         try:
             user = pwd.getpwnam(self.user)
         except KeyError as error:
@@ -65,18 +67,18 @@ class Seat:
 
     @property
     def is_office(self) -> bool:
-        """Whether an office is there: whole, as its place is written last."""
+        """Return whether the folder holds a complete office. The place is written last, so it proves completeness."""
         return (self.folder / DATABASE).exists() and (self.folder / "place.json").exists()
 
     @property
     def program(self) -> Path:
-        """The gated that the service starts: the gate's own where that runs, else this one."""
+        """Return the gated program for the service: the gate's program if it is installed here, else this one."""
         shared = Path(PROGRAM)
         return shared if shared.exists() else Path(sys.executable).parent / "gated"
 
 
 def seat_steps(seat: Seat) -> Iterator[Step]:
-    """All of them, in order."""
+    """Yield all steps, in order."""
     yield Ground(seat)
     yield Broker()
     yield User(seat)
@@ -88,23 +90,23 @@ def seat_steps(seat: Seat) -> Iterator[Step]:
 
 @dataclass(frozen=True)
 class Ground:
-    """That we are root, and that services can see the program and the folder."""
+    """The step that checks for root, and that services can read the program and the folder."""
 
     seat: Seat
     title: ClassVar[str] = "machine"
 
     def is_done(self) -> bool:
-        """Never: it is looked at anew."""
+        """Return False: every run checks again."""
         return False
 
     def do(self) -> str:
-        """Look. Raises the first problem."""
+        """Check the machine. Raises the first problem."""
         for problem in self._problems():
             raise problem
         return str(self.seat.program)
 
     def check(self) -> Tried:
-        """The same, all problems at once."""
+        """Check the machine. Return all problems."""
         return Tried(f"{self.seat.program} would serve", list(self._problems()))
 
     def _problems(self) -> Iterator[GatedError]:
@@ -126,23 +128,26 @@ class Ground:
 
 @dataclass(frozen=True)
 class Broker:
-    """Mosquitto, the program; which instances of it run is another matter."""
+    """The step that installs Mosquitto. It does not decide which instances of Mosquitto run."""
 
     title: ClassVar[str] = "mosquitto"
 
     def is_done(self) -> bool:
-        """Whether it is here."""
+        """Return whether Mosquitto is installed."""
         return Path(MOSQUITTO).exists()
 
     def do(self) -> str:
-        """Install it; Debian's own instance, which comes with it, is of no use here. Raises `ProvisionError`."""
+        """Install Mosquitto, and disable Debian's own instance, which the office does not use.
+
+        Raises `ProvisionError`.
+        """
         install(["mosquitto"])
         with contextlib.suppress(UpdateError):
             systemctl("disable", "--now", "mosquitto.service")
         return "installed; Debian's own instance of it was switched off"
 
     def check(self) -> Tried:
-        """Whether it is here, or could be installed."""
+        """Return whether Mosquitto is installed, or can be installed."""
         if self.is_done():
             return Tried(DONE)
         return Tried("would be installed", attempted(lambda: install(["mosquitto"], is_trial=True)))
@@ -150,35 +155,37 @@ class Broker:
 
 @dataclass(frozen=True)
 class User:
-    """The user that is the office."""
+    """The step that creates the office's user."""
 
     seat: Seat
     title: ClassVar[str] = "user"
 
     def is_done(self) -> bool:
-        """Whether it is there."""
+        """Return whether the user exists."""
         return is_user(self.seat.user)
 
     def do(self) -> str:
-        """Make it. Raises `ProvisionError`."""
+        """Create the user. Raises `ProvisionError`."""
         add_user(self.seat.user)
         return self.seat.user
 
     def check(self) -> Tried:
-        """Whether it would be made."""
+        """Return whether the user would be created."""
         return Tried(DONE if self.is_done() else f"{self.seat.user} would be made")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The office's folder, its user's alone; a new office where there is none."""
+    """The step that creates the office's folder, private to its user, and a new office if there is none."""
 
     seat: Seat
     title: ClassVar[str] = "office"
 
     def is_done(self) -> bool:
-        """An office is there, all of it its user's, and its broker's settings are for that place. Raises `OfficeError`
-        where it is another office than was said.
+        """Return whether the folder holds an office, its user owns every file, and the broker's settings name this
+        place.
+
+        Raises `OfficeError` if the folder holds a different office.
         """
         folder = self.seat.folder
         if not self.seat.is_office:
@@ -193,7 +200,7 @@ class Folder:
         return are_ours and all(each in conf for each in ours)
 
     def do(self) -> str:
-        """Make it, or take over the one that is there. Raises `OfficeError`, `StateError`."""
+        """Create the office, or take over the existing one. Raises `OfficeError`, `StateError`."""
         seat = self.seat
         uid, gid = owner = seat.owner
         place = seat.place if seat.is_office else self._place()
@@ -210,7 +217,7 @@ class Folder:
                 return f"{seat.folder}: the office of {store.site}, taken over"
 
     def check(self) -> Tried:
-        """That the folder can be made, and that what a new office must know is said."""
+        """Check that the folder can be created, and that the arguments for a new office are complete."""
         seat = self.seat
         wrong = attempted(lambda: check_writable(seat.folder)) if os.geteuid() == 0 else []
         if seat.is_office:
@@ -220,14 +227,14 @@ class Folder:
         return Tried(f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()])
 
     def _place(self) -> Place:
-        """Of the new office. Raises the first fault in what was said of it."""
+        """Return the place of the new office. Raises the first problem of the arguments."""
         for fault in self._faults():
             raise fault
         assert self.seat.place is not None
         return self.seat.place
 
     def _faults(self) -> Iterator[GatedError]:
-        """What is wrong in what was said of a new office, all of it."""
+        """Yield every problem of the arguments for a new office."""
         seat, command = self.seat, "office install"
         if not seat.site or seat.place is None:
             yield ConfigError(command, [f"{seat.folder} has no office yet: say --site and --host, as for "
@@ -240,7 +247,7 @@ class Folder:
                 yield ConfigError(command, [says])
 
     def _check_same(self) -> None:
-        """That the office that is there is the one that was said. Raises `OfficeError`, `StateError`."""
+        """Check that the existing office is the one that the arguments name. Raises `OfficeError`, `StateError`."""
         seat, place = self.seat, Place.load(self.seat.folder)
         with database.looking(), closing(Store.open(seat.folder)) as store:
             site = store.site
@@ -254,13 +261,13 @@ class Folder:
 
 @dataclass(frozen=True)
 class Units:
-    """The two services."""
+    """The step that installs the two services."""
 
     seat: Seat
     title: ClassVar[str] = "services"
 
     def is_done(self) -> bool:
-        """Whether both are written as they should be, and enabled."""
+        """Return whether both units are written correctly and enabled."""
         wants = self.seat.root / "etc/systemd/system/multi-user.target.wants"
         return all(
             path.is_file() and path.read_text("utf-8") == text and (wants / path.name).is_symlink()
@@ -268,7 +275,7 @@ class Units:
         )
 
     def do(self) -> str:
-        """Write and enable them. Raises `StateError`, `UpdateError`."""
+        """Write and enable both units. Raises `StateError`, `UpdateError`."""
         for path, text in office_units(self.seat).items():
             with writing(path):
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -280,14 +287,14 @@ class Units:
         return ", ".join(UNITS)
 
     def _link(self, link: Path) -> None:
-        """So that "gated" is enough; one that is there is somebody's own."""
+        """Create the link `gated` in the PATH. Keep an existing file, which somebody else created."""
         if not link.exists() and not link.is_symlink():
             with writing(link):
                 link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 link.symlink_to(self.seat.program)
 
     def check(self) -> Tried:
-        """Whether they would be written, and could be."""
+        """Check whether the units would be written, and can be written."""
         if self.is_done():
             return Tried(DONE)
         paths = office_units(self.seat) if os.geteuid() == 0 else ()
@@ -301,17 +308,17 @@ class Units:
 
 @dataclass(frozen=True)
 class Start:
-    """The start, and the wait until both ports answer."""
+    """The step that starts the services and waits until both ports answer."""
 
     seat: Seat
     title: ClassVar[str] = "start"
 
     def is_done(self) -> bool:
-        """Never: the services are started anew."""
+        """Return False: every run restarts the services."""
         return False
 
     def do(self) -> str:
-        """Start both. Raises `ProvisionError` where a port does not answer."""
+        """Start both services. Raises `ProvisionError` if a port does not answer in time."""
         if not has_systemd():
             raise ProvisionError("systemd did not start this machine; say --no-start, and start it as usual")
         systemctl("daemon-reload")
@@ -326,7 +333,7 @@ class Start:
         return f"at work, at ports {place.port} and {place.pairing_port}"
 
     def check(self) -> Tried:
-        """That systemd runs, and that nobody else has the ports."""
+        """Check that systemd runs, and that no other program uses the ports."""
         wrong: list[GatedError] = []
         if not has_systemd():
             wrong.append(ProvisionError("systemd did not start this machine; say --no-start, and start it as usual"))
@@ -340,7 +347,7 @@ class Start:
         return Tried("would be started, and waited for", wrong)
 
     def _place(self) -> Place | None:
-        """None where it is not known; the step before says why."""
+        """Return the place, or None if it is not known. The step before reports the reason."""
         if not self.seat.is_office:
             return self.seat.place
         try:
@@ -350,12 +357,12 @@ class Start:
 
 
 def _plain(folder: Path) -> Iterator[Path]:
-    """A folder and all in it but links, which have no owner that counts."""
+    """Yield the folder and everything in it, without links, whose owner does not matter."""
     yield from (path for path in (folder, *folder.rglob("*")) if not path.is_symlink())
 
 
 def office_units(seat: Seat) -> dict[Path, str]:
-    """The two services with this folder, user and program, by their place."""
+    """Return the text of both units with this folder, user and program, by path."""
     changes = dict(zip(SHIPPED, (str(seat.program), str(seat.folder), f"={seat.user}\n"), strict=True))
     files = {}
     for name in UNITS:
@@ -367,7 +374,7 @@ def office_units(seat: Seat) -> dict[Path, str]:
 
 
 def remove_units(root: Path) -> list[str]:
-    """Stop, disable and take away the services; which there were. The folder and the user stay."""
+    """Stop, disable and remove the services. Return the names of the removed units. The folder and the user stay."""
     there = [name for name in UNITS if (root / "etc/systemd/system" / name).exists()]
     if there:
         options = ["--root", str(root)] if root != Path("/") else ["--now"]
@@ -381,7 +388,7 @@ def remove_units(root: Path) -> list[str]:
 
 
 def restart_units(root: Path = Path("/")) -> bool:
-    """Start both services anew, where they are installed and we may; whether that was done."""
+    """Restart both services if they are installed and we are root. Return whether they were restarted."""
     if os.geteuid() != 0 or not has_systemd() or not (root / "etc/systemd/system" / OFFICE_UNIT).exists():
         return False
     systemctl("restart", *UNITS)
@@ -389,7 +396,7 @@ def restart_units(root: Path = Path("/")) -> bool:
 
 
 def neighbour() -> Finding | None:
-    """Debian's own instance of Mosquitto, where it is switched on; None where it is not."""
+    """Return a finding if Debian's own instance of Mosquitto is enabled, else None."""
     if not Path("/etc/systemd/system/multi-user.target.wants/mosquitto.service").exists():
         return None
     says = "Debian's own instance of Mosquitto is switched on as well; the office has no use for it"
@@ -408,7 +415,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_open(program: Path) -> bool:
-    """Whether everybody may start it: the program, its interpreter, and every folder on the way to them."""
+    """Return whether every user may start the program: its file, its interpreter, and all folders above them."""
     python = Path(sys.executable)
     for path in (program, python.resolve()) if program.parent == python.parent else (program,):
         if not path.exists() or path.stat().st_mode & 0o005 != 0o005:

@@ -1,4 +1,6 @@
-"""The services of a gate, as they come with gated: what is written where, and how they are started and watched."""
+"""The gate's systemd units that come with gated: their files, their start, and the wait for duty. Provisioning and
+updates use this module.
+"""
 
 import subprocess
 import time
@@ -14,29 +16,29 @@ from gated.update.trust import check_roots
 from gated.update.units import BRAIN, LATCH, VISION, Systemd, systemctl
 
 ALWAYS, KIOSK = (LATCH, VISION[0], BRAIN), ("gated-kiosk.service",)
-"""What is enabled at every gate, and at one with a display."""
+"""`ALWAYS`: the units of every gate. `KIOSK`: the unit of a gate with a display."""
 HIDES, SHOWS = "TemporaryFileSystem=/var/lib/gated:ro", "BindReadOnlyPaths=-/var/lib/gated/models"
-"""What stands in vision's unit as it comes with gated."""
+"""Lines in vision's unit as it comes with gated. `_seeing` replaces them."""
 UPDATE = ("gated-update.service", "gated-update.timer")
 RELEASES = "GATED_RELEASES=/var/lib/gated-releases"
-"""What stands in the update's unit as it comes with gated."""
+"""The variable in the update's unit as it comes with gated. `unit_files` replaces its value."""
 HIDDEN = ("/home", "/root", "/tmp", "/run/user", "/var/tmp")  # noqa: S108 - named to be refused
-"""What our services do not see (ProtectHome, PrivateTmp)."""
+"""Folders that our services cannot see (ProtectHome, PrivateTmp)."""
 PROGRAM = "/opt/gated/current/venv/bin/gated"
-"""What the units start."""
+"""The program that the units start."""
 SCRIPTS = ("guard", "secure", "screen")
-"""Plain sh that the units run, in /opt/gated."""
+"""Shell scripts (plain sh) that the units run, in /opt/gated."""
 POLICIES = "etc/chromium/policies/managed/gated.json"
-"""What the browser of the gate screen may do; Debian's chromium reads all files there."""
+"""The policy file for the gate screen's browser. Debian's chromium reads all files in this folder."""
 PAGE = "http://127.0.0.1:8080/"
-"""The gate screen, as the unit of the kiosk has it."""
+"""The address of the gate screen in the kiosk's unit."""
 WATCHDOG = "[Manager]\n# The board's own watchdog bites when systemd itself hangs.\nRuntimeWatchdogSec=15\n"
 READY_S, STEADY_S, LOOK_S = 90.0, 5.0, 0.5
 LAST_LINES = 12
 
 
 def shipped() -> Path:
-    """The folder of the units: inside an installed package, beside it in a checkout."""
+    """Return the folder of the unit files: inside an installed package, or beside it in a checkout."""
     package = Path(gated.__file__).parent
     installed = package / "_systemd"
     return installed if installed.is_dir() else package.parent / "systemd"
@@ -45,9 +47,11 @@ def shipped() -> Path:
 def unit_files(
     root: Path, settings: Settings | None, *, is_pi: bool, screen_port: int, releases: Path | None
 ) -> dict[Path, str]:
-    """What is to be written, by its place. `settings`: the gate's, None where they are not right yet. `screen_port`: of
-    the page that a display shows; 0: there is no display. `releases`: where another version is looked for every night;
-    None: nowhere.
+    """Return the text of each file to write, by path.
+
+    `settings` are the gate's settings, None while they have problems. `screen_port` is the port of the gate screen's
+    page; 0: no display. `releases` is the folder that is searched every night for a new version; None: no nightly
+    search.
     """
     names = (*ALWAYS, VISION[1], *(UPDATE if releases else ()))
     files = {root / "etc/systemd/system" / name: (shipped() / name).read_text("utf-8") for name in names}
@@ -72,7 +76,7 @@ def unit_files(
 
 
 def check_releases(folder: Path) -> None:
-    """That the update service can look into this folder, and nobody but root put there what it installs.
+    """Check that the update service can read this folder, and that only root can write to it.
 
     Raises `ProvisionError`, `UpdateError`.
     """
@@ -88,12 +92,13 @@ def check_releases(folder: Path) -> None:
 
 
 def has_systemd() -> bool:
-    """Whether it is systemd that started this machine (sd_booted(3))."""
+    """Return whether systemd started this machine (sd_booted(3))."""
     return Path("/run/systemd/system").is_dir()
 
 
 def start(units: tuple[str, ...]) -> list[Finding]:
-    """Start everything anew, and wait until the gate is on duty and stays so; how its screen is, where it has one.
+    """Restart all units, and wait until the gate is on duty and stays on duty. Return the findings of the gate screen,
+    if there is one.
 
     Raises `ProvisionError`.
     """
@@ -109,7 +114,7 @@ def start(units: tuple[str, ...]) -> list[Finding]:
 
 
 def _looking_in(folder: Path) -> str:
-    """The variable for the unit: quoted, and with what systemd would replace written twice (systemd.unit(5))."""
+    """Return the variable for the unit, quoted and with systemd's special characters escaped (systemd.unit(5))."""
     return f'"GATED_RELEASES={_escaped(folder)}"'
 
 
@@ -118,7 +123,9 @@ def _escaped(path: Path) -> str:
 
 
 def _seeing(unit: str, settings: Settings) -> str:
-    """Vision's unit for this gate: of the state folder the models alone; and a recording in the camera's place."""
+    """Return vision's unit for this gate. Vision sees only the models in the state folder, and the recording if the
+    camera is a replay.
+    """
     models, camera = settings.models, settings.camera
     shown = [Path(each).absolute() for each in (models.dir, models.manifest, camera.path) if each]
     paths = " ".join(f'"-{_colons(path)}"' for path in shown)
@@ -128,12 +135,12 @@ def _seeing(unit: str, settings: Settings) -> str:
 
 
 def _colons(path: Path) -> str:
-    """A path where systemd takes several parts with colons between them (systemd.exec(5))."""
+    """Escape the colons in a path, because systemd separates parts with them (systemd.exec(5))."""
     return _escaped(path).replace(":", "\\\\:")
 
 
 def _screen() -> Finding:
-    """Whether the display shows the page. Nobody is kept out by a dark display."""
+    """Return whether the display shows the page. A dark display is only amber, because the gate works without it."""
     said = systemctl("show", "--property=ActiveState", KIOSK[0]).strip()
     if said == "ActiveState=active":
         return green("screen", "is shown")
@@ -141,7 +148,10 @@ def _screen() -> Finding:
 
 
 def settles(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[float], None]) -> bool:
-    """Whether one and the same start of the brain is on duty for long enough, in time. `seen`: which one is."""
+    """Return whether one start of the brain stays on duty for `STEADY_S`, within `READY_S` seconds.
+
+    `seen` returns an id of the current start, empty while the brain is not on duty. `now` is monotonic seconds.
+    """
     begun, since, which = now(), now(), ""
     while now() - begun < READY_S:
         is_on_duty = seen()

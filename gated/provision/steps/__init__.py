@@ -1,13 +1,13 @@
-"""What makes a machine a gate, in order. Each step knows whether it is done: a second run goes on from there. Each can
-be tried without changing anything, so that one look finds all that is wrong.
+"""The steps that turn a machine into a gate, in order. Each step knows whether it is done, so a second run continues
+where the first one stopped. Each step can be tried without changes, so one dry run finds all problems.
 
-step       what a step is
+step       the interface of a step
 ground     the machine itself, the folders
 configure  the settings
 material   models, prompts, keys
-releases   the key that other versions are signed with
+releases   the key that verifies other versions
 office     joining the office
-hardware   camera, pins, what the firmware must know
+hardware   camera, pins, the firmware's configuration
 services   Debian's packages for screen and sound, the units, the start
 """
 
@@ -25,7 +25,7 @@ from gated.provision.steps.step import Step
 
 
 def steps(making: Making) -> Iterator[Step]:
-    """All of them, in order."""
+    """Yield all steps, in order."""
     yield Machine(making)
     yield Folders(making)
     yield WriteSettings(making)

@@ -1,4 +1,6 @@
-"""The settings: the answers in the commented example, checked wholly before anything is written."""
+"""The step that writes the settings: the answers in the commented example. It checks everything before it writes the
+file.
+"""
 
 import os
 from dataclasses import dataclass
@@ -20,13 +22,16 @@ from gated.runtime.owner import maker_of
 
 @dataclass(frozen=True)
 class WriteSettings:
-    """Settings that are there are the installer's own, and are never written over."""
+    """The step that writes the settings.
+
+    It never overwrites existing settings, because they belong to the installer.
+    """
 
     making: Making
     title: ClassVar[str] = "settings"
 
     def is_done(self) -> bool:
-        """They are there, right, and this gate's. Raises `ConfigError`, `ProvisionError`."""
+        """Return whether valid settings of this gate exist. Raises `ConfigError`, `ProvisionError`."""
         making = self.making
         if not making.config.exists():
             return False
@@ -39,7 +44,7 @@ class WriteSettings:
         return True
 
     def do(self) -> str:
-        """Write them. Raises `ConfigError` with every problem, and then nothing is there; `StateError`."""
+        """Write the settings. Raises `ConfigError` with every problem, and then writes nothing. Raises `StateError`."""
         making = self.making
         maker_of(making.config, None)
         text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), making.tables)
@@ -58,7 +63,7 @@ class WriteSettings:
         return f"{making.config}, with every key explained"
 
     def check(self) -> Tried:
-        """Every problem of the settings that are there, or that the answers make."""
+        """Return every problem of the existing settings, or of the settings that the answers give."""
         making = self.making
         is_there = making.config.exists()
         if is_there and not os.access(making.config, os.R_OK):
@@ -74,7 +79,7 @@ class WriteSettings:
         return Tried(DONE if is_there else f"{making.config} would be written", wrong)
 
     def _check_names(self, settings: Settings) -> None:
-        """That they are this gate's."""
+        """Check that the settings name this site and gate. Raises `ProvisionError`."""
         making, answers = self.making, self.making.answers
         theirs = (settings.site.id, settings.gate.id)
         if UNNAMED not in (answers.site, answers.gate) and theirs != (answers.site, answers.gate):
@@ -84,13 +89,15 @@ class WriteSettings:
             )
 
     def _check_screen(self, settings: Settings) -> None:
-        """A display without the page that it is to show would stay empty."""
+        """Check that a gate with a display serves its page. Without the page the display stays empty. Raises
+        `ConfigError`.
+        """
         if self.making.answers.kiosk and settings.cues.screen_port == 0:
             step = f"write screen_port = 8080 below [cues] in {self.making.config}"
             raise ConfigError("cues.screen_port", [f"is 0, and --kiosk shows the page on that port; {step}"])
 
     def _tell_what_differs(self) -> None:
-        """Answers that were mended after the settings had been written change nothing, and are named."""
+        """Warn about answers that differ from the existing settings. Such answers have no effect."""
         making = self.making
         there = read(making.config)
         wanted = merged({"models": {"set": making.answers.models}}, making.answers.settings)

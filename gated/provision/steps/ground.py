@@ -1,4 +1,4 @@
-"""The ground that a gate stands on: whether the machine is fit, and its folders."""
+"""The first steps: check the machine, and create the folders."""
 
 import os
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from gated.runtime.owner import acting_as, maker_of
 
 @dataclass(frozen=True)
 class Machine:
-    """Processor, memory, power, room on the disk, the clock: looked at, every time."""
+    """The step that checks processor, memory, power, disk space and clock. It runs every time."""
 
     making: Making
     title: ClassVar[str] = "machine"
 
     def is_done(self) -> bool:
-        """Never: it is looked at anew."""
+        """Return False: every run checks again."""
         return False
 
     def do(self) -> str:
-        """Look. Raises `ProvisionError` where the machine is not fit."""
+        """Check the machine. Raises `ProvisionError` if a finding is red."""
         findings = list(machine.looked_at(self.making.state, self.making.root))
         self.making.judge(findings)
         return findings[0].says
 
     def check(self) -> Tried:
-        """The same."""
+        """Check the machine. Return the red findings as problems."""
         findings = list(machine.looked_at(self.making.state, self.making.root))
         for finding in findings:
             self.making.tell(finding)
@@ -40,13 +40,18 @@ class Machine:
 
 @dataclass(frozen=True)
 class Folders:
-    """The folder of the settings, and the state folder, which is the gate's user's alone."""
+    """The step that creates the folder of the settings and the state folder. Only the gate's user can read the state
+    folder.
+    """
 
     making: Making
     title: ClassVar[str] = "folders"
 
     def is_done(self) -> bool:
-        """Both are there, and the state folder is closed. Raises `ProvisionError` where we are not root."""
+        """Return whether both folders exist, and the state folder has the right owner and mode 0700.
+
+        Raises `ProvisionError` if we are not root.
+        """
         config, state = self.making.config, self.making.state
         return (
             config.parent.is_dir() and state.is_dir() and state.stat().st_mode & 0o777 == 0o700
@@ -54,7 +59,7 @@ class Folders:
         )  # fmt: skip
 
     def do(self) -> str:
-        """Make them. Raises `StateError`, also where another user could put others in their place."""
+        """Create both folders. Raises `StateError`, also if another user could replace them."""
         config, state = self.making.config, self.making.state
         maker_of(config, None)
         with writing(state), acting_as(maker_of(state, self.making.owner)):
@@ -65,14 +70,14 @@ class Folders:
         return f"{state}, {making.USER}'s alone"
 
     def check(self) -> Tried:
-        """That we are root, that the user is there, that both could be made."""
+        """Check that we are root, that the user exists, and that both folders can be created."""
         config, state = self.making.config, self.making.state
         if os.geteuid() != 0:
             return Tried("", attempted(lambda: self.making.owner))
         wrong = attempted(lambda: check_writable(config), lambda: check_writable(state), lambda: maker_of(config, None))
         who = attempted(lambda: self.making.owner)
         wrong += attempted(lambda: maker_of(state, self.making.owner)) if not who else []
-        if who and not self.making.is_installing:  # else systemd/install makes the user
+        if who and not self.making.is_installing:  # during an installation, systemd/install creates the user
             wrong += who
         if wrong or who:
             return Tried(f"{state} would be made", wrong)

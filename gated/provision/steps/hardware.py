@@ -1,4 +1,6 @@
-"""What hangs on the machine: camera and pins, and what the firmware must know of the pins before Linux is there."""
+"""The steps for the hardware: test the camera and the pins, and write the pin settings into the firmware's
+configuration.
+"""
 
 import os
 from dataclasses import dataclass
@@ -18,24 +20,24 @@ IN_USE = "in use by the gate that runs; `gated doctor` says how they are"
 
 @dataclass(frozen=True)
 class Parts:
-    """Camera and pins, tried."""
+    """The step that tests the camera and the pins."""
 
     making: Making
     title: ClassVar[str] = "camera and pins"
 
     def is_done(self) -> bool:
-        """Never: they are tried anew."""
+        """Return False: every run tests again."""
         return False
 
     def do(self) -> str:
-        """Try them. Raises `ProvisionError` where one cannot be used."""
+        """Test the camera and the pins. Raises `ProvisionError` if one cannot be used."""
         if self._is_running(self.making.settings):
             return IN_USE
         self.making.judge(list(machine.parts(self.making.settings)))
         return "can be used"
 
     def check(self) -> Tried:
-        """The camera is tried; of the pins it is only asked who has them, and no level changes."""
+        """Test the camera, and ask the kernel which pins are in use. No pin changes its level."""
         settings = self.making.draft.settings
         if settings is None:
             return Tried("cannot be tried before the settings are right")
@@ -53,18 +55,18 @@ class Parts:
 
 @dataclass(frozen=True)
 class Firmware:
-    """Lines in config.txt."""
+    """The step that writes lines into config.txt."""
 
     making: Making
     title: ClassVar[str] = "firmware"
 
     def is_done(self) -> bool:
-        """Whether they are there as they should be."""
+        """Return whether config.txt has the right lines."""
         _, text, wanted = self._text(self.making.settings)
         return text == wanted
 
     def do(self) -> str:
-        """Show them, ask, and write them. Raises `ProvisionError`, `StateError`."""
+        """Show the lines, ask for confirmation, and write them. Raises `ProvisionError`, `StateError`."""
         path, _, wanted = self._text(self.making.settings)
         block = _block(wanted)
         if not self.making.confirm(f"{path} gets these lines:\n{block}Write them?"):
@@ -75,7 +77,7 @@ class Firmware:
         return f"{path}: {strict}counts from the next start of the machine"
 
     def check(self) -> Tried:
-        """Which lines are missing, and whether they could be written."""
+        """Return the missing lines, and whether they can be written."""
         settings = self.making.draft.settings
         if settings is None:
             return Tried("cannot be looked at before the settings are right")

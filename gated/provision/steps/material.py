@@ -1,4 +1,4 @@
-"""What a gate works with: the models, the spoken prompts, its databases and keys."""
+"""The steps for the gate's data: the models, the spoken prompts, the databases and the keys."""
 
 import os
 import socket
@@ -29,17 +29,17 @@ REACH_S = 5.0
 
 @dataclass(frozen=True)
 class Models:
-    """The files of the model set, each proved."""
+    """The step that brings the files of the model set and verifies each of them."""
 
     making: Making
     title: ClassVar[str] = "models"
 
     def is_done(self) -> bool:
-        """All of them are there and proved."""
+        """Return whether all files exist and are verified."""
         return not attempted(self._prove)
 
     def do(self) -> str:
-        """Copy or fetch them, and prove them. Raises `ModelError`."""
+        """Copy or download the files, and verify them. Raises `ModelError`."""
         making, settings, answers = self.making, self.making.settings, self.making.answers
         source = Path(answers.models_from) if answers.models_from else None
         with as_holder_of(Path(settings.models.dir)):
@@ -55,7 +55,9 @@ class Models:
         return f"{len(done)} of set {settings.models.set}, proved"
 
     def check(self) -> Tried:
-        """That the set may drive this lock, that each file is here or can be had, is accepted, and can be proved."""
+        """Check that the set may drive this lock. Check that each file exists or can be obtained, has an accepted
+        licence, and can be verified.
+        """
         settings = self.making.draft.settings
         if settings is None:
             return Tried("cannot be looked at before the settings are right")
@@ -75,7 +77,10 @@ class Models:
         return Tried(f"{len(missing)} would be brought" if missing else DONE, wrong)
 
     def _prove(self) -> None:
-        """Digest, input and known answer of each, and that they may drive this lock. Raises `ModelError`."""
+        """Verify the digest, the input and the known answer of each model, and that the set may drive this lock.
+
+        Raises `ModelError`.
+        """
         settings = self.making.settings
         lawful_set(settings)
         chosen = load_manifest(settings.models).model_set(settings.models.set)
@@ -83,7 +88,9 @@ class Models:
             Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
 
     def _unproved(self, chosen: ModelSet, folder: Path, missing: list[ModelEntry]) -> list[GatedError]:
-        """Models that are refused: those that are here are run, of the others only the manifest can tell."""
+        """Return the errors of models that fail the verification. Existing files are run; the others are checked by the
+        manifest.
+        """
         given = self.making.answers.models_from
         source = Path(given) if given else None
         wrong: list[GatedError] = []
@@ -96,7 +103,7 @@ class Models:
         return wrong
 
     def _unobtainable(self, missing: list[ModelEntry]) -> list[GatedError]:
-        """Files that are neither where the answers say nor within reach."""
+        """Return the errors of files that are not in the given folder and cannot be downloaded."""
         given = self.making.answers.models_from
         if given:
             return [
@@ -119,7 +126,7 @@ def _why_not(path: Path) -> str:
 
 
 def _reach(netloc: str) -> None:
-    """Whether anybody answers there. Raises `ModelError`."""
+    """Check that a server accepts connections at this address. Raises `ModelError`."""
     host, _, port = netloc.partition(":")
     try:
         socket.create_connection((host, int(port or 443)), REACH_S).close()
@@ -132,13 +139,13 @@ def _reach(netloc: str) -> None:
 
 @dataclass(frozen=True)
 class Prompts:
-    """The spoken prompts, where there is sound."""
+    """The step that makes the spoken prompts, for a gate with sound."""
 
     making: Making
     title: ClassVar[str] = "prompts"
 
     def is_done(self) -> bool:
-        """All are there and as they should be, or there is no sound."""
+        """Return whether all prompts exist and are valid, or the gate has no sound."""
         settings = self.making.settings
         if settings.cues.sound == "none":
             return True
@@ -148,7 +155,7 @@ class Prompts:
         )
 
     def do(self) -> str:
-        """Copy what was recorded, and speak the rest. Raises `StateError`."""
+        """Copy the recordings, and synthesise the missing prompts. Raises `StateError`."""
         settings, source = self.making.settings, self.making.answers.prompts_from
         with acting_as(self.making.owner):
             if source:
@@ -157,7 +164,9 @@ class Prompts:
         return f"{made} spoken, in {settings.prompts}"
 
     def check(self) -> Tried:
-        """That recordings can be read. What is missing is spoken by espeak-ng, which `packages` looks after."""
+        """Check that the folder of recordings can be read. espeak-ng synthesises missing prompts; `packages` installs
+        it.
+        """
         settings, source = self.making.draft.settings, self.making.answers.prompts_from
         if settings is None:
             return Tried("cannot be looked at before the settings are right")
@@ -175,13 +184,13 @@ class Prompts:
 
 
 def _missing_prompts(settings: Settings) -> list[Path]:
-    """The prompts that are not there, or not as they should be."""
+    """Return the prompts that are missing or invalid."""
     found = check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
     return [path for path, problem in found if problem is not None]
 
 
 def _copy_prompts(source: Path, folder: Path) -> None:
-    """As the gate's user, who may not see into everybody's folders. Raises `StateError`."""
+    """Copy the recordings as the gate's user, who cannot read every folder. Raises `StateError`."""
     try:
         copy_prompts(source, folder)
     except OSError as error:
@@ -193,17 +202,17 @@ def _copy_prompts(source: Path, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Keys:
-    """Databases and keys, by the user whose they will be."""
+    """The step that creates the databases and the keys, as the gate's user."""
 
     making: Making
     title: ClassVar[str] = "keys"
 
     def is_done(self) -> bool:
-        """Never: they are opened anew, which proves them."""
+        """Return False: every run opens them, which verifies them."""
         return False
 
     def do(self) -> str:
-        """Make them, or open what is there. Raises `StateError`, `SealError`."""
+        """Create the databases and keys, or open the existing ones. Raises `StateError`, `SealError`."""
         settings = self.making.settings
         with acting_as(self.making.owner):
             Journal.open(settings.state, settings.site.id, settings.gate.id).close()
@@ -211,7 +220,9 @@ class Keys:
         return "of this gate, made here"
 
     def check(self) -> Tried:
-        """That what is there is the gate's user's to write. A database cannot be opened without being changed."""
+        """Check that the gate's user owns the existing files. A dry run opens no database, because opening one changes
+        it.
+        """
         state = self.making.state
         try:
             there = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]

@@ -1,4 +1,4 @@
-"""The gate joins its office."""
+"""The step that pairs the gate with its office."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,19 +20,19 @@ from gated.sync.table import write_table
 
 @dataclass(frozen=True)
 class Office:
-    """With the code that the office gave: keys, certificates and the [sync] table."""
+    """The step that pairs with the office's code. It creates keys and certificates and writes the [sync] table."""
 
     making: Making
     title: ClassVar[str] = "office"
 
     def is_done(self) -> bool:
-        """Whether the gate is paired, and its settings say so."""
+        """Return whether the gate is paired, and its settings match the pairing."""
         done = Pairing.find(self.making.state)
         there = read(self.making.config).get("sync", {})
         return done is not None and done.settings().items() <= there.items()
 
     def do(self) -> str:
-        """Join. Raises `PairingError`, `ProvisionError`."""
+        """Pair with the office. Raises `PairingError`, `ProvisionError`."""
         making = self.making
         code = self._code()
         with acting_as(making.owner):
@@ -42,17 +42,19 @@ class Office:
         return "; ".join(filter(None, (f"joined, by {pairing.url}", pairing.accepting)))
 
     def check(self) -> Tried:
-        """That the code is whole and for this gate, that its office answers here, and still takes the code."""
+        """Check that the code is complete and names this gate, and that the office answers and
+        still accepts the code.
+        """
         try:
             if self.making.config.exists() and self.is_done():
                 return Tried(DONE)
         except (GatedError, PermissionError):
-            pass  # what cannot be looked at is told by the steps before
+            pass  # an earlier step reports this problem
         wrong = attempted(self._code)
         return Tried("would be joined", wrong or attempted(self._ask))
 
     def _code(self) -> PairingCode:
-        """The code, which is for this gate. Raises `PairingError`, `ConfigError` and `ProvisionError`."""
+        """Return the parsed code of this gate. Raises `PairingError`, `ConfigError` and `ProvisionError`."""
         answers = self.making.answers
         if answers.code.strip().lower() == "what the office showed":
             raise ConfigError("code", [

@@ -1,4 +1,4 @@
-"""Where another version comes from one day: the key that it must be signed with."""
+"""The step that stores the public key for releases. The gate installs only versions with a signature of this key."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +12,25 @@ from gated.update.signature import Key, read_keys
 
 @dataclass(frozen=True)
 class ReleaseKey:
-    """The key is believed from now on; one that is believed already stays, and `gated update --key` changes it."""
+    """The step that stores the release key. It keeps an existing key; `gated update --key` changes it."""
 
     making: Making
     title: ClassVar[str] = "release key"
 
     def is_done(self) -> bool:
-        """Whether one is believed. Raises `UpdateError` where anybody but root could have put it there."""
+        """Return whether the gate trusts a release key. Raises `UpdateError` if another user than root could have
+        stored it.
+        """
         return bool(self._releases.keys)
 
     def do(self) -> str:
-        """Believe it. Raises `UpdateError`, `StateError`."""
+        """Store the key as trusted. Raises `UpdateError`, `StateError`."""
         keys = self._said
         self._releases.believe(keys)
         return _named(keys)
 
     def check(self) -> Tried:
-        """That it is a key."""
+        """Check that the file holds a valid key."""
         wrong = attempted(lambda: self._said)
         if wrong:
             return Tried("", wrong)

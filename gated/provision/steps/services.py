@@ -1,4 +1,4 @@
-"""The services: Debian's packages for screen and sound, the units, and the start."""
+"""The last steps: install Debian's packages for screen and sound, install the units, and start the gate."""
 
 import os
 import shutil
@@ -37,18 +37,18 @@ from gated.update.units import systemctl
 
 @dataclass(frozen=True)
 class Packages:
-    """What Debian must have here for the screen and the sound."""
+    """The step that installs Debian's packages for the screen and the sound."""
 
     making: Making
     title: ClassVar[str] = "packages"
 
     def is_done(self) -> bool:
-        """Whether all of them are here."""
+        """Return whether all packages and the screen's user exist."""
         settings = self.making.settings
         return not missing(self._needs(sound=settings.cues.sound)) and self._has_user()
 
     def do(self) -> str:
-        """Install them. Raises `ProvisionError`."""
+        """Install the packages and create the screen's user. Raises `ProvisionError`."""
         names = missing(self._needs(sound=self.making.settings.cues.sound))
         install(names)
         if not self._has_user():
@@ -56,7 +56,7 @@ class Packages:
         return ", ".join(names) or "a user for the screen"
 
     def check(self) -> Tried:
-        """Which of them would be installed, and whether this machine knows where from."""
+        """Return the packages that would be installed, and whether apt can get them."""
         settings = self.making.draft.settings
         names = missing(self._needs(sound=settings.cues.sound if settings is not None else "none"))
         if not names:
@@ -73,13 +73,13 @@ class Packages:
 
 @dataclass(frozen=True)
 class Services:
-    """The units, written and enabled."""
+    """The step that writes and enables the units."""
 
     making: Making
     title: ClassVar[str] = "services"
 
     def is_done(self) -> bool:
-        """Whether all are written as they should be, and enabled."""
+        """Return whether all units are written correctly and enabled."""
         files = self._files()
         is_written = all(path.is_file() and path.read_text("utf-8") == text for path, text in files.items())
         wants = self.making.root / "etc/systemd/system"
@@ -88,7 +88,7 @@ class Services:
         return is_written and is_enabled and is_closed and (is_user(VISION_USER) or self.making.root != Path("/"))
 
     def do(self) -> str:
-        """Write and enable them. Raises `ProvisionError`, `StateError`, `UpdateError`."""
+        """Write and enable the units. Raises `ProvisionError`, `StateError`, `UpdateError`."""
         self._check_releases()
         if self.making.root == Path("/"):
             vision_user()
@@ -104,7 +104,7 @@ class Services:
         return ", ".join(units)
 
     def check(self) -> Tried:
-        """Which would be written; that they could be, and that there is a systemctl."""
+        """Return the units that would be written. Check that the files can be written, and that systemctl exists."""
         if attempted(self.is_done) or not self.is_done():
             wrong = attempted(self._check_releases)
             if os.geteuid() == 0:
@@ -136,17 +136,17 @@ class Services:
 
 @dataclass(frozen=True)
 class Start:
-    """The start, and the wait until the gate is on duty."""
+    """The step that starts the gate and waits until it is on duty."""
 
     making: Making
     title: ClassVar[str] = "start"
 
     def is_done(self) -> bool:
-        """Never: a gate that runs is started anew."""
+        """Return False: every run restarts the gate."""
         return False
 
     def do(self) -> str:
-        """Start it. Raises `ProvisionError` where it does not come on duty."""
+        """Start the gate. Raises `ProvisionError` if it does not go on duty in time."""
         if not has_systemd():
             raise ProvisionError("systemd did not start this machine: start it as usual, and the gate comes with it")
         for finding in start(wanted_units(self.making)):
@@ -154,7 +154,7 @@ class Start:
         return "on duty"
 
     def check(self) -> Tried:
-        """That systemd runs here, and the program that the units start is there."""
+        """Check that systemd runs here, and that the program of the units exists."""
         wrong: list[GatedError] = []
         if not has_systemd():
             wrong.append(ProvisionError(
@@ -167,11 +167,11 @@ class Start:
 
 
 def _target(unit: str) -> str:
-    """The folder of what a target starts (systemd.special(7))."""
+    """Return the folder of the target that starts this unit (systemd.special(7))."""
     return "sockets.target.wants" if unit.endswith(".socket") else "multi-user.target.wants"
 
 
 def wanted_units(making: Making) -> tuple[str, ...]:
-    """The units that are enabled."""
+    """Return the units to enable."""
     kiosk, timer = KIOSK if making.answers.kiosk else (), UPDATE[1:] if making.answers.releases else ()
     return (*ALWAYS, *kiosk, *timer)

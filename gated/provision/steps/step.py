@@ -1,4 +1,4 @@
-"""One step of provisioning: whether it is done, doing it, and trying it without changing anything."""
+"""The interface of one provisioning step: whether it is done, how to do it, and how to try it without changes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,27 +7,27 @@ from gated.errors import GatedError
 
 
 class Tried(NamedTuple):
-    """What trying a step gave: what it would do (or that it is done), and every problem that stands in its way."""
+    """The result of a trial: what the step would do (or that it is done), and every problem that prevents it."""
 
     says: str
     problems: Sequence[GatedError] = ()
 
 
 class Step(Protocol):
-    """One thing to do. `title`: its name, for people."""
+    """One step of provisioning. `title` is its name, for people."""
 
     @property
     def title(self) -> str:
-        """Its name, for people."""
+        """Return the step's name, for people."""
 
     def is_done(self) -> bool:
-        """Whether there is nothing left to do. May raise `GatedError`."""
+        """Return whether nothing is left to do. May raise `GatedError`."""
 
     def do(self) -> str:
-        """Do it; gives what is to be told of it. Raises `GatedError`."""
+        """Do the step. Return the text to report. Raises `GatedError`."""
 
     def check(self) -> Tried:
-        """Try it as far as one can. Changes nothing: no file, no user, no pin's level."""
+        """Try the step as far as possible. Changes nothing: no file, no user, no pin level."""
 
 
 DONE = "done already"
