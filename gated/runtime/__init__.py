@@ -1,1 +1,5 @@
-"""Under the floor: tasks that may not die, processes that may, and the pipe between them."""
+"""Runs tasks, processes, locks and files for the rest of the package.
+
+Starts critical and optional tasks, worker processes and the message channel between them. Confines processes (Landlock,
+seccomp). Holds no product logic.
+"""

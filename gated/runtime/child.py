@@ -1,4 +1,7 @@
-"""Worker processes: started, watched, and ended by us. Never forked: a fork would take our pins and locks along."""
+"""Starts, watches and ends worker processes for the brain.
+
+Starts each worker as a new process and never forks: a fork would copy the parent's pins and locks.
+"""
 
 import asyncio
 import contextlib
@@ -17,24 +20,24 @@ from gated.runtime.tasks import Backoff
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
-"""How often `keep_running` looks whether somebody serves."""
+"""Interval at which `keep_running` checks whether the service runs, in seconds."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A worker that runs."""
+    """A worker process that this process started."""
 
     process: asyncio.subprocess.Process
     ours: socket.socket | None = None
-    """Our end of the socket to it, when it was given one."""
+    """This process's end of the socket to the worker; None if the worker was started without one."""
 
     async def wait(self) -> str:
-        """Wait for its end, and say in words how it ended."""
+        """Wait until the process ends. Return how it ended, in words."""
         return ended(await self.process.wait())
 
     async def stop(self, grace_s: float) -> None:
-        """Ask it to end, and after the grace make it."""
+        """Send SIGTERM, wait up to `grace_s` seconds, then kill the process group."""
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -46,7 +49,10 @@ class Child:
         await self.kill()
 
     async def kill(self) -> None:
-        """Kill its process group, also when it is stopped. A process that hangs in the kernel ends later by itself."""
+        """Kill the process group, even if it is stopped.
+
+        Waits up to 2 s: a process that hangs in the kernel ends later.
+        """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
@@ -56,28 +62,33 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A worker that is a service of its own: systemd starts it when its socket is dialled, and it ends with that
-    connection. One that hangs is systemd's to end, by its watchdog: we have no right to.
+    """A worker that runs as a systemd service.
+
+    Systemd starts it when its socket is dialled. It ends when that connection closes. Only systemd's watchdog may end
+    one that hangs; this process has no right to.
     """
 
     ours: socket.socket
 
     async def wait(self) -> str:
-        """How it ended is known to systemd alone."""
+        """Return where the reason for the end is logged. Only systemd knows it."""
         return "its service ended; `journalctl -u gated-vision` says why"
 
     async def stop(self, grace_s: float) -> None:
-        """It ends when the connection is closed."""
+        """Do nothing: the worker ends when the connection is closed."""
 
     async def kill(self) -> None:
-        """The same."""
+        """Do nothing: the worker ends when the connection is closed."""
 
 
 def dial(path: Path) -> Served:
-    """Have the worker behind a socket that systemd made. Raises `OSError`, also where nobody takes us in."""
+    """Connect to the worker behind a socket that systemd made.
+
+    Raises `OSError`, also if nobody accepts the connection.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        sock.setblocking(False)  # a full queue is told at once, and nobody waits in it
+        sock.setblocking(False)  # a full queue raises at once instead of blocking
         sock.connect(str(path))
     except OSError:
         sock.close()
@@ -86,14 +97,14 @@ def dial(path: Path) -> Served:
 
 
 def ended(status: int) -> str:
-    """An exit status in words."""
+    """Return an exit status in words. A negative status is a signal number."""
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child:
-    """Start `gated` with these arguments as a worker in a process group of its own, so that Ctrl-C is ours to handle.
+    """Start `gated` with these arguments as a worker, in its own process group so that Ctrl-C does not reach it.
 
-    With a socket, `--fd N` is added and our end is returned with the child.
+    `with_socket`: adds `--fd N` to the arguments and returns this process's end with the child.
     """
     command = [sys.executable, "-P", "-m", "gated", *arguments]
     if not with_socket:
@@ -108,7 +119,7 @@ async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies, so that a killed brain leaves no vision behind."""
+    """Ask the kernel to kill this process when its parent dies. A killed brain then leaves no vision process behind."""
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -116,7 +127,10 @@ def die_with_parent() -> None:
 
 
 async def keep_running(arguments: Sequence[str], is_served: Callable[[], Awaitable[bool]]) -> None:
-    """Have a worker for ever, where nobody else serves; the one that was started here ends with this task."""
+    """Start a worker, and start it again whenever it ends, while `is_served` returns false. Runs until cancelled.
+
+    Ends its worker when it is cancelled.
+    """
     backoff = Backoff(first_s=0.1, most_s=5.0)
     while True:
         if await is_served():

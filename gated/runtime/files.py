@@ -1,5 +1,7 @@
-"""Small files that are written whole or not at all, and are on disk when that is said; and how root writes where others
-may write too: never through a link or into a file that was laid there, and best as the one whose place it is.
+"""Writes small files whole or not at all, and syncs them to disk before it returns.
+
+Also guards root against other users in shared folders: root follows no link and writes no file that another user laid
+there. `holder` tells which user owns a place, so that root can act as that user (see `runtime.owner`).
 """
 
 import os
@@ -10,26 +12,28 @@ from pathlib import Path
 from gated.errors import StateError
 
 LINKS = 40
-"""So many links on one way, as the kernel follows (path_resolution(7))."""
+"""Limits the links on one path, as the kernel does (path_resolution(7))."""
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file, or make it; as `mode` is, its owner alone may read it. Raises `OSError`, and then the old one
-    stands.
+    """Create or replace a file with permission bits `mode`. By default only its owner may read it.
+
+    Raises `OSError`; the old file then stays.
     """
     _replace(path, data, None, mode)
 
 
 def rewrite(path: Path, data: bytes) -> None:
-    """Replace a file that is there; whose it is and who may read it stays. Raises `OSError`, and then the old one
-    stands.
+    """Replace an existing file. Keeps its owner, group and permission bits.
+
+    Raises `OSError`; the old file then stays.
     """
     _replace(path, data, path.stat())
 
 
 def _replace(path: Path, data: bytes, like: os.stat_result | None, mode: int = 0o600) -> None:
     aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)  # what lies there may be a link, or another name of somebody's file
+    aside.unlink(missing_ok=True)  # it may be a link, or a hard link to another user's file
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         if like is not None:
             os.fchown(file.fileno(), like.st_uid, like.st_gid)
@@ -42,7 +46,7 @@ def _replace(path: Path, data: bytes, like: os.stat_result | None, mode: int = 0
 
 
 def sync_folder(folder: Path) -> None:
-    """Put on disk which files a folder has. Raises `OSError`."""
+    """Sync a folder's list of files to disk. Raises `OSError`."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)
@@ -51,9 +55,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def open_own(path: Path, mode: int = 0o600) -> int:
-    """A file to read and to write, made where there is none: a plain one, no link, and of that one name alone.
+    """Open a file for reading and writing, and create it if it is missing. Return its descriptor.
 
-    Gives its number. Raises `OSError`, and `StateError` where something else lies there.
+    Accepts only a regular file with one name. Raises `OSError`, and `StateError` for a link or any other kind of file.
     """
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     found = os.fstat(number)
@@ -64,15 +68,19 @@ def open_own(path: Path, mode: int = 0o600) -> int:
 
 
 def holder(path: Path) -> tuple[int, int] | None:
-    """Whose place a path is: user and group of the first folder, file or link on the way to it that is not root's.
+    """Return the user and group id of the first folder, file or link on the path that root does not own.
 
-    From there on what root would write is theirs to turn elsewhere. None: all of the way is root's. Raises `OSError`.
+    That user can redirect what root writes below that point. Returns None if root owns the whole path. Raises
+    `OSError`.
     """
     return next(((found.st_uid, found.st_gid) for _, found in way_to(path) if found.st_uid), None)
 
 
 def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every folder, file and link on the way to a path, through its links, as far as there is any. Raises `OSError`."""
+    """Yield every folder, file and link on a path with its `lstat`, through its links. Stops at the first missing part.
+
+    Raises `OSError`, also for more than `LINKS` links.
+    """
     left, way = list(path.absolute().parts[1:]), Path("/")
     links = 0
     while left:
@@ -92,7 +100,7 @@ def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def own_folder(folder: Path, uid: int, gid: int) -> None:
-    """Make a folder somebody's, and closed to others; a link to one is refused. Raises `OSError`."""
+    """Give a folder to a user and group, with mode 0700. Refuses a link to a folder. Raises `OSError`."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fchown(number, uid, gid)
@@ -102,10 +110,10 @@ def own_folder(folder: Path, uid: int, gid: int) -> None:
 
 
 def hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Make a folder and all in it somebody's, and closed to others.
+    """Give a folder and its contents to a user and group, and set the folder's mode to 0700.
 
-    Links are left as they are, and nothing is given that has a second name, for that may be in another's folder.
-    Raises `OSError`, and `StateError` for such a file.
+    Leaves links as they are. Refuses a file with a second name (hard link): it may belong to another folder. Raises
+    `OSError`, and `StateError` for such a file.
     """
     own_folder(folder, uid, gid)
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -125,7 +133,7 @@ def _give(name: str, place: int, path: Path, owner: tuple[int, int]) -> None:
             return
         if not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1:
             raise StateError(f"{path}: has another name elsewhere; take it away, or copy it to a file of its own")
-        os.chown(f"/proc/self/fd/{number}", *owner)  # what was looked at, whatever has its name by now
+        os.chown(f"/proc/self/fd/{number}", *owner)  # the inode just checked, even if the name was replaced
     finally:
         os.close(number)
 

@@ -1,14 +1,17 @@
-"""Python's search for cycles of garbage rests while a process starts: nearly all that is made then stays."""
+"""Pauses Python's cyclic garbage collector while a process starts, because most objects made then stay."""
 
 import gc
 
 
 def rest() -> None:
-    """From here on no cycle is looked for; memory that no cycle holds is given back as ever."""
+    """Stop the search for cycles. Reference counting still frees memory."""
     gc.disable()
 
 
 def watch() -> None:
-    """Look for cycles again, but never among what is there already, so that nobody waits while that is gone through."""
+    """Resume the search for cycles.
+
+    Excludes all objects that exist now, so that no search scans them and delays the process.
+    """
     gc.freeze()
     gc.enable()

@@ -1,7 +1,8 @@
-"""Who is connected to a port that strangers reach: so many from one place, so many in all, and a newcomer always.
+"""Limits the connections to a port that strangers reach, per source and in total. Always accepts a new connection.
 
-A stranger can open connections and say nothing, also before TLS has begun. Who comes to a full house takes the place of
-whoever has waited longest: of those from the same place, or of those from the place that has the most.
+A stranger can open connections and send nothing, even before TLS begins. When a limit is reached, the new connection
+replaces the oldest one: from the same source, or else from the source with the most connections. The office's pairing
+server uses it.
 """
 
 import ipaddress
@@ -11,11 +12,17 @@ from contextlib import suppress
 from typing import Any
 
 PREFIX_BITS = 64
-"""Of IPv6 whoever has one address has all with the same first half (RFC 4291, section 2.5.4)."""
+"""Length of the IPv6 prefix that counts as one source, in bits.
+
+One host usually has the whole /64 (RFC 4291, 2.5.4).
+"""
 
 
 def place_of(address: str) -> str:
-    """Where a stranger comes from: an IPv4 address, or the network of an IPv6 one; anything else is a place as well."""
+    """Return the source of an address: an IPv4 address itself, or the /64 network of an IPv6 address.
+
+    Returns any other text unchanged.
+    """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -28,35 +35,40 @@ def place_of(address: str) -> str:
 
 
 class Guest(socket.socket):
-    """A connection that its listener knows of until it is closed."""
+    """One accepted connection. Its `Listener` counts it until it is closed."""
 
     house: "Listener | None" = None
+    """The listener that counts this connection."""
     place: str = ""
+    """The source of this connection, as `place_of` returns it."""
 
     def close(self) -> None:
-        """Close it, and make room."""
+        """Close the connection and tell the listener."""
         if self.house is not None:
             self.house.left(self)
         super().close()
 
     def show_out(self) -> None:
-        """End it: whoever reads from it hears that the other end has gone."""
+        """Shut the connection down. Its reader sees the end of the stream."""
         with suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
 
 class Listener(socket.socket):
-    """A listening socket, for `asyncio` as any other, which keeps count of those that it lets in."""
+    """A listening socket that counts its connections. Works with `asyncio` like any other socket."""
 
     def __init__(self, plain: socket.socket, most: int, most_of_one: int) -> None:
-        """Takes over `plain`, which listens already."""
+        """Take over `plain`, which already listens. `most`: limit in total. `most_of_one`: limit per source."""
         super().__init__(plain.family, plain.type, plain.proto, fileno=plain.detach())
         self._most, self._most_of_one = most, most_of_one
         self._guests: dict[Guest, None] = {}
-        """By the time at which they came."""
+        """Open connections, oldest first."""
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next one (`socket.accept`); another may go for it."""
+        """Return the next connection and its address, as `socket.accept` does.
+
+        May close another connection to make room.
+        """
         plain, address = super().accept()
         guest = Guest(plain.family, plain.type, plain.proto, fileno=plain.detach())
         guest.place = place_of(address[0])
@@ -66,10 +78,11 @@ class Listener(socket.socket):
         return guest, address
 
     def left(self, guest: Guest) -> None:
-        """One is closed."""
+        """Stop counting a connection that is closed."""
         self._guests.pop(guest, None)
 
     def _make_room(self, place: str) -> None:
+        """Close the oldest connection of a source if a limit is reached."""
         crowd = Counter(guest.place for guest in self._guests)
         if crowd[place] < self._most_of_one:
             if len(self._guests) < self._most:

@@ -1,10 +1,14 @@
-"""Names for missing confinement. A compromised process cannot send text of its own instead."""
+"""Names for missing confinement of a process, with words and a fix for each.
+
+A confined process reports only these names. If it is compromised, it cannot send text of its own instead.
+"""
 
 from typing import Literal
 
 Lack = Literal[
     "no_landlock", "landlock_refused", "old_landlock", "no_libseccomp", "seccomp_refused", "other_threads", "untried"
 ]
+"""Name of one missing confinement."""
 
 FILES, SOCKETS = "files are not kept from it", "sockets and other processes are not kept from it"
 
@@ -17,6 +21,7 @@ WORDS: dict[Lack, str] = {
     "other_threads": "other threads ran already, and gave nothing up",
     "untried": "nobody can tell what confines it: the trial failed",
 }
+"""What each lack means, in words."""
 
 KERNEL = "start a kernel of 6.2 or newer that has Landlock: `landlock` among the names after `lsm=` in its command line"
 
@@ -29,4 +34,4 @@ STEPS: dict[Lack, str] = {
     "other_threads": "report it: no thread should run so early",
     "untried": "run `gated vision --try`, which says why",
 }
-"""The fix of each."""
+"""The fix for each lack."""

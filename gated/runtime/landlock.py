@@ -1,6 +1,7 @@
-"""Landlock (landlock(7)): a process gives up the files, the network and the signals that it has no need of, for good.
+"""Gives up a process's rights to files, the network and signals for good, with Landlock (landlock(7)).
 
-Three system calls, which libc does not have. A newer kernel can take away more; what this one cannot is told.
+Calls three system calls directly, because libc has no function for them. A newer kernel removes more rights; `restrict`
+returns what this kernel cannot remove. `gated.sandbox` uses it.
 """
 
 import ctypes
@@ -16,7 +17,7 @@ from gated.runtime.lacks import Lack
 log = logging.getLogger(__name__)
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
-"""Their numbers, the same on every machine (asm-generic/unistd.h)."""
+"""Numbers of the system calls, the same on every machine (asm-generic/unistd.h)."""
 VERSION_FLAG, PATH_BENEATH = 1, 1  # linux/landlock.h
 PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
 
@@ -25,21 +26,21 @@ IOCTL_DEV = 1 << 15
 READ = EXECUTE | READ_FILE | READ_DIR
 USE = READ | WRITE_FILE | IOCTL_DEV
 OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | IOCTL_DEV | 1 << 14
-"""The rights that a file can have; the others are a folder's."""
+"""The rights that apply to a file; all other rights apply to folders only."""
 RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))
-"""From which version of Landlock on a kernel knows how many rights to files."""
+"""Pairs of a Landlock version and the number of file rights that it knows."""
 TCP, SCOPES = (4, 0b11), (6, 0b11)
-"""From which version on it can take away TCP, and abstract sockets and signals outside the process."""
+"""Pairs of a Landlock version and the bits it adds: TCP; abstract sockets and signals outside the process."""
 
 
 class _Rules(ctypes.Structure):
-    """struct landlock_ruleset_attr."""
+    """`struct landlock_ruleset_attr` of the kernel."""
 
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
 
 
 class _Beneath(ctypes.Structure):
-    """struct landlock_path_beneath_attr."""
+    """`struct landlock_path_beneath_attr` of the kernel."""
 
     _pack_ = 1
     _layout_ = "ms"
@@ -47,15 +48,15 @@ class _Beneath(ctypes.Structure):
 
 
 def version() -> int:
-    """Which Landlock this kernel has; 0: none, or switched off."""
+    """Return the kernel's Landlock version; 0 if the kernel has none or has it switched off."""
     found = ctypes.CDLL(None).syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION_FLAG))
     return max(0, int(found))
 
 
 def restrict(reads: Iterable[Path], devices: Iterable[Path]) -> Lack | None:
-    """From here on this thread, and those that it starts, can read `reads` and use `devices`, and no other file.
+    """Let this thread, and threads it starts, read only `reads` and use only `devices`. Cannot be undone.
 
-    Gives what this kernel cannot keep; None where all is kept. A path that is not there is left away.
+    Returns what this kernel cannot enforce; None if it enforces everything. Skips paths that do not exist.
     """
     has = version()
     if not has:

@@ -1,4 +1,4 @@
-"""One process at a time: locks that the kernel gives back when their holder ends, however it ends."""
+"""Locks that let one process run at a time. The kernel frees a lock when its holder ends, even by a crash."""
 
 import fcntl
 import os
@@ -10,10 +10,13 @@ from gated.runtime.files import open_own
 
 
 class FileLock:
-    """A lock on a file. Held from construction to `close`, or to the end of the process."""
+    """A lock on a file, held from construction to `close` or to the end of the process."""
 
     def __init__(self, path: Path, what: str) -> None:
-        """Take the lock. Raises `BusyError` when somebody holds it, `StateError` when the file cannot be made."""
+        """Take the lock. `what`: name of the holder for the error text.
+
+        Raises `BusyError` if another process holds it, `StateError` if the file cannot be made.
+        """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = open_own(path)
@@ -25,25 +28,26 @@ class FileLock:
             holder = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise BusyError(f"{what} runs already (process {holder}, lock {path}); stop it first")
-        with suppress(OSError):  # on a full disk the number of the process has no room, and the lock holds
+        with suppress(OSError):  # a full disk has no room for the process id; the lock still holds
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
-        """Give it back."""
+        """Free the lock."""
         os.close(self._fd)
 
 
 class FolderLock:
-    """A lock on a folder itself: it needs no file, so that it holds on a disk that is full or read-only as well.
+    """A lock on a folder itself. It needs no file, so it also works on a full or read-only disk.
 
-    The file NAME in it is locked too where that can be: it tells who holds the lock, and a gated from before this lock
-    knows that one alone.
+    Also locks the file `name` in the folder if it can. That file tells which process holds the lock, and older versions
+    of gated know only that file.
     """
 
     def __init__(self, folder: Path, name: str, what: str) -> None:
-        """Take the lock. Raises `BusyError` when somebody holds it. Where there is no folder, and none can be made,
-        there is nothing that two could share, and nothing is locked.
+        """Take the lock. Raises `BusyError` if another process holds it.
+
+        Locks nothing if the folder does not exist and cannot be made: two processes cannot share it then.
         """
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,7 +61,7 @@ class FolderLock:
             raise BusyError(f"{what} runs already (it holds the folder {folder}); stop it first")
 
     def close(self) -> None:
-        """Give it back."""
+        """Free the lock."""
         if self._fd is not None:
             os.close(self._fd)
         if self._file is not None:
@@ -65,11 +69,11 @@ class FolderLock:
 
 
 def _take(fd: int) -> bool:
-    """Lock what is open; False while another process has it."""
+    """Lock an open file; return False if another process holds the lock."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: two gates are then kept apart by the latch, which takes one brain
+    except OSError:  # a file system without locks: the latch still accepts only one brain
         return True
     return True

@@ -1,6 +1,7 @@
-"""Files that the caller of a command names: root opens none with its own rights where another user can write.
+"""Opens, writes and removes files that the caller of a command names.
 
-Each is opened by the one whose place it is, also while the command itself acts as somebody else (see `runtime.owner`).
+Root uses its own rights only where no other user can write. Elsewhere it acts as the user who owns that place, even
+while the command itself acts as another user (see `runtime.owner`).
 """
 
 import os
@@ -13,26 +14,27 @@ from gated.runtime.files import sync_folder, write_whole
 from gated.runtime.owner import acting_as, as_holder_of, being_oneself, whose_folder
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where files are, among devices
+"""A folder of ordinary files under /dev."""
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Until the end of the block we are whoever may open a file or folder that the caller has named.
+    """Act, until the end of the block, as the user who may open a file or folder that the caller names.
 
-    Raises `StateError` where others may write a folder of root's on the way.
+    Raises `StateError` if another user may write to one of root's folders on the path.
     """
     with being_oneself(), as_holder_of(path):
         yield
 
 
 def read_named(path: Path, most: int) -> bytes:
-    """What is in a file, or comes out of a pipe, up to `most` bytes. Raises `OSError` and `StateError`."""
+    """Return the contents of a file or pipe, up to `most` bytes. Raises `OSError` and `StateError`."""
     with reading(path):
         return read_given(path, most)
 
 
 def write_named(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put this into a file: whole or not at all, in the place of a file or link that is there.
+    """Write a file whole or not at all. Replaces an existing file or link. `mode`: permission bits of the file.
 
     Raises `OSError` and `StateError`.
     """
@@ -44,7 +46,7 @@ def write_named(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def make_named(path: Path, data: bytes) -> None:
-    """Put this into a new file, its owner's alone; nothing that is there is written. Raises `OSError`, `StateError`."""
+    """Write a new file that only its owner may read. Never overwrites. Raises `OSError` and `StateError`."""
     with replacing(path):
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(number, "wb") as file:
@@ -55,15 +57,15 @@ def make_named(path: Path, data: bytes) -> None:
 
 
 def remove_named(path: Path) -> None:
-    """Take away a file, if there is one. Raises `OSError` and `StateError`."""
+    """Remove a file if it exists. Raises `OSError` and `StateError`."""
     with replacing(path):
         path.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above that are missing, each by whose place it then is. Raises `OSError`, `StateError`.
+    """Make a folder and its missing parents, each as the user who owns that place. Raises `OSError` and `StateError`.
 
-    Whoever writes into it asks anew whose it is: another may have made it first.
+    Another user may make the folder first, so a caller that writes into it must check the owner again.
     """
     for each in reversed((folder, *folder.parents)):
         with being_oneself():
@@ -75,12 +77,12 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[None]:
-    """Until the end of the block we are whoever may put a file there, in the place of whatever is there."""
+    """Act, until the end of the block, as the user who may create or replace an entry at a path."""
     with being_oneself(), acting_as(whose_folder(path)):
         yield
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether it is the kernel's, such as /dev/stdout: nothing is put in its place."""
+    """Return whether the path is the kernel's, such as /dev/stdout. Such a path is written to and never replaced."""
     place = path.absolute()
     return any(place.is_relative_to(each) for each in ("/dev", "/proc")) and not place.is_relative_to(SHARED_MEMORY)

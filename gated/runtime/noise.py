@@ -1,4 +1,4 @@
-"""What a vendor library writes to standard error behind our back, held while it is loaded."""
+"""Captures what a vendor library writes to standard error while it loads."""
 
 import os
 import sys
@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
+"""The file descriptor of standard error."""
 
 
 @contextmanager
 def held_stderr() -> Iterator[list[str]]:
-    """Gives a list that has, afterwards, the lines that the process has written to standard error meanwhile.
+    """Yield a list. After the block it holds the lines that the process wrote to standard error during the block.
 
-    By its number, so that C libraries are held too. What comes after a crash meanwhile is lost with the process.
+    Redirects the file descriptor, so that C libraries are captured too. If the process crashes in the block, the
+    captured lines are lost.
     """
     lines: list[str] = []
     try:
         kept = os.dup(STDERR)
-    except OSError:  # there is none
+    except OSError:  # the process has no standard error
         yield lines
         return
     held = os.memfd_create("stderr")

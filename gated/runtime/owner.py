@@ -1,6 +1,6 @@
-"""Root that acts as somebody else: what it does where another user can write, it does as that user.
+"""Lets root act as the user who owns a place, wherever that user can write.
 
-A link that lies there then leads no further than that user may go anyway, and what is left there is theirs.
+A link laid there then reaches only what that user may reach anyway. New files belong to that user.
 """
 
 import os
@@ -14,29 +14,31 @@ from gated.errors import StateError
 from gated.runtime.files import holder, way_to
 
 Owner = tuple[int, int]
-"""A user and a group, by their numbers."""
+"""A user id and a group id."""
 NOGROUP = 65534
+"""Group id for a user who has no entry in the password database and whose folder has root's group."""
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
+"""Write permission of group and others."""
 
 
 def whose(path: Path) -> Owner | None:
-    """By whom root does what is done at a path: by whose place it is (see `holder`). None: by itself, for nobody else
-    can write anywhere on the way; and whoever is not root is themselves.
+    """Return the user and group that root must act as at a path: the owner of that place (see `holder`).
 
-    Raises `StateError` where a folder on the way is root's and others may write it, or the way has no end.
+    Returns None if nobody but root can write on the path, or if this process is not root. Raises `StateError` if others
+    may write to one of root's folders on the path, or if the path cannot be followed.
     """
     return _whose(path, is_above=False)
 
 
 def whose_folder(path: Path) -> Owner | None:
-    """The same for what is put at a path in the place of whatever is there: the folder counts, which may be sticky."""
+    """Return the same as `whose` for creating or replacing an entry: checks the parent folder, which may be sticky."""
     return _whose(path.parent, is_above=True)
 
 
 def owner_of(folder: Path) -> Owner | None:
-    """The same for a folder that is used from day to day: its own user, also where they keep it in a third one's place.
+    """Return the user and group of a folder in daily use: the folder's own owner, even in a third user's place.
 
-    Raises as `whose`, and `StateError` for a folder of root's that another user could put away.
+    Raises like `whose`, and `StateError` if root owns the folder and another user could move it away.
     """
     found = whose(folder)
     if found is None or not folder.is_dir() or folder.resolve() != folder.absolute():
@@ -49,9 +51,9 @@ def owner_of(folder: Path) -> Owner | None:
 
 
 def maker_of(path: Path, owner: Owner | None) -> Owner | None:
-    """By whom something is made that is to be `owner`'s, None for root's: by root in its own place, by them in theirs.
+    """Return who makes something for `owner` (None: root): root in root's place, the owner in the owner's place.
 
-    Raises `StateError` where it would lie in a third one's place.
+    Raises `StateError` if the path lies in a third user's place.
     """
     found = whose_folder(path)
     if found is not None and (owner is None or found[0] != owner[0]):
@@ -62,10 +64,11 @@ def maker_of(path: Path, owner: Owner | None) -> Owner | None:
 
 @contextmanager
 def acting_as(owner: Owner | None) -> Iterator[None]:
-    """Until the end of the block what this process does is done by `owner`; None: by itself.
+    """Act as `owner` until the end of the block; None changes nothing.
 
-    Only the saved user id is still root's (setresuid(2)). A program that is started meanwhile has none of it: execve(2)
-    replaces that id. Within another such block that one's owner goes on: who is not root can become nobody else.
+    Keeps root's id only as the saved user id (setresuid(2)). A program started in the block does not get it, because
+    execve(2) replaces that id. A nested block changes nothing: without root's rights the process cannot become anyone
+    else.
     """
     if owner is None or os.geteuid() != 0:
         yield
@@ -84,9 +87,9 @@ def acting_as(owner: Owner | None) -> Iterator[None]:
 
 @contextmanager
 def as_holder_of(path: Path) -> Iterator[None]:
-    """Until the end of the block root acts as the one whose place a path is. Raises as `whose`.
+    """Act, until the end of the block, as the user who owns a path's place. Raises like `whose`.
 
-    Where all of the way is root's, and for everybody else, nothing changes.
+    Changes nothing if root owns the whole path, or if this process is not root.
     """
     with acting_as(whose(path)):
         yield
@@ -94,9 +97,9 @@ def as_holder_of(path: Path) -> Iterator[None]:
 
 @contextmanager
 def being_oneself() -> Iterator[None]:
-    """Within `acting_as`: until the end of the block we are root again, for what root alone can do.
+    """Act as root again inside `acting_as`, until the end of the block, for what only root can do.
 
-    Only for what is root's: a file that the caller names is for `runtime.named`.
+    Use it for root's own files only. For a file that the caller names, use `runtime.named`.
     """
     (_, user, saved), groups = os.getresuid(), os.getresgid()
     if saved != 0 or user == 0:
@@ -112,7 +115,10 @@ def being_oneself() -> Iterator[None]:
 
 
 def _group_of(uid: int, gid: int) -> int:
-    """The group of their folder if they are in it, else their own: somebody's folder may be of root's group."""
+    """Return `gid` if the user is a member of that group, else the user's primary group.
+
+    A user's folder may have root's group.
+    """
     try:
         user = pwd.getpwuid(uid)
     except KeyError:
@@ -121,7 +127,10 @@ def _group_of(uid: int, gid: int) -> int:
 
 
 def _groups(owner: Owner) -> list[int]:
-    """Theirs, as their service has them: a reader or a camera may be open to one of these."""
+    """Return the user's groups, as the user's service has them.
+
+    A reader or a camera may be open to one of these groups.
+    """
     try:
         return os.getgrouplist(pwd.getpwuid(owner[0]).pw_name, owner[1])
     except KeyError:
@@ -141,8 +150,10 @@ def _whose(path: Path, *, is_above: bool) -> Owner | None:
 
 
 def _check_shut(path: Path, *, is_above: bool) -> None:
-    """That nobody but root may write a folder on the way. A sticky bit will do above the last part, and with `is_above`
-    everywhere: there nobody replaces what is root's.
+    """Check that only root may write to the folders on the path. Raises `StateError` otherwise.
+
+    Accepts a sticky folder above the last part, and with `is_above` everywhere: in a sticky folder nobody else can
+    replace root's entries.
     """
     last = path.resolve()
     for each, found in way_to(path):

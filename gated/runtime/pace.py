@@ -1,4 +1,4 @@
-"""A pace for whoever listens: somebody who speaks without end must not take all of our time."""
+"""Limits the rate of events from a source, so that a fast sender cannot take all of a process's time."""
 
 import asyncio
 import time
@@ -6,24 +6,30 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Lets through `a_second` a second (messages, or seconds of work), and `at_once` after a silence."""
+    """Rate limit for one source: `a_second` permits a second, `at_once` after a quiet time.
+
+    A permit stands for one message or one second of work, as the caller decides.
+    """
 
     def __init__(
         self, a_second: float, clock: Callable[[], float] = time.monotonic, *, at_once: float | None = None
     ) -> None:
-        """`at_once`: by default what a second lets through."""
+        """Set the limits. `at_once`: the burst; by default `a_second`. `clock`: monotonic seconds."""
         self._a_second, self._clock = a_second, clock
         self._most = a_second if at_once is None else at_once
         self._left, self._at = self._most, clock()
 
     def taken(self, many: float = 1.0) -> float:
-        """Take so many; gives the seconds that their taker has to wait before it is heard again."""
+        """Take `many` permits, even if fewer are left.
+
+        Return the seconds that the caller must wait before it goes on.
+        """
         self._refill()
         self._left -= many
         return max(0.0, -self._left / self._a_second)
 
     def spare(self) -> bool:
-        """Take one where there is one; else nothing is taken, and nobody waits."""
+        """Take one permit if one is left, and return whether it did. Never waits."""
         self._refill()
         has_one = self._left >= 1
         self._left -= has_one
@@ -31,12 +37,12 @@ class Pace:
 
     @property
     def is_rested(self) -> bool:
-        """Whether nothing was taken for so long that all is there again."""
+        """Return whether the full burst is available again."""
         self._refill()
         return self._left >= self._most
 
     async def wait(self, many: float = 1.0) -> None:
-        """Take so many, and wait for them; everybody else has a turn in between, however fast they come."""
+        """Take `many` permits and wait until they are due. Other tasks run meanwhile, however fast events arrive."""
         await asyncio.sleep(self.taken(many))
 
     def _refill(self) -> None:

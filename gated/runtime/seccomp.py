@@ -1,5 +1,7 @@
-"""A filter of system calls (seccomp(2)) by libseccomp, which every Debian with systemd has: what a process that only
-looks at pictures never asks for is refused, for good, also to every thread that it has.
+"""Blocks system calls that the vision process never needs, with a seccomp(2) filter.
+
+Applies to every thread of the process and cannot be undone. Uses libseccomp, which every Debian with systemd has.
+`gated.sandbox` uses it.
 """
 
 import ctypes
@@ -19,43 +21,46 @@ ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
 UNKNOWN = -1  # __NR_SCMP_ERROR
 
 REFUSED = (
-    # somebody else's socket; io_uring could reach one past this filter
+    # sockets of other processes; io_uring could bypass this filter
     "connect accept accept4 listen io_uring_setup io_uring_enter io_uring_register",
-    # another process of this user
+    # other processes of this user
     "ptrace process_vm_readv process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kcmp "
     "rt_sigqueueinfo rt_tgsigqueueinfo tkill",
-    # memory and queues that processes of one user share, and that outlive them
+    # memory and queues that a user's processes share and that outlive them
     "shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semtimedop semctl mq_open mq_unlink",
-    # another process group: the brain kills the group
+    # leaving the process group: the brain kills the group
     "setsid setpgid",
-    # its share of the processor and the memory
+    # its share of processor time and memory
     "sched_setaffinity sched_setscheduler sched_setparam sched_setattr setpriority ioprio_set migrate_pages move_pages",
-    # who may read a file, which Landlock does not know
+    # permissions and times of files, which Landlock does not cover
     "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr "
     "lremovexattr fremovexattr utime utimes futimesat utimensat truncate",
-    # the kernel's own
+    # settings of the kernel itself
     "bpf perf_event_open userfaultfd keyctl add_key request_key mount umount2 move_mount open_tree fsopen fsconfig "
     "fsmount fspick mount_setattr pivot_root chroot setns unshare open_by_handle_at init_module finit_module "
     "delete_module kexec_load kexec_file_load swapon swapoff reboot quotactl acct settimeofday clock_settime "
     "clock_adjtime adjtimex personality syslog",
 )
-"""Refused whatever their arguments are. Names that a machine does not have are left away."""
+"""System calls that are refused with any arguments. Names that a machine does not have are skipped."""
 
 UEVENT = 15  # NETLINK_KOBJECT_UEVENT
+"""Number of the netlink family of kernel device events (`NETLINK_KOBJECT_UEVENT`)."""
 SOCKET_TYPES, INT = 0xF, 0xFFFFFFFF
-"""Which bits of an argument the kernel looks at."""
+"""Masks of the argument bits that the kernel reads."""
 SET_OWNER = (fcntl.F_SETOWN, 15, fcntl.F_SETSIG)  # 15: F_SETOWN_EX
+"""Commands of fcntl(2) that let a file send signals to another process."""
 OF_OTHERS = (termios.TIOCSTI, termios.TIOCSCTTY, 0x541C, 0x8901, 0x8902)  # TIOCLINUX, FIOSETOWN, SIOCSPGRP
+"""Requests of ioctl(2) that act on a terminal or send signals to another process."""
 
 
 class _Compared(ctypes.Structure):
-    """struct scmp_arg_cmp."""
+    """`struct scmp_arg_cmp` of libseccomp."""
 
     _fields_ = (("place", ctypes.c_uint), ("how", ctypes.c_int), ("one", ctypes.c_uint64), ("other", ctypes.c_uint64))
 
 
 def restrict() -> Lack | None:
-    """Refuse it from here on. Gives what cannot be kept; None where all is."""
+    """Refuse those system calls from now on. Return what cannot be enforced; None if the whole filter is in force."""
     try:
         library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError:
@@ -71,16 +76,16 @@ def restrict() -> Lack | None:
 
 
 def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
-    """Put the rules into force; whether all of them are."""
+    """Load the rules into the kernel. Return whether all of them are in force."""
     us = os.getpid()
     rules: list[tuple[str, tuple[_Compared, ...]]] = [(name, ()) for line in REFUSED for name in line.split()]
-    # libcamera asks udev by netlink which cameras there are; there is nothing else to ask for
+    # libcamera asks udev for cameras over netlink; vision needs no other socket
     rules += [("socket", (_Compared(0, NOT_EQUAL, socket.AF_NETLINK, 0),))]
     rules += [("socket", (_Compared(2, NOT_EQUAL, UEVENT, 0),))]
-    # one end of a pair of datagram sockets sends to whatever socket it names
+    # a datagram socket of a pair can send to any socket it names
     packets = (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET)
     rules += [("socketpair", (_Compared(1, MASKED_EQUAL, SOCKET_TYPES, each),)) for each in packets]
-    # a file that is written to can send its owner a signal, and a terminal takes what looks typed
+    # writing to a file can signal its owner, and a terminal accepts injected input
     rules += [("fcntl", (_Compared(1, MASKED_EQUAL, INT, each),)) for each in SET_OWNER]
     rules += [("ioctl", (_Compared(1, MASKED_EQUAL, INT, each),)) for each in OF_OTHERS]
     rules += [(name, (_Compared(0, NOT_EQUAL, us, 0),)) for name in ("kill", "tgkill")]
@@ -96,4 +101,4 @@ def _add(library: ctypes.CDLL, context: ctypes.c_void_p, name: str, compared: tu
         return True
     array = (_Compared * len(compared))(*compared)
     done = library.seccomp_rule_add_array(context, ctypes.c_uint32(REFUSE), number, len(compared), array)
-    return int(done) == 0 or int(done) == -errno.EDOM  # a call that this machine does not have at all
+    return int(done) == 0 or int(done) == -errno.EDOM  # this machine does not have that call

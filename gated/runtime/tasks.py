@@ -1,7 +1,7 @@
-"""Tasks with a name, an owner and an end: some may not die, the others are started again.
+"""Runs named tasks that must not end, and restarts optional ones.
 
-A critical task that raises, or returns, ends the process: systemd starts it anew, with the door secured. An optional
-part never does: while it cannot be had it is lost, which is told once, and it is tried again and again.
+If a critical task raises or returns, the process ends; systemd restarts it with the door secured. An optional part
+never ends the process: its loss is reported and it is tried again.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 
 class CriticalTaskError(GatedError):
-    """A task without which this process has no business running has ended."""
+    """A task that the process cannot work without has ended."""
 
 
 async def critical(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run something that must not end. Raises `CriticalTaskError` when it does, however it does."""
+    """Run a task that must not end. Raises `CriticalTaskError` if it raises or returns."""
     try:
         await run()
     except asyncio.CancelledError:
@@ -32,16 +32,23 @@ async def critical(name: str, run: Callable[[], Awaitable[None]]) -> None:
 
 
 Losses = Callable[[str, str | None], None]
-"""Told that a part is lost and why, or with None that it is back."""
+"""Callback that gets a part's name and why it is lost, or None when it is back."""
 Part = Callable[[Callable[[], None]], Awaitable[None]]
-"""A part's life. It calls what it is given once it does its work, and ends by an error; who returns starts anew."""
+"""Coroutine function of an optional part. It calls its argument once it works, and ends with an error.
+
+If it returns, it is started again.
+"""
 
 STEADY_S = 10.0
-"""What did its work for so long is tried again at once after its end."""
+"""How long a part must have worked, in seconds, for its next restart to use the shortest wait again."""
 
 
 async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5, most_s: float = 30.0) -> None:
-    """Have a part that the gate can do without, for ever, however often and by whatever error it ends."""
+    """Run an optional part and restart it after every error or return. Runs until cancelled.
+
+    `losses` is told about each loss and each recovery. `first_s`, `most_s`: shortest and longest wait between tries, in
+    seconds.
+    """
     backoff, loop = Backoff(first_s, most_s), asyncio.get_running_loop()
     while True:
         up_at: list[float] = []
@@ -67,23 +74,26 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
 
 
 async def until_cancelled() -> None:
-    """The rest of the life of a part that has nothing more to do than to be there."""
+    """Wait until cancelled, in a part that has no more work but must stay up."""
     await asyncio.Event().wait()
 
 
 @dataclass
 class Backoff:
-    """Waits that double, with jitter so that a district of gates does not come back in step."""
+    """Waiting times that double. Jitter keeps the gates of a district from reconnecting at the same moment.
+
+    `first_s`, `most_s`: shortest and longest wait, in seconds.
+    """
 
     first_s: float = 0.2
     most_s: float = 30.0
     _next_s: float = 0.0
 
     def next_s(self) -> float:
-        """How long to wait before the next try: between half and the whole of the doubled wait."""
+        """Return the seconds to wait before the next try: a random value between half and all of the doubled wait."""
         self._next_s = min(self.most_s, self._next_s * 2 or self.first_s)
         return self._next_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
     def reset(self) -> None:
-        """All is well: start over with the shortest wait."""
+        """Start again with the shortest wait."""
         self._next_s = 0.0

@@ -1,7 +1,7 @@
-"""What somebody at this machine wants for as long as their command runs.
+"""Requests that hold only while a local command runs, such as a key fingerprint on the gate screen.
 
-The wish is a small file, and its command holds a lock on it. The kernel gives the lock back when the command ends,
-however it ends. So no clock says when a wish is over, and what a crash leaves behind says nothing.
+A request is a small file, and its command holds a lock on it. The kernel frees the lock when the command ends, even by
+a crash. So no clock decides when a request ends, and a file that a crash leaves behind counts for nothing.
 """
 
 import fcntl
@@ -14,12 +14,14 @@ from pathlib import Path
 from gated.errors import StateError
 
 MOST_BYTES = 4096
+"""Limits the size of a request, in bytes."""
 
 
 @contextmanager
 def wishing(path: Path, data: bytes) -> Iterator[Callable[[], bool]]:
-    """Wish for something until the end of the block. Gives whether this wish still stands: a newer one of the same name
-    takes its place. Raises `StateError` if the file cannot be made or locked.
+    """Make a request until the end of the block. Yield a function that returns whether this request still stands.
+
+    A newer request of the same name replaces this one. Raises `StateError` if the file cannot be made or locked.
     """
     try:
         file = _laid(path, data)
@@ -37,7 +39,7 @@ def wishing(path: Path, data: bytes) -> Iterator[Callable[[], bool]]:
 
 
 def wished(path: Path) -> bytes | None:
-    """What is wished for at this moment; None if nobody does, and if that cannot be known."""
+    """Return the request that stands now; None if none stands or the file cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -51,14 +53,14 @@ def wished(path: Path) -> bytes | None:
 
 
 def forget(path: Path) -> None:
-    """Take away what a crash has left behind; a wish that stands stays."""
+    """Remove the file that a crash left behind. Keeps a request that stands."""
     if path.exists() and wished(path) is None:
         with suppress(OSError):
             path.unlink()
 
 
 def _laid(path: Path, data: bytes) -> int:
-    """The file with what it says, locked before anybody can see it."""
+    """Write the file aside, lock it, then move it into place. Return its descriptor. Nobody sees it unlocked."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -74,7 +76,7 @@ def _laid(path: Path, data: bytes) -> int:
 
 
 def _is(file: int, path: Path) -> bool:
-    """Whether the open file is the one that lies there."""
+    """Return whether `path` still names the open file."""
     try:
         return os.path.samestat(os.fstat(file), path.lstat())
     except OSError:
@@ -82,7 +84,7 @@ def _is(file: int, path: Path) -> bool:
 
 
 def _is_held(file: int) -> bool:
-    """Whether a process holds the lock for itself alone. Raises `OSError` where there are no locks."""
+    """Return whether another process holds the exclusive lock. Raises `OSError` on a file system without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
