@@ -1,1 +1,4 @@
-"""A small community server: the other end of the wire. It shares only topics, messages and keys with the gate."""
+"""The community office's server: the other end of the MQTT protocol.
+
+Shares only topics, messages and keys with the gate.
+"""

@@ -1,4 +1,7 @@
-"""What somebody at the office must look at. A state that ends is over by itself; a deed stays until it is settled."""
+"""Stores the alarms that the office's staff must look at. The gate protocol, the console and the commands use it.
+
+An alarm for a condition ends when the condition ends. An alarm for an event stays open until a person settles it.
+"""
 
 from dataclasses import dataclass
 
@@ -56,12 +59,12 @@ MEANINGS = {
     "`gated people consents accept` at that gate, with their papers",
     "done_late": "it did what this office had called off: an old backup here, or do not trust this gate",
 }
-"""Every kind of alarm, for people. The last ones are facts of a journal by their own names."""
+"""Text for each kind of alarm, shown to staff. The last entries are kinds of journal events, under their own names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One of them."""
+    """One alarm. `at` and `over_at` are UTC times, ISO 8601; `over_at` is None while the alarm is open."""
 
     id: int
     gate: str
@@ -72,13 +75,13 @@ class Alarm:
 
 
 class Alarms:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The table of alarms. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
     def sound(self, gate: str, kind: str, detail: str, at: str) -> None:
-        """Raise one, unless the same stands already."""
+        """Raise an alarm, unless an open alarm has the same gate, kind and detail."""
         with self._file.writing() as connection:
             same = "SELECT 1 FROM alarms WHERE gate = ? AND kind = ? AND detail = ? AND over_at IS NULL"
             if connection.execute(same, (gate, kind, detail)).fetchone() is None:
@@ -86,45 +89,48 @@ class Alarms:
                 connection.execute("INSERT INTO alarms (gate, kind, detail, at) VALUES (?, ?, ?, ?)", row)
 
     def follow(self, gate: str, kind: str, detail: str, at: str) -> None:
-        """Raise one of which a gate has only one at a time, or let the one that stands say this."""
+        """Raise an alarm of a kind that a gate has at most once. If one is open, replace its detail."""
         with self._file.writing() as connection:
             now = "UPDATE alarms SET detail = ? WHERE gate = ? AND kind = ? AND over_at IS NULL"
             if not connection.execute(now, (detail, gate, kind)).rowcount:
                 self.sound(gate, kind, detail, at)
 
     def end(self, gate: str, kind: str, at: str, detail: str | None = None) -> None:
-        """A state that was alarming is over: that with this detail, or with any."""
+        """End the open alarms of this gate and kind: all of them, or only those with this `detail`."""
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE gate = ? AND kind = ? AND over_at IS NULL"
             only = ("", ()) if detail is None else (" AND detail = ?", (detail,))
             connection.execute(over + only[0], (at, gate, kind, *only[1]))
 
     def end_of(self, kind: str, detail: str, at: str) -> None:
-        """A kind of alarm with this detail is over at every gate."""
+        """End the open alarms of this kind and detail at every gate."""
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE kind = ? AND detail = ? AND over_at IS NULL"
             connection.execute(over, (at, kind, detail))
 
     def over(self, gate: str, at: str) -> None:
-        """Nobody need look at anything of this gate any more."""
+        """End every open alarm of a gate."""
         with self._file.writing() as connection:
             connection.execute("UPDATE alarms SET over_at = ? WHERE gate = ? AND over_at IS NULL", (at, gate))
 
     def details(self, gate: str, kind: str) -> set[str]:
-        """The details of those of a kind that stand at a gate."""
+        """Return the details of a gate's open alarms of one kind."""
         with self._file.reading() as connection:
             ask = "SELECT detail FROM alarms WHERE gate = ? AND kind = ? AND over_at IS NULL"
             return {str(detail) for (detail,) in connection.execute(ask, (gate, kind)).fetchall()}
 
     def settle(self, number: int, at: str) -> None:
-        """Somebody has looked at one. Raises `OfficeError` when it does not stand."""
+        """End one alarm after a person has looked at it. Raises `OfficeError` if no open alarm has this number."""
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE id = ? AND over_at IS NULL RETURNING id"
             if connection.execute(over, (at, number)).fetchone() is None:
                 raise OfficeError(f"no alarm {number} stands; `gated office alarms` lists them")
 
     def all(self, *, standing: bool = True) -> list[Alarm]:
-        """Those that stand, or all there ever were; oldest first."""
+        """Return the open alarms, or all alarms ever raised if `standing` is false; oldest first.
+
+        Omits damaged rows.
+        """
         which = "over_at IS NULL AND" if standing else ""
         with self._file.reading() as connection:
             which += f" {sound(connection, 'alarms')}"

@@ -1,8 +1,10 @@
-"""The records of the site: one counter, the newest number of a key counts, and nobody who is gone returns.
+"""Stores the site's records and computes each gate's view of them. Each `Store` owns one `Book`.
 
-What each gate sees of them differs in the faces, which are sealed to one gate: there a person's number is the higher
-one of the person's and of the face's, so that a face for one gate is no news to the others. It differs in the cards and
-PINs as well, which are digests made for one gate (`verifiers.as_sent`).
+One counter numbers all records. The newest number of a key counts. A removed person never returns.
+
+Two parts differ between gates. A face is sealed to one gate. For that gate, the number of a person is the higher of the
+person's and the face's number, so a face for one gate sends nothing to the others. Cards and PINs are digests made for
+one gate (`verifiers.as_sent`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,25 +26,26 @@ from gated.sync.records import digest_of, key_of
 from gated.wording import UNDECODABLE
 
 MAX_RECORD_BYTES = 16_000
-"""Of a record's JSON without a face, so that it fits into a message with one."""
+"""Limit for a record's JSON without a face, in bytes. Leaves room for a face in the same message."""
 MAX_FACE_BYTES = 38_000
+"""Limit for a sealed face as JSON, in bytes. Leaves room for the person's record in the same message."""
 
 R = TypeVar("R", bound=Kept)
 
 NAMED: dict[type[Kept], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
-"""The field that names what a record is about."""
+"""Maps a record type to the field that holds its name."""
 
 _decoder = msgspec.json.Decoder(Kept)
 _wire_decoder = msgspec.json.Decoder(PersonRecord)
 
 
 def consents_to(record: KeptPerson, *purposes: str) -> bool:
-    """Whether somebody agreed to all of these."""
+    """Return whether the person has consented to all of these purposes."""
     return set(purposes) <= {consent.purpose for consent in record.consents}
 
 
 class Book:
-    """What there is, and what a gate sees of it. Every method may raise `BusyError` and `StateError`."""
+    """The site's records, and each gate's view of them. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, identity: Identity, secret: bytes) -> None:
         self._file, self._identity, self._secret = file, identity, secret
@@ -52,13 +55,13 @@ class Book:
         self._opened: dict[bytes, GateVerifiers] = {}
 
     def get(self, key: str) -> Kept | None:
-        """The newest record of a key, which may be that it is gone; None when there never was one."""
+        """Return the newest record of a key: a `Gone` tombstone if it was removed, None if the key was never used."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
         return None if row is None else self._open(*row)
 
     def person(self, subject: str) -> KeptPerson:
-        """Somebody. Raises `OfficeError`."""
+        """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
         record = self.get(f"person/{subject}")
         if not isinstance(record, KeptPerson):
             is_gone = "was removed for good" if record is not None else "is not known here"
@@ -66,14 +69,15 @@ class Book:
         return record
 
     def live(self, kind: type[R]) -> list[R]:
-        """Every record of one kind, oldest first."""
+        """Return every record of one kind, oldest first."""
         self._refresh()
         return [record for record in self._records.values() if isinstance(record, kind)]
 
     def spellings(self, kind: type[R], name: str) -> list[str]:
-        """Every spelling of a household's, role's or schedule's name that is used here; else its normal form.
+        """Return every spelling of a household, role or schedule name in use here.
 
-        A gate of an older version binds each spelling alone, so a rule is said under all of them.
+        Returns the normal form if none is in use. An older gate compares names exactly, so an access rule is sent under
+        every spelling.
         """
         field = next(field for named, field in NAMED.items() if named is kind)
         used = {getattr(record, field) for record in self.live(kind)}
@@ -82,10 +86,10 @@ class Book:
         return [each for each in names.spellings(name, used) if each in used] or [names.plain(name)]
 
     def put(self, record: Kept) -> int:
-        """Say anew how something is, and give the number of that. A person who does not agree any more loses all faces.
+        """Store a record and return its new number. Deletes the faces of a person who no longer consents.
 
-        Raises `OfficeError` for what no gate would accept, and for a person who is gone. Takes argon2's time where a
-        PIN is readable still.
+        Raises `OfficeError` for a record that no gate would accept, and for a removed person. Runs argon2 for each PIN
+        that is still readable.
         """
         if isinstance(record, KeptPerson):
             record = settled(record, self.pin_salt)
@@ -101,7 +105,7 @@ class Book:
         return n
 
     def _check(self, key: str, record: Kept) -> None:
-        """Raise `OfficeError` for what no gate would accept, or no message would hold."""
+        """Raise `OfficeError` for a record that no gate would accept or no message could hold."""
         encoded = [msgspec.json.encode(replace(record, n=0))]
         try:
             _decoder.decode(encoded[0])
@@ -114,35 +118,35 @@ class Book:
             raise OfficeError(f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; say less")
 
     def without_readable(self, who: KeptPerson) -> KeptPerson:
-        """The same person as they are to be kept. Takes argon2's time for each PIN that is readable still."""
+        """Return the person without readable PINs. Runs argon2 for each readable PIN."""
         return settled(who, self.pin_salt)
 
     def resay(self, subject: str) -> None:
-        """Say somebody anew as they are now, with no readable PIN; nothing of who is gone."""
+        """Store a person again under a new number, without readable PINs. Does nothing for a removed person."""
         with self._file.writing():
             record = self.get(f"person/{subject}")
             if isinstance(record, KeptPerson):
                 self._write(settled(record, self.pin_salt))
 
     def say_again(self) -> None:
-        """Give everybody a new number: what gates are sent of them has changed."""
+        """Give every person a new number, because the content sent to gates has changed."""
         for who in self.live(KeptPerson):
             self.again(who.subject)
 
     @property
     def pin_salt(self) -> bytes:
-        """With which argon2 is asked about every PIN of the site."""
+        """Return the argon2 salt shared by all PINs of the site."""
         with self._file.reading() as connection:
             return bytes(connection.execute("SELECT pin_salt FROM office").fetchone()[0])
 
     @property
     def sends_names(self) -> bool:
-        """Whether the site chose that gates know names."""
+        """Return whether the site sends names to gates."""
         with self._file.reading() as connection:
             return bool(connection.execute("SELECT sends_names FROM office").fetchone()[0])
 
     def verifiers(self, gate: str) -> GateVerifiers | None:
-        """The keys under which a gate compares cards and PINs; None before it has told them."""
+        """Return the keys for a gate's card and PIN digests; None if the gate has not sent them."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT verifiers FROM gates WHERE gate = ?", (gate,)).fetchone()
         if row is None or row["verifiers"] is None:
@@ -154,7 +158,10 @@ class Book:
         return self._opened[sealed]
 
     def remove(self, key: str) -> int:
-        """Something is no more: what was known of it is erased, its number stays. Raises `OfficeError`."""
+        """Replace a record with a tombstone, erase its content and return the new number.
+
+        Raises `OfficeError` for no such record.
+        """
         if isinstance(self.get(key), Gone | None):
             raise OfficeError(f"there is no {key!r} here")
         with self._file.writing() as connection:
@@ -167,14 +174,14 @@ class Book:
         return n
 
     def version(self, gate: str) -> int:
-        """The newest number that this gate must have."""
+        """Return the newest record number that this gate must have."""
         self._refresh()
         ask = "SELECT max((SELECT floor FROM office), (SELECT ifnull(max(n), 0) FROM faces WHERE gate = ?))"
         with self._file.reading() as connection:
             return max(self._seen, int(connection.execute(ask, (gate,)).fetchone()[0]))
 
     def digest(self, gate: str) -> str:
-        """Of all that this gate must have (see `records.digest_of`)."""
+        """Return the digest of all records that this gate must have (see `records.digest_of`)."""
         version = self.version(gate)
         if self._digests.get(gate, (-1, ""))[0] != version:
             faces = self._faces(gate, 0)
@@ -183,7 +190,7 @@ class Book:
         return self._digests[gate][1]
 
     def after(self, gate: str, n: int) -> list[Record]:
-        """Every record as this gate must have it whose number is above `n`, in their order."""
+        """Return every record with a number above `n` as this gate must have it, in order of number."""
         self._refresh()
         keys = set(self._faces(gate, n))
         for key in reversed(self._records):
@@ -193,7 +200,10 @@ class Book:
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
     def unanswered(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
-        """People who are gone since, which this gate should know by now and has not answered for; the oldest first."""
+        """Return at most `limit` tombstones of people for whom this gate owes a receipt, oldest first.
+
+        Their numbers are above `since`, and at most `upto`.
+        """
         ask = (
             "SELECT key, n FROM records WHERE is_gone AND key LIKE 'person/%' AND n > ? AND n <= ?"
             " AND NOT EXISTS (SELECT 1 FROM receipts WHERE gate = ? AND 'person/' || subject = key)"
@@ -204,15 +214,19 @@ class Book:
         return [Gone(key=row["key"], n=row["n"]) for row in rows]
 
     def again(self, subject: str) -> None:
-        """Give somebody a new number: for a gate that has lost a face, the number of which must not fall."""
+        """Give a person a new number.
+
+        Used when a gate has lost a face: the gate's number for that person must not fall.
+        """
         with self._file.writing() as connection:
             renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"
             connection.execute(renumber, (self._file.count(), subject))
 
     def leap(self, above: int) -> None:
-        """Number everything that is not gone anew, above a number that a gate has and this office has forgotten.
+        """Renumber every record except tombstones, starting above `above`.
 
-        After a backup was brought back: whatever gates have of the time since is older, and no number says two things.
+        `above` is a number that a gate has and this office does not know, after a restore from a backup. The new
+        numbers outrank everything that gates received since the backup. No number ever stands for two contents.
         """
         with self._file.writing() as connection:
             connection.execute("UPDATE office SET counter = max(counter, ?)", (above,))
@@ -222,7 +236,7 @@ class Book:
 
     @property
     def floor(self) -> int:
-        """The number after the newest leap; 0 when there never was one."""
+        """Return the number assigned after the newest leap; 0 if there was none."""
         with self._file.reading() as connection:
             return int(connection.execute("SELECT floor FROM office").fetchone()[0])
 
@@ -243,7 +257,7 @@ class Book:
                     connection.execute(f"DELETE FROM {table} WHERE subject = ?", (record.subject,))  # noqa: S608 - ours
 
     def _refresh(self) -> None:
-        """Follow what was written since, here or by another process."""
+        """Read the records written since the last call, by this or another process."""
         with self._file.reading() as connection:
             ask = "SELECT n, sealed FROM records WHERE n > ? ORDER BY n"
             rows = connection.execute(ask, (self._seen,)).fetchall()
@@ -272,7 +286,7 @@ class Book:
         return replace(record, n=max(record.n, row["n"]), face=msgspec.json.decode(row["face"], type=Face))
 
     def _faces(self, gate: str, n: int) -> dict[str, int]:
-        """The keys of those whose face for this gate has a number above `n`, with it."""
+        """Return, by record key, the numbers above `n` of the faces for this gate."""
         with self._file.reading() as connection:
             ask = "SELECT 'person/' || subject, n FROM faces WHERE gate = ? AND n > ?"
             return {
@@ -287,6 +301,9 @@ class Book:
         return replace(record, n=n)
 
     def _index(self, key: str) -> str:
-        """The key as it is stored: who knows the flats of a house must not be able to tell which have a record."""
+        """Return the key as stored.
+
+        A household name is replaced by an HMAC, so a reader of the database cannot test which flats have a record.
+        """
         kind, name = key.split("/", 1)
         return key if kind != "household" else f"{kind}/{keyed(self._secret, name.encode(), sha256).hex()}"

@@ -1,7 +1,7 @@
-"""Mosquitto for one office: its settings, who may write and read what, and word to it when that has changed.
+"""Writes Mosquitto's settings and access rules for one office, and makes it reload them.
 
-Any MQTT broker serves; this is the one that needs nothing but one file. It is not trusted: what goes through it is
-signed and sealed, and the rules here only keep one gate from disturbing another.
+Any MQTT broker works; Mosquitto needs only one settings file. The broker is not trusted: all messages are signed and
+sealed. The access rules only stop one gate from disturbing another.
 """
 
 import logging
@@ -26,13 +26,13 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 OFFICE = "OFFICE"
-"""By this the broker knows the office; a gate's name has no capitals, so that none can have it."""
+"""Common name of the office's client certificate. A gate name has no capitals, so no gate can use it."""
 MOST_SHARES = 64
-"""So many processes may be one office; the broker knows each by a name of its own."""
+"""Limit for the processes of one office. Each has its own client name at the broker."""
 LOCAL = ("localhost", "127.0.0.1")
-"""By these the office itself reaches its broker."""
+"""Host names under which the office itself reaches its broker."""
 MAX_PACKET_BYTES = 110_000
-"""Of a whole MQTT packet; a payload has at most 100 KiB."""
+"""Limit for a whole MQTT packet, in bytes. Covers the payload limit of 100 KiB plus headers."""
 
 CONF_FILE = "mosquitto.conf"
 CONF = """\
@@ -76,26 +76,26 @@ OTHER_BROKER = (
 )
 
 HEARS_S = 5.0
-"""So long a broker may take from its pid file to its handler for SIGHUP."""
+"""Limit in seconds for a broker to install its SIGHUP handler after it wrote its pid file."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where gates reach an office: the broker at `port`, the pairing at `pairing_port`. The file `place.json`."""
+    """Addresses of an office: the broker at `port`, pairing at `pairing_port`. Stored as `place.json`."""
 
     host: str
     port: int
     pairing_port: int
     former: tuple[str, ...] = ()
-    """Hosts of before, by which some gates may still come."""
+    """Former host names. Some gates may still connect to them."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Every name that the server's certificate is for; the office itself comes by the last two."""
+        """Return every name in the server's certificate. The office itself uses the last two."""
         return tuple(dict.fromkeys((self.host, *self.former, *LOCAL)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read it. Raises `OfficeError`."""
+        """Read `place.json`. Raises `OfficeError`."""
         try:
             return msgspec.json.decode((folder / "place.json").read_bytes(), type=cls)
         except (OSError, *UNDECODABLE) as error:
@@ -104,22 +104,25 @@ class Place(msgspec.Struct, frozen=True):
             ) from error
 
     def save(self, folder: Path) -> None:
-        """Write it. Raises `OSError`."""
+        """Write `place.json`. Raises `OSError`."""
         write_whole(folder / "place.json", msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
     @property
     def url(self) -> str:
-        """Of the broker, for a gate's settings."""
+        """Return the broker's URL for a gate's settings."""
         return f"mqtts://{self.host}:{self.port}"
 
 
 def name_of(number: int) -> str:
-    """By this the broker knows one process of the office's, counted from 0."""
+    """Return the broker's name for one process of the office; `number` counts from 0."""
     return OFFICE if number == 0 else f"{OFFICE}-{number + 1}"
 
 
 def tls_context(folder: Path, number: int = 0) -> ssl.SSLContext:
-    """How one process of the office's reaches the broker, at `localhost`. Raises `OfficeError`."""
+    """Return the TLS context with which one office process connects to the broker at `localhost`.
+
+    Raises `OfficeError`.
+    """
     name = name_of(number).lower()
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / CA))
@@ -132,17 +135,17 @@ def tls_context(folder: Path, number: int = 0) -> ssl.SSLContext:
 
 
 def write_broker(folder: Path, place: Place) -> None:
-    """`mosquitto.conf` in the office's folder. Raises `OSError`."""
-    bind = " 127.0.0.1" if place.host == "localhost" else ""  # nobody else is to reach it then
+    """Write `mosquitto.conf` in the office's folder. Raises `OSError`."""
+    bind = " 127.0.0.1" if place.host == "localhost" else ""  # an office at localhost listens to this machine only
     given = {"port": place.port, "bind": bind, "user": _user(), "packet": MAX_PACKET_BYTES, "own_ids": OWN_IDS}
     text = CONF.format(folder=folder.resolve(), crl=_crl_line(folder), **given)
     write_whole(folder / CONF_FILE, text.encode())
 
 
 def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
-    """Bring the settings and the rules of an office from before up to date. Raises `OSError`.
+    """Update the broker settings and access rules written by an older version. Raises `OSError`.
 
-    Old settings let one gate end the connections of the others; what somebody added to them by hand stays.
+    Old settings let one gate end the connections of other gates. Lines added by hand are kept.
     """
     if not (folder / CONF_FILE).exists():
         log.warning("%s", OTHER_BROKER)
@@ -151,14 +154,14 @@ def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
     rules = folder / "acl"
     if not rules.exists() or rules.read_bytes() != acl(site, gates).encode():
         write_acl(folder, site, gates)
-    conf = (folder / CONF_FILE).read_text("utf-8", "surrogateescape")  # a remark by hand may be in any encoding
+    conf = (folder / CONF_FILE).read_text("utf-8", "surrogateescape")  # a comment added by hand may have any encoding
     there = [line.split() for line in conf.splitlines()]
     missing = [line for line in (OWN_IDS, _crl_line(folder)) if line.split() not in there]
     is_otherwise = any(words[:1] == [OWN_IDS.split(maxsplit=1)[0]] and words != OWN_IDS.split() for words in there)
     if not missing and not is_otherwise:
         return
     at = "use_identity_as_username true\n"
-    if at not in conf or is_otherwise:  # of two lines the broker takes the last
+    if at not in conf or is_otherwise:  # the broker obeys the last of two such lines
         lines = " and ".join(map(repr, missing or [OWN_IDS]))
         log.warning("%s: one gate can cut off another, or come back after it was retired; add %s", CONF_FILE, lines)
         return
@@ -173,16 +176,17 @@ def _crl_line(folder: Path) -> str:
 
 
 def write_acl(folder: Path, site: str, gates: Iterable[str]) -> None:
-    """`acl`: each gate writes its own `up` and reads its own `down`, the office the reverse. Raises `OSError`.
+    """Write the broker's access rules, `acl`. Raises `OSError`.
 
-    A Mosquitto that runs with the office's settings takes it over at once.
+    Each gate writes its own `up` topics and reads its own `down` topics; the office does the reverse. A running
+    Mosquitto with the office's settings reloads the file at once.
     """
     write_whole(folder / "acl", acl(site, gates).encode())
     reload_broker(folder)
 
 
 def acl(site: str, gates: Iterable[str]) -> str:
-    """The rules for those gates; one that is not among them may do nothing."""
+    """Return the access rules for these gates. Any other gate may do nothing."""
     office = f"topic read gated/1/{site}/+/up/#\ntopic write gated/1/{site}/+/down/#\n"
     blocks = [f"user {name_of(number)}\n{office}" for number in range(MOST_SHARES)]
     for gate in sorted(gates):
@@ -193,21 +197,24 @@ def acl(site: str, gates: Iterable[str]) -> str:
 
 
 def reload_broker(folder: Path) -> None:
-    """Have it read rules and certificates again: SIGHUP for the process of the pid file, if that is a Mosquitto."""
+    """Send SIGHUP to the process in the pid file if it is a Mosquitto.
+
+    It then reads access rules and certificates again.
+    """
     try:
         number = int((folder / "mosquitto.pid").read_text())
         if Path(f"/proc/{number}/comm").read_text().strip() == "mosquitto":
             _wait_until_it_hears(number)
             os.kill(number, signal.SIGHUP)
     except (FileNotFoundError, ValueError, ProcessLookupError):
-        return  # none runs, or it has ended
+        return  # no broker runs, or it has ended
     except OSError as error:
         why = error.strerror or error
         log.warning("mosquitto does not hear of new rules and certificates (%s); send it SIGHUP", why)
 
 
 def _wait_until_it_hears(number: int) -> None:
-    """One that is still beginning would be ended by the signal: its mask of those that it catches (proc(5)) tells.
+    """Wait until the process catches SIGHUP, by its `SigCgt` mask (proc(5)). Before that, SIGHUP would end it.
 
     Raises `TimeoutError`.
     """
@@ -222,7 +229,7 @@ def _wait_until_it_hears(number: int) -> None:
 
 
 def _user() -> str:
-    """Started as root, Mosquitto would become somebody who may not read the keys."""
+    """Return the `user` line. Without it, a Mosquitto started as root changes to a user that cannot read the keys."""
     try:
         return f"user {pwd.getpwuid(os.geteuid()).pw_name}"
     except KeyError:

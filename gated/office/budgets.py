@@ -1,7 +1,7 @@
-"""The budgets of PINs and cards at the office: how long a stranger must guess at the gates, by what each gate told.
+"""Computes how long an attacker must guess PINs and cards at the gates, from the limits that each gate reported.
 
-A gate says in its status how many wrong PINs and unknown cards it looks at. One that has not said it is reckoned with
-the most that a gate's settings allow, so that what is said here is never too good.
+A gate reports in its status how many wrong PINs and unknown cards it accepts for checking. For a gate without a report,
+the loosest settings are assumed, so the result is never too optimistic.
 """
 
 from collections import Counter
@@ -22,66 +22,72 @@ from gated.sync.messages import Guessing
 
 LOOSEST = Guessing(2, 4, by_household=False, pins_day=1000, household_day=1000, cards_hour=1000, cards_day=10_000,
                    short_cards_day=10_000)  # fmt: skip
-"""The most that the settings of a gate allow (`config.wiring`): both doors with keys, and a few readers."""
+"""The loosest limits that gate settings allow (`config.wiring`): keypads at both doors, and several readers."""
 LONG_BITS, KNOWN_BITS = 32, 16
-"""Of a card's number at a reader of 34 bits; of 26 bits what is left where the first of its two numbers is known."""
+"""Unknown bits of a card number: 32 at a 34-bit reader, 16 at a 26-bit reader if the first of its two numbers is known.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GateBudget:
-    """Of one gate. In days, on average; None: there is nothing to guess."""
+    """Mean guessing times at one gate, in days. None means that the gate has no such credential to guess."""
 
     gate: str
     is_told: bool
-    """Whether it has said what it allows."""
+    """Whether the gate has reported its limits."""
     pins: Budget
     short_cards: float | None
-    """At readers of 26 bits."""
+    """Days to guess a card at 26-bit readers."""
     known_cards: float | None
-    """The same for whoever knows the first number of the cards, as one knows who has seen one."""
+    """Days to guess a card at 26-bit readers for an attacker who knows the first number, for example from seeing a
+    card.
+    """
     long_cards: float | None
-    """At readers of 34 bits."""
+    """Days to guess a card at 34-bit readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteBudget:
-    """Of a site."""
+    """Mean guessing times for a whole site."""
 
     gates: tuple[GateBudget, ...]
     by_household: float | None
-    """Days for whoever guesses PINs at the worst of the gates, if all asked for flat numbers."""
+    """Days to guess a PIN at the weakest gate if every gate asked for flat numbers."""
     pins: int
     cards: int
 
     @property
     def untold(self) -> list[str]:
-        """The gates that have not said what they allow."""
+        """Return the gates that have not reported their limits."""
         return [each.gate for each in self.gates if not each.is_told]
 
     @property
     def days(self) -> float | None:
-        """Days for whoever guesses PINs at the worst of the gates."""
+        """Return the days to guess a PIN at the weakest gate; None if no PIN can be guessed."""
         found = self.worst(lambda each: each.pins.days)
         return None if found is None else found[0]
 
     @property
     def is_short(self) -> bool:
-        """Whether that is below a year."""
+        """Return whether guessing a PIN takes less than a year."""
         return self.days is not None and self.days < YEAR_DAYS
 
     def worst(self, of: Callable[[GateBudget], float | None]) -> tuple[float, str] | None:
-        """The fewest days at one gate, and which; None where nothing can be guessed at any."""
+        """Return the fewest days at any gate, with the gate's name; None if no gate has anything to guess."""
         found = [(days, each.gate) for each in self.gates if (days := of(each)) is not None]
         return min(found, default=None)
 
     def together(self, of: Callable[[GateBudget], float | None]) -> float | None:
-        """Days for whoever goes from gate to gate."""
+        """Return the days for an attacker who uses all gates; None if no gate has anything to guess."""
         found = [days for each in self.gates if (days := of(each)) is not None]
         return 1 / sum(1 / days for days in found) if found else None
 
 
 def site_budget(people: Iterable[KeptPerson], gates: Iterable[Gate]) -> SiteBudget:
-    """The budgets of these people's PINs and cards at these gates; where there are none, at one as it comes."""
+    """Return the budgets of these people's PINs and cards at these gates.
+
+    Without gates, assumes one gate with default limits.
+    """
     everybody = list(people)
     pins, others = _pins(everybody)
     said = [(gate.gate, None if gate.status is None else gate.status.guessing) for gate in gates]
@@ -94,7 +100,7 @@ def site_budget(people: Iterable[KeptPerson], gates: Iterable[Gate]) -> SiteBudg
 
 
 def as_it_comes() -> Guessing:
-    """A gate with one keypad and one reader whose installer has changed nothing."""
+    """Return the limits of a gate with one keypad, one reader and default settings."""
     own = ReaderSettings()
     return Guessing(1, 1, by_household=False, pins_day=own.attempts_day, household_day=own.household_day,
                     cards_hour=own.cards_hour, cards_day=own.cards_day, short_cards_day=own.short_cards_day,
@@ -103,12 +109,12 @@ def as_it_comes() -> Guessing:
 
 @dataclass(frozen=True, slots=True)
 class _Cards:
-    """The counts of a site's cards that its budgets need; they are the same at every gate."""
+    """Card counts of a site, the same at every gate."""
 
     total: int
     most_of_household: int
     most_alike: int
-    """The most cards that have the same first number at a reader of 26 bits."""
+    """The largest number of cards with the same first number at a 26-bit reader."""
 
     @classmethod
     def count(cls, people: Sequence[KeptPerson]) -> "_Cards":
@@ -138,7 +144,10 @@ def _of_pins(pins: Counter[str], others: int, caps: Guessing) -> Budget:
 
 
 def _pins(people: Iterable[KeptPerson]) -> tuple[Counter[str], int]:
-    """How many PINs each household with a flat number has, duress PINs too, and how many others have."""
+    """Return the PIN count of each household with a flat number, and the count of all other people.
+
+    Duress PINs count too.
+    """
     homes, others = Counter[str](), 0
     for who in people:
         count = who.has_pin + who.has_duress_pin

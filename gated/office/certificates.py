@@ -1,7 +1,7 @@
-"""The office's authority: it says who is the broker, who the office, and which gate is which, and nothing else does.
+"""The office's certificate authority. It alone certifies the broker, the office's processes and the gates.
 
-X.509 with EC P-256 (RFC 5280); a certificate is good for one use, as server or as client, so that no gate can pass
-itself off as the broker.
+X.509 with EC P-256 (RFC 5280). Each certificate is valid for one use, server or client, so no gate can pose as the
+broker.
 """
 
 import ipaddress
@@ -30,31 +30,31 @@ CA, CA_KEY = "ca.pem", "ca.key"
 AUTHORITY_LIFETIME = timedelta(days=20 * 365)
 SERVER_LIFETIME = timedelta(days=10 * 365)
 SKEW = timedelta(hours=1)
-"""So much may a gate's clock be behind the office's."""
+"""Tolerance for a gate's clock that is behind the office's; also the life of a temporary client certificate."""
 
 PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate (PEM) and its serial number, in hex."""
+    """A certificate (PEM) and its serial number in hex."""
 
     pem: bytes
     serial: str
 
 
 class Authority:
-    """One of an office, made once; whoever has its key can be any gate."""
+    """The certificate authority of one office, created once. Anyone with its key can pose as any gate."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._key, self._certificate = key, certificate
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
         self.fingerprint = fingerprint_of(certificate.public_bytes(serialization.Encoding.DER))
-        """What a pairing code carries of it."""
+        """The fingerprint of the authority's certificate, as a pairing code carries it."""
 
     @classmethod
     def make(cls, site: str, wall: datetime) -> Self:
-        """A new one, good for 20 years."""
+        """Create a new authority, valid for 20 years."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(f"gated {site}")
         builder = _builder(name, name, key.public_key(), wall - SKEW, wall + AUTHORITY_LIFETIME)
@@ -64,7 +64,7 @@ class Authority:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The one that lies in the folder. Raises `OfficeError`."""
+        """Read the authority from the office's folder. Raises `OfficeError`."""
         try:
             key = serialization.load_pem_private_key(locking.read(folder, CA_KEY), None)
             certificate = x509.load_pem_x509_certificate((folder / CA).read_bytes())
@@ -76,17 +76,20 @@ class Authority:
         return cls(key, certificate)
 
     def save(self, folder: Path) -> None:
-        """Write it into a folder, its key sealed as that office's are. Raises `OSError`."""
+        """Write the authority into a folder; its key is sealed if that office has a passphrase. Raises `OSError`."""
         write_whole(folder / CA_KEY, locking.sealed(folder, CA_KEY, private_pem(self._key)))
         write_whole(folder / CA, self.pem)
 
     def write_server(self, folder: Path, *hosts: str, wall: datetime) -> None:
-        """`server.pem` and `server.key` of the broker and the pairing, under each of those names. Raises `OSError`."""
+        """Write `server.pem` and `server.key` for the broker and for pairing, valid for all `hosts`.
+
+        Raises `OSError`.
+        """
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         self._write(folder, "server", "server", wall, names)
 
     def write_client(self, folder: Path, name: str, common: str, wall: datetime) -> None:
-        """`NAME.pem` and `NAME.key` of a client that the broker knows as `common`. Raises `OSError`."""
+        """Write `NAME.pem` and `NAME.key` for a client with the common name `common`. Raises `OSError`."""
         self._write(folder, name, "client", wall, common=common)
 
     def admit(
@@ -97,9 +100,10 @@ class Authority:
         taken: Collection[date] = (),
         begins: datetime | None = None,
     ) -> Issued:
-        """A certificate for a gate that asked for one, for two years at most; of what it asked for only its key counts.
+        """Issue a certificate for a gate's request, valid for two years at most. Uses only the key from the request.
 
-        `taken`: the days on which those of other gates end. `begins`: when the one before began, if that is earlier.
+        `taken`: end dates of other gates' certificates. `begins`: start of the gate's previous certificate, used if
+        earlier.
         """
         public = csr.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
@@ -107,9 +111,9 @@ class Authority:
         return Issued(certificate.public_bytes(serialization.Encoding.PEM), f"{certificate.serial_number:x}")
 
     def renew(self, folder: Path, name: str, wall: datetime) -> None:
-        """`NAME.pem` again, for the same name, purpose and key, so that one file is replaced. Raises `OfficeError`.
+        """Replace `NAME.pem`, with the same name, purpose and key, so only one file changes. Raises `OfficeError`.
 
-        It is good from the same day as before: an office whose clock was ahead for a while keeps nobody out.
+        The start date stays the same. So a clock that was temporarily ahead locks no client out.
         """
         try:
             old = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
@@ -127,7 +131,7 @@ class Authority:
         write_whole(folder / f"{name}.pem", new.public_bytes(serialization.Encoding.PEM))
 
     def renewed(self, wall: datetime) -> Self:
-        """The same authority, with the same key and name, for another 20 years: what it has signed stays good."""
+        """Return this authority with the same key and name for another 20 years. Certificates it signed stay valid."""
         name, key, begins = self._certificate.subject, self._key, self._certificate.not_valid_before_utc
         builder = _builder(name, name, key.public_key(), begins, wall + AUTHORITY_LIFETIME)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -136,26 +140,26 @@ class Authority:
 
     @property
     def ends(self) -> datetime:
-        """When its own certificate ends."""
+        """Return the end of the authority's own certificate."""
         return self._certificate.not_valid_after_utc
 
     @property
     def begins(self) -> datetime:
-        """Since when its own certificate is good; a renewed one is since the same day."""
+        """Return the start of the authority's own certificate. Renewal keeps it."""
         return self._certificate.not_valid_before_utc
 
     @property
     def name(self) -> x509.Name:
-        """By which it signs."""
+        """Return the issuer name of its signatures."""
         return self._certificate.subject
 
     @property
     def key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        """What tells its key from another authority's of the same name."""
+        """Return the identifier that distinguishes its key from another authority's with the same name."""
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     def is_issuer_of(self, pem: str) -> bool:
-        """Whether a certificate is this authority's; one of a former authority is not."""
+        """Return whether this authority signed the certificate. False for a former authority's certificate."""
         try:
             x509.load_pem_x509_certificate(pem.encode()).verify_directly_issued_by(self._certificate)
         except (ValueError, TypeError, InvalidSignature):
@@ -163,15 +167,15 @@ class Authority:
         return True
 
     def sign_list(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
-        """A list of certificates that it takes back."""
+        """Sign a certificate revocation list."""
         return builder.sign(self._key, hashes.SHA256())
 
     def has_signed(self, revoked: x509.CertificateRevocationList) -> bool:
-        """Whether a list is this authority's."""
+        """Return whether this authority signed the revocation list."""
         return revoked.issuer == self.name and revoked.is_signature_valid(self._key.public_key())
 
     def write_passing(self, folder: Path, name: str, common: str, wall: datetime, serial: int | None = None) -> None:
-        """`NAME.pem` and `NAME.key` of a client, good for an hour. Raises `OSError`."""
+        """Write `NAME.pem` and `NAME.key` for a client, valid for one hour. Raises `OSError`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._issue(key.public_key(), common, "client", wall, SKEW, serial=serial)
         write_whole(folder / f"{name}.key", private_pem(key))
@@ -196,7 +200,7 @@ class Authority:
         begins: datetime | None = None,
         serial: int | None = None,
     ) -> x509.Certificate:
-        begins, ends = min(wall - SKEW, begins or wall), min(wall + lifetime, self.ends)  # not longer than who signs it
+        begins, ends = min(wall - SKEW, begins or wall), min(wall + lifetime, self.ends)  # never outlives its issuer
         builder = _builder(_name(common), self._certificate.subject, public, begins, ends, serial)
         for extension in (self.key_identifier, *more):
             builder = builder.add_extension(extension, critical=False)
@@ -207,7 +211,7 @@ class Authority:
 
 
 def is_issued(folder: Path, name: str) -> bool:
-    """Whether `NAME.pem` is there, and is of the office's authority; that one's private key is not needed."""
+    """Return whether `NAME.pem` exists and the office's authority signed it. Needs no private key."""
     try:
         certificate, authority = (
             x509.load_pem_x509_certificate((folder / file).read_bytes()) for file in (f"{name}.pem", CA)
@@ -219,32 +223,35 @@ def is_issued(folder: Path, name: str) -> bool:
 
 
 def is_for_same_key(pem: str, csr: x509.CertificateSigningRequest) -> bool:
-    """Whether a request is for the key that a certificate has."""
+    """Return whether a request and a certificate have the same public key."""
     return x509.load_pem_x509_certificate(pem.encode()).public_key() == csr.public_key()
 
 
 def key_name(pem: str) -> str:
-    """A name for the public key in a certificate: SHA-256, in hex."""
+    """Return a name for the public key of a certificate: SHA-256, in hex."""
     return _key_name(x509.load_pem_x509_certificate(pem.encode()).public_key())
 
 
 def key_of_csr(csr: x509.CertificateSigningRequest) -> str:
-    """The same of a request."""
+    """Return a name for the public key of a request: SHA-256, in hex."""
     return _key_name(csr.public_key())
 
 
 def begin_of_pem(pem: str) -> datetime:
-    """From when on a certificate is good."""
+    """Return the start of a certificate's validity."""
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc
 
 
 def end_of_pem(pem: str) -> datetime:
-    """When a certificate ends."""
+    """Return the end of a certificate's validity."""
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
 
 
 def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
-    """A gate's request, of the right kind, in its own name, made by whoever has the key. Raises `PairingError`."""
+    """Parse a gate's certificate request.
+
+    Checks key type, subject and proof of the private key. Raises `PairingError`.
+    """
     try:
         csr = x509.load_pem_x509_csr(pem.encode())
         public = csr.public_key()
@@ -257,7 +264,7 @@ def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A private key as it lies in its file (PKCS 8, PEM, not encrypted)."""
+    """Return a private key in the format of its file: PKCS 8, PEM, not encrypted."""
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
@@ -272,14 +279,14 @@ def _name(common: str) -> x509.Name:
 
 
 def _host(host: str) -> x509.GeneralName:
-    """A name or an address, as a certificate has it."""
+    """Return a host name or IP address as a certificate's subject alternative name."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _builder(  # noqa: PLR0917 - what every certificate has
+def _builder(  # noqa: PLR0917 - the common fields of every certificate
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
@@ -300,7 +307,7 @@ def _builder(  # noqa: PLR0917 - what every certificate has
 
 
 def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
-    """An authority signs certificates, whoever it certifies proves with signatures who they are."""
+    """Return the key usage. An authority signs certificates; a client or server proves its identity by signatures."""
     return x509.KeyUsage(
         digital_signature=not is_authority,
         key_cert_sign=is_authority,

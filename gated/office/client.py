@@ -1,4 +1,4 @@
-"""The MQTT client of the office: aiomqtt, whose connection ends with its `async with`, whatever ended that."""
+"""The office's MQTT client: aiomqtt, made to close its connection when the `async with` block ends for any reason."""
 
 from types import TracebackType
 from typing import Self
@@ -9,9 +9,9 @@ Will, ProtocolVersion, MqttError = aiomqtt.Will, aiomqtt.ProtocolVersion, aiomqt
 
 
 class Client(aiomqtt.Client):
-    """What is cancelled, or gives up, while it connects or says goodbye leaves no socket behind.
+    """An aiomqtt client that leaves no socket open after a cancelled or failed connect or disconnect.
 
-    aiomqtt dials on a thread, which opens its socket also when nobody waits for it any more.
+    aiomqtt connects on a thread. The thread opens its socket even if the caller has stopped waiting.
     """
 
     _is_dialling = _is_left = False
@@ -28,7 +28,7 @@ class Client(aiomqtt.Client):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """Say goodbye, as far as that can be done. Raises `MqttError`."""
+        """Disconnect if possible, then close the socket. Raises `MqttError`."""
         try:
             await super().__aexit__(exc_type, exc, tb)
         finally:
@@ -40,7 +40,7 @@ class Client(aiomqtt.Client):
             self._client._sock_close()
 
     def _client_connect(self) -> None:
-        """On a thread. What it opens is the loop's, or nobody's where the loop has ended meanwhile."""
+        """Connect, on a thread. Hands the socket to the event loop; closes the socket if the loop has ended."""
         self._is_dialling = True
         try:
             super()._client_connect()

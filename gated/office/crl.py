@@ -1,8 +1,8 @@
-"""Which certificates the office takes back: a list (CRL, RFC 5280) for the broker, so that a retired gate is out.
+"""Writes the office's certificate revocation list (CRL, RFC 5280) for the broker. It keeps retired gates out.
 
-A list that is too old, or not good yet, would keep out every gate. So it never expires, and its time is not the
-clock's: it begins when the authority does, and each list is a second later than the one before (OpenSSL takes the
-latest).
+A broker refuses every gate while the list is expired or not yet valid. So the list never expires and ignores the clock.
+The first list starts with the authority. Each entry moves the start one second later, because OpenSSL uses the latest
+list.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ from gated.office.gates import Gates
 from gated.runtime.files import write_whole
 
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""A certificate without a well-defined end has this one (RFC 5280, section 4.1.2.5); for lists it works as well."""
+"""End date for certificates without a defined end (RFC 5280, section 4.1.2.5). It works for lists as well."""
 
 
 def write_crl(folder: Path, gates: Gates) -> bool:
-    """Bring the list up to date; whether it was another one. Raises `OfficeError`, `OSError`."""
+    """Update the list; return whether it changed. Raises `OfficeError`, `OSError`."""
     revoked = gates.revoked()
     authority = Authority.load(folder)
     if _is_same(folder / CRL, revoked, authority):
@@ -31,7 +31,7 @@ def write_crl(folder: Path, gates: Gates) -> bool:
 
 
 def crl(authority: Authority, revoked: list[str]) -> bytes:
-    """The list in PEM. `revoked`: serial numbers in hex, the oldest first."""
+    """Return the list in PEM. `revoked`: serial numbers in hex, oldest first."""
     begins = authority.begins
     at = begins + timedelta(seconds=len(revoked))
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(at).next_update(NEVER)

@@ -1,4 +1,4 @@
-"""Which cards and PINs a gate knew: what must be changed when somebody has it who may find out how to open it."""
+"""Lists the cards and PINs that a gate knew. They must be changed if the gate is stolen and could be analysed."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,22 @@ from gated.office.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """Somebody, with what the gate knew of theirs; never a number."""
+    """One person and the credentials that the gate knew. Contains no card number and no PIN."""
 
     subject: str
     name: str
     household: str
     cards: list[str]
-    """The ids of their cards."""
+    """Ids of the person's cards."""
     has_pin: bool
     used_there_at: str | None
-    """When they last came in there by card or PIN (UTC, ISO 8601), as its journal says."""
+    """Last use of a card or PIN at this gate, from its journal (UTC, ISO 8601). None if never used there."""
 
 
 def exposed(store: Store, gate: str) -> list[Exposed]:
-    """Everybody whose card or PIN a gate knew: those who used one there first, the newest first. Every gate of the site
-    knows everybody, also those who may not pass there.
+    """Return everyone whose card or PIN a gate knew: most recent users of that gate first.
+
+    Every gate of the site knows every person, even a person without access there.
     """
     used = store.journals.used(gate)
     known = [_of(who, used.get(who.subject)) for who in store.book.live(KeptPerson)]

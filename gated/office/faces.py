@@ -1,4 +1,7 @@
-"""Whose face was taken at which gate, and what gates have sealed to each other, which the office cannot open."""
+"""Stores where each face was enrolled, and the templates that gates sealed to each other.
+
+The office cannot open them.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from gated.wording import UNDECODABLE
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A face that `to` has not got, and `gate` could seal to it, as the person agreed."""
+    """A face that gate `to` lacks and `gate` can seal to it, with the person's consent."""
 
     gate: str
     subject: str
@@ -23,14 +26,15 @@ class Wanted:
 
 
 class Faces:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The tables of enrolments and sealed faces. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, book: Book) -> None:
         self._file, self._book = file, book
 
     def enrolled(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
-        """Somebody's face was taken at a gate: what others have of an older one is to be replaced. `given`: what they
-        agreed to there, beside being recognised.
+        """Record an enrolment at a gate, and mark older copies of the face at other gates for replacement.
+
+        `given`: the further consents given there, besides recognition.
         """
         with self._file.writing() as connection:
             newest = (
@@ -44,14 +48,14 @@ class Faces:
                     self._book.again(subject)
 
     def forgotten(self, subject: str, gate: str, at: str) -> None:
-        """Somebody was removed at a gate; an enrolment there after `at` stays."""
+        """Delete a person's enrolment at a gate, unless it is later than `at`."""
         with self._file.writing() as connection:
             connection.execute("DELETE FROM enrolled WHERE subject = ? AND gate = ? AND at <= ?", (subject, gate, at))
 
     def keep(self, subject: str, to: str, face: Face) -> bool:
-        """Keep a face for a gate; False when the person does not agree to it (any more), or there is nobody.
+        """Store a face for a gate. Return False if the person has not consented, or the person or gate is unknown.
 
-        Raises `OfficeError` for one that would not fit into a message together with its person.
+        Raises `OfficeError` for a face too long to share one message with the person's record.
         """
         encoded = msgspec.json.encode(face)
         if len(encoded) > MAX_FACE_BYTES:
@@ -65,7 +69,10 @@ class Faces:
             return True
 
     def forget_gate(self, gate: str) -> None:
-        """A gate has other keys now, and perhaps another card: what was sealed to the old ones opens nowhere."""
+        """Delete all faces for a gate and its enrolments.
+
+        Used when the gate has new keys: nothing sealed to the old keys opens.
+        """
         with self._file.writing() as connection:
             lost = connection.execute("DELETE FROM faces WHERE gate = ? RETURNING subject", (gate,)).fetchall()
             connection.execute("DELETE FROM enrolled WHERE gate = ?", (gate,))
@@ -73,7 +80,10 @@ class Faces:
                 self._book.again(row[0])
 
     def wanted(self, gates: Collection[str], limit: int) -> list[Wanted]:
-        """Faces that are missing somewhere, or older than the newest enrolment, which was at one of `gates`."""
+        """Return faces that a gate lacks or has only in an older version.
+
+        The newest enrolment must be at one of `gates`.
+        """
         ask = """
             SELECT e.gate, e.subject, g.gate FROM enrolled AS e
             JOIN records AS r ON r.key = 'person/' || e.subject AND r.is_shared
@@ -92,21 +102,21 @@ class Faces:
             ]
 
     def given(self, subject: str) -> list[tuple[str, str, list[str]]]:
-        """The gates at which somebody's face was taken, when, and what they agreed to there."""
+        """Return each enrolment of a person: gate, time and the further consents given there."""
         with self._file.reading() as connection:
             of = f"subject = ? AND {sound(connection, 'enrolled')}"
             rows = connection.execute(f"SELECT gate, at, given FROM enrolled WHERE {of}", (subject,)).fetchall()  # noqa: S608
         return [(gate, at, _purposes(said)) for gate, at, said in rows]
 
     def enrolled_at(self, subject: str) -> list[str]:
-        """The gates at which somebody's face was taken."""
+        """Return the gates at which a person's face was enrolled."""
         with self._file.reading() as connection:
             rows = connection.execute("SELECT gate FROM enrolled WHERE subject = ? ORDER BY gate", (subject,))
             return [row[0] for row in rows.fetchall()]
 
 
 def _purposes(said: str) -> list[str]:
-    """As it is stored; none where the row is damaged."""
+    """Decode the stored purposes; empty if the row is damaged."""
     try:
         return msgspec.json.decode(said, type=list[str])
     except UNDECODABLE:

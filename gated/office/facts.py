@@ -1,4 +1,7 @@
-"""What rows of a journal, and lists that gates send, mean for the office."""
+"""Applies journal events and lists from gates to the office's database: alarms, calls, enrolments, held-back people.
+
+`OfficeSide` uses it. A body that cannot be decoded changes nothing.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,9 +47,9 @@ from gated.wording import UNDECODABLE
 
 CALLED, MISSED = "call_pressed", "call_missed"
 CALL_NEWS_S = 120.0
-"""A press that is older than this when it arrives is no call any more: a journal that was held back must not ring."""
+"""Limit in seconds for the age of a call on arrival. A delayed journal must not make old calls ring."""
 MISSED_S = 24 * 3600.0
-"""A call that nobody answered is told so long after it."""
+"""Limit in seconds for the age of an unanswered call that still raises an alarm."""
 ALARMING = frozenset(
     {
         *("duress", "door_forced_open", "tampered", "fire_release"),
@@ -60,7 +63,7 @@ _call_decoder = msgspec.json.Decoder(CallPressed | CallAnswered | CallEnded)
 HELD = "record_quarantined"
 
 ACCEPTED = frozenset({"gate_accepted", "consents_accepted"})
-"""Somebody at a gate has accepted what the office says of others' keys, or of people's consent."""
+"""Events that mean: a person at a gate accepted the office's data about other gates' keys, or about consents."""
 GATE_HELD, CONSENT_HELD = "gate_held", "consent_held"
 
 _Fact = (
@@ -82,7 +85,7 @@ KINDS = ACCEPTED | {
 
 
 def note(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
-    """Raise an alarm for what is alarming, and follow whose face is where, and who calls. `wall`: now, aware."""
+    """Apply journal events: raise alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
     for event in events:
         if event.kind in _CALLS:
             _follow_call(store, gate, event, wall)
@@ -97,7 +100,7 @@ def note(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -
 
 
 def _tell_weak(store: Store, gate: str, event: WireEvent) -> None:
-    """Whose PIN is weak nobody knows before they type it, for no PIN is readable."""
+    """Raise the weak-PIN alarm. PINs are not readable, so weakness shows only when a person types the PIN."""
     try:
         fact = _weak_decoder.decode(event.body)
     except UNDECODABLE:
@@ -107,7 +110,7 @@ def _tell_weak(store: Store, gate: str, event: WireEvent) -> None:
 
 
 def note_held(store: Store, held: Held, at: str) -> None:
-    """A gate lists who is held back there. A list from before its newest status is passed over."""
+    """Store a gate's list of held-back people. Ignores a list made before the gate's newest status."""
     if held.heard < store.gate(held.gate).heard:
         return
     store.held.said(held.gate, held.records, is_first=held.part == 0)
@@ -116,7 +119,7 @@ def note_held(store: Store, held: Held, at: str) -> None:
 
 
 def alarm_held(store: Store, gate: str, at: str) -> None:
-    """One alarm for all that a gate holds back; it follows their number, and ends with the last."""
+    """Keep one alarm for all people that a gate holds back. It shows their number and ends at zero."""
     counts = store.held.counts(gate)
     if not counts:
         store.alarms.end(gate, HELD, at)
@@ -126,7 +129,7 @@ def alarm_held(store: Store, gate: str, at: str) -> None:
 
 
 def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
-    """Somebody is gone from a gate. One who came back here with an old backup goes again, as they had asked."""
+    """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
     store.receipts.keep(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
     if isinstance(was, KeptPerson) and receipt.n <= store.book.floor:
@@ -134,7 +137,7 @@ def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
 
 
 def note_shared(store: Store, shared: Shared, at: str) -> None:
-    """A face for another gate."""
+    """Store a face that one gate sealed for another; raise an alarm if it is too long."""
     try:
         store.faces.keep(shared.subject, shared.to, shared.face)
     except OfficeError as error:
@@ -142,7 +145,7 @@ def note_shared(store: Store, shared: Shared, at: str) -> None:
 
 
 def note_vouching(store: Store, said: Vouching) -> None:
-    """A gate has signed another one's keys: the others learn of it, if it is true and news."""
+    """Publish one gate's signature over another gate's keys, if it is valid and new."""
     record, keys = store.book.get(f"gate/{said.to}"), store.roll.keys()
     if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
         return
@@ -153,7 +156,10 @@ def note_vouching(store: Store, said: Vouching) -> None:
 
 
 def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> None:
-    """Somebody calls: the alarm stands until the call is answered or over. One that nobody answered stays."""
+    """Follow a call.
+
+    Its alarm ends when the call is answered or over. An unanswered call raises an alarm that stays.
+    """
     try:
         fact = _call_decoder.decode(event.body)
     except UNDECODABLE:
@@ -169,7 +175,7 @@ def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> N
 
 
 def lapse(store: Store, wall: datetime) -> None:
-    """A call of which nothing more was heard for `CALL_NEWS_S`, because the link was lost, is one that was missed."""
+    """Turn each call without news for `CALL_NEWS_S` into a missed call; the connection was lost."""
     for alarm in store.alarms.all():
         if (
             alarm.kind == CALLED
@@ -181,7 +187,7 @@ def lapse(store: Store, wall: datetime) -> None:
 
 
 def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
-    """Whether it happened so short a time ago, by the gate's clock."""
+    """Return whether the event happened within `limit_s` seconds of now, by the gate's clock."""
     try:
         return abs((wall - datetime.fromisoformat(event.at)).total_seconds()) <= limit_s
     except (ValueError, TypeError, OverflowError):
@@ -189,7 +195,7 @@ def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
 
 
 def _has_no_time(store: Store, gate: str) -> bool:
-    """Whether the gate does not know the time of day: then a call rings, however old it may be."""
+    """Return whether the gate does not trust its clock. Then every call rings, because its age is unknown."""
     status = store.gate(gate).status
     return status is not None and "clock" in status.degraded
 
@@ -198,7 +204,7 @@ def _follow(store: Store, gate: str, event: WireEvent) -> None:
     try:
         fact = _decoder.decode(event.body)
     except UNDECODABLE:
-        return  # its hash says whether it was altered; a newer gate may also say it otherwise
+        return  # the hash chain detects changes; a newer gate may use another format
     match fact:
         case PersonEnrolled(subject=subject, purposes=purposes):
             store.faces.enrolled(subject, gate, event.at, purposes)

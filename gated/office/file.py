@@ -1,4 +1,7 @@
-"""The file behind the office, and the only two ways in: one to read, one to write."""
+"""Access to `office.db`: one context manager for reading and one for writing.
+
+Turns SQLite errors into project errors.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,25 +12,25 @@ from gated.errors import BusyError, StateError
 
 
 class OfficeFile:
-    """One connection to `office.db`, for one thread at a time. Everything may raise `BusyError` and `StateError`."""
+    """One connection to `office.db`, for one thread at a time. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.generation: int | None = None
-        """The number of the hand-over that the keys of this process are of; None while it is not known."""
+        """Number of the key hand-over that this process's keys belong to; None if not known yet."""
 
     def close(self) -> None:
-        """Give the file back. May be called twice."""
+        """Close the connection. May be called twice."""
         self._connection.close()
 
     def version(self) -> int:
-        """Changes whenever another process has written; cheap to ask."""
+        """Return a number that changes whenever another process has written. Cheap."""
         with self.reading() as connection:
             return database.version(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that is ours alone; within another it is a part of that one."""
+        """Open an exclusive transaction. Inside another one, join it."""
         with _plainly():
             if self._connection.in_transaction:
                 yield self._connection
@@ -37,7 +40,7 @@ class OfficeFile:
                     yield connection
 
     def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
-        """What a process with old keys would seal, nobody could open."""
+        """Raise `StateError` if the office has newer keys. Nobody could open data sealed with the old ones."""
         if self.generation is None:
             return
         newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]
@@ -46,18 +49,21 @@ class OfficeFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """For a query, whose rows are fetched before it is left."""
+        """Give the connection for a query. Fetch all rows before leaving the block."""
         with _plainly():
             yield self._connection
 
     def count(self) -> int:
-        """The next number of the counter that all records and faces share."""
+        """Return the next number of the counter shared by records and faces."""
         with self.writing() as connection:
             row = connection.execute("UPDATE office SET counter = counter + 1 RETURNING counter").fetchone()
             return int(row[0])
 
     def erase(self) -> bool:
-        """Empty the write-ahead log, if something was erased since; False when a reader stands in the way."""
+        """Truncate the write-ahead log if data was erased since the last time.
+
+        Return False if a transaction or reader blocks it.
+        """
         with self.reading() as connection:
             if connection.in_transaction:
                 return False
@@ -71,7 +77,7 @@ class OfficeFile:
 
 @contextmanager
 def _plainly() -> Iterator[None]:
-    """SQLite's errors in our words."""
+    """Convert SQLite errors to `BusyError` and `StateError`."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""A new office: its folder with its keys, its authority, its broker's settings and an empty store."""
+"""Creates a new office: its folder, keys, authority, broker settings and empty database. Also changes its host name."""
 
 import re
 from collections.abc import Iterator
@@ -16,11 +16,12 @@ from gated.sync.code import HOST, NAME
 from gated.sync.recovery import RecoveryKey
 
 
-def found(  # noqa: PLR0917 - what an office is, in one breath
+def found(  # noqa: PLR0917 - everything that defines an office
     folder: Path, site: str, place: Place, wall: datetime, timezone: str = DEFAULT, recovery: RecoveryKey | None = None
 ) -> None:
-    """Make an office for a site, with that recovery key. Raises `OfficeError` where there is one already, or a name
-    will not do.
+    """Create an office for a site, with that recovery key. `wall`: now, timezone-aware.
+
+    Raises `OfficeError` if the folder already has an office, or a name is invalid.
     """
     for fault in faults(folder, site, place, timezone):
         raise fault
@@ -37,13 +38,13 @@ def found(  # noqa: PLR0917 - what an office is, in one breath
             write_crl(folder, store.roll)
             if recovery is not None:
                 store.handovers.begin(recovery.public)
-        place.save(folder)  # the last: without it there is no office yet
+        place.save(folder)  # written last: an office exists only with this file
     except OSError as error:
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); name another folder with --dir") from error
 
 
 def faults(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> Iterator[OfficeError]:
-    """Everything that keeps a new office from being made so. Nothing is changed."""
+    """Yield every error that would stop `found`. Changes nothing."""
     if not re.fullmatch(NAME, site):
         yield OfficeError(f"{site!r} is no name of a site; use small letters, digits, - and _, as in [site] id")
     for check, value in ((check_host, place.host), (check_timezone, timezone)):
@@ -70,15 +71,15 @@ def _faults_of(folder: Path) -> Iterator[OfficeError]:
 
 
 def check_host(host: str) -> None:
-    """Raises `OfficeError` for what is no name and no address."""
+    """Raise `OfficeError` for a value that is no host name and no address."""
     if not re.fullmatch(HOST, host):
         raise OfficeError(f"{host!r} is no host; name what gates reach this machine by, in small letters")
 
 
 def move(folder: Path, host: str, wall: datetime) -> Place:
-    """Have the office at another host, and at those of before as long as a gate comes by them; gives the new place.
+    """Give the office another host name, keep the former ones for old gates, and return the new place.
 
-    The server's certificate is new, its authority is not: gates trust it as before. Raises `OfficeError`.
+    The server's certificate is new. The authority is the same, so gates still trust it. Raises `OfficeError`.
     """
     check_host(host)
     place = Place.load(folder)
@@ -89,7 +90,7 @@ def move(folder: Path, host: str, wall: datetime) -> Place:
 
 
 def forget(folder: Path, host: str, wall: datetime) -> Place:
-    """Be at a host of before no more. Raises `OfficeError` where it is none."""
+    """Drop a former host name. Raises `OfficeError` if the office never had it."""
     place = Place.load(folder)
     if host not in place.former:
         known = ", ".join(place.former) or "there is none"

@@ -1,4 +1,4 @@
-"""What the forms say of a site: from a file that the office fills in, and from what the office knows."""
+"""The facts that fill in the forms: from a file that the office writes, and from data the office has."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ Text = Annotated[str, Meta(max_length=LONGEST, description=f"a text of up to {LO
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the office says of itself. Empty: nobody has said it, and the paper has a blank there."""
+    """The office's own statements about the site. An empty field leaves a blank on the form."""
 
     site_name: Text = ""
     site_name_zh: Text = ""
@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     contact_zh: Text = ""
     telephone: Text = ""
     other_ways: tuple[Way, ...] = ()
-    """As good as a face; without one no face may be asked for."""
+    """Credentials as good as a face. Without at least one, the office may not ask for a face."""
     faces_travel: bool | None = None
     seen_by: Text = ""
     seen_by_zh: Text = ""
@@ -60,7 +60,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_facts(path: Path) -> Facts:
-    """The facts of a file (TOML). Raises `ConfigError` with every problem."""
+    """Read the facts from a TOML file. Raises `ConfigError` with every problem."""
     data = read(path, "`gated office forms` without --facts writes a commented example")
     problems = [f"{key}: unknown key{_meant(key)}" for key in data if key not in Facts.__struct_fields__]
     good: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def read_facts(path: Path) -> Facts:
 
 
 def with_settings(facts: Facts, settings: Settings) -> Facts:
-    """The facts, and what a gate's settings know where they say nothing: its models, its telephone, its ways in."""
+    """Fill empty facts from a gate's settings: its models, telephone and other credentials."""
     door, readers = settings.door, settings.readers
     fitted: dict[Way, bool] = {
         "card": bool(readers.devices or door.wiegand_pins),
@@ -92,7 +92,7 @@ def with_settings(facts: Facts, settings: Settings) -> Facts:
 
 
 def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: int, version: str) -> dict[str, str]:
-    """What goes into the blanks of a form; `BLANK` where nobody has said it."""
+    """Return the text for each placeholder of a form; `BLANK` for a missing fact."""
 
     def said(name: str) -> str:
         own = getattr(facts, f"{name}_zh", "") if language == "zh" else ""
@@ -114,7 +114,7 @@ def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: in
 
 
 def missing(facts: Facts, gates: Sequence[str]) -> list[str]:
-    """Which keys nobody has filled in, with what they are for; a form with one of them is not to be handed out."""
+    """Return the facts that are still missing, with a hint. A form with a missing fact must not be handed out."""
     optional = ("site_name_zh", "controller_zh", "contact_zh", "seen_by_zh")
     empty = [name for name in Facts.__struct_fields__ if name not in optional and not _is_said(getattr(facts, name))]
     return [*empty, *([] if gates else ["gates (none has joined the office yet)"])]
@@ -125,7 +125,7 @@ def _is_said(value: object) -> bool:
 
 
 def _plain(text: str) -> str:
-    """One line of it; empty for signs without a letter or digit, which stand for what nobody has filled in."""
+    """Return the text on one line; empty if it has no letter or digit, because such text is only a filler."""
     return " ".join(text.split()) if any(sign.isalnum() for sign in text) else ""
 
 

@@ -1,6 +1,6 @@
-"""A form on paper, on a screen and aloud: one text with few signs becomes plain text, a page to print, and sentences.
+"""Turns one marked-up text into a form on paper, on a screen and for reading aloud. Pure.
 
-The signs of a text: `# ` title, `## ` heading, `[ ]` a box to tick, `____` a line to write on. Pure.
+Markup: `# ` title, `## ` heading, `[ ]` a box to tick, `____` a line to write on.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ footer {{ font-size: 14pt; margin-top: 2em; border-top: 1px solid #000 }}
 
 
 def text_of(document: str, language: Language, said: Mapping[str, str], *, is_draft: bool) -> str:
-    """The form as plain text, with its version and digest at its end."""
+    """Return the form as plain text. Its last line has the version and digest."""
     raw = files("gated.office.forms").joinpath(f"{document}.{language}.txt").read_text("utf-8")
     body = re.sub(r"\{(\w+)\}", lambda match: said[match[1]], raw)
     if is_draft:
@@ -49,12 +49,15 @@ def text_of(document: str, language: Language, said: Mapping[str, str], *, is_dr
 
 
 def digest_of(text: str) -> str:
-    """SHA-256, in hex, of a form's text without its last line; both ends are the same however it was copied."""
+    """Return the SHA-256, in hex, of a form's text without its last line.
+
+    Ignores spaces around lines and blank ends, so copying the text does not change the digest.
+    """
     return hashlib.sha256("\n".join(line.strip() for line in text.strip().splitlines()).encode()).hexdigest()
 
 
 def page_of(text: str, language: Language) -> str:
-    """The same as a page that prints on A4 in large letters, with boxes and lines to write on."""
+    """Return the form as an HTML page that prints on A4 in large letters, with boxes and lines to write on."""
     *lines, foot = text.strip().splitlines()
     title = next(line[2:] for line in lines if line.startswith("# "))
     body = "\n".join(_element(line, language) for line in lines if line.strip())
@@ -62,7 +65,7 @@ def page_of(text: str, language: Language) -> str:
 
 
 def sentences_of(text: str) -> Iterator[str]:
-    """What is read aloud: every line that says something, a box as the word that stands beside it."""
+    """Yield each line to read aloud. A box to tick is read as the words beside it."""
     for line in text.strip().splitlines()[:-1]:
         spoken = re.sub(r"\s+", " ", re.sub(r"^#+ |\[ \]|_{4,}", " ", line)).strip(" :：")
         if spoken:

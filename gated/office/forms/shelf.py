@@ -1,5 +1,6 @@
-"""The versions of the forms that were made: a version that was complete once is never changed, so that a consent that
-names it means the same words for ever.
+"""Stores the issued versions of the forms.
+
+A complete version never changes, so a consent always refers to the same text.
 """
 
 from datetime import date
@@ -17,7 +18,7 @@ INDEX = "forms.json"
 
 
 class Form(msgspec.Struct, frozen=True):
-    """One text: which document, in which language, of which version, and its SHA-256."""
+    """One text: document, language, version and SHA-256 in hex."""
 
     document: str
     language: Language
@@ -27,7 +28,7 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """What is remembered of a version that was complete: the digest of each text by `notice.zh` and so on."""
+    """A complete version: the digest of each text, by names such as `notice.zh`."""
 
     version: str
     made_on: str
@@ -35,7 +36,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 def forms(facts: Facts, gates: list[str], gate_days: int, version: str) -> list[Form]:
-    """Every document in every language."""
+    """Return every document in every language."""
     made = []
     for document in DOCUMENTS:
         for language in LANGUAGES:
@@ -47,7 +48,7 @@ def forms(facts: Facts, gates: list[str], gate_days: int, version: str) -> list[
 
 
 def known_versions(folder: Path) -> list[Version]:
-    """The versions that were complete, oldest first. Raises `OfficeError` where that cannot be read."""
+    """Return the complete versions, oldest first. Raises `OfficeError` if the index cannot be read."""
     path = folder / INDEX
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[Version])
@@ -60,7 +61,7 @@ def known_versions(folder: Path) -> list[Version]:
 
 
 def check_version(folder: Path, version: str, made: list[Form]) -> None:
-    """That these words are those of that version, or it is new. Raises `OfficeError`."""
+    """Raise `OfficeError` if this version was issued with other texts."""
     for known in known_versions(folder):
         if known.version == version and known.sha256 != _digests(made):
             raise OfficeError(
@@ -70,7 +71,7 @@ def check_version(folder: Path, version: str, made: list[Form]) -> None:
 
 
 def remember(folder: Path, version: str, made: list[Form], today: date) -> None:
-    """Note a complete version. Raises `OSError`."""
+    """Record a complete version. Raises `OSError`."""
     known = known_versions(folder)
     if all(each.version != version for each in known):
         known.append(Version(version, today.isoformat(), _digests(made)))
