@@ -1,7 +1,7 @@
-"""Who is enrolled: people, their sealed templates, the search, and how one joins and leaves.
+"""The gallery: enrolled people, their sealed templates, the face search, enrolment and removal.
 
-The brain opens a `Gallery` and searches; commands that only list, suspend or remove open a `Register`, which needs no
-model. `people` and `templates` are the two databases, `vault` the keys, `search` the arithmetic.
+The brain opens a `Gallery` and searches it. Commands that only list, suspend or remove people open a `Register`, which
+needs no model. `people` and `templates` are the two databases, `vault` holds the keys, `search` does the arithmetic.
 """
 
 from gated.gallery.bench import search_ratio

@@ -1,4 +1,4 @@
-"""The gallery: what is stored, and what of it can be searched now."""
+"""The gallery: the stored people and templates, and the index for the face search. The brain and `enrolment` use it."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Gallery:
-    """The register with every template of one embedder opened in memory.
+    """One site's register, with all templates of one embedder open in memory.
 
-    Another process may enrol, suspend or remove at any time; `reload_if_changed` follows. The index is swapped whole,
-    so that a search in another thread sees the old one or the new one.
+    Another process may enrol, suspend or remove people at any time; `reload_if_changed` follows such changes. The index
+    is replaced as a whole, so a search in another thread sees either the old or the new index.
     """
 
     def __init__(self, registers: Reopening[Register], embedder_sha256: str, dimension: int) -> None:
@@ -32,11 +32,11 @@ class Gallery:
         self.embedder_sha256 = embedder_sha256
         self.dimension = dimension
         self.foreign_count = 0
-        """Templates that another embedder made; kept, and not searched."""
+        """Number of templates of other embedders. These are stored but not searched."""
         self.unreadable_count = 0
-        """Templates that do not open, or are no embedding; kept, and not searched."""
+        """Number of templates that do not open or are no valid embedding. These are stored but not searched."""
         self.left_out = ""
-        """Which rows are too damaged to be read, in words; empty where none is."""
+        """Text that names the rows too damaged to read; empty without such rows."""
         self._seen: tuple[int, ...] = ()
         self._counted: tuple[int, ...] = ()
         self._to_accept = (0, 0)
@@ -44,7 +44,9 @@ class Gallery:
 
     @classmethod
     def open(cls, state: Path, site: str, embedder_sha256: str, dimension: int) -> "Gallery":
-        """Open, or make, the gallery in the state folder. Raises `StateError` when it cannot be used."""
+        """Open the gallery in the state folder; create it if missing. Raises `StateError` if the gallery cannot be
+        used.
+        """
         gallery = cls(Reopening(lambda _: Register.open(state, site), state), embedder_sha256, dimension)
         try:
             gallery._follow()
@@ -55,7 +57,9 @@ class Gallery:
 
     @classmethod
     def open_best(cls, state: Path, site: str, embedder_sha256: str, dimension: int) -> "Gallery":
-        """Open what can be had of it, be it nothing; `reload_if_changed` looks for something better. Raises nothing."""
+        """Open the readable part of the gallery, possibly nothing. `reload_if_changed` later tries for a better one.
+        Raises nothing.
+        """
         gallery = cls(Reopening(lambda why: Register.open(state, site, why), state), embedder_sha256, dimension)
         try:
             try:
@@ -69,7 +73,7 @@ class Gallery:
         return gallery
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. Callers may call it twice."""
         self._registers.close()
 
     @property
@@ -78,37 +82,37 @@ class Gallery:
 
     @property
     def trouble(self) -> str:
-        """Why it is not what lies on the disk, or cannot be changed; empty when all is well."""
+        """Return why the gallery differs from the files on the disk or cannot be changed; empty without a problem."""
         return self._registers.why
 
     def see_by(self, embedder_sha256: str, dimension: int) -> None:
-        """Search what this embedder made, from now on."""
+        """Search the templates of this embedder from now on. `dimension`: the length of its embeddings."""
         if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
             self.embedder_sha256, self.dimension, self._seen = embedder_sha256, dimension, ()
             self._index = Index((), dimension)
 
     @property
     def size(self) -> int:
-        """How many people can be found: the N of every error rate."""
+        """Return the number of people in the index. This is the N of every error rate."""
         return self._index.size
 
     @property
     def template_count(self) -> int:
-        """How many templates are searched."""
+        """Return the number of templates in the index."""
         return len(self._index)
 
     def search(self, probe: Embedding, limit: int = 2) -> tuple[Candidate, ...]:
-        """The best `limit` people, best first, always with one of another household; see `Index.search`.
+        """Return the best `limit` people, best first, always with one person of another household; see `Index.search`.
 
-        Suspended people are found too: that they are not let in is a decision, not a search. Raises `EmbeddingError`.
+        The result includes suspended people: the access decision refuses them, not the search. Raises `EmbeddingError`.
         """
         return self._index.search(probe, limit)
 
     def reload_if_changed(self) -> bool:
-        """Follow what was changed here or by another process; cheap when nothing was. True when something was.
+        """Load changes by this or another process. Return True if anything changed. The call is cheap without changes.
 
-        Raises `BusyError`, and `StateError` when the disk fails; then what was known is searched, and the next call
-        opens the files anew.
+        Raises `BusyError`, and `StateError` if the disk fails. After an error the search continues with the old index,
+        and the next call opens the files again.
         """
         if self._registers.improve():
             self._seen = ()
@@ -123,57 +127,57 @@ class Gallery:
             raise
 
     def people(self) -> list[Person]:
-        """Everybody, by household and name."""
+        """Return all people, by household and name."""
         return self._register.people()
 
     def person(self, subject: SubjectId) -> Person:
-        """One of them. Raises `SubjectNotFoundError`."""
+        """Return one person. Raises `SubjectNotFoundError`."""
         return self._register.person(subject)
 
     def suspend(self, subject: SubjectId) -> None:
-        """Known, and not let in for the time being. Raises `SubjectNotFoundError`."""
+        """Suspend a person: the gate knows the person but denies access. Raises `SubjectNotFoundError`."""
         self._register.suspend(subject)
         self._follow()
 
     def resume(self, subject: SubjectId) -> None:
-        """The suspension is over. Raises `SubjectNotFoundError`."""
+        """End the suspension of a person. Raises `SubjectNotFoundError`."""
         self._register.resume(subject)
         self._follow()
 
     def remove(self, subject: SubjectId) -> int:
-        """Erase somebody and their traces; gives how many templates. Raises `SubjectNotFoundError`."""
+        """Erase a person and all their traces. Return the number of templates. Raises `SubjectNotFoundError`."""
         templates = self._register.remove(subject)
         self._follow()
         return templates
 
     @contextmanager
     def enrolling(self) -> Iterator[None]:
-        """Nobody else changes the gallery meanwhile, and the search knows everybody in it. Raises `BusyError`."""
+        """Lock the gallery against other changes, with the index up to date. Raises `BusyError`."""
         with self._register.changing():
             self._follow()
             yield
         self._follow()
 
     def add(self, person: Person, vectors: Sequence[Embedding]) -> None:
-        """Store a person who was checked while `enrolling`; whoever enrols people calls `enrol`, which does."""
+        """Store a checked person inside `enrolling`. Use `enrolment.enrol` to enrol a person; it does the checks."""
         self._register.add(person, self.embedder_sha256, vectors)
 
     def take(self, person: Person, vectors: Sequence[Embedding], at: datetime, *, is_counted: bool = False) -> str:
-        """Store templates of somebody who was checked while `enrolling`; why they wait (`Register.take`)."""
+        """Store templates of a checked, known person inside `enrolling`. Return why they wait (see `Register.take`)."""
         return self._register.take(person, self.embedder_sha256, vectors, at, is_counted=is_counted)
 
     def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:
-        """Somebody agreed to more, at this gate, while `enrolling`."""
+        """Store further consents that a person gave at this gate, inside `enrolling`."""
         self._register.give(subject, consents)
 
     def is_consent_disputed(self, subject: SubjectId) -> bool:
-        """As `Register.is_consent_disputed`."""
+        """Return the result of `Register.is_consent_disputed`."""
         return self._register.is_consent_disputed(subject)
 
     def confirm(
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], threshold: float
     ) -> Accepted | None:
-        """As `Holdings.confirm`, with what is searched brought up to it."""
+        """Confirm a waiting face as in `Holdings.confirm`, and update the index."""
         accepted = Holdings(self._register).confirm(subject, digest, probes, self.embedder_sha256, threshold)
         if accepted is not None:
             self._follow()
@@ -181,8 +185,9 @@ class Gallery:
         return accepted
 
     def to_accept(self, me: str) -> tuple[int, int]:
-        """How many other gates' keys, and how many people's consents, wait to be accepted here. `me`: this gate. Cheap
-        when nobody has changed anything.
+        """Return the number of other gates' keys and of people's consents that wait for acceptance at this gate.
+
+        `me`: the name of this gate. The call is cheap if nothing has changed.
         """
         holdings = Holdings(self._register)
         changes = id(self._register), *holdings.changes()
@@ -192,13 +197,15 @@ class Gallery:
         return self._to_accept
 
     def tidy(self) -> None:
-        """Wipe what was replaced; what stands in the way now is done at the next start."""
+        """Wipe the traces of replaced data. The next start finishes a wipe that another process blocks now."""
         self._register.tidy()
 
     def _follow(self) -> bool:
-        """Bring the index up to what is stored; one thread at a time, or an older load could replace a newer one."""
+        """Load the stored data into the index. One thread at a time: otherwise an older load could replace a newer
+        index.
+        """
         with self._register.reading():
-            version = self._register.version()  # asked first: what changes during the load is seen the next time
+            version = self._register.version()  # read first, so that the next call sees changes made during the load
             if version == self._seen:
                 return False
             self._load(version)

@@ -1,8 +1,8 @@
-"""Whose face is it: one probe against everybody's templates, by exact search in memory.
+"""The face search: one probe against all templates, by exact search in memory. `gallery.Gallery` uses it.
 
-Cosine similarity of unit vectors is their dot product, so the whole search is one matrix-vector product; everything
-else here looks at a handful of its results. An index tree would be faster from about a million templates on, and would
-refuse some residents for nothing.
+Cosine similarity of unit vectors equals their dot product. So the search is one matrix-vector product; the other steps
+look at a few of its results only. An index tree would be faster only from about a million templates, and it would
+refuse some residents because its search is approximate.
 """
 
 import math
@@ -23,12 +23,12 @@ from gated.types import Score, SubjectId
 Scores = NDArray[np.float32]
 
 HIDDEN = np.float32(-np.inf)
-"""The score of a row that is out of the race."""
+"""Score of a row that the ranking ignores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One template on its way into the index; the vector is not yet checked."""
+    """One template as input for the index; its vector is not checked yet."""
 
     subject: SubjectId
     household: str = field(repr=False)
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody the probe may be, with the best score of all their templates; always finite."""
+    """One possible match for the probe, with the person's best score over all templates. The score is always finite."""
 
     subject: SubjectId
     household: str = field(repr=False)
@@ -48,7 +48,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Whose rows these are."""
+    """The person that a group of matrix rows belongs to."""
 
     subject: SubjectId
     household: str = field(repr=False)
@@ -57,16 +57,16 @@ class _Owner:
 
 
 class Index:
-    """Everybody's templates in one matrix. Never changes once built, so that any thread may search."""
+    """All templates in one float32 matrix. An index never changes after construction, so any thread may search it."""
 
     def __init__(self, rows: Iterable[Row], dimension: int) -> None:
-        """Rows that are no embedding of `dimension` are left out and counted in `dropped`."""
+        """Build the index. Rows that are no embedding of length `dimension` are left out and counted in `dropped`."""
         offered = sorted(rows, key=attrgetter("household", "subject"))
         checked, self._matrix = _checked(offered, dimension)
         self.dimension = dimension
         self.dropped = len(offered) - len(checked)
         self._owners: list[_Owner] = []
-        """One a row of the matrix; a person's rows lie together, and so do a household's."""
+        """One owner for each row of the matrix. Rows of one person are adjacent, and so are rows of one household."""
         self._households: dict[str, slice] = {}
         for household, theirs in groupby(checked, attrgetter("household")):
             start = len(self._owners)
@@ -76,14 +76,14 @@ class Index:
         self.size = len({row.subject for row in checked})
 
     def __len__(self) -> int:
-        """How many templates there are."""
+        """Return the number of templates."""
         return len(self._owners)
 
     def search(self, probe: Embedding, limit: int = 2) -> tuple[Candidate, ...]:
-        """The `limit` (1 or more) best people, best first, and after them, should all be of one household, the best
-        of another: whoever is granted must be ahead of the neighbours, not of a sister.
+        """Return the `limit` (1 or more) best people, best first. If all are of one household, add the best person of
+        another. The decision compares the best match with other households, not with the same family.
 
-        Raises `EmbeddingError` for a probe that is no finite unit vector of the right length.
+        Raises `EmbeddingError` for a probe that is no finite unit vector of length `dimension`.
         """
         probe = check_embedding(probe, self.dimension)
         if not self._owners:
@@ -97,7 +97,9 @@ class Index:
         return tuple(found)
 
     def _ranked(self, scores: Scores) -> Iterator[Candidate]:
-        """Everybody, best first: take the best row, hide all rows of its person, and so on. Uses the scores up."""
+        """Yield all people, best first. Each step takes the best row and hides all rows of its person. Overwrites
+        `scores`.
+        """
         while True:
             best = int(scores.argmax())
             score = float(scores[best])
@@ -107,7 +109,7 @@ class Index:
                 yield Candidate(owner.subject, owner.household, Score(score), owner.status)
             elif score == HIDDEN:
                 return
-            else:  # cannot come of checked vectors; argmax takes NaN for the greatest
+            else:  # checked vectors give no NaN; argmax would rank NaN first
                 scores[~np.isfinite(scores)] = HIDDEN
 
     def _own(self, rows: list[Row]) -> None:
@@ -117,13 +119,16 @@ class Index:
 
 
 def _checked(rows: list[Row], dimension: int) -> tuple[list[Row], NDArray[np.float32]]:
-    """The rows whose vectors are embeddings, and these as a matrix; as `check_embedding` each, in one product."""
+    """Return the rows with valid embeddings, and their vectors as a float32 matrix (rows x dimension).
+
+    The check equals `check_embedding` for each row, done with one product for all rows.
+    """
     nothing = np.zeros(dimension, np.float32)
     matrix = np.array([row.vector if _is_like(row.vector, nothing) else nothing for row in rows], np.float32)
     matrix = matrix.reshape(len(rows), dimension)
     with np.errstate(all="ignore"):
         squared = np.einsum("ij,ij->i", matrix, matrix)
-    is_good = (squared >= PLAINLY[0]) & (squared <= PLAINLY[1])  # false for NaN, too
+    is_good = (squared >= PLAINLY[0]) & (squared <= PLAINLY[1])  # also False for NaN
     for at in np.flatnonzero(~is_good):
         with suppress(EmbeddingError):
             matrix[at] = check_embedding(rows[at].vector, dimension)

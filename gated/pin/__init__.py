@@ -1,1 +1,4 @@
-"""PINs: which will do, how one is made, how a flat number is typed, and how long a stranger must guess."""
+"""PINs: the rule for allowed PINs, random PINs, flat numbers at a keypad, and the expected guessing time.
+
+`access`, `gallery` and the commands use this package. It imports no hardware, network or database.
+"""

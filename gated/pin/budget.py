@@ -1,10 +1,11 @@
-"""The PIN budget: after how long a stranger at the keypad is let in, on average. Pure.
+"""The guessing budget: the average time until a stranger guesses a PIN or a card number. Pure functions.
 
-A stranger tries what the rule does not forbid, each number once, as often as the gate looks. Of `space` numbers `pins`
-open; drawn without putting back, the first hit comes on average after (space + 1) / (pins + 1) draws (the expectation
-of the negative hypergeometric distribution). By flat number a guess is against one household, and whoever knows which
-households have the most PINs tries those; each household gives the gate `household_day` guesses a day at the most, and
-the door as many as its slowest pace.
+The model: the stranger tries every number that the PIN rule allows, each number once, as fast as the gate checks them.
+`pins` of `space` numbers open the gate. Draws without replacement find the first hit after (space + 1) / (pins + 1)
+draws on average (expectation of the negative hypergeometric distribution).
+
+With flat numbers, one guess tests one household. The stranger is assumed to try the households with the most PINs. Each
+household allows `household_day` guesses a day. A door checks PINs at its slowest pace, `SLOWEST_S`.
 """
 
 from collections.abc import Collection
@@ -14,21 +15,25 @@ from gated.pin.rule import LEAST
 
 DAY_S = 86_400.0
 SLOWEST_S = 180.0
-"""A door at which many PINs by flat number were wrong looks at one in so long at the most (see `access.guesses`)."""
+"""Longest wait in seconds between PIN checks at a door after many wrong PINs by flat number (see `access.guesses`)."""
 SLOWEST_CARD_S = 30.0
-"""A reader at which many cards were unknown looks at one in so long at the most."""
+"""Longest wait in seconds between two card checks at a reader after many unknown cards (see `access.guesses`)."""
 YEAR_DAYS = 365.25
 SHORT_BITS = 24
-"""Of a card's number in Wiegand's format of 26 bits, which has two of parity."""
+"""Number of card bits in the 26-bit Wiegand format. The other two bits are parity."""
 STRONG = {4: 0.639, 5: 0.80, 6: 0.783, 7: 0.768}
-"""The share of all PINs of so many digits that the rule lets be; a test draws them."""
+"""Fraction of all PINs that the PIN rule allows, by number of digits. A test measures these values by random draws."""
 STRONG_LONG = 0.943
-"""Of eight digits; of more it is more."""
+"""The same fraction for PINs of eight digits. The fraction is larger for longer PINs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many wrong PINs a gate looks at. `doors`: those with a keypad."""
+    """Limits on the wrong PINs that a gate checks.
+
+    `door_day`: wrong PINs a day at one door. `household_day`: wrong PINs a day for one household. `by_household`: a
+    flat number must come before the PIN. `doors`: number of doors with a keypad.
+    """
 
     door_day: int
     household_day: int
@@ -38,37 +43,39 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Days until a stranger at the keypads of one gate is let in, on average; None: there is nothing to guess."""
+    """Average number of days until a stranger at the keypads of one gate gets in. None: no PIN can be guessed."""
 
     pins: int
     digits: int
     plain_days: float | None
-    """By PINs alone; None also where a flat number must come first."""
+    """Days for guesses by PIN alone. None also if the gate asks for a flat number first."""
     flat_days: float | None
-    """By flat number and PIN."""
+    """Days for guesses by flat number and PIN."""
     shut_out: int = 0
-    """PINs that open nothing, because a flat number must come first and their household has none to type."""
+    """Number of PINs that open nothing: the gate asks for a flat number first, and the household has no flat number."""
 
     @property
     def days(self) -> float | None:
-        """The quicker way."""
+        """Return the smaller of the two numbers of days; None if both are None."""
         return min((each for each in (self.plain_days, self.flat_days) if each is not None), default=None)
 
     @property
     def is_short(self) -> bool:
-        """Whether it is below a year."""
+        """Return whether the budget is below one year."""
         return self.days is not None and self.days < YEAR_DAYS
 
 
 def space(digits: int) -> int:
-    """How many PINs of so many digits there are that the rule lets be."""
+    """Return the number of PINs of `digits` digits that the PIN rule allows."""
     count = max(digits, LEAST)
     return round(float(10**count) * STRONG.get(count, STRONG_LONG))
 
 
 def budget(households: Collection[int], others: int, digits: int, caps: Caps) -> Budget:
-    """The budget of a site. `households`: how many PINs each household with a flat number has, duress PINs too.
-    `others`: PINs of people without a flat number. `digits`: the least that a PIN has.
+    """Return the guessing budget of a site.
+
+    `households`: number of PINs of each household with a flat number, duress PINs included. `others`: number of PINs of
+    people without a flat number. `digits`: minimum number of digits of a PIN. `caps`: limits of the gate.
     """
     pins = sum(households) + others
     plain = None if caps.by_household or not pins else (space(digits) + 1) / (pins + 1) / (caps.door_day * caps.doors)
@@ -77,7 +84,9 @@ def budget(households: Collection[int], others: int, digits: int, caps: Caps) ->
 
 
 def _by_flat(households: list[int], digits: int, caps: Caps) -> float | None:
-    """The same where the households with the most PINs are tried, as many as the doors have time for."""
+    """Return the days for guesses by flat number. The stranger tries the households with the most PINs, as many as the
+    doors have time for.
+    """
     if not households:
         return None
     doors_day = caps.doors * DAY_S / SLOWEST_S
@@ -87,8 +96,10 @@ def _by_flat(households: list[int], digits: int, caps: Caps) -> float | None:
 
 
 def card_days(cards: int, bits: int, hour: int, day: int, readers: int = 1) -> float | None:
-    """Days until a stranger who shows number after number to the readers of a gate is let in, on average; None where
-    there is no card. `bits`: of the number, as a reader tells it. `hour`, `day`: so many unknown cards make no pause.
+    """Return the average days until a stranger who shows number after number gets in; None without cards or readers.
+
+    `cards`: number of cards. `bits`: bits of a card number that a reader sends. `hour`, `day`: unknown cards an hour
+    and a day before a reader pauses. `readers`: number of readers.
     """
     if not cards or not readers:
         return None
@@ -98,8 +109,11 @@ def card_days(cards: int, bits: int, hour: int, day: int, readers: int = 1) -> f
 
 
 def short_card_days(cards: int, most: int, day: int, readers: int = 1, bits: int = SHORT_BITS) -> float | None:
-    """The same for cards that a reader tells by 24 bits alone. `day`: so many unknown ones, and they rest but after a
-    flat number; `most`: so many has the flat that has most of them.
+    """Return the average days until a stranger gets in with cards that the reader compares by 24 bits only; None
+    without cards or readers.
+
+    `day`: unknown short cards a day; after these, a reader accepts short cards only after a flat number. `most`: number
+    of cards of the flat with the most cards. The other parameters are as in `card_days`.
     """
     if not cards or not readers:
         return None
@@ -110,7 +124,7 @@ def short_card_days(cards: int, most: int, day: int, readers: int = 1, bits: int
 
 
 def in_words(days: float) -> str:
-    """So long, for people: in years, days or hours."""
+    """Return a duration in days as text for people: years, days or hours."""
     if days >= 2 * YEAR_DAYS:
         return f"{days / YEAR_DAYS:.0f} years"
     hours = max(1, round(days * 24))

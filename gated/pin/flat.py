@@ -1,4 +1,4 @@
-"""How the number of a flat is typed at a keypad: the digits of the household's name, one after the other. Pure."""
+"""Flat numbers at a keypad: the digits of the household's name, in order. Pure functions."""
 
 from collections.abc import Iterable
 
@@ -7,18 +7,20 @@ from gated.pin.rule import MOST
 
 
 def flat_of(household: str) -> str:
-    """The digits of a household's name, as people read them off the door; empty where it has none, or too many."""
+    """Return the digits of a household's name as on its door; empty if the name has no digits or more than `MOST`."""
     digits = "".join(names.numbers(household))
     return digits if len(digits) <= MOST else ""
 
 
 def typed_for(household: str) -> frozenset[str]:
-    """Everything that may be typed for a household: its digits, with the zeros before a number or without them."""
+    """Return every entry that a keypad accepts for a household: its digits, with or without leading zeros of each
+    number.
+    """
     numbers = names.numbers(household)
     ways = {"".join(numbers), "".join(number.lstrip("0") or "0" for number in numbers)}
     return frozenset(way for way in ways if 0 < len(way) <= MOST)
 
 
 def all_typed(households: Iterable[str]) -> frozenset[str]:
-    """Everything that may be typed for any of them; none of it may be a PIN."""
+    """Return every entry that a keypad accepts for any of these households. No PIN may be one of these entries."""
     return frozenset(way for household in households for way in typed_for(household))

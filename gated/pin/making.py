@@ -1,4 +1,4 @@
-"""A PIN that the software makes. People choose numbers that strangers guess; chance does not."""
+"""Random PINs that the software generates. People choose numbers that strangers guess; random numbers avoid this."""
 
 import secrets
 from collections.abc import Collection
@@ -9,7 +9,10 @@ MADE_DIGITS = 6
 
 
 def made(least: int = MADE_DIGITS, flat: str = "", flats: Collection[str] = ()) -> str:
-    """A random PIN of so many digits that will do (see `rule.weakness`)."""
+    """Return a random PIN of `least` digits (at least `LEAST`) that passes the PIN rule (see `rule.weakness`).
+
+    `flat`: the holder's flat number in digits. `flats`: all flat numbers of the site.
+    """
     count = max(least, LEAST)
     while True:
         digits = f"{secrets.randbelow(10**count):0{count}}"
@@ -18,5 +21,5 @@ def made(least: int = MADE_DIGITS, flat: str = "", flats: Collection[str] = ()) 
 
 
 def spoken(digits: str) -> str:
-    """A PIN in groups of three, so that it is read out without a slip."""
+    """Return a PIN in groups of three digits, so that people read it aloud without errors."""
     return " ".join(digits[at : at + 3] for at in range(0, len(digits), 3))

@@ -1,43 +1,43 @@
-"""Which PINs will do: one rule for every place where a readable PIN enters. Pure.
+"""The PIN rule: which PINs are allowed. Every place that accepts a readable PIN uses this rule. Pure functions.
 
-A stranger tries first what many people choose: repeats, runs, walks over the keys, dates, numbers that everybody knows,
-and the number on the door. Sources for what people choose: DataGenetics' count of 3.4 million PINs (2012), and Wang et
-al., "Understanding Human-Chosen PINs" (2017), whose Chinese users choose dates and 520, 1314, 168 and the like.
+A stranger first tries the PINs that many people choose: repeats, sequences, walks over the keypad, dates, well-known
+numbers and the flat number. Sources for common choices: DataGenetics' count of 3.4 million PINs (2012), and Wang et
+al., "Understanding Human-Chosen PINs" (2017). Its Chinese users choose dates and 520, 1314, 168 and similar numbers.
 """
 
 from collections.abc import Collection
 from itertools import pairwise
 
 LEAST, MOST = 4, 12
-"""So many digits a PIN has, whatever a site asks for beside that."""
+"""Minimum and maximum number of digits of a PIN. A site may ask for more digits, never for fewer."""
 LINE = 3
-"""So many digits at equal steps are one easy piece: 147, 258, 888, 987."""
+"""Minimum number of digits with equal steps that count as an easy sequence: 147, 258, 888, 987."""
 YEARS = range(1930, 2040)
 """Years that a PIN may not begin or end with."""
 SHORTEST_FLAT = 3
-"""A flat number of fewer digits is found in PINs by chance."""
+"""Minimum number of digits of a flat number to search for in PINs. Shorter numbers appear in PINs by chance."""
 PIECES = (
     "1314", "5201314", "10086", "10010", "10000", "12306", "12345", "520", "521", "168", "518", "110", "119", "120",
     "122", "114", "911", "007", "886", "163", "5683",
 )  # fmt: skip
-"""Numbers that everybody knows: telephones of the police and of carriers, and digits that sound like words."""
+"""Well-known numbers: telephone numbers of the police and of carriers, and digits that sound like words."""
 FAMOUS = (
     "52013145201314", "13145211314521", "314159265358", "271828182845", "141421356237", "161803398874", "24681012",
     "1357911", "510152025", "112358132134",
 )  # fmt: skip
 SHAPES = (frozenset("1379"), frozenset("2468"), frozenset("0258"))
-"""The corners of a keypad, the keys between them, and its middle column."""
+"""Sets of keys that form a shape: the corners of a keypad, the keys between the corners, and the middle column."""
 KEYS = {key: (row, column) for row, keys in enumerate(("123", "456", "789")) for column, key in enumerate(keys)}
 ZEROS = ((3, 1), (-1, 1), (3, 0))
-"""Where the zero is: below the 8 on a telephone, below the 2 and below the 1 on a keyboard's pad."""
+"""Row and column of the zero key: below the 8 on a telephone, below the 2 or below the 1 on a keyboard's number pad."""
 DATES = ("ymd", "dmy", "mdy")
 
 
 def weakness(digits: str, least: int, flat: str = "", flats: Collection[str] = ()) -> str:
-    """Why a PIN will not do, in words that end a sentence; empty where it will.
+    """Return why a PIN is refused, as the end of a sentence; empty for an allowed PIN.
 
-    `least`: so many digits the site asks for. `flat`: the holder's flat number in digits. `flats`: those of the whole
-    site, none of which may be a PIN, for the keypad takes it for a flat number.
+    `least`: minimum number of digits that the site asks for. `flat`: the holder's flat number in digits. `flats`: all
+    flat numbers of the site. No PIN may equal one, because the keypad reads these digits as a flat number.
     """
     if not (digits.isascii() and digits.isdigit() and max(least, LEAST) <= len(digits) <= MOST):
         return f"a PIN has {max(least, LEAST)} to {MOST} digits"
@@ -51,12 +51,12 @@ def weakness(digits: str, least: int, flat: str = "", flats: Collection[str] = (
 
 
 def is_weak(digits: str, least: int, flat: str = "", flats: Collection[str] = ()) -> bool:
-    """Whether a PIN will not do."""
+    """Return whether the PIN rule refuses a PIN (parameters as in `weakness`)."""
     return bool(weakness(digits, least, flat, flats))
 
 
 def will_not_do(least: int) -> str:
-    """The sentence for a PIN that is refused, the same for each weakness and for one that somebody has."""
+    """Return the message for a refused PIN. A weak PIN and a PIN that another person has get the same message."""
     return (
         f"this PIN will not do: choose another of {max(least, LEAST)} to {MOST} digits that is no pattern, no date, no "
         "walk over the keypad and no flat number, or have one made"
@@ -64,12 +64,14 @@ def will_not_do(least: int) -> str:
 
 
 def is_obvious(digits: str) -> bool:
-    """Whether it opens nothing at any keypad, whoever set it and when: too short, or a pattern tried first."""
+    """Return whether a PIN is too short, too long or a common pattern. Such a PIN opens nothing at any keypad, even if
+    it was set earlier.
+    """
     return not (digits.isascii() and digits.isdigit() and LEAST <= len(digits) <= MOST) or bool(pattern(digits))
 
 
 def pattern(digits: str) -> str:
-    """What pattern a PIN of digits is, in words; empty for none."""
+    """Return the pattern that a PIN of digits follows, in words; empty for no pattern."""
     if _is_repeated(digits):
         return "it repeats its digits"
     if _is_pieced(digits) or _is_woven(digits) or any(digits in famous for famous in FAMOUS):
@@ -79,8 +81,8 @@ def pattern(digits: str) -> str:
 
 
 def is_date(digits: str) -> bool:
-    """Whether it reads as a date in any order, or begins or ends with a year."""
-    if len(digits) == 4:  # a year, or a day of the year
+    """Return whether the digits read as a date in any order, or begin or end with a year."""
+    if len(digits) == 4:  # a year, or a month and a day
         return int(digits) in YEARS or any(_is_day(*halves) for halves in _halves(digits))
     if any(int(year) in YEARS for year in (digits[:4], digits[-4:])):
         return len(digits) <= 8 or _has_date(digits, 8)
@@ -88,7 +90,7 @@ def is_date(digits: str) -> bool:
 
 
 def is_of_flat(digits: str, flat: str) -> bool:
-    """Whether somebody who knows the flat number would try this soon."""
+    """Return whether a stranger who knows the flat number would try this PIN early."""
     bare = digits.strip("0")
     if bare in (flat.strip("0"), flat[::-1].strip("0")):
         return True
@@ -97,7 +99,9 @@ def is_of_flat(digits: str, flat: str) -> bool:
 
 
 def _is_repeated(digits: str) -> bool:
-    """One or two digits alone, one digit that is most of it, a block again and again, pairs, or the same backwards."""
+    """Return whether the digits repeat: one or two different digits, one digit for most of the length, a repeated
+    block, pairs, or a palindrome.
+    """
     length = len(digits)
     if len(set(digits)) <= 2 or 2 * max(map(digits.count, digits)) > length + 1 or digits == digits[::-1]:
         return True
@@ -108,7 +112,7 @@ def _is_repeated(digits: str) -> bool:
 
 
 def _runs(digits: str) -> list[int]:
-    """How long each row of one digit is: 112223 is 2, 3, 1."""
+    """Return the length of each run of equal digits: 112223 gives 2, 3, 1."""
     runs = [1]
     for one, other in pairwise(digits):
         if one == other:
@@ -119,7 +123,7 @@ def _runs(digits: str) -> list[int]:
 
 
 def _is_pieced(digits: str) -> bool:
-    """Whether it is made of easy pieces alone, or of one long one and a digit."""
+    """Return whether the PIN consists of easy sequences only, or of one easy sequence and one more digit at an end."""
     length = len(digits)
     if length > LEAST and (_is_line(digits[1:]) or _is_line(digits[:-1])):
         return True
@@ -131,7 +135,9 @@ def _is_pieced(digits: str) -> bool:
 
 
 def _is_woven(digits: str) -> bool:
-    """Whether it counts in numbers of two digits (111213), or every other digit does (192837)."""
+    """Return whether the PIN counts in two-digit numbers (111213), or both sets of alternate digits are sequences
+    (192837).
+    """
     if len(digits) < 2 * LINE:
         return False
     numbers = [int(digits[at : at + 2]) for at in range(0, len(digits) - 1, 2)]
@@ -145,7 +151,9 @@ def _is_piece(digits: str) -> bool:
 
 
 def _is_line(digits: str) -> bool:
-    """Whether all steps are equal: as numbers, or up and down by one past the end (890, 109), or round the ten."""
+    """Return whether all steps between digits are equal: as plain numbers, up or down by one past the end (890, 109),
+    or modulo ten for more than `LINE` digits.
+    """
     if len(digits) < LINE:
         return False
     steps = {int(other) - int(one) for one, other in pairwise(digits)}
@@ -154,7 +162,7 @@ def _is_line(digits: str) -> bool:
 
 
 def _is_walk(digits: str) -> bool:
-    """Whether each key is beside the one before it, on any of the keypads that there are."""
+    """Return whether each key is next to the key before it, on any keypad layout in `ZEROS`."""
     return any(_is_walk_on({**KEYS, "0": zero}, digits) for zero in ZEROS)
 
 
@@ -166,14 +174,16 @@ def _is_walk_on(keys: dict[str, tuple[int, int]], digits: str) -> bool:
 
 
 def _has_date(digits: str, length: int) -> bool:
-    """Whether it begins or ends with a date of so many digits; one of eight has its year in full."""
+    """Return whether the PIN begins or ends with a date of `length` digits. A date of eight digits has a four-digit
+    year.
+    """
     if len(digits) < length:
         return False
     return any(_reads_as(part, order) for part in (digits[:length], digits[-length:]) for order in DATES)
 
 
 def _reads_as(digits: str, order: str) -> bool:
-    """Whether digits are year, month and day in that order."""
+    """Return whether the digits are year, month and day in this order."""
     sizes = {"y": len(digits) - 4, "m": 2, "d": 2}
     parts, at = {}, 0
     for part in order:
