@@ -1,4 +1,4 @@
-"""What was accepted of somebody at this gate, and what the journal is told of it, so that other gates hear of it."""
+"""The result of accepting a person's record at this gate, and its journal events. Other gates receive these events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from gated.types import SubjectId
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record that was held back is no poison."""
+    """One quarantined record that somebody accepted as harmless."""
 
     subject: SubjectId
     enrolled: PersonEnrolled | None = None
-    """The face that waited was made here, and is theirs from now on."""
+    """Set if the accepted face was captured at this gate. The face belongs to the person from now on."""
     is_consent_held: bool = False
-    """Only the office says that they agreed to more than recognition."""
+    """Whether only the office reports the person's consents beyond recognition. Such consents stay on hold."""
 
     def facts(self, operator: str = "") -> Iterator[Event]:
-        """What the journal is told. `operator`: whoever accepted it at the office."""
+        """Yield the journal events. `operator`: the person at the office who accepted the record; empty at the gate."""
         yield RecordAccepted(self.subject, operator)
         if self.enrolled is not None:
             yield self.enrolled
@@ -29,7 +29,9 @@ class Accepted:
 
 
 def made_here(register: Register, subject: SubjectId) -> Accepted:
-    """A face of this gate's own making, which has become somebody's just now; the caller is `changing`."""
+    """Return the result for a face that was captured at this gate and has just become valid. The
+    caller is `changing`.
+    """
     notices = [each.notice_version for each in register.person(subject).consents if each.purpose == RECOGNISE]
     opened = register.face_of(subject)
     if not notices or not opened:

@@ -1,16 +1,18 @@
-"""One card, whatever reader reads it: what is printed, typed or sent becomes the set of all its readings. Pure.
+"""Card readings: one card has several possible numbers, depending on the reader. Pure functions.
 
-A card has an identity (UID bytes, or facility and number), and every kind of reader tells a part of it in its own
-way: ten decimal digits of four bytes in either order, eight hex digits, "012,34567" of the lower three bytes, 26 or 34
-Wiegand bits, or all bytes. So a card that is given is stored under every reading that it can have (`given`), and what
-a reader says is looked up under the few names that it can have been stored by (`said`). Both are sets of short texts:
-"4:04A1B2C3" for four bytes, "<3:A1B2C3" for a card of which only three bytes are known and whose reader may tell more.
+A card has an identity: UID bytes, or facility and number. Each kind of reader sends a part of the identity in its own
+format: ten decimal digits of four bytes in either byte order, eight hex digits, "012,34567" of the lower three bytes,
+26 or 34 Wiegand bits, or all bytes. `given` returns all readings of a card; the gate stores the card under each of
+them. `said` returns the few names to look up for the number that a reader sends. Both return sets of short texts.
+"4:04A1B2C3" stands for four bytes. "<3:A1B2C3" stands for a card with only three known bytes, at a reader that sends
+more.
 
-What is known decides what is derived: a card given by its lower 24 bits opens at a reader that tells 32. A card given
-by 32 bits never opens for another one with the same lower 24 bits, at a reader that tells all 32.
+The known bytes decide the readings. A card stored by its lower 24 bits opens at a reader that sends 32 bits. A card
+stored by 32 bits does not open for another card with the same lower 24 bits, if the reader sends all 32.
 
 Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes; a UID of 4 bytes that begins with 08 is random), ISO/IEC 15693-3 (8
-bytes, the highest E0), EM Microelectronic EM4100 (40 bits, of which 32 or 24 are printed). Wiegand: `access.wiegand`.
+bytes, the highest byte is E0), EM Microelectronic EM4100 (40 bits; 32 or 24 of them are printed). Wiegand formats: see
+`access.wiegand`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,26 +21,26 @@ from gated.errors import CredentialError
 from gated.gallery.numbers import FOUR, THREE, WIRED, Known, known, plain
 
 RANDOM = 0x08
-"""The first byte of a UID of four bytes that is another one each time (ISO/IEC 14443-3, random UID)."""
+"""First byte of a random four-byte UID, which changes at every use (ISO/IEC 14443-3, random UID)."""
 NXP, ISO_15693 = 0x04, 0xE0
-"""The first byte of most UIDs of seven bytes, and of all of eight."""
+"""First byte of most UIDs of seven bytes, and of all UIDs of eight bytes."""
 
 
 def given(text: str) -> frozenset[str]:
-    """Every reading under which a card of this number is stored. Raises `CredentialError`."""
+    """Return all readings under which the gate stores a card with this number. Raises `CredentialError`."""
     number = plain(text)
     return frozenset({_older(number), *_coded(number), *(name for k in known(number) for name in _given(k))})
 
 
 def said(text: str) -> frozenset[str]:
-    """Every name under which a card may be stored that a reader says this of; none for what is no number."""
+    """Return the names to look up for the number that a reader sends; empty for an invalid number."""
     number = _number(text)
     values = known(number, is_said=True)
     return frozenset(filter(None, (_older(number), *_coded(number), *map(_name, _raws(values)), *_cut(values))))
 
 
 def told_well(text: str) -> frozenset[str]:
-    """Those of the names that a reader says by which more than 24 bits of a card are compared."""
+    """Return those names of a reader's number that compare more than 24 bits of a card."""
     values = known(_number(text), is_said=True)
     if values and all(each.size <= THREE for each in values):
         return frozenset()
@@ -46,27 +48,27 @@ def told_well(text: str) -> frozenset[str]:
 
 
 def said_before(text: str) -> frozenset[str]:
-    """The same for a card that was stored by one number alone, before there were readings."""
+    """Return the names of a reader's number for a card that was stored by one number, before readings existed."""
     return frozenset(_told_before(map(_name, _raws(known(_number(text), is_said=True)))))
 
 
 def given_before(text: str) -> frozenset[str]:
-    """How a card of this number may have been stored before there were readings. Raises `CredentialError`."""
+    """Return the names under which a card may have been stored before readings existed. Raises `CredentialError`."""
     return frozenset(_told_before(given(text)))
 
 
 def weak(text: str) -> frozenset[str]:
-    """Those readings of a card that tell only 24 bits of it. Raises `CredentialError`."""
+    """Return the readings of a card that contain only 24 of its bits. Raises `CredentialError`."""
     return frozenset(name for name in given(text) if name.partition(":")[0] in ("3", "<3"))
 
 
 def own_name(text: str) -> str:
-    """The one name by which a card itself is known: its plain number. Raises `CredentialError`."""
+    """Return the card's own name: its plain number without leading zeros. Raises `CredentialError`."""
     return _older(plain(text))
 
 
 def is_random(text: str) -> bool:
-    """Whether this looks like a UID that is another one each time. Raises `CredentialError`."""
+    """Return whether the number looks like a random UID, which changes at every use. Raises `CredentialError`."""
     number = plain(text)
     if number.isdigit() and len(number) < 10:
         return False
@@ -74,7 +76,7 @@ def is_random(text: str) -> bool:
 
 
 def shown(text: str) -> list[tuple[str, str]]:
-    """The readings of a card for a person: what kind of reader says what. Raises `CredentialError`."""
+    """Return the readings of a card for people, as pairs of reader format and number. Raises `CredentialError`."""
     number = plain(text)
     lines = [("as it was given", number)]
     for each in known(number):
@@ -84,7 +86,7 @@ def shown(text: str) -> list[tuple[str, str]]:
 
 
 def _number(text: str) -> str:
-    """A plain number, or "" for what is none."""
+    """Return the plain number, or "" for invalid text."""
     try:
         return plain(text)
     except CredentialError:
@@ -92,10 +94,10 @@ def _number(text: str) -> str:
 
 
 def _given(each: Known) -> Iterator[str]:
-    """The readings of a card of which these bytes are known."""
+    """Yield the readings of a card with these known bytes."""
     yield _name(each.raw)
     yield _name(each.turned)
-    if each.size <= FOUR and (each.is_sure or each.size == THREE):  # a reader may tell more than we know
+    if each.size <= FOUR and (each.is_sure or each.size == THREE):  # a reader may send more bytes than are known
         yield _name(each.raw, "<")
         yield _name(each.turned, "<")
     if each.is_sure:
@@ -107,16 +109,17 @@ def _raws(values: Iterable[Known]) -> Iterator[bytes]:
 
 
 def _cut(values: Iterable[Known]) -> Iterator[str]:
-    """The names of cards of which less is known than this reader says."""
+    """Yield the names of cards with fewer known bytes than this reader sends."""
     for each in values:
         if each.is_sure:
             yield from (_name(part, "<") for part in _parts(each.raw))
 
 
 def _parts(raw: bytes) -> set[bytes]:
-    """What readers tell that tell less: four bytes of a longer UID, in both orders, and the lower three of any four.
+    """Return the parts that other readers send: four bytes of a longer UID in both orders, and the lower three of any
+    four.
 
-    Three bytes that end with a maker's byte or a leading zero are left out: too many cards have the same.
+    Three bytes that end with a maker's byte or a leading zero are left out, because too many cards share them.
     """
     is_turned = (len(raw) == 8 and raw[-1] == ISO_15693) or (len(raw) == 7 and raw[-1] == NXP != raw[0])
     uid = raw[::-1] if is_turned else raw
@@ -129,13 +132,15 @@ def _parts(raw: bytes) -> set[bytes]:
 
 
 def _coded(number: str) -> Iterator[str]:
-    """The number itself, where a wired reader says it."""
+    """Yield the number itself if a wired reader sends it."""
     if WIRED.fullmatch(number):
         yield number
 
 
 def _told_before(names: Iterable[str]) -> Iterator[str]:
-    """How the readers of earlier versions told these bytes, and so how cards of that time are stored."""
+    """Yield the forms in which earlier versions read these bytes. Cards from these versions are
+    stored in these forms.
+    """
     for name in names:
         size, _, digits = name.partition(":")
         if size == "3":
@@ -149,7 +154,7 @@ def _told_before(names: Iterable[str]) -> Iterator[str]:
 
 
 def _older(number: str) -> str:
-    """A number as it was digested before there were readings, and is still as the card's own."""
+    """Return the number as it was digested before readings existed. The card's own name still uses this form."""
     return number.lstrip("0") if number.isdigit() else number
 
 

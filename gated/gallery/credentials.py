@@ -1,4 +1,7 @@
-"""Cards, PINs, roles, rights and preferences in `people.db`, over a connection of its own: needs no model."""
+"""Credentials, roles, access rules and preferences in `people.db`, over a separate connection. Needs no model.
+
+`keyring.KeyRing` reads this store, and the commands change it.
+"""
 
 import sqlite3
 import threading
@@ -19,26 +22,28 @@ from gated.types import SubjectId
 
 WHOSE: tuple[Whose, ...] = ("subject", "household", "role")
 READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
-"""The tables that are read here."""
+"""Tables that this module reads."""
 NEVER: tuple[Right, ...] = (Right(schedule=UNKNOWN),)
-"""What is left of a right that a card has damaged."""
+"""Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
 
 
 class Credentials:
-    """What is stored. Every method may be called from any thread, and may raise `BusyError` and `StateError`."""
+    """The stored credentials of one gate. Any thread may call any method. Every method may raise `BusyError` and
+    `StateError`.
+    """
 
     def __init__(self, people: People, vault: Vault) -> None:
         self._people, self.vault = people, vault
         self.why = people.best.why
-        """Why this is a copy that takes no change; empty where it is none."""
+        """Why the store is a read-only copy; empty for the real store."""
         self._connection = people.connection
         self._mine = threading.RLock()
         self._uses = 0
 
     @classmethod
     def open(cls, state: Path, site: str, why: str = "") -> "Credentials":
-        """Open, or make, what is stored; or a copy of what can be read, where the disk takes no write or `why` says
-        what is wrong with it. Raises `StateError` when a database or the site key cannot be used.
+        """Open the store; create it if missing. Open a read-only copy of the readable part if the disk accepts no
+        writes or `why` names a damage. Raises `StateError` if a database or the site key cannot be used.
         """
         with ExitStack() as opened:
             emptied.refuse(state, why)
@@ -56,33 +61,39 @@ class Credentials:
         return store
 
     def close(self) -> None:
-        """Give the file back. May be called twice."""
+        """Close the file. Callers may call it twice."""
         with self._mine:
             self._connection.close()
 
     def version(self) -> tuple[int, int]:
-        """Another one whenever anybody has changed something, but for the uses that we wrote down; cheap to ask."""
+        """Return a value that differs after any change by any process. Uses that this store counts do not change it.
+        Cheap.
+        """
         with self.reading() as connection:
             return database.version(connection), connection.total_changes - self._uses
 
     def all(self) -> list[Credential]:
-        """Every card and PIN."""
+        """Return all cards and PINs."""
         with self.reading() as connection:
             query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
             rows = database.rows(connection, query)
         return [entitlement.credential(row) for row in rows]
 
     def left_out(self, read: Mapping[str, int] = {}) -> str:
-        """Which rows are too damaged to be read, in words; empty where none is. `read`: as in `soundness.left_out`."""
+        """Return text that names the rows too damaged to read; empty without such rows. `read`: as in
+        `soundness.left_out`.
+        """
         with self.reading() as connection:
             return in_words(NAME, left_out(connection, READ, read))
 
     def of(self, subject: SubjectId) -> list[Credential]:
-        """Somebody's cards and PINs."""
+        """Return the cards and PINs of a person."""
         return [credential for credential in self.all() if credential.subject == subject]
 
     def holders(self) -> dict[SubjectId, Holder]:
-        """Everybody, with the rights and preferences that count for them. What is not plainly active is suspended."""
+        """Return all people with the access rules and preferences that apply to them. Any status other than "active"
+        counts as suspended.
+        """
         with self.reading() as connection:
             query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
             people = database.rows(connection, query)
@@ -106,31 +117,34 @@ class Credentials:
         return holders
 
     def people(self) -> list[Person]:
-        """Everybody, by household and name."""
+        """Return all people, by household and name."""
         with self.reading():
             return self._people.all()
 
     def weak(self) -> set[SubjectId]:
-        """Who has typed a PIN of theirs that strangers try early, and was given no other since."""
+        """Return the people who entered a weak PIN of their own and have received no new PIN since."""
         with self.reading() as connection:
             query = f"SELECT subject FROM weak_pins WHERE {sound(connection, 'weak_pins')}"  # noqa: S608
             return {SubjectId(row[0]) for row in connection.execute(query)}
 
     def mark_weak(self, subject: SubjectId, at: datetime) -> None:
-        """Remember that of somebody; `at`: now, aware. It changes nothing of what opens, and is no other version."""
+        """Record that a person has a weak PIN. `at`: now, aware. This changes no access and does
+        not change `version`.
+        """
         with self._using() as connection:
             known = "INSERT OR IGNORE INTO weak_pins SELECT subject, ? FROM people WHERE subject = ?"
             connection.execute(known, (at.isoformat(), subject))
 
     def gates(self) -> list[str]:
-        """The other gates of the site, as the office told."""
+        """Return the other gates of the site, as the office sent them."""
         with self.reading() as connection:
             query = f"SELECT gate FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
             return [str(row[0]) for row in connection.execute(query)]
 
     def schedules(self) -> dict[str, Schedule]:
-        """The hours that the office named. Of two spellings of one name only what both allow counts; of a damaged one
-        nothing.
+        """Return the schedules that the office sent, by normal name.
+
+        Two spellings of one name give the hours that both allow. A damaged schedule gives no hours.
         """
         with self.reading() as connection:
             query = f"SELECT name, days, start, until FROM schedules WHERE {sound(connection, 'schedules')}"  # noqa: S608
@@ -143,14 +157,14 @@ class Credentials:
         return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
 
     def schedules_named(self) -> set[str]:
-        """The schedules that rights name, in their normal form."""
+        """Return the names of the schedules that access rules use, in normal form."""
         with self.reading() as connection:
             named = f"schedule IS NOT NULL AND {sound(connection, 'rights')}"
             rows = connection.execute(f"SELECT DISTINCT schedule FROM rights WHERE {named}").fetchall()  # noqa: S608
         return {names.plain(row[0]) for row in rows}
 
     def days(self) -> Days:
-        """The holidays, and the make-up working days, that the office named; a day that is both is a holiday."""
+        """Return the holidays and make-up working days that the office sent. A day in both sets counts as a holiday."""
         with self.reading() as connection:
             query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
             rows = connection.execute(query).fetchall()
@@ -161,25 +175,25 @@ class Credentials:
         return Days(holidays, workdays - holidays, doubtful, is_doubtful=UNKNOWN in holidays or not all(told))
 
     def role_of(self, subject: SubjectId) -> str:
-        """Somebody's role. Raises `SubjectNotFoundError`."""
+        """Return a person's role. Raises `SubjectNotFoundError`."""
         return self._named(subject, "role")
 
     def set_role(self, subject: SubjectId, name: str) -> str:
-        """Give somebody another role; gives its plain name. Raises `CredentialError` and `SubjectNotFoundError`."""
+        """Set a person's role, and return its plain name. Raises `CredentialError` and `SubjectNotFoundError`."""
         role = entitlement.plain_role(name)
         with self.changing():
             self._people.set_role(subject, role)
         return role
 
     def rights_of(self, subject: SubjectId, whose: Whose = "subject") -> list[Right]:
-        """What was said of somebody, of all they live with, or of all of their role. Raises `SubjectNotFoundError`."""
+        """Return the access rules of a person, or of the person's household or role. Raises `SubjectNotFoundError`."""
         value = names.plain(self._named(subject, whose))
         with self.reading() as connection:
             rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
             return [entitlement.right(row) for row in rows if names.plain(row[whose]) == value]
 
     def set_rights(self, subject: SubjectId, rights: Sequence[Right], whose: Whose = "subject") -> None:
-        """Say anew by which doors and when somebody, all they live with, or all of their role may pass.
+        """Replace the access rules of a person, or of the person's household or role.
 
         Raises `SubjectNotFoundError`.
         """
@@ -190,13 +204,15 @@ class Credentials:
                 entitlement.put_rights(connection, whose, spelling, rights if spelling == value else ())
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
-        """Do as somebody asked, from now on. Raises `SubjectNotFoundError`."""
+        """Store a person's preferences. Raises `SubjectNotFoundError`."""
         with self.changing() as connection:
             self._people.get(subject)
             entitlement.put_preferences(connection, subject, preferences)
 
     def add(self, new: Credential) -> None:
-        """Store a card or a PIN that was checked; whoever gives them out calls `issuing`. The caller is `changing`."""
+        """Store a checked card or PIN. Use `issuing` to issue credentials; it does the checks. The caller is
+        `changing`.
+        """
         if new.subject is not None:
             self._people.get(new.subject)
         damaged = f"way = 'card' AND digest = ? AND NOT ({sound(self._connection, 'credentials')})"
@@ -204,13 +220,16 @@ class Credentials:
         entitlement.put_credential(self._connection, new)
 
     def set_pins(self, subject: SubjectId, pins: Iterable[Credential]) -> None:
-        """Somebody has these PINs now and no others; the caller is `changing`, and calls `tidy` after it."""
+        """Replace all PINs of a person with these. The caller is `changing`, and calls `tidy` afterwards."""
         self._people.get(subject)
         entitlement.put_pins(self._connection, subject, pins)
         erasure.owe(self._connection)
 
     def veil(self) -> None:
-        """Rows from before verifiers tell no more which PIN is a duress PIN, once the time for it has come."""
+        """Convert PIN rows from before verifiers, so that they no longer show which PIN is the duress PIN.
+
+        Nothing happens before the time for this has come (`VEIL_AFTER`).
+        """
         due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
         with self.reading() as connection:
             is_due = connection.execute(due, (entitlement.VEIL_AFTER,)).fetchone() is not None
@@ -227,19 +246,20 @@ class Credentials:
         self.tidy()
 
     def delete(self, which: str) -> None:
-        """Delete a card or a PIN; the caller is `changing`, and calls `tidy` after it."""
+        """Delete a card or a PIN. The caller is `changing`, and calls `tidy` afterwards."""
         self._connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
         erasure.owe(self._connection)
 
     def tidy(self) -> None:
-        """Wipe the traces of what was deleted; what stands in the way now is done at the next start."""
+        """Wipe the traces of deleted rows. The next start finishes a wipe that another process blocks now."""
         with self.reading() as connection:
             erasure.settle(connection)
 
     def use(self, which: str, at: datetime | None) -> bool:
-        """Write down a use; False when it is gone, or was counted and none is left. On disk when it returns.
+        """Record a use of a credential on disk. Return False if the credential is gone or has no uses left.
 
-        `which`: the id of a card, or of somebody whose PIN it was: then of both of their PINs.
+        `which`: the id of a card, or the id of the person whose PIN was used. For a person, both PINs are updated.
+        `at`: the time of the use, aware.
         """
         spend = (
             "UPDATE credentials SET uses_left = uses_left - 1, last_used_at = coalesce(:at, last_used_at),"
@@ -250,24 +270,24 @@ class Credentials:
             return connection.execute(spend, {"at": entitlement.text(at), "which": which}).rowcount >= 1
 
     def give_back(self, which: str) -> None:
-        """A use that was counted came to nothing, because the door could not be asked."""
+        """Add one use back after a counted use failed because the door did not answer."""
         with self._using() as connection:
             connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (which,))
 
     def _named(self, subject: SubjectId, whose: Whose) -> str:
-        """Somebody's id, household or role."""
+        """Return a person's id, household or role."""
         with self.reading():
             return str(getattr(self._people.get(subject), whose))
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and nobody else changes `people.db` meanwhile."""
+        """Run a transaction on `people.db` that locks out other writers."""
         with self.reading() as connection, database.transaction(connection):
             yield connection
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
-        """The same, and it is no other version."""
+        """Run a transaction as in `changing`, without a change of `version`."""
         with self.changing() as connection:
             before = connection.total_changes
             yield connection
@@ -275,14 +295,15 @@ class Credentials:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection for this thread alone, with SQLite's errors in this gate's words."""
+        """Give this thread sole use of the connection. SQLite's errors become this gate's errors."""
         with self._mine, plainly():
             yield self._connection
 
 
 def _said(connection: sqlite3.Connection) -> tuple[dict[damage.Owner, list[tuple[Right, ...]]], bool]:
-    """What was said of each name, in its normal form: the rights under every spelling of it. Where any are missing
-    nobody passes by those; and whether some are missing of whom nobody can tell.
+    """Return the access rules of each name in normal form, one tuple for each spelling, and a flag.
+
+    An owner with missing rules also gets `NEVER`. The flag is True if some lost rules name no owner.
     """
     spelt: dict[damage.Owner, tuple[Right, ...]] = {}
     query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608

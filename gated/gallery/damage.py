@@ -1,8 +1,8 @@
-"""Damaged rows of people.db: which of the office's records each may be about, and how it goes when those have come.
+"""Damaged rows of `people.db`: the office records that each row may come from, and when the row is deleted.
 
-What protects stands twice in each row (see `soundness`), so that a row which was changed still names whose it is. How
-many rights were said of each person, household and role is counted beside them (`rights_said`): who has fewer than that
-passes by none of those that are missing.
+Each row stores its protected values twice (see `soundness`), so a changed row still names its owner. `rights_said`
+counts the access rules of each person, household and role. An owner with fewer readable rules than counted gets no
+access by the missing rules. `replica.Holdings` uses this module to request lost records again.
 """
 
 import sqlite3
@@ -58,16 +58,16 @@ OF = {
     "consents": ("person", "subject"), "preferences": ("person", "subject"), "schedules": ("schedule", "name"),
     "calendars": ("schedule", "name"), "gates": ("gate", "gate"),
 }  # fmt: skip
-"""Of each table the kind of the records that its rows come from, and where their names stand."""
+"""Kind of record behind each table, and the column with the record's name."""
 KINDS = {"subject": "person", "household": "household", "role": "role"}
-"""The same of rights, which are said of one of these."""
+"""Kind of record behind each owner column of `rights`."""
 
 Owner = tuple[str, str]
-"""Of whom rights are said: "subject", "household" or "role", and its name as it is written there."""
+"""Owner of an access rule: "subject", "household" or "role", and the name as the row stores it."""
 
 
 def missing(connection: sqlite3.Connection) -> dict[Owner, int]:
-    """Of whom more rights were said than can be read, and how many are missing."""
+    """Return the owners with fewer readable access rules than counted, and the number of missing rules."""
     there = (
         f"SELECT coalesce(subject, household, role) AS value, {OWNER.replace('NEW.', '')} AS whose, count(*) AS there"  # noqa: S608
         f" FROM rights WHERE {sound(connection, 'rights')} GROUP BY 1, 2"
@@ -81,18 +81,18 @@ def missing(connection: sqlite3.Connection) -> dict[Owner, int]:
 
 
 def named(row: sqlite3.Row | Mapping[str, object]) -> set[Owner]:
-    """Of whom a damaged row of rights may be said."""
+    """Return the possible owners of a damaged row of `rights`."""
     return {(whose, value) for whose in KINDS for value in told_twice(row, "rights", whose)}
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[sqlite3.Row]:
-    """The damaged rows of a table, each with its `number`."""
+    """Return the damaged rows of a table, each with its rowid as `number`."""
     query = f"SELECT rowid AS number, * FROM {table} WHERE NOT ({sound(connection, table)})"  # noqa: S608 - ours
     return connection.execute(query).fetchall()
 
 
 def wanted(connection: sqlite3.Connection) -> set[str]:
-    """Keys of the office's records that bring back what is damaged here."""
+    """Return the keys of the office records that restore the damaged rows."""
     known = _known(connection)
     every = {f"{KINDS[whose]}/{value}" for whose, value in missing(connection)}
     for table, row in _damaged(connection):
@@ -101,8 +101,9 @@ def wanted(connection: sqlite3.Connection) -> set[str]:
 
 
 def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Collection[str]) -> None:
-    """Delete the damaged rows in whose place others are written now: of everything that each may be about, the records
-    are `coming`, or have come since it was damaged (`healed`). The caller holds the transaction.
+    """Delete damaged rows that new records replace now. The caller holds the transaction.
+
+    A row goes only if all records that it may come from are `coming`, or have arrived since the damage (`healed`).
     """
     known = _known(connection) | set(coming)
     for table, row in _damaged(connection):
@@ -113,7 +114,7 @@ def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Colle
 
 
 def forget(connection: sqlite3.Connection, subject: str) -> None:
-    """Delete the damaged rows that were somebody's, who is gone; the caller holds the transaction."""
+    """Delete the damaged rows of a deleted person. The caller holds the transaction."""
     for table in ("people", "credentials", "claims"):
         theirs = f"substr(copy, 1, length(?1)) = ?1 AND NOT ({sound(connection, table)})"
         connection.execute(f"DELETE FROM {table} WHERE {theirs}", (copy_of(subject, ""),))  # noqa: S608
@@ -126,7 +127,9 @@ def _damaged(connection: sqlite3.Connection) -> Iterator[tuple[str, sqlite3.Row]
 
 
 def _about(table: str, row: sqlite3.Row, known: Collection[str]) -> set[str]:
-    """The keys of all records that a damaged row may come from; every one of its kind where it names none."""
+    """Return the keys of all records that a damaged row may come from. If the row names none, return all keys of its
+    kind.
+    """
     if table == "rights":
         return {f"{KINDS[whose]}/{value}" for whose, value in named(row)}
     if table == "rights_said":
@@ -138,6 +141,6 @@ def _about(table: str, row: sqlite3.Row, known: Collection[str]) -> set[str]:
 
 
 def _known(connection: sqlite3.Connection) -> set[str]:
-    """The keys of what the office has, and this gate had."""
+    """Return the keys of the records that the office has and this gate received."""
     query = f"SELECT key FROM records WHERE n > 0 AND NOT is_gone AND {sound(connection, 'records')}"  # noqa: S608
     return {row[0] for row in connection.execute(query)}

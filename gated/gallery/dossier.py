@@ -1,7 +1,7 @@
-"""All that the office says of one person, and how it takes the place of what was stored of them before.
+"""One person's complete data from the office, and how it replaces the stored data. `replica` uses it.
 
-Cards are handed out in two steps, first all are taken back and then all are given, because a card that changes hands
-may reach its new holder before the old one has given it up: until then it is a claim.
+Cards are assigned in two steps: first all lost cards are taken back, then all new cards are assigned. A card may reach
+its new holder before the old holder's record gives it up. Until then it is stored as a claim.
 """
 
 import sqlite3
@@ -15,14 +15,15 @@ from gated.soundness import copied, copy_of, sound
 from gated.types import SubjectId
 
 GIVEN = copied("credentials", way="'card'", uses_left="uses", is_duress="0")
-"""The copy of a card that is given to whoever claims it."""
+"""SQL for the protected copy of a card row that is made from a claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """One person, whole. `face`: which of their faces counts from now on; None: the one that does now.
+    """One person's complete data from the office. `face`: the name of the face that counts from now on; None keeps the
+    current face.
 
-    `keeps_ways`: what is stored of their cards and PINs stays as it is, and `cards` and `pins` count for nothing.
+    `keeps_ways`: the stored cards and PINs stay as they are, and `cards` and `pins` are ignored.
     """
 
     person: Person
@@ -35,9 +36,9 @@ class Dossier:
 
 
 def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[SubjectId]:
-    """Store these people in place of what was stored of them; the caller holds the transaction.
+    """Replace the stored data of these people. The caller holds the transaction.
 
-    Gives those of whose cards one is somebody else's still, and kept until it is free.
+    Return the people who wait for a card that another person still has. The claim stays stored until the card is free.
     """
     filed = list(dossiers)
     for dossier in filed:
@@ -53,7 +54,7 @@ def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[Sub
 
 
 def settle_claims(connection: sqlite3.Connection) -> None:
-    """Give every card to whoever is to have it, unless another has it; the caller holds the transaction."""
+    """Assign each claimed card to its new holder if no other person has it. The caller holds the transaction."""
     connection.execute(
         "INSERT OR IGNORE INTO credentials"  # noqa: S608 - constants
         " (id, way, subject, digest, label, valid_from, valid_until, uses_left, uses, is_duress, readings, copy)"
@@ -73,7 +74,7 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, '', ?)"
         " ON CONFLICT (subject) DO UPDATE SET name = excluded.name, household = excluded.household,"
         " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role, copy = excluded.copy,"
-        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged one is no face's name
+        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged value matches no face name
         (
             person.subject,
             person.name,
@@ -96,7 +97,7 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
 
 
 def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    """Whatever card or PIN is not theirs any more."""
+    """Delete the person's cards and PINs that the dossier does not list."""
     subject = dossier.person.subject
     connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
     kept = {(each.id, each.digest) for each in dossier.cards}
@@ -112,7 +113,7 @@ def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
 
 
 def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    """Change what they have already, with the uses that are left of it, and claim the rest."""
+    """Update the cards that the person already has, with their remaining uses, and store claims for the other cards."""
     subject = dossier.person.subject
     stored = {row[0] for row in connection.execute("SELECT id FROM credentials WHERE subject = ?", (subject,))}
     for card in dossier.cards:

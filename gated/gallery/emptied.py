@@ -1,4 +1,6 @@
-"""A database that is there no more, or has no bytes left, where there was one: it must not pass for a new gate."""
+"""Detection of a lost database: a missing or empty file where data existed. Such a gate must not
+start as a new gate.
+"""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,13 +12,13 @@ from gated.gallery.templates import NAME as TEMPLATES
 
 
 def refuse(state: Path, why: str) -> None:
-    """Raises `TornError` where a database was lost, unless whoever asks knows `why` and wants what is left."""
+    """Raise `TornError` if a database was lost, unless the caller passes `why` and wants the remaining data."""
     if not why and (lost := problem(state)):
         raise TornError(f"{lost}: it was lost; the gate's next start says what is left")
 
 
 def problem(state: Path) -> str:
-    """Which of the two databases was lost while the other shows that it was there; empty when none was."""
+    """Return which of the two databases was lost although the other shows that it existed; empty if none was lost."""
     for name, other, question in (
         (PEOPLE, TEMPLATES, "SELECT 1 FROM data_keys LIMIT 1"),
         (TEMPLATES, PEOPLE, "SELECT 1 FROM consents WHERE purpose = 'recognise' LIMIT 1"),
@@ -27,7 +29,7 @@ def problem(state: Path) -> str:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a file has no bytes, or is not there."""
+    """Return whether a file has no bytes or does not exist."""
     try:
         return path.stat().st_size == 0
     except OSError:
@@ -35,7 +37,7 @@ def is_empty(path: Path) -> bool:
 
 
 def has_rows(path: Path, question: str) -> bool:
-    """Whether a database answers; False where it cannot be asked. Nothing is made or changed."""
+    """Return whether the query finds a row; False if the database cannot be read. Creates and changes nothing."""
     if is_empty(path):
         return False
     with (

@@ -1,4 +1,4 @@
-"""Somebody joins the gallery: with consent, as one person, and as nobody who is in it already."""
+"""Enrolment: checks the consent, that all pictures show one person, and that the face is not enrolled already."""
 
 import secrets
 import unicodedata
@@ -16,23 +16,26 @@ from gated.types import SubjectId
 
 LONGEST_TEXT = 200
 UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's controls, formats (they turn text around), surrogates and line breaks; rare hanzi are none of them."""
+"""Unicode categories that names may not contain: controls, formats (they reverse text), surrogates and line breaks.
+Rare hanzi are in none of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """Done: this is the person's id, and so many templates were made."""
+    """Result of an enrolment: the person's id and the number of templates."""
 
     subject: SubjectId
     templates: int
     waits: str = ""
-    """Why they do not count yet. "changed": of another face here, which counts until somebody at the gate accepts this
-    one. "bulk": of as many first faces by a new model set as an hour may bring.
+    """Why the templates wait and do not count yet; empty if they count. "changed": the person has another face here.
+    That face counts until somebody at the gate accepts the new one. "bulk": the hourly limit of first faces by a new
+    model set is reached.
     """
     is_consent_held: bool = False
-    """Only the office says that they agreed to more than recognition."""
+    """Whether only the office reports the person's consents beyond recognition. Such consents stay on hold."""
     consents: tuple[str, ...] = ()
-    """What they agreed to here beside being recognised."""
+    """Purposes that the person agreed to here, beside recognition."""
 
 
 def enrol(
@@ -47,13 +50,16 @@ def enrol(
     at: datetime,
     purposes: Sequence[str] = (),
 ) -> Enrolled:
-    """Store a new person with one template for each embedding; on disk when it returns, or not at all.
+    """Store a new person with one template for each embedding. The data is on disk at return; on an error nothing is
+    stored.
 
-    `consent`: reference of the signed paper or record; `notice`: version of the notice that was read; `threshold`: the
-    score from which two faces are one person's; `at`: aware; `purposes`: what they agreed to beside being recognised.
-    Raises `EnrolmentError` when a text is missing, a picture
-    shows another person than the others, or the face is enrolled already (the message names that id, never the name);
-    `BusyError` and `StateError` when nothing could be stored.
+    `consent`: reference of the signed paper or record. `notice`: version of the notice that the person read.
+    `threshold`: minimum score for two pictures of one person. `at`: time, aware. `purposes`: consents beside
+    recognition.
+
+    Raises `EnrolmentError` if a text is missing, a picture shows another person than the others, or the face is already
+    enrolled. The message names the enrolled id, never the name. Raises `BusyError` and `StateError` if nothing could be
+    stored.
     """
     paper, version = plain_text("consent", consent), plain_text("notice", notice)
     consented = tuple(Consent(purpose, paper, version, at) for purpose in (RECOGNISE, *purposes))
@@ -77,13 +83,14 @@ def enrol_known(
     is_counted: bool = False,
     given: Callable[[], Sequence[Consent]] = tuple,
 ) -> Enrolled:
-    """Store one template for each embedding of somebody who is known here and agreed to it, as the office ordered.
+    """Store templates of a known person who has agreed to it, as the office commanded: one template for each embedding.
 
-    Where they have another face, this one waits. `is_counted`: a first one by a new model set is counted as somebody
-    new; else it waits as well. `given`: asked last what they agree to here; it counts at once, unless the face waits.
+    If the person already has a face, the new face waits. `is_counted`: count a first face by a new model set as a new
+    person; otherwise that face waits too. `given`: called last; returns further consents that the person gives here.
+    These count at once, unless the face waits.
 
-    `before` is called last, when nothing has to be waited for any more; what it raises leaves everything as it was. On
-    disk when it returns, or not at all. Raises as `enrol` does, and `SubjectNotFoundError`.
+    `before` is called when all other checks have passed. An error from it leaves everything unchanged. The data is on
+    disk at return; on an error nothing is stored. Raises the errors of `enrol`, and `SubjectNotFoundError`.
     """
     vectors = _one_face(embeddings, gallery.dimension, threshold)
     with gallery.enrolling():
@@ -101,7 +108,9 @@ def enrol_known(
 
 
 def recognition_consent(person: Person) -> Consent:
-    """What somebody agreed to before their face may be kept. Raises `EnrolmentError` where they did not."""
+    """Return the person's consent to recognition, which the gate needs to store a face. Raises `EnrolmentError` without
+    one.
+    """
     for consent in person.consents:
         if consent.purpose == RECOGNISE:
             return consent
@@ -109,7 +118,7 @@ def recognition_consent(person: Person) -> Consent:
 
 
 def plain_text(field: str, value: str) -> str:
-    """The text without blanks around it; its content stays out of the error. Raises `EnrolmentError`."""
+    """Return the text without surrounding blanks. Raises `EnrolmentError`, without the content in its message."""
     text = value.strip()
     if not text:
         raise EnrolmentError(f"{field}: is empty; nobody is enrolled without it")
@@ -121,7 +130,7 @@ def plain_text(field: str, value: str) -> str:
 
 
 def _one_face(embeddings: Sequence[Embedding], dimension: int, threshold: float) -> list[Embedding]:
-    """The embeddings, checked, all of one person."""
+    """Return the checked embeddings. Raises `EnrolmentError` unless all show one person."""
     vectors = _vectors(embeddings, dimension)
     _refuse_strangers(vectors, threshold)
     return vectors
@@ -140,7 +149,10 @@ def _vectors(embeddings: Sequence[Embedding], dimension: int) -> list[Embedding]
 
 
 def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
-    """Every picture must show the person of the most typical one, the one nearest to all."""
+    """Raise `EnrolmentError` unless every picture shows the same person as the most typical picture.
+
+    The most typical picture has the highest sum of scores with all pictures.
+    """
     stacked = np.stack(vectors)
     scores = stacked @ stacked.T
     typical = int(scores.sum(axis=1).argmax())
@@ -154,7 +166,9 @@ def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
 def _refuse_duplicate(
     gallery: Gallery, vectors: Sequence[Embedding], threshold: float, but: SubjectId | None = None
 ) -> None:
-    """Nobody who is found already, `but` the one whose face is taken anew."""
+    """Raise `EnrolmentError` if a picture matches an enrolled person. `but`: the person whose face
+    is captured again.
+    """
     for number, vector in enumerate(vectors, 1):
         for candidate in gallery.search(vector, limit=2):
             if candidate.subject != but and not candidate.score < threshold:

@@ -1,6 +1,6 @@
-"""What lets people in beside their faces, when it does, and how they like the gate to behave: values and their rows.
+"""Credentials, access rules and preferences: their values and their database rows.
 
-A time window is `valid_from <= at < valid_until`, either end open where it is None; all times are aware.
+A time window is `valid_from <= at < valid_until`. None leaves that end open. All times are aware.
 """
 
 import re
@@ -27,10 +27,12 @@ Way = Literal["card", "pin"]
 First = Literal["speech", "light", "touch"]
 READING = struct.Struct(f"{READING_BYTES}s")
 Whose = Literal["subject", "household", "role"]
-"""Rights are said of one, of all who live together, or of all of one role; each counts where nothing nearer is said."""
+"""Owner of an access rule: one person, one household, or one role. A rule of a more specific owner
+replaces the others.
+"""
 
 RESIDENT = "resident"
-"""The role of everybody who was given no other."""
+"""Role of everybody without another role."""
 ROLE = re.compile(r"[\w-]{1,20}")
 
 SCHEMA = """
@@ -69,8 +71,9 @@ SCHEMA = """
         first TEXT CHECK (first IN ('speech', 'light', 'touch'))
     ) STRICT;
 """
-"""`digest`: of a card the whole keyed digest of its number, of a PIN its verifier (see `verifiers`), and `pin_hash` how
-argon2 is asked about it. No number is kept."""
+"""`digest`: for a card, the whole keyed digest of its number; for a PIN, its verifier (see `verifiers`). `pin_hash`:
+the argon2 parameters of a PIN. No number is stored.
+"""
 
 READINGS = """
     ALTER TABLE credentials ADD COLUMN readings BLOB NOT NULL DEFAULT x'';
@@ -79,8 +82,9 @@ READINGS = """
     ALTER TABLE claims DROP COLUMN readings;
     ALTER TABLE credentials DROP COLUMN readings;
 """
-"""`readings`: of a card the first `READING_BYTES` of the keyed digest of each of its readings (see `cards`), one after
-the other; none for a card that was given before there were readings."""
+"""`readings`: for a card, the first `READING_BYTES` of the keyed digest of each of its readings (see `cards`), joined.
+Empty for a card from before readings existed.
+"""
 
 VEIL = f"""
     DROP INDEX credentials_pin;
@@ -91,9 +95,11 @@ VEIL = f"""
     CREATE UNIQUE INDEX credentials_pin ON credentials (subject, is_duress) WHERE way = 'pin';
     DROP TABLE veil
 """  # noqa: S608 - a constant
-"""Nothing says any more which of two PINs is the duress PIN (see `verifiers`): `is_duress` is 0 of every row but those
-from before, which are veiled a day after `since`, when the version that did this is not on trial any more. A gated from
-before finds its own PINs, and none of the others."""
+"""After this migration, no row shows which of two PINs is the duress PIN (see `verifiers`).
+
+`is_duress` is 0 in every row except old rows. Old rows are converted one day after `since`, when the trial of the new
+version is over. An older gated finds its own PINs but no newer ones.
+"""
 WEAK = f"""
     CREATE TABLE weak_pins (
         subject TEXT PRIMARY KEY REFERENCES people (subject) ON DELETE CASCADE,
@@ -102,13 +108,13 @@ WEAK = f"""
     {BACK}
     DROP TABLE weak_pins
 """
-"""Who has typed a PIN of theirs that strangers try early, until they are given another; not which of their PINs."""
+"""People who entered a weak PIN of their own, until they receive a new PIN. The table does not say which PIN."""
 VEIL_AFTER = "+1 day"
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A card or a PIN. `subject` is None for a guest's card; `uses_left` is None where uses are not counted."""
+    """One card or PIN. `subject` is None for a guest's card. `uses_left` is None if uses are not counted."""
 
     id: str
     way: Way
@@ -122,17 +128,17 @@ class Credential:
     first_used_at: datetime | None = None
     last_used_at: datetime | None = None
     is_duress: bool = False
-    """Known of a PIN that was typed, and of rows from before verifiers; of other rows nothing tells it."""
+    """Known for a PIN that was just entered, and for rows from before verifiers. Other rows do not show it."""
     readings: frozenset[bytes] = field(default=frozenset(), repr=False, compare=False)
-    """Digests of all readings of a card; empty for one that was given before there were readings."""
+    """Digests of all readings of a card; empty for a card from before readings existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """By which door and in which schedule's hours somebody may pass; None: by every door, at all hours.
+    """One access rule: the door and the schedule that allow a person to pass. None: every door, or all hours.
 
-    `door`: "main" or "second"; of one gate alone "GATE/main", or "GATE/*" for all of its doors. A gated that knows
-    nothing of gates in rights has no door of such a name, and so lets nobody pass by it.
+    `door`: "main" or "second"; for one gate only, "GATE/main", or "GATE/*" for all doors of the gate. An older gated
+    knows no gates in access rules. It finds no door with such a name and denies access.
     """
 
     door: str | None = None
@@ -142,64 +148,69 @@ class Right:
 
 
 UNKNOWN = "?"
-"""Hours, or days, that a damaged database has lost: nobody can write such a name down."""
+"""Placeholder for schedules or days that a damaged database has lost. Nobody can enter this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The days that the office named, YYYY-MM-DD."""
+    """Calendar days that the office sent, as YYYY-MM-DD."""
 
     holidays: frozenset[str] = frozenset()
     workdays: frozenset[str] = frozenset()
     """Make-up working days."""
     doubtful: frozenset[str] = frozenset()
-    """Days of which a damaged row tells: nobody knows any more whether they are either."""
+    """Days in damaged rows: nobody knows whether they are holidays or working days."""
     is_doubtful: bool = False
-    """Whether that is so of every day."""
+    """Whether every day is doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What somebody asked for; None: as for everybody. Never why."""
+    """Preferences of one person for the gate's behaviour. None: the default for everybody. The
+    reason is never stored.
+    """
 
     release_s: float | None = None
-    """5 to 30: how long the lock stays released for them."""
+    """Seconds that the lock stays released for this person, 5 to 30."""
     search_s: float | None = None
-    """1 to 30: how long their face is looked for before other ways in are named."""
+    """Seconds that the gate searches for the face before it names other credentials, 1 to 30."""
     first: First | None = None
-    """The cue that they want before the others; they get the others as well."""
+    """Cue that the person wants before the others. The person also gets the other cues."""
 
 
 NEVER_YET, LONG_PAST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 AS_EVERYBODY = Preferences()
-"""What somebody gets who asked for nothing."""
+"""Preferences of a person who has set none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What the gate must know of somebody who has a credential or a face.
+    """One person with a credential or a face, as access decisions need the person.
 
-    `rights`: their own, else their household's, else their role's; without any they pass by every door at all hours.
+    `rights`: the person's own access rules, else the household's, else the role's. A person without any rule may pass
+    by every door at all hours.
     """
 
     is_suspended: bool = False
     rights: tuple[Right, ...] = ()
     also: tuple[tuple[Right, ...], ...] = ()
-    """What was said under other spellings of the same household or role. Each of them must let them pass as well."""
+    """Access rules under other spellings of the same household or role. Each of these sets must
+    also allow the access.
+    """
     preferences: Preferences = AS_EVERYBODY
     home: str = field(default="", repr=False, compare=False)
-    """The household that they live in, in its normal form."""
+    """The person's household, in normal form."""
 
 
 def new_id() -> str:
-    """An id for a credential: 16 random hex digits."""
+    """Return a new id for a credential: 16 random hex digits."""
     return secrets.token_hex(8)
 
 
 def plain_role(name: str) -> str:
-    """A role's name, the same however it is typed: what somebody does here, never how they are.
+    """Return the normal form of a role's name. A role describes a person's work here, never the person's condition.
 
-    The name stays out of the error. Raises `CredentialError`.
+    Raises `CredentialError`, without the name in its message.
     """
     plain = names.plain(name)
     if not ROLE.fullmatch(plain):
@@ -208,7 +219,7 @@ def plain_role(name: str) -> str:
 
 
 def credential(row: sqlite3.Row) -> Credential:
-    """A row of `credentials`."""
+    """Return the credential of a row of `credentials`."""
     return Credential(
         id=row["id"],
         way=row["way"],
@@ -227,17 +238,17 @@ def credential(row: sqlite3.Row) -> Credential:
 
 
 def packed(readings: Iterable[bytes]) -> bytes:
-    """The readings of a card as they are stored."""
+    """Return the readings of a card as one blob for storage."""
     return b"".join(sorted(readings))
 
 
 def unpacked(stored: bytes) -> frozenset[bytes]:
-    """The readings of a card out of its row."""
+    """Return the readings of a card from its stored blob."""
     return frozenset(chain.from_iterable(READING.iter_unpack(stored[: len(stored) // READING_BYTES * READING_BYTES])))
 
 
 def wishes(row: sqlite3.Row) -> Preferences:
-    """A row of `preferences`; one that nobody can have asked for is as everybody's."""
+    """Return the preferences of a row; `AS_EVERYBODY` if a value is out of range."""
     asked = Preferences(row["release_s"], row["search_s"], row["first"])
     is_possible = (
         (asked.release_s is None or 5 <= asked.release_s <= 30)
@@ -248,13 +259,13 @@ def wishes(row: sqlite3.Row) -> Preferences:
 
 
 def right(row: sqlite3.Row) -> Right:
-    """A row of `rights`."""
+    """Return the access rule of a row of `rights`."""
     begins, ends = bound(row["valid_from"], NEVER_YET), bound(row["valid_until"], LONG_PAST)
     return Right(row["door"], row["schedule"], begins, ends)
 
 
 def hours(days: Iterable[str], start: str, end: str) -> Schedule:
-    """Hours of the week as the office says them; what makes no sense never holds."""
+    """Return a weekly schedule from the office's values. Invalid values give a schedule without days."""
     try:
         return msgspec.convert({"days": tuple(days), "start": start, "end": end}, Schedule)
     except msgspec.ValidationError:
@@ -262,42 +273,42 @@ def hours(days: Iterable[str], start: str, end: str) -> Schedule:
 
 
 def both(one: Schedule, other: Schedule) -> Schedule:
-    """The hours that two schedules share; none where one schedule cannot say them."""
+    """Return the hours that two schedules share; no hours if one schedule cannot express them."""
     days = tuple(day for day in one.days if day in other.days)
     for whole, part in ((one, other), (other, one)):
         if whole.start == whole.end:
             return Schedule(days, part.start, part.end)
     if (one.start < one.end) != (other.start < other.end):
-        return Schedule(days=())  # one of them runs past midnight: what they share may be two pieces
+        return Schedule(days=())  # one of them runs past midnight: the shared hours may be two intervals
     start, end = max(one.start, other.start), min(one.end, other.end)
     return Schedule(days, start, end) if start < end or one.start > one.end else Schedule(days=())
 
 
 def put_rights(connection: sqlite3.Connection, whose: Whose, value: str, rights: Sequence[Right]) -> None:
-    """Say anew when one, a household or a role may pass; the caller holds the transaction.
+    """Replace the access rules of one person, household or role. The caller holds the transaction.
 
-    `value` is kept as it is: it is the key under which the office says it, in the spelling of that day. What is said
-    under any spelling binds everybody of that name (`Credentials.holders`).
+    `value` is stored unchanged, because it is the key of the office's record in its current spelling. Rules under any
+    spelling apply to everybody with that name (see `Credentials.holders`).
     """
     rows = [(value, r.door, r.schedule and names.plain(r.schedule), text(r.valid_from), text(r.valid_until))
             for r in rights]  # fmt: skip
     insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
     said = copy_of(*(value if each == whose else None for each in get_args(Whose)), "")
     delete = f"DELETE FROM rights WHERE {whose} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three
-    connection.execute(delete, (value, said))  # also what a card has made another's
+    connection.execute(delete, (value, said))  # also rows whose owner a damaged memory card has changed
     connection.execute("DELETE FROM rights_said WHERE whose = ? AND value = ?", (whose, value))
     connection.executemany(insert, rows)
 
 
 def put_preferences(connection: sqlite3.Connection, subject: SubjectId, preferences: Preferences) -> None:
-    """Do as somebody asked, from now on; the caller holds the transaction."""
+    """Store a person's preferences. The caller holds the transaction."""
     connection.execute("DELETE FROM preferences WHERE subject = ?", (subject,))
     if preferences != AS_EVERYBODY:
         connection.execute("INSERT INTO preferences VALUES (?, ?, ?, ?)", (subject, *astuple(preferences)))
 
 
 def put_credential(connection: sqlite3.Connection, new: Credential) -> None:
-    """Store a card or a PIN that was checked; the caller holds the transaction."""
+    """Store a checked card or PIN. The caller holds the transaction."""
     window = map(text, (new.valid_from, new.valid_until))
     connection.execute(
         "INSERT INTO credentials (id, way, subject, digest, pin_hash, label, uses_left, is_duress, readings,"
@@ -318,10 +329,10 @@ def put_credential(connection: sqlite3.Connection, new: Credential) -> None:
 
 
 def put_pins(connection: sqlite3.Connection, subject: SubjectId, pins: Iterable[Credential]) -> None:
-    """Somebody has these PINs now and no others; the caller holds the transaction.
+    """Replace all PINs of a person. The caller holds the transaction.
 
-    They all come anew and in the order of their verifiers, and were used when any of them was: neither an id nor a
-    place nor a time tells which of them is the older one, or the one of every day.
+    All PINs get new ids and are stored in the order of their verifiers. All get the first and last time at which any
+    PIN was used. So no id, order or time shows which PIN is older, or which PIN the person uses every day.
     """
     used = "SELECT min(first_used_at), max(last_used_at) FROM credentials WHERE subject = ? AND way = 'pin'"
     first, last = connection.execute(used, (subject,)).fetchone()
@@ -335,12 +346,16 @@ def put_pins(connection: sqlite3.Connection, subject: SubjectId, pins: Iterable[
 
 
 def bound(stored: str | None, odd: datetime) -> datetime | None:
-    """A time as it is stored; `odd`, which denies, for what a damaged card has made of one."""
+    """Return a stored time, or None. For an invalid time return `odd`; the caller chooses a value
+    that denies access.
+    """
     return None if stored is None else time_of(stored, odd)
 
 
 def time_of(stored: str, odd: datetime) -> datetime:
-    """A time as it is stored; `odd` for what is no time, has no zone, or cannot be told in another one."""
+    """Return a stored time. Return `odd` for a text that is no time, has no zone, or cannot be converted to another
+    zone.
+    """
     try:
         at = datetime.fromisoformat(stored)
         at.astimezone(UTC)
@@ -350,5 +365,5 @@ def time_of(stored: str, odd: datetime) -> datetime:
 
 
 def text(at: datetime | None) -> str | None:
-    """A time as it will be stored."""
+    """Return a time as text for storage."""
     return None if at is None else at.isoformat()

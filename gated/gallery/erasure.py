@@ -1,7 +1,7 @@
-"""Rows that are deleted still lie in free pages and in the write-ahead log: who deletes owes it that they go too.
+"""Secure erasure: deleted rows remain in free pages and in the write-ahead log until they are wiped.
 
-The debt is a row of its own, written in the transaction that deletes, so that a power cut or a busy reader in between
-is not the end of it: the next start pays.
+Each deletion adds a row to `erasures` in the same transaction. So a power cut or a busy reader does not lose the
+erasure: the next start does it.
 """
 
 import sqlite3
@@ -12,16 +12,16 @@ SCHEMA = "CREATE TABLE erasures (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT"
 
 
 def owe(connection: sqlite3.Connection) -> None:
-    """Remember, in the transaction that deletes, that the traces must go as well."""
+    """Record an open erasure in the transaction that deletes. `settle` wipes the traces later."""
     connection.execute("INSERT INTO erasures DEFAULT VALUES")
 
 
 def settle(connection: sqlite3.Connection) -> bool:
-    """Wipe the traces of what was deleted. False when something stood in the way and it is still owed."""
+    """Wipe the traces of deleted rows. Return False if the wipe was blocked and is still open."""
     newest = connection.execute("SELECT max(id) FROM erasures").fetchone()[0]
     if newest is None:
         return True
     if not database.forget(connection):
         return False
-    connection.execute("DELETE FROM erasures WHERE id <= ?", (newest,))  # another's, made meanwhile, is still owed
+    connection.execute("DELETE FROM erasures WHERE id <= ?", (newest,))  # a newer erasure by another process stays open
     return True
