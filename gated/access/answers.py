@@ -1,4 +1,6 @@
-"""What the gate does about a card, a PIN or a pass that was decided: release, tell people and the journal, count."""
+"""Act on a decision about a card, PIN, pass or remote command: release the door, inform people, write the journal. Used
+by `ways`. The module also counts failed attempts.
+"""
 
 import asyncio
 import logging
@@ -31,24 +33,28 @@ log = logging.getLogger(__name__)
 
 
 class Release(Protocol):
-    """Asks the latch for a release, as `door.controller` does. Raises `LatchError`."""
+    """A function that asks the latch for a release, such as `door.controller.DoorController.release`."""
 
     def __call__(self, visit: str, lease_s: float, decided_at: float, door: str, *, whom: str) -> None:
-        """`decided_at`: in monotonic seconds. `whom`: an id of whoever is let in, the same for all that is theirs."""
+        """Ask for a release. Raises `LatchError`.
+
+        `decided_at` is in monotonic seconds. `whom` is an id of the person who is let in, equal for all their
+        credentials.
+        """
 
 
 OURS = frozenset({Refusal.CLOCK, Refusal.LOCKDOWN, Refusal.UNDECIDED, Refusal.AMBIGUOUS})
-"""The gate's own reasons: whoever was refused for one of them did nothing wrong, and it is not counted."""
+"""Refusals that the gate itself causes. They do not count as failed attempts, because the person did nothing wrong."""
 KEY = secrets.token_bytes(32)
-"""Of this process alone, so that what was shown is remembered as a digest that tells nothing."""
+"""A random key of this process. It keys the digests of shown credentials, so that a digest reveals nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayOutcome:
-    """What people at the gate are told: the same for everybody, but for the cue that they want first."""
+    """The result that people at the gate are told. It is equal for everybody, except for the order of the cues."""
 
     result: Literal["granted", "refused", "resting", "go_on"]
-    """go_on: a flat number was typed, and the PIN is to follow."""
+    """"go_on" means that a flat number was typed, and that the PIN must follow."""
     way: str
     door: str
     preferences: Preferences = AS_EVERYBODY
@@ -56,7 +62,7 @@ class WayOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What was shown at which door, and whose it is, as far as that is known."""
+    """One credential that was shown at a door, and its owner if known."""
 
     way: str
     door: str
@@ -66,20 +72,24 @@ class Shown:
     is_duress: bool = False
     preferences: Preferences = AS_EVERYBODY
     reader: str = ""
-    """Which one, where a door has several; failures are counted by readers."""
+    """The reader at which the credential was shown. A door can have several readers. Failures are counted for each
+    reader.
+    """
     what: str = field(default="", repr=False)
-    """What was shown, so that the same again is no second failure."""
+    """The number or text that was shown. Showing the same one again is not a second failure."""
     guess: Guess | None = field(default=None, repr=False)
-    """Of a PIN: as what it counts, unless it lets somebody in."""
+    """For a PIN: the guess that was counted in the budget. `Guessing.right` removes it if the PIN opens the door."""
 
     @property
     def here(self) -> str:
-        """Where it was shown."""
+        """Return the reader, or the door if the reader is not known."""
         return self.reader or self.door
 
 
 class Answers:
-    """Acts on decisions in the loop's thread. `release_s` is each door's own, where nobody prefers another."""
+    """Acts on decisions in the event loop's thread. `release_s` is the default release time of each door, in
+    seconds.
+    """
 
     def __init__(
         self,
@@ -91,14 +101,15 @@ class Answers:
         *,
         guessing: Guessing | None = None,
     ) -> None:
-        """`guessing`: the budget of PINs, which have no other."""
+        """`guessing` is the budget that limits PINs. No other limit applies to PINs."""
         self._attempts, self._release_s, self._release = attempts, release_s, release
         self._report, self._on_outcome, self._guessing = report, on_outcome, guessing
         self._newest: dict[tuple[str, str], object] = {}
 
     async def my_turn(self, way: str, reader: str, pause_s: float = 0.0) -> bool:
-        """Wait until a reader that rests may look at something again; False when something newer was shown since.
-        `pause_s`: so long it pauses beside that.
+        """Wait until a resting reader may look at something again. Return False if something newer was shown meanwhile.
+
+        `pause_s` is an additional minimum wait, in seconds.
         """
         now = time.monotonic()
         self._newest[way, reader] = mine = object()
@@ -110,24 +121,27 @@ class Answers:
         return True
 
     def may_try(self, way: str, door: str, reader: str = "") -> bool:
-        """Whether this way does not rest."""
+        """Return whether credentials of this kind may be tried, because they are not resting at this reader."""
         return self._attempts.may_try(way, reader or door, time.monotonic())
 
     def rests(self, way: str, door: str) -> None:
-        """Something was shown to a way that rests: people are told so, and the journal nothing more."""
+        """Tell people that this kind of credential is resting. Writes nothing to the journal."""
         self._on_outcome(WayOutcome("resting", way, door))
 
     def unknown(self, shown: Shown) -> None:
-        """A card was shown that is not known, to a reader where cards rest: it counts, and is told so."""
+        """Count an unknown card at a reader where cards rest, and tell people that cards are resting."""
         self._count_card(shown)
         self.rests(shown.way, shown.door)
 
     def go_on(self, way: str, door: str) -> None:
-        """The first half was shown, and the other is to follow."""
+        """Tell people that the first part was accepted and that the second part must follow."""
         self._on_outcome(WayOutcome("go_on", way, door))
 
     def give(self, shown: Shown, refusal: Refusal | None) -> bool:
-        """Answer; True when the lock was asked to release. People hear nothing of a duress, in whichever answer."""
+        """Act on the decision. Return True if the latch was asked to release the door and did not refuse.
+
+        The people at the gate get no sign of a duress credential, whether the answer is a grant or a refusal.
+        """
         visit = secrets.token_hex(6)
         is_released = self._refuse(shown, refusal) if refusal is not None else self._let_in(shown, visit)
         if shown.is_duress and shown.subject is not None:
@@ -135,7 +149,7 @@ class Answers:
         return is_released
 
     def _let_in(self, shown: Shown, visit: str) -> bool:
-        """Release first, tell then: the person waits for the one and nobody for the other."""
+        """Ask for the release first, then inform people and write the journal, because only the release is urgent."""
         trouble = self._ask(shown, visit)
         if trouble is None and shown.guess is not None and self._guessing is not None:
             self._guessing.right(shown.guess)
@@ -171,10 +185,11 @@ class Answers:
         return False
 
     def _count(self, shown: Shown, refusal: Refusal) -> tuple[int, int]:
-        """How many failures began a rest, and how many PINs in a day were all that are given; 0 where none did.
+        """Count a refusal. Return the number of failures if a rest began, and the number of wrong PINs if a cap was
+        reached.
 
-        A right PIN that may not open now counts as a wrong one, for who guesses must not learn which it was. In a
-        lockdown nothing can be learnt.
+        Each number is 0 otherwise. A correct PIN that may not open now counts as a wrong PIN, so that a guesser cannot
+        distinguish them. In a lockdown a PIN is not counted, because every answer is the same.
         """
         if shown.way == "card" and refusal not in OURS:
             self._count_card(shown)
@@ -194,5 +209,8 @@ class Answers:
 
 
 def digest(what: str) -> bytes:
-    """What stands for something that was shown, in this process alone; empty for nothing."""
+    """Return a keyed BLAKE2b digest of 8 bytes for a shown number or text. Empty input gives empty bytes.
+
+    The digest is valid in this process only.
+    """
     return blake2b(what.encode("utf-8", "surrogatepass"), key=KEY, digest_size=8).digest() if what else b""

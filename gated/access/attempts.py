@@ -1,9 +1,9 @@
-"""Too many failures, and one way in at one reader rests for a while. Pure but for its memory: time is passed in.
+"""Limit failures: after too many, one kind of credential rests at one reader for a while. Pure except for its memory.
 
-What rests is the answer to what is not known. A card that is known opens all the same: somebody who holds a wrong card
-to a reader must not lock the others out. So that nobody tries number after number meanwhile, a reader that rests looks
-at one card in `GUESS_S`. No success takes back what failed before: else whoever waits for residents would guess for
-ever. PINs have a budget of their own (see `guesses`).
+Callers pass the time in. A rest applies to unknown credentials only. A known card still opens, so that a person with a
+wrong card cannot lock out the others. A resting reader looks at one card per `GUESS_S`, so that a fast series of
+numbers gains nothing. A success does not reset the count, because a guesser could otherwise wait for residents. PINs
+have a separate budget (see `guesses`).
 """
 
 from math import isfinite
@@ -12,7 +12,9 @@ GUESS_S = 1.0
 
 
 class Attempts:
-    """Counts the failures of each way at each reader by itself: failing with one never rests another."""
+    """Counts failures separately for each kind of credential at each reader. Failures of one kind never rest another
+    kind.
+    """
 
     def __init__(self, limit: int, window_s: float, rest_s: float) -> None:
         self.limit, self._window_s, self._rest_s = limit, window_s, rest_s
@@ -21,21 +23,23 @@ class Attempts:
         self._next_look: dict[tuple[str, str], float] = {}
 
     def may_try(self, way: str, reader: str, now: float) -> bool:
-        """Whether this way does not rest; never at a time that is no number."""
+        """Return whether this kind is not resting. Returns False if `now` is not finite."""
         return isfinite(now) and now >= self._rests_until.get((way, reader), now)
 
     def wait_s(self, way: str, reader: str, now: float) -> float:
-        """So long the next look must wait: nothing but while this way rests, where looks are `GUESS_S` apart."""
+        """Return the seconds until the next look. The result is 0 unless this kind rests; then looks are `GUESS_S`
+        apart.
+        """
         return 0.0 if self.may_try(way, reader, now) else max(0.0, self._next_look.get((way, reader), 0.0) - now)
 
     def looked(self, way: str, reader: str, now: float) -> None:
-        """Somebody is looked at now."""
+        """Note that something is looked at now."""
         self._next_look[way, reader] = now + GUESS_S
 
     def failed(self, way: str, reader: str, now: float, what: bytes = b"") -> bool:
-        """Count a failure; True when it was one too many and the rest has just begun.
+        """Count a failure. Return True if it reached the limit and a rest begins now.
 
-        `what`: a digest of what was shown. The same again is no second guess; without it each failure counts.
+        `what` is a digest of the shown credential. The same digest counts once. Without a digest every failure counts.
         """
         here = (way, reader)
         recent = [(at, shown) for at, shown in self._failed.get(here, ()) if not now - at > self._window_s]

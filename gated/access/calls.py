@@ -1,10 +1,11 @@
-"""The call button: one call at a door at a time, from the press until somebody answers or nobody does.
+"""The call button: one call at a door at a time, from the press to an answer, an opening, a timeout or a lost link.
 
-A call lasts `ANSWER_S` and may be answered with "wait", "opening" or "nobody". "wait" keeps it open for `WAIT_S`, so
-that the door can still be opened; the other two end it. Without a link to the office it ends at once. A link proves
-little: a broker may hold what nobody reads. So the office must prove for every call that it hears now (see
-`sync.freshness`); without that proof the call ends after `HEAR_S`, and the next one at once. A second press goes on
-with the same call (people press again when they hear nothing new); after "wait" it calls anew.
+A call lasts `ANSWER_S`. The office answers "wait", "opening" or "nobody". "wait" keeps the call open for `WAIT_S`, so
+that the office can still open the door. The other two answers end the call. Without a link to the office the call ends
+at once. A link alone proves little, because a broker can hold messages that nobody reads. So for each call the office
+must prove that it receives messages now (see `sync.freshness`). Without this proof the call ends after `HEAR_S`, and
+later calls end at once until a proof arrives. A second press continues the same call, because people press again when
+they hear nothing new. After "wait" a second press starts a new call.
 """
 
 import asyncio
@@ -18,11 +19,11 @@ from typing import Literal
 from gated.events import CallAnswered, CallEnded, CallPressed, Degraded, DoorReleased, Event
 
 ANSWER_S = 60.0
-"""So long somebody may take to answer."""
+"""The time limit for an answer, in seconds."""
 HEAR_S = 5.0
-"""So long the office may take to prove that it hears: a round trip over a slow mobile link."""
+"""The time limit for the office's proof, in seconds. It covers a round trip over a slow mobile link."""
 WAIT_S = 180.0
-"""So long whoever was asked to wait is waited for."""
+"""How long a call stays open after the answer "wait", in seconds."""
 
 Answer = Literal["opening", "wait", "nobody"]
 NOBODY_CALLS = "nobody is calling at that door now; the call has ended"
@@ -31,16 +32,16 @@ WHICH = "both doors are calling; say which one with --door"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. It began at `began_at` and ends by itself at `ends_at`, in monotonic seconds."""
+    """One call. `began_at` and `ends_at` are in monotonic seconds. The call ends by itself at `ends_at`."""
 
     began_at: float
     ends_at: float
     is_waiting: bool = False
-    """Whether somebody has answered "wait"."""
+    """Whether the office has answered "wait"."""
 
 
 class Calls:
-    """Every call at this gate. Used in the loop's thread; `run` ends what is over."""
+    """All calls at this gate. Use it in the event loop's thread. `run` ends the calls that time out."""
 
     def __init__(
         self,
@@ -50,21 +51,23 @@ class Calls:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`report`: takes what becomes of a call. `has_line`: whether there is a link to the office now.
+        """`report` receives the events of each call. `has_line` returns whether there is a link to the office now.
 
-        `status_s`: so often the office is asked for a proof that it hears, beside once for every call.
+        `status_s` is the interval in seconds at which the gate asks the office for a proof. Each call also asks once.
         """
         self._report, self._has_line, self._monotonic = report, has_line, monotonic
         self._open: dict[str, Call] = {}
         self.count = 0
-        """How many calls there were. The link asks the office for a proof whenever this changes."""
+        """The number of calls so far. The link asks the office for a proof whenever this number changes."""
         self._proof_is_due_s = status_s + HEAR_S
         self._proved_at, self._line_since = -inf, monotonic()
         self._had_line, self._is_deaf = True, False
         self._changed = asyncio.Event()
 
     def happened(self, event: Event) -> None:
-        """A fact: a press begins a call, a door that is released ends the call at it, a lost link ends all."""
+        """Handle an event. A press begins a call. A released door ends its call. A lost link ends every call without
+        "wait".
+        """
         match event:
             case CallPressed(door=door):
                 self._pressed(door)
@@ -75,12 +78,14 @@ class Calls:
         self._changed.set()
 
     def proved(self, at: float) -> None:
-        """The office has heard what the gate said at `at`, in monotonic seconds."""
+        """Note that the office received the gate's message of `at`, in monotonic seconds."""
         self._proved_at, self._is_deaf = max(self._proved_at, at), False
         self._changed.set()
 
     def _look_at_line(self) -> None:
-        """Without a link nobody can answer any more. Who was asked to wait goes on: somebody knows of them."""
+        """End the calls that nobody can answer without a link. A call with the answer "wait" continues: the office
+        knows of it.
+        """
         has_line = self._has_line()
         if has_line and not self._had_line:
             self._line_since, self._is_deaf = self._monotonic(), False
@@ -89,19 +94,22 @@ class Calls:
             self._end_all(lambda call: not call.is_waiting, "unreachable")
 
     def _hears(self) -> bool:
-        """Whether the office hears the gate, as far as is known now."""
+        """Return whether the office receives the gate's messages, as far as the gate knows now."""
         proof_is_due = max(self._proved_at, self._line_since) + self._proof_is_due_s
         return self._has_line() and not self._is_deaf and self._monotonic() <= proof_is_due
 
     def door_of(self, door: str) -> tuple[str, str]:
-        """The door whose call an answer is for, and why there is none; `door` empty: the one that is calling."""
+        """Return the door whose call is to be answered, and an error text if there is no single one.
+
+        With an empty `door`, return the only door that is calling.
+        """
         calling = [each for each in self._open if door in ("", each)]
         if len(calling) == 1:
             return calling[0], ""
         return "", WHICH if calling else NOBODY_CALLS
 
     def answered(self, door: str, answer: Answer) -> None:
-        """Somebody has answered the call at this door, which `door_of` gave."""
+        """Apply an answer to the call at this door. `door` must come from `door_of`."""
         if answer == "wait":
             now = self._monotonic()
             self._open[door] = Call(now, now + WAIT_S, is_waiting=True)
@@ -111,7 +119,7 @@ class Calls:
         self._changed.set()
 
     async def run(self) -> None:
-        """End the calls that nobody answers, for ever."""
+        """End calls that time out. Runs until cancelled."""
         while True:
             self._changed.clear()
             self.tick()
@@ -121,14 +129,14 @@ class Calls:
                     await self._changed.wait()
 
     def tick(self) -> None:
-        """End what is over by now."""
+        """End the calls that have timed out by now."""
         now = self._monotonic()
         if self._end_all(lambda call: not self._is_proved(call) and call.began_at + HEAR_S <= now, "unreachable"):
             self._is_deaf = True
         self._end_all(lambda call: call.ends_at <= now, "unanswered")
 
     def _is_proved(self, call: Call) -> bool:
-        """Whether the office heard something after this call began; who answers "wait" has heard it."""
+        """Return whether the office has proved that it received this call. An answer "wait" is a proof too."""
         return call.is_waiting or self._proved_at >= call.began_at
 
     def _next_at(self, call: Call) -> float:
@@ -143,7 +151,7 @@ class Calls:
             self._end(door, "unreachable")
 
     def _end_all(self, is_over: Callable[[Call], bool], outcome: str) -> bool:
-        """End every call that is over; whether there was one."""
+        """End every call for which `is_over` is true. Return whether any call ended."""
         doors = [door for door, call in self._open.items() if is_over(call)]
         for door in doors:
             self._end(door, outcome)

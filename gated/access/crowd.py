@@ -1,6 +1,7 @@
-"""A limit on new visits and on passes that are shown: no crowd is so fast, but a compromised vision process is.
+"""Limit the rate of new visits and shown passes. Real crowds stay below the limit; a compromised vision process may
+not.
 
-Each refused visit is a row in the journal and a cue for people. What is over the limit is not looked at.
+Each refused visit costs a journal row and a cue. Visits and passes above the limit are not examined.
 """
 
 import time
@@ -10,9 +11,13 @@ from gated.runtime.pace import Pace
 from gated.runtime.tasks import Losses
 
 A_SECOND, AT_ONCE = 1.0, 120.0
-"""New visits: sustained, and after a quiet time. A school's end brings about one person a second to a gate."""
+"""New visits: the sustained rate per second, and the burst after a quiet time. After school about one person a second
+arrives at a gate.
+"""
 PASSES_A_SECOND, PASSES_AT_ONCE = 0.5, 5.0
-"""Passes: one person shows one, and the scanner tells each once in three seconds."""
+"""Passes: the sustained rate per second, and the burst. One person shows one pass, and the scanner reports each pass
+once in three seconds.
+"""
 PART = "crowd"
 WHY = (
     "vision reports more new faces than people can come to a gate; some are not looked at. Look what the camera sees, "
@@ -21,16 +26,16 @@ WHY = (
 
 
 class Crowd:
-    """The counts outlive each vision process."""
+    """The rate limits of one gate. They stay in force when the vision process restarts."""
 
     def __init__(self, losses: Losses = lambda *_: None, clock: Callable[[], float] = time.monotonic) -> None:
-        """`losses`: told when the limit is reached, and when it is over."""
+        """`losses` is told when the limit for visits is reached, and when the rate is normal again."""
         self._losses, self._is_told = losses, False
         self._visits = Pace(A_SECOND, clock, at_once=AT_ONCE)
         self._passes = Pace(PASSES_A_SECOND, clock, at_once=PASSES_AT_ONCE)
 
     def admits(self) -> bool:
-        """Whether one more new face is looked at."""
+        """Return whether one more new face may be examined, and count it."""
         if self._is_told and self._visits.is_rested:
             self._tell(is_lost=False)
         admitted = self._visits.spare()
@@ -39,7 +44,7 @@ class Crowd:
         return admitted
 
     def admits_pass(self) -> bool:
-        """Whether one more pass is looked at."""
+        """Return whether one more pass may be examined, and count it."""
         return self._passes.spare()
 
     def _tell(self, *, is_lost: bool) -> None:

@@ -1,11 +1,11 @@
-"""Enrolled here and now: somebody who is known and has agreed stands before the gate, and their face is taken.
+"""Live enrolment: take templates of a known and consenting person who stands before the gate.
 
-Nobody is asked to blink, to turn or to look: whoever comes near enough, alone, is looked at until there are enough
-good looks. While that lasts nothing is decided about this face.
+The person need not blink, turn or look. The gate uses each good look at a single near face until it has enough. It
+makes no access decision about this face meanwhile.
 
-The gate says "enrolling" first, so that whoever stands there by chance can step aside, and takes no look while it says
-anything else. The first good look says whose face it is: another face in the same order ends it. Nothing is stored
-until the office has confirmed that its operator still waits.
+The gate announces "enrolling" first, so that a bystander can step aside. It takes no look while it must announce
+something else. The first good look fixes the face: a different face under the same command ends the enrolment. Nothing
+is stored until the office confirms that its operator still waits.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from gated.gallery.people import Consent
 from gated.types import SubjectId
 
 TEMPLATES, LEAST = 5, 3
-"""So many are taken, and so many will do when the time is up."""
+"""The number of templates that is taken, and the least number that is accepted when the time is up."""
 APART_S = 0.3
-"""Two looks that are nearer to each other show hardly more than one."""
+"""The least time between two looks, in seconds. Looks that are closer together show almost the same picture."""
 NOTICE_S = 2.0
-"""So long "enrolling" is told before the first look counts."""
+"""How long "enrolling" is announced before the first look counts, in seconds."""
 WATCH_S = 0.2
-"""How often the operator may be told something new."""
+"""The interval at which the operator gets progress, in seconds."""
 
 ADVICE = {
     "nobody": "nobody stood before the gate",
@@ -55,54 +55,59 @@ ADVICE = {
     "no_colour": "this camera's picture has no colour (grey or infra-red), and faces cannot be told from prints in it: "
     "fit a colour camera, or a lamp that lets it show colour",
 }
-"""What to do about what kept a face from being taken most often."""
+"""Advice for each reason that kept a look from being used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a look must be for a template to be made of it. Scores are shares of 1."""
+    """The requirements for a look that becomes a template. Scores are in 0..1. Distances are in pixels, times in
+    seconds.
+    """
 
     dimension: int
     threshold: float
-    """The score from which two faces are one person's."""
+    """The least similarity of two templates of one person."""
     pad_threshold: float
     min_eye_px: float
     max_frame_age_s: float
 
 
 class Operator(Protocol):
-    """Whoever ordered it, and waits."""
+    """The office operator who ordered the enrolment and waits for it."""
 
     withdrawn: asyncio.Event
-    """Set when nobody waits any more."""
+    """Set when the operator waits no longer."""
 
     def tell(self, says: str) -> None:
-        """Say what goes on; about nobody."""
+        """Show progress to the operator. The text never identifies the person."""
 
     async def confirm(self, says: str) -> float:
-        """Until when (monotonic seconds) it is known that they wait. Raises `WithdrawnError` where they do not."""
+        """Ask whether the operator still waits. Return the monotonic time until which the answer is valid.
+
+        Raises `WithdrawnError` if the operator waits no longer.
+        """
 
 
 class Counts(Protocol):
-    """Counts a first face by a new model set as somebody new."""
+    """A function that counts the first face of a person by a new model set against the limit for new people."""
 
     def __call__(self, subject: SubjectId, embedder_sha256: str, /) -> Awaitable[bool]:
-        """Whether it may count; on disk when it is true."""
+        """Return whether the face may take effect at once. The count is on disk when the result is true."""
 
 
 GivenNow = Callable[[SubjectId, datetime], Sequence[Consent]]
 
 
 async def count_none(_: SubjectId, __: str) -> bool:
-    """Of nobody: such a face waits."""
+    """Return False: the face waits for acceptance."""
     return False
 
 
 class Sitting:
-    """The looks at one face, until there are enough. Pure but for its memory: time is passed in.
+    """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
 
-    A look counts when nobody else was in the same frame. One that seems an attack, or another face in this one's
-    place, has it begin anew: nobody gets in by a lucky look in a hundred.
+    A look counts only if no other face is in the same frame. A look that seems an attack discards all earlier looks, so
+    that a single lucky look is not enough. A different face spoils the enrolment.
     """
 
     def __init__(self, demands: Demands) -> None:
@@ -110,42 +115,42 @@ class Sitting:
         self._frame: list[Observation] = []
         self._trouble: Counter[str] = Counter()
         self._first: Embedding | None = None
-        """The first good look, which says whose face this order takes; it outlives `restart`."""
+        """The first good look. It fixes the face that this command enrols. `restart` keeps it."""
         self.is_spoilt = False
-        """Whether another face came in the place of the first."""
+        """Whether a different face appeared after the first good look."""
         self.restart()
 
     def restart(self) -> None:
-        """Whoever stood there is gone."""
+        """Discard the looks, because the person has left."""
         self.track: int | None = None
-        """The face that is being taken."""
+        """The track number of the face that is being enrolled."""
         self.taken: list[Embedding] = []
         self._taken_at = -inf
         self._frame.clear()
 
     @property
     def is_full(self) -> bool:
-        """Whether no more is needed."""
+        """Return whether enough looks were taken."""
         return len(self.taken) >= TEMPLATES
 
     @property
     def advice(self) -> str:
-        """What to do about it, in plain words, when too little was taken."""
+        """Return advice in plain words for the most frequent problem."""
         trouble = self._trouble.most_common(1)
         return ADVICE.get(trouble[0][0] if trouble else "nobody", ADVICE["odd"])
 
     @property
     def says(self) -> str:
-        """How far it is, and what stands in the way, for the operator."""
+        """Return the progress and the most frequent problem, as text for the operator."""
         trouble = self._trouble.most_common(1)
         if self.taken or not trouble:
             return f"{len(self.taken)} of {TEMPLATES} looks"
         return f"{len(self.taken)} of {TEMPLATES} looks: {ADVICE.get(trouble[0][0], ADVICE['odd'])}"
 
     def observe(self, seen: Observation | TrackEnded, now: float, *, is_told: bool = True) -> bool:
-        """Take one look; True for the face that is being taken, about which nothing may be decided.
+        """Take one look. Return True if it shows the face that is being enrolled, about which no decision may be made.
 
-        `is_told`: whether whoever stands there is being told that a face is enrolled; else no look counts.
+        If `is_told` is false, the gate is not announcing the enrolment, and the look does not count.
         """
         if isinstance(seen, TrackEnded):
             if seen.track == self.track:
@@ -162,11 +167,11 @@ class Sitting:
             self._frame.clear()
             self._trouble["untold"] += 1
         elif 0 <= now - seen.frame_at <= self._demands.max_frame_age_s:
-            self._frame = [*self._frame[:1], seen]  # a second face makes it a crowd, and no more is kept
+            self._frame = [*self._frame[:1], seen]  # one more face is enough to refuse the frame
         return seen.track == self.track
 
     def _judge(self, faces: list[Observation]) -> None:
-        """A frame is over, and everybody in it known."""
+        """Evaluate a completed frame, in which all faces are known."""
         face = faces[0]
         trouble = "crowd" if len(faces) > 1 else self._trouble_of(face)
         if trouble == "attack":
@@ -177,7 +182,7 @@ class Sitting:
             self._take(self._vector(face), face.frame_at)
 
     def _take(self, vector: Embedding, at: float) -> None:
-        """Keep a good look, if it is of the face that was there first. Compared even when no more are needed."""
+        """Keep a good look if it matches the first one. Compares the faces even when enough looks were taken."""
         if self._first is None:
             self._first = vector
         self._taken_at = at
@@ -187,7 +192,7 @@ class Sitting:
             self.taken.append(vector)
 
     def _trouble_of(self, face: Observation) -> str | None:
-        """Why no template may be made of this look, or None; whatever is odd is trouble."""
+        """Return the reason against making a template of this look, or None. Every unexpected value is a reason."""
         if face.pad_score is not None and not face.pad_score >= self._demands.pad_threshold:
             return "attack"
         if face.problem is not None:
@@ -207,7 +212,7 @@ class Sitting:
 
 
 class LiveEnrolment:
-    """Takes one person's face at a time, in the loop's thread; the gallery is written in another."""
+    """Enrols one person at a time, in the event loop's thread. Another thread writes the gallery."""
 
     def __init__(
         self,
@@ -216,34 +221,35 @@ class LiveEnrolment:
         is_told: Callable[[], bool] = lambda: True,
         given: GivenNow = lambda _, __: (),
     ) -> None:
-        """`is_told`: whether people at the gate are being told that a face is enrolled. `given`: what somebody is said
-        to agree to, at this gate and at this moment.
+        """`is_told` returns whether the gate is announcing the enrolment now. `given` returns the consents that the
+        person is recorded as giving at this gate at this moment.
         """
         self._gallery, self._report, self._is_told, self._given = gallery, report, is_told, given
         self._sitting: Sitting | None = None
         self._told_since: float | None = None
 
     def observe(self, seen: Observation | TrackEnded, now: float) -> bool:
-        """Take what vision says; True for a face about which nothing may be decided."""
+        """Take one message from vision. Return True for a face about which no decision may be made."""
         if self._sitting is None:
             return False
         return self._sitting.observe(seen, now, is_told=self._is_noticed(now))
 
     def restart(self) -> None:
-        """Vision is lost, and what it saw with it."""
+        """Discard the looks, because the vision process was lost."""
         if self._sitting is not None:
             self._sitting.restart()
 
     async def take(
         self, subject: SubjectId, within_s: float, demands: Demands, operator: Operator, counts: Counts = count_none
     ) -> Enrolled:
-        """Give somebody who is known here, and agreed to it, templates of the face before the gate. Where they have
-        another face, these wait; so they do where they are the first by a new model set, and not one of those that
-        `counts` lets count.
+        """Give a known and consenting person templates of the face before the gate. Return the result.
 
-        Raises `EnrolmentError` (with what to do) without consent, without enough good looks in time, when another face
-        comes in the place of the first, and for a face that is another's; `WithdrawnError` when the office does not
-        want it any more; `SubjectNotFoundError`; `BusyError` and `StateError` when nothing could be stored.
+        The new templates wait for acceptance in two cases: the person has a different face already, or the face is the
+        first one by a new model set and `counts` does not let it take effect.
+
+        Raises `EnrolmentError` (with advice) without consent, without enough good looks in time, when a different face
+        appears after the first, and for a face of another person. Raises `WithdrawnError` when the office cancels, and
+        `SubjectNotFoundError` for an unknown person. Raises `BusyError` and `StateError` when nothing could be stored.
         """
         if self._sitting is not None:
             raise EnrolmentError("somebody is being enrolled at this gate already; wait until that is over")
@@ -269,7 +275,7 @@ class LiveEnrolment:
         return done
 
     async def _look(self, sitting: Sitting, within_s: float, operator: Operator) -> tuple[Embedding, ...]:
-        """Look until there is enough, or the time is up."""
+        """Collect looks until there are enough or the time is up."""
         operator.tell('the gate says "enrolling" to whoever stands there')
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -288,7 +294,10 @@ class LiveEnrolment:
     async def _store(
         self, subject: SubjectId, taken: Sequence[Embedding], demands: Demands, operator: Operator, counts: Counts
     ) -> Enrolled:
-        """Have it confirmed, and store it while that counts. A face that comes meanwhile in its place ends it."""
+        """Ask the operator to confirm, then store the templates while the confirmation is valid.
+
+        A different face that appears meanwhile ends the enrolment.
+        """
         sitting = self._sitting
         until = await operator.confirm(f"{len(taken)} good looks were taken at the face before the gate")
 
@@ -305,7 +314,7 @@ class LiveEnrolment:
         return await asyncio.to_thread(store, self._gallery, subject, taken)
 
     def _is_noticed(self, now: float) -> bool:
-        """Whether "enrolling" has been told for long enough, without a break."""
+        """Return whether "enrolling" has been announced for `NOTICE_S` without a break."""
         if not self._is_told():
             self._told_since = None
             return False

@@ -1,4 +1,6 @@
-"""Every way in, wired: faces, cards, PINs, passes and free passage, under one lockdown and one set of rights."""
+"""Connect every way in: faces, cards, PINs, passes and the unlock schedule, under one lockdown and one set of access
+rules. Used by the brain. An unlock schedule uses only the calendar of the settings, never a day that the office names.
+"""
 
 import asyncio
 import logging
@@ -34,25 +36,32 @@ from gated.sitetime import zone
 log = logging.getLogger(__name__)
 
 WATCH_S = 1.0
-"""How often it is asked whether somebody else has changed who may come in."""
+"""The interval in seconds at which the gate checks whether another process changed who may enter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Whom an entrance tells what. `losses(part, why)`: a part is lost, or with None is back."""
+    """The functions that an entrance calls to report. `losses(part, why)`: a part failed, or works again if `why` is
+    None.
+    """
 
     report: Callable[[Event], None]
     outcome: Callable[[WayOutcome], None]
     prefer: Callable[[First | None], None]
     losses: Callable[[str, str | None], None]
     is_enrolling_told: Callable[[], bool] = lambda: True
-    """Whether people are being told, at this moment, that a face is enrolled."""
+    """Return whether the gate is announcing an enrolment at this moment."""
     waits: Callable[[int, int], None] | None = None
-    """Told how many other gates' keys, and how many people's consents, wait to be accepted here; None: nobody is."""
+    """Receives how many keys of other gates, and how many people's consents, wait for acceptance here. None: not
+    reported.
+    """
 
 
 def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: Days) -> Calendar:
-    """The settings' calendar with what the office names beside it; of one name or day, what the settings say counts."""
+    """Return the calendar of the settings, extended by the office's schedules and days.
+
+    For a schedule or day that both define, the settings win.
+    """
     certain = {*own.holidays, *own.workdays}
     days = frozenset(own.holidays) | (named.holidays - frozenset(own.workdays))
     makeup = frozenset(own.workdays) | (named.workdays - days)
@@ -67,7 +76,7 @@ def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: Days) -
 
 
 class Entrance:
-    """All ways in at one gate. Calls come on the loop's thread; the databases have threads of their own."""
+    """All ways in at one gate. Call it on the event loop's thread. The databases have separate threads."""
 
     def __init__(
         self,
@@ -77,7 +86,9 @@ class Entrance:
         tell: Tell,
         wall: Callable[[], datetime | None],
     ) -> None:
-        """`wall`: the time of day (aware), None while it is not trusted. What cannot be read is lost, and no error."""
+        """`wall` returns the aware time of day, or None while it is not trusted. Unreadable data is dropped and raises
+        no error.
+        """
         self._state, self._gallery, self._door, self._tell = settings.state, gallery, door, tell
         self._changed = asyncio.Event()
         forget(settings.state)
@@ -125,12 +136,15 @@ class Entrance:
         self._obey(last_order(settings.state), is_first=True)
 
     def close(self) -> None:
-        """Write down what is not on disk yet, and give the files back."""
+        """Write what is not on disk yet, and close the files."""
         self.ways.close()
         self._ring.close()
 
     async def keep_passes(self, works: Callable[[], None]) -> None:
-        """Take visitors' passes, until cancelled. Raises `ConfigError` and `StateError` without key or ledger."""
+        """Accept visitor passes until cancelled. Calls `works` once passes are accepted.
+
+        Raises `ConfigError` without a valid key, and `StateError` without a ledger.
+        """
         assert self._pass_key is not None
         key = await asyncio.to_thread(pass_key, self._pass_key)
         with closing(await asyncio.to_thread(PassLedger, self._state)) as ledger:
@@ -142,13 +156,16 @@ class Entrance:
                 self.ways.passes = None
 
     def revoke(self, subjects: frozenset[str]) -> None:
-        """These may come in no more, whatever is stored of them; who is left out of it may when that has been read."""
+        """Deny these people from now on, whatever the database says about them.
+
+        A person who is missing from a later call may enter again after the next successful read of the database.
+        """
         self._revoked = subjects
         self.ways.revoked |= subjects
         self.look()
 
     async def run(self) -> None:
-        """Decide, for ever."""
+        """Make decisions. Runs until cancelled."""
         async with asyncio.TaskGroup() as group:
             for name, part in (
                 ("faces", self.faces.run),
@@ -159,18 +176,20 @@ class Entrance:
                 group.create_task(part(), name=name)
 
     def linked(self) -> None:
-        """A latch answers: what holds by schedule need not wait for its next renewal."""
+        """Renew scheduled releases at once, because a latch has connected."""
         self._passage.look()
 
     def look(self) -> None:
-        """Somebody else has changed who may come in: what they wrote counts now, not with the next look."""
+        """Read changes of another process now, and not only at the next interval."""
         self._changed.set()
 
     def _renew(self, door: str, lease_s: float, decided_at: float) -> None:
         self._door.release("", lease_s, decided_at, door, "schedule")
 
     async def _watch(self) -> None:
-        """Follow what others change: rights first, so that whoever is found has theirs."""
+        """Follow changes of other processes. Reads access rules before the gallery, so that a new face has its rules at
+        once.
+        """
         while True:
             self._changed.clear()
             revoked = self._revoked
@@ -195,15 +214,16 @@ class Entrance:
                     await self._changed.wait()
 
     async def _count(self) -> None:
-        """Tell what waits to be accepted. Where that cannot be read the gallery is lost, which is told elsewhere."""
+        """Report how many items wait for acceptance. If they cannot be read, `_watch` reports the gallery as lost."""
         if (tell := self._tell.waits) is not None:
             with suppress(BusyError, StateError):
                 tell(*await asyncio.to_thread(self._gallery.to_accept, self._here[1]))
 
     def _name_hours(self) -> None:
-        """Follow the hours and days that the office names; the settings' own ones win.
+        """Apply the schedules and days of the office. The settings win over them.
 
-        A door that stands open by schedule keeps to the settings' calendar: no day that the office names opens it.
+        A door with an unlock schedule uses only the calendar of the settings, so that no day of the office can unlock
+        it.
         """
         calendar = with_office(self._own, self._ring.schedules, self._ring.days)
         if calendar != self.ways.calendar:
@@ -214,7 +234,9 @@ class Entrance:
             log.info("the gallery has changed: %d people", self._gallery.size)
 
     def _obey(self, order: LockdownOrder | None, *, is_first: bool = False) -> None:
-        """Begin or end a lockdown. The latch is told at every start, because it may remember another one."""
+        """Begin or end a lockdown. Informs the latch at every start, because the latch may remember a
+        different state.
+        """
         self._tell.losses("lockdown", UNREADABLE.by if order is UNREADABLE else None)
         is_on, was_on = order is not None and not order.is_over, self.ways.is_locked_down
         self.ways.is_locked_down = self._passage.is_locked_down = is_on

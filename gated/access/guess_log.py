@@ -1,13 +1,13 @@
-"""guesses.db: what is spent of the PIN budget, so that no restart gives it back. Rows live for a day.
+"""Store the used PIN and card budget in guesses.db, so that a restart does not reset it. Rows live for one day.
 
-A guess is on disk before its answer is told, and one that was right goes with the next write: a power cut at any moment
-leaves a guess counted. Doors and households are digests under a random salt; what was typed is nowhere. Nobody's door
-depends on the file: without it the budget is in memory alone.
+A guess is on disk before its answer is given. A correct PIN is removed with the next write, so a power cut leaves it
+counted. Doors and households are stored as digests under a random salt. The typed digits are never stored. The door
+does not depend on this file: without it the budget is in memory only.
 
-A damaged row gives no guess back. Nobody knows any more where it counted, so it counts everywhere, for a day. Where the
-clock's row is damaged, so does each guess, for the clock tells how old they are and the salt where they count.
+A damaged row still counts. Its place is unknown, so it counts at every place, for one day. If the clock's row is
+damaged, every guess counts everywhere, because the clock gives their age and the salt gives their place.
 
-Time is `clock`, the seconds that the gate has run: a power cut does not age a guess, and no time of day is trusted.
+Times are seconds that the gate has run (`now`). A power cut does not age a guess, and no wall clock is trusted.
 """
 
 import logging
@@ -64,54 +64,56 @@ PLACE_BYTES = 8
 WRITE = "INSERT OR IGNORE INTO guesses (number, place, at) VALUES (?, ?, ?)"
 MOST_NUMBER = 2**60
 MOST_SALT_BYTES = 64
-"""Of a key of BLAKE2b (RFC 7693)."""
+"""The longest salt that is accepted, in bytes: the longest key of BLAKE2b (RFC 7693)."""
 KEEP_S = 600.0
-"""So often the clock is written down while something is counted."""
+"""The interval in seconds at which the clock is stored while guesses are counted."""
 
 
 class GuessLog:
-    """One process's. Opened in any thread, used in one; what fails is logged once, and then the memory alone counts."""
+    """The guess file of one process. Open it in any thread and use it in one. A failure is logged once per outage; then
+    only memory counts.
+    """
 
     def __init__(self, state: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Open it, or begin it; raises nothing."""
+        """Open or create the file. Never raises."""
         self._path, self._monotonic = state / NAME, monotonic
         self._connection: sqlite3.Connection | None = None
         self._salt, self._began, self._base = secrets.token_bytes(16), monotonic(), 0.0
         self._gone: list[int] = []
         self._is_told = False
         self.counted: list[tuple[str, Counted]] = []
-        """What counted when the gate was stopped: places as `place` gives them, the oldest first."""
+        """The guesses that counted at the last stop, oldest first. A place is a digest or `EVERYWHERE`."""
         self._open()
         self._kept_at = self.now()
 
     def now(self) -> float:
-        """Seconds that the gate has run, over restarts."""
+        """Return the seconds that the gate has run in total, over all restarts."""
         return self._base + self._monotonic() - self._began
 
     def place(self, name: str) -> str:
-        """What stands for a door or a household here, and tells nobody which."""
+        """Return a keyed digest of a door, reader or household, as hex. The digest does not reveal the name."""
         return blake2b(name.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=PLACE_BYTES).hexdigest()
 
     def write(self, guess: Guess) -> None:
-        """A guess is looked at now; on disk when this returns, where the disk lets it."""
+        """Store a guess. It is on disk when this returns, if the disk works."""
         rows = [(guess.number, bytes.fromhex(place), guess.at) for place in guess.places]
         self._change(rows if guess.is_new else [])
 
     def right(self, guess: Guess) -> None:
-        """It was none; this goes with the next write, for nobody waits for it."""
+        """Mark a guess as correct. The next write removes it, because nobody needs to wait for this."""
         self._gone.append(guess.number)
 
     @property
     def is_due(self) -> bool:
-        """Whether the clock was not written down for long."""
+        """Return whether the clock was not stored for `KEEP_S`."""
         return self.now() - self._kept_at >= KEEP_S
 
     def keep(self) -> None:
-        """Let the clock go on over a power cut as well."""
+        """Store the clock, so that it continues after a power cut."""
         self._change([])
 
     def close(self) -> None:
-        """Give the file back; what was right is gone from it."""
+        """Remove correct guesses from the file, then close it."""
         if self._connection is not None:
             self._change([])
         if self._connection is not None:
@@ -119,13 +121,15 @@ class GuessLog:
             self._connection = None
 
     def _change(self, rows: list[tuple[int, bytes, float]]) -> None:
-        """All or nothing, with the clock, and without what is over. What fails is logged once."""
+        """Store rows and the clock, and delete expired and correct guesses, in one transaction. A failure is logged
+        once.
+        """
         if self._connection is None:
             return
         now, gone = self.now(), list(self._gone)
         try:
             with database.transaction(self._connection) as connection:
-                is_sound = sound(connection, "guesses")  # a damaged one stays for the next start, which counts it
+                is_sound = sound(connection, "guesses")  # a damaged row stays: the next start counts it
                 connection.execute(f"DELETE FROM guesses WHERE at <= ? AND {is_sound}", (now - DAY_S,))  # noqa: S608
                 connection.executemany(WRITE, rows)
                 right = f"DELETE FROM guesses WHERE number = ? AND {is_sound}"  # noqa: S608 - our own
@@ -155,8 +159,8 @@ class GuessLog:
         return connection
 
     def _read(self, connection: sqlite3.Connection) -> None:
-        """What counts, and where the clock stood; after that time goes on from there."""
-        connection.execute("SELECT 1 FROM guesses, clock LIMIT 1")  # raises where one of them is not there
+        """Read the guesses that still count and the stored clock. Time continues from the stored clock."""
+        connection.execute("SELECT 1 FROM guesses, clock LIMIT 1")  # raises if a table is missing
         rows, clock = _guesses(connection), _clock(connection)
         self._base, self._salt = clock or (rows[-1][2] if rows else 0.0, self._salt)
         found = [(place.hex(), Counted(number, at)) for number, place, at in rows if clock and at <= self._base]
@@ -170,7 +174,7 @@ class GuessLog:
             self._mend(connection)
 
     def _mend(self, connection: sqlite3.Connection) -> None:
-        """Write down what counts now, so that it counts for a day and no longer."""
+        """Store the guesses that count now, so that replaced damaged rows count for one day and no longer."""
         try:
             with database.transaction(connection):
                 connection.execute("DELETE FROM guesses")
@@ -194,14 +198,14 @@ class GuessLog:
 
 
 def _clock(connection: sqlite3.Connection) -> tuple[float, bytes] | None:
-    """Where the clock stood, and the salt; None where that is damaged."""
+    """Return the stored clock in seconds and the salt, or None if the row is damaged."""
     row = connection.execute(f"SELECT at, salt FROM clock WHERE {sound(connection, 'clock')}").fetchone()  # noqa: S608
     is_right = row is not None and isfinite(row[0]) and row[0] >= 0 and 0 < len(row[1]) <= MOST_SALT_BYTES
     return (row[0], row[1]) if is_right else None
 
 
 def _guesses(connection: sqlite3.Connection) -> list[tuple[int, bytes, float]]:
-    """The sound ones, the oldest first."""
+    """Return the undamaged guesses, oldest first."""
     ask = f"SELECT number, place, at FROM guesses WHERE {sound(connection, 'guesses')} ORDER BY at, number"  # noqa: S608
     rows = [(row[0], row[1], row[2]) for row in connection.execute(ask)]
     return [row for row in rows if 0 <= row[0] <= MOST_NUMBER and isfinite(row[2])]

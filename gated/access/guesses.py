@@ -1,23 +1,25 @@
-"""Wrong PINs and unknown cards, counted over hours: what may still be asked. Pure but for its memory.
+"""Count wrong PINs and unknown cards over hours, and decide which may still be checked. Pure except for its memory.
 
-One budget a door, whichever keypad of it is used, and one a household. Only time gives it back: no success does, for
-then whoever waits for residents would guess for ever. A right PIN that may not open now counts like a wrong one, and
-a duress PIN like any other. The same digits again are no second guess.
+Each door has one budget for all its keypads, and each household has one. Only time restores a budget. A success does
+not, because a guesser could otherwise wait for residents. A correct PIN that may not open now counts as wrong. A duress
+PIN counts like any other PIN. The same digits again do not count as a second guess.
 
-A PIN alone rests by the door's budget: from `attempts` wrong ones an hour on a minute, two, four and so on, then until
-the hour's and the day's caps have room. A PIN after a flat number rests by the household's, in the same way; the door
-only slows down, to one look in `SLOWEST_S`, so that no vandal keeps a courtyard from its flat numbers.
+A PIN alone rests by the budget of the door. From `attempts` wrong PINs in an hour on, the rest is `rest_s`, and it
+doubles with each further wrong PIN. The caps per hour and per day limit the guesses as well. A PIN after a flat number
+rests in the same way by the budget of the household. The door then only slows down, to one check per `SLOWEST_S`, so
+that a vandal cannot block the flat numbers of a whole site.
 
-Unknown cards are counted by readers, and a reader only slows down, for a look tells who may come in from who may not:
-after each unknown card it pauses, half a minute at worst. No pause follows a card that opens, so that residents in a
-row move as ever. A card that was unknown before, as the bus card in a resident's purse, is no second guess.
+Unknown cards are counted for each reader. A reader only slows down, because the gate must look at a card to know
+whether it is enrolled. After each unknown card above the limit the reader pauses, for `SLOWEST_CARD_S` at most. No
+pause follows a card that opens, so a queue of residents is not delayed. An unknown card that was shown before, such as
+a bus card in a resident's purse, does not count again.
 
-Of a card that is told by 24 bits alone one number in some thousands opens at a large site, so that no pace is slow
-enough. Such cards rest at a reader for which as many were unknown in a day as `short_cards_day` allows. Known and
-unknown ones are answered alike then, and what is shown meanwhile is no look and counts for nothing but the pauses. A
-card after its holder's flat number is one of a household's few, and goes on.
+Some cards are identified by 24 bits only. At a large site about one number in some thousands opens, so no pace is slow
+enough. Such cards rest at a reader after `short_cards_day` unknown ones in a day. The answer is then the same for known
+and unknown cards, and nothing is counted except for the pauses. A card after its holder's flat number still opens,
+because it must be one of the few cards of a household.
 
-Time is seconds of running: monotonic, going on where the last start ended (see `access.guess_log`).
+Times are seconds that the gate has run. They are monotonic and continue after a restart (see `access.guess_log`).
 """
 
 from collections import OrderedDict
@@ -31,21 +33,23 @@ from gated.pin.budget import DAY_S, SLOWEST_CARD_S, SLOWEST_S
 
 HOUR_S = 3600.0
 SLOW_FROM_S = 4.0
-"""The first pause of a door that slows down; each one after it is twice as long."""
+"""The first pause of a door that slows down, in seconds. Each further pause is twice as long."""
 SLOW_CARD_FROM_S = 1.0
-"""The same of a reader of cards."""
+"""The first pause of a card reader that slows down, in seconds. Each further pause is twice as long."""
 REMEMBERED = 4096
-"""So many unknown cards are known again."""
+"""The number of unknown cards that are remembered, so that they do not count twice."""
 MOST_DOUBLINGS = 30
 EVERYWHERE = ""
-"""Where a guess counts of which nobody knows any more where it was made."""
+"""The place of a guess whose place is unknown because its row was damaged. Such a guess counts at every place."""
 PLACES = 1000
-"""So many names of doors, readers and households are known again."""
+"""The number of cached digests of doors, readers and households."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """`free` wrong ones an hour without a rest, then rests from `rest_s` on; `hour` and `day` are the most."""
+    """The limits of one budget. `free` wrong guesses in an hour begin a rest of `rest_s` seconds. `hour` and `day` are
+    caps.
+    """
 
     free: int
     rest_s: float
@@ -55,20 +59,20 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One PIN that is looked at: where it counts, and what it was, as a digest that tells nothing."""
+    """One PIN or card that was counted: its number, its time in seconds, and its places."""
 
     number: int
     at: float
     places: tuple[str, ...]
-    """Everything that it counts for: the door first, then households."""
+    """Everything that the guess counts for. For a PIN: the door first, then the households."""
     is_by_flat: bool = False
     is_new: bool = True
-    """False where the same was wrong there already: it counts once."""
+    """False if the same digits were already counted at this door. The same digits count once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One that was wrong, or is being looked at."""
+    """One guess that was wrong, or that is being checked."""
 
     number: int
     at: float
@@ -76,7 +80,7 @@ class Counted:
 
 
 def rests_until(times: list[float], cap: Cap) -> float:
-    """When a place is looked at again, whose wrong guesses of the last day these are, the oldest first."""
+    """Return the time until which a place rests. `times` are the wrong guesses of the last day, oldest first."""
     until = times[-cap.day] + DAY_S if len(times) >= cap.day else -inf
     lately = [at for at in times if at > times[-1] - HOUR_S]
     if len(lately) >= cap.hour:
@@ -91,7 +95,9 @@ def _doubled(first_s: float, times: int) -> float:
 
 
 def slow_until(times: list[float], hour: int) -> float:
-    """When a door looks again at a PIN after a flat number: the more wrong ones in an hour, the later."""
+    """Return the time at which a door checks the next PIN after a flat number. It is later after more wrong PINs in an
+    hour.
+    """
     lately = [at for at in times if at > times[-1] - HOUR_S]
     if len(lately) < hour:
         return -inf
@@ -99,7 +105,9 @@ def slow_until(times: list[float], hour: int) -> float:
 
 
 def pause_until(times: list[float], hour: int, day: int) -> float:
-    """When a reader looks at a card again, at which these were unknown."""
+    """Return the time at which a reader checks the next card. `times` are the unknown cards of the last day, oldest
+    first.
+    """
     if len(times) >= day:
         return times[-1] + SLOWEST_CARD_S
     lately = sum(at > times[-1] - HOUR_S for at in times)
@@ -107,7 +115,7 @@ def pause_until(times: list[float], hour: int, day: int) -> float:
 
 
 class Guesses:
-    """What was guessed within a day. `now` is never smaller than it was; one that is no number denies."""
+    """The guesses of one day. `now` never decreases. A `now` that is not finite denies."""
 
     def __init__(
         self,
@@ -115,8 +123,8 @@ class Guesses:
         place: Callable[[str], str] = str,
         counted: Iterable[tuple[str, Counted]] = (),
     ) -> None:
-        """`place`: what stands for the name of a door or a household. `counted`: places and what counts there, from
-        before a restart, the oldest first.
+        """`place` returns the digest of a door, reader or household. `counted` gives the places and guesses from before
+        a restart, oldest first.
         """
         free, rest_s = settings.attempts, settings.rest_s
         self._door = Cap(free, rest_s, settings.attempts_hour, settings.attempts_day)
@@ -137,10 +145,10 @@ class Guesses:
             alike.sort(key=lambda one: one.at)
 
     def begin(self, door: str, households: Collection[str] | None, now: float, what: bytes = b"") -> Guess | None:
-        """Count a PIN before it is looked at; None where it is not looked at now. One that was right is `right`.
+        """Count a PIN before it is checked. Return None if it must not be checked now. Call `right` if it was correct.
 
-        `households`: those whose flat number was typed before it; None for a PIN alone. `what`: a digest of all that
-        was typed; without it each counts.
+        `households` are those of the flat number that was typed first; None for a PIN alone. `what` is a digest of
+        everything that was typed. Without a digest every PIN counts.
         """
         places = self._places(door, households)
         if not self._may_try(places, households is not None, now):
@@ -153,20 +161,20 @@ class Guesses:
         return guess
 
     def right(self, guess: Guess) -> None:
-        """It let somebody in, and so was no guess. What else was counted stays."""
+        """Remove this guess, because the PIN opened the door. Other guesses stay counted."""
         for place in guess.places:
             self._counted[place] = [one for one in self._of(place) if one.number != guess.number]
 
     def rests(self, guess: Guess, now: float) -> int:
-        """How many wrong ones there are, where the next one like this must wait; else 0."""
+        """Return the number of wrong guesses if the next similar guess must wait, else 0."""
         if self._may_try(guess.places, guess.is_by_flat, now):
             return 0
         return max(len(self._of(place)) for place in guess.places)
 
     def spent(self, guess: Guess) -> int:
-        """How many wrong ones there were in a day, where this one was as many as a cap allows; else 0.
+        """Return the wrong guesses of a day if this guess reached a cap, else 0.
 
-        Each cap of a door or a household is told once a day.
+        Each cap of a door or household is reported once a day.
         """
         for at, place in enumerate(guess.places):
             cap = self._household if at else self._door
@@ -175,13 +183,14 @@ class Guesses:
         return 0
 
     def card_wait_s(self, reader: str, now: float) -> float:
-        """So long a reader looks at no card."""
+        """Return for how many seconds the reader checks no card."""
         times = self._times(self._reader(reader), now) if self.is_counting else []
         return max(0.0, pause_until(times, self._cards_hour, self._cards_day) - now) if times else 0.0
 
     def card(self, reader: str, now: float, what: bytes) -> tuple[Guess | None, int]:
-        """Count a card that opened nothing: what is to be written, and how many there were in a day where this one was
-        as many as a cap allows, else 0. `what`: a digest of it; the same again counts nothing.
+        """Count an unknown card. Return the guess to store, and the count of a day if a cap was just reached, else 0.
+
+        `what` is a digest of the card. A remembered digest does not count again.
         """
         if what in self._cards or not isfinite(now):
             return None, 0
@@ -193,7 +202,7 @@ class Guesses:
         self._times(place, now)
         alike = self._of(place)
         alike.append(Counted(self._number, now))
-        del alike[: -max(self._cards_hour, self._cards_day)]  # more than a cap tell nothing more
+        del alike[: -max(self._cards_hour, self._cards_day)]  # more than the cap make no difference
         spent = self._spent(place, self._cards_hour, self._cards_day, now)
         if self.short_rests(reader, now):
             return Guess(self._number, now, (place,)), spent
@@ -202,7 +211,7 @@ class Guesses:
         return Guess(self._number, now, (place, short)), spent or self._spent(short, inf, self._short_day, now)
 
     def short_rests(self, reader: str, now: float) -> bool:
-        """Whether cards that are told by 24 bits alone rest there."""
+        """Return whether cards that are identified by 24 bits only rest at this reader."""
         return not isfinite(now) or len(self._times(self._short(reader), now)) >= self._short_day
 
     def _short(self, reader: str) -> str:
@@ -222,7 +231,7 @@ class Guesses:
 
     @property
     def is_counting(self) -> bool:
-        """Whether anything counts."""
+        """Return whether any guess counts."""
         return bool(self._anywhere) or any(self._counted.values())
 
     def _places(self, door: str, households: Collection[str] | None) -> tuple[str, ...]:
@@ -239,7 +248,7 @@ class Guesses:
         return all(now >= rests_until(times, self._household) for times in of_households if times)
 
     def _times(self, place: str, now: float) -> list[float]:
-        """When guesses of the last day were made there; older ones are forgotten."""
+        """Return the times of the guesses of the last day at a place. Forgets older ones."""
         self._anywhere = [one for one in self._anywhere if one.at > now - DAY_S]
         alike = [one for one in self._of(place) if one.at > now - DAY_S]
         if alike:
@@ -249,5 +258,5 @@ class Guesses:
         return [one.at for one in alike]
 
     def _of(self, place: str) -> list[Counted]:
-        """What counts at a place; it begins with what counts everywhere."""
+        """Return the guesses at a place. A new place begins with the guesses that count everywhere."""
         return self._counted.setdefault(place, list(self._anywhere))

@@ -1,8 +1,8 @@
-"""Prints and screens that were held up: the imitated face rests, and everybody else's is looked at more strictly.
+"""Respond to presentation attacks: the imitated face rests, and PAD is stricter for every other face.
 
-Pure but for its memory, which ends with the process: time is passed in, in monotonic seconds, and rests are returned. A
-face rests alone. Its owner's card, PIN, pass and call are as before, and so is every other face but for the stricter
-bound. No success ends a rest or is counted against one: the next try of an impostor may be the lucky one.
+Pure except for its memory, which ends with the process. Callers pass the time in monotonic seconds. Only the face
+rests: its owner's card, PIN, pass and call still work. Other faces still open, under the stricter PAD threshold. A
+success does not end a rest or reduce the count, because the next attempt of an attacker may succeed by luck.
 """
 
 from collections.abc import Collection
@@ -12,22 +12,26 @@ from math import inf, isfinite, sqrt
 from gated.types import SubjectId
 
 VISITS, WITHIN_S = 3, 60.0
-"""So many attacks on one face within so long, and it rests."""
+"""The number of attacks on one face, and the time in seconds within which they begin a rest."""
 VISITS_AN_HOUR = 6
-"""So many on one face within an hour, and it rests as well: who waits between tries has few of them all the same."""
+"""The number of attacks on one face within an hour that also begins a rest. It limits attackers who wait between
+attempts.
+"""
 FIRST_S, MOST_S = 30.0, 900.0
-"""The first rest; each next one is twice as long, up to the longest."""
+"""The length of the first rest and of the longest rest, in seconds. Each further rest is twice as long."""
 QUIET_S = 3600.0
-"""An hour without an attack, and the next rest is as short as the first."""
+"""After so many seconds without an attack, the next rest is as short as the first."""
 STRICT_S = 60.0
-"""So long after an attack that looks like nobody PAD is strict."""
+"""How long PAD is strict after an attack that resembles no enrolled person, in seconds."""
 MOST_REMEMBERED = 1024
-"""So many faces are remembered; of more, those that were attacked last."""
+"""The number of attacked faces that are remembered. The most recently attacked ones are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A rest that begins. `subject`: whose face rests; None: nobody's, and PAD is strict for so long."""
+    """A rest that begins. `subject` is the person whose face rests. None: no face rests, and PAD is strict for
+    `lasts_s`.
+    """
 
     subject: SubjectId | None
     lasts_s: float
@@ -35,7 +39,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class _Attacked:
-    """What is remembered of one face at one door. `next_s`: how long its next rest lasts."""
+    """The attacks on one face at one door. `next_s` is the length of its next rest, in seconds."""
 
     at: tuple[float, ...] = field(default=())
     last_at: float = -inf
@@ -44,14 +48,14 @@ class _Attacked:
 
 
 class Impostors:
-    """Counts the attacks at each door by whom they look like: of each person alone, and of nobody who is known."""
+    """Counts the attacks at each door, for each person that they resemble, and for attacks that resemble nobody."""
 
     def __init__(self) -> None:
         self._faces: dict[tuple[str, SubjectId | None], _Attacked] = {}
         self._strict_until: dict[str, float] = {}
 
     def attacked(self, door: str, imitated: Collection[SubjectId], now: float) -> list[Rest]:
-        """A visit was an attack that looked like these people, or like nobody; gives the rests that begin now."""
+        """Count a visit that was an attack on these people, or on nobody. Return the rests that begin now."""
         if not isfinite(now):
             return []
         if not imitated:
@@ -63,17 +67,17 @@ class Impostors:
         return rests
 
     def is_resting(self, door: str, subject: SubjectId, now: float) -> bool:
-        """Whether this face opens nothing now; also where the time is no number and it was attacked before."""
+        """Return whether this face opens nothing now. Also true for an attacked face if `now` is not a number."""
         known = self._faces.get((door, subject))
         return known is not None and not now >= known.until
 
     def bound(self, door: str, pad_threshold: float, now: float) -> float:
-        """The PAD score that is wanted now: the usual one, or while PAD is strict its square root."""
+        """Return the PAD threshold that applies now: `pad_threshold`, or its square root while PAD is strict."""
         is_usual = now >= self._strict_until.get(door, -inf)
         return pad_threshold if is_usual else max(pad_threshold, sqrt(max(0.0, pad_threshold)))
 
     def _count(self, door: str, subject: SubjectId | None, now: float) -> Rest | None:
-        """Count one attack; what comes while the face rests begins no other rest, and keeps the next one long."""
+        """Count one attack. An attack during a rest begins no new rest, but it keeps the next rest long."""
         was = self._faces.pop((door, subject), _Attacked())
         if now - was.last_at >= QUIET_S:
             was = replace(was, next_s=FIRST_S)
@@ -89,7 +93,9 @@ class Impostors:
         return Rest(subject, was.next_s) if is_over else None
 
     def _forget(self, now: float) -> None:
-        """Whoever had a quiet hour is as everybody; memory has an end. What was attacked last stands last."""
+        """Forget faces without an attack for `QUIET_S`, and the oldest above the limit. The most recently attacked are
+        last.
+        """
         kept = [(key, each) for key, each in self._faces.items() if now < max(each.last_at + QUIET_S, each.until)]
         self._faces = dict(kept[-MOST_REMEMBERED:])
 

@@ -1,33 +1,36 @@
-"""What a number at a keypad is: a flat number, a PIN alone, or the PIN after a flat number. Pure but for its memory.
+"""Classify a number from a keypad: a flat number, a PIN alone, or a PIN after a flat number. Pure except for its
+memory.
 
-Each ends with # or Enter. A flat number is taken for one wherever it is typed, for no PIN is one (`pin.rule`). Where
-the site asks for flat numbers, whatever comes first is one, known or not.
+Each number ends with # or Enter. A flat number is always recognised, because no PIN may equal one (`pin.rule`). If the
+site requires flat numbers, the first number is always treated as one, known or not.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 FLAT_S = 20.0
-"""So long after a flat number the PIN may come; people who are slow, or listen to the whole prompt, have time."""
+"""How long after a flat number the PIN may come, in seconds. It gives time to slow people, and to people who listen to
+the whole prompt.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A PIN to be looked at, and the flat number before it; None: there was none."""
+    """A PIN to check, and the flat number before it. `flat` is None without a flat number."""
 
     digits: str = field(repr=False)
     flat: str | None = field(default=None, repr=False)
 
 
 class Keypad:
-    """One keypad. Remembers a flat number until the PIN comes, or nothing does."""
+    """One keypad. It remembers a flat number until the PIN comes or `FLAT_S` ends."""
 
     def __init__(self, is_flat: Callable[[str], bool], by_household: bool) -> None:
         self._is_flat, self._by_household = is_flat, by_household
         self._flat, self._at = "", 0.0
 
     def typed(self, digits: str, now: float) -> Entry | None:
-        """Take a number that was typed whole; None where it is a flat number, and the PIN is to follow."""
+        """Take one complete number. Return None if it is a flat number and the PIN must follow."""
         flat = self._flat if 0 <= now - self._at <= FLAT_S else ""
         self._flat = ""
         if self._is_flat(digits):

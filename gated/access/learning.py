@@ -1,4 +1,4 @@
-"""How a USB reader types, found out from one card that was held before it. Pure: keys in, settings out."""
+"""Find the settings of a USB reader from one card that was held to it. Pure: keys in, settings out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +11,17 @@ from gated.gallery import cards
 
 SUFFIXES = {ENTER: "enter", TAB: "tab", SPACE: "space"}
 MARGIN, STEP_MS, MOST_MS = 2, 10, 2000
-"""A reader may be so much slower than it was seen to be; pauses are written down in such steps, up to the most."""
+"""The factor by which a reader may be slower than observed, the rounding step and the largest value of the pause, in
+ms.
+"""
 MOST_S = 60.0
 HAND_S, HAND_SPREAD_S = 0.5, 0.06
-"""Pauses so long, or so uneven, are a hand's."""
+"""Longer or more uneven pauses, in seconds, are typed by a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What one card has shown of a reader. `number`: as it was understood; empty where it was not."""
+    """What one card showed about a reader. `number` is the card number, or empty if it was not understood."""
 
     settings: UsbSettings
     length: int
@@ -29,13 +31,15 @@ class Learnt:
 
     @property
     def says(self) -> str:
-        """In words, without the number."""
+        """Return a description for people. It does not contain the number."""
         end = {"none": "no key behind them"}.get(self.settings.suffix, f"then {self.settings.suffix.capitalize()}")
         return f"{self.length} keys, at most {self.gap_ms} ms apart, {end}"
 
 
 def learnt(keys: Sequence[tuple[str, float]]) -> Learnt:
-    """What these keys, each with when it went down (seconds), say of the device that typed them."""
+    """Return the settings of the device that typed these keys. Each key has the time in seconds at which it
+    went down.
+    """
     names, ends = [key for key, _ in keys], 0
     while ends < len(names) and names[-1 - ends] in SUFFIXES:
         ends += 1

@@ -1,8 +1,9 @@
-"""An installer who looks on: what each reader says, told to `gated readers show`, and USB readers lent to `learn`.
+"""Let an installer observe the readers (`gated readers show`) and borrow the USB readers (`gated readers learn`).
 
-The brain has the readers to itself, and nobody else can read them meanwhile. So it tells whoever listens at a socket
-in the state folder, which only the gate's own user and root can make; nothing is kept. For `gated readers learn` it
-lets go of its USB readers as long as a file there is locked; the kernel takes the lock back when that command ends.
+The brain holds the readers exclusively, so no other process can read them. The brain therefore sends each reading to a
+socket in the state folder. Only root and the gate's user can create this socket. Nothing is stored. For `gated readers
+learn` the brain releases its USB readers while a file in the state folder is locked. The kernel removes the lock when
+that command ends.
 """
 
 import fcntl
@@ -26,24 +27,26 @@ WHO = "run this as root or as the gate's user"
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What a reader has said. Of a PIN only that it was one; the rest goes to one terminal, and nowhere else."""
+    """One reading of a reader. For a PIN it says only that a PIN was typed. It is shown on one terminal and stored
+    nowhere.
+    """
 
     reader: str
     door: str
     kind: Literal["card", "pin", "odd"]
     number: str = ""
-    """Of a card, as `gallery.cards` reads it."""
+    """The number of a card, in the form that `gallery.cards` reads."""
     what: str = ""
 
 
 class Teller:
-    """The brain's end: says everything to whoever listens, and waits for nobody."""
+    """The brain's end of the socket. It sends every reading to the listener, and never waits."""
 
     def __init__(self, state: Path | None) -> None:
         self._path = None if state is None else state / SOCKET
 
     def tell(self, said: Said) -> None:
-        """Say it, if somebody listens."""
+        """Send a reading if a listener exists."""
         if self._path is None or not self._path.exists():
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as voice:
@@ -53,11 +56,11 @@ class Teller:
 
 @contextmanager
 def ear(state: Path) -> Iterator[socket.socket]:
-    """A socket on which the brain's readers are heard. Raises `StateError` when it cannot be made."""
+    """Open the socket on which the brain's readings arrive. Raises `StateError` if it cannot be created."""
     path = state / SOCKET
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         try:
-            path.unlink(missing_ok=True)  # of one who was killed
+            path.unlink(missing_ok=True)  # left by a killed process
             listening.bind(str(path))
             path.chmod(0o600)
         except OSError as error:
@@ -71,7 +74,7 @@ def ear(state: Path) -> Iterator[socket.socket]:
 
 
 def heard(listening: socket.socket, wait_s: float) -> Said | None:
-    """What comes within so long, if anything does."""
+    """Return the next valid reading within `wait_s` seconds, else None."""
     listening.settimeout(wait_s)
     try:
         return msgspec.json.decode(listening.recv(MOST_BYTES), type=Said)
@@ -81,9 +84,9 @@ def heard(listening: socket.socket, wait_s: float) -> Said | None:
 
 @contextmanager
 def borrowed(state: Path) -> Iterator[None]:
-    """Have the USB readers instead of the brain, which lets go of them within a second or so.
+    """Borrow the USB readers from the brain, which releases them within about a second.
 
-    Raises `BusyError` when somebody else has them, and `StateError` when the state folder cannot be written.
+    Raises `BusyError` if another process has borrowed them, and `StateError` if the state folder is not writable.
     """
     path = state / LOAN
     if not state.is_dir():  # no gate has ever run here
@@ -106,7 +109,7 @@ def borrowed(state: Path) -> Iterator[None]:
 
 
 def _lock(fd: int) -> None:
-    """Take the lock; the brain's look at it lasts some microseconds. Raises `BusyError`."""
+    """Take the lock. Retries, because the brain holds it for some microseconds while it checks. Raises `BusyError`."""
     for _ in range(LOCK_TRIES):
         with suppress(BlockingIOError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,12 +119,12 @@ def _lock(fd: int) -> None:
 
 
 def is_borrowed(state: Path | None) -> bool:
-    """Whether somebody else is to have the USB readers now."""
+    """Return whether another process wants the USB readers now."""
     return state is not None and _is_locked(state / LOAN)
 
 
 def is_running(state: Path) -> bool:
-    """Whether a gate runs on this state folder."""
+    """Return whether a gate runs on this state folder."""
     return _is_locked(state / "run.lock")
 
 

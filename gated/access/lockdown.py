@@ -1,6 +1,7 @@
-"""Lockdown: nobody is let in until it is ended. A small file in the state folder, so that it outlives every restart.
+"""Lockdown: the gate grants nobody access until the lockdown ends. A small file in the state folder keeps it over
+restarts.
 
-Leaving and fire know nothing of it. A file that cannot be read counts as lockdown: whoever damaged it gains nothing.
+A lockdown does not affect exit and fire. An unreadable file counts as a lockdown, so that damaging it gains nothing.
 """
 
 import os
@@ -16,26 +17,26 @@ MOST_BYTES = 4096
 
 
 class LockdownOrder(msgspec.Struct, frozen=True):
-    """Who ordered it, and when (UTC); or who ended it (`is_over`)."""
+    """The start of a lockdown: who ordered it, and when (UTC). With `is_over`: who ended it, and when."""
 
     by: str
     at: datetime
     is_over: bool = False
     at_gate: bool = False
-    """Ordered by somebody at the gate: then it is ended there, and no office ends it."""
+    """Whether a person at the gate began the lockdown. Then it must end at the gate, and the office cannot end it."""
 
 
 UNREADABLE = LockdownOrder("a file that cannot be read", datetime.fromtimestamp(0, UTC))
 
 
 def read_lockdown(state: Path) -> LockdownOrder | None:
-    """The order in force, or None."""
+    """Return the lockdown in force, or None."""
     order = last_order(state)
     return None if order is None or order.is_over else order
 
 
 def last_order(state: Path) -> LockdownOrder | None:
-    """The order in force, or the word that it is over; None where there never was one."""
+    """Return the last order, which may be the end of a lockdown. Returns None if there never was one."""
     try:
         with _path(state).open("rb") as file:
             return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownOrder)
@@ -46,7 +47,7 @@ def last_order(state: Path) -> LockdownOrder | None:
 
 
 def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False) -> None:
-    """Order it; on disk when this returns. Raises `StateError` where the state folder cannot be written."""
+    """Begin a lockdown. It is on disk when this returns. Raises `StateError` if the state folder is not writable."""
     try:
         _write(state, LockdownOrder(by, at, at_gate=at_gate))
     except OSError as error:
@@ -54,9 +55,10 @@ def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False)
 
 
 def end_lockdown(state: Path, by: str = "") -> None:
-    """End it, and leave word of who did; without that word where the disk is full, which must keep nobody out.
+    """End the lockdown and record who ended it. If the disk is full, only remove the file, so that nobody stays locked
+    out.
 
-    Raises `StateError` where the state folder cannot be written at all.
+    Raises `StateError` if the file cannot be removed either.
     """
     if read_lockdown(state) is None:
         return
@@ -90,7 +92,7 @@ def _path(state: Path) -> Path:
 
 
 def _sync_folder(state: Path) -> None:
-    """Make a change of names last through a power cut."""
+    """Make a changed file name survive a power cut."""
     folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
