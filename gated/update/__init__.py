@@ -1,28 +1,28 @@
-"""Another version of gated beside the one that runs, tried, and kept or taken back by itself.
+"""Installs another version of gated beside the one that runs, tries it, and keeps it or takes it back.
 
-On a gate, in a root that is root's alone (`/opt/gated`):
+Layout on a gate, in a folder that only root can write (`/opt/gated`):
 
-    releases/VERSION/venv      a version, whole: one that is being built has a file `unfinished` beside its venv
-    releases/VERSION/wheels    what it was built from
-    current -> releases/...    the version that runs; turned by one rename
+    releases/VERSION/venv      one complete version; while it is being built, a file `unfinished` lies beside its venv
+    releases/VERSION/wheels    the wheels it was built from
+    current -> releases/...    the version that runs; one rename switches it
     trial                      the version on trial, and how often it was started
-    release.pub                the keys of which one must have signed a version (`gated.update.signature`)
+    release.pub                the release keys; one of them must have signed a version (`gated.update.signature`)
 
-The trial is on disk before `current` turns. The guard (`systemd/guard`, plain sh, before each start of the brain and of
-the latch) counts the starts, and after three it turns `current` back; where the old version is current while a trial
-stands, `gated update --step settle` of the old version ends the trial before the brain starts.
+The trial is on disk before `current` is switched. The guard (`systemd/guard`, plain sh) runs before each start of the
+brain and of the latch and counts these starts. After three starts it switches `current` back. If the old version is
+current while a trial stands, `gated update --step settle` of the old version ends the trial before the brain starts.
 
-How each database goes back, only where the new version has changed its schema, and in one transaction each:
+Each database goes back in one transaction, and only if the new version changed its schema:
 
-    journal.db      never to an earlier content: it is append-only, and the office holds what was sent
-    people.db       keeps who was enrolled, removed, given rights or suspended meanwhile
-    templates.db    keeps the templates and the keys; who was erased stays erased
-    passes.db, commands.db   keep what was used and ordered: nothing that was good once is good again
-    guesses.db      keeps how many PINs were wrong today
-    snapshot.db     keeps what has arrived of the office's records
+    journal.db      keeps all rows: it is append-only, and the office holds the rows that were sent
+    people.db       keeps what changed meanwhile: who was enrolled, removed, given rights or suspended
+    templates.db    keeps the templates and the keys; an erased person stays erased
+    passes.db, commands.db   keep what was used and ordered: nothing used becomes valid again
+    guesses.db      keeps today's number of wrong PINs
+    snapshot.db     keeps the records that arrived from the office
 
-All of them by the way back that every migration leaves in the database (`gated.database`). What is lost is what the new
-version alone could write: its own columns and tables. The copies that `gated.update.rehearsal` makes prove beforehand,
-with this gate's own rows, that the way there and the way back can be gone; none is ever put in a database's place.
-Files in the state folder are not changed by a start, and a version only ever adds to them.
+All of them use the reverse migration that every migration stores in the database (`gated.database`). Only data that the
+new version alone could write is lost: its own columns and tables. Before the update, `gated.update.rehearsal` migrates
+copies of the databases forward and back, with this gate's own rows. A copy never replaces a database. A start does not
+change files in the state folder, and a version only adds to them.
 """

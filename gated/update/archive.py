@@ -1,8 +1,8 @@
-"""The files of a tar archive that nobody has proved yet: plain files alone, and no more headers than there may be.
+"""Reads the plain files of an unverified tar archive, with a limit on the size of all headers.
 
-Only archives that are not compressed are read, so that none is larger than it looks. A header of tar may say that the
-next one has gigabytes, that a file has a hole of terabytes, or send a reader round and round: so the bytes of all
-headers together are bounded.
+Only uncompressed archives are accepted, so that an archive is never larger than it looks. A malicious header can
+announce gigabytes for the next header, a file with a hole of terabytes, or an endless loop. So the headers together are
+limited in bytes. `gated.update.source` uses it.
 """
 
 import sys
@@ -16,16 +16,16 @@ from typing import IO
 from gated.bounded import MIB, open_plain
 
 MOST_HEADERS = 4 * MIB
-"""Of all headers. A bundle with a hundred files has 200 KiB."""
+"""Limits all headers together, in bytes. The headers of a bundle with a hundred files take 200 KiB."""
 
 
 class Metered(BufferedReader):
-    """A file of which so many bytes can be read. `left`: that many; to ask for more at once is refused as well."""
+    """A file with a byte budget. `left`: bytes that may still be read; a larger request is refused at once."""
 
     left = MOST_HEADERS
 
     def read(self, count: int | None = -1, /) -> bytes:
-        """Read some. Raises `tarfile.ReadError` where that is too much, or less than nothing."""
+        """Read `count` bytes. Raises `tarfile.ReadError` if `count` is negative, missing or more than `left`."""
         if count is None or not 0 <= count <= self.left:
             raise tarfile.ReadError(f"its headers have more than {MOST_HEADERS} bytes, so it is no bundle")
         data = super().read(count)
@@ -35,18 +35,18 @@ class Metered(BufferedReader):
 
 @contextmanager
 def members_of(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
-    """Each plain file of an archive, by its name in it, open to read. Raises `OSError` and `tarfile.TarError`.
+    """Yield the name and the open file of each plain file in an archive. Raises `OSError` and `tarfile.TarError`.
 
-    Links, devices and files with holes are passed over: whoever needs one finds nothing.
+    Skips links, devices and sparse files, so a caller that needs one of them does not find it.
     """
     with Metered(open_plain(path).detach()) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         members = tar.getmembers()
-        file.left = sys.maxsize  # from here on it is data, which whoever reads it bounds
+        file.left = sys.maxsize  # from here on the caller limits what it reads
         yield ((each.name, opened) for each in members if is_plain(each) for opened in _open(tar, each))
 
 
 def is_plain(member: tarfile.TarInfo) -> bool:
-    """Whether it is a file, all of whose bytes are in the archive."""
+    """Return whether the member is a regular file with all its bytes in the archive."""
     return member.isreg() and not member.issparse()
 
 

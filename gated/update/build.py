@@ -1,4 +1,7 @@
-"""A version made: its wheels copied and proved, a venv of its own, compiled, and asked what it is."""
+"""Builds one version: copies and verifies its wheels, installs them into a venv, compiles it, and runs it once.
+
+`gated.update.updater` uses it. A version counts only after all these steps.
+"""
 
 import logging
 import os
@@ -17,24 +20,24 @@ from gated.update.source import Source
 log = logging.getLogger(__name__)
 
 LONGEST_S = 1800.0
-"""So long one step may take: pip on a Pi with a slow card."""
+"""Limits one step, in seconds. pip is slow on a Pi with a slow card."""
 
 
 def build(releases: Releases, source: Source) -> str:
-    """Have the version of a source beside the one that runs, whole; gives it.
+    """Build the version of a source beside the one that runs, and return the version.
 
-    Raises `UpdateError` where it cannot be made, and then nothing of it counts. `StateError` where the disk fails.
+    Raises `UpdateError` if the version cannot be built; it then does not count. Raises `StateError` if the disk fails.
     """
     version = source.version
     if why := source.trouble(releases.keys):
-        raise UpdateError(why)  # before anything gives way to it
+        raise UpdateError(why)  # checked first, so that nothing is removed for it
     folder = releases.begin(version)
     wheels = folder / "wheels"
     wheels.mkdir()
     try:
         signed = source.bring(wheels, releases.keys)
     except UpdateError:
-        releases.remove(version)  # what is not proved stays nowhere
+        releases.remove(version)  # keep nothing unverified on disk
         raise
     if signed is None:
         log.warning("nobody has signed %s, and this gate believes no release key yet; `gated update --key` names one",
@@ -48,15 +51,15 @@ def build(releases: Releases, source: Source) -> str:
 
 
 def _spare(releases: Releases, source: Source) -> list[Path]:
-    """For a wheel that comes alone: what the version that runs was built from."""
+    """Return the wheels of the version that runs, for a source that is a single wheel."""
     spare = releases.folder(releases.current) / "wheels"
     return [spare] if source.is_wheel and spare.is_dir() else []
 
 
 def _install(folder: Path, version: str, wheels: Sequence[Path]) -> None:
-    """A venv like ours, with nothing from any network, and no library but those of the version's own lock.
+    """Make a venv like this one, offline, with the libraries of the version's own lock file and no others.
 
-    It sees the system's packages where ours does. `wheels`: the version's own first.
+    The venv sees the system's packages if this one does. `wheels`: folders of wheels, the version's own first.
     """
     own = next(wheels[0].glob(f"gated-{version}-*.whl"))
     lock = lock_in(own, this_python())
@@ -76,7 +79,7 @@ def _install(folder: Path, version: str, wheels: Sequence[Path]) -> None:
 
 
 def _sees_system() -> bool:
-    """Whether our own venv was made with the system's packages: on a Pi libcamera and lgpio are among them."""
+    """Return whether this venv includes the system's packages, such as libcamera and lgpio on a Pi."""
     try:
         text = (Path(sys.prefix) / "pyvenv.cfg").read_text("utf-8")
     except OSError:
@@ -85,9 +88,10 @@ def _sees_system() -> bool:
 
 
 def run(command: Sequence[str], owner: Owner | None = None, longest_s: float = LONGEST_S) -> str:
-    """Run a program to its end, and give what it said. `owner`: whom to run it as, for root.
+    """Run a program to its end and return its output. `owner`: the user that root runs it as. `longest_s`: limit in
+    seconds.
 
-    Raises `UpdateError` with its last words where it fails.
+    Raises `UpdateError` with the last three lines of its output if the program fails.
     """
     user, group, others = (*owner, list[int]()) if owner is not None else (None, None, None)
     try:
@@ -97,7 +101,7 @@ def run(command: Sequence[str], owner: Owner | None = None, longest_s: float = L
             text=True,
             timeout=longest_s,
             check=False,
-            env=os.environ | {"PYTHONSAFEPATH": "1"},  # root may stand in anybody's folder, beside a pip.py
+            env=os.environ | {"PYTHONSAFEPATH": "1"},  # the current folder may belong to another user and hold a pip.py
             user=user,
             group=group,
             extra_groups=others,

@@ -1,4 +1,4 @@
-"""What the doctor says of the key that releases are signed with."""
+"""Reports for the doctor whether this machine has a release key."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ NAME_ONE = "`sudo gated update --key release.pub` names one"
 
 
 def of_release_key() -> Iterator[Finding]:
-    """Whether this machine believes one; nothing where gated was not installed by `systemd/install`."""
+    """Yield one finding about the release keys. Yields nothing if gated was not installed by `systemd/install`."""
     root = Path(os.environ.get("GATED_ROOT", ROOT))
     if not (root / "current").is_symlink():
         return

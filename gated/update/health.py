@@ -1,4 +1,7 @@
-"""Whether the gate is well with a version on trial: what is seen, and what is made of it."""
+"""Checks whether a gate works with the version on trial, and judges the trial.
+
+`gated.update.updater` uses `look` for one observation and `Watch` for the judgement.
+"""
 
 import asyncio
 import math
@@ -18,34 +21,37 @@ from gated.journal.journal import Journal
 from gated.sync.dial import address
 
 HEALTH_S = 120.0
-"""So long the gate must be well without a break. greenboot waits 60 s behind 150, balenaOS 15 minutes for its engine;
-ours is on duty within seconds, and three starts guard it beyond that.
+"""Time that the gate must work without interruption, in seconds.
+
+For comparison, greenboot waits 60 s within 150 s, and balenaOS waits 15 minutes for its engine. Our brain is on duty
+within seconds, and the limit of three starts protects the gate after that.
 """
 PATIENCE = 2.5
-"""What has not proved itself after so many times that long is taken back."""
+"""Limits a whole trial, as a multiple of `health_s`. A version that is not proved by then is taken back."""
 RECENT = 2_000
-"""So many of the newest facts are looked through for the last start."""
+"""Number of newest journal rows that are searched for the last start."""
 ANSWER_S = 3.0
+"""Limits how long a connection to the office's address may take, in seconds."""
 ELSEWHERE = frozenset({"server", "clock", "records_withheld", "office_outdated", "crowd"})
-"""Parts that come and go with the world outside."""
+"""Parts that can be lost for reasons outside the gate."""
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What a version sees of its gate at one moment. Another version reads it as JSON: fields are only ever added."""
+    """One observation of a gate by one version. Another version reads it as JSON, so fields are only ever added."""
 
     version: str
-    """Of the brain that was started last, by the journal."""
+    """The version of the brain that was started last, from the journal."""
     lost: list[str]
-    """The parts that it has lost; vision is lost while no frame comes."""
+    """Parts that the brain has lost. Vision is lost while no frame arrives."""
     head: int
-    """The journal's newest row."""
+    """Number of the journal's newest row."""
     latch: str
-    """Why the latch does not do its part; empty where it answers, and knows the brain."""
+    """Why the latch does not work; empty if it answers and knows a brain."""
     has_office: bool
-    """Whether the office's address can be reached from here: a link that is down is ours then."""
+    """Whether this machine can reach the office's address. If it can, a lost link counts against the version."""
 
     def problem(self, version: str, before: Collection[str]) -> str:
-        """What is not as it should be with this version; empty when all is. `before`: the parts lost before it."""
+        """Return what is wrong with this version; empty if nothing is. `before`: parts lost before the trial."""
         if self.version != version:
             return f"{self.version or 'nothing'} was started, not {version}"
         if self.latch:
@@ -57,7 +63,7 @@ class Look(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Watch:
-    """The judgement over a trial. `health_s`: how long all must be well."""
+    """The judgement of one trial. `health_s`: seconds for which everything must work."""
 
     health_s: float
     _began: float = field(default=math.nan, init=False)
@@ -66,8 +72,10 @@ class Watch:
     _problem: str = field(default="it was never seen on duty", init=False)
 
     def judge(self, run: str, problem: str, now: float) -> str | None:
-        """None while it is open, empty when the version is kept, else why it has to go. `run`: which start of the brain
-        is on duty, empty while none is. `problem`: what is not as it should be. `now`: monotonic seconds.
+        """Return None while undecided, an empty text to keep the version, or the reason to take it back.
+
+        `run`: the start of the brain that is on duty, empty if none is. `problem`: what is wrong now. `now`: monotonic
+        seconds.
         """
         if math.isnan(self._began):
             self._began = now
@@ -85,7 +93,7 @@ class Watch:
 
 
 def look(settings: Settings) -> Look:
-    """Look at the gate with these settings. Raises `StateError` where its journal cannot be read."""
+    """Observe the gate that has these settings. Raises `StateError` if its journal cannot be read."""
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         facts, head = [entry.event for entry in reversed(journal.last(RECENT))], journal.position().head
     return Look(

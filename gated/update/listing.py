@@ -1,7 +1,9 @@
-"""The list of all files of a bundle, `SHA256SUMS`: it is signed, and nothing that it does not name is taken.
+"""Reads and writes `SHA256SUMS`, the signed list of all files of a bundle. A file that the list does not name is
+refused.
 
-A line of sha256sum(1) for each file. Before them a remark `# size BYTES PATH` for each: sha256sum passes over it, and
-whoever copies stops there. A list that was made by hand may lack them; then `MOST_FILE` counts.
+Each file has one line of sha256sum(1). Before these lines, each file has a comment `# size BYTES PATH`, which sha256sum
+ignores. A copy of a file stops at that size. A list written by hand may lack the comments; then `MOST_FILE` is the
+limit.
 """
 
 import re
@@ -13,12 +15,13 @@ from gated.errors import UpdateError
 
 SUMS = "SHA256SUMS"
 MOST_SUMS = 1000 * KIB
+"""Limits the list itself, in bytes."""
 MOST_FILE = 256 * MIB
-"""Of a file whose size nobody states. The largest wheel and the largest model have 40 MiB."""
+"""Limits a file without a stated size, in bytes. The largest wheel and the largest model have 40 MiB."""
 MOST_ALL = 512 * MIB
-"""Of all files of a bundle together. One with all models and prompts has 160 MiB."""
+"""Limits all files of a bundle together, in bytes. A bundle with all models and prompts has 160 MiB."""
 MOST_FILES = 2000
-"""A bundle has a hundred."""
+"""Limits the number of files. A bundle has about a hundred."""
 
 _SIZE = re.compile(r"# size (\d{1,15}) (.+)\Z", re.ASCII)
 _DIGEST = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
@@ -26,19 +29,22 @@ _DIGEST = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file of the list. `most`: so many bytes of it are taken. `size`: what was stated, None where nothing was."""
+    """One file of the list. `digest`: SHA-256 in hexadecimal.
+
+    `size`: the stated size in bytes; None if none is stated.
+    """
 
     digest: str
     size: int | None
 
     @property
     def most(self) -> int:
-        """The bound that holds while nobody knows yet what comes."""
+        """Return the largest number of bytes to copy of this file."""
         return MOST_FILE if self.size is None else self.size
 
 
 def sums(folder: Path, apart: tuple[str, ...]) -> str:
-    """The list of every file in a folder, by its path from there, less those of these names."""
+    """Return the list for every file in a folder, with relative paths. `apart`: names of files to leave out."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in apart]
     sizes = [f"# size {path.stat().st_size} {path.relative_to(folder)}\n" for path in paths]
     digests = [f"{sha256(path, MOST_ALL)}  {path.relative_to(folder)}\n" for path in paths]
@@ -46,7 +52,10 @@ def sums(folder: Path, apart: tuple[str, ...]) -> str:
 
 
 def listed(text: str, where: object) -> dict[str, Listed]:
-    """The files of a list, by their names without folders. Raises `UpdateError` for one that could fill a disk."""
+    """Return the files of a list by their names without folders. `where`: the source, for the error text.
+
+    Raises `UpdateError` if the list has too many files or bytes and could fill a disk.
+    """
     sizes = {match[2]: int(match[1]) for match in map(_SIZE.match, text.splitlines()) if match}
     found = [(match[2], match[1]) for match in map(_DIGEST.match, text.splitlines()) if match]
     whole = sum(sizes.get(path, 0) for path, _ in found)
@@ -57,5 +66,5 @@ def listed(text: str, where: object) -> dict[str, Listed]:
 
 
 def name_of(path: str) -> str:
-    """A path without its folders."""
+    """Return a path without its folders."""
     return path.rpartition("/")[2]

@@ -1,10 +1,10 @@
-"""The libraries that a version of gated was tested with: one file for each Python, `locked/3.11.txt`, with hashes.
+"""Lists the libraries that a version of gated was tested with: one file with hashes for each Python, `locked/3.11.txt`.
 
-A version and the SHA-256 of each of its files for each library, as plain pip reads it (`--require-hashes`). They come
-with gated's own wheel, and nothing else is installed beside it. `sh tests/renew` writes them. `systemd/install` asks
-this module before gated is installed: it needs nothing but Python's own library.
+Each file names one version of each library and the SHA-256 of each of its files, in the format of pip's
+`--require-hashes`. The files come with gated's own wheel; an update installs no other libraries. `sh tests/renew`
+writes them. `systemd/install` runs this module before gated is installed, so it needs only Python's standard library.
 
-    python3 -m gated.update.lock [--system]     what pip shall install for this Python
+    python3 -m gated.update.lock [--system]     print what pip must install for this Python
 """
 
 import platform
@@ -19,24 +19,25 @@ from gated.bounded import KIB, MIB, sha256, take
 from gated.errors import UpdateError
 
 FROM_SYSTEM = frozenset({"numpy"})
-"""On a Pi these stay apt's: its picamera2 was built with them, and a second copy breaks it."""
+"""Libraries that stay apt's on a Pi: its picamera2 was built with them, and a second copy breaks it."""
 
 MOST_LOCK = 1000 * KIB
-"""Of one file of hashes; ours have 90 KiB."""
+"""Limits one lock file, in bytes. The current files have 90 KiB."""
 MOST_WHEEL = 256 * MIB
+"""Limits one wheel, in bytes."""
 MOST_UNPACKED = 1024 * MIB
-"""Of all wheels together once they are unpacked; those of a gate have 330 MiB. More is a bomb, or no gate's."""
+"""Limits all wheels together after unpacking, in bytes. The wheels of a gate have 330 MiB; more may be a zip bomb."""
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
 
 
 def this_python() -> str:
-    """The Python that runs, as the files are named."""
+    """Return the version of the running Python, as the lock files are named."""
     return ".".join(platform.python_version_tuple()[:2])
 
 
 def own_lock(python: str) -> str:
-    """The lock for a Python of the gated that runs. Raises `UpdateError` where there is none."""
+    """Return the running gated's lock file for a Python version. Raises `UpdateError` if it has none."""
     file = resources.files("gated.update") / "locked" / f"{python}.txt"
     if not file.is_file():
         raise UpdateError(_no_lock("this gated", python))
@@ -44,7 +45,7 @@ def own_lock(python: str) -> str:
 
 
 def lock_in(wheel: Path, python: str) -> str:
-    """The lock for a Python in gated's own wheel. Raises `UpdateError` where there is none."""
+    """Return the lock file for a Python version from gated's own wheel. Raises `UpdateError` if it has none."""
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(f"gated/update/locked/{python}.txt") as file:
             return take(file, MOST_LOCK, "its list of libraries").decode()
@@ -55,7 +56,7 @@ def lock_in(wheel: Path, python: str) -> str:
 
 
 def without(lock: str, names: Collection[str]) -> str:
-    """A lock less the libraries of these names."""
+    """Return a lock file without the libraries of these names."""
     kept: list[str] = []
     is_kept = True
     for line in lock.splitlines():
@@ -66,7 +67,7 @@ def without(lock: str, names: Collection[str]) -> str:
 
 
 def check_wheels(wheels: Iterable[Path], lock: str) -> None:
-    """Refuse files that the lock does not know. Raises `UpdateError` with all of them."""
+    """Check that the lock file has the SHA-256 of every wheel. Raises `UpdateError` with all other names."""
     known = set(_HASH.findall(lock))
     strange = [path.name for path in wheels if sha256(path, MOST_WHEEL) not in known]
     if strange:
@@ -77,9 +78,9 @@ def check_wheels(wheels: Iterable[Path], lock: str) -> None:
 
 
 def check_unpacked(wheels: Iterable[Path]) -> None:
-    """Refuse wheels that fill a disk once they are unpacked: nobody unpacks more of a file than it states.
+    """Check that the wheels do not fill the disk when unpacked, by the sizes they state. Raises `UpdateError`.
 
-    Raises `UpdateError`.
+    The stated sizes suffice: an unpacker never writes more of a file than its stated size.
     """
     whole = 0
     for wheel in wheels:
@@ -98,7 +99,7 @@ def _no_lock(what: str, python: str) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Print the lock of this Python; with `--system` less what stays the system's."""
+    """Print the lock file of this Python, with `--system` without the system's libraries. Return the exit status."""
     try:
         lock = own_lock(this_python())
     except UpdateError as error:

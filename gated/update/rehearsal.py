@@ -1,6 +1,6 @@
-"""The databases of a gate: the schema changes of another version gone there and back on copies, and gone back for real.
+"""Migrates copies of a gate's databases to another version and back, and migrates the databases back for real.
 
-A copy lives while it is rehearsed with, and never longer: it holds the keys of people who may be erased meanwhile.
+A copy exists only during the rehearsal: it holds keys of people who may be erased meanwhile.
 """
 
 import shutil
@@ -26,22 +26,22 @@ SCHEMAS: dict[str, Sequence[str]] = {
     "commands.db": ledger.MIGRATIONS,
     "snapshot.db": snapshot.MIGRATIONS,
 }
-"""Every database in the state folder, with what this version knows of its schema."""
+"""Every database in the state folder, with this version's migrations."""
 
 COPIES = "rehearsal"
-"""The folder of copies, in the state folder."""
+"""Name of the folder of copies, in the state folder."""
 SPARE_BYTES = 20_000_000
-"""So much room must be left beside the copies."""
+"""Free space that must remain beside the copies, in bytes."""
 
 Shape = dict[str, tuple[list[tuple[object, ...]], int]]
-"""Of each table its columns, and how many rows it has."""
+"""For each table, its columns and indexes, and its number of rows."""
 
 
 def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) -> None:
-    """Have `migrate`, the other version, bring copies of the databases up to its schema, and go back on them.
+    """Copy the databases, let `migrate` (the other version) migrate the copies, and migrate them back.
 
-    Raises `UpdateError` where what comes back is not what went, and whatever `migrate` raises; `StateError` where the
-    disk cannot be used. The databases themselves are read, and no more.
+    Raises `UpdateError` if a copy differs after the way back, `StateError` if the disk fails, and any error of
+    `migrate`. Only reads the databases themselves.
     """
     folder = state / COPIES
     try:
@@ -60,29 +60,33 @@ def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) ->
 
 
 def forget_copies(state: Path, owner: Owner | None) -> None:
-    """Remove the copies, also those that a power cut has left; by the gate's user, whose folder it is."""
+    """Remove the copies, including those that a power cut left. Acts as the gate's user, who owns the folder."""
     with acting_as(owner):
         shutil.rmtree(state / COPIES, ignore_errors=True)
 
 
 def migrate_copies(state: Path) -> None:
-    """Bring the copies up to the schema of this version. Raises `StateError`."""
+    """Migrate the copies to this version's schema. Raises `StateError`."""
     for name, migrations in SCHEMAS.items():
         if (state / COPIES / name).exists():
             database.connect(state / COPIES / name, migrations).close()
 
 
 def go_back(state: Path) -> list[str]:
-    """Undo what a newer version has changed in the schemas; gives the databases it was done in.
+    """Undo a newer version's schema changes. Return the names of the databases that changed.
 
-    Only while no brain runs. What was done in one is done for good, and a second call goes on. Raises `StateError`.
+    Call it only while no brain runs. Each database is changed permanently, and a second call continues. Raises
+    `StateError`.
     """
     there = {name: migrations for name, migrations in SCHEMAS.items() if (state / name).exists()}
     return [name for name, migrations in there.items() if database.go_back(state / name, len(migrations))]
 
 
 def _copy(path: Path, copy: Path) -> Shape:
-    """A copy as it is at one moment, whoever writes meanwhile; gives its shape."""
+    """Copy a database at one moment, even while another process writes. Return its shape.
+
+    Raises `StateError` if space is low.
+    """
     if shutil.disk_usage(path.parent).free < path.stat().st_size + SPARE_BYTES:
         raise StateError(f"{path.parent}: has no room for a copy of {path.name}; make room, then update")
     with closing(sqlite3.connect(path, timeout=5.0)) as connection:
@@ -91,6 +95,7 @@ def _copy(path: Path, copy: Path) -> Shape:
 
 
 def _return(copy: Path, migrations: Sequence[str], before: Shape) -> None:
+    """Migrate a copy back to this version's schema. Raises `UpdateError` if its shape differs from `before`."""
     try:
         database.go_back(copy, len(migrations))
         database.connect(copy, migrations).close()
@@ -101,7 +106,7 @@ def _return(copy: Path, migrations: Sequence[str], before: Shape) -> None:
 
 
 def shape_of(path: Path) -> Shape:
-    """The tables of a database. Raises `sqlite3.Error`."""
+    """Return the shape of a database, after a check for damage. Raises `sqlite3.Error`."""
     with closing(sqlite3.connect(path)) as connection:
         if (flaw := connection.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(f"{path.name} is damaged: {flaw}")

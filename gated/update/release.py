@@ -1,4 +1,4 @@
-"""The versions on disk, which of them are whole, and which one runs."""
+"""Manages the versions on disk: builds, removes and switches them, and knows which one runs."""
 
 import os
 import re
@@ -13,23 +13,28 @@ from gated.update.signature import KEYS, Key, read_keys
 from gated.update.trust import check_roots
 
 ROOT = "/opt/gated"
+"""Default folder of the releases."""
 UNFINISHED = "unfinished"
-"""Beside the venv while it is built."""
+"""Name of a file beside the venv while a version is being built."""
 
 _VERSION = re.compile(r"(?P<numbers>\d{1,9}(\.\d{1,9}){0,5})(\.?(?P<stage>dev|a|b|rc|post)(?P<count>\d{1,9}))?\Z")
 _STAGES = ("dev", "a", "b", "rc", None, "post")
 
 TRY_S = 60.0
-"""A version that has not said what it is by then hangs; on a Pi with a slow card it takes some seconds."""
+"""Limits how long a version may take to print its version, in seconds. A Pi with a slow card takes some seconds."""
 
 UNFIT = "unfit"
-"""Beside the venv of a version that was taken back: it is not tried again without being asked for by name."""
+"""Name of a file beside the venv of a version that was taken back. Such a version is tried again only by name."""
 
 Order = tuple[tuple[int, ...], int, int]
+"""Sort key of a version: numbers, stage, count of the stage."""
 
 
 def order(version: str) -> Order:
-    """What versions are compared by (PEP 440, without epochs and local parts). Raises `UpdateError` for none."""
+    """Return the sort key of a version (PEP 440, without epochs and local parts).
+
+    Raises `UpdateError` for an invalid one.
+    """
     match = _VERSION.match(version) if version.isascii() else None
     if match is None:
         raise UpdateError(f"{version!r} is no version; write it as 0.2.0")
@@ -40,14 +45,14 @@ def order(version: str) -> Order:
 
 
 class Releases:
-    """The folder of releases. What cannot be read or written raises `StateError`."""
+    """The folder of releases. Raises `StateError` for what cannot be read or written."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @property
     def current(self) -> str:
-        """The version that runs, or would. Raises `StateError` where none was installed this way."""
+        """Return the version that runs or starts next. Raises `StateError` if gated was not installed this way."""
         try:
             return (self.root / "current").readlink().name
         except OSError as error:
@@ -56,7 +61,7 @@ class Releases:
 
     @property
     def keys(self) -> list[Key]:
-        """Those that a release may be signed with; none where this gate believes none yet. Raises `UpdateError`."""
+        """Return the keys that may sign a release; none if this gate trusts no key yet. Raises `UpdateError`."""
         path = self.root / KEYS
         if not path.exists() and not path.is_symlink():
             return []
@@ -64,7 +69,7 @@ class Releases:
         return read_keys(path)
 
     def believe(self, keys: Sequence[Key]) -> None:
-        """From now on these sign releases, and no others; on disk when this returns. Raises `StateError`."""
+        """Trust these release keys and no others from now on. They are on disk on return. Raises `StateError`."""
         try:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
             write_whole(self.root / KEYS, "".join(f"{key.line}\n" for key in keys).encode())
@@ -73,21 +78,24 @@ class Releases:
             raise StateError(f"{self.root / KEYS}: cannot be written ({error.strerror}); run this as root") from error
 
     def folder(self, version: str) -> Path:
-        """Where a version lies, or would."""
+        """Return the folder of a version, whether it exists or not."""
         return self.root / "releases" / version
 
     def program(self, version: str) -> Path:
-        """Its `gated`."""
+        """Return the path of a version's `gated`."""
         return self.folder(version) / "venv" / "bin" / "gated"
 
     def is_whole(self, version: str) -> bool:
-        """Whether it is there, and was built to the end. Whether it runs on this system, `trouble` says."""
+        """Return whether the version is on disk and its build finished.
+
+        `trouble` tells whether it runs on this system.
+        """
         return self.program(version).is_file() and not (self.folder(version) / UNFINISHED).exists()
 
     def trouble(self, version: str) -> str:
-        """Why a version does not run on this system, found by running it; empty where it does.
+        """Return why a version does not run on this system, by running it; empty if it runs.
 
-        A venv is of one Python: an upgrade of the whole system takes that away, and the files look as before.
+        A venv depends on one Python. A system upgrade can remove that Python and leave the venv's files unchanged.
         """
         program = self.program(version)
         try:
@@ -106,13 +114,13 @@ class Releases:
         return ""
 
     def whole(self) -> list[str]:
-        """The versions that could run, oldest first."""
+        """Return the finished versions, oldest first."""
         folder = self.root / "releases"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         return sorted((name for name in names if _VERSION.match(name) and self.is_whole(name)), key=order)
 
     def switch(self, version: str) -> None:
-        """Have this version run from the next start on; on disk when this returns."""
+        """Make a version run from the next start on. The switch is on disk on return. Raises `StateError`."""
         aside = self.root / ".current.new"
         try:
             aside.unlink(missing_ok=True)
@@ -125,7 +133,7 @@ class Releases:
             ) from error
 
     def begin(self, version: str) -> Path:
-        """An empty folder for a version that is being built. Until `finish` it counts as none."""
+        """Return an empty folder for a version to be built. The version does not count until `finish`."""
         folder = self.folder(version)
         try:
             self.remove(version)
@@ -138,7 +146,7 @@ class Releases:
         return folder
 
     def finish(self, version: str) -> None:
-        """It is whole: all of it is on disk before that is said."""
+        """Mark a version as finished, after syncing all its files to disk."""
         os.sync()
         try:
             (self.folder(version) / UNFINISHED).unlink()
@@ -147,7 +155,7 @@ class Releases:
             raise StateError(f"{self.folder(version)}: cannot be written ({error.strerror})") from error
 
     def condemn(self, version: str) -> None:
-        """It was taken back; on disk when this returns. Raises `StateError`."""
+        """Mark a version as taken back. The mark is on disk on return. Raises `StateError`."""
         folder = self.folder(version)
         try:
             if folder.is_dir():
@@ -157,11 +165,11 @@ class Releases:
             raise StateError(f"{folder / UNFIT}: cannot be written ({error.strerror}); run this as root") from error
 
     def is_unfit(self, version: str) -> bool:
-        """Whether it was taken back."""
+        """Return whether the version was taken back."""
         return (self.folder(version) / UNFIT).exists()
 
     def remove(self, version: str) -> None:
-        """Take a version away; its program first, so that half of one never counts as whole."""
+        """Remove a version. Removes its program first, so that a half-removed version never counts as finished."""
         program = self.program(version)
         if program.exists():
             program.unlink()
@@ -169,7 +177,7 @@ class Releases:
         shutil.rmtree(self.folder(version), ignore_errors=True)
 
     def prune(self, keep: Collection[str]) -> None:
-        """Take every version away but these, whole or not."""
+        """Remove every version except `keep`, finished or not."""
         for path in (self.root / "releases").iterdir():
             if path.name not in keep:
                 self.remove(path.name)

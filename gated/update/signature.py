@@ -1,12 +1,12 @@
-"""Who packed a bundle or a release: an Ed25519 signature over its `SHA256SUMS`, as ssh-keygen makes and checks it.
+"""Signs and verifies the `SHA256SUMS` of a bundle or release with Ed25519, in the format of ssh-keygen.
 
-The form is OpenSSH's SSHSIG (its PROTOCOL.sshsig), the namespace `gated-release`, the file `SHA256SUMS.sig`:
+The format is OpenSSH's SSHSIG (see its PROTOCOL.sshsig). The namespace is `gated-release`, the file `SHA256SUMS.sig`:
 
-    ssh-keygen -t ed25519 -f release                                    once, and kept off every gate
-    ssh-keygen -Y sign -f release -n gated-release SHA256SUMS           `gated bundle --sign release` does it
+    ssh-keygen -t ed25519 -f release                                    run once; keep the key off every gate
+    ssh-keygen -Y sign -f release -n gated-release SHA256SUMS           `gated bundle --sign release` runs this
 
-The keys that a gate believes are in `release.pub` of its root (/opt/gated), a line each as OpenSSH writes a public key.
-Provisioning puts the first one there. From then on nothing is installed without a signature of one of them.
+A gate's trusted keys are in `release.pub` of its root (/opt/gated), one a line in OpenSSH's public key format.
+Provisioning puts the first key there. From then on the gate installs only what one of its keys has signed.
 """
 
 import base64
@@ -29,35 +29,39 @@ KIND = b"ssh-ed25519"
 MAGIC = b"SSHSIG"
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+"""Hash functions that a signature may use (PROTOCOL.sshsig)."""
 SIGN_S = 300.0
-"""So long somebody may take to type a passphrase."""
+"""Limits how long a person may take to type a passphrase, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One that a release may be signed with."""
+    """One release key. `raw`: the 32-byte Ed25519 public key."""
 
     raw: bytes
     comment: str = ""
 
     @property
     def blob(self) -> bytes:
-        """As it travels (RFC 8709, section 4)."""
+        """Return the key in SSH wire format (RFC 8709, section 4)."""
         return _string(KIND) + _string(self.raw)
 
     @property
     def fingerprint(self) -> str:
-        """As `ssh-keygen -l` shows it."""
+        """Return the fingerprint, as `ssh-keygen -l` shows it."""
         return f"SHA256:{base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip('=')}"
 
     @property
     def line(self) -> str:
-        """As OpenSSH writes it."""
+        """Return the key as a line in OpenSSH's format."""
         return f"{KIND.decode()} {base64.b64encode(self.blob).decode()} {self.comment}".rstrip()
 
 
 def keys_in(text: str, where: object = KEYS) -> list[Key]:
-    """The keys of a file, a line each; empty lines and remarks are passed over. Raises `UpdateError`."""
+    """Return the keys of a text, one a line. Skips empty lines and comments.
+
+    Raises `UpdateError`, also if it has no key.
+    """
     lines = [line.strip() for line in text.splitlines()]
     keys = [_key(line, where) for line in lines if line and not line.startswith("#")]
     if not keys:
@@ -66,7 +70,7 @@ def keys_in(text: str, where: object = KEYS) -> list[Key]:
 
 
 def read_keys(path: Path) -> list[Key]:
-    """The same of a file. Raises `UpdateError`."""
+    """Return the keys of a file. Raises `UpdateError`."""
     try:
         return keys_in(read(path, MOST_KEYS).decode(), path)
     except (OSError, UnicodeDecodeError) as error:
@@ -74,7 +78,10 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def check(message: bytes, signature: str, keys: Iterable[Key], where: object) -> Key:
-    """The key of `keys` that signed the message. Raises `UpdateError` where none of them did, or it is no signature."""
+    """Return the key of `keys` that signed the message.
+
+    Raises `UpdateError` if none did or the signature is invalid.
+    """
     raw, namespace, reserved, algorithm, kind, mark = _parsed(signature, where)
     signer = next((key for key in keys if key.blob == raw), None)
     if namespace != NAMESPACE or kind != KIND or algorithm not in HASHES or reserved:
@@ -92,7 +99,10 @@ def check(message: bytes, signature: str, keys: Iterable[Key], where: object) ->
 
 
 def sign(path: Path, key: Path) -> None:
-    """Have ssh-keygen sign a file, into `SHA256SUMS.sig` beside it; it asks for a passphrase. Raises `UpdateError`."""
+    """Sign a file with ssh-keygen, which may ask for a passphrase. Raises `UpdateError`.
+
+    ssh-keygen writes the signature beside the file, as `SHA256SUMS.sig`.
+    """
     command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE.decode(), str(path)]
     try:
         subprocess.run(command, check=True, timeout=SIGN_S)
@@ -119,7 +129,7 @@ def _key(line: str, where: object) -> Key:
 
 
 def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
-    """Key, namespace, what is reserved, hash, kind of the signature, and the signature itself."""
+    """Return key, namespace, reserved field, hash name, kind of the signature, and the signature itself."""
     head, _, rest = text.strip().partition("\n")
     body, _, foot = rest.rpartition("\n")
     try:
@@ -136,7 +146,10 @@ def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes
 
 
 def _take(blob: bytes, count: int, where: object) -> list[bytes]:
-    """So many strings, each after its length (RFC 4251, section 5), and nothing behind them."""
+    """Return `count` strings, each after its length (RFC 4251, section 5).
+
+    Raises `UpdateError` if bytes are missing or left.
+    """
     found = []
     for _ in range(count):
         size = int.from_bytes(blob[:4], "big")

@@ -1,8 +1,8 @@
-"""Where another version comes from: a bundle (a tar file or a folder), or one wheel, with the SHA-256 of each file.
+"""Reads the source of another version: a bundle (tar file or folder) or one wheel, with the SHA-256 of each file.
 
-The digests are in a file `SHA256SUMS` as sha256sum(1) writes it. They prove that what was copied is what was packed.
-The signature over them (`gated.update.signature`) proves who packed it. All is copied to where only root can change it,
-and proved there: what was proved is what is used.
+The digests are in `SHA256SUMS`, in the format of sha256sum(1). They prove that the copy equals the packed file. The
+signature over them (`gated.update.signature`) proves who packed it. Every file is first copied to a folder that only
+root can change and verified there, so that the verified copy is the one in use.
 """
 
 import logging
@@ -26,12 +26,13 @@ from gated.update.trust import check_roots
 log = logging.getLogger(__name__)
 
 TOLD = {SUMS: MOST_SUMS, SIGNATURE: MOST_KEYS, KEYS: MOST_KEYS}
-"""What tells about the rest, and how long each may be."""
+"""Files that describe the other files, and the largest size of each in bytes."""
 UNREADABLE = (OSError, tarfile.TarError, EOFError, UnicodeDecodeError)
+"""Errors of a source that cannot be read."""
 
 
 class Source:
-    """Something to install from. Everything raises `UpdateError` where it is not what it should be."""
+    """One source to install from. Its methods raise `UpdateError` if the source is not valid."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.is_wheel = path, path.suffix == ".whl"
@@ -40,7 +41,7 @@ class Source:
 
     @cached_property
     def version(self) -> str:
-        """Of the one gated in it, as it was found first: what changes afterwards is told by `bring`."""
+        """Return the version of the one gated wheel in the source, as first read. `bring` detects a later change."""
         ours = [name for name in map(name_of, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
         if len(ours) != 1:
             raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated, and should have one; pack it anew")
@@ -49,10 +50,10 @@ class Source:
         return version
 
     def bring(self, folder: Path, believed: Sequence[Key] = ()) -> Key | None:
-        """Copy the wheels into a folder that is root's alone, each proved as it comes; gives the key that signed them.
+        """Copy the wheels into a folder that only root can change, and verify each. Return the key that signed them.
 
-        `believed`: the keys of the gate; one of them must have signed. Where it believes none yet, the source's own
-        counts, if there is one: it is what the gate would believe from then on.
+        `believed`: the gate's release keys; one of them must have signed. If the gate has none yet, the source's own
+        key counts if it has one: the gate would trust that key from then on.
         """
         version = self.version
         try:
@@ -67,7 +68,10 @@ class Source:
         return found
 
     def trouble(self, believed: Sequence[Key]) -> str:
-        """Why a gate that believes these keys would not take it, as far as its signature tells; empty: it would."""
+        """Return why a gate with these keys would refuse the source; empty if it would not.
+
+        Checks the signature only.
+        """
         with tempfile.TemporaryDirectory(prefix="gated-source-") as name:
             try:
                 self._signed(Path(name), believed)
@@ -76,17 +80,17 @@ class Source:
         return ""
 
     def _signed(self, folder: Path, believed: Sequence[Key]) -> Key | None:
-        """Copy what tells about the rest, and nothing else; gives the key that signed it."""
+        """Copy only the files in `TOLD` and return the key that signed them."""
         for name in TOLD:
             (folder / name).unlink(missing_ok=True)
         self._copy(folder, TOLD)
         found = signer(folder, believed, self.path)
         if not (folder / SIGNATURE).exists():
-            (folder / KEYS).unlink(missing_ok=True)  # a key that has signed nothing is not believed later either
+            (folder / KEYS).unlink(missing_ok=True)  # never trust a key that signed nothing, not even later
         return found
 
     def _bring_wheels(self, folder: Path) -> None:
-        """Copy each wheel that the list names, and no other, to where the list says that it ends."""
+        """Copy each wheel in the list, up to its listed size, and verify its digest."""
         sums = listed(read(folder / SUMS, MOST_SUMS).decode(), self.path)
         wheels = [name for name in map(name_of, self._names()) if name.endswith(".whl")]
         digests = {KEYS: sha256(folder / KEYS, MOST_KEYS)} if (folder / KEYS).exists() else {}
@@ -100,7 +104,7 @@ class Source:
                 raise UpdateError(f"{self.path}: {name} is not what {SUMS} says; bring the file anew")
 
     def _names(self) -> list[str]:
-        """The files in it, with their folders."""
+        """Return the files in the source, with their folders."""
         try:
             if self.is_wheel:
                 beside = [self.path.with_name(name) for name in TOLD]
@@ -110,13 +114,14 @@ class Source:
             with members_of(self.path) as members:
                 return [name for name, _ in members]
         except (OSError, tarfile.TarError, EOFError) as error:
-            why = str(error).partition(":\n")[0]  # tarfile goes on with what each decompressor thinks of it
+            why = str(error).partition(":\n")[0]  # drop the messages that tarfile adds for each decompressor
             raise UpdateError(f"{self.path}: cannot be read ({why}); bring the file anew") from error
 
     def _copy(self, folder: Path, most: Mapping[str, int]) -> dict[str, str]:
-        """Copy the files of these names, so long at most, wherever they lie in it; gives the digest of each.
+        """Copy the files of these names, up to `most` bytes each, from any folder in the source. Return the digest of
+        each.
 
-        Nothing in an archive says where it goes.
+        Paths in an archive never decide where a file goes.
         """
         digests: dict[str, str] = {}
         left = MOST_ALL
@@ -131,7 +136,7 @@ class Source:
 
     @contextmanager
     def _opened(self) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
-        """Each file in it, by its name without folders, open one after another."""
+        """Yield the name without folders and the open file of each file in the source, one after another."""
         if self.is_wheel or self.path.is_dir():
             yield ((name_of(name), file) for name in self._names() for file in _open(Path(name)))
             return
@@ -140,9 +145,9 @@ class Source:
 
 
 def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
-    """Who signed the digests in a folder; None where nobody did and no key is believed yet.
+    """Return the key that signed the digests in a folder; None if they are unsigned and `believed` is empty.
 
-    Where none is believed yet, the keys beside them count. Raises `UpdateError`, `OSError` and `UnicodeDecodeError`.
+    If `believed` is empty, uses the keys beside the digests. Raises `UpdateError`, `OSError` and `UnicodeDecodeError`.
     """
     if not (folder / SIGNATURE).exists():
         if believed:
@@ -156,9 +161,9 @@ def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
 
 
 def sources_in(place: Path) -> list[Source]:
-    """What can be installed from a folder, oldest first; what cannot be read is told in the log and passed over.
+    """Return the sources in a folder, oldest first. Logs and skips a source that cannot be read.
 
-    Raises `UpdateError` where the folder cannot be read, or anybody but root may change it or a file in it.
+    Raises `UpdateError` if the folder cannot be read, or if anyone but root may change the folder or a file in it.
     """
     check_roots(place)
     try:
@@ -169,7 +174,7 @@ def sources_in(place: Path) -> list[Source]:
 
 
 def _whole(sources: Iterable[Source]) -> Iterator[Source]:
-    """Those that can be read: one that was not copied whole keeps no other away."""
+    """Yield the sources that can be read. An incompletely copied source does not block the others."""
     for source in sources:
         try:
             order(source.version)
@@ -185,7 +190,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _few(folder: Path) -> list[Path]:
-    """All that is in a folder and in those in it. Raises `UpdateError` where that is more than a bundle has."""
+    """Return all files in a folder and its subfolders. Raises `UpdateError` for more than `MOST_FILES`."""
     found = list(islice(folder.rglob("*"), MOST_FILES + 1))
     if len(found) > MOST_FILES:
         raise UpdateError(f"{folder}: has more than {MOST_FILES} files; name the folder of one bundle")

@@ -1,6 +1,6 @@
-"""The trial: which version is tried in place of which, how often it was started, and why it has to go.
+"""Stores the trial on disk: the version on trial, the version before, the number of starts, and why it must go.
 
-Lines of a word and a value, because the guard reads it with nothing but sh; see `systemd/guard`.
+Each line is a word and a value, because the guard reads the file with plain sh (see `systemd/guard`).
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from gated.runtime.files import sync_folder, write_whole
 
 FILE = "trial"
 STARTS = 3
-"""So many starts a version has to prove itself; the guard has the same number."""
+"""Limits the starts of a version on trial. The guard uses the same number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the file holds."""
+    """The content of the trial file."""
 
     before: str
     """The version to go back to."""
@@ -26,24 +26,25 @@ class Trial:
     brain: int = 0
     """How often its brain was started."""
     latch: int = 0
+    """How often its latch was started."""
     since: int = 0
-    """The journal's newest row before it."""
+    """Number of the journal's newest row before the trial."""
     lost: str = ""
-    """The parts that the gate had lost before already, with spaces between them."""
+    """Parts that the gate had already lost before the trial, separated by spaces."""
     why: str = ""
-    """Why it has to go; empty while that is open."""
+    """Why the version must go; empty while undecided."""
 
     def condemned(self, why: str) -> "Trial":
-        """The same, to be taken back whatever happens next; also by the guard, after a power cut."""
+        """Return a copy that must be taken back whatever happens next, also by the guard after a power cut."""
         return replace(self, brain=STARTS, why=" ".join(why.split()))
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         lines = (f"{field.name} {getattr(self, field.name)}".rstrip() for field in fields(self))
         return ("\n".join(lines) + "\n").encode()
 
     def write(self, root: Path) -> None:
-        """Put it in place of any other; on disk when this returns. Raises `StateError`."""
+        """Write the file and replace an older one. It is on disk on return. Raises `StateError`."""
         try:
             write_whole(root / FILE, self.encoded())
         except OSError as error:
@@ -51,7 +52,7 @@ class Trial:
 
 
 def read_trial(root: Path) -> Trial | None:
-    """The trial that there is, or None. Raises `StateError` where it cannot be read, or is damaged."""
+    """Return the trial on disk, or None. Raises `StateError` if it cannot be read or is damaged."""
     path = root / FILE
     try:
         return decoded(path.read_text("utf-8").splitlines())
@@ -65,7 +66,7 @@ def read_trial(root: Path) -> Trial | None:
 
 
 def decoded(lines: Iterable[str]) -> Trial:
-    """A trial from its lines. Raises `KeyError` and `ValueError` where it is none."""
+    """Return a trial from its lines. Raises `KeyError` and `ValueError` if they are not valid."""
     words = {word: value for word, _, value in (line.partition(" ") for line in lines)}
     if not words["before"] or not words["after"]:
         raise ValueError("it names no versions")
@@ -74,7 +75,7 @@ def decoded(lines: Iterable[str]) -> Trial:
 
 
 def remove_trial(root: Path) -> None:
-    """It is over; on disk when this returns. Raises `StateError`."""
+    """Delete the trial. The deletion is on disk on return. Raises `StateError`."""
     try:
         (root / FILE).unlink(missing_ok=True)
         sync_folder(root)

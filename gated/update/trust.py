@@ -1,6 +1,6 @@
-"""Whether nobody but root can change what lies at a place: what root installs from there runs as root.
+"""Checks that only root can change a file or folder, because root installs and runs what lies there.
 
-It is looked at up to the top: whoever may write a folder above can put another in its place.
+Checks every folder above as well: a user who may write one of them can replace what is below.
 """
 
 import os
@@ -11,12 +11,13 @@ from pathlib import Path
 from gated.errors import UpdateError
 
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
+"""Write permission of group and others."""
 
 
 def check_roots(path: Path) -> None:
-    """That a file, or a folder with all that is in it, is root's alone, and every folder above. Raises `UpdateError`.
+    """Check that only root may change a path, its contents and every folder above. Raises `UpdateError`.
 
-    Whoever is not root, at a desk, may own it as well.
+    If this process does not run as root, as at a desk, its own user may own them as well.
     """
     path = path.absolute()
     try:
@@ -46,7 +47,7 @@ def _check(path: Path, *, is_above: bool = False) -> None:
     if found.st_uid not in (0, os.geteuid()):
         raise UpdateError(f"{path}: belongs to another user, and what lies there would run; `chown root:root {path}` "
                           "once you know that it is right")  # fmt: skip
-    is_sticky = is_above and bool(found.st_mode & stat.S_ISVTX)  # there nobody replaces what is another's
+    is_sticky = is_above and bool(found.st_mode & stat.S_ISVTX)  # a sticky folder protects entries of others
     if found.st_mode & OTHERS and not is_sticky:
         raise UpdateError(f"{path}: others may write it, and what lies there would run; `chmod go-w {path}` once you "
                           "know that it is right")  # fmt: skip

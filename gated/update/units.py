@@ -1,4 +1,4 @@
-"""The services of a gate as systemd has them (systemctl(1))."""
+"""Starts, stops and queries the gate's systemd services (systemctl(1))."""
 
 import subprocess
 from typing import Protocol
@@ -7,48 +7,51 @@ from gated.errors import UpdateError
 
 BRAIN, LATCH = "gated.service", "gated-latch.service"
 VISION = ("gated-vision.socket", "gated-vision.service")
-"""Vision's socket, which is enabled, and what the brain has started by dialling it."""
+"""Vision's units: the socket, which is enabled, and the service, which starts when the brain dials the socket."""
 
 
 class Units(Protocol):
-    """What starts and stops the gate."""
+    """The interface to the gate's services."""
 
     def restart(self) -> None:
-        """Start latch and brain with the version that is current."""
+        """Start the latch and the brain again, with the current version."""
 
     def stop_brain(self) -> None:
-        """Have nobody use the databases when this returns; the latch goes on, and leaving with it."""
+        """Stop the brain, so that no process uses the databases on return.
+
+        The latch keeps running, so people can leave.
+        """
 
     def run(self) -> str:
-        """Which start of the brain is on duty; empty while none is."""
+        """Return an id of the brain's current start; empty if no brain is on duty."""
 
 
 class Systemd:
-    """The real ones. Everything raises `UpdateError` where systemctl does not do its part."""
+    """The gate's real services. Every method raises `UpdateError` if systemctl fails."""
 
     def restart(self) -> None:
-        """Start both anew, without waiting: what comes of it is seen, not believed."""
+        """Restart both services without waiting. The caller observes the result instead of trusting systemctl."""
         systemctl("reset-failed", LATCH, BRAIN)
         systemctl("--no-block", "restart", LATCH)
         systemctl("--no-block", "restart", BRAIN)
 
     def stop_brain(self) -> None:
-        """Stop it, also when it hangs: systemd kills it in the end."""
+        """Stop the brain, even if it hangs: systemd kills it in the end."""
         systemctl("stop", BRAIN)
 
     def run(self) -> str:
-        """Its process, while the unit is active: a unit of Type=notify is from READY on."""
+        """Return the process id of the active unit. A unit of Type=notify is active from READY on."""
         said = systemctl("show", "--property=ActiveState,MainPID", BRAIN)
         seen = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
         return seen.get("MainPID", "") if seen.get("ActiveState") == "active" else ""
 
 
 def systemctl(*words: str) -> str:
-    """One call of it. Raises `UpdateError`."""
+    """Run systemctl once and return its output. Raises `UpdateError`."""
     try:
         done = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UpdateError(f"systemctl {' '.join(words)}: {error}; run this on the gate, as root") from error
-    if done.returncode and words[0] != "reset-failed":  # which fails where a unit is not loaded, and does nothing then
+    if done.returncode and words[0] != "reset-failed":  # `reset-failed` fails harmlessly for a unit that is not loaded
         raise UpdateError(f"systemctl {' '.join(words)}: {done.stderr.strip()}; run this as root")
     return done.stdout

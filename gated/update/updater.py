@@ -1,8 +1,8 @@
-"""An update from the first file to the last: made, rehearsed, tried, and kept or taken back, whatever ends it between.
+"""Carries out an update: build, rehearse, try, then keep the version or take it back, even across power cuts.
 
-Each step leaves on disk what the next one needs, so that whoever comes after a power cut (the guard, `gated update`
-from its timer) goes on: see the top of `gated.update`. What needs a database that the version on trial may have changed
-is done by that version's own program, asked with `gated update --step`.
+Each step leaves on disk what the next step needs. After a power cut, the guard or the timer's `gated update` continues:
+see the top of `gated.update`. A step that needs a database that the version on trial may have changed runs in that
+version's own program, with `gated update --step`.
 """
 
 import logging
@@ -34,36 +34,41 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-"""How long between two looks at a gate on trial; each is a start of Python."""
+"""Interval between two observations of a gate on trial, in seconds. Each one starts a Python process."""
 STEP_S = 300.0
-"""So long another version may take for a step: to rehearse a full journal on a slow card."""
+"""Limits one step of another version, in seconds: a rehearsal of a full journal on a slow card is slow."""
 UNPROVED = "its starts ended before it was proved"
+"""Reason for a version that is taken back by the guard."""
 
 
 class Updater:
-    """The updates of one gate; as root, because the brain must not be able to change what it runs."""
+    """The updates of one gate. Runs as root, because the brain must not be able to change its own program."""
 
     def __init__(self, root: Path, config: Path, settings: Settings, units: Units, health_s: float) -> None:
-        """`config`: where the settings are, for the other version to read. `health_s`: how long all must be well."""
+        """Set up the updates of one gate.
+
+        `config`: path of the settings, for the other version. `health_s`: seconds for which everything must work.
+        """
         self.releases, self._config, self._settings = Releases(root), config, settings
         self._units, self._health_s = units, health_s
         self._owner = owner_of(settings.state)
 
     @property
     def trial(self) -> Trial | None:
-        """The trial that stands. Raises `StateError`."""
+        """Return the trial on disk, or None. Raises `StateError`."""
         return read_trial(self.releases.root)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else updates meanwhile. Raises `BusyError`."""
+        """Lock out other updates until the end of the block. Raises `BusyError`."""
         with closing(FileLock(self.releases.root / "update.lock", "`gated update`")):
             yield
 
     def update(self, source: Source) -> Updated | None:
-        """Have the version of a source run; None where it does already.
+        """Install and try a source's version; return None if that version already runs.
 
-        Raises `UpdateError` where it cannot be made or is not fit; the one that runs goes on, and nothing was switched.
+        Raises `UpdateError` if the version cannot be built or is not fit. The current version then keeps running, and
+        nothing was switched.
         """
         before, after = self.releases.current, source.version
         if order(after) == order(before):
@@ -83,13 +88,13 @@ class Updater:
         return self.resume()
 
     def _why_anew(self, version: str) -> str:
-        """Why a version is to be made from its source, though it may be there; empty where it is as it should be."""
+        """Return why a version must be built again, although it may be on disk; empty if it is in order."""
         if not self.releases.is_whole(version):
             return "it is not there yet"
         return self._distrust(version) or self.releases.trouble(version)
 
     def _distrust(self, version: str) -> str:
-        """Why a version that is there would not be taken today: its key may be one that is not believed any more."""
+        """Return why a version on disk would be refused today, for example because its key is no longer trusted."""
         try:
             signer(self.releases.folder(version) / "wheels", self.releases.keys, version)
         except (OSError, UnicodeDecodeError, UpdateError) as error:
@@ -97,9 +102,10 @@ class Updater:
         return ""
 
     def newest(self, sources: Sequence[Source]) -> Source | None:
-        """Of sources, oldest first, the newest that was not taken back, where it is newer than what runs.
+        """Return the newest source that is newer than the current version and was not taken back; None if there is
+        none.
 
-        One that is not signed as it should be is told in the log, and keeps no other away.
+        `sources`: oldest first. Logs and skips a source without a valid signature.
         """
         now, believed = order(self.releases.current), self.releases.keys
         for source in reversed(sources):
@@ -111,7 +117,7 @@ class Updater:
         return None
 
     def back(self) -> Updated:
-        """Go back to the version before, because somebody wants it. Raises `UpdateError` where there is none."""
+        """Go back to the previous version on request. Raises `UpdateError` if there is none."""
         return self._take_back(self.trial or self._way_back(), "somebody asked for it")
 
     def _way_back(self) -> Trial:
@@ -123,7 +129,7 @@ class Updater:
         return Trial((fit or older)[-1], now, since=self._look(now).head)
 
     def resume(self) -> Updated | None:
-        """See a trial through to its end, also one that a power cut broke off; None where there is none."""
+        """Continue a trial to its end, also after a power cut. Return None if there is no trial."""
         rehearsal.forget_copies(self._settings.state, self._owner)
         trial = self.trial
         if trial is None:
@@ -135,7 +141,10 @@ class Updater:
         return self._kept(trial)
 
     def keep(self) -> None:
-        """The version on trial is proved: write it down, end the trial, and keep no older one than the one before."""
+        """Keep the version on trial: record it in the journal and end the trial.
+
+        Remove all versions before the previous one.
+        """
         trial = self.trial
         if trial is not None:
             self._write_down(self._kept(trial), trial.since)
@@ -144,7 +153,10 @@ class Updater:
             self.releases.prune({trial.before, trial.after})
 
     def _believe(self, version: str) -> None:
-        """Its keys are believed from now on: it was signed with one of those before, or is the first that is signed."""
+        """Trust the keys that a version brought.
+
+        One of the trusted keys signed it, or it is the first signed version.
+        """
         path = self.releases.folder(version) / "wheels" / KEYS
         if not path.is_file():
             return
@@ -154,9 +166,9 @@ class Updater:
             self.releases.believe(read_keys(path))
 
     def settle(self) -> Updated | None:
-        """Where the version before is current again: have the databases go back, write down why, end the trial.
+        """Finish going back if the previous version is current again: databases, journal entry, end of the trial.
 
-        Only while no brain runs: raises `BusyError` otherwise, and `StateError` where a database cannot go back.
+        Call it only while no brain runs. Raises `BusyError` otherwise, and `StateError` if a database cannot go back.
         """
         trial = self.trial
         if trial is None or self.releases.current != trial.before:
@@ -171,7 +183,10 @@ class Updater:
         return fact
 
     def _watch(self, trial: Trial) -> str:
-        """Look until it is decided: empty when the version is kept, else why it has to go."""
+        """Observe the gate until the trial is decided.
+
+        Return an empty text to keep the version, else why it must go.
+        """
         watch = Watch(self._health_s)
         while self.releases.current == trial.after and not trial.why:
             brain = self._units.run()
@@ -195,7 +210,7 @@ class Updater:
             raise UpdateError(f"{version}: does not say how the gate is: {wording.cause(error, Look)}") from error
 
     def _take_back(self, trial: Trial, why: str) -> Updated:
-        """That it has to go is on disk first: what breaks off here, the guard ends."""
+        """Take a version back. Writes the decision to disk first, so that the guard can finish it after a power cut."""
         trouble = self.releases.trouble(trial.before)
         if trouble:
             raise UpdateError(
@@ -213,7 +228,10 @@ class Updater:
         return fact or Updated(trial.before, trial.after, "rolled_back", condemned.why)
 
     def _write_down(self, fact: Updated, since: int) -> None:
-        """Once, however often a power cut has us come here. `since`: the row behind which it could be already."""
+        """Write the result to the journal once, even if a power cut repeats this step.
+
+        `since`: search only newer rows.
+        """
         settings = self._settings
         with (
             acting_as(self._owner),
@@ -226,7 +244,7 @@ class Updater:
         return Updated(trial.before, trial.after, "kept")
 
     def _step(self, version: str, name: str, *, is_owner: bool = True) -> str:
-        """Have a version do a step of its own update; see `gated.cli.update`."""
+        """Run one step of an update with a version's own program; see `gated.cli.update`."""
         return self._ask(version, "update", "--root", str(self.releases.root), "--step", name, is_owner=is_owner)
 
     def _ask(self, version: str, *words: str, is_owner: bool = True) -> str:
