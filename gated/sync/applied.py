@@ -1,4 +1,4 @@
-"""What the journal is told of records that were followed. Pure."""
+"""Turn applied records into events for the journal. Pure. Used by `replica`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,10 @@ from gated.gallery.replica import PERSON, Change, Outcome
 
 
 def facts(changes: Sequence[Change], outcome: Outcome, version: int) -> Iterator[Event]:
-    """What the journal is told of a batch."""
+    """Return the journal events of a batch.
+
+    A batch that only suspends subjects has no `RecordsApplied` event.
+    """
     is_order = bool(changes) and all(change.is_suspending for change in changes)
     if not is_order:
         yield RecordsApplied(version, outcome.added, outcome.changed, len(outcome.removed))

@@ -1,4 +1,4 @@
-"""The office asked over HTTPS, for the pairing: whatever goes wrong is a `PairingError` that says what to do."""
+"""Ask the office over HTTPS, for the pairing. Every failure is a `PairingError` that says what to do."""
 
 import http.client
 import ssl
@@ -26,21 +26,26 @@ from gated.sync.code import (
 from gated.wording import UNDECODABLE
 
 TIMEOUT_S, WHOLE_S = 15.0, 60.0
-"""So long the office may be silent, and so long one answer may take in all, however it drips."""
+"""Longest silence of the office, and longest time for one answer in all, in seconds. The second one
+stops a slow drip.
+"""
 CLOCK = {9: "not yet", 10: "no longer"}
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
 NAMES = {62, 64}
-"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (openssl/x509_vfy.h)."""
 
 
 class RetiredError(PairingError):
-    """The office has retired whoever has these keys."""
+    """Raised when the office has retired the gate's keys."""
 
 
 def fetch_authority(code: PairingCode) -> bytes:
-    """The office's authority, in DER, as the fingerprint in the code proves."""
+    """Return the certificate of the office's authority, in DER. The fingerprint in the code proves it.
+
+    Raises `PairingError` if the office does not answer or the fingerprint differs.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is believed yet, and nothing told
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the fingerprint is checked below
     status, body = _request(code, context, "GET", "/ca.pem")
     der = der_of(body.decode("ascii", "replace").strip()) if status == http.HTTPStatus.OK else b""
     if fingerprint_of(der) != code.fingerprint:
@@ -52,9 +57,9 @@ def fetch_authority(code: PairingCode) -> bytes:
 
 
 def prove_code(code: PairingCode, site: str) -> bool:
-    """Whether the office answers here and still takes the code; nothing is spent. False where it is too old to say.
+    """Return whether the office answers and still takes the code. Does not use up the code.
 
-    Raises `PairingError` where the real pairing would.
+    False means that the office is too old to say. Raises `PairingError` where the real pairing would.
     """
     question = CodeQuestion(site=site, gate=code.gate, secret=code.secret.hex())
     ca = fetch_authority(code)
@@ -72,7 +77,10 @@ def prove_code(code: PairingCode, site: str) -> bool:
 
 
 def ask(code: PairingCode, ca: bytes, application: Application) -> Admission:
-    """The office's answer, from nobody but the office."""
+    """Return the office's answer to an application, over a connection that proves the office.
+
+    Raises `RetiredError` if the gate's keys are retired, and `PairingError` for every other failure.
+    """
     _, body = _request(code, _trusting(ca), "POST", "/pair", msgspec.json.encode(application))
     try:
         answer: Any = msgspec.json.decode(body, type=Admission | Refusal)
@@ -87,7 +95,7 @@ def ask(code: PairingCode, ca: bytes, application: Application) -> Admission:
 
 
 def _trusting(ca: bytes) -> ssl.SSLContext:
-    """Only the office of this authority (DER)."""
+    """Return a TLS context that trusts only this authority (DER)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=ca)

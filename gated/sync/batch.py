@@ -1,7 +1,7 @@
-"""Records that belong together, judged before any of them counts: which are news, and which look like poisoning.
+"""Judge records that arrive together before any of them counts: which are new, and which look like poisoning.
 
-Nothing is written here. All that takes long (seals, PINs, the comparison of faces) is done here, and so outside of the
-transaction that makes the batch count.
+Writes nothing. All slow work (opening seals, comparing faces) happens here, outside the transaction that stores the
+batch. Used by `replica`.
 """
 
 from collections.abc import Iterable
@@ -25,12 +25,15 @@ from gated.sync.vouching import parsed
 from gated.types import SubjectId
 
 MOST_SETS = 64
-"""So many embedders are remembered of somebody."""
+"""Most embedders that are remembered for one subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """What a face must be to be searched here."""
+    """The requirements for a face that this gate can search.
+
+    `embedder_sha256` names the embedder, `dimension` is the length of a vector, `threshold` the score of a match.
+    """
 
     embedder_sha256: str
     dimension: int
@@ -39,18 +42,18 @@ class Faces:
 
 @dataclass(slots=True)
 class _Draft:
-    """Somebody, whose face may still turn out to be another's."""
+    """A person record in judgement. Its face may turn out to belong to another subject."""
 
     holding: Holding
     dossier: Dossier
     known: Person | None
     face: str | None = None
-    """The office's name of a new face, of this embedder and these vectors."""
+    """The office's id of a new face. `embedder_sha256` and `vectors` describe that face."""
     embedder_sha256: str = ""
     vectors: tuple[Embedding, ...] = ()
     keeps_face: bool = False
     is_changed: bool = False
-    """It is another one than theirs, and waits."""
+    """The new face differs from the stored one and waits for acceptance."""
 
     @property
     def subject(self) -> SubjectId:
@@ -58,32 +61,36 @@ class _Draft:
 
     @property
     def consent(self) -> str | None:
-        """The reference of what they agreed to, so that they may be recognised."""
+        """Reference of the consent to be recognised; None without that consent."""
         return _recognise(self.dossier.person)
 
 
 class Batch:
-    """One delta, or one snapshot."""
+    """The records of one delta or one snapshot."""
 
     def __init__(self, holdings: Holdings, me: Identity, faces: Faces, room: int | None) -> None:
-        """`room`: how many may join that this gate does not know; None: any number."""
+        """Take `room`, the number of new subjects that may join; None for no limit."""
         self._holdings, self._me, self._faces, self._room = holdings, me, faces, room
         self._drafts: dict[str, _Draft] = {}
         self._others: dict[str, Change] = {}
         self._new: set[str] = set()
         self.is_readable = False
-        """Whether a card's number or a PIN came that can be read: the office is too old."""
+        """Whether a record has a readable card number or PIN: the office is too old."""
         self.returning: list[tuple[str, int]] = []
-        """Keys and numbers of people who are gone from here and whom an office speaks of again, which must be an old
-        one: they do not come back, and it is told so."""
+        """Keys and numbers of removed subjects that the office names again, because it runs on an old backup. They stay
+        removed, and the office gets a receipt.
+        """
 
     @property
     def joining(self) -> int:
-        """How many join that this gate did not know."""
+        """Return how many new subjects join. A first face by a new model set counts as a new subject."""
         return len(self._new)
 
     def add(self, record: Record) -> None:
-        """Take a record that is news of its key; in the order of their numbers."""
+        """Take a record if it is newer than the stored one of its key, or if this gate wants the same number again.
+
+        Call it in the order of the numbers.
+        """
         key = key_of(record)
         held = self._holdings.get(key)
         if held.is_gone and isinstance(record, PersonRecord):
@@ -104,12 +111,12 @@ class Batch:
             self._others[key] = Change(held, _content(record))
 
     def end(self, keys: Iterable[str], n: int) -> None:
-        """What these keys name is no more, as of number `n`."""
+        """Turn these keys into tombstones with number `n`."""
         for key in keys:
             self._others[key] = Change(Holding(key, n, is_gone=True))
 
     def changes(self) -> list[Change]:
-        """What is to be stored."""
+        """Return the changes to store, after the comparison of faces."""
         self._refuse_twins()
         return [*self._others.values(), *(_spent(self._change(draft)) for draft in self._drafts.values())]
 
@@ -139,7 +146,10 @@ class Batch:
             draft.keeps_face = record.face is not None
 
     def _waits_here(self, held: Holding, record: Record) -> bool:
-        """Whether a face waits that this gate took itself, on the paper that the record names: it waits on."""
+        """Return whether a face that was taken at this gate keeps waiting.
+
+        It keeps waiting if the record names the same consent to be recognised.
+        """
         if held.pending is None or held.pending_face is not None or not isinstance(record, PersonRecord):
             return False
         known = self._holdings.person(SubjectId(record.subject))
@@ -147,9 +157,7 @@ class Batch:
         return known is not None and [_recognise(known)] == papers
 
     def _compare(self, draft: _Draft) -> None:
-        """Whether a face is another one than somebody's here, or their first one of a new model set, which counts as if
-        they were new themselves.
-        """
+        """Mark a face that differs from the stored one, or count a first face by a new model set like a new subject."""
         if draft.known is None or self._is_known_face(draft):
             return
         had = self._holdings.register.sets_of(draft.subject)
@@ -164,13 +172,17 @@ class Batch:
                 self._new.add(key)
 
     def _is_known_face(self, draft: _Draft) -> bool:
-        """Whether it is, bit for bit, what is stored of them: only sealed anew, or fewer of the same."""
+        """Return whether all vectors are stored already, bit for bit: the face was sealed again, or has
+        fewer vectors.
+        """
         opened = self._holdings.register.face_of(draft.subject)
         stored = {vector.tobytes() for _, embedder, vector in opened if embedder == draft.embedder_sha256}
         return all(vector.tobytes() in stored for vector in draft.vectors)
 
     def _refuse_twins(self) -> None:
-        """Hold back each face that is somebody else's, who is not leaving in this very batch."""
+        """Quarantine each face that belongs to another subject, unless that subject loses their face in
+        the same batch.
+        """
         ours = self._faces.embedder_sha256
         arriving = [d for d in self._drafts.values() if d.vectors and d.embedder_sha256 == ours]
         if not arriving:
@@ -189,26 +201,28 @@ class Batch:
                 draft.is_changed = False
 
     def _loses_face(self, draft: _Draft) -> bool:
-        """Whether what is stored of somebody's face goes: the office's, for another; any, without their consent."""
+        """Return whether the stored face goes: an office's face for a new one, any face without consent."""
         return draft.consent is None or (not draft.keeps_face and self._is_of_the_office(draft))
 
     def _is_of_the_office(self, draft: _Draft) -> bool:
-        """Whether somebody's face here came from the office, and was not made at this gate."""
+        """Return whether the stored face came from the office and was not made at this gate."""
         is_here = draft.known is not None and draft.holding.stored_face is not None
         return is_here and self._holdings.face(draft.subject) == draft.holding.stored_face
 
     def _change(self, draft: _Draft) -> Change:
-        """The dossier with the face that goes with it."""
+        """Return the change for one subject: the dossier, and the face that belongs to it."""
         if draft.consent is not None and draft.vectors:
             return self._waiting(draft, draft.consent) if draft.is_changed else self._with_face(draft, draft.consent)
         if self._loses_face(draft):
-            dossier = replace(draft.dossier, face=new_face())  # there is none of that name
+            dossier = replace(draft.dossier, face=new_face())  # an id without templates
             lost = replace(draft.holding, face=None, stored_face=None, sets=self._sets_of(draft))
             return Change(lost, dossier)
         return self._with_consent(draft)
 
     def _waiting(self, draft: _Draft, consent: str) -> Change:
-        """The dossier, and beside the face that counts another one, sealed, which waits for somebody here."""
+        """Return the change for a subject whose new face waits: the known face stays, the new one is
+        sealed beside it.
+        """
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
         stays = self._with_consent(draft)
@@ -219,7 +233,9 @@ class Batch:
         return replace(stays, holding=holding, waiting=face)
 
     def _sets_of(self, draft: _Draft) -> str:
-        """By which embedders somebody has had a face here, this one's among them; ours are never forgotten."""
+        """Return the embedders of all faces that the subject has had here, as text. Never drops this
+        gate's embedder.
+        """
         stored = self._holdings.register.sets_of(draft.subject) if draft.known is not None else set()
         had = {*draft.holding.sets.split(), *stored, *filter(None, [draft.embedder_sha256[:SET]])}
         ours = had & {self._faces.embedder_sha256[:SET]}
@@ -229,13 +245,13 @@ class Batch:
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
         holding = replace(draft.holding, face=draft.face, stored_face=face.face, sets=self._sets_of(draft))
-        holding = replace(holding, accepted=None)  # what somebody accepted was this one, and is none to come
-        if holding.quarantine == BULK:  # one that was taken here waits still, and would take this one's place
+        holding = replace(holding, accepted=None)  # the acceptance was for this face only
+        if holding.quarantine == BULK:  # a face taken here still waits and would replace this one
             holding = replace(holding, quarantine=CHANGED_FACE)
         return Change(holding, replace(draft.dossier, face=face.face), face)
 
     def _with_consent(self, draft: _Draft) -> Change:
-        """The face that is here, sealed anew where they agreed to it in another paper."""
+        """Return the change that keeps the stored face, sealed again if the reference of the consent changed."""
         before = None if draft.known is None else _recognise(draft.known)
         if draft.consent is None or before is None or before == draft.consent:
             return Change(draft.holding, draft.dossier)
@@ -249,9 +265,9 @@ class Batch:
 
 
 def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord) -> Content:
-    """What is to be stored of a record that is about nobody; of a role that nobody can have, nothing.
+    """Return the content to store for a record that names no person; None for a role with an invalid name.
 
-    Households, roles and schedules keep the spelling of their key here, by which the office takes them back.
+    Households, roles and schedules keep the spelling of their key. The office removes them by that spelling.
     """
     match record:
         case HouseholdRecord():
@@ -272,7 +288,7 @@ def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord)
 
 
 def _spent(change: Change) -> Change:
-    """The same, without the word that let somebody in beyond the hour: it was for this record, and for none to come."""
+    """Return the change without an acceptance that is used up. An acceptance (`BULK`) is for one record only."""
     held = change.holding
     is_spent = held.accepted == BULK and held.quarantine != BULK
     return replace(change, holding=replace(held, accepted=None)) if is_spent else change

@@ -1,4 +1,8 @@
-"""Whose a certificate is: a broker lets a gate say what is of the name in it, and nothing else, without a word."""
+"""Read, check and request X.509 certificates of gates and of the site's authority. Used by pairing, renewal and
+dialling.
+
+Brokers accept a gate's messages only under the name in its certificate, and drop all others silently.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +18,9 @@ from gated.errors import ConfigError, PairingError
 
 
 def check_name(settings: SyncSettings, gate: str) -> None:
-    """Raises `ConfigError` where the certificate is another gate's: a broker would say yes to all and do nothing."""
+    """Raise `ConfigError` if the certificate names another gate. A broker would then confirm every
+    message and drop it.
+    """
     try:
         name = common_name(x509.load_pem_x509_certificate(Path(settings.cert).read_bytes()))
     except (OSError, ValueError) as error:
@@ -25,13 +31,13 @@ def check_name(settings: SyncSettings, gate: str) -> None:
 
 
 def common_name(certificate: x509.Certificate) -> str:
-    """Who it was given to; empty where it says nothing of it."""
+    """Return the common name of a certificate; empty if it has none."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""
 
 
 def end_of(path: Path) -> datetime | None:
-    """When a certificate in a file ends; None where none can be read."""
+    """Return when the certificate in a file ends; None if none can be read."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
@@ -39,14 +45,18 @@ def end_of(path: Path) -> datetime | None:
 
 
 def request_for(key: ec.EllipticCurvePrivateKey, gate: str) -> str:
-    """A gate's request for a certificate, proved with its own key (PEM)."""
+    """Return a gate's certificate request (PKCS 10, PEM), signed with its own key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, gate)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return csr.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def check_own(pem: str, authority: bytes, public: ec.EllipticCurvePublicKey, gate: str, wall: datetime) -> datetime:
-    """When a certificate ends that is this gate's, for its key, by this authority. Raises `PairingError` otherwise."""
+    """Return when a certificate ends, after checks of its authority, name, key and start.
+
+    Raises `PairingError` if the authority did not issue it, if it is for another gate or key, or if it is not valid
+    yet.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
@@ -60,9 +70,10 @@ def check_own(pem: str, authority: bytes, public: ec.EllipticCurvePublicKey, gat
 
 
 def check_authority(pem: str, known: Path) -> bytes:
-    """An authority's renewed certificate: the same key and name as the one that is known, signed by itself.
+    """Return the newer certificate of the authority (PEM): the renewed one, or the stored one if that ends later.
 
-    Raises `PairingError` for any other, and `OSError` where the known one cannot be read.
+    The renewed certificate must have the same key and name as the stored one, and be signed by itself. Raises
+    `PairingError` for any other, and `OSError` if the stored one cannot be read.
     """
     try:
         ours, new = x509.load_pem_x509_certificate(known.read_bytes()), x509.load_pem_x509_certificate(pem.encode())
@@ -75,7 +86,10 @@ def check_authority(pem: str, known: Path) -> bytes:
 
 
 def load_key(pem: bytes, password: bytes | None) -> ec.EllipticCurvePrivateKey:
-    """A private key from its file. Raises `ValueError` and `TypeError` where it does not open, or is another kind."""
+    """Return a private key from its file content.
+
+    Raises `ValueError` or `TypeError` if the password does not open it, or if it is not an elliptic-curve key.
+    """
     key = serialization.load_pem_private_key(pem, password)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not a key of this kind")
@@ -83,11 +97,11 @@ def load_key(pem: bytes, password: bytes | None) -> ec.EllipticCurvePrivateKey:
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey, password: bytes | None) -> bytes:
-    """A private key as it lies in its file (PKCS 8, PEM); encrypted with a password where there is one."""
+    """Return a private key as file content (PKCS 8, PEM), encrypted if a password is given."""
     seal = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, seal)
 
 
 def is_sealed_pem(data: bytes) -> bool:
-    """Whether a private key in PEM needs a password, in one of the two spellings that there are."""
+    """Return whether a PEM private key needs a password. Recognises both PEM forms of encrypted keys."""
     return b"ENCRYPTED" in data and b"-----BEGIN" in data

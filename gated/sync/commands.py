@@ -1,11 +1,9 @@
-"""Whether a command of the office counts: addressed, fresh, and never seen before, across restarts and power cuts.
+"""Judge commands from the office: addressed to this gate, fresh, and never seen before, across restarts and power cuts.
 
-A number that was seen is spent, whatever came of it, and that is on disk before anything is done: of what a power cut
-interrupts nothing is done twice, and what was not begun must be ordered anew.
-
-What an operator orders is offered first. The gate asks for it with a fresh nonce, and carries out only a command that
-has that nonce and arrives within 5 s: the office signs it only while its operator waits. So an order that was given up
-at the office is dead here, whatever a broker withheld.
+A number is used up once it is seen, and that is on disk before the gate acts. So a power cut never causes a second
+execution; a command that had not begun must be ordered again. An operator's command is offered first. The gate asks for
+it with a fresh nonce, and carries out only a command with that nonce that arrives within 5 s. The office signs it only
+while its operator waits. So a command that was given up at the office is void, whatever a broker withheld.
 """
 
 import logging
@@ -32,26 +30,34 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 WINDOW = 64
-"""So far below the highest number one that was not seen yet still counts; messages may overtake each other."""
+"""A number this far or more below the highest is refused. Unseen numbers above that still count:
+messages may overtake.
+"""
 FRESH_S = 300.0
-"""A command for which nobody waits, and that is older or as much younger, is not carried out."""
+"""Largest difference, in seconds, between the clock and the time of a command that no operator waits for."""
 CHALLENGE_S = GOOD_S
+"""Validity of a challenge, in seconds."""
 UPDATE_OFFICE = "this office does not say whether its operator still waits; update the office, then order again"
+"""Refusal of a command that is not live although its action needs an operator."""
 UNWRITABLE = "the gate's disk cannot be written; nothing was done"
+"""Refusal while the ledger cannot be written."""
 MOST_CHALLENGES = 8
+"""Most challenges that are valid at a time."""
 LONGEST_WHY = 200
+"""Longest reason in a reply, in characters."""
 MOST_FINDINGS = 100
-"""All of them together must fit into one message."""
+"""Most findings in a reply: all together must fit into one message."""
 
 STOPPED = "the gate stopped while it was doing this; look whether it was done before you order it anew"
-"""Nobody knows whether it was done: the power may have gone between the act and its answer."""
+"""Reply to a command that a stop interrupted. It may have been carried out: the stop came before the answer."""
 
 LATE = f"it came later than {GOOD_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
+"""Refusal of a live command whose challenge is not valid any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it."""
+    """The result of a command."""
 
     outcome: Literal["done", "refused", "failed"]
     why: str = ""
@@ -62,8 +68,10 @@ class CommandDesk:
     """Judges commands, with a ledger on disk. Used from one thread at a time."""
 
     def __init__(self, state: Path, site: str, gate: str) -> None:
-        """Open the ledger in the state folder. Of one that is damaged what can be read is kept, and from then on only
-        what echoes a challenge of ours counts: nobody knows any more all that was seen. Raises `StateError`.
+        """Open the ledger in the state folder. Raises `StateError`.
+
+        Of a damaged ledger the readable rows are kept. From then on only a command with one of our challenges counts,
+        because the ledger does not know every command that was seen.
         """
         self._site, self._gate = site, gate
         path = state / "commands.db"
@@ -71,16 +79,19 @@ class CommandDesk:
         damaged = left_out(self._ledger, ("commands",))
         if told := in_words("commands.db", damaged, "what they were about is done no more; order it anew"):
             log.error("%s", told)
-        self._has_forgotten = bool(damaged) or bool(aside(path))  # a restart must not make it forget that
+        self._has_forgotten = bool(damaged) or bool(aside(path))  # must survive a restart
         self._challenges: dict[str, tuple[str, float]] = {}
-        """When each was given out, and for which order; empty: for any."""
+        """The command and the time of issue for each challenge. An empty command means any."""
 
     def close(self) -> None:
-        """Give the ledger back. May be called twice."""
+        """Close the ledger. May be called twice."""
         self._ledger.close()
 
     def offered(self, offer: Offer, now: float) -> Ask | Reply | None:
-        """Somebody waits with an order: the question for it; or the answer, where it was carried out already."""
+        """Return the question for an offered command, or its stored reply if it was seen before.
+
+        Returns None if the ledger cannot be read or the stored reply is missing.
+        """
         try:
             query = f"SELECT reply FROM commands WHERE {ledger.has_id(self._ledger)}"  # noqa: S608 - our own
             row = self._ledger.execute(query, {"id": offer.order}).fetchone()
@@ -92,9 +103,10 @@ class CommandDesk:
         return Ask(site=self._site, gate=self._gate, order=offer.order, nonce=self._challenge(now, offer.order))
 
     def interrupted(self) -> list[Reply]:
-        """The answers to what an earlier life of the gate began and did not answer. Call it before a command is heard.
+        """Return and store replies to commands that the gate began before its last stop and did not answer.
 
-        Its number is on disk, so nobody does it again; without this the office would wait for an answer for ever.
+        Call it before any command is heard. The number is on disk, so no command runs twice; without a reply the office
+        would wait for ever.
         """
         with database.transaction(self._ledger):
             begun = self._ledger.execute("SELECT * FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
@@ -107,10 +119,10 @@ class CommandDesk:
         return Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
 
     def hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
-        """The command itself when it is to be carried out, once, and that is on disk; else the answer, or None where
-        there is none to give. A repetition gets the answer that was given before.
+        """Return the command itself if it is to be carried out, else the reply; None if no reply is due.
 
-        `now` is monotonic; `wall` (aware) is None while the clock is not trusted.
+        A command is returned only once, after its number is on disk. A repetition gets the stored reply. `now` is
+        monotonic seconds; `wall` (aware) is None while the clock is not trusted.
         """
         if (command.site, command.gate) != (self._site, self._gate):
             return None
@@ -121,16 +133,18 @@ class CommandDesk:
             return self._reply(command, Outcome("refused", UNWRITABLE))
 
     def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
-        """Whether a command is this gate's and no old one, as far as that can be known without the ledger."""
+        """Return whether a command is addressed to this gate and fresh, as far as the gate can tell
+        without the ledger.
+        """
         is_ours = (command.site, command.gate) == (self._site, self._gate)
         return is_ours and self._doubt(command, now, wall) is None
 
     def settle(self, command: Command, outcome: Outcome) -> Reply:
-        """The answer to a command that was carried out."""
+        """Return the reply to a command that was carried out, and store it."""
         reply = self._reply(command, outcome)
         try:
             self._answer(reply)
-        except database.FAILS as error:  # it was done, and the office shall know; only a repetition gets no answer
+        except database.FAILS as error:  # still reply: the command was carried out
             log.error("the answer to a command could not be written down: %s", error)
         return reply
 
@@ -152,14 +166,18 @@ class CommandDesk:
         return answer or command
 
     def _known(self, command: Command) -> list[sqlite3.Row]:
-        """What may be about it, or have its number."""
+        """Return the rows that may have the command's id or number."""
         is_id, is_number = ledger.has_id(self._ledger), ledger.has_number(self._ledger)
         what = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - our own
         query = f"{what} WHERE {is_id} OR {is_number}"
         return self._ledger.execute(query, {"id": command.id, "number": command.number}).fetchall()
 
     def _again(self, command: Command, known: list[sqlite3.Row]) -> Reply | None:
-        """The answer that the very same command got, if it has one by now; that another had its number."""
+        """Return the stored reply if the same command was seen before, or the outcome `spent` if another had its
+        number.
+
+        Returns None if the reply is missing, or if the same id came with another number.
+        """
         for reply, is_id, is_number in known:
             if is_id:
                 return _kept(reply, command.id) if is_number else None
@@ -171,11 +189,11 @@ class CommandDesk:
 
     def _spend(self, command: Command, highest: int) -> None:
         self._ledger.execute("INSERT INTO commands (number, id) VALUES (?, ?)", (command.number, command.id))
-        old = f"number <= ? AND {sound(self._ledger, 'commands')}"  # of a damaged row nobody knows how old it is
+        old = f"number <= ? AND {sound(self._ledger, 'commands')}"  # the age of a damaged row is unknown
         self._ledger.execute(f"DELETE FROM commands WHERE {old}", (highest - WINDOW,))  # noqa: S608 - our own
 
     def _doubt(self, command: Command, now: float, wall: datetime | None) -> Reply | None:
-        """Why it is not known to be fresh, or None."""
+        """Return the reply that refuses the command or asks for a challenge; None if the command is fresh."""
         order, given_at = self._challenges.pop(command.challenge, ("", -math.inf))
         is_answer = order in ("", command.id) and 0 <= now - given_at <= CHALLENGE_S
         if command.is_live:
@@ -199,7 +217,7 @@ class CommandDesk:
         return self._reply(command, Outcome("refused", _stale(age_s)))
 
     def _challenge(self, now: float, order: str = "") -> str:
-        """A fresh one; the oldest of too many is good no longer."""
+        """Return a fresh challenge. Drop the oldest ones above `MOST_CHALLENGES`."""
         fresh = secrets.token_hex(16)
         self._challenges[fresh] = order, now
         while len(self._challenges) > MOST_CHALLENGES:
@@ -222,17 +240,17 @@ class CommandDesk:
 
 
 def commanded(command: Command, outcome: Outcome | Reply) -> Commanded:
-    """What is written down of a command, whether it was carried out or not."""
+    """Return the journal event about a command, whether it was carried out or not."""
     action = str(command.action.__struct_config__.tag)
     why = outcome.why[:LONGEST_WHY]
     return Commanded(action, command.id, command.operator, command.reason, outcome.outcome, why)
 
 
 def _age_s(at: str, wall: datetime) -> float | None:
-    """How long ago a command was given; None where its time is none."""
+    """Return the age of a command in seconds; None if its time is invalid."""
     try:
         return (wall - datetime.fromisoformat(at)).total_seconds()
-    except (ValueError, TypeError, OverflowError):  # no time at all, or one without a zone
+    except (ValueError, TypeError, OverflowError):  # not a time, or a time without a zone
         return None
 
 
@@ -245,7 +263,7 @@ def _stale(age_s: float | None) -> str:
 
 
 def _kept(reply: bytes | None, command: str) -> Reply | None:
-    """An answer as it was kept; None where there is none, or a card has changed it: nothing is done twice for that."""
+    """Return a stored reply; None if it is missing or damaged. A damaged reply never causes a second execution."""
     try:
         kept = msgspec.json.decode(reply, type=Reply) if isinstance(reply, bytes) else None
     except UNDECODABLE:

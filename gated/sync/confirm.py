@@ -1,7 +1,7 @@
-"""Is an order still wanted? The gate asks with a fresh nonce; an answer is good for 5 s after its question was made.
+"""The question whether a command is still wanted. The gate asks with a fresh nonce; an answer is valid for 5 s.
 
-Pure, and the same for every order. A broker can withhold an answer or repeat an old one: the first is no answer, and
-the second has a nonce that is not asked for. No clock of the office is believed; the gate counts its own seconds.
+Pure; the same for every command. A broker can withhold an answer or repeat an old one. A withheld answer is no answer,
+and a repeated one has a nonce that is not in use. The gate uses its own monotonic clock, never a clock of the office.
 """
 
 import math
@@ -10,30 +10,36 @@ import secrets
 from gated.sync.messages import StillWanted
 
 GOOD_S = 5.0
-"""So long after the question an answer counts. Also so long, at most, a gate may still begin after the answer."""
+"""Validity of an answer after its question, in seconds. The gate may begin the command at most this
+long after asking.
+"""
 AGAIN_S = 1.0
-"""A question without an answer is asked again, with another nonce."""
+"""Interval, in seconds, after which an unanswered question is sent again with another nonce."""
 PATIENCE_S = 90.0
-"""So long a gate asks: somebody at the office may have to look first."""
+"""Longest time that a gate asks, in seconds: a person at the office may have to look first."""
 GIVEN_UP = f"the office did not confirm it within {PATIENCE_S:.0f} s"
+"""Refusal when no answer comes within `PATIENCE_S`."""
 
 
 class Question:
-    """One question about one order, asked again until it is answered. `now` is monotonic seconds."""
+    """One question about one command, repeated until it is answered. `now` is monotonic seconds."""
 
     def __init__(self, order: str) -> None:
         self.order = order
         self._asked: dict[str, float] = {}
         self._give_up_at: float | None = None
         self.again_at = -math.inf
-        """When it is time to ask, or to ask again."""
+        """When to ask, or to ask again."""
         self.good_until: float | None = None
-        """Until when it is known that the order is wanted; None before a good answer."""
+        """When the office's confirmation ends; None before a valid answer."""
         self.refusal: str | None = None
-        """Why the order is not wanted any more. That is final."""
+        """Why the command is not wanted any more; None while it is. A refusal is final."""
 
     def ask(self, now: float) -> str | None:
-        """A fresh nonce, to be sent now; None where it is too early, or over. Without an answer in time it is over."""
+        """Return a fresh nonce to send now; None if it is too early or the question is over.
+
+        The question ends if no answer comes within `PATIENCE_S`.
+        """
         if self._give_up_at is None:
             self._give_up_at = now + PATIENCE_S
         if self.refusal is None and now >= self._give_up_at:
@@ -45,7 +51,10 @@ class Question:
         return nonce
 
     def hear(self, answer: StillWanted, now: float) -> None:
-        """Take an answer; one to another order or with an unknown nonce says nothing."""
+        """Take an answer. Ignore one to another command or with an unknown nonce.
+
+        A refusal counts with any nonce.
+        """
         if answer.order != self.order or self.refusal is not None:
             return
         if not answer.is_wanted:
@@ -56,5 +65,5 @@ class Question:
             self.good_until = max(self.good_until or 0.0, asked_at + GOOD_S)
 
     def is_wanted(self, now: float) -> bool:
-        """Whether it may be done now."""
+        """Return whether the command may begin now."""
         return self.refusal is None and self.good_until is not None and now <= self.good_until

@@ -1,4 +1,8 @@
-"""Which faces leave this gate: only of whom and to where somebody here has accepted it, whatever the office says."""
+"""Decide which faces leave this gate, and seal them for the receiving gate.
+
+A face leaves only if somebody accepted, at this gate, both the receiving gate's keys and the subject's consent. The
+office cannot override that. `replica` uses this module.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -21,7 +25,9 @@ ACCEPT_CONSENTS = "`gated people consents accept` at this gate"
 
 
 class Departures:
-    """Faces on their way out. Every method may raise `StateError` and `BusyError`."""
+    """Shares faces with other gates and vouches for accepted gates. Every method may raise `StateError` and
+    `BusyError`.
+    """
 
     def __init__(self, holdings: Holdings, peer: Peer, embedder_sha256: str, report: Callable[[Event], None]) -> None:
         self._holdings, self._peer, self._embedder, self._report = holdings, peer, embedder_sha256, report
@@ -29,9 +35,11 @@ class Departures:
         self._seen: tuple[int, ...] | None = None
 
     def share(self, subject: str, to: str) -> Shared:
-        """Somebody's templates, sealed to another gate. Raises `EnrolmentError` without their consent on record here,
-        where the gate or the face is not known, and `UnacceptedError` until somebody here has accepted what the office
-        says of both.
+        """Return a subject's templates, sealed to the gate `to`, and report `FaceShared`.
+
+        Raises `EnrolmentError` if the subject is unknown or the consent `transfer` is not on record here, if the keys
+        of gate `to` are unknown or invalid, or if no template of this embedder exists. Raises `UnacceptedError` until
+        somebody at this gate has accepted what the office says about the gate and the consent.
         """
         person = self._holdings.person(SubjectId(subject))
         gate = next((each for each in self._holdings.neighbours() if each.gate == to), None)
@@ -55,12 +63,12 @@ class Departures:
         return Shared(site=self._peer.site, gate=self._peer.gate, subject=subject, to=to, face=face)
 
     def restart(self) -> None:
-        """A new connection: what was said on the old one may be lost."""
+        """Start a new connection: send every signature again, because messages on the old connection may be lost."""
         self._said.clear()
         self._seen = None
 
     def due(self) -> list[Message]:
-        """Our signatures for the gates that somebody accepted here, for the others; each once for a connection."""
+        """Return this gate's signatures of the gates accepted here, for the other gates; each once per connection."""
         changes = self._holdings.changes()
         if changes == self._seen:
             return []
@@ -79,7 +87,7 @@ class Departures:
         return said
 
     def _refuse_unaccepted(self, subject: SubjectId, gate: Neighbour) -> None:
-        """What only the office says lets no face go. Raises `UnacceptedError`."""
+        """Raise `UnacceptedError` if nobody here has accepted the gate's keys or the subject's consent."""
         if not gate.is_trusted:
             what = "are others than were accepted, or old ones" if gate.accepted else "were accepted by nobody"
             raise UnacceptedError(f"{gate.gate}: its keys {what} here; {ACCEPT_GATE} {gate.gate}` at this gate")
@@ -87,7 +95,7 @@ class Departures:
             raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")
 
     def follow(self) -> None:
-        """Trust gates that one which is trusted here has signed."""
+        """Trust each gate whose keys a trusted gate has signed, and report `GateAccepted`."""
         site, me = self._peer.site, self._peer.gate
         gates = self._holdings.neighbours()
         if all(each.is_trusted for each in gates):
@@ -97,7 +105,7 @@ class Departures:
                 self._report(GateAccepted(each.gate, fingerprint(site, each.gate, each.keys), by))
 
     def tell(self, changes: Sequence[Change]) -> None:
-        """Say what of a batch waits for somebody here before a face goes anywhere."""
+        """Report which gates and consents of a batch wait for acceptance at this gate before a face leaves."""
         gates = {change.content.gate for change in changes if isinstance(change.content, GateKeys)}
         if gates:
             self.follow()
@@ -110,6 +118,6 @@ class Departures:
 
 
 def _widens(change: Change) -> bool:
-    """Whether somebody's record says that they agreed to more than being recognised."""
+    """Return whether a person record contains a consent beyond recognition."""
     person = change.content.person if isinstance(change.content, Dossier) else None
     return person is not None and any(consent.purpose != RECOGNISE for consent in person.consents)

@@ -1,4 +1,6 @@
-"""The journal as the office gets it: what is to be sent now, and what an ack changes."""
+"""Send the journal to the office: which batches to send now, and what an acknowledgement changes. Used
+by `GateSide`.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,15 +24,18 @@ class Drain:
         self.mark: JournalMark | None = None
         """Where the journal stood at the last look."""
         self.said = self.acked = 0
-        """The rows up to which all was said, and up to which the office has acked it, at the last look."""
+        """At the last look: the row up to which the journal may be sent, and the row up to which the office has
+        acknowledged it.
+        """
 
     def restart(self) -> None:
-        """A new connection: what was on its way is to be sent again."""
+        """Start a new connection: send again what was on its way."""
         self._outbox.restart()
 
     def due(self, now: float, *, is_beat: bool = True) -> list[EventBatch]:
-        """The batches that are to be published now, in this order; they count as sent. On a beat there is at least one,
-        as soon as there is a row at all.
+        """Return the batches to publish now, in this order. They count as sent.
+
+        A heartbeat has at least one batch, unless the journal has no row.
         """
         try:
             journal = self._open()
@@ -45,7 +50,7 @@ class Drain:
             raise
 
     def settle(self, ack: Ack, now: float) -> None:
-        """Take note of an ack. Raises `WireError` when it is not one of this journal."""
+        """Take an acknowledgement. Raises `WireError` if it does not belong to this journal."""
         try:
             self._settle(self._open(), ack, now)
         except StateError:
@@ -53,7 +58,7 @@ class Drain:
             raise
 
     def close(self) -> None:
-        """Give the journal back; it is opened again when it is needed. May be called twice."""
+        """Close the journal; it opens again when needed. May be called twice."""
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
@@ -64,7 +69,7 @@ class Drain:
         return self._journal
 
     def _gathered(self, journal: Journal, position: Position, *, is_beat: bool) -> Position:
-        """The journal as far as it is said now."""
+        """Return the journal's position, with the head at the last row that may be sent now."""
         after = self._gathering.after(position.journal, position.head)
         new = [] if after is None or is_beat else journal.entries(after, MOST_ROWS)
         kinds = [entry.kind for entry in new]
@@ -83,7 +88,7 @@ class Drain:
             yield batch
 
     def _nothing_new(self, journal: Journal, position: Position) -> Iterator[EventBatch]:
-        """The newest row once more, which the office holds already."""
+        """Return a batch with the newest row, which the office has already."""
         if entries := journal.entries(position.head - 1, 1):
             yield _batch(journal, position, entries)
 

@@ -1,19 +1,19 @@
-"""What may be flooded, and how much of it is dealt with. Pure.
+"""Limit the cost of a flood of messages, and recognise repetitions. Pure.
 
-Messages that say nothing (forged, garbage, replayed) cost a token each. Those that do say something cost none, so that
-a flood delays what is genuine at the most, and takes next to nothing from the door.
+Each message without value (forged, invalid or replayed) costs a token. A valid one costs none. So a flood can only
+delay valid messages, and takes almost no time from the door.
 """
 
 
 class Bucket:
-    """Tokens that come back with time."""
+    """A rate limit: tokens that refill over time."""
 
     def __init__(self, most: float, per_s: float) -> None:
         self._most, self._per_s = most, per_s
         self._left, self._at = most, 0.0
 
     def take(self, now: float) -> bool:
-        """Pay one token at `now` (monotonic seconds, not falling); False when none was left to pay with."""
+        """Take one token at `now` (monotonic seconds, never decreasing). Return False if no token was left."""
         self._left = min(self._most, self._left + (now - self._at) * self._per_s)
         self._at = now
         if self._left < 1:
@@ -23,18 +23,20 @@ class Bucket:
 
 
 class Repetitions:
-    """Recognises what was heard before, byte for byte: an honest sender seals anew, a replay cannot."""
+    """Recognises payloads that were heard before, byte for byte. An honest sender seals each message anew; a replay
+    cannot.
+    """
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
         self._heard: dict[int, None] = {}
 
     def has(self, payload: bytes) -> bool:
-        """Whether it is one of the last `kept` that were noted."""
-        return hash(payload) in self._heard  # keyed anew in every process, so that nobody can aim at it
+        """Return whether the payload is one of the last `kept` that were noted."""
+        return hash(payload) in self._heard  # the hash has a new key in every process: a sender cannot aim at it
 
     def note(self, payload: bytes) -> None:
-        """It was heard, just now."""
+        """Remember a payload as the newest."""
         mark = hash(payload)
         self._heard.pop(mark, None)
         self._heard[mark] = None

@@ -1,8 +1,9 @@
-"""Keys and what is done with them: signed (JWS, Ed25519) so that a broker can forge nothing, sealed (JWE, X25519 and
-AES-256-GCM) so that it can read nothing. The only home of joserfc.
+"""Sign and seal: JWS with Ed25519, so that a broker cannot forge; JWE with X25519 and AES-256-GCM, so that it cannot
+read.
 
-Each end has two key pairs, one to sign and one to be sealed to (RFC 8037, RFC 9864); a key's name is its thumbprint
-(RFC 7638). A private file is its owner's alone; the other end only ever sees `Party`.
+The only module that imports joserfc. Each end has two key pairs, one to sign and one to be sealed to (RFC 8037, RFC
+9864). A key's name is its thumbprint (RFC 7638). Only its owner may read a private file; the other end only sees
+`Party`.
 """
 
 import hashlib
@@ -26,10 +27,11 @@ from gated.wording import UNDECODABLE
 SIGNING = "Ed25519"
 SEALING = ["ECDH-ES", "A256GCM"]
 AT_REST = ["dir", "A256GCM"]
-"""How a file of private keys is sealed (RFC 7517, section 7)."""
+"""JWE algorithms for a file of private keys (RFC 7517, section 7)."""
 SET = "jwk-set+json"
+"""Media type of a JWK set, without `application/`."""
 NAME_DIGITS = 24
-"""Of a secret name, in hex: 96 bits."""
+"""Length of a secret name in hex digits: 96 bits."""
 
 _signing = JWSRegistry(algorithms=[SIGNING])
 _signing.max_payload_length = 128 * 1024
@@ -39,17 +41,17 @@ _at_rest = JWERegistry(algorithms=AT_REST)
 
 
 class Party:
-    """The public keys of one end: it checks what that end signed, and seals what only that end may read."""
+    """The public keys of one end. Verifies its signatures, and seals messages that only that end can read."""
 
     def __init__(self, sign: OKPKey, seal: OKPKey) -> None:
         self._sign, self._seal = sign, seal
         self.kid: str = sign.thumbprint()
-        """The name of the key that it signs with."""
+        """Thumbprint of the signing key."""
         self.seal_kid: str = seal.thumbprint()
 
     @classmethod
     def parse(cls, text: bytes | str) -> "Party":
-        """Two public keys as a JWK set. Raises `WireError`."""
+        """Read two public keys from a JWK set. Raises `WireError`."""
         party = cls(*_keys(text, is_private=False))
         try:
             party.seal(b"")
@@ -59,18 +61,20 @@ class Party:
 
     @classmethod
     def load(cls, path: Path) -> "Party":
-        """Read them from a file. Raises `StateError`."""
+        """Read two public keys from a file. Raises `StateError`."""
         try:
             return cls.parse(path.read_bytes())
         except (OSError, WireError) as error:
             raise StateError(f"{path}: is no pair of public keys ({error}); pair the gate with its office") from error
 
     def dump(self) -> bytes:
-        """The same as a JWK set (RFC 7517)."""
+        """Return the keys as a JWK set (RFC 7517)."""
         return _dump(self._sign, self._seal, is_private=False)
 
     def verify(self, token: bytes, kind: str) -> bytes:
-        """The payload of a compact JWS that this end signed as that `kind`. Raises `WireError`; it quotes nothing."""
+        """Return the payload of a compact JWS that this end signed as `kind`. Raises `WireError`, which quotes no
+        content.
+        """
         try:
             checked = jws.deserialize_compact(token, self._sign, algorithms=[SIGNING], registry=_signing)
             header = checked.protected
@@ -81,7 +85,7 @@ class Party:
         return checked.payload
 
     def seal(self, plaintext: bytes) -> bytes:
-        """A compact JWE that this end alone can open."""
+        """Return a compact JWE that only this end can open."""
         header = {"alg": SEALING[0], "enc": SEALING[1], "kid": self.seal_kid}
         return jwe.encrypt_compact(header, plaintext, self._seal, registry=_sealing).encode()
 
@@ -92,17 +96,18 @@ class Identity:
     def __init__(self, sign: OKPKey, seal: OKPKey) -> None:
         self._sign, self._seal = sign, seal
         self.party = Party(sign, seal)
-        """What the other end may know."""
+        """The public keys, which the other end may know."""
 
     @classmethod
     def make(cls) -> "Identity":
-        """New ones."""
+        """Generate new keys."""
         return cls(OKPKey.generate_key("Ed25519"), OKPKey.generate_key("X25519"))
 
     @classmethod
     def load(cls, path: Path, opening: Callable[[], Sequence[bytes]] = tuple) -> "Identity":
-        """Read them from a file that is its owner's alone. `opening`: keys that may open it, asked for where it is
-        sealed. Raises `StateError`.
+        """Read the keys from a file that only its owner may read. Raises `StateError`.
+
+        `opening` returns keys that may open the file. It is called only if the file is sealed.
         """
         try:
             if path.stat().st_mode & 0o077:
@@ -114,11 +119,11 @@ class Identity:
 
     @classmethod
     def parse(cls, data: bytes) -> "Identity":
-        """Two private keys as a JWK set. Raises `WireError`."""
+        """Read two private keys from a JWK set. Raises `WireError`."""
         return cls(*_keys(data, is_private=True))
 
     def save(self, path: Path) -> None:
-        """Write them, on disk when it returns, to a file that does not exist yet. Raises `StateError`."""
+        """Write the keys to a new file, and sync it to disk. Raises `StateError`, also if the file exists."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -129,25 +134,26 @@ class Identity:
             raise StateError(f"{path}: the keys cannot be written ({error.strerror})") from error
 
     def dump(self, key: bytes | None) -> bytes:
-        """The private keys as a JWK set; sealed with a key of 32 bytes where there is one."""
+        """Return the private keys as a JWK set, sealed if a 32-byte key is given."""
         plain = _dump(self._sign, self._seal, is_private=True)
         if key is None:
             return plain
         return seal_at_rest(plain, key, SET)
 
     def sign(self, kind: str, payload: bytes) -> bytes:
-        """A compact JWS, good as that `kind` and no other."""
+        """Return a compact JWS that is valid only as `kind`."""
         header = {"alg": SIGNING, "kid": self.party.kid, "typ": type_of(kind)}
         return jws.serialize_compact(header, payload, self._sign, registry=_signing).encode()
 
     def secret_name(self, of: str) -> str:
-        """For something of this end a name that stays the same, and that only this end can know: a digest of its own
-        signature, which has no chance in it (RFC 8032, section 5.1.6) and is never sent.
+        """Return a stable name for `of` that only this end can compute: a digest of its own signature.
+
+        An Ed25519 signature is deterministic (RFC 8032, section 5.1.6). The signature is never sent.
         """
         return hashlib.sha256(self.sign("name", of.encode())).hexdigest()[:NAME_DIGITS]
 
     def open(self, sealed: bytes) -> bytes:
-        """What was sealed to this end. Raises `SealError`."""
+        """Return the plaintext of a JWE that is sealed to this end. Raises `SealError`."""
         try:
             return jwe.decrypt_compact(sealed, self._seal, registry=_sealing).plaintext or b""
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -155,23 +161,23 @@ class Identity:
 
 
 class Lone:
-    """One key of Ed25519 that only signs."""
+    """A single Ed25519 key pair that only signs."""
 
     def __init__(self, public: bytes, seed: bytes) -> None:
         self.public = urlsafe_b64encode(public).decode()
-        """Base64url of 32 bytes."""
+        """Base64url of the 32-byte public key."""
         self._key = OKPKey.import_key(
             {"kty": "OKP", "crv": SIGNING, "x": self.public, "d": urlsafe_b64encode(seed).decode()}
         )
 
     def sign(self, kind: str, payload: bytes) -> bytes:
-        """A compact JWS, good as that `kind` and no other."""
+        """Return a compact JWS that is valid only as `kind`."""
         header = {"alg": SIGNING, "kid": self._key.thumbprint(), "typ": type_of(kind)}
         return jws.serialize_compact(header, payload, self._key, registry=_signing).encode()
 
     @staticmethod
     def verify(public: str, token: bytes, kind: str) -> bytes:
-        """The payload of what the private half of `public` signed as that `kind`. Raises `WireError`."""
+        """Return the payload that the private half of `public` signed as `kind`. Raises `WireError`."""
         try:
             key = OKPKey.import_key({"kty": "OKP", "crv": SIGNING, "x": public})
             checked = jws.deserialize_compact(token, key, algorithms=[SIGNING], registry=_signing)
@@ -183,23 +189,25 @@ class Lone:
 
 
 def type_of(kind: str) -> str:
-    """The `typ` of a signature (RFC 7515 section 4.1.9), so that none can be passed off as another kind."""
+    """Return the `typ` of a signature (RFC 7515, section 4.1.9). It stops a message from passing as another kind."""
     return f"gated.1.{kind}"
 
 
 def is_sealed_set(data: bytes) -> bool:
-    """Whether a file of private keys is sealed."""
+    """Return whether a file of private keys is sealed."""
     return data.startswith(b"eyJ") and data.count(b".") == 4
 
 
 def seal_at_rest(plain: bytes, key: bytes, what: str = "octet-stream") -> bytes:
-    """A compact JWE under a key of 32 bytes that both sides have. `what`: its media type, without `application/`."""
+    """Return a compact JWE under a 32-byte key that both sides have. `what` is its media type, without
+    `application/`.
+    """
     header = {"alg": AT_REST[0], "enc": AT_REST[1], "cty": what}
     return jwe.encrypt_compact(header, plain, OctKey.import_key(key), registry=_at_rest).encode()
 
 
 def unseal_at_rest(data: bytes, key: bytes) -> bytes:
-    """What was sealed so. Raises `WireError` with another key, and for what is none."""
+    """Return the plaintext of `seal_at_rest`. Raises `WireError` for another key or invalid data."""
     try:
         return jwe.decrypt_compact(data, OctKey.import_key(key), registry=_at_rest).plaintext or b""
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -228,8 +236,10 @@ def _keys(text: bytes | str, *, is_private: bool) -> tuple[OKPKey, OKPKey]:
 
 
 def _key(found: dict[str, Any]) -> OKPKey:
-    """A key by what makes it one, whatever else a JWK says of it; only one spelling of it is good (its name is made of
-    that), and a private one must be that of the public one beside it.
+    """Return a key from the members that define it; other members of the JWK are ignored.
+
+    Only the canonical spelling is valid, because the key's name is made from it. A private key must belong to the
+    public key beside it.
     """
     key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
     if found["kty"] != "OKP" or found["x"] != urlsafe_b64encode(key.public_key.public_bytes_raw()).decode():

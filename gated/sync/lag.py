@@ -1,23 +1,24 @@
-"""What the other end is known to have, and what of it has not arrived in time. Pure; `now` is monotonic seconds.
+"""Measure how far this end is behind the other end, and since when. Pure; `now` is monotonic seconds.
 
-Whatever is known to be there must be here within `PATIENCE_S`. How much arrived meanwhile excuses nothing: a broker may
-let a little through, again and again.
+All data that the other end is known to have must arrive within `PATIENCE_S`. Partial progress does not extend the
+limit: a broker could let a little through again and again.
 """
 
 from collections import deque
 
 PATIENCE_S = 600.0
-"""A gate that was away has everything within seconds; a poor line takes minutes."""
+"""Longest honest delay, in seconds. A gate that was away catches up within seconds; a poor line takes minutes."""
 KEPT = 64
-"""So many numbers are remembered; of more, those between the oldest and the newest are forgotten."""
+"""Most numbers that are remembered. Beyond that, numbers between the oldest and the newest are dropped."""
 
 RECORDS, WORDS, ORDERS, EVENTS, RECEIPTS, HELD_LISTS = "records", "words", "orders", "events", "receipts", "held"
-"""What may be held back, as `Status.withheld` and `Word.withheld` name it."""
+"""Names of data that may be held back, as in `Status.withheld` and `Word.withheld`."""
 WHATS = (RECORDS, WORDS, ORDERS, EVENTS, RECEIPTS, HELD_LISTS)
+"""All those names."""
 
 
 class Lag:
-    """A number that rises at the other end, and how far this end has followed."""
+    """How far this end has followed a number that rises at the other end."""
 
     def __init__(self) -> None:
         self._known: deque[tuple[int, float]] = deque()
@@ -25,11 +26,11 @@ class Lag:
 
     @property
     def is_missing(self) -> bool:
-        """Whether anything is."""
+        """Return whether any number has not arrived."""
         return bool(self._known)
 
     def know(self, number: int, now: float) -> None:
-        """The other end has it up to this number."""
+        """Take note that the other end has data up to this number."""
         if number <= (self._known[-1][0] if self._known else self._reached):
             return
         self._known.append((number, now))
@@ -37,34 +38,34 @@ class Lag:
             del self._known[len(self._known) // 2]
 
     def reach(self, number: int) -> None:
-        """So far it is here."""
+        """Take note that this end has data up to this number."""
         self._reached = number
         while self._known and self._known[0][0] <= number:
             self._known.popleft()
 
     def forget(self) -> None:
-        """Nothing is known to be missing."""
+        """Forget all numbers: nothing is known to be missing."""
         self._known.clear()
         self._reached = 0
 
     def is_overdue(self, now: float) -> bool:
-        """Whether something has been missing for too long."""
+        """Return whether data has been missing for `PATIENCE_S` or longer."""
         return bool(self._known) and now >= self._known[0][1] + PATIENCE_S
 
 
 class Wait:
-    """Something that is missing or is not; since when."""
+    """How long a condition that means missing data has lasted."""
 
     def __init__(self) -> None:
         self.since: float | None = None
 
     def note(self, now: float, *, is_missing: bool) -> None:
-        """How it is now."""
+        """Take note whether data is missing now."""
         if not is_missing:
             self.since = None
         elif self.since is None:
             self.since = now
 
     def is_overdue(self, now: float) -> bool:
-        """Whether it has been missing for too long."""
+        """Return whether data has been missing for `PATIENCE_S` or longer."""
         return self.since is not None and now >= self.since + PATIENCE_S

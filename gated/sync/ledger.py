@@ -1,7 +1,7 @@
-"""commands.db: which commands this gate has seen, and what was answered.
+"""The schema and queries of commands.db: the commands that this gate has seen, and the replies. Used by `commands`.
 
-A row has its id and its number twice. One that a card has changed goes on standing for both, what it says and what its
-copy says: what it may be about is never done again, and no other command is refused for it.
+Each row stores its id and number twice. If a damaged card changes one of the two, the row counts for both: the stored
+value and its copy. So no command is carried out twice. No other command is refused because of the damage.
 """
 
 import sqlite3
@@ -12,9 +12,10 @@ from gated.rescue import Refused
 from gated.soundness import BETWEEN, COPY, sound, told_twice, with_copies, without_copies
 
 MOST_AHEAD = 1_000_000
-"""A number that is further ahead would spend all those between."""
+"""Largest jump of the command number. A larger jump would use up all numbers between."""
 
 MOST_DIGITS = len(str(2**63))
+"""Digits of the largest integer that SQLite stores (2^63 - 1)."""
 
 MIGRATIONS = (
     """
@@ -33,7 +34,7 @@ MIGRATIONS = (
 
 
 def careful(connection: sqlite3.Connection, _torn: Collection[str], refused: Refused) -> None:
-    """Keep what a refused row of a damaged ledger still tells: whichever id and number can be read."""
+    """Keep what a refused row of a damaged ledger still tells: each readable id, with the number and the reply."""
     for row in refused.get("commands", ()):
         for id_ in sorted(told_twice(row, "commands", "id")):
             kept = (row["number"], id_, reply if isinstance(reply := row["reply"], bytes) else None)
@@ -41,24 +42,26 @@ def careful(connection: sqlite3.Connection, _torn: Collection[str], refused: Ref
 
 
 def ids(row: sqlite3.Row) -> list[str]:
-    """The ids that a row may be about."""
+    """Return the ids that a row may belong to."""
     return sorted(each for each in told_twice(row, "commands", "id") if each.isalnum() and len(each) <= 64)
 
 
 def has_id(connection: sqlite3.Connection) -> str:
-    """The condition that a row may be about the command `:id`."""
+    """Return the SQL condition that a row may belong to the command `:id`."""
     return f"(id = :id OR (substr(copy, 1, length(:id) + 1) = :id || char(31) AND {_damaged(connection)}))"
 
 
 def has_number(connection: sqlite3.Connection) -> str:
-    """The condition that a row may have the number `:number`."""
+    """Return the SQL condition that a row may have the number `:number`."""
     ends = "substr(copy, -length(:number) - 1) = char(31) || :number"
     return f"(number = :number OR ({ends} AND {_damaged(connection)}))"
 
 
 def highest(connection: sqlite3.Connection) -> int:
-    """The highest number that was seen. One in a damaged row counts where it can be true: too high a one would have
-    every command refused that is still to come.
+    """Return the highest number that was seen; 0 for an empty ledger.
+
+    The number of a damaged row counts only within `MOST_AHEAD` of the known numbers. A wrong, too high number would
+    refuse every later command.
     """
     query = f"SELECT max(number) FROM commands WHERE {sound(connection, 'commands')}"  # noqa: S608 - our own
     known = connection.execute(query).fetchone()[0]
@@ -69,7 +72,7 @@ def highest(connection: sqlite3.Connection) -> int:
 
 
 def _number(row: sqlite3.Row) -> int:
-    """The number of a damaged row: that of its copy, where the copy has one."""
+    """Return the number of a damaged row, from its copy if the copy has one."""
     said = str(row[COPY]).rpartition(BETWEEN)[2]
     return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else int(row["number"])
 

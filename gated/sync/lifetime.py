@@ -1,6 +1,6 @@
-"""How long certificates last, when they are renewed, when somebody is warned: one rule for gate and office. Pure.
+"""How long certificates last, when they are renewed, and when a person is warned: one rule for gate and office. Pure.
 
-Times are aware. A gate renews in time for nobody to be warned: a warning means that renewing has failed for a month.
+Times are aware. A gate renews before any warning is due. A warning therefore means that renewal has failed for a month.
 """
 
 from collections.abc import Collection
@@ -8,38 +8,45 @@ from datetime import date, datetime, timedelta
 from zlib import crc32
 
 WARNINGS_DAYS = (7, 30, 60)
-"""So many days before the end somebody is warned."""
+"""Days before the end at which a person is warned."""
 RENEW_BEFORE = timedelta(days=90)
-"""A gate's certificate, the broker's and the office's are renewed so long before their end."""
+"""Time before the end at which the certificates of a gate, the broker and the office are renewed."""
 AUTHORITY_BEFORE = timedelta(days=3 * 365)
-"""The authority is renewed so early that every gate has the new one with its own next renewal, within two years."""
+"""Time before the end at which the authority is renewed. Every gate then receives the new one with its own next
+renewal, within two years.
+"""
 GATE_LIFETIME = timedelta(days=2 * 365)
+"""Longest lifetime of a gate's certificate."""
 SPREAD_DAYS = 90
-"""The certificates of gates end within so many days before `GATE_LIFETIME`, no two on one day where that can be."""
+"""The certificates of gates end within this many days before `GATE_LIFETIME`, on different days where possible."""
 ASK_EVERY_S = 24 * 3600.0
-"""A gate that got no answer asks again after so long."""
+"""Interval between renewal requests without an answer, in seconds."""
 
 
 def stage(ends: datetime, wall: datetime) -> int | None:
-    """How near the end is: within 60, 30 or 7 days, 0 after it, None before all of these."""
+    """Return the smallest warning that applies, in days: 7, 30 or 60; 0 after the end; None before all of these."""
     if wall >= ends:
         return 0
     return next((days for days in WARNINGS_DAYS if ends - wall <= timedelta(days=days)), None)
 
 
 def is_due(ends: datetime, wall: datetime, before: timedelta = RENEW_BEFORE) -> bool:
-    """Whether it is time to renew."""
+    """Return whether it is time to renew."""
     return wall >= ends - before
 
 
 def told(ends: datetime, wall: datetime) -> str:
-    """The end, in words."""
+    """Return the end in words."""
     day = f"{ends:%Y-%m-%d}"
     return f"ended on {day}" if wall >= ends else f"ends on {day}, in {(ends - wall).days} days"
 
 
 def gate_end(gate: str, wall: datetime, taken: Collection[date]) -> datetime:
-    """When a gate's new certificate is to end: on a day of its own. `taken`: the days on which those of others end."""
+    """Return when a gate's new certificate ends, on a day that no other gate's certificate has.
+
+    `taken` holds the days on which the certificates of other gates end. If all days are taken, the gate's own day is
+    used.
+    """
     first = crc32(gate.encode()) % SPREAD_DAYS
     ends = [wall + GATE_LIFETIME - timedelta(days=(first + step) % SPREAD_DAYS) for step in range(SPREAD_DAYS)]
     return next((end for end in ends if end.date() not in taken), ends[0])

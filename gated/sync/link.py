@@ -1,7 +1,7 @@
-"""The gate's wire to its office: one connection after the other, over a network that comes and goes.
+"""The network side of the gate's link: one connection to the office after another, on the event loop.
 
-It decides nothing. `GateSide`, on a thread of its own, knows what is to be said; orders are carried out by somebody
-else. The link may be down for a month, and the door neither knows nor waits.
+The link decides nothing. `GateSide`, on a thread of its own, decides what to send. `perform` carries out commands. The
+link may be down for a month: the door neither knows nor waits.
 """
 
 import asyncio
@@ -37,20 +37,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STEADY_S = 10.0
-"""A connection that held for so long was a good one: back-off begins anew."""
+"""A connection that lasted longer than this, in seconds, resets the back-off."""
 LOOK_S = 1.0
-"""The journal is looked at so often anyway: another process may have appended."""
+"""Longest pause between two looks at the journal, in seconds. Another process may append to it without a wake-up."""
 FAREWELL_S = 0.2
-"""For each of the two steps of leaving: saying that we are offline, and closing the connection."""
+"""Time limit, in seconds, for each of the two steps of leaving: to send the state offline, and to close
+the connection.
+"""
 JUNK, JUNK_PER_S = 100, 20
-"""So much of what says nothing is heard at once, and so much of it for ever."""
+"""Rate limit for invalid or repeated messages: burst in messages, sustained in messages per second."""
 REST_S = 1.0
-"""With more than that, nothing is heard for so long."""
+"""Pause in reading after the limit `JUNK` is exceeded, in seconds."""
 MOST_PARCELS = 100
+"""Most messages that wait for a connection or for the next send. More push out the oldest."""
 
 FAILURES = (OSError, GatedError)
 Perform = Callable[[Command, Talk], Awaitable[Outcome]]
-"""Carries out an order, and talks about it with whoever waits at the office."""
+"""Carries out a command, and talks about it with the operator who waits at the office."""
 
 
 async def run_link(
@@ -66,13 +69,14 @@ async def run_link(
     lock: Lock = UNLOCKED,
     succeed: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Keep the office in step until cancelled; then say goodbye within half a second, and close `side`.
+    """Keep the office in step until cancelled. Then say goodbye within half a second, and close `side`.
 
-    `side` is used on `thread` alone, which has one worker and ends with this. `vitals` and `wall` (the time of day,
-    None while it is not trusted) are asked on the event loop, often, and must not wait. `perform` carries out an order
-    in a task of its own, and raises nothing. Set `wake` when there is something new to tell. `on_link` is told why
-    there is no link, and with None that there is one. `lock` opens the key of our certificate. `succeed`
-    is asked, on a thread, when the broker is not our office's: whether the office was handed over; then this ends.
+    `side` is used on `thread` only; `thread` has one worker and ends with this call. `vitals` and `wall` are called on
+    the event loop, often, and must not wait. `wall` returns the time of day, None while the clock is not trusted.
+    `perform` carries out a command in a task of its own, and raises nothing. The caller sets `wake` when new data is
+    ready to send. `on_link` receives the reason why the link is down, or None once it is up. `lock` opens the key of
+    the gate's certificate. `succeed` runs on a thread when the broker's certificate is not from this office's
+    authority. It returns whether the office was handed over; if so, this call ends.
     """
     link = _Link(settings, side, thread, vitals, wall, perform, wake, on_link, lock, succeed)
     try:
@@ -85,7 +89,7 @@ async def run_link(
 
 @dataclass
 class _Link:
-    """What outlives a connection: which MQTT worked, how much junk came, orders that are being carried out."""
+    """State that outlives a connection: the MQTT version that works, the rate limit, and the commands in progress."""
 
     settings: SyncSettings
     side: GateSide
@@ -101,7 +105,7 @@ class _Link:
     def __post_init__(self) -> None:
         self._dialect, self._bucket = Dialect(self.settings.protocol), Bucket(JUNK, JUNK_PER_S)
         self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
-        """What is to be said whenever there is a connection."""
+        """Messages to send on the current or the next connection."""
         self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
         self._talks: dict[str, Talk] = {}
         self._orders: set[asyncio.Task[None]] = set()
@@ -109,7 +113,7 @@ class _Link:
         self._up_at: float | None = None
 
     async def run(self) -> None:
-        """One connection after the other, until the office is another one."""
+        """Open one connection after another, until the office is replaced."""
         while True:
             self._up_at = None
             try:
@@ -126,7 +130,7 @@ class _Link:
                 await asyncio.sleep(backoff_s(self._failures, self.settings.backoff_max_s, dice))
 
     def drop_orders(self) -> None:
-        """What is being carried out is given up."""
+        """Cancel the commands in progress."""
         for order in self._orders:
             order.cancel()
 
@@ -139,7 +143,9 @@ class _Link:
             self.on_link(str(error))
 
     async def _session(self) -> None:
-        """One connection, until it is lost (one of `FAILURES`) or this is cancelled."""
+        """Run one connection, until it is lost (raises one of `FAILURES`), is to be dialled again, or this task is
+        cancelled.
+        """
         connection = await self._dial()
         try:
             await connection.connect()
@@ -169,7 +175,7 @@ class _Link:
         self.on_link(None)
 
     async def _send(self, connection: Connection) -> None:
-        """Publish what is due, until the link is to be dialled anew for its certificates."""
+        """Publish what is due. Return when the link must be dialled again because a certificate was renewed."""
         pause_s = min(LOOK_S, self.settings.ack_timeout_s)
         while True:
             self.wake.clear()
@@ -188,7 +194,7 @@ class _Link:
                     await self.wake.wait()
 
     async def _receive(self, connection: Connection) -> None:
-        """Hear what arrives, for ever, and hear less while it says nothing."""
+        """Handle arriving messages, for ever. Pause for `REST_S` when invalid messages exceed the rate limit."""
         while True:
             heard = await self._hear(await connection.message())
             if heard.act is not None:
@@ -203,7 +209,10 @@ class _Link:
                 await asyncio.sleep(REST_S)
 
     async def _hear(self, arrived: Arrived) -> Heard:
-        """Nothing is expected to be retained: it would be from the past. What we did not foresee harms nobody else."""
+        """Handle one message on the side's thread. Reject a retained message: it is from the past.
+
+        An unexpected error in the handling is logged and counts as an invalid message.
+        """
         if arrived.retain:
             return Heard(is_junk=True)
         try:
@@ -223,7 +232,7 @@ class _Link:
         self.wake.set()
 
     async def _carry_out(self, command: Command, talk: Talk) -> None:
-        """Have an order carried out, and say what came of it over whichever connection there is then."""
+        """Carry out a command, and queue its outcome for the current or the next connection."""
         try:
             outcome = await self.perform(command, talk)
         finally:
@@ -232,7 +241,7 @@ class _Link:
         self.wake.set()
 
     async def _farewell(self, connection: Connection) -> None:
-        """Say that we go, and go; where that takes too long, the last will says it."""
+        """Send the state offline and disconnect. If that takes too long, the broker sends the last will."""
         if self._up_at is None:
             return
         with suppress(*FAILURES):
@@ -246,9 +255,9 @@ class _Link:
 
 
 async def _first_of(*works: Coroutine[None, None, None]) -> None:
-    """Until one of them fails, with its error; the others end with it.
+    """Run until one of `works` ends, then cancel the others. Raise the error of the one that ended.
 
-    Not a `TaskGroup`: in Python 3.11 one that fails while it is cancelled forgets that it was.
+    This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.
     """
     tasks = [asyncio.create_task(work, name=f"link-{number}") for number, work in enumerate(works)]
     try:
@@ -262,6 +271,6 @@ async def _first_of(*works: Coroutine[None, None, None]) -> None:
 
 
 def _place(error: Exception) -> str:
-    """Which error, and where it arose; not its words, which might be about somebody."""
+    """Return the error's type and the place where it arose. Leaves out its message, which may contain personal data."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}, line {frame.lineno}"

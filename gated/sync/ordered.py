@@ -1,6 +1,6 @@
-"""What a gate does about its office's orders: it asks for each one, has the desk judge it, and says what came of it.
+"""The gate's handling of commands: ask for each offered command, let `CommandDesk` judge it, and send the outcome.
 
-The desk has a disk of its own. While that fails it rests, and nothing is carried out.
+The desk has a disk of its own. While that disk fails, the desk rests and no command is carried out.
 """
 
 from collections import deque
@@ -19,12 +19,15 @@ from gated.sync.topics import Topics
 from gated.sync.withheld import Withheld
 
 SUSPENDED_IN_MEMORY = "the gate's disk cannot be written: they are let in no more, and that is kept when it can be"
+"""Reply to a suspension that the gate applies in memory because the disk cannot be written."""
 REMEMBERED = 4096
-"""So many commands are recognised when they come again, so that a refusal is written down once."""
+"""Most commands that are recognised when they come again, so that a refusal enters the journal once."""
 
 
 class Orders:
-    """The gate's half of the conversation about orders. Gives what is to be said; for the thread of `GateSide`."""
+    """The gate's half of the exchange about commands. Returns the messages to send. Used on the thread
+    of `GateSide`.
+    """
 
     def __init__(
         self, desk: CommandDesk, topics: Topics, replica: Replica, withheld: Withheld, report: Callable[[Event], None]
@@ -34,29 +37,30 @@ class Orders:
         self._disk, self._judged = Part("commands"), Repetitions(REMEMBERED)
         self._posted: deque[Message] = deque()
         self._interrupted: list[Reply] | None = None
-        """The answers to orders that the last life of this gate was doing when it stopped; None: not asked yet."""
+        """Replies to commands that were in progress when the gate last stopped; None before the desk was asked."""
         self._owed: list[Reply] = []
 
     def close(self) -> None:
-        """Give the desk's files back. May be called twice."""
+        """Close the desk's files. May be called twice."""
         self._desk.close()
 
     def connected(self, now: float) -> None:
-        """A new connection: what the last life left undone is said on it."""
+        """Start a new connection. Queue the replies to interrupted commands."""
         if self._interrupted is None:
             self._interrupted = self._disk.attempt(self._desk.interrupted, now, list[Reply]())
         self._owed = list(self._interrupted)
 
     def due(self, now: float) -> list[Ask | Reply]:
-        """What the last life owes, and a question about an order of which the office has said nothing yet; it answers
-        also when nobody waits any more.
+        """Return the queued replies, and a question about a command that the office has not answered.
+
+        The office answers such a question even if no operator waits any more.
         """
         owed, self._owed = self._owed, []
         order = self._withheld.to_ask(now)
         return [*owed, *([] if order is None else self.offered(order, now))]
 
     def offered(self, order: str, now: float) -> list[Ask | Reply]:
-        """What to say to an offer."""
+        """Return the messages that answer an offer."""
         offer = Offer(site=self._topics.site, gate=self._topics.gate, order=order)
         said = self._disk.attempt(lambda: self._desk.offered(offer, now), now, None)
         if isinstance(said, Ask):
@@ -66,7 +70,10 @@ class Orders:
         return [] if said is None else [said]
 
     def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
-        """The command where it is to be carried out, else the answer, if any. A refusal is written down, once."""
+        """Return the command if it is to be carried out, else the reply, if any. A refusal enters the journal once.
+
+        While the disk cannot be written, a fresh `Suspend` still takes effect, in memory.
+        """
         self._withheld.answered(command.id)
         answer = self._disk.attempt(lambda: self._desk.hear(command, now, wall), now, None)
         if answer is None or isinstance(answer, Command):
@@ -85,11 +92,11 @@ class Orders:
         self._judged.note(judged)
 
     def post(self, message: Message) -> None:
-        """What an order brought forth, to be said with its answer. From any thread."""
+        """Queue a message that a command produced, to send with its reply. Thread-safe."""
         self._posted.append(message)
 
     def settle(self, command: Command, outcome: Outcome, now: float) -> list[Message]:
-        """A command was carried out: what is to be said, and it is written down."""
+        """Report that a command was carried out, and return the messages to send."""
         self._judged.note(command.id.encode())
         self._report(commanded(command, outcome))
         posted = [self._posted.popleft() for _ in range(len(self._posted))]

@@ -1,8 +1,8 @@
-"""The gate's end of pairing: with a code that the office gave, it gets what its side of the link needs, once.
+"""The gate's end of pairing: exchange a code from the office for the keys and certificates of the link.
 
-Its private keys are made here and never leave; no plain one is written (`sealing`). All of it lies in the folder
-`pairing` of the state folder, which is there whole or not at all: until then it is being put together in `pairing.new`,
-so that whoever was interrupted can come again with the same keys.
+The gate makes its private keys itself and never sends them. Pairing writes no plain private key, except at a simulated
+gate (`sealing`). The result is the folder `pairing` of the state folder. It appears as a whole or not at all:
+`pairing.new` holds an unfinished one, so that an interrupted pairing can resume with the same keys.
 """
 
 import shutil
@@ -29,7 +29,7 @@ from gated.wording import UNDECODABLE
 
 
 class _Done(msgspec.Struct, frozen=True):
-    """What `pairing.json` remembers: the broker, and which code it was, by its digest."""
+    """The content of `pairing.json`: the broker's URL, and the digest of the pairing code that was used."""
 
     url: str
     code: str
@@ -37,18 +37,18 @@ class _Done(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A gate that is paired: the folder with its keys and certificates, and where the broker is."""
+    """The pairing of a gate: the folder with its keys and certificates, and the broker's URL."""
 
     folder: Path
     url: str
     code: str
-    """The digest of the code that it came together by."""
+    """Digest of the pairing code that was used."""
     fingerprint: str = ""
-    """Of its keys, where this pairing has replaced others; empty otherwise."""
+    """Fingerprint of this gate's new keys if this pairing replaced other keys; empty otherwise."""
 
     @classmethod
     def find(cls, state: Path) -> Self | None:
-        """The one of a gate, None while there is none. Raises `StateError`."""
+        """Return the pairing of a gate; None if it is not paired. Raises `StateError`."""
         folder = state / "pairing"
         if not folder.exists():
             return None
@@ -60,14 +60,14 @@ class Pairing:
         return cls(folder, done.url, done.code)
 
     def settings(self) -> dict[str, str]:
-        """The [sync] table."""
+        """Return the [sync] table as keys and values."""
         files = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys"}
         paths = {key: str(self.folder.resolve() / name) for key, name in files.items()}
         return {"url": self.url, **paths, "office_keys": str(self.folder.resolve() / "office.keys")}
 
     @property
     def accepting(self) -> str:
-        """What is to be done where the keys are others; empty where they are not."""
+        """Return what a person must do after the gate's keys changed; empty if they did not change."""
         if not self.fingerprint:
             return ""
         return (
@@ -76,17 +76,17 @@ class Pairing:
         )
 
     def toml(self) -> str:
-        """The same as it is written in the settings."""
+        """Return the [sync] table as TOML text."""
         return "[sync]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in self.settings().items())
 
 
 class Draft:
-    """A pairing that is under way: the gate's private keys, made once, before anything is asked."""
+    """An unfinished pairing: the gate's private keys, made once, before the first request to the office."""
 
     def __init__(self, state: Path, *, is_plain: bool = False) -> None:
-        """Begin, or go on where an earlier try ended; a gate that is paired keeps its keys. Raises `StateError`.
+        """Start a pairing, or resume where an earlier try stopped. A paired gate keeps its keys. Raises `StateError`.
 
-        `is_plain`: a simulated gate, whose files may lie plain until a site key is there.
+        `is_plain` marks a simulated gate: its files may stay plain until a site key exists.
         """
         self._state, self._folder, self._lock = state, state / "pairing.new", Lock.of(state)
         self._is_plain = is_plain
@@ -97,7 +97,7 @@ class Draft:
             raise StateError(f"{self._folder}: cannot be written ({error.strerror}); {advice}") from error
 
     def renew(self) -> None:
-        """Have other keys. Raises `StateError`."""
+        """Replace the gate's private keys with new ones. Raises `StateError`."""
         try:
             shutil.rmtree(self._folder)
             self._make()
@@ -105,9 +105,10 @@ class Draft:
             raise StateError(f"{self._folder}: cannot be written ({error.strerror}); make room, then pair") from error
 
     def news(self, site: str, gate: str) -> str:
-        """The fingerprint of these keys where the gate was paired with others, else empty. Raises `OSError`.
+        """Return the fingerprint of these keys if the gate was paired with other keys, else an empty text.
 
-        Those of before were retired, or lie sealed with a site key that whoever pairs cannot read.
+        The keys differ if the office retired the old ones, or if the old ones are sealed with a site key that this user
+        cannot read. Raises `OSError`.
         """
         try:
             before = x509.load_pem_x509_certificate((self._state / "pairing" / "gate.pem").read_bytes()).public_key()
@@ -116,7 +117,7 @@ class Draft:
         return "" if before == self._key.public_key() else fingerprint(site, gate, self._identity.party)
 
     def application(self, code: PairingCode, site: str) -> Application:
-        """What the office is to be asked."""
+        """Return the request to the office."""
         return Application(
             site=site,
             gate=code.gate,
@@ -126,10 +127,11 @@ class Draft:
         )
 
     def finish(self, code: PairingCode, ca: bytes, admission: Admission) -> Pairing:
-        """Write all that belongs to a pairing, and put it in place of an earlier one. `ca`: in DER, believed.
+        """Write the files of the pairing, and put them in place of an earlier pairing. `ca` is in DER and already
+        verified.
 
-        Raises `PairingError` for an answer that is none, `StateError` when it cannot be written: then the same code is
-        good for ten minutes more.
+        Raises `PairingError` for an invalid answer. Raises `StateError` if writing fails: the same code is then valid
+        for ten more minutes.
         """
         self._check(admission)
         files = {
@@ -166,7 +168,7 @@ class Draft:
         try:
             self._key = self._lock.key(self._folder / "gate.key")
             self._identity = self._lock.identity(self._folder / "gate.keys")
-        except StateError:  # not there, or half: then nobody has been asked with them
+        except StateError:  # missing or incomplete: the office has not seen these keys
             shutil.rmtree(self._folder)
             self._make()
 
@@ -189,10 +191,11 @@ class Draft:
 
 
 def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
-    """Come together with the office, and whether that is new: the same code a second time asks nobody.
+    """Pair the gate with the office. Return the pairing, and whether it is new.
 
-    Raises `PairingError` when the office refuses, is not there or not the one that gave the code, or when this gate's
-    clock is wrong; `StateError` when nothing can be kept.
+    The same code a second time returns the existing pairing and asks nobody. Raises `PairingError` if the office
+    refuses, does not answer or is not the one that gave the code, and if this gate's clock is wrong. Raises
+    `StateError` if the result cannot be written.
     """
     done = Pairing.find(state)
     if done is not None and done.code == code.digest:
@@ -201,7 +204,7 @@ def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
     ca = fetch_authority(code)
     try:
         answer = ask(code, ca, draft.application(code, site))
-    except RetiredError:  # whoever has this gate's old keys is to be nobody for ever; the code is still good
+    except RetiredError:  # the office retired the old keys for good; the code is still valid
         draft.renew()
         answer = ask(code, ca, draft.application(code, site))
     try:
@@ -214,9 +217,9 @@ def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
 
 
 def move(state: Path, url: str) -> str:
-    """Come by another address to the same office from now on; gives the one of before.
+    """Reach the same office at another broker URL from now on. Return the old URL.
 
-    Raises `PairingError` where the gate is not paired, `StateError` when it cannot be kept.
+    Raises `PairingError` if the gate is not paired, and `StateError` if the URL cannot be written.
     """
     done = Pairing.find(state)
     if done is None:
@@ -230,5 +233,5 @@ def move(state: Path, url: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML, which JSON's are too."""
+    """Return a TOML basic string. Every JSON string is also one."""
     return msgspec.json.encode(text).decode()

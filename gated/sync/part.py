@@ -1,4 +1,4 @@
-"""Something with a disk of its own: while that fails it rests, and the others go on."""
+"""Isolate a component that has a disk of its own. While its disk fails, the component rests and the others continue."""
 
 import logging
 from collections.abc import Callable
@@ -11,18 +11,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REST_S = 2.0
-"""A part whose disk fails is left alone for so long."""
+"""Pause after a disk failure before the component is tried again, in seconds."""
 
 
 class Part:
-    """One of them: that it fails is said once, and it is tried again."""
+    """One component of the gate's side. It logs the first failure and the recovery, and retries every `REST_S`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._rests_until: float | None = None
 
     def attempt(self, work: Callable[[], T], now: float, otherwise: T) -> T:
-        """What `work` gives, or `otherwise` while it cannot be done."""
+        """Return the result of `work`, or `otherwise` while the component rests or fails.
+
+        A `StateError` or `BusyError` from `work` starts a rest of `REST_S`. `now` is monotonic seconds.
+        """
         if self._rests_until is not None and now < self._rests_until:
             return otherwise
         try:

@@ -1,6 +1,8 @@
-"""What makes a record look like poisoning, though it is signed: too many people at once, or a face that is another's.
+"""Find signed records that look like poisoning: too many new subjects at once, or a face that belongs to another
+subject.
 
-Pure. Such a record is held with its number, counts for nothing, and waits for somebody at the gate.
+Pure. Such a record is held with its number and gives no access until somebody at the gate accepts it. Used by `batch`
+and `replica`.
 """
 
 from collections import deque
@@ -17,37 +19,40 @@ from gated.gallery.holding import Allowed
 from gated.gallery.search import Row
 
 DUPLICATE = "duplicate"
+"""Quarantine reason: the face belongs to another subject."""
 VECTOR = "vector"
+"""Quarantine reason: the face does not open, does not match its record, or is not a unit vector."""
 
 WINDOW_S = 3600.0
+"""Window for `most_new_per_hour`, in seconds."""
 BLOCK = 512
-"""So many vectors are compared in one product: enough for its speed, and 22 MB of scores among 10,800."""
+"""Vectors in one matrix product: large enough for speed. The scores against 10,800 vectors take 22 MB."""
 
 
 class Allowance:
-    """How many people whom this gate did not know may join. `now` is monotonic. `wall`: the time of day, aware; None
-    while it is in doubt.
+    """Limits how many new subjects may join this gate.
 
-    Within any hour `per_hour` may, or as many as are left of a batch that the office announced. What batches and the
-    office's own acceptance bring is at most `in_all`, until somebody at the gate renews it. What joined in an earlier
-    life counts as if it had joined when this one began, unless a trusted clock says that it was an hour ago: neither a
-    restart nor a changed clock brings another hour.
+    `now` is monotonic seconds. `wall` is the time of day (aware), None while the clock is not trusted. Within any hour
+    `per_hour` subjects may join, or as many as remain in a batch that the office announced. Batches and the office's
+    own acceptances together bring at most `in_all`, until somebody at the gate renews the total. Subjects who joined
+    before a restart count as if they had joined at the restart, unless a trusted clock shows that an hour has passed.
+    So neither a restart nor a changed clock allows another hour's worth.
     """
 
     def __init__(self, per_hour: int, in_all: int, before: Allowed = Allowed()) -> None:  # noqa: B008 - frozen
-        """`before`: what is remembered of the last life."""
+        """Take the limits, and the counts that were stored before the last restart (`before`)."""
         self._per_hour, self._in_all = per_hour, in_all
-        recent = before.recent if before.recent >= 0 else per_hour  # a damaged number gives nothing
+        recent = before.recent if before.recent >= 0 else per_hour  # a damaged count leaves no room
         self._carried, self._carried_at = min(recent, per_hour), before.recent_at
         self._began: float | None = None
         self._joined: deque[float] = deque()
 
     def left(self, allowed: Allowed, now: float, wall: datetime | None) -> int:
-        """So many more may join now."""
+        """Return how many more subjects may join now."""
         return max(self._per_hour - self._recent(now, wall), self._batch(allowed, wall), 0)
 
     def take(self, allowed: Allowed, count: int, now: float, wall: datetime | None) -> Allowed:
-        """So many join: what is to be remembered of it."""
+        """Return the counts to store when `count` subjects join."""
         by_batch = min(count, self._batch(allowed, wall))
         recent = min(self._recent(now, wall) + count, self._per_hour)
         return replace(
@@ -59,15 +64,15 @@ class Allowance:
         )
 
     def joined(self, allowed: Allowed, now: float) -> None:
-        """What `take` gave is on disk."""
+        """Record that the result of `take` is on disk."""
         self._joined.extend([now] * (allowed.recent - self._carried - len(self._joined)))
 
     def by_office(self, allowed: Allowed) -> int:
-        """So many more may come by batches and by the office's acceptance."""
+        """Return how many more subjects may join by batches and by the office's acceptance."""
         return max(0, self._in_all - allowed.spent) if allowed.spent >= 0 else 0
 
     def begin(self, now: float) -> None:
-        """A life begins now, if it has not: from here the hour counts of those who joined in the last one."""
+        """Start the hour for the subjects who joined before the restart. Only the first call has an effect."""
         self._began = now if self._began is None else self._began
 
     def _batch(self, allowed: Allowed, wall: datetime | None) -> int:
@@ -76,7 +81,7 @@ class Allowance:
         return min(allowed.batch, self.by_office(allowed))
 
     def _recent(self, now: float, wall: datetime | None) -> int:
-        """How many joined within the hour."""
+        """Return how many joined within the last hour."""
         self.begin(now)
         if (self._began is not None and now - self._began >= WINDOW_S) or _is_over(self._carried_at, wall):
             self._carried = 0
@@ -86,7 +91,9 @@ class Allowance:
 
 
 def _is_over(at: str, wall: datetime | None) -> bool:
-    """Whether a trusted clock says that it was an hour ago or longer; in doubt it was not."""
+    """Return whether a trusted clock shows that an hour has passed since `at`. Without a trusted clock,
+    return False.
+    """
     return bool(at) and wall is not None and wall - time_of(at, wall) >= timedelta(seconds=WINDOW_S)
 
 
@@ -97,10 +104,10 @@ def twins(
     *,
     allowed: Collection[str] = (),
 ) -> set[str]:
-    """Those of `arriving` (subject and vectors) one of whose vectors scores `threshold` or more against somebody else.
+    """Return the subjects in `arriving` whose face scores `threshold` or more against another subject.
 
-    Somebody else is who is stored, or arrives before them and is no twin themselves; those `allowed` are none.
-    All vectors are checked and of one dimension.
+    Another subject is a stored one, or an earlier arriving one that is not a twin itself. Subjects in `allowed` are
+    never twins. `arriving` holds subjects with their vectors. All vectors are checked and have one dimension.
     """
     rows: list[tuple[str, Embedding]] = [(row.subject, row.vector) for row in stored]
     first = len(rows)
@@ -127,7 +134,7 @@ def twins(
 
 
 def _has_other(alike: NDArray[np.bool_], owners: NDArray[np.int_], counts: NDArray[np.bool_], own: int) -> bool:
-    """Whether any vector before these that counts, and is not of the same person, is like one of them."""
+    """Return whether any earlier vector that counts, and belongs to another subject, is like one of these vectors."""
     known = alike.shape[1]
     return bool((alike.any(axis=0) & counts[:known] & (owners[:known] != own)).any())
 

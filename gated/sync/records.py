@@ -1,6 +1,6 @@
-"""What records are: each has a key and a number, the newest number of a key counts, and nothing that is gone returns.
+"""Key, number and digest of records. Pure; the gate and the office use the same functions.
 
-Pure, and the same for both ends.
+Each record has a key and a number. The newest number of a key counts. A tombstone (`Gone`) is final.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from gated.sync.messages import AnyPerson, GateRecord, Gone, HouseholdRecord, Re
 
 
 def key_of(record: Record | AnyPerson) -> str:
-    """What a record is about."""
+    """Return the key of a record, such as `person/SUBJECT` or `gate/GATE`."""
     match record:
         case AnyPerson():
             return f"person/{record.subject}"
@@ -27,20 +27,26 @@ def key_of(record: Record | AnyPerson) -> str:
 
 
 def digest_of(held: Iterable[tuple[str, int]]) -> str:
-    """SHA-256, in hex, of a line `KEY N` for each record that is not gone, sorted by key, each ended by a line feed."""
+    """Return SHA-256, in hex, over one line `KEY N` for each pair in `held`.
+
+    The caller leaves out tombstones. The lines are sorted by key, and a line feed ends each line.
+    """
     lines = "".join(f"{key} {n}\n" for key, n in sorted(held))
     return sha256(lines.encode()).hexdigest()
 
 
 def fingerprint(card: bytes, pin: bytes) -> str:
-    """Of a gate's keys for cards and PINs, as `Word.verifiers` has it: whoever knows it cannot tell the keys."""
+    """Return SHA-256, in hex, of a gate's keys for cards and PINs, as in `Word.verifiers`.
+
+    The fingerprint does not reveal the keys.
+    """
     return sha256(card + pin).hexdigest()
 
 
 def takes_away(record: Record | AnyPerson) -> bool:
-    """Whether a record lets somebody in less than before, whatever there was: it never waits for another.
+    """Return whether a record can only reduce access, whatever the gate stores. Such a record never waits for another.
 
-    That a household or a role is gone is none: whoever is still in it may pass at all hours then.
+    The tombstone of a household or a role returns False: its members may then pass at all hours.
     """
     if isinstance(record, Gone):
         return not record.key.startswith(("household/", "role/"))

@@ -1,7 +1,7 @@
-"""The recovery key of a site: with it, and nothing else, an office's keys and authority are replaced by others.
+"""The recovery key of a site (Ed25519): the only key that can replace an office's keys and authority.
 
-Ed25519. The office makes it once and keeps its public half alone; the private one is on paper or a stick. It signs a
-`Handover`, which names the successor's keys and has a number that only rises: an old one changes nothing.
+The office makes it once and keeps only the public half. The private half is on paper or on a USB stick. It signs a
+`Handover`, which names the successor's keys. The number of a hand-over only rises: an old one has no effect.
 """
 
 from binascii import crc_hqx
@@ -19,12 +19,15 @@ from gated.sync.messages import Key, Seq, Short, Time
 from gated.wording import UNDECODABLE
 
 SEED_BYTES, CHECK_BYTES = 32, 2
+"""Length of the private key and of its check value, in bytes."""
 SYMBOLS = 55
-"""Base 32 holds 5 bits a symbol: 55 of them the 34 bytes of the key and its check (CRC-16/CCITT)."""
+"""Base 32 holds 5 bits a symbol: 55 symbols hold the 34 bytes of the key and its check (CRC-16/CCITT)."""
 KIND = "handover"
+"""Kind of the signature: `typ` is `gated.1.handover`."""
 MOST = 100
-"""So many hand-overs there may be between what a gate knows and now."""
+"""Most hand-overs in one answer."""
 MAX_BYTES = 400_000
+"""Largest answer with hand-overs, in bytes."""
 
 PAPER = """\
 The recovery key of the office of {site}        {site} 社区的恢复密钥
@@ -35,16 +38,18 @@ Whoever has this key can take over every gate of the site. Keep it where nobody 
 It is used when that machine, or a copy of its keys, was stolen: `gated office rekey --recovery FILE`.
 持有此密钥的人可以接管本站的所有门。请妥善保管，不要放在社区的电脑上。只有电脑或其密钥被盗时才使用它。
 """
+"""The text that is printed with a recovery key."""
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the office is from now on: a JWS of the recovery key, `typ` `gated.1.handover`."""
+    """The office's successor: the payload of a JWS by the recovery key, `typ` `gated.1.handover`."""
 
     v: Literal[1] = 1
     site: Short
     number: Annotated[int, Meta(ge=1, le=2**53)]
-    """Rises; one that is not above what a gate knows changes nothing. The office takes the time (Unix seconds), so that
-    an old backup that is brought back does not count from a lower number."""
+    """Number of the hand-over. One that is not above the gate's number has no effect. The office takes the time in Unix
+    seconds, so that a restored old backup does not count from a lower number.
+    """
     keys: Pem
     """The new office's public keys (a JWK set)."""
     authority: Pem
@@ -55,17 +60,20 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gate knows of it."""
+    """What a gate knows about the recovery key."""
 
     key: Key
     number: Seq = 0
-    """Of the newest hand-over that was followed."""
+    """Number of the newest hand-over that the gate followed."""
     where: Annotated[str, Meta(max_length=300)] = ""
-    """HOST:PORT of the pairing, where hand-overs are asked for."""
+    """HOST:PORT of the pairing service, where the gate asks for hand-overs."""
 
 
 class HandoverQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A gate asks for what it has missed. `renew`: a signed `Renew`, as on the link, with its keys as proof."""
+    """A gate's request for the hand-overs after `number`.
+
+    `renew` is a signed `Renew`, as on the link. It proves the gate's keys.
+    """
 
     v: Literal[1] = 1
     gate: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
@@ -74,7 +82,7 @@ class HandoverQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed"):
-    """The hand-overs after that number, in their order, and a certificate for the gate by the newest authority."""
+    """The hand-overs after the requested number, in order, and a certificate for the gate by the newest authority."""
 
     v: Literal[1] = 1
     statements: Annotated[list[Annotated[str, Meta(max_length=16_000)]], Meta(max_length=MOST)]
@@ -82,23 +90,23 @@ class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed"):
 
 
 class RecoveryKey:
-    """The private half. It is shown once, and kept nowhere."""
+    """The private half of a recovery key. It is shown once and stored nowhere."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
         public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
         self._lone = Lone(public, seed)
         self.public: str = self._lone.public
-        """As gates know it: base64url of 32 bytes."""
+        """The public half as gates know it: base64url of 32 bytes."""
 
     @classmethod
     def make(cls) -> "RecoveryKey":
-        """A new one."""
+        """Generate a new recovery key."""
         return cls(Ed25519PrivateKey.generate().private_bytes_raw())
 
     @classmethod
     def parse(cls, text: str) -> "RecoveryKey":
-        """From the paper or the file: the line that is one. Raises `OfficeError`."""
+        """Read the key from the text of the paper or the file. Raises `OfficeError` if no line is a valid key."""
         for line in text.splitlines():
             symbols = "".join(line.upper().translate(ALIKE).replace("-", "").split())
             if len(symbols) == SYMBOLS and set(symbols) <= set(LETTERS):
@@ -117,22 +125,23 @@ class RecoveryKey:
         return key
 
     def text(self) -> str:
-        """The key as it is written down."""
+        """Return the key in the written form: 55 symbols in groups of five."""
         raw = self._seed + crc_hqx(self._seed, 0xFFFF).to_bytes(CHECK_BYTES, "big")
         number = int.from_bytes(raw, "big")
         symbols = "".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(SYMBOLS)))
         return "-".join(symbols[start : start + GROUP] for start in range(0, SYMBOLS, GROUP))
 
     def sign(self, handover: Handover) -> str:
-        """The hand-over as gates take it."""
+        """Return the signed hand-over (JWS) for the gates."""
         return self._lone.sign(KIND, msgspec.json.encode(handover)).decode()
 
 
 def followed(known: Known, site: str, statements: Sequence[str]) -> tuple[Known, Handover] | None:
-    """What a gate knows after these hand-overs, and the newest of them; None where there is no news.
+    """Return what a gate knows after these hand-overs, and the newest one; None if there is no news.
 
-    Each that counts is signed by the recovery key that the one before named. What another key has signed is for gates
-    that know that one. Raises `WireError` where nothing else is there.
+    Each hand-over must be signed by the recovery key that the previous one named. Others are skipped: they are for
+    gates that know another key. Raises `WireError` if no statement is signed by a known key, or if a signed one is
+    invalid.
     """
     newest, refused = None, None
     for token in statements:

@@ -1,7 +1,8 @@
-"""The gate's end of its certificates: it asks for new ones in time, proves what comes, and warns where none comes.
+"""The gate's end of certificate renewal: requests a new certificate in time, verifies it, and warns before any one
+ends.
 
-The private key is made once, at pairing, and stays where it is: a new certificate is for the same key, so that one file
-is replaced whole or not at all. The next connection uses it.
+The private key is made once, at pairing, and never changes. A new certificate is for the same key, so that renewal
+replaces one file atomically. The next connection uses it.
 """
 
 import logging
@@ -23,11 +24,13 @@ from gated.sync.sealing import UNLOCKED, Lock
 log = logging.getLogger(__name__)
 
 MEET_EVERY = timedelta(days=1)
-"""A broker whose certificate is due is dialled anew so often: a link shows for ever what its handshake has shown."""
+"""Interval of a new connection while the broker's certificate is due. A connection only shows the certificate of its
+handshake.
+"""
 
 
 class Certificates:
-    """Those that a gate's link lives by. Used from one thread; `now` is monotonic seconds, `wall` aware."""
+    """The certificates of one gate's link. Used from one thread; `now` is monotonic seconds, `wall` aware."""
 
     def __init__(
         self,
@@ -37,8 +40,10 @@ class Certificates:
         on_warning: Callable[[str | None], None] = lambda _: None,
         lock: Lock = UNLOCKED,
     ) -> None:
-        """`on_warning` is told what ends soon, each time that this changes, and with None that nothing does. `lock`
-        opens the private key.
+        """Take `on_warning`, which receives a text when the set of ending certificates changes, and None when no one
+        ends soon.
+
+        `lock` opens the private key.
         """
         self._lock = lock
         self._settings, self._site, self._gate, self._on_warning = settings, site, gate, on_warning
@@ -47,25 +52,28 @@ class Certificates:
         self._broker_ends: datetime | None = None
         self._met_at: datetime | None = None
         self.is_stale = False
-        """Whether the link is to be dialled anew: our certificate is a new one, or the broker may have a new one."""
+        """Whether the link must be dialled again: the gate has a new certificate, or the broker may have one."""
         self.ends: dict[str, datetime] = {}
-        """When each of them ends, as `look` has seen it last; what cannot be read is left out."""
+        """When each certificate ends, as of the last `look`. Leaves out certificates that cannot be read."""
         self.look()
 
     def met(self, broker_ends: datetime | None, wall: datetime) -> None:
-        """Before a try to connect, and after the handshake with the end of the certificate that the broker showed."""
+        """Take note of a try to connect, or of a handshake with the end of the broker's certificate (`broker_ends`)."""
         self._broker_ends = broker_ends or self._broker_ends
         self._met_at, self.is_stale = wall, False
         self.watch(wall)
 
     def look(self) -> None:
-        """Read the files."""
+        """Read the certificate files."""
         files = {"gate": self._settings.cert, "authority": self._settings.ca}
         found = {name: end_of(Path(file)) for name, file in files.items()} | {"broker": self._broker_ends}
         self.ends = {name: end for name, end in found.items() if end is not None}
 
     def due(self, now: float, wall: datetime) -> list[Renew]:
-        """A request, when it is time; once a day until it is answered. Raises `StateError` for a key that is none."""
+        """Return a renewal request if it is time; at most one a day until it is answered.
+
+        Raises `StateError` if the private key cannot be read.
+        """
         ends = self.ends.get("gate")
         if ends is None or not is_due(ends, wall) or now < self._asked_at + ASK_EVERY_S:
             return []
@@ -73,9 +81,9 @@ class Certificates:
         return [Renew(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
 
     def hear(self, said: Certificate, wall: datetime) -> None:
-        """Take what the office gave, if it is this gate's and better than what is there.
+        """Store the certificate from the office if it is valid for this gate and ends later than the stored one.
 
-        Raises `WireError` for a certificate that is not, and `StateError` where it cannot be written.
+        Raises `WireError` for an invalid certificate, and `StateError` if it cannot be written.
         """
         ca, cert = Path(self._settings.ca), Path(self._settings.cert)
         try:
@@ -102,7 +110,7 @@ class Certificates:
         return self._lock.key(Path(self._settings.key))
 
     def watch(self, wall: datetime) -> None:
-        """See what ends soon, and say so each time that this changes."""
+        """Check which certificates end soon, and warn each time that the result changes."""
         self.look()
         if self._broker_ends is not None and self._met_at is not None and is_due(self._broker_ends, wall):
             self.is_stale = self.is_stale or wall - self._met_at >= MEET_EVERY
@@ -110,7 +118,7 @@ class Certificates:
         stages = {name: near for name, end in ends.items() if (near := stage(end, wall)) is not None}
         if stages == self._stages:
             return
-        is_news = bool(stages.items() - self._stages.items())  # else only what was told before is over
+        is_news = bool(stages.items() - self._stages.items())  # otherwise only an earlier warning ended
         self._stages = stages
         said = "; ".join(f"the {name}'s certificate {told(ends[name], wall)}" for name in stages)
         if is_news:

@@ -1,9 +1,9 @@
-"""A gate's private files (`gate.key`, `gate.keys`) open with its site key alone: whoever copies them has nothing.
+"""Encrypt the gate's private files (`gate.key`, `gate.keys`) with keys from the site key. A copy alone is useless.
 
-`gate.key` is an encrypted PKCS 8 file (RFC 5958), so that TLS opens it without a plain copy on any disk; `gate.keys` is
-an encrypted JWK set (RFC 7517, section 7). Both keys are derived from the site key, which is the systemd credential
-`site-key`, or lies in `keys/` of the state folder. A gate that joins before its first start has no site key yet: then
-`keys/pairing.key` stands in for it until that start. Plain files, of older gates or made by hand, are read as well.
+`gate.key` is an encrypted PKCS 8 file (RFC 5958): TLS opens it without a plain copy on disk. `gate.keys` is an
+encrypted JWK set (RFC 7517, section 7). Both keys are derived from the site key. The site key is the systemd credential
+`site-key`, or a file in `keys/` of the state folder. A gate that joins before its first start has no site key:
+`keys/pairing.key` stands in until that start. Plain files from older gates or made by hand are read as well.
 """
 
 import logging
@@ -24,34 +24,40 @@ from gated.sync.jose import Identity, is_sealed_set
 log = logging.getLogger(__name__)
 
 FOLDERS = ("pairing", "pairing.new", "pairing.old")
-"""Where private files may lie; the last two are left by a pairing that was interrupted."""
+"""Folders that may hold private files. An interrupted pairing leaves the last two."""
 KEY, KEYS = "gate.key", "gate.keys"
 
 
 class Lock:
-    """Opens and seals the private files of one gate. The site key is read when a file is met that needs it."""
+    """Opens and seals the private files of one gate. Reads the site key only when a file needs it."""
 
     def __init__(self, site_keys: Callable[[], list[bytes]]) -> None:
-        """`site_keys`: the first one seals, each may open."""
+        """Take a function that returns the site keys. The first key seals; each key may open."""
         self._site_keys = site_keys
 
     @classmethod
     def of(cls, state: Path) -> "Lock":
-        """That of the gate with this state folder."""
+        """Return the lock of the gate with this state folder."""
         return cls(lambda: _keys(state))
 
     @property
     def passwords(self) -> list[bytes]:
-        """Of `gate.key`. Raises `StateError` where there is no site key."""
+        """Return the passwords for `gate.key`, one per site key. Raises `StateError` if no site key exists."""
         return [derived(key, "gate.key").hex().encode() for key in self._site_keys()]
 
     @property
     def set_keys(self) -> list[bytes]:
-        """Of `gate.keys`, 32 bytes each. Raises `StateError` where there is no site key."""
+        """Return the keys for `gate.keys`, 32 bytes each, one per site key.
+
+        Raises `StateError` if no site key exists.
+        """
         return [derived(key, "gate.keys") for key in self._site_keys()]
 
     def may_seal(self) -> bool:
-        """Whether there is a key to seal with, and no version of before that must read what is written now."""
+        """Return whether a site key exists and no update is on trial.
+
+        During a trial the previous version must still be able to read the files.
+        """
         if is_on_trial(Path(sys.prefix)):
             return False
         with suppress(StateError):
@@ -59,27 +65,30 @@ class Lock:
         return False
 
     def password(self, path: Path) -> bytes:
-        """What opens that `gate.key`; empty for a plain one. Raises `StateError`, and `OSError` where none is there."""
+        """Return the password that opens this `gate.key`; empty for a plain file.
+
+        Raises `StateError` if no site key opens it, and `OSError` if the file cannot be read.
+        """
         data = path.read_bytes()
         return b"" if not is_sealed_pem(data) else self._opens(data, path)
 
     def key(self, path: Path) -> ec.EllipticCurvePrivateKey:
-        """The private key of TLS. Raises `StateError`."""
+        """Return the private key for TLS. Raises `StateError`."""
         try:
             return load_key(path.read_bytes(), self.password(path) or None)
         except (OSError, ValueError, TypeError) as error:
             raise StateError(f"{path}: the gate's key cannot be read; pair the gate anew") from error
 
     def identity(self, path: Path) -> Identity:
-        """The keys that sign and open messages. Raises `StateError`."""
+        """Return the keys that sign and open messages. Raises `StateError`."""
         return Identity.load(path, lambda: self.set_keys)
 
     def write_key(self, key: ec.EllipticCurvePrivateKey) -> bytes:
-        """The file of a private key, sealed where it may be (`may_seal`)."""
+        """Return the file content for a TLS private key, sealed if `may_seal` allows it."""
         return private_pem(key, self.passwords[0] if self.may_seal() else None)
 
     def write_identity(self, identity: Identity) -> bytes:
-        """The same of the others."""
+        """Return the file content for the keys that sign and open messages, sealed if `may_seal` allows it."""
         return identity.dump(self.set_keys[0] if self.may_seal() else None)
 
     def _opens(self, data: bytes, path: Path) -> bytes:
@@ -97,7 +106,7 @@ class Lock:
 
 
 def _keys(state: Path) -> list[bytes]:
-    """The site's keys, and after them the one that stands in. Raises `StateError` where there is none."""
+    """Return the site keys, then the stand-in key if it exists. Raises `StateError` if neither exists."""
     other = stand_in(state)
     try:
         return [*site_keys(state), *([other] if other else [])]
@@ -108,7 +117,10 @@ def _keys(state: Path) -> list[bytes]:
 
 
 def make_key(state: Path, lock: Lock) -> None:
-    """Have a key to seal with, where there is none: one that stands in for the site's. Raises `StateError`."""
+    """Create a stand-in key if the gate has no key to seal with. Raises `StateError`.
+
+    Does nothing while an update is on trial.
+    """
     if not lock.may_seal() and not is_on_trial(Path(sys.prefix)):
         stand_in(state, may_create=True)
 
@@ -118,14 +130,14 @@ def _no_keys() -> list[bytes]:
 
 
 UNLOCKED = Lock(_no_keys)
-"""For plain files alone."""
+"""Opens plain files only."""
 
 
 def seal_folders(state: Path, lock: Lock) -> bool:
-    """Seal what lies plain in the pairing's folders, or with a site key of before; whether anything did.
+    """Seal plain private files in the pairing folders, and files sealed with an older key. Return whether any changed.
 
-    Each file is replaced whole, so that it is plain or sealed, wherever a power cut falls. While another version of
-    gated is on trial nothing is sealed: the version of before must be able to go on. Raises `StateError`.
+    Each file is replaced atomically: after a power cut it is either plain or sealed. While an update is on trial
+    nothing is sealed, because the previous version must still be able to run. Raises `StateError`.
     """
     if not any((state / name).exists() for name in FOLDERS) or is_on_trial(Path(sys.prefix)):
         return False
@@ -139,13 +151,16 @@ def seal_folders(state: Path, lock: Lock) -> bool:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether a private file is. Raises `OSError`."""
+    """Return whether a private file is sealed. Raises `OSError`."""
     data = path.read_bytes()
     return is_sealed_pem(data) or is_sealed_set(data)
 
 
 def is_on_trial(prefix: Path) -> bool:
-    """Whether the version that runs from `prefix` (`ROOT/releases/VERSION/venv`) is on trial: `ROOT/trial` is there."""
+    """Return whether the version that runs from `prefix` is on trial.
+
+    `prefix` is `ROOT/releases/VERSION/venv`. During a trial the file `ROOT/trial` exists.
+    """
     return any((folder / "trial").is_file() and (folder / "releases").is_dir() for folder in prefix.parents)
 
 
@@ -157,7 +172,7 @@ def _private(state: Path) -> Iterator[Path]:
 
 
 def _tidy(state: Path) -> None:
-    """Take away what an interrupted pairing or sealing has left of private files, when nobody needs it."""
+    """Remove private files that an interrupted pairing or sealing left behind and that no pairing still needs."""
     for folder in FOLDERS:
         for name in (KEY, KEYS):
             half = state / folder / f".{name}.new"
@@ -170,7 +185,10 @@ def _tidy(state: Path) -> None:
 
 
 def _seal(path: Path, lock: Lock) -> bool:
-    """Seal one file, unless it is; one that is no key is left to whoever reads it."""
+    """Seal one file unless it is sealed with the first key. Return whether the file changed.
+
+    Logs a file that cannot be read as a key, and leaves it for its reader to report.
+    """
     is_set = path.name == KEYS
     try:
         sealed = _sealed_set(path, lock) if is_set else _sealed_key(path, lock)
@@ -186,7 +204,7 @@ def _seal(path: Path, lock: Lock) -> bool:
 
 
 def _drop_stand_in(state: Path) -> None:
-    """Nothing needs it any more once the site's own key opens every private file."""
+    """Delete the stand-in key once the site key itself opens every private file."""
     own = Lock(lambda: site_keys(state))
     if (state / STAND_IN).exists() and own.may_seal() and all(_does_open(path, own) for path in _private(state)):
         (state / STAND_IN).unlink()
@@ -202,13 +220,14 @@ def _does_open(path: Path, lock: Lock) -> bool:
 
 
 def _sealed_key(path: Path, lock: Lock) -> bytes | None:
-    """What is to take the place of a file; None where it is as it should be."""
+    """Return the sealed content that replaces a `gate.key`; None if the file is already sealed with the first key."""
     if lock.password(path) == lock.passwords[0]:
         return None
     return private_pem(lock.key(path), lock.passwords[0])
 
 
 def _sealed_set(path: Path, lock: Lock) -> bytes | None:
+    """Return the sealed content that replaces a `gate.keys`; None if the file is already sealed with the first key."""
     first = lock.set_keys[0]
     if is_sealed_set(path.read_bytes()):
         with suppress(StateError):

@@ -1,4 +1,4 @@
-"""A face on its way from one gate to another: sealed here so that only that gate can open it, and checked there."""
+"""Seal a face for one receiving gate, and open and check it there. Used by `departures` and `batch`."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -14,13 +14,18 @@ from gated.sync.messages import MAX_TEMPLATES, Face, Templates
 from gated.wording import UNDECODABLE
 
 MAX_VECTOR_BYTES = 27_000
-"""Of all vectors of one face; sealed they grow by 16/9 and still fit into a record (`MAX_PLAIN_BYTES`)."""
+"""Largest size of all vectors of one face, in bytes. Sealed, they grow by 16/9 and still fit into a record
+(`MAX_PLAIN_BYTES`).
+"""
 
 
 def seal_face(
     to: Party, subject: str, embedder_sha256: str, templates: Sequence[tuple[str, NDArray[np.float32]]]
 ) -> Face:
-    """Templates (id and vector) of one person and one embedder, as many as fit, for one reader alone."""
+    """Return templates (id and vector) of one subject and one embedder, sealed for one reader. Seals as many as fit.
+
+    Vectors travel as little-endian float32.
+    """
     fitting = templates[: min(MAX_TEMPLATES, MAX_VECTOR_BYTES // (4 * templates[0][1].size))]
     name = sha256("".join(template for template, _ in fitting).encode()).hexdigest()[:32]
     vectors = [vector.astype("<f4").tobytes() for _, vector in fitting]
@@ -29,9 +34,10 @@ def seal_face(
 
 
 def open_face(me: Identity, face: Face, subject: str, embedder_sha256: str, dimension: int) -> list[Embedding]:
-    """The vectors of a face that is sealed to us; those of our embedder have `dimension`, others any.
+    """Return the vectors of a face that is sealed to this gate. Vectors of our embedder must have `dimension` numbers.
 
-    Raises `WireError` unless it is that person's, of the embedder and the count that it says, and each is an embedding.
+    Raises `WireError` unless the subject, the embedder and the count match the record, and each vector is a valid
+    embedding.
     """
     try:
         templates = msgspec.json.decode(me.open(face.sealed.encode()), type=Templates)

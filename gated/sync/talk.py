@@ -1,4 +1,4 @@
-"""An order that is being carried out, and the operator at the office who waits for it. On the event loop."""
+"""A command in progress, and the exchange about it with the operator at the office. Runs on the event loop."""
 
 import asyncio
 import time
@@ -10,40 +10,42 @@ from gated.sync.confirm import Question
 from gated.sync.messages import Ask, Command, Message, Progress, StillWanted
 
 LONGEST = 200
+"""Longest text in a progress message or a question, in characters."""
 
 
 class Talk:
-    """What is said about one order while it is carried out."""
+    """The exchange with the office about one command while it is carried out."""
 
     def __init__(
         self, command: Command, say: Callable[[Message], None], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """`say` sends a message to the office, and waits for nothing."""
+        """Take `say`, which queues a message to the office and returns at once."""
         self._site, self._gate, self._order = command.site, command.gate, command.id
         self._say, self._monotonic = say, monotonic
         self._question = Question(command.id)
         self._heard = asyncio.Event()
         self._told = ""
         self.withdrawn = asyncio.Event()
-        """Set when the office has said that nobody waits for this order any more."""
+        """Set when the office has said that no operator waits for this command any more."""
 
     def hear(self, answer: StillWanted) -> None:
-        """The office said something about this order."""
+        """Take the office's answer about this command."""
         self._question.hear(answer, self._monotonic())
         if self._question.refusal is not None:
             self.withdrawn.set()
         self._heard.set()
 
     def tell(self, says: str) -> None:
-        """Let the operator know what goes on, if it is news; about nobody."""
+        """Send the progress to the operator if the text has changed. The text must name no person."""
         if says != self._told:
             self._told = says
             self._say(Progress(site=self._site, gate=self._gate, order=self._order, says=says[:LONGEST]))
 
     async def confirm(self, says: str) -> float:
-        """Ask until the office has said that its operator waits and wants this; until when (monotonic) that counts.
+        """Ask until the office confirms that its operator waits and wants this command. Return when the confirmation
+        ends.
 
-        Raises `WithdrawnError` where it does not want it, or does not answer.
+        The result is monotonic seconds. Raises `WithdrawnError` if the office refuses or does not answer.
         """
         while not self._question.is_wanted(self._monotonic()):
             self._heard.clear()
@@ -56,7 +58,7 @@ class Talk:
         return self._question.good_until or 0.0
 
     def _ask(self, says: str) -> None:
-        """Ask, if it is time to."""
+        """Send the question if it is time to."""
         nonce = self._question.ask(self._monotonic())
         if nonce is not None:
             site, gate, order = self._site, self._gate, self._order

@@ -1,7 +1,8 @@
-"""Whether another gate's keys are what somebody at a gate has seen: their fingerprint, and signatures of trusted gates.
+"""Decide whether another gate's keys are genuine: by their fingerprint, and by signatures of trusted gates.
 
-The office says which keys a gate has. A thief with the office's key can say any; so faces go only to keys that a person
-accepted here, or that a gate which is trusted here has signed. Whoever is gone signs for nobody any more.
+The office says which keys a gate has. A thief with the office's key can name any keys. So faces go only to keys that a
+person accepted here, or that a trusted gate has signed. The signatures of a removed gate do not count. Used by
+`departures`.
 """
 
 from base64 import urlsafe_b64decode
@@ -17,14 +18,15 @@ from gated.sync.messages import Vouch
 from gated.wording import UNDECODABLE
 
 KIND = "vouch"
+"""Kind of the signature: `typ` is `gated.1.vouch`."""
 GROUP, SHOWN = 4, 32
-"""A fingerprint is told in groups of so many hex digits, and has so many: 128 bits."""
+"""Hex digits per group, and in all, of a displayed fingerprint: 128 bits."""
 
 
 def fingerprint(site: str, gate: str, keys: str | Party) -> str:
-    """What two people compare on two screens: "1f3a 88c0 ...", of the gate's name and both of its keys.
+    """Return the fingerprint that two people compare on two screens, such as "1f3a 88c0 ...".
 
-    Empty for keys that are none.
+    It covers the site, the gate's id and both of its keys. Empty for invalid keys.
     """
     party = parsed(keys) if isinstance(keys, str) else keys
     if party is None:
@@ -34,18 +36,18 @@ def fingerprint(site: str, gate: str, keys: str | Party) -> str:
 
 
 def is_same_print(typed: str, shown: str) -> bool:
-    """Whether a person has typed that fingerprint, with or without the blanks."""
+    """Return whether the typed text is that fingerprint, with or without blanks."""
     return bool(shown) and "".join(typed.split()).lower() == "".join(shown.split())
 
 
 def vouch(me: Identity, site: str, by: str, gate: str, keys: Party) -> str:
-    """Our signature for another gate's keys; the same each time."""
+    """Return this gate's signature of another gate's keys. The same input gives the same signature."""
     said = Vouch(site, by, gate, keys.kid, keys.seal_kid)
     return me.sign(KIND, msgspec.json.encode(said)).decode()
 
 
 def signer_of(tokens: Iterable[str], site: str, gate: str, keys: Party, trusted: Mapping[str, Party]) -> str | None:
-    """Which of the trusted gates has signed these keys; None where none has."""
+    """Return which trusted gate has signed these keys; None if none has."""
     for token in tokens:
         for name, party in trusted.items():
             if name != gate and is_vouch(token, Vouch(site, name, gate, keys.kid, keys.seal_kid), party):
@@ -54,7 +56,7 @@ def signer_of(tokens: Iterable[str], site: str, gate: str, keys: Party, trusted:
 
 
 def is_vouch(token: str, said: Vouch, by: Party) -> bool:
-    """Whether it is that gate's word for exactly this."""
+    """Return whether the token is that gate's signature of exactly this statement."""
     try:
         return msgspec.json.decode(by.verify(token.encode(), KIND), type=Vouch) == said
     except (WireError, ValueError, *UNDECODABLE):
@@ -62,7 +64,7 @@ def is_vouch(token: str, said: Vouch, by: Party) -> bool:
 
 
 def signers(tokens: Iterable[str]) -> list[str]:
-    """Who says to have signed, of tokens that were checked when they came."""
+    """Return the names of the signers in tokens that were verified on arrival."""
     found = []
     for token in tokens:
         try:
@@ -74,8 +76,10 @@ def signers(tokens: Iterable[str]) -> list[str]:
 
 
 def newly_trusted(site: str, me: str, gates: Sequence[Neighbour], gone: Iterable[str]) -> list[tuple[Neighbour, str]]:
-    """Gates that may be trusted because one that is trusted has signed their keys, each with that one; those that they
-    signed in turn as well. Pure.
+    """Return the gates that become trusted because a trusted gate signed their keys, each with that signer. Pure.
+
+    Trust passes on: a gate that becomes trusted may be a signer too. `gone` holds the keys of removed gates and
+    replaced keys. Their signatures do not count.
     """
     ended = {party.kid for keys in gone if (party := parsed(keys)) is not None}
     known = {each.gate: party for each in gates if (party := parsed(each.keys)) is not None and each.gate != me}
@@ -96,7 +100,7 @@ def newly_trusted(site: str, me: str, gates: Sequence[Neighbour], gone: Iterable
 
 
 def parsed(keys: str) -> Party | None:
-    """Public keys, or None where they are none."""
+    """Return the public keys; None if they are invalid."""
     try:
         return Party.parse(keys)
     except WireError:

@@ -1,4 +1,4 @@
-"""What a gate says is lost of its office: it is too old, or something that either end knows of does not arrive."""
+"""Report which functions the gate has lost because of its office: the office is too old, or data does not arrive."""
 
 from collections.abc import Callable
 
@@ -8,19 +8,20 @@ from gated.sync.withheld import Withheld
 
 
 class Watch:
-    """It tells each change once."""
+    """Turns the state of the office into entries of `degraded`. Reports each change once."""
 
     def __init__(self, withheld: Withheld, lost: Callable[[str, str | None], None]) -> None:
-        """`lost` is told which part of `degraded` is lost and why; None that it is back."""
+        """Take `lost`, which receives a part of `degraded` and the reason why it is lost, or None when it is back."""
         self._withheld, self._lost = withheld, lost
         self._told, self._is_outdated = list[str](), False
         self.known = list[str]()
-        """What this gate itself knows that does not arrive."""
+        """What this gate itself knows to be missing."""
 
     def hear(self, word: Word, *, has_opened: bool) -> None:
-        """A new word. `has_opened`: whether its office has ever echoed a challenge, and so has opened a status.
+        """Take a new heartbeat. `has_opened` says whether the office has ever echoed a challenge, and so has opened a
+        status.
 
-        An office that does not open a status cannot prove that it speaks, and does not know how this gate is.
+        An office that does not open a status cannot prove that it is alive, and does not know the gate's state.
         """
         self._withheld.told = word.withheld
         is_outdated = SEALED not in word.understands and not has_opened
@@ -30,7 +31,10 @@ class Watch:
             self._lost("office_outdated", why if is_outdated else None)
 
     def look(self, now: float, proved_at: float | None) -> None:
-        """`proved_at`: when the newest challenge that was echoed went out; None where none was."""
+        """Update what is missing, and report a change.
+
+        `proved_at` is when the gate sent the newest challenge that was echoed; None if none was.
+        """
         self.known = [] if self._is_outdated else self._withheld.known(now, proved_at)
         before, self._told = self._told, sorted({*self.known, *self._withheld.told} & set(WHATS))
         if self._told != before:

@@ -1,8 +1,7 @@
-"""What a gate knows that does not arrive, though the office speaks: a broker that lets some of it through holds back
-the rest. Pure; all times are monotonic seconds.
+"""Detect data that does not arrive at the gate although the office is alive: a broker may hold back a part.
 
-That the office is alive is known by an echo of a newer challenge. What was missing before that challenge went out, and
-ten minutes long, is missing for no honest reason.
+Pure; all times are monotonic seconds. An echo of a newer challenge proves that the office is alive. Data that had been
+missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `GateSide`, `Orders` and `Watch`.
 """
 
 from collections.abc import Sequence
@@ -11,15 +10,17 @@ from gated.sync.lag import EVENTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS,
 from gated.sync.messages import MAX_EVENTS
 
 AGAIN_S = 60.0
-"""A question about an order that was not answered is asked again."""
+"""Interval, in seconds, after which the gate asks again about an unanswered command."""
 ENDS_S = 180.0
-"""The office asks for a receipt with every status: not any more for so long, and it has it."""
+"""The office asks for a missing receipt with every status. After this many seconds without a request it has the
+receipt.
+"""
 MOST = 64
-"""So many receipts are remembered."""
+"""Most receipts and most commands that are remembered."""
 
 
 class Withheld:
-    """What is missing. `connected`: call it for each connection."""
+    """What is missing at this gate."""
 
     def __init__(self, now: float) -> None:
         self._records, self._others, self._rows = Lag(), Wait(), Lag()
@@ -30,51 +31,56 @@ class Withheld:
         self._receipts: dict[str, float] = {}
         self._receipts_wanted_at: float | None = None
         self.told: Sequence[str] = ()
-        """What the office says that does not arrive there."""
+        """What the office reports as not arriving at its end."""
 
     def connected(self, now: float) -> None:
-        """A new connection."""
+        """Take note of a new connection."""
         self._connected_at = now
 
     def novel(self, now: float) -> None:
-        """Something came of the office that it had not said before."""
+        """Take note of a message from the office that is not a repetition."""
         self._novel_at = now
 
     def records(self, version: int, target: int, now: float, *, is_other: bool) -> None:
-        """Records are here up to `version`, and at the office up to `target`; `is_other`: not the same ones."""
+        """Take note that the gate has records up to `version` and the office up to `target`.
+
+        `is_other` says that the two hold different records under the same number.
+        """
         if target > version:
             self._records.know(target, now)
         self._records.reach(version)
         self._others.note(now, is_missing=is_other)
 
     def rows(self, said: int, acked: int, now: float) -> None:
-        """The journal was said up to row `said`, and the office acked it up to `acked`."""
+        """Take note that the journal was sent up to row `said`, and acknowledged by the office up to row `acked`."""
         if acked < self._acked or acked >= self._acked + MAX_EVENTS:
-            self._rows.forget()  # another journal; or an old one is drained, as fast as the line allows
+            self._rows.forget()  # another journal, or old rows drain as fast as the line allows
         self._acked = acked
         if said > acked:
             self._rows.know(said, now)
         self._rows.reach(acked)
 
     def asked(self, order: str, now: float) -> None:
-        """The office was asked about an order."""
+        """Take note that the gate asked the office about a command."""
         if order not in self._asked and len(self._asked) < MOST:
             self._asked[order] = now
         self._asked_at = now
 
     def answered(self, order: str) -> None:
-        """The office said something about it."""
+        """Take note that the office answered about a command."""
         self._asked.pop(order, None)
 
     def to_ask(self, now: float) -> str | None:
-        """An order about which the office is to be asked again."""
+        """Return a command about which the gate should ask the office again; None if it is too early or
+        none is open.
+        """
         if not self._asked or now < self._asked_at + AGAIN_S:
             return None
         self._asked_at = now
         return next(iter(self._asked))
 
     def receipt(self, subject: str, now: float) -> None:
-        """A receipt was said; the office had asked for it, not with a repetition."""
+        """Take note that a receipt was sent because the office asked for it with a new message."""
         first = self._receipts.setdefault(subject, now)
         if now >= first + PATIENCE_S:
             self._receipts_wanted_at = now
@@ -82,7 +88,10 @@ class Withheld:
             del self._receipts[next(iter(self._receipts))]
 
     def known(self, now: float, proved_at: float | None) -> list[str]:
-        """What is missing for too long. `proved_at`: when the newest challenge that was echoed went out."""
+        """Return what has been missing for too long.
+
+        `proved_at` is when the gate sent the newest challenge that was echoed; None if none was.
+        """
         alive_at = proved_at if proved_at is not None else float("-inf")
         silent_since = max(alive_at, self._connected_at)
         missing = {
