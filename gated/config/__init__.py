@@ -1,5 +1,5 @@
-"""The settings of one gate: `tables` and `wiring` say what there is, `reading` reads and checks it, `overlay` lays over
-it what the office has set, and `trial` has that prove itself first.
+"""The settings of one gate. `tables` and `wiring` define them, `reading` parses and checks them, `overlay` adds the
+office's settings, and `trial` tests the office's settings before they are kept.
 """
 
 from gated.config.overlay import load

@@ -1,7 +1,7 @@
-"""Which of the office's settings would protect less than the installer's. Pure but for the manifest of models.
+"""Find the office's settings that protect less than the installer's. Reads only the manifest of models from disk.
 
-Each is compared with the installer's own value, never with what the office has set before: so nothing is won by going
-one way and back again, by taking a key away, or by an older proposal that returns.
+Each value is compared with the installer's own value, never with an earlier value from the office. So the office cannot
+loosen a setting in several steps, by deleting a key, or by sending an older proposal again.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from gated.config.tables import Settings
 from gated.config.wiring import Wires
 
 BY_MANIFEST = (("access", "threshold"), ("access", "pad_threshold"))
-"""Where the installer is silent, the manifest speaks for the set of models."""
+"""Keys whose default comes from the manifest of the model set, if the installer sets no value."""
 
 
 def loosened(own: Settings, new: Settings) -> dict[tuple[str, ...], str]:
-    """Every key that protects less than the installer's, with a sentence that names the bound."""
+    """Return each key that protects less than the installer's value, with a sentence that names the bound."""
     found = {}
     for key, word in words_of(Settings).items():
         before, after = _at(own, key), _at(new, key)
@@ -28,8 +28,9 @@ def loosened(own: Settings, new: Settings) -> dict[tuple[str, ...], str]:
 
 
 def strictest(own: Settings, new: Settings) -> Settings:
-    """The same settings; with a set of the office's its manifest's thresholds count where they are higher: what the
-    installer measured was another set.
+    """Return the settings with the higher thresholds, if the office chose another model set.
+
+    The manifest's threshold replaces a lower one, because the installer measured the thresholds with another set.
     """
     found = measured(new.models, new.models.set) if new.models.set != own.models.set else None
     if found is None:
@@ -46,7 +47,7 @@ def strictest(own: Settings, new: Settings) -> Settings:
 
 
 def _why(own: Settings, new: Settings, key: tuple[str, ...], word: Safe) -> str:
-    """Why a value that is not the installer's may not be the office's; empty where it may."""
+    """Return why the office may not set this value. Return an empty string if it may."""
     before, after = _at(own, key), _at(new, key)
     if word is Safe.HOURS:
         names = sorted({wires.free_passage for wires in _by_schedule(own)})
@@ -62,7 +63,9 @@ def _why(own: Settings, new: Settings, key: tuple[str, ...], word: Safe) -> str:
 
 
 def _below(own: Measured | None, new: Measured | None) -> str:
-    """Why a set of models may not take the place of the installer's. One that nothing is known of opens nothing."""
+    """Return why the office may not choose this model set. A set that is not in the manifest is allowed: it opens
+    nothing.
+    """
     if own is None or new is None or new.grade not in GRADES or own.grade not in GRADES:
         return ""
     is_lower = GRADES.index(new.grade) < GRADES.index(own.grade)
@@ -75,12 +78,12 @@ def _of_manifest(own: Settings, key: str) -> float | None:
 
 
 def _by_schedule(own: Settings) -> list[Wires]:
-    """The doors that stand open by schedule."""
+    """Return the doors that have an unlock schedule."""
     return [wires for wires in own.doors.values() if wires.free_passage]
 
 
 def _at(settings: Settings, key: tuple[str, ...]) -> Any:
-    """The value of a key; None in a table that is left out."""
+    """Return the value of a key. Return None if its table is left out."""
     value: Any = settings
     for name in key:
         value = getattr(value, name, None)

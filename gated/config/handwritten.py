@@ -1,7 +1,7 @@
-"""Text files that people write by hand, TOML above all, whatever their editor made of them.
+"""Read text files that people write by hand, TOML above all, whatever editor wrote them.
 
-UTF-8 with or without a mark, UTF-16 and UTF-32 are read: they cannot be mistaken. Another encoding cannot be told from
-damage, so it is named, with the line and the way to save the file anew, and never guessed.
+UTF-8 with or without a byte order mark, UTF-16 and UTF-32 are read, because they can be detected reliably. Other
+encodings are not guessed, because they look like damage. The error names the line and how to save the file as UTF-8.
 """
 
 import codecs
@@ -15,21 +15,23 @@ from gated.bounded import MOST_TEXT, read_given
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: this mark begins with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 SIGNS = {"“": '"', "”": '"', "„": '"', "\u2018": "'", "\u2019": "'", "【": "[", "】": "]", "\u200b": "", "\ufeff": ""}
-"""What word processors and keyboards write for the signs that TOML knows; the wide ones are known to Unicode (NFKC)."""
+"""Characters that word processors and keyboards write in place of TOML's characters. Fullwidth characters are not
+listed, because Unicode converts them (NFKC).
+"""
 
 
 class HandwritingError(ValueError):
-    """A file that cannot be read as text, or as TOML: what is wrong, where, and what to do."""
+    """A file that cannot be read as text or TOML. The message says what is wrong, where, and what to do."""
 
 
 def read_text(path: Path, advice: str = "name one that is there") -> str:
-    """The text of a file. `advice`: what to do where there is none. Raises `HandwritingError`."""
+    """Return the text of a file. `advice`: what to do if the file does not exist. Raises `HandwritingError`."""
     try:
         return text_of(read_given(path, MOST_TEXT))
     except FileNotFoundError as error:
@@ -45,7 +47,7 @@ def read_text(path: Path, advice: str = "name one that is there") -> str:
 
 
 def text_of(data: bytes) -> str:
-    """Text without a mark at its beginning, its lines ended by LF. Raises `HandwritingError`."""
+    """Decode bytes. Return the text without a byte order mark and with LF line ends. Raises `HandwritingError`."""
     mark, encoding = next(((mark, name) for mark, name in MARKS if data.startswith(mark)), (b"", _unmarked(data)))
     body = data.removeprefix(mark)
     try:
@@ -59,7 +61,7 @@ def text_of(data: bytes) -> str:
 
 
 def read_toml(path: Path, advice: str = "name one that is there") -> dict[str, Any]:
-    """The tables of a TOML file, unchecked. Raises `HandwritingError`, also for one with nothing in it."""
+    """Return the unchecked tables of a TOML file. Raises `HandwritingError`, also for an empty file."""
     text = read_text(path, advice)
     if not text.strip():
         raise HandwritingError(f"is empty; {advice}")
@@ -67,7 +69,7 @@ def read_toml(path: Path, advice: str = "name one that is there") -> dict[str, A
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """The tables of a TOML text, unchecked. Raises `HandwritingError`."""
+    """Return the unchecked tables of a TOML text. Raises `HandwritingError`."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -75,7 +77,9 @@ def toml_of(text: str) -> dict[str, Any]:
 
 
 def _unmarked(data: bytes) -> str:
-    """UTF-16 and UTF-32 without a mark show in the NULs of their first characters, which are ASCII in all TOML."""
+    """Detect UTF-16 and UTF-32 without a mark. TOML begins with ASCII characters, so the NUL bytes among the first
+    bytes show the encoding.
+    """
     head = data[:4]
     if len(data) % 4 == 0 and len(head) == 4 and head.count(0) == 3:
         return "utf-32-be" if head[3] else "utf-32-le"
@@ -85,7 +89,7 @@ def _unmarked(data: bytes) -> str:
 
 
 def _named(body: bytes, encoding: str, error: UnicodeDecodeError) -> str:
-    """What a file is that cannot be decoded, and what to do."""
+    """Return the problem of a file that cannot be decoded, and what to do."""
     if encoding != "utf-8":
         return f"begins as {encoding.upper()} and is damaged further on; save it as UTF-8"
     line = body[: error.start].count(b"\n") + 1
@@ -100,7 +104,7 @@ def _named(body: bytes, encoding: str, error: UnicodeDecodeError) -> str:
 
 
 def _foreign_signs(text: str, problem: str) -> str:
-    """Signs in the line of a problem that only look like TOML's."""
+    """Return a hint for characters in the faulty line that only look like TOML's."""
     found = re.search(r"at line (\d+)", problem)
     lines = text.split("\n")
     line = lines[int(found[1]) - 1] if found and int(found[1]) <= len(lines) else ""
@@ -109,11 +113,11 @@ def _foreign_signs(text: str, problem: str) -> str:
 
 
 def _plain(sign: str) -> str:
-    """The sign that TOML knows which a sign looks like; itself for any other."""
+    """Return the ASCII character that `sign` looks like. Return any other character unchanged."""
     plain = SIGNS.get(sign, unicodedata.normalize("NFKC", sign))
     return plain if plain.isascii() and not plain.isalnum() else sign
 
 
 def _shown(sign: str) -> str:
-    """A sign as a person sees it."""
+    """Return a printable form of a character."""
     return {"": "nothing", " ": "a blank"}.get(sign) or (sign if sign.isprintable() else f"U+{ord(sign):04X}")

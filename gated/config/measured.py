@@ -1,6 +1,5 @@
-"""What the manifest of models says of a set that the office may not fall below: its grade, and where it says "alike".
-
-Only that; `face.manifest` reads the whole of it.
+"""Read the two limits of a model set that the office may not fall below: its grade, and its thresholds. The source is
+the manifest of models. `face.manifest` reads the whole manifest.
 """
 
 from pathlib import Path
@@ -12,11 +11,13 @@ from gated.config.handwritten import HandwritingError, read_toml
 from gated.config.tables import ModelSettings
 
 GRADES = ("demo", "evaluation", "site")
-"""From the least to the most that may be done with it."""
+"""The grades, lowest first. A higher grade allows more uses."""
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One set's. Thresholds are cosine similarity, and a share of 1."""
+    """The grade and the thresholds of one model set. `threshold` is a cosine similarity; `pad_threshold` is from 0 to
+    1.
+    """
 
     grade: str
     threshold: float
@@ -39,7 +40,9 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 def measured(models: ModelSettings, name: str) -> Measured | None:
-    """What is said of the set of that name; None where nothing can be read of it, and then nothing opens by it."""
+    """Return the grade and thresholds of the named set. Return None if the manifest cannot be read; then no face opens
+    the door.
+    """
     try:
         manifest = msgspec.convert(read_toml(find_manifest(models)), _Manifest)
         chosen = manifest.sets[name]
@@ -50,15 +53,15 @@ def measured(models: ModelSettings, name: str) -> Measured | None:
 
 
 def find_manifest(models: ModelSettings) -> Path:
-    """The manifest that the settings name, else the one that came with gated.
+    """Return the manifest that the settings name, or the one that comes with gated.
 
-    One that lies beside the models counts for nothing: whoever may write there would say which models are right.
+    A manifest in the models' folder is ignored: a user who can write there could otherwise declare any model valid.
     """
     return Path(models.manifest) if models.manifest else shipped_manifest()
 
 
 def shipped_manifest() -> Path:
-    """The manifest that came with gated: inside an installed package, beside it in a checkout."""
+    """Return the manifest that comes with gated: inside an installed package, or beside it in a checkout."""
     package = Path(gated.__file__).parent
     installed = package / "_models" / "manifest.toml"
     return installed if installed.exists() else package.parent / "models" / "manifest.toml"

@@ -1,7 +1,7 @@
-"""What the office may set, and how it is laid over the gate's own settings.
+"""Define which settings the office may set, and apply them over the gate's own settings.
 
-The gate's own file is the installer's, and nobody else writes it. `office.toml` in the state folder is the office's:
-how the gate judges and behaves, never what it is made of. What protects it may only tighten (`safe`, `bounds`).
+Only the installer writes the gate's own file. `office.toml` in the state folder holds the office's settings: how the
+gate judges and behaves, never its hardware. The office may only tighten a setting that protects (`safe`, `bounds`).
 """
 
 import tomllib
@@ -16,31 +16,35 @@ from gated.config.tables import Settings
 from gated.errors import ConfigError
 
 OFFICE = "office.toml"
-"""The office's settings, in the state folder."""
+"""The file of the office's settings, in the state folder."""
 
 ALLOWED = frozenset(words_of(Settings))
-"""The tables and keys that the office may set: the whole list. Which way each may go stands in the settings' tables
-(`Safe`). What the latch alone reads is not on it (its process knows only the gate's own file), and neither is a pin, a
-device, a path, a key, a lock's kind or the way to the office.
+"""The complete list of tables and keys that the office may set. `Safe` in the settings' tables says in which direction.
+
+The list has no key that only the latch reads, because the latch's process reads only the gate's own file. It has no
+pin, device, path, key, lock type or address of the office.
 """
 
 DEEPEST = 3
-"""Keys of keys: `schedules.NAME.start`."""
+"""The longest allowed key, in names: `schedules.NAME.start`."""
 
 Key = tuple[str, ...]
-"""A table's name and a key's, as ("access", "frames")."""
+"""A key as a tuple of names, such as ("access", "frames")."""
 
 
 def load(path: Path, data: dict[str, Any] | None = None) -> Settings:
-    """Read and check a settings file, with what the office has set laid over it. Raises `ConfigError` with every
-    problem. `data`: what `reading.read` gave, where it was read already.
+    """Read and check a settings file, and apply the office's settings.
+
+    `data` is the result of `reading.read`, if the file was read already. Raises `ConfigError` with every problem.
     """
     return in_force(path, data)[0]
 
 
 def in_force(path: Path, data: dict[str, Any] | None = None) -> tuple[Settings, list[str]]:
-    """The same, and which keys of the office's do not count, each with its bound: the installer, or a newer manifest,
-    may ask for more than when they were kept.
+    """Read the settings as `load` does. Also return one sentence for each ignored key of the office, which names its
+    bound.
+
+    A key can become too loose after it was kept: the installer, or a newer manifest, may now require more.
     """
     data = read(path) if data is None else data
     own = load_own(path, data)
@@ -52,11 +56,11 @@ def in_force(path: Path, data: dict[str, Any] | None = None) -> tuple[Settings, 
 
 
 def kept(own: Settings) -> str | None:
-    """The office's settings as they were kept, None where there are none. Raises `ConfigError`."""
+    """Return the text of the office's stored settings, or None if there are none. Raises `ConfigError`."""
     path = own.state / OFFICE
     try:
         return path.read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):  # a state folder that is none is for whoever opens a database
+    except (FileNotFoundError, NotADirectoryError):  # the first use of a database reports a wrong state folder
         return None
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read ({error.strerror}); run this as the gate's user"]) from error
@@ -65,13 +69,15 @@ def kept(own: Settings) -> str | None:
 
 
 def kept_keys(own: Settings) -> dict[Key, Any]:
-    """Every key that the office has set, with its value. Raises `ConfigError` where they are damaged."""
+    """Return every key that the office has set, with its value. Raises `ConfigError` if the stored settings are
+    damaged.
+    """
     text = kept(own)
     return {} if text is None else office_keys(text, str(own.state / OFFICE))
 
 
 def tightening(path: Path) -> dict[Key, Any]:
-    """Every key that the office has set and that counts. Raises `ConfigError` where they are damaged."""
+    """Return every key of the office that is in force. Raises `ConfigError` if the stored settings are damaged."""
     own = load_own(path)
     keys = kept_keys(own)
     loose = _laid_over(path, keys, str(own.state / OFFICE))[1]
@@ -79,8 +85,10 @@ def tightening(path: Path) -> dict[Key, Any]:
 
 
 def laid_over(path: Path, text: str, source: str) -> Settings:
-    """The settings of the file at `path` with the office's over them, key by key. Raises `ConfigError` with every key
-    that the office may not set, every one that would protect less than the installer's, and every problem of the whole.
+    """Return the settings of the file at `path` with the office's settings applied, key by key.
+
+    Raises `ConfigError` with every key that the office may not set, every key that protects less than the installer's,
+    and every problem of the result.
     """
     settings, loose = _laid_over(path, office_keys(text, source), source)
     if loose:
@@ -91,7 +99,7 @@ def laid_over(path: Path, text: str, source: str) -> Settings:
 def _laid_over(
     path: Path, found: dict[Key, Any], source: str, data: dict[str, Any] | None = None
 ) -> tuple[Settings, dict[Key, str]]:
-    """The settings without what would loosen, and that: each key with its bound."""
+    """Return the settings without the office's looser keys, and those keys with their bounds."""
     data, folder = read(path) if data is None else data, path.resolve().parent
     own = parse(data, folder, str(path))
     refused = [key for key, value in found.items() if not (_is_allowed(key) or _is_nothing(key, value))]
@@ -119,16 +127,18 @@ def _with(data: dict[str, Any], keys: dict[Key, Any]) -> dict[str, Any]:
 
 
 def _is_of(key: Key, loose: Collection[Key]) -> bool:
-    """Whether a key is one of these, or lies in one of these tables."""
+    """Return whether `loose` contains this key, or a table that contains it."""
     return any(key[: len(each)] == each for each in loose)
 
 
 def office_keys(text: str, source: str = "settings") -> dict[Key, Any]:
-    """Every key of a TOML with its value, flat. Raises `ConfigError` where it is none."""
+    """Return every key of a TOML text with its value, as a flat dict. Raises `ConfigError` if the text is not valid
+    TOML.
+    """
     try:
-        text.encode()  # half a surrogate pair can be on no disk
+        text.encode()  # half a surrogate pair cannot be stored
         return dict(_leaves(tomllib.loads(text), ()))
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is the former, 1,000 brackets the latter
+    except (ValueError, RecursionError) as error:  # 5,000 digits raise ValueError, 1,000 brackets RecursionError
         raise ConfigError(source, [f"is not valid TOML: {error}"]) from error
 
 
@@ -145,18 +155,20 @@ def _is_allowed(key: Key) -> bool:
 
 
 def _is_nothing(key: Key, value: Any) -> bool:
-    """Whether it is an empty table in which the office may set something."""
+    """Return whether this is an empty table, and the office may set a key in it."""
     return value == {} and any(each[: len(key)] == key for each in ALLOWED)
 
 
 def _is_unknown(key: Key) -> bool:
-    """Whether there is no such key in a table that is the office's in part: whoever reads it names the nearest one."""
+    """Return whether the key does not exist in a table that the office may partly set. The parser then suggests the
+    nearest key.
+    """
     table = getattr(Settings.__annotations__.get(key[0]), "__struct_fields__", None)
     return len(key) == 2 and table is not None and key[1] not in table and _is_nothing(key[:1], {})
 
 
 def _put(table: dict[str, Any], key: Key, value: Any) -> dict[str, Any]:
-    """The table with one key set; an empty table takes nothing away."""
+    """Return the table with one key set. An empty table as value removes nothing."""
     name, *rest = key
     below = table.get(name)
     under = below if isinstance(below, dict) else {}

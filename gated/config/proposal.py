@@ -1,6 +1,7 @@
-"""A proposal of the office's on disk: its TOML, and before it in one line the starts that it has had.
+"""Store the office's proposed settings on disk. The first line counts the starts with the proposal; the TOML text
+follows. `trial` uses this module.
 
-Each change is one file written beside and renamed, so that a power cut leaves the old one or the new one.
+Each change writes a new file and renames it, so a power cut leaves either the old file or the new one.
 """
 
 import os
@@ -20,28 +21,30 @@ _MARK = b"# trial: "
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The first line: how many starts there were, and which parts were lost before already."""
+    """The first line of the file: the number of starts, and the parts that were already lost before the proposal."""
 
     starts: int
     lost: list[str]
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """What the file holds."""
+    """One proposal: its mark and its TOML text."""
 
     mark: Mark
     toml: str
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         return _MARK + msgspec.json.encode(self.mark) + b"\n" + self.toml.encode()
 
     def counted(self) -> "Proposal":
-        """The same after one more start."""
+        """Return this proposal with one more start counted."""
         return Proposal(Mark(self.mark.starts + 1, self.mark.lost), self.toml)
 
     def write(self, state: Path) -> None:
-        """Put it into the state folder in place of any other; on disk when this returns. Raises `StateError`."""
+        """Store the proposal in the state folder, and replace an earlier one. The data is on disk on return. Raises
+        `StateError`.
+        """
         path, content = state / TRIAL, self.encoded()
         fresh = path.with_suffix(".new")
         try:
@@ -60,7 +63,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 def read_proposal(state: Path) -> Proposal | None:
-    """The proposal that there is, or None. Raises `ConfigError` where it is damaged, `StateError` where it cannot be
+    """Return the stored proposal, or None. Raises `ConfigError` if it is damaged, and `StateError` if it cannot be
     read.
     """
     try:
@@ -75,7 +78,7 @@ def read_proposal(state: Path) -> Proposal | None:
 
 
 def keep_proposal(state: Path) -> None:
-    """It is the office's settings from now on. Raises `StateError`."""
+    """Make the proposal the office's settings. Raises `StateError`."""
     try:
         os.replace(state / TRIAL, state / OFFICE)  # noqa: PTH105 - as above
         _sync(state)
@@ -84,7 +87,7 @@ def keep_proposal(state: Path) -> None:
 
 
 def drop_proposal(state: Path) -> None:
-    """It is no more. Raises `StateError`."""
+    """Delete the proposal. Raises `StateError`."""
     try:
         os.unlink(state / TRIAL)  # noqa: PTH108 - as above
         _sync(state)
@@ -95,7 +98,7 @@ def drop_proposal(state: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make a change of names last through a power cut."""
+    """Write a renamed or removed file name to the disk, so that it survives a power cut."""
     names = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(names)

@@ -1,6 +1,6 @@
-"""Reads the settings: one TOML, checked wholly, unknown keys and wrong values all reported together.
+"""Read and check the settings from one TOML file. All unknown keys and wrong values are reported together.
 
-Relative paths are taken from the folder that the file is in.
+Relative paths start at the folder of the file.
 """
 
 import difflib
@@ -32,15 +32,17 @@ PATHS = {
 
 
 def load_own(path: Path, data: dict[str, Any] | None = None) -> Settings:
-    """Read and check the gate's own settings, without what the office has set. Raises `ConfigError` with every
-    problem in them. `data`: what `read` gave, where it was read already.
+    """Read and check the gate's own settings, without the office's.
+
+    `data` is the result of `read`, if the file was read already. Raises `ConfigError` with every problem.
     """
     return parse(read(path) if data is None else data, path.resolve().parent, str(path))
 
 
 def read(path: Path, advice: str = "`gated config new` writes a commented example") -> dict[str, Any]:
-    """A settings file as it stands there, unchecked. `advice`: where to get one. Raises `ConfigError` where it cannot
-    be read, or is no TOML.
+    """Return the unchecked content of a settings file. `advice`: where to get one.
+
+    Raises `ConfigError` if the file cannot be read, or is not valid TOML.
     """
     try:
         return read_toml(path, advice)
@@ -49,7 +51,7 @@ def read(path: Path, advice: str = "`gated config new` writes a commented exampl
 
 
 def parse(data: dict[str, Any], folder: Path, source: str = "settings") -> Settings:
-    """Check settings that were read, with paths relative to `folder`. Raises `ConfigError` with every problem."""
+    """Check parsed settings. Relative paths start at `folder`. Raises `ConfigError` with every problem."""
     settings, problems = examined(data, folder)
     if settings is None or problems:
         raise ConfigError(source, problems)
@@ -57,8 +59,10 @@ def parse(data: dict[str, Any], folder: Path, source: str = "settings") -> Setti
 
 
 def examined(data: dict[str, Any], folder: Path) -> tuple[Settings | None, list[str]]:
-    """The settings that the data is, and every problem. None where a key or a value will not do; settings with
-    problems are well formed and contradict themselves.
+    """Return the settings and every problem.
+
+    The settings are None if a key or a value is invalid. Settings with problems have valid values that contradict each
+    other.
     """
     problems: list[str] = []
     settings = _struct(Settings, _absolute(_named(data, problems), folder), "", problems)
@@ -68,7 +72,7 @@ def examined(data: dict[str, Any], folder: Path) -> tuple[Settings | None, list[
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The same data with every path made absolute."""
+    """Return the data with every path made absolute."""
 
     def fix(value: Any, at: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
@@ -79,7 +83,7 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _at_home(path: str) -> Path:
-    """The path with `~` as a home; one of nobody's is a folder of that name."""
+    """Return the path with `~` expanded. Keep `~NAME` as a folder name if no such user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -91,7 +95,7 @@ NAMES = (("door", "free_passage"), ("second_door", "free_passage"))
 
 
 def _named(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    """The same data with every such name, and the names and hours of schedules, in their normal form."""
+    """Return the data with all schedule names and schedule hours in their normal form."""
     for table, key in NAMES:
         values = data.get(table)
         if isinstance(values, dict) and isinstance(values.get(key), str):
@@ -107,14 +111,17 @@ def _named(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def _hours(schedule: Any) -> Any:
-    """The same schedule with its hours in their normal form."""
+    """Return the schedule with its hours in their normal form."""
     if not isinstance(schedule, dict):
         return schedule
     return {key: _normal(Time, value) if key in ("start", "end") else value for key, value in schedule.items()}
 
 
 def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
-    """Convert a table field by field, so that one bad value does not hide the next. None when something was wrong."""
+    """Convert a table field by field, so that one wrong value does not hide the next.
+
+    Return None if anything is wrong.
+    """
     if not isinstance(data, dict):
         problems.append(f"{at.rstrip('.')}: expected a table [{at.rstrip('.')}], got {wording.shown(data)}")
         return None
@@ -132,14 +139,14 @@ def _struct(kind: Any, data: Any, at: str, problems: list[str]) -> Any:
 
 @cache
 def _shape(kind: Any) -> tuple[dict[str, Any], tuple[msgspec.structs.FieldInfo, ...]]:
-    """The types of a table and its fields."""
+    """Return the types of a table's fields, and the fields."""
     hints = get_type_hints(kind, include_extras=True)
     return {name: plain(hint) for name, hint in hints.items()}, msgspec.structs.fields(kind)
 
 
 def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
-    """One field: a table of its own, or a plain value checked by msgspec."""
-    if kind == Wires | None:  # a table that may be left out
+    """Convert one field: a nested table, or a plain value that msgspec checks."""
+    if kind == Wires | None:  # an optional table
         kind = Wires
     is_table = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
     if value is msgspec.UNSET:
@@ -157,7 +164,9 @@ def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
 
 
 def _normal(kind: Any, value: Any) -> Any:
-    """An id or a time of day in its normal form, however a person has typed it; another value as it is."""
+    """Return an id or a time of day in its normal form, in whatever form a person typed it. Return other values
+    unchanged.
+    """
     if not isinstance(value, str):
         return value
     if kind in (Time, EndTime):
@@ -166,13 +175,13 @@ def _normal(kind: Any, value: Any) -> Any:
 
 
 def _did_you_mean(key: str, known: list[str]) -> str:
-    """A hint for a misspelt key."""
+    """Return a hint for a misspelt key."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    """Values that are each fine and do not go together."""
+    """Return the problems of values that are valid alone and wrong together."""
     problems = []
     camera, door, sync = settings.camera, settings.door, settings.sync
     if camera.kind != "picamera2" and not camera.path:
@@ -202,14 +211,18 @@ def _contradictions(settings: Settings) -> list[str]:
 
 
 def _calendar_problems(site: SiteSettings) -> list[str]:
-    """Days that cannot be. A holiday that is none was let pass once, and never holds; `gated check` names it."""
+    """Return the problems of the calendar's days.
+
+    An impossible holiday is no problem here, because earlier versions accepted it. It never matches a day, and `gated
+    check` names it.
+    """
     both = sorted(set(site.holidays) & set(site.workdays))
     problems = [f"site.workdays: {day} is in holidays too; take it out of one of them" for day in both]
     return problems + [f"site.workdays: {day} is no day of the calendar" for day in site.workdays if not is_day(day)]
 
 
 def is_day(text: str) -> bool:
-    """Whether there is such a day, YYYY-MM-DD."""
+    """Return whether the text is an existing date, YYYY-MM-DD."""
     try:
         date.fromisoformat(text)
     except ValueError:

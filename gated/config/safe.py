@@ -1,7 +1,7 @@
-"""Which way is safe: what the office may do to a setting, said beside the setting itself.
+"""Define what the office may do to each setting. Each settings field carries its word of `Safe` in its type.
 
-A key that has no word of this kind is not for the office to set. One that has is compared with the installer's value,
-or where the installer is silent with what the manifest of models says: the office may only tighten what protects.
+The office may not set a key without such a word. A value of the office is compared with the installer's value, or with
+the manifest of models if the installer sets none. The office may only tighten a setting that protects.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 
 QUIETEST = 0.1
-"""The office may make the gate quiet, and never mute: people who do not see go by what they hear."""
+"""The lowest volume (0 to 1) that the office may set. The gate must stay audible, because blind people rely on its
+sounds.
+"""
 
 
 class Safe(Enum):
-    """What the office may do to a key, in words."""
+    """The permission of the office for one key. The value completes the sentence "the office ..."."""
 
     MORE = "may only raise it"
     LESS = "may only lower it"
@@ -31,12 +33,12 @@ class Safe(Enum):
 
 
 def safe_of(kind: Any) -> Safe | None:
-    """What the type of a key says of it; None where it is not for the office."""
+    """Return the permission in a type. Return None if the office may not set the key."""
     return next((word for word in getattr(kind, "__metadata__", ()) if isinstance(word, Safe)), None)
 
 
 def plain(kind: Any) -> Any:
-    """The same type without that word."""
+    """Return the type without its permission."""
     if safe_of(kind) is None:
         return kind
     others = tuple(word for word in kind.__metadata__ if not isinstance(word, Safe))
@@ -45,12 +47,16 @@ def plain(kind: Any) -> Any:
 
 @cache
 def words_of(settings: type[msgspec.Struct]) -> dict[tuple[str, ...], Safe]:
-    """Every key of these tables that the office may set, and how: a table's name and a key's, or a table's alone."""
+    """Return each key that the office may set, with its permission. A key is a table's name and a field's, or a table's
+    alone.
+    """
     return dict(_words(settings))
 
 
 def loosens(word: Safe, own: Any, new: Any) -> bool:
-    """Whether a value protects less than the installer's. What cannot be compared does."""
+    """Return whether the new value protects less than the installer's. A value that cannot be compared counts as
+    looser.
+    """
     match word:
         case Safe.MORE:
             return not _is_number(new) or not _is_number(own) or not new >= own
@@ -80,6 +86,6 @@ def _words(settings: type[msgspec.Struct]) -> Iterator[tuple[tuple[str, ...], Sa
 
 
 def _tables(kind: Any) -> list[type[msgspec.Struct]]:
-    """The table that a key is, if it is one; also one that may be left out."""
+    """Return the table types of a field: the field's own type, or the table of an optional field."""
     choices = get_args(kind) if get_origin(kind) is not Annotated else ()
     return [each for each in (kind, *choices) if isinstance(each, type) and issubclass(each, msgspec.Struct)]

@@ -1,6 +1,6 @@
-"""The tables of the settings, one a chapter; those of wires and of what people get are in `wiring`.
+"""The tables of the settings, one for each part of the gate. `wiring` has the tables of the hardware and of the cues.
 
-Every default lives here, and every default is safe: what is not said denies, and is off.
+Every default is defined here or in `wiring`. Every default is safe: it denies access or turns a function off.
 """
 
 from pathlib import Path
@@ -25,60 +25,63 @@ class SiteSettings(msgspec.Struct, frozen=True):
 
     id: Name
     timezone: str = DEFAULT
-    """Of schedules and of what people are shown (IANA)."""
+    """The time zone (IANA) of schedules and of times that people see."""
     clock: Literal["auto", "trusted"] = "auto"
-    """auto: the time of day counts while a time server keeps it, or a clock chip that has proved itself."""
+    """auto: the time of day is used while a time server or a proven clock chip keeps it."""
     holidays: Annotated[tuple[Date, ...], Safe.DAYS] = ()
-    """On these days a schedule's "holiday" counts, and its weekdays do not."""
+    """On these days a schedule's "holiday" applies instead of its weekdays."""
     workdays: Annotated[tuple[Date, ...], Safe.DAYS] = ()
-    """Make-up working days: on these a schedule that has all of mon to fri counts, and one that has not does not."""
+    """Make-up working days.
+
+    On these days a schedule applies if it has all of mon to fri; other schedules do not apply.
+    """
 
 
 class GateSettings(msgspec.Struct, frozen=True):
-    """The gate itself, one of the courtyard's."""
+    """The gate itself, one of the courtyard's gates."""
 
     id: Name
 
 
 class ModelSettings(msgspec.Struct, frozen=True):
-    """Which models, and where their files lie."""
+    """The model set, and the folder of its files."""
 
     dir: str = "models"
     set: Annotated[str, Safe.GRADE] = "evaluation"
     manifest: str = ""
-    """Another manifest than the one that comes with gated."""
+    """The path of another manifest than the one that comes with gated."""
 
 
 class CameraSettings(msgspec.Struct, frozen=True):
-    """What looks at the street."""
+    """The camera that looks at the street."""
 
     kind: Literal["picamera2", "replay", "simulated"] = "picamera2"
     path: str = ""
     """replay: a folder of pictures, one picture, or a video file. simulated: a scene script."""
     fps: Annotated[float, Meta(ge=1, le=60)] = 10.0
     hold_s: Annotated[float, Meta(gt=0, le=3600)] = 2.0
-    """replay: how long each picture is shown."""
+    """replay: how long each picture is shown, in seconds."""
     loop: bool = False
-    """replay, simulated: begin anew at the end."""
+    """replay, simulated: restart at the end."""
     number: Annotated[int, Meta(ge=0, le=3)] = 0
-    """picamera2: which camera."""
+    """picamera2: the number of the camera."""
     width: Annotated[int, Meta(ge=320, le=4608)] = 1280
     height: Annotated[int, Meta(ge=240, le=2592)] = 960
     timeout_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.0
-    """Without a frame for so long the camera is opened anew."""
+    """The camera is reopened after this many seconds without a frame."""
     mains_hz: Literal[50, 60] = 50
-    """Lamps flicker with the mains; the exposure is chosen so that no bands run over the picture."""
+    """The frequency of the mains. Lamps flicker with it; the exposure is chosen so that the picture has no bands."""
 
 
 class FaceSettings(msgspec.Struct, frozen=True):
-    """When a face is good enough to be searched for. Never about eyes, expression or what is worn."""
+    """The quality that a face needs before it is searched for. Eyes, expression and clothing never count."""
 
     detection_score: Annotated[Unit, Safe.MORE] = 0.6
     min_eye_px: Annotated[float, Meta(ge=16, le=400), Safe.MORE] = 40.0
-    """Eye distance in px of the main picture; the embedder's crop has 35."""
+    """Eye distance in px of the main picture. The embedder's crop has 35 px."""
     min_enrol_eye_px: Annotated[float, Meta(ge=16, le=400), Safe.MORE] = 60.0
     min_relative_size: Annotated[Unit, Safe.MORE] = 0.6
-    """A face smaller than this share of the largest one in view is background and not searched for."""
+    """A face smaller than this share of the largest face in view is background, and is not searched for."""
     min_sharpness: Annotated[float, Meta(ge=0), Safe.MORE] = 15.0
     min_luminance: Annotated[float, Meta(ge=0, le=255), Safe.MORE] = 40.0
     max_luminance: Annotated[float, Meta(ge=0, le=255), Safe.LESS] = 230.0
@@ -88,74 +91,84 @@ class FaceSettings(msgspec.Struct, frozen=True):
     max_pitch_deg: Annotated[float, Meta(ge=5, le=90), Safe.LESS] = 35.0
     max_faces: Annotated[int, Meta(ge=1, le=20), Safe.ANY] = 5
     threads: Annotated[int, Meta(ge=1, le=8), Safe.ANY] = 1
-    """For one model; two run side by side. More helps large models on four cores: let `gated bench` say."""
+    """Threads for each model; two models run side by side. More threads help large models on four cores: run `gated
+    bench`.
+    """
 
 
 class AccessSettings(msgspec.Struct, frozen=True):
-    """When a face is somebody's."""
+    """The conditions for a face match."""
 
     threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
-    """Cosine similarity; by default the one of the model set's manifest."""
+    """The least cosine similarity. By default the value in the model set's manifest."""
     pad_threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
     margin: Annotated[Unit, Safe.MORE] = 0.05
-    """How far the best candidate must be ahead of the best one of another household."""
+    """The least distance in score between the best candidate and the best candidate of another household."""
     frames: Annotated[int, Meta(ge=1, le=20), Safe.MORE] = 3
-    """So many frames of one visit must agree."""
+    """The number of frames of one visit that must agree."""
     give_up_s: Annotated[float, Meta(ge=0.5, le=30), Safe.LESS] = 3.0
-    """A visit that has not been granted by then is refused, and other ways in are named."""
+    """A visit without a grant after this many seconds is refused, and the gate names the other credentials."""
     max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5), Safe.LESS] = 1.0
-    """A frame older than this opens nothing."""
+    """A frame older than this many seconds opens nothing."""
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Hours of the week, in the site's own time. `start` after `end` runs past midnight; the two alike are all day."""
+    """Hours of the week, in the site's time zone. If `start` is after `end`, the hours run past midnight. If both are
+    equal, the schedule lasts all day.
+    """
 
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
     start: Time = "00:00"
     end: EndTime = "00:00"
 
     def __post_init__(self) -> None:
-        """24:00 is the end of the day, which the day after calls 00:00."""
+        """Replace the end time 24:00 by 00:00, which means the same."""
         if self.end == "24:00":
             msgspec.structs.force_setattr(self, "end", "00:00")
 
 
 class SyncSettings(msgspec.Struct, frozen=True):
-    """The community server. Without `url` the gate keeps to itself."""
+    """The link to the office. Without `url` the gate works alone."""
 
     url: Annotated[str, Meta(pattern=r"^(mqtts?://[^/\s]+)?\Z", description="mqtts://HOST[:PORT]")] = ""
     ca: str = ""
     cert: str = ""
     key: str = ""
     gate_keys: str = ""
-    """The gate's own private keys, to sign and to be sealed to (a JWK set); made at pairing."""
+    """The gate's private keys for signing and for decryption (a JWK set). Pairing creates them."""
     office_keys: str = ""
     """The office's public keys (a JWK set)."""
     protocol: Literal["auto", "3.1.1", "5"] = "auto"
-    """auto: MQTT 5 where the broker speaks it."""
+    """auto: MQTT 5 if the broker supports it."""
     ack_timeout_s: Annotated[float, Meta(ge=0.2, le=300)] = 5.0
     backoff_max_s: Annotated[float, Meta(ge=0.2, le=300)] = 60.0
     status_s: Annotated[float, Meta(ge=1, le=120)] = 60.0
-    """The beat: status and journal are told so often. A gate says some 19 MB a day at 60 s, and half at 120 s."""
+    """The heartbeat: the interval of status and journal messages, in seconds. A gate sends about 19 MB a day at 60 s,
+    and half of that at 120 s.
+    """
     silent_h: Annotated[float, Meta(gt=0, le=720)] = 24.0
-    """Without a proven word of the office for so long it is an alarm, and for ten minutes while the broker is reached.
-    Nothing opens or shuts because of it."""
+    """The gate raises an alarm after this many hours without an authenticated message from the office. While the broker
+    is reachable, ten minutes are enough. The alarm opens and closes nothing.
+    """
     most_new_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 200
-    """More people than this joining from the office within an hour look like poisoning, and wait for somebody here."""
+    """The number of new people from the office that one hour may bring. More look like poisoning, and wait for
+    acceptance.
+    """
     most_new_in_batch: Annotated[int, Meta(ge=0, le=100_000)] = 300
-    """So many may join in batches that the office announces, and by its acceptance, in all; 0: none. The default is 72
-    households. Somebody at the gate renews it."""
+    """The total of new people that may join in announced batches or by the office's acceptance; 0: none. The default is
+    enough for 72 households. Somebody at the gate renews the total.
+    """
 
 
 class HealthSettings(msgspec.Struct, frozen=True):
-    """What others may ask of the gate's pulse."""
+    """The metrics of the gate for other programs."""
 
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    """Prometheus reads there, on this machine alone; 0: nobody does."""
+    """The port for Prometheus, on this machine only; 0: no metrics."""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All of it, one part a chapter."""
+    """All settings, one table for each part of the gate."""
 
     site: SiteSettings
     gate: GateSettings
@@ -166,7 +179,7 @@ class Settings(msgspec.Struct, frozen=True):
     access: AccessSettings = field(default_factory=AccessSettings)
     door: DoorSettings = field(default_factory=DoorSettings)
     second_door: Wires | None = None
-    """Another leaf, on the same pins and with the same latch; faces open the first."""
+    """A second door on the same board and the same latch. Faces open only the first door."""
     readers: ReaderSettings = field(default_factory=ReaderSettings)
     cues: CueSettings = field(default_factory=CueSettings)
     schedules: Annotated[dict[Name, Schedule], Safe.HOURS] = field(default_factory=dict)
@@ -175,20 +188,20 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> Path:
-        """The folder that everything is kept in."""
+        """Return the folder for the gate's data."""
         return Path(self.state_dir)
 
     @property
     def prompts(self) -> Path:
-        """The folder of spoken prompts."""
+        """Return the folder of the spoken prompts."""
         return Path(self.cues.prompts) if self.cues.prompts else self.state / "prompts"
 
     @property
     def doors(self) -> dict[str, Wires]:
-        """The doors that there are, by the names that facts and messages have for them."""
+        """Return the doors that exist, by the names that events and messages use."""
         return {MAIN: self.door} if self.second_door is None else {MAIN: self.door, SECOND: self.second_door}
 
     @property
     def latch_socket(self) -> Path:
-        """Where the latch listens."""
+        """Return the path of the latch's socket."""
         return Path(self.door.socket) if self.door.socket else self.state / "latch.sock"

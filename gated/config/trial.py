@@ -1,7 +1,7 @@
-"""Settings from the office, on trial: they count for good only once the gate has been on duty with them and well.
+"""Test the office's settings before they are kept: the gate must stay on duty with them and lose no part.
 
-A start is counted on disk before it is made, so that settings with which the gate cannot live are gone after three,
-whatever ends it: an error, a kill, a power cut.
+Each start is counted on disk before it begins. So settings that stop the gate are dropped after three starts, whether
+an error, a kill or a power cut ends them.
 """
 
 import logging
@@ -23,23 +23,23 @@ from gated.events import SettingsTried
 log = logging.getLogger(__name__)
 
 STARTS = 3
-"""So many starts a proposal has to prove itself."""
+"""The number of starts that a proposal may use."""
 HEALTHY_S = 30.0
-"""So long the gate must be on duty without losing a part."""
+"""The time on duty without losing a part, in seconds, after which the settings are kept."""
 DECIDED_S = 60.0
-"""After so long on duty what has not proved itself is taken back."""
+"""The time on duty, in seconds, after which settings that were not kept are rolled back."""
 ELSEWHERE = frozenset(
     {
         *("network", "server", "clock", "disk", "screen", "sound", "metrics", "passes", "sync"),
         *("records_withheld", "office_outdated", "crowd"),
     }
 )
-"""Parts that come and go with the world outside, and that nothing on the office's list can take away."""
+"""Parts that depend on the outside world. No setting of the office can cause their loss."""
 
 
 @dataclass(slots=True)
 class Trial:
-    """The proposal that this process started with. `lost` before already is not held against it."""
+    """The proposal that this process started with. Parts that were already lost before it do not count against it."""
 
     state: Path
     proposal: Proposal
@@ -48,8 +48,9 @@ class Trial:
     _missing: frozenset[str] = field(default=frozenset(), init=False)
 
     def judge(self, lost: Collection[str], now: float) -> SettingsTried | None:
-        """What came of it, None while that is open. `lost`: the parts lost now. `now`: monotonic seconds; the first
-        call says that the gate is on duty.
+        """Return the verdict, or None while it is open.
+
+        `lost`: the parts that are lost now. `now`: monotonic seconds. The first call means that the gate is on duty.
         """
         if math.isnan(self._began):
             self._began = now
@@ -65,8 +66,10 @@ class Trial:
         return None
 
     def settle(self, verdict: SettingsTried) -> bool:
-        """Do as was judged. False where another proposal has come meanwhile: it has a trial of its own, and nothing is
-        done. Raises `StateError` where the state folder cannot be read or written.
+        """Keep or drop the proposal, as the verdict says. Return False if a newer proposal replaced it, and then do
+        nothing.
+
+        Raises `StateError` if the state folder cannot be read or written.
         """
         try:
             is_ours = read_proposal(self.state) == self.proposal
@@ -79,7 +82,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a brain starts with. `dropped` says why it is without settings that the office would have it use."""
+    """The settings for one start of the brain. `dropped` says why the office's settings are not used; empty if they
+    are.
+    """
 
     settings: Settings
     trial: Trial | None = None
@@ -87,28 +92,32 @@ class Start:
 
 
 def propose(config: Path, toml: str, lost: Collection[str] = ()) -> None:
-    """Have the next start of the brain try the office's settings, in place of those it may have kept; empty: the gate's
-    own alone. `lost`: the parts lost now. Raises `ConfigError` with everything that is wrong with them, and
-    `StateError` where the state folder cannot be written.
+    """Store settings from the office for a trial at the next start. They replace the office's stored settings.
+
+    An empty `toml` leaves only the gate's own settings. `lost`: the parts that are lost now. Raises `ConfigError` with
+    every problem, and `StateError` if the state folder cannot be written.
     """
     laid_over(config, toml, "settings from the office")
     Proposal(Mark(0, sorted(lost)), toml).write(load_own(config).state)
 
 
 def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> None:
-    """Have the next start try another model set, and let all else that the office has set be. Raises as `propose`."""
+    """Propose another model set for the next start, and keep the office's other settings. Raises the same errors as
+    `propose`.
+    """
     propose(config, to_toml({**tightening(config), ("models", "set"): model_set}), lost)
 
 
 def begin(config: Path) -> Start:
-    """The settings to start the brain with: those on trial where there are some, and this start is counted; else those
-    in force. Only while no other brain runs. Raises `ConfigError` where the gate's own are wrong, and for no other
-    reason: the office keeps no gate from starting.
+    """Return the settings for this start: the settings on trial, with the start counted, or else the settings in force.
+
+    Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong, so that the
+    office cannot stop a gate from starting.
     """
     state = load_own(config).state
     try:
         return _attempt(config, state) or _in_force(config)
-    except StateError as error:  # a start that cannot be counted could be the first of thousands
+    except StateError as error:  # without the count, a bad proposal could restart the gate for ever
         return _in_force(config, str(error))
     except ConfigError as error:
         try:
@@ -119,7 +128,10 @@ def begin(config: Path) -> Start:
 
 
 def _attempt(config: Path, state: Path) -> Start | None:
-    """Count a start, and give the proposal's settings, if there is one. Raises `ConfigError` where it has to go."""
+    """Count a start, and return the proposal's settings, or None.
+
+    Raises `ConfigError` if the proposal must be dropped.
+    """
     proposal = read_proposal(state)
     if proposal is None:
         return None
@@ -132,9 +144,9 @@ def _attempt(config: Path, state: Path) -> Start | None:
 
 
 def _in_force(config: Path, dropped: str = "") -> Start:
-    """What the gate has without a trial; its own alone where they no longer go with what the office has set.
+    """Return the settings without a trial. Use only the gate's own settings if the office's contradict them.
 
-    A key of the office's that protects less than the gate's own does not count, and the others do.
+    Ignore a key of the office that protects less than the gate's own; keep its other keys.
     """
     try:
         settings, loose = in_force(config)
@@ -147,12 +159,14 @@ def _in_force(config: Path, dropped: str = "") -> Start:
 
 
 def to_toml(keys: dict[Key, Any]) -> str:
-    """Flat keys as TOML, one a line."""
+    """Return flat keys as TOML, one on each line."""
     return "".join(f"{'.'.join(map(_literal, key))} = {_literal(value)}\n" for key, value in keys.items())
 
 
 def _literal(value: Any) -> str:
-    """A text, a number, a truth or a list of them as TOML: JSON has no infinity, and lets DEL stand."""
+    """Return a string, a number, a boolean or a list as TOML. JSON differs: it has no infinity, and does not escape
+    DEL.
+    """
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, float):

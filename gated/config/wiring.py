@@ -1,6 +1,6 @@
-"""The tables of everything that hangs on a wire: locks, inputs, readers, lights and sounds; and which wiring cannot be.
+"""The tables of everything with a wire: locks, inputs, readers, lamps and sounds. It also checks for impossible wiring.
 
-A pin is a BCM number. "Normally closed" is a loop that opens when something happens, so that a cut wire is noticed.
+A pin is a BCM number. A normally closed input opens when its event happens, so a cut wire is noticed.
 """
 
 from collections import Counter
@@ -32,23 +32,28 @@ EndTime = Annotated[
 
 
 class Wires(msgspec.Struct, frozen=True):
-    """One door: its lock, its leaf, and the inputs beside it. None: not fitted."""
+    """One door: its lock, its leaf, and its inputs. None means not fitted."""
 
     lock: Literal["strike", "reverse_strike", "maglock"] = "strike"
-    """What hangs on the relay: a strike opens with power; a reverse strike and a magnet open without."""
+    """The lock on the relay. A strike opens with power; a reverse strike and a magnet open without power."""
     fail: Literal["secure", "safe"] = "secure"
-    """What the site was promised for a power cut: shut to the street, or open. It must be what the lock does."""
+    """The behaviour in a power cut that the site requires: locked ("secure") or open ("safe").
+
+    It must match the lock.
+    """
     lock_pin: Pin = 17
     lock_active_high: bool = True
     feedback_pin: Pin | None = None
-    """The relay's spare contact, to ground: closed while the coil has power."""
+    """The relay's spare contact, to ground. It is closed while the coil has power."""
     contact_pin: Pin | None = None
     contact_closed_is_high: bool = False
     rex_pin: Pin | None = None
     """The exit button, to ground."""
     rex_normally_closed: bool = False
     rex_waiver: str = ""
-    """Who decided, when and why, that this door needs no exit button; without either `gated check` refuses."""
+    """Who decided, when and why, that this door needs no exit button. `gated check` refuses a door without button and
+    waiver.
+    """
     fire_pin: Pin | None = None
     fire_normally_closed: bool = True
     fire_reset_pin: Pin | None = None
@@ -63,84 +68,101 @@ class Wires(msgspec.Struct, frozen=True):
     release_s: Annotated[float, Meta(ge=0.5, le=30), Safe.LESS] = 8.0
     relock_on_close: bool = True
     rex_grace_s: Annotated[float, Meta(ge=0, le=30)] = 3.0
-    """A leaf that opens so soon after the lock was secured was not forced."""
+    """A leaf that opens within this many seconds after the lock was secured is not a forced door."""
     held_open_s: Annotated[float, Meta(ge=5, le=600)] = 30.0
-    """After so long people are asked to shut the leaf."""
+    """After this many seconds the gate asks people to shut the leaf."""
     held_open_alarm_s: Annotated[float, Meta(ge=10, le=3600)] = 60.0
-    """After so long it is an alarm."""
+    """After this many seconds an open leaf raises an alarm."""
     free_passage: str = ""
-    """A schedule by which the door stands released; it ends with a fire as little as it begins one."""
+    """The name of the unlock schedule: the door stays released in its hours.
+
+    It neither starts nor ends a fire release.
+    """
 
 
 class DoorSettings(Wires, frozen=True):
-    """The first door, and the latch that serves both."""
+    """The first door, and the latch process that serves both doors."""
 
     pins: Literal["gpio", "mock"] = "gpio"
     socket: str = ""
-    """The latch's Unix socket; by default `latch.sock` in the state folder."""
+    """The latch's Unix socket. By default `latch.sock` in the state folder."""
     brain_user: str = ""
-    """The one user that may command the latch; by default the latch's own. Needed when the two are services."""
+    """The only user that may send commands to the latch. By default the latch's own user. Required if both are
+    services.
+    """
     trace: str = ""
-    """mock pins: the file that every transition is written to."""
+    """mock pins: the file that receives every transition."""
 
 
 class UsbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one USB device types; `gated readers learn` finds it out."""
+    """How one USB device types. `gated readers learn` detects these values."""
 
     kind: Literal["auto", "card", "keypad"] = "auto"
-    """A card reader is never taken for a hand, and a keypad never for a card; auto: its keys tell."""
+    """The type of the device. A card reader's keys never count as typed by hand, a keypad's never as a card. auto:
+    detect it.
+    """
     suffix: Literal["auto", "enter", "tab", "space", "none"] = "auto"
-    """The key that it types behind a number; Enter always ends one."""
+    """The key that the device types after a number. Enter always ends a number."""
     gap_ms: Annotated[int, Meta(ge=0, le=2000)] = 0
-    """Keys of a card follow each other within this; 0: 50, or evenly up to 250."""
+    """The longest gap between two keys of a card, in milliseconds. 0: 50 ms, or even gaps of up to 250 ms."""
 
 
 class ReaderSettings(msgspec.Struct, frozen=True):
-    """The other ways in: cards, PINs, passes."""
+    """The readers of the other credentials: cards, PINs, passes. It also limits wrong attempts."""
 
     devices: tuple[str, ...] = ()
-    """USB readers and keypads that type: paths under /dev/input, best those in by-id."""
+    """USB readers and keypads that type: paths under /dev/input, preferably those in by-id."""
     usb: dict[str, UsbSettings] = {}
-    """How some of them type, by their paths."""
+    """How some of these devices type, by path."""
     keypad_rows: tuple[Pin, ...] = ()
     keypad_columns: tuple[Pin, ...] = ()
     """A matrix keypad of 4 rows and 3 or 4 columns."""
     pass_key: str = ""
-    """The site's public key for visitor passes (Ed25519, PEM); without it no pass opens."""
+    """The site's public key for visitor passes (Ed25519, PEM). Without it no pass opens."""
     attempts: Annotated[int, Meta(ge=1, le=100), Safe.LESS] = 5
-    """So many failures of one way in, within `attempts_s`, and that way rests for `rest_s`. No other does. Of PINs so
-    many in an hour, and each rest is twice as long as the one before it."""
+    """The number of failures of one credential type at one reader, within `attempts_s`, after which this type rests for
+    `rest_s`. Other types do not rest. For PINs the number counts in an hour, and each rest is twice as long as the one
+    before.
+    """
     attempts_s: Annotated[float, Meta(ge=1, le=3600), Safe.MORE] = 60.0
     rest_s: Annotated[float, Meta(ge=1, le=3600), Safe.MORE] = 60.0
     pin_digits: Annotated[int, Meta(ge=4, le=12), Safe.MORE] = 6
-    """The least that a PIN has."""
+    """The least number of digits in a PIN."""
     weak_pins_until: Annotated[
         str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z", description="a date, YYYY-MM-DD"), Safe.SOONER
     ] = ""
-    """From this day on a PIN opens nothing that is a date, is made of a flat number, or is too short for `pin_digits`.
-    Empty: it opens, and the office is told whose it is."""
+    """From this day on a weak PIN opens nothing: a date, a PIN made of a flat number, or a PIN shorter than
+    `pin_digits`. Empty: a weak PIN opens, and the office learns whose it is.
+    """
     attempts_hour: Annotated[int, Meta(ge=1, le=100), Safe.LESS] = 8
-    """So many wrong PINs at one door in an hour, and PINs alone rest there until the hour is over."""
+    """The number of wrong PINs at one door in an hour. After that, PINs without a flat number rest there until the hour
+    is over.
+    """
     attempts_day: Annotated[int, Meta(ge=1, le=1000), Safe.LESS] = 12
-    """The same in a day: what `gated check` reckons the PIN budget with."""
+    """The number of wrong PINs at one door in a day. `gated check` uses it to calculate the PIN budget."""
     cards_hour: Annotated[int, Meta(ge=1, le=1000), Safe.LESS] = 20
-    """So many unknown cards at one reader in an hour, and after each one more it pauses for a second, two and so on up
-    to half a minute. A card that opens is followed by no pause."""
+    """The number of unknown cards at one reader in an hour before the reader slows down. After each further one it
+    pauses for 1 s, 2 s, 4 s and so on, up to 30 s. No pause follows a card that opens.
+    """
     cards_day: Annotated[int, Meta(ge=1, le=10000), Safe.LESS] = 200
-    """So many in a day, and each pause is half a minute."""
+    """The number of unknown cards at one reader in a day. After that, each pause is 30 s."""
     short_cards_day: Annotated[int, Meta(ge=1, le=10000), Safe.LESS] = 60
-    """So many unknown cards at one reader in a day, and cards that it tells by 24 bits alone rest there, as 26 bits of
-    Wiegand do; one after its holder's flat number opens. Cards that it tells by more go on."""
+    """The number of unknown cards at one reader in a day. After that, cards that the reader identifies by only 24 bits
+    (Wiegand 26) rest there. Such a card still opens after its holder's flat number. Longer cards do not rest.
+    """
     pin_by_household: bool = False
-    """The flat number must be typed before a PIN: a guess is then against one household. It may be typed always."""
+    """Whether the flat number is required before a PIN, so that a guess is against one household.
+
+    It is always allowed.
+    """
     household_hour: Annotated[int, Meta(ge=1, le=100), Safe.LESS] = 5
-    """So many wrong PINs after a flat number in an hour, and the PINs of that household rest, and no others."""
+    """The number of wrong PINs after one flat number in an hour. After that, only the PINs of that household rest."""
     household_day: Annotated[int, Meta(ge=1, le=1000), Safe.LESS] = 10
-    """The same in a day."""
+    """The number of wrong PINs after one flat number in a day."""
 
 
 class CueSettings(msgspec.Struct, frozen=True):
-    """What people see, hear and feel."""
+    """The lamps, sounds and vibration for people at the gate."""
 
     ready_pin: Pin | None = None
     open_pin: Pin | None = None
@@ -150,45 +172,49 @@ class CueSettings(msgspec.Struct, frozen=True):
     red_pin: Pin | None = None
     green_pin: Pin | None = None
     blue_pin: Pin | None = None
-    """One lamp of three colours, instead of or beside the four."""
+    """One lamp with three colours, instead of the four lamps or beside them."""
     buzzer_pin: Pin | None = None
     vibration_pin: Pin | None = None
-    """The pad on the post that is felt."""
+    """The vibration pad on the post, for touch."""
     sound: Literal["alsa", "none"] = "none"
     sound_device: str = "default"
     languages: Annotated[tuple[Literal["zh", "en"], ...], Safe.SOME] = ("zh", "en")
-    """In this order; the first alone in quiet hours."""
+    """The languages, in this order. In quiet hours only the first is spoken."""
     prompts: str = ""
-    """The folder of spoken prompts; by default `prompts` in the state folder."""
+    """The folder of spoken prompts. By default `prompts` in the state folder."""
     volume: Annotated[Unit, Safe.HEARD] = 0.8
     quiet_volume: Annotated[Unit, Safe.HEARD] = 0.3
     quiet_from: Annotated[EndTime, Safe.ANY] = "22:00"
     quiet_to: Annotated[EndTime, Safe.ANY] = "07:00"
-    """Lower sound; never light, never touch."""
+    """In quiet hours the sound is lower. Lamps and vibration do not change."""
     screen_port: Annotated[int, Meta(ge=0, le=65535)] = 0
-    """The gate screen's page on this machine alone; 0: none."""
+    """The port of the gate screen's page, on this machine only; 0: no page."""
     phone: Phone = ""
-    """Whom people can call when the gate cannot help: shown large, and said digit by digit."""
+    """The telephone number for people whom the gate cannot help. It is shown large and spoken digit by digit."""
     ways: tuple[Literal["card", "code", "call"], ...] | None = None
-    """Which ways in the words name; by default those that are wired."""
+    """The credentials that the prompts name. By default the credentials with a wired reader or button."""
     locate: str = ""
-    """A schedule: in its hours a quiet sound leads blind people to the idle gate. Empty: never."""
+    """The schedule of a quiet sound that guides blind people to the idle gate. Empty: never."""
     locate_volume: Annotated[float, Meta(ge=0.01, le=0.3)] = 0.1
-    """Of the locating sound; never louder than `volume`, and at night than `quiet_volume`."""
+    """The volume of the locating sound. It is never louder than `volume`, and at night never louder than
+    `quiet_volume`.
+    """
 
     def __post_init__(self) -> None:
-        """24:00 is the end of the day, which the day after calls 00:00."""
+        """Replace the time 24:00 by 00:00, which means the same."""
         for name in ("quiet_from", "quiet_to"):
             if getattr(self, name) == "24:00":
                 msgspec.structs.force_setattr(self, name, "00:00")
 
 
 FAILS = {"strike": "secure", "reverse_strike": "safe", "maglock": "safe"}
-"""What each lock does without power."""
+"""The behaviour of each lock without power."""
 
 
 def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cues: CueSettings) -> list[str]:
-    """Wires that contradict each other: two functions on a pin, a lock that cannot do what was promised."""
+    """Return the contradictions of the wiring: a pin with two functions, or a lock that cannot do what the site
+    requires.
+    """
     used = used_pins(door, second, readers, cues)
     count = Counter(pin for _, pin in used)
     problems = [f"{key}: pin {pin} is used twice" for key, pin in used if count[pin] > 1]
@@ -215,13 +241,13 @@ def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cue
 
 
 def used_pins(door: Wires, second: Wires | None, readers: ReaderSettings, cues: CueSettings) -> list[tuple[str, int]]:
-    """Every pin that is used, as a BCM number, and the key that names it (`door.lock_pin`)."""
+    """Return every used pin as a BCM number, with the key that names it (`door.lock_pin`)."""
     tables = [("door", door), ("second_door", second), ("readers", readers), ("cues", cues)]
     return [(f"{name}.{key}", pin) for name, table in tables if table is not None for key, pin in _pins(table)]
 
 
 def unsafe_wiring(door: DoorSettings, second: Wires | None) -> list[str]:
-    """Wiring that may be what is there, and must not stay so: a door that nobody can leave by."""
+    """Return the problems of a door that people cannot leave by. Such wiring may exist, and must not stay."""
     return [
         f"{name}.rex_pin: no exit button is wired; wire one, or write into rex_waiver who decided that none is needed"
         for name, wires in (("door", door), ("second_door", second))
@@ -230,7 +256,7 @@ def unsafe_wiring(door: DoorSettings, second: Wires | None) -> list[str]:
 
 
 def _pins(table: msgspec.Struct) -> Iterator[tuple[str, int]]:
-    """Every pin of a table, and the key that names it."""
+    """Yield every pin of a table, with the key that names it."""
     for field in table.__struct_fields__:
         value = getattr(table, field)
         if field.endswith("_pin") and value is not None:
