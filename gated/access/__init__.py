@@ -1,1 +1,1 @@
-"""The decision: may this person pass this gate now?"""
+"""Access decisions: whether a person may pass this gate now. Used by the brain."""

@@ -1,5 +1,6 @@
-"""Connect every way in: faces, cards, PINs, passes and the unlock schedule, under one lockdown and one set of access
-rules. Used by the brain. An unlock schedule uses only the calendar of the settings, never a day that the office names.
+"""Connect everything that opens the gate: faces, cards, PINs, passes and unlock schedules. One lockdown and one set of
+access rules apply to all of them. Used by the brain. An unlock schedule uses only the calendar of the settings, never a
+day that the office names.
 """
 
 import asyncio
@@ -76,7 +77,7 @@ def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: Days) -
 
 
 class Entrance:
-    """All ways in at one gate. Call it on the event loop's thread. The databases have separate threads."""
+    """Everything that opens one gate. Call it on the event loop's thread. The databases have separate threads."""
 
     def __init__(
         self,

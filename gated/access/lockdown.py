@@ -36,7 +36,7 @@ def read_lockdown(state: Path) -> LockdownOrder | None:
 
 
 def last_order(state: Path) -> LockdownOrder | None:
-    """Return the last order, which may be the end of a lockdown. Returns None if there never was one."""
+    """Return the last `LockdownOrder`, which may be the end of a lockdown. Return None if there never was one."""
     try:
         with _path(state).open("rb") as file:
             return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownOrder)

@@ -1,4 +1,6 @@
-"""Free passage: by its schedule a door stands released. It is a lease that is renewed, so it ends with the brain."""
+"""Unlock schedules: a door with one stays released during its hours. The brain renews a short lease, so that the
+release ends when the brain stops.
+"""
 
 import asyncio
 import logging
@@ -15,14 +17,16 @@ log = logging.getLogger(__name__)
 
 RENEW_S = 5.0
 LEASE_S = 15.0
-"""Renewed three times before it would end."""
+"""The length of one lease, in seconds. It covers three renewals."""
 
 Renew = Callable[[str, float, float], None]
-"""Door, lease in seconds, monotonic time of the decision. Raises `LatchError`."""
+"""A function that renews a lease. Arguments: door, lease in seconds, monotonic time of the decision. Raises
+`LatchError`.
+"""
 
 
 class FreePassage:
-    """The doors that have a schedule of free passage, by name."""
+    """All doors with an unlock schedule, by name."""
 
     def __init__(
         self,
@@ -32,20 +36,24 @@ class FreePassage:
         report: Callable[[Event], None],
         wall: Callable[[], datetime | None],
     ) -> None:
-        """`schedules`: each door's own, by its name. `wall`: the time of day (aware), None while it is not trusted."""
+        """`schedules` gives the schedule name of each door. `wall` returns the aware time of day, or None while it is
+        not trusted.
+        """
         self._schedules, self.calendar = schedules, calendar
         self._renew, self._report, self._wall = renew, report, wall
         self._free: set[str] = set()
         self.is_locked_down = False
 
     async def run(self) -> None:
-        """Renew what holds, for ever."""
+        """Renew the leases every `RENEW_S` seconds. Runs until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(RENEW_S)
 
     def look(self) -> None:
-        """Begin, renew or end the free passage of every door, as it holds now."""
+        """Begin, renew or end the scheduled release of every door. Without a trusted time, or in a lockdown, no door is
+        released.
+        """
         at = self._wall()
         for door, schedule in self._schedules.items():
             is_free = not self.is_locked_down and at is not None and self.calendar.allows(schedule, at)

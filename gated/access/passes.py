@@ -1,9 +1,9 @@
-"""Visitor passes: the site's office signs them, the gate checks them without asking anybody, and counts their uses.
+"""Visitor passes: the office signs them. The gate verifies them offline and counts their uses.
 
-A pass is text for a QR code: `G1.` and, in base32, a MessagePack array followed by its Ed25519 signature (RFC 8032) by
-the site's key. Base32 (RFC 4648, section 6) because its letters are those of a QR code's alphanumeric mode: a pass for
-names of usual length is version 6 or 7 (ISO/IEC 18004), which a phone's screen shows large enough for the camera.
-What a pass says is data: it is compared and counted, and never looked up, shown or followed.
+The text of a pass is `G1.`, then base32 of a MessagePack array and its Ed25519 signature (RFC 8032) by the site key.
+Base32 (RFC 4648, section 6) uses only letters of the alphanumeric mode of QR codes. A pass for names of usual length
+gives a code of version 6 or 7 (ISO/IEC 18004), which a phone shows large enough for the camera. The content of a pass
+is compared and counted only. The gate never looks it up, displays it or follows it.
 """
 
 import base64
@@ -47,22 +47,22 @@ log = logging.getLogger(__name__)
 PassKey = Ed25519PublicKey
 
 LABEL = b"gated visitor pass 1\0"
-"""Signed before the body, so that nothing else that this key signs is a pass."""
+"""The prefix that is signed with the body, so that no other signature by this key is a valid pass."""
 SIGNATURE_BYTES, KEY_BYTES = 64, 32
 KEY_PREFIX = "GK1-"
 ALIKE = str.maketrans("018", "OIB")
-"""Digits that RFC 4648's base 32 has not, read as the letters that they look like."""
+"""Maps digits that base32 (RFC 4648) lacks to the letters that they resemble."""
 MAX_USES = 1000
 LATEST = 2**40
-"""Beyond every time that a pass may have."""
+"""An upper limit for the times in a pass, in seconds since 1970."""
 KEPT = timedelta(days=30)
-"""So long after its end a used pass is remembered by itself."""
+"""How long after its end a used pass keeps a row in the ledger."""
 
 Seconds = Annotated[int, Meta(ge=0, lt=LATEST, description="seconds since 1970")]
 
 
 class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What the office signed: one door, from `not_before` until before `not_after`, so many times."""
+    """The signed content of a pass: one door, `uses` uses, valid from `not_before` until before `not_after`."""
 
     id: Annotated[bytes, Meta(min_length=16, max_length=16)]
     site: str
@@ -74,7 +74,7 @@ class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
     @property
     def credential(self) -> str:
-        """Its id in the journal: 32 hex digits."""
+        """Return the id of the pass in the journal: 32 hex digits."""
         return self.id.hex()
 
 
@@ -84,9 +84,10 @@ _decoder = msgspec.msgpack.Decoder(VisitorPass)
 def read_pass(
     text: str, key: PassKey, site: str, gate: str, door: str, *, at: datetime | None
 ) -> VisitorPass | Refusal:
-    """The pass that a text is, where it is good at this door now. `at`: the time of day, None where it is not trusted.
+    """Return the pass if it is valid at this door now, else the reason for the refusal. Does not count uses (see
+    `PassLedger`).
 
-    Uses are not counted here: see `PassLedger`.
+    `at` is the time of day, or None while it is not trusted.
     """
     visitor_pass = open_pass(text, key)
     if visitor_pass is None:
@@ -101,9 +102,11 @@ def read_pass(
 
 
 def open_pass(text: str, key: PassKey) -> VisitorPass | None:
-    """What the site signed, good or not; None for anything else.
+    """Return the signed content, whether it is valid now or not. Returns None if the text has no valid signature or
+    content.
 
-    The signature is checked before anything in the text is looked at; the work until then depends on its length alone.
+    The signature is verified before the content is decoded. The work before that depends on the length of the text
+    only.
     """
     signed = _bytes_of(text)
     if signed is None:
@@ -126,7 +129,7 @@ def issue_pass(
     door: str = MAIN,
     uses: int = 1,
 ) -> str:
-    """The text of a new pass. Raises `ConfigError` where the key is none, or no gate would take such a pass."""
+    """Return the text of a new pass. Raises `ConfigError` if the key is invalid or no gate would accept such a pass."""
     key = _private_key(private_key_pem)
     starts, ends = int(not_before.timestamp()), int(not_after.timestamp())
     made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
@@ -145,7 +148,7 @@ def issue_pass(
 
 
 def make_key(path: Path) -> None:
-    """Make the site's private key; one that is there is never written over. Raises `ConfigError`."""
+    """Create the private key of the site. Never overwrites a file. Raises `ConfigError`."""
     form = PrivateFormat.PKCS8
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, form, NoEncryption())
     try:
@@ -161,9 +164,10 @@ def make_key(path: Path) -> None:
 
 
 def key_text(private_key_pem: bytes) -> str:
-    """The public key of the site's private one, as it is read out and typed at a gate: nothing in it is secret.
+    """Return the public key of a private site key as text that people can read out and type. It contains no secret.
 
-    `GK1-` and base 32 of its 32 bytes and a check of two (CRC-16/CCITT), in groups of five. Raises `ConfigError`.
+    The text is `GK1-` and base32 of the 32 key bytes and a two-byte check (CRC-16/CCITT), in groups of five letters.
+    Raises `ConfigError`.
     """
     raw = _private_key(private_key_pem).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     letters = base64.b32encode(raw + _check(raw)).decode().rstrip("=")
@@ -171,14 +175,14 @@ def key_text(private_key_pem: bytes) -> str:
 
 
 def key_file(text: str) -> bytes:
-    """The public key of such a text as a file for [readers] pass_key (PEM). Raises `ConfigError`."""
+    """Return the public key of such a text as PEM, for the file of `readers.pass_key`. Raises `ConfigError`."""
     letters = re.sub(r"[\s-]", "", text).upper().removeprefix(KEY_PREFIX.rstrip("-"))
     letters = letters.translate(ALIKE)
     try:
         raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
     except (binascii.Error, ValueError):
         raw = b""
-    is_whole = base64.b32encode(raw).decode().rstrip("=") == letters  # the last letter has three bits that say nothing
+    is_whole = base64.b32encode(raw).decode().rstrip("=") == letters  # three bits of the last letter are unused
     if not is_whole or len(raw) != KEY_BYTES + 2 or raw[KEY_BYTES:] != _check(raw[:KEY_BYTES]):
         problem = "a letter or more is wrong, or missing; compare it with what `gated office pass key` shows"
         raise ConfigError("the site's public key", [problem])
@@ -202,7 +206,7 @@ def _private_key(pem: bytes) -> Ed25519PrivateKey:
 
 
 def pass_key(path: Path) -> PassKey:
-    """The site's public key, from its file. Raises `ConfigError` when that is none."""
+    """Read the public site key from its file. Raises `ConfigError` if the file holds no Ed25519 public key."""
     try:
         key = load_pem_public_key(read_given(path, MOST_KEYS))
     except OSError as error:
@@ -216,7 +220,7 @@ def pass_key(path: Path) -> PassKey:
 
 
 def _bytes_of(text: str) -> bytes | None:
-    """Body and signature, where a text is spelt as `_text_of` does, and in no other way."""
+    """Return body and signature. Returns None unless the text is spelled exactly as `_text_of` spells it."""
     if not (len(text) <= MAX_PASS and text.startswith(PASS_PREFIX) and text.isascii()):
         return None
     letters = text[len(PASS_PREFIX) :]
@@ -248,23 +252,25 @@ MIGRATIONS = (
 
 
 NOBODYS = "(typeof(pass) != 'blob' OR length(pass) != 16) AND (typeof(copy) != 'text' OR instr(copy, char(31)) != 33)"
-"""A damaged use of which nobody can tell the pass."""
+"""The SQL condition for a damaged row whose pass cannot be determined."""
 
 
 class PassLedger:
-    """passes.db: how often each pass was used here. Only what the site signed ever gets in, so nobody can fill it."""
+    """passes.db: how often each pass was used at this gate. Only signed passes are stored, so attackers
+    cannot fill it.
+    """
 
     def __init__(self, state: Path) -> None:
-        """Open it, or begin it. Raises `StateError`."""
+        """Open or create the ledger. Raises `StateError`."""
         self._connection = database.connect(state / "passes.db", MIGRATIONS)
         with self._changing() as ledger:
             _mend(ledger)
 
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
-        """Count one use, on disk before this returns; False where none was left.
+        """Count one use. Return False if no use is left. The use is on disk when this returns True.
 
-        A pass that ended no later than one that was forgotten already is refused: a clock set back brings none to life.
-        Raises `StateError` when the disk fails; then nothing was counted, and nothing may open.
+        Refuses a pass that ended no later than an already forgotten pass, so that a clock set back revives no pass.
+        Raises `StateError` if the disk fails. Then no use was counted, and the door must stay closed.
         """
         with self._changing() as ledger:
             self._forget((at.astimezone(UTC) - KEPT).timestamp())
@@ -281,28 +287,28 @@ class PassLedger:
             return counted.rowcount == 1
 
     def _is_damaged(self, visitor_pass: VisitorPass) -> bool:
-        """Whether a damaged row may count uses of this pass: nobody knows how many."""
+        """Return whether a damaged row may belong to this pass. Its uses are then unknown."""
         theirs = f"(pass = ?1 OR substr(copy, 1, length(?2)) = ?2) AND NOT ({sound(self._connection, 'spent')})"
         begins = copy_of(visitor_pass.credential.upper(), "")
         query = f"SELECT 1 FROM spent WHERE {theirs}"  # noqa: S608 - our own
         return self._connection.execute(query, (visitor_pass.id, begins)).fetchone() is not None
 
     def give_back(self, visitor_pass: VisitorPass) -> None:
-        """A use that was counted came to nothing, because the door could not be asked; on disk when this returns.
+        """Return a counted use, because the door could not be released. It is on disk when this returns.
 
-        A pass that was forgotten meanwhile stays so. Raises `StateError` when the disk fails; then the use is lost.
+        Does nothing for a forgotten pass. Raises `StateError` if the disk fails. Then the use is lost.
         """
         with self._changing() as ledger:
             theirs = f"pass = ? AND uses > 0 AND {sound(ledger, 'spent')}"
             ledger.execute(f"UPDATE spent SET uses = uses - 1 WHERE {theirs}", (visitor_pass.id,))  # noqa: S608
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._connection.close()
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, on disk in the end. Raises `StateError`."""
+        """Run one transaction: all changes are on disk at its end, or none. Raises `StateError`."""
         try:
             with database.transaction(self._connection) as ledger:
                 yield ledger
@@ -311,8 +317,10 @@ class PassLedger:
             raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
 
     def _forget(self, before: float) -> None:
-        """Drop passes that ended so long ago, and note how far we have forgotten."""
-        old = f"not_after < ? AND {sound(self._connection, 'spent')}"  # a damaged use is kept, so that none comes back
+        """Delete passes that ended before `before` (seconds since 1970), and store the latest of their ends as the
+        horizon.
+        """
+        old = f"not_after < ? AND {sound(self._connection, 'spent')}"  # a damaged row stays: its pass gains no use
         last = f"SELECT coalesce(max(not_after), 0) FROM spent WHERE {old}"  # noqa: S608 - our own
         further = f"UPDATE horizon SET at = max(at, ({last})) WHERE {sound(self._connection, 'horizon')}"  # noqa: S608
         self._connection.execute(further, (before,))
@@ -320,10 +328,10 @@ class PassLedger:
 
 
 def _mend(ledger: sqlite3.Connection) -> None:
-    """Make a ledger with damaged rows one in which no pass has more uses than before.
+    """Repair a ledger with damaged rows, so that no pass gains a use.
 
-    A damaged use stays, so that its pass opens no more. Where nobody knows any more whose it is, or how far was
-    forgotten, passes open no more that end no later than any other that was used here.
+    A damaged row stays, so that its pass opens no door again. If the pass of a damaged row or the horizon is unknown,
+    the horizon becomes the latest end of all undamaged rows. Then every pass that ends no later is refused.
     """
     counts = left_out(ledger, ("spent", "horizon"))
     if told := in_words("passes.db", counts, "passes that they may be about open no more; give out new ones"):
@@ -337,9 +345,9 @@ def _mend(ledger: sqlite3.Connection) -> None:
 
 
 def _horizon(ledger: sqlite3.Connection) -> int | None:
-    """How far was forgotten, of the two times that a damaged row has: the later one that can be true. None: neither.
+    """Return the horizon from a damaged row: the later of its two stored values that is possible, or None.
 
-    Every pass that is remembered ends later than those that were forgotten.
+    A horizon is possible if it is before the end of every remembered pass.
     """
     row = ledger.execute("SELECT at, copy FROM horizon").fetchone()
     first = ledger.execute(f"SELECT min(not_after) FROM spent WHERE {sound(ledger, 'spent')}").fetchone()[0]  # noqa: S608

@@ -1,4 +1,6 @@
-"""Photos in place of a live view: enrol somebody from a few, or say what the gate would make of one."""
+"""Use photos instead of the live camera: enrol a person from several photos, or report how the gate judges
+one photo.
+"""
 
 import time
 from collections.abc import Sequence
@@ -22,14 +24,14 @@ from gated.gallery.search import Candidate
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """A photo that no template was made from, and why."""
+    """A photo that gave no template, and the reason."""
 
     photo: str
     reason: str
 
 
 class Enrolment(msgspec.Struct, frozen=True):
-    """What came of a few photos; `subject` is None when nobody was enrolled."""
+    """The result of an enrolment from photos. `subject` is None if nobody was enrolled."""
 
     subject: str | None
     templates: int
@@ -38,28 +40,28 @@ class Enrolment(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who is to be enrolled, and on what consent."""
+    """A person to enrol, and the consent for it."""
 
     name: str
     household: str
     consent: str
     notice: str
     purposes: tuple[str, ...] = ()
-    """What they agreed to beside being recognised."""
+    """The additional purposes that the person agreed to, besides recognition."""
 
 
 class Near(msgspec.Struct, frozen=True):
-    """Somebody that a face may be."""
+    """A similar enrolled person, and the similarity score."""
 
     subject: str
     score: float
 
 
 class Identification(msgspec.Struct, frozen=True):
-    """What the gate makes of the largest face in a picture."""
+    """The gate's result for the largest face in a picture."""
 
     outcome: str
-    """"grant", "deny", "no_face", "poor_quality" or "attack"."""
+    """One of "grant", "deny", "no_face", "poor_quality" and "attack"."""
     reason: str
     subject: str | None
     score: float | None
@@ -74,10 +76,11 @@ class Identification(msgspec.Struct, frozen=True):
 def enrol_photos(
     pipeline: FacePipeline, gallery: Gallery, photos: Sequence[Path], applicant: Applicant, threshold: float
 ) -> Enrolment:
-    """Enrol somebody with one template for each photo that will do.
+    """Enrol a person with one template for each usable photo. Return the result.
 
-    Photos that will not are told one by one; when none will, nobody is enrolled and `subject` is None. Raises
-    `EnrolmentError` when consent or a name is missing, the photos show several people, or the face is enrolled already.
+    Each unusable photo is listed with its reason. If no photo is usable, nobody is enrolled and `subject` is None.
+    Raises `EnrolmentError` if consent or a name is missing, the photos show different people, or the face is enrolled
+    already.
     """
     embeddings: list[Embedding] = []
     rejected: list[Rejected] = []
@@ -97,7 +100,7 @@ def enrol_photos(
 
 
 def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
-    """The embedding of the one face in a photo. Raises `PictureError` with what to do when there is no such face."""
+    """Return the embedding of the only face in a photo. Raises `PictureError` with advice if there is no such face."""
     seen = pipeline.analyse_photo(frame_of(named_picture(photo), 0.0, 0), for_enrolment=True).observations
     people = [face for face in seen if face.problem != "background"]
     if not people:
@@ -120,13 +123,13 @@ ADVICE = {
     "turned_away": "the face is turned away; take it from the front",
     "no_colour": "the picture has no colour; take a photo in colour",
 }
-"""What to do about each problem of `Observation.problem`."""
+"""Advice for each value of `Observation.problem`."""
 
 
 def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules) -> Identification:
-    """What the gate makes of the largest face in a picture, as if every frame had been this one.
+    """Return the gate's result for the largest face in a picture, as if every frame were this picture.
 
-    Raises `PictureError` when the file is no picture.
+    Raises `PictureError` if the file is not a picture.
     """
     frame = frame_of(named_picture(photo), 0.0, 0)
     analysis = pipeline.analyse_photo(frame)
@@ -156,7 +159,7 @@ def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules
 
 
 def outcome_of(face: Observation | None, decision: Decision | None) -> tuple[str, str]:
-    """The outcome of an identification, and the reason for it."""
+    """Return the outcome of an identification and its reason."""
     if face is None:
         return "no_face", "no_face"
     if decision is None:
@@ -167,7 +170,7 @@ def outcome_of(face: Observation | None, decision: Decision | None) -> tuple[str
 
 
 def _embedding(face: Observation, pipeline: FacePipeline) -> Embedding:
-    """The vector of an observation, checked. Raises `EmbeddingError`."""
+    """Return the checked embedding of an observation. Raises `EmbeddingError`."""
     if face.embedding is None:
         raise EmbeddingError("the face has no embedding")
     return check_embedding(np.frombuffer(face.embedding, "<f4"), pipeline.model_set.embedder.dimension)

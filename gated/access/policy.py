@@ -1,6 +1,7 @@
-"""May this face pass now? Pure: one frame's evidence becomes a verdict, and a visit's verdicts become one decision.
+"""Decide whether a face may pass now. Pure: the evidence of a frame becomes a verdict, the verdicts of a visit become a
+decision. Used by `visits` and `photos`.
 
-Every rule is written so that whatever is odd (a score that is no number, a missing value, an empty gallery) denies.
+Every rule denies on unexpected input: a score that is not finite, a missing value, an empty gallery.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from gated.types import SubjectId
 
 
 class Reason(StrEnum):
-    """Why somebody may pass, or may not. Listed from the most to the least telling, which breaks ties."""
+    """The reason of a verdict or decision. Earlier members are more informative and win ties."""
 
     MATCH = "match"
     ATTACK = "attack"
@@ -28,7 +29,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The numbers that decide. `threshold` and `margin` are cosine similarities, `pad_threshold` a share of 1."""
+    """The parameters of a decision. `threshold` and `margin` are cosine similarities, `pad_threshold` is in 0..1."""
 
     threshold: float
     pad_threshold: float
@@ -40,9 +41,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one frame says: `subject` is set for a match and a suspended person, `score` is the best candidate's.
+    """The result of one frame. `score` is the score of the best candidate. `subject` is set for a match and a suspended
+    person.
 
-    `imitated`: whom an attack looks like; None where it looks like nobody who is known.
+    `imitated` is the person that an attack resembles, or None if it resembles no enrolled person.
     """
 
     reason: Reason
@@ -54,7 +56,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate does about a visit: let in, or not, and why. `frames` is how many looks it took."""
+    """The decision about a visit, and its reason. `frames` is the number of looks it is based on."""
 
     grant: bool
     reason: Reason
@@ -65,7 +67,7 @@ class Decision:
 
 
 def judge(candidates: Sequence[Candidate], pad_score: float | None, rules: Rules) -> Verdict:
-    """What one frame says. `candidates` are a search's best, one a subject, best first."""
+    """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first."""
     best = candidates[0] if candidates else None
     score = best.score if best is not None else None
     if pad_score is None or not isfinite(pad_score) or (score is not None and not isfinite(score)):
@@ -85,9 +87,11 @@ def judge(candidates: Sequence[Candidate], pad_score: float | None, rules: Rules
 
 
 def _is_clear(candidates: Sequence[Candidate], margin: float) -> bool:
-    """Whether the best is far enough ahead of every other household: twins of one household share a door anyway.
+    """Return whether the best candidate leads every rival by `margin`. An active member of the same household is no
+    rival.
 
-    A suspended relative must not be let in as the twin, so one who is near counts whatever the household.
+    Twins of one household may enter the same home anyway. A suspended relative is always a rival, so that this person
+    is not let in as the twin.
     """
     best = candidates[0]
     rivals = [c for c in candidates[1:] if c.household != best.household or c.status != "active"]
@@ -95,10 +99,10 @@ def _is_clear(candidates: Sequence[Candidate], margin: float) -> bool:
 
 
 def decide(verdicts: Sequence[Verdict], waited_s: float, is_over: bool, rules: Rules) -> Decision | None:
-    """The decision about a visit so far, or None to go on looking.
+    """Return the decision about a visit so far, or None to continue.
 
-    Grant: the last `rules.frames` looks agree on one subject, each of them above every threshold (the worst counts).
-    Deny: as many attacks were seen, the time is up, or the person has left.
+    Grant: the last `rules.frames` looks agree on one subject, and each is above every threshold. The decision has the
+    lowest score of them. Deny: `rules.frames` looks were attacks, the time is up, or the person has left.
     """
     recent = verdicts[-rules.frames :]
     if len(recent) == rules.frames and all(v.reason is Reason.MATCH and v.subject == recent[0].subject for v in recent):
@@ -114,7 +118,7 @@ def decide(verdicts: Sequence[Verdict], waited_s: float, is_over: bool, rules: R
 
 
 def _deny(verdicts: Sequence[Verdict], frames: int, rules: Rules) -> Decision:
-    """Refuse for the commonest reason; matches that were too few or did not agree are "undecided"."""
+    """Refuse for the most frequent reason. Matches that were too few or disagreed count as "undecided"."""
     counts = Counter(Reason.UNDECIDED if v.reason is Reason.MATCH else v.reason for v in verdicts)
     order = list(Reason)
     reason = max(counts, key=lambda r: (counts[r], -order.index(r)))

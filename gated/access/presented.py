@@ -1,23 +1,29 @@
-"""What is held at a reader is shown once: many readers say a card again and again for as long as it is there. Pure."""
+"""Treat a card that stays at a reader as one presentation, because many readers repeat it while it is there. Pure
+except for its memory.
+"""
 
 from collections import OrderedDict
 
 AGAIN_S = 3.0
-"""A card that was away for so long is shown anew."""
+"""A card that was absent for so many seconds counts as presented again."""
 REMEMBERED = 16
-"""So many of the newest numbers of one reader; two cards in one purse are read in turn."""
+"""The number of newest card numbers that are remembered for each reader. A reader alternates between two cards in a
+purse.
+"""
 
 
 class Presented:
-    """What each reader has said lately. Remembers little, and nothing for longer than it must."""
+    """The recent numbers of each reader. It remembers few numbers, and each for no longer than necessary."""
 
     def __init__(self, again_s: float = AGAIN_S) -> None:
-        """`again_s`: a card that was away for so long is shown anew."""
+        """`again_s`: a card that was absent for so many seconds counts as presented again."""
         self._again_s = again_s
         self._seen: dict[str, OrderedDict[str, float]] = {}
 
     def is_news(self, reader: str, number: str, now: float) -> bool:
-        """Whether this was not there just before; as long as it is said again, it is the same presentation."""
+        """Return whether this is a new presentation. A number that the reader repeats belongs to the same
+        presentation.
+        """
         seen = self._seen.setdefault(reader, OrderedDict())
         while seen and not 0 <= now - next(iter(seen.values())) < self._again_s:
             seen.popitem(last=False)
@@ -29,5 +35,5 @@ class Presented:
         return is_new
 
     def forget(self, reader: str, number: str) -> None:
-        """It came to nothing for a reason of our own: shown again, it is looked at again."""
+        """Forget a number, so that the next presentation is examined. Used when the gate itself could not decide."""
         self._seen.get(reader, OrderedDict()).pop(number, None)

@@ -1,4 +1,4 @@
-"""A visitor pass or a gate's code as a QR code: on a terminal, as a picture, on a page, as squares to draw."""
+"""Draw a visitor pass or a gate's code as a QR code: on a terminal, as PNG, as SVG, or as a matrix."""
 
 import io
 from pathlib import Path
@@ -8,20 +8,23 @@ from gated.errors import StateError
 from gated.runtime.named import write_named
 
 PX = 12
-"""Of one square in a picture: 500 to 700 px a side, sharp on any phone."""
+"""The size of a module of the code in a PNG, in pixels. It gives 500 to 700 pixels a side, which is sharp on
+any phone.
+"""
 BLOCKS = "█▀▄"
-"""What the code is drawn with where the terminal has them."""
+"""The characters of a code on a terminal that can show them."""
 
 
 def squares(text: str) -> list[bytes]:
-    """The rows of the code, 1 for a dark square and 0 for a light one; without the light border of 4 around it."""
+    """Return the rows of the code: 1 for a dark module, 0 for a light one. Excludes the quiet zone of 4 modules."""
     return [bytes(row) for row in _code(text).matrix]
 
 
 def on_terminal(text: str, *, is_unicode: bool = True) -> str:
-    """The code in characters, two rows of squares to a line; dark on light whatever the terminal's colours are.
+    """Return the code as text, dark on light whatever the colours of the terminal are. A line holds two rows of
+    modules.
 
-    `is_unicode`: whether the terminal has half blocks; without, it is blanks on colours, a line for each row.
+    If `is_unicode` is false, the text has coloured blanks instead of half blocks, and a line for each row.
     """
     drawn = io.StringIO()
     _code(text).terminal(drawn, compact=is_unicode)
@@ -29,7 +32,7 @@ def on_terminal(text: str, *, is_unicode: bool = True) -> str:
 
 
 def write_png(text: str, path: Path) -> None:
-    """The code as a picture. Raises `StateError` when it cannot be written."""
+    """Write the code as a PNG file. Raises `StateError` if the file cannot be written."""
     drawn = io.BytesIO()
     _code(text).save(drawn, kind="png", scale=PX)
     try:
@@ -39,13 +42,15 @@ def write_png(text: str, path: Path) -> None:
 
 
 def svg(text: str) -> str:
-    """The code as an SVG element, for a page that is printed."""
+    """Return the code as an SVG element for a printed page."""
     drawn: str = _code(text).svg_inline(border=4, omitsize=True)
     return drawn
 
 
 def _code(text: str) -> Any:
-    """Least redundancy that is there for the fewest and so the largest squares: a screen has no torn corners."""
-    import segno  # 30 ms that a gate does without
+    """Make the code with the lowest error correction. It has the fewest and largest modules, and a screen has no
+    damage.
+    """
+    import segno  # imported here: it takes 30 ms, and the gate does not need it
 
     return segno.make_qr(text, error="l")

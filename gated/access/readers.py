@@ -1,4 +1,4 @@
-"""Everything at the gate that reads a card, a key or a code, and the way from there to a decision."""
+"""Connect every card reader, keypad and code scanner of the gate with the decisions in `ways`."""
 
 import asyncio
 import logging
@@ -24,15 +24,15 @@ from gated.runtime.tasks import Losses
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
-"""So many decisions of one reader may wait for the disk or for argon2; what is shown meanwhile must be shown again."""
+"""The most decisions of one reader that may wait for the disk or argon2. Cards above the limit must be shown again."""
 ODD_S, ODD_AT_MOST = 3600.0, 5
-"""What is not understood is told once in so long, and so many kinds of it at one reader."""
+"""The interval in seconds in which the same unreadable input is reported once, and the most kinds for each reader."""
 
 Decision = Callable[[], Coroutine[Any, Any, bool | None]]
 
 
 class Readers:
-    """The readers of one gate. Calls come on the loop's thread and wait for nothing; `run` reads the USB devices."""
+    """The readers of one gate. Call it on the event loop's thread. No call waits. `run` reads the USB devices."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class Readers:
         *,
         admits_pass: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`state`: where somebody may listen, or borrow the USB readers (see `listening`). `losses`: told which reader
-        cannot be read, as `reader PATH`, and when it can again.
+        """`state` is the folder in which an installer may listen or borrow the USB readers (see `listening`). `losses`
+        is told as `reader PATH` when a reader fails and when it works again.
         """
         self._ways, self._report, self._teller = ways, report, Teller(state)
         self._admits_pass = admits_pass
@@ -59,18 +59,18 @@ class Readers:
             )
             for path in settings.devices
         }
-        """By their paths; all of them are at the first door."""
+        """The USB readers by path. All of them belong to the main door."""
         self._typists: dict[str, Typist] = {}
         self._keypads: dict[str, Keypad] = {}
         self._flats: dict[str, tuple[str, float]] = {}
-        """By doors, the flat number that was typed last, and when."""
+        """For each door, the last flat number and its monotonic time."""
         self._by_household = settings.pin_by_household
         self._presented = Presented()
         self._deciding: dict[asyncio.Task[bool | None], str] = {}
         self._odd: dict[str, dict[str, float]] = {}
 
     async def run(self) -> None:
-        """Read the USB devices, for ever, and see every decision to its end."""
+        """Read the USB devices. Runs until cancelled, and then cancels the open decisions."""
         try:
             async with asyncio.TaskGroup() as group:
                 for path, reader in self.usb.items():
@@ -81,7 +81,7 @@ class Readers:
                 task.cancel()
 
     def bits(self, bits: str, door: str) -> None:
-        """A Wiegand reader has read something: a card, a key of its keypad, or what the installer must see to."""
+        """Handle a Wiegand frame: a card, a key of the keypad, or an input error for the installer."""
         heard, reader = wiegand.read(bits), f"wiegand of the {door} door"
         if heard.key:
             self._press(heard.key, door, reader)
@@ -91,11 +91,11 @@ class Readers:
             self._misread(reader, heard.odd, door)
 
     def key(self, key: str, door: str) -> None:
-        """A key of the matrix keypad was pressed."""
+        """Handle a key press of the matrix keypad."""
         self._press(key, door, f"keypad of the {door} door")
 
     def typed(self, typed: Typed, door: str = MAIN, reader: str = "usb") -> None:
-        """A whole number was typed, by a person or by a reader that types, or something that is none."""
+        """Handle a complete number from a person or a typing reader, or unreadable keys."""
         said = said_of(typed, reader, door)
         if said.kind == "odd":
             self._misread(reader, said.what, door)
@@ -106,7 +106,9 @@ class Readers:
             self._pin(typed.text, door, reader)
 
     def code(self, code: CodeSeen) -> None:
-        """Something that may be a visitor's pass was held before the camera; one that stays there comes once."""
+        """Handle a code before the camera that may be a visitor pass. The scanner reports a code that stays
+        there once.
+        """
         if self._admits_pass():
             self._decide("camera", lambda: self._ways.visitor_pass(code.text, MAIN))
 
@@ -120,7 +122,7 @@ class Readers:
             self.typed(typed, door, reader)
 
     def _pin(self, digits: str, door: str, reader: str) -> None:
-        """A number by a hand: a flat number, after which the PIN is waited for, or a PIN."""
+        """Handle a number from a keypad: a flat number, after which the PIN must follow, or a PIN."""
         keypad = self._keypads.setdefault(reader, Keypad(self._ways.is_flat, self._by_household))
         entry = keypad.typed(digits, time.monotonic())
         if entry is None:
@@ -130,7 +132,7 @@ class Readers:
             self._decide(reader, lambda: self._ways.pin(entry.digits, door, reader, entry.flat))
 
     def _card(self, number: str, door: str, reader: str, what: str) -> None:
-        """A card was shown. As long as it is held there, it is shown once."""
+        """Handle a card. A card that stays at the reader is handled once."""
         if not self._has_room(reader) or not self._presented.is_news(reader, number, time.monotonic()):
             return
         self._teller.tell(Said(reader, door, "card", number, what))
@@ -144,7 +146,7 @@ class Readers:
         self._decide(reader, decide)
 
     def _misread(self, reader: str, what: str, door: str) -> None:
-        """For the installer: a reader that nobody understands stays silent for whoever stands before it."""
+        """Report unreadable input to the installer. People at the reader get no cue for it."""
         self._teller.tell(Said(reader, door, "odd", what=what))
         now, told = time.monotonic(), self._odd.setdefault(reader, {})
         for old in [each for each, at in told.items() if not now - at < ODD_S]:
@@ -167,14 +169,14 @@ class Readers:
             task.add_done_callback(self._decided)
 
     def _decided(self, task: asyncio.Task[bool | None]) -> None:
-        """A border: what went wrong with one card must not end the gate for all the others."""
+        """Log a failed decision, so that one faulty card does not stop the gate."""
         self._deciding.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a decision failed, and opened nothing: %s", type(error).__name__)
 
 
 def said_of(typed: Typed, reader: str, door: str = MAIN) -> Said:
-    """What was typed, as whoever listens is told it: of a PIN nothing."""
+    """Return the reading that a listener receives. It contains no digits of a PIN."""
     if typed.kind == "odd":
         return Said(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
     if typed.kind == "card":

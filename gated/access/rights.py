@@ -1,6 +1,7 @@
-"""May whoever holds this pass by this door now? Pure: a credential, rights and the time become a refusal, or none.
+"""Decide whether the holder of a credential may pass a door now. Pure: credential, access rules and time give a
+`Refusal` or None.
 
-Every rule is written so that whatever is odd (a person who is gone, a schedule that is gone, no trusted time) denies.
+Every rule denies on unexpected input: a removed person, a removed schedule, no trusted time.
 """
 
 from collections.abc import Collection
@@ -12,7 +13,7 @@ from gated.gallery.entitlement import Credential, Holder, Right
 
 
 class Refusal(StrEnum):
-    """Why a way in stays shut."""
+    """The reason why a credential opens nothing."""
 
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -28,13 +29,13 @@ class Refusal(StrEnum):
     LOCKDOWN = "lockdown"
     UNDECIDED = "undecided"
     AMBIGUOUS = "ambiguous"
-    """Cards of several people are the same at this reader: it opens for none of them."""
+    """This reader cannot distinguish the cards of several people. It opens for none of them."""
     WEAK = "weak_pin"
-    """It is theirs, and so easily guessed that it opens nothing: they must be given another."""
+    """The PIN is correct, but too easy to guess. It opens nothing, and the person needs a new PIN."""
 
 
 NEAREST = (Refusal.SCHEDULE, Refusal.CLOCK, Refusal.NOT_YET, Refusal.EXPIRED, Refusal.DOOR)
-"""Of several rights that all refuse, the one that came nearest to letting somebody in says why."""
+"""If several access rules all refuse, the first of these refusals is the answer. It is the closest to a grant."""
 
 
 def judge(
@@ -46,11 +47,11 @@ def judge(
     *,
     gate: str = "",
 ) -> Refusal | None:
-    """Why this credential does not open this door; None when it does.
+    """Return why this credential does not open this door, or None if it does.
 
-    `holder`: who has it, None for a guest's card. `at`: the time of day (aware), None while the clock is not trusted:
-    then whatever depends on the time is refused, and the rest goes on. `gate`: which one this is; rights for other
-    gates let nobody pass here.
+    `holder` is the owner of the credential, or None for a guest's card. `at` is the aware time of day, or None while
+    the clock is not trusted; then only rules that depend on the time refuse. `gate` is the id of this gate. A rule for
+    another gate grants nothing here.
     """
     if credential is None or (credential.subject is not None and holder is None):
         return Refusal.UNKNOWN
@@ -64,9 +65,10 @@ def judge(
 def judge_holder(
     holder: Holder, door: str, at: datetime | None, calendar: Calendar, *, gate: str = ""
 ) -> Refusal | None:
-    """Why somebody may not pass by this door now, however they come; one right that lets them is enough.
+    """Return why this person may not pass this door now, with any credential, or None. One rule that allows it is
+    enough.
 
-    Where their household or role was told about under several spellings, one right of each spelling is needed.
+    If the rules came under several spellings of the household or role, each spelling needs one rule that allows it.
     """
     if holder.is_suspended:
         return Refusal.SUSPENDED

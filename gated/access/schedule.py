@@ -1,4 +1,4 @@
-"""Hours of the week in the site's own time. Pure: a schedule, a moment and the calendar become yes or no."""
+"""Weekly schedules in the time zone of the site. Pure: a schedule, a moment and the calendar give yes or no."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ DECEMBER = 12
 def is_within(
     schedule: Schedule, at: datetime, holidays: Collection[str], timezone: ZoneInfo, workdays: Collection[str] = ()
 ) -> bool:
-    """Whether the schedule holds at that moment (aware; one that is not never is within).
+    """Return whether the schedule holds at this moment. Returns False for a time without a time zone.
 
-    A holiday (YYYY-MM-DD) is a "holiday" and no weekday. A make-up working day (`workdays`) is no weekday either:
-    nobody says which one it stands for, so it is a day of a schedule that has all of mon to fri, and of no other.
-    `start` itself is within, `end` is not; hours that run past midnight belong to the day on which they began. Clocks
-    on the wall count: an hour that comes twice in autumn is within twice, one that spring leaves out is no time at all.
+    A holiday (YYYY-MM-DD) counts as "holiday" and not as a weekday. A make-up working day (`workdays`) is not a weekday
+    either, because the weekday that it replaces is unknown. It belongs to a schedule that has all of mon to fri, and to
+    no other. `start` is included and `end` is not. Hours past midnight belong to the day on which they begin. Local
+    clock time counts: an hour that occurs twice in autumn is within twice, and an hour that spring skips never occurs.
     """
     if at.utcoffset() is None:
         return False
@@ -48,20 +48,22 @@ def _is_day_of(schedule: Schedule, day: date, holidays: Collection[str], workday
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The site's schedules by name, its holidays, its time zone and its make-up working days."""
+    """The calendar of the site: its schedules by name, holidays, time zone and make-up working days."""
 
     schedules: Mapping[str, Schedule]
     holidays: Collection[str]
     timezone: ZoneInfo
     workdays: Collection[str] = ()
     doubtful: Collection[str] = ()
-    """Days of which nobody knows whether they are a holiday, a make-up working day, or any other."""
+    """Days whose kind is unknown: holiday, make-up working day or ordinary day."""
     is_doubtful: bool = False
-    """Whether no day is known."""
+    """Whether the kind of every day is unknown."""
 
     def allows(self, schedule: str, at: datetime) -> bool:
-        """Whether that schedule holds now, however its name is spelt; one that is not known never does. On a day that
-        is in doubt it must hold whatever the day is.
+        """Return whether the schedule of this name holds now. The name may be spelled in any way; an unknown name never
+        holds.
+
+        On a day of unknown kind the schedule must hold for every possible kind.
         """
         hours = self.schedules.get(names.plain(schedule))
         return hours is not None and all(
@@ -69,7 +71,7 @@ class Calendar:
         )
 
     def _readings(self, at: datetime) -> Iterator[tuple[Collection[str], Collection[str]]]:
-        """Holidays and working days, in every way that those which count now may be meant."""
+        """Yield holidays and working days for each possible kind of the days in doubt that matter at this moment."""
         yield self.holidays, self.workdays
         if not (self.doubtful or self.is_doubtful) or at.utcoffset() is None:
             return
@@ -83,9 +85,10 @@ class Calendar:
 
 
 def years_unknown(days: Iterable[str], at: datetime, timezone: ZoneInfo) -> list[int]:
-    """The years whose holidays and make-up working days somebody must enter now, given the `days` that are known.
+    """Return the years whose holidays and make-up working days must be entered now. `days` are the known ones.
 
-    In December that is the next year where it has none. It is this year too, where an earlier one had some.
+    In December the next year is included if it has none. This year is included if it has none and an earlier year has
+    some.
     """
     local = at.astimezone(timezone)
     known = {int(day[:4]) for day in days if day[:4].isdecimal()}

@@ -1,4 +1,6 @@
-"""The loop of decisions: what vision saw goes in, a release goes to the door and a fact to the journal."""
+"""The decision loop for faces: takes what vision reports, asks the latch for releases, and reports events to the
+journal.
+"""
 
 import asyncio
 import logging
@@ -32,9 +34,9 @@ TICK_S = 0.25
 
 
 class AccessService:
-    """Decides about every face at the gate. Idle until vision is ready, and again when it is lost.
+    """Decides about every face at the gate. Inactive until vision is ready, and after vision is lost.
 
-    A face that is known is somebody; whether they may pass now is asked of `ways`, as of a card that is theirs.
+    A match only identifies the person. `ways` then applies the access rules, as for a card of that person.
     """
 
     def __init__(
@@ -52,9 +54,9 @@ class AccessService:
         crowd: Crowd | None = None,
         given: GivenNow = lambda _, __: (),
     ) -> None:
-        """`wall`: the time of day, None while not trusted. `prefer`: told which cue comes first, before a grant.
-        `is_enrolling_told`: whether people are being told that a face is enrolled. `given`: what somebody whose face is
-        taken is said, at the gate, to agree to.
+        """`wall` returns the time of day, or None while it is not trusted. `prefer` receives the first cue of a person,
+        before the grant. `is_enrolling_told` returns whether the gate is announcing an enrolment. `given` returns the
+        consents that a person is recorded as giving at the gate during an enrolment.
         """
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
@@ -66,7 +68,9 @@ class AccessService:
         self._confirming = set[asyncio.Task[None]]()
 
     def begin(self, vision: VisionReady) -> None:
-        """Vision can see: decide by its models' thresholds, where the settings do not say otherwise."""
+        """Start to decide, because vision is ready. Uses the thresholds of its models unless the settings override
+        them.
+        """
         self._embedder_sha256 = vision.embedder_sha256
         rules = rules_for(self._settings, vision)
         self._visits = Visits(
@@ -79,7 +83,7 @@ class AccessService:
         )
 
     def stop(self) -> None:
-        """Vision is lost: nothing that it saw is decided on any more."""
+        """Discard everything that vision reported, because vision is lost."""
         self._visits = None
         self._enrolment.restart()
 
@@ -91,10 +95,10 @@ class AccessService:
         operator: Operator,
         counts: Counts = count_none,
     ) -> Enrolled:
-        """Take the face of somebody who is known here and stands before the gate.
+        """Enrol the face of a known person who stands before the gate. Return the result.
 
-        `min_eye_px`: the least distance between the eyes. `operator`: who confirms it, live. Raises as
-        `LiveEnrolment.take` does, which has `counts` as well.
+        `min_eye_px` is the least distance between the eyes, in pixels. `operator` confirms the enrolment live. `counts`
+        and the errors are those of `LiveEnrolment.take`. Raises `EnrolmentError` also if vision is not ready.
         """
         if self._visits is None:
             raise EnrolmentError("the gate sees nothing; look at its camera first")
@@ -105,7 +109,7 @@ class AccessService:
         return await self._enrolment.take(subject, within_s, demands, operator, counts)
 
     def observe(self, seen: Observation | TrackEnded) -> None:
-        """Take what vision says, and act on it at once."""
+        """Take a report of vision and act on it at once."""
         if self._visits is not None:
             now = time.monotonic()
             if self._enrolment.observe(seen, now):
@@ -116,9 +120,9 @@ class AccessService:
                 self._act(self._visits.observe(seen, now))
 
     def confirm(self, found: Credential) -> None:
-        """Somebody was let in by a card or PIN: the face that is shown with it may be the one that waits for them.
+        """Compare the face before the gate with the waiting face of a person whom a card or PIN let in.
 
-        While their face rests nothing of it is confirmed: the face that is shown may be another print.
+        Does nothing while the face of this person rests, because the shown face may be another presentation attack.
         """
         now, visits, subject = time.monotonic(), self._visits, found.subject
         if visits is None or subject is None or found.is_duress or self._impostors.is_resting(MAIN, subject, now):
@@ -137,7 +141,7 @@ class AccessService:
             log.error("a face that waits could not be looked at: %s", error)
 
     async def run(self) -> None:
-        """Refuse whoever has waited too long; for ever."""
+        """Refuse faces that have waited too long. Runs until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
@@ -150,7 +154,7 @@ class AccessService:
         return self._gallery.search(probe, NEAREST)
 
     def _act(self, outcome: Outcome | None) -> None:
-        """Release first, journal then: the person waits for the one and nobody for the other."""
+        """Ask for the release first, then write the journal, because only the release is urgent."""
         if outcome is None or self._visits is None:
             return
         decided_at = time.monotonic()
@@ -184,13 +188,13 @@ class AccessService:
             self._report(refusal)
 
     def _closed(self, subject: SubjectId, now: float) -> Refusal | None:
-        """Why somebody whose face is known may not pass by it now, or None."""
+        """Return why a recognised person may not pass by face now, or None."""
         if self._impostors.is_resting(MAIN, subject, now):
             return Refusal.RESTING
         return self._ways.may_pass_by_face(subject, MAIN, self._wall())
 
     def _defend(self, outcome: Outcome, now: float) -> None:
-        """Count an attack against the face that it imitates, and tell of the rest that begins."""
+        """Count an attack against the imitated face, and report each rest that begins."""
         if outcome.is_attack:
             for rest in self._impostors.attacked(MAIN, outcome.imitated, now):
                 self._report(PresentationAttack(VISITS, rest.lasts_s, rest.subject))
@@ -205,7 +209,9 @@ class AccessService:
 
 
 def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
-    """The numbers that decide: the settings', or where they are silent those of the model set's manifest."""
+    """Return the parameters of a decision: from the settings, or from the model set's manifest if the settings omit
+    them.
+    """
     return Rules(
         threshold=vision.threshold if settings.threshold is None else settings.threshold,
         pad_threshold=vision.pad_threshold if settings.pad_threshold is None else settings.pad_threshold,

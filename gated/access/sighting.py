@@ -1,4 +1,6 @@
-"""What a face in view means to the people at the gate: where it is and whether it can be used, not whose it is."""
+"""Convert an observation of a face into guidance for people: its position and whether it is usable. It contains no
+identity.
+"""
 
 from gated.config import Settings
 from gated.cues.scene import Sight
@@ -6,11 +8,13 @@ from gated.face.framing import fill
 from gated.face.messages import Observation
 
 EYES_OF_A_FACE = 0.45
-"""The distance between the eyes over the width of a face's box, roughly; for faces too small to be measured."""
+"""The approximate ratio of eye distance to the width of the face's box. Used for faces that are too small to
+measure.
+"""
 
 
 def sight_of(seen: Observation, settings: Settings) -> Sight:
-    """A look at a face, for the cues."""
+    """Return one observation in the form that the cues need."""
     x, _, width, _ = seen.box
     eye_px = seen.quality.eye_px if seen.quality is not None else width * EYES_OF_A_FACE
     return Sight(

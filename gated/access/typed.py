@@ -1,8 +1,8 @@
-"""What was typed at a reader or a keypad: a card's number, or a PIN by a hand. Pure, and tells nobody.
+"""Turn key presses of a reader or keypad into a card number or a PIN. Pure. It stores and logs nothing.
 
-A USB card reader is a keyboard that types the whole number, mostly at once and mostly with Enter behind it. People are
-slow, end with # or Enter, and clear with * or Backspace. The settings may say that a device is one or the other. Else
-its keys tell: those of a reader follow each other faster, or more evenly, than any hand's, or end with Tab.
+A USB card reader acts as a keyboard. It types the whole number, usually at once and usually with Enter at the end.
+People are slower, end with # or Enter, and clear with * or Backspace. The settings can state which kind a device is.
+Otherwise the timing decides: keys of a reader come faster or more evenly than a person types, or end with Tab.
 """
 
 import re
@@ -15,37 +15,43 @@ from gated.gallery import cards
 from gated.pin.rule import MOST as MOST_DIGITS
 
 BURST_S = 0.05
-"""Keys of a reader follow each other within this; nobody types a whole number so fast."""
+"""The longest pause between two keys of a fast reader, in seconds. No person types a whole number so fast."""
 QUICK_S, EVEN_KEYS = 0.12, 8
-"""Nor so many keys or more with never a longer pause between two of them: eight a second, for a second."""
+"""Another sign of a reader: at least `EVEN_KEYS` keys with no pause above `QUICK_S` seconds. That is eight keys a
+second.
+"""
 EVEN_S, SPREAD_S = 0.25, 0.03
-"""Slower readers are even: so many keys, at most so far apart, with pauses that differ by no more than this."""
+"""The sign of a slower reader: at least `EVEN_KEYS` keys, pauses of at most `EVEN_S`, which differ by at most
+`SPREAD_S`.
+"""
 BOUNCE_S = 0.03
-"""A keypad's contact that closes again so soon was pressed once."""
+"""A keypad contact that closes again within this time, in seconds, was pressed once."""
 MIN_CARD, MAX_KEYS = 4, 40
 SILENCE_S = 5.0
-"""After so long without a key, whoever typed is gone, and what was typed with them."""
+"""After so many seconds without a key, the typed keys are discarded, because the person has left."""
 NO_END_S = 0.4
-"""A reader that types no key at the end is done after so long, or after three of its longest pauses."""
+"""The least silence, in seconds, that ends a number of a reader without an end key. Three of its longest pauses are
+used if they are longer.
+"""
 
 ENTER, TAB, SPACE, HASH, CLEAR, ERASE = "\n", "\t", " ", "#", "*", "\b"
 ENDS = {"enter": {ENTER}, "tab": {ENTER, TAB}, "space": {ENTER, SPACE}}
 DIGITS, LETTERS = frozenset("0123456789"), frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 UPPER_ROW = dict(zip("!@#$%^&*()", "1234567890", strict=True))
-"""The row of digits with Shift, on a keyboard for English: a reader that is set to French types its digits so."""
+"""The digit row with Shift on an English keyboard. A reader set to French types its digits so."""
 SIGNS = frozenset("!@#$%^&*()_+{}|:\"<>?-=[]\\;',./`~ \t")
-"""Some readers type signs before, behind or between the digits."""
+"""Signs that some readers type before, after or between the digits."""
 OTHER_SIGNS = "".join(SIGNS - UPPER_ROW.keys())
 WITHIN = re.compile(r"[0-9A-Z]+(?:[-:,./ ][0-9A-Z]+)*")
 FRENCH = str.maketrans({**UPPER_ROW, "A": "Q", "Q": "A"})
-"""A keyboard for French: digits with Shift, and another place for two of the letters that numbers have."""
+"""Undoes a French keyboard: digits need Shift, and A and Q are swapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A whole number as it was typed; it stays out of its `repr`, and so out of every log.
+    """One complete number. The text is not in its `repr`, so it reaches no log.
 
-    "odd" is what nobody understands: `length` keys, and `why`, which tells no key.
+    "odd" means input that was not understood: `length` keys, and the reason in `why`, which contains no key.
     """
 
     kind: Literal["pin", "card", "odd"]
@@ -55,10 +61,10 @@ class Typed:
 
 
 class Typist:
-    """One keyboard's keys, gathered until they are a number. Holds at most `MAX_KEYS` of them."""
+    """Collects the keys of one keyboard until they form a number. It holds at most `MAX_KEYS` keys."""
 
     def __init__(self, settings: UsbSettings | None = None, bounce_s: float = BOUNCE_S) -> None:
-        """`bounce_s`: 0 for keys that come without bounces, and whose times are not the kernel's."""
+        """`bounce_s` is 0 for keys without contact bounce whose times do not come from the kernel."""
         self._bounce_s = bounce_s
         self._settings = settings or UsbSettings()
         self._ends = ENDS.get(self._settings.suffix, {ENTER, TAB})
@@ -69,7 +75,7 @@ class Typist:
 
     @property
     def wait_s(self) -> float | None:
-        """After so long a silence `silence` is to be asked; None: nothing was begun."""
+        """Return after how many seconds of silence to call `silence`. None means that no number has begun."""
         if not self._length:
             return None
         if not self._may_end_alone():
@@ -77,7 +83,7 @@ class Typist:
         return max(NO_END_S, 3 * self._settings.gap_ms / 1000, 3 * max(self._gaps, default=0.0))
 
     def silence(self) -> Typed | None:
-        """No key has come for `wait_s`: what the keys so far say, if anything."""
+        """End the number, because no key came for `wait_s`. Return the result of the keys so far, if any."""
         if self._length and self._may_end_alone():
             return self._whole("")
         length, least = self._length, MIN_CARD if self._settings.kind == "card" else EVEN_KEYS
@@ -85,10 +91,11 @@ class Typist:
         return _odd(length, "no key came that ends a number") if length >= least else None
 
     def key(self, key: str, now: float) -> Typed | None:
-        """Take one key; gives what was typed when it is whole. `now`: when the key went down, monotonic seconds.
+        """Take one key. Return the number when it is complete. `now` is the time of the key press, in monotonic
+        seconds.
 
-        A key that is no part of a number, too many keys, and a clock that goes backwards spoil all until the next key
-        that ends a number or clears it, or until the silence.
+        An unexpected key, too many keys or a clock that goes backwards make the whole number odd. It stays odd until
+        the next key that ends or clears a number, or until the silence.
         """
         gap_s, before = now - self._at, self._last
         if self._settings.kind == "keypad" and key == before and 0 <= gap_s < self._bounce_s:
@@ -107,7 +114,7 @@ class Typist:
         return None
 
     def _take(self, key: str, gap_s: float) -> None:
-        if not {HASH, CLEAR}.issuperset(self._keys):  # after a * that cleared nothing a card comes when it comes
+        if not {HASH, CLEAR}.issuperset(self._keys):  # the pause after a leading # or * says nothing
             self._gaps.append(gap_s)
             del self._gaps[:-MAX_KEYS]
         self._length += 1
@@ -117,7 +124,7 @@ class Typist:
             self._is_odd = True
 
     def _whole(self, end: str, gap_s: float = 0.0) -> Typed | None:
-        """What the keys up to this one say, if anything; the next number begins after it."""
+        """Return what the keys so far mean, if anything. The next number begins after them."""
         keys, length, is_odd, is_card = self._keys, self._length, self._is_odd, self._is_card(end, gap_s)
         is_slip = self._is_slip()
         self._clear()
@@ -133,14 +140,16 @@ class Typist:
         return None if is_slip else _odd(length, "not typed as a card reader does, and no PIN")
 
     def _is_slip(self) -> bool:
-        """Whether what makes no sense is a finger's slip, and nothing for the installer: few keys, not a reader's."""
+        """Return whether unreadable keys are a typing error of a person: few keys, and not from a reader. The installer
+        need not know.
+        """
         if self._settings.kind == "card":
             return False
         is_few = self._length < (MIN_CARD if self._is_burst() else EVEN_KEYS)
         return is_few or (self._settings.kind == "keypad" and not self._is_burst())
 
     def _is_card(self, end: str, gap_s: float) -> bool:
-        """Whether a reader has typed this. `end`: the key that ended it, `gap_s` after the last one."""
+        """Return whether a reader typed this. `end` is the key that ended it, `gap_s` seconds after the last key."""
         if self._settings.kind != "auto" or end == HASH or len(self._keys) < MIN_CARD:
             return self._settings.kind == "card"
         return end == TAB or self._is_readers() or (self._is_burst() and gap_s <= self._burst_s)
@@ -149,7 +158,7 @@ class Typist:
         return all(gap <= self._burst_s for gap in self._gaps)
 
     def _is_readers(self) -> bool:
-        """Whether no hand types like this, whatever key comes behind it."""
+        """Return whether no person can type like this. The key that follows does not matter."""
         if len(self._keys) < EVEN_KEYS or self._is_odd:
             return False
         longest, shortest = max(self._gaps, default=0.0), min(self._gaps, default=0.0)
@@ -157,13 +166,15 @@ class Typist:
         return self._is_burst() or longest <= QUICK_S or is_even
 
     def _may_end_alone(self) -> bool:
-        """Whether these keys may be a whole number without any key behind them."""
+        """Return whether these keys can be a complete number without an end key."""
         if self._settings.suffix not in ("auto", "none") or self._is_odd or self._settings.kind == "keypad":
             return False
         return self._is_readers() or (self._settings.kind == "card" and len(self._keys) >= MIN_CARD)
 
     def _is_by_hand(self) -> bool:
-        """Whether # and * are keys of a keypad here: a reader set to French types them as digits, and no others."""
+        """Return whether # and * are keypad keys here. A reader set to French types them as digits, and types no plain
+        digits.
+        """
         if self._settings.kind != "auto":
             return self._settings.kind == "keypad"
         return self._is_odd or not DIGITS.isdisjoint(self._keys)
@@ -174,12 +185,14 @@ class Typist:
 
 
 def spelt(keys: Sequence[str]) -> str | None:
-    """The number that a reader has typed, without the signs around it, however its keyboard is set; None for none."""
+    """Return the number that a reader typed, for any keyboard setting, without signs around it. None if it is no
+    number.
+    """
     text = "".join(keys)
     if DIGITS.isdisjoint(text) and not UPPER_ROW.keys().isdisjoint(text):
         text = text.strip(OTHER_SIGNS).translate(FRENCH)
     text = text.strip(" \t").removeprefix("%B").strip("".join(SIGNS))
-    if "Q" in text and re.fullmatch("[0-9B-FQ]+", text):  # a reader set to French, with Caps Lock for its digits
+    if "Q" in text and re.fullmatch("[0-9B-FQ]+", text):  # a reader set to French that uses Caps Lock for digits
         text = text.replace("Q", "A")
     return text if WITHIN.fullmatch(text) else None
 

@@ -1,7 +1,8 @@
-"""USB card readers and keypads, which to the kernel are keyboards: their events are read, and kept from everybody else.
+"""Read USB card readers and keypads exclusively. The kernel treats them as keyboards.
 
 Events are `struct input_event` of 64-bit Linux (linux/input.h, kernel documentation "Linux Input Subsystem userspace
-API"). The kernel's times are used, not ours: a brain that was busy for a second would else take a PIN for a card.
+API"). The timing uses the kernel's times. With our own times, a brain that was busy for a second could take a PIN for a
+card.
 """
 
 import asyncio
@@ -28,15 +29,15 @@ SYN_DROPPED = 3
 EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
 EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 NO_DEVICE = (errno.ENOTTY, errno.EINVAL)
-"""What a pipe in the place of a device answers."""
+"""The errors of an ioctl on a pipe that is used instead of a device."""
 
 ODD = "\0"
-"""Stands for every key that is no part of a number."""
+"""Stands for every key that is not part of a number."""
 SHIFTS = (42, 54)
 SILENT = (*SHIFTS, 58, 69)
-"""Keys that say nothing by themselves: Shift, and the Caps Lock and Num Lock that some readers press first."""
-# Codes by linux/input-event-codes.h: the rows of a keyboard for English, the block of digits with Num Lock and without,
-# a phone's keys, and the keys that end and clear.
+"""Keys without an effect of their own: Shift, and Caps Lock and Num Lock, which some readers press first."""
+# Codes of linux/input-event-codes.h: the rows of an English keyboard, the number pad with and without Num Lock, the
+# number keys of a phone, and the keys that end and clear.
 ROWS = {2: "1234567890-=", 16: "QWERTYUIOP[]", 30: "ASDFGHJKL;'`", 43: "\\ZXCVBNM,./"}
 UPPER = {2: "!@#$%^&*()_+", 16: "QWERTYUIOP{}", 30: 'ASDFGHJKL:"~', 43: "|ZXCVBNM<>?"}
 BLOCK = {82: "0", 79: "1", 80: "2", 81: "3", 75: "4", 76: "5", 77: "6", 71: "7", 72: "8", 73: "9"}
@@ -61,22 +62,24 @@ SHIFTED = {first + at: key for first, row in UPPER.items() for at, key in enumer
 
 CHUNK_BYTES = 64 * EVENT.size
 LOOK_S = 1.0
-"""How often it is asked whether somebody else wants the readers."""
+"""The interval in seconds at which the brain checks whether another process wants the readers."""
 PAUSE_S = 0.005
-"""After each read, so that a flood costs a few per cent of a core; the kernel holds what comes meanwhile, and says so
-where it was too much."""
+"""The pause after each read, in seconds. It limits the cost of an event flood to a few per cent of a core. The kernel
+buffers events meanwhile, and reports an overflow.
+"""
 
 
 class Keyboard:
-    """Bytes of a device into keys. Pure: a chunk in, keys with their times out; holds less than one event."""
+    """Decodes the bytes of one device into keys. Pure: a chunk in, keys with times out. Holds less than one event."""
 
     def __init__(self) -> None:
         self._rest, self._shifts = b"", 0
 
     def feed(self, chunk: bytes) -> list[tuple[str, float]]:
-        """The keys that went down in a chunk, and when, in seconds of the kernel's clock; `ODD` for one we do not know.
+        """Return the keys that went down in a chunk, with their times in seconds of the kernel's clock. `ODD` is an
+        unknown key.
 
-        A key that is held repeats nothing.
+        Key repeats of a held key are ignored.
         """
         chunk = self._rest + chunk
         whole = len(chunk) - len(chunk) % EVENT.size
@@ -103,12 +106,12 @@ class Keyboard:
 
 
 def opened(path: str) -> int:
-    """A device, to be read without waiting. Raises `OSError`."""
+    """Open a device for non-blocking reads. Raises `OSError`."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 class UsbReader:
-    """One device under /dev/input, for as long as it is there, and again when it is back."""
+    """One device under /dev/input. It is opened again when it returns after being unplugged."""
 
     def __init__(
         self,
@@ -120,18 +123,19 @@ class UsbReader:
         *,
         opened: Callable[[str], int] = opened,
     ) -> None:
-        """`on_loss`: told why it cannot be read, and with None that it can. `may_read`: false while somebody else wants
-        the readers, who cannot read what we have to ourselves. `opened`: opens the device.
+        """`on_loss` receives the reason when the device cannot be read, and None when it can. `may_read` returns False
+        while another process wants the readers, because it cannot read a device that we hold exclusively. `opened`
+        opens the device.
         """
         self._path, self._on_typed, self._on_loss = path, on_typed, on_loss
         self._settings, self._may_read, self._opened = settings, may_read, opened
         self._backoff = Backoff(first_s=0.2, most_s=5.0)
         self._why = ""
         self.is_open = False
-        """Whether the device is there and ours."""
+        """Whether the device is present and held exclusively."""
 
     async def run(self) -> None:
-        """Read it, for ever."""
+        """Read the device. Runs until cancelled."""
         while True:
             if not self._may_read():
                 self._on_loss("`gated readers learn` has it for a moment")
@@ -149,7 +153,11 @@ class UsbReader:
                 await asyncio.sleep(self._backoff.next_s())
 
     async def _read(self) -> str:
-        """One life of the device, and why it ended; empty when somebody else was to have it. Raises `OSError`."""
+        """Open and read the device until it ends. Return the reason, or an empty text if another process wants the
+        readers.
+
+        Raises `OSError`.
+        """
         fd = self._opened(self._path)
         try:
             take_alone(fd)
@@ -188,7 +196,9 @@ class UsbReader:
 
 
 def take_alone(fd: int) -> None:
-    """Have the device to ourselves, its times by the monotonic clock. Raises `OSError` when somebody else has it."""
+    """Hold the device exclusively, and let its times use the monotonic clock. Raises `OSError` if another process holds
+    it.
+    """
     for request, argument in ((EVIOCGRAB, 1), (EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))):
         try:
             fcntl.ioctl(fd, request, argument)
@@ -198,9 +208,9 @@ def take_alone(fd: int) -> None:
 
 
 async def chunk_of(fd: int, wait_s: float) -> bytes | None:
-    """What there is to read, once there is something: nothing at the end, None after `wait_s` without anything.
+    """Return the next data: empty bytes at the end of the file, None after `wait_s` seconds without data.
 
-    Raises `OSError` when it is unplugged.
+    Raises `OSError` when the device is unplugged.
     """
     loop, with_data = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fd, with_data.set)
@@ -210,7 +220,7 @@ async def chunk_of(fd: int, wait_s: float) -> bytes | None:
                 await with_data.wait()
     finally:
         loop.remove_reader(fd)
-    if not select.select([fd], [], [], 0)[0]:  # asked anew: a busy loop may see the end of the time and data at once
+    if not select.select([fd], [], [], 0)[0]:  # a busy loop may see timeout and data at once
         return None
     try:
         return os.read(fd, CHUNK_BYTES)

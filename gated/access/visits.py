@@ -1,6 +1,7 @@
-"""The visits at this gate: each face in view is looked at until there is a decision, and decided on once.
+"""The visits at this gate: collect looks at each face in view until a decision, and decide once. Used by
+`AccessService`.
 
-Observations come from a process that may lie or break: what it sends is checked here before it is evidence.
+Observations come from a process that may be faulty or compromised. They are checked here before they are evidence.
 """
 
 import secrets
@@ -18,24 +19,28 @@ from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
 Bound = Callable[[float, float], float]
-"""The PAD score that is wanted: of the usual one, at a time in monotonic seconds."""
+"""A function of the usual PAD threshold and the monotonic time in seconds. Returns the PAD threshold that
+applies then.
+"""
 Search = Callable[[Embedding], Sequence[Candidate]]
 Patience = Callable[[SubjectId], float | None]
-"""How many seconds somebody asked to be looked for; None: as everybody."""
+"""A function that returns the search time a person prefers, in seconds, or None for the default."""
 
 NEAREST = 5
-"""So many candidates are looked at, so that a rival of another household is among them."""
+"""The number of candidates that are compared, so that a rival of another household is among them."""
 
 SHOWN_S = 3.0
-"""A face that was seen so short a time ago is there together with a card or a PIN."""
+"""A face that was last seen at most so many seconds ago is present together with a card or PIN."""
 
 PASSING_BY = frozenset({"too_small", "too_near", "background"})
-"""Problems of a face that is not where the gate can judge it: no visit, no trace, and no refusal; it is guided."""
+"""Problems of a face that the gate cannot judge from its position. It gets guidance, but no visit, record or
+refusal.
+"""
 
 
 @dataclass(slots=True)
 class Visit:
-    """One tracked face: what each look said, and whether it was decided."""
+    """One tracked face: the verdict of each look, and whether a decision was made."""
 
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     began_at: float = 0.0
@@ -43,31 +48,35 @@ class Visit:
     verdicts: list[Verdict] = field(default_factory=list)
     is_decided: bool = False
     looks: list[bytes] = field(default_factory=list)
-    """The newest good looks in a row, as vision sent them; also after the decision."""
+    """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A decision about a visit; `frame_at` is the exposure of the last frame it rests on, in monotonic seconds."""
+    """A decision about a visit. `frame_at` is the exposure time of its last frame, in monotonic seconds."""
 
     visit: str
     decision: Decision
     frame_at: float
     imitated: frozenset[SubjectId] = frozenset()
-    """Whom looks that were attacks looked like, where nobody was let in: one who leaves in time has tried as well."""
+    """The people that attack looks resembled. Empty after a grant. It also counts attacks of a visitor who leaves
+    early.
+    """
 
     @property
     def is_attack(self) -> bool:
-        """Whether it counts as an attack, on somebody or on nobody who is known."""
+        """Return whether the visit counts as an attack, on a known person or on nobody known."""
         return bool(self.imitated) or self.decision.reason is Reason.ATTACK
 
 
 MOST_VISITS = 100
-"""A broken vision could name another track in every message: the oldest visit makes room, and is not decided."""
+"""The most open visits. A faulty vision process could send a new track in every message. The oldest visit is dropped
+without a decision.
+"""
 
 
 class Visits:
-    """All faces in view. Pure but for its memory: time is passed in, and decisions are returned."""
+    """All faces in view. Pure except for its memory: callers pass the time in, and methods return decisions."""
 
     def __init__(
         self,
@@ -79,13 +88,15 @@ class Visits:
         *,
         admits: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`admits`: asked once for each new track, see `crowd`."""
+        """`admits` is called once for each new track (see `crowd`). If it returns False, the track is ignored."""
         self._search, self._dimension, self.rules, self._patience = search, dimension, rules, patience
         self._bound, self._admits = bound, admits
         self._open: dict[int, Visit] = {}
 
     def observe(self, seen: Observation, now: float) -> Outcome | None:
-        """Take one look at one face. A frame that is too old, from the future or out of order is no evidence."""
+        """Take one look at one face. Return a decision if it is due. Ignores a frame that is too old, in the future or
+        out of order.
+        """
         age_s = now - seen.frame_at
         if seen.problem in PASSING_BY or not 0 <= age_s <= self.rules.max_frame_age_s:
             return None
@@ -103,7 +114,7 @@ class Visits:
         return self._settle(visit, now, is_over=False)
 
     def _make_room(self) -> bool:
-        """Whether there may be one more visit. The oldest of too many goes."""
+        """Return whether one more visit may begin. Drops the oldest visit if there are `MOST_VISITS`."""
         if not self._admits():
             return False
         if len(self._open) >= MOST_VISITS:
@@ -111,13 +122,14 @@ class Visits:
         return True
 
     def end(self, track: int, now: float) -> Outcome | None:
-        """The face has left: a visit that was not decided is refused now."""
+        """End a visit, because the face has left. Return a decision if there was none."""
         visit = self._open.pop(track, None)
         return None if visit is None or visit.is_decided else self._settle(visit, now, is_over=True)
 
     def shown(self, now: float) -> list[Embedding]:
-        """The newest good looks at the one face before the gate, as many as must agree; none where there are several
-        faces, or too few looks, or the last is older than `SHOWN_S`.
+        """Return the latest good looks at the only face before the gate, as many as a grant needs.
+
+        Returns an empty list if there are several faces or too few looks, or if the last look is older than `SHOWN_S`.
         """
         here = [visit for visit in self._open.values() if 0 <= now - visit.seen_at <= SHOWN_S]
         if len(here) != 1 or len(here[0].looks) < self.rules.frames:
@@ -128,22 +140,24 @@ class Visits:
             return []
 
     def _good_look(self, seen: Observation, now: float) -> bytes | None:
-        """The look, where nothing speaks against it."""
+        """Return the embedding of a look without any problem that passes the PAD check, else None."""
         pad = seen.pad_score
         is_living = pad is not None and pad >= self._pad_threshold(now)
         return seen.embedding if seen.problem is None and is_living else None
 
     def forget(self, track: int) -> None:
-        """Nothing is decided about this face; seen again it is a new visit."""
+        """Drop the visit without a decision. The next look at this face begins a new visit."""
         self._open.pop(track, None)
 
     def tick(self, now: float) -> list[Outcome]:
-        """Time has passed: whoever has waited too long is refused, so that another way in can be told."""
+        """Refuse visits that have waited too long, so that people are told to use another credential. Return the
+        decisions.
+        """
         waiting = [visit for visit in self._open.values() if not visit.is_decided]
         return [outcome for visit in waiting if (outcome := self._settle(visit, now, is_over=False))]
 
     def clear(self) -> None:
-        """Vision is gone, and what it saw with it: nothing is carried over to the next one."""
+        """Drop all visits, because vision is lost."""
         self._open.clear()
 
     def _verdict(self, seen: Observation, now: float) -> Verdict:
@@ -168,7 +182,7 @@ class Visits:
         return Outcome(visit.id, decision, visit.seen_at, frozenset() if decision.grant else imitated)
 
     def _rules_for(self, visit: Visit) -> Rules:
-        """The rules, with the patience that whoever was recognised in any look asked for."""
+        """Return the rules, with the longest search time that a person recognised in any look prefers."""
         recognised = {verdict.subject for verdict in visit.verdicts if verdict.reason is Reason.MATCH}
         asked = [self._patience(subject) or 0.0 for subject in recognised if subject is not None]
         return replace(self.rules, give_up_s=max([self.rules.give_up_s, *asked]))

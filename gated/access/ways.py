@@ -1,7 +1,7 @@
-"""The other ways in: a card, a PIN, a visitor's pass. Each is as good as a face, and needs no camera, model or network.
+"""Decide about cards, PINs, visitor passes and remote commands. They need no camera, model or network.
 
-Plain cards and PINs are decided from memory: no disk, full or broken, keeps them from opening. Only what is counted
-(uses that are left) must be on disk before it opens, for else it could open twice.
+Plain cards and PINs are decided from memory, so that a full or broken disk does not block them. Only a counted use must
+be on disk before the door opens. Otherwise the same use could open twice.
 """
 
 import asyncio
@@ -29,14 +29,16 @@ log = logging.getLogger(__name__)
 
 MOST_TWINS = 100
 PATIENCE_S = 2.0
-"""So long a card is held to a reader that pauses; a longer pause is told, and the card is to be shown again."""
+"""The longest pause of a reader that a person waits through, in seconds. After a longer one the card must be shown
+again.
+"""
 COUNT_S = 2.0
-"""So long a person waits for the disk to count a use; then it may be lost, but nobody behind them waits as well."""
+"""The longest wait for the disk to count a use, in seconds. After that the use may be lost, but the queue moves on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """What it takes to read a visitor's pass: the site's public key, where we are, and what was spent."""
+    """The requirements for reading a visitor pass: the public site key, this site and gate, and the ledger of uses."""
 
     key: PassKey
     site: str
@@ -45,7 +47,7 @@ class Passes:
 
 
 class Ways:
-    """Decides about cards, PINs and passes in the loop's thread; argon2 and the disk have a thread each."""
+    """Decides in the event loop's thread. argon2 and the disk have one thread each."""
 
     def __init__(
         self,
@@ -62,10 +64,10 @@ class Ways:
         gate: str = "",
         guessing: Guessing | None = None,
     ) -> None:
-        """`release_s`: of each door that there is. `gate`: which gate this is. `guessing`: the budget of PINs as it
-        was left; by default a new one, in memory alone.
+        """`release_s` gives the release time of every door, in seconds. `gate` is the id of this gate. `guessing` is
+        the PIN budget from before a restart; by default a new budget in memory.
 
-        `wall`: the time of day (aware), None while it is not trusted.
+        `wall` returns the aware time of day, or None while it is not trusted.
         """
         attempts = Attempts(settings.attempts, settings.attempts_s, settings.rest_s)
         self.guessing = guessing or Guessing(settings)
@@ -75,7 +77,7 @@ class Ways:
         self._wall, self.passes, self._gate = wall, passes, gate
         self._has_passes = bool(settings.pass_key)
         self.revoked = frozenset[str]()
-        """Ids of people who may not come in, whatever is stored of them."""
+        """The ids of people whom the gate denies, whatever the database says about them."""
         self._typing = asyncio.Lock()
         self._hashing, self._writing = (ThreadPoolExecutor(1, name) for name in ("pins", "uses"))
         self._used: set[str] = set()
@@ -83,26 +85,29 @@ class Ways:
         self._told_weak: set[tuple[SubjectId, bytes]] = set()
         self.is_locked_down = False
         self.on_shown: Callable[[Credential], None] = lambda _: None
-        """Told of each card and PIN that let somebody in."""
+        """Called with each card or PIN that opened the main door."""
 
     def close(self) -> None:
-        """Write down the uses that are not on disk yet."""
+        """Write the uses that are not on disk yet, and close the files."""
         self._hashing.shutdown()
         self._writing.shutdown()
         self.guessing.close()
 
     def keep(self) -> None:
-        """Now and then: have it written down how long ago PINs were wrong. Takes no time."""
+        """Store the clock of the PIN budget if it is due. Does not wait."""
         if self.guessing.is_due:
             self._writing.submit(self.guessing.keep)
 
     async def card(self, number: str, door: str = MAIN, reader: str = "", flat: str = "") -> bool:
-        """A card was shown; `number` as its reader says it, `flat` the flat number that was typed before it. A card
-        that is known opens also where the reader rests, if it is told by more than 24 bits or comes after its holder's
-        flat number.
+        """Handle a card. `number` is the number as the reader sends it, `flat` the flat number that was typed before
+        it.
 
-        True when it was not decided, or by the gate's own trouble: what is held there is to be looked at again. So it
-        is where the reader pauses for long (see `guesses`): the person is told, and nothing opens behind their back.
+        A known card opens even while cards rest at the reader. If the reader identifies it by 24 bits only, it must
+        follow its holder's flat number then.
+
+        Return True if the card must be examined again when it is still there: no decision was made, or the gate's own
+        trouble caused it. This includes a long pause of the reader (see `guesses`). Then people are told to show the
+        card again, and the door does not open later as a surprise.
         """
         shown = Shown("card", door, reader=reader, what=number)
         pause_s = self.guessing.card_wait_s(shown.here)
@@ -118,7 +123,7 @@ class Ways:
                 self._writing.submit(self.guessing.write, guess)
 
     async def _look(self, shown: Shown, found: Sequence[Credential], flat: str = "") -> bool:
-        """Decide about a card that is looked at now; see `card`."""
+        """Decide about a card that is examined now. Return as `card` does."""
         rests = self.guessing.short_rests(shown.here) and not self._is_told_well(shown.what, found, flat)
         if rests or (not found and not self._answers.may_try("card", shown.door, shown.reader)):
             self._answers.unknown(shown)
@@ -130,15 +135,17 @@ class Ways:
         return await self._settle(shown, self._best(found, shown.door))
 
     def _is_told_well(self, number: str, found: Sequence[Credential], flat: str) -> bool:
-        """Whether one of these cards is told by more than 24 bits, or comes after its holder's flat number."""
+        """Return whether one of these cards is identified by more than 24 bits, or follows its holder's flat number."""
         return any(
             self._ring.is_told_well(number, each) or (flat and self._ring.lives_in(each.subject, flat))
             for each in found
         )
 
     async def pin(self, digits: str, door: str = MAIN, reader: str = "", flat: str | None = None) -> None:
-        """A PIN was typed, alone or after a flat number. One after the other: a guess is counted, and written, before
-        its answer is known, and the next is not looked at before that.
+        """Handle a PIN, typed alone or after a flat number. PINs are handled one at a time.
+
+        The guess is counted, and its write is started, before the PIN is checked. A refusal waits for the write, for
+        `COUNT_S` at most.
         """
         async with self._typing:
             households = None if flat is None else self._ring.households(flat)
@@ -157,7 +164,9 @@ class Ways:
                 self._tell_weak(digits, found.subject, found.digest)
 
     def _weak(self, digits: str, found: Credential | None) -> Refusal | None:
-        """Why a PIN opens nothing, whosever it is: it is a pattern, or is guessed early and its time is over."""
+        """Return why this PIN opens nothing, or None. It is an obvious pattern, or it is weak and its grace period is
+        over.
+        """
         until, at = self._settings.weak_pins_until, self._wall()
         if is_obvious(digits):
             return Refusal.WEAK
@@ -168,8 +177,9 @@ class Ways:
         return Refusal.WEAK if at.astimezone(self.calendar.timezone).date().isoformat() >= until else None
 
     def _tell_weak(self, digits: str, subject: SubjectId, digest_: bytes) -> None:
-        """A PIN that is known is readable only while it is typed: whose is guessed early is told once, and kept. The
-        same is said of a duress PIN, and of none of them which it is.
+        """Report once that a person has a weak PIN, and store it. A PIN is readable only while it is typed.
+
+        A duress PIN gives the same report, so the report does not reveal which PIN is weak.
         """
         ring = self._ring
         if ring.is_told_weak(subject) or (subject, digest_) in self._told_weak:
@@ -181,16 +191,18 @@ class Ways:
         self._writing.submit(_write_down, lambda: ring.store.mark_weak(subject, datetime.now(UTC)))
 
     def is_flat(self, digits: str) -> bool:
-        """Whether this is the number of a flat; from memory."""
+        """Return whether this is the number of a flat. Reads memory only."""
         return bool(self._ring.households(digits))
 
     def flat(self, door: str = MAIN) -> None:
-        """A flat number was typed, and the PIN is to follow."""
+        """Tell people that the flat number was accepted and the PIN must follow."""
         self._answers.go_on("pin", door)
 
     async def visitor_pass(self, text: str, door: str = MAIN) -> None:
-        """A code was seen that may be a visitor's pass. Nobody can guess what the office has signed: a good one opens
-        also where wrong ones are at rest, so that whoever shows those keeps no visitor out.
+        """Handle a code that may be a visitor pass.
+
+        A valid pass opens even while passes rest, because nobody can guess a signature. So a person who shows invalid
+        passes cannot lock out visitors.
         """
         at, passes = self._wall(), self.passes
         read = self._read(text, door, at)
@@ -207,32 +219,33 @@ class Ways:
             self._writing.submit(_write_down, lambda: passes.ledger.give_back(read))
 
     def remote(self, command: str, door: str = MAIN) -> Refusal | None:
-        """The office lets somebody in, by the command of that id; why not, or None. What is refused is not told at the
-        gate, where nobody tried anything.
+        """Open the door for the remote command with this id. Return the refusal, or None.
+
+        A refusal gives no cue at the gate, because nobody tried to enter there.
         """
         if refusal := self._closed(door):
             return refusal
         return None if self._answers.give(Shown("remote", door, command), None) else Refusal.UNDECIDED
 
     def may_pass_by_face(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
-        """Why somebody whose face is known may not pass now, or None; from memory. `at` is as `wall` gives it."""
+        """Return why a recognised person may not pass now, or None. Reads memory only. `at` is a time from `wall`."""
         holder = self._ring.holder(subject)
         if refusal := self._closed(door) or self._taken_back(subject):
             return refusal
         return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar, gate=self._gate)
 
     def preferences(self, subject: SubjectId) -> Preferences:
-        """What somebody asked for; from memory."""
+        """Return the preferences of a person. Reads memory only."""
         return self._ring.preferences(subject)
 
     def _closed(self, door: str) -> Refusal | None:
-        """Why nobody at all may pass by this door."""
+        """Return why nobody may pass this door, or None."""
         if self.is_locked_down:
             return Refusal.LOCKDOWN
         return None if door in self._doors else Refusal.DOOR
 
     def _taken_back(self, subject: SubjectId | None) -> Refusal | None:
-        """Why somebody may not pass whose right to it was taken back, and who is stored as before."""
+        """Return why a revoked person may not pass, or None. The database may still list such a person as active."""
         return Refusal.SUSPENDED if subject in self.revoked else None
 
     def _read(self, text: str, door: str, at: datetime | None) -> VisitorPass | Refusal:
@@ -248,12 +261,14 @@ class Ways:
         return self._closed(door) or gone or judge(found, holder, door, at, self.calendar, gate=self._gate)
 
     def _best(self, found: Sequence[Credential], door: str) -> Credential | None:
-        """Of several cards of one person that a reader cannot tell apart the one that opens, if any does."""
+        """Return the card that opens this door, else any of them. The cards belong to one person, and the reader cannot
+        distinguish them. Return None if `found` is empty.
+        """
         at = self._wall()
         return min(found, key=lambda each: self._judge(each, door, at) is not None, default=None)
 
     def _tell_twins(self, found: Sequence[Credential], reader: str) -> None:
-        """For the installer, once: two people's cards that this reader cannot tell apart."""
+        """Log once for the installer that this reader cannot distinguish the cards of two people."""
         ids = tuple(each.id for each in found)
         if ids not in self._twins and len(self._twins) < MOST_TWINS:
             self._twins.add(ids)
@@ -263,16 +278,16 @@ class Ways:
             )  # fmt: skip
 
     async def _written(self, written: asyncio.Future[None]) -> None:
-        """Wait until a guess is on disk, and no longer than people wait."""
+        """Wait until a guess is on disk, for `COUNT_S` at most."""
         try:
             await asyncio.wait_for(written, COUNT_S)
         except TimeoutError:
             log.error("a wrong PIN could not be written down in time, and counts in memory alone")
 
     async def _settle(self, shown: Shown, found: Credential | None, weak: Refusal | None = None) -> bool:
-        """Decide about a card or a PIN, act on it, and write its use down: before it opens only where it is counted.
+        """Decide about a card or PIN, act on it, and store its use. A counted use is stored before the door opens.
 
-        True when the gate's own trouble decided. `weak`: why a PIN opens nothing, whosever it is.
+        Return True if the gate's own trouble caused a refusal. `weak` is the reason why a weak PIN opens nothing.
         """
         at, ring, door = self._wall(), self._ring, shown.door
         refusal = self._judge(found, door, at) or (weak if found is not None else None)
@@ -285,7 +300,7 @@ class Ways:
         is_released = self._answers.give(self._shown(shown, found), refusal)
         if is_released:
             self._used.add(found.id)
-            if door == MAIN:  # where the camera looks
+            if door == MAIN:  # the camera looks at the main door
                 self.on_shown(found)
         if is_released and not is_counted:
             self._writing.submit(_write_down, lambda: ring.store.use(found.id, at))
@@ -308,7 +323,7 @@ class Ways:
         )
 
     async def _count(self, spend: Callable[[], bool], none_left: Refusal) -> Refusal | None:
-        """Count a use, on disk when it returns; what cannot be counted does not open."""
+        """Count a use. It is on disk when this returns None. A use that cannot be counted does not open."""
         loop = asyncio.get_running_loop()
         try:
             is_counted = await asyncio.wait_for(loop.run_in_executor(self._writing, spend), COUNT_S)
@@ -319,7 +334,9 @@ class Ways:
 
 
 def _write_down(write: Callable[[], object]) -> None:
-    """In a thread of its own, after the door: who waits behind this person does not wait for the disk."""
+    """Store a use in a separate thread after the door was released, so that the next person does not wait for
+    the disk.
+    """
     try:
         write()
     except (BusyError, StateError) as error:

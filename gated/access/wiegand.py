@@ -1,17 +1,18 @@
-"""What a Wiegand reader has said: a card's number, a key of its keypad, or something that the installer must see to.
+"""Decode a Wiegand frame: a card number, a key of a keypad, or an error for the installer.
 
-A reader pulls D0 for a 0 and D1 for a 1. How many bits come says which format it is, and parity says whether they came
-whole. Pure: a frame in, one of the three out.
+A reader pulses D0 for a 0 and D1 for a 1. The number of bits selects the format, and parity bits detect a damaged
+frame. Pure: one frame in, one result out.
 
-Formats with parity, by their published layouts (bit 0 is sent first):
-26 (HID H10301), 34 (HID H10306, N10002), 37 (HID H10302 and H10304: the same bits as one number or as two), and for
-UIDs 42, 58 and 66: an even bit over the first half of the data, the data, an odd bit over the second half. The halves
-of 37 share the middle bit.
-35 and 48 (HID Corporate 1000): an odd bit over all, an even bit over two of every three, facility, number, and an odd
-bit over another two of every three.
-36 (Keyscan C15001, HID Simplex S12906): one bit before and one behind 34 bits of data; the two differ in parity.
-Without parity: 24, 32, 40, 56, 64 and 80 bits are a UID as it is (ISO/IEC 14443-3, ISO/IEC 15693-3), and any other
-length from 24 bits is taken raw. A key of a keypad comes as 4 bits, or as 8: the key's complement and the key.
+Formats with parity, from their published layouts (bit 0 is sent first):
+- 26 (HID H10301), 34 (HID H10306, N10002), 37 (HID H10302 and H10304: the same bits as one number or as two), and 42,
+  58 and 66 for UIDs: an even parity bit over the first half of the data, the data, and an odd parity bit over the
+  second half. The halves of 37 share the middle bit.
+- 35 and 48 (HID Corporate 1000): an odd parity bit over all bits, an even parity bit over two of every three, facility,
+  number, and an odd parity bit over another two of every three.
+- 36 (Keyscan C15001, HID Simplex S12906): 34 data bits between two parity bits. The two makers use different parity.
+
+Formats without parity: 24, 32, 40, 56, 64 and 80 bits are a plain UID (ISO/IEC 14443-3, ISO/IEC 15693-3). Any other
+length from 24 bits on is taken as it is. A keypad key has 4 bits, or 8: the complement of the key, then the key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,26 +21,30 @@ from dataclasses import dataclass, field
 from gated.gallery.numbers import DATA, FIELDS
 
 LEAST_CARD, MOST_CARD = 24, 128
-"""Fewer bits can be tried in a minute, and are mostly noise."""
+"""The least and greatest number of bits of a card. Shorter numbers can all be tried within a minute, and are mostly
+noise.
+"""
 KEYS = "0123456789*#"
-"""A keypad's keys by their number."""
+"""The keys of a keypad, by their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The bits at these places together have an even, or an odd, number of ones."""
+    """One parity rule: the bits at these places contain an even, or an odd, number of ones."""
 
     is_odd: bool
     places: frozenset[int]
 
     def holds(self, bits: str) -> bool:
-        """Whether it does in these bits."""
+        """Return whether these bits satisfy the rule."""
         return sum(bits[place] == "1" for place in self.places) % 2 == self.is_odd
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One of a card's number, as "w26:12-3456" or "w32:04A1B2C3", of a key, and of what is odd, for the installer."""
+    """The result of a frame. One field is set: `card` (such as "w26:12-3456" or "w32:04A1B2C3"), `key`, or `odd`, an
+    error text for the installer.
+    """
 
     card: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
@@ -47,7 +52,7 @@ class Heard:
 
 
 def read(bits: str) -> Heard:
-    """What a frame says."""
+    """Return the result of a frame. `bits` is a text of 0 and 1."""
     count = len(bits)
     if set(bits) - {"0", "1"} or not bits:
         return Heard(odd="something that is no bits")
@@ -65,7 +70,7 @@ def read(bits: str) -> Heard:
 
 
 def is_whole(bits: str) -> bool:
-    """Whether parity says that these bits came as they were sent; true where a length has none."""
+    """Return whether the parity of these bits is correct. Returns True for a length without parity."""
     sets = PARITIES.get(len(bits), ())
     return not sets or any(all(parity.holds(bits) for parity in each) for each in sets)
 
@@ -77,7 +82,7 @@ def _key(bits: str) -> Heard:
 
 
 def _number(bits: str) -> str:
-    """The number in a frame that came whole."""
+    """Return the card number of a frame with correct parity."""
     count = len(bits)
     if count in FIELDS:
         facility, number = FIELDS[count]
@@ -88,12 +93,14 @@ def _number(bits: str) -> str:
 
 
 def _around(count: int, guarded: int) -> Sequence[Parity]:
-    """An even bit before, an odd bit behind, each with so many bits beside it."""
+    """Return an even parity bit at the start and an odd one at the end, each over itself and the `guarded` bits next to
+    it.
+    """
     return Parity(False, frozenset(range(guarded + 1))), Parity(True, frozenset(range(count - guarded - 1, count)))
 
 
 def _corporate(count: int) -> Sequence[Parity]:
-    """HID Corporate 1000; places are counted from the last bit, which is sent last."""
+    """Return the parity rules of HID Corporate 1000. Places count from the last bit, which is sent last."""
     even = {place for place in range(1, count - 2) if place % 3} | {count - 2}
     odd = {0} | {place for place in range(2, count - 1) if place % 3 != 1}
     return _from_last(count, False, even), _from_last(count, True, odd), _from_last(count, True, range(count))
@@ -110,4 +117,4 @@ PARITIES: dict[int, tuple[Sequence[Parity], ...]] = {
     37: (_around(37, 18),),
     48: (_corporate(48),),
 }
-"""By the count of bits, which parities hold together; of several sets one is enough."""
+"""The parity rules for each number of bits. Of several sets, one must hold completely."""

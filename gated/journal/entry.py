@@ -10,14 +10,16 @@ from gated.journal.chain import RawRow
 from gated.wording import UNDECODABLE
 
 MAX_BODY_BYTES = 16 * 1024
-"""The longest body. Of a longer event only kind and length are stored, so that every row fits into a message."""
+"""The longest body, in bytes. Of a longer event only its kind and length are stored, so that every row fits into a
+message.
+"""
 
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row for display and sending. `body` is the event as JSON with sorted keys."""
+    """One row for display and sending. `body` is the event as JSON with sorted keys."""
 
     seq: int
     at: str
@@ -34,7 +36,9 @@ class Entry:
 
     @property
     def event(self) -> Event | None:
-        """The event, or None when it cannot be decoded: it is damaged, or this version does not know its kind."""
+        """Return the event. None if it cannot be decoded: the row is damaged, or this version does not know
+        its kind.
+        """
         try:
             event: Event = _decoder.decode(self.body)
         except UNDECODABLE:
@@ -48,7 +52,7 @@ def _text(stored: object) -> str:
 
 
 def time_of(text: str) -> datetime | None:
-    """Parse a time in ISO 8601 from another system. Returns None if it is invalid or has no time zone."""
+    """Parse a time in ISO 8601 from another system. Return None if it is invalid or has no time zone."""
     try:
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError):

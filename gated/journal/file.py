@@ -113,7 +113,7 @@ class JournalFile:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours."""
+        """Convert errors of SQLite to `StateError` and its subclasses."""
         try:
             yield
         except database.FAILS as error:

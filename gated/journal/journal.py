@@ -47,7 +47,7 @@ class Journal:
 
     @property
     def trouble(self) -> str:
-        """Why this is a read-only copy. Empty if it is not a copy."""
+        """Return why this is a read-only copy. Empty if it is not a copy."""
         return self._file.why
 
     def close(self) -> None:
