@@ -74,7 +74,7 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, '', ?)"
         " ON CONFLICT (subject) DO UPDATE SET name = excluded.name, household = excluded.household,"
         " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role, copy = excluded.copy,"
-        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged value matches no face name
+        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged value becomes a name without a face
         (
             person.subject,
             person.name,

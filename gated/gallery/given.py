@@ -1,7 +1,7 @@
-"""What somebody agrees to at this gate while their face is taken here, beside being recognised.
+"""Consents that a person gives at this gate during face capture, beside recognition.
 
-Whoever is with them says it on the command line of the gate, and stays until the face is taken. It is a wish (see
-`runtime.wish`): it ends with that command. No message of the office can say it.
+A companion enters the consents on the gate's command line and stays until the capture ends. A consent is a wish file
+(see `runtime.wish`): it ends with that command. No message from the office can give a consent.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from gated.wording import UNDECODABLE
 
 NAME = "consents-given"
 TRANSFER = "transfer"
-"""The purpose of a consent to take a face to another gate."""
+"""Purpose of a consent to transfer a face to another gate."""
 
 
 class Given(msgspec.Struct, frozen=True):
-    """Somebody, the purposes that they agree to, on which paper, after which notice."""
+    """One person's consents at the gate: the purposes, the paper's reference, and the version of the notice."""
 
     subject: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
     purposes: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=10)]
@@ -34,18 +34,20 @@ class Given(msgspec.Struct, frozen=True):
 
 @contextmanager
 def giving(state: Path, given: Given) -> Iterator[Callable[[], bool]]:
-    """Say it until the end of the block. Gives whether it still stands. Raises `StateError`."""
+    """Offer these consents until the end of the block. Give a function that returns whether they still apply. Raises
+    `StateError`.
+    """
     with wish.wishing(state / NAME, msgspec.json.encode(given)) as stands:
         yield stands
 
 
 def forget(state: Path) -> None:
-    """Take away what a crash has left behind of it."""
+    """Remove a consent file that a crash left behind."""
     wish.forget(state / NAME)
 
 
 def given_now(state: Path, subject: SubjectId, at: datetime) -> tuple[Consent, ...]:
-    """What somebody is said, at this moment and at this gate, to agree to. `at`: the time of it, aware."""
+    """Return the consents that the person gives at this gate now. `at`: the current time, aware."""
     said = wish.wished(state / NAME)
     try:
         given = None if said is None else msgspec.json.decode(said, type=Given)

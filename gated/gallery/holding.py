@@ -1,6 +1,6 @@
-"""Which of the office's records are held here: of each key the newest number, and how far this gate has followed.
+"""The office records that this gate holds: the newest number of each key, and the version that the gate has reached.
 
-The rows lie in `people.db`, so that a number and what it stands for are on disk together or not at all.
+The rows are in `people.db`, in the same transaction as the data of the record. `replica` uses this module.
 """
 
 import sqlite3
@@ -54,8 +54,9 @@ SCHEMA = """
         keys TEXT NOT NULL
     ) STRICT;
 """
-"""`people.face`: which of somebody's faces in `templates.db` counts. `credentials.uses`: how many the office gave.
-`claims`: cards that somebody is to have and that another has still."""
+"""`people.face`: the name of the person's valid face in `templates.db`. `credentials.uses`: the number of uses that the
+office granted. `claims`: cards for a person that another person still has.
+"""
 
 
 ALLOWANCE = f"""
@@ -71,7 +72,7 @@ ALLOWANCE = f"""
     {database.BACK}
     DROP TABLE allowance
 """  # noqa: S608 - a constant
-"""How many people whom this gate did not know may join: see `Allowed`."""
+"""Limits on the number of people new to this gate; see `Allowed`."""
 
 
 CHANGED = f"""
@@ -83,7 +84,7 @@ CHANGED = f"""
     ALTER TABLE records DROP COLUMN pending;
     ALTER TABLE records DROP COLUMN sets
 """
-"""Another face of somebody known, which waits: see `Holding`."""
+"""A waiting face of a person whose face is known already; see `Holding`."""
 
 WAYS = f"""
     ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
@@ -91,62 +92,67 @@ WAYS = f"""
     ALTER TABLE records DROP COLUMN ways
 """
 WAY, SET = 32, 16
-"""So many hex digits of a digest tell a card or a PIN from others; so many of a SHA-256, an embedder."""
+"""Number of hex digits of a digest that identify a card or PIN; number of hex digits of a SHA-256 that identify an
+embedder.
+"""
 CHANGED_FACE = "changed"
-"""Another face of somebody whose face is known: it waits here, and theirs counts meanwhile."""
+"""Reason to wait: the person already has another face here. That face counts meanwhile."""
 BULK = "bulk"
-"""More people, or first faces by a new model set, than an hour may bring."""
+"""Reason to wait: more new people, or more first faces by a new model set, than the hourly limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What counts against the limits on people who are new to this gate; survives restarts."""
+    """The counters for the limits on people who are new to this gate. They survive restarts."""
 
     recent: int = 0
-    """How many had joined within an hour when the last of them did."""
+    """Number of people who joined within an hour, when the last of them joined."""
     recent_at: str = ""
-    """When that was; UTC, ISO 8601."""
+    """Time of that last join; UTC, ISO 8601."""
     batch: int = 0
-    """How many may still join of the batch that the office announced."""
+    """Number of people of the announced batch who may still join."""
     batch_until: str = ""
-    """When that batch ends; UTC, ISO 8601."""
+    """End of the announced batch; UTC, ISO 8601."""
     spent: int = 0
-    """How many joined by batches, or were accepted by the office, since somebody at the gate renewed it."""
+    """Number of people who joined by batches, or by the office's acceptance, since the last renewal at the gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What is known here of one key."""
+    """The state of one record key at this gate."""
 
     key: str = field(repr=False)
     n: int = 0
-    """The newest number that arrived; 0 where none did."""
+    """Newest record number that arrived; 0 before the first."""
     is_gone: bool = False
     quarantine: str | None = None
-    """Why the record, or the face in it, counts for nothing."""
+    """Reason why the record, or its face, is held back and has no effect."""
     accepted: str | None = None
-    """What somebody at the gate found to be no poison."""
+    """Quarantine reason that somebody has lifted for this record."""
     is_wanted: bool = False
-    """Accepted, and not here yet: it is to come again, under the number that it had."""
+    """Whether the record must come again, under the same number, for example after its acceptance."""
     suspended_n: int = 0
-    """A command suspended them, ahead of the record of this number."""
+    """Record number in a suspend command that arrived ahead of its record. Records with a lower number keep the person
+    suspended.
+    """
     face: str | None = None
-    """The office's name of the face that is stored here, or was when the gate itself took another."""
+    """The office's name of the stored face. It stays here after the gate captures another face."""
     stored_face: str | None = None
-    """The gate's name of it (`people.face`)."""
+    """The gate's name of this face (`people.face`)."""
     templates: int = 0
-    """Of somebody who is gone: how many there were."""
+    """Number of templates that were erased with a deleted person."""
     at: str | None = None
-    """Since when they are gone."""
+    """Time of the deletion."""
     sets: str = ""
-    """By which embedders this person has had a face here, each the beginning of its SHA-256."""
+    """Embedders that made a face of this person here. Each is the first part of its SHA-256."""
     pending: str | None = None
-    """The gate's name of a face that waits to take the place of the one that counts."""
+    """The gate's name of a face that waits to replace the valid face."""
     pending_face: str | None = None
-    """The office's name of it; None where this gate took it."""
+    """The office's name of the waiting face; None if this gate captured it."""
     ways: str = ""
-    """Which cards and PINs they had when it came, each the beginning of its digest in hex: with one of these they may
-    show it themselves."""
+    """Cards and PINs that the person had when the waiting face arrived. Each is the first part of its digest, in hex.
+    With one of these credentials the person can confirm the waiting face.
+    """
 
 
 NAMES = [column.name for column in fields(Holding)]
@@ -157,17 +163,20 @@ FLAGS = ("is_gone", "is_wanted")
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Up to which number everything is held."""
+    """Return the version up to which this gate holds all records."""
     return int(_one(connection, "replica", "version")[0])
 
 
 def rise(connection: sqlite3.Connection, version: int) -> None:
-    """Everything up to there is held now; it never falls."""
+    """Raise the version to `version`. It never falls."""
     connection.execute("UPDATE replica SET version = max(version, ?)", (version,))
 
 
 def get(connection: sqlite3.Connection, key: str) -> Holding:
-    """What is known of a key. Most often, in a snapshot, nothing: that must cost little."""
+    """Return the state of a key.
+
+    During a snapshot most keys are unknown, so the first query is a cheap one.
+    """
     if connection.execute("SELECT 1 FROM records WHERE key = ?", (key,)).fetchone() is None:
         return Holding(key)
     of = f"key = ? AND {sound(connection, 'records')}"
@@ -176,52 +185,55 @@ def get(connection: sqlite3.Connection, key: str) -> Holding:
 
 
 def put(connection: sqlite3.Connection, holding: Holding) -> None:
-    """Know this of its key from now on."""
+    """Store the state of a key."""
     connection.execute(PUT, VALUES(holding))
 
 
 def ways_of(connection: sqlite3.Connection, subject: str) -> str:
-    """Which cards and PINs somebody has, as `Holding.ways` has them."""
+    """Return the digests of a person's cards and PINs, in the format of `Holding.ways`."""
     rows = connection.execute("SELECT digest FROM credentials WHERE subject = ?", (subject,)).fetchall()
     return " ".join(sorted(bytes(row[0]).hex()[:WAY] for row in rows))
 
 
 def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Key and number of what is held and not gone, quarantined or not."""
+    """Return key and number of all records that are held and not deleted, including quarantined records."""
     of = f"n > 0 AND NOT is_gone AND NOT is_wanted AND {sound(connection, 'records')}"
     query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
     return [(key, n) for key, n in connection.execute(query).fetchall()]
 
 
 def newest(connection: sqlite3.Connection) -> int:
-    """The highest number that was heard of, in its turn or ahead of it."""
+    """Return the highest record number seen, including numbers that commands announced."""
     most = "max(ifnull(max(n), 0), ifnull(max(suspended_n), 0))"
     row = connection.execute(f"SELECT {most} FROM records WHERE {sound(connection, 'records')}").fetchone()  # noqa: S608
     return max(version(connection), int(row[0]))
 
 
 def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
-    """The same up to a number, with what is still to come again."""
+    """Return key and number of all records up to `upto` that are not deleted, including records
+    that must come again.
+    """
     of = f"n BETWEEN 1 AND ? AND NOT is_gone AND {sound(connection, 'records')}"
     query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
     return [(key, n) for key, n in connection.execute(query, (upto,)).fetchall()]
 
 
 def allowed(connection: sqlite3.Connection) -> Allowed:
-    """How many joined, and may."""
+    """Return the counters for new people."""
     return Allowed(*_one(connection, "allowance", "recent, recent_at, batch, batch_until, spent"))
 
 
 def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
-    """Know this from now on."""
+    """Store the counters for new people."""
     connection.execute(
         "UPDATE allowance SET recent = ?, recent_at = ?, batch = ?, batch_until = ?, spent = ?", astuple(allowed)
     )
 
 
 def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> None:
-    """Have records come again, by default all that are not gone. Who was here before a damage comes back without a
-    question: they are no flood of new people.
+    """Mark records to come again; by default all records that are not deleted.
+
+    People who were here before a damage return without a quarantine, because they are not new.
     """
     again = "UPDATE records SET is_wanted = 1 WHERE n > 0 AND NOT is_gone AND (?1 IS NULL OR key = ?1)"
     connection.executemany(again, [(key,) for key in ([None] if keys is None else keys)])
@@ -232,19 +244,21 @@ def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> N
 
 
 def wanted(connection: sqlite3.Connection) -> set[str]:
-    """The keys of what is to come again."""
+    """Return the keys of the records that must come again."""
     return {row[0] for row in connection.execute("SELECT key FROM records WHERE is_wanted")}
 
 
 def quarantined(connection: sqlite3.Connection) -> list[Holding]:
-    """What counts for nothing until somebody here accepts it, oldest first."""
+    """Return the quarantined records, oldest first. They have no effect until somebody accepts them."""
     of = f"quarantine IS NOT NULL AND {sound(connection, 'records')}"
     query = f"SELECT {COLUMNS} FROM records WHERE {of} ORDER BY n"  # noqa: S608 - ours
     return [_holding(row) for row in connection.execute(query).fetchall()]
 
 
 def _one(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any, ...]:
-    """The only row of a table. Raises `TornError` where it is damaged: without it nothing is taken from the office."""
+    """Return the only row of a table. Raise `TornError` if it is damaged: the gate then accepts no records from the
+    office.
+    """
     query = f"SELECT {columns} FROM {table} WHERE {sound(connection, table)}"  # noqa: S608 - a table of ours
     row: tuple[Any, ...] | None = connection.execute(query).fetchone()
     if row is None:

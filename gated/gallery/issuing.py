@@ -1,4 +1,6 @@
-"""Somebody is given a card or a PIN, or it is taken from them: nobody's twice, and no PIN that is easily guessed."""
+"""Issue and revoke cards and PINs. No credential is issued twice, and no weak PIN is issued. The commands use this
+module.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -25,11 +27,11 @@ SECOND = (
     "`gated people pin remove --duress`, which asks for it, or set the PIN anew and the duress PIN after it"
 )
 MOST_TRIES = 50
-"""A PIN that is made is somebody's already once in hundreds of times."""
+"""Maximum number of random PINs to try. A random PIN belongs to another person about once in several hundred tries."""
 
 
 class UnfitError(CredentialError):
-    """A PIN that will not do, or that exists already: in the same words."""
+    """A PIN is weak or already exists. Both cases have the same message."""
 
 
 def give_card(
@@ -43,11 +45,12 @@ def give_card(
     uses: int | None = None,
     may_be_random: bool = False,
 ) -> Credential:
-    """Give somebody a card, or with no `subject` a guest; `uses`: so many times, None: any number.
+    """Issue a card to a person, or to a guest if `subject` is None. `uses`: number of uses; None for no limit.
 
-    `may_be_random`: somebody has seen that this number is the same each time, although it looks random.
-    Raises `CredentialError` when the number is none, is random, or is that of another card that is given out, be it at
-    one kind of reader only, and `SubjectNotFoundError`.
+    `may_be_random`: somebody has checked that the number stays the same although it looks random.
+
+    Raises `CredentialError` if the number is invalid or random, or matches another issued card at any kind of reader.
+    Raises `SubjectNotFoundError`.
     """
     if cards.is_random(number) and not may_be_random:
         raise CredentialError(RANDOM_UID)
@@ -63,13 +66,13 @@ def give_card(
 
 
 def card_of(vault: Vault, which: str, number: str) -> Credential:
-    """A card as it is stored, without anything else than its number. Raises `CredentialError` for what is no number."""
+    """Return a card with only its id, digest and readings. Raises `CredentialError` for an invalid number."""
     own = cards.own_name(number)
     return Credential(which, "card", None, vault.digest("card", own), readings=vault.readings(cards.given(number)))
 
 
 def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | None:
-    """Why a card of this number cannot be given beside these: at some reader it is the same as one of them."""
+    """Return why the card conflicts with an issued card at some reader; None without a conflict."""
     own, readings = vault.digest("card", cards.own_name(number)), vault.readings(cards.given(number))
     before = vault.readings(cards.given_before(number))
     weak = vault.readings(cards.weak(number))
@@ -89,9 +92,9 @@ def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | No
 
 
 def make_pin(store: Credentials, subject: SubjectId, *, least: int, is_duress: bool = False) -> tuple[str, int]:
-    """Give somebody a PIN, or a duress PIN, that is made here; gives its digits, and how many it took the place of.
+    """Issue a random PIN or duress PIN. Return its digits and the number of PINs that it replaced.
 
-    Raises `SubjectNotFoundError`, and `CredentialError` where a duress PIN would be the first.
+    Raises `SubjectNotFoundError`. Raises `CredentialError` for a duress PIN without a normal PIN.
     """
     flat, flats = _flats(store, subject)
     for _ in range(MOST_TRIES):
@@ -104,7 +107,7 @@ def make_pin(store: Credentials, subject: SubjectId, *, least: int, is_duress: b
 
 
 def _flats(store: Credentials, subject: SubjectId) -> tuple[str, frozenset[str]]:
-    """The digits of somebody's flat number, and everything that may be typed for any flat."""
+    """Return the digits of the person's flat number, and all keypad entries for flats."""
     people = store.people()
     home = next((each.household for each in people if each.subject == subject), "")
     return flat_of(home), all_typed(each.household for each in people)
@@ -113,11 +116,12 @@ def _flats(store: Credentials, subject: SubjectId) -> tuple[str, frozenset[str]]
 def set_pin(
     store: Credentials, digits: str, subject: SubjectId, *, least: int, is_duress: bool = False
 ) -> tuple[Credential, int]:
-    """Give somebody a PIN of at least `least` digits, or a duress PIN; gives it, and how many it took the place of.
+    """Set a PIN of at least `least` digits, or a duress PIN. Return it and the number of PINs that it replaced.
 
-    Another PIN takes the place of the duress PIN as well, for nothing here tells which of the two it is. Raises
-    `SubjectNotFoundError`, and `CredentialError`: in the same words for a weak PIN and for one that exists, so that
-    this is no way to learn a neighbour's.
+    A new PIN also replaces the duress PIN, because no data shows which of the two PINs is the duress PIN.
+
+    Raises `SubjectNotFoundError`. Raises `CredentialError` with the same message for a weak PIN and for an existing
+    PIN. So the message does not reveal a neighbour's PIN.
     """
     with store.changing():
         every = store.all()
@@ -134,7 +138,7 @@ def set_pin(
 
 
 def take_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None:
-    """Take somebody's duress PIN away, which whoever asks for it must know. Raises `CredentialError`."""
+    """Remove a person's duress PIN. The caller must know its digits. Raises `CredentialError`."""
     with store.changing():
         mine = [each for each in store.all() if (each.subject, each.way) == (subject, "pin")]
         gone = KnownPins(store.vault, mine).match(digits)
@@ -147,7 +151,9 @@ def take_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None
 def _pin(
     vault: Vault, digits: str, subject: SubjectId, beside: Sequence[Credential], salt: bytes | None, *, is_duress: bool
 ) -> Credential:
-    """A PIN as it is stored; one that stands beside another is stored in the same way, and so told apart by nothing."""
+    """Return a PIN in stored form. A second PIN of the same person has the form of the first, so that the form shows
+    nothing.
+    """
     like = beside[0] if beside else None
     recipe = None if like is None else verifiers.recipe_of(like.pin_hash)
     if like is not None and len(like.digest) != verifiers.VERIFIER_BYTES:
@@ -159,7 +165,7 @@ def _pin(
 
 
 def take_away(store: Credentials, which: str) -> Credential:
-    """Take a card or a PIN away, by its id. Raises `CredentialError` when there is none."""
+    """Delete a card or a PIN by its id, and return it. Raises `CredentialError` for an unknown id."""
     with store.changing():
         for credential in store.all():
             if credential.id == which:

@@ -1,4 +1,6 @@
-"""Everything that opens, in memory: a full or broken disk, a busy office or a lost model keeps no card from opening."""
+"""All credentials and access rules of a gate in memory. Credentials open the gate despite a full or broken disk, a busy
+office or a missing model. The access decisions use it.
+"""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -22,23 +24,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was stored at one moment."""
+    """The stored credentials and access rules at one moment."""
 
     cards: dict[bytes, tuple[Credential, ...]] = field(default_factory=dict)
-    """By each of their readings; a reading that several cards have tells none of them from the others."""
+    """Cards by each of their readings. A reading may belong to several cards; then it identifies none of them."""
     cards_before: dict[bytes, tuple[Credential, ...]] = field(default_factory=dict)
-    """Those that were given by one number alone, before there were readings."""
+    """Cards that were stored by one number, before readings existed."""
     pins: KnownPins | None = None
     holders: dict[SubjectId, Holder] = field(default_factory=dict)
     flats: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Whose flat number each is; two names may have the same digits."""
+    """Households by flat number. Two household names may have the same digits."""
     schedules: dict[str, Schedule] = field(default_factory=dict)
     weak: frozenset[SubjectId] = frozenset()
-    """Those of whom it is remembered that a PIN of theirs is weak."""
+    """People with a recorded weak PIN."""
     days: Days = field(default_factory=Days)
 
     def add_card(self, card: Credential) -> None:
-        """Know a card by its readings."""
+        """Add a card under its readings."""
         place, names = (
             (self.cards, card.readings) if card.readings else (self.cards_before, (card.digest[:READING_BYTES],))
         )
@@ -47,34 +49,35 @@ class _Known:
             place[name] = (*place[name], card) if name in place else alone
 
     def lives_in(self, who: SubjectId | None, households: Collection[str]) -> bool:
-        """Whether somebody lives in one of these households."""
+        """Return whether a person lives in one of these households."""
         return who is not None and (holder := self.holders.get(who)) is not None and holder.home in households
 
 
 class KeyRing:
-    """Finds a credential and its holder. Another process may change them at any time; `reload_if_changed` follows.
+    """The credentials in memory, with their holders. Another process may change them at any time; `reload_if_changed`
+    follows such changes.
 
-    What is known is swapped whole, so that another thread sees the old or the new one.
+    The data is replaced as a whole, so another thread sees either the old or the new data.
     """
 
     def __init__(self, stores: Reopening[Credentials]) -> None:
         self._stores = stores
         self.left_out = ""
-        """Which rows are too damaged to be read, in words; empty where none is."""
+        """Text that names the rows too damaged to read; empty without such rows."""
         self._seen: tuple[int, ...] = ()
         self._known = _Known()
 
     @classmethod
     def of(cls, store: Credentials) -> "KeyRing":
-        """What this store holds. Raises as it does."""
+        """Return a key ring with the data of this store. Raises the errors of the store."""
         ring = cls(Reopening(lambda _: store, Path()))
         ring.reload_if_changed()
         return ring
 
     @classmethod
     def open_best(cls, state: Path, site: str) -> "KeyRing":
-        """What can be had of the cards and PINs in a state folder, be it nothing; `reload_if_changed` looks for
-        something better. Raises nothing.
+        """Open the readable credentials in a state folder, possibly none. `reload_if_changed` later tries for a better
+        store. Raises nothing.
         """
         stores = Reopening(lambda why: Credentials.open(state, site, why), state)
         ring = cls(stores)
@@ -90,23 +93,24 @@ class KeyRing:
         return ring
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. Callers may call it twice."""
         self._stores.close()
 
     @property
     def store(self) -> Credentials:
-        """Where they lie. Raises `StateError` where nothing could be opened."""
+        """Return the open store. Raises `StateError` if nothing could be opened."""
         return self._stores.get()
 
     @property
     def trouble(self) -> str:
-        """Why this is not what lies on the disk, or cannot be changed; empty when all is well."""
+        """Return why the data differs from the disk or cannot be changed; empty without a problem."""
         return self._stores.why
 
     def reload_if_changed(self) -> bool:
-        """Follow what was changed; cheap when nothing was. True when something was.
+        """Load changes. Return True if anything changed. The call is cheap without changes.
 
-        Raises as the store does; then what was known goes on, and the next call opens the files anew.
+        Raises the errors of the store. After an error the old data stays in use, and the next call opens the files
+        again.
         """
         if self._stores.improve():
             self._seen = ()
@@ -117,7 +121,7 @@ class KeyRing:
             raise
 
     def _reload(self) -> bool:
-        version = self.store.version()  # asked first: what changes during the load is seen the next time
+        version = self.store.version()  # read first, so that the next call sees changes made during the load
         if version == self._seen:
             return False
         every, holders = self.store.all(), self.store.holders()
@@ -137,12 +141,12 @@ class KeyRing:
         return True
 
     def card(self, number: str) -> Credential | None:
-        """The card of which a reader says that number; None when there is none, or more than one."""
+        """Return the card with this reader number; None for no card or for several cards."""
         found = self.cards(number)
         return found[0] if len(found) == 1 else None
 
     def cards(self, number: str) -> tuple[Credential, ...]:
-        """Every card that may be the one of which a reader says that number, by id. Takes a few digests."""
+        """Return all cards that this reader number may belong to, by id. Computes a few digests."""
         if self._stores.held is None:
             return ()
         known, vault = self._known, self.store.vault
@@ -153,23 +157,23 @@ class KeyRing:
         return tuple(found[which] for which in sorted(found))
 
     def is_told_well(self, number: str, card: Credential) -> bool:
-        """Whether a reader that says this number tells that card by more than 24 bits; from memory."""
+        """Return whether this reader number identifies the card by more than 24 bits. Uses memory only."""
         names = cards.told_well(number)
         return bool(names) if not card.readings else bool(self.store.vault.readings(names) & card.readings)
 
     def lives_in(self, subject: SubjectId | None, flat: str) -> bool:
-        """Whether somebody has that flat number; from memory."""
+        """Return whether a person has this flat number. Uses memory only."""
         return self._known.lives_in(subject, self.households(flat))
 
     def households(self, flat: str) -> frozenset[str]:
-        """The households whose flat number that is, in their normal form; from memory."""
+        """Return the households with this flat number, in normal form. Uses memory only."""
         return self._known.flats.get(flat, frozenset())
 
     def pin(self, digits: str, households: Collection[str] | None = None) -> Credential | None:
-        """The PIN of those digits, of these households where they are given; its `id` is that of the person (see
+        """Return the PIN with these digits, among these households if given. Its `id` is the person's id (see
         `KnownPins.find`).
 
-        Takes argon2's time, whether there is one or not: not for the loop.
+        Runs argon2, also without a match. So do not call it from the event loop.
         """
         known = self._known
         if known.pins is None:
@@ -179,36 +183,36 @@ class KeyRing:
         return known.pins.find(digits, lambda who: known.lives_in(who, households))
 
     def is_weak(self, digits: str, subject: SubjectId | None, least: int) -> bool:
-        """Whether a PIN of somebody's is one that strangers try early; from memory."""
+        """Return whether a person's PIN is one that strangers try early. Uses memory only."""
         holder = None if subject is None else self.holder(subject)
         return is_weak(digits, least, flat_of(holder.home) if holder is not None else "", self._known.flats)
 
     def is_told_weak(self, subject: SubjectId) -> bool:
-        """Whether it is remembered already that somebody has such a one."""
+        """Return whether a weak PIN of this person is recorded already."""
         return subject in self._known.weak
 
     @property
     def schedules(self) -> Mapping[str, Schedule]:
-        """The hours that the office named."""
+        """Return the schedules that the office sent, by name."""
         return self._known.schedules
 
     @property
     def days(self) -> Days:
-        """The holidays and the make-up working days that the office named."""
+        """Return the holidays and make-up working days that the office sent."""
         return self._known.days
 
     def holder(self, subject: SubjectId) -> Holder | None:
-        """Somebody's rights and preferences; None for nobody that is known here."""
+        """Return a person's access rules and preferences; None for an unknown person."""
         return self._known.holders.get(subject)
 
     def preferences(self, subject: SubjectId | None) -> Preferences:
-        """What somebody asked for; for a guest what everybody gets."""
+        """Return a person's preferences; for a guest the defaults."""
         holder = None if subject is None else self.holder(subject)
         return AS_EVERYBODY if holder is None else holder.preferences
 
 
 def _flats(households: Collection[str]) -> dict[str, frozenset[str]]:
-    """The households by everything that may be typed for them."""
+    """Return the households by each keypad entry for them."""
     flats: dict[str, frozenset[str]] = {}
     for household in households:
         for typed in typed_for(household):

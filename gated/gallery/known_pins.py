@@ -1,4 +1,6 @@
-"""All PINs of a gate in memory, and whose is the one that is typed: at the same cost for each, right or wrong."""
+"""All PINs of a gate in memory, and the search for the owner of an entered PIN. Right and wrong
+PINs take equal time.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,14 +23,16 @@ from gated.gallery.verifiers import (
 from gated.types import SubjectId
 
 MOST_SALTS = 3
-"""Each costs argon2 once more for every PIN that is typed. The office has one, this gate may have another."""
+"""Maximum number of salts. Each salt costs one more argon2 run for every entered PIN. The office has one salt, and this
+gate may have another.
+"""
 
 
 class KnownPins:
-    """Those that were stored at one moment."""
+    """All PINs that were stored at one moment."""
 
     def __init__(self, vault: Vault, rows: Iterable[Credential] = ()) -> None:
-        """`rows`: every credential that is stored; what is no PIN, or an odd one, is passed over."""
+        """Load the PINs. `rows`: all stored credentials. Rows that are no PIN or have an unknown format are skipped."""
         self._vault = vault
         self._shared: dict[Recipe, dict[bytes, list[Credential]]] = {}
         self._alone: dict[bytes, list[tuple[Recipe, Credential]]] = {}
@@ -43,19 +47,20 @@ class KnownPins:
 
     @property
     def salt(self) -> bytes | None:
-        """The salt that most of them share, for another one."""
+        """Return the salt for a new PIN: the salt that most PINs share; None without one."""
         return next((recipe.salt for recipe in self._shared if recipe == Recipe(recipe.salt)), None)
 
     @property
     def cost(self) -> int:
-        """How often argon2 is asked about every PIN that is typed."""
+        """Return the number of argon2 runs for each entered PIN."""
         return max(1, len(self._shared) + max(map(len, self._alone.values()), default=0))
 
     def find(self, digits: str, fits: Callable[[SubjectId | None], bool] = lambda _: True) -> Credential | None:
-        """Whose PIN this is, as a credential that says whether it is a duress PIN; `fits`: of whom it counts.
+        """Return the credential of an entered PIN, with `is_duress` set; None without a match. `fits`: whether a person
+        counts.
 
-        Its `id` is that of the person, the same for both of their PINs: what is written down of its use tells nobody
-        which row it was. Takes argon2's time, `cost` times.
+        The returned `id` is the person's id, the same for both PINs. So the record of its use shows nobody which row
+        matched. Runs argon2 `cost` times.
         """
         found = self.match(digits, fits)
         return None if found is None else replace(found[0], id=str(found[0].subject), is_duress=found[1])
@@ -63,7 +68,9 @@ class KnownPins:
     def match(
         self, digits: str, fits: Callable[[SubjectId | None], bool] = lambda _: True
     ) -> tuple[Credential, bool] | None:
-        """The same: its row, and whether it is a duress PIN."""
+        """Return the matching row, and whether the entered PIN is a duress PIN; None without a match. `fits`: as in
+        `find`.
+        """
         found = [*self._found_by_salt(digits), *self._found_alone(digits)]
         return next((each for each in found if fits(each[0].subject)), None)
 

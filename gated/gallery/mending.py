@@ -1,8 +1,8 @@
-"""A damaged gallery at the start of a gate: what can be read of it goes into a new one, and the old one is kept aside.
+"""Repair of a damaged gallery at gate start: readable rows go into a new database, and the old file is kept aside.
 
-Nothing is brought back that was gone, for only rows that are read from the damaged file itself are taken. Versions of
-the office's records stay, so that an old word of the office counts for nothing; its records are wanted once more, and
-so heal what was lost of theirs. Who is known to this gate alone and lost something is named by id, to be enrolled anew.
+Only rows read from the damaged file itself are copied, so no deleted data returns. Record versions stay, so old office
+messages have no effect. Office records are requested again, which restores lost data. People known to this gate alone
+who lost data are listed by id for a new enrolment.
 """
 
 import logging
@@ -24,8 +24,8 @@ OF_THE_OFFICE = "SELECT substr(key, 8) FROM records WHERE n > 0 AND NOT is_gone 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """A database that was begun anew. `torn`: the tables that lost rows. `anew`: ids of those whom no office can bring
-    back, and who are to be enrolled anew.
+    """One database that was rebuilt. `torn`: the tables that lost rows. `anew`: ids of people to enrol again, because
+    no office can restore them.
     """
 
     file: str
@@ -35,9 +35,9 @@ class Mended:
 
 
 def mend(state: Path) -> list[Mended]:
-    """Look at both databases, and mend what is damaged; only while nobody else uses them, and at no other time.
+    """Check both databases and repair damaged ones. Call it only at start, before other users of the databases.
 
-    On a disk that takes no write nothing is changed; then the gallery reads what it can.
+    If the disk accepts no writes, nothing changes; the gallery then reads the readable part.
     """
     lost, done = emptied.problem(state), list[Mended]()
     for name, migrations, careful in (
@@ -63,7 +63,7 @@ def mend(state: Path) -> list[Mended]:
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether SQLite finds the file damaged, or its log without it; False where it cannot be asked."""
+    """Return whether SQLite finds the file damaged, or finds a log without a file; False if it cannot check."""
     log_file = path.with_name(f"{path.name}-wal")
     if emptied.is_empty(path):
         return not emptied.is_empty(log_file)
@@ -73,7 +73,7 @@ def _is_torn(path: Path) -> bool:
                 return False
     except database.FAILS:
         return True
-    try:  # the disk may have failed, and not the file
+    try:  # the disk may have failed instead of the file
         with closing(as_it_lies(path)) as copy:
             return not is_sound(copy)
     except OSError:
@@ -83,7 +83,7 @@ def _is_torn(path: Path) -> bool:
 
 
 def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
-    """Whose faces are lost: the office's are to come again, the others are named."""
+    """Mark office records of people without a face to come again, and list the other people without a face."""
     stored, sealed = people.People(state), templates.Templates(state)
     with closing(stored.connection) as connection, closing(sealed.connection), people.plainly():
         faces, here = sealed.keys().keys(), stored.subjects()

@@ -1,7 +1,7 @@
-"""What is printed on a card, or what a reader says of it, as a plain number, and the bytes that the number stands for.
+"""Card numbers: convert a printed number or a reader's number to a plain number, and to its bytes. `cards` uses it.
 
-Pure. Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes), ISO/IEC 15693-3 (8 bytes), EM4100 data sheet (40 bits,
-of which 32 or 24 are printed). Wiegand formats: see `access.wiegand`.
+Pure functions. Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes), ISO/IEC 15693-3 (8 bytes), EM4100 data sheet (40
+bits; 32 or 24 of them are printed). Wiegand formats: see `access.wiegand`.
 """
 
 import re
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from gated.errors import CredentialError
 
 LEAST, MOST = 4, 40
-"""So many digits or letters a number has."""
+"""Minimum and maximum number of digits or letters of a card number."""
 THREE, FOUR = 3, 4
-"""So many bytes readers tell of a longer UID."""
+"""Numbers of bytes that readers send of a longer UID."""
 
 FIELDS = {26: (8, 16), 34: (16, 16), 35: (12, 20), 37: (16, 19), 48: (22, 23)}
-"""Wiegand formats of facility and number, by all their bits, and the bits of the two."""
+"""Wiegand formats with facility and number: total bits -> bits of facility and number."""
 DATA = {36: 34, 42: 40, 58: 56, 66: 64}
-"""Wiegand formats of one value between parity bits, and the bits of the value; others are nothing but a value."""
+"""Wiegand formats with one value between parity bits: total bits -> bits of the value. Other formats contain only a
+value.
+"""
 SIZES = {24: 3, 32: 4, 40: 5, 42: 5, 56: 7, 58: 7, 64: 8, 66: 8, 80: 10}
-"""Wiegand formats that carry a UID, and its bytes."""
+"""Wiegand formats that contain a UID: total bits -> bytes of the UID."""
 
 WIRED = re.compile(r"W([0-9]{2,3}):(?:([0-9]{1,12})-([0-9]{1,12})|([0-9A-F]{1,40}))")
 LABEL = re.compile(r"(?:UID|CSN|ID|NO|NR|SN|卡号|编号)[.:№ ]+")
@@ -35,26 +37,29 @@ SEPARATORS = re.compile(r"[\s:,._/-]")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Bytes of a card, the highest first. Not `is_sure`: the number may mean them, and may mean something else."""
+    """Known bytes of a card, highest byte first. `is_sure` is False if the number may also mean something else."""
 
     raw: bytes
     is_sure: bool = True
 
     @property
     def size(self) -> int:
-        """So many bytes are known."""
+        """Return the number of known bytes."""
         return len(self.raw)
 
     @property
     def turned(self) -> bytes:
-        """The same in the other order; of three bytes of a longer UID nobody knows it."""
+        """Return the bytes in reverse order. Three bytes of a longer UID stay as they are, because their other order is
+        unknown.
+        """
         return self.raw[::-1] if self.size > THREE else self.raw
 
 
 def plain(text: str) -> str:
-    """A card's number as it is sent and digested: what is printed on the card, or what a reader says, without ornament.
+    """Return the normal form of a card number, printed on the card or sent by a reader. The gate sends and digests this
+    form.
 
-    Zeros count as digits. A wired reader's format stands before its number: "W26:12-3456". Raises `CredentialError`.
+    Zeros count as digits. A wired reader's number has its format first: "W26:12-3456". Raises `CredentialError`.
     """
     bare = unicodedata.normalize("NFKC", text).upper().strip().removeprefix("%B").strip(" ;%?\t\r\n")
     bare = LABEL.sub("", bare, count=1).strip() if LABEL.match(bare) else bare
@@ -71,20 +76,26 @@ def plain(text: str) -> str:
 
 
 def known(number: str, *, is_said: bool = False) -> list[Known]:
-    """The bytes that a plain number stands for. `is_said`: by a reader, which does not leave zeros out as people do."""
+    """Return the possible bytes of a plain number. `is_said`: a reader sent it; readers keep leading zeros, people drop
+    them.
+    """
     if match := WIRED.fullmatch(number):
         return _known_wired(match)
-    if not number.isdigit():  # "" is none either
+    if not number.isdigit():  # also for ""
         digits = number.zfill(len(number) + len(number) % 2)
         return [Known(bytes.fromhex(digits))] if re.fullmatch("[0-9A-F]{6,40}", digits) else []
     found = [*_decimal(number, is_said=is_said)]
-    if len(number) in (8, 10, 14, 16, 20):  # hex digits may all be decimal ones
+    if len(number) in (8, 10, 14, 16, 20):  # a hex number may have decimal digits only
         found.append(Known(bytes.fromhex(number), is_sure=len(number) in (8, 14) or not found))
     return found
 
 
 def _decimal(number: str, *, is_said: bool) -> Iterator[Known]:
-    """Decimal digits: of four bytes up to ten, of the lower three padded to eight, "3+5" and "5+5" without a comma."""
+    """Yield the possible bytes of decimal digits.
+
+    Up to ten digits: four bytes. Eight digits: also the padded lower three bytes. "3+5" and "5+5" digits: two numbers
+    without a comma.
+    """
     value, length = int(number), len(number)
     for most, size in ((10, 4), (14, 5), (17, 7), (20, 8)):
         if length <= most and (length != 14 or number[0] == "0") and value < 1 << 8 * size:
@@ -106,7 +117,7 @@ def _known_wired(match: re.Match[str]) -> list[Known]:
     value = int(match[2]) << FIELDS[bits][1] | int(match[3])
     if bits in (26, 34):
         return [Known(value.to_bytes(bits // 8, "big"))]
-    if bits == 37:  # of H10302 it is one number of 35 bits, and printed as such
+    if bits == 37:  # in format H10302 this is one number of 35 bits, and cards show it as one
         return [Known(value.to_bytes(FOUR if value < 1 << 32 else 5, "big"), is_sure=False)]
     return []
 
@@ -125,7 +136,7 @@ def _wired(match: re.Match[str]) -> str:
 
 
 def _printed(match: re.Match[str]) -> str:
-    """Ten digits with the lower 24 bits of the same behind them, as most tags have it."""
+    """Return the ten digits of a printed pair. The second part must repeat the lower 24 bits, as on most tags."""
     value, high, low = (int(group) for group in match.groups())
     if value & 0xFFFFFF != high << 16 | low:
         raise CredentialError(
@@ -135,7 +146,7 @@ def _printed(match: re.Match[str]) -> str:
 
 
 def _pair(match: re.Match[str]) -> str:
-    """Facility and number: three digits and five are 24 bits, five and five are 32."""
+    """Return facility and number in wired form: three and five digits have 24 bits, five and five digits have 32."""
     first, second = (group for group in match.groups() if group is not None)
     high, low = int(first), int(second)
     if low >= 1 << 16 or high >= 1 << 16 or not (high or low):
