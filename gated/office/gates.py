@@ -1,4 +1,4 @@
-"""The gates of the site: their keys, and what was last heard of each."""
+"""Stores the gates of the site: their keys, certificates, and the newest status of each."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from gated.wording import UNDECODABLE
 
 
 class NoSuchGateError(OfficeError):
-    """No gate of the site has this name, or not any more: it may be retired at any moment."""
+    """No gate of the site has this name. A gate may be retired at any moment."""
 
     def __init__(self, gate: str) -> None:
         super().__init__(f"there is no gate {gate!r} here; `gated office gates` lists them")
@@ -25,48 +25,48 @@ class NoSuchGateError(OfficeError):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One of them."""
+    """One gate of the site."""
 
     gate: str
     keys: str
-    """Public, a JWK set."""
+    """The gate's public keys, a JWK set."""
     serial: str
-    """Of its certificate."""
+    """Serial number of the gate's certificate, in hex."""
     since: int
-    """The number of its record at the first pairing; it need not prove that it forgot who was gone before."""
+    """Number of the gate's record at its first pairing. The gate owes no receipts for people removed before."""
     beat: int
-    """Of the newest word to it."""
+    """Number of the newest heartbeat (`Word`) sent to the gate."""
     heard: int
-    """The newest beat that it echoed."""
+    """Number of the newest heartbeat that the gate echoed."""
     status: Status | None
     seen_at: str | None
-    """When it last said something that was proven to be fresh; UTC, ISO 8601."""
+    """Time of the newest message proven fresh; UTC, ISO 8601. None before the first."""
     certificate: str = ""
-    """The newest that it was given (PEM); empty where that was before this was kept."""
+    """The newest certificate issued to the gate (PEM). Empty if issued before this was stored."""
     holds: int = 0
-    """The highest number up to which it said, since it was paired, that it has everything."""
+    """The highest record number up to which the gate has reported, since its pairing, that it has everything."""
 
     @property
     def is_outdated(self) -> bool:
-        """Whether it was heard, and is too old to be told anything but who may come in no more."""
+        """Return whether the gate is online but too old for digests. It is told only about removals and suspensions."""
         return self.status is not None and self.status.state == "online" and VERIFIERS not in self.status.can
 
 
 class Gates:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The table of gates. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
     def all(self) -> list[Gate]:
-        """By name."""
+        """Return the gates by name. Omits damaged rows."""
         with self._file.reading() as connection:
             ask = f"SELECT * FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
             rows = connection.execute(ask).fetchall()
         return [_gate(row) for row in rows if is_text(row["gate"]) and _are_keys(row["keys"])]
 
     def get(self, gate: str) -> Gate:
-        """One of them. Raises `OfficeError`."""
+        """Return one gate. Raises `NoSuchGateError`."""
         with self._file.reading() as connection:
             ask = f"SELECT * FROM gates WHERE gate = ? AND {sound(connection, 'gates')}"  # noqa: S608
             row = connection.execute(ask, (gate,)).fetchone()
@@ -75,21 +75,23 @@ class Gates:
         return _gate(row)
 
     def keys(self) -> dict[str, str]:
-        """The public keys of each."""
+        """Return the public keys of each gate."""
         with self._file.reading() as connection:
             ask = f"SELECT gate, keys FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
             rows = connection.execute(ask).fetchall()
         return {gate: keys for gate, keys in rows if is_text(gate) and _are_keys(keys)}
 
     def keys_of(self, gate: str) -> str | None:
-        """The public keys of one; None where it is none."""
+        """Return the public keys of one gate; None for an unknown gate."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
         return None if row is None else str(row[0])
 
     def certify(self, gate: str, serial: str, certificate: str) -> None:
-        """A gate is given a certificate. Raises `NoSuchGateError` for one that was retired meanwhile: it is given none,
-        for nobody would take it back.
+        """Store the certificate issued to a gate.
+
+        Raises `NoSuchGateError` if the gate was retired meanwhile. It gets no certificate, because nobody would revoke
+        it.
         """
         with self._file.writing() as connection:
             row = (serial, certificate, gate)
@@ -98,23 +100,23 @@ class Gates:
             self.issue(gate, serial)
 
     def issue(self, gate: str, serial: str) -> None:
-        """A certificate was signed; all of a gate's are taken back together."""
+        """Record the serial number of an issued certificate. `revoke` revokes all certificates of a gate together."""
         with self._file.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO issued (serial, gate) VALUES (?, ?)", (serial, gate))
 
     def revoke(self, gate: str) -> None:
-        """Take back every certificate that a gate was ever given."""
+        """Revoke every certificate ever issued to a gate."""
         with self._file.writing() as connection:
             connection.execute("UPDATE issued SET is_revoked = 1 WHERE gate = ?", (gate,))
 
     def revoked(self) -> list[str]:
-        """The serial numbers of those that were taken back, the oldest first."""
+        """Return the serial numbers of revoked certificates, oldest first."""
         with self._file.reading() as connection:
             rows = connection.execute("SELECT serial FROM issued WHERE is_revoked ORDER BY rowid").fetchall()
         return [str(row[0]) for row in rows]
 
     def strike(self, gate: str, keys: Iterable[str], at: str) -> None:
-        """A gate is none any more, and nobody may come with its keys again. `keys`: their names."""
+        """Remove a gate, revoke its certificates and bar its keys from pairing again. `keys`: the names of its keys."""
         with self._file.writing() as connection:
             rows = [(gate, key, at) for key in keys]
             connection.executemany("REPLACE INTO retired VALUES (?, ?, ?)", rows)
@@ -122,18 +124,18 @@ class Gates:
         self.revoke(gate)
 
     def retired(self) -> dict[str, str]:
-        """The gates that were retired, with the time; by name."""
+        """Return the retired gates by name, each with the time of its newest retirement."""
         with self._file.reading() as connection:
             return dict(connection.execute("SELECT gate, max(at) FROM retired GROUP BY gate ORDER BY gate").fetchall())
 
     def was_struck(self, keys: Iterable[str]) -> bool:
-        """Whether any of these keys was a retired gate's."""
+        """Return whether any of these keys belonged to a retired gate."""
         with self._file.reading() as connection:
             ask = "SELECT count(*) FROM retired WHERE key = ?"
             return any(connection.execute(ask, (key,)).fetchone()[0] for key in keys)
 
     def add(self, gate: str, keys: str, serial: str, n: int) -> str | None:
-        """A gate was paired, or paired anew; gives the keys that it had before."""
+        """Store a paired gate, new or known, and return its former keys; None for a new gate."""
         with self._file.writing() as connection:
             row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
             connection.execute(
@@ -145,7 +147,10 @@ class Gates:
         return None if row is None else str(row[0])
 
     def hear(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
-        """Remember that a status came, and what it said if it is news; gives the number of the word that answers it."""
+        """Record a status and return the number of the heartbeat that answers it.
+
+        Stores the content only if `is_news`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
+        """
         said = msgspec.json.encode(status) if is_news else None
         step = 1 if status.state == "online" else 0
         with self._file.writing() as connection:
@@ -159,21 +164,21 @@ class Gates:
             return int(row[0])
 
     def keep_verifiers(self, gate: str, sealed: bytes) -> None:
-        """Keep them."""
+        """Store the gate's sealed keys for card and PIN digests."""
         with self._file.writing() as connection:
             connection.execute("UPDATE gates SET verifiers = ? WHERE gate = ?", (sealed, gate))
 
     def holds(self, gate: str, n: int) -> None:
-        """It says that it has everything up to this number."""
+        """Record that the gate reports to have everything up to this number."""
         with self._file.writing() as connection:
             connection.execute("UPDATE gates SET holds = max(holds, ?) WHERE gate = ?", (n, gate))
 
     def last_number(self, gate: str) -> int:
-        """The newest number of a command."""
+        """Return the newest command number of a gate."""
         return self.number(gate, 0)
 
     def number(self, gate: str, step: int = 1) -> int:
-        """The next number for a command, higher than every one before."""
+        """Raise the gate's command number by `step` and return it. Raises `NoSuchGateError`."""
         with self._file.writing() as connection:
             count = "UPDATE gates SET number = number + ? WHERE gate = ? RETURNING number"
             row = connection.execute(count, (step, gate)).fetchone()
@@ -184,7 +189,7 @@ class Gates:
 
 @lru_cache(maxsize=4096)
 def _are_keys(keys: str) -> bool:
-    """Whether these are a gate's public keys; with others nothing can be said to it, and nothing of it be heard."""
+    """Return whether this text holds a gate's public keys. Without them no message can be sealed or verified."""
     try:
         Party.parse(keys)
     except WireError:
@@ -194,7 +199,7 @@ def _are_keys(keys: str) -> bool:
 
 def _gate(row: sqlite3.Row) -> Gate:
     status = None
-    with suppress(*UNDECODABLE):  # of a damaged one nothing is known, until it says it again
+    with suppress(*UNDECODABLE):  # ignore a damaged status; the gate soon sends another
         status = None if row["status"] is None else msgspec.json.decode(row["status"], type=Status)
     return Gate(
         row["gate"],

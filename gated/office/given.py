@@ -1,7 +1,7 @@
-"""What people agreed to at a gate, while it took their face, becomes what the office notes of them.
+"""Turns consents given at a gate, during enrolment, into consents in the office's records.
 
-A gate is believed about a face that it alone has taken. What it says of anybody else's is an alarm: a stolen gate could
-claim that everybody agreed. Other gates go by none of it before somebody there accepts it.
+The office believes a gate only about a face that no other gate has enrolled. Any other claim raises an alarm, because a
+stolen gate could claim that everybody consented. Other gates use such a consent only after a person there accepts it.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,15 @@ from gated.soundness import is_moment
 from gated.sync.messages import Consented
 
 TAKEN = frozenset({"transfer"})
-"""The purposes that a gate may tell of."""
+"""The purposes that a gate may report."""
 GIVEN = "consent_given"
 LONGEST = 200
 
 
 def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], at: str) -> None:
-    """Somebody agreed to more when their face was taken, `at` by the gate's clock. Of whom nobody has added here it is
-    kept with the enrolment.
+    """Add the further consents that a person gave during enrolment, `at` by the gate's clock.
+
+    Does nothing for a person without a record here; their consents stay with the enrolment.
     """
     who = store.book.get(f"person/{subject}")
     if not isinstance(who, KeptPerson):
@@ -38,7 +39,7 @@ def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], a
 
 
 def with_given(store: Store, who: KeptPerson) -> KeptPerson:
-    """Somebody who is to be added, with what they agreed to where their face was taken."""
+    """Return a new person's record with the consents given during enrolment."""
     enrolments = store.faces.given(who.subject)
     if len(enrolments) != 1:
         return who
@@ -47,7 +48,10 @@ def with_given(store: Store, who: KeptPerson) -> KeptPerson:
 
 
 def _news(who: KeptPerson, gate: str, purposes: Iterable[str], at: str) -> list[Consented]:
-    """What of it is news, was not taken back since, and is of use: who may not be recognised agrees to nothing more."""
+    """Return the reported consents that are new, not withdrawn since, and usable.
+
+    A person without consent to recognition can give no further consent.
+    """
     paper = next((consent for consent in who.consents if consent.purpose == "recognise"), None)
     if paper is None or not is_moment(at):
         return []
@@ -59,5 +63,5 @@ def _news(who: KeptPerson, gate: str, purposes: Iterable[str], at: str) -> list[
 
 
 def _is_over(withdrawn_at: str | None, at: str) -> bool:
-    """Whether it was taken back after it was given."""
+    """Return whether the person withdrew the consent after giving it."""
     return withdrawn_at is not None and datetime.fromisoformat(at) <= datetime.fromisoformat(withdrawn_at)

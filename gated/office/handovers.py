@@ -1,4 +1,4 @@
-"""What the office knows of its recovery key, the public half, and every hand-over that was made with it."""
+"""Stores the public half of the office's recovery key, and every key hand-over signed with it."""
 
 from gated.errors import OfficeError
 from gated.office.alarms import Alarms
@@ -6,30 +6,35 @@ from gated.office.file import OfficeFile
 from gated.sync.recovery import MOST
 
 HERE, MISSING = "OFFICE", "recovery_missing"
-"""Whose alarm it is, as of every alarm about the office itself, and its kind. No gate is called so."""
+"""`HERE`: gate field of every alarm about the office itself; no gate name has capitals. `MISSING`: kind of the alarm
+for a missing recovery key.
+"""
 
 
 class Handovers:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The tables of the recovery key and hand-overs. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
     @property
     def key(self) -> str:
-        """The public half; empty where the office has no recovery key."""
+        """Return the public half of the recovery key; empty if the office has none."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT key FROM recovery").fetchone()
         return "" if row is None else str(row[0])
 
     @property
     def number(self) -> int:
-        """Of the newest; 0 where there was none."""
+        """Return the number of the newest hand-over; 0 if there was none."""
         with self._file.reading() as connection:
             return int(connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0])
 
     def begin(self, key: str) -> None:
-        """Have a recovery key. Raises `OfficeError` where there is one: whoever has the machine could name another."""
+        """Store the first recovery key.
+
+        Raises `OfficeError` if one exists, so an intruder on the machine cannot replace it.
+        """
         with self._file.writing() as connection:
             if self.key:
                 raise OfficeError(
@@ -38,7 +43,7 @@ class Handovers:
             connection.execute("INSERT INTO recovery VALUES (1, ?)", (key,))
 
     def mind(self, at: str) -> None:
-        """Have it be an alarm that the office has no recovery key, until it has one."""
+        """Keep an alarm open while the office has no recovery key."""
         alarms = Alarms(self._file)
         if self.key:
             alarms.end(HERE, MISSING, at)
@@ -46,13 +51,13 @@ class Handovers:
             alarms.sound(HERE, MISSING, "", at)
 
     def add(self, number: int, statement: str, key: str) -> None:
-        """A hand-over was signed. `key`: the recovery key from now on."""
+        """Store a signed hand-over. `key`: the public recovery key from now on."""
         with self._file.writing() as connection:
             connection.execute("INSERT INTO handovers VALUES (?, ?)", (number, statement))
             connection.execute("UPDATE recovery SET key = ?", (key,))
 
     def after(self, number: int) -> list[str]:
-        """Those that a gate has missed, in their order."""
+        """Return at most `MOST` hand-overs that a gate has missed, in order."""
         with self._file.reading() as connection:
             ask = "SELECT statement FROM handovers WHERE number > ? ORDER BY number LIMIT ?"
             return [str(row[0]) for row in connection.execute(ask, (number, MOST)).fetchall()]

@@ -1,4 +1,4 @@
-"""Who is held back at which gate, as the gates say: ids and reasons. Names are only in the office's book."""
+"""Stores the people that each gate holds back, as ids and reasons. Names are only in the office's `Book`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gated.sync.messages import HeldBack
 
 @dataclass(frozen=True, slots=True)
 class HeldAt:
-    """Somebody of whom a gate holds a record back, and why: "bulk", "duplicate" or "vector"."""
+    """A person whose record a gate holds back, with the reason: "bulk", "duplicate" or "vector"."""
 
     gate: str
     subject: str
@@ -18,13 +18,13 @@ class HeldAt:
 
 
 class HeldPeople:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The table of held-back people. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
     def said(self, gate: str, records: Sequence[HeldBack], *, is_first: bool) -> None:
-        """A gate says who is held back there; the first of its lists takes the place of those before."""
+        """Store a gate's list of held-back people. Its first part replaces all earlier entries of that gate."""
         with self._file.writing() as connection:
             if is_first:
                 connection.execute("DELETE FROM held WHERE gate = ?", (gate,))
@@ -32,18 +32,18 @@ class HeldPeople:
             connection.executemany("REPLACE INTO held VALUES (?, ?, ?, ?)", rows)
 
     def add(self, gate: str, subject: str, why: str) -> None:
-        """A gate's journal says that somebody is held back."""
+        """Record one held-back person from a gate's journal."""
         with self._file.writing() as connection:
             connection.execute("REPLACE INTO held VALUES (?, ?, ?, 0)", (gate, subject, why))
 
     def drop(self, gate: str, subject: str | None = None) -> None:
-        """Nobody is held back at a gate any more, or that one is not."""
+        """Remove one held-back person of a gate, or all of them if `subject` is None."""
         with self._file.writing() as connection:
             where = "DELETE FROM held WHERE gate = ? AND subject = ifnull(?, subject)"
             connection.execute(where, (gate, subject))
 
     def all(self) -> list[HeldAt]:
-        """Everybody, by gate."""
+        """Return every held-back person, by gate."""
         with self._file.reading() as connection:
             whole = sound(connection, "held")
             ask = f"SELECT gate, subject, why FROM held WHERE {whole} ORDER BY gate, n, subject"  # noqa: S608
@@ -51,7 +51,7 @@ class HeldPeople:
         return [HeldAt(*row) for row in rows]
 
     def counts(self, gate: str) -> dict[str, int]:
-        """How many a gate holds back, by reason."""
+        """Return the number of held-back people at a gate, by reason."""
         with self._file.reading() as connection:
             ask = "SELECT why, count(*) FROM held WHERE gate = ? GROUP BY why"
             return dict(connection.execute(ask, (gate,)).fetchall())

@@ -1,11 +1,11 @@
-"""Which gates the office expects: a code each, good once, as long as the office said. Only a digest of a code is kept,
-in `invitations.db`.
+"""Stores the invited gates in `invitations.db`: a pairing code for each, valid once and for a limited time.
 
-Wrong tries are counted and harm nobody: the 80 bits of a code cannot be guessed, and a code that wrong tries could kill
-would be in the hand of every stranger.
+Only a digest of a code is stored. Wrong tries are counted but do not disable a code. A code has 80 bits and cannot be
+guessed, and a limit would let any stranger disable it.
 
-A code that was used is good for ten minutes more for the same gate with the same keys: its answer may have been lost.
-Times are the office's own seconds since 1970, because two processes and a restart lie between giving and taking.
+A used code stays valid for ten more minutes for the same gate with the same keys, because the answer may have been
+lost. Times are the office's own seconds since 1970, because two processes and a restart may lie between creation and
+use.
 """
 
 import hmac
@@ -19,11 +19,12 @@ from gated import database
 from gated.errors import StateError
 
 VALID_S = 3600.0
-"""So long where nobody says otherwise."""
+"""Default validity of a code, in seconds."""
 LONGEST_DAYS = 30
-"""A code on paper can be copied: whoever installs a gate later asks for a new one."""
+"""Limit for a code's validity, in days. A code on paper can be copied, so a later installation needs a new one."""
 DAY_S = 86_400.0
 REPEAT_S = 600.0
+"""Time in seconds during which the same gate may use its code again."""
 
 MIGRATIONS = [
     """
@@ -43,9 +44,9 @@ Verdict = Literal["good", "wrong", "old", "spent"]
 
 
 class Invitation(NamedTuple):
-    """What is kept of one: the digest of its code, and how long it is good.
+    """One invitation: the digest of its code and its validity.
 
-    `keys`: who used it, by the names of its keys; None until then.
+    `keys`: names of the keys that used the code; None until then. Times in seconds since 1970.
     """
 
     code: str
@@ -57,12 +58,12 @@ class Invitation(NamedTuple):
 
     @property
     def ends_at(self) -> float:
-        """When the code is too old."""
+        """Return the time at which the code expires."""
         return self.given_at + self.valid_s
 
 
 def judge(invitation: Invitation | None, code: str, keys: str, at: float) -> Verdict:
-    """What is to be said to a gate with that code and those keys. Whoever has no right code learns nothing more."""
+    """Judge a try with this code and these keys. A gate with a wrong code learns nothing more."""
     if invitation is None or not hmac.compare_digest(invitation.code, code):
         return "wrong"
     if invitation.used_at is not None:
@@ -72,18 +73,21 @@ def judge(invitation: Invitation | None, code: str, keys: str, at: float) -> Ver
 
 
 class Invitations:
-    """Those of one office; whoever gives one and whoever takes it may be two processes. Raises `StateError`."""
+    """The invitations of one office.
+
+    Different processes may create and use one. Every method may raise `StateError`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "invitations.db"
         self._connection = database.connect(self._path, MIGRATIONS)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the database."""
         self._connection.close()
 
     def invite(self, gate: str, code: str, at: float, valid_s: float = VALID_S) -> None:
-        """Expect a gate for so long; an earlier code of the same gate is good no more."""
+        """Invite a gate for `valid_s` seconds. An earlier code of the same gate becomes invalid."""
         with self._writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO invitation (gate, code, given_at, wrong, keys, used_at, valid_s) "
@@ -92,19 +96,19 @@ class Invitations:
             )
 
     def open(self, at: float) -> dict[str, Invitation]:
-        """The gates whose code would still be taken."""
+        """Return the gates whose code is still valid."""
         with self._writing() as connection:
             gates = [str(row[0]) for row in connection.execute("SELECT gate FROM invitation ORDER BY gate")]
             found = {gate: invitation for gate in gates if (invitation := _find(connection, gate)) is not None}
         return {gate: each for gate, each in found.items() if judge(each, each.code, "", at) == "good"}
 
     def cancel(self, gate: str) -> bool:
-        """Expect a gate no more; whether it was expected."""
+        """Cancel a gate's invitation; return whether there was one."""
         with self._writing() as connection:
             return connection.execute("DELETE FROM invitation WHERE gate = ?", (gate,)).rowcount == 1
 
     def knows(self, gate: str, code: str) -> bool:
-        """Whether that is the gate's code, whatever it is still good for. Counts nothing."""
+        """Return whether this is the gate's code, valid or not. Counts no try."""
         try:
             found = _find(self._connection, gate)
         except sqlite3.Error as error:
@@ -112,7 +116,7 @@ class Invitations:
         return found is not None and hmac.compare_digest(found.code, code)
 
     def look(self, gate: str, code: str, keys: str, at: float) -> Verdict:
-        """Judge a try, and count it when it is wrong."""
+        """Judge a try, and count it if the code is wrong."""
         with self._writing() as connection:
             verdict = judge(_find(connection, gate), code, keys, at)
             if verdict == "wrong":
@@ -120,7 +124,10 @@ class Invitations:
             return verdict
 
     def use(self, gate: str, code: str, keys: str, at: float) -> Verdict:
-        """Judge once more, and if it is good, give it to those keys: of two that come at once one is "spent"."""
+        """Judge a try again and, if valid, bind the code to these keys.
+
+        Of two tries at the same time, one gets "spent".
+        """
         with self._writing() as connection:
             verdict = judge(_find(connection, gate), code, keys, at)
             if verdict == "good":

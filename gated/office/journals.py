@@ -1,7 +1,7 @@
-"""What the gates' journals say: every row that arrived, up to where nothing is missing, and whether all of it fits.
+"""Stores the rows of the gates' journals as they arrived, and checks that they are complete and unchanged.
 
-The rows are kept as they came. That somebody changed a past is seen here and nowhere else: the office has the hashes
-from before, and every minute a gate signs how far it is.
+Only the office can detect a changed past: it has the earlier hashes, and each gate signs the head of its journal every
+minute.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from gated.office.file import OfficeFile
 from gated.sync.messages import Ack, EventBatch, JournalMark, WireEvent, misfit
 
 KEEP_CHECKPOINTS = 100
-"""Of rows that have not arrived; the oldest are the best witnesses of what was before."""
+"""Limit for stored signed heads of rows that have not arrived. The oldest stay, because they prove the most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row with where it is from."""
+    """One journal row, with its gate and journal."""
 
     row: int
     gate: str
@@ -27,13 +27,13 @@ class Kept:
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a batch or a mark."""
+    """The result of taking a batch or a signed head."""
 
     ack: Ack | None = None
     new: list[WireEvent] = field(default_factory=list)
-    """Rows that were not here before."""
+    """The rows not stored before."""
     alarms: list[tuple[str, str]] = field(default_factory=list)
-    """Kinds and details."""
+    """Kinds and details of the alarms to raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class _Journal:
 
 
 class Journals:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The tables of journals and events. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, site: str) -> None:
         self._file, self._site = file, site
 
     def take(self, batch: EventBatch) -> Taken:
-        """Keep what is new of a batch; the ack says what is held then, on disk. None for rows that went ahead."""
+        """Store the new rows of a batch. The ack says which rows are on disk; None for rows sent ahead of order."""
         taken = Taken()
         with self._file.writing():
             journal = self._journal(batch.gate, batch.journal, taken)
@@ -69,7 +69,7 @@ class Journals:
         return taken
 
     def mark(self, gate: str, mark: JournalMark, *, is_fresh: bool) -> Taken:
-        """A gate signed how far it is: an ack, where it believes that more is here than is."""
+        """Check the signed head of a gate's journal. Gives an ack if the gate overestimates the office's rows."""
         taken = Taken()
         with self._file.writing() as connection:
             journal = self._journal(gate, mark.id, taken)
@@ -88,16 +88,16 @@ class Journals:
         return taken
 
     def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[Kept]:
-        """Rows in the order in which they arrived, from behind the one with the number `after`."""
+        """Return rows in order of arrival, starting after row number `after`."""
         which = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
         return self._rows(which, after, gate, gate, limit)
 
     def last(self, count: int, gate: str | None = None) -> list[Kept]:
-        """The newest rows, oldest of them first."""
+        """Return the newest `count` rows, oldest first."""
         return self._rows("WHERE ? IS NULL OR gate = ? ORDER BY row DESC LIMIT ?", gate, gate, count)[::-1]
 
     def used(self, gate: str) -> dict[str, str]:
-        """Who came in at a gate by card or PIN, or tried to, and when last; by id."""
+        """Return each subject who used or tried a card or PIN at a gate, with the time of the last try."""
         ask = """
             SELECT json_extract(body, '$.subject') AS who, max(e.at) FROM events AS e
             JOIN journals AS j ON j.id = e.journal
@@ -108,10 +108,11 @@ class Journals:
             return dict(connection.execute(ask, (gate,)).fetchall())
 
     def forget(self, before: str) -> int:
-        """Delete rows from the oldest on, up to the first that is not older than `before` (a `stamp`); how many.
+        """Delete the old rows of each journal and return their number. Stops at the first row not older than `before`
+        (a `stamp`).
 
-        The newest row that a journal holds stays, and what went ahead: the next batch must fit to it. A row with an
-        old time between newer ones stays as well: a wrong clock deletes nothing.
+        Keeps each journal's newest row and all rows sent ahead, because the next batch must fit to them. Keeps a row
+        with an old time between newer rows, so a wrong clock deletes nothing.
         """
         gone = 0
         with self._file.writing() as connection:
@@ -125,7 +126,7 @@ class Journals:
         return gone
 
     def held(self, gate: str, journal: str) -> int:
-        """The row up to which nothing that the gate could still send is missing."""
+        """Return the row number up to which the office has every row that the gate could still send."""
         with self._file.reading() as connection:
             ask = "SELECT held FROM journals WHERE gate = ? AND journal = ?"
             row = connection.execute(ask, (gate, journal)).fetchone()
@@ -152,7 +153,10 @@ class Journals:
         return _Journal(*row)
 
     def _find_lost(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
-        """Rows before the batch that are neither here nor at the gate any more; some may be here that went ahead."""
+        """Raise an alarm for rows before the batch that neither the office nor the gate has.
+
+        Rows sent ahead may be here.
+        """
         with self._file.reading() as connection:
             ask = "SELECT seq FROM events WHERE journal = ? AND seq > ? AND seq < ?"
             here = {row[0] for row in connection.execute(ask, (journal.number, journal.held, batch.first)).fetchall()}
@@ -161,7 +165,7 @@ class Journals:
             taken.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
 
     def _check(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
-        """The batch follows from the row before it, and says of rows that are here what they say."""
+        """Check that the batch continues the hash chain, and that known rows are unchanged."""
         before = self._hash(journal.number, batch.first - 1) or batch.prev
         if batch.first == 1:
             before = genesis(self._site, batch.gate, batch.journal)
@@ -185,7 +189,7 @@ class Journals:
                     taken.new.append(event)
 
     def _hold(self, journal: _Journal, last: WireEvent, taken: Taken) -> _Journal:
-        """Everything up to there is here, and is what was signed before it arrived."""
+        """Move the head to `last`, and check the rows against the heads that were signed before the rows arrived."""
         with self._file.writing() as connection:
             connection.execute(
                 "UPDATE journals SET held = ?, hash = ? WHERE id = ?", (last.seq, last.hash, journal.number)

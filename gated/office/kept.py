@@ -1,4 +1,4 @@
-"""What the office itself keeps of people: what it must know to make a gate its own digests, and no PIN."""
+"""The office's own record of a person: enough to compute digests for each gate, but no PIN."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from gated.sync.messages import (
 
 
 class KeptCard(msgspec.Struct, frozen=True):
-    """A card. Its number is kept, sealed to the office, because every gate that joins needs digests of its own."""
+    """A card. The office keeps its number, sealed, because every new gate needs its own digests."""
 
     id: Short
     number: Short
@@ -33,7 +33,7 @@ class KeptCard(msgspec.Struct, frozen=True):
 
 
 class KeptPin(msgspec.Struct, frozen=True):
-    """A PIN, as argon2id made it of the digits, which nobody keeps (see `gallery.verifiers`)."""
+    """The argon2id result of a PIN's digits (see `gallery.verifiers`). The digits are not stored."""
 
     salt: bytes
     result: bytes
@@ -41,24 +41,24 @@ class KeptPin(msgspec.Struct, frozen=True):
 
 
 class KeptPerson(AnyPerson, frozen=True, tag="person", kw_only=True):
-    """Somebody. Key: `person/SUBJECT`."""
+    """A person's record. Key: `person/SUBJECT`."""
 
     cards: Annotated[list[KeptCard], Meta(max_length=20)] = msgspec.field(default_factory=list)
     pins: Annotated[list[KeptPin], Meta(max_length=2)] = msgspec.field(default_factory=list)
     pin: Annotated[str, Meta(max_length=12)] = ""
-    """Only in a database from before `pins`; `settled` makes one of it."""
+    """A readable PIN, only in an old database. `settled` converts it to `pins`."""
     duress_pin: Annotated[str, Meta(max_length=12)] = ""
     withdrawn: dict[Short, Time] = msgspec.field(default_factory=dict)
-    """Which consents they took back, and when: a gate that tells later of an older one changes nothing."""
+    """Withdrawn consents, with the time. A gate's later report of an older consent changes nothing."""
 
     @property
     def has_pin(self) -> bool:
-        """Whether they have a PIN."""
+        """Return whether the person has a PIN."""
         return bool(self.pin) or any(not pin.is_duress for pin in self.pins)
 
     @property
     def has_duress_pin(self) -> bool:
-        """Whether they have a duress PIN as well."""
+        """Return whether the person has a duress PIN."""
         return bool(self.duress_pin) or any(pin.is_duress for pin in self.pins)
 
 
@@ -66,12 +66,12 @@ Kept = KeptPerson | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord |
 
 
 def kept_pin(digits: str, salt: bytes, *, is_duress: bool) -> KeptPin:
-    """What is kept of a PIN. Takes argon2's time."""
+    """Return the stored form of a PIN. Runs argon2."""
     return KeptPin(salt, Recipe(salt).result(secret_of(digits)), is_duress)
 
 
 def settled(who: KeptPerson, salt: bytes) -> KeptPerson:
-    """The same person without a readable PIN. Takes argon2's time for each that there was."""
+    """Return the person without readable PINs. Runs argon2 for each readable PIN."""
     if not who.pin and not who.duress_pin:
         return who
     readable = [(digits, is_duress) for digits, is_duress in ((who.pin, False), (who.duress_pin, True)) if digits]

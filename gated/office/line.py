@@ -1,4 +1,4 @@
-"""One gate as the office speaks with it."""
+"""The gate session: one process's state of the conversation with one gate."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,65 +11,72 @@ from gated.sync.topics import Topics
 from gated.sync.wire import Outgoing, Peer
 
 MOST_AT_ONCE, MOST_PER_S = 3000, 300
-"""So many messages of one gate are looked at, at once and each second; what is dropped comes again. An honest gate says
-some ten a second. A stolen one that says more takes the office from nobody else.
+"""Rate limit for messages of one gate: burst, sustained per second.
+
+Dropped messages are sent again. An honest gate sends about ten a second. The limit keeps a stolen gate from slowing
+down the others.
 """
 
 
 @dataclass(slots=True)
 class Line:
-    """What this process knows of a conversation; the rest is on disk. Times are monotonic seconds."""
+    """One gate's session in this process; all other state is on disk. Times are monotonic seconds."""
 
     keys: str
     peer: Peer
     topics: Topics
     sent: int
-    """The number up to which records were published to it, whether they arrived or not."""
+    """The record number up to which records were published to the gate, delivered or not."""
     seen_at: float
-    """When it last proved that it speaks."""
+    """Time of the gate's newest fresh status."""
     marked_at: float
-    """When it last signed how far its journal is."""
+    """Time of the newest signed head of the gate's journal."""
     begun_at: float = 0.0
-    """When this process met it."""
+    """Time at which this process opened the session."""
     is_online: bool = False
     is_sealing: bool = True
-    """Whether its newest status was sealed, and it reads everything sealed."""
+    """Whether the gate can read every kind of message sealed, by its newest fresh status."""
     is_restored: bool = False
-    """Whether it was found to know more than this office, which must be an old one."""
+    """Whether the gate knows more than this office, so the office must have been restored from a backup."""
     differs_since: float | None = None
-    """Since when it has had other records than this office at the same version."""
+    """Time since when the gate has had other records at the same version; None if it has the same."""
     leapt_at: float = -math.inf
     asked: Request | None = None
-    """What it asked for before it might be told."""
+    """The gate's request that came before the office may tell it anything."""
     accepted_at: datetime | None = None
-    """When it took people for no poison, as this office had ordered: it asks for all of them once more then."""
+    """Time at which the gate, by this office's command, accepted held-back people. It then asks once more for all
+    records.
+    """
     is_heard: bool = False
-    """Whether it has ever said how it is."""
+    """Whether the gate has ever sent a status."""
     withholding: Withholding = field(default_factory=Withholding)
     withheld: set[str] | None = None
-    """Of what the alarm stands that it is held back; None while this process does not know."""
+    """The kinds of data named by open "withheld" alarms; None until read from disk."""
     alarmed: dict[str, bool] = field(default_factory=dict)
-    """Whether an alarm of a kind that ends by itself stands; not in it while this process does not know."""
+    """Whether an alarm of each self-ending kind is open. A missing kind is unknown to this process."""
 
     heard: Bucket = field(default_factory=lambda: Bucket(MOST_AT_ONCE, MOST_PER_S))
 
     @property
     def gate(self) -> str:
-        """Its name."""
+        """Return the gate's name."""
         return self.peer.gate
 
     def ack(self, message: Message) -> Outgoing:
-        """An ack, or the regular word."""
+        """Return an ack or other message for the gate's ack topic."""
         return Outgoing(self.topics.ack, self.peer.write(message, is_to_old=not self.is_sealing))
 
     def answer(self, word: Message, status: Status) -> Outgoing:
-        """The word that answers a status, as sealed as that was: a gate that went back to an older version reads it."""
+        """Return the heartbeat that answers a status.
+
+        Follows the sealing that this status announces, so a gate put back to an older version can read it.
+        """
         return Outgoing(self.topics.ack, self.peer.write(word, is_to_old=SEALED not in status.can))
 
     def record(self, message: Message) -> Outgoing:
-        """Records."""
+        """Return a message for the gate's record topic."""
         return Outgoing(self.topics.record, self.peer.write(message))
 
     def command(self, message: Message) -> Outgoing:
-        """A command."""
+        """Return a message for the gate's command topic."""
         return Outgoing(self.topics.command, self.peer.write(message))

@@ -1,6 +1,7 @@
-"""The office on the wire: MQTT 3.1.1 over TLS to a broker that it does not trust. Decides nothing; `OfficeSide` does.
+"""Connects the office to the broker: MQTT 3.1.1 over TLS. `OfficeSide` makes all decisions.
 
-What arrives is answered in its order; what is due goes out as soon as another process has changed something.
+The broker is not trusted. Messages are answered in order of arrival. Due messages go out as soon as another process
+changes the database.
 """
 
 import asyncio
@@ -20,24 +21,25 @@ from gated.sync.wire import Outgoing
 
 log = logging.getLogger(__name__)
 client_log = logging.getLogger(f"{__name__}.client")
+"""The client library's log, silenced: its messages add nothing to our first warning."""
 client_log.setLevel(logging.CRITICAL)
 """The client's own words add nothing to the first failure of a row."""
 
 LOOK_S = 0.1
-"""How often it is asked whether there is something new to say."""
+"""Interval in seconds between checks for new data to send."""
 DUE_S = 1.0
 BACKOFF_MAX_S = 10.0
 STEADY_S = 10.0
-"""A connection that held for so long was a good one: back-off begins anew."""
+"""A connection held for this many seconds resets the back-off."""
 MAX_QUEUED = 10_000
-"""So many messages may wait for an answer; what is dropped beyond that comes again."""
+"""Limit for messages that wait for an answer. Dropped messages are sent again."""
 FAILURES = (MqttError, OSError)
 
 
 async def run_link(
     side: OfficeSide, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
 ) -> None:
-    """Speak with the gates until cancelled. `identifier` is the client id, another for each process at one broker.
+    """Exchange messages with the gates until cancelled. `identifier`: the client id, unique per process at one broker.
 
     Raises `StateError` when the office's disk fails.
     """
@@ -70,9 +72,9 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> C
 
 
 async def _converse(side: OfficeSide, client: Client) -> None:
-    """Until the connection is lost (one of `FAILURES`).
+    """Listen and send until the connection is lost, with one of `FAILURES`.
 
-    Not a `TaskGroup`: in Python 3.11 one whose part has failed leaves its task marked as cancelled.
+    Does not use `TaskGroup`: in Python 3.11, a failed part leaves the enclosing task marked as cancelled.
     """
     parts = [asyncio.create_task(_listen(side, client)), asyncio.create_task(_speak(side, client))]
     try:
@@ -98,7 +100,7 @@ async def _listen(side: OfficeSide, client: Client) -> None:
 
 
 async def _speak(side: OfficeSide, client: Client) -> None:
-    """Say what is due, and listen to every gate there is; to those that were there first before saying anything."""
+    """Send due messages, and subscribe to every gate. Subscribes first, then sends."""
     heard, due_at = set[str](), 0.0
     while True:
         _heed_cancellation()
@@ -117,12 +119,12 @@ async def _speak(side: OfficeSide, client: Client) -> None:
 
 
 async def _publish(client: Client, said: Sequence[Outgoing]) -> None:
-    """In their order, without waiting for the broker's word on each; it is worth nothing."""
+    """Publish in order, without waiting for each PUBACK. A PUBACK proves nothing."""
     await asyncio.gather(*(client.publish(out.topic, out.payload, qos=1, retain=out.retain) for out in said))
 
 
 def _heed_cancellation() -> None:
-    """`asyncio.wait_for` of Python 3.11, which aiomqtt waits with, may swallow a cancellation; this one does not."""
+    """Raise a pending cancellation. In Python 3.11, `asyncio.wait_for`, which aiomqtt uses, may swallow it."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

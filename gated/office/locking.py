@@ -1,9 +1,10 @@
-"""The office's keys behind a passphrase: `office.keys` and `ca.key` are sealed with a key of their own, and that key
-with what argon2id makes of the passphrase. AES-256-GCM throughout (compact JWE, RFC 7516, RFC 7518).
+"""Protects the office's keys by a passphrase.
 
-Whoever copies the folder, or finds a backup, has nothing without the passphrase. The office itself starts without
-anybody: it is given the key by systemd (credential `office-key`), or in a file off the folder. Which files are sealed
-each says itself, so that a power cut in the middle of a change loses none.
+One key seals `office.keys` and `ca.key`; argon2id over the passphrase seals that key. All sealing uses AES-256-GCM
+(compact JWE, RFC 7516, RFC 7518). A copy of the folder or a backup is useless without the passphrase.
+
+The service starts unattended: systemd gives the key (credential `office-key`), or a file outside the folder has it.
+Each file's own format shows whether it is sealed, so a power cut during a change loses nothing.
 """
 
 import binascii
@@ -31,9 +32,9 @@ SEALED = ("office.keys", "ca.key")
 CREDENTIAL, NAMED_BY = "office-key", "GATED_OFFICE_KEY"
 KEY_BYTES, SALT_BYTES = 32, 16
 MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 4
-"""What RFC 9106 (section 4) says where memory is dear."""
+"""Argon2id parameters for machines with little memory (RFC 9106, section 4)."""
 LEAST = 12
-"""Characters of a passphrase: a copy of the folder can be tried for years."""
+"""Minimum length of a passphrase, in characters. An attacker can test a copied folder for years."""
 
 Lanes = Annotated[int, Meta(ge=1, le=16)]
 Memory = Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)]
@@ -41,7 +42,7 @@ Passes = Annotated[int, Meta(ge=1, le=20)]
 
 
 class LockedError(OfficeError):
-    """The keys are behind a passphrase, and nobody is there to give it."""
+    """A passphrase protects the keys, and nobody can be asked for it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -60,31 +61,34 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
     passes: Passes
     lanes: Lanes
     key: str
-    """The key of the sealed files, sealed itself."""
+    """The key of the sealed files, itself sealed by the passphrase."""
 
 
 _known: dict[Path, bytes] = {}
-"""The keys that this process was given, by folder."""
+"""The keys given to this process, by folder."""
 _ask: list[Callable[[Path], str]] = []
-"""How a person is asked; set by the command line where one is there."""
+"""Function that asks a person for the passphrase. The command line sets it if a terminal is present."""
 
 
 def ask_by(ask: Callable[[Path], str]) -> None:
-    """Have a person asked for the passphrase where nothing else opens the keys."""
+    """Set the function that asks for the passphrase if nothing else opens the keys."""
     _ask[:] = [ask]
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether an office's keys are behind a passphrase."""
+    """Return whether a passphrase protects the office's keys."""
     return (folder / FILE).exists()
 
 
 def read(folder: Path, name: str) -> bytes:
-    """A private file, open. Raises `OSError`, `OfficeError` with a wrong passphrase, `LockedError` without any."""
+    """Return a private file's plain content.
+
+    Raises `OSError`, `OfficeError` for a wrong passphrase, and `LockedError` for none.
+    """
     data = (folder / name).read_bytes()
     if not is_sealed_set(data):
         return data
-    for _ in range(2):  # a key that was known may be one of before
+    for _ in range(2):  # the known key may be out of date
         with suppress(WireError):
             return unseal_at_rest(data, _derived(key_of(folder), name))
         _known.pop(folder.resolve(), None)
@@ -92,12 +96,15 @@ def read(folder: Path, name: str) -> bytes:
 
 
 def sealed(folder: Path, name: str, plain: bytes) -> bytes:
-    """What is to be written of a private file: sealed, where the office has a passphrase."""
+    """Return the content to write for a private file: sealed if the office has a passphrase, else plain."""
     return seal_at_rest(plain, _derived(key_of(folder), name)) if is_locked(folder) else plain
 
 
 def key_of(folder: Path) -> bytes:
-    """The key of the sealed files: known, given, or by the passphrase. Raises as `read`."""
+    """Return the key of the sealed files: already known, given by systemd or a file, or opened by the passphrase.
+
+    Raises the errors of `read`.
+    """
     key = _known.get(folder.resolve()) or _given(folder)
     if key is None:
         if not _ask:
@@ -108,7 +115,7 @@ def key_of(folder: Path) -> bytes:
 
 
 def opened(folder: Path, passphrase: str) -> bytes:
-    """The same key, by the passphrase alone. Raises `OfficeError` with a wrong one."""
+    """Return the key of the sealed files by the passphrase alone. Raises `OfficeError` for a wrong one."""
     wrapped = _load(folder)
     try:
         return unseal_at_rest(wrapped.key.encode(), _stretched(passphrase, wrapped))
@@ -117,8 +124,9 @@ def opened(folder: Path, passphrase: str) -> bytes:
 
 
 def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
-    """Put the keys behind a passphrase, or behind another one; gives the key that opens them. `key`: the one that opens
-    them now, where they are sealed already. Raises `OfficeError` for a passphrase that is too short.
+    """Protect the keys by a new passphrase, and return the key that opens them.
+
+    `key`: the current key, if the files are sealed already. Raises `OfficeError` for a passphrase that is too short.
     """
     if len(passphrase) < LEAST:
         raise OfficeError(f"a passphrase has at least {LEAST} characters; several words that do not belong together")
@@ -135,7 +143,10 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
 
 
 def begin(folder: Path, passphrase: str) -> None:
-    """Have what is written into this empty folder sealed with a new key, behind a passphrase. Raises `OSError`."""
+    """Create a new key in an empty folder, protected by a passphrase.
+
+    Files written there later are sealed. Raises `OSError`.
+    """
     _wrap(folder, passphrase, secrets.token_bytes(KEY_BYTES))
 
 
@@ -148,7 +159,7 @@ def _wrap(folder: Path, passphrase: str, key: bytes) -> None:
 
 
 def unlock(folder: Path) -> None:
-    """Have the keys lie open again. Raises as `read`."""
+    """Remove the passphrase and store the keys unsealed. Raises the errors of `read`."""
     try:
         for name in SEALED:
             rewrite(folder / name, read(folder, name))
@@ -162,17 +173,20 @@ def unlock(folder: Path) -> None:
 
 
 def know(folder: Path, key: bytes) -> None:
-    """Open an office's keys with this one from now on."""
+    """Open this office's keys with this key from now on."""
     _known[folder.resolve()] = key
 
 
 def forget() -> None:
-    """Forget every key that this process was given."""
+    """Forget every key given to this process."""
     _known.clear()
 
 
 def _given(folder: Path) -> bytes | None:
-    """By systemd, or in the file that the environment names. A key that does not fit this office is none."""
+    """Return the key from systemd or from the file that the environment names.
+
+    Ignores a key that does not fit this office.
+    """
     places = [Path(named)] if (named := os.environ.get(NAMED_BY)) else []
     if credentials := os.environ.get("CREDENTIALS_DIRECTORY"):
         places.insert(0, Path(credentials) / CREDENTIAL)
@@ -204,7 +218,7 @@ def _load(folder: Path) -> Wrapped:
 
 
 def _stretched(passphrase: str, how: Wrapped) -> bytes:
-    """Argon2id (RFC 9106), 32 bytes."""
+    """Return argon2id of the passphrase (RFC 9106), 32 bytes."""
     try:
         salt, secret = b64decode(how.salt, validate=True), passphrase.encode("utf-8", "surrogatepass")
         return hash_secret_raw(secret, salt, how.passes, how.memory_kib, how.lanes, KEY_BYTES, Type.ID)
@@ -213,5 +227,5 @@ def _stretched(passphrase: str, how: Wrapped) -> bytes:
 
 
 def _derived(key: bytes, name: str) -> bytes:
-    """A key for one file alone (HKDF-Expand of one block, RFC 5869 section 2.3)."""
+    """Return the key for one file (HKDF-Expand of one block, RFC 5869 section 2.3)."""
     return hmac.digest(key, f"gated {name}".encode() + b"\x01", "sha256")

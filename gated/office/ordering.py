@@ -1,6 +1,8 @@
-"""What the office orders: offered while somebody waits, given when the gate asks, called off when nobody waits.
+"""Sends commands to gates and handles their replies. `OfficeSide` uses it.
 
-`orders` keeps them on disk. Pure otherwise: what is to be published is given back.
+An attended command is offered while its operator waits, given when the gate asks, and cancelled when the operator stops
+waiting. An unattended command is sent at once. `orders` stores commands on disk. Apart from that, pure: methods return
+the messages to publish.
 """
 
 import math
@@ -22,46 +24,46 @@ GONE = "its operator at the office waits no more"
 UNKNOWN = "the office does not know that it gave this order (its data may be an old backup); order it anew"
 FORGOTTEN = "the gate has done so much since that it cannot say whether it did this; look before you order it anew"
 GIVEN = ("sent", "begun", "going")
-"""How far an order is of which a gate may say that its number was spent."""
+"""States in which a gate may report that it has used the command's number."""
 OFFICE = "office"
-"""Who orders what nobody ordered."""
+"""Operator name of commands that the office itself creates."""
 AGAIN_S = 5.0
-"""A command that was not answered for so long is said again."""
+"""Unattended: seconds without an answer until a command is sent again."""
 OFFER_S = 1.0
-"""An order for which somebody waits is offered so often until it is settled."""
+"""Attended: seconds between offers of a command until it is settled."""
 CHALLENGED_S = 30.0
-"""So long after a command its gate may still ask for it anew."""
+"""Age limit in seconds for a command that the gate may answer with a challenge."""
 
 
 class Ordering:
-    """The conversation about orders, with every gate."""
+    """The exchange of commands with every gate."""
 
     def __init__(self, store: Store, waits: Callable[[str], bool], sharing: Sharing) -> None:
-        """`waits` says whether the operator who placed an order waits for it at this moment."""
+        """Take the store. `waits` returns whether the operator who placed a command waits for it at this moment."""
         self._store, self._waits, self._sharing = store, waits, sharing
         self._offered: dict[str, float] = {}
 
     def hear_progress(self, line: Line, said: Progress) -> None:
-        """A gate says what it does about an order."""
+        """Store a gate's report of its progress with a command."""
         line.withholding.answered(said.order)
         placed = self._store.orders.of(said.order)
         if placed is not None and placed.gate == line.gate and placed.is_open:
             self._store.orders.tell(placed.id, said.says)
 
     def probe(self, line: Line, status: Status, now: float) -> Iterator[Outgoing]:
-        """Offer once more what a gate has said nothing about, so that it asks, and hears that nobody waits."""
+        """Offer an unanswered command again. The gate then asks and learns that nobody waits."""
         order = line.withholding.to_probe(now)
         if order is not None and LIVE in status.can:
             yield line.command(Offer(site=line.peer.site, gate=line.gate, order=order))
 
     def repeat(self, line: Line, wall: datetime) -> Iterator[Outgoing]:
-        """Say again each command that a gate has not answered."""
+        """Send each unanswered, unattended command again."""
         for placed in self._store.orders.open():
             if placed.gate == line.gate and not placed.is_attended and _is_to_be_repeated(placed, wall):
                 yield line.command(self._store.orders.command(line.peer.site, placed))
 
     def hear_reply(self, line: Line, reply: Reply, wall: datetime) -> Iterator[Outgoing]:
-        """An order or a command was carried out, refused, or is to be said otherwise."""
+        """Process a gate's reply: a command was done or refused, or must be sent in another form."""
         line.withholding.answered(reply.command)
         orders = self._store.orders
         placed = orders.of(reply.command)
@@ -85,7 +87,10 @@ class Ordering:
             yield line.command(orders.send(line.peer.site, placed, wall, reply.challenge))
 
     def hear_ask(self, line: Line, ask: Ask, now: float, wall: datetime) -> Iterator[Outgoing]:
-        """A gate asks whether an order is still wanted: it is while its operator waits, and that is on disk first."""
+        """Answer a gate's question whether a command is still wanted: yes while its operator waits.
+
+        The answer is on disk first.
+        """
         orders = self._store.orders
         line.withholding.answered(ask.order)
         placed = orders.of(ask.order)
@@ -103,9 +108,10 @@ class Ordering:
             yield line.command(_answer(line, ask, is_wanted=True))
 
     def _hear_spent(self, line: Line, placed: Placed, wall: datetime) -> Iterator[Outgoing]:
-        """The gate did not do it, because it has seen that number before: the order becomes another command.
+        """Send a refused command under another number, because the gate has seen its number before.
 
-        Where this office has counted far beyond that number, the gate may have done it and forgotten it since.
+        If this office has counted far past that number, the gate may have done the command and forgotten it. The result
+        of a command in state `going` is then unknown.
         """
         orders, roll = self._store.orders, self._store.roll
         if placed.state not in GIVEN:
@@ -121,7 +127,7 @@ class Ordering:
             yield line.command(orders.send(line.peer.site, placed, wall))
 
     def _settle(self, line: Line, placed: Placed, reply: Reply, wall: datetime) -> None:
-        """The answer to an order for which somebody waits, or waited."""
+        """Store the reply to an attended command."""
         orders = self._store.orders
         if placed.state == "cancelled" and reply.outcome != "done":
             return
@@ -133,7 +139,7 @@ class Ordering:
                 line.accepted_at = wall
 
     def due(self, lines: dict[str, Line], now: float, wall: datetime) -> Iterator[Outgoing]:
-        """What is to be said to the gates of these `lines`: orders, and that nobody waits for them any more."""
+        """Return the messages due to these gates: commands, and cancellations of commands for which nobody waits."""
         orders = self._store.orders
         orders.expire(wall, now, self._waits)
         for wanted in self._sharing.due([gate for gate, line in lines.items() if line.is_online], now):
@@ -150,7 +156,7 @@ class Ordering:
         yield from self._call_off(lines)
 
     def _offer(self, line: Line, placed: Placed, now: float) -> Iterator[Outgoing]:
-        """Say that somebody waits with an order, until the gate has it; it may have missed what was said before."""
+        """Offer an attended command, repeatedly until the gate has it; it may have missed an earlier offer."""
         if placed.state in ("asked", "stopping") or now < self._offered.get(placed.id, -math.inf) + OFFER_S:
             return
         self._offered[placed.id] = now
@@ -159,7 +165,7 @@ class Ordering:
         yield line.command(Offer(site=line.peer.site, gate=line.gate, order=placed.command))
 
     def _call_off(self, lines: dict[str, Line]) -> Iterator[Outgoing]:
-        """Tell a gate that nobody waits any more, so that it need not find out."""
+        """Tell each gate at once about cancelled commands."""
         for placed in self._store.orders.untold():
             line = lines.get(placed.gate)
             if line is None:
@@ -176,7 +182,10 @@ def _answer(line: Line, ask: Ask, *, is_wanted: bool, why: str = "") -> StillWan
 
 
 def _is_to_be_repeated(placed: Placed, wall: datetime) -> bool:
-    """A challenge is good for 5 s."""
+    """Return whether to send a command again.
+
+    A command with a challenge is not repeated: a challenge is valid for 5 s.
+    """
     if placed.state != "sent" or placed.challenge:
         return False
     return AGAIN_S <= age_s(placed, wall) < OTHER_S

@@ -1,23 +1,26 @@
-"""What gates were ordered to do, and what came of it.
+"""Stores the commands for gates and their results.
 
-An order lives only while its operator's process waits for it. It is offered to its gate; the gate asks for it with a
-fresh nonce, and gets the command, numbered and signed then. What takes long is asked for once more before it is done.
-An order that is given up before the gate has the last word from here is void, and that is on disk before anybody is
-told so. One that is given up later may have happened: it is `unknown` until the gate's answer or its journal says what
-came of it.
+`Order` is a command's content, `Placed` its stored state. The `Command` message carries it to the gate.
 
-| state | it means |
+An attended command lives only while its operator's process waits for it. It is offered to its gate. The gate asks for
+it with a fresh nonce, and gets the message, numbered and signed at that moment. A long command needs a second question
+before the gate acts.
+
+A command withdrawn before the office's final answer is void. That is on disk before anybody learns it. A command
+withdrawn later may have been done. It is `unknown` until the gate's reply or its journal gives the result.
+
+| state | meaning |
 |---|---|
-| new | written down; nobody has sent anything |
-| sent | offered to the gate (or sent, where nobody waits) |
-| begun | the gate has it, and will ask once more before it does what cannot be undone |
+| new | stored; nothing was sent |
+| sent | offered to the gate; an unattended command was sent |
+| begun | the gate has it, and asks again before it does anything that cannot be undone |
 | asked | the gate has asked |
-| going | the last word was given: the gate does it, or has done it |
-| stopping | the same, and its operator has given up waiting |
-| done, refused, failed | the gate's answer |
-| cancelled | given up in time: the gate will not do it |
-| unknown | given up too late, and the gate has not said what came of it |
-| unanswered | nobody waited for it, and no answer came while it was fresh |
+| going | the office gave its final answer: the gate does it, or has done it |
+| stopping | as `going`, but the operator has stopped waiting |
+| done, refused, failed | the gate's reply |
+| cancelled | withdrawn in time: the gate will not do it |
+| unknown | withdrawn too late, and the gate has not reported the result |
+| unanswered | unattended, and no reply came while it was fresh |
 """
 
 import logging
@@ -45,13 +48,13 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 OTHER_S = 300.0
-"""So long a gate counts a command as fresh for which nobody waits."""
+"""Seconds for which a gate accepts an unattended command as fresh."""
 ANSWER_S = 5.0
-"""So much longer an answer may take before such an order counts as unanswered."""
+"""Extra seconds for the reply, before an unattended command counts as unanswered."""
 GO_S = GOOD_S + 2.0
-"""So long after the last word from here a gate may still begin, and its answer may be on its way."""
+"""Seconds after the final answer in which the gate may still begin and its reply may be on its way."""
 TWO_STEPS = (Enrol, SwitchModels)
-"""What takes long: asked for once more before it is done."""
+"""Actions that take long. The gate asks again before it acts."""
 
 State = Literal[
     "new", "sent", "begun", "asked", "going", "stopping", "done", "refused", "failed", "cancelled", "unknown",
@@ -61,7 +64,7 @@ OPEN = ("new", "sent", "begun", "asked", "going", "stopping")
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What somebody at the office wants a gate to do."""
+    """The content of a command: an operator's instruction to a gate, with the reason."""
 
     operator: str
     reason: str
@@ -70,44 +73,44 @@ class Order(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An order and what came of it."""
+    """A stored command and its result."""
 
     id: str
     gate: str
     command: str
     number: int
     at: str
-    """When it was placed, or sent; UTC, ISO 8601."""
+    """Time at which it was placed, or sent if later; UTC, ISO 8601."""
     state: State
     order: Order
     challenge: str
     why: str
     findings: list[Finding]
     is_confirmed: bool = True
-    """Whether the operator has said yes, where they are asked."""
+    """Whether the operator has confirmed it; true if no confirmation is needed."""
     says: str = ""
-    """What the gate says that it is doing."""
+    """The gate's newest progress report."""
     go_at: float = 0.0
-    """When the last word was given: monotonic seconds of this machine."""
+    """Time of the final answer, in monotonic seconds of this machine."""
 
     @property
     def is_open(self) -> bool:
-        """Whether anything may still come of it."""
+        """Return whether a result may still come."""
         return self.state in OPEN
 
     @property
     def is_attended(self) -> bool:
-        """Whether it lives only while somebody waits for it."""
+        """Return whether it lives only while its operator waits."""
         return not isinstance(self.order.action, UNATTENDED)
 
 
 def new_id() -> str:
-    """The id of an order: random, 32 hex digits."""
+    """Return a new command id: random, 32 hex digits."""
     return secrets.token_hex(16)
 
 
 class Orders:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The table of commands. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, identity: Identity) -> None:
         self._file, self._identity, self._gates = file, identity, Gates(file)
@@ -123,9 +126,10 @@ class Orders:
         order: str = "",
         is_confirmed: bool = True,
     ) -> str:
-        """Have a gate do something; gives its id. Raises `OfficeError` for no gate, and for what none would do.
+        """Store a command for a gate and return its id.
 
-        `order`: the id, where somebody waits for it already. `is_confirmed`: false where the operator will be asked.
+        Raises `OfficeError` for an unknown gate, and for a command that no gate would accept. `order`: the id, if a
+        process waits for it already. `is_confirmed`: false if the operator will be asked.
         """
         self._gates.get(gate)
         check(gate, Order(operator, reason, action))
@@ -140,32 +144,35 @@ class Orders:
         return order
 
     def get(self, order: str) -> Placed:
-        """One of them. Raises `OfficeError`."""
+        """Return one command. Raises `OfficeError`."""
         for placed in self._where("id = ?", order):
             return placed
         raise OfficeError(f"there is no order {order!r} here")
 
     def of(self, command: str) -> Placed | None:
-        """The order that this command is (the newest word of)."""
+        """Return the command whose newest message has this id; None if there is none."""
         return next(iter(self._where("command = ?", command)), None)
 
     def open(self) -> list[Placed]:
-        """Those that something may still come of, oldest first."""
+        """Return the commands that may still have a result, oldest first."""
         return self._where("state IN ('new', 'sent', 'begun', 'asked', 'going', 'stopping')")
 
     def untold(self) -> list[Placed]:
-        """Those that were given up, and whose gates were not told yet."""
+        """Return the cancelled commands whose gates have not been told."""
         return self._where("state = 'cancelled' AND NOT is_told")
 
     def told(self, placed: Placed) -> None:
-        """The gate of one that was given up has been told."""
+        """Record that the gate of a cancelled command was told."""
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET is_told = 1 WHERE id = ?", (placed.id,))
 
-    # -- nobody waits for it ------------------------------------------------------------------------------------------
+    # -- unattended commands ------------------------------------------------------------------------------------------
 
     def send(self, site: str, placed: Placed, wall: datetime, challenge: str = "") -> Command:
-        """The command for an order, to be published now; one with a challenge replaces the one before it."""
+        """Number a command and return the message to publish now.
+
+        A message with a challenge replaces the one before.
+        """
         command = secrets.token_hex(16) if challenge else placed.command
         with self._file.writing() as connection:
             number = self._gates.number(placed.gate)
@@ -175,7 +182,7 @@ class Orders:
         return self.command(site, self.get(placed.id))
 
     def command(self, site: str, placed: Placed) -> Command:
-        """The command as it was sent, to be published once more: the gate acts on it once."""
+        """Return the message as it was sent, to publish again. The gate acts on it only once."""
         return Command(
             site=site,
             gate=placed.gate,
@@ -189,14 +196,14 @@ class Orders:
             action=placed.order.action,
         )
 
-    # -- somebody waits for it ----------------------------------------------------------------------------------------
+    # -- attended commands ---------------------------------------------------------------------------------------------
 
     def offered(self, placed: Placed) -> None:
-        """It is offered to its gate now."""
+        """Record that the command was offered to its gate."""
         self._move(placed.id, "sent", "new")
 
     def give(self, site: str, placed: Placed, nonce: str, now: float, wall: datetime) -> Command | None:
-        """The command, for a gate that asked with `nonce`; None when it is wanted no more. `now`: monotonic."""
+        """Return the message for a gate that asked with `nonce`; None if it is no longer wanted. `now`: monotonic."""
         is_last = not isinstance(placed.order.action, TWO_STEPS)
         with self._file.writing() as connection:
             if self.get(placed.id).state not in ("new", "sent", "going" if is_last else "begun"):
@@ -209,7 +216,7 @@ class Orders:
         return self.command(site, self.get(placed.id))
 
     def go(self, placed: Placed, says: str, now: float) -> bool:
-        """A gate asks before it does what cannot be undone; whether it may, which is written down first."""
+        """Record that a gate asks before it acts, and return whether it may. The permission is on disk first."""
         self._move(placed.id, "asked", "begun")
         self.tell(placed.id, says)
         with self._file.writing() as connection:
@@ -218,18 +225,19 @@ class Orders:
             return connection.execute(f"{went} {may}", (now, placed.id)).rowcount == 1
 
     def confirm(self, order: str) -> None:
-        """The operator was asked, and said yes."""
+        """Record that the operator confirmed the command."""
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET is_confirmed = 1 WHERE id = ?", (order,))
 
     def tell(self, order: str, says: str) -> None:
-        """The gate says what it is doing."""
+        """Store the gate's progress report."""
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET says = ? WHERE id = ? AND says != ?", (says, order, says))
 
     def anew(self, placed: Placed) -> Placed:
-        """The gate has used its number for another command: it becomes another command, which has no number yet. What
-        is said once more of the one before is about no order any more.
+        """Give the command a new message id and no number, because the gate has used its number for another command.
+
+        Later messages about the former id match no command.
         """
         with self._file.writing() as connection:
             again = "UPDATE orders SET state = 'new', number = 0, command = ? WHERE id = ?"
@@ -237,7 +245,10 @@ class Orders:
         return self.get(placed.id)
 
     def withdraw(self, order: str, why: str) -> Placed:
-        """Its operator waits no more. On disk when it returns: `cancelled`, and it will not be done; or `stopping`."""
+        """Withdraw a command because its operator stopped waiting.
+
+        On return it is on disk: `cancelled`, or `stopping` if late.
+        """
         with self._file.writing() as connection:
             void = "UPDATE orders SET state = 'cancelled', why = ? WHERE id = ?"
             connection.execute(f"{void} AND state IN ('new', 'sent', 'begun', 'asked')", (why, order))
@@ -245,7 +256,7 @@ class Orders:
         return self.get(order)
 
     def conclude(self, order: str, now: float) -> Placed:
-        """Given up too late, and no answer came: it is unknown what came of it. `now`: monotonic."""
+        """Mark a late-withdrawn command without a reply as `unknown`, after `GO_S`. `now`: monotonic."""
         placed = self.get(order)
         if placed.state == "stopping" and not 0 <= now - placed.go_at <= GO_S:
             with self._file.writing() as connection:
@@ -253,10 +264,10 @@ class Orders:
                 connection.execute(lost, (order,))
         return self.get(order)
 
-    # -- what came of it ----------------------------------------------------------------------------------------------
+    # -- results ------------------------------------------------------------------------------------------------------
 
     def noted(self, command: str, outcome: str, why: str) -> None:
-        """The gate's journal says what came of a command, though its answer was lost."""
+        """Settle a command by the gate's journal, if its reply was lost."""
         placed = self.of(command)
         if placed is None or placed.state in ("done", "refused", "failed"):
             return
@@ -264,7 +275,7 @@ class Orders:
             self.settle(placed, outcome, why)
 
     def settle(self, placed: Placed, state: str, why: str = "", findings: Sequence[Finding] = ()) -> None:
-        """Something came of it. Faces that gates seal to each other are asked for by the thousand, and not kept."""
+        """Store the result of a command. Deletes a `Share` command instead: there are thousands of them."""
         with self._file.writing() as connection:
             if isinstance(placed.order.action, Share):
                 connection.execute("DELETE FROM orders WHERE id = ?", (placed.id,))
@@ -273,7 +284,7 @@ class Orders:
             connection.execute("UPDATE orders SET state = ?, why = ?, findings = ? WHERE id = ?", row)
 
     def expire(self, wall: datetime, now: float, waits: Callable[[str], bool]) -> None:
-        """Give up what nobody waits for, and what no gate would do any more. `now`: monotonic."""
+        """Withdraw commands for which nobody waits, and settle commands too old for any gate. `now`: monotonic."""
         for placed in self.open():
             if placed.is_attended:
                 if placed.state != "stopping" and not waits(placed.id):
@@ -296,7 +307,7 @@ class Orders:
         return [placed for row in rows if (placed := self._readable(row)) is not None]
 
     def _readable(self, row: sqlite3.Row) -> Placed | None:
-        """An order; None where its row is damaged, so that no other order waits for it."""
+        """Return a command; None if its row is damaged, so it does not block the others."""
         try:
             placed = self._placed(row)
         except (SealError, *UNDECODABLE) as error:
@@ -323,7 +334,7 @@ class Orders:
 
 
 def check(gate: str, order: Order) -> None:
-    """Raise `OfficeError` for an order that no gate would take."""
+    """Raise `OfficeError` for a command that no gate would accept."""
     command = Command(
         site="", gate=gate, id="0" * 32, number=0, at="", operator=order.operator, reason=order.reason,
         action=order.action,
@@ -338,5 +349,5 @@ def check(gate: str, order: Order) -> None:
 
 
 def age_s(placed: Placed, wall: datetime) -> float:
-    """How long ago an order was placed, or sent."""
+    """Return the seconds since a command was placed or sent."""
     return (wall - datetime.fromisoformat(placed.at)) / timedelta(seconds=1)

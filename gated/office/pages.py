@@ -1,4 +1,4 @@
-"""Records in messages that fit on the wire. Pure."""
+"""Splits records into messages that fit on the wire. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -9,12 +9,12 @@ from gated.sync.messages import MAX_PLAIN_BYTES, MAX_RECORDS, Delta, Record, Sna
 from gated.sync.records import takes_away
 
 ENVELOPE_BYTES = 700
-"""Everything in such a message but its records, at the most."""
+"""Upper bound for everything in such a message except its records, in bytes."""
 ROOM_BYTES = MAX_PLAIN_BYTES - ENVELOPE_BYTES
 
 
 def pages(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in their order, as many together as fit."""
+    """Yield the records in order, as many per page as fit."""
     page, length = list[Record](), 0
     for record in records:
         more = len(msgspec.json.encode(record)) + 1
@@ -28,7 +28,7 @@ def pages(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 
 def deltas(site: str, gate: str, after: int, upto: int, records: Sequence[Record]) -> list[Delta]:
-    """All `records` that there are above `after` and up to `upto`, in their order, each from the last one's end."""
+    """Return all `records` with numbers above `after` and up to `upto` as consecutive deltas, in order."""
     paged = list(pages(records)) or [[]]
     ends = [page[-1].n for page in paged[:-1]] + [upto]
     return [
@@ -38,9 +38,9 @@ def deltas(site: str, gate: str, after: int, upto: int, records: Sequence[Record
 
 
 def urgent(site: str, gate: str, records: Sequence[Record]) -> list[Delta]:
-    """What takes away, in deltas of its own, out of all `records` that there are, in their order.
+    """Return only the removals and suspensions among `records`, as separate deltas, in order.
 
-    Before them there is a gap, in which nothing else would count.
+    Each delta leaves a gap before it. After a gap, a gate applies only such records.
     """
     return [
         Delta(site=site, gate=gate, after=page[0].n - 1, upto=page[-1].n, records=page)
@@ -51,7 +51,7 @@ def urgent(site: str, gate: str, records: Sequence[Record]) -> list[Delta]:
 
 
 def parts(site: str, gate: str, version: int, digest: str, records: Sequence[Record]) -> Iterator[SnapshotPart]:
-    """Everything there is at `version`, in parts."""
+    """Yield all records at `version` as parts of a snapshot."""
     paged = list(pages(records)) or [[]]
     for number, page in enumerate(paged):
         yield SnapshotPart(

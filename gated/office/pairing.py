@@ -1,10 +1,10 @@
-"""The office's end of pairing: an invited gate brings its public keys, and goes with a certificate and the office's.
+"""The office's end of pairing: an invited gate sends its public keys and gets a certificate and the office's keys.
 
-HTTPS with the office's own certificate, four paths: `GET /ca.pem` gives the authority to whoever asks, who believes it
-only if the fingerprint in the code says so; `POST /pair` takes an `Application` and answers `Admission` or `Refusal`;
-`POST /code` takes a `CodeQuestion` and answers `StillGood` or `Refusal`, for a dry run: it spends nothing, and a wrong
-code counts as a wrong try there as well. `POST /handover` takes a `HandoverQuestion` and answers
-`HandedOver`, for a gate whose office has new keys: see `sync.recovery`.
+HTTPS with the office's own certificate, four paths. `GET /ca.pem` returns the authority; a gate trusts it only if it
+matches the fingerprint in the pairing code. `POST /pair` takes an `Application` and returns `Admission` or `Refusal`.
+`POST /code` takes a `CodeQuestion` and returns `StillGood` or `Refusal`, for a dry run. It uses up no code, but counts
+a wrong one. `POST /handover` takes a `HandoverQuestion` and returns `HandedOver`, for a gate whose office has new keys
+(see `sync.recovery`).
 """
 
 import asyncio
@@ -55,13 +55,14 @@ log = logging.getLogger(__name__)
 MOST_TRIES = 10
 MOST_TRIES_OF_ALL = 60
 TRIES_S = 60.0
-"""So many wrong codes from one place, and from all of them together, are looked at within so long. A right code, and a
-gate that asks for a hand-over with its own signature, is always heard, whoever tries wrong ones from whichever place.
+"""Rate limit for wrong codes: `MOST_TRIES` per place and `MOST_TRIES_OF_ALL` in total, within `TRIES_S` seconds.
+
+A right code, and a hand-over request with the gate's own signature, are never limited.
 """
 MOST_CONNECTIONS, MOST_OF_ONE = 200, 40
-"""At once: of all, and from one place. Many gates behind one router join together."""
+"""Limits for simultaneous connections: in total, and from one place. Many gates behind one router pair together."""
 BODY_S = 10.0
-"""So long a question may take to arrive."""
+"""Limit in seconds for a request body to arrive."""
 Answer = Admission | StillGood | Refusal
 Coded = TypeVar("Coded", Application, CodeQuestion)
 Asked = TypeVar("Asked", Application, CodeQuestion, HandoverQuestion)
@@ -78,10 +79,10 @@ STATUS = {
 
 
 class Registrar:
-    """Lets in who was invited."""
+    """Pairs invited gates. Answers the requests of `pairing_app`."""
 
     def __init__(self, folder: Path, store: Store) -> None:
-        """Raises `OfficeError` and `StateError`."""
+        """Open the office's folder. Raises `OfficeError` and `StateError`."""
         self.folder, self._store = folder, store
         self.place = Place.load(folder)
         Authority.load(folder)
@@ -89,25 +90,25 @@ class Registrar:
 
     @property
     def authority(self) -> Authority:
-        """As it is now: another process may have renewed it. Raises `OfficeError`."""
+        """Return the current authority; another process may have renewed it. Raises `OfficeError`."""
         return Authority.load(self.folder)
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files."""
         self.invitations.close()
 
     def invite(self, gate: str, wall: datetime, valid_s: float = VALID_S) -> PairingCode:
-        """A new code for a gate, good for so long, which is to be shown once and kept nowhere."""
+        """Create a code for a gate, valid for `valid_s` seconds. It is shown once and not stored."""
         code = PairingCode.make(self.place.host, self.place.pairing_port, gate, self.authority.fingerprint)
         self.invitations.invite(gate, code.digest, wall.timestamp(), valid_s)
         return code
 
     def knows(self, question: Application | CodeQuestion) -> bool:
-        """Whether a question comes with the gate's code. Raises `StateError`."""
+        """Return whether a request has the gate's code. Raises `StateError`."""
         return self.invitations.knows(question.gate, digest_of(question.gate, bytes.fromhex(question.secret)))
 
     def judge(self, question: CodeQuestion, wall: datetime) -> StillGood | Refusal:
-        """Whether a code would be taken. Who asks has no keys yet: a code that was used is spent for everybody."""
+        """Return whether a code would be accepted. The request has no keys, so a used code is always refused."""
         code = digest_of(question.gate, bytes.fromhex(question.secret))
         verdict = self.invitations.look(question.gate, code, "", wall.timestamp())
         if verdict != "good":
@@ -115,7 +116,7 @@ class Registrar:
         return StillGood() if question.site == self._store.site else Refusal(why="site")
 
     def answer(self, application: Application, wall: datetime) -> Admission | Refusal:
-        """Let a gate in, or say why not. A code is only spent on an application that is right in every other way."""
+        """Pair a gate, or refuse with the reason. An application uses up its code only if everything else is right."""
         try:
             keys = Party.parse(application.keys)
         except WireError as error:
@@ -139,7 +140,7 @@ class Registrar:
             return Refusal(why=verdict)
         issued = authority.admit(csr, application.gate, wall, days_taken(self._store, application.gate))
         if self._store.roll.keys_of(application.gate) != keys.dump().decode():
-            self._store.roll.revoke(application.gate)  # another box, with keys of its own: the one before is out
+            self._store.roll.revoke(application.gate)  # a replacement with new keys; the former box is locked out
         self._store.add_gate(application.gate, keys.dump(), issued.serial)
         self._store.roll.certify(application.gate, issued.serial, issued.pem.decode())
         write_crl(self.folder, self._store.roll)
@@ -152,7 +153,10 @@ class Registrar:
         )
 
     def hand_over(self, question: HandoverQuestion, wall: datetime) -> HandedOver | None:
-        """What a gate has missed of the office's hand-overs, and its certificate; None for whoever is not that gate."""
+        """Return the hand-overs that a gate missed, with its certificate.
+
+        Returns None if the gate did not sign the request, missed nothing, or gets no certificate.
+        """
         text = self._store.roll.keys_of(question.gate)
         if text is None:
             return None
@@ -177,13 +181,13 @@ def _not_understood(application: Application, error: GatedError) -> Refusal:
 
 
 class Tries:
-    """How often somebody may fail: so often a minute, a place, and all of them together. Pure."""
+    """Rate limit for failed tries, per place and in total. Pure."""
 
     def __init__(self) -> None:
         self._failed: deque[tuple[float, str]] = deque()
 
     def may(self, address: str, now: float) -> bool:
-        """Whether somebody at that address may try once more."""
+        """Return whether this address may try again."""
         while self._failed and now - self._failed[0][0] >= TRIES_S:
             self._failed.popleft()
         place = place_of(address)
@@ -191,14 +195,14 @@ class Tries:
         return failed < MOST_TRIES and len(self._failed) < MOST_TRIES_OF_ALL
 
     def failed(self, address: str, now: float) -> None:
-        """A try of that address was refused."""
+        """Count a refused try of this address."""
         self._failed.append((now, place_of(address)))
 
 
 async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLContext], None] = lambda _: None) -> None:
-    """Serve until cancelled, at every address of this machine. Raises `OfficeError` when the port is taken.
+    """Serve until cancelled, at every address of this machine. Raises `OfficeError` if the port is in use.
 
-    `on_context` is given the context of the TLS that it serves, for whoever renews its certificate.
+    Calls `on_context` with the server's TLS context, so its certificate can be renewed.
     """
     with _listen(registrar.place.pairing_port) as ours:
         config = uvicorn.Config(
@@ -218,7 +222,7 @@ async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLConte
 
 
 def pairing_app(registrar: Registrar) -> Starlette:
-    """The four paths."""
+    """Return the application with the four paths."""
     tries = Tries()
 
     async def authority(_: Request) -> Response:
@@ -272,7 +276,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
 
 
 async def _body(request: Request) -> bytes:
-    """What was sent; nothing where it is too much, or takes too long."""
+    """Return the request's body; empty if it is too long or too slow."""
     body = b""
     try:
         async with asyncio.timeout(BODY_S):
@@ -286,7 +290,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _read(body: bytes, kind: type[Asked]) -> Asked | None:
-    """The question; None where it is none."""
+    """Decode a request; None if it is invalid."""
     try:
         return msgspec.json.decode(body, type=kind)
     except UNDECODABLE:
@@ -299,7 +303,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _listen(port: int) -> Listener:
-    """IPv6 and IPv4 alike, where there are both."""
+    """Listen on IPv6 and IPv4, or on IPv4 only if there is no dual stack. Raises `OfficeError`."""
     try:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
@@ -311,8 +315,8 @@ def _listen(port: int) -> Listener:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to the office."""
+    """A server that leaves signal handling to the office."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        """Capture none."""
+        """Capture no signals."""
         return nullcontext()
