@@ -3,9 +3,9 @@
 A call lasts `ANSWER_S`. The office answers "wait", "opening" or "nobody". "wait" keeps the call open for `WAIT_S`, so
 that the office can still open the door. The other two answers end the call. Without a link to the office the call ends
 at once. A link alone proves little, because a broker can hold messages that nobody reads. So for each call the office
-must prove that it receives messages now (see `sync.freshness`). Without this proof the call ends after `HEAR_S`, and
-later calls end at once until a proof arrives. A second press continues the same call, because people press again when
-they hear nothing new. After "wait" a second press starts a new call.
+must prove that it receives messages now (see `sync.freshness`). Without this proof the call ends after `HEAR_S`. Later
+calls then end at once, until a proof arrives or the link is made again. A second press continues the same call, because
+people press again when they hear nothing new. After "wait" a second press starts a new call.
 """
 
 import asyncio

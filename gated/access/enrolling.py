@@ -244,12 +244,13 @@ class LiveEnrolment:
     ) -> Enrolled:
         """Give a known and consenting person templates of the face before the gate. Return the result.
 
-        The new templates wait for acceptance in two cases: the person has a different face already, or the face is the
-        first one by a new model set and `counts` does not let it take effect.
+        The new templates wait for acceptance if the person already has a different face. The first face by a new model
+        set also waits, unless `counts` lets it take effect.
 
-        Raises `EnrolmentError` (with advice) without consent, without enough good looks in time, when a different face
-        appears after the first, and for a face of another person. Raises `WithdrawnError` when the office cancels, and
-        `SubjectNotFoundError` for an unknown person. Raises `BusyError` and `StateError` when nothing could be stored.
+        Raises `EnrolmentError` with advice: without consent, without enough good looks in time, or for a face of
+        another person. A different face that appears after the first also raises it. Raises `WithdrawnError` when the
+        office cancels, and `SubjectNotFoundError` for an unknown person. Raises `BusyError` and `StateError` when
+        nothing could be stored.
         """
         if self._sitting is not None:
             raise EnrolmentError("somebody is being enrolled at this gate already; wait until that is over")

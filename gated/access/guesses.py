@@ -6,8 +6,8 @@ PIN counts like any other PIN. The same digits again do not count as a second gu
 
 A PIN alone rests by the budget of the door. From `attempts` wrong PINs in an hour on, the rest is `rest_s`, and it
 doubles with each further wrong PIN. The caps per hour and per day limit the guesses as well. A PIN after a flat number
-rests in the same way by the budget of the household. The door then only slows down, to one check per `SLOWEST_S`, so
-that a vandal cannot block the flat numbers of a whole site.
+rests in the same way by the budget of the household. The door then only slows down, to one check per `SLOWEST_S`. So a
+vandal cannot block the flat numbers of a whole site.
 
 Unknown cards are counted for each reader. A reader only slows down, because the gate must look at a card to know
 whether it is enrolled. After each unknown card above the limit the reader pauses, for `SLOWEST_CARD_S` at most. No
@@ -16,8 +16,8 @@ a bus card in a resident's purse, does not count again.
 
 Some cards are identified by 24 bits only. At a large site about one number in some thousands opens, so no pace is slow
 enough. Such cards rest at a reader after `short_cards_day` unknown ones in a day. The answer is then the same for known
-and unknown cards, and nothing is counted except for the pauses. A card after its holder's flat number still opens,
-because it must be one of the few cards of a household.
+and unknown cards. Cards that are shown meanwhile count for the pauses only. A card after its holder's flat number still
+opens, because it must be one of the few cards of a household.
 
 Times are seconds that the gate has run. They are monotonic and continue after a restart (see `access.guess_log`).
 """
@@ -202,7 +202,7 @@ class Guesses:
         self._times(place, now)
         alike = self._of(place)
         alike.append(Counted(self._number, now))
-        del alike[: -max(self._cards_hour, self._cards_day)]  # more than the cap make no difference
+        del alike[: -max(self._cards_hour, self._cards_day)]  # rows beyond the cap make no difference
         spent = self._spent(place, self._cards_hour, self._cards_day, now)
         if self.short_rests(reader, now):
             return Guess(self._number, now, (place,)), spent

@@ -2,8 +2,8 @@
 
 The text of a pass is `G1.`, then base32 of a MessagePack array and its Ed25519 signature (RFC 8032) by the site key.
 Base32 (RFC 4648, section 6) uses only letters of the alphanumeric mode of QR codes. A pass for names of usual length
-gives a code of version 6 or 7 (ISO/IEC 18004), which a phone shows large enough for the camera. The content of a pass
-is compared and counted only. The gate never looks it up, displays it or follows it.
+gives a code of version 6 or 7 (ISO/IEC 18004). A phone shows such a code large enough for the camera. The content of a
+pass is compared and counted only. The gate never looks it up, displays it or follows it.
 """
 
 import base64

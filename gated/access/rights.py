@@ -50,8 +50,8 @@ def judge(
     """Return why this credential does not open this door, or None if it does.
 
     `holder` is the owner of the credential, or None for a guest's card. `at` is the aware time of day, or None while
-    the clock is not trusted; then only rules that depend on the time refuse. `gate` is the id of this gate. A rule for
-    another gate grants nothing here.
+    the clock is not trusted. Without a trusted clock, only rules that depend on the time refuse. `gate` is the id of
+    this gate. A rule for another gate grants nothing here.
     """
     if credential is None or (credential.subject is not None and holder is None):
         return Refusal.UNKNOWN

@@ -88,7 +88,7 @@ class Ways:
         """Called with each card or PIN that opened the main door."""
 
     def close(self) -> None:
-        """Write the uses that are not on disk yet, and close the files."""
+        """Write the uses that are not on disk yet, and close the file of the PIN budget."""
         self._hashing.shutdown()
         self._writing.shutdown()
         self.guessing.close()
@@ -99,11 +99,11 @@ class Ways:
             self._writing.submit(self.guessing.keep)
 
     async def card(self, number: str, door: str = MAIN, reader: str = "", flat: str = "") -> bool:
-        """Handle a card. `number` is the number as the reader sends it, `flat` the flat number that was typed before
+        """Handle a card. `number` is the number as the reader sends it. `flat` is the flat number that was typed before
         it.
 
-        A known card opens even while cards rest at the reader. If the reader identifies it by 24 bits only, it must
-        follow its holder's flat number then.
+        A known card opens even while unknown cards rest at the reader (see `attempts`). While 24-bit cards rest there
+        (see `guesses`), a card that is identified by 24 bits only must follow its holder's flat number.
 
         Return True if the card must be examined again when it is still there: no decision was made, or the gate's own
         trouble caused it. This includes a long pause of the reader (see `guesses`). Then people are told to show the

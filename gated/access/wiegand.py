@@ -93,8 +93,8 @@ def _number(bits: str) -> str:
 
 
 def _around(count: int, guarded: int) -> Sequence[Parity]:
-    """Return an even parity bit at the start and an odd one at the end, each over itself and the `guarded` bits next to
-    it.
+    """Return two parity rules: an even bit at the start and an odd bit at the end. Each covers itself and the `guarded`
+    bits next to it.
     """
     return Parity(False, frozenset(range(guarded + 1))), Parity(True, frozenset(range(count - guarded - 1, count)))
 

@@ -36,9 +36,10 @@ Report = tuple[Event, datetime]
 class JournalWriter:
     """Appends reported events in order, from one thread that it starts.
 
-    `open_journal` opens the journal, and again after each failure. The writer's thread calls `on_append(entry)` for
-    each written row, `on_trouble(error)` when the disk fails (with None when it works again), and `set_aside()` to move
-    a damaged journal away. Pass them to the event loop with `loop.call_soon_threadsafe`.
+    `open_journal` opens the journal, and opens it again after each failure. The writer's thread calls
+    `on_append(entry)` for each written row. It calls `on_trouble(error)` when the disk fails, and `on_trouble(None)`
+    when the disk works again. It calls `set_aside()` to move a damaged journal away. Pass these calls to the event loop
+    with `loop.call_soon_threadsafe`.
     """
 
     def __init__(
