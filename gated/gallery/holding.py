@@ -140,9 +140,9 @@ class Holding:
     stored_face: str | None = None
     """The gate's name of this face (`people.face`)."""
     templates: int = 0
-    """Number of templates that were erased with a deleted person."""
+    """For a tombstone: the number of templates that were erased with the person."""
     at: str | None = None
-    """Time of the deletion."""
+    """For a tombstone: the time of the deletion."""
     sets: str = ""
     """Embedders that made a face of this person here. Each is the first part of its SHA-256."""
     pending: str | None = None
@@ -196,7 +196,7 @@ def ways_of(connection: sqlite3.Connection, subject: str) -> str:
 
 
 def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Return key and number of all records that are held and not deleted, including quarantined records."""
+    """Return key and number of all held records that are no tombstones, including quarantined records."""
     of = f"n > 0 AND NOT is_gone AND NOT is_wanted AND {sound(connection, 'records')}"
     query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
     return [(key, n) for key, n in connection.execute(query).fetchall()]
@@ -210,7 +210,7 @@ def newest(connection: sqlite3.Connection) -> int:
 
 
 def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
-    """Return key and number of all records up to `upto` that are not deleted, including records
+    """Return key and number of all records up to `upto` that are no tombstones, including records
     that must come again.
     """
     of = f"n BETWEEN 1 AND ? AND NOT is_gone AND {sound(connection, 'records')}"
@@ -231,7 +231,7 @@ def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
 
 
 def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> None:
-    """Mark records to come again; by default all records that are not deleted.
+    """Mark records to come again; by default all records that are no tombstones.
 
     People who were here before a damage return without a quarantine, because they are not new.
     """

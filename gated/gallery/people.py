@@ -1,4 +1,6 @@
-"""Who is enrolled, where they live and what they agreed to. No template ever lies here."""
+"""The people database `people.db`: enrolled people, their households and their consents. It never
+contains a template.
+"""
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +20,7 @@ from gated.types import SubjectId
 Status = Literal["active", "suspended"]
 
 RECOGNISE = "recognise"
-"""The purpose that a template is made for; others need a consent of their own (PIPL art. 29)."""
+"""Purpose of a template. Any other purpose needs a separate consent (PIPL art. 29)."""
 
 MIGRATIONS = (
     f"""
@@ -59,13 +61,16 @@ MIGRATIONS = (
     damage.SCHEMA,
     entitlement.WEAK,
 )
-"""Append-only. Names of households and roles stay as they were once written: who reads them takes their normal form, so
-that a gated from before finds what it wrote. `calendars`: holidays and make-up working days that the office named."""
+"""Append-only migrations of `people.db`.
+
+Names of households and roles stay as first written; readers convert them to normal form. So an older gated finds its
+own names. `calendars`: holidays and make-up working days that the office sent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What somebody agreed to, on which paper, after which notice."""
+    """One consent of a person: its purpose, the paper's reference, the version of the notice, and the time."""
 
     purpose: str
     reference: str = field(repr=False)
@@ -75,7 +80,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody enrolled. Name and household stay out of its `repr`, and so out of every log."""
+    """One enrolled person. Name and household are not in `repr`, so they are in no log."""
 
     subject: SubjectId
     name: str = field(repr=False)
@@ -88,23 +93,24 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Consented:
-    """What the search must know of somebody whose face may be recognised."""
+    """One person with consent to recognition, as the search needs the person."""
 
     household: str = field(repr=False)
     status: Status
     consent: str = field(repr=False)
     face: str = ""
-    """Which of their faces counts."""
+    """Name of the person's valid face."""
 
 
 NAME = "people.db"
 
 
 def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refused) -> None:
-    """Who has lost rights passes by none of those that are missing, until they are given anew, by the office or here.
-    Where nobody can tell any more who that is, nobody passes of whom nothing else is said. So it is with hours, and
-    with days. A version that was lost is at least that of the newest record, so that no older word of the office
-    counts.
+    """Make a repaired database deny access in place of lost rows.
+
+    An owner who lost access rules gets no access by the lost rules until new ones arrive, from the office or here. If
+    the owner is unknown, nobody without own access rules gets access. Lost schedules and calendars also deny access. A
+    lost version becomes at least the newest record number, so that no older office message has an effect.
     """
     if "replica" in torn:
         connection.execute("UPDATE replica SET version = max(version, (SELECT ifnull(max(n), 0) FROM records))")
@@ -119,7 +125,9 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refu
 
 
 def _never(connection: sqlite3.Connection, lost: Sequence[set[damage.Owner]], *, is_known: bool) -> None:
-    """Let nobody pass by a right of whom one is lost; where not all can be named, nobody who has none of their own."""
+    """Deny access to the owners of lost access rules. If some owners are unknown, deny access to everybody without own
+    rules.
+    """
     for whose, value in set[damage.Owner]().union(*lost):
         insert = f"INSERT INTO rights ({whose}, schedule) VALUES (?, ?)"  # noqa: S608 - one of three
         connection.execute(insert, (value, entitlement.UNKNOWN))
@@ -132,33 +140,33 @@ def _never(connection: sqlite3.Connection, lost: Sequence[set[damage.Owner]], *,
 
 
 class People:
-    """people.db, or a copy of it that takes no change."""
+    """The database people.db of one gate, or a read-only copy of it."""
 
     def __init__(self, state: Path, why: str = "") -> None:
-        """`why`: what is wrong with the file, so that only a copy will do."""
+        """Open the database. `why`: the damage of the file; then only a copy is opened."""
         self.best = open_best(state / NAME, MIGRATIONS, careful, why=why)
         self.connection = self.best.connection
 
     def all(self) -> list[Person]:
-        """Everybody, by household and name."""
+        """Return all people, by household and name."""
         return self._persons("ORDER BY household, name, subject")
 
     def get(self, subject: SubjectId) -> Person:
-        """One of them. Raises `SubjectNotFoundError`."""
+        """Return one person. Raises `SubjectNotFoundError`."""
         for person in self._persons("WHERE subject = ?", subject) if self.has(subject) else ():
             return person
         raise _unknown(subject)
 
     def has(self, subject: SubjectId) -> bool:
-        """Whether there is somebody of that id, be their row damaged or not."""
+        """Return whether a row with this id exists, damaged or not."""
         return self.connection.execute("SELECT 1 FROM people WHERE subject = ?", (subject,)).fetchone() is not None
 
     def subjects(self) -> set[SubjectId]:
-        """Everybody's id."""
+        """Return the ids of all people."""
         return {SubjectId(row[0]) for row in self._rows("subject")}
 
     def consented(self) -> dict[SubjectId, Consented]:
-        """Those who agreed to be recognised. What is not plainly active counts as suspended."""
+        """Return the people with consent to recognition. Any status other than "active" counts as suspended."""
         rows = database.rows(
             self.connection,
             "SELECT people.subject, household, status, reference, face FROM people JOIN consents USING (subject)"  # noqa: S608
@@ -173,31 +181,31 @@ class People:
         }
 
     def fingerprint(self) -> int:
-        """Another number whenever any row of people or consents is another one. None is judged, so that it is cheap."""
+        """Return a hash of all rows of people and consents. It does not check the rows, so it is cheap."""
         tables = [database.rows(self.connection, f"SELECT * FROM {each}") for each in ("people", "consents")]  # noqa: S608
         return hash(tuple(tuple(map(tuple, table)) for table in tables))
 
     def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
-        """Everybody's id with the name of the face that counts, and of one that waits to. `among`: only theirs."""
+        """Return (id, face name) for all valid and all waiting faces. `among`: limit the result to these people."""
         is_one, ids = database.is_one_of("people.subject", among)
         waiting = (
             f"SELECT subject, face FROM people WHERE {is_one} UNION ALL SELECT subject, pending FROM records"  # noqa: S608
             f" CROSS JOIN people ON records.key = 'person/' || subject WHERE pending IS NOT NULL AND {is_one}"
-        )  # CROSS: the records first, of which hardly any has a face that waits
+        )  # CROSS reads the records first, because very few have a waiting face
         return {(SubjectId(subject), face) for subject, face in self.connection.execute(waiting, (*ids, *ids))}
 
     def gone(self) -> set[SubjectId]:
-        """Everybody of whom the office said that they are gone."""
+        """Return the ids of all people whom the office has deleted."""
         of = f"is_gone AND key LIKE 'person/%' AND {sound(self.connection, 'records')}"
         rows = self.connection.execute(f"SELECT substr(key, 8) FROM records WHERE {of}")  # noqa: S608
         return {SubjectId(row[0]) for row in rows.fetchall()}
 
     def has_credentials(self) -> bool:
-        """Whether anybody has a card or a PIN, which only the site key that they were made with can tell."""
+        """Return whether any card or PIN is stored. Only the site key that made their digests can recognise them."""
         return bool(self.connection.execute("SELECT EXISTS (SELECT 1 FROM credentials)").fetchone()[0])
 
     def add(self, person: Person) -> None:
-        """Insert a person with all consents; the caller holds the transaction."""
+        """Insert a person with all consents. The caller holds the transaction."""
         self.connection.execute(
             "INSERT INTO people (subject, name, household, status, enrolled_at, role) VALUES (?, ?, ?, ?, ?, ?)",
             (
@@ -217,7 +225,9 @@ class People:
             trust.agree(self.connection, person.subject, consent.purpose, consent.reference)
 
     def give(self, subject: SubjectId, consents: Collection[Consent]) -> None:
-        """Somebody agreed to more, here; a paper that is known already stays. The caller holds the transaction."""
+        """Store further consents that the person gave here. Known consents stay unchanged. The caller holds the
+        transaction.
+        """
         for consent in consents:
             self.connection.execute(
                 "INSERT OR IGNORE INTO consents (subject, purpose, reference, notice_version, at)"
@@ -227,11 +237,11 @@ class People:
             trust.give(self.connection, subject, consent.purpose)
 
     def set_face(self, subject: SubjectId, face: str) -> None:
-        """Another of somebody's faces counts from now on; the caller holds the transaction, and is `tidy` after it."""
+        """Make another face of the person valid. The caller holds the transaction, and calls `tidy` afterwards."""
         self.connection.execute("UPDATE people SET face = ? WHERE subject = ?", (face, subject))
 
     def drop_pending(self, subject: SubjectId) -> None:
-        """A face that waited to become somebody's never does; the caller holds the transaction."""
+        """Discard a waiting face of the person. The caller holds the transaction."""
         self.connection.execute(
             "UPDATE records SET pending = NULL, pending_face = NULL, quarantine = NULL"
             " WHERE key = 'person/' || ? AND pending IS NOT NULL",
@@ -239,20 +249,20 @@ class People:
         )
 
     def set_status(self, subject: SubjectId, status: Status) -> None:
-        """Suspend or resume; the caller holds the transaction. Raises `SubjectNotFoundError`."""
+        """Set the status of a person. The caller holds the transaction. Raises `SubjectNotFoundError`."""
         self.get(subject)
         self.connection.execute("UPDATE people SET status = ? WHERE subject = ?", (status, subject))
 
     def set_role(self, subject: SubjectId, role: str) -> None:
-        """Give somebody another role; the caller holds the transaction. Raises `SubjectNotFoundError`."""
+        """Set the role of a person. The caller holds the transaction. Raises `SubjectNotFoundError`."""
         self.get(subject)
         self.connection.execute("UPDATE people SET role = ? WHERE subject = ?", (role, subject))
 
     def delete(self, subject: SubjectId) -> None:
-        """Delete a person with all that is theirs; the caller holds the transaction. Raises `SubjectNotFoundError`.
+        """Delete a person with all their data. The caller holds the transaction. Raises `SubjectNotFoundError`.
 
-        What was said of a role stays, and what the office says of a household: else the next one who gets it would pass
-        by every door at all hours.
+        Access rules of a role stay. Access rules that the office sent for a household stay too: otherwise the next
+        residents could pass by every door at all hours.
         """
         if not self.has(subject):
             raise _unknown(subject)
@@ -263,7 +273,9 @@ class People:
         erasure.owe(self.connection)
 
     def _forget_households(self) -> None:
-        """Nothing is said any more of households in which nobody lives; nobody knows of whom a damaged row is."""
+        """Delete the access rules of households without residents. Do nothing while `people` has damaged rows, because
+        their households are unknown.
+        """
         if left_out(self.connection, ("people",)):
             return
         lived_in = {names.plain(row[0]) for row in self._rows("household")}
@@ -274,11 +286,11 @@ class People:
                 entitlement.put_rights(self.connection, "household", household, ())
 
     def left_out(self) -> str:
-        """Which rows of people and consents are too damaged to be read, in words; empty where none is."""
+        """Return text that names the damaged rows of people and consents; empty without such rows."""
         return in_words(NAME, left_out(self.connection, ("people", "consents")))
 
     def _rows(self, columns: str) -> list[sqlite3.Row]:
-        """Of everybody whose row is sound."""
+        """Return these columns of all undamaged rows."""
         return database.rows(self.connection, f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
 
     def _persons(self, which: str, *values: str) -> list[Person]:
@@ -298,7 +310,7 @@ class People:
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """SQLite's errors in this gate's words. Raises `BusyError` and `StateError`."""
+    """Convert SQLite's errors to this gate's errors. Raises `BusyError` and `StateError`."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -326,7 +338,7 @@ def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:
 
 
 def _at(stored: str) -> datetime:
-    """A time as it is stored, also where a damaged card has made it none."""
+    """Return a stored time; `LONG_PAST` for a time that a damaged memory card has made invalid."""
     return entitlement.bound(stored, entitlement.LONG_PAST) or entitlement.LONG_PAST
 
 

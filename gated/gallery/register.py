@@ -1,8 +1,9 @@
-"""What is stored of everybody, in two databases that act as one: `people.db` leads, `templates.db` follows.
+"""The register: people and templates in two databases that act as one. `people.db` leads, `templates.db` follows.
 
-A person exists from the commit in `people.db` until the commit that deletes them there. Templates are written before
-the one and deleted after the other, so that a crash anywhere leaves at most keys and templates of nobody, which are
-never searched and are swept at the next start. The write lock of `people.db` is the lock of both.
+A person exists from the commit that adds the person to `people.db` until the commit that deletes the person there.
+Templates are written before the first commit and deleted after the second. So a crash leaves at most keys and templates
+without a person. The search ignores them, and the next start deletes them. The write lock of `people.db` protects both
+databases.
 """
 
 import logging
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Every template of one embedder, and how many there are beside them that cannot be searched."""
+    """All open templates of one embedder, with the numbers of foreign and unreadable templates."""
 
     rows: list[Row]
     foreign: int
@@ -43,15 +44,15 @@ class Opened:
 
 
 class Register:
-    """Everything about everybody but the search; needs no model, and opens no template until it is asked to."""
+    """The stored people and templates of one gate. Needs no model, and opens templates only on request."""
 
     def __init__(self, people: People, templates: Templates, vault: Vault, state: Path) -> None:
         self.why = trouble((people.best, templates.best))
-        """Why this is a copy that takes no change; empty where it is none."""
+        """Why the register is a read-only copy; empty for the real one."""
         self._state, self._dropped = state, set[SubjectId]()
         self._people, self._templates, self.vault = people, templates, vault
         self._both = (people.connection, templates.connection)
-        self._mine = threading.RLock()  # one thread at a time: a transaction belongs to the connection
+        self._mine = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
         self._asked: tuple[int, ...] = ()
         self._fingerprint: int | None = None
         self._searchable = 0
@@ -60,10 +61,10 @@ class Register:
 
     @classmethod
     def open(cls, state: Path, site: str, why: str = "") -> "Register":
-        """Open, or make, what is stored in the state folder, and finish what a crash left half done; or open a copy of
-        what can be read, where the disk takes no write or `why` says what is wrong with it.
+        """Open the register in the state folder; create it if missing. Finish the work of an interrupted run.
 
-        Raises `StateError` when a database or the site key cannot be used.
+        Open a read-only copy of the readable part if the disk accepts no writes or `why` names a damage. Raises
+        `StateError` if a database or the site key cannot be used.
         """
         with ExitStack() as opened:
             emptied.refuse(state, why)
@@ -82,47 +83,48 @@ class Register:
         return register
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. Callers may call it twice."""
         with self._mine:
             for connection in self._both:
                 connection.close()
 
     def people(self) -> list[Person]:
-        """Everybody, by household and name."""
+        """Return all people, by household and name."""
         with self.reading():
             return self._people.all()
 
     def person(self, subject: SubjectId) -> Person:
-        """One of them. Raises `SubjectNotFoundError`."""
+        """Return one person. Raises `SubjectNotFoundError`."""
         with self.reading():
             return self._people.get(subject)
 
     def is_there(self, subject: SubjectId) -> bool:
-        """Whether anything lies here under that id, damaged or not."""
+        """Return whether a row with this id exists, damaged or not."""
         with self.reading():
             return self._people.has(subject)
 
     def template_count(self, subject: SubjectId) -> int:
-        """How many templates somebody has, whichever embedder made them. Raises `SubjectNotFoundError`."""
+        """Return the number of a person's templates, by all embedders. Raises `SubjectNotFoundError`."""
         with self.reading():
             self._people.get(subject)
             return self._templates.count(subject)
 
     def suspend(self, subject: SubjectId) -> None:
-        """Known, and not let in for the time being. Raises `SubjectNotFoundError`."""
+        """Suspend a person: the gate knows the person but denies access. Raises `SubjectNotFoundError`."""
         with self.changing():
             self._people.set_status(subject, "suspended")
 
     def resume(self, subject: SubjectId) -> None:
-        """The suspension is over. Raises `SubjectNotFoundError`."""
+        """End the suspension of a person. Raises `SubjectNotFoundError`."""
         with self.changing():
             self._people.set_status(subject, "active")
 
     def remove(self, subject: SubjectId) -> int:
-        """Erase somebody: the person, the key, the templates, and their traces in the files. Gives how many templates.
+        """Erase a person: the row, the key, the templates and their traces in the files. Return the number of
+        templates.
 
-        Raises `SubjectNotFoundError`. Once the person is deleted the removal stands; what a busy reader keeps from
-        being finished now is finished at the next start.
+        Raises `SubjectNotFoundError`. The removal is final once the row is deleted. If a busy reader blocks the rest,
+        the next start finishes it.
         """
         with self.changing():
             templates = self.drop(subject)
@@ -130,19 +132,21 @@ class Register:
         return templates
 
     def drop(self, subject: SubjectId) -> int:
-        """Erase somebody; the caller is `changing`, and is `tidy` afterwards. Raises `SubjectNotFoundError`."""
+        """Erase a person. Return the number of templates. The caller is `changing`, and calls `tidy` afterwards. Raises
+        `SubjectNotFoundError`.
+        """
         self._people.drop_pending(subject)
         self._people.delete(subject)
         self._dropped.add(subject)
         return self._templates.count(subject)
 
     def admit(self, person: Person) -> None:
-        """Store a person without a face, who comes in by a card or a PIN."""
+        """Store a person without a face, who enters by a card or a PIN."""
         with self.changing():
             self._people.add(person)
 
     def add(self, person: Person, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
-        """Store a person with templates sealed; the caller is `changing`, and has checked everything."""
+        """Store a person with sealed templates. The caller is `changing`, and has checked everything."""
         self.store([self._sealed(person, FIRST, embedder_sha256, vectors)], person.enrolled_at)
         self._people.add(person)
 
@@ -155,13 +159,15 @@ class Register:
         *,
         is_counted: bool = False,
     ) -> str:
-        """Store templates that were made `at` of somebody who is known here, because the office ordered it; gives why
-        they wait, which is empty where they count.
+        """Store templates of a known person, captured `at` this time on the office's command. Return why they wait;
+        empty if they count.
 
-        Their first face counts; one by a new model set where it `is_counted` as somebody new. Another one waits beside
-        the one that they have (`Holding.pending`): a thief with the office's key can order it as well, and stand there.
-        For the same reason no consent that the office alone tells of counts because of it. All or nothing. The caller
-        is `changing`, has checked everything, and is `tidy` afterwards.
+        The person's first face counts. The first face by a new model set counts if `is_counted`, as a new person. Any
+        other face waits beside the valid face (`Holding.pending`): a thief with the office's key could also command a
+        capture and stand at the gate. For the same reason the capture makes no consent valid that only the office
+        reports.
+
+        All or nothing. The caller is `changing`, has checked everything, and calls `tidy` afterwards.
         """
         face, subject = self._sealed(person, new_face(), embedder_sha256, vectors), person.subject
         connection = self._people.connection
@@ -177,27 +183,31 @@ class Register:
         return why
 
     def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:
-        """Somebody agreed to more, at this gate, and it counts at once; the caller is `changing`."""
+        """Store further consents that the person gave at this gate. They count at once. The caller is `changing`."""
         self._people.give(subject, consents)
 
     def is_first_of_set(self, subject: SubjectId, embedder_sha256: str) -> bool:
-        """Whether somebody has had faces here, and none by this embedder."""
+        """Return whether the person had faces here, but none by this embedder."""
         had = self.sets_of(subject)
         return bool(had) and embedder_sha256[: holding.SET] not in had
 
     def is_consent_disputed(self, subject: SubjectId) -> bool:
-        """Whether only the office says that somebody, whose face was taken here, agreed to more than recognition."""
+        """Return whether only the office reports a consent beyond recognition, for a person whose face was captured
+        here.
+        """
         with self.reading() as connection:
             return bool(trust.claims(connection, {subject}))
 
     def store(self, faces: Sequence[SealedFace], at: datetime) -> None:
-        """Store faces, which count when `people.db` says so; the caller is `changing`, and sees to it."""
+        """Store faces. They count when `people.db` names them. The caller is `changing`, and updates `people.db`."""
         with database.transaction(self._templates.connection):
             for face in faces:
                 self._templates.add(face, at)
 
     def face_of(self, subject: SubjectId) -> list[tuple[str, str, NDArray[np.float32]]]:
-        """Id, embedder's SHA-256 and vector of each of somebody's templates that opens, by whatever embedder."""
+        """Return id, embedder's SHA-256 and float32 vector of each readable template of the person's valid face, by any
+        embedder.
+        """
         with self.reading():
             who = self._people.consented().get(subject)
             stored = [] if who is None else self._templates.of(subject, who.face)
@@ -214,8 +224,9 @@ class Register:
         return seal_face(self.vault, person.subject, face, consent, [(embedder_sha256, vector) for vector in vectors])
 
     def sets_of(self, subject: SubjectId) -> set[str]:
-        """By which embedders somebody has had a face here, each the beginning of its SHA-256. A first face by one that
-        waits for its hour is none yet.
+        """Return the embedders that made a face of the person here. Each is the first part of its SHA-256.
+
+        A first face that waits for the hourly limit does not count.
         """
         with self.reading() as connection:
             held = holding.get(connection, f"person/{subject}")
@@ -224,7 +235,9 @@ class Register:
         return {*held.sets.split(), *(each[: holding.SET] for each in stored)}
 
     def vectors_of(self, subject: SubjectId, face: str, embedder_sha256: str) -> list[NDArray[np.float32]]:
-        """The vectors of one of somebody's faces by one embedder, whether it counts or waits; those that open."""
+        """Return the float32 vectors of one face by one embedder, valid or waiting. Unreadable
+        templates are left out.
+        """
         with self.reading():
             who, stored = self._people.consented().get(subject), self._templates.of(subject, face)
             keys = self._templates.keys()
@@ -233,12 +246,12 @@ class Register:
         return [row.vector for row in rows if row is not None]
 
     def has_face(self, subject: SubjectId, face: str) -> bool:
-        """Whether a face of somebody's, by that name, is stored."""
+        """Return whether a face of the person with this name is stored."""
         with self.reading():
             return self._templates.has(subject, face)
 
     def opened(self, embedder_sha256: str) -> Opened:
-        """Open the templates that this embedder made of people who agreed to it. A bad one is counted and left out."""
+        """Open this embedder's templates of all people with consent. Unreadable templates are counted and left out."""
         with self.reading():
             consented, keys = self._now_consented(), self._templates.keys()
             sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
@@ -248,9 +261,10 @@ class Register:
         return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
 
     def version(self) -> tuple[int, ...]:
-        """Another one whenever anybody, here or in another process, has changed what is searched; cheap to ask.
+        """Return a value that differs after any change of the searched data, by any process. Cheap.
 
-        A card that was used is no reason to open every template again, so of `people.db` it is looked at what changed.
+        The use of a card also changes `people.db`, but needs no reload of the templates. So only relevant rows are
+        compared.
         """
         with self.reading():
             people, templates = map(_version, self._both)
@@ -260,8 +274,10 @@ class Register:
             return (self._changes, *templates)
 
     def _look_who_changed(self) -> None:
-        """Something in `people.db` is another: mostly a card was used, and then nobody has to be judged again."""
-        fingerprint = self._people.fingerprint()  # asked first: what changes meanwhile is seen the next time
+        """Find out whether the searched data changed. Most changes of `people.db` are card uses, which need no further
+        check.
+        """
+        fingerprint = self._people.fingerprint()  # read first, so that the next call sees changes made meanwhile
         if fingerprint == self._fingerprint:
             return
         consented = self._people.consented()
@@ -271,26 +287,28 @@ class Register:
         self._fingerprint, self._searchable = fingerprint, searchable
 
     def _now_consented(self) -> dict[SubjectId, Consented]:
-        """Those who agreed, as `version` has just read them where nothing has changed since; read once, not kept."""
+        """Return the people with consent. Use the result that `version` has just read, if nothing has changed since; do
+        not keep it.
+        """
         known, self._consented = self._consented, None
         if known is None or _version(self._people.connection) != self._asked:
             return self._people.consented()
         return known
 
     def left_out(self) -> str:
-        """Which rows of people and faces are too damaged to be read, in words; empty where none is."""
+        """Return text that names the damaged rows of people and faces; empty without such rows."""
         with self.reading():
             return "; ".join(filter(None, (self._people.left_out(), self._templates.left_out())))
 
     def sweep(self, among: Collection[SubjectId] | None = None) -> bool:
-        """Delete keys and templates of nobody, and faces that do not count any more. True when there were any.
+        """Delete keys and templates without a person, and faces that no longer count. Return True if any existed.
 
-        `among`: look at nobody's but these.
+        `among`: check these people only.
         """
         with self.reading():
             if not self._orphans(among):
                 return False
-        with self.changing():  # somebody who was being enrolled is no orphan any more
+        with self.changing():  # an enrolment may have finished meanwhile; its face is no orphan
             orphans = self._orphans(among)
             with database.transaction(self._templates.connection):
                 for subject, face in orphans:
@@ -298,9 +316,9 @@ class Register:
         return bool(orphans)
 
     def tidy(self, among: Collection[SubjectId] | None = None) -> bool:
-        """Finish every erasure that was begun. False when something is in the way and the next start must try again.
+        """Finish all open erasures. Return False if something blocks them; then the next start tries again.
 
-        `among`: for whom knows that nothing was left to do for anybody else.
+        `among`: check these people only; the caller knows that no other person has an open erasure.
         """
         if database.only_looks():
             return True
@@ -315,19 +333,21 @@ class Register:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing in `people.db`, and nobody else changes the gallery meanwhile. Raises `BusyError`."""
+        """Run a transaction on `people.db` that locks out other changes of the gallery. Raises `BusyError`."""
         with self.reading() as connection, database.transaction(connection):
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection to `people.db` for this thread alone, with SQLite's errors in this gate's words."""
+        """Give this thread sole use of the connection to `people.db`. SQLite's errors become this gate's errors."""
         with self._mine, plainly():
             yield self._people.connection
 
     def _orphans(self, among: Collection[SubjectId] | None) -> set[tuple[SubjectId, str]]:
-        """Faces of nobody. While a damaged people.db lies aside, or has damaged rows, it may know whose they are: then
-        only those of whom it is known that they are gone, or that have another face now.
+        """Return faces without a person.
+
+        A damaged people.db, set aside or with damaged rows, may still name their owner. Then return only faces of
+        people who are known to be deleted or to have another face.
         """
         orphans = self._templates.faces(among) - self._people.faces(among)
         if not orphans or not (aside(self._state / PEOPLE) or self._people.left_out()):
@@ -337,12 +357,12 @@ class Register:
 
 
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Another one whenever anybody, here or in another process, has changed anything."""
+    """Return a value that differs after any change of the database, by any process."""
     return database.version(connection), connection.total_changes
 
 
 def counts(state: Path) -> tuple[int, int]:
-    """How many people and templates are stored; needs no key, and makes nothing. Raises `StateError`."""
+    """Return the numbers of stored people and templates. Needs no key, and creates nothing. Raises `StateError`."""
     if not (state / "people.db").exists() or not (state / "templates.db").exists():
         return 0, 0
     people, templates = People(state), Templates(state)
@@ -351,16 +371,16 @@ def counts(state: Path) -> tuple[int, int]:
 
 
 def new_face() -> str:
-    """A name for a face: 16 random hex digits."""
+    """Return a new name for a face: 16 random hex digits."""
     return secrets.token_hex(8)
 
 
 def seal_face(
     vault: Vault, subject: SubjectId, face: str, consent: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]
 ) -> SealedFace:
-    """Vectors, each after the SHA-256 of the embedder that made it, sealed with a new key as one face of somebody.
+    """Seal vectors with a new key as one face of a person. Each vector follows the SHA-256 of its embedder.
 
-    `consent`: the reference of what they agreed to, without which nothing of it opens.
+    `consent`: reference of the person's consent. The templates open only with the same reference.
     """
     data_key, wrapped = vault.new_data_key(subject)
     templates = []
@@ -373,7 +393,7 @@ def seal_face(
 
 @dataclass(frozen=True, slots=True)
 class _Opener:
-    """Opens the templates of one embedder."""
+    """The opener for the templates of one embedder."""
 
     vault: Vault
     embedder_sha256: str
@@ -382,7 +402,7 @@ class _Opener:
     _opened: dict[tuple[SubjectId, str], bytes] = field(default_factory=dict, repr=False)
 
     def row(self, template: Sealed) -> Row | None:
-        """The template with what the search must know of its person; None when it does not open."""
+        """Return the template with its person's data for the search; None if it does not open."""
         who = self.consented[template.subject]
         try:
             data_key = self._key(template.subject, template.face)
@@ -393,7 +413,7 @@ class _Opener:
         return Row(template.subject, who.household, who.status, vector)
 
     def _key(self, subject: SubjectId, face: str) -> bytes:
-        """The data key of a face, which all of its templates have. Raises `SealError` and `KeyError`."""
+        """Return the data key of a face, shared by all its templates. Raises `SealError` and `KeyError`."""
         if (key := self._opened.get((subject, face))) is None:
             key = self._opened[subject, face] = self.vault.data_key(subject, self.keys[subject, face])
         return key

@@ -1,4 +1,7 @@
-"""What is stored, opened as well as the disk lets it be, and anew as soon as it can be had better."""
+"""Storage that is opened as well as the disk allows, and opened again when a better state is possible.
+
+`gallery.Gallery` and `keyring.KeyRing` use it to stay available on a damaged or full disk.
+"""
 
 import os
 import time
@@ -10,25 +13,26 @@ from gated.errors import BusyError, StateError, TornError
 from gated.runtime.tasks import Backoff
 
 FIRST_S, MOST_S = 1.0, 15.0
-"""Between two tries to have it better."""
+"""Shortest and longest time in seconds between two tries to reopen."""
 
 
 class Stored(Protocol):
-    """Something that may be a copy of what is on the disk."""
+    """An open store, or a read-only copy of it."""
 
     why: str
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files."""
 
 
 S = TypeVar("S", bound=Stored)
 
 
 class Reopening(Generic[S]):
-    """Holds it: the real one, a copy that takes no change, or nothing where not even a key can be read.
+    """Holder of one store: the real one, a read-only copy, or nothing if not even a key can be read.
 
-    Used from one thread at a time. `open_(why)` opens; with a reason it gives what can be read of something damaged.
+    Use it from one thread at a time. `open_(why)` opens the store; with a reason it opens the readable part of a
+    damaged store.
     """
 
     def __init__(self, open_: Callable[[str], S], state: Path) -> None:
@@ -38,26 +42,28 @@ class Reopening(Generic[S]):
         self.held, self.why = self._best()
 
     def get(self) -> S:
-        """It. Raises `StateError` while there is nothing."""
+        """Return the store. Raises `StateError` without one."""
         if self.held is None:
             raise StateError(self.why)
         return self.held
 
     def failed(self) -> None:
-        """Who used it saw it fail: its connection is not to be trusted, and another is tried."""
+        """Record that the store failed in use. `improve` then opens another one."""
         self._has_failed = True
 
     def salvage(self, why: str) -> None:
-        """What was opened turns out to be damaged: have what can be read of it."""
+        """Replace a damaged store by its readable part."""
         self.close()
         self.held, self.why = self._best(why)
 
     def improve(self) -> bool:
-        """Open it anew where it is not what it should be, and it is time to try. True when it is another one now."""
+        """Reopen a store that is not the real one or has failed, when the next try is due. Return True if the store was
+        replaced.
+        """
         now = time.monotonic()
         if not (self.why or self._has_failed) or now < self._try_at:
             return False
-        if not _takes_writes(self._state):  # it would be one more copy of the same; asking again costs nothing
+        if not _takes_writes(self._state):  # reopening would give the same copy again; this check is cheap
             self._try_at = now + FIRST_S
             return False
         self._try_at = now + self._backoff.next_s()
@@ -74,7 +80,7 @@ class Reopening(Generic[S]):
         return True
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. Callers may call it twice."""
         if self.held is not None:
             self.held.close()
 
@@ -90,7 +96,7 @@ class Reopening(Generic[S]):
 
 
 def _takes_writes(folder: Path) -> bool:
-    """Whether a folder can be written and its disk has room, as far as that is known without trying."""
+    """Return whether the folder is writable and its disk has free space. The check writes nothing."""
     try:
         disk = os.statvfs(folder)
     except OSError:

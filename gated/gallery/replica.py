@@ -1,7 +1,7 @@
-"""What the office says becomes what is stored here: a whole batch in one transaction, with its numbers and the version.
+"""Apply the office's records to the stored data: a whole batch in one transaction, with record numbers and the version.
 
-Templates are written first, under names that nobody's face has yet; the commit in `people.db` is what makes them count.
-A crash anywhere leaves the batch before or the batch after, and at most faces that do not count, which are swept.
+Templates are written first, under new face names; the commit in `people.db` makes them valid. After a crash the data is
+that of the previous or of the new batch. Faces that never became valid are deleted later. `sync` uses this module.
 """
 
 import logging
@@ -36,12 +36,12 @@ KNOWN_DAYS = """
 DELETE FROM calendars WHERE holidays = ?1 AND NOT EXISTS
  (SELECT 1 FROM records WHERE is_wanted AND key LIKE 'schedule/%')
 """
-"""No day is in doubt any more once every calendar has come that was lost."""
+"""SQL that removes the doubt about all days, once all lost calendars have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRights:
-    """When all of a household or of a role may pass."""
+    """The access rules of one household or role."""
 
     whose: Whose
     value: str = field(repr=False)
@@ -50,7 +50,7 @@ class SharedRights:
 
 @dataclass(frozen=True, slots=True)
 class NamedHours:
-    """A schedule."""
+    """One schedule with its name."""
 
     name: str
     hours: Schedule
@@ -58,7 +58,7 @@ class NamedHours:
 
 @dataclass(frozen=True, slots=True)
 class YearDays:
-    """A calendar: its holidays and make-up working days, YYYY-MM-DD."""
+    """One calendar: its holidays and make-up working days, as YYYY-MM-DD."""
 
     name: str
     holidays: tuple[str, ...]
@@ -67,12 +67,12 @@ class YearDays:
 
 @dataclass(frozen=True, slots=True)
 class GateKeys:
-    """Another gate's public keys."""
+    """The public keys of another gate."""
 
     gate: str
     keys: str
     vouches: tuple[str, ...] = ()
-    """Signatures of gates that accepted them."""
+    """Signatures of gates that accepted these keys."""
 
 
 Content = Dossier | SharedRights | NamedHours | YearDays | GateKeys | None
@@ -80,10 +80,11 @@ Content = Dossier | SharedRights | NamedHours | YearDays | GateKeys | None
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be known of a key, and what is to be stored because of it: None, what is there stays.
+    """One change: the new state of a record key, and the content to store for it. `content` None leaves the stored
+    data.
 
-    Where the key is gone, what it named goes. `face`: templates to be stored with it. `is_suspending`: somebody is not
-    let in any more, whatever else is stored of them.
+    A tombstone deletes the object that its key names. `face`: templates to store with the change. `is_suspending`: the
+    person is suspended, whatever else the record contains.
     """
 
     holding: Holding
@@ -91,21 +92,21 @@ class Change:
     face: SealedFace | None = None
     is_suspending: bool = False
     waiting: SealedFace | None = None
-    """Templates that are stored and do not count, until somebody here says so (`Holding.pending`)."""
+    """Templates to store that do not count until somebody here accepts them (`Holding.pending`)."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a batch."""
+    """The result of one batch."""
 
     added: int = 0
     changed: int = 0
     removed: dict[SubjectId, int] = field(default_factory=dict)
-    """Who went, and how many templates with them."""
+    """Number of erased templates of each deleted person."""
     suspended: list[SubjectId] = field(default_factory=list)
     resumed: list[SubjectId] = field(default_factory=list)
     waiting: list[SubjectId] = field(default_factory=list)
-    """Those of whose cards another has one still."""
+    """People who wait for a card that another person still has."""
 
 
 class Holdings:
@@ -114,94 +115,98 @@ class Holdings:
     def __init__(self, register: Register) -> None:
         self.register = register
         self._asked = set[str]()
-        """Keys of records that were damaged here, and were to come again."""
+        """Keys of damaged records that were requested again."""
 
     @classmethod
     def open(cls, state: Path, site: str, why: str = "") -> "Holdings":
-        """Open, or make, what is stored, and finish what a crash left half done; as `Register.open`."""
+        """Open the store and finish the work of an interrupted run; see `Register.open`."""
         return cls(Register.open(state, site, why))
 
     @classmethod
     def open_best(cls, state: Path, site: str) -> "Holdings":
-        """What is stored, or what can be read of it. Raises `StateError` where not even a key can be."""
+        """Open the store or its readable part. Raises `StateError` if not even a key can be read."""
         try:
             return cls.open(state, site)
         except TornError as error:
             return cls.open(state, site, str(error))
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. Callers may call it twice."""
         self.register.close()
 
     @property
     def version(self) -> int:
-        """Up to which number everything is held."""
+        """Return the version up to which this gate holds all records."""
         with self.register.reading() as connection:
             return holding.version(connection)
 
     @property
     def newest(self) -> int:
-        """The highest number that was heard of."""
+        """Return the highest record number seen."""
         with self.register.reading() as connection:
             return holding.newest(connection)
 
     def get(self, key: str) -> Holding:
-        """What is known of a key."""
+        """Return the state of a key."""
         with self.register.reading() as connection:
             return holding.get(connection, key)
 
     def live(self) -> list[tuple[str, int]]:
-        """Key and number of what is held and not gone, quarantined or not."""
+        """Return key and number of all held records that are no tombstones, including quarantined records."""
         with self.register.reading() as connection:
             return holding.live(connection)
 
     def known(self, upto: int) -> list[tuple[str, int]]:
-        """The same up to a number, with what is still to come again."""
+        """Return key and number of all records up to `upto` that are no tombstones, including records that must come
+        again.
+        """
         with self.register.reading() as connection:
             return holding.known(connection, upto)
 
     def quarantined(self) -> list[Holding]:
-        """What counts for nothing until somebody here accepts it, oldest first."""
+        """Return the quarantined records, oldest first. They have no effect until somebody accepts them."""
         with self.register.reading() as connection:
             return holding.quarantined(connection)
 
     def person(self, subject: SubjectId) -> Person | None:
-        """Somebody, or None."""
+        """Return a person, or None for an unknown id."""
         try:
             return self.register.person(subject)
         except SubjectNotFoundError:
             return None
 
     def face(self, subject: SubjectId) -> str:
-        """The name of somebody's face that counts; empty for their first, and for nobody."""
+        """Return the name of a person's valid face; empty for the first face and for an unknown person."""
         with self.register.reading() as connection:
             row = connection.execute("SELECT face FROM people WHERE subject = ?", (subject,)).fetchone()
         return "" if row is None else str(row[0])
 
     def is_new(self) -> bool:
-        """Whether nobody is known here, and nobody has gone from here."""
+        """Return whether this gate has never had a person, neither present nor deleted."""
         with self.register.reading() as connection:
             gone = "SELECT 1 FROM records WHERE is_gone AND key LIKE 'person/%'"
             return not connection.execute(f"SELECT EXISTS (SELECT 1 FROM people UNION ALL {gone})").fetchone()[0]  # noqa: S608
 
     def keys_of(self, gate: str) -> str | None:
-        """Another gate's public keys, as the office says them."""
+        """Return another gate's public keys, as the office sent them; None for an unknown gate."""
         with self.register.reading() as connection:
             row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
         return None if row is None else str(row[0])
 
     def neighbours(self) -> list[Neighbour]:
-        """Every other gate that the office speaks of, and whether it was accepted here."""
+        """Return all other gates that the office sent, with their acceptance at this gate."""
         with self.register.reading() as connection:
             return trust.neighbours(connection)
 
     def gone_gates(self) -> list[str]:
-        """The keys of gates that are no more."""
+        """Return the keys of gates that are deleted or have new keys."""
         with self.register.reading() as connection:
             return trust.gone(connection)
 
     def trust(self, gate: str, keys: str, by: str) -> bool:
-        """Let faces go to a gate, if the office still says these keys; False where it says others."""
+        """Allow transfers of faces to a gate. Return False, without a change, if the office now reports other keys.
+        `by`: the origin of the acceptance (see `trust`).
+        """
         with self.register.changing() as connection:
             if self.keys_of(gate) != keys:
                 return False
@@ -209,53 +214,59 @@ class Holdings:
             return True
 
     def agreed(self, subject: SubjectId) -> set[str]:
-        """What somebody agreed to, so that it counts here, beside being recognised."""
+        """Return the purposes beside recognition with a consent that is valid at this gate."""
         with self.register.reading() as connection:
             return trust.agreed(connection, subject)
 
     def claims(self, among: Collection[str] | None = None) -> list[Claim]:
-        """What only the office says that people agreed to whose faces were taken here. `among`: of nobody but these."""
+        """Return consents that only the office reports, of people whose faces were captured here. `among`: only these
+        people.
+        """
         with self.register.reading() as connection:
             found = trust.claims(connection, among)
         return [claim for claim in found if self.register.has_face(claim.subject, claim.face)]
 
     def disputed(self, among: Collection[str] | None = None) -> list[SubjectId]:
-        """Of whom there are such claims."""
+        """Return the people with such consents."""
         return sorted({claim.subject for claim in self.claims(among)})
 
     def agree(self, seen: Sequence[Claim]) -> int:
-        """These claims count here, as far as the office still says them; gives of how many people that is news."""
+        """Make these consents valid here if the office still reports them. Return the number of people with a new
+        consent.
+        """
         with self.register.changing() as connection:
             news = [claim for claim in seen if trust.agree(connection, claim.subject, claim.purpose, claim.reference)]
         return len({claim.subject for claim in news})
 
     def changes(self) -> tuple[int, int]:
-        """Another one whenever anybody has changed something; cheap to ask."""
+        """Return a value that differs after any change. Cheap."""
         with self.register.reading() as connection:
             return database.version(connection), connection.total_changes
 
     @property
     def allowed(self) -> Allowed:
-        """How many people whom this gate did not know have joined, and may."""
+        """Return the counters for people who are new to this gate."""
         with self.register.reading() as connection:
             return holding.allowed(connection)
 
     def allow(self, allowed: Allowed) -> None:
-        """Count so from now on; on disk when it returns."""
+        """Store the counters for new people. On disk at return."""
         with self.register.changing() as connection:
             holding.allow(connection, allowed)
 
     def renew(self) -> int:
-        """Somebody at the gate lets the office bring as many as before; gives how many it had brought."""
+        """Reset the counter of people that the office may add, and return its previous value. Somebody at the gate
+        requests this.
+        """
         with self.register.changing() as connection:
             allowed = holding.allowed(connection)
             holding.allow(connection, replace(allowed, spent=0))
         return allowed.spent
 
     def accept(self, subject: SubjectId, allowed: Allowed | None = None) -> Accepted | None:
-        """What was held back of somebody is no poison and is to come again; None where nothing was.
+        """Lift the quarantine of a person's record. The record must come again. Return None if nothing was quarantined.
 
-        `allowed`: what is counted from then on, on disk together with it.
+        A waiting face becomes valid instead. `allowed`: new counters, stored in the same transaction.
         """
         with self.register.changing() as connection:
             held = holding.get(connection, PERSON + subject)
@@ -269,15 +280,18 @@ class Holdings:
             return Accepted(subject)
 
     def ways_of(self, subject: SubjectId) -> str:
-        """Which cards and PINs somebody has, as `Holding.ways` has them."""
+        """Return the digests of a person's cards and PINs, in the format of `Holding.ways`."""
         with self.register.reading() as connection:
             return holding.ways_of(connection, subject)
 
     def confirm(
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], embedder_sha256: str, threshold: float
     ) -> Accepted | None:
-        """Somebody was let in by a card or PIN (its `digest`) while the gate saw these looks. Where that is the face
-        that waits for them, and they had that card or PIN before it came, it is theirs from then on; else None.
+        """Make a waiting face valid after the person entered by a card or PIN with this `digest`. Return None without a
+        change.
+
+        `probes`: embeddings that the gate saw meanwhile. All must match the waiting face. The person must have had this
+        card or PIN before the face arrived.
         """
         held = self.get(PERSON + subject)
         if held.pending is None or not probes or digest.hex()[: holding.WAY] not in held.ways.split():
@@ -290,12 +304,12 @@ class Holdings:
             return self._take(connection, subject, held) if is_same else None
 
     def waiting(self, subject: SubjectId, embedder_sha256: str) -> list[NDArray[np.float32]]:
-        """The vectors of somebody's face that waits to take the place of the one that counts."""
+        """Return the float32 vectors of a person's waiting face; empty without one."""
         held = self.get(PERSON + subject)
         return [] if held.pending is None else self.register.vectors_of(subject, held.pending, embedder_sha256)
 
     def _take(self, connection: sqlite3.Connection, subject: SubjectId, held: Holding) -> Accepted:
-        """What waited is somebody's face from now on: the very one that was held, whatever has arrived since."""
+        """Make the waiting face valid. It is exactly the face in `held`, whatever has arrived since."""
         connection.execute("UPDATE people SET face = ? WHERE subject = ?", (held.pending, subject))
         is_of_the_office = held.pending_face is not None
         if is_of_the_office:
@@ -304,9 +318,10 @@ class Holdings:
         return Accepted(subject) if is_of_the_office else made_here(self.register, subject)
 
     def apply(self, changes: Sequence[Change], version: int, at: datetime, allowed: Allowed | None = None) -> Outcome:
-        """Store a batch, and rise to `version`; on disk when it returns, or not at all. Whoever calls is `tidy` next.
+        """Store a batch and raise the version to `version`. The data is on disk at return; on an error nothing is
+        stored. The caller calls `tidy` afterwards.
 
-        `at`: when this is, aware. `allowed`: what is counted from then on.
+        `at`: the current time, aware. `allowed`: new counters for new people.
         """
         with self.register.changing() as connection:
             if self._asked:
@@ -334,7 +349,9 @@ class Holdings:
         return outcome
 
     def want_damaged(self) -> None:
-        """Have everything that is damaged here come again from the office, once in a life of this gate."""
+        """Request all records with damaged rows again from the office. Each key is requested once in a run of this
+        gate.
+        """
         with self.register.reading() as connection:
             keys = damage.wanted(connection) - self._asked
         if not keys or self.register.why:
@@ -345,7 +362,7 @@ class Holdings:
         self._asked |= keys
 
     def _file(self, change: Change, outcome: Outcome, at: datetime) -> None:
-        """Everything of a change but a dossier, for which all the others must be out of the way."""
+        """Store a change, except a `Dossier`. All other changes must be stored before the dossiers."""
         held, known = change.holding, change.content
         with self.register.reading() as connection:
             if held.is_gone:
@@ -370,7 +387,9 @@ class Holdings:
             holding.put(connection, held)
 
     def _remove(self, held: Holding, outcome: Outcome, at: datetime) -> Holding:
-        """What a key named goes; of whom is gone already it stays known how many templates went, and when."""
+        """Delete the object that a tombstone names. For a repeated tombstone, keep the number of templates and the
+        time.
+        """
         kind, _, name = held.key.partition("/")
         with self.register.reading() as connection:
             before = holding.get(connection, held.key)
@@ -397,11 +416,11 @@ class Holdings:
 
 
 def people_of(changes: Iterable[Change]) -> set[SubjectId]:
-    """Whom these changes are about."""
+    """Return the people that these changes are about."""
     return {SubjectId(key.removeprefix(PERSON)) for change in changes if (key := change.holding.key).startswith(PERSON)}
 
 
 def _forget_hours(connection: sqlite3.Connection, name: str) -> None:
-    """What the office called so, a schedule or a calendar, is no more."""
+    """Delete the schedule or calendar with this name."""
     for table in ("schedules", "calendars"):
         connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608 - one of two

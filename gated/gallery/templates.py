@@ -1,7 +1,8 @@
-"""Everybody's templates, sealed, and the wrapped keys to them. No name, household or consent ever lies here.
+"""The template database `templates.db`: sealed templates and their wrapped keys. It contains no names, households or
+consents.
 
-The templates that were made together are one face, with a key of its own. Which face of a person counts is said in
-`people.db`, so that one is replaced by another in a single commit there.
+Templates made together form one face, with one key. `people.db` names the valid face of each person, so one commit
+there replaces a face.
 """
 
 from collections.abc import Collection
@@ -17,7 +18,7 @@ from gated.types import SubjectId
 
 NAME = "templates.db"
 FIRST = ""
-"""The name of the face that somebody was enrolled with."""
+"""Name of the face from a person's enrolment."""
 
 MIGRATIONS = (
     f"""
@@ -63,7 +64,7 @@ MIGRATIONS = (
 
 
 class Sealed(NamedTuple):
-    """One template as it is stored."""
+    """One template as stored."""
 
     id: str
     subject: SubjectId
@@ -72,7 +73,7 @@ class Sealed(NamedTuple):
 
 
 class SealedFace(NamedTuple):
-    """A face on its way into the file: its wrapped key, and (id, embedder's SHA-256, sealed bytes) of each template."""
+    """One face to store: its wrapped key, and (id, embedder's SHA-256, sealed bytes) of each template."""
 
     subject: SubjectId
     face: str
@@ -81,37 +82,37 @@ class SealedFace(NamedTuple):
 
 
 class Templates:
-    """templates.db, or a copy of it that takes no change."""
+    """The database templates.db of one gate, or a read-only copy of it."""
 
     def __init__(self, state: Path, why: str = "") -> None:
-        """`why`: what is wrong with the file, so that only a copy will do."""
+        """Open the database. `why`: the damage of the file; then only a copy is opened."""
         self.best = open_best(state / NAME, MIGRATIONS, why=why)
         self.connection = self.best.connection
 
     def keys(self) -> dict[tuple[SubjectId, str], bytes]:
-        """The data key of each face, wrapped, by whose it is and its name."""
+        """Return the wrapped data key of each face, by (id, face name)."""
         query = f"SELECT subject, face, wrapped FROM data_keys WHERE {sound(self.connection, 'data_keys')}"  # noqa: S608
         rows = self.connection.execute(query).fetchall()
         return {(SubjectId(subject), face): wrapped for subject, face, wrapped in rows}
 
     def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
-        """Whose every face is, and its name. `among`: nobody's but theirs."""
+        """Return (id, face name) of all faces. `among`: limit the result to these people."""
         is_one, ids = database.is_one_of("subject", among)
         query = f"SELECT subject, face FROM data_keys WHERE {is_one} AND {sound(self.connection, 'data_keys')}"  # noqa: S608
         return {(SubjectId(subject), face) for subject, face in self.connection.execute(query, ids)}
 
     def is_empty(self) -> bool:
-        """Whether there is no face at all, damaged or not."""
+        """Return whether no face is stored, damaged or not."""
         return not self.connection.execute("SELECT EXISTS (SELECT 1 FROM data_keys)").fetchone()[0]
 
     def made_by(self, embedder_sha256: str) -> list[Sealed]:
-        """The templates that this embedder made."""
+        """Return the templates by this embedder."""
         whole = sound(self.connection, "templates")
         query = f"SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ? AND {whole}"  # noqa: S608
         return [Sealed(*row) for row in self.connection.execute(query, (embedder_sha256,)).fetchall()]
 
     def of(self, subject: SubjectId, face: str) -> list[tuple[str, Sealed]]:
-        """The templates of one face, each after the SHA-256 of the embedder that made it."""
+        """Return the templates of one face, each with the SHA-256 of its embedder first."""
         whole = sound(self.connection, "templates")
         of = f"subject = ? AND face = ? AND {whole}"
         query = f"SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE {of}"  # noqa: S608
@@ -119,26 +120,28 @@ class Templates:
         return [(embedder, Sealed(*row)) for embedder, *row in rows]
 
     def left_out(self) -> str:
-        """Which rows are too damaged to be read, in words; empty where none is."""
+        """Return text that names the rows too damaged to read; empty without such rows."""
         return in_words(NAME, left_out(self.connection, ("data_keys", "templates")))
 
     def count(self, subject: SubjectId | None = None) -> int:
-        """How many templates there are, of one person or in all, whoever made them."""
+        """Return the number of templates of one person or of all, by all embedders."""
         query = "SELECT count(*) FROM templates WHERE ?1 IS NULL OR subject = ?1"
         return int(self.connection.execute(query, (subject,)).fetchone()[0])
 
     def embedders(self, subject: SubjectId, but: str | None = None) -> set[str]:
-        """The SHA-256 of each embedder that made any template of somebody's, `but` those of one face."""
+        """Return the SHA-256 of each embedder that made a template of the person. `but`: ignore the face with this
+        name.
+        """
         query = "SELECT DISTINCT embedder_sha256 FROM templates WHERE subject = ? AND face IS NOT ?"
         return {row[0] for row in self.connection.execute(query, (subject, but)).fetchall()}
 
     def has(self, subject: SubjectId, face: str) -> bool:
-        """Whether there is a face of somebody's by that name."""
+        """Return whether a face of the person with this name is stored."""
         query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE subject = ? AND face = ?)"
         return bool(self.connection.execute(query, (subject, face)).fetchone()[0])
 
     def add(self, face: SealedFace, at: datetime) -> None:
-        """Insert a face with its key; the caller holds the transaction."""
+        """Insert a face with its key. The caller holds the transaction."""
         self.connection.execute("INSERT INTO data_keys VALUES (?, ?, ?)", (face.subject, face.face, face.wrapped))
         self.connection.executemany(
             "INSERT INTO templates (id, subject, face, embedder_sha256, sealed, made_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -146,6 +149,6 @@ class Templates:
         )
 
     def delete(self, subject: SubjectId, face: str) -> None:
-        """Delete the key of a face, and the templates with it; the caller holds the transaction."""
+        """Delete the key of a face and its templates. The caller holds the transaction."""
         self.connection.execute("DELETE FROM data_keys WHERE subject = ? AND face = ?", (subject, face))
         erasure.owe(self.connection)

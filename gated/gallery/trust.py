@@ -1,6 +1,6 @@
-"""What somebody at this gate has accepted, whatever the office says of it: other gates' keys, and consents that widen.
+"""Acceptances at this gate: other gates' keys, and consents beyond recognition. The office cannot make them.
 
-Rows in `people.db`. A face leaves only by what stands here: the office's records alone let none go.
+The rows are in `people.db`. A face leaves this gate only by these rows; the office's records alone allow no transfer.
 """
 
 import json
@@ -35,17 +35,21 @@ SCHEMA = f"""
     DROP TABLE trusted_gates;
     ALTER TABLE gates DROP COLUMN vouches
 """  # noqa: S608 - a constant
-"""`gates` is what the office says. `trusted_gates.by`: HERE, BEFORE, OVER, or the gate whose signature it was.
-`gone_gates`: keys of gates that are no more, or have others now; they vouch for nobody. What counted before there was
-this table counts on."""
+"""`gates`: the gates that the office sent. `trusted_gates.by`: HERE, BEFORE, OVER, or the gate that signed.
+
+`gone_gates`: keys of gates that are deleted or have new keys; these keys vouch for no other gate. Acceptances from
+before this table stay valid.
+"""
 
 HERE, BEFORE, OVER = "", "*", "!"
-"""Accepted by somebody at this gate; known to it before anybody was asked; accepted once, and replaced since."""
+"""Origin of an acceptance: by somebody at this gate; before acceptances were asked for; accepted once and replaced
+since.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another gate: the keys that the office says, who vouches for them, and the keys that were accepted here."""
+    """Another gate: its keys from the office, the signatures for them, and the keys that were accepted here."""
 
     gate: str
     keys: str
@@ -55,13 +59,13 @@ class Neighbour:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether a face may go there."""
+        """Return whether faces may be transferred to this gate."""
         return self.accepted is not None and self.accepted == self.keys and self.by != OVER
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A consent that only the office says of. `face`: the name of that person's face, of which there may be none."""
+    """One consent that only the office reports. `face`: the name of the person's face; the face may not exist."""
 
     subject: SubjectId
     purpose: str
@@ -70,7 +74,7 @@ class Claim:
 
 
 def neighbours(connection: sqlite3.Connection) -> list[Neighbour]:
-    """Every gate that the office speaks of, by name."""
+    """Return all gates that the office sent, by name."""
     accepted_here = f"(SELECT * FROM trusted_gates WHERE {sound(connection, 'trusted_gates')}) AS here"  # noqa: S608
     rows = connection.execute(
         f"SELECT gates.gate, gates.keys, vouches, here.keys, by FROM gates LEFT JOIN {accepted_here} USING (gate)"  # noqa: S608
@@ -80,20 +84,20 @@ def neighbours(connection: sqlite3.Connection) -> list[Neighbour]:
 
 
 def gone(connection: sqlite3.Connection) -> list[str]:
-    """The keys of gates that are no more."""
+    """Return the keys of gates that are deleted or have new keys."""
     query = f"SELECT keys FROM gone_gates WHERE {sound(connection, 'gone_gates')}"  # noqa: S608
     return [row[0] for row in connection.execute(query).fetchall()]
 
 
 def trust(connection: sqlite3.Connection, gate: str, keys: str, by: str) -> None:
-    """Let faces go to a gate from now on; the caller holds the transaction."""
+    """Allow transfers of faces to a gate. The caller holds the transaction."""
     connection.execute("REPLACE INTO trusted_gates VALUES (?, ?, ?)", (gate, keys, by))
 
 
 def put_gate(connection: sqlite3.Connection, gate: str, keys: str, vouches: Collection[str]) -> None:
-    """The office says which keys a gate has; the caller holds the transaction.
+    """Store the keys of a gate from the office. The caller holds the transaction.
 
-    Keys that are replaced are over, for they may be in other hands: should they be said again, they wait.
+    Replaced keys lose their trust, because another party may hold them. If they come again, they wait for acceptance.
     """
     replaced = "gate = ?1 AND keys != ?2"
     connection.execute(f"INSERT OR IGNORE INTO gone_gates SELECT keys FROM gates WHERE {replaced}", (gate, keys))  # noqa: S608
@@ -102,8 +106,10 @@ def put_gate(connection: sqlite3.Connection, gate: str, keys: str, vouches: Coll
 
 
 def drop_gate(connection: sqlite3.Connection, gate: str) -> None:
-    """A gate is no more: neither it nor whom it alone vouched for is trusted, nor whom those vouched for in turn. It
-    vouches for nobody any more.
+    """Delete a gate. The caller holds the transaction.
+
+    The gate loses its trust, and so do gates accepted only by its signature, and gates accepted by theirs in turn. The
+    gate vouches for no other gate any more.
     """
     said = "SELECT keys FROM gates WHERE gate = ?1 UNION SELECT keys FROM trusted_gates WHERE gate = ?1"
     connection.execute(f"INSERT OR IGNORE INTO gone_gates {said}", (gate,))
@@ -116,8 +122,8 @@ def drop_gate(connection: sqlite3.Connection, gate: str) -> None:
 
 
 def agree(connection: sqlite3.Connection, subject: SubjectId, purpose: str, reference: str) -> bool:
-    """What somebody's record says they agreed to, on that paper, counts here; False where it does already, or is not
-    said any more. The caller holds the transaction.
+    """Make a consent valid here, as the person's record reports it with this reference. Return False if it is valid
+    already or no longer reported. The caller holds the transaction.
     """
     said = "SELECT subject, purpose FROM consents WHERE subject = ? AND purpose = ? AND reference = ?"
     insert = f"INSERT OR IGNORE INTO agreed {said} AND purpose != 'recognise'"
@@ -125,13 +131,13 @@ def agree(connection: sqlite3.Connection, subject: SubjectId, purpose: str, refe
 
 
 def give(connection: sqlite3.Connection, subject: SubjectId, purpose: str) -> None:
-    """Somebody said here that they agree to it, and it counts; the caller holds the transaction."""
+    """Make a consent valid that the person gave here. The caller holds the transaction."""
     connection.execute("INSERT OR IGNORE INTO agreed VALUES (?, ?)", (subject, purpose))
 
 
 def prune(connection: sqlite3.Connection, subjects: Collection[SubjectId]) -> None:
-    """What somebody does not agree to any more is to be accepted anew, if it comes again; all of it, where they may not
-    even be recognised.
+    """Delete acceptances of consents that the person no longer gives. They need a new acceptance if they come again.
+    Without consent to recognition, delete all. The caller holds the transaction.
     """
     theirs = "SELECT purpose FROM consents WHERE consents.subject = agreed.subject"
     gone_now = f"purpose NOT IN ({theirs}) OR 'recognise' NOT IN ({theirs})"
@@ -140,12 +146,14 @@ def prune(connection: sqlite3.Connection, subjects: Collection[SubjectId]) -> No
 
 
 def agreed(connection: sqlite3.Connection, subject: SubjectId) -> set[str]:
-    """What somebody agreed to, so that it counts here, beside being recognised."""
+    """Return the purposes beside recognition with a consent that is valid at this gate."""
     return {row[0] for row in connection.execute("SELECT purpose FROM agreed WHERE subject = ?", (subject,))}
 
 
 def claims(connection: sqlite3.Connection, among: Collection[str] | None = None) -> list[Claim]:
-    """What only the office says of those whose face did not come from it. `among`: of nobody but these."""
+    """Return consents that only the office reports, of people whose valid face is not from the office. `among`: only
+    these people.
+    """
     rows = connection.execute(
         "SELECT subject, consents.purpose, reference, people.face FROM consents JOIN people USING (subject)"
         " LEFT JOIN agreed USING (subject, purpose) LEFT JOIN records ON records.key = 'person/' || subject"
@@ -158,7 +166,7 @@ def claims(connection: sqlite3.Connection, among: Collection[str] | None = None)
 
 
 def _texts(stored: str) -> tuple[str, ...]:
-    """Tokens as they are stored; none where the row is damaged."""
+    """Return the stored signatures; empty for a damaged row."""
     try:
         found = json.loads(stored)
     except (ValueError, RecursionError):
