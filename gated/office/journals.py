@@ -108,11 +108,11 @@ class Journals:
             return dict(connection.execute(ask, (gate,)).fetchall())
 
     def forget(self, before: str) -> int:
-        """Delete the old rows of each journal and return their number. Stops at the first row not older than `before`
-        (a `stamp`).
+        """Delete the old rows of each journal and return their number.
 
-        Keeps each journal's newest row and all rows sent ahead, because the next batch must fit to them. Keeps a row
-        with an old time between newer rows, so a wrong clock deletes nothing.
+        Stops at the first row not older than `before` (a `stamp`). Keeps each journal's newest row and all rows sent
+        ahead, because the next batch must fit to them. Keeps a row with an old time between newer rows, so a wrong
+        clock deletes nothing.
         """
         gone = 0
         with self._file.writing() as connection:

@@ -1,6 +1,6 @@
-"""PINs at the office: the one function that gives somebody a PIN, and whose is easily guessed.
+"""Gives people their PINs, and finds PINs that are easy to guess.
 
-Every way that a readable PIN enters the office (command line, console, lists) goes through `give_pin`.
+Every way for a readable PIN into the office (command line, console, lists) uses `give_pin`.
 """
 
 from datetime import UTC, datetime
@@ -19,11 +19,11 @@ from gated.pin.rule import is_weak, will_not_do
 
 
 def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress: bool = False) -> str:
-    """Give somebody a PIN, or a duress PIN, in place of the one they had; gives its digits, which are shown once.
+    """Give a person a PIN or a duress PIN, replacing the former one. Return its digits, to be shown once.
 
-    `digits`: what they insist on; None: the office makes one. Raises `OfficeError` for nobody, and `CredentialError`
-    for a PIN that will not do: in the same words for a weak one and for one that exists, so that this is no way to
-    learn a neighbour's.
+    `digits`: the person's own choice; None: the office makes one. Raises `OfficeError` for an unknown person, and
+    `CredentialError` for an unsuitable PIN. The message is the same for a weak PIN and a PIN in use, so nobody can
+    discover a neighbour's PIN.
     """
     with store.file.writing():
         who = store.book.without_readable(store.book.person(subject))
@@ -37,7 +37,7 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
 
 
 def take_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
-    """Take somebody's PIN away, and the duress PIN with it. Raises `OfficeError` for nobody."""
+    """Remove a person's PIN and duress PIN, or only the duress PIN. Raises `OfficeError` for an unknown person."""
     with store.file.writing():
         who = store.book.without_readable(store.book.person(subject))
         store.book.put(replace(who, pins=[pin for pin in who.pins if only_duress and not pin.is_duress]))
@@ -45,12 +45,15 @@ def take_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
 
 
 def weak(store: Store) -> list[str]:
-    """Ids of those who have typed a PIN of theirs that strangers try early, and were given no other since."""
+    """Return the ids of people who have typed a weak PIN and have no new one since."""
     return sorted({alarm.detail for alarm in store.alarms.all() if alarm.kind == WEAK})
 
 
 def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
-    """Somebody has other PINs now. Where one of two stays nobody knows which was weak: then somebody looks at it."""
+    """End the weak-PIN alarm if all of a person's PINs are new.
+
+    If one stays, nobody knows which was weak; staff must decide.
+    """
     if is_all:
         store.alarms.end_of(WEAK, subject, stamp(datetime.now(UTC)))
 
@@ -75,14 +78,17 @@ def _flats(store: Store) -> frozenset[str]:
 
 
 def _is_taken(store: Store, digits: str) -> bool:
-    """Whether anybody has this PIN, of either kind. Takes argon2's time: what is kept of a PIN is only its result."""
+    """Return whether a PIN or duress PIN of anybody has these digits.
+
+    Runs argon2, because only its result is stored.
+    """
     result = kept_pin(digits, store.book.pin_salt, is_duress=False).result
     people = (store.book.without_readable(who) for who in store.book.live(KeptPerson))
     return any(pin.result == result for who in people for pin in who.pins)
 
 
 def guessable(store: Store) -> list[str]:
-    """Ids of those whose readable PIN will not do: nobody can tell once no PIN is readable any more."""
+    """Return the ids of people whose readable PIN is weak. Works only before readable PINs are removed."""
     least, flats = ReaderSettings().pin_digits, _flats(store)
     readable = [(who, pin) for who in store.book.live(KeptPerson) for pin in (who.pin, who.duress_pin) if pin]
     return sorted({who.subject for who, pin in readable if is_weak(pin, least, flat_of(who.household), flats)})

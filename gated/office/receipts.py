@@ -1,4 +1,4 @@
-"""Who is gone from where: what gates answered to a removal."""
+"""Stores the gates' receipts for removed people."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from gated.sync.messages import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Somebody who was removed, at one gate; `at` is None while the gate has not answered."""
+    """A removed person at one gate. `at` and `templates` are None until the gate sends its receipt."""
 
     subject: str
     n: int
@@ -18,19 +18,19 @@ class Erased:
 
 
 class Receipts:
-    """Their rows. Every method may raise `BusyError` and `StateError`."""
+    """The table of receipts. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
     def keep(self, gate: str, receipt: Receipt) -> None:
-        """The first answer counts; the gate says the same again whenever it is asked."""
+        """Store a receipt. The first one counts; a gate repeats it whenever asked."""
         with self._file.writing() as connection:
             row = (receipt.subject, gate, receipt.n, receipt.templates, receipt.at)
             connection.execute("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)", row)
 
     def all(self, subject: str | None = None) -> list[Erased]:
-        """Everybody who was removed at every gate that may have known them, with its answer; the oldest first."""
+        """Return each removed person at each gate that may have known them, with the gate's receipt; oldest first."""
         ask = """
             SELECT substr(r.key, 8), r.n, g.gate, a.templates, a.at FROM records AS r
             JOIN gates AS g ON g.since < r.n

@@ -1,8 +1,8 @@
-"""Other keys and another authority for an office, when a copy of those it has may be in other hands.
+"""Replaces the office's keys and authority, if a copy of them may be in other hands.
 
-All that is new is put together in `rekey.new`, whole and on disk. Then one transaction seals everything in the database
-to the new keys and writes the hand-over down: from there on the new ones count. Last the files are moved. A power cut
-before the transaction changes nothing, one after it is made up for by whoever opens the office next (`settle`).
+All new files are first written to `rekey.new`. Then one transaction reseals the database to the new keys and stores the
+hand-over. From then on, the new keys count. Last, the files are moved into place. A power cut before the transaction
+changes nothing. After it, the next process to open the office completes the move (`settle`).
 """
 
 import shutil
@@ -28,7 +28,7 @@ from gated.runtime.lock import FileLock
 from gated.sync.jose import Identity
 from gated.sync.recovery import Handover, RecoveryKey
 
-TOKEN = "eyJ"  # noqa: S105 - how every compact JWE begins
+TOKEN = "eyJ"  # noqa: S105 - the first characters of every compact JWE
 
 
 def rekey(
@@ -41,16 +41,17 @@ def rekey(
     is_restored: bool = False,
     passphrase: str = "",
 ) -> int:
-    """Replace the office's keys and its authority; gives the number of the hand-over. `following`: the recovery key
-    for the next time, where it is to be another one. `wall`: now, aware.
+    """Replace the office's keys and authority, and return the number of the hand-over.
 
-    `is_restored`: this folder is a backup from before `key` was made. Gates that know `key` follow. `former`: the one
-    that the folder knows; with it gates follow that know no other.
+    `following`: the next recovery key, if it changes. `wall`: now, timezone-aware.
 
-    `passphrase`: of the office, where it has one. What it opens is sealed with another key: who knew the one of before,
-    by an old copy, opens no copy that is made from now on.
+    `is_restored`: this folder is a backup from before `key` was made. Gates that know `key` follow. `former`: the
+    recovery key that the folder knows. With it, gates that know no other key follow as well.
 
-    Raises `OfficeError` with another recovery key or passphrase, and while the office is at work; then nothing is
+    `passphrase`: the office's passphrase, if it has one. The new files get a new key. An attacker with an old copy and
+    its key cannot open later copies.
+
+    Raises `OfficeError` for a wrong recovery key or passphrase, and while the office is running. Then nothing has
     changed.
     """
     if locking.is_locked(folder):
@@ -58,7 +59,7 @@ def rekey(
     with ExitStack() as stack:
         for lock in _locks(folder):
             stack.enter_context(closing(lock))
-        with closing(Store.open(folder)) as store:  # which ends what was begun before
+        with closing(Store.open(folder)) as store:  # `open` completes an interrupted rekeying
             stack.enter_context(closing(FileLock(folder / LOCK, "`gated office rekey`")))
             keys = _Keys(key, following or key, former)
             _check(store, keys, is_restored=is_restored)
@@ -73,7 +74,7 @@ def rekey(
 
 
 class _Keys(NamedTuple):
-    """The recovery keys of a hand-over: the one that signs it, the one for the next time, and the one of before."""
+    """The recovery keys of a hand-over: the one that signs it, the next one, and the former one."""
 
     key: RecoveryKey
     following: RecoveryKey
@@ -81,7 +82,7 @@ class _Keys(NamedTuple):
 
 
 def _check(store: Store, keys: _Keys, *, is_restored: bool) -> None:
-    """That gates will follow. A gate believes the recovery key that it knows, whatever stands here."""
+    """Raise `OfficeError` if gates would not follow. A gate trusts only the recovery key that it knows."""
     known, key, former = store.handovers.key, keys.key, keys.former
     if not known:
         raise OfficeError("this office has no recovery key; `gated office recovery FILE` makes one, for the next time")
@@ -98,7 +99,7 @@ def _check(store: Store, keys: _Keys, *, is_restored: bool) -> None:
 def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: str) -> int:
     key, following, former = keys
     least = store.handovers.number + (1 if former is None else 2)
-    number = max(least, int(wall.timestamp()))  # above those that an old backup has not heard of
+    number = max(least, int(wall.timestamp()))  # above hand-overs that an old backup does not know
     try:
         identity, authority = _put_together(folder, store, number, wall, passphrase)
     except OSError as error:
@@ -123,7 +124,7 @@ def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: 
 def _put_together(
     folder: Path, store: Store, number: int, wall: datetime, passphrase: str
 ) -> tuple[Identity, Authority]:
-    """Everything new, in a folder of its own; the number is written last. Raises `OSError`."""
+    """Write all new files into `rekey.new`, the number last. Raises `OSError`."""
     new, place = folder / NEW, Place.load(folder)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
@@ -140,7 +141,7 @@ def _put_together(
 
 
 def reseal(connection: sqlite3.Connection, old: Identity, new: Identity) -> int:
-    """Seal everything in a database that is sealed to the old keys to the new ones, wherever it lies; how much."""
+    """Reseal every value sealed to the old keys, in any table, to the new keys. Return the number of values."""
     count = 0
     for table, column in _columns(connection):
         like = f'SELECT rowid, "{column}" FROM "{table}" WHERE substr(CAST("{column}" AS TEXT), 1, 3) = ?'  # noqa: S608 - ours
@@ -149,7 +150,7 @@ def reseal(connection: sqlite3.Connection, old: Identity, new: Identity) -> int:
             try:
                 plain = old.open(data)
             except SealError:
-                continue  # a gate's, or none
+                continue  # sealed to a gate, or not sealed
             sealed = new.party.seal(plain)
             kept = sealed.decode() if isinstance(value, str) else sealed
             connection.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (kept, row))  # noqa: S608 - ours
@@ -166,7 +167,7 @@ def _columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _locks(folder: Path) -> Iterator[FileLock]:
-    """Those of every process that is the office. Raises `OfficeError` while one is at work."""
+    """Yield the locks of every office process. Raises `OfficeError` while one is running."""
     try:
         for path in sorted({*folder.glob("serve-*.lock"), folder / "serve-1-1.lock"}):
             yield FileLock(path, "this office")

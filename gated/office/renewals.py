@@ -1,4 +1,7 @@
-"""Certificates that end: those of gates, renewed when they ask, and the office's own, renewed by itself."""
+"""Renews certificates: a gate's on request, the office's own by itself.
+
+Raises alarms for certificates that end soon.
+"""
 
 import asyncio
 import logging
@@ -19,22 +22,23 @@ from gated.sync.messages import Certificate, Renew
 log = logging.getLogger(__name__)
 
 SERVER = {"server": "broker"}
-"""The certificate of the broker (and of the pairing), by its file."""
+"""The certificate of the broker and of pairing, by its file name."""
 LOOK_S = 3600.0
+"""Interval in seconds between checks of the office's own certificates."""
 KIND = "certificate_ends"
 
 
 class Renewals:
-    """One office's. `wall` is aware."""
+    """The certificate renewals of one office. `wall` is timezone-aware."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder, self._store = folder, store
         self._stages: dict[str, str] = {}
 
     def answer(self, gate: str, said: Renew, wall: datetime) -> Certificate | None:
-        """A certificate for the gate whose signed request this is, for its own key and name; None for a wrong request.
+        """Return a certificate for the gate's signed request, for its own key and name; None for an invalid request.
 
-        A request that was answered before gets the same certificate again: repeating one gains nothing.
+        A repeated request gets the same certificate, so replaying one gains nothing.
         """
         known = self._store.gate(gate).certificate
         try:
@@ -66,7 +70,10 @@ class Renewals:
             self._tell(gate.gate, _words(near), wall)
 
     def renew_own(self, wall: datetime) -> bool:
-        """Renew what of the office's own is due; whether anything was. Raises `OfficeError`, and `OSError`."""
+        """Renew the office's own certificates that are due; return whether any was.
+
+        Raises `OfficeError` and `OSError`.
+        """
         authority, is_new = Authority.load(self._folder), False
         if is_due(authority.ends, wall, AUTHORITY_BEFORE):
             authority, is_new = authority.renewed(wall), True
@@ -82,7 +89,7 @@ class Renewals:
         return is_new
 
     def watch_own(self, wall: datetime) -> None:
-        """Raise an alarm for what of the office's own ends soon. Raises `OfficeError`."""
+        """Raise an alarm for the office's own certificates that end soon. Raises `OfficeError`."""
         ends = {
             "authority": Authority.load(self._folder).ends,
             **{of: self._end(name) for name, of in self._own().items()},
@@ -91,7 +98,7 @@ class Renewals:
         self._tell(OFFICE, "; ".join(f"{of} {words}" for of, words in near.items()), wall)
 
     def _own(self) -> dict[str, str]:
-        """The office's own certificates, by their files: the broker's, and that of each process at the broker."""
+        """Return the office's own certificates by file: the broker's, and one for each office process at the broker."""
         names = [name_of(number).lower() for number in range(MOST_SHARES)]
         others = [name for name in names[1:] if (self._folder / f"{name}.pem").exists()]
         return SERVER | {name: name for name in (names[0], *others)}
@@ -104,7 +111,7 @@ class Renewals:
             raise OfficeError(f"{file}: is no certificate ({error}); bring it back from a backup") from error
 
     def _tell(self, gate: str, words: str, wall: datetime) -> None:
-        """Each stage is an alarm of its own, once; the one before is over."""
+        """Raise one alarm per warning stage, and end the one before."""
         if self._stages.get(gate) == words:
             return
         with self._store.file.writing():
@@ -116,10 +123,10 @@ class Renewals:
 
 
 async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl.SSLContext], is_first: bool) -> None:
-    """Look every hour, for ever. `contexts`: those that use a certificate, by its file, for their next connections.
-    Of several processes the first one renews, and all take what is new.
+    """Check every hour, until cancelled. The first of several processes renews; all load the new certificates.
 
-    What fails is logged and tried again: gates speak with an office whose certificate is old.
+    `contexts`: TLS contexts by certificate file; the new certificate applies to their next connections. Errors are
+    logged and tried again, because gates still connect to an office with an old certificate.
     """
     while True:
         try:
@@ -135,7 +142,7 @@ async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl
 
 
 def ends_of(gate: Gate) -> datetime | None:
-    """When a gate's certificate ends: as it says itself, else as it was issued; None where nobody knows."""
+    """Return the end of a gate's certificate: as the gate reports, else as issued; None if unknown."""
     said = gate.status.certificate_ends if gate.status is not None else ""
     try:
         at = datetime.fromisoformat(said)
@@ -145,7 +152,7 @@ def ends_of(gate: Gate) -> datetime | None:
 
 
 def days_taken(store: Store, gate: str) -> set[date]:
-    """The days on which the certificates of other gates end."""
+    """Return the end dates of other gates' certificates (UTC)."""
     ends = [ends_of(each) for each in store.gates() if each.gate != gate]
     return {end.astimezone(UTC).date() for end in ends if end is not None}
 

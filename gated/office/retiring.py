@@ -1,7 +1,7 @@
-"""A gate that is stolen, sold or broken for good: nobody hears it any more, and nobody seals anything to it.
+"""Retires a gate that is stolen, sold or broken: nobody accepts its messages or seals anything to it.
 
-First it is struck from the office's database, in one transaction; then the broker is told, which ends its session. What
-breaks off between is made up for by doing it again, or by the office's next start.
+One database transaction removes the gate. Then the broker is told, which ends the gate's connection. If this is
+interrupted, repeating it or the next start of the office completes it.
 """
 
 import secrets
@@ -23,10 +23,12 @@ from gated.office.invitations import Invitations
 from gated.office.store import Store
 
 Broker = Literal["ended", "absent", "unheeded"]
-"""The gate's session is ended and its certificate refused; no broker of ours runs; or it does not read the list."""
+"""Result at the broker. "ended": the gate's connection is ended and its certificate refused. "absent": no broker of
+this office runs. "unheeded": the broker does not apply the revocation list.
+"""
 
 HEEDS_S = 8.0
-"""So long the broker may take to refuse what the list names."""
+"""Limit in seconds for the broker to apply a new revocation list."""
 ANSWER_S = 3.0
 STEP_S = 0.1
 PROBE = "PROBE"
@@ -35,7 +37,7 @@ CONNACK = 0x20
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """What came of it."""
+    """The result of retiring a gate."""
 
     gate: str
     is_new: bool
@@ -44,9 +46,9 @@ class Retired:
 
 
 def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
-    """Retire a gate, or see to it that one which was retired is out. `wall`: now, aware.
+    """Retire a gate, or complete the retirement of one. `wall`: now, timezone-aware.
 
-    Raises `OfficeError` for no gate of this site.
+    Raises `OfficeError` for an unknown gate.
     """
     is_new = store.roll.keys_of(gate) is not None
     if not is_new and gate not in store.roll.retired():
@@ -71,7 +73,7 @@ def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
 
 
 def _put_out(folder: Path, gate: str, probe: str, wall: datetime) -> Broker:
-    """Wait until the broker refuses a certificate that the list names, then take over the gate's session and end it."""
+    """Wait until the broker refuses a revoked certificate, then take over the gate's connection and end it."""
     authority, give_up_at = Authority.load(folder), time.monotonic() + HEEDS_S
     with tempfile.TemporaryDirectory(dir=folder, prefix=".retiring-") as name:
         place = Path(name)
@@ -88,7 +90,10 @@ def _put_out(folder: Path, gate: str, probe: str, wall: datetime) -> Broker:
 
 
 def _is_taken(folder: Path, files: Path, client: str = PROBE) -> bool:
-    """Whether the broker lets somebody with these files in. Raises `ConnectionRefusedError` where there is none."""
+    """Return whether the broker accepts a client with these files.
+
+    Raises `ConnectionRefusedError` if no broker runs.
+    """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / CA))
     context.load_cert_chain(files.with_suffix(".pem"), files.with_suffix(".key"))
     try:
@@ -106,7 +111,7 @@ def _is_taken(folder: Path, files: Path, client: str = PROBE) -> bool:
 
 
 def _connect(client: str) -> bytes:
-    """An MQTT 3.1.1 CONNECT with a clean session (section 3.1)."""
+    """Return an MQTT 3.1.1 CONNECT packet with a clean session (section 3.1)."""
     name = client.encode()
     body = b"\x00\x04MQTT\x04\x02\x00\x0a" + len(name).to_bytes(2, "big") + name
     return bytes([0x10, len(body)]) + body

@@ -1,7 +1,7 @@
-"""The tables of `office.db`. What names or numbers anybody lies in `sealed`, to the office's own key.
+"""The tables of `office.db`. Every name and number of a person is in `sealed`, sealed to the office's own key.
 
-An office whose database is stolen without `office.keys` has told which gates it has, how many people, and what the
-journals say, which is about nobody.
+Without `office.keys`, a stolen database shows only the list of gates, the number of people, and the journals, which
+name nobody.
 """
 
 MIGRATIONS = (
@@ -165,11 +165,14 @@ MIGRATIONS = (
     ALTER TABLE enrolled ADD COLUMN given TEXT NOT NULL DEFAULT '[]'
     """,
 )
-"""Append-only. `gates.certificate`: the newest that was issued (PEM), empty for one from before. `gates.verifiers`: its
-keys for cards and PINs, sealed; `holds`: the highest number up to which it said that it has everything.
+"""Append-only.
 
-A record that is gone keeps its row, with a `Gone` in `sealed`; `events` holds rows that went ahead.
-`office.timezone`: of the site (IANA), in which days begin and end. `recovery.key`: public; `handovers`: all there were.
-`enrolled.given`: what people agreed to where their face was taken. `pin_salt`: of all PINs. `is_settled`: no record is
-left that has a readable PIN, and every gate was told anew.
+`gates.certificate` is the newest certificate issued (PEM), empty if issued before this column. `gates.verifiers` holds
+the gate's sealed keys for cards and PINs. `gates.holds` is the highest number up to which the gate reports to have
+everything.
+
+A removed record keeps its row, with a `Gone` tombstone in `sealed`. `events` also holds rows sent ahead.
+`office.timezone` is the site's time zone (IANA), in which days begin and end. `recovery.key` is public. `handovers`
+holds every hand-over. `enrolled.given` holds the consents given during enrolment. `pin_salt` is the salt of all PINs.
+`is_settled`: no record has a readable PIN, and every gate was sent the new records.
 """

@@ -1,4 +1,4 @@
-"""The office at work: the conversation with its gates, and the door through which new ones join."""
+"""Runs the office: the exchange with its gates, the renewal of certificates, and pairing."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ LOCALHOST = "localhost"
 
 
 def share_of(text: str) -> tuple[int, int]:
-    """The share 2/4 as a number from 0 on, and how many there are. Raises `OfficeError`."""
+    """Parse a share such as 2/4: its index, from 0, and the number of shares. Raises `OfficeError`."""
     found = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})", text)
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count <= MOST_SHARES:
@@ -40,9 +40,9 @@ def share_of(text: str) -> tuple[int, int]:
 
 
 async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
-    """Be the office, or one of several processes that are, until SIGTERM or SIGINT. The first one lets gates join.
+    """Run the office, or one of its processes, until SIGTERM or SIGINT. The first process serves pairing.
 
-    Raises `OfficeError`, `StateError`, and `BusyError` when that one is at work already.
+    Raises `OfficeError`, `StateError`, and `BusyError` if this share is already running.
     """
     keep_memory_secret()
     with (
@@ -75,7 +75,10 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
 
 
 def _settle(folder: Path, number: int, store: Store) -> None:
-    """What a process needs at the broker; the first one sees to the broker as well. Raises `OfficeError`."""
+    """Update the broker's files (first process), or issue this process's client certificate (others).
+
+    Raises `OfficeError`.
+    """
     name = name_of(number)
     if number == 0:
         store.handovers.mind(stamp(datetime.now(UTC)))
@@ -92,7 +95,10 @@ def _settle(folder: Path, number: int, store: Store) -> None:
 
 
 def _forget_pins(folder: Path) -> int:
-    """Once after an update; every process does it, and what one has done the others need not."""
+    """Remove readable PINs once after an update, and return their number. Raises an alarm for each weak PIN.
+
+    Every process tries; the first one does the work.
+    """
     with closing(Store.open(folder)) as store:
         if store.keeps_no_pins:
             return 0
@@ -105,6 +111,6 @@ def _forget_pins(folder: Path) -> int:
 
 
 def _client_id(store: Store, name: str) -> str:
-    """At the broker; it cannot be guessed, as that of a gate (`Peer.client_id`)."""
+    """Return the client id for the broker. It cannot be guessed, like a gate's (`Peer.client_id`)."""
     known = f"gated-{store.site}-{name}"
     return f"{known}-{store.identity.secret_name(known)}"

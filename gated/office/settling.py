@@ -1,4 +1,7 @@
-"""What a rekeying that was interrupted has left: ended where the database has the new keys, taken away where not."""
+"""Completes or undoes an interrupted rekeying.
+
+Completes it if the database has the new keys; otherwise deletes the new files. `Store.open` uses it.
+"""
 
 import shutil
 import sqlite3
@@ -13,7 +16,10 @@ NEW, NUMBER, LOCK = "rekey.new", "number", "rekey.lock"
 
 
 def settle(folder: Path) -> None:
-    """See to it before the office is opened. Raises `BusyError` while somebody is at it, and `StateError`."""
+    """Complete or undo an interrupted rekeying, before the office is opened.
+
+    Raises `BusyError` while another process does so, and `StateError`.
+    """
     new = folder / NEW
     if not new.exists():
         return
@@ -36,14 +42,14 @@ def _number_of(new: Path) -> int:
 
 
 def _newest(path: Path) -> int:
-    """Of the hand-overs in the database; 0 for one from before there were any."""
+    """Return the number of the newest hand-over in the database; 0 for a database older than hand-overs."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as connection:
         return int(connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0])
     return 0
 
 
 def _move(new: Path, folder: Path) -> None:
-    """Each file in its place; the certificates of further processes are made anew at their next start."""
+    """Move each file into place. Other processes' certificates are deleted; their next start makes new ones."""
     for old in folder.glob("office-*.pem"):
         old.with_suffix(".key").unlink(missing_ok=True)
         old.unlink()

@@ -1,4 +1,7 @@
-"""Which gate is asked next to seal which face to which other gate: a few at a time, until every gate has its own."""
+"""Chooses which gate next seals which face to which other gate.
+
+Requests a few at a time, until every gate has every face whose owner agreed to that. `Ordering` uses it.
+"""
 
 from collections import Counter
 from collections.abc import Collection
@@ -7,17 +10,21 @@ from gated.office.faces import Wanted
 from gated.office.store import Store
 
 AT_ONCE = 8
-"""So many for one gate that it has not answered."""
+"""Limit for faces requested from one gate and not answered."""
 IN_FLIGHT_S = 30.0
+"""Seconds for which an unanswered request counts against `AT_ONCE`."""
 AGAIN_S = 60.0
-"""What was asked and did not come is asked for again; a gate may have been off, or have refused."""
+"""Seconds until an unanswered face is requested again. The gate may have been off or have refused."""
 REFUSED_S = 3600.0
-"""What a gate has refused waits for somebody there, who may take days; it says when they have been."""
+"""Seconds until a refused face is requested again. A person at the gate must accept something first; the gate reports
+it.
+"""
 LOOK_S = 60.0
+"""Seconds between looks for missing faces in the database."""
 
 
 class Sharing:
-    """What was asked for; forgotten with the process, and then asked for once more."""
+    """The face requests of one process. They are lost when the process ends, and are then made again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,11 +33,11 @@ class Sharing:
         self._look_at = 0.0
 
     def look(self) -> None:
-        """Something has changed that may make another face wanted."""
+        """Look for missing faces at the next `due`, because something relevant has changed."""
         self._look_at = 0.0
 
     def due(self, online: Collection[str], now: float) -> list[Wanted]:
-        """What is to be asked for now, of gates that are `online`; it counts as asked."""
+        """Return the faces to request now, from gates that are `online`; marks them as requested."""
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             self._asked = {wanted: at for wanted, at in self._asked.items() if now < at + AGAIN_S}
@@ -47,7 +54,7 @@ class Sharing:
         return chosen
 
     def answered(self, wanted: Wanted) -> bool:
-        """A face came; True when it was asked for, and so is to be kept."""
+        """Record that a face arrived. Return whether it was requested, and so must be stored."""
         if self._asked.pop(wanted, None) is None:
             return False
         if not self._waiting:
@@ -55,16 +62,16 @@ class Sharing:
         return True
 
     def refused(self, wanted: Wanted) -> None:
-        """The gate gives none, as long as nobody accepts there what it takes."""
+        """Delay the next request: the gate refuses until a person there accepts something."""
         if wanted in self._asked:
             self._asked[wanted] += REFUSED_S - AGAIN_S
 
     def accepted(self, gate: str) -> None:
-        """Somebody has accepted something at that gate: what it refused is asked for again."""
+        """Request everything again from a gate at which a person has accepted something."""
         self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
         self.look()
 
     def lost(self, wanted: Wanted) -> None:
-        """The gate says that it gave a face, and none came: it is asked for anew."""
+        """Request a face again: the gate reports it as sent, but it did not arrive."""
         if self._asked.pop(wanted, None) is not None:
             self.look()

@@ -1,7 +1,7 @@
-"""The office's side of every conversation: what it says to what it hears. No socket, no loop, no clock of its own.
+"""The office's protocol logic: returns the messages that answer the messages received. Has no socket, loop or clock.
 
-`hear` is given what arrives and gives what is to be published; `due` gives what is to be published of itself. One
-thread, and one process for a gate at a time (`owns`); people are changed by other processes, on the same database.
+`hear` takes a message and returns the answers to publish. `due` returns the messages to publish unasked. Use it from
+one thread, and from one process per gate at a time (`owns`). Other processes change people in the same database.
 """
 
 import logging
@@ -51,15 +51,17 @@ from gated.sync.wire import Outgoing, Peer
 log = logging.getLogger(__name__)
 
 LAG = 2_000
-"""A gate that misses more records than this gets all of them, in a snapshot."""
+"""A gate that misses more records than this gets a snapshot of all of them."""
 REMINDERS = 20
-"""So many removals that a gate has not answered are said again with each of its statuses."""
+"""Limit for removals without receipt that are repeated after each of a gate's statuses."""
 WATCH_S = 10.0
-"""How often it is asked whose certificate ends soon."""
+"""Interval in seconds between checks for certificates that end soon."""
 SILENT_S = PATIENCE_S
+"""Seconds without a fresh status after which a gate counts as silent."""
 SETTLES_S = 180.0
-"""After a start of this office gates have connected again by then."""
+"""Seconds after the office's start until all gates should have connected again."""
 UNMARKED_S = 180.0
+"""Seconds without a signed journal head after which an online gate raises an alarm."""
 
 KINDS: tuple[tuple[type[Message], ...], ...] = (
     (Status,),
@@ -67,11 +69,11 @@ KINDS: tuple[tuple[type[Message], ...], ...] = (
     (Reply, Ask, Progress, Held, Receipt, Shared, Vouching, Verifiers),
     (Request, Renew),
 )
-"""What is expected on each of the topics that a gate writes, in their order."""
+"""The message types expected on each topic that a gate writes, in the order of the topics."""
 
 
 class OfficeSide:
-    """Everything the office says and does. Every method may raise `BusyError` and `StateError`."""
+    """The office's end of all gate sessions. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(
         self,
@@ -81,9 +83,11 @@ class OfficeSide:
         renewals: Renewals | None = None,
         port: int = 0,
     ) -> None:
-        """`owns` says for which gates it speaks; another process may speak for the others. `waits` says whether the
-        operator who placed an order waits for it at this moment. `renewals` gives gates new certificates. `port`:
-        of the pairing, where hand-overs are asked for.
+        """Take the store and the callbacks.
+
+        `owns` returns whether this process serves a gate; another may serve the others. `waits` returns whether the
+        operator who placed a command waits for it at this moment. `renewals` issues new certificates to gates. `port`:
+        the pairing port, where gates ask for hand-overs.
         """
         self._port = port
         self._renewals, self._ending_at = renewals, -math.inf
@@ -97,19 +101,19 @@ class OfficeSide:
 
     @property
     def topics(self) -> set[str]:
-        """What it listens to; more of them when a gate joins, after the next `due`."""
+        """Return the topics to subscribe to. `due` adds those of a new gate."""
         return set(self._listens)
 
     def changed(self) -> bool:
-        """Whether there is a reason to ask what is `due` before its time; cheap enough to ask all the time."""
+        """Return whether to call `due` before its regular time. Cheap enough to call all the time."""
         return self._has_news or self._store.file.version() != self._version
 
     def hear(self, topic: str, payload: bytes, now: float, wall: datetime) -> list[Outgoing]:
-        """Something arrived; what is to be said to it. Whatever is not what was agreed changes nothing."""
+        """Process a message and return the answers. An invalid message changes nothing."""
         if topic not in self._listens:
             return []
         line, kinds = self._listens[topic]
-        if self._store.roll.keys_of(line.gate) != line.keys:  # it was retired, or paired anew, a moment ago
+        if self._store.roll.keys_of(line.gate) != line.keys:  # retired or paired again a moment ago
             return []
         if not line.heard.take(now):
             return []
@@ -121,13 +125,13 @@ class OfficeSide:
                 log.warning("what came from %s is passed over: %s", line.gate, error)
             return []
         self._refused, self._has_news = 0, True
-        if isinstance(message, Request):  # a snapshot takes a while to make, and nobody need wait for it
+        if isinstance(message, Request):  # building a snapshot is slow; hold no write lock meanwhile
             return list(self._hear_request(line, message, now, wall))
         with self._store.file.writing():
             return list(self._answer(line, message, now, wall))
 
     def due(self, now: float, wall: datetime) -> list[Outgoing]:
-        """What is to be said of itself: records that have changed, orders, what nobody answered. Ask every second."""
+        """Return the messages due now: changed records, commands and repeats. Call it every second."""
         self._version, self._has_news = self._store.file.version(), False
         self._meet(now, wall)
         self._snapshots.forget(now)
@@ -142,7 +146,7 @@ class OfficeSide:
             self._watch(line, now, wall)
         return said
 
-    # -- hearing ------------------------------------------------------------------------------------------------------
+    # -- receiving ----------------------------------------------------------------------------------------------------
 
     def _answer(self, line: Line, message: Message, now: float, wall: datetime) -> Iterator[Outgoing]:
         match message:
@@ -196,7 +200,7 @@ class OfficeSide:
         yield from self._ordering.repeat(line, wall)
 
     def _tell_recovery(self, line: Line, status: Status, wall: datetime) -> Iterator[Outgoing]:
-        """Tell a gate the recovery key, where it knows none; alarm, where it knows one that is not ours."""
+        """Send a gate the recovery key if it has none. Raise an alarm if it has a different one."""
         known = self._store.handovers
         if HANDOVER not in status.can or not known.key or not self._port:
             return
@@ -219,7 +223,7 @@ class OfficeSide:
             yield line.ack(taken.ack)
 
     def _hear_verifiers(self, line: Line, said: Verifiers, now: float, wall: datetime) -> Iterator[Outgoing]:
-        """A gate tells its keys for cards and PINs, and is answered what it asked for meanwhile."""
+        """Store a gate's keys for card and PIN digests, and answer the request that was waiting for them."""
         if not self._store.learn_verifiers(line.gate, GateVerifiers.of(said)):
             self._store.alarms.sound(line.gate, "verifiers_changed", "", stamp(wall))
         asked, line.asked = line.asked, None
@@ -252,14 +256,14 @@ class OfficeSide:
             yield Outgoing(line.topics.record, payload)
 
     def _take_away(self, line: Line, after: int) -> Iterator[Outgoing]:
-        """To a gate that may not be told more: who may come in no more."""
+        """Send only removals and suspensions, to a gate that may not be told more."""
         missing = self._store.book.after(line.gate, after)
         yield from map(line.record, urgent(line.peer.site, line.gate, missing))
 
-    # -- of itself ----------------------------------------------------------------------------------------------------
+    # -- sending ------------------------------------------------------------------------------------------------------
 
     def _meet(self, now: float, wall: datetime) -> None:
-        """Follow which gates there are, and which keys they have."""
+        """Open and close gate sessions to match the gates and keys in the database."""
         keys = {gate: text for gate, text in self._store.roll.keys().items() if self._owns(gate)}
         if keys == {gate: line.keys for gate, line in self._lines.items()}:
             return
@@ -288,7 +292,7 @@ class OfficeSide:
         return line
 
     def _push(self, line: Line, now: float) -> Iterator[Outgoing]:
-        """Tell what has changed, at once; a gate that misses it asks when it has heard the next word."""
+        """Send changed records at once. A gate that misses them asks after the next heartbeat."""
         book, gate, sent = self._store.book, line.gate, line.sent
         version = line.sent = book.version(gate)
         if version <= sent:
@@ -304,7 +308,7 @@ class OfficeSide:
             return
         missing = book.after(gate, sent)
         said = deltas(line.peer.site, gate, sent, version, missing)
-        if len(said) > 1:  # what takes away must not wait behind what gives
+        if len(said) > 1:  # removals must not wait behind other records
             said = urgent(line.peer.site, gate, missing) + (said if len(missing) <= LAG else [])
         yield from map(line.record, said)
 

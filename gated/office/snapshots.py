@@ -1,4 +1,4 @@
-"""Snapshots that gates are fetching: signed and sealed once, kept while they are asked for."""
+"""Keeps the snapshots that gates are fetching. Each is signed and sealed once, and kept while it is requested."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from gated.sync.messages import Request
 
 KEEP_S = 180.0
-"""One that nobody has asked for so long is forgotten; a gate that comes back gets a newer one."""
+"""Seconds without a request after which a snapshot is dropped. A gate that returns later gets a newer one."""
 BUSY_S = 30.0
-"""Of one that was asked for so lately more will be."""
+"""Seconds since the last request during which a snapshot is still in use and stays."""
 MAX_BYTES = 256_000_000
-"""Of all of them together; about six of 3,600 people whose faces come from elsewhere."""
+"""Limit for all snapshots together, in bytes. Holds about six of 3,600 people with faces from other gates."""
 WINDOW = 16
-"""So many parts are sent to a gate that did not say which."""
+"""Number of parts sent to a gate that did not name any."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Snapshot:
 
 
 class Snapshots:
-    """One for each gate at most."""
+    """The snapshots in memory, at most one per gate."""
 
     def __init__(self) -> None:
         self._kept: dict[str, _Snapshot] = {}
@@ -35,10 +35,10 @@ class Snapshots:
     def parts(
         self, gate: str, request: Request, now: float, version: int, build: Callable[[], list[bytes]]
     ) -> list[bytes]:
-        """The parts that are asked for; where that snapshot is none (any more), the first ones of a new one.
+        """Return the requested parts; if that snapshot does not exist any more, the first parts of a new one.
 
-        `version` is the one of now, which `build` makes. Nothing while too many others are fetching theirs: a gate that
-        gets nothing asks again.
+        `version`: the current version, which `build` produces. Returns nothing while too many other gates fetch
+        snapshots; the gate asks again.
         """
         snapshot = self._kept.get(gate)
         if snapshot is None or snapshot.version not in (request.snapshot, version):
@@ -52,11 +52,11 @@ class Snapshots:
         return [snapshot.payloads[number] for number in chosen if number < len(snapshot.payloads)]
 
     def has(self, gate: str, version: int) -> bool:
-        """Whether a gate is fetching this one already."""
+        """Return whether a gate is already fetching this snapshot."""
         return gate in self._kept and self._kept[gate].version == version
 
     def forget(self, now: float) -> None:
-        """Let go of those that nobody asks for any more."""
+        """Drop snapshots that no gate requests any more."""
         self._kept = {gate: kept for gate, kept in self._kept.items() if now < kept.asked_at + KEEP_S}
 
     def _make_room(self, now: float) -> bool:

@@ -1,4 +1,7 @@
-"""What a status changes: when a gate was last heard, whether it is who it was, whether this office is an old one."""
+"""Processes a gate's status for `OfficeSide`.
+
+Records when the gate was last heard. Detects copied keys, held-back data, and an office restored from an old backup.
+"""
 
 from datetime import datetime, timedelta
 
@@ -11,23 +14,25 @@ from gated.sync.lag import WHATS
 from gated.sync.messages import HELD, SEALED, Ack, RecordMark, Status, Word
 
 BACK = timedelta(minutes=1)
-"""A gate's clock may be set back by so much."""
+"""Tolerance for a gate's clock set back."""
 SKIPPED = 10_000
-"""So many numbers of commands an old office leaves out: it may have used them, and a gate counts each once."""
+"""Command numbers skipped by an office restored from a backup. It may have used them, and a gate accepts each only
+once.
+"""
 DIFFERS_S = 20.0
-"""A snapshot has come by then."""
+"""Seconds within which a snapshot should have corrected different records."""
 LEAP_AGAIN_S = 3600.0
-"""A gate that is never content has everybody's records sent anew no more often than this."""
+"""Seconds between leaps caused by different records, so a gate that never agrees cannot force one after another."""
 UNDERSTANDS = [SEALED]
 WITHHELD = "records_withheld"
 REKEYED = "rekeyed_since"
-"""A gate follows newer keys than this office has. It comes back, or not at all."""
+"""Kind of alarm: a gate follows newer keys than this office has. The gate may never come back."""
 MAX_LEAP = 1_000_000
-"""A backup that is so many changes old was never made; a gate that says so has lost its mind, or its keys."""
+"""Limit for a leap. No backup is this many changes old, so a gate that claims so is broken or its keys are stolen."""
 
 
 def hear_status(store: Store, line: Line, status: Status, now: float, wall: datetime) -> tuple[Word | None, Ack | None]:
-    """Remember it; the word that answers it, and an ack where the gate believes that more is here than is."""
+    """Store a status. Return the heartbeat that answers it, and an ack if the gate overestimates the office's rows."""
     gate, at = store.gate(line.gate), stamp(wall)
     is_fresh = status.heard > gate.heard or status.heard == gate.beat
     if _is_cloned(gate, status):
@@ -48,7 +53,7 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
         line.seen_at, line.is_sealing = now, SEALED in status.can
         line.marked_at = now if status.journal is not None else line.marked_at
         _end(store, line, "silent", at)
-        store.alarms.end(line.gate, REKEYED, at)  # whoever lets gates join has raised it
+        store.alarms.end(line.gate, REKEYED, at)  # raised by the pairing server
     if not line.is_online:
         return None, ack
     is_behind = _catch_up(store, line, status, now, at) or ack is not None
@@ -84,7 +89,7 @@ def _hear_mark(store: Store, line: Line, status: Status, is_fresh: bool, at: str
 
 
 def _compare(store: Store, line: Line, status: Status, now: float) -> None:
-    """What a fresh status says that the gate has and has said, against what is here."""
+    """Compare the data that a fresh status reports with the office's data."""
     mine, records = line.withholding, status.records
     mine.fresh(now)
     mine.told = [what for what in status.withheld if what in WHATS]
@@ -100,7 +105,7 @@ def _compare(store: Store, line: Line, status: Status, now: float) -> None:
 
 
 def watch_withheld(store: Store, line: Line, now: float, at: str) -> None:
-    """Raise an alarm for each thing that either end says does not arrive, and end it when it does."""
+    """Raise an alarm for each kind of data that either end reports missing; end it when the data arrives."""
     if line.withheld is None:
         line.withheld = store.alarms.details(line.gate, WITHHELD)
     missing = {*line.withholding.known(now), *line.withholding.told}
@@ -119,10 +124,10 @@ def _end(store: Store, line: Line, kind: str, at: str) -> None:
 
 
 def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> bool:
-    """A gate with records that this office never gave out: a backup was brought back. What is here is numbered anew.
+    """Renumber all records if a gate has records that this office never issued: a backup was restored here.
 
-    It shows in a higher number than any here, or, where this office has counted on since, in other records under the
-    same one that stay so though they were sent.
+    The gate shows a number higher than any here. Or, if this office has since counted further, it has other records at
+    the same version, which stay different after they were sent.
     """
     if status.records is None:
         return False
@@ -140,7 +145,7 @@ def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> 
 
 
 def _has_others(store: Store, line: Line, mark: RecordMark, version: int, now: float) -> bool:
-    """Whether a gate has had other records at our version for so long that sending them does not help."""
+    """Return whether a gate has had other records at our version for so long that sending them does not help."""
     if mark.version != version or mark.digest == store.book.digest(line.gate):
         line.differs_since = None
         return False
@@ -150,7 +155,10 @@ def _has_others(store: Store, line: Line, mark: RecordMark, version: int, now: f
 
 
 def _is_newer(gate: Gate, status: Status) -> bool:
-    """Whether it says how the gate is now, as far as can be told; a broker may repeat an old one at any time."""
+    """Return whether a status is not older than the stored one, as far as known.
+
+    A broker may replay an old one at any time.
+    """
     if gate.status is None or status.state == "offline":
         return True
     before, at = time_of(gate.status.at), time_of(status.at)
@@ -158,7 +166,10 @@ def _is_newer(gate: Gate, status: Status) -> bool:
 
 
 def _is_cloned(gate: Gate, status: Status) -> bool:
-    """An older time with a newer (or the same) word of ours: two have heard it, or somebody repeats."""
+    """Return whether a status has an earlier time than the last one, with an equal or newer heartbeat.
+
+    Then two devices have the gate's keys, or somebody replays messages.
+    """
     if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.heard <= status.heard:
         return False
     before, at = time_of(gate.status.at), time_of(status.at)

@@ -1,4 +1,4 @@
-"""All that the office keeps, in one folder: `office.keys` says who it is, `office.db` what it knows."""
+"""Opens the office's folder: `office.keys` is its identity, `office.db` its data. Gives access to every table."""
 
 import secrets
 import sqlite3
@@ -30,15 +30,15 @@ from gated.sync.jose import Identity, Party
 from gated.sync.messages import GateRecord
 
 READ = ("gates", "alarms", "orders", "held")
-"""The tables of which a damaged row is left out."""
+"""The tables from which damaged rows are omitted."""
 KEYS, DATABASE = "office.keys", "office.db"
 
 
 class Store:
-    """One process's, and one thread's, way to what the office keeps; several may be open on one folder."""
+    """One process's and one thread's access to the office's data. Several may be open on one folder."""
 
     def __init__(self, connection: sqlite3.Connection, identity: Identity) -> None:
-        """Over a database that `begin` has been at. Raises `StateError`, and `SealError` with another office's keys."""
+        """Open a database prepared by `begin`. Raises `StateError`, and `SealError` for another office's keys."""
         self.identity, self.file = identity, OfficeFile(connection)
         with self.file.reading() as connection_:
             site, secret, timezone = connection_.execute("SELECT site, secret, timezone FROM office").fetchone()
@@ -57,7 +57,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, site: str, timezone: str = DEFAULT) -> "Store":
-        """Make an office for that site in a folder that has none. Raises `OfficeError` and `StateError`."""
+        """Create an office for a site in a folder without one. Raises `OfficeError` and `StateError`."""
         if (folder / DATABASE).exists():
             raise OfficeError(f"{folder}: an office is here already; name another folder")
         if not (folder / KEYS).exists():
@@ -68,7 +68,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
-        """Open the office of that folder. Raises `OfficeError` where there is none, and `StateError`."""
+        """Open the office in a folder. Raises `OfficeError` if it has none, and `StateError`."""
         if not (folder / DATABASE).exists():
             raise OfficeError(f"{folder}: no office is here; `gated office init` makes one, or name another --dir")
         settle(folder)
@@ -79,36 +79,37 @@ class Store:
         return cls(connection, identity)
 
     def left_out(self) -> str:
-        """Which rows are too damaged to be read, and the next step, in words; empty where none is."""
+        """Return a sentence about damaged rows, with the next step; empty if there are no damaged rows."""
         with self.file.reading() as connection:
             counts = left_out(connection, READ)
         return in_words(DATABASE, counts, "bring back the newest backup, or pair and place anew what is missing")
 
     def close(self) -> None:
-        """Give the file back. May be called twice."""
+        """Close the database. May be called twice."""
         self.file.close()
 
     def set_timezone(self, timezone: str) -> None:
-        """Have the site in another time zone. Raises `OfficeError` where there is none of that name."""
+        """Change the site's time zone. Raises `OfficeError` for an unknown name."""
         with self.file.writing() as connection:
             connection.execute("UPDATE office SET timezone = ?", (check_timezone(timezone).key,))
         self.zone = check_timezone(timezone)
 
     @property
     def sends_names(self) -> bool:
-        """Whether the site chose that gates know names."""
+        """Return whether the site sends names to gates."""
         return self.book.sends_names
 
     def send_names(self, chosen: bool) -> None:
-        """Have gates know names from now on, or forget them: everybody is told to them anew."""
+        """Choose whether gates get names. On a change, every person is sent again."""
         with self.file.writing() as connection:
             if self.book.sends_names != chosen:
                 connection.execute("UPDATE office SET sends_names = ?", (chosen,))
                 self.book.say_again()
 
     def forget_pins(self) -> int:
-        """Once after an update: keep no readable PIN of anybody any more, and tell every gate everybody anew; gives how
-        many PINs were readable. Takes argon2's time for each; what was done stays done where this is interrupted.
+        """Remove readable PINs once after an update, and send every person to every gate again.
+
+        Returns the number of readable PINs. Runs argon2 for each. An interrupted run keeps its progress.
         """
         found = 0
         if self.keeps_no_pins:
@@ -123,24 +124,23 @@ class Store:
 
     @property
     def keeps_no_pins(self) -> bool:
-        """Whether no PIN of anybody is readable here any more."""
+        """Return whether no readable PIN is stored any more."""
         with self.file.reading() as connection:
             return bool(connection.execute("SELECT is_settled FROM office").fetchone()[0])
 
     def gates(self) -> list[Gate]:
-        """Every gate of the site, by name."""
+        """Return every gate of the site, by name."""
         return self.roll.all()
 
     def gate(self, name: str) -> Gate:
-        """One of them. Raises `OfficeError`."""
+        """Return one gate. Raises `NoSuchGateError`."""
         return self.roll.get(name)
 
     def add_gate(self, gate: str, keys: bytes, serial: str) -> None:
-        """Know a gate that was paired, or paired anew: its public keys (a JWK set) and its certificate's serial number.
-        It will tell its keys for cards and PINs anew, and hold nothing yet.
+        """Store a gate that was paired, new or known: its public keys (a JWK set) and its certificate's serial number.
 
-        The other gates learn of it by its record. Faces that were sealed to other keys are forgotten. Raises
-        `WireError` for keys that are none.
+        The gate must send its keys for cards and PINs again and counts as having no records. Other gates learn of it by
+        its record. Faces sealed to former keys are deleted. Raises `WireError` for invalid keys.
         """
         party = Party.parse(keys)
         with self.file.writing():
@@ -150,9 +150,9 @@ class Store:
                 self.faces.forget_gate(gate)
 
     def strike(self, gate: str, at: str) -> None:
-        """A gate is none any more: the others learn it, nothing is sealed to it, nothing of it is heard or waited for.
+        """Remove a gate. Tells the other gates, seals nothing to it, and settles its commands and alarms.
 
-        What its journal said stays. Raises `OfficeError` where there is no such gate.
+        Keeps its journal. Raises `OfficeError` for an unknown gate.
         """
         with self.file.writing() as connection:
             known, keys = self.gate(gate), Party.parse(self.gate(gate).keys)
@@ -170,7 +170,7 @@ class Store:
         self.file.erase()
 
     def learn_verifiers(self, gate: str, keys: GateVerifiers) -> bool:
-        """A gate tells the keys under which it compares cards and PINs. The first count; False for others."""
+        """Store a gate's keys for card and PIN digests. The first keys count; return False for different ones."""
         with self.file.writing():
             known = self.book.verifiers(gate)
             if known is None:
@@ -179,7 +179,7 @@ class Store:
 
 
 def _identity(folder: Path) -> Identity:
-    """The office's own keys, opened where they are sealed. Raises `StateError`, and `OfficeError` (see `locking`)."""
+    """Return the office's own keys, unsealed. Raises `StateError`, and `OfficeError` (see `locking`)."""
     if not locking.is_locked(folder):
         return Identity.load(folder / KEYS)
     try:
@@ -189,7 +189,7 @@ def _identity(folder: Path) -> Identity:
 
 
 def check_timezone(name: str) -> ZoneInfo:
-    """The zone of that name. Raises `OfficeError`."""
+    """Return the time zone with this name. Raises `OfficeError`."""
     zone = zone_of(name)
     if zone is None:
         raise OfficeError(f"{name!r} is no time zone; use one such as Asia/Shanghai, the same as [site] timezone")

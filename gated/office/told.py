@@ -1,4 +1,7 @@
-"""What a gate may be told of people: nothing readable, so nothing at all of them before it can compare digests."""
+"""Decides what a gate may be told about people.
+
+Nothing readable is sent. So a gate that cannot compare digests gets nothing but removals and suspensions.
+"""
 
 import secrets
 from datetime import datetime, timedelta
@@ -12,17 +15,18 @@ from gated.sync.records import digest_of
 OUTDATED = "gate_outdated"
 UPDATE = "this gate is too old for its office: update gated here; until then it hears only who may come in no more"
 ACCEPTED = timedelta(minutes=10)
-"""So long after it took people for no poison a gate may ask for everybody once more."""
+"""Time after accepting held-back people in which a gate may ask once more for everybody."""
 
 
 def may_be_told(store: Store, gate: str) -> bool:
-    """Whether it has told its keys for cards and PINs, and is not too old to take digests."""
+    """Return whether a gate has sent its keys for card and PIN digests, and is not too old for digests."""
     return store.book.verifiers(gate) is not None and not store.gate(gate).is_outdated
 
 
 def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
-    """Version and digest of the records as the word says them; to a gate that is too old its own, so that it does not
-    ask again and again for what it cannot get.
+    """Return the version and digest for the heartbeat.
+
+    A gate too old for digests gets its own back, so it does not keep asking for records that it cannot get.
     """
     if VERIFIERS in status.can:
         return store.book.version(gate), store.book.digest(gate)
@@ -30,9 +34,9 @@ def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
 
 
 def tell_outdated(store: Store, line: Line, status: Status, wall: datetime) -> Command | None:
-    """Raise or end the alarm that a gate is too old. When it begins, the gate is told so as well.
+    """Raise or end the alarm for a gate that is too old. Return a command that tells the gate when the alarm begins.
 
-    By a command that no gate carries out, because nobody waits for it: it writes down what it refused, with the reason.
+    The gate refuses the command, because nobody waits for it, and records it with the reason in its journal.
     """
     if status.state != "online":
         return None
@@ -58,9 +62,10 @@ def tell_outdated(store: Store, line: Line, status: Status, wall: datetime) -> C
 
 
 def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
-    """Whether a gate asks for what it has said that it holds: with a damaged database, or with a copy of its keys.
+    """Return whether a gate asks for records that it reported to have.
 
-    `lag`: a gate that misses more than so many records gets all of them, and goes on with that.
+    Then its database is damaged, or its keys were copied. `lag`: a gate that misses more records than this gets all of
+    them, and continues from there.
     """
     holds = store.gate(gate).holds
     if not holds or (request.after >= holds and not request.is_snapshot):
@@ -69,5 +74,5 @@ def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
 
 
 def is_accepted(line: Line, wall: datetime) -> bool:
-    """Whether it was this office that made it ask."""
+    """Return whether this office's own command made the gate ask."""
     return line.accepted_at is not None and timedelta() <= wall - line.accepted_at <= ACCEPTED

@@ -1,6 +1,7 @@
-"""People as one gate is sent them: cards and PINs as digests under its own keys, and names only if the site chose so.
+"""Builds the record of a person for one gate.
 
-Whoever copies what a gate is sent, without the gate's own site key, can compare nothing with it.
+Cards and PINs are digests under the gate's keys. Names are included only if the site chose so. Without the gate's own
+site key, a copy of these records can be compared with nothing.
 """
 
 import hmac
@@ -19,30 +20,30 @@ from gated.sync.records import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class GateVerifiers:
-    """The keys of one gate, 32 bytes each."""
+    """The card and PIN digest keys of one gate, 32 bytes each."""
 
     card: bytes
     pin: bytes
 
     @classmethod
     def of(cls, said: Verifiers) -> "GateVerifiers":
-        """Those that a gate has told."""
+        """Return the keys that a gate has sent."""
         return cls(said.card, said.pin)
 
     @property
     def fingerprint(self) -> str:
-        """What the word says of them: whoever knows it cannot tell the keys."""
+        """Return the fingerprint for the heartbeat. It does not reveal the keys."""
         return fingerprint(self.card, self.pin)
 
 
 LABEL = 60
-"""So much of a label is sent, so that a person of 20 cards fits into a message with a face."""
+"""Limit for a card label as sent, in characters. Keeps a person with 20 cards and a face within one message."""
 ANY = GateVerifiers(bytes(32), bytes(32))
-"""Of no gate: to see what a record will be like."""
+"""Placeholder keys of no gate, to compute a record's size."""
 
 
 def as_sent(who: KeptPerson, keys: GateVerifiers | None, *, with_names: bool) -> PersonRecord:
-    """Somebody for a gate; without its keys they have neither a card nor a PIN there."""
+    """Return a person's record for a gate. Without the gate's keys it has no card and no PIN."""
     return PersonRecord(
         n=who.n,
         subject=who.subject,
@@ -60,8 +61,9 @@ def as_sent(who: KeptPerson, keys: GateVerifiers | None, *, with_names: bool) ->
 
 
 def first_bytes(who: KeptPerson) -> Iterator[int]:
-    """Of each of somebody's cards the first of the three bytes that a reader of 26 bits tells, as printed before the
-    comma. Many cards of one delivery have the same.
+    """Yield, for each card, the first of the three bytes that a 26-bit reader reports.
+
+    It is printed before the comma. Many cards of one delivery share it.
     """
     for card in who.cards:
         with suppress(CredentialError):
@@ -73,7 +75,7 @@ def _cards(who: KeptPerson, keys: GateVerifiers, *, with_names: bool) -> Iterato
         try:
             yield _card(card, keys, card.label[:LABEL] if with_names else "")
         except CredentialError:
-            continue  # what an earlier version took for a number; it opens nowhere
+            continue  # an earlier version accepted this number; it opens no gate
 
 
 def _card(card: KeptCard, keys: GateVerifiers, label: str) -> Card:
@@ -83,6 +85,6 @@ def _card(card: KeptCard, keys: GateVerifiers, label: str) -> Card:
 
 
 def _pins(who: KeptPerson, keys: GateVerifiers) -> list[Pin]:
-    """In the order of their verifiers, which says nothing."""
+    """Return the PINs sorted by verifier, so the order reveals nothing."""
     made = [Pin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
     return sorted(made, key=lambda pin: pin.verifier)

@@ -1,7 +1,7 @@
-"""What the office knows that does not arrive at a gate, or from it, though the gate speaks. Pure; `now` is monotonic.
+"""Tracks data that does not arrive at a gate or from it, although the gate is heard. Pure; `now` is monotonic.
 
-Whoever was removed keeps coming in where the record of it is held back. So the office says so after ten minutes, also
-of a gate that is offline: a broker may say that of any gate.
+A removed person keeps access while their record is held back. So the office raises an alarm after ten minutes, even for
+an offline gate: a broker may falsely report any gate as offline.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,15 @@ from gated.sync.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, REC
 from gated.sync.messages import MAX_EVENTS, JournalMark
 
 PROBE_S = 20.0
-"""An order of which a gate has said nothing is offered again so often, also when nobody waits for it any more: the gate
-asks, and hears that it is not wanted."""
+"""Seconds between offers of a command that the gate has not answered, even if nobody waits any more. The gate then
+asks, and learns that the command is not wanted.
+"""
 MOST = 64
+"""Limit for the unanswered commands tracked per gate."""
 
 
 class Withholding:
-    """One gate's. What a status says counts where it is fresh."""
+    """The tracker of one gate. The content of a status counts only if the status is fresh."""
 
     def __init__(self) -> None:
         self._records, self._rows = Lag(), Lag()
@@ -28,62 +30,62 @@ class Withholding:
         self._first_fresh_at: float | None = None
         self._is_deaf = False
         self.told: Sequence[str] = ()
-        """What the gate says that does not arrive there."""
+        """Kinds of data that the gate reports missing."""
 
     def given(self, version: int, now: float) -> None:
-        """Records are here up to `version`."""
+        """Record that the office has records up to `version`."""
         self._records.know(version, now)
 
     def has(self, version: int) -> None:
-        """The gate has them up to `version`."""
+        """Record that the gate has records up to `version`."""
         self._records.reach(version)
 
     def stale(self, challenge: str, now: float) -> None:
-        """A status came that does not know of our words; the same again says nothing."""
+        """Record a status that echoes no new heartbeat. A repeat of the same status is ignored."""
         if challenge != self._challenge:
             self._challenge = challenge
             self._words.note(now, is_missing=True)
             self._is_deaf = self._words.is_overdue(now)
 
     def fresh(self, now: float) -> None:
-        """A status came that does."""
+        """Record a status that echoes a new heartbeat."""
         self._fresh_at, self._is_deaf = now, False
         self._first_fresh_at = now if self._first_fresh_at is None else self._first_fresh_at
         self._words.note(now, is_missing=False)
 
     def rows(self, mark: JournalMark, held: int, now: float) -> None:
-        """The gate's journal is so far, and the office holds it up to row `held`."""
+        """Compare the head of the gate's journal with `held`, the row up to which the office has it."""
         if mark.id != self._journal or held >= self._held + MAX_EVENTS:
-            self._rows.forget()  # another journal; or an old one is drained, as fast as the line allows
+            self._rows.forget()  # another journal, or a backlog that arrives as fast as the link allows
         self._journal, self._held = mark.id, held
         if mark.head > held:
             self._rows.know(mark.head, now)
         self._rows.reach(held)
 
     def owes(self, now: float, *, receipts: bool, lists: bool) -> None:
-        """Whether receipts are missing of people who are gone there, and the list of those who are held back."""
+        """Record whether receipts for removed people, or the list of held-back people, are missing."""
         self._receipts.note(now, is_missing=receipts)
         self._lists.note(now, is_missing=lists)
 
     def offered(self, order: str, now: float) -> None:
-        """The gate was offered an order, or given a command."""
+        """Record that the gate was offered or sent a command."""
         if len(self._offered) < MOST:
             self._offered.setdefault(order, now)
         self._probed_at = now
 
     def answered(self, order: str) -> None:
-        """The gate said something about it."""
+        """Record that the gate answered a command."""
         self._offered.pop(order, None)
 
     def to_probe(self, now: float) -> str | None:
-        """An order that is to be offered again, now that the gate has shown that it is there."""
+        """Return a command to offer again, now that the gate has been heard; None if there is none."""
         if not self._offered or now < self._probed_at + PROBE_S:
             return None
         self._probed_at = now
         return next(iter(self._offered))
 
     def known(self, now: float) -> list[str]:
-        """What is missing for too long."""
+        """Return the kinds of data missing for too long."""
         missing = {
             RECORDS: self._records.is_overdue(now),
             WORDS: self._is_deaf,
@@ -95,7 +97,7 @@ class Withholding:
         return [what for what in WHATS if missing[what]]
 
     def there(self) -> list[str]:
-        """What is known not to be missing: a life of the office that has just begun does not know it yet."""
+        """Return the kinds of data known not to be missing. Just after the office's start, most are still unknown."""
         if self._first_fresh_at is None:
             return []
         if self._fresh_at >= self._first_fresh_at + PATIENCE_S:
