@@ -103,7 +103,8 @@ def wanted(connection: sqlite3.Connection) -> set[str]:
 def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Collection[str]) -> None:
     """Delete damaged rows that new records replace now. The caller holds the transaction.
 
-    A row goes only if all records that it may come from are `coming`, or have arrived since the damage (`healed`).
+    A row goes only if all records that it may come from are `coming`, or have arrived since the damage (`healed`). A
+    row of `people` stays if its own record is coming, because that record overwrites it.
     """
     known = _known(connection) | set(coming)
     for table, row in _damaged(connection):

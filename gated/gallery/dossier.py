@@ -97,7 +97,7 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
 
 
 def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    """Delete the person's cards and PINs that the dossier does not list."""
+    """Delete the person's claims and the cards that the dossier does not list. Replace the PINs if they differ."""
     subject = dossier.person.subject
     connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
     kept = {(each.id, each.digest) for each in dossier.cards}
