@@ -1,4 +1,4 @@
-"""Acceptances at this gate: other gates' keys, and consents beyond recognition. The office cannot make them.
+"""Acceptances at this gate: other gates' keys, and consents beyond recognition. The office's records alone add none.
 
 The rows are in `people.db`. A face leaves this gate only by these rows; the office's records alone allow no transfer.
 """
