@@ -2,8 +2,8 @@
 
 One counter numbers all records. The newest number of a key counts. A removed person never returns.
 
-Two parts differ between gates. A face is sealed to one gate. For that gate, the number of a person is the higher of the
-person's and the face's number, so a face for one gate sends nothing to the others. Cards and PINs are digests made for
+Two parts differ between gates. A face is sealed to one gate. For that gate, a person's number is the higher of the
+person's and the face's number. So a face for one gate sends nothing to the others. Cards and PINs are digests made for
 one gate (`verifiers.as_sent`).
 """
 
@@ -135,7 +135,7 @@ class Book:
 
     @property
     def pin_salt(self) -> bytes:
-        """Return the argon2 salt shared by all PINs of the site."""
+        """Return the argon2 salt shared by all PINs of the site, 16 bytes."""
         with self._file.reading() as connection:
             return bytes(connection.execute("SELECT pin_salt FROM office").fetchone()[0])
 

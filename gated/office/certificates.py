@@ -28,7 +28,9 @@ from gated.sync.lifetime import gate_end
 
 CA, CA_KEY = "ca.pem", "ca.key"
 AUTHORITY_LIFETIME = timedelta(days=20 * 365)
+"""Validity of the authority's certificate. It is renewed with the same key."""
 SERVER_LIFETIME = timedelta(days=10 * 365)
+"""Validity of the certificates of the broker and of the office's processes."""
 SKEW = timedelta(hours=1)
 """Tolerance for a gate's clock that is behind the office's; also the life of a temporary client certificate."""
 

@@ -19,6 +19,7 @@ TAKEN = frozenset({"transfer"})
 """The purposes that a gate may report."""
 GIVEN = "consent_given"
 LONGEST = 200
+"""Limit for the reference text of a consent, in characters."""
 
 
 def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], at: str) -> None:

@@ -50,7 +50,10 @@ class Journals:
         self._file, self._site = file, site
 
     def take(self, batch: EventBatch) -> Taken:
-        """Store the new rows of a batch. The ack says which rows are on disk; None for rows sent ahead of order."""
+        """Store the new rows of a batch.
+
+        The result's ack says which rows are on disk; it is None for rows sent ahead of order.
+        """
         taken = Taken()
         with self._file.writing():
             journal = self._journal(batch.gate, batch.journal, taken)

@@ -28,7 +28,9 @@ client_log.setLevel(logging.CRITICAL)
 LOOK_S = 0.1
 """Interval in seconds between checks for new data to send."""
 DUE_S = 1.0
+"""Seconds between calls of `due` while nothing changes."""
 BACKOFF_MAX_S = 10.0
+"""Upper limit in seconds for the pause between connection attempts."""
 STEADY_S = 10.0
 """A connection held for this many seconds resets the back-off."""
 MAX_QUEUED = 10_000

@@ -61,6 +61,7 @@ State = Literal[
     "unanswered",
 ]  # fmt: skip
 OPEN = ("new", "sent", "begun", "asked", "going", "stopping")
+"""States in which a result may still come."""
 
 
 class Order(msgspec.Struct, frozen=True):

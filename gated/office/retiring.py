@@ -30,8 +30,11 @@ this office runs. "unheeded": the broker does not apply the revocation list.
 HEEDS_S = 8.0
 """Limit in seconds for the broker to apply a new revocation list."""
 ANSWER_S = 3.0
+"""Limit in seconds for the broker to accept a connection."""
 STEP_S = 0.1
+"""Seconds between attempts."""
 PROBE = "PROBE"
+"""Common name of the revoked test certificate. Gate names have no capitals, so no gate has it."""
 CONNACK = 0x20
 
 

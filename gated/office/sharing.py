@@ -54,7 +54,7 @@ class Sharing:
         return chosen
 
     def answered(self, wanted: Wanted) -> bool:
-        """Record that a face arrived. Return whether it was requested, and so must be stored."""
+        """Record that a face arrived. Return whether it was requested; only a requested face is stored."""
         if self._asked.pop(wanted, None) is None:
             return False
         if not self._waiting:

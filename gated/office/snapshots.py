@@ -35,9 +35,9 @@ class Snapshots:
     def parts(
         self, gate: str, request: Request, now: float, version: int, build: Callable[[], list[bytes]]
     ) -> list[bytes]:
-        """Return the requested parts; if that snapshot does not exist any more, the first parts of a new one.
+        """Return the requested parts. If that snapshot no longer exists, return the first parts of a new one.
 
-        `version`: the current version, which `build` produces. Returns nothing while too many other gates fetch
+        `version`: the current version, which `build` produces. Returns an empty list while too many other gates fetch
         snapshots; the gate asks again.
         """
         snapshot = self._kept.get(gate)

@@ -41,14 +41,14 @@ class Withholding:
         self._records.reach(version)
 
     def stale(self, challenge: str, now: float) -> None:
-        """Record a status that echoes no new heartbeat. A repeat of the same status is ignored."""
+        """Record a status that does not echo a recent heartbeat. A repeat of the same status is ignored."""
         if challenge != self._challenge:
             self._challenge = challenge
             self._words.note(now, is_missing=True)
             self._is_deaf = self._words.is_overdue(now)
 
     def fresh(self, now: float) -> None:
-        """Record a status that echoes a new heartbeat."""
+        """Record a status that echoes a recent heartbeat."""
         self._fresh_at, self._is_deaf = now, False
         self._first_fresh_at = now if self._first_fresh_at is None else self._first_fresh_at
         self._words.note(now, is_missing=False)

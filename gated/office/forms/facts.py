@@ -32,6 +32,7 @@ TRAVEL = {
 JOIN = {"en": ", ", "zh": "、"}
 BLANK = "________________"
 LONGEST = 300
+"""Limit for one fact, in characters."""
 
 Text = Annotated[str, Meta(max_length=LONGEST, description=f"a text of up to {LONGEST} signs")]
 

@@ -15,6 +15,7 @@ DOCUMENTS = ("notice", "consent")
 DRAFT = {"en": "DRAFT: not to be handed out; the blanks are to be filled in", "zh": "草稿：空白处未填，不能发放"}
 FOOT = {"en": "Version {version}. Check: {digest}", "zh": "版本 {version}。校验码：{digest}"}
 DIGEST_LETTERS = 16
+"""Number of hex digits of the digest that the form shows."""
 PAGE = """\
 <!DOCTYPE html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
