@@ -1,1 +1,1 @@
-"""The pulse: is the gate well, and who is told."""
+"""Checks whether the gate is well, and tells systemd, the journal, the installer and the office."""

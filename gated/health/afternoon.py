@@ -1,6 +1,7 @@
-"""What an installer measured and tried while the gate was stopped, kept for the page that is written when it runs.
+"""Stores what an installer measured and tried while the gate was stopped, for the handover page written later.
 
-A file in the state folder, for the gate's user alone: findings without a picture and without a name.
+The file lies in the state folder and belongs to the gate's user. It holds findings only: no picture and no name. `gated
+doctor` uses it.
 """
 
 import os
@@ -16,11 +17,13 @@ from gated.runtime.files import write_whole
 from gated.wording import UNDECODABLE
 
 NAME = "doctor.json"
+"""Name of the file in the state folder."""
 
 
 def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
-    """Keep these, each with its day, in the place of older ones of the same part; nothing where the folder is not ours
-    (a file of root's would be in the gate's way). Raises `StateError`.
+    """Store these findings with their date, and replace older ones of the same part. Raises `StateError`.
+
+    Stores nothing if the folder belongs to another user: the gate could not replace a file that root owns.
     """
     if not findings or not state.is_dir() or state.stat().st_uid != os.geteuid():
         return
@@ -33,7 +36,10 @@ def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
 
 
 def recall(state: Path) -> list[Finding]:
-    """What was kept; nothing where nothing was, or where it cannot be read: then it is measured and tried again."""
+    """Return the stored findings; an empty list if there are none or the file cannot be read.
+
+    The installer then repeats them.
+    """
     try:
         return msgspec.json.decode((state / NAME).read_bytes(), type=list[Finding])
     except (OSError, *UNDECODABLE):

@@ -1,4 +1,4 @@
-"""What a brain that starts has to tell before all else: that it starts, with which settings, and what was mended."""
+"""Makes the first facts of a starting brain: that it starts, with which settings, and which databases were repaired."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from gated.journal.entry import Entry
 
 
 def first_facts(settings: Settings, start: Start, past: list[Entry], mended: Iterable[Mended]) -> list[Event]:
-    """The facts, in order. `past`: the newest rows of the journal, oldest first."""
+    """Return the facts in order. `past`: the newest rows of the journal, oldest first."""
     digest = hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
     last = next((event for entry in reversed(past) if isinstance(event := entry.event, Started)), None)
     facts: list[Event] = [Started(version("gated"), digest)]

@@ -1,4 +1,7 @@
-"""The machine that the gate runs on: which it is, its power, its heat, its memory, as kernel and firmware tell it."""
+"""Reads the machine's model, power, heat and memory from the kernel and the firmware.
+
+The doctor, the handover page and provisioning use it.
+"""
 
 import subprocess
 from dataclasses import dataclass
@@ -7,8 +10,9 @@ from pathlib import Path
 from gated.health.finding import Finding, amber, green, red
 
 ROOT = Path("/")
+"""Default root of the file system; tests pass another."""
 ASK_S = 5.0
-"""So long the firmware may take to answer."""
+"""Limits how long the firmware may take to answer, in seconds."""
 
 THROTTLED = {
     0: "the supply is under 4.63 V",
@@ -16,22 +20,30 @@ THROTTLED = {
     2: "the processor is throttled",
     3: "the processor is slowed by heat",
 }
-"""What each bit of `vcgencmd get_throttled` says of now; 16 bits higher, of the time since power-on (vcgencmd(1))."""
+"""Meaning of each bit of `vcgencmd get_throttled` for now (vcgencmd(1)).
+
+The same bits, 16 places higher, tell what happened since power-on.
+"""
 SINCE = 16
+"""Distance from the bits for now to the bits since power-on."""
 
 WARM_C, HOT_C = 75.0, 85.0
-"""From 80 °C on the firmware slows a Pi step by step, at 85 °C to the utmost (Raspberry Pi documentation, config.txt,
-temperature control); 5 °C before that there is still time for a vent.
+"""Limits of the processor's temperature, in °C: amber, red.
+
+The firmware slows a Pi step by step from 80 °C on, and fully at 85 °C (Raspberry Pi documentation, config.txt,
+temperature control). 5 °C before that, there is still time to add a vent.
 """
 SPARE_MB, LEAST_MB = 150.0, 50.0
-"""A fresh start of brain and vision beside those that run takes some 280 MB (design.md, section 12); with less than the
-latter the kernel is about to end processes.
+"""Limits of free memory, in MB: amber below the first, red below the second.
+
+Starting brain and vision again beside the running ones takes about 280 MB (design.md, section 12). Below 50 MB the
+kernel soon kills processes.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A machine. `serial`: the Pi's own, elsewhere systemd's machine id."""
+    """A machine. `serial`: the Pi's serial number, or systemd's machine id on other machines."""
 
     model: str
     serial: str
@@ -39,7 +51,7 @@ class Board:
 
 
 def board_at(root: Path = ROOT) -> Board:
-    """The machine whose kernel shows itself under `root`."""
+    """Return the machine whose /proc and /etc lie under `root`."""
     model = _text(root / "proc/device-tree/model")
     is_pi = model.startswith("Raspberry Pi")
     serial = _text(root / "proc/device-tree/serial-number") or _text(root / "etc/machine-id")
@@ -47,7 +59,7 @@ def board_at(root: Path = ROOT) -> Board:
 
 
 def throttling() -> int | None:
-    """The firmware's bits, None where nothing tells."""
+    """Return the firmware's throttling bits; None if they cannot be read."""
     try:
         said = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=ASK_S, check=True)
         return int(said.stdout.strip().removeprefix("throttled="), 16)
@@ -56,7 +68,7 @@ def throttling() -> int | None:
 
 
 def power(board: Board, bits: int | None) -> Finding:
-    """Whether the supply holds. `bits`: as `throttling` gives them."""
+    """Return whether the power supply suffices. `bits`: the result of `throttling`."""
     if bits is None:
         says = f"unknown: {'vcgencmd does not answer' if board.is_pi else 'this is no Raspberry Pi'}"
         step = "let the gate's user join the group video" if board.is_pi else "look again on the gate's own board"
@@ -72,12 +84,12 @@ def power(board: Board, bits: int | None) -> Finding:
 
 
 def decoded(bits: int) -> list[str]:
-    """What the lowest four bits say."""
+    """Return the meaning of the lowest four bits."""
     return [says for bit, says in THROTTLED.items() if bits >> bit & 1]
 
 
 def temperature(root: Path = ROOT) -> Finding:
-    """How hot the processor is."""
+    """Return how hot the processor is."""
     text = _text(root / "sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
     if not text.lstrip("-").isdecimal():
         return amber("temperature", "unknown: no sensor tells", "look again on the gate's own board")
@@ -91,7 +103,7 @@ def temperature(root: Path = ROOT) -> Finding:
 
 
 def memory(root: Path = ROOT) -> Finding:
-    """How much is left for programs."""
+    """Return how much memory is free for programs."""
     rows = dict(line.partition(":")[::2] for line in _text(root / "proc/meminfo").splitlines())
     kib = {
         key: int(value.split()[0]) for key, value in rows.items() if value.split()[:1] and value.split()[0].isdecimal()
@@ -107,7 +119,7 @@ def memory(root: Path = ROOT) -> Finding:
 
 
 def _text(path: Path) -> str:
-    """What the kernel says there; nothing where it says nothing."""
+    """Return the text of a kernel file; empty if it cannot be read."""
     try:
         return path.read_text("utf-8", errors="replace").strip("\0\n ")
     except OSError:

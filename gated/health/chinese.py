@@ -1,7 +1,7 @@
-"""The handover page in Chinese: its words, the names of parts, and every sentence that the doctor says.
+"""Translates the handover page into Chinese: its words, the names of parts, and every sentence of the doctor.
 
-A sentence is kept as in the code, with `{}` where a value stands; `{0}` and `{1}` in the Chinese one are those values,
-in their order. What a library or the kernel says stays as it is: it is for whoever looks it up.
+Each English sentence is kept as in the code, with `{}` for a value. In the Chinese sentence `{0}` and `{1}` are these
+values in their order. Texts of a library or the kernel stay untranslated, so that a reader can search for them.
 """
 
 import re
@@ -21,7 +21,7 @@ PARTS = {
     "camera: focus": "摄像头：清晰度", "camera: colour": "摄像头：颜色", "kept aside": "另存的文件", "camera: framing": "摄像头：取景", "wiegand": "读卡器接线",
     "PIN budget": "密码安全期", "card budget": "门卡安全期", "PINs": "密码", "release key": "发布密钥",
 }  # fmt: skip
-"""Names of parts; `main.contact` and its kind are made of `DOORS` and `WIRES`."""
+"""Names of parts. Names such as `main.contact` are built from `DOORS` and `WIRES`."""
 DOORS = {"main": "大门", "second": "第二道门", "door": "大门", "second_door": "第二道门"}
 WIRES = {
     "tamper": "防拆",
@@ -353,7 +353,7 @@ SENTENCES = {
 
 
 def part(name: str) -> str:
-    """The name of a part."""
+    """Return the Chinese name of a part."""
     if name in PARTS:
         return PARTS[name]
     if name.startswith("way in: "):
@@ -366,7 +366,7 @@ def part(name: str) -> str:
 
 
 def door(name: str, wires: Wires) -> str:
-    """A door: its lock, its pins, and how long it stays released."""
+    """Return the description of a door: its lock, its pins, and how long it stays released."""
     level = "高" if wires.lock_active_high else "低"
     inputs = (("门磁", wires.contact_pin), ("出门按钮", wires.rex_pin), ("消防", wires.fire_pin))
     told = "，".join(f"{what} {'无' if pin is None else pin}" for what, pin in inputs)
@@ -374,12 +374,12 @@ def door(name: str, wires: Wires) -> str:
 
 
 def words(text: str) -> str:
-    """A fixed word or sentence of the page."""
+    """Return a fixed word or sentence of the page. Raises `KeyError` if it has no translation."""
     return WORDS[text]
 
 
 def sentence(text: str) -> str:
-    """What was found, or what to do; a day in brackets behind it stays, and what is not known stays as it is."""
+    """Return a finding or a step in Chinese. Keeps a date in brackets at the end, and any unknown text."""
     if dated := re.fullmatch(r"(.*) \((\d{4}-\d\d-\d\d)\)", text):
         return f"{sentence(dated[1])}（{dated[2]}）"
     if text in SENTENCES:
@@ -391,14 +391,14 @@ def sentence(text: str) -> str:
 
 
 def _within(value: str) -> str:
-    """A value that is a sentence, a way in or several of them itself."""
+    """Translate a value: a list of credentials, a sentence, or plain text."""
     several = value.split(", ")
     return "、".join(WAYS[each] for each in several) if all(each in WAYS for each in several) else sentence(value)
 
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Sentences with values, those that say most first."""
+    """Return the sentences with values as patterns. The longest fixed text comes first."""
     found = sorted((each for each in SENTENCES if "{}" in each), key=lambda each: -len(each.replace("{}", "")))
     return [
         (re.compile("(.+?)".join(map(re.escape, each.split("{}"))), re.DOTALL), SENTENCES[each])

@@ -1,8 +1,8 @@
-"""Can the time of day be trusted? A Pi keeps none without power, and schedules must not open a door by a wrong one.
+"""Decides whether the time of day can be trusted, so that a wrong clock never opens a door on schedule.
 
-Only people and schedules ask; every timeout is monotonic. In doubt there is no time at all, which denies. Nothing sets
-the clock here: a time server, a chip that has proved itself and the office each say what they know, and what one of
-them says alone is undone by another.
+A Pi keeps no time without power. Only people and access rules need the time of day; every timeout is monotonic. While
+the clock is in doubt there is no time at all, and rules deny. This module never sets the clock. The time server, the
+clock chip and the office are independent sources. One source alone can be overruled by another.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,25 @@ from gated.health.chip import steady
 from gated.health.timekept import LONG_AGO, Anchor, Kept, Said
 
 MOST_JUMP = timedelta(seconds=5)
-"""A clock that moves further against the steady one, between two looks, was set."""
+"""Limits how far the clock may move against the steady clock between two looks. A larger move means that it was set."""
 DRIFT = 500e-6
-"""So far it may go wrong by itself while nothing keeps it: the most that Linux corrects (adjtimex(2), MAXFREQ)."""
+"""Limits the clock's drift while nothing steers it, as a ratio: the most that Linux corrects (adjtimex(2), MAXFREQ)."""
 CHIP_DRIFT = 100e-6
-"""The same of a quartz alone, a chip's or the steady one, in the cold; data sheets name 20 to 50 millionths."""
+"""Limits the drift of a quartz alone in the cold (the chip's or the steady clock's), as a ratio.
+
+Data sheets name 20 to 50 millionths.
+"""
 SLACK = timedelta(minutes=5)
-"""So much earlier than the latest time that was trusted it may be: a clock that ran fast was put right."""
+"""Limits how far the clock may be behind the latest trusted time. A clock that ran fast is set back by this much."""
 AGREES = timedelta(seconds=60)
-"""The office's clock and this one say the same when they are no further apart."""
+"""Largest difference at which the office and this clock agree."""
 ASKED_S = 30.0
-"""What the office said longer after it was asked proves too little to agree with."""
+"""Limits the age of the office's answer, in seconds. A later answer is too uncertain to confirm this clock."""
 OTHERWISE = timedelta(minutes=5)
-"""The office says that it is another time, whatever a broker held back: as far off, a command counts no more."""
+"""Smallest difference at which the office contradicts this clock, beyond any delay at the broker.
+
+An order of the office with this difference is refused as well.
+"""
 
 EARLIER = "it is earlier than what has already happened here"
 NOTHING = "no time server was reached since the start, and no clock chip that has proved itself kept it"
@@ -38,7 +44,7 @@ OWED = "it was in doubt when the machine was switched off, and the office has no
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The clock at one moment. `began`: what it says the time was at steady 0."""
+    """The clock at one moment. `began`: the clock's time at steady second 0. `at_s`: steady seconds."""
 
     wall: datetime
     began: datetime
@@ -47,7 +53,7 @@ class Look:
 
 
 class WallClock:
-    """The time of day, or None while it is in doubt; a change of mind is reported once. For one thread."""
+    """The time of day, or None while it is in doubt. Reports each change once. For one thread."""
 
     def __init__(
         self,
@@ -63,10 +69,12 @@ class WallClock:
         has_office: bool = False,
         is_vouched: bool = False,
     ) -> None:
-        """`not_before`: the latest time that is known to have passed. `is_kept`: whether a time server steers this
-        clock now. `kept`: what an earlier life has written. `chip`: what the chip says the time was at steady 0.
-        `has_office`: whether there is one that can settle a doubt. `is_vouched`: whether the installer says that
-        something else keeps it right: that counts as a second source.
+        """Start from what is known.
+
+        `not_before`: the latest time known to have passed. `is_kept`: whether a time server steers this clock now.
+        `kept`: what an earlier start stored. `chip`: the chip's time at steady second 0. `has_office`: whether an
+        office can settle a doubt. `is_vouched`: whether the installer states that something else keeps the clock right;
+        it counts as a second source.
         """
         self._report, self._is_kept, self._wall, self._monotonic = report, is_kept, wall, monotonic
         before = kept or Kept()
@@ -78,10 +86,10 @@ class WallClock:
         self._owes = has_office and not is_same_boot and before.is_doubted
         self._chip = Chip(before, boot, chip, is_alone=not is_same_boot and not is_kept())
         self.why: str | None = None
-        """Why it is in doubt; None while it is trusted."""
+        """Why the clock is in doubt; None while it is trusted."""
 
     def now(self) -> datetime | None:
-        """The time (UTC), or None."""
+        """Return the time of day (UTC), or None while it is in doubt."""
         look = self._look()
         why = self._doubt(look)
         if why is None:
@@ -92,7 +100,10 @@ class WallClock:
         return look.wall if why is None else None
 
     def hear(self, at: datetime, took_s: float) -> None:
-        """The office said `at` (aware), at some moment of the last `took_s` seconds: a broker may have held it back."""
+        """Take the office's time `at` (aware). It was right at some moment of the last `took_s` seconds.
+
+        A broker may have delayed the message by that much.
+        """
         look = self._look()
         then = at - timedelta(seconds=look.at_s)
         self._said = Said(then, then + timedelta(seconds=took_s), look.at_s)
@@ -101,7 +112,7 @@ class WallClock:
         self.now()
 
     def kept(self, *, is_end: bool = False) -> Kept:
-        """What the next life is to know."""
+        """Return what the next start must know. `is_end`: whether the gate stops cleanly."""
         return Kept(
             self._boot,
             self._floor,
@@ -130,10 +141,11 @@ class WallClock:
         return None if look.is_kept or self._chip.keeps(look, self._floor) else NOTHING
 
     def _is_denied(self, look: Look) -> bool:
-        """Whether the office says that it is another time, and is not alone with that.
+        """Return whether the office contradicts this clock and other evidence supports the office.
 
-        With this clock nobody else has ever agreed; or two have, and since then this clock has gone further than a
-        quartz does from what both said, and the office has not. So goes a time server that lies ever so slowly.
+        This holds if no second source ever confirmed this clock. It also holds if this clock has left the confirmed
+        time by more than a quartz drifts, and the office has not. A time server that lies in small steps looks like
+        this.
         """
         said, anchor = self._said, self._anchor
         if said is None or self._is_vouched:
@@ -146,12 +158,12 @@ class WallClock:
         return said.apart(anchor.first) <= AGREES + by_itself < AGREES + abs(look.began - anchor.first)
 
     def _trust(self, look: Look) -> None:
-        """Take note of a time that is trusted: none that is earlier is believed from now on."""
+        """Record a trusted time: no earlier time is trusted from now on."""
         if self._anchor is None:
             self._chip.judge(look, is_second=look.is_kept)
             self._chip.counts = not look.is_kept
             self._anchor = Anchor(look.began, look.at_s, look.began, look.at_s)
-        if not self._anchor.is_confirmed and self._chip.counts and look.is_kept:  # chip and time server say the same
+        if not self._anchor.is_confirmed and self._chip.counts and look.is_kept:  # the chip and the time server agree
             self._anchor = Anchor(look.began, look.at_s, look.began, look.at_s, is_confirmed=True)
         kept_s = look.at_s if look.is_kept else self._anchor.kept_s
         self._anchor = replace(self._anchor, last=look.began, kept_s=kept_s)
@@ -160,7 +172,10 @@ class WallClock:
             self._confirmed = max(self._confirmed, look.wall)
 
     def _confirm(self, look: Look) -> None:
-        """The office and this clock agree. That settles every doubt, but for what two have agreed on before."""
+        """Record that the office and this clock agree. This settles every doubt.
+
+        Does nothing if the clock is behind a time that two sources agreed on before.
+        """
         if look.wall < self._confirmed - SLACK:
             return
         self._chip.judge(look, is_second=True)
@@ -170,7 +185,7 @@ class WallClock:
 
 
 class Chip:
-    """The clock chip, as it was when this life began. `is_alone`: no time server has set it in this boot."""
+    """The clock chip's time at the start of the gate. `is_alone`: no time server has set the chip in this boot."""
 
     def __init__(self, before: Kept, boot: str, began: datetime | None, *, is_alone: bool) -> None:
         self._began = began if is_alone else None
@@ -179,21 +194,21 @@ class Chip:
         self.is_proved = before.is_chip_proved
         self._was_off = began is not None and before.was_off(boot, began)
         self.spare = timedelta(seconds=CHIP_DRIFT * max(0.0, (wall - before.floor).total_seconds()))
-        """How far it may have gone wrong while the machine was off."""
+        """How far the chip may have drifted while the machine was off."""
         self.counts = False
-        """Whether the trust of this life rests on it."""
+        """Whether the trust in this clock rests on the chip."""
 
     def keeps(self, look: Look, floor: datetime) -> bool:
-        """Whether it has proved itself and this clock says what it says, which is later than all that was trusted."""
+        """Return whether the chip is proved, agrees with this clock, and is not behind the latest trusted time."""
         if self._began is None or not self.is_proved:
             return False
         said = self._began + timedelta(seconds=look.at_s)
         if said < floor:
-            self.is_proved = False  # its battery is empty
+            self.is_proved = False  # the chip's battery is empty
         return self.is_proved and abs(look.began - self._began) <= MOST_JUMP
 
     def judge(self, look: Look, *, is_second: bool) -> None:
-        """Hold it against somebody else's time, once."""
+        """Compare the chip once with the time of a second source."""
         if self._began is None or not is_second:
             return
         is_right = abs(look.began - self._began) <= MOST_JUMP + self.spare
@@ -206,7 +221,10 @@ def _drift(rate: float, since_s: float, now_s: float) -> timedelta:
 
 
 def jump(look: Look, anchor: Anchor, spare: timedelta = timedelta()) -> str | None:
-    """That the clock was set since it was trusted, or None. A time server that sets it is no reason to believe it."""
+    """Return that the clock was set since it was trusted, or None. A time server that sets it is no reason to trust it.
+
+    `spare`: further drift to allow.
+    """
     drift, in_all = _drift(DRIFT, anchor.kept_s, look.at_s), _drift(DRIFT, anchor.first_s, look.at_s)
     step, way = look.began - anchor.last, look.began - anchor.first
     if abs(step) > MOST_JUMP + drift + spare:
@@ -217,8 +235,10 @@ def jump(look: Look, anchor: Anchor, spare: timedelta = timedelta()) -> str | No
 
 
 def not_before(kept: Kept | None, last_fact: datetime, written_s: float) -> datetime:
-    """The latest time that is known to have passed. Facts are written down in doubt as well, with whatever time there
-    was: one counts only as far as the clock can have gone on since it was kept, `written_s` at the most.
+    """Return the latest time that is known to have passed.
+
+    The journal stores facts with a doubtful time too. So a fact's time counts only up to `written_s` seconds plus
+    `SLACK` after the stored floor.
     """
     if kept is None or kept.floor == LONG_AGO:
         return last_fact

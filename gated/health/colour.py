@@ -1,7 +1,7 @@
-"""Whether the camera still shows colour, judged by the faces that it shows; told once, and once when it is over. Pure
-but for its memory.
+"""Checks whether the camera still shows colour, judged only by pictures with a face. Pure except for its memory.
 
-A street may be grey, a face is not: only pictures with a face in them count. Between the two bounds nothing changes.
+A street may be grey, but a face is not. Reports a loss once and its end once. Between the two limits the state does not
+change.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ WHY = (
     "camera, or a lamp by whose light it shows colour"
 )
 A_SECOND, AT_ONCE = 1 / 60, 2.0
-"""Changes: sustained, and after a quiet time. Each change is a row in the journal."""
+"""Limits the changes that are reported: sustained rate a second, and burst. Each change is a row in the journal."""
 LOOKS = 10
-"""So many looks in a row must agree: a second of somebody's presence."""
+"""Number of looks in a row that must agree, about one second of a person's presence."""
 
 
 class ColourWatch:
-    """`tell(part, why)` is given what is lost, as `Duty.set` takes it."""
+    """The state of the camera's colour. `tell(part, why)` gets each change, in the form of `Duty.set`."""
 
     def __init__(self, tell: Callable[[str, str | None], None]) -> None:
         self._tell = tell
@@ -30,7 +30,7 @@ class ColourWatch:
         self._changes = Pace(A_SECOND, at_once=AT_ONCE)
 
     def look(self, colour: float | None) -> None:
-        """One look at a face; None where nobody could measure."""
+        """Take the colour of one face; None if it could not be measured."""
         if colour is None:
             return
         is_against = colour >= COLOUR if self._is_lost else not colour >= NO_COLOUR

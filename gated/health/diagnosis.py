@@ -1,6 +1,6 @@
-"""What the doctor makes of the wires and of what the latch and the journal tell. Pure.
+"""Judges the wiring and what the latch and the journal report. Pure.
 
-On a desk (mock pins) nobody stands before the gate: what would be red there is amber.
+On a desk (mock pins) nobody stands before the gate, so red becomes amber there.
 """
 
 import math
@@ -16,27 +16,31 @@ from gated.events import AccessGranted, Degraded, Event, ReaderMisread, Started
 from gated.health.finding import Finding, amber, green, red
 
 FIRST_PULLED_LOW = 9
-"""Until somebody claims them the Pi pulls BCM 0 to 8 high and 9 to 27 low (BCM2711 ARM Peripherals, 5.3)."""
+"""Lowest BCM pin that the Pi pulls low until a program claims it. The Pi pulls 9 to 27 low and 0 to 8 high.
+
+Source: BCM2711 ARM Peripherals, 5.3.
+"""
 
 PROMISE_S = 0.5
-"""From walking up to the open gate (design.md, section 2)."""
+"""Promised time from walking up to the open gate, in seconds (design.md, section 2)."""
 LATELY = 100
+"""Number of newest grants that show how fast the gate is."""
 MISREAD_AT_MOST = 5
-"""So many of the newest grants say how fast the gate is."""
+"""Limits the different misreadings shown for one reader."""
 
 
 def is_desk(settings: Settings) -> bool:
-    """Whether the pins are none of copper."""
+    """Return whether the pins are mock pins."""
     return settings.door.pins == "mock"
 
 
 def bad(settings: Settings, part: str, says: str, next_step: str) -> Finding:
-    """Red at a gate, amber on a desk."""
+    """Return a finding that is red at a gate and amber on a desk."""
     return (amber if is_desk(settings) else red)(part, says, next_step)
 
 
 def lost_parts(facts: Iterable[Event | None]) -> frozenset[str]:
-    """What a brain that runs has lost, by the journal's facts, newest first."""
+    """Return what a running brain has lost. `facts`: the journal's facts, newest first."""
     for fact in facts:
         if isinstance(fact, Degraded):
             return frozenset(fact.lost)
@@ -46,7 +50,7 @@ def lost_parts(facts: Iterable[Event | None]) -> frozenset[str]:
 
 
 def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
-    """How soon the gate decided lately, by the journal's facts, newest first; nothing where it let nobody in."""
+    """Yield how fast the gate decided lately. `facts`: newest first. Yields nothing without a grant."""
     times_s = sorted(fact.latency_s for fact in islice((f for f in facts if isinstance(f, AccessGranted)), LATELY))
     if not times_s:
         return
@@ -61,7 +65,10 @@ def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
 
 
 def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) -> Iterator[Finding]:
-    """What readers have said that nobody understands, by the journal's facts with their times, newest first."""
+    """Yield what readers sent during the last day that could not be understood.
+
+    `facts`: with their times, newest first.
+    """
     told: dict[str, list[str]] = {}
     for at, fact in facts:
         if isinstance(fact, ReaderMisread) and now - at < timedelta(days=1):
@@ -74,7 +81,7 @@ def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) ->
 
 
 def of_latch(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
-    """Whether somebody has the pins, and a brain commands them. `why`: what came instead of `seen`."""
+    """Yield whether a latch owns the pins and a brain commands it. `why`: the error that replaces `seen`."""
     if seen is None:
         yield bad(settings, "latch", f"{why}; the state of every line is unknown", _START_LATCH)
         yield bad(settings, "brain", "it can release nothing without a latch", "start the latch, then `gated run`")
@@ -90,7 +97,7 @@ _START_LATCH = "start the latch's service (on a desk `gated run` starts one); if
 
 
 def of_doors(settings: Settings, seen: LatchState | None) -> Iterator[Finding]:
-    """The alarms that stand now."""
+    """Yield the alarms that are active now."""
     if seen is None:
         return
     if seen.is_on_fire:
@@ -103,7 +110,7 @@ def of_doors(settings: Settings, seen: LatchState | None) -> Iterator[Finding]:
 
 
 def of_wiring(settings: Settings) -> Iterator[Finding]:
-    """What is not safe in how it is wired, or less than it could be."""
+    """Yield what is unsafe in the wiring, or could be better."""
     unsafe = unsafe_wiring(settings.door, settings.second_door)
     for problem in unsafe:
         name, _, says = problem.partition(": ")
@@ -134,7 +141,7 @@ def _of_door(name: str, wires: Wires) -> Iterator[Finding]:
 
 
 def of_help(settings: Settings) -> Iterator[Finding]:
-    """Whom people can call when the gate cannot help them."""
+    """Yield whether people know whom to call when the gate cannot help them."""
     if settings.cues.phone:
         yield green("telephone", "is shown and said where the gate cannot help")
     else:
@@ -146,7 +153,7 @@ def of_help(settings: Settings) -> Iterator[Finding]:
 
 
 def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
-    """Why nobody at all can be let in now; empty where somebody may be."""
+    """Return why nobody can be let in now; empty if people can be."""
     if seen is None:
         return "no latch serves"
     if not seen.has_brain:
@@ -155,10 +162,10 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
 
 
 def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
-    """Every way in that is fitted, and whether it works now.
+    """Yield each fitted credential reader and whether it works now.
 
-    `broken`: of "vision", "models", "clock", "readers" (USB, all of them), "pass key", "network", "server" and "sync"
-    those that do not do their part. `nobody`: as `nobody_in` says it.
+    `broken`: those of "vision", "models", "clock", "readers" (all USB readers), "pass key", "network", "server" and
+    "sync" that do not work. `nobody`: the result of `nobody_in`.
     """
     blocked = {
         way: ", ".join(f"{part} is not well" for part in needs if part in broken) for way, needs in _ways(settings)
@@ -176,7 +183,7 @@ def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterato
 
 
 def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """The ways in that are fitted, each with what it needs beside the latch and the brain."""
+    """Return the fitted kinds of credential, each with the parts it needs besides the latch and the brain."""
     readers = settings.readers
     ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "vision"))]
     usb = ("readers",)

@@ -1,4 +1,4 @@
-"""What the gate can do at the moment: which workers answer, and what is lost; told once at every change."""
+"""Knows which parts of the gate work now and which are lost. Reports each change once."""
 
 import asyncio
 import logging
@@ -10,22 +10,22 @@ log = logging.getLogger(__name__)
 
 
 class Duty:
-    """The parts of the gate, as far as they can be lost. `report` is given every change."""
+    """The state of the gate's parts. `report` gets every change."""
 
     def __init__(self, report: Callable[[Event], None]) -> None:
         self._report = report
         self._lost: dict[str, str] = {}
         self._missing: frozenset[str] = frozenset()
         self.settled = {"vision": asyncio.Event(), "latch": asyncio.Event()}
-        """Set once a worker has answered, or has said that it cannot."""
+        """For each worker: set once it has answered or has failed."""
 
     @property
     def lost(self) -> list[str]:
-        """The parts that are lost, in alphabetical order."""
+        """Return the lost parts in alphabetical order."""
         return sorted(self._lost)
 
     def set(self, part: str, why: str | None) -> None:
-        """A part is lost, and why, or with None it is back."""
+        """Mark a part as lost with the reason, or as back with None."""
         before = self.lost
         if why is None:
             if self._lost.pop(part, None) is not None:
@@ -38,8 +38,9 @@ class Duty:
             self._report(Degraded(self.lost))
 
     def misses(self, parts: Mapping[str, str]) -> None:
-        """All that the latch has to do without now, each with the reason; what it missed before and is not among them
-        is back.
+        """Set everything that the latch lacks now, each with the reason.
+
+        Parts it lacked before and does not now are back.
         """
         before = self.lost
         for part in self._missing - parts.keys():
@@ -54,13 +55,13 @@ class Duty:
             self._report(Degraded(self.lost))
 
     def works(self, worker: str) -> None:
-        """A worker answers."""
+        """Mark a worker as working."""
         self._report(WorkerReady(worker))
         self.set(worker, None)
         self.settled[worker].set()
 
     def fails(self, worker: str, why: str) -> None:
-        """A worker is lost: reported once, however often the next one fails for the same reason."""
+        """Mark a worker as lost. Reports the same reason only once, however often the worker fails."""
         if self._lost.get(worker) != why:
             self._report(WorkerLost(worker, why))
         self.set(worker, why)

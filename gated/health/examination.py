@@ -1,4 +1,4 @@
-"""Everything that the doctor looks at without touching it, in the order of an installer's afternoon."""
+"""Runs all checks that the doctor makes without changing anything, in the order of an installer's afternoon."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from gated.sitetime import tell, zone
 
 
 def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
-    """Look. `why`: what came instead of `seen`."""
+    """Yield all findings. `why`: the error that replaces `seen`."""
     past, has_brain = looks.Past(settings), seen is not None and seen.has_brain
     lost = past.lost if has_brain else frozenset[str]()
     yield from diagnosis.of_latch(settings, seen, why)
@@ -51,7 +51,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
-    """The board, the disk, the keys and the way to the office."""
+    """Yield the findings on the board, the disk, the keys and the network to the office."""
     here = board_at()
     if here.is_pi:
         yield board.power(here, board.throttling())

@@ -1,4 +1,4 @@
-"""What the doctor found: one thing, in a light that is a word and a sign as well, and what to do next about it."""
+"""Defines a finding of the doctor: one part, its light as a word and a sign, and the next step."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,15 +8,16 @@ import msgspec
 Light = Literal["green", "amber", "red"]
 
 SIGNS: dict[Light, str] = {"green": "✓", "amber": "!", "red": "✗"}
+"""The sign of each light, for people who cannot see colours."""
 
 Figure = float | int | bool | str
-"""A measured value; its unit is the end of its name."""
+"""A measured value. The end of its name is its unit."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One part of the gate: green is as it should be, amber works with less, red does not do what it is for.
+    """One part of the gate: green is in order, amber works with less, red does not work or is not safe.
 
-    `next_step` says what to do about amber and red. `figures`: what was measured, for a program and the handover.
+    `next_step`: what to do about amber and red. `figures`: measured values, for programs and the handover page.
     """
 
     part: str
@@ -27,20 +28,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def green(part: str, says: str, **figures: Figure) -> Finding:
-    """As it should be."""
+    """Return a finding for a part that is in order."""
     return Finding(part, "green", says, figures=figures)
 
 
 def amber(part: str, says: str, next_step: str, **figures: Figure) -> Finding:
-    """Works, with less than it could."""
+    """Return a finding for a part that works with less than it could."""
     return Finding(part, "amber", says, next_step, figures)
 
 
 def red(part: str, says: str, next_step: str, **figures: Figure) -> Finding:
-    """Does not do what it is for, or is not safe."""
+    """Return a finding for a part that does not work or is not safe."""
     return Finding(part, "red", says, next_step, figures)
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
-    """Whether nothing is red."""
+    """Return whether no finding is red."""
     return all(finding.light != "red" for finding in findings)

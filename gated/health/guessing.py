@@ -1,4 +1,7 @@
-"""The PIN budget of this gate: how long a stranger at its keypads must guess, with the PINs that are stored here."""
+"""Computes how long a stranger must guess PINs or card numbers at this gate, with the credentials stored here.
+
+The doctor, the setup page and the office use it.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +18,9 @@ from gated.sync.messages import Guessing
 
 PART, CARDS = "PIN budget", "card budget"
 STRONG_BITS = 32
-"""Of a card's number, what a Wiegand reader of 34 bits tells without parity. Whether it or one of 26 is fitted, no
-setting says.
+"""Length of the card number that a 34-bit Wiegand reader sends, without parity bits.
+
+No setting tells whether a reader sends 26 or 34 bits.
 """
 CARD_STEP = "fit readers that tell 32 bits (Wiegand of 34 bits), and take away cards that nobody uses"
 STEP = "set [readers] pin_by_household = true, or pin_digits higher and give new PINs"
@@ -29,7 +33,7 @@ STEP_BY_HOUSEHOLD = "set [readers] pin_digits higher and give new PINs, or house
 
 
 def found_at(settings: Settings) -> Budget | None:
-    """The budget; None where nobody can type a PIN, or what is stored cannot be read. Makes nothing."""
+    """Return the PIN budget; None if the gate has no keypad or the credentials cannot be read. Creates no file."""
     doors = keypads(settings)
     if not doors or not (settings.state / "people.db").exists():
         return None
@@ -46,12 +50,15 @@ def found_at(settings: Settings) -> Budget | None:
 
 
 def _digits(settings: Settings) -> int:
-    """So many digits the PINs have at least. Nothing here tells how many one of the office's has, which makes six."""
+    """Return the fewest digits that a PIN has.
+
+    The office makes PINs of `MADE_DIGITS`, and the gate cannot tell them apart.
+    """
     return min(settings.readers.pin_digits, MADE_DIGITS) if settings.sync.url else settings.readers.pin_digits
 
 
 def said(settings: Settings) -> Guessing:
-    """What a stranger may try here, for the office."""
+    """Return this gate's limits on guessing, for the office."""
     readers = settings.readers
     return Guessing(
         keypads(settings),
@@ -67,7 +74,7 @@ def said(settings: Settings) -> Guessing:
 
 
 def weak_at(settings: Settings) -> list[str]:
-    """Ids of those who have typed a PIN of theirs that strangers try early. Makes nothing."""
+    """Return the ids of people who have typed a PIN that strangers try early. Creates no file."""
     if not (settings.state / "people.db").exists():
         return []
     try:
@@ -82,7 +89,7 @@ def _weak_says(weak: list[str]) -> str:
 
 
 def of_cards(settings: Settings) -> Iterator[Finding]:
-    """How long a stranger must guess who shows number after number to the readers, by what the readers tell."""
+    """Yield how long a stranger must guess card numbers, for readers of 26 and of 34 bits."""
     cards, most = _cards(settings)
     readers, count = settings.readers, card_readers(settings)
     weak = short_card_days(cards, most, readers.short_cards_day, count)
@@ -91,14 +98,14 @@ def of_cards(settings: Settings) -> Iterator[Finding]:
         return
     days = f"a stranger who shows card numbers needs {weak:.0f} days at a reader of 26 bits, {strong:.0f} at 34 bits"
     figures = {"cards": cards, "days_26_bits": round(weak), "days_34_bits": round(strong)}
-    if min(weak, strong) < YEAR_DAYS:  # nobody knows which of them is fitted
+    if min(weak, strong) < YEAR_DAYS:  # no setting tells which reader is fitted
         yield amber(CARDS, days, CARD_STEP, **figures)
     else:
         yield green(CARDS, days, **figures)
 
 
 def _cards(settings: Settings) -> tuple[int, int]:
-    """How many cards there are, and how many has the household that has most."""
+    """Return the number of cards, and the most cards of one household."""
     if not (settings.state / "people.db").exists():
         return 0, 0
     try:
@@ -112,14 +119,14 @@ def _cards(settings: Settings) -> tuple[int, int]:
 
 
 def card_readers(settings: Settings) -> int:
-    """How many readers of cards there are; a USB device whose kind is not set may be one."""
+    """Return the number of card readers. A USB device of unset kind may be one."""
     readers = settings.readers
     usb = sum(path not in readers.usb or readers.usb[path].kind != "keypad" for path in readers.devices)
     return usb + sum(wires.wiegand_pins is not None for wires in settings.doors.values())
 
 
 def keypads(settings: Settings) -> int:
-    """How many doors have something that a PIN can be typed at; a Wiegand reader may have keys, a card reader none."""
+    """Return the number of doors where a PIN can be typed. A Wiegand reader may have keys; a card reader has none."""
     readers = settings.readers
     has_usb = any(path not in readers.usb or readers.usb[path].kind != "card" for path in readers.devices)
     doors = list(settings.doors.values())
@@ -128,7 +135,7 @@ def keypads(settings: Settings) -> int:
 
 
 def sentence(settings: Settings, found: Budget) -> str:
-    """The budget in words, with the next step where it is below a year."""
+    """Return the budget in words, with the next step if it is below a year."""
     says = _says(found)
     parts = [f"{says}, below a year; {_step(settings)}" if found.is_short else says]
     parts += [f"{_weak_says(weak)}; {WEAK_STEP}"] if (weak := weak_at(settings)) else []
@@ -137,7 +144,7 @@ def sentence(settings: Settings, found: Budget) -> str:
 
 
 def of_pins(settings: Settings) -> Iterator[Finding]:
-    """The same as a finding of the doctor's."""
+    """Yield the same as `sentence`, as findings of the doctor."""
     found = found_at(settings)
     if found is not None and found.shut_out:
         says = f"{found.shut_out} PINs open nothing: their household has no number to type"

@@ -1,4 +1,4 @@
-"""The keys and certificates of a gate: whose they are, who may read them, and how long they last."""
+"""Checks a gate's keys and certificates: their owner, who may read them, and when they end."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,10 +17,11 @@ from gated.sync.lifetime import WARNINGS_DAYS, stage, told
 from gated.sync.sealing import Lock, is_sealed
 
 PAIR = "pair the gate anew: `gated office invite` there, `gated pair` here"
+"""Next step for keys that do not work."""
 
 
 def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """All that there are. `now`: in the site's zone."""
+    """Yield findings on all keys and certificates. `now`: in the site's time zone."""
     yield _site_key(settings)
     if not settings.sync.url:
         return
@@ -36,14 +37,14 @@ def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
     else:
         yield of_end("gate certificate", own.not_valid_after_utc, now, PAIR)
     authority = _certificate(Path(settings.sync.ca))
-    if authority is not None:  # what cannot be read is told with the private keys
+    if authority is not None:  # an unreadable file is reported with the private keys
         yield of_end(
             "office authority", authority.not_valid_after_utc, now, f"ask the office for a new one, then {PAIR}"
         )
 
 
 def ends_soon(settings: Settings, now: datetime) -> list[str]:
-    """What of the link's certificates ends within 60 days or has ended, in words; what cannot be read is left out."""
+    """Return, in words, the link's certificates that end within 60 days or have ended. Skips what cannot be read."""
     files = {"this gate's": settings.sync.cert, "the office authority's": settings.sync.ca} if settings.sync.url else {}
     ends = {whose: end_of(Path(file)) for whose, file in files.items()}
     return [
@@ -54,7 +55,10 @@ def ends_soon(settings: Settings, now: datetime) -> list[str]:
 
 
 def of_end(part: str, ends: datetime, now: datetime, next_step: str) -> Finding:
-    """Whether a certificate lasts. `ends` and `now` are aware; the day is told in the zone of `now`."""
+    """Return whether a certificate is still valid.
+
+    `ends` and `now` are aware; the date is shown in the zone of `now`.
+    """
     left, day = ends - now, f"{ends.astimezone(now.tzinfo):%Y-%m-%d}"
     days = left // timedelta(days=1)
     figures: dict[str, Figure] = {"ends": day, "days_left": days}
@@ -78,7 +82,7 @@ def _site_key(settings: Settings) -> Finding:
 
 
 def _private(settings: Settings) -> Finding:
-    """The keys that pairing made: that they load and fit, and that nobody else may read them."""
+    """Return whether the keys from pairing load, match, and cannot be read by others."""
     sync, lock = settings.sync, Lock.of(settings.state)
     try:
         loose = [file for file in (sync.key, sync.gate_keys) if Path(file).stat().st_mode & 0o077]
@@ -104,7 +108,7 @@ def _private(settings: Settings) -> Finding:
 
 
 def _is_open(file: Path, settings: Settings) -> bool:
-    """Whether a file that pairing made is not sealed; others are as the installer made them."""
+    """Return whether a file made by pairing is not sealed. Files of the installer stay as they are."""
     return file.parent == (settings.state / "pairing").resolve() and not is_sealed(file)
 
 

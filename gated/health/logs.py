@@ -1,4 +1,4 @@
-"""Log lines for the journal of systemd or for a terminal: time, level, part, fact. Never a face, a vector or a name."""
+"""Formats log lines for systemd's journal or a terminal: time, level, part, fact. Logs no face, embedding or name."""
 
 import copy
 import logging
@@ -11,21 +11,23 @@ from typing import Any
 from gated.printable import line, printable
 
 MOST_SIGNS = 20_000
-"""Of what a record quotes: longer is cut."""
+"""Limits the text that a record quotes, in characters. The rest is cut."""
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-"""syslog's, as the journal reads them in front of a line (sd-daemon(3)): `journalctl -p warning` finds them."""
+"""Priorities of syslog, which the journal reads before each line (sd-daemon(3)). `journalctl -p warning` uses them."""
 
 DATE = "%Y-%m-%d %H:%M:%S %z"
-"""How a line tells its time: with the offset, so that nobody has to guess whose clock it is."""
+"""Format of a line's time, with the offset from UTC, so that the time zone is never in doubt."""
 
 
 class OneLineFormatter(logging.Formatter):
-    """A record shows every sign that it quotes, and what it quotes begins no line: no text from elsewhere looks like a
-    record of its own. Lines that our own sentence has stay.
+    """Formatter that shows control characters in quoted text, so that outside text cannot look like a record of its
+    own.
+
+    Line breaks in our own sentences stay.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, with the trace of its error if it has one."""
+        """Return the record as text, with the traceback of its error if it has one."""
         shown = copy.copy(record)
         match record.args:
             case tuple():
@@ -40,19 +42,20 @@ def _quoted(it: object) -> Any:
 
 
 class JournalFormatter(OneLineFormatter):
-    """Each line of a record with its priority before it."""
+    """Formatter that puts the priority before each line of a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, for the journal of systemd."""
+        """Return the record as text for systemd's journal."""
         before = f"<{PRIORITIES.get(record.levelno, 6)}>"
         return "\n".join(before + line for line in super().format(record).splitlines())
 
 
 def set_up(*, verbose: bool = False, timezone: str = "") -> None:
-    """Send the log to standard error; for the journal of systemd, which has a time of its own, with priorities.
+    """Send the log to standard error. For systemd's journal, adds priorities and leaves out the time.
 
-    `timezone`: of the site (IANA), for a process that serves one: its log, and those of the processes that it starts,
-    tell times in that zone. In the journal, which tells the machine's time, only where that is another.
+    `timezone`: the site's zone (IANA), for a process that serves one site. The logs of this process and of processes it
+    starts then show times in that zone. The journal shows the machine's time, so the time is added there only if the
+    zones differ.
     """
     said = "%(levelname)-7s %(name)s: %(message)s"
     handler = logging.StreamHandler(sys.stderr)
@@ -62,11 +65,11 @@ def set_up(*, verbose: bool = False, timezone: str = "") -> None:
         JournalFormatter(dated if is_elsewhere else said, DATE) if is_journal else OneLineFormatter(dated, DATE)
     )
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # aiomqtt logs what our link tells already
+    logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # the link already reports what aiomqtt logs
 
 
 def live_in(timezone: str) -> bool:
-    """Have this process, and those that it starts, count in that zone; whether the machine has another."""
+    """Use this time zone in this process and in processes it starts. Return whether the machine has another offset."""
     if not timezone:
         return False
     machine = time.localtime().tm_gmtoff

@@ -1,4 +1,4 @@
-"""What the doctor looks at himself: files, devices, ports and the clock. Nothing is changed, and no pin is claimed."""
+"""Checks what the doctor can look at itself: files, devices, ports and the clock. Changes nothing and claims no pin."""
 
 import http.client
 import importlib.util
@@ -37,16 +37,21 @@ from gated.sitetime import zone
 from gated.wording import UNDECODABLE
 
 SPARE_BYTES, LEAST_BYTES = 200_000_000, 20_000_000
-"""A month without network is up to 150,000 rows of some 0.3 KB; to erase somebody takes a file's room once more."""
+"""Limits of the free disk space, in bytes: amber below the first, red below the second.
+
+A month without network makes up to 150,000 rows of about 0.3 KB. Erasing a person needs a file's size once more.
+"""
 RECENT = 20_000
-"""So many of the newest facts are looked through for what is lost."""
+"""Number of newest facts that are searched for lost parts."""
 ANSWER_S = 2.0
+"""Limits how long a program or a port may take to answer, in seconds."""
 TRIAL_S = 30.0
+"""Limits the trial of vision's confinement, in seconds."""
 CONFINED = "; Landlock and seccomp confine it"
 
 
 def models(settings: Settings) -> Finding:
-    """Whether every model of the set is what the manifest says, and may drive this lock."""
+    """Return whether every model matches the manifest and may drive this lock."""
     try:
         chosen = load_set(settings.models)
         if chosen.grade == "demo" and settings.door.pins == "gpio":
@@ -59,7 +64,7 @@ def models(settings: Settings) -> Finding:
 
 
 def camera(settings: Settings, *, is_lost: bool) -> Finding:
-    """Which camera, and whether it can be there; vision alone opens it."""
+    """Return which camera is set and whether it can be there. Only vision opens it."""
     kind, path = settings.camera.kind, settings.camera.path
     if kind == "picamera2" and importlib.util.find_spec("picamera2") is None:
         return bad(settings, "camera", "picamera2 is not installed", "apt-get install python3-picamera2")
@@ -73,7 +78,7 @@ def camera(settings: Settings, *, is_lost: bool) -> Finding:
 
 
 def vision(root: Path = Path("/"), lacks: Sequence[Lack] | None = None) -> Iterator[Finding]:
-    """How the vision process runs, and what confines it. `lacks`: what does not; None: it is tried."""
+    """Yield how the vision process runs and what confines it. `lacks`: what is missing; None: try it now."""
     lacks = missing_confinement() if lacks is None else lacks
     is_gate = (root / "etc/systemd/system/gated.service").exists()
     if (root / "etc/systemd/system/sockets.target.wants/gated-vision.socket").is_symlink():
@@ -88,7 +93,7 @@ def vision(root: Path = Path("/"), lacks: Sequence[Lack] | None = None) -> Itera
 
 
 def missing_confinement() -> tuple[Lack, ...]:
-    """Have a process of its own confine itself as vision does, and return what it could not."""
+    """Let a separate process confine itself like vision does. Return what it could not confine."""
     command = [sys.executable, "-P", "-m", "gated", "vision", "--try"]
     try:
         tried = subprocess.run(command, capture_output=True, timeout=TRIAL_S, check=True)
@@ -98,7 +103,7 @@ def missing_confinement() -> tuple[Lack, ...]:
 
 
 def readers(settings: Settings) -> Iterator[Finding]:
-    """The USB readers, and the key for visitors' passes."""
+    """Yield the state of the USB readers and of the key for visitors' passes."""
     for path in settings.readers.devices:
         part = f"reader {path}"
         if not Path(path).exists():
@@ -117,7 +122,7 @@ def readers(settings: Settings) -> Iterator[Finding]:
 
 
 def prompts(settings: Settings) -> Finding:
-    """Whether everything that the gate says can be said."""
+    """Return whether the gate can speak every prompt."""
     if settings.cues.sound == "none":
         return amber("prompts", "no sound is set: nothing is spoken", 'fit a loudspeaker and set [cues] sound = "alsa"')
     wrong = [
@@ -132,7 +137,7 @@ def prompts(settings: Settings) -> Finding:
 
 
 def screen(settings: Settings, *, has_brain: bool) -> Finding:
-    """Whether the gate screen's page is served on its port, free, or taken by somebody else."""
+    """Return whether the gate screen's port serves our page, is free, or is used by another program."""
     port = settings.cues.screen_port
     if port == 0:
         return green("screen", "none is set")
@@ -147,7 +152,7 @@ def screen(settings: Settings, *, has_brain: bool) -> Finding:
 
 
 def letters(settings: Settings) -> Iterator[Finding]:
-    """Whether the gate screen's browser can draw Chinese; without a font the page is English."""
+    """Yield whether the gate screen's browser can draw Chinese. Without a font the page is English."""
     if settings.cues.screen_port == 0 or "zh" not in settings.cues.languages:
         return
     try:
@@ -163,7 +168,7 @@ def letters(settings: Settings) -> Iterator[Finding]:
 
 
 def page_on(port: int) -> bool | None:
-    """Whether what answers on a port of this machine is our page; None when nothing does."""
+    """Return whether the server on a local port serves our page; None if nothing answers."""
     page = files("gated.cues").joinpath("page", "index.html").read_bytes()
     try:
         with socket.create_connection((ADDRESS, port), ANSWER_S):
@@ -179,18 +184,18 @@ def page_on(port: int) -> bool | None:
 
 
 def calendar(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Whether the holidays and make-up working days are known that schedules need. Nothing where all is well."""
+    """Yield missing holidays and make-up working days that access rules need. Yields nothing if all are known."""
     try:
         faults = calendar_faults(settings, now)
     except GatedError:
-        return  # what cannot be read is told with the keys and the state folder
+        return  # unreadable data is reported with the keys and the state folder
     if faults:
         step = "write them into [site] holidays and workdays, or `gated office calendar set` for every gate"
         yield amber("calendar", "; ".join(faults), step)
 
 
 def calendar_faults(settings: Settings, now: datetime) -> list[str]:
-    """What is missing or wrong in the days that are known, from the settings and from the office."""
+    """Return what is missing or wrong in the known days, from the settings and from the office."""
     schedules, days = dict(settings.schedules), {*settings.site.holidays, *settings.site.workdays}
     if (settings.state / "people.db").exists():
         with closing(Credentials.open(settings.state, settings.site.id)) as store:
@@ -205,7 +210,7 @@ def calendar_faults(settings: Settings, now: datetime) -> list[str]:
 
 
 def state_folder(settings: Settings) -> Finding:
-    """Whether the gate can write, and has the room."""
+    """Return whether the gate can write to its state folder and has enough space."""
     folder = settings.state
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
@@ -224,12 +229,13 @@ def state_folder(settings: Settings) -> Finding:
 
 
 class Past:
-    """What the journal tells: whether it is whole, when it was written last, what a brain that runs has lost, and how
-    fast it decided.
+    """What the journal tells: whether it is intact, and the time of its newest row.
+
+    Also holds what a running brain has lost, how fast it decided, and what readers sent that could not be understood.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Read it, where there is one; none is begun."""
+        """Read the journal if there is one. Never creates one."""
         self.last_at = datetime.fromtimestamp(0, UTC)
         self.lost = frozenset[str]()
         self.decisions: list[Finding] = []
@@ -264,7 +270,7 @@ class Past:
 
 
 def clock(settings: Settings, last_fact: datetime) -> Finding:
-    """Whether the time of day counts. `last_fact`: when that was written down."""
+    """Return whether the time of day is trusted. `last_fact`: the time of the newest fact."""
     judged = clock_of(settings, last_fact, lambda _: None)
     if judged.now() is not None:
         return green("clock", "trusted: " + ("by the settings" if settings.site.clock == "trusted" else "it is kept"))

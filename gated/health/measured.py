@@ -1,6 +1,6 @@
-"""What an installer measures once the gate hangs on its wall: what the camera gives, and how fast this board is.
+"""Measures the camera's picture and this board's speed, for an installer at the mounted gate.
 
-The camera is vision's alone: while a gate runs nobody else may open it, and the doctor says so instead of measuring.
+Only vision may open the camera. While a gate runs, the doctor says so instead of measuring.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,20 +22,27 @@ from gated.health.diagnosis import PROMISE_S
 from gated.health.finding import Finding, amber, green, red
 
 LOOK_S = 5.0
+"""How long the camera is watched, in seconds."""
 DARK, BRIGHT = 50.0, 205.0
-"""Mean brightness of a picture, 0 to 255, outside of which faces in it are mostly refused (`[face] min_luminance`)."""
+"""Limits of a picture's mean brightness, 0 to 255. Outside them, most faces are refused (`[face] min_luminance`)."""
 SOFT = 20.0
-"""Variance of the Laplacian of a picture that shows anything at all; less is a lens out of focus, or fog on it."""
+"""Lowest variance of the Laplacian for a picture with any content. Below it, the lens is out of focus or fogged."""
 LEAST_RATE = 0.8
+"""Lowest share of the configured frame rate that counts as in order."""
 OVERHEAD = 1.1
-"""Our share of a decision, at most (design.md, section 12)."""
+"""Largest ratio of the whole frame time to the time of the bare models (design.md, section 12)."""
 MIDDLE = 0.25
-"""So far from the middle, in shares of the picture, a face may be that is still well framed."""
+"""Largest distance of a well framed face from the middle, as a share of the picture's width or height."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the camera gave in a few seconds. `face`: the box of the largest in the last frame, px; None without one."""
+    """What the camera showed in a few seconds. `face`: box of the largest face in the last frame, in px; None without a
+    face.
+
+    `fps`: frames a second. `brightness`: mean, 0 to 255. `sharpness`: variance of the Laplacian. `exposure_s`: seconds.
+    `size`: width and height in px.
+    """
 
     fps: float
     brightness: float
@@ -45,13 +52,16 @@ class View:
     size: tuple[int, int]
     face: tuple[float, float, float, float] | None
     colour: float | None = None
-    """As `face.colour` measures it in the last frame; None: it is too dark for that."""
+    """The last frame's colour, as `face.colour` measures it; None if the picture is too dark."""
     notes: tuple[Note, ...] = ()
-    """What the camera says of itself."""
+    """What the camera reports about itself."""
 
 
 def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: float = LOOK_S) -> tuple[View, Frame]:
-    """Look for so long; gives the last frame as well. Raises `CameraError` where nothing comes."""
+    """Watch the camera for `look_s` seconds. Return the view and the last frame.
+
+    Raises `CameraError` without a frame.
+    """
     camera.open()
     try:
         frames = [camera.frame(timeout_s)]
@@ -78,7 +88,7 @@ def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: floa
 
 
 def of_view(view: View, settings: Settings) -> Iterator[Finding]:
-    """Frame rate, light, focus, and where a face stands."""
+    """Yield findings on frame rate, light, focus, and the position of a face."""
     asked, figures = settings.camera.fps, {"fps": round(view.fps, 1)}
     says = f"{view.fps:.1f} frames a second of {asked:g}"
     if view.fps < LEAST_RATE * asked:
@@ -103,7 +113,7 @@ def of_view(view: View, settings: Settings) -> Iterator[Finding]:
 
 
 def of_speed(found: Bench, settings: Settings) -> Iterator[Finding]:
-    """How long a decision takes here, and what of it is ours."""
+    """Yield how long a decision takes on this board, and gated's own share of that time."""
     frames_s = settings.access.frames / settings.camera.fps + settings.access.frames * found.total_ms / 1e3
     figures = {"frame_ms": round(found.total_ms, 1), "models_ms": round(found.bare_ms, 1)}
     says = f"{found.total_ms:.1f} ms a frame, {found.bare_ms:.1f} of it the models' ({_stages(found)})"
@@ -122,7 +132,7 @@ def of_speed(found: Bench, settings: Settings) -> Iterator[Finding]:
 
 
 def look(settings: Settings, camera: Camera, pipeline: FacePipeline, rounds: int) -> tuple[list[Finding], Frame | None]:
-    """Both, and the last picture."""
+    """Return the findings on picture and speed, and the last frame."""
     frame = None
     try:
         view, frame = watch(camera, pipeline, settings.camera.timeout_s)
@@ -133,7 +143,7 @@ def look(settings: Settings, camera: Camera, pipeline: FacePipeline, rounds: int
 
 
 def _colour(view: View) -> Finding:
-    """Grey where there is a face is a camera that will not do; a grey street without one proves nothing."""
+    """Return whether the camera shows colour. A grey face proves a grey camera; a grey street proves nothing."""
     if view.colour is None:
         return amber("camera: colour", "too dark to tell", "put a lamp over the gate, and look once more")
     says = f"colour {view.colour:.2f}, {NO_COLOUR:g} are needed"
@@ -158,7 +168,7 @@ def _framing(view: View) -> Finding:
 
 
 def _stages(found: Bench) -> str:
-    """What takes longest, the longest first."""
+    """Return the three slowest stages, the slowest first."""
     longest = sorted(found.stages_ms.items(), key=lambda stage: -stage[1])[:3]
     return ", ".join(f"{name} {ms:.1f}" for name, ms in longest)
 

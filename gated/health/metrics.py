@@ -1,6 +1,6 @@
-"""The pulse in figures, for Prometheus: on this machine alone, and about nobody: no name, subject, flat or score.
+"""Serves the gate's metrics for Prometheus, on this machine only. They hold no name, person, household or score.
 
-Served by a thread of its own; imported only where a port is set, because it costs memory.
+A separate thread serves them. The module is imported only if a port is set, because it costs memory.
 """
 
 import math
@@ -15,14 +15,18 @@ from gated.events import AccessDenied, AccessGranted, Degraded, DoorReleased, Ev
 from gated.runtime.tasks import until_cancelled
 
 ADDRESS = "127.0.0.1"
+"""The local address that serves the metrics."""
 SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0)
-"""Half a second is the promise (design.md, section 2)."""
+"""Bounds of the histogram's buckets, in seconds. Half a second is the promise (design.md, section 2)."""
 MOST_S = 5.0
-"""A latch carries out no request that is older than a second."""
+"""Largest time from grant to release that counts as latency, in seconds.
+
+A latch refuses any request older than one second, so a larger gap means that the clock was set.
+"""
 
 
 class Metrics:
-    """What has happened since the start, by kinds of facts."""
+    """Counters of what has happened since the start, by kind of fact."""
 
     def __init__(self, version: str, models: str) -> None:
         self.registry = CollectorRegistry()
@@ -47,11 +51,14 @@ class Metrics:
         self._parts: set[str] = set()
 
     def gauge(self, name: str, what: str, ask: Callable[[], float]) -> None:
-        """A figure that is asked for whenever somebody reads; `ask` is called on another thread."""
+        """Add a metric that calls `ask` whenever it is read. `ask` is called on another thread."""
         Gauge(name, what, registry=self.registry).set_function(ask)
 
     def certificates(self, ends: Callable[[str], datetime | None]) -> None:
-        """Tell how long each certificate of the link lasts; `ends` is asked on another thread. NaN: unknown."""
+        """Add a metric of the days until each certificate of the link ends. `ends` is called on another thread.
+
+        NaN: unknown.
+        """
         gauge = Gauge("gated_certificate_days", "Days until a certificate ends.", ["of"], registry=self.registry)
 
         def left(of: str) -> float:
@@ -62,11 +69,11 @@ class Metrics:
             gauge.labels(of).set_function(partial(left, of))
 
     def look(self, problem: str | None) -> None:
-        """Count a look at a face. `problem`: as an `Observation` has it."""
+        """Count one look at a face. `problem`: as in `Observation`."""
         self._looks.labels(problem or "none").inc()
 
     def fact(self, event: Event, at: datetime) -> None:
-        """Count a fact. `at`: when it happened; a release is told by the latch, after the grant that it follows."""
+        """Count one fact. `at`: when it happened. The latch reports a release after the grant."""
         kind = type(event).__struct_config__.tag
         self._facts.labels(str(kind)).inc()
         match event:
@@ -85,7 +92,7 @@ class Metrics:
                 self._show(set(event.lost))
 
     async def serve(self, port: int, works: Callable[[], None]) -> None:
-        """Answer on the port, until cancelled. Raises `StateError` where the port is taken."""
+        """Serve the metrics on a port until cancelled. Raises `StateError` if the port is in use."""
         try:
             server, thread = start_http_server(port, ADDRESS, self.registry)
         except OSError as error:
@@ -104,7 +111,10 @@ class Metrics:
         self._latency_s.observe(latency_s)
 
     def _released(self, event: DoorReleased, at: datetime) -> None:
-        """The whole way, where it is the release of the last grant; a clock that was set between is no latency."""
+        """Measure the time from frame to release, if the release belongs to the last grant.
+
+        Skips gaps from a clock that was set.
+        """
         if self._granted is None or event.visit != self._granted[0]:
             return
         _, granted_at, latency_s = self._granted

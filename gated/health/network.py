@@ -1,5 +1,6 @@
-"""The way to the office, step by step, as far as it goes: route, name, broker, TLS. Nothing is said there in MQTT, so
-that the gate that runs keeps its place.
+"""Checks the connection to the office step by step: default route, name, broker, TLS. Sends no MQTT message.
+
+So the running gate keeps its own connection to the broker.
 """
 
 import contextlib
@@ -21,14 +22,17 @@ from gated.sync.dial import address, tls_context
 from gated.sync.sealing import Lock
 
 NAME_S, CONNECT_S, REFUSAL_S = 5.0, 5.0, 0.5
-"""A broker that does not take our certificate says so right after a handshake of TLS 1.3, and else waits for a word."""
+"""Limits for the name lookup, the connection, and the broker's refusal, in seconds.
+
+A broker that refuses our certificate says so right after a TLS 1.3 handshake. Otherwise it waits for our first message.
+"""
 UP = 0x1
 """RTF_UP: the route may be used (linux/route.h)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What TLS came to. `ends`: the end of the broker's certificate."""
+    """Result of a TLS handshake. `ends`: when the broker's certificate ends. `took_s`: its duration in seconds."""
 
     version: str
     ends: datetime
@@ -36,7 +40,7 @@ class Handshake:
 
 
 def routes(root: Path = ROOT) -> set[str]:
-    """The interfaces that a default route goes by."""
+    """Return the interfaces with a default route."""
     found = {fields[0] for fields in _rows(root / "proc/net/route")
              if len(fields) > 7 and fields[1] == fields[7] == "00000000" and int(fields[3], 16) & UP}  # fmt: skip
     return found | {fields[9] for fields in _rows(root / "proc/net/ipv6_route")
@@ -45,7 +49,10 @@ def routes(root: Path = ROOT) -> set[str]:
 
 
 def network(settings: Settings, now: datetime, root: Path = ROOT) -> Iterator[Finding]:
-    """As far as one gets. The gate works without any of it, so only what is wrong for good is red."""
+    """Yield findings up to the first step that fails.
+
+    The gate works without a network, so only a lasting fault is red.
+    """
     interfaces = routes(root)
     if not interfaces:
         yield amber("network", "no default route", "plug in the cable, or look at `nmcli`")
@@ -63,7 +70,10 @@ def network(settings: Settings, now: datetime, root: Path = ROOT) -> Iterator[Fi
 
 
 def resolved(host: str, port: int) -> str | None:
-    """An address of the host; None where none is found in time. A resolver that hangs is left to itself."""
+    """Return an address of the host; None if none is found within `NAME_S`.
+
+    A resolver that hangs stays on its own thread.
+    """
     found: list[str] = []
 
     def look() -> None:
@@ -95,8 +105,9 @@ def _broker(settings: Settings, host: str, port: int, where: str, now: datetime)
 
 
 def handshake(settings: Settings, host: str, port: int) -> Handshake:
-    """Connect, and be believed. Raises `ConfigError`, `StateError`, `OSError`; a `ssl.SSLError` where either side does
-    not believe the other.
+    """Connect and check that both sides accept each other.
+
+    Raises `ConfigError`, `StateError` and `OSError`; `ssl.SSLError` if either side refuses the other.
     """
     context, began = tls_context(settings.sync, Lock.of(settings.state)), perf_counter()
     with (
@@ -113,7 +124,7 @@ def handshake(settings: Settings, host: str, port: int) -> Handshake:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """A table of the kernel's; nothing where there is none."""
+    """Return the rows of a table of the kernel; an empty list if there is none."""
     try:
         return [line.split() for line in path.read_text("ascii", errors="replace").splitlines()]
     except OSError:

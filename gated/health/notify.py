@@ -1,11 +1,14 @@
-"""What systemd is told: READY, STOPPING, what we are doing, and that we live (sd_notify(3): one datagram)."""
+"""Tells systemd the gate's state: READY, STOPPING, a status line, and the watchdog signal (sd_notify(3)).
+
+Each message is one datagram.
+"""
 
 import os
 import socket
 
 
 class Notifier:
-    """Talks to the service manager, or to nobody where there is none."""
+    """A connection to the service manager. Does nothing if there is none."""
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         env = dict(os.environ) if environment is None else environment
@@ -16,26 +19,26 @@ class Notifier:
         is_ours = not pid or pid == str(os.getpid())
         usec = env.get("WATCHDOG_USEC", "0") if is_ours else "0"
         self.watchdog_s: float | None = int(usec) / 2e6 if usec.isdigit() and int(usec) else None
-        """How often to say that we live: half of what systemd waits for; None where it does not ask."""
+        """Interval of `alive` in seconds, half of what systemd waits for; None if systemd does not ask for it."""
 
     def ready(self) -> None:
-        """The gate is on duty."""
+        """Report that the gate is on duty."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line for `systemctl status`."""
         self._send(f"STATUS={text}")
 
     def alive(self) -> None:
-        """All critical parts make progress."""
+        """Report that all critical parts make progress."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """We end because we were asked to."""
+        """Report that the process ends as asked."""
         self._send("STOPPING=1")
 
     def watch(self, within_s: float) -> None:
-        """From here on the manager ends us when we are silent for so long."""
+        """Let the manager end this process if it stays silent for `within_s` seconds."""
         self._send(f"WATCHDOG_USEC={within_s * 1e6:.0f}")
 
     def _send(self, text: str) -> None:
@@ -43,11 +46,11 @@ class Notifier:
             return
         try:
             self._socket.sendto(text.encode(), self._address)
-        except OSError:  # the manager is gone or was never there: nothing of ours depends on it
+        except OSError:  # the manager may be gone; the gate does not depend on it
             return
 
     def _opened(self) -> socket.socket | None:
-        """Once, because vision can have no further socket once it has given up what it does not need."""
+        """Open the socket once, at the start: a confined vision process cannot open another socket later."""
         if not self._address:
             return None
         return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

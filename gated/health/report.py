@@ -1,6 +1,6 @@
-"""The page that is handed over with a gate: what it is, what was tried, what was found, and who signs for it.
+"""Makes the page that is handed over with a gate: the gate, what was tried, what was found, and who signs for it.
 
-Plain HTML that prints on one A4 page and needs nothing else. No key, code, name or person is on it.
+The page is plain HTML for one A4 sheet and needs no other file. It holds no key, code, name or person.
 """
 
 import platform
@@ -31,18 +31,19 @@ ul { columns: 2; column-gap: 6mm; margin: 1mm 0 0; padding: 0; list-style: none;
 li { break-inside: avoid; padding-left: 3.5mm; text-indent: -3.5mm }
 .signed { break-inside: avoid } .signed td { height: 9.5mm; vertical-align: bottom; font-weight: normal; width: 60% }
 """
+"""The style sheet, for one A4 sheet."""
 
 Language = Literal["zh", "en"]
 
 NOT_SHOWN = frozenset({"ca", "cert", "key", "gate_keys", "office_keys", "url", "pass_key", "rex_waiver"})
-"""Settings that are left out of the table: where keys lie, and what the page says elsewhere."""
+"""Settings that the table leaves out: paths of keys, and what the page shows elsewhere."""
 
 
 def report(
     settings: Settings, board: Board, findings: Sequence[Finding], now: datetime, tried: "Sequence[Tried]" = (),
     *, language: Language = "en",
 ) -> str:  # fmt: skip
-    """The page. `tried`: what was promised on this very gate, and what came of it; these sentences stay in English."""
+    """Return the page. `tried`: the promises tested on this gate and their outcome; these sentences stay in English."""
     told = list(map(_in_chinese, findings)) if language == "zh" else list(findings)
     counts = [str(sum(f.light == light for f in findings)) for light in SIGNS]
     parts = [
@@ -62,7 +63,10 @@ def report(
 
 
 def changed(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Every table of the settings with what in it is another value than the default; no path of a key."""
+    """Yield each settings table that has values other than the default, with these values.
+
+    Never shows a path of a key.
+    """
     for table in msgspec.structs.fields(settings):
         values = getattr(settings, table.name)
         if not isinstance(values, msgspec.Struct) or table.name in {"site", "gate"}:
@@ -85,7 +89,7 @@ def _value(value: object) -> str:
 
 
 def not_fitted(settings: Settings) -> Iterator[str]:
-    """What a gate can have and this one has not, in English."""
+    """Yield, in English, the parts that a gate can have and this one lacks."""
     cues, readers, doors = settings.cues, settings.readers, list(settings.doors.values())
     parts = {
         "exit button": doors[0].rex_pin, "exit button of the second door": doors[-1].rex_pin if doors[1:] else 0,
@@ -105,12 +109,12 @@ def not_fitted(settings: Settings) -> Iterator[str]:
 
 
 def _any(doors: Sequence[Wires], key: str) -> object:
-    """What one of the doors has there."""
+    """Return the value of a pin setting at any door; None if no door has one."""
     return next((found for wires in doors if (found := getattr(wires, key)) is not None), None)
 
 
 def _word(text: str, language: Language, *values: str) -> str:
-    """A fixed word or sentence of the page, with its values."""
+    """Return a fixed word or sentence of the page with its values."""
     return (chinese.words(text) if language == "zh" else text).format(*values)
 
 
@@ -167,7 +171,7 @@ def _list(lines: Iterable[str]) -> str:
 
 
 def _tried(tried: "Sequence[Tried]", language: Language) -> str:
-    """The broken promises first."""
+    """Return the tested promises, the broken ones first."""
     if not tried:
         return ""
     lines = [f"{'✓' if each.is_kept else '✗'} {each.promise}" for each in sorted(tried, key=lambda each: each.is_kept)]
@@ -190,7 +194,7 @@ def _signs(settings: Settings, language: Language) -> str:
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One promise, as `hw_tests` tried it. `outcome`: "kept" or "broken"; `at`: ISO 8601."""
+    """One promise as `hw_tests` tested it. `outcome`: "kept" or "broken"; `at`: ISO 8601."""
 
     promise: str
     outcome: str
@@ -198,7 +202,7 @@ class Tried(msgspec.Struct, frozen=True):
 
     @property
     def is_kept(self) -> bool:
-        """Whether it was kept."""
+        """Return whether the promise was kept."""
         return self.outcome == "kept"
 
 
@@ -207,7 +211,7 @@ class _Report(msgspec.Struct, frozen=True):
 
 
 def tried_of(data: bytes) -> tuple[Tried, ...]:
-    """What was promised and what came of it, of a `report.json`. Raises `StateError`."""
+    """Return the tested promises in a `report.json`. Raises `StateError`."""
     try:
         return msgspec.json.decode(data, type=_Report).results
     except UNDECODABLE as error:

@@ -1,4 +1,7 @@
-"""How the gate stands at this moment, from what anybody of its user can ask: the latch, the journal, the lockdown."""
+"""Reports a gate's current state, for `gated status`: latch, journal, lockdown, people and certificate.
+
+Any process of the gate's user can ask.
+"""
 
 import asyncio
 from contextlib import closing
@@ -22,43 +25,44 @@ from gated.sync.certificate import end_of
 from gated.sync.lifetime import told
 
 RECENT = 20_000
+"""Number of newest facts that are searched."""
 UNKNOWN = "of unknown version"
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """One gate, now. `brain`: the version that is on duty, empty while none is."""
+    """One gate's current state. `brain`: the version on duty, empty if none is."""
 
     gate: str
     brain: str
     since: str
-    """When it was started; UTC, ISO 8601, empty while none is."""
+    """When the brain was started, in UTC (ISO 8601); empty if none is on duty."""
     latch: str
-    """"serves", or why it does not."""
+    """Either "serves" or why the latch does not."""
     doors: dict[str, str]
     lost: list[str]
     """Parts that the brain has lost."""
     lockdown: bool
     fire: bool
     office: str
-    """"none", "in step", or how many events wait."""
+    """Either "none", "in step", or how many events wait."""
     models: str
     people: int
     templates: int
     trouble: list[str]
-    """What cannot be read, or not be changed."""
+    """What cannot be read or changed."""
     last: str
-    """The newest fact, by its kind and time."""
+    """The newest fact: its kind and time."""
     certificate: str = ""
     """When the gate's certificate ends; empty without an office."""
 
     @property
     def is_well(self) -> bool:
-        """Whether the gate is on duty and has lost nothing."""
+        """Return whether the gate is on duty and has lost nothing."""
         return bool(self.brain) and self.latch == "serves" and not self.lost and not self.trouble
 
 
 def standing(settings: Settings) -> Standing:
-    """Ask, and make nothing that is not there. What cannot be read is trouble, and no error."""
+    """Return the current state. Creates no file. What cannot be read becomes `trouble` and raises nothing."""
     try:
         seen, why = asyncio.run(observe(settings.latch_socket)), ""
     except LatchError as error:
@@ -88,13 +92,13 @@ def standing(settings: Settings) -> Standing:
 
 
 def _certificate(settings: Settings) -> str:
-    """When the certificate of this gate's link ends, in words."""
+    """Return when the certificate of this gate's link ends, in words."""
     ends = end_of(Path(settings.sync.cert)) if settings.sync.url else None
     return told(ends, datetime.now(UTC)) if ends is not None else ""
 
 
 def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:
-    """The newest facts, the last first, and how many the office does not hold yet."""
+    """Return the newest facts, newest first, and the number of rows that the office does not hold yet."""
     if not (settings.state / NAME).exists():
         return [], 0
     try:
@@ -109,7 +113,7 @@ def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:
 
 
 def _counts(settings: Settings, trouble: list[str]) -> tuple[int, int]:
-    """How many people and templates there are, as far as that can be read."""
+    """Return the number of people and of templates; 0 and 0 if they cannot be read."""
     try:
         return counts(settings.state)
     except (BusyError, StateError) as error:
@@ -118,5 +122,5 @@ def _counts(settings: Settings, trouble: list[str]) -> tuple[int, int]:
 
 
 def shown_at(at: str, settings: Settings) -> str:
-    """A time of the journal's as people at this gate read it."""
+    """Return a time of the journal in the site's time zone."""
     return tell(at, zone(settings.site.timezone))

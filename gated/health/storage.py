@@ -1,4 +1,4 @@
-"""The disk under the state folder: whether it takes writes, has ever failed, and what it tells of its wear."""
+"""Checks the disk under the state folder: whether it can be written, its errors, and its wear."""
 
 import os
 from collections.abc import Iterator
@@ -11,13 +11,20 @@ from gated.health.finding import Finding, amber, green, red
 from gated.rescue import ASIDE, PARTS
 
 OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
-"""Per cent of its life that an eMMC says is spent, at the most (JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b: exceeded)."""
+"""Largest share of its life that an eMMC says it has used, in per cent.
+
+From JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b means exceeded.
+"""
 WORN = 80
+"""Share of an eMMC's life from which the doctor warns, in per cent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What the kernel says of the file system under a folder. `life_spent`: per cent, None where it is not told."""
+    """A folder's file system as the kernel reports it. `life_spent`: per cent; None if unknown.
+
+    `device`: name of the block device. `kind`: type of the file system. `errors`: number that ext4 has counted.
+    """
 
     device: str
     kind: str
@@ -27,25 +34,25 @@ class Disk:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing can be written."""
+        """Return whether the disk cannot be written."""
         return "ro" in self.options
 
 
 def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
-    """The disk of a folder, or of the nearest one above that is there; None where the kernel does not tell."""
+    """Return the disk of a folder or of its nearest existing parent; None if the kernel does not tell."""
     there = next(each for each in (folder, *folder.parents) if each.exists()).resolve()
     device = there.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     over = [mount for mount in _mounts(root) if mount.number == number and there.is_relative_to(mount.point)]
     if not over:
         return None
-    mount = max(over, key=lambda each: len(each.point.parts))  # of several at one point the last, which lies on top
+    mount = max(over, key=lambda each: len(each.point.parts))  # of mounts at one point, the last is on top
     name = Path(mount.source).name
     return Disk(name, mount.kind, mount.options, _errors(root, name), _life_spent(root, name))
 
 
 def disk(disk: Disk | None) -> Iterator[Finding]:
-    """What is amiss with it."""
+    """Yield what is wrong with the disk, or that it is in order."""
     if disk is None:
         yield amber("disk", "unknown: the kernel does not tell", "look at `findmnt` and `dmesg`")
         return
@@ -68,7 +75,7 @@ def disk(disk: Disk | None) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A line of mountinfo (proc(5)); `options` are the mount's and its file system's together."""
+    """A line of mountinfo (proc(5)). `options`: those of the mount and of its file system."""
 
     number: str
     point: Path
@@ -78,7 +85,7 @@ class Mount:
 
 
 def _mounts(root: Path) -> Iterator[Mount]:
-    """Every mount, the last first."""
+    """Yield every mount, the last first."""
     try:
         lines = (root / "proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:
@@ -92,13 +99,13 @@ def _mounts(root: Path) -> Iterator[Mount]:
 
 
 def _errors(root: Path, device: str) -> int:
-    """So many ext4 has counted since it was made."""
+    """Return the number of errors that ext4 has counted since it was made."""
     text = _read(root / "sys/fs/ext4" / device / "errors_count")
     return int(text) if text.isdecimal() else 0
 
 
 def _life_spent(root: Path, device: str) -> int | None:
-    """The worse of the two estimates that an eMMC gives; an SD card gives none."""
+    """Return the worse of the eMMC's two estimates, in per cent; None for an SD card, which gives none."""
     whole = device.rpartition("p")[0] or device
     told = [OF_LIFE[word] for word in _read(root / "sys/block" / whole / "device/life_time").split() if word in OF_LIFE]
     return max(told, default=None)
@@ -112,7 +119,7 @@ def _read(path: Path) -> str:
 
 
 def kept_aside(settings: Settings) -> Iterator[Finding]:
-    """Damaged databases that were set aside, and may hold the names of people who are gone by now."""
+    """Yield damaged databases that were set aside. They may hold names of people who were removed since."""
     for path in sorted(settings.state.glob(f"*.db{ASIDE}*")) if settings.state.is_dir() else ():
         if not path.name.endswith(PARTS[1:]):
             step = "when nobody needs it any more, remove it: names and faces may lie in it"
@@ -120,5 +127,5 @@ def kept_aside(settings: Settings) -> Iterator[Finding]:
 
 
 def state_disk(settings: Settings) -> Iterator[Finding]:
-    """The disk that everything is kept on."""
+    """Yield the findings on the disk that holds the state folder."""
     yield from disk(disk_of(settings.state))

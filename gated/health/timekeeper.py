@@ -1,4 +1,4 @@
-"""The gate's clock with all that it knows: the kernel, the chip, what is on disk, and what the office says."""
+"""Runs the gate's clock with all its sources: the kernel, the chip, the stored file, and the office."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from gated.health.clock import WallClock, not_before
 from gated.health.timekept import WRITE_S, KeptFile, load
 
 WATCH_S = 1.0
-"""How often the clock is looked at."""
+"""Interval at which the clock is checked, in seconds."""
 
 
 class Timekeeper:
-    """A `WallClock` that remembers. For the event loop; the disk has a thread of its own."""
+    """A `WallClock` that stores what it knows. For the event loop; a separate thread writes to the disk."""
 
     def __init__(self, settings: Settings, last_fact: datetime, report: Callable[[ClockDoubted], None]) -> None:
-        """`last_fact`: when the newest fact of the journal was written down."""
+        """Load the stored state. `last_fact`: when the newest fact of the journal was written."""
         self.clock = clock_of(settings, last_fact, report)
         self._file = KeptFile(settings.state, load(settings.state))
 
     async def run(self) -> None:
-        """Look at the clock for ever, and keep on disk how late it is."""
+        """Check the clock until cancelled, and store the latest trusted time."""
         while True:
             self.clock.now()
             kept, now = self.clock.kept(), steady()
@@ -32,12 +32,12 @@ class Timekeeper:
             await asyncio.sleep(WATCH_S)
 
     def close(self) -> None:
-        """The gate ends with a word: keep how late it is."""
+        """Store the latest trusted time at a clean stop."""
         self._file.keep(self.clock.kept(is_end=True), steady(), is_end=True)
 
 
 def clock_of(settings: Settings, last_fact: datetime, report: Callable[[ClockDoubted], None]) -> WallClock:
-    """The clock of this gate as it is known on disk; it writes nothing."""
+    """Return this gate's clock from what is on disk. Writes nothing."""
     kept = load(settings.state)
     return WallClock(
         not_before(kept, last_fact, WRITE_S),

@@ -1,6 +1,6 @@
-"""What a gate knows of its clock across restarts and power cuts: `clock.json` in the state folder.
+"""Stores what a gate knows of its clock across restarts and power cuts: `clock.json` in the state folder.
 
-Written every quarter of an hour, and when something else becomes true than a time: 1 MB a day at most.
+Written every 15 minutes, and when anything but a time changes. That is at most 1 MB a day.
 """
 
 import logging
@@ -18,76 +18,88 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 NAME = "clock.json"
+"""Name of the file in the state folder."""
 WRITE_S = 900.0
-"""How often the risen floor is written."""
+"""Interval at which the latest trusted time is written, in seconds."""
 AGAIN_S = 60.0
-"""What is not a time is written at once, and again no oftener than this: a clock that is pushed about wears no card."""
+"""Shortest time between two writes of other changes, in seconds. It protects the card from a clock that jumps often."""
 OFF = timedelta(minutes=30)
-"""A machine was switched off if it ended without a word and its clock has moved by so much since the last writing.
+"""Time the clock must have moved since the last write to show that the machine was switched off.
 
-It may have lived for `WRITE_S` after that. A machine that a watchdog starts again is back within a minute.
+Holds only without a clean stop. The gate may have run for `WRITE_S` after that write. After a watchdog's restart the
+machine is back within a minute.
 """
 LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""A time before all others: nothing is known."""
 
 
 Moment = Annotated[datetime, Meta(tz=True)]
-"""Aware: two of which one is not cannot be compared."""
+"""An aware datetime. An aware and a naive datetime cannot be compared."""
 YEARS = range(1900, 9000)
-"""What a damaged file says of other years could not even be counted with."""
+"""Years that are accepted. Arithmetic on other years from a damaged file could overflow."""
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """A time of day that was trusted in a boot. Datetimes say what it was at steady 0; `_s` are steady seconds."""
+    """A time of day that was trusted in one boot.
+
+    Datetimes are the time at steady second 0; `_s` are steady seconds.
+    """
 
     first: Moment
-    """As it was when the trust began, or was confirmed last."""
+    """The time when the trust began or was last confirmed."""
     first_s: float
+    """When that was, in steady seconds."""
     last: Moment
-    """As it was at the last look that was trusted."""
+    """The time at the last trusted look."""
     kept_s: float
-    """The last look at which something kept it."""
+    """The last look at which a time server steered the clock, or else the look at which the trust began."""
     is_confirmed: bool = False
-    """Whether two sources that know nothing of each other have said the same."""
+    """Whether two independent sources agreed."""
 
 
 class Said(msgspec.Struct, frozen=True):
-    """The time of day at steady 0, by the office: between these two, for a broker may have held its word back."""
+    """The office's time at steady second 0.
+
+    It lies between these two, because a broker may have delayed the message.
+    """
 
     earliest: Moment
     latest: Moment
     at_s: float = 0.0
-    """When it was heard, in steady seconds."""
+    """When it was received, in steady seconds."""
 
     def apart(self, began: datetime) -> timedelta:
-        """How far another clock's is from it; at most 0 where they may be the same."""
+        """Return how far another clock is from the office's time; at most 0 if both can be the same."""
         return max(self.earliest - began, began - self.latest)
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """All that is kept. What hangs on steady seconds counts in the same boot alone."""
+    """All that is stored. Values in steady seconds are valid only in the same boot."""
 
     boot: str = ""
+    """Id of the boot that wrote the file."""
     floor: Moment = LONG_AGO
-    """The latest time that was trusted: none before it is believed."""
+    """The latest trusted time. No earlier time is trusted."""
     confirmed: Moment = LONG_AGO
-    """The latest that two sources agreed on: nothing takes it back."""
+    """The latest time that two sources agreed on. It is never taken back."""
     anchor: Anchor | None = None
+    """The trusted time of that boot; None if there was none."""
     is_doubted: bool = False
-    """Whether it had been trusted in that boot, and was in doubt when this was written."""
+    """Whether the clock was trusted in that boot, and in doubt when the file was written."""
     said: Said | None = None
     """What the office said in that boot."""
     is_chip_proved: bool = False
-    """Whether the clock chip kept the time through a power-off, as a second source said."""
+    """Whether a second source confirmed that the clock chip kept the time through a power-off."""
     is_clean: bool = False
-    """Whether the gate ended with a word, and so was perhaps never without power."""
+    """Whether the gate stopped cleanly. The machine may then never have lost power."""
 
     def was_off(self, boot: str, chip: datetime) -> bool:
-        """Whether the machine was without power between this writing and the boot at which the chip said `chip`."""
+        """Return whether the machine lost power between this write and the boot whose chip time was `chip`."""
         return self.boot != boot and not self.is_clean and self.floor > LONG_AGO and chip - self.floor >= OFF
 
 
 def load(state: Path) -> Kept | None:
-    """What was written; None where nothing was, or where it cannot be read."""
+    """Return what is stored; None if there is nothing or it cannot be read."""
     try:
         kept = msgspec.json.decode((state / NAME).read_bytes(), type=Kept)
     except FileNotFoundError:
@@ -110,21 +122,24 @@ def _moments(kept: Kept) -> Iterator[datetime]:
 
 
 class KeptFile:
-    """The file, written no oftener than it need be. May be used on any thread, by one at a time."""
+    """The stored file, written only when needed. Any thread may use it, one at a time."""
 
     def __init__(self, state: Path, written: Kept | None) -> None:
-        """`written`: what is there already."""
+        """Set up the file. `written`: what it already holds."""
         self._state, self._written = state, written or Kept()
         self._at: float | None = None
         self._fails = False
 
     def is_due(self, kept: Kept, steady_s: float) -> bool:
-        """Whether `keep` would write it now. Takes no time."""
+        """Return whether `keep` would write now. Does no I/O."""
         waited_s = float("inf") if self._at is None else steady_s - self._at
         return waited_s >= (AGAIN_S if _is_other(kept, self._written) else WRITE_S)
 
     def keep(self, kept: Kept, steady_s: float, *, is_end: bool = False) -> bool:
-        """Write it if it is due; whether it was written. A disk that fails is told of once, and tried again."""
+        """Write the file if it is due. Return whether it was written. Logs a failing disk once and tries again.
+
+        `is_end`: write in any case, at a clean stop.
+        """
         if not (is_end or self.is_due(kept, steady_s)):
             return False
         self._at = steady_s
@@ -140,7 +155,7 @@ class KeptFile:
 
 
 def _is_other(kept: Kept, written: Kept) -> bool:
-    """Whether it says something else than how late it is."""
+    """Return whether anything but the latest time has changed."""
 
     def told(each: Kept) -> tuple[object, ...]:
         anchor = each.anchor

@@ -1,7 +1,7 @@
-"""What an installer tries while somebody watches: a whole opening of a door, every lamp, the loudspeaker.
+"""Tries out a gate while an installer watches: a full opening of a door, every light, the loudspeaker.
 
-No way around anything: who tries takes the brain's place at the latch, which must know this user as it knows the brain;
-no gate may run on the state folder; a lockdown holds; the lease is the door's own; every fact goes into the journal.
+It bypasses nothing. It takes the brain's place at the latch, so the latch must accept this user as its brain. No gate
+may run on the state folder. A lockdown holds. The lease is the door's own. Every fact goes into the journal.
 """
 
 import asyncio
@@ -38,22 +38,24 @@ from gated.journal.journal import Journal
 from gated.runtime.lock import FileLock
 
 VISIT = "doctor"
-"""What the journal and the latch know such a release by."""
+"""The visit id of such a release, in the journal and at the latch."""
 LINK_S = 3.0
+"""Limits how long the latch may take to accept the connection, in seconds."""
 SHUT_S = 20.0
-"""So long after the lease the leaf may take to be seen shut."""
+"""Limits how long after the lease the leaf may take to be seen shut, in seconds."""
 SHOW_S = 1.5
-"""So long each lamp shines, the buzzer sounds, and the pad shakes."""
+"""How long each light shines, the buzzer sounds and the pad shakes, in seconds."""
 TAIL_S = 0.5
-"""So long a sound may be on its way through the player."""
+"""How long the player may still play a sound that was sent, in seconds."""
 
 Tell = Callable[[str], None]
+"""Callback that shows a line to the installer."""
 Fact = tuple[float, Event]
-"""Seconds after the request, and what happened."""
+"""Seconds after the request, and the event."""
 
 
 class Hand:
-    """The brain's place at the latch, for as long as somebody tries something."""
+    """The brain's place at the latch, while the installer tries something."""
 
     def __init__(self, settings: Settings, journal: Journal, seen: LatchState) -> None:
         self.seen, self.is_linked = seen, asyncio.Event()
@@ -61,25 +63,30 @@ class Hand:
         self.door = DoorController(settings.latch_socket, self._heard, lambda *_: self.is_linked.set())
 
     def note(self, event: Event) -> None:
-        """Write a fact down."""
+        """Write a fact to the journal."""
         self._journal.append(event, datetime.now(UTC))
 
     async def next(self) -> tuple[datetime, Event]:
-        """The next fact of the latch's; some may be of before we came."""
+        """Return the next fact from the latch. It may be older than this connection."""
         return await self._facts.get()
 
     def _heard(self, event: Event, at: datetime) -> None:
-        """Also what the latch kept for the next brain: that is we, and nobody else will write it down."""
+        """Store a fact from the latch, including those it kept for the next brain.
+
+        Nobody else would write them down.
+        """
         self._journal.append(event, at)
         self._facts.put_nowait((at, event))
 
 
 @asynccontextmanager
 async def in_command(settings: Settings) -> AsyncIterator[Hand]:
-    """Take the brain's place. Raises `BusyError` while a gate runs, `LatchError` where no latch takes us for a brain,
-    `StateError` where the journal cannot be written.
+    """Take the brain's place at the latch until the end of the block.
+
+    Raises `BusyError` while a gate runs, `LatchError` if no latch accepts this process as its brain, and `StateError`
+    if the journal cannot be written.
     """
-    seen = await observe(settings.latch_socket)  # first: whom the latch does not know leaves no file of theirs behind
+    seen = await observe(settings.latch_socket)  # first, so that a user whom the latch refuses leaves no file behind
     with (
         closing(FileLock(settings.state / "run.lock", "a gate with this state folder")),
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
@@ -96,12 +103,12 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
                 raise LatchError("the latch does not take us for its brain: another one commands it; stop that first")
             yield hand
         finally:
-            link.cancel()  # the latch secures the door, and we hear and write down that it did
+            link.cancel()  # the latch then secures the door, and its report is recorded
             await asyncio.wait([link])
 
 
 async def open_once(hand: Hand, name: str, wires: Wires, by: str, tell: Tell) -> list[Fact]:
-    """Release one door by a lease of its own, and watch until the leaf was open and is shut, or time is up."""
+    """Release one door under its own lease. Watch until the leaf was open and is shut, or the time is up."""
     hand.note(DoorTried(by, door=name))
     began, until = datetime.now(UTC), monotonic() + wires.release_s + SHUT_S
     hand.door.release(VISIT, wires.release_s, monotonic(), name)
@@ -135,7 +142,7 @@ def _is_over(facts: Sequence[Fact], wires: Wires) -> bool:
 
 
 def of_cycle(name: str, facts: Sequence[Fact], wires: Wires) -> Finding:
-    """What an opening has shown. Pure."""
+    """Return the result of one opening. Pure."""
     part, first = f"{name}: opening", {type(event): (after_s, event) for after_s, event in reversed(facts)}
     refused, odd = first.get(ReleaseRefused), first.get(LineImplausible)
     if refused is not None and isinstance(refused[1], ReleaseRefused):
@@ -161,7 +168,7 @@ def of_cycle(name: str, facts: Sequence[Fact], wires: Wires) -> Finding:
 
 
 async def show_lights(hand: Hand, settings: Settings, tell: Tell) -> list[str]:
-    """Let every lamp, the buzzer and the pad play in turn; gives which are fitted."""
+    """Switch on every light, the buzzer and the pad in turn. Return which are fitted."""
     pins = output_pins(settings.cues)
     for line, pin in pins.items():
         tell(f"{line} (pin {pin})")
@@ -172,7 +179,7 @@ async def show_lights(hand: Hand, settings: Settings, tell: Tell) -> list[str]:
 
 
 async def say(settings: Settings) -> bool:
-    """Say what is said when the gate opens, as the gate would by day; gives whether the loudspeaker took it."""
+    """Speak the opening prompt at daytime volume. Return whether the loudspeaker played it."""
     once = (
         Voice(settings.cues, settings.prompts, fitted_of(settings)).says(Situation.OPEN, None, False, lambda: 0.0).once
     )
