@@ -1,4 +1,4 @@
-"""`python -m gated` is `gated`."""
+"""Run the command `gated` for `python -m gated`."""
 
 from gated.cli import main
 

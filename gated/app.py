@@ -1,4 +1,4 @@
-"""The brain, wired: every part is built here, started here, and stopped in mirror order. Read this page first."""
+"""The brain's wiring: build every part, start it here, and stop the parts in reverse order. Read this page first."""
 
 import asyncio
 import logging
@@ -61,30 +61,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WATCH_S = 1.0
-"""How often settings on trial are looked at."""
+"""The interval between checks of settings on trial, in seconds."""
 STOP_S = 0.7
-"""So long each part may take to stop; all of them together stay under the 3 s that a stop may take."""
+"""The time for one part to stop, in seconds. All parts together stay below the 3 s that a stop may take."""
 DESK_LATCH_IDLE_S = 10.0
-"""So long a latch that we started outlives us."""
+"""The time that a latch started by us runs after our end, in seconds."""
 BEGIN_S = 10.0
-"""So long the latch and vision may take before we go on duty without them."""
+"""The time that the latch and vision each have to answer, in seconds.
+
+After that the brain goes on duty without them.
+"""
 ON_DISK = frozenset({"disk", "credentials", "gallery"})
-"""Parts whose return means that files can be had that could not."""
+"""Parts whose recovery means that files can be opened again."""
 MUTE = frozenset({"network", "server", "sync", "journal"})
-"""With one of these lost the office does not hear who calls."""
+"""Parts without which the office does not receive a call."""
 SETTLE_S = 2.0
-"""After the end of a recording: until the last face has left and the last visit is decided."""
+"""The wait after the end of a recording, in seconds: the last face leaves, and the last visit is decided."""
 
 
 async def run(
     settings: Settings, config: Path, *, own_latch: bool = True, once: bool = False, vision: Path | None = None
 ) -> None:
-    """Be the gate, until SIGTERM or SIGINT, or with `once` until the recording has been shown.
+    """Run the gate until SIGTERM or SIGINT, or with `once` until the recording ends.
 
-    `settings` say where its state is and where models lie; the others are read anew, with those on trial.
-    With `own_latch` a latch is started where none serves. `vision`: where it is a service, as at `VisionLink`.
-    Raises `BusyError` when a gate runs on this state folder, and `ConfigError`; a critical part that ends raises
-    `CriticalTaskError`. No disk, in whatever state, keeps it from beginning.
+    `settings` give the state folder and the models' folder; the other settings are read again, with those on trial.
+    `own_latch` starts a latch if none serves. `vision` is the socket of the vision service, as in `VisionLink`.
+
+    Raises `BusyError` if a gate already runs on this state folder, `ConfigError`, and `CriticalTaskError` if a critical
+    part ends. No state of the disk prevents the start.
     """
     keep_memory_secret()
     with closing(FolderLock(settings.state, "run.lock", "a gate with this state folder")):
@@ -100,7 +104,7 @@ async def run(
 
 
 class Brain:
-    """The parts, and what they tell each other."""
+    """The brain of one gate: its parts, and the messages between them."""
 
     def __init__(
         self,
@@ -110,8 +114,8 @@ class Brain:
         facts: Iterable[Event] = (),
         vision: Path | None = None,
     ) -> None:
-        """`config`: the settings' file. `last_fact`: when that was written down. `facts`: what there is to tell before
-        all else. `vision`: where it is a service.
+        """Build the parts. `config`: the path of the settings. `last_fact`: the time of the last event in the journal.
+        `facts`: events to report first. `vision`: the socket of the vision service.
         """
         self.settings, self._config, self.why = settings, config, "the recording has ended"
         self._metrics = self._count() if settings.health.metrics_port else None
@@ -151,7 +155,7 @@ class Brain:
             losses=self._set,
             compared=partial(compared_now, settings.state),
         )
-        for fact in facts:  # before the entrance finds that there is a lockdown, or free passage
+        for fact in facts:  # before the entrance reports a lockdown or an unlock schedule
             self.report(fact)
         self._models = OwnModels(settings, lambda why: self.duty.fails("vision", why))
         self.gallery = Gallery.open_best(settings.state, settings.site.id, *self._models.embedder)
@@ -192,7 +196,7 @@ class Brain:
         self._is_built = True
 
     async def live(self, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
-        """Start every part, wait for the end, and stop them in mirror order."""
+        """Start every part, wait for the end, and stop the parts in reverse order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop, number)
         vital = {
@@ -222,10 +226,12 @@ class Brain:
                 for task in reversed(tasks):
                     task.cancel()
                     await asyncio.wait([task], timeout=STOP_S)
-                    task.cancel()  # once more for one that did not heed it: nothing may hold up the others
+                    task.cancel()  # cancel again: a stuck part must not block the others
 
     def _optional_parts(self) -> Iterable[tuple[str, Part]]:
-        """What the gate can do without, by its name in `degraded`; nothing that it does ends the brain."""
+        """Yield the parts that the gate can do without, by their names in `degraded`. Their failure does not end the
+        brain.
+        """
         settings = self.settings
         if settings.readers.pass_key:
             yield "passes", self.entrance.keep_passes
@@ -235,9 +241,9 @@ class Brain:
             yield "sync", self.following.run
 
     def report(self, event: Event, at: datetime | None = None) -> None:
-        """Write a fact down, show it, and tell it in the log unless it is the latch's, which has a log of its own.
+        """Store an event, show it, and log it. The latch logs its own events (`at` is given).
 
-        That somebody was forced is for the journal and the server alone: whoever forces may read over a shoulder.
+        A `Duress` event goes only to the journal and the office: an attacker may read the log.
         """
         if at is None and not isinstance(event, Duress):
             log.info("%s", wording.fact(event))
@@ -250,7 +256,7 @@ class Brain:
             self.calls.happened(event)
 
     def close(self) -> None:
-        """Write down what is not on disk yet."""
+        """Write everything that is not on disk yet."""
         self._timekeeper.close()
         self.entrance.close()
         self.gallery.close()
@@ -258,7 +264,7 @@ class Brain:
             log.error("the last events could not be written")
 
     def _count(self) -> "Metrics":
-        """Figures for who watches many gates."""
+        """Return the metrics for monitoring systems."""
         from gated.health.metrics import Metrics
 
         def waiting() -> float:
@@ -272,7 +278,9 @@ class Brain:
         return metrics
 
     async def _announce(self) -> None:
-        """Tell systemd, once the latch answers and vision sees, or has said that it cannot."""
+        """Tell systemd that the gate is ready, once the latch and vision have each answered, failed, or used up
+        `BEGIN_S`.
+        """
         for worker, settled in self.duty.settled.items():
             await self._first(settled.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
             if not settled.is_set() and not self._stop.is_set():
@@ -282,24 +290,25 @@ class Brain:
         log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
 
     async def _end(self, once: bool) -> None:
-        """Wait until we are asked to stop, or until the recording is over and the door is shut behind the last one.
+        """Wait for a stop request, or with `once` until the recording is over and the door is secured.
 
-        Raises `ModelError` or `CameraError` where a recording can never be shown, for nobody waits for it to be mended.
+        Raises `ModelError` or `CameraError` if a recording cannot be shown: a run with `once` does not wait for a
+        repair.
         """
         if once and self._models.now is None:
-            lawful_set(self.settings)  # says why, as `gated check` does
+            lawful_set(self.settings)  # raises with the reason, as in `gated check`
         await self._first(self._stop.wait(), *([self.vision.exhausted.wait(), self._blind.wait()] if once else []))
         if self._blind.is_set() and once and not self.vision.exhausted.is_set():
             part, _, why = self._why_blind.partition(": ")
             raise (ModelError if part == "models" else CameraError)(why)
         if not self._stop.is_set():
             await asyncio.sleep(SETTLE_S)
-            while self.door.state == "released":  # noqa: ASYNC110 - the latch tells its state with every beat
+            while self.door.state == "released":  # noqa: ASYNC110 - the latch sends its state with every heartbeat
                 await asyncio.sleep(0.1)
 
     async def _prove(self, trial: Trial) -> None:
-        """Keep settings from the office once the gate has been well with them; else end, to begin anew without them."""
-        while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - it is time that proves
+        """Keep the office's settings after a good trial. Otherwise end the brain, so that it restarts without them."""
+        while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - only time decides
             await asyncio.sleep(WATCH_S)
         try:
             if await asyncio.to_thread(trial.settle, verdict):
@@ -311,7 +320,7 @@ class Brain:
 
     @staticmethod
     async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-        """Wait for the first of several, and forget the others."""
+        """Wait for the first of several coroutines, and cancel the others."""
         tasks = [asyncio.ensure_future(wait) for wait in waits]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -320,7 +329,7 @@ class Brain:
                 task.cancel()
 
     async def _see(self) -> None:
-        """Have vision, once there is a model set that may be used here."""
+        """Run vision, as soon as there is a model set that may be used here."""
         backoff = Backoff(1.0, 30.0)
         while self._models.now is None:
             await asyncio.sleep(backoff.next_s())
@@ -328,13 +337,13 @@ class Brain:
         await self.vision.run()
 
     def _look_for_models(self) -> None:
-        """Go by the manifest as it is now."""
+        """Read the manifest again, and use its models if they changed."""
         if self._models.look():
             self.gallery.see_by(*self._models.embedder)
             self._anew()
 
     def _vitals(self) -> Vitals:
-        """What the server is told about us; nothing about anybody."""
+        """Return the gate's status for the office. It contains nothing about persons."""
         return Vitals(
             version=version("gated"),
             degraded=self.duty.lost,
@@ -350,13 +359,13 @@ class Brain:
         return Journal.open(self.settings.state, self.settings.site.id, self.settings.gate.id)
 
     def _begin_journal(self) -> None:
-        """On the writer's thread: a journal that is damaged is kept, and another begun. Raises `DiskError`."""
+        """Set a damaged journal aside and begin a new one. Runs on the writer's thread. Raises `DiskError`."""
         kept = set_aside(self.settings.state / NAME)
         self._call(self.report, DatabaseMended(NAME, kept.name))
         self._call(self._anew)
 
     def _anew(self) -> None:
-        """What hangs on the files, and is not the entrance's, opens them anew."""
+        """Make the link to the office and the entrance open their files again."""
         self.following.anew.set()
         self.entrance.look()
 
@@ -366,7 +375,7 @@ class Brain:
             await asyncio.sleep(self.notifier.watchdog_s or WATCH_S)
 
     def _on_vision(self, ready: VisionReady) -> None:
-        """It sees, by the models of our own manifest. Raises `WireError` where by others."""
+        """Accept vision if it uses the models of our own manifest. Raises `WireError` if it uses others."""
         if not self._models.is_seen_by(ready):
             self._look_for_models()
             self._models.check(ready)
@@ -375,7 +384,7 @@ class Brain:
         self.duty.works("vision")
 
     def _on_seen(self, seen: Observation | TrackEnded) -> None:
-        """A face that is seen is shown before it is decided about, or "looking" would outlive the decision."""
+        """Show a seen face before it is decided. Otherwise "looking" would replace the decision on the screen."""
         if isinstance(seen, Observation):
             self.stage.sight(sight_of(seen, self.settings))
             if seen.quality is not None:
@@ -411,13 +420,15 @@ class Brain:
             self.stage.way(outcome.result)
 
     def _on_journal(self, trouble: Exception | None) -> None:
-        """Whoever writes the most learns first what the disk does, and when it is well again."""
+        """Update the parts "journal" and "disk". The journal writes most often, so it notices first that the disk fails
+        or works.
+        """
         self._set("journal", None if trouble is None else f"it is kept in memory: {trouble}")
         if isinstance(trouble, DiskError) or trouble is None:
             self._set("disk", None if trouble is None else str(trouble))
 
     def _set(self, part: str, why: str | None) -> None:
-        """A part is lost, and why, or back; what was on a disk that is back is opened anew."""
+        """Set a part as lost with its reason, or as working (None). If a disk part works again, reopen its files."""
         is_back = why is None and part in self.duty.lost
         self.duty.set(part, why)
         if is_back and part in ON_DISK:
@@ -428,18 +439,18 @@ class Brain:
         self.duty.set("clock", None if fact.is_over else fact.why)
 
     def _on_time(self, said: datetime, asked_at: float) -> None:
-        """The office said what time it is, after it was asked at `asked_at` (monotonic)."""
+        """Pass on the office's time, requested at `asked_at` (monotonic seconds)."""
         self.clock.hear(said, time.monotonic() - asked_at)
 
     def _may_locate(self) -> bool:
-        """Whether the locating sound has its hours now; without a trusted clock it has none."""
+        """Return whether the locating sound is scheduled now. Without a trusted clock it is not."""
         if not self.settings.cues.locate or not self._is_built:
             return False
         at = self.clock.now()
         return at is not None and self.entrance.ways.calendar.allows(self.settings.cues.locate, at)
 
     def _has_line(self) -> bool:
-        """Whether there is a link to the office now; what cannot be written down is not sent either."""
+        """Return whether the link to the office works now. An event that cannot be stored is not sent either."""
         return bool(self.settings.sync.url) and MUTE.isdisjoint(self.duty.lost)
 
     def _on_office(self, fact: Event) -> None:
@@ -455,6 +466,6 @@ class Brain:
         self._stop.set()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        """From another thread: do it on ours, or not at all when the loop has ended."""
+        """Run a function on the event loop, from another thread. Do nothing if the loop has ended."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)

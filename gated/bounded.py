@@ -1,8 +1,8 @@
-"""Reads, copies and downloads that end. What comes from elsewhere is bounded before anybody can know what it is.
+"""Read, copy and download with a limit on the size. Every module that reads foreign data uses this one.
 
-A server, a mirror or a stick may send without end, and a digest is known only at the end. So every such read names the
-most bytes that it takes: the size that a signed list states, or a constant with its reason. Not more than that and one
-byte is read. What is too long raises `TooLongError`, an `OSError` whose `strerror` says so.
+A server, a mirror or a USB stick may send without end, and a digest is known only at the end. So every read names the
+most bytes that it accepts: the size in a signed list, or a constant with its reason. It reads at most one byte more.
+Longer data raises `TooLongError`, an `OSError` whose `strerror` gives the reason.
 """
 
 import errno
@@ -20,62 +20,65 @@ from typing import IO, Any
 CHUNK_BYTES = 1 << 16
 KIB, MIB = 1 << 10, 1 << 20
 MOST_KEYS = 16 * KIB
-"""Of a file of keys, a certificate or a signature: the longest of ours has 8 KiB."""
+"""The size limit of a file of keys, a certificate or a signature, in bytes. Our longest file has 8 KiB."""
 MOST_TEXT = 16 * MIB
-"""Of a file that people write: 100,000 rows of a table have 10 MiB."""
+"""The size limit of a text file that people write, in bytes. A table with 100,000 rows has 10 MiB."""
 SLOWEST_BYTES_S = 8 * KIB
-"""A line that is slower than this is given up: 64 kbit/s, less than the oldest mobile network."""
+"""The slowest accepted connection, in bytes per second: 64 kbit/s, less than the oldest mobile network."""
 
 
 class TooLongError(OSError):
-    """More came than may be."""
+    """The data is longer than the limit."""
 
     def __init__(self, most: int, name: object = None) -> None:
         super().__init__(errno.EFBIG, f"is longer than {most} bytes, so it is another file", str(name or ""))
 
 
 class UnplainError(OSError):
-    """A pipe or a device lies in the place of a file: it may block, and it may never end."""
+    """A pipe or a device in place of a file. It may block, and it may never end."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.EINVAL, "is no plain file", str(path))
 
 
 class TooSlowError(TimeoutError):
-    """The whole time for it is over."""
+    """The time for the whole transfer is over."""
 
     def __init__(self, whole_s: float) -> None:
         super().__init__(errno.ETIMEDOUT, f"too slow, not complete after {whole_s:.0f} s")
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a plain file to read. A pipe or a device, which may block or never end, raises `OSError`."""
+    """Open a plain file for reading. Raises `OSError` for a pipe or a device, which may block or never end."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise UnplainError(path)
-    return open(number, "rb")  # noqa: PTH123 - of a number
+    return open(number, "rb")  # noqa: PTH123 - a file descriptor
 
 
 def read(path: Path, most: int) -> bytes:
-    """The bytes of a plain file. Raises `OSError`."""
+    """Return the bytes of a plain file. Raises `OSError`."""
     with open_plain(path) as file:
         return take(file, most, path)
 
 
 def read_given(path: Path, most: int) -> bytes:
-    """The bytes of a file that a person names, which may be a pipe. Raises `OSError`."""
+    """Return the bytes of a file that a person names. It may be a pipe. Raises `OSError`."""
     with path.open("rb") as file:
         return take(file, most, path)
 
 
 def take(file: IO[bytes], most: int, name: object = None) -> bytes:
-    """The rest of an open file. Raises `OSError`."""
+    """Return the rest of an open file. Raises `OSError`."""
     return b"".join(chunks(file, most, name))
 
 
 def copy(source: IO[bytes], target: IO[bytes], most: int, name: object = None) -> str:
-    """Copy the rest of a file; gives the SHA-256, in hex. Raises `OSError`; then the target has no byte too many."""
+    """Copy the rest of a file. Return the SHA-256 in hex.
+
+    Raises `OSError`; `target` then has no byte beyond the limit.
+    """
     digest = hashlib.sha256()
     for chunk in chunks(source, most, name):
         digest.update(chunk)
@@ -84,7 +87,7 @@ def copy(source: IO[bytes], target: IO[bytes], most: int, name: object = None) -
 
 
 def copy_file(source: IO[bytes], path: Path, most: int) -> str:
-    """Copy to a new file, never through a link of that name; gives the SHA-256. Where it fails, nothing stays."""
+    """Copy to a new file, and never follow a link at `path`. Return the SHA-256 in hex. A failure leaves no file."""
     path.unlink(missing_ok=True)
     try:
         with path.open("xb") as target:
@@ -96,7 +99,7 @@ def copy_file(source: IO[bytes], path: Path, most: int) -> str:
 
 
 def sha256(path: Path, most: int) -> str:
-    """The SHA-256 of a plain file, in hex. One that is too long is not read. Raises `OSError`."""
+    """Return the SHA-256 of a plain file in hex. A file over the limit is not read. Raises `OSError`."""
     digest = hashlib.sha256()
     with open_plain(path) as file:
         if os.fstat(file.fileno()).st_size > most:
@@ -107,7 +110,7 @@ def sha256(path: Path, most: int) -> str:
 
 
 def chunks(file: IO[bytes], most: int, name: object = None) -> Iterator[bytes]:
-    """The rest of a file. Raises `TooLongError` in place of what is too much."""
+    """Yield the rest of a file. Raises `TooLongError` before the chunk that exceeds the limit."""
     left = most
     while chunk := file.read(min(CHUNK_BYTES, left + 1)):
         left -= len(chunk)
@@ -117,9 +120,9 @@ def chunks(file: IO[bytes], most: int, name: object = None) -> Iterator[bytes]:
 
 
 def ending(context: ssl.SSLContext, whole_s: float, silence_s: float) -> ssl.SSLContext:
-    """Have every line of this context end by a time, counted from now: also where a byte comes now and then.
+    """Make every connection of this context end `whole_s` seconds from now, even while single bytes arrive.
 
-    A time limit of a socket counts from the last byte. A line that drips its headers outlives every one of them.
+    A socket timeout restarts with every byte. A server that sends one byte at a time never reaches it.
     """
     ends = time.monotonic() + whole_s
 
@@ -139,5 +142,5 @@ def ending(context: ssl.SSLContext, whole_s: float, silence_s: float) -> ssl.SSL
 
 
 def whole_s(most: int) -> float:
-    """So long so many bytes may take, on the slowest line that is of use."""
+    """Return the time in seconds that `most` bytes may take on the slowest accepted connection."""
     return 60.0 + most / SLOWEST_BYTES_S

@@ -1,10 +1,11 @@
-"""SQLite the way this gate needs it: what was acknowledged is on disk, what was erased is gone.
+"""SQLite as this gate needs it: acknowledged data is on disk, and erased data is gone. All databases use this module.
 
-Schema changes are an append-only list of scripts, applied and recorded by sqlite-utils; the rest is plain sqlite3.
+Schema changes are an append-only list of scripts. sqlite-utils applies and records them; everything else is plain
+sqlite3.
 
-What stands in a script behind `BACK` is the way back from it. It is kept in the database itself, so that a gated that
-does not know the change can undo it (`go_back`) and lose nothing but what only the newer one could write. No copy is
-ever put in a database's place: it would bring back who was erased, undo a revocation, and lose what was acknowledged.
+The part of a script after `BACK` undoes the change. It is stored in the database. So an older gated, which does not
+know the change, can undo it (`go_back`) and loses only data that the newer gated added. An old copy never replaces a
+database: it would restore erased people, undo a revocation, and lose acknowledged data.
 """
 
 import json
@@ -33,10 +34,12 @@ PRAGMA cache_size = -2000;
 PRAGMA trusted_schema = OFF;
 PRAGMA secure_delete = ON;
 """
-"""FULL, because WAL with NORMAL loses acknowledged rows with the power (sqlite.org/pragma.html#pragma_synchronous)."""
+"""FULL is required: WAL with NORMAL loses acknowledged rows in a power cut
+(sqlite.org/pragma.html#pragma_synchronous).
+"""
 
 BACK = "-- back\n"
-"""Stands in a script between what it does and what undoes it."""
+"""The separator in a script between the change and its undo part."""
 WAYS_BACK = "CREATE TABLE IF NOT EXISTS _gated_back (number INTEGER PRIMARY KEY, script TEXT NOT NULL) STRICT"
 
 STANDS_IN_THE_WAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
@@ -48,10 +51,10 @@ TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Primary result codes (sqlite.org/rescode.html)."""
 
 FAILS = (sqlite3.Error, UnicodeDecodeError)
-"""What a statement may raise; the latter where SQLite's own words name something that is damaged."""
+"""Exceptions of a statement. `UnicodeDecodeError` occurs if an error message of SQLite quotes a damaged name."""
 
 as_text = partial(str, encoding="utf-8", errors="replace")
-"""One byte that a card has changed is one odd character, not a table that cannot be read."""
+"""Text decoder for columns. A damaged byte becomes one replacement character, and the table stays readable."""
 
 
 _looks = ContextVar("looks", default=False)
@@ -59,9 +62,9 @@ _looks = ContextVar("looks", default=False)
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """Whoever opens a database within this only looks: nothing is made on the disk, migrated there, or left behind.
+    """Open databases read-only within this context: create, migrate and leave no file.
 
-    For commands that anybody may run, root too: a file that root makes would be in the way of the gate's own user.
+    Used by commands that any user may run, even root: a file that root creates would block the gate's own user.
     """
     token = _looks.set(True)
     try:
@@ -71,15 +74,15 @@ def looking() -> Iterator[None]:
 
 
 def only_looks() -> bool:
-    """Whether nothing may be made now."""
+    """Return whether databases are opened read-only now."""
     return _looks.get()
 
 
 def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
-    """Open a database, readable by its owner alone, with its schema brought up to date.
+    """Open a database, readable only by its owner, and apply the missing migrations.
 
-    Raises `DiskError` when the folder or the file cannot be written, `TornError` when the file is damaged, and
-    `StateError` when it was written by a newer gated.
+    Raises `DiskError` if the folder or the file cannot be written, `TornError` if the file is damaged, and `StateError`
+    if a newer gated wrote it.
     """
     if only_looks():
         return view(path, migrations)
@@ -101,8 +104,8 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def named(error: OSError | sqlite3.Error | UnicodeDecodeError, what: str) -> StateError:
-    """An error of the disk or of SQLite in this gate's words. `what`: a file, or what is stored in it."""
-    code = getattr(error, "sqlite_errorcode", None)  # sqlite3 raises some errors itself, and those have none
+    """Turn an error of the disk or of SQLite into a `StateError`. `what`: a file, or the data stored in it."""
+    code = getattr(error, "sqlite_errorcode", None)  # errors that sqlite3 itself raises have no code
     if isinstance(error, UnicodeDecodeError) or (code is not None and code & 0xFF in TORN):
         return TornError(f"{what}: is damaged ({error}); the gate's next start keeps what can be read of it")
     if isinstance(error, OSError) or (code is not None and code & 0xFF in OF_THE_DISK):
@@ -114,8 +117,9 @@ def named(error: OSError | sqlite3.Error | UnicodeDecodeError, what: str) -> Sta
 
 
 def view(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
-    """A database to be read, with the schema of this version; nothing on the disk changes. One that is not there is
-    empty, an older one is brought up to date in memory. Raises `StateError`.
+    """Open a database for reading, with the schema of this version. Nothing on the disk changes.
+
+    A missing database is empty. An older one is migrated in memory. Raises `StateError`.
     """
     try:
         if not path.exists():
@@ -136,10 +140,10 @@ def view(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def untouched(path: Path) -> sqlite3.Connection:
-    """The file, without making another beside it: SQLite would make its index of the write-ahead log.
+    """Open the file without creating another file beside it. SQLite would create an index of the write-ahead log.
 
-    Who has it open keeps both beside it. Where nobody has, no log means that all is in the file ("immutable"); a log
-    alone was left by a crash, and is read in a copy.
+    Three cases: Another process has it open: log and index exist already. There is no log: the file holds everything
+    ("immutable"). There is a log without an index: a crash left it, and a copy is read.
     """
     log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     has_log = log.exists() and log.stat().st_size > 0
@@ -153,12 +157,15 @@ def untouched(path: Path) -> sqlite3.Connection:
 
 
 def _memory_disk() -> str | None:
-    """A folder that is in memory, so that no copy of people's names lies on a card; None where there is none."""
+    """Return a folder in memory, so that no copy of personal data is written to a card.
+
+    Return None if there is none.
+    """
     return next((folder for folder in ("/dev/shm", "/run") if os.access(folder, os.W_OK)), None)  # noqa: S108
 
 
 def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
-    """A copy of a database, which is closed."""
+    """Copy a database into memory, and close the original."""
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(source):
         source.backup(memory)
@@ -166,14 +173,16 @@ def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the disk of a file takes no write from anybody, which SQLite does not tell from other failures."""
+    """Return whether the file's disk is mounted read-only. SQLite's errors do not tell this case from others."""
     with suppress(OSError):
         return path.is_absolute() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
     return False
 
 
 def _prepare(connection: sqlite3.Connection, patience_s: float = 5.0) -> None:
-    """Set the pragmas; of several that turn a new file to WAL at once SQLite refuses some without waiting, so we do."""
+    """Set the pragmas. If several processes switch a new file to WAL at once, SQLite may fail without waiting, so this
+    function waits.
+    """
     deadline = time.monotonic() + patience_s
     while True:
         try:
@@ -186,10 +195,10 @@ def _prepare(connection: sqlite3.Connection, patience_s: float = 5.0) -> None:
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    """Run the scripts that have not run yet, all in one transaction with their record; no lock where there are none."""
+    """Run the missing scripts and record them, all in one transaction. Take no lock if none is missing."""
     if applied(connection) == len(migrations):
         return
-    from sqlite_utils import Database, Migrations  # 0.1 s and 25 MB that a gate whose schema is current does without
+    from sqlite_utils import Database, Migrations  # saves 0.1 s and 25 MB if the schema is current
 
     known = Migrations("gated")
     for number, script in enumerate(migrations, 1):
@@ -203,7 +212,10 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
 
 
 def _steps(number: int, script: str) -> Any:
-    """A script as a migration, without the commit that sqlite3's own `executescript` begins with."""
+    """Return a script as a migration.
+
+    It runs the statements singly, because sqlite3's `executescript` commits first.
+    """
     forth, _, back = script.partition(BACK)
 
     def migration(database: Any) -> None:
@@ -217,7 +229,7 @@ def _steps(number: int, script: str) -> Any:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """One after the other; a trigger has semicolons inside."""
+    """Yield the statements of a script. A trigger contains semicolons."""
     statement = ""
     for part in script.split(";"):
         statement += f"{part};"
@@ -227,17 +239,17 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def go_back(path: Path, known: int) -> int:
-    """Undo the migrations behind the first `known`, newest first and all or none; gives how many there were.
+    """Undo the migrations after the first `known`, newest first, all or none. Return the number of undone migrations.
 
-    Raises `StateError` when one left no way back, when rows would then name what is not there, or when the database
-    cannot be used; nothing is changed then.
+    Raises `StateError` if a migration has no undo script, if rows would then refer to missing rows, or if the database
+    cannot be used. Nothing is changed then.
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             _prepare(connection)
             if applied(connection) <= known:
                 return 0
-            connection.execute("PRAGMA foreign_keys = OFF")  # a way back may make a table anew that others point to
+            connection.execute("PRAGMA foreign_keys = OFF")  # an undo script may recreate a table that others refer to
             with transaction(connection):
                 numbers = range(applied(connection), known, -1)
                 for number in numbers:
@@ -261,7 +273,7 @@ def _undo(connection: sqlite3.Connection, number: int) -> None:
 
 
 def applied(connection: sqlite3.Connection) -> int:
-    """How many migrations have run, by the record that sqlite-utils keeps."""
+    """Return the number of applied migrations, from the record of sqlite-utils."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_sqlite_migrations'").fetchone():
         return 0
     return int(connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0])
@@ -269,26 +281,29 @@ def applied(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing, and ours alone from the first statement on (`BEGIN IMMEDIATE`)."""
+    """Run the block as one transaction, exclusive from the first statement (`BEGIN IMMEDIATE`). Roll back on an
+    exception.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has SQLite roll back by itself
+        if connection.in_transaction:  # on a full disk SQLite has rolled back already
             connection.execute("ROLLBACK")
         raise
 
 
 def rows(connection: sqlite3.Connection, query: str, values: Sequence[str] = ()) -> list[sqlite3.Row]:
-    """All rows of a query, each text as `as_text` has it, at half its price: it is asked only where one is no text.
+    """Return all rows of a query, with text as `as_text` decodes it.
 
-    The connection is the caller's alone meanwhile.
+    The fast decoder runs first. `as_text` takes twice the time, so it runs only if a text is damaged. No other thread
+    may use the connection meanwhile.
     """
     try:
         connection.text_factory = str
         return connection.execute(query, values).fetchall()
-    except sqlite3.OperationalError:  # it says no more than that; whatever else it is comes again
+    except sqlite3.OperationalError:  # the error does not name its cause: any other cause raises again
         connection.text_factory = as_text
         return connection.execute(query, values).fetchall()
     finally:
@@ -296,9 +311,9 @@ def rows(connection: sqlite3.Connection, query: str, values: Sequence[str] = ())
 
 
 def forget(connection: sqlite3.Connection) -> bool:
-    """After an erasure: rewrite the file and empty the write-ahead log, so that no page keeps what was deleted.
+    """Rewrite the file and empty the write-ahead log, so that no page keeps erased data. Call it after an erasure.
 
-    False when another connection, or a full disk, stood in the way: the rows are gone, their traces are not; ask again.
+    Return False if another connection or a full disk prevented it. The rows are gone, but traces remain; call it again.
     """
     try:
         connection.execute("VACUUM")
@@ -311,12 +326,14 @@ def forget(connection: sqlite3.Connection) -> bool:
 
 
 def is_one_of(column: str, values: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
-    """The condition that a column has one of these values, and what is to be bound to it; any value with None."""
+    """Return an SQL condition that a column has one of these values, and its parameters. None accepts every value."""
     if values is None:
         return "TRUE", ()
-    return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)  # noqa: S608 - a column of ours
+    return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(list(values)),)  # noqa: S608 - our own column
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Changes whenever another connection has written (`PRAGMA data_version`); cheap enough to ask every second."""
+    """Return a number that changes when another connection writes (`PRAGMA data_version`). It is cheap enough for every
+    second.
+    """
     return int(connection.execute("PRAGMA data_version").fetchone()[0])

@@ -1,4 +1,6 @@
-"""What a face became: a finite vector of unit length, checked wherever one enters: odd numbers must never match."""
+"""Check embeddings of faces: finite vectors of unit length. Every embedding is checked where it enters a process,
+because invalid numbers must never match.
+"""
 
 import math
 from typing import TypeGuard
@@ -9,19 +11,21 @@ from numpy.typing import NDArray
 from gated.errors import EmbeddingError
 
 Embedding = NDArray[np.float32]
-"""(dimension,) float32, C-contiguous, finite, of norm 0.99 to 1.01."""
+"""Shape (dimension,), float32, C-contiguous, finite, of norm 0.99 to 1.01."""
 
 SHORTEST, LONGEST = 0.99, 1.01
-"""Unit length, as far as float32, a trip through storage and an honest embedder's rounding may bend it."""
+"""The accepted norm. It allows for the rounding of float32, of storage and of the embedder."""
 PLAINLY = 0.99, 1.01
-"""Of the square of a length, so that no rounding of float32 makes a doubt of it: one product tells the good ones."""
+"""Bounds on the squared norm for the fast check. They lie inside the accepted norm, so float32 rounding does not
+matter.
+"""
 
 
 def check_embedding(vector: NDArray[np.generic], dimension: int) -> Embedding:
-    """The vector as a (`dimension`,) contiguous float32 array, itself where it already is one.
+    """Return the vector as a (`dimension`,) contiguous float32 array. Return the vector itself if it already is one.
 
-    Raises `EmbeddingError` unless it is one-dimensional, of real floating-point numbers, of the right length, finite,
-    and of norm 0.99 to 1.01. The message never shows the vector.
+    Raises `EmbeddingError` unless the vector has one dimension, floating-point values, the right length, only finite
+    values, and a norm of 0.99 to 1.01. The message never shows the vector.
     """
     if _is_plainly_good(vector, dimension):
         return vector
@@ -40,9 +44,9 @@ def check_embedding(vector: NDArray[np.generic], dimension: int) -> Embedding:
 
 
 def _is_plainly_good(vector: NDArray[np.generic], dimension: int) -> TypeGuard[Embedding]:
-    """Whether one product tells, at a tenth of the price."""
+    """Return whether the fast check accepts the vector. It takes a tenth of the time."""
     if vector.dtype != np.float32 or vector.shape != (dimension,) or not vector.flags.c_contiguous:
         return False
     with np.errstate(all="ignore"):
         squared = vector.dot(vector)
-    return bool(PLAINLY[0] <= squared <= PLAINLY[1])  # false for NaN, too
+    return bool(PLAINLY[0] <= squared <= PLAINLY[1])  # also false for NaN

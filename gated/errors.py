@@ -1,14 +1,14 @@
-"""What can go wrong, by name: each message says what happened and what to do about it.
+"""The errors of gated. Each message says what happened and what to do.
 
-A refused person is a `Decision`, never an error. `exit_code` is what a command returns:
-1 refused or not found, 2 usage, 3 environment.
+The refusal of a person is a `Decision`, not an error. `exit_code` is the exit status of a command: 1 refused or not
+found, 2 usage, 3 environment.
 """
 
 
 class GatedError(Exception):
-    """The root: catch it at the edge of a command, and print each of its lines as one.
+    """The base class of all errors. A command catches it at the top level and prints each of its lines.
 
-    Each argument is a line of its own. An end of a line within one is of what it quotes, and begins none.
+    Each argument is one line. A newline inside an argument belongs to quoted text, and does not start a new line.
     """
 
     exit_code = 3
@@ -18,12 +18,12 @@ class GatedError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """What it says, line by line."""
+        """Return the message, line by line."""
         return [str(each) for each in self.args]
 
 
 class ConfigError(GatedError):
-    """The settings are wrong; `problems` holds every problem that was found, one sentence each."""
+    """The settings are wrong. `problems` holds every problem, one sentence each."""
 
     exit_code = 2
 
@@ -40,27 +40,27 @@ class StateError(GatedError):
 
 
 class DiskError(StateError):
-    """The disk under the state folder takes no write (read-only, full, failing), or gives nothing back."""
+    """The disk of the state folder cannot be written (read-only, full, failing) or cannot be read."""
 
 
 class TornError(StateError):
-    """A database is damaged: SQLite says that it is no database, or that its pages do not fit together."""
+    """A database is damaged: SQLite reports that it is no database, or that its pages are inconsistent."""
 
 
 class BusyError(GatedError):
-    """Something that only one process may hold is held by another."""
+    """Another process holds something that only one process may hold."""
 
 
 class ModelError(GatedError):
-    """A model file is missing, altered, of the wrong shape, or gives the wrong known answer."""
+    """A model file is missing, altered, of the wrong shape, or fails its known answer."""
 
 
 class CameraError(GatedError):
-    """The camera cannot be opened, or has stopped giving frames."""
+    """The camera cannot be opened, or delivers no more frames."""
 
 
 class PictureError(GatedError):
-    """A picture file cannot be read, or is no picture that a face could be taken from."""
+    """A picture file cannot be read, or has no usable face."""
 
     exit_code = 1
 
@@ -72,62 +72,68 @@ class EmbeddingError(GatedError):
 
 
 class EnrolmentError(GatedError):
-    """A person cannot be enrolled: consent is missing, the face is somebody else's, no photo will do."""
+    """A person cannot be enrolled: consent is missing, the face belongs to somebody else, or no
+    photo is good enough.
+    """
 
     exit_code = 1
 
 
 class UnacceptedError(EnrolmentError):
-    """Only the office says so, and somebody at this gate has to accept it first."""
+    """Only the office vouches for the person. Somebody at this gate must accept the person first."""
 
 
 class CredentialError(GatedError):
-    """A card, a PIN or a right cannot be given or taken: it is weak, it is somebody's already, it is not there."""
+    """A card, a PIN or an access rule cannot be added or removed: it is weak, belongs to somebody,
+    or does not exist.
+    """
 
     exit_code = 1
 
 
 class SubjectNotFoundError(GatedError):
-    """Nobody with that id is enrolled here."""
+    """Nobody with this id is enrolled here."""
 
     exit_code = 1
 
 
 class SealError(GatedError):
-    """Something sealed does not open: the wrong key, or it was altered."""
+    """Sealed data does not open: the key is wrong, or the data was altered."""
 
 
 class LatchError(GatedError):
-    """The latch does not answer, refuses us, or is not there."""
+    """The latch does not answer, refuses us, or does not run."""
 
 
 class WireError(GatedError):
-    """A message between processes, or from the server, that is not what was agreed."""
+    """A message between processes, or from the office, breaks the protocol."""
 
 
 class OfficeError(GatedError):
-    """The office's folder cannot be used, or what it was asked for cannot be."""
+    """The office's folder cannot be used, or the office cannot do what was requested."""
 
     exit_code = 1
 
 
 class WithdrawnError(GatedError):
-    """The office does not want an order any more, or did not say that it still does; nothing was done."""
+    """The office withdrew a command, or did not confirm it again. Nothing was done."""
 
     exit_code = 1
 
 
 class PairingError(GatedError):
-    """A gate and an office have not come together: a wrong, spent or old code, or nobody there."""
+    """A gate and an office could not pair: the code is wrong, used or expired, or nobody answers."""
 
     exit_code = 1
 
 
 class ProvisionError(GatedError):
-    """No gate can be made of this machine yet: it is not fit, or a step failed; what is done stays done."""
+    """The machine cannot be made a gate yet: it is not fit, or a step failed. Finished steps stay done."""
 
 
 class UpdateError(GatedError):
-    """Another version of gated cannot be had, is not whole, or is not fit for this gate; the one that runs goes on."""
+    """Another version of gated is not available, not complete, or not fit for this gate. The current version keeps
+    running.
+    """
 
     exit_code = 1

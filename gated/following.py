@@ -1,4 +1,6 @@
-"""The link to the office, wired: records, commands, the journal's way up. An optional part."""
+"""The wiring of the link to the office: records, commands, and the upload of the journal. `app` runs it as an optional
+part.
+"""
 
 import asyncio
 import logging
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the link needs of the gate. `report` and `look` may be called from any thread; `stop` ends the brain."""
+    """The functions of the gate that the link uses. Any thread may call `report` and `look`. `stop` ends the brain."""
 
     entrance: Entrance
     calls: Calls
@@ -51,27 +53,29 @@ class Gate:
     stop: Callable[[str], None]
     appended: asyncio.Event
     proved: Callable[[float], None]
-    """Takes the time (monotonic) of the newest thing that the office has proved to have heard; from any thread."""
+    """Takes the time (monotonic seconds) of the office's newest authenticated answer. Any thread may call it."""
     timed: Callable[[datetime, float], None] = lambda _, __: None
-    """Takes what time the office said it was, and the time (monotonic) at which it was asked; from any thread."""
+    """Takes the office's time, and the time (monotonic seconds) of the request. Any thread may call it."""
     ends_soon: Callable[[str | None], None] = lambda _: None
-    """Told which certificates end soon, None for none; from any thread."""
+    """Takes a text about certificates that expire soon, or None if there are none. Any thread may call it."""
     lost: Callable[[str, str | None], None] = lambda _, __: None
-    """Told what the link has lost and why, None that it is back; from any thread."""
+    """Takes a part that the link has lost and the reason, or None if the part works again. Any thread may call it."""
 
 
 class Following:
-    """Follows the office. `run` is a part's life: it ends by an error, or returns where it is to begin anew."""
+    """The gate's link to the office. `run` is the life of an optional part: it raises an error, or returns to be
+    restarted.
+    """
 
     def __init__(self, settings: Settings, config: Path, gate: Gate, revoked: Revoked) -> None:
-        """`revoked` outlives every link: who is let in no more, and is not on disk yet."""
+        """Store the parts. `revoked` lives longer than each link: it holds revoked people that are not on disk yet."""
         self._settings, self._config, self._gate, self._revoked = settings, config, gate, revoked
         self.certificates: Certificates | None = None
         self.anew = asyncio.Event()
-        """Set it when the files under the link are to be opened anew, because the disk has failed or is back."""
+        """Set it to reopen the link's files, because the disk failed or works again."""
 
     async def run(self, works: Callable[[], None]) -> None:
-        """Be in step with the office until `anew`. Raises `StateError` where a key cannot be read."""
+        """Synchronise with the office until `anew` is set. Raises `StateError` if a key cannot be read."""
         self.anew.clear()
         thread = ThreadPoolExecutor(1, "sync")
         try:
@@ -92,7 +96,7 @@ class Following:
             link.result()
 
     def _build(self) -> tuple[Replica, GateSide]:
-        """On the thread that the files belong to."""
+        """Build the replica and the gate's side of the link. Runs on the thread that owns the files."""
         settings, gate, embedder = self._settings, self._gate, self._gate.embedder()
         lock = self._sealed()
         peer = peer_of(settings)
@@ -129,7 +133,7 @@ class Following:
         return replica, side
 
     def _succeed(self) -> bool:
-        """Whether the office was handed over, and this gate follows the new one from now on."""
+        """Return whether the office was handed over, so that this gate follows the new office from now on."""
         settings = self._settings
         return Successor(settings.state, settings.sync, peer_of(settings), Lock.of(settings.state)).follow()
 
@@ -138,7 +142,9 @@ class Following:
         return known_key(self._settings.state)
 
     def _sealed(self) -> Lock:
-        """What opens the private files, after those that lie plain were sealed; the link goes on where that fails."""
+        """Return the lock that opens the private files, after sealing the unsealed ones. If sealing fails, the link
+        still starts.
+        """
         lock = Lock.of(self._settings.state)
         settle(self._settings.state)
         try:
@@ -148,7 +154,7 @@ class Following:
         return lock
 
     def certificate_ends(self, of: str) -> datetime | None:
-        """When the "gate"'s certificate ends, the "authority"'s, the "broker"'s; None while it is not known."""
+        """Return when the certificate of the "gate", the "authority" or the "broker" ends. None if it is not known."""
         return self.certificates.ends.get(of) if self.certificates is not None else None
 
     async def _link(self, replica: Replica, side: GateSide, thread: ThreadPoolExecutor) -> None:
@@ -178,7 +184,7 @@ class Following:
 
 
 def peer_of(settings: Settings) -> Peer:
-    """The keys that this gate and its office know each other by. Raises `StateError`."""
+    """Return the keys that this gate and its office use to authenticate each other. Raises `StateError`."""
     sync = settings.sync
     keys = Lock.of(settings.state).identity(Path(sync.gate_keys)), Party.load(Path(sync.office_keys))
     return Peer(*keys, settings.site.id, settings.gate.id)

@@ -1,7 +1,7 @@
-"""A picture on its way through the gate, the camera that gives it, and the few ways to look at its pixels.
+"""A camera frame, the interface of a camera, and the functions that convert its pixels. Camera and face code use them.
 
-A frame has two sizes of the same moment, as the Pi's image processor gives them for free: `main` for crops of faces,
-`lores` for motion and detection. `lores` is YUV 4:2:0 (I420), because that is what every Pi can scale in hardware.
+A frame has two sizes of the same moment, because the Pi's image processor makes both: `main` for face crops, `lores`
+for motion and detection. `lores` is YUV 4:2:0 (I420), because every Pi can scale that format in hardware.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 LORES_SIZE = (320, 240)
-"""The box, width by height in px, that `lores` fits into."""
+"""The largest size of `lores`, width by height in px."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a camera says of itself, for the person who fits it. `is_fine`: nothing needs to be done about it."""
+    """A message from the camera for the installer. `is_fine`: no action is needed."""
 
     part: str
     says: str
@@ -30,9 +30,9 @@ class Frame:
     """One moment in front of the gate.
 
     `main`: (H, W, 3) uint8, RGB. `lores`: (h * 3 / 2, w) uint8, I420 without row padding, w even and h a multiple of 4.
-    `at`: monotonic seconds of the exposure. `number`: counts up; a gap means that frames were skipped.
-    `exposure_s`: how long the sensor gathered light. `gain`: how much was made of it, 1 is nothing. None: not told.
-    `notes`: what else the camera has told.
+    `at`: monotonic seconds of the exposure. `number`: counts up; a gap means skipped frames. `exposure_s`: the exposure
+    time in seconds. `gain`: the amplification, 1 is none. Both are None if not known. `notes`: messages from the
+    camera.
     """
 
     main: Pixels
@@ -45,45 +45,49 @@ class Frame:
 
     @property
     def lores_size(self) -> tuple[int, int]:
-        """Width and height of the lores picture in px."""
+        """Return the width and height of the lores picture in px."""
         rows, width = self.lores.shape
         return width, rows * 2 // 3
 
 
 class Camera(Protocol):
-    """Gives frames, newest first: a slow reader misses frames and never sees an old one."""
+    """A source of frames. It delivers the newest frame: a slow reader misses frames and never gets an old one."""
 
     @property
     def name(self) -> str:
-        """What to call this camera in a log line."""
+        """Return the camera's name for the log."""
 
     @property
     def exhausted(self) -> bool:
-        """Whether a recording has been shown to its end, and an empty view follows. Never true for a live camera."""
+        """Return whether a recording has ended and an empty view follows. Always False for a live camera."""
 
     def open(self) -> None:
-        """Start giving frames. Raises `CameraError` when there is no camera to open."""
+        """Start the camera. Raises `CameraError` if it cannot be opened."""
 
     def frame(self, timeout_s: float) -> Frame:
-        """The newest frame not given before; waits for one. Raises `CameraError` when none comes in time."""
+        """Return the newest frame that was not returned before. Wait for one. Raises `CameraError` after `timeout_s`
+        seconds.
+        """
 
     def close(self) -> None:
-        """Stop, and give everything back. May be called twice, and from a state of failure."""
+        """Stop the camera and release its resources. May be called twice, and after a failure."""
 
 
 def luma(lores: Pixels) -> Pixels:
-    """The brightness of an I420 picture: (h, w) uint8, a view."""
+    """Return the brightness of an I420 picture: (h, w) uint8, a view."""
     return lores[: lores.shape[0] * 2 // 3]
 
 
 def lores_size_for(width: int, height: int, box: tuple[int, int] = LORES_SIZE) -> tuple[int, int]:
-    """The largest lores size of this shape that fits into the box: width even, height a multiple of 4."""
+    """Return the largest lores size with this shape that fits into the box. The width is even, the height a multiple of
+    4.
+    """
     scale = min(box[0] / width, box[1] / height, 1.0)
     return max(2, round(width * scale / 2) * 2), max(4, round(height * scale / 4) * 4)
 
 
 def i420_from_rgb(rgb: Pixels) -> Pixels:
-    """(h, w, 3) RGB to (h * 3 / 2, w) I420, full-range BT.601 (the JPEG matrix, JFIF 1.02 section 7)."""
+    """Convert (h, w, 3) RGB to (h * 3 / 2, w) I420, full-range BT.601 (the JPEG matrix, JFIF 1.02 section 7)."""
     red, green, blue = (rgb[..., i].astype(np.float32) for i in range(3))
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     planes = [y, 128 + 0.564 * (blue - y), 128 + 0.713 * (red - y)]
@@ -93,7 +97,7 @@ def i420_from_rgb(rgb: Pixels) -> Pixels:
 
 
 def rgb_from_i420(lores: Pixels) -> NDArray[np.float32]:
-    """(h * 3 / 2, w) I420 to (h, w, 3) RGB as float32 in 0..255; the inverse of `i420_from_rgb`."""
+    """Convert (h * 3 / 2, w) I420 to (h, w, 3) RGB, float32 in 0..255. The inverse of `i420_from_rgb`."""
     height, width = lores.shape[0] * 2 // 3, lores.shape[1]
     chroma = lores[height:].reshape(2, height // 2, 1, width // 2, 1).astype(np.float32) - 128
     y = luma(lores).reshape(height // 2, 2, width // 2, 2).astype(np.float32)

@@ -1,6 +1,7 @@
-"""What the office orders, carried out: each command that counts becomes an act of the part that it is about.
+"""Carry out the office's commands. Each accepted command calls the part of the brain that it is about. `following` uses
+this module.
 
-Whatever comes of it is said in one sentence; nothing that goes wrong with an order goes any further.
+The outcome is one sentence. A failed command affects nothing else.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LEAVE_S = 1.0
-"""So long the answer has to leave before a restart."""
+"""The time for the answer to leave before a restart, in seconds."""
 DOCTOR_S = 60.0
 VERIFY_S = 120.0
 LONGEST_PART, LONGEST_SAYS = 64, 200
@@ -83,14 +84,14 @@ NO_LATCH = Outcome("failed", "the latch does not answer; the door was not releas
 
 
 class OnSync(Protocol):
-    """Has the office's records do something, on the thread that they belong to."""
+    """Runs a function on the office's records, on the thread that owns them."""
 
     def __call__(self, work: Callable[[Replica], T], /) -> Awaitable[T]:
-        """What `work` gives, or raises."""
+        """Return the result of `work`, or raise its exception."""
 
 
 class Orders:
-    """Carries out commands that count, each once, in the loop's thread. Several may be under way at a time."""
+    """Executes accepted commands, each once, on the event loop. Several commands may run at the same time."""
 
     def __init__(
         self,
@@ -104,16 +105,17 @@ class Orders:
         stop: Callable[[str], None],
         lost: Callable[[], Collection[str]],
     ) -> None:
-        """`config`: the settings' file. `send`: what else the office is told. `stop`: ends the brain, which systemd
-        starts again. `lost`: the parts that are lost now.
+        """Store the parts. `config`: the path of the settings. `send`: sends a message to the office. `stop`: ends the
+        brain, and systemd restarts it. `lost`: returns the parts that are lost now.
         """
         self._settings, self._config, self._entrance, self._calls = settings, config, entrance, calls
         self._on_sync, self._send, self._stop, self._lost = on_sync, send, stop, lost
 
     async def perform(self, command: Command, talk: Talk) -> Outcome:
-        """Carry a command out, which may take minutes; what came of it. Raises nothing.
+        """Carry out a command, which may take minutes. Return the outcome. Raises nothing.
 
-        `talk`: with whoever waits for it. What takes long is confirmed once more, before what cannot be undone.
+        `talk`: the exchange with the waiting operator. A long command is confirmed again before a step that cannot be
+        undone.
         """
         try:
             return await self._perform(command, command.action, talk)
@@ -171,11 +173,16 @@ class Orders:
                 return Outcome("done", findings=await self._findings())
 
     async def _counts(self, subject: SubjectId, embedder_sha256: str) -> bool:
-        """Count a first face by a new model set as somebody new, where there is room."""
+        """Count a first face by a new model set as a new person, if the hourly limit allows it.
+
+        Return whether it does.
+        """
         return await self._on_sync(lambda replica: replica.joins(subject, embedder_sha256, time.monotonic()))
 
     def _answer(self, command: str, door: str, answer: Answer) -> Outcome:
-        """Tell whoever calls what the office says; "opening" is a release like any other, or nothing is told."""
+        """Give the office's answer to the caller at the door. "opening" also releases the door; if that fails, no
+        answer is given.
+        """
         at, why = self._calls.door_of(door)
         if why:
             return Outcome("refused", why)
@@ -185,7 +192,10 @@ class Orders:
         return Outcome("done")
 
     def _set_lockdown(self, on: bool, by: str) -> Outcome | None:
-        """Who ordered it first stands in the order. Gives why what was ordered at the gate is not ended, or None."""
+        """Begin or end a lockdown. The record keeps the first operator.
+
+        Return a refusal if the lockdown was set at the gate, because the office cannot end it. Otherwise return None.
+        """
         state = self._settings.state
         order = read_lockdown(state)
         if not on and order is not None and order.at_gate:
@@ -203,7 +213,9 @@ class Orders:
         return Outcome("done")
 
     def _pull(self, model_set: str) -> None:
-        """Have the set's files here; who orders it accepts their licences. Raises `ModelError`, and `BusyError`."""
+        """Download the files of the model set. The operator's command accepts their licences. Raises `ModelError`,
+        `BusyError`.
+        """
         models = self._settings.models
         if self._settings.door.pins == "gpio" and load_manifest(models).model_set(model_set).grade == "demo":
             raise ModelError(f"{model_set!r} is for demonstration and never drives a real lock")
@@ -214,14 +226,15 @@ class Orders:
         return Outcome("done")
 
     async def _findings(self) -> tuple[Finding, ...]:
-        """What the doctor says, who ends with 1 when something is red."""
+        """Return the doctor's findings. The doctor exits with 1 if a finding is red."""
         printed = await self._gated("doctor", "--json", within_s=DOCTOR_S, well=(0, 1))
         return tuple(found.finding() for found in msgspec.json.decode(printed, type=_Diagnosis).findings)
 
     async def _gated(self, *arguments: str, within_s: float, well: Collection[int] = (0,)) -> bytes:
-        """What one of our own commands prints. It has a process to itself: it loads models, and the brain shall not.
+        """Run one of our own commands and return its output. It runs in its own process, so that the brain does not
+        load its models.
 
-        Raises `StateError` with its last word when it does not end `well`.
+        Raises `StateError` with the last line of its errors if its exit status is not in `well`.
         """
         own = ["-P", "-m", "gated", "--config", str(self._config), "--models", self._settings.models.dir]
         pipe, name = asyncio.subprocess.PIPE, f"gated {' '.join(arguments)}"
@@ -249,14 +262,16 @@ class Orders:
 
 
 def _refused(error: ConfigError) -> Outcome:
-    """Settings that will not do: each key with what is wrong with it, also where one sentence has no room for all."""
+    """Return the outcome for wrong settings: each key with its problem. The findings hold all, even if one sentence is
+    too short.
+    """
     parts = [problem.partition(":") for problem in error.problems]
     findings = [Finding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
     return Outcome("refused", "; ".join(error.problems), tuple(findings))
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """A finding as the doctor prints it."""
+    """One finding in the doctor's output."""
 
     part: str
     light: str
@@ -264,7 +279,7 @@ class _Found(msgspec.Struct, frozen=True):
     next_step: str
 
     def finding(self) -> Finding:
-        """As it is sent."""
+        """Return the finding as a message."""
         says = f"{self.says} -> {self.next_step}" if self.next_step else self.says
         return Finding(self.part[:LONGEST_PART], self.light, says[:LONGEST_SAYS])
 

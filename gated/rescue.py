@@ -1,9 +1,9 @@
-"""What can be read of a database that cannot be opened as it should be: on a disk that takes no write, or damaged.
+"""Read a database that cannot be opened normally, because the disk takes no write or the file is damaged.
 
-`open_best` gives the database itself or, where that cannot be had, a copy in memory that takes no write, so that who
-asks goes on reading and every change fails as on a broken disk. Nothing on the disk is touched: SQLite's "immutable"
-would do without a copy, but knows nothing of the write-ahead log, and a revocation may lie in it alone. `set_aside`
-makes room for a new database and deletes nothing.
+`open_best` returns the database itself, or a read-only copy in memory. With the copy, reading goes on, and every change
+fails as on a broken disk. It changes nothing on the disk. SQLite's "immutable" mode would need no copy, but it ignores
+the write-ahead log, which may hold the only record of a revocation. `set_aside` makes room for a new database and
+deletes nothing.
 """
 
 import errno
@@ -25,26 +25,27 @@ from gated.runtime.files import sync_folder
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 4096
-"""A block that the disk does not give back is read as zeros."""
+"""The unit of reading, in bytes. A block that the disk cannot read becomes zeros."""
 TRIES = 3
-"""A copy is made so often anew where somebody wrote meanwhile."""
+"""The number of attempts to copy, while another process writes."""
 PARTS = ("", "-wal", "-shm")
-"""Of the names of a database's files (sqlite.org/walformat.html)."""
+"""Suffixes of a database's files (sqlite.org/walformat.html)."""
 ASIDE = ".torn-"
-"""In the name of a file that was set aside, before the time."""
+"""The part of a set-aside file's name before the time."""
 
 Refused = Mapping[str, Sequence[Mapping[str, object]]]
-"""By table the rows that could be read, and that hold what their table does not want."""
+"""By table: readable rows that violate a constraint of their table."""
 Careful = Callable[[sqlite3.Connection, Collection[str], Refused], None]
-"""Given the salvaged database, the tables that have lost rows, and of those which lost no others the rows themselves:
-has what is not known any more deny."""
+"""A function that makes lost data deny access. It gets the salvaged database, the tables that lost rows, and the lost
+rows of each table that lost no unreadable rows.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """A database as well as it could be opened. `why`: what keeps it from being the one on the disk; empty when it is.
+    """The best available form of a database. `why`: why it is not the file on the disk; empty if it is.
 
-    `torn`: the tables of which not every row could be read.
+    `torn`: the tables that lost rows.
     """
 
     connection: sqlite3.Connection
@@ -53,10 +54,10 @@ class Best:
 
 
 def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *_: None, *, why: str = "") -> Best:
-    """Open a database, or where the disk takes no write a copy of it.
+    """Open a database, or a copy in memory if the disk takes no write.
 
-    A damaged one gives what can be read of it to who asks for that: `why` says what is wrong with it. Else `TornError`
-    is raised. Raises `StateError` where a newer gated wrote it, or it is busy.
+    `why`: the known damage. If it is given, return a copy of the readable rows. If it is empty, a damaged database
+    raises `TornError`. Raises `StateError` if a newer gated wrote the database, or if it is busy.
     """
     said = why
     try:
@@ -73,14 +74,17 @@ def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *
 
 
 def _seen_only(path: Path) -> str:
-    """Why who only looks could not change what they see; empty where they could."""
+    """Return why a change would fail, for a command that only reads. Return an empty string if it would succeed."""
     if database.only_looks() and database.is_read_only(path):
         return f"{path}: the disk is read-only"
     return ""
 
 
 def open_anew(path: Path, migrations: Sequence[str]) -> tuple[Best, bool]:
-    """Open a small database that the gate can do without: a damaged one is set aside and begun anew, which is told."""
+    """Open a small database that the gate can do without. A damaged one is set aside and replaced by an empty one.
+
+    Return the database, and whether it was replaced.
+    """
     try:
         best = open_best(path, migrations)
         if best.why or is_sound(best.connection):
@@ -96,8 +100,8 @@ def open_anew(path: Path, migrations: Sequence[str]) -> tuple[Best, bool]:
 
 
 def open_mended(path: Path, migrations: Sequence[str], careful: Careful) -> Best:
-    """Open a small database of which no row may be forgotten: what can be read of a damaged one goes into a new one.
-    The old one is set aside, which is told.
+    """Open a small database that must lose no readable row. A damaged one is set aside, and its readable rows go into a
+    new one.
     """
     try:
         best = open_best(path, migrations, careful)
@@ -116,13 +120,13 @@ def open_mended(path: Path, migrations: Sequence[str], careful: Careful) -> Best
 
 
 def copy_of(path: Path, migrations: Sequence[str], careful: Careful) -> tuple[sqlite3.Connection, frozenset[str]]:
-    """A database as it lies on the disk, with its write-ahead log, in memory; and which tables have lost rows.
+    """Return a copy of the database in memory, with its write-ahead log, and the tables that lost rows.
 
-    One that is damaged is built anew from the rows that can be read.
+    A damaged database is rebuilt from its readable rows.
     """
     try:
         source = as_it_lies(path)
-    except FileNotFoundError:  # there never was one, or nobody knows of it
+    except FileNotFoundError:  # no database existed, as far as we know
         return _salvaged(sqlite3.connect(":memory:"), migrations, careful)[0], frozenset()
     except (OSError, *database.FAILS):
         return _salvaged(sqlite3.connect(":memory:"), migrations, careful)
@@ -136,7 +140,7 @@ def copy_of(path: Path, migrations: Sequence[str], careful: Careful) -> tuple[sq
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:
-    """Whether every page fits and every value is what its column wants (`PRAGMA quick_check`). Reads the whole file."""
+    """Return whether every page and every value is valid (`PRAGMA quick_check`). Reads the whole file."""
     try:
         return [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] == [("ok",)]
     except database.FAILS:
@@ -144,16 +148,16 @@ def is_sound(connection: sqlite3.Connection) -> bool:
 
 
 def as_it_lies(path: Path) -> sqlite3.Connection:
-    """The database with what its log holds, in memory. Raises `OSError` and `sqlite3.Error` where that cannot be.
+    """Return the database with its write-ahead log, in memory. Raises `OSError` and `sqlite3.Error` if that fails.
 
-    The log alone, without its database, gives what was never written back from it.
+    A log without its database gives the pages that were not written back.
     """
     for _ in range(TRIES):
         before = _stamps(path)
         memory = _read(path)
         if _stamps(path) == before:
             break
-        memory.close()  # somebody writes: the two files may not be of one moment
+        memory.close()  # another process writes: the two files may differ in time
         time.sleep(0.05)
     else:
         memory = _read(path)
@@ -181,7 +185,7 @@ def _read(path: Path) -> sqlite3.Connection:
         if has_log:
             _copy(log_file, copy.with_name("copy.db-wal"))
         if has_log and not copy.exists():
-            copy.write_bytes(_first_page(log_file.read_bytes()))  # SQLite throws the log of an empty file away
+            copy.write_bytes(_first_page(log_file.read_bytes()))  # SQLite deletes the log of an empty database
         source = made.enter_context(closing(sqlite3.connect(copy)))
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         try:
@@ -193,7 +197,7 @@ def _read(path: Path) -> sqlite3.Connection:
 
 
 def _folder_in_memory() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is ours alone, on no card where that can be; what is put there is gone within the second."""
+    """Return a private folder, in memory if possible. Its content is deleted within a second."""
     wanted = [os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0], "/dev/shm", tempfile.gettempdir()]  # noqa: S108
     for folder in filter(None, wanted):
         with suppress(OSError):
@@ -202,7 +206,7 @@ def _folder_in_memory() -> tempfile.TemporaryDirectory[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file block by block; a block that cannot be read is zeros. Raises `OSError`."""
+    """Copy a file block by block. A block that cannot be read becomes zeros. Raises `OSError`."""
     number = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(number).st_size
@@ -214,8 +218,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _first_page(log_file: bytes) -> bytes:
-    """The newest first page in a write-ahead log: its header has 32 bytes, that of each frame 24
-    (sqlite.org/fileformat2, section 4.1). Nothing where there is none.
+    """Return the newest first page in a write-ahead log, or an empty value. The log's header has 32 bytes, the header
+    of each frame 24 bytes (sqlite.org/fileformat2, section 4.1).
     """
     size, found = int.from_bytes(log_file[8:12]), b""
     if 512 <= size <= 65536:
@@ -235,7 +239,7 @@ def _block(number: int, at: int, length: int) -> bytes:
 def _salvaged(
     source: sqlite3.Connection, migrations: Sequence[str], careful: Careful
 ) -> tuple[sqlite3.Connection, frozenset[str]]:
-    """A new database in memory with every row that can be read and is what its table wants."""
+    """Return a new database in memory with every readable and valid row, and the tables that lost rows."""
     target = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     target.row_factory, target.text_factory = sqlite3.Row, database.as_text
     database.migrate(target, migrations)
@@ -246,21 +250,22 @@ def _salvaged(
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables that hold what is ours."""
+    """Return our own tables."""
     rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     return [row[0] for row in rows if not row[0].startswith(("sqlite_", "_"))]
 
 
 def _take_rows(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> list[dict[str, object]] | None:
-    """Take over the rows of a table, from both ends where the middle is damaged; gives those that it does not want, or
-    None where not all could be read. Where none can be taken a table keeps the rows that it is made with.
+    """Copy the rows of a table. If the middle is damaged, read from both ends.
+
+    Return the invalid rows, or None if not every row could be read. A table that gets no row keeps its initial rows.
     """
     wanted = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
-    with suppress(*database.FAILS):  # what an older gated wrote has fewer columns
+    with suppress(*database.FAILS):  # an older gated wrote fewer columns
         there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
         wanted = [column for column in wanted if column in there] or wanted
     columns, marks = ", ".join(wanted), ", ".join("?" * len(wanted))
-    insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - a table of ours
+    insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own table
     made_with = target.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608
     target.execute(f"DELETE FROM {table}")  # noqa: S608
     refused = _pour(source, target, f"SELECT {columns} FROM {table} ORDER BY rowid", insert)  # noqa: S608
@@ -272,8 +277,9 @@ def _take_rows(source: sqlite3.Connection, target: sqlite3.Connection, table: st
 def _pour(
     source: sqlite3.Connection, target: sqlite3.Connection, query: str, insert: str
 ) -> list[tuple[object, ...]] | None:
-    """Rows from one end, and where that ends in damage from the other as well; gives those that would not go in, or
-    None where it was not every one.
+    """Copy rows from one end, and from the other end too if the first pass meets damage.
+
+    Return the rows that could not be inserted, or None if not every row could be read.
     """
     refused = list[tuple[object, ...]]()
     try:
@@ -289,7 +295,7 @@ def _pour(
 
 
 def _goes_in(target: sqlite3.Connection, insert: str, row: tuple[object, ...]) -> bool:
-    """Whether a row is what its table wants, and new there."""
+    """Insert a row. Return whether it was valid and new."""
     try:
         return target.execute(insert, row).rowcount == 1
     except database.FAILS:
@@ -297,8 +303,10 @@ def _goes_in(target: sqlite3.Connection, insert: str, row: tuple[object, ...]) -
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged database with its log, so that a new one can be begun; gives its new name, which is that of an
-    empty file where there was none. Raises `DiskError` where nothing can be renamed.
+    """Rename a damaged database and its log, to make room for a new one. Return the new name. If there was no database,
+    create an empty file with this name.
+
+    Raises `DiskError` if the files cannot be renamed.
     """
     name = f"{path.name}{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     try:
@@ -313,14 +321,14 @@ def set_aside(path: Path) -> Path:
 
 
 def aside(path: Path) -> list[Path]:
-    """What was set aside of a database, and still lies there."""
+    """Return the set-aside files of a database that still exist."""
     return sorted(each for each in path.parent.glob(f"{path.name}{ASIDE}*") if not each.name.endswith(PARTS[1:]))
 
 
 def begin_anew(connection: sqlite3.Connection, path: Path) -> Path:
-    """Set a damaged database aside, and put the one that is in memory in its place; gives the old one's new name.
+    """Set a damaged database aside, and write the one in memory in its place. Return the new name of the old one.
 
-    Raises `DiskError`, and then the damaged one stands.
+    Raises `DiskError`. The damaged database then stays in place, or is only set aside.
     """
     fresh = path.with_name(f".{path.name}.new")
     try:
@@ -342,5 +350,5 @@ def begin_anew(connection: sqlite3.Connection, path: Path) -> Path:
 
 
 def trouble(best: Sequence[Best]) -> str:
-    """What keeps several databases from being those on the disk; empty when they are."""
+    """Return why several databases are not the ones on the disk. Return an empty string if they are."""
     return "; ".join(dict.fromkeys(each.why for each in best if each.why))

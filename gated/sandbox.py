@@ -1,13 +1,12 @@
-"""What vision gives up before it reads the first picture: it may be broken by what a stranger holds up, and must then
-have no way to the lock, to the databases or to the brain.
+"""Confine the vision process before it reads the first picture. A stranger's picture may exploit it, so it must have no
+access to the lock, the databases or the brain.
 
-As a service of its own (gated-vision.service) it has a user of its own, and systemd gives it next to nothing. As the
-brain's child, on a desk, it has the brain's user: here it gives up what this kernel lets it give up. Both together hold
-for the service as well.
+As a service (gated-vision.service) vision has its own user, and systemd removes most of its rights. As a child of the
+brain, on a desk, it has the brain's user; then this module removes every right that this kernel can remove. A service
+gets both.
 
-What nothing here can keep from it: it writes to the error output that it was given, says what it likes in its own
-messages, uses its share of the processor and the memory, and reads in /sys what hardware there is. The brain checks the
-messages, and systemd bounds the rest.
+Some rights remain: vision writes to its error output, chooses the content of its messages, uses its share of processor
+and memory, and reads the hardware list in /sys. The brain checks the messages, and systemd limits the rest.
 """
 
 import sys
@@ -25,18 +24,18 @@ from gated.runtime import landlock, seccomp
 from gated.runtime.lacks import Lack
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sys", "/run/udev")
-"""Programs, libraries, and what the kernel says of devices."""
+"""Programs, libraries, and the kernel's data about devices."""
 OF_PROC = ("self", "cpuinfo", "meminfo", "stat", "version", "device-tree", "sys", "filesystems", "devices")
-"""Not the rest, which is about other processes."""
+"""The readable files of /proc. The others are about other processes."""
 OF_ETC = ("ld.so.cache", "localtime", "libcamera", "udev", "passwd", "group", "nsswitch.conf")
 LIBRARIES = ("site-packages", "dist-packages")
 NOTHING = ("null", "zero", "urandom", "random", "full")
 LENSES = ("video*", "media*", "v4l-subdev*", "dma_heap", "udmabuf")
-"""Devices of a camera, in /dev."""
+"""The devices of a camera, in /dev."""
 
 
 def confine(settings: VisionSettings) -> tuple[Lack, ...]:
-    """Give up everything but the camera and the models. Gives what could not be given up."""
+    """Give up all access except to the camera and the models. Return the restrictions that failed."""
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     lacks: list[Lack | None] = [landlock.restrict(_read(settings), _used(settings.camera)), seccomp.restrict()]
     if threads > 1:
@@ -45,7 +44,7 @@ def confine(settings: VisionSettings) -> tuple[Lack, ...]:
 
 
 def _read(settings: VisionSettings) -> Iterator[Path]:
-    """Files and folders that are read while looking."""
+    """Yield the files and folders that vision reads while it runs."""
     yield from map(Path, SYSTEM)
     yield from (Path("/proc") / name for name in OF_PROC)
     yield from (Path("/etc") / name for name in OF_ETC)
@@ -53,21 +52,21 @@ def _read(settings: VisionSettings) -> Iterator[Path]:
     yield from _of_models(settings)
     if settings.camera.path:
         path = Path(settings.camera.path)
-        # a scene is directed by putting another script in its place
+        # a new scene is a new script, renamed into place
         yield path.parent if settings.camera.kind == "simulated" else path
 
 
 def _code() -> Iterator[Path]:
-    """Where Python has its modules: never the folder that it was started in, which may be the gate's own."""
+    """Yield the folders of Python's modules. Skip the start folder, which may be the gate's own."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(gated.__file__).parent)
     yield from (Path(place) for place in sys.path if Path(place).name in LIBRARIES or place.endswith(".zip"))
-    numpy = find_spec("numpy")  # unpacked libraries lie side by side, in a folder of any name
+    numpy = find_spec("numpy")  # the folder of the libraries may have any name
     if numpy is not None and numpy.origin is not None:
         yield Path(numpy.origin).parents[1]
 
 
 def _of_models(settings: VisionSettings) -> Iterator[Path]:
-    """Where the models lie. A set that there is not is told by whoever loads it."""
+    """Yield the manifest and the models' folder. A missing model set is reported when it is loaded."""
     yield find_manifest(settings.models)
     try:
         yield folder_of(settings.models, load_set(settings.models))
@@ -76,7 +75,7 @@ def _of_models(settings: VisionSettings) -> Iterator[Path]:
 
 
 def _used(camera: CameraSettings) -> Iterator[Path]:
-    """Devices that are used while looking."""
+    """Yield the devices that vision uses while it runs."""
     yield from (Path("/dev") / name for name in NOTHING)
     if camera.kind == "picamera2":
         yield from (path for pattern in LENSES for path in Path("/dev").glob(pattern))

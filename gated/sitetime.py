@@ -1,7 +1,7 @@
-"""Times and days as the site has them: how a time is told, and when a day begins and ends. Pure.
+"""Times and days in the site's time zone: how a time is shown, and when a day begins and ends. Pure.
 
-Everything that people read is in the site's own zone, whatever zone the machine has. What programs read (`--json`, the
-wire, the databases) is ISO 8601 with its offset.
+People read times in the site's zone, whatever the machine's zone is. Programs (`--json`, messages, databases) read ISO
+8601 with its offset.
 """
 
 import re
@@ -13,16 +13,16 @@ from io import BytesIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DEFAULT = "Asia/Shanghai"
-"""The zone of a site that names none."""
+"""The time zone of a site that names none."""
 FIRST, LAST = date(1, 1, 3), date(9999, 12, 29)
-"""Days between which every zone can count."""
+"""The range of days in which every zone can be calculated."""
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of that name (IANA); None where there is none.
+    """Return the time zone with this IANA name, or None if there is none.
 
-    Where the machine's file of it is damaged that of the package tzdata counts, and of `DEFAULT` what we know: no byte
-    that a card has lost ends a gate.
+    If the machine's file is damaged, use the package tzdata, and for `DEFAULT` a built-in zone. So a damaged file
+    cannot stop a gate.
     """
     for read in (ZoneInfo, _packaged):
         try:
@@ -33,12 +33,12 @@ def zone_of(name: str) -> ZoneInfo | None:
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone of settings that were checked; if its file was lost since then, that of a site that names none."""
+    """Return the time zone of checked settings. If its file is lost since then, return `DEFAULT`."""
     return zone_of(name) or _default()
 
 
 def _packaged(name: str) -> ZoneInfo:
-    """A zone from the package tzdata, past the machine's own files."""
+    """Return a zone from the package tzdata, without the machine's own files."""
     if not re.fullmatch(r"[\w+-]+(/[\w+-]+)*", name):
         raise ValueError(f"{name!r} is no name of a zone")
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
@@ -47,18 +47,21 @@ def _packaged(name: str) -> ZoneInfo:
 
 
 def _default() -> ZoneInfo:
-    """`DEFAULT` without any file: eight hours ahead, as all of China has been since 1992. The form is RFC 8536's."""
+    """Return `DEFAULT` without any file: eight hours ahead, as in all of China since 1992.
+
+    The data format is RFC 8536.
+    """
     counts = struct.pack(">6I", 0, 0, 0, 0, 1, 4)
     block = b"TZif2" + bytes(15) + counts + struct.pack(">ibB", 8 * 3600, 0, 0) + b"CST\0"
     return ZoneInfo.from_file(BytesIO(block * 2 + b"\nCST-8\n"), key=DEFAULT)
 
 
 def tell(at: datetime | str | None, zone: ZoneInfo, *, is_named: bool = True) -> str:
-    """A time as people at the site read it: `2026-11-30 07:48:12 Asia/Shanghai`.
+    """Return a time as people at the site read it: `2026-11-30 07:48:12 Asia/Shanghai`.
 
-    `at`: an aware time, or one in ISO 8601 as journals and messages have it; what is no time is told as it stands, None
-    as nothing. `is_named`: with the zone's name, where nothing else says which zone it is. In an hour that the clock
-    shows twice the offset is told as well.
+    `at`: an aware time, or ISO 8601 text from journals and messages. Other text is returned unchanged, None as an empty
+    string. `is_named`: add the zone's name; False if the context already names it. In an hour that the clock shows
+    twice, the offset is added.
     """
     if at is None:
         return ""
@@ -73,7 +76,7 @@ def tell(at: datetime | str | None, zone: ZoneInfo, *, is_named: bool = True) ->
 
 
 def iso(at: datetime | str | None, zone: ZoneInfo) -> str | None:
-    """A time as programs read it: ISO 8601 with the site's offset."""
+    """Return a time for programs: ISO 8601 with the site's offset."""
     moment = _moment(at) if isinstance(at, str) else at
     if moment is None or moment.utcoffset() is None:
         return None if at is None else str(at)
@@ -81,22 +84,22 @@ def iso(at: datetime | str | None, zone: ZoneInfo) -> str | None:
 
 
 def window(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-    """From the first moment of the day `since` to after the last one of the day `until`, by the clock of the site.
+    """Return the first moment of the day `since`, and the moment after the day `until`, in the site's zone.
 
-    The one meaning of "from DAY, until DAY" for rights, cards, guests and passes: both days are whole.
+    Access rules, cards, guests and passes all use this meaning of "from DAY, until DAY": both days are whole.
     """
     begin = None if since is None else day_begins(since, zone)
     return begin, None if until is None else day_begins(min(until, LAST) + timedelta(days=1), zone)
 
 
 def is_past(begin: datetime | None, end: datetime | None, now: datetime) -> bool:
-    """Whether a window has no moment that is still to come."""
+    """Return whether no moment of the window is still to come."""
     return end is not None and not max(begin or now, now) < end
 
 
 def day_begins(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a day. Where the clock leaves out midnight (Havana, Beirut) that is later than 00:00; where
-    it shows 00:00 twice it is the first one.
+    """Return the first moment of a day. If the clock skips midnight (Havana, Beirut), it is later than 00:00. If the
+    clock shows 00:00 twice, it is the first one.
     """
     midnight = datetime.combine(min(max(day, FIRST), LAST + timedelta(days=1)), time(), zone)
     early, late = (midnight.replace(fold=fold).astimezone(UTC) for fold in (1, 0))
@@ -109,9 +112,9 @@ def day_begins(day: date, zone: ZoneInfo) -> datetime:
 
 
 def clock_of(text: str) -> str:
-    """A time of day as people type it, as HH:MM: its hour may have one digit, and its signs any width.
+    """Return a typed time of day as HH:MM. The hour may have one digit, and characters may be fullwidth.
 
-    What is no time stays as it is.
+    Text that is no time is returned unchanged.
     """
     bare = unicodedata.normalize("NFKC", text).strip()
     return bare.zfill(len("HH:MM")) if re.fullmatch("[0-9]{1,2}:[0-9]{2}", bare) else text

@@ -1,10 +1,10 @@
-"""Rows whose values are what their columns want: one that a card, or a hand, has changed is left out, and counted.
+"""Select the valid rows of a table. Rows that a failing card or a manual change has damaged are left out and counted.
 
-Tables are STRICT, but SQLite checks that only when it writes. Whoever reads rows that are kept for years asks for the
-sound ones: an odd value then costs its own row, and no surprise reaches whoever uses the others.
+Tables are STRICT, but SQLite checks types only on writes. Code that reads long-lived rows therefore asks for sound
+rows. A damaged value then costs only its own row, and causes no error elsewhere.
 
-A value may also have become another one of the same kind. Where that would let somebody pass, the row has what protects
-a second time, in a column of its own (`COPY`), which triggers write: a row in which the two differ is not sound.
+A value may also change to another valid value. If that could let somebody pass, the row stores its protected columns a
+second time, in the column `COPY`. Triggers write the copy. A row that differs from its copy is not sound.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ KINDS = {
     "INT": ("integer",),
     "REAL": ("real", "integer"),
 }
-"""What `typeof` says of a value that a STRICT column may have (sqlite.org/stricttables.html); NULL aside."""
+"""The results of `typeof` for a STRICT column (sqlite.org/stricttables.html), apart from NULL."""
 
 COPY, BETWEEN, NOTHING = "copy", "\x1f", "\x1e"
 COPIED = {
@@ -38,23 +38,24 @@ COPIED = {
     "commands": ("id", "number"),
     "snapshot": ("version", "digest", "parts"),
 }
-"""What protects, by table, as its copy has it. Of a blob that is its length, where a bit of it more or less lets nobody
-in. Whose a row is, or its name, comes first. A migration that was made stays as it is: another column comes here with
-one that makes the triggers anew.
+"""The columns that a copy contains, by table: the columns that decide who may pass. A blob counts by its length if
+changed bits in it let nobody in. The first column is the row's name or its owner.
+
+Applied migrations never change. A new column here needs a migration that recreates the triggers.
 """
 
 AGAIN = "start the gate again, and it keeps what can be read"
 
 
 def sound(connection: sqlite3.Connection, table: str) -> str:
-    """The condition that every value in a row of this table is one that its column may have, to stand behind WHERE."""
+    """Return the SQL condition for WHERE that every value of a row is valid for its column."""
     row = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ? AND type = 'table'", (table,)).fetchone()
     return _condition(table, row[0])
 
 
 def copied(table: str, of: str = "", **instead: str) -> str:
-    """What the copy of a row must be, in SQL. `of`: the name of the row, such as "NEW.". `instead`: what to write for
-    some of the columns.
+    """Return the SQL expression of a row's copy. `of`: the prefix of the row, such as "NEW.". `instead`: other
+    expressions for some columns.
     """
     names = [instead.get(each, each) for each in COPIED[table]]
     columns = [each.replace("(", f"({of}") if "(" in each else f"{of}{each}" for each in names]
@@ -62,26 +63,26 @@ def copied(table: str, of: str = "", **instead: str) -> str:
 
 
 def copy_of(*values: str | None) -> str:
-    """The same of some values, and the beginning of it where not all are given."""
+    """Return the copy of these values, as `copied` computes it in SQL. Fewer values give the beginning of the copy."""
     return BETWEEN.join(NOTHING if each is None else each for each in values)
 
 
 def told_twice(row: sqlite3.Row | Mapping[str, object], table: str, column: str) -> set[str]:
-    """What text a damaged row has in a column, and has in the copy of it: one of the two may be right."""
+    """Return the texts of a damaged row's column and of its copy. One of them may be right."""
     said = [row[column]]
-    if COPY in row.keys() and column in COPIED.get(table, ()):  # noqa: SIM118 - of a row
+    if COPY in row.keys() and column in COPIED.get(table, ()):  # noqa: SIM118 - `in` searches a row's values
         parts = str(row[COPY]).split(BETWEEN)
         said += parts[COPIED[table].index(column) :][:1] if len(parts) == len(COPIED[table]) else []
     return {each for each in said if isinstance(each, str) and each != NOTHING}
 
 
 def with_copies(table: str, texts: str, others: Mapping[str, str] = {}) -> str:
-    """The migration that gives a table the copies. `texts`: its columns that are never anything but text; `others`: the
-    rest, and what `typeof` may say of it besides "null".
+    """Return the migration that adds copies to a table. `texts`: its columns that are always text, separated by spaces.
+    `others`: the other columns, with the result of `typeof` that is allowed besides "null".
 
-    An insertion that brings a copy keeps it: so the rows of a damaged database stay what they are in a new one. A
-    change makes the copy of a row anew where it was right before, or where the change empties it: nothing makes a
-    damaged row whole that does not say all of it.
+    An INSERT with a copy keeps that copy, so that damaged rows stay damaged in a new database. An UPDATE renews the
+    copy if the old copy was right, or if the UPDATE empties the copy. So an UPDATE of some columns never makes a
+    damaged row sound.
     """
     is_whole = [f"typeof({each}) = 'text'" for each in texts.split()]
     is_whole += [f"typeof({each}) IN ('null', '{kind}')" for each, kind in others.items()]
@@ -97,7 +98,7 @@ def with_copies(table: str, texts: str, others: Mapping[str, str] = {}) -> str:
 
 
 def without_copies(table: str) -> str:
-    """The way back from it."""
+    """Return the undo script of `with_copies`."""
     return f"DROP TRIGGER {table}_made;\nDROP TRIGGER {table}_changed;\nALTER TABLE {table} DROP COLUMN copy;\n"
 
 
@@ -114,8 +115,10 @@ def _condition(table: str, schema: str) -> str:
 
 
 def left_out(connection: sqlite3.Connection, tables: Iterable[str], read: Mapping[str, int] = {}) -> dict[str, int]:
-    """How many rows of these tables are not sound, where there are any. `read`: how many sound ones were read just now,
-    of some tables: where there are no others nothing is examined again.
+    """Return the number of unsound rows by table, without tables that have none.
+
+    `read`: the number of sound rows that the caller has just read, for some tables. If it equals the table's row count,
+    the table is not examined again.
     """
     counts = {}
     for table in tables:
@@ -127,7 +130,9 @@ def left_out(connection: sqlite3.Connection, tables: Iterable[str], read: Mappin
 
 
 def in_words(file: str, counts: dict[str, int], advice: str = AGAIN) -> str:
-    """What was left out of a database, and the next step, for people; empty where nothing was."""
+    """Return a sentence about the rows that were left out, with the next step. Return an empty string if there are
+    none.
+    """
     if not counts:
         return ""
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(counts.items()))
@@ -135,14 +140,14 @@ def in_words(file: str, counts: dict[str, int], advice: str = AGAIN) -> str:
 
 
 def is_text(name: str) -> bool:
-    """Whether every byte of a name could be read (`database.as_text` has a sign for those that cannot): else no query
-    finds it.
+    """Return whether every byte of a name could be decoded. `database.as_text` replaces the others, and then no query
+    finds the name.
     """
     return "\ufffd" not in name
 
 
 def is_moment(text: str) -> bool:
-    """Whether a text is a time with its zone that can be told in any other one."""
+    """Return whether a text is a time with an offset that can be converted to UTC."""
     try:
         at = datetime.fromisoformat(text)
         return at.tzinfo is not None and at.astimezone(UTC) is not None
@@ -153,4 +158,4 @@ def is_moment(text: str) -> bool:
 def _fits(column: str, kind: str, *, may_be_null: bool) -> str:
     kinds = KINDS.get(kind, ("text", "blob", "integer", "real"))
     is_one = f"typeof({column}) IN ({', '.join(map(repr, kinds))})"
-    return f"({column} IS NULL OR {is_one})" if may_be_null else is_one  # whether it is NULL is asked at half the price
+    return f"({column} IS NULL OR {is_one})" if may_be_null else is_one  # the NULL test takes half the time

@@ -1,7 +1,8 @@
-"""The vision process: camera and models wired together. It knows no name, opens no database, no network and no pin.
+"""The vision process: the wiring of camera and models. It knows no name, opens no database, no network and no pin.
 
-It is the one that reads what strangers show, so that it gives up all that it has no need of before it reads anything:
-see `gated.sandbox`. What has numpy in it is imported after that, because numpy starts threads, which would keep it.
+It reads what strangers show to the camera. So it gives up every right that it does not need, before it reads anything:
+see `gated.sandbox`. Modules that need numpy are imported after that, because numpy starts threads, and a restriction
+does not cover running threads.
 """
 
 import contextlib
@@ -44,25 +45,27 @@ GREY = (
 
 
 LISTEN_FD = 3
-"""The first socket that systemd hands over (sd_listen_fds(3))."""
+"""The first socket that systemd passes to a service (sd_listen_fds(3))."""
 DIAL_S = 10.0
-"""So long a service waits for the brain for whose sake it was started."""
+"""The time that a new service waits for the brain to connect, in seconds."""
 HANG_S = 4.0
-"""A service that saw, and sees nothing new for so long, is ended by systemd; the brain has given it up before."""
+"""systemd ends a service that delivered pictures and then delivers none for this many seconds. The brain gives it up
+before.
+"""
 
 
 def run(fd: int) -> None:
-    """Serve one brain over the socket it gave us, until it closes it, or until we cannot see and have said so."""
+    """Serve one brain over its socket, until the brain closes it, or until vision has reported that it cannot see."""
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the brain's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the brain handles Ctrl-C
     with socket.socket(fileno=fd) as sock:
         _serve(sock, Notifier({}))
 
 
 def run_service() -> None:
-    """The same as a service that systemd started, because the brain had dialled; the next brain has the next process.
+    """Serve one brain as a service that systemd started for its connection. The next brain gets a new process.
 
-    Raises `WireError` where it was not systemd.
+    Raises `WireError` if systemd did not start this process.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         raise WireError("no socket was handed over: only systemd starts this, with gated-vision.socket")
@@ -74,7 +77,7 @@ def run_service() -> None:
             sock, _ = listening.accept()
         except TimeoutError:
             return
-    # Whoever breaks us has no hold on the next brain: nobody but systemd can take that one's call.
+    # An attacker in this process cannot reach the next brain: only systemd accepts its connection.
     with sock:
         sock.setblocking(True)
         _serve(sock, notifier)
@@ -92,12 +95,12 @@ def _serve(sock: socket.socket, notifier: Notifier) -> None:
         try:
             _look(settings, lambda message: _say(channel, notifier, message), stopped)
         except GatedError as error:
-            log.debug("%s", error)  # the brain says it, once
+            log.debug("%s", error)  # the brain reports it, once
             channel.send(VisionTrouble("models", str(error)[:MAX_WORDS]))
 
 
 def _say(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: FromVision) -> None:
-    """Tell the brain; and systemd, that there are new pictures."""
+    """Send a message to the brain, and tell systemd that vision delivers pictures."""
     channel.send(message)
     if isinstance(message, VisionReady):
         garbage.watch()
@@ -107,7 +110,7 @@ def _say(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: 
 
 
 def _look(settings: VisionSettings, say: Callable[[FromVision], None], stopped: threading.Event) -> None:
-    """Load what is needed, and look until the end. Raises `GatedError`, and `EOFError` once the brain has gone."""
+    """Load the models and run vision until it ends. Raises `GatedError`, and `EOFError` if the brain has gone."""
     from gated.face.pipeline import load_pipeline
     from gated.face.scan import Scanner
     from gated.face.worker import serve
@@ -119,12 +122,12 @@ def _look(settings: VisionSettings, say: Callable[[FromVision], None], stopped: 
 
 
 def try_confinement() -> tuple[Lack, ...]:
-    """Confine this process as a vision process, and return what could not be confined."""
+    """Confine this process as a vision process. Return the restrictions that failed."""
     return confine(VisionSettings(CameraSettings(), ModelSettings(), FaceSettings()))
 
 
 def camera_of(settings: CameraSettings) -> "Camera":
-    """The camera that the settings name; a simulated one is imported only where it is asked for."""
+    """Return the camera that the settings name. The simulated camera is imported only if it is used."""
     if settings.kind != "simulated":
         from gated.camera import open_camera
 
@@ -135,7 +138,7 @@ def camera_of(settings: CameraSettings) -> "Camera":
 
 
 def try_camera(settings: CameraSettings) -> str | None:
-    """Have one frame of it, and let it go; gives what may be wrong with the picture. Raises `CameraError`."""
+    """Take one frame and close the camera. Return what may be wrong with the picture, or None. Raises `CameraError`."""
     from gated.face.colour import NO_COLOUR, colour_of
 
     camera = camera_of(settings)
@@ -148,7 +151,7 @@ def try_camera(settings: CameraSettings) -> str | None:
 
 
 def _end_with(channel: BlockingChannel[VisionSettings]) -> None:
-    """Nothing more is ever said to us: when the socket ends, so do we, whatever hangs."""
+    """End this process when the brain closes the socket, whatever else hangs. The brain sends nothing more."""
     with contextlib.suppress(EOFError, GatedError):
         channel.receive()
     os._exit(0)

@@ -1,7 +1,8 @@
-"""What is wrong with a value, in words for people: the type says what is expected, and the message only where.
+"""Explain in plain words what is wrong with a value. The expected form comes from the type, the position from the
+message. Pure.
 
-msgspec's own messages speak to programmers ("Expected `int | null`", "matching regex", "Invalid enum value"), and they
-change with its versions. Here each field's type is described instead. Pure.
+msgspec's own messages are for programmers ("Expected `int | null`", "matching regex", "Invalid enum value"), and they
+change between versions. So this module describes the type of each field itself.
 """
 
 import re
@@ -14,13 +15,13 @@ from msgspec import inspect
 from gated.printable import line
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""The errors of msgspec for foreign bytes. Deep nesting raises `RecursionError`, which is not msgspec's own."""
+"""The errors of msgspec for foreign bytes. Deep nesting raises `RecursionError`, which is not msgspec's own class."""
 AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL)
-"""A message of msgspec's: what, and the path to the value."""
+"""The parts of a msgspec message: the problem, and the path to the value."""
 STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>[0-9]+|\.\.\.)\]")
 NAMED = re.compile(r"(?P<kind>missing required|unknown) field `(?P<name>[^`]+)`")
 LONGEST = 60
-"""So many signs of a wrong value are shown."""
+"""The number of characters of a wrong value that are shown."""
 
 JSON_FAULTS = (
     ("malformed", "is not valid JSON"), ("truncated", "ends too early: it was not copied whole"),
@@ -29,7 +30,7 @@ JSON_FAULTS = (
 
 
 def problem(error: msgspec.MsgspecError, kind: Any) -> str:
-    """What is wrong with a value that was to be a `kind`: the field, the problem and what is expected instead."""
+    """Return what is wrong with a value of type `kind`: the field, the problem and the expected form."""
     said = str(error)
     for sign, words in JSON_FAULTS:
         if not isinstance(error, msgspec.ValidationError) and sign in said:
@@ -48,7 +49,7 @@ def problem(error: msgspec.MsgspecError, kind: Any) -> str:
 
 
 def cause(error: Exception, kind: Any) -> str:
-    """Why a file could not be read as a `kind`, whatever stood in the way: the disk, its encoding, its form."""
+    """Return why a file could not be read as a `kind`: the disk, its encoding, or its form."""
     match error:
         case msgspec.MsgspecError():
             return problem(error, kind)
@@ -62,12 +63,12 @@ def cause(error: Exception, kind: Any) -> str:
 
 
 def expected(kind: Any) -> str:
-    """A type in words: "a whole number from 0 to 27"."""
+    """Describe a type in words: "a whole number from 0 to 27"."""
     return _of(inspect.type_info(kind))
 
 
 def value(it: object) -> str:
-    """A value of a fact in words: a list without brackets, a truth as yes or no; nothing for nothing."""
+    """Return an event's value in words: a list without brackets, a boolean as yes or no, None as an empty string."""
     match it:
         case None:
             return ""
@@ -85,20 +86,20 @@ def value(it: object) -> str:
 
 
 def facts(body: Mapping[str, object]) -> str:
-    """The fields of a fact in a line, without its kind; what is nothing is left out."""
+    """Return the fields of an event in one line, without its kind and without fields that are None."""
     said = ((line(name.replace("_", " ")), each) for name, each in body.items() if name != "kind")
     return ", ".join(f"{name} {value(each)}" for name, each in said if each is not None)
 
 
 def fact(event: msgspec.Struct) -> str:
-    """A fact in one line of a log: its kind, then its fields."""
+    """Return an event as one line for the log: its kind, then its fields."""
     kind = str(event.__struct_config__.tag).replace("_", " ")
     said = facts(msgspec.to_builtins(event))
     return f"{kind}: {said}" if said else kind
 
 
 def shown(it: object) -> str:
-    """A wrong value as it is shown to whoever wrote it; a long one is cut."""
+    """Return a wrong value as text for its author. A long one is cut."""
     text = msgspec.json.encode(it, enc_hook=str).decode() if not isinstance(it, float) else repr(it)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -108,12 +109,12 @@ def _sentence(at: str, what: str) -> str:
 
 
 def _is_ours(what: str) -> bool:
-    """Whether a sentence is one of our own (`__post_init__`), and none of msgspec's."""
+    """Return whether a message comes from our own code (`__post_init__`), not from msgspec."""
     return not what.startswith(("Expected ", "Invalid ", "Object ", "Integer ", "Number ", "Timestamp ", "Duration "))
 
 
 def _follow(kind: Any, path: str) -> tuple[str, list[inspect.Type]]:
-    """Where a path leads to, as people write it, and the types that the value there may have."""
+    """Return the position of a path in readable form, and the possible types of the value there."""
     at, types = "", _members(inspect.type_info(kind))
     for step in STEP.finditer(path):
         if step["name"]:
@@ -142,12 +143,12 @@ def _below(kind: inspect.Type, name: str | None, index: str | None) -> Iterable[
 
 
 def _members(kind: inspect.Type) -> list[inspect.Type]:
-    """The types of a union, else the type alone."""
+    """Return the types of a union, or the type alone."""
     return [each for part in kind.types for each in _members(part)] if isinstance(kind, inspect.UnionType) else [kind]
 
 
 def _any(kinds: Iterable[inspect.Type]) -> str:
-    """Several types in words; nothing that may be left out is named twice."""
+    """Describe several types in words. Name no type twice; say if the value may be left out."""
     kinds = list(kinds)
     words = [_of(each) for each in kinds if not isinstance(each, inspect.NoneType)]
     if len(words) < len(kinds):
@@ -155,7 +156,7 @@ def _any(kinds: Iterable[inspect.Type]) -> str:
     return " or ".join(dict.fromkeys(words))
 
 
-def _of(kind: inspect.Type) -> str:  # noqa: PLR0912 - one line for each kind that there is
+def _of(kind: inspect.Type) -> str:  # noqa: PLR0912 - one line for each kind
     match kind:
         case inspect.Metadata(extra_json_schema=schema):
             return str((schema or {}).get("description") or _of(kind.type))
