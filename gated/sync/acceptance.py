@@ -1,8 +1,8 @@
-"""What the office may say about people who are held back here: announce a batch, and accept who came beyond the hour.
+"""The office's influence on quarantined subjects: announce a batch, and accept subjects above the hourly limit.
 
-Both only within the total that the installer set at this gate (`most_new_in_batch`). It is counted on disk until
-somebody at the gate renews it, so that who has stolen an office cannot accept its own poisoning without limit. A face
-that is another's, or is none, can only be judged where both can be seen: at the gate.
+Both count against the total that the installer set at this gate (`most_new_in_batch`). The count is on disk until
+somebody at the gate renews it, so that a stolen office cannot accept its own poisoning without limit. A duplicate or
+invalid face can only be judged at the gate, where both persons can be seen.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,13 @@ USED_UP = f"nothing is left of the installer's total (`[sync] most_new_in_batch`
 NONE = f"this gate lets no batch in (`[sync] most_new_in_batch` is 0); use {AT_THE_GATE}"
 
 
-def announce(  # noqa: PLR0917 - what a batch is, in one breath
+def announce(  # noqa: PLR0917 - one call describes the whole batch
     holdings: Holdings, allowance: Allowance, in_all: int, people: int, hours: float, wall: datetime | None
 ) -> Outcome:
-    """Let so many people join within so many hours, as far as the installer's total goes. The newest batch counts.
+    """Let `people` subjects join within `hours` hours, up to the installer's total. The newest batch counts.
 
-    `wall`: the time of day, None while it is in doubt: then nobody can say when a batch ends, and none begins.
+    `wall` is the time of day, None while the clock is not trusted. Without it the batch is refused, because its end is
+    unknown.
     """
     if wall is None:
         return Outcome("refused", "this gate does not trust its clock yet; announce the batch again when it does")
@@ -51,7 +52,7 @@ def accept(
     operator: str,
     report: Callable[[Event], None],
 ) -> Outcome:
-    """Accept these people, as far as an office may. What was not accepted is named, with the reason."""
+    """Accept these subjects, as far as an office may. The findings name each one, with the reason for a refusal."""
     findings = []
     for subject in dict.fromkeys(subjects):
         accepted = _accept(holdings, allowance, SubjectId(subject))
@@ -66,7 +67,7 @@ def accept(
 
 
 def _accept(holdings: Holdings, allowance: Allowance, subject: SubjectId) -> Accepted | str:
-    """What was accepted of somebody, or why nothing was."""
+    """Return what was accepted for a subject, or the reason for the refusal."""
     why, allowed = holdings.get(PERSON + subject).quarantine, holdings.allowed
     if why is None:
         return "is not held back here"

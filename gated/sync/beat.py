@@ -1,8 +1,7 @@
-"""When rows of the journal are said: together, on the beat of the status, so that a broker which counts messages does
-not see when somebody passes. Pure.
+"""Decide when rows of the journal are sent: together, with the status at each heartbeat. Pure. Used by `drain`.
 
-A beat has one batch of rows, also where nothing has happened: then the newest row comes again. What somebody at the
-office waits for goes at once, with all that is before it.
+A broker that counts messages then does not see when a person passes. Each heartbeat has one batch of rows; if nothing
+has happened, it repeats the newest row. Urgent rows go at once, together with all rows before them.
 """
 
 from collections.abc import Iterable
@@ -17,25 +16,28 @@ URGENT = frozenset(
         *("commanded", "settings_tried", "face_shared", "lockdown"),
     }
 )
-"""Facts by which somebody at the office sees that they are needed, or what came of what they did."""
+"""Events that a person at the office waits for: an alarm, or the outcome of that person's own action."""
 MOST_ROWS = 500
-"""So many rows at once are a flood, and wait for nothing."""
+"""Number of new rows that are sent at once: so many rows are a flood."""
 
 
 class Gathering:
-    """Up to which row the journal may be said now."""
+    """Up to which row the journal may be sent now."""
 
     def __init__(self) -> None:
         self._journal, self._upto, self._seen = "", 0, 0
 
     def after(self, journal: str, head: int) -> int | None:
-        """After which row the kinds of rows are to be looked at, for `look`; None where no row is new."""
+        """Return the row after which `look` needs the kinds of rows; None if no row is new."""
         if journal != self._journal or head < self._seen:
             return None
         return self._seen if head > self._seen else None
 
     def look(self, journal: str, head: int, kinds: Iterable[str], *, is_beat: bool) -> int:
-        """How far it may be said: a journal with its newest row `head`, whose new rows are of these `kinds`."""
+        """Return up to which row the journal may be sent.
+
+        `head` is the newest row. `kinds` are the event kinds of the new rows.
+        """
         kinds = list(kinds)
         is_other = journal != self._journal or head < self._seen
         if is_beat or is_other or len(kinds) >= MOST_ROWS or not URGENT.isdisjoint(kinds):

@@ -1,7 +1,7 @@
-"""Read, check and request X.509 certificates of gates and of the site's authority. Used by pairing, renewal and
-dialling.
+"""Read, check and request X.509 certificates of gates and of the site's authority.
 
-Brokers accept a gate's messages only under the name in its certificate, and drop all others silently.
+Used by pairing, renewal and dialling. Brokers accept a gate's messages only under the name in its certificate, and drop
+all others silently.
 """
 
 from datetime import datetime

@@ -1,8 +1,8 @@
-"""The code by which a gate and its office find each other once, and what they say to each other then, over HTTPS.
+"""The pairing code, and the messages of pairing between a gate and its office over HTTPS.
 
-A code can be read out, typed, or drawn as a QR code: `HOST:PORT/GATE/` and 45 letters and digits in groups of five.
-They hold the fingerprint of the office's authority, so that nobody can stand between, a secret that is good once, and
-a check that finds a slip of the finger before anybody is asked.
+A code can be read out, typed or shown as a QR code: `HOST:PORT/GATE/` and 45 letters and digits in groups of five. They
+hold the fingerprint of the office's authority, a secret for one use, and a check value. The fingerprint stops a man in
+the middle. The check finds a typing error before any request.
 """
 
 import re
@@ -21,30 +21,33 @@ from gated.names import signs
 from gated.sync.messages import Seq, Short
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Base 32 without the letters that look like others (Crockford); those are read as what they look like."""
+"""Base 32 without letters that look like others (Crockford). The left-out letters are read as the ones
+they resemble.
+"""
 ALIKE = str.maketrans("OIL", "011")
 QUOTES = "\"'`\u2018\u2019\u201c\u201d\u300c\u300d<>"
+"""Characters around a pasted code that are ignored."""
 SECRET_BYTES = 10
 FINGERPRINT_BYTES = 16
-"""128 bits of a SHA-256: nobody makes a second authority that has them."""
+"""128 bits of a SHA-256, in bytes: a second authority with the same bits cannot be made."""
 CHECK_BYTES = 2
-"""CRC-16/CCITT over all that comes before: one wrong letter, or several within three, is always found."""
+"""CRC-16/CCITT over everything before it, in bytes. It always finds one wrong letter, or several within three."""
 SYMBOLS = 45
-"""Base 32 holds 5 bits a symbol: 45 of them the 28 bytes."""
+"""Base 32 holds 5 bits a symbol: 45 symbols hold the 28 bytes."""
 GROUP = 5
 MAX_BYTES = 20_000
-"""Of anything that is said while pairing."""
+"""Largest message of pairing, in bytes."""
 
 HOST = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"
-"""A name, or an address; one of IPv6 in brackets."""
+"""Pattern of a host name or an address. An IPv6 address is in brackets."""
 NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
-"""Of a site and of a gate, as in the settings."""
+"""Pattern of the id of a site or a gate, as in the settings."""
 _SHAPE = re.compile(rf"({HOST}):([0-9]{{1,5}})/({NAME})/([0-9a-z-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class PairingCode:
-    """Where the office is, for which gate, the first 16 bytes of its authority's SHA-256, and a secret of 10 bytes."""
+    """A pairing code: the office's address, the gate, 16 bytes of the authority's SHA-256, and a secret of 10 bytes."""
 
     host: str
     port: int
@@ -54,13 +57,14 @@ class PairingCode:
 
     @classmethod
     def make(cls, host: str, port: int, gate: str, fingerprint: bytes) -> Self:
-        """One with a new secret."""
+        """Return a code with a new secret."""
         return cls(host, port, gate, fingerprint, secrets.token_bytes(SECRET_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What somebody typed or pasted: spaces, kinds of hyphens, the size and width of letters, signs that cannot be
-        seen and quotes around it do not matter. Raises `PairingError`.
+        """Read a typed or pasted code. Raises `PairingError`.
+
+        Ignores spaces, kinds of hyphens, case, width of letters, invisible characters, and quotes around the code.
         """
         shape = _SHAPE.fullmatch("".join(signs(text).split()).strip(QUOTES))
         symbols = shape[4].replace("-", "").upper().translate(ALIKE) if shape else ""
@@ -78,7 +82,7 @@ class PairingCode:
         return code
 
     def text(self) -> str:
-        """The code as it is shown."""
+        """Return the code in its displayed form."""
         where = f"{self.host}:{self.port}/{self.gate}/"
         raw = self.fingerprint + self.secret
         check = crc_hqx(where.encode() + raw, 0xFFFF).to_bytes(CHECK_BYTES, "big")
@@ -87,24 +91,24 @@ class PairingCode:
 
     @property
     def digest(self) -> str:
-        """What may be kept of the secret, in hex; it is long enough that nobody can try them all."""
+        """Return a digest of the secret, in hex, that may be stored. The secret is too long to be found by trial."""
         return digest_of(self.gate, self.secret)
 
 
 def digest_of(gate: str, secret: bytes) -> str:
-    """SHA-256, in hex, of what was agreed for a gate."""
+    """Return SHA-256, in hex, of a gate's pairing secret."""
     return sha256(f"gated pairing {gate} ".encode() + secret).hexdigest()
 
 
 def fingerprint_of(der: bytes) -> bytes:
-    """The first 16 bytes of the SHA-256 of a certificate in DER."""
+    """Return the first 16 bytes of the SHA-256 of a certificate in DER."""
     return sha256(der).digest()[:FINGERPRINT_BYTES]
 
 
 def der_of(pem: str) -> bytes:
-    """The bytes that a certificate in PEM stands for. Raises `PairingError`.
+    """Return the DER bytes of a certificate in PEM. Raises `PairingError`.
 
-    Trust is given to these bytes alone, never to the text: it may hold a second certificate.
+    Only these bytes are trusted, never the text: the text may hold a second certificate.
     """
     try:
         return ssl.PEM_cert_to_DER_cert(pem)
@@ -120,20 +124,20 @@ Pem = Annotated[str, Meta(max_length=4096)]
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate asks to be let in. Nothing in it but the secret is secret."""
+    """A gate's request to be paired. Only its secret is confidential."""
 
     v: Literal[1] = 1
     site: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
     gate: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
     secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{20}\Z")]
     csr: Pem
-    """A request for a certificate whose common name is the gate (PKCS 10, PEM)."""
+    """A certificate request with the gate's id as common name (PKCS 10, PEM)."""
     keys: Pem
-    """The gate's public keys, to check what it signs and to seal to it (a JWK set)."""
+    """The gate's public keys (a JWK set): they verify its signatures, and seal messages to it."""
 
 
 class CodeQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate asks whether its code would still be taken, which spends nothing. A wrong one counts as a wrong try."""
+    """A gate's question whether its code is still valid. It uses up nothing, but a wrong code counts as a wrong try."""
 
     v: Literal[1] = 1
     site: Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
@@ -142,28 +146,28 @@ class CodeQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StillGood(msgspec.Struct, frozen=True, kw_only=True, tag="good"):
-    """It would."""
+    """The answer that the code is still valid."""
 
     v: Literal[1] = 1
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
-    """What a gate needs for its side of the link."""
+    """The office's answer with everything that a gate needs for its side of the link."""
 
     v: Literal[1] = 1
     url: Annotated[str, Meta(max_length=300, pattern=r"^mqtts://[^/\s]+\Z")]
-    """Of the broker."""
+    """URL of the broker."""
     certificate: Pem
     keys: Pem
     """The office's public keys (a JWK set)."""
     recovery: Annotated[str, Meta(max_length=64)] = ""
-    """The public half of the site's recovery key; empty where the office has none."""
+    """The public half of the site's recovery key; empty if the office has none."""
     number: Seq = 0
-    """Of the newest hand-over there was."""
+    """Number of the newest hand-over."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """Why not, by the name of one of `REFUSALS`."""
+    """The office's refusal. `why` is a key of `REFUSALS`."""
 
     v: Literal[1] = 1
     why: Short
@@ -182,8 +186,9 @@ REFUSALS = {
     "busy": "wrong codes come to the office too often; compare this one with what `gated office invite` shows, and "
     "try again in a minute",
 }
+"""The explanation for each reason of a refusal."""
 
 
 def said(refusal: Refusal) -> str:
-    """A refusal in words, also of a newer office."""
+    """Return a refusal in words, also for a reason that only a newer office knows."""
     return REFUSALS.get(refusal.why, "the office refuses, and a newer gated knows why; ask the office")

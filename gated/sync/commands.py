@@ -93,7 +93,7 @@ class CommandDesk:
         Returns None if the ledger cannot be read or the stored reply is missing.
         """
         try:
-            query = f"SELECT reply FROM commands WHERE {ledger.has_id(self._ledger)}"  # noqa: S608 - our own
+            query = f"SELECT reply FROM commands WHERE {ledger.has_id(self._ledger)}"  # noqa: S608 - no outside text
             row = self._ledger.execute(query, {"id": offer.order}).fetchone()
         except database.FAILS as error:
             log.error("an order was not asked for, because the ledger cannot be read: %s", error)
@@ -168,13 +168,12 @@ class CommandDesk:
     def _known(self, command: Command) -> list[sqlite3.Row]:
         """Return the rows that may have the command's id or number."""
         is_id, is_number = ledger.has_id(self._ledger), ledger.has_number(self._ledger)
-        what = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - our own
+        what = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - no outside text
         query = f"{what} WHERE {is_id} OR {is_number}"
         return self._ledger.execute(query, {"id": command.id, "number": command.number}).fetchall()
 
     def _again(self, command: Command, known: list[sqlite3.Row]) -> Reply | None:
-        """Return the stored reply if the same command was seen before, or the outcome `spent` if another had its
-        number.
+        """Return the stored reply of the same command, or the outcome `spent` if another command had its number.
 
         Returns None if the reply is missing, or if the same id came with another number.
         """
@@ -190,7 +189,7 @@ class CommandDesk:
     def _spend(self, command: Command, highest: int) -> None:
         self._ledger.execute("INSERT INTO commands (number, id) VALUES (?, ?)", (command.number, command.id))
         old = f"number <= ? AND {sound(self._ledger, 'commands')}"  # the age of a damaged row is unknown
-        self._ledger.execute(f"DELETE FROM commands WHERE {old}", (highest - WINDOW,))  # noqa: S608 - our own
+        self._ledger.execute(f"DELETE FROM commands WHERE {old}", (highest - WINDOW,))  # noqa: S608 - no outside text
 
     def _doubt(self, command: Command, now: float, wall: datetime | None) -> Reply | None:
         """Return the reply that refuses the command or asks for a challenge; None if the command is fresh."""

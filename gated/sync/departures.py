@@ -25,8 +25,9 @@ ACCEPT_CONSENTS = "`gated people consents accept` at this gate"
 
 
 class Departures:
-    """Shares faces with other gates and vouches for accepted gates. Every method may raise `StateError` and
-    `BusyError`.
+    """Shares faces with other gates and vouches for accepted gates.
+
+    Every method may raise `StateError` and `BusyError`.
     """
 
     def __init__(self, holdings: Holdings, peer: Peer, embedder_sha256: str, report: Callable[[Event], None]) -> None:
@@ -37,9 +38,9 @@ class Departures:
     def share(self, subject: str, to: str) -> Shared:
         """Return a subject's templates, sealed to the gate `to`, and report `FaceShared`.
 
-        Raises `EnrolmentError` if the subject is unknown or the consent `transfer` is not on record here, if the keys
-        of gate `to` are unknown or invalid, or if no template of this embedder exists. Raises `UnacceptedError` until
-        somebody at this gate has accepted what the office says about the gate and the consent.
+        Raises `EnrolmentError` in three cases. The subject is unknown, or the consent `transfer` is not on record here.
+        The keys of gate `to` are unknown or invalid. No template of this embedder exists. Raises `UnacceptedError`
+        until somebody at this gate has accepted the gate's keys and the consent.
         """
         person = self._holdings.person(SubjectId(subject))
         gate = next((each for each in self._holdings.neighbours() if each.gate == to), None)

@@ -1,4 +1,4 @@
-"""How the server is reached: its address, the proof of who is who, and how long to wait before the next attempt."""
+"""Reach the broker: its address, the TLS context that proves both ends, and the wait before the next attempt."""
 
 import socket
 import ssl
@@ -12,12 +12,15 @@ from gated.sync.mqtt import Version
 from gated.sync.sealing import UNLOCKED, Lock
 
 PORT = 8883
+"""Default port of MQTT over TLS (IANA: secure-mqtt)."""
 REACH_S = 10.0
+"""Time limit for each step of `reach`, in seconds."""
 BACKOFF_S = 0.5
+"""Shortest wait between attempts before jitter and doubling, in seconds."""
 
 
 def address(url: str) -> tuple[str, int]:
-    """Host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
+    """Return host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORT
@@ -29,9 +32,9 @@ def address(url: str) -> tuple[str, int]:
 
 
 def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
-    """Prove that the office of these settings is the one at that address: a handshake with both certificates.
+    """Prove that the office of these settings answers at that address: make a TLS handshake with both certificates.
 
-    Raises `PairingError` where nobody or somebody else is there, `ConfigError`.
+    Raises `PairingError` if no server or another one answers, and `ConfigError` for invalid settings.
     """
     host, port = address(url)
     context = tls_context(settings, lock)
@@ -53,9 +56,10 @@ def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
 
 
 def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext:
-    """TLS 1.2 or newer, this authority alone, the server's name checked, our own certificate, whose key `lock` opens.
+    """Return a TLS context with the gate's certificate, whose key `lock` opens.
 
-    Raises `ConfigError`, and `StateError` where the key is sealed and does not open.
+    It allows TLS 1.2 or newer and trusts only this authority. It checks the server's name. Raises `ConfigError`, and
+    `StateError` if the key is sealed and does not open.
     """
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
@@ -71,23 +75,29 @@ def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext
 
 
 def backoff_s(failures: int, max_s: float, dice: float) -> float:
-    """How long to wait before the next attempt: doubling, at most `max_s`, jittered by half with `dice` in [0, 1)."""
+    """Return the wait before the next attempt, in seconds: doubles with `failures`, at most `max_s`.
+
+    `dice`, in [0, 1), spreads it between half and all of that.
+    """
     return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
 
 
 class Dialect:
-    """Which MQTT is spoken: 5 where the broker does, else 3.1.1; what has worked once is kept."""
+    """The MQTT version in use: 5 if the broker takes it, else 3.1.1. The version that has worked once is kept."""
 
     def __init__(self, protocol: Literal["auto", "3.1.1", "5"]) -> None:
         self._is_open = protocol == "auto"
         self.version: Version = "3.1.1" if protocol == "3.1.1" else "5"
 
     def worked(self) -> None:
-        """The broker took us."""
+        """Take note that the broker accepted the connection."""
         self._is_open = False
 
     def failed(self) -> bool:
-        """Somebody answered and the broker did not take us; True when the other version is to be tried at once."""
+        """Switch the version after a server answered without accepting.
+
+        Return True if the other version should be tried at once.
+        """
         if self._is_open:
             self.version = "3.1.1" if self.version == "5" else "5"
         return self._is_open and self.version == "3.1.1"

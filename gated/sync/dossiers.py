@@ -1,4 +1,7 @@
-"""What a record says, in this gate's own words. What makes no sense in it lets nobody in, and is logged once."""
+"""Convert a person record into this gate's own types. Used by `batch`.
+
+An invalid value gives no access. Invalid cards and roles are logged.
+"""
 
 import logging
 import re
@@ -35,12 +38,16 @@ NO_RIGHT = Right(valid_until=NEVER)
 
 
 def is_readable(record: PersonRecord) -> bool:
-    """Whether a record has a card's number or a PIN that whoever has a copy of it can read: its office is too old."""
+    """Return whether a record has a readable card number or PIN. Only an office that is too old sends one."""
     return bool(record.pin or record.duress_pin or any(card.number for card in record.cards))
 
 
 def dossier_of(record: PersonRecord, status: Status) -> Dossier:
-    """A person's record. Of a readable one no card and no PIN is taken, and what is stored of theirs stays."""
+    """Return the dossier of a person record.
+
+    From a readable record no card and no PIN is taken, and the stored ones stay. An invalid role gives no access; the
+    person's own access rules still count.
+    """
     subject = SubjectId(record.subject)
     rights, role = rights_of(record.rights), RESIDENT
     try:
@@ -60,7 +67,10 @@ def dossier_of(record: PersonRecord, status: Status) -> Dossier:
 
 
 def rights_of(passages: Sequence[Passage]) -> tuple[Right, ...]:
-    """When somebody may pass; a right with a time that is none never holds, but is one: without any, all would."""
+    """Return access rules. A rule with an invalid time becomes one that never holds.
+
+    It is not dropped, because a person without any rule may pass at all hours.
+    """
     return tuple(
         Right(passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window)
         if (window := _window(passage.valid_from, passage.valid_until)) is not None
@@ -70,12 +80,12 @@ def rights_of(passages: Sequence[Passage]) -> tuple[Right, ...]:
 
 
 def days_of(days: Sequence[str]) -> tuple[str, ...]:
-    """The days of a calendar, YYYY-MM-DD; what is no day is left out."""
+    """Return the valid days of a calendar, YYYY-MM-DD, sorted. Leaves out invalid ones."""
     return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
 
 
 def preferences_of(wishes: Wishes) -> Preferences:
-    """How somebody wants the gate to behave; as for everybody where it cannot."""
+    """Return a person's preferences; the defaults if a value is out of range."""
     is_possible = (wishes.release_s is None or 5 <= wishes.release_s <= 30) and (
         wishes.search_s is None or 1 <= wishes.search_s <= 30
     )
@@ -83,7 +93,7 @@ def preferences_of(wishes: Wishes) -> Preferences:
 
 
 def printable(text: str) -> str:
-    """A text with nothing in it that could play tricks on a terminal."""
+    """Return the text without characters that could mislead a terminal."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
 
 
@@ -125,13 +135,13 @@ def _consents(consents: Sequence[Consented]) -> Iterator[Consent]:
 
 
 def _window(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None] | None:
-    """Both ends, open where nothing is said; None where one is no time."""
+    """Return both ends of a window, None for an open end; None if an end is not a valid time."""
     ends = (None if start is None else _time(start), None if end is None else _time(end))
     return None if (start is None, end is None) != (ends[0] is None, ends[1] is None) else ends
 
 
 def _time(text: str) -> datetime | None:
-    """An aware time, or None."""
+    """Return an aware time; None if the text is not one."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -23,8 +23,9 @@ class Bucket:
 
 
 class Repetitions:
-    """Recognises payloads that were heard before, byte for byte. An honest sender seals each message anew; a replay
-    cannot.
+    """Recognises payloads that were heard before, byte for byte.
+
+    An honest sender seals each message anew; a replay cannot.
     """
 
     def __init__(self, kept: int) -> None:

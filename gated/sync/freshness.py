@@ -1,6 +1,7 @@
-"""How long nothing has proved that the office still speaks to us. Pure: a broker can replay a word, never answer.
+"""Measure how long the office has proved nothing. Pure: a broker can replay a heartbeat, but cannot answer a challenge.
 
-Every status carries a challenge that was never used before. The office's next word echoes it, and so was said after it.
+Every status carries a challenge that was never used before. The office's next heartbeat (`Word`) echoes it, and so was
+sent later.
 """
 
 import secrets
@@ -9,20 +10,22 @@ from gated.events import ServerSilent
 from gated.sync.messages import Word
 
 DUMB_S = 600.0
-"""A broker is reached, and nothing is proved of the office for so long: it is off, or the broker holds it back."""
+"""Limit, in seconds, without proof while the broker is reached: the office is off, or the broker holds it back."""
 REACHED_S = 300.0
-"""So long of that the broker was reached: a status is said and answered meanwhile at the longest beat."""
+"""Time, in seconds, that the broker must be reached before `DUMB_S` applies. A status and its answer take less at the
+longest `status_s`.
+"""
 STEP_S = 10.0
-"""Who is asked again within so long was connected all the while."""
+"""Longest gap between two calls of `turn`, in seconds, that counts as connected time."""
 KEPT = 32
-"""So many of the newest challenges are remembered: a busy door tells its status often, and the answer takes a while."""
+"""Most challenges that are remembered. A busy gate sends its status often, and the answer takes a while."""
 
 
 class Freshness:
-    """What is proved of the office, and since when. All times are monotonic seconds."""
+    """What the office has proved, and when. All times are monotonic seconds."""
 
     def __init__(self, silent_h: float, now: float) -> None:
-        """At a start silence counts from `now`."""
+        """Take `silent_h`, the limit without proof in hours. At a start the silence counts from `now`."""
         self._silent_s = silent_h * 3600
         self._issued: dict[str, float] = {}
         self._proved_at = now
@@ -30,10 +33,10 @@ class Freshness:
         self._silent_since: float | None = None
         self._asked_at, self._reached_s = now, 0.0
         self.beat = 0
-        """The newest beat that was heard; 0 before the first."""
+        """Number of the newest heartbeat; 0 before the first."""
 
     def challenge(self, now: float) -> str:
-        """A new one, to go out now."""
+        """Return a fresh challenge to send now."""
         fresh = secrets.token_hex(16)
         self._issued[fresh] = now
         while len(self._issued) > KEPT:
@@ -41,9 +44,10 @@ class Freshness:
         return fresh
 
     def hear(self, word: Word) -> bool:
-        """Take note of a word. False when it is older than one that was heard, and means nothing.
+        """Take a heartbeat. Return False if it is older than one that was heard: it then has no effect.
 
-        Newer is what has a higher beat; after an office has lost its count, what echoes a newer challenge.
+        A newer heartbeat has a higher number. After the office lost its count, an echo of a newer challenge counts
+        instead.
         """
         issued_at = self._issued.get(word.challenge)
         is_proof = issued_at is not None and (issued_at > self._proved_at or not self._has_proof)
@@ -56,19 +60,22 @@ class Freshness:
 
     @property
     def proved_at(self) -> float | None:
-        """When the newest challenge that was echoed went out; None where none was."""
+        """Return when the newest echoed challenge was sent; None if none was echoed."""
         return self._proved_at if self._has_proof else None
 
     def silent_s(self, now: float) -> int:
-        """How old the newest proof is; 0 where there never was one."""
+        """Return the age of the newest proof in seconds; 0 if none exists."""
         return int(now - self._proved_at) if self._has_proof else 0
 
     def is_heard(self, now: float, within_s: float) -> bool:
-        """Whether something that was said within so long has proved that the office speaks to us."""
+        """Return whether the office has answered a challenge that was sent within the last `within_s` seconds."""
         return self._has_proof and now - self._proved_at <= within_s
 
     def turn(self, now: float) -> ServerSilent | None:
-        """That it has become silent for too long, or that this is over; once each. Ask while the broker is reached."""
+        """Return an event when the office becomes silent for too long, and when that ends; once each.
+
+        Call it only while the broker is reached.
+        """
         self._reached_s += now - self._asked_at if now - self._asked_at <= STEP_S else 0.0
         self._asked_at = now
         is_dumb = self._reached_s >= REACHED_S and now - self._proved_at > DUMB_S

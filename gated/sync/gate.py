@@ -1,7 +1,7 @@
-"""All that a gate says to its office, and does about what it hears: no socket, no event loop, no clock of its own.
+"""The gate's half of the exchange with the office. Has no socket, no event loop and no clock of its own.
 
-`link` carries it over the wire; a simulation may as well. The parts behind it have disks of their own: one that fails
-rests and is tried again, and the others go on.
+`link` carries the messages; a simulation may carry them as well. Several components behind this module have disks of
+their own. One that fails rests and is tried again, and the others continue.
 """
 
 import logging
@@ -67,27 +67,31 @@ from gated.sync.withheld import Withheld
 log = logging.getLogger(__name__)
 
 LOOK_S = 60.0
-"""How often certificates are looked at."""
+"""Interval between two looks at the certificates, in seconds."""
 HEARD_ROUNDS = 3
-"""Each status is answered: an office that answered none of so many is not there."""
+"""The office answers each status. If it has answered none within this many `status_s`, the gate does not request a
+certificate.
+"""
 JUNK_ROW_S = 60.0
-"""Junk that comes within so long of the last is of the same row, and not worth another line."""
+"""Invalid messages at most this many seconds apart cause a single log line."""
 REMEMBERED = 4096
-"""So many messages are recognised when they come again."""
+"""Most messages that are recognised when they come again."""
 LONGEST_PART = 64
+"""Longest name of a part in `degraded`, in characters."""
 
 ACKS: tuple[type[Ack | Word | Certificate | Recovery], ...] = (Ack, Word, Certificate, Recovery)
 RECORDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
 ORDERS: tuple[type[Command | Offer | StillWanted], ...] = (Command, Offer, StillWanted)
 CAN = [LIVE, BATCH, HELD, HANDOVER, VERIFIERS, SEALED]
+"""The functions that this gate announces in `Status.can`."""
 
 OUTDATED = ["office_outdated"]
-"""In `degraded`: the office sends card numbers and PINs that can be read, of which none is taken; update it."""
+"""Added to `degraded` while the office sends readable card numbers or PINs. The gate takes none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What the event loop knows of the gate, about nobody."""
+    """The state of the gate that the event loop knows. Holds no personal data."""
 
     version: str
     degraded: Sequence[str]
@@ -96,25 +100,25 @@ class Vitals:
     templates: int
     models: str
     calls: int = 0
-    """How many times somebody has called. Each time the office is asked to prove that it hears."""
+    """Number of calls since the start. At each call the office must prove that it hears the gate."""
     guessing: Guessing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What is to be done because of a message."""
+    """The consequences of a message."""
 
     out: Sequence[Outgoing] = ()
     act: Command | None = None
-    """To be carried out, once."""
+    """A command to carry out once."""
     answer: StillWanted | None = None
-    """About an order that is being carried out."""
+    """An answer about a command in progress."""
     is_junk: bool = False
-    """It said nothing: forged, garbage, or a replay."""
+    """Whether the message was forged, invalid or replayed."""
 
 
 class GateSide:
-    """A gate's half of the conversation. Used from one thread; `now` is monotonic seconds."""
+    """The gate's half of the exchange with the office. Used from one thread; `now` is monotonic seconds."""
 
     def __init__(
         self,
@@ -134,11 +138,13 @@ class GateSide:
         timed: Callable[[datetime, float], None] = lambda _, __: None,
         lost: Callable[[str, str | None], None] = lambda _, __: None,
     ) -> None:
-        """`report` is given facts for the journal, on the thread that this is used from. `certificates`: those that the
-        link lives by, where somebody renews them. `proved`, on that thread as well, is given the time of the newest
-        challenge that the office has echoed, and `timed` what time the office said it was when it echoed it. `lost` is
-        told, on that thread, which part of `degraded` is lost and why; None that it is back. `recovery`: the recovery
-        key that is known; `learn` keeps the first one, and gives the one that is known then.
+        """Take the parts and callbacks of this gate. Every callback runs on the thread that uses this object.
+
+        `report` receives events for the journal. `certificates` are the certificates of the link, if the gate renews
+        them. `proved` receives the time at which the newest echoed challenge was sent. `timed` receives the office's
+        time in that echo, and the same send time. `lost` receives a part of `degraded` and the reason why it is lost,
+        or None when it is back. `recovery` is the known recovery key. `learn` keeps the first recovery key, and returns
+        the one known afterwards.
         """
         self._keep_recovery, self._recovery = learn, recovery
         self.certificates, self._looked_at = certificates, -math.inf
@@ -157,17 +163,17 @@ class GateSide:
         self._told_at, self._told_calls = 0.0, 0
         self._mark: RecordMark | None = None
         self._listed, self._listed_at = RecordMark(0, ""), 0.0
-        """How the records were when it was last told who is held back."""
+        """The records' state when the list of quarantined records was last sent."""
         self._junk_at: float | None = None
 
     def close(self) -> None:
-        """Give all files back. May be called twice."""
+        """Close all files. May be called twice."""
         self._drain.close()
         self.replica.close()
         self._orders.close()
 
     def connected(self, now: float) -> None:
-        """A new connection: what was under way on the old one is forgotten, and the status is told at once."""
+        """Start a new connection: forget the exchanges on the old one, and send the status at once."""
         self._told, self._listed_at = None, -math.inf
         self._withheld.connected(now)
         self._orders.connected(now)
@@ -175,13 +181,16 @@ class GateSide:
         self._records.attempt(self.replica.restart, now, None)
 
     def will(self, wall_utc: datetime, vitals: Vitals) -> Outgoing:
-        """What the broker is to say when we are gone without a word; also our own last one."""
+        """Return the last will: the status `offline` that the broker publishes when the connection is lost.
+
+        The gate also sends it itself when it leaves (`goodbye`).
+        """
         return self._outgoing(replace(self._status(vitals), state="offline", at=stamp(wall_utc)))
 
     goodbye = will
 
     def due(self, now: float, wall_utc: datetime, vitals: Vitals) -> list[Outgoing]:
-        """All that is to be said now, in this order. `wall_utc` is for people to read, and need not be trusted."""
+        """Return the messages to send now, in this order. `wall_utc` is for people to read, and need not be trusted."""
         turn = self._freshness.turn(now)
         if turn is not None:
             self._report(turn)
@@ -194,17 +203,17 @@ class GateSide:
         return self._written([*said, *self._renewals(now, wall_utc)])
 
     def met(self, broker_ends: datetime | None, wall_utc: datetime) -> None:
-        """Before and after each try to connect: see which certificates end soon, the broker's among them."""
+        """Check which certificates end soon. Call it before and after each try to connect."""
         if self.certificates is not None:
             self.certificates.met(broker_ends, wall_utc)
 
     @property
     def is_stale(self) -> bool:
-        """Whether the link lives by certificates that were renewed meanwhile, as far as a gate can know."""
+        """Return whether the link uses certificates that were renewed, as far as a gate can know."""
         return self.certificates is not None and self.certificates.is_stale
 
     def hear(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Heard:
-        """Deal with what has arrived. `wall` is the time of day (aware), None while it is not trusted."""
+        """Handle a message. `wall` is the time of day (aware), None while the clock is not trusted."""
         is_known = self._repetitions.has(payload)
         self._repetitions.note(payload)
         try:
@@ -219,15 +228,15 @@ class GateSide:
         return Heard(heard.out, heard.act, heard.answer, is_junk=is_known)
 
     def said(self, messages: Sequence[Message]) -> list[Outgoing]:
-        """What is said about an order while it is carried out."""
+        """Return the messages to publish about a command in progress."""
         return self._written(messages)
 
     def post(self, message: Message) -> None:
-        """What an order brought forth, to be said with its answer. From any thread."""
+        """Queue a message that a command produced, to send with its reply. Thread-safe."""
         self._orders.post(message)
 
     def settle(self, command: Command, outcome: Outcome, now: float) -> list[Outgoing]:
-        """A command was carried out: what is to be said, and it is written down."""
+        """Report that a command was carried out, and return the messages to publish."""
         return self._written(self._orders.settle(command, outcome, now))
 
     def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Heard:
@@ -273,7 +282,7 @@ class GateSide:
             self._looked_at = now
             mine.watch(wall_utc)
         if not self._freshness.is_heard(now, HEARD_ROUNDS * self._settings.status_s):
-            return []  # nobody would hear it, and it is said once a day
+            return []  # the office would miss it, and a request is sent only once a day
         return self._renewal.attempt(lambda: mine.due(now, wall_utc), now, list[Renew]())
 
     def _heard_word(self, word: Word, now: float) -> Heard:
@@ -289,7 +298,7 @@ class GateSide:
         return self._answers(lambda: self.replica.hear_word(word, now), now)
 
     def _recorded(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Heard:
-        """What takes away counts also while nothing can be stored."""
+        """Handle records. Records that reduce access count even while nothing can be stored."""
         said = self._records.attempt(lambda: self.replica.hear(records, now), now, None)
         if said is None:
             self.replica.hold(records)
@@ -313,7 +322,7 @@ class GateSide:
                 return Heard(answer=said)
 
     def _look_what_is_withheld(self, now: float) -> None:
-        """Say so, or that it is over, once."""
+        """Update what is withheld, and report a change once."""
         if (mark := self._mark) is not None:
             target, is_other = self.replica.awaits
             self._withheld.records(mark.version, target, now, is_other=is_other)
@@ -321,7 +330,10 @@ class GateSide:
         self._watch.look(now, self._freshness.proved_at)
 
     def _news(self, now: float, wall_utc: datetime, vitals: Vitals) -> Iterator[Status]:
-        """The status: every `status_s`, when somebody calls, when records have come. Each time with a challenge."""
+        """Yield the status with a fresh challenge if it is due.
+
+        It is due every `status_s`, at a call, and when the records or the withheld data changed.
+        """
         self._mark = self._records.attempt(lambda: self.replica.mark, now, self._mark)
         status = self._status(vitals)
         is_said = self._told is not None and _is_same(status, self._told) and vitals.calls == self._told_calls
@@ -332,7 +344,7 @@ class GateSide:
         yield replace(status, at=stamp(wall_utc), challenge=self._freshness.challenge(now), silent_s=silent_s)
 
     def _held_back(self, now: float) -> list[Message]:
-        """Who is held back: when that has changed, and as often as the status while anybody is."""
+        """Return the list of quarantined records if it is due: after a change, and every `status_s` while any exist."""
         mark = self._mark
         if mark is None or self._told is None or not (mark.quarantined or self._listed.quarantined):
             return []
@@ -373,7 +385,7 @@ class GateSide:
         return "" if ends is None else stamp(ends)
 
     def _written(self, messages: Sequence[Message]) -> list[Outgoing]:
-        """Signed, and sealed where they must be. One that is too long for the wire is not sent, and said so."""
+        """Return the messages signed, and sealed where required. Logs and drops a message that is too long."""
         written = []
         for message in messages:
             try:
@@ -398,7 +410,8 @@ class GateSide:
 
 
 def _is_same(status: Status, told: Status) -> bool:
-    """Whether it says nothing that the office has been waiting for. What else has changed is told on the beat: whoever
-    sees when a status is said must not see when the door moves, or what breaks.
+    """Return whether a status contains nothing that the office waits for.
+
+    Other changes wait for the heartbeat. An observer of the network must not see when the door moves or a part fails.
     """
     return (status.records, status.state, status.withheld) == (told.records, told.state, told.withheld)

@@ -1,9 +1,8 @@
-"""Sign and seal: JWS with Ed25519, so that a broker cannot forge; JWE with X25519 and AES-256-GCM, so that it cannot
-read.
+"""Sign and seal messages. The only module that imports joserfc.
 
-The only module that imports joserfc. Each end has two key pairs, one to sign and one to be sealed to (RFC 8037, RFC
-9864). A key's name is its thumbprint (RFC 7638). Only its owner may read a private file; the other end only sees
-`Party`.
+A JWS with Ed25519 stops a broker from forging. A JWE with X25519 and AES-256-GCM stops it from reading. Each end has
+two key pairs, one to sign and one to be sealed to (RFC 8037, RFC 9864). A key's name is its thumbprint (RFC 7638). Only
+its owner may read a private file; the other end only sees `Party`.
 """
 
 import hashlib
@@ -72,8 +71,9 @@ class Party:
         return _dump(self._sign, self._seal, is_private=False)
 
     def verify(self, token: bytes, kind: str) -> bytes:
-        """Return the payload of a compact JWS that this end signed as `kind`. Raises `WireError`, which quotes no
-        content.
+        """Return the payload of a compact JWS that this end signed as `kind`.
+
+        Raises `WireError`, which quotes no content.
         """
         try:
             checked = jws.deserialize_compact(token, self._sign, algorithms=[SIGNING], registry=_signing)

@@ -63,7 +63,7 @@ def highest(connection: sqlite3.Connection) -> int:
     The number of a damaged row counts only within `MOST_AHEAD` of the known numbers. A wrong, too high number would
     refuse every later command.
     """
-    query = f"SELECT max(number) FROM commands WHERE {sound(connection, 'commands')}"  # noqa: S608 - our own
+    query = f"SELECT max(number) FROM commands WHERE {sound(connection, 'commands')}"  # noqa: S608 - no outside text
     known = connection.execute(query).fetchone()[0]
     rows = connection.execute(f"SELECT * FROM commands WHERE {_damaged(connection)}").fetchall()  # noqa: S608
     doubtful = {_number(row) for row in rows}

@@ -53,7 +53,7 @@ MOST_PARCELS = 100
 
 FAILURES = (OSError, GatedError)
 Perform = Callable[[Command, Talk], Awaitable[Outcome]]
-"""Carries out a command, and talks about it with the operator who waits at the office."""
+"""Carries out a command, and talks about it with the waiting operator at the office."""
 
 
 async def run_link(
@@ -143,8 +143,9 @@ class _Link:
             self.on_link(str(error))
 
     async def _session(self) -> None:
-        """Run one connection, until it is lost (raises one of `FAILURES`), is to be dialled again, or this task is
-        cancelled.
+        """Run one connection until it is lost, is to be dialled again, or this task is cancelled.
+
+        A lost connection raises one of `FAILURES`.
         """
         connection = await self._dial()
         try:
@@ -217,7 +218,7 @@ class _Link:
             return Heard(is_junk=True)
         try:
             return await self._on_thread(self.side.hear, arrived.topic, arrived.payload, time.monotonic(), self.wall())
-        except Exception as error:  # noqa: BLE001 - the border of the thread: no message may end the gate
+        except Exception as error:  # noqa: BLE001 - no message may end the gate
             log.error("a message of the server's could not be dealt with: %s", _place(error))
             return Heard(is_junk=True)
 

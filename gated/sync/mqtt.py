@@ -1,7 +1,8 @@
-"""One connection to a broker that is not trusted: MQTT 3.1.1 or 5 over TLS, on the event loop. The only home of paho.
+"""One connection to an untrusted broker: MQTT 3.1.1 or 5 over TLS, on the event loop.
 
-Whatever the broker does ends this connection at the worst. Nothing longer than `MAX_PACKET_BYTES` comes into memory, no
-more is read than is taken, and nothing faster than `READS_PER_S`: what the broker has to say beyond that waits with it.
+The only module that imports paho. The worst effect of a broker is that this connection ends. No packet longer than
+`MAX_PACKET_BYTES` enters memory. The socket is read only while messages are taken, and at most `READS_PER_S` times a
+second. The rest waits at the broker.
 """
 
 import asyncio
@@ -29,26 +30,29 @@ log = logging.getLogger(__name__)
 Version = Literal["3.1.1", "5"]
 
 MAX_PACKET_BYTES = 110_000
-"""The longest message, its topic and its properties."""
+"""Largest MQTT packet: the longest message with its topic and properties."""
 KEEPALIVE_S = 30
+"""MQTT keep-alive interval, in seconds."""
 CONNECT_S = 5.0
-"""For each of three: the network, TLS, and the broker's own answer."""
+"""Time limit, in seconds, for each of three steps: the network, TLS, and the broker's answer."""
 ANSWER_S = 10.0
-"""So long a broker may take to confirm what it was sent."""
+"""Time limit for a broker's confirmation, in seconds."""
 MOST_WAITING = 20
-"""So many messages may wait to be taken; with more, the socket is not read."""
+"""Most messages that wait to be taken. Beyond that the socket is not read."""
 KERNEL_BYTES = 256 * 1024
-"""So much of what is not read lies in the kernel, and the rest with the broker: a flood is no longer than that."""
+"""Size of the kernel's receive buffer, in bytes. More unread data stays at the broker, which limits a flood."""
 READS_PER_S = 1000
+"""Most reads a second."""
 READS_AT_ONCE = 10
-"""Then everybody else on the event loop has a turn."""
+"""Most reads in a row. Then the other tasks of the event loop have a turn."""
 TICK_S = 1.0
+"""Interval of `Connection._tick`, in seconds."""
 NOT_THIS_VERSION = (1, 0x84)
-"""Why a broker refuses a version: of MQTT 3.1.1 (3.2.2.3) and of MQTT 5 (3.2.2.2)."""
+"""Reason codes for an unsupported version, of MQTT 3.1.1 (3.2.2.3) and of MQTT 5 (3.2.2.2)."""
 
 
 class NotSpokenError(ConnectionError):
-    """Somebody answers, but not in this version of MQTT."""
+    """Raised when a server answers, but not in this version of MQTT."""
 
 
 class Arrived(NamedTuple):
@@ -60,7 +64,7 @@ class Arrived(NamedTuple):
 
 
 class Connection:
-    """From `connect` to `cut`. Everything raises an `OSError` once the connection is lost."""
+    """One MQTT connection, from `connect` to `cut`. Every method raises an `OSError` once the connection is lost."""
 
     def __init__(
         self, address: tuple[str, int], identifier: str, version: Version, context: ssl.SSLContext, will: Outgoing
@@ -84,10 +88,13 @@ class Connection:
         self._paho.tls_set_context(context)
         self._paho.will_set(will.topic, will.payload, 1, will.retain)
         self._paho.on_log = self._on_log
-        self._paho.on_socket_register_write = lambda client, userdata, sock: None  # it says CONNECT when we can listen
+        self._paho.on_socket_register_write = lambda client, userdata, sock: None  # CONNECT is sent after `_listen`
 
     async def connect(self) -> None:
-        """Dial, and wait until the broker takes us. Raises `NotSpokenError` when it may be for the version of MQTT."""
+        """Dial, and wait until the broker accepts.
+
+        Raises `NotSpokenError` if the MQTT version may be the cause, and another `OSError` for every other failure.
+        """
         await _in_thread(self._dial)
         self._listen()
         self._tick()
@@ -101,19 +108,19 @@ class Connection:
             raise ConnectionRefusedError(f"the broker refuses us: {reason}")
 
     async def subscribe(self, topics: Sequence[str]) -> None:
-        """Hear these topics, exactly."""
+        """Subscribe to these exact topics."""
         self._check()
         result, mid = self._paho.subscribe([(topic, 1) for topic in topics])
         await self._confirmed(result, mid)
 
     async def publish(self, out: Outgoing) -> None:
-        """Hand a message to the broker, QoS 1; what its confirmation is worth is another matter."""
+        """Hand a message to the broker, QoS 1, and wait for its PUBACK. The PUBACK proves no delivery to the office."""
         self._check()
         info = self._paho.publish(out.topic, out.payload, 1, out.retain)
         await self._confirmed(info.rc, info.mid)
 
     async def message(self) -> Arrived:
-        """The next message that has arrived."""
+        """Wait for the next message, and return it."""
         while not self._arrived:
             self._check()
             self._news.clear()
@@ -124,29 +131,29 @@ class Connection:
         return arrived
 
     async def leave(self, within_s: float) -> None:
-        """Say goodbye, within that time."""
+        """Disconnect, within `within_s` seconds."""
         if self._socket is not None:
             self._paho.disconnect()
             await asyncio.wait([self._down], timeout=within_s)
 
     def cut(self) -> None:
-        """Go without a goodbye: the broker then says the last will. May be called twice."""
+        """Close the connection without a disconnect: the broker then publishes the last will. May be called twice."""
         self._paho.shut()
         self._end()
 
     def _dial(self) -> None:
-        """On a thread, because it waits for the network."""
+        """Connect. Runs on a thread, because it waits for the network."""
         if self._version == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize, properties.SessionExpiryInterval = MAX_PACKET_BYTES, 0
             self._paho.connect(*self._address, KEEPALIVE_S, clean_start=True, properties=properties)
         else:
             self._paho.connect(*self._address, KEEPALIVE_S)
-        if self._down.done():  # nobody waits any more
+        if self._down.done():  # `cut` was called meanwhile
             self._paho.shut()
 
     def _listen(self) -> None:
-        """Have paho call us: from now on it is used on the event loop alone."""
+        """Register the callbacks of paho. From now on paho is used on the event loop only."""
         client = self._paho
         client.on_connect, client.on_disconnect, client.on_message = (
             self._on_connect,
@@ -159,19 +166,19 @@ class Connection:
         client.on_socket_unregister_write = self._on_written
         client.on_socket_close = self._on_closed
         if self._socket is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what we say is whole
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each write is a whole packet
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
             self._loop.add_writer(self._socket, self._write)
 
     @property
     def _socket(self) -> ssl.SSLSocket | None:
-        """While there is a connection."""
+        """Return the TLS socket; None while there is no connection."""
         it = self._paho.socket()
         return it if isinstance(it, ssl.SSLSocket) and not self._down.done() else None
 
     @property
     def broker_ends(self) -> datetime | None:
-        """When the broker's certificate ends; None while there is no connection."""
+        """Return when the broker's certificate ends; None while there is no connection."""
         shown = self._socket.getpeercert() if self._socket is not None else None
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC) if shown else None
 
@@ -197,7 +204,7 @@ class Connection:
             answer.set_result(None)
 
     def _read(self) -> None:
-        """Take a few packets, as long as somebody takes the messages in them."""
+        """Read a few packets, unless too many messages wait or the rate limit is reached."""
         for _ in range(READS_AT_ONCE):
             if len(self._arrived) >= MOST_WAITING or self._reads >= READS_PER_S:
                 return self._pause()
@@ -209,12 +216,12 @@ class Connection:
         return None
 
     def _read_rest(self) -> None:
-        """What TLS has taken from the socket already: nobody will be woken for it."""
+        """Read the data that TLS has already taken from the socket: the event loop gets no event for it."""
         if self._is_reading:
             self._read()
 
     def _pause(self) -> None:
-        """Leave the rest to the network, which holds up whoever sends."""
+        """Stop reading. The network then slows the sender down."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
         self._is_reading = False
@@ -229,7 +236,7 @@ class Connection:
         self._within(self._paho.loop_write)
 
     def _tick(self) -> None:
-        """Once a second: keep the connection alive, and allow another second's worth of reading."""
+        """Keep the connection alive, and allow another second's worth of reading. Runs once a second."""
         if self._socket is None:
             return
         self._reads = 0
@@ -239,10 +246,10 @@ class Connection:
         self._loop.call_later(TICK_S, self._tick)
 
     def _within(self, work: Callable[[], MQTTErrorCode]) -> None:
-        """Let paho do something; what the broker sends may surprise it."""
+        """Call paho. An exception caused by the broker's data ends the connection."""
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - the border of the parser: garbage ends the connection, not the gate
+        except Exception as error:  # noqa: BLE001 - invalid data ends the connection, not the gate
             self._said = f"it sent what is no MQTT, {type(error).__name__}"
             self.cut()
         if self._paho.holds_back:
@@ -281,12 +288,12 @@ class Connection:
         self._news.set()
 
     def _lost(self) -> str:
-        """Why there is no connection any more."""
+        """Return why the connection was lost."""
         return f"the broker hung up ({self._said or self._why})"
 
 
 class _Paho(paho.Client):
-    """Paho, which would take whatever length a broker announces, and keep what is sent with QoS 2 for ever."""
+    """A paho client with limits. Plain paho takes any announced length, and keeps messages of QoS 2 for ever."""
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > MAX_PACKET_BYTES:
@@ -294,23 +301,23 @@ class _Paho(paho.Client):
         return super()._sock_recv(bufsize)
 
     def shut(self) -> None:
-        """Close the socket; without one, nothing happens."""
+        """Close the socket, if one is open."""
         self._sock_close()
 
     @property
     def holds_back(self) -> bool:
-        """Whether it keeps messages of QoS 2."""
+        """Return whether the client keeps messages of QoS 2."""
         return bool(self._in_messages)
 
 
 async def _in_thread(work: Callable[[], None]) -> None:
-    """Wait for a thread that nobody else waits for: a connect that hangs in the kernel does not hold up our end."""
+    """Run `work` on a daemon thread and wait for it. A connect that hangs in the kernel does not delay the exit."""
     done: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def run() -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - the border of the thread: it goes to who waits
+        except Exception as error:  # noqa: BLE001 - the caller gets the error
             with suppress(concurrent.futures.InvalidStateError):
                 done.set_exception(error)
         else:

@@ -1,8 +1,9 @@
-"""When to send what of the journal, and what an ack means. Pure: the rows lie in the journal, the wire is another's.
+"""Decide when to send which rows of the journal, and what an acknowledgement means. Pure. Used by `drain`.
 
-One batch in order is on its way at a time. It counts as delivered when the office's ack names its last row and that
-row's hash; a broker's PUBACK counts for nothing. No ack for `ack_timeout_s`: it is sent again. While more than that
-batch waits, the newest rows go ahead of it, once, so that an office learns today what happened today.
+One batch in order is on its way at a time. It is delivered when the office's acknowledgement names its last row and
+that row's hash. A broker's PUBACK does not count. Without an acknowledgement for `ack_timeout_s` the batch is sent
+again. While more rows wait than fit into that batch, the newest rows go ahead of it, once. The office then learns today
+what happened today.
 """
 
 from collections.abc import Sequence
@@ -15,61 +16,62 @@ from gated.journal.entry import Entry
 from gated.sync.messages import MAX_EVENTS, MAX_PLAIN_BYTES, Ack, EventBatch, WireEvent
 
 AHEAD_ROWS = 50
-"""So many of the newest rows go ahead at once, and never more: the others come in their turn."""
+"""Most rows that go ahead at once. All other rows come in order."""
 AHEAD_S = 0.25
-"""They go so often at most: a flood of news may not hold up the draining."""
+"""Shortest interval between batches that go ahead, in seconds. A flood of new rows must not delay the older ones."""
 MAX_ROW_BYTES = 50_000
-"""Of a row as JSON; with all that is around it, it fits into a message."""
+"""Largest row as JSON, in bytes. With the rest of the message it fits on the wire."""
 CUT_BODY = 8_000
-"""Characters that are sent of a body that was altered into more than fits; six bytes in JSON each, at most."""
+"""Characters that are sent of a body that was altered to exceed the limit. Each takes at most six bytes in JSON."""
 
 
 class Outbox:
-    """What is on its way. All times are monotonic seconds."""
+    """The batches on their way to the office. All times are monotonic seconds."""
 
     def __init__(self, ack_timeout_s: float) -> None:
         self._ack_timeout_s = ack_timeout_s
         self._sent_at: float | None = None
         self._rewound_at: float | None = None
         self._last = 0
-        """Of the rows on their way in order."""
+        """Last row of the batch in order that is on its way."""
         self._is_behind = False
-        """More waited than went into that batch."""
+        """Whether more rows waited than fit into that batch."""
         self._ahead = 0
         """The newest row that has gone ahead."""
         self._ahead_at: float | None = None
 
     def restart(self) -> None:
-        """A new connection: nothing is on its way. What has gone ahead stays so."""
+        """Start a new connection: no batch is on its way. Rows that have gone ahead stay marked."""
         self._sent_at, self._is_behind, self._last = None, False, 0
 
     def is_due(self, position: Position, now: float) -> bool:
-        """Something waits, and nothing is on its way, or it has been for too long."""
+        """Return whether rows wait, and no batch is on its way or the last one was not acknowledged in time."""
         waits = position.head > max(position.acked, position.base)
         return waits and (self._sent_at is None or now >= self._sent_at + self._ack_timeout_s)
 
     def sent(self, batch: EventBatch, position: Position, now: float) -> None:
-        """A batch in order has been handed to the wire."""
+        """Take note that a batch in order was sent."""
         self._sent_at, self._last, self._is_behind = now, batch.last, batch.last < position.head
 
     def ahead_after(self, position: Position, now: float) -> int | None:
-        """The row after which all are to go ahead now; None when there is no news, or no hurry."""
+        """Return the row after which all rows go ahead now; None if no row is new, or it is too early."""
         if not self._is_behind or (self._ahead_at is not None and now < self._ahead_at + AHEAD_S):
             return None
         after = max(self._last, min(self._ahead, position.head), position.base, position.head - AHEAD_ROWS)
         return after if after < position.head else None
 
     def sent_ahead(self, batch: EventBatch, now: float) -> None:
-        """A batch has been handed to the wire ahead of its turn."""
+        """Take note that a batch was sent ahead of its turn."""
         self._ahead, self._ahead_at = batch.last, now
 
     def settle(self, ack: Ack, position: Position, known: str | None, now: float) -> int | None:
-        """The row up to which the office holds everything; None when that is no news.
+        """Return the row up to which the office holds everything; None if nothing changed.
 
-        Lower than before: the office has lost rows, or never got them, and wants them again; believed once in
-        `ack_timeout_s`, because who replays old acks could have the disk written without end. `known` is the hash of
-        row `ack.seq` in our journal. Raises `WireError` for an ack of something else. An ack of a row that retention
-        took away cannot be checked, and can do no more than have everything that is left sent again.
+        `known` is the hash of row `ack.seq` in this journal. Raises `WireError` if the acknowledgement does not fit
+        this journal. A row below the previous one means that the office lost rows or never got them, and wants them
+        again. The gate accepts that once per `ack_timeout_s`: otherwise replayed acknowledgements would write to the
+        disk without end. An acknowledgement of a row that retention removed cannot be checked. It can only cause the
+        remaining rows to be sent again.
         """
         if ack.journal != position.journal:
             raise WireError("an ack of another journal than this one")
@@ -78,7 +80,7 @@ class Outbox:
         if ack.seq >= position.base and ack.hash != known:
             raise WireError(f"an ack of row {ack.seq} with a hash that this journal does not have there")
         if ack.seq == position.acked:
-            return None  # an answer to a repetition; repeating once more because of it would never end
+            return None  # answers a repetition: to send again would never end
         if ack.seq < position.acked:
             if self._rewound_at is not None and now < self._rewound_at + self._ack_timeout_s:
                 return None
@@ -90,9 +92,9 @@ class Outbox:
 def next_batch(
     position: Position, after: int, prev: str | None, entries: Sequence[Entry], *, is_ahead: bool = False
 ) -> EventBatch:
-    """The longest batch from the first of `entries` (at least one) that has no gap and fits on the wire.
+    """Return the longest batch from the first of `entries` (at least one) without a gap that fits on the wire.
 
-    `after` is the row before it that is still there, `prev` the hash that it stands on, None when that is gone.
+    `after` is the last stored row before it. `prev` is the hash of the row before it; None if that row is gone.
     """
     first = entries[0].seq
     batch = EventBatch(
@@ -118,7 +120,9 @@ def next_batch(
 
 
 def _on_wire(entry: Entry) -> WireEvent:
-    """The row as it is sent. One that was altered into more than fits is cut: its hash is wrong either way."""
+    """Return the row as it is sent. A row that was altered to exceed the limit is cut: its hash is
+    wrong in any case.
+    """
     event = WireEvent(entry.seq, entry.at, entry.kind, entry.body, entry.hash)
     if len(msgspec.json.encode(event)) > MAX_ROW_BYTES:
         event = msgspec.structs.replace(event, body=entry.body[:CUT_BODY])

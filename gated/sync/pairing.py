@@ -107,8 +107,8 @@ class Draft:
     def news(self, site: str, gate: str) -> str:
         """Return the fingerprint of these keys if the gate was paired with other keys, else an empty text.
 
-        The keys differ if the office retired the old ones, or if the old ones are sealed with a site key that this user
-        cannot read. Raises `OSError`.
+        The office may have retired the old keys. Or the old keys are sealed with a site key that this user cannot read.
+        Raises `OSError`.
         """
         try:
             before = x509.load_pem_x509_certificate((self._state / "pairing" / "gate.pem").read_bytes()).public_key()
@@ -127,11 +127,10 @@ class Draft:
         )
 
     def finish(self, code: PairingCode, ca: bytes, admission: Admission) -> Pairing:
-        """Write the files of the pairing, and put them in place of an earlier pairing. `ca` is in DER and already
-        verified.
+        """Write the files of the pairing, and put them in place of an earlier pairing.
 
-        Raises `PairingError` for an invalid answer. Raises `StateError` if writing fails: the same code is then valid
-        for ten more minutes.
+        `ca` is in DER and already verified. Raises `PairingError` for an invalid answer. Raises `StateError` if writing
+        fails: the same code is then valid for ten more minutes.
         """
         self._check(admission)
         files = {
@@ -193,8 +192,8 @@ class Draft:
 def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
     """Pair the gate with the office. Return the pairing, and whether it is new.
 
-    The same code a second time returns the existing pairing and asks nobody. Raises `PairingError` if the office
-    refuses, does not answer or is not the one that gave the code, and if this gate's clock is wrong. Raises
+    The same code a second time returns the existing pairing without a request. Raises `PairingError` if the office
+    refuses, does not answer, or did not give this code. Raises it also if this gate's clock is wrong. Raises
     `StateError` if the result cannot be written.
     """
     done = Pairing.find(state)

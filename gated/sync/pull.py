@@ -1,7 +1,7 @@
-"""What this gate misses of the office's records, and when to ask for it, or ask again. Pure; `now` is monotonic.
+"""Decide which records to request from the office, and when to ask again. Pure; `now` is monotonic seconds.
 
-One request is on its way at a time. Of a snapshot the first parts that are missing are asked for, and the next ones as
-soon as those are here.
+One request is on its way at a time. Of a snapshot the gate requests the first missing parts, and the next ones as soon
+as those have arrived. Used by `replica`.
 """
 
 from collections.abc import Sequence
@@ -10,35 +10,38 @@ from gated.sync.messages import Request
 from gated.sync.snapshot import WINDOW, Title
 
 PATIENCE_S = 3.0
-"""Without progress for so long, what was asked for is asked for again."""
+"""Time without progress, in seconds, after which a request is sent again."""
 
 
 class Pull:
-    """What was asked for during one connection, and how far the office is known to be."""
+    """The open request of one connection, and the version that the office is known to have."""
 
     def __init__(self, site: str, gate: str) -> None:
         self._site, self._gate = site, gate
         self.target = 0
-        """The highest number that the office is known to have."""
+        """The highest record number that the office is known to have."""
         self.wants_snapshot = False
-        """Whether what is here at the office's version is something else than what the office has."""
+        """Whether this gate's records at the office's version differ from the office's."""
         self._asked: Request | None = None
         self._at = 0.0
 
     def restart(self) -> None:
-        """A new connection: what was asked on the old one is forgotten."""
+        """Start a new connection: forget the request on the old one."""
         self._asked = None
 
     def progress(self, now: float) -> None:
-        """Something that was missing has arrived."""
+        """Take note that missing data has arrived."""
         self._at = now
 
     def is_overdue(self, now: float) -> bool:
-        """Whether an answer has not come in time."""
+        """Return whether the answer has not come in time."""
         return self._asked is not None and now >= self._at + PATIENCE_S
 
     def ask(self, version: int, title: Title | None, missing: Sequence[int], now: float) -> list[Request]:
-        """What to ask for at this `version`, with these first parts `missing` of a snapshot that has begun."""
+        """Return the request to send, if any.
+
+        `version` is this gate's version, `missing` the first missing parts of `title`.
+        """
         request = self._next(version, title, missing)
         if request is None:
             self._asked = None
@@ -57,5 +60,5 @@ class Pull:
 
 
 def _is_answered(asked: Request, title: Title | None, missing: Sequence[int]) -> bool:
-    """Whether all the parts that were asked for are here, or, where none was named, the first ones."""
+    """Return whether all requested parts are here; if none was named, whether the first ones are."""
     return title is not None and not set(asked.parts or range(min(WINDOW, title.parts))) & set(missing)

@@ -1,8 +1,6 @@
-"""Find signed records that look like poisoning: too many new subjects at once, or a face that belongs to another
-subject.
+"""Find signed records that look like poisoning: too many new subjects at once, or another subject's face.
 
-Pure. Such a record is held with its number and gives no access until somebody at the gate accepts it. Used by `batch`
-and `replica`.
+Pure. Such a record is held with its number and gives no access until it is accepted. Used by `batch` and `replica`.
 """
 
 from collections import deque
@@ -34,9 +32,9 @@ class Allowance:
 
     `now` is monotonic seconds. `wall` is the time of day (aware), None while the clock is not trusted. Within any hour
     `per_hour` subjects may join, or as many as remain in a batch that the office announced. Batches and the office's
-    own acceptances together bring at most `in_all`, until somebody at the gate renews the total. Subjects who joined
-    before a restart count as if they had joined at the restart, unless a trusted clock shows that an hour has passed.
-    So neither a restart nor a changed clock allows another hour's worth.
+    own acceptances together bring at most `in_all`, until somebody at the gate renews the total. Subjects from before a
+    restart count as if they had joined at the restart. A trusted clock can show that an hour has passed; then they do
+    not count. So neither a restart nor a changed clock allows another hour's worth.
     """
 
     def __init__(self, per_hour: int, in_all: int, before: Allowed = Allowed()) -> None:  # noqa: B008 - frozen

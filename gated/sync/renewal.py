@@ -1,5 +1,4 @@
-"""The gate's end of certificate renewal: requests a new certificate in time, verifies it, and warns before any one
-ends.
+"""The gate's end of certificate renewal: request in time, verify the answer, and warn before an end.
 
 The private key is made once, at pairing, and never changes. A new certificate is for the same key, so that renewal
 replaces one file atomically. The next connection uses it.
@@ -40,10 +39,10 @@ class Certificates:
         on_warning: Callable[[str | None], None] = lambda _: None,
         lock: Lock = UNLOCKED,
     ) -> None:
-        """Take `on_warning`, which receives a text when the set of ending certificates changes, and None when no one
-        ends soon.
+        """Take `on_warning` and `lock`, which opens the private key.
 
-        `lock` opens the private key.
+        `on_warning` receives a text each time that the set of ending certificates changes, and None when no one ends
+        soon.
         """
         self._lock = lock
         self._settings, self._site, self._gate, self._on_warning = settings, site, gate, on_warning

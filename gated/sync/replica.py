@@ -1,7 +1,7 @@
-"""The office's records at this gate: what arrives becomes people, rights and faces, or is asked for again.
+"""The office's records at this gate: store them as people, access rules and faces, and request missing ones.
 
-Versions only rise. What takes away counts at once and in whatever order it comes; everything else counts when nothing
-before it is missing. `batch` judges records, `gallery.replica` stores them, `snapshot` keeps what is not whole yet.
+The version only rises. Records that reduce access count at once, in any order. Every other record counts only when no
+earlier one is missing. `batch` judges records, `gallery.replica` stores them, and `snapshot` keeps incomplete ones.
 """
 
 import logging
@@ -47,14 +47,14 @@ from gated.types import SubjectId
 log = logging.getLogger(__name__)
 
 DAMAGE_S = 600.0
-"""So often it is looked whether a card has damaged what is stored."""
+"""Interval between two checks for damage to the stored records, in seconds."""
 MAX_JUMP = 10_000_000
-"""A number further above ours than this is no office's counting."""
+"""Largest step of a record number above the gate's version. A larger one is not the office's honest counting."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Incurable:
-    """A snapshot that was taken and left a difference all the same, and who is gone here that it names."""
+    """A snapshot that was applied and still left a difference, with the removed subjects that it names."""
 
     version: int
     digest: str
@@ -62,9 +62,12 @@ class _Incurable:
 
 
 class Replica:
-    """Follows the office. Used from one thread at a time; every method may raise `StateError` and `BusyError`."""
+    """The gate's copy of the office's records. Used from one thread at a time.
 
-    def __init__(  # noqa: PLR0917 - what a gate has, in one breath
+    Every method may raise `StateError` and `BusyError`.
+    """
+
+    def __init__(  # noqa: PLR0917 - one call takes all parts of a gate
         self,
         state: Path,
         peer: Peer,
@@ -77,8 +80,10 @@ class Replica:
         revoked: Revoked | None = None,
         most_new_in_batch: int = 0,
     ) -> None:
-        """`report` is given facts for the journal; `on_change` is called when somebody may come in who might not, or
-        the reverse, after it is on disk. `revoked`: who may not, and is not on disk.
+        """Open the records in the state folder.
+
+        `report` receives events for the journal. `on_change` is called after access has changed on disk. `revoked`
+        holds subjects whose removal or suspension is not on disk yet.
         """
         self._revoked = revoked or Revoked(lambda _: None)
         self._peer, self._report, self._on_change = peer, report, on_change
@@ -95,30 +100,30 @@ class Replica:
         self._departures = Departures(self._holdings, peer, embedder_sha256, report)
         self._allowance = Allowance(most_new_per_hour, most_new_in_batch, before)
         self.wall: datetime | None = None
-        """The time of day (aware), None while it is in doubt; whoever lets a message be heard says it first."""
+        """The time of day (aware), None while the clock is not trusted. The caller sets it before each message."""
         self._pull = Pull(peer.site, peer.gate)
         self._incurable: _Incurable | None = None
         self._doubts: set[str] = set()
         self.is_office_outdated = False
-        """Whether the office sent a card's number or a PIN that can be read; none was taken."""
+        """Whether the office sent a readable card number or PIN. None of them was taken."""
         self._owed: dict[str, int] = {}
-        """Removals that are to be answered for."""
+        """Removed keys whose receipts are not sent yet, each with its number."""
         self._is_tidy, self._tidied_at, self._look_at = False, 0.0, -inf
 
     def close(self) -> None:
-        """Give the files back. May be called twice."""
+        """Close the files. May be called twice."""
         self._opened.close()
 
     @property
     def mark(self) -> RecordMark:
-        """How far this gate is."""
+        """Return the version, digest and counts of the records at this gate."""
         if self._holdings.changes() != self._marked_at:
             self._departures.follow()
             self._mark = self._look()
         return self._mark
 
     def hear(self, message: Delta | SnapshotPart, now: float) -> list[Message]:
-        """Records arrived: what is to be said because of them (receipts, requests)."""
+        """Handle arrived records. Return the messages to send: receipts and requests."""
         newest = message.upto if isinstance(message, Delta) else message.version
         if self._is_absurd(newest) or any(record.n > newest for record in message.records):
             self._doubt("records with numbers that cannot be; they are not looked at")
@@ -127,7 +132,10 @@ class Replica:
         return [*said, *self._settle(now), *self._ask(now)]
 
     def hear_word(self, word: Word, now: float) -> list[Message]:
-        """The office said where it is: a request, where we are not."""
+        """Handle a heartbeat, which names the office's version.
+
+        Return the messages to send: keys, receipts and requests.
+        """
         mark, keys = self.mark, self._keys(word)
         if word.version < mark.version:
             self._doubt("the office has older records than this gate; they change nothing here")
@@ -135,12 +143,12 @@ class Replica:
         if self._is_absurd(word.version):
             self._doubt("the office's records have jumped too far; nothing is asked for")
             return keys
-        self._pull.target = word.version  # what an older office once promised is nothing to wait for
+        self._pull.target = word.version  # replaces a higher target that the office no longer has
         self._compare(word, mark)
         return [*keys, *self._settle(now), *self._remind(word, now), *self._ask(now)]
 
     def _keys(self, word: Word) -> list[Message]:
-        """Our keys for cards and PINs, where the office has none of ours, or others."""
+        """Return this gate's keys for cards and PINs if the office has none or other ones."""
         vault = self._holdings.register.vault
         card, pin = vault.key_for(CARD), vault.key_for(PIN)
         self.is_office_outdated &= not word.verifiers
@@ -152,13 +160,11 @@ class Replica:
 
     @property
     def awaits(self) -> tuple[int, bool]:
-        """Up to which number the office has records, and whether it has others than these under the same number."""
+        """Return the highest number at the office, and whether it holds other records under the same number."""
         return self._pull.target, self._pull.wants_snapshot
 
     def due(self, now: float) -> list[Message]:
-        """Requests that were not answered in time, again, receipts that something stood in the way of, and which other
-        gates somebody accepted here.
-        """
+        """Return overdue requests, delayed receipts, and signatures of gates that were accepted here."""
         self._allowance.begin(now)
         if now >= self._look_at:
             self._look_at = now + DAMAGE_S
@@ -171,12 +177,12 @@ class Replica:
         return said
 
     def restart(self) -> None:
-        """A new connection: what was asked on the old one is forgotten."""
+        """Start a new connection: forget the requests on the old one."""
         self._pull.restart()
         self._departures.restart()
 
     def suspend(self, subject: str, n: int) -> bool:
-        """Somebody is not let in from now on, as record `n` says; False when nobody here is called so."""
+        """Suspend a subject ahead of record `n`, which says the same. Return whether this gate knows the subject."""
         held, version = self._holdings.get(PERSON + subject), self._holdings.version
         is_known = self._holdings.person(SubjectId(subject)) is not None
         if held.is_gone or (held.n >= n and not held.is_wanted):
@@ -186,8 +192,9 @@ class Replica:
         return is_known
 
     def hold(self, message: Delta | SnapshotPart) -> None:
-        """Records that cannot be stored: whoever is taken away by one is let in no more from now on, in memory. Nothing
-        is acknowledged; the office sends it again, until it is stored.
+        """Apply the removals and suspensions of records that cannot be stored, in memory.
+
+        Nothing is acknowledged: the office sends the records again until they are stored.
         """
         for record in filter(takes_away, message.records):
             kind, _, subject = key_of(record).partition("/")
@@ -195,12 +202,12 @@ class Replica:
                 self.revoke(subject, record.n)
 
     def revoke(self, subject: str, n: int) -> None:
-        """The same of one, as record `n` will say."""
+        """Deny a subject access in memory, until record `n` is stored."""
         if n > self._number(subject):
             self._revoked.add(subject, n)
 
     def _number(self, subject: str) -> int:
-        """The newest number that is stored of somebody; 0 where that cannot be read."""
+        """Return the newest number that is stored for a subject; 0 if it cannot be read."""
         try:
             held = self._holdings.get(PERSON + subject)
         except (BusyError, StateError):
@@ -208,21 +215,22 @@ class Replica:
         return max(held.n if not held.is_wanted else 0, held.suspended_n)
 
     def held(self) -> list[HeldBack]:
-        """Who is held back, and why."""
+        """Return the quarantined records, with the reasons."""
         rows = self._holdings.quarantined()
         return [HeldBack(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
 
     def announce(self, people: int, hours: float) -> CommandOutcome:
-        """The office says that so many people will join within so many hours."""
+        """Take the office's announcement that `people` subjects join within `hours` hours."""
         return announce(self._holdings, self._allowance, self._in_all, people, hours, self.wall)
 
     def accept(self, subjects: Sequence[str], operator: str) -> CommandOutcome:
-        """The office says that these people, who are held back for their number, are no poison."""
+        """Take the office's acceptance of subjects who are quarantined as `bulk`."""
         return accept(self._holdings, self._allowance, subjects, operator, self._report)
 
     def joins(self, subject: SubjectId, embedder_sha256: str, now: float) -> bool:
-        """Whether a face that is taken here by the office's order may count at once. A first one by a new model set is
-        counted as somebody new, on disk when this returns; it may not where there is no room.
+        """Return whether a face that is taken here by the office's command may count at once.
+
+        A first face by a new model set counts as a new subject, on disk when this returns. Without room it must wait.
         """
         if not self._holdings.register.is_first_of_set(subject, embedder_sha256):
             return True
@@ -234,7 +242,7 @@ class Replica:
         return True
 
     def share(self, subject: str, to: str) -> Shared:
-        """Somebody's templates, sealed to another gate; raises as `Departures.share`."""
+        """Return a subject's templates, sealed to another gate. Raises the errors of `Departures.share`."""
         return self._departures.share(subject, to)
 
     def _hear_delta(self, delta: Delta, now: float) -> list[Message]:
@@ -261,7 +269,10 @@ class Replica:
         return self._holdings.person(SubjectId(key_of(record).removeprefix(PERSON))) is not None
 
     def _compare(self, word: Word, mark: RecordMark) -> None:
-        """Whether we have other records than the office at the same version, while nothing is on its way."""
+        """Decide whether the gate wants a snapshot.
+
+        It wants one if its records differ at the office's version and no record is on its way.
+        """
         is_other = self._pull.target == mark.version and word.digest != mark.digest
         self._pull.wants_snapshot = is_other and not self._is_incurable(word)
         title, said = self._staging.title, (word.version, word.digest)
@@ -274,13 +285,13 @@ class Replica:
         return last is not None and (word.version, word.digest) == (last.version, last.digest)
 
     def _remind(self, word: Word, now: float) -> list[Message]:
-        """Tell an office once more who is gone: it has not heard it, or it would not have them still."""
+        """Return the receipts for removed subjects again: the office would not hold them if it had heard."""
         if self._incurable is None or not self._is_incurable(word):
             return []
         return self._receipts(now, self._incurable.returning)
 
     def _follow(self, records: Iterable[Record], version: int, now: float) -> list[Message]:
-        """Take these records together, and rise to `version`."""
+        """Apply these records together, and raise the version to `version`."""
         batch = self._batch(self._room(now))
         removed = []
         for record in sorted(records, key=lambda record: record.n):
@@ -292,10 +303,10 @@ class Replica:
         return self._receipts(now, [*removed, *batch.returning])
 
     def _settle(self, now: float) -> list[Message]:
-        """A snapshot that is whole takes the place of what there is."""
+        """Apply a complete snapshot in place of the stored records. Return the receipts."""
         title = self._staging.title
         if title is not None and title.version < self._holdings.version:
-            self._staging.drop()  # deltas were faster
+            self._staging.drop()  # newer deltas came first
         if title is None or not self._staging.is_complete:
             return []
         is_first = self._holdings.is_new()
@@ -334,11 +345,13 @@ class Replica:
         return Batch(self._holdings, self._peer.me, self._faces, room)
 
     def _room(self, now: float) -> int:
-        """How many may join that this gate does not know."""
+        """Return how many new subjects may join now."""
         return self._allowance.left(self._holdings.allowed, now, self.wall)
 
     def _commit(self, changes: Sequence[Change], version: int, joining: int = 0, now: float = 0.0) -> None:
-        """Store it, tell of it, and wipe the traces of what went. `joining`: how many are new to this gate."""
+        """Store the changes, report them, and erase the data that was removed. `joining` is the number
+        of new subjects.
+        """
         if not changes and version == self._holdings.version:
             return
         allowed = None
@@ -358,7 +371,7 @@ class Replica:
             self._is_tidy = self._holdings.register.tidy(people_of(changes) if self._is_tidy else None)
 
     def _receipts(self, now: float, removed: Iterable[tuple[str, int]] = ()) -> list[Message]:
-        """Who is gone, for good: not before the key is destroyed, so what cannot be wiped now is told later."""
+        """Return the receipts for removed subjects. A receipt waits until the subject's key is destroyed."""
         self._owed |= {key: n for key, n in removed if key.startswith(PERSON)}
         if self._owed and not self._is_tidy:
             self._is_tidy, self._tidied_at = self._holdings.register.tidy(), now
@@ -388,7 +401,7 @@ class Replica:
         return n > self._holdings.version + MAX_JUMP
 
     def _doubt(self, what: str) -> None:
-        """Log it, once."""
+        """Log a warning, once per text."""
         if what not in self._doubts:
             self._doubts.add(what)
             log.warning("%s", what)

@@ -1,24 +1,27 @@
-"""Who is let in no more though that cannot be stored yet: kept in memory until the office's record of it is on disk."""
+"""Deny subjects access in memory while their removal or suspension cannot be stored."""
 
 from collections.abc import Callable
 
 
 class Revoked:
-    """Ids with the number of the record that takes them away. Outlives a link, so that no restart of it forgets."""
+    """Subjects without access, each with the number of its record.
+
+    Outlives a link, so that a restart of the link keeps them.
+    """
 
     def __init__(self, tell: Callable[[frozenset[str]], None]) -> None:
-        """`tell` is given everybody, at each change."""
+        """Take `tell`, which receives all subjects at each change."""
         self._tell = tell
         self._numbers: dict[str, int] = {}
 
     def add(self, subject: str, n: int) -> None:
-        """Somebody may come in no more, as record `n` says."""
+        """Deny a subject access because of record `n`."""
         if n > self._numbers.get(subject, 0):
             self._numbers[subject] = n
             self._tell(frozenset(self._numbers))
 
     def settle(self, stored: Callable[[str], int]) -> None:
-        """Forget whoever's record is on disk by now. `stored`: the newest number there of somebody."""
+        """Forget each subject whose record is on disk. `stored` returns a subject's newest stored number."""
         left = {subject: n for subject, n in self._numbers.items() if stored(subject) < n}
         if left != self._numbers:
             self._numbers = left

@@ -1,7 +1,7 @@
-"""A snapshot on its way in: its parts wait on disk, sealed to ourselves, until all are there or another one begins.
+"""Collect a snapshot: its parts wait on disk, sealed to this gate, until all have arrived or another snapshot begins.
 
-`snapshot.db` holds nothing that anybody else could read, so that a restart, or a month of bad network, costs no part
-twice. What is asked for next is always the first parts that are missing.
+Only this gate can read the content of `snapshot.db`. After a restart, or on a poor network, no part is fetched twice.
+The next request always names the first missing parts. Used by `replica`.
 """
 
 import logging
@@ -21,7 +21,7 @@ from gated.sync.messages import Record, SnapshotPart
 log = logging.getLogger(__name__)
 
 WINDOW = 16
-"""So many parts are on their way at a time."""
+"""Most parts that are requested at a time."""
 
 MIGRATIONS = (
     """
@@ -45,7 +45,7 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """Which snapshot it is, and in how many parts, numbered from 0."""
+    """The version and digest of a snapshot, and the number of its parts, which are numbered from 0."""
 
     version: int
     digest: str
@@ -53,12 +53,12 @@ class Title:
 
 
 class Staging:
-    """The snapshot that is being fetched, if any. Every method may raise `BusyError` and `StateError`."""
+    """The snapshot in progress, if any. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, state: Path, me: Identity) -> None:
         best, _ = open_anew(state / "snapshot.db", MIGRATIONS)
         self._connection = best.connection
-        self._connection.execute("PRAGMA synchronous = NORMAL")  # a part that a power cut takes is asked for again
+        self._connection.execute("PRAGMA synchronous = NORMAL")  # a part lost in a power cut is requested again
         self._me = me
         with plainly():
             self._drop_damaged()
@@ -67,23 +67,23 @@ class Staging:
             self._there = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
 
     def _drop_damaged(self) -> None:
-        """Begin anew where the title is damaged: no snapshot that the office has would ever take its place."""
+        """Delete the snapshot if its title is damaged. With a wrong title no real snapshot could replace it."""
         if left_out(self._connection, ("snapshot",)):
             log.error("snapshot.db: its title is damaged; the snapshot is asked for anew")
             with database.transaction(self._connection):
                 self._forget()
 
     def close(self) -> None:
-        """Give the file back. May be called twice."""
+        """Close the file. May be called twice."""
         self._connection.close()
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part is here."""
+        """Return whether every part is here."""
         return self.title is not None and len(self._there) == self.title.parts
 
     def missing(self) -> list[int]:
-        """The parts to ask for next."""
+        """Return the next parts to request, at most `WINDOW`."""
         parts = 0 if self.title is None else self.title.parts
         found: list[int] = []
         for part in range(parts):
@@ -94,9 +94,9 @@ class Staging:
         return found
 
     def take(self, part: SnapshotPart) -> bool:
-        """Keep a part. False for one that is here, is none, or is of an older snapshot.
+        """Store a part. Return False if it is already here, invalid, or of an older snapshot.
 
-        One of another snapshot is the first of that one, and what there was of the other is dropped.
+        A part of another snapshot starts that snapshot, and the stored parts are deleted.
         """
         title = Title(part.version, part.digest, part.parts)
         if part.part >= part.parts or (self.title is not None and title.version < self.title.version):
@@ -117,14 +117,14 @@ class Staging:
         return True
 
     def records(self) -> Iterator[Record]:
-        """Everything that is here, part by part. Raises `SealError` when we are not who we were."""
+        """Yield every stored record, part by part. Raises `SealError` if the gate's keys have changed."""
         for part in sorted(self._there):
             with plainly():
                 row = self._connection.execute("SELECT sealed FROM parts WHERE part = ?", (part,)).fetchone()
             yield from msgspec.json.decode(self._me.open(row[0]), type=list[Record])
 
     def drop(self) -> None:
-        """Keep nothing of it; the file is small again."""
+        """Delete the snapshot, and shrink the file."""
         with plainly():
             with database.transaction(self._connection):
                 self._forget()
@@ -133,4 +133,4 @@ class Staging:
 
     def _forget(self) -> None:
         for table in ("snapshot", "parts"):
-            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of two
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a fixed table name

@@ -1,7 +1,7 @@
-"""The gate's end of a hand-over: when the broker is not the office's that it knows, it asks who the office is now.
+"""The gate's end of a hand-over. If the known office does not certify the broker, the gate asks for hand-overs.
 
-It believes nobody but the recovery key, so it may ask over any line. What it takes is on disk in one file first
-(`handover.json`), from which the others are written; a power cut between is made up for at the next start.
+The gate trusts only the recovery key, so it may ask over any connection. It first writes the result to one file
+(`handover.json`), then copies it into the other files. `settle` finishes this at the next start after a power cut.
 """
 
 import http.client
@@ -32,13 +32,17 @@ from gated.wording import UNDECODABLE
 log = logging.getLogger(__name__)
 
 KNOWN, COMMIT = "recovery.json", "handover.json"
+"""Files in the folder `pairing`: the known recovery key, and a hand-over that is being applied."""
 TIMEOUT_S, WHOLE_S = 10.0, 60.0
-"""So long whoever answers may be silent, and so long the answer may take in all, however it drips."""
+"""Longest silence of the server, and longest time for the answer in all, in seconds. The second one
+stops a slow drip.
+"""
 FILES = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys", "office_keys": "office.keys"}
+"""The files that pairing makes, by their key in [sync]."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written into the gate's files."""
+    """A verified hand-over: the content for the gate's files."""
 
     known: Known
     keys: Pem
@@ -47,7 +51,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_known(state: Path) -> Known | None:
-    """The recovery key that this gate knows; None where it knows none. Raises `StateError`."""
+    """Return the recovery key that this gate knows; None if it knows none. Raises `StateError`."""
     path = state / "pairing" / KNOWN
     try:
         return msgspec.json.decode(path.read_bytes(), type=Known)
@@ -58,7 +62,7 @@ def load_known(state: Path) -> Known | None:
 
 
 def known_key(state: Path) -> str:
-    """The same key; empty where none is known, or it cannot be read."""
+    """Return the public recovery key; empty if none is known or it cannot be read."""
     try:
         known = load_known(state)
     except StateError as error:
@@ -68,9 +72,9 @@ def known_key(state: Path) -> str:
 
 
 def learn(state: Path, said: Recovery, host: str) -> bool:
-    """Keep the office's recovery key where none is known: the first one counts, and only pairing anew replaces it.
+    """Store the office's recovery key if none is known. Return whether it was stored. Raises `StateError`.
 
-    Whether it was news. Raises `StateError`.
+    The first key counts. Only pairing again replaces it.
     """
     known = load_known(state)
     if known is not None or not (state / "pairing").is_dir():
@@ -87,7 +91,10 @@ def learn(state: Path, said: Recovery, host: str) -> bool:
 
 
 def settle(state: Path) -> bool:
-    """Write what a hand-over said into the gate's files, if one was taken and not ended. Raises `StateError`."""
+    """Copy a hand-over that was taken but not finished into the gate's files. Return whether one existed.
+
+    Raises `StateError`.
+    """
     folder = state / "pairing"
     try:
         taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=Taken)
@@ -106,7 +113,7 @@ def settle(state: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """Asks for the office's hand-overs, and follows. `peer`: as the gate knows its office now."""
+    """Asks for the office's hand-overs, and follows them. `peer` holds the office's keys that the gate knows now."""
 
     state: Path
     settings: SyncSettings
@@ -114,7 +121,7 @@ class Successor:
     lock: Lock
 
     def follow(self) -> bool:
-        """Whether the office is another one from now on. What goes wrong is logged, and nothing is changed by it."""
+        """Return whether the office was replaced. A failure is logged and changes nothing."""
         try:
             known = load_known(self.state)
         except StateError as error:
@@ -125,13 +132,13 @@ class Successor:
         return any(self._follows(replace(known, where=where)) for where in self._places(known.where))
 
     def _places(self, where: str) -> list[str]:
-        """Where the pairing may be: beside the broker, for the office may have moved, and where it was last."""
+        """Return where to ask: beside the broker, because the office may have moved, then at the last known place."""
         host, _ = address(self.settings.url)
         port = where.rpartition(":")[2]
         return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", where]))
 
     def _follows(self, known: Known) -> bool:
-        """The same at one place, which is kept where it was right."""
+        """Ask at one place, and follow a valid hand-over. The place is stored with the new recovery key."""
         try:
             answer = self._ask(known)
             news = followed(known, self.peer.site, answer.statements)
@@ -148,14 +155,14 @@ class Successor:
         return True
 
     def _is_paired(self) -> bool:
-        """Whether the settings name the files that pairing made; others are the installer's to replace."""
+        """Return whether the settings name the files that pairing made. Other files belong to the installer."""
         folder = (self.state / "pairing").resolve()
         return all(Path(getattr(self.settings, key)).resolve() == folder / name for key, name in FILES.items())
 
     def _ask(self, known: Known) -> HandedOver:
         host, _, port = known.where.rpartition(":")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the recovery key alone is believed
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the recovery key is trusted
         csr = request_for(self.lock.key(Path(self.settings.key)), self.peer.gate)
         renew = self._signed(Renew(site=self.peer.site, gate=self.peer.gate, csr=csr))
         question = HandoverQuestion(gate=self.peer.gate, number=known.number, renew=renew)
@@ -170,11 +177,11 @@ class Successor:
             raise PairingError(f"what answers at {known.where} is no hand-over") from error
 
     def _signed(self, renew: Renew) -> str:
-        """As it is on the link, and never sealed: whoever succeeds the office has other keys."""
+        """Return the request signed as on the link. It is not sealed, because the new office has other keys."""
         return self.peer.me.sign(kind_of(Renew), msgspec.json.encode(renew)).decode()
 
     def _take(self, known: Known, said: Handover, certificate: str) -> None:
-        """Prove what came, and write it down. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""
+        """Verify the hand-over and write it. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""
         Party.parse(said.keys)
         public = self.lock.key(Path(self.settings.key)).public_key()
         check_own(certificate, said.authority.encode(), public, self.peer.gate, datetime.now(UTC))

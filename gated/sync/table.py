@@ -1,4 +1,4 @@
-"""The settings of a gate as its commands change them: the [sync] table of a gate that has joined, and single keys."""
+"""Change the gate's settings file for its commands: write the [sync] table of a paired gate, or set a single key."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,9 @@ from gated.sync.pairing import Pairing
 
 
 def write_table(path: Path, pairing: Pairing) -> None:
-    """Write the table into settings that have none, or an empty one. Raises `ConfigError` where there is another one,
-    or no such file.
+    """Write the [sync] table into settings that have none or an empty one.
+
+    Raises `ConfigError` if the settings have another [sync] table, or if the file cannot be read or written.
     """
     try:
         text = read_text(path)
@@ -32,7 +33,7 @@ def write_table(path: Path, pairing: Pairing) -> None:
 
 
 def set_key(path: Path, table: str, key: str, value: str) -> None:
-    """Set one text in a table of the settings; comments and everything else stay. Raises `ConfigError`."""
+    """Set one text value in a table of the settings. Comments and all other text stay. Raises `ConfigError`."""
     try:
         text = read_text(path)
         changed = with_key(text, table, key, value)
@@ -47,7 +48,10 @@ def set_key(path: Path, table: str, key: str, value: str) -> None:
 
 
 def with_key(text: str, table: str, key: str, value: str) -> str:
-    """Settings with one text set in a table: in its line, also a commented one, else below the header."""
+    """Return the settings with one text value set in a table.
+
+    The value replaces its line, or a commented line of that key; otherwise it follows the table's header.
+    """
     head, header, body = text.partition(f"[{table}]")
     if not header:
         return f"{text.rstrip()}\n\n[{table}]\n{key} = {_quoted(value)}\n"
@@ -71,6 +75,6 @@ def _quoted(text: str) -> str:
 
 
 def with_table(text: str, table: str) -> str:
-    """Settings with the table in the place of its empty header, as in the commented example, or behind everything."""
+    """Return the settings with the [sync] table in place of its empty header, or at the end."""
     changed, count = re.subn(r"(?m)^\[sync\][^\n]*\n?", lambda _: table, text, count=1)
     return changed if count else f"{text}\n{table}"

@@ -42,10 +42,10 @@ class Talk:
             self._say(Progress(site=self._site, gate=self._gate, order=self._order, says=says[:LONGEST]))
 
     async def confirm(self, says: str) -> float:
-        """Ask until the office confirms that its operator waits and wants this command. Return when the confirmation
-        ends.
+        """Ask until the office confirms that its operator waits and wants this command.
 
-        The result is monotonic seconds. Raises `WithdrawnError` if the office refuses or does not answer.
+        Return when the confirmation ends. The result is monotonic seconds. Raises `WithdrawnError` if the office
+        refuses or does not answer.
         """
         while not self._question.is_wanted(self._monotonic()):
             self._heard.clear()

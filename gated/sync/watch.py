@@ -18,10 +18,10 @@ class Watch:
         """What this gate itself knows to be missing."""
 
     def hear(self, word: Word, *, has_opened: bool) -> None:
-        """Take a new heartbeat. `has_opened` says whether the office has ever echoed a challenge, and so has opened a
-        status.
+        """Take a new heartbeat.
 
-        An office that does not open a status cannot prove that it is alive, and does not know the gate's state.
+        `has_opened` says whether the office has ever echoed a challenge, and so has opened a status. An office that
+        does not open a status cannot prove that it is alive, and does not know the gate's state.
         """
         self._withheld.told = word.withheld
         is_outdated = SEALED not in word.understands and not has_opened

@@ -1,7 +1,7 @@
-"""How a message becomes bytes on the wire and back: JSON, padded, sealed to the reader, and signed.
+"""Turn messages into bytes and back: JSON, padded, sealed to the reader, and signed.
 
-Nothing that arrives is believed: it is measured, then its signature checked, then opened, then parsed strictly, and it
-must name this site and this gate. Whatever is wrong with it is a `WireError`, which quotes nothing of it.
+No arriving data is trusted. Its length is checked first, then its signature. Then it is opened and parsed strictly, and
+it must name this site and this gate. Any defect raises `WireError`, which quotes no content.
 """
 
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ from gated.wording import UNDECODABLE
 M = TypeVar("M", bound=Message)
 
 STEP_BYTES, STATUS_BYTES = 256, 1408
-"""What is sealed, and a status, is padded to a multiple of these: its length does not tell "open" from "secured". A
-status of a gate with names of 64 letters, which has lost eight parts, is no longer than one of these.
+"""Sealed messages and statuses are padded to a multiple of these, in bytes. The length then does not reveal "open" or
+"secured". A status fits into one `STATUS_BYTES` even with names of 64 letters and eight degraded parts.
 """
 LEAST_LOG_BYTES = 4096
-"""Rows of the journal are padded to this or to two, four, eight times as much: so much are ten rows, more than somebody
-who passes leaves. A batch of old rows, which a gate says when nothing has happened, looks the same.
+"""Rows of the journal are padded to this many bytes, or to two, four or eight times as many. The size holds ten rows,
+more than one passage causes. The batch with an old row, sent when nothing has happened, has the same length.
 """
 
 
 class Outgoing(NamedTuple):
-    """What is to be published, QoS 1."""
+    """A message to publish, QoS 1."""
 
     topic: str
     payload: bytes
@@ -46,7 +46,10 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One gate and its office, seen from one of them: whose keys sign what goes out, and whose what comes in."""
+    """The keys and names of one gate and its office, seen from one of the two.
+
+    `me` signs and opens; `them` verifies and seals.
+    """
 
     me: Identity
     them: Party
@@ -55,15 +58,18 @@ class Peer:
 
     @property
     def client_id(self) -> str:
-        """At the broker. It cannot be guessed: a broker ends the connection of whoever has the id of a newcomer, and
-        most let a newcomer say any.
+        """Return the MQTT client id. It cannot be guessed.
+
+        A broker ends a connection when another client connects with its id, and most brokers let a client choose any
+        id.
         """
         name = f"gated-{self.site}-{self.gate}"
         return f"{name}-{self.me.secret_name(name)}"
 
     def write(self, message: Message, *, is_to_old: bool = False) -> bytes:
-        """A message as it is published. `is_to_old`: the other end is too old to read all kinds sealed. Raises
-        `WireError` when it is too long for the wire.
+        """Return a message as published bytes. Raises `WireError` if it is too long.
+
+        `is_to_old` says that the other end is too old to read every kind sealed.
         """
         plain, kind = msgspec.json.encode(message), kind_of(type(message))
         if len(plain) > MAX_PLAIN_BYTES:
@@ -74,12 +80,12 @@ class Peer:
         return self.me.sign(kind, in_shell(message, sealed) if isinstance(message, Status) else sealed)
 
     def read(self, payload: bytes, *kinds: type[M]) -> M:
-        """A message that has arrived, which must be one of `kinds`. Raises `WireError`."""
+        """Return an arrived message, which must be one of `kinds`. Raises `WireError`."""
         if len(payload) > MAX_BYTES:
             raise WireError(f"{len(payload)} bytes, more than {MAX_BYTES} are not read")
         if payload.count(b".") != 2:
             raise WireError("this is no signed message")
-        trouble = ""  # text: an error kept here would keep the payload, until the collector finds the circle
+        trouble = ""  # text, because a kept error would keep the payload in memory
         for kind in kinds:
             try:
                 return self._read(payload, kind)
@@ -99,7 +105,7 @@ class Peer:
         return message
 
     def _opened(self, signed: bytes, name: str) -> bytes:
-        """The JSON in what was signed; where an older end may have said it, also what is not sealed."""
+        """Return the JSON from the signed content. Accepts unsealed content where an older end may send it."""
         if name in OPEN or (name in ONCE_OPEN and signed.startswith(b"{") and name != "status"):
             return signed
         if name != "status":
@@ -109,7 +115,7 @@ class Peer:
 
 
 def padded(message: Message, plain: bytes) -> bytes:
-    """Its JSON, with spaces behind it, which a reader passes over."""
+    """Return the JSON with trailing spaces, which a reader ignores."""
     step = STATUS_BYTES if isinstance(message, Status) else STEP_BYTES
     size = -(-len(plain) // step) * step
     if isinstance(message, EventBatch):
@@ -118,6 +124,6 @@ def padded(message: Message, plain: bytes) -> bytes:
 
 
 def in_shell(status: Status, sealed: bytes) -> bytes:
-    """A status as it is signed."""
+    """Return the content of a status that is signed: the public fields, and the sealed status."""
     shell = Shell(v=status.v, site=status.site, gate=status.gate, state=status.state, sealed=sealed.decode())
     return msgspec.json.encode(shell)
