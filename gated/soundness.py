@@ -124,7 +124,7 @@ def left_out(connection: sqlite3.Connection, tables: Iterable[str], read: Mappin
     for table in tables:
         if table in read and read[table] == connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]:  # noqa: S608
             continue
-        query = f"SELECT count(*) FROM {table} WHERE NOT ({sound(connection, table)})"  # noqa: S608 - a table of ours
+        query = f"SELECT count(*) FROM {table} WHERE NOT ({sound(connection, table)})"  # noqa: S608 - our table
         counts[table] = int(connection.execute(query).fetchone()[0])
     return {table: count for table, count in counts.items() if count}
 

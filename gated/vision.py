@@ -1,8 +1,8 @@
 """The vision process: the wiring of camera and models. It knows no name, opens no database, no network and no pin.
 
-It reads what strangers show to the camera. So it gives up every right that it does not need, before it reads anything:
-see `gated.sandbox`. Modules that need numpy are imported after that, because numpy starts threads, and a restriction
-does not cover running threads.
+Strangers control the pictures that it reads. So it gives up every right that it does not need, before it reads
+anything: see `gated.sandbox`. Modules that need numpy are imported after that, because numpy starts threads, and a
+restriction does not cover running threads.
 """
 
 import contextlib
@@ -138,7 +138,7 @@ def camera_of(settings: CameraSettings) -> "Camera":
 
 
 def try_camera(settings: CameraSettings) -> str | None:
-    """Take one frame and close the camera. Return what may be wrong with the picture, or None. Raises `CameraError`."""
+    """Take one frame and close the camera. Return a warning about the picture, or None. Raises `CameraError`."""
     from gated.face.colour import NO_COLOUR, colour_of
 
     camera = camera_of(settings)

@@ -1,6 +1,6 @@
-"""Define what the office may do to each setting. Each settings field carries its word of `Safe` in its type.
+"""Define the office's permission for each setting. The type of each settings field names the permission (`Safe`).
 
-The office may not set a key without such a word. A value of the office is compared with the installer's value, or with
+The office may not set a key without a permission. A value of the office is compared with the installer's value, or with
 the manifest of models if the installer sets none. The office may only tighten a setting that protects.
 """
 

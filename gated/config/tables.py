@@ -179,7 +179,7 @@ class Settings(msgspec.Struct, frozen=True):
     access: AccessSettings = field(default_factory=AccessSettings)
     door: DoorSettings = field(default_factory=DoorSettings)
     second_door: Wires | None = None
-    """A second door on the same board and the same latch. Faces open only the first door."""
+    """A second door, with the same latch and the same kind of pins. Faces open only the first door."""
     readers: ReaderSettings = field(default_factory=ReaderSettings)
     cues: CueSettings = field(default_factory=CueSettings)
     schedules: Annotated[dict[Name, Schedule], Safe.HOURS] = field(default_factory=dict)

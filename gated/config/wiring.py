@@ -132,7 +132,7 @@ class ReaderSettings(msgspec.Struct, frozen=True):
         str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z", description="a date, YYYY-MM-DD"), Safe.SOONER
     ] = ""
     """From this day on a weak PIN opens nothing: a date, a PIN made of a flat number, or a PIN shorter than
-    `pin_digits`. Empty: a weak PIN opens, and the office learns whose it is.
+    `pin_digits`. Empty: a weak PIN opens, and the office is told its holder.
     """
     attempts_hour: Annotated[int, Meta(ge=1, le=100), Safe.LESS] = 8
     """The number of wrong PINs at one door in an hour. After that, PINs without a flat number rest there until the hour

@@ -357,7 +357,7 @@ class Start:
 
 
 def _plain(folder: Path) -> Iterator[Path]:
-    """Yield the folder and everything in it, without links, whose owner does not matter."""
+    """Yield the folder and everything in it except links. The owner of a link does not matter."""
     yield from (path for path in (folder, *folder.rglob("*")) if not path.is_symlink())
 
 
