@@ -36,7 +36,7 @@ def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
 
 
 def recall(state: Path) -> list[Finding]:
-    """Return the stored findings; an empty list if there are none or the file cannot be read.
+    """Return the stored findings; an empty list without a readable file.
 
     The installer then repeats them.
     """

@@ -31,7 +31,7 @@ WARM_C, HOT_C = 75.0, 85.0
 """Limits of the processor's temperature, in °C: amber, red.
 
 The firmware slows a Pi step by step from 80 °C on, and fully at 85 °C (Raspberry Pi documentation, config.txt,
-temperature control). 5 °C before that, there is still time to add a vent.
+temperature control). 5 °C before that, an installer still has time to add a vent.
 """
 SPARE_MB, LEAST_MB = 150.0, 50.0
 """Limits of free memory, in MB: amber below the first, red below the second.
@@ -51,7 +51,7 @@ class Board:
 
 
 def board_at(root: Path = ROOT) -> Board:
-    """Return the machine whose /proc and /etc lie under `root`."""
+    """Return the machine described by /proc and /etc under `root`."""
     model = _text(root / "proc/device-tree/model")
     is_pi = model.startswith("Raspberry Pi")
     serial = _text(root / "proc/device-tree/serial-number") or _text(root / "etc/machine-id")

@@ -1,8 +1,8 @@
 """Decides whether the time of day can be trusted, so that a wrong clock never opens a door on schedule.
 
 A Pi keeps no time without power. Only people and access rules need the time of day; every timeout is monotonic. While
-the clock is in doubt there is no time at all, and rules deny. This module never sets the clock. The time server, the
-clock chip and the office are independent sources. One source alone can be overruled by another.
+the clock is in doubt, the gate has no time of day and access rules deny. This module never sets the clock. The time
+server, the clock chip and the office are independent sources. One source alone can be overruled by another.
 """
 
 from collections.abc import Callable
@@ -221,7 +221,7 @@ def _drift(rate: float, since_s: float, now_s: float) -> timedelta:
 
 
 def jump(look: Look, anchor: Anchor, spare: timedelta = timedelta()) -> str | None:
-    """Return that the clock was set since it was trusted, or None. A time server that sets it is no reason to trust it.
+    """Return how the clock jumped since it was trusted, or None. A time server that sets it is no reason to trust it.
 
     `spare`: further drift to allow.
     """

@@ -162,7 +162,7 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
 
 
 def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
-    """Yield each fitted credential reader and whether it works now.
+    """Yield each kind of credential that this gate accepts, and whether it works now.
 
     `broken`: those of "vision", "models", "clock", "readers" (all USB readers), "pass key", "network", "server" and
     "sync" that do not work. `nobody`: the result of `nobody_in`.
@@ -183,7 +183,7 @@ def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterato
 
 
 def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the fitted kinds of credential, each with the parts it needs besides the latch and the brain."""
+    """Return the kinds of credential that this gate accepts, each with the parts it needs besides latch and brain."""
     readers = settings.readers
     ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "vision"))]
     usb = ("readers",)

@@ -1,6 +1,6 @@
 """Computes how long a stranger must guess PINs or card numbers at this gate, with the credentials stored here.
 
-The doctor, the setup page and the office use it.
+The doctor, `gated check` and the office use it.
 """
 
 from collections import Counter

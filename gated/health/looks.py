@@ -235,7 +235,7 @@ class Past:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Read the journal if there is one. Never creates one."""
+        """Read the journal if it exists. Never creates one."""
         self.last_at = datetime.fromtimestamp(0, UTC)
         self.lost = frozenset[str]()
         self.decisions: list[Finding] = []

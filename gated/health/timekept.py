@@ -94,12 +94,12 @@ class Kept(msgspec.Struct, frozen=True):
     """Whether the gate stopped cleanly. The machine may then never have lost power."""
 
     def was_off(self, boot: str, chip: datetime) -> bool:
-        """Return whether the machine lost power between this write and the boot whose chip time was `chip`."""
+        """Return whether the machine lost power between this write and the boot with the chip time `chip`."""
         return self.boot != boot and not self.is_clean and self.floor > LONG_AGO and chip - self.floor >= OFF
 
 
 def load(state: Path) -> Kept | None:
-    """Return what is stored; None if there is nothing or it cannot be read."""
+    """Return what is stored; None without a readable file."""
     try:
         kept = msgspec.json.decode((state / NAME).read_bytes(), type=Kept)
     except FileNotFoundError:

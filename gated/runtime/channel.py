@@ -1,7 +1,7 @@
 """Sends typed messages between gated's own processes over one socket: a 4-byte length, then MessagePack.
 
-The door, the vision process and the latch use it. Every message is checked like one from a stranger: a worker may be
-compromised.
+The door controller, the latch and the vision process use it. Every message is checked like one from a stranger: a
+worker may be compromised.
 """
 
 import asyncio

@@ -31,7 +31,7 @@ def whose(path: Path) -> Owner | None:
 
 
 def whose_folder(path: Path) -> Owner | None:
-    """Return the same as `whose` for creating or replacing an entry: checks the parent folder, which may be sticky."""
+    """Return the user as `whose` does, for creating or replacing an entry. Checks the parent folder (may be sticky)."""
     return _whose(path.parent, is_above=True)
 
 

@@ -46,7 +46,7 @@ STEADY_S = 10.0
 async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5, most_s: float = 30.0) -> None:
     """Run an optional part and restart it after every error or return. Runs until cancelled.
 
-    `losses` is told about each loss and each recovery. `first_s`, `most_s`: shortest and longest wait between tries, in
+    `losses` is called at each loss and each recovery. `first_s`, `most_s`: shortest and longest wait between tries, in
     seconds.
     """
     backoff, loop = Backoff(first_s, most_s), asyncio.get_running_loop()

@@ -10,7 +10,7 @@ Layout on a gate, in a folder that only root can write (`/opt/gated`):
 
 The trial is on disk before `current` is switched. The guard (`systemd/guard`, plain sh) runs before each start of the
 brain and of the latch and counts these starts. After three starts it switches `current` back. If the old version is
-current while a trial stands, `gated update --step settle` of the old version ends the trial before the brain starts.
+current during a trial, its own `gated update --step settle` ends the trial before the brain starts.
 
 Each database goes back in one transaction, and only if the new version changed its schema:
 

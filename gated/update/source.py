@@ -2,7 +2,7 @@
 
 The digests are in `SHA256SUMS`, in the format of sha256sum(1). They prove that the copy equals the packed file. The
 signature over them (`gated.update.signature`) proves who packed it. Every file is first copied to a folder that only
-root can change and verified there, so that the verified copy is the one in use.
+root can change and verified there, so that only the verified copy is used.
 """
 
 import logging

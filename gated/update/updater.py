@@ -143,7 +143,7 @@ class Updater:
     def keep(self) -> None:
         """Keep the version on trial: record it in the journal and end the trial.
 
-        Remove all versions before the previous one.
+        Remove all other versions but the previous one.
         """
         trial = self.trial
         if trial is not None:
