@@ -172,16 +172,18 @@ class Batch:
                 self._new.add(key)
 
     def _is_known_face(self, draft: _Draft) -> bool:
-        """Return whether all vectors are stored already, bit for bit: the face was sealed again, or has
-        fewer vectors.
+        """Return whether all vectors are stored already, bit for bit.
+
+        That is so if the same face was sealed again, or has fewer vectors.
         """
         opened = self._holdings.register.face_of(draft.subject)
         stored = {vector.tobytes() for _, embedder, vector in opened if embedder == draft.embedder_sha256}
         return all(vector.tobytes() in stored for vector in draft.vectors)
 
     def _refuse_twins(self) -> None:
-        """Quarantine each face that belongs to another subject, unless that subject loses their face in
-        the same batch.
+        """Quarantine each face that belongs to another subject.
+
+        A subject who loses their face in the same batch does not count.
         """
         ours = self._faces.embedder_sha256
         arriving = [d for d in self._drafts.values() if d.vectors and d.embedder_sha256 == ours]
@@ -220,8 +222,9 @@ class Batch:
         return self._with_consent(draft)
 
     def _waiting(self, draft: _Draft, consent: str) -> Change:
-        """Return the change for a subject whose new face waits: the known face stays, the new one is
-        sealed beside it.
+        """Return the change for a subject whose new face waits.
+
+        The known face stays, and the new one is sealed beside it.
         """
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
@@ -233,8 +236,9 @@ class Batch:
         return replace(stays, holding=holding, waiting=face)
 
     def _sets_of(self, draft: _Draft) -> str:
-        """Return the embedders of all faces that the subject has had here, as text. Never drops this
-        gate's embedder.
+        """Return the embedders of all faces that the subject has had here, separated by spaces.
+
+        Keeps at most `MOST_SETS`, and always this gate's embedder.
         """
         stored = self._holdings.register.sets_of(draft.subject) if draft.known is not None else set()
         had = {*draft.holding.sets.split(), *stored, *filter(None, [draft.embedder_sha256[:SET]])}

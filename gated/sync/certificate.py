@@ -1,7 +1,7 @@
 """Read, check and request X.509 certificates of gates and of the site's authority.
 
-Used by pairing, renewal and dialling. Brokers accept a gate's messages only under the name in its certificate, and drop
-all others silently.
+Used by pairing, renewal and dialling. A broker takes from a gate only messages under the name in its certificate. It
+drops all others without an error.
 """
 
 from datetime import datetime
@@ -18,8 +18,9 @@ from gated.errors import ConfigError, PairingError
 
 
 def check_name(settings: SyncSettings, gate: str) -> None:
-    """Raise `ConfigError` if the certificate names another gate. A broker would then confirm every
-    message and drop it.
+    """Raise `ConfigError` if the certificate names another gate.
+
+    With such a certificate a broker would confirm every message and drop it.
     """
     try:
         name = common_name(x509.load_pem_x509_certificate(Path(settings.cert).read_bytes()))

@@ -133,9 +133,7 @@ class CommandDesk:
             return self._reply(command, Outcome("refused", UNWRITABLE))
 
     def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
-        """Return whether a command is addressed to this gate and fresh, as far as the gate can tell
-        without the ledger.
-        """
+        """Return whether a command is addressed to this gate and fresh. Does not use the ledger."""
         is_ours = (command.site, command.gate) == (self._site, self._gate)
         return is_ours and self._doubt(command, now, wall) is None
 

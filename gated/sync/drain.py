@@ -1,5 +1,6 @@
-"""Send the journal to the office: which batches to send now, and what an acknowledgement changes. Used
-by `GateSide`.
+"""Send the journal to the office: which batches to send now, and what an acknowledgement changes.
+
+`GateSide` uses it.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ class Drain:
         self.mark: JournalMark | None = None
         """Where the journal stood at the last look."""
         self.said = self.acked = 0
-        """At the last look: the row up to which the journal may be sent, and the row up to which the office has
+        """At the last look: the row up to which the journal is sent, and the row up to which the office has
         acknowledged it.
         """
 

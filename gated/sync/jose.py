@@ -199,8 +199,9 @@ def is_sealed_set(data: bytes) -> bool:
 
 
 def seal_at_rest(plain: bytes, key: bytes, what: str = "octet-stream") -> bytes:
-    """Return a compact JWE under a 32-byte key that both sides have. `what` is its media type, without
-    `application/`.
+    """Return a compact JWE under a 32-byte key that both sides have.
+
+    `what` is its media type, without `application/`.
     """
     header = {"alg": AT_REST[0], "enc": AT_REST[1], "cty": what}
     return jwe.encrypt_compact(header, plain, OctKey.import_key(key), registry=_at_rest).encode()

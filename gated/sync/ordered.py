@@ -25,8 +25,9 @@ REMEMBERED = 4096
 
 
 class Orders:
-    """The gate's half of the exchange about commands. Returns the messages to send. Used on the thread
-    of `GateSide`.
+    """The gate's half of the exchange about commands. Used on the thread of `GateSide`.
+
+    Its methods return the messages to send.
     """
 
     def __init__(

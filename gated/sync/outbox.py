@@ -120,8 +120,9 @@ def next_batch(
 
 
 def _on_wire(entry: Entry) -> WireEvent:
-    """Return the row as it is sent. A row that was altered to exceed the limit is cut: its hash is
-    wrong in any case.
+    """Return the row as it is sent.
+
+    A row that was altered to exceed the limit is cut: its hash is wrong in any case.
     """
     event = WireEvent(entry.seq, entry.at, entry.kind, entry.body, entry.hash)
     if len(msgspec.json.encode(event)) > MAX_ROW_BYTES:

@@ -89,8 +89,9 @@ class Allowance:
 
 
 def _is_over(at: str, wall: datetime | None) -> bool:
-    """Return whether a trusted clock shows that an hour has passed since `at`. Without a trusted clock,
-    return False.
+    """Return whether a trusted clock shows that an hour has passed since `at`.
+
+    Without a trusted clock, return False.
     """
     return bool(at) and wall is not None and wall - time_of(at, wall) >= timedelta(seconds=WINDOW_S)
 

@@ -349,9 +349,7 @@ class Replica:
         return self._allowance.left(self._holdings.allowed, now, self.wall)
 
     def _commit(self, changes: Sequence[Change], version: int, joining: int = 0, now: float = 0.0) -> None:
-        """Store the changes, report them, and erase the data that was removed. `joining` is the number
-        of new subjects.
-        """
+        """Store the changes, report them, and erase removed data. `joining` is the number of new subjects."""
         if not changes and version == self._holdings.version:
             return
         allowed = None

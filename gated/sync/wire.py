@@ -60,8 +60,7 @@ class Peer:
     def client_id(self) -> str:
         """Return the MQTT client id. It cannot be guessed.
 
-        A broker ends a connection when another client connects with its id, and most brokers let a client choose any
-        id.
+        A broker ends a connection when another client connects with its id. Most brokers let a client choose any id.
         """
         name = f"gated-{self.site}-{self.gate}"
         return f"{name}-{self.me.secret_name(name)}"

@@ -71,8 +71,9 @@ class Withheld:
         self._asked.pop(order, None)
 
     def to_ask(self, now: float) -> str | None:
-        """Return a command about which the gate should ask the office again; None if it is too early or
-        none is open.
+        """Return a command about which the gate should ask the office again.
+
+        Returns None if it is too early or no command is open.
         """
         if not self._asked or now < self._asked_at + AGAIN_S:
             return None
