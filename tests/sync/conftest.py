@@ -1,4 +1,6 @@
-"""A real Mosquitto with certificates on both sides and an ACL, a server at the other end, and a gate's link."""
+"""Fixtures of the link's tests: a real Mosquitto with certificates on both sides and an ACL, a server, and a gate's
+link.
+"""
 
 import asyncio
 import contextlib
@@ -69,7 +71,7 @@ DENYING = ACL.replace(f"topic write gated/1/{SITE}/{GATE}/up/#", f"topic write {
 
 
 async def until(claim, what):
-    """Wait until `claim()` holds; fail by name when it never does."""
+    """Wait until `claim()` holds; fail with `what` in the message after `PATIENCE_S` seconds."""
     end = time.monotonic() + PATIENCE_S
     while not claim():
         assert time.monotonic() < end, f"waited {PATIENCE_S:.0f} s in vain: {what}"
@@ -85,14 +87,14 @@ def issue(ca, host, name):
 
 
 class Server:
-    """The other end's memory, as gated/sync/README.md asks for it: what it holds of one gate, and its word."""
+    """The server's state for one gate, as gated/sync/README.md requires: the rows it holds, and its word."""
 
     def __init__(self):
         self.beat, self.version, self.digest = 0, 0, digest_of([])
         self.forget()
 
     def forget(self, held=0):
-        """Lose everything behind row `held`, as after a restored backup."""
+        """Forget all rows after row `held`, as after a restored backup."""
         self.events = {seq: e for seq, e in getattr(self, "events", {}).items() if seq <= held}
         self.journal = self.journal if self.events else None
         self.lost = {seq for seq in getattr(self, "lost", ()) if seq < max(self.events, default=0)}
@@ -103,14 +105,17 @@ class Server:
         return next(reversed(self.events), 0)
 
     def ack(self):
-        """What it holds; None while it knows no journal."""
+        """Return the ack of the rows held; None if the server knows no journal."""
         if self.journal is None:
             return None
         last = self.events[self.last].hash if self.events else genesis(SITE, GATE, self.journal)
         return Ack(site=SITE, gate=GATE, journal=self.journal, seq=self.last, hash=last)
 
     def take(self, batch):
-        """Keep what is new of a batch, and answer; what came ahead of its turn is kept apart and not answered."""
+        """Store the new rows of a batch and return an ack.
+
+        Keep a batch sent ahead of its turn apart, and return None.
+        """
         if batch.journal != self.journal:
             self.events, self.lost, self.news, self.journal = {}, set(), {}, batch.journal
         if batch.is_ahead:
@@ -123,7 +128,7 @@ class Server:
         return self.ack()
 
     def see(self, status):
-        """A status came: a word, and an ack when the gate believes that more is here than is."""
+        """Answer a status with a word; add an ack if the gate believes that the server holds more than it does."""
         mark = status.journal
         if mark is not None and self.journal != mark.id:
             self.events, self.lost, self.journal = {}, set(), mark.id
@@ -131,7 +136,7 @@ class Server:
         return [self.word(status.challenge), *([self.ack()] if lost else [])]
 
     def word(self, challenge):
-        """A sign of life."""
+        """Return the next word, with a higher beat."""
         self.beat += 1
         at = "2027-01-15T12:00:00Z"
         about = {"version": self.version, "digest": self.digest}
@@ -139,7 +144,7 @@ class Server:
 
 
 class Records:
-    """The gate's records, as far as the link cares: a mark, and what it was given."""
+    """A stand-in for the gate's records, with only what the link needs: a mark, and a list of received messages."""
 
     def __init__(self):
         self.mark = RecordMark(0, digest_of([]))
@@ -179,7 +184,7 @@ class Records:
 
 
 class Receiver:
-    """A server on the wire: subscribes, keeps, answers each batch and status; connects again for ever."""
+    """A server that subscribes, stores, and answers each batch and status. It reconnects forever."""
 
     def __init__(self, broker, server, peer):
         self.broker, self.server, self.peer = broker, server, peer
@@ -229,7 +234,7 @@ class Receiver:
         return []
 
     async def order(self, number, action):
-        """Offer an order, for which somebody waits as long as it is in `waiting`."""
+        """Offer an order. An operator waits for it as long as `waiting` contains it."""
         order = f"{number:032x}"
         self.waiting[order] = (number, action)
         await self.say(Offer(site=SITE, gate=GATE, order=order))
@@ -248,7 +253,7 @@ class Receiver:
         return [Command(**about, id=ask.order, number=number, challenge=ask.nonce, is_live=True, action=action, **who)]
 
     async def say(self, message):
-        """Publish what the office says."""
+        """Publish a message of the office on its topic."""
         topics = dict.fromkeys((Command, Offer, StillWanted), TOPICS.command) | {Ack: TOPICS.ack, Word: TOPICS.ack}
         topic = topics.get(type(message), TOPICS.record)
         await self.client.publish(topic, self.peer.write(message), qos=1)
@@ -261,7 +266,7 @@ class Receiver:
 
 
 class Broker:
-    """One Mosquitto of our own on a free port of this machine; it keeps nothing on disk."""
+    """One Mosquitto of our own on a free local port. It stores nothing on disk."""
 
     def __init__(self, folder):
         self.program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -290,7 +295,7 @@ class Broker:
         issued.private_key_pem.write_to_path(self.folder / f"{name}.key")
 
     def deny_events(self):
-        """From now on the gate may not publish events; it is not told."""
+        """Deny the gate the right to publish events, without telling it."""
         self._write_acl(DENYING)
         self.process.send_signal(signal.SIGHUP)
 
@@ -313,7 +318,7 @@ class Broker:
         raise AssertionError("mosquitto does not listen")
 
     def kill(self):
-        """As when the power goes: nothing is said, nothing is kept."""
+        """Kill the broker without a goodbye, as a power cut does; it keeps no data."""
         self.process.kill()
         self.process.wait()
 
@@ -330,12 +335,12 @@ class Broker:
 
 
 class FakeBroker:
-    """Speaks just enough MQTT over TLS to lie: answers what it must, and then does what the test tells it to."""
+    """A hostile broker. It speaks just enough MQTT over TLS, and then sends the bytes that the test chooses."""
 
     def __init__(self, folder, context):
         self.folder, self.context = folder, context
         self.connack = {4: b"\x20\x02\x00\x00", 5: b"\x20\x03\x00\x00\x00"}
-        """By the level of the protocol: 4 is MQTT 3.1.1."""
+        """The CONNACK for each protocol level; level 4 is MQTT 3.1.1."""
         self.levels, self.packets, self.writer = [], [], None
         self.is_confirming = True
 
@@ -344,14 +349,14 @@ class FakeBroker:
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def send(self, data):
-        """Say this; returns when the network has it, or the other end is gone."""
+        """Send raw bytes. Return when the network has taken them, or when the other end is gone."""
         with contextlib.suppress(OSError):
             for start in range(0, len(data), 100_000):
                 self.writer.write(data[start : start + 100_000])
                 await self.writer.drain()
 
     def is_gone(self):
-        """Whether the other end has left."""
+        """Return whether the other end has closed the connection."""
         return self.writer is not None and self.writer.is_closing()
 
     async def _serve(self, reader, writer):
@@ -396,7 +401,7 @@ class FakeBroker:
 
 
 def published(topic, payload, first=0x30):
-    """A PUBLISH of QoS 0 as it is on the wire (MQTT 3.1.1)."""
+    """Return a PUBLISH packet of QoS 0 (MQTT 3.1.1)."""
     body = len(topic).to_bytes(2) + topic.encode() + payload
     length, rest = bytearray(), len(body)
     while not length or rest:
@@ -412,7 +417,7 @@ def published_fixture():
 
 @pytest.fixture
 async def fake(tmp_path):
-    """A broker that lies, with the right certificates; nobody else is there."""
+    """A hostile broker with valid certificates; no other client uses it."""
     folder = tmp_path / "fake"
     folder.mkdir()
     authority().cert_pem.write_to_path(folder / "ca.pem")
@@ -466,7 +471,7 @@ def office_peer():
 
 @pytest.fixture(scope="session")
 def stranger():
-    """Somebody with keys of their own, who would like to be the office."""
+    """A peer with its own keys that pretends to be the office."""
     return Peer(Identity.make(), IDENTITY.party, SITE, GATE)
 
 
@@ -476,14 +481,14 @@ async def receiver(broker):
     task = asyncio.create_task(receiver.run())
     await asyncio.wait_for(receiver.is_up.wait(), PATIENCE_S)
     yield receiver
-    while not task.done():  # asyncio.wait_for of Python 3.11, which aiomqtt waits with, may swallow a cancellation
+    while not task.done():  # in Python 3.11, asyncio.wait_for, which aiomqtt uses, may swallow a cancellation
         task.cancel()
         await asyncio.wait([task], timeout=1)
     assert task.cancelled() or task.exception() is None
 
 
 class Gate:
-    """A gate's journal and its link, as `app.py` puts them together."""
+    """A gate's journal and link, connected in the same way as in `app.py`."""
 
     def __init__(self, state, settings):
         self.state, self.settings, self.opener = state, settings, functools.partial(Journal.open, state, SITE, GATE)
@@ -492,7 +497,7 @@ class Gate:
         self.wake = asyncio.Event()
         self.degraded, self.count, self.task = [], 0, None
         self.links = []
-        """Why there was no link, and None for each time that there was one."""
+        """For each attempt: the reason why no link came up, or None if the link came up."""
 
     def vitals(self):
         return Vitals("0.1.0", self.degraded, "secured", 72, 216, "site")
@@ -534,7 +539,7 @@ class Gate:
             await self.task
 
     def happen(self, count=1):
-        """So many things happen at the gate."""
+        """Write `count` events to the gate's journal."""
         visits = range(self.count, self.count + count)
         events = [DoorReleased(cause="grant", lease_s=8.0, visit=f"v{n}") for n in visits]
         self.count += count
@@ -550,7 +555,7 @@ class Gate:
 
 @pytest.fixture
 async def fooled(fake, tmp_path):
-    """A gate that has nobody but the broker that lies."""
+    """A gate that can reach only the hostile broker."""
     gate = Gate(tmp_path / "state", fake.settings())
     yield gate
     if gate.task:
@@ -569,7 +574,9 @@ async def gate(broker, tmp_path):
 
 @pytest.fixture
 def delivered():
-    """Wait until the server holds all and the gate knows it; then nothing is missing, twice or altered."""
+    """Wait until the server holds all rows and the gate knows it; then check that no row is missing, doubled or
+    altered.
+    """
 
     async def delivered(gate, receiver):
         await until(lambda: gate.acked == gate.count, "the ack of the last event")

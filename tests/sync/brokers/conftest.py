@@ -1,8 +1,8 @@
-"""Three real brokers in one shape, each on a free port of this machine, with certificates on both sides and rules that
-keep every gate to its own topics: Mosquitto, NATS and RabbitMQ, as Debian has them.
+"""Fixtures that run three real MQTT brokers: Mosquitto, NATS and RabbitMQ, in Debian's versions.
 
-They start when the first test asks for them, and stay, because RabbitMQ takes seconds; who kills one need not start it
-again. A test has a `gate` of its own, whose topics nobody has used before.
+Each broker listens on a free local port, demands client certificates, and limits each gate to its own topics. A broker
+starts at its first use and keeps running, because RabbitMQ takes seconds to start. A test that kills a broker need not
+restart it. Each test gets a `gate` whose topics no earlier test has used.
 """
 
 import contextlib
@@ -75,12 +75,12 @@ log.file = {folder}/rabbitmq.log
 
 
 class Broker:
-    """What the three have in common: `folder` is theirs alone, `allow` says which gates there are."""
+    """Common part of the three brokers. No other broker uses `folder`; `allow` registers gates."""
 
     programs: tuple[str, ...] = ()
     package = ""
     accepted = b"\x20\x02\x00\x00"
-    """A CONNACK (MQTT 3.1.1, section 3.2)."""
+    """The CONNACK of an accepted connection (MQTT 3.1.1, section 3.2)."""
 
     def __init__(self, folder, site=SITE):
         for program in self.programs:
@@ -99,31 +99,34 @@ class Broker:
         return f"mqtts://localhost:{self.port}"
 
     def certificate(self, name, host=None, ca=None):
-        """`NAME.pem` and `NAME.key`; the broker knows a client by its common name (NATS: by NAME.invalid)."""
+        """Write `NAME.pem` and `NAME.key`.
+
+        The broker identifies a client by its common name (NATS: by NAME.invalid).
+        """
         issued = (ca or self.ca).issue_cert(host or f"{name.lower()}.invalid", common_name=name)
         (self.folder / f"{name}.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(self.folder / f"{name}.key")
 
     def tls(self, name=None):
-        """How `name` reaches the broker; without a name: with no certificate."""
+        """Return the TLS context of client `name`; without a name, a context that has no client certificate."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         if name:
             context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         return context
 
     def settings(self, gate, **other):
-        """The [sync] table of a gate."""
+        """Return a gate's [sync] settings."""
         files = {"ca": "ca.pem", "cert": f"{gate}.pem", "key": f"{gate}.key"}
         values = {key: str(self.folder / name) for key, name in files.items()}
         return SyncSettings(**({"url": self.url, "ack_timeout_s": 0.5, "backoff_max_s": 0.3} | values | other))
 
     def client(self, name, **more):
-        """Call it in `async with`."""
+        """Return an MQTT client for `name`; use it in `async with`."""
         values = {"port": self.port, "tls_context": self.tls(name), "timeout": PATIENCE_S} | more
         return Client("localhost", **values)
 
     def allow(self, *gates):
-        """These gates as well: each has a certificate, writes its own `up` and reads its own `down`."""
+        """Register these gates. Each one gets a certificate, may write its own `up`, and may read its own `down`."""
         for gate in gates:
             self.certificate(gate)
         self.gates += gates
@@ -132,7 +135,7 @@ class Broker:
             self.reload()
 
     def spare(self):
-        """The name of a gate whose topics nobody has used yet."""
+        """Return the name of a gate whose topics no test has used yet."""
         return next(self._spare)
 
     @property
@@ -140,7 +143,7 @@ class Broker:
         return self.process is not None and self.process.poll() is None
 
     def start(self):
-        """Bring it up, unless it is, with what it kept of the last time; returns when it takes connections."""
+        """Start the broker unless it runs; it keeps its stored data. Return when it takes connections."""
         if self.is_running:
             return
         self.write_rules()
@@ -155,21 +158,21 @@ class Broker:
             time.sleep(0.05)
 
     def answers(self):
-        """Whether it lets the office in."""
+        """Return whether the broker accepts the office's client."""
         try:
             return self.knock(self.tls(OFFICE), 2.0) == self.accepted
         except OSError:
             return False
 
     def knock(self, context, patience_s=PATIENCE_S, client_id="knock"):
-        """The first four bytes that it answers to a CONNECT over TLS; fewer where it hangs up."""
+        """Send a CONNECT over TLS and return the first four bytes of the answer; fewer if the broker hangs up."""
         plain = socket.create_connection(("127.0.0.1", self.port), patience_s)
         with context.wrap_socket(plain, server_hostname="localhost") as secure:
             secure.sendall(_connect(client_id))
             return secure.recv(4)
 
     def kill(self):
-        """As when the power goes: nothing is said."""
+        """Kill the broker without a goodbye, as a power cut does."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -183,7 +186,7 @@ class Broker:
 
 
 class Mosquitto(Broker):
-    """Keeps nothing on disk."""
+    """A Mosquitto broker. It stores nothing on disk."""
 
     programs, package = ("mosquitto",), "apt install mosquitto"
 
@@ -202,7 +205,7 @@ class Mosquitto(Broker):
 
 
 class Nats(Broker):
-    """Topics are subjects with dots; beneath `$MQTT.` are the subjects that MQTT itself needs there."""
+    """A NATS broker. It maps topics to dotted subjects, and MQTT itself needs the subjects below `$MQTT.`."""
 
     programs, package = ("nats-server",), "apt install nats-server"
 
@@ -225,10 +228,14 @@ class Nats(Broker):
 
 
 class RabbitMq(Broker):
-    """Topics are routing keys with dots on `amq.topic`; who has no user may not come in, certificate or not."""
+    """A RabbitMQ broker.
+
+    It maps topics to dotted routing keys on `amq.topic`. It rejects a client that has no user, even with a valid
+    certificate.
+    """
 
     programs, package = ("rabbitmq-server", "rabbitmqctl", "epmd"), "apt install rabbitmq-server"
-    scripts = "/usr/lib/rabbitmq/bin"  # those in the path become another user, or refuse
+    scripts = "/usr/lib/rabbitmq/bin"  # the scripts in PATH change the user, or refuse to run
 
     def __init__(self, folder, site=SITE):
         super().__init__(folder, site)
@@ -259,11 +266,13 @@ class RabbitMq(Broker):
         return [f"{self.scripts}/rabbitmq-server"]
 
     def answers(self):
-        """It takes connections, and forgets them, before it is able to serve any."""
+        """Also wait for "completed with" in the output: before that, RabbitMQ takes connections and forgets them."""
         return "completed with" in (self.folder / "output").read_text() and super().answers()
 
     def environment(self):
-        """Everything in our folder, one scheduler that does not spin, and an epmd of our own that goes with us."""
+        """Return variables that keep all files in our folder, run one scheduler without busy waiting, and use our own
+        epmd, which ends with this broker.
+        """
         return {
             "HOME": str(self.folder),
             "ERL_EPMD_PORT": str(self.epmd_port),
@@ -278,7 +287,7 @@ class RabbitMq(Broker):
             "RABBITMQ_LOG_BASE": str(self.folder),
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
-            "RUNNING_UNDER_SYSTEMD": "yes",  # the script becomes the broker instead of watching it
+            "RUNNING_UNDER_SYSTEMD": "yes",  # the script turns into the broker, and does not supervise it
         }
 
     def reload(self):
@@ -292,7 +301,7 @@ class RabbitMq(Broker):
 
 
 def _connect(client_id):
-    """Version 4 (3.1.1), a clean session, a keep-alive of 60 s, and the client's id (MQTT 3.1.1, section 3.1)."""
+    """Return a CONNECT packet (MQTT 3.1.1, section 3.1): version 4, clean session, keep-alive 60 s, client id."""
     body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(client_id).to_bytes(2, "big") + client_id.encode()
     return bytes([0x10, len(body)]) + body
 
@@ -311,7 +320,7 @@ KINDS = {"mosquitto": Mosquitto, "nats": Nats, "rabbitmq": RabbitMq}
 
 @pytest.fixture(scope="session")
 def brokers(tmp_path_factory):
-    """Those that a test has asked for so far, by kind."""
+    """The brokers that tests have requested so far, by kind."""
     brokers = {}
     yield brokers
     for broker in brokers.values():
@@ -320,7 +329,7 @@ def brokers(tmp_path_factory):
 
 @pytest.fixture(params=KINDS)
 def broker(brokers, request, tmp_path_factory):
-    """One of the three, running."""
+    """One of the three brokers, running."""
     kind = request.param
     if kind not in brokers:
         brokers[kind] = KINDS[kind](tmp_path_factory.mktemp("brokers") / kind)
@@ -331,7 +340,7 @@ def broker(brokers, request, tmp_path_factory):
 
 @pytest.fixture
 def gate(broker):
-    """The name of a gate that the broker knows and no test before has used."""
+    """The name of a gate that the broker knows and no earlier test has used."""
     return broker.spare()
 
 

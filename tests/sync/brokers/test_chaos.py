@@ -1,7 +1,7 @@
-"""A bad day in short: real gates, a real office, a real broker, and wires that do their worst; afterwards all agree,
-and nothing was lost, doubled, or opened on its own.
+"""Run real gates, a real office and a real broker over wires with random faults.
 
-GATED_CHAOS_S says how long the trouble lasts (20), GATED_SEED which trouble it is; both are printed.
+Afterwards all sides must agree. No event may be lost or doubled, and no lock may open without an order. GATED_CHAOS_S
+sets the duration of the faults in seconds (20); GATED_SEED sets the random seed. The test prints both.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ FAULTS = [
 
 
 class Wires:
-    """A proxy for each gate, on a loop of their own."""
+    """One proxy for each gate; all proxies run on their own event loop."""
 
     def __init__(self, port):
         self._port, self._loop, self._proxies = port, asyncio.new_event_loop(), {}
@@ -55,7 +55,7 @@ class Wires:
         self._thread.start()
 
     def to(self, name):
-        """The address by which a gate reaches the broker over its own wire."""
+        """Return the address at which a gate reaches the broker through its own proxy."""
 
         async def lay():
             self._proxies[name] = Proxy("127.0.0.1", self._port)
@@ -65,7 +65,7 @@ class Wires:
         return f"mqtts://localhost:{self._proxies[name].port}"
 
     def call(self, name, what, *arguments):
-        """One of the proxy's own verbs."""
+        """Call method `what` of this gate's proxy."""
 
         async def act():
             done = getattr(self._proxies[name], what)(*arguments)
@@ -89,7 +89,7 @@ class Wires:
 
 
 class Trouble:
-    """What can happen to a town, by the dice."""
+    """Random faults and events for a town."""
 
     def __init__(self, town, wires, dice):
         self.town, self.wires, self.dice = town, wires, dice
@@ -181,7 +181,7 @@ class Trouble:
     }
 
     def end(self):
-        """All is as it should be, from now on."""
+        """End all faults and restart everything."""
         self.town.broker.start()
         self.the_office_begins_anew("")
         for name in self.town.gates:
@@ -215,7 +215,7 @@ def test_after_the_worst_of_wires_all_agree_and_nothing_was_lost_doubled_or_open
 
 
 def check_journal(town, name):
-    """Whole at the gate, and each row of it once at the office."""
+    """Check that the gate's journal verifies, and that the office holds each row once."""
     with closing(Journal.open(town.gates[name].state, SITE, name)) as journal:
         assert journal.verify() is None
     held = [row.event.seq for row in town.store.journals.rows(gate=name, limit=100_000)]
@@ -223,7 +223,7 @@ def check_journal(town, name):
 
 
 def check_openings(town, gate, orders):
-    """The lock was energised by orders for this gate alone, and by none of them twice."""
+    """Check that the lock opened only by orders for this gate, at most once for each order."""
     opened = sum(change["on"] for change in gate.trace() if change["line"] == "lock")
     sent = [order for order in map(town.store.orders.get, orders) if order.state != "new" and order.number]
     assert opened <= len(sent), f"{opened} openings by {len(sent)} orders"

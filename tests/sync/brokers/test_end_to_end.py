@@ -1,4 +1,4 @@
-"""The whole of it, real processes on both sides of each broker: two gates, their office, and what they agree on."""
+"""End-to-end test on each broker, with real processes on both sides: two gates and their office must agree."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def town(tmp_path, broker, gate_at, wait_for):
 
 
 def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
-    """Joined, registered, enrolled, shared, suspended, ordered, cut off, killed, and removed with proof."""
+    """Covers: join, register, enrol, share, suspend, order, cut off, kill, and remove with a receipt."""
     town.start()
     (east, there), (west, here) = town.gates.items()
     town.add("a" * 16, "recognise", "transfer", cards=[KeptCard(id="card-1", number="0006729715")])
@@ -42,7 +42,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     for gate in (there, here):
         town.until(lambda gate=gate: set(town.known(gate)) == {"a" * 16, "b" * 16}, "both people at the gate")
 
-    # A face that is taken at one gate comes to the other, if its owner agreed to that.
+    # A face taken at one gate reaches the other gate if its owner agreed to the transfer.
     model = load_set(ModelSettings(set="courtyard")).embedder
     for number, subject in enumerate(("a" * 16, "b" * 16)):
         vector = np.random.default_rng(number).normal(size=model.dimension)
@@ -55,7 +55,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     town.until(lambda: town.templates(here, "a" * 16) == 1, "the shared face at the other gate")
     assert town.templates(here, "b" * 16) == 0
 
-    # Orders: each is done once, and written down.
+    # Each order is carried out once and written to the journal.
     assert town.order(east, Release()) == "done"
     town.until(there.lock_is_on, "the lock is released")
     assert not here.lock_is_on()
@@ -63,7 +63,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     assert town.order(west, Release()) == "refused"
     assert town.order(west, SetLockdown(on=False)) == "done"
 
-    # A gate's certificate with the client ids of others, as far as anybody can know them, cuts nobody off.
+    # A gate's certificate with another client's guessed id disconnects no other client.
     ids = [f"gated-{SITE}-{who}" for who in (east, "OFFICE", "OFFICE-1")] + [east, "OFFICE", "gated-OFFICE"]
     logs = lambda: (town.folder / "office.log").read_text() + there.log()  # noqa: E731
     lost = logs().count("no link to the")
@@ -72,7 +72,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     assert town.order(east, Release()) == "done"
     assert logs().count("no link to the") == lost
 
-    # The broker is killed, and what it kept is gone; meanwhile things happen on both sides.
+    # The broker is killed and loses its stored data. Meanwhile both sides change.
     broker.kill()
     town.store.book.put(replace(town.store.book.person("b" * 16), status="suspended"))
     there.brain.send_signal(signal.SIGKILL)
@@ -84,7 +84,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     for gate in (there, here):
         town.until(lambda gate=gate: town.known(gate)["b" * 16] == "suspended", "the suspension at the gate")
 
-    # Somebody goes, and every gate says so.
+    # A person is removed, and each gate confirms it.
     town.store.book.remove("person/" + "a" * 16)
     for gate in (there, here):
         town.until(lambda gate=gate: "a" * 16 not in town.known(gate), "the removal at the gate")

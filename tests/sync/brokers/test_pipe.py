@@ -1,5 +1,7 @@
-"""What the protocol asks of a broker, kept by each of the three: QoS 1 on exact topics, a retained one, a last will,
-100 KiB, certificates, and that a gate reaches its own topics alone.
+"""Check that each of the three brokers meets the protocol's demands.
+
+The demands: QoS 1 on exact topics, retained messages, a last will, messages of 100 KiB, certificates, and per-gate
+topic limits.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ OFFICE = "OFFICE"
 PATIENCE_S = 60.0
 V5 = aiomqtt.ProtocolVersion.V5
 V5_PATIENCE_S = 2.0
-"""RabbitMQ 3.10 never answers."""
+"""Timeout in seconds: RabbitMQ 3.10 never answers an MQTT 5 CONNECT."""
 
 
 async def next_of(client):
@@ -30,7 +32,7 @@ async def listening(client, topics):
 
 
 async def attempt(client, work):
-    """Try what is forbidden: one broker refuses it, one ends the connection, one says that it is done."""
+    """Try a forbidden action. One broker refuses it, one ends the connection, and one reports success."""
     tasks = [asyncio.create_task(work), asyncio.create_task(next_of(client))]
     await asyncio.wait(tasks, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -39,7 +41,7 @@ async def attempt(client, work):
 
 
 async def pipe(broker, gate, topics):
-    """Whether one message goes each way."""
+    """Send one message each way and return the two received payloads."""
     async with broker.client(OFFICE) as office, broker.client(gate) as client:
         await listening(office, [topics.event])
         await listening(client, [topics.ack])
@@ -129,7 +131,7 @@ async def test_a_gate_does_not_write_where_another_or_the_office_does(broker, ga
         await listening(office, [*topics.up, *other.up])
         await listening(victim, other.down)
         for topic in (*other.up, *other.down, *topics.down, *elsewhere.up):
-            with contextlib.suppress(aiomqtt.MqttError):  # where the connection was ended
+            with contextlib.suppress(aiomqtt.MqttError):  # the broker ended the connection
                 async with broker.client(gate) as client:
                     await attempt(client, client.publish(topic, b"forged", qos=1, retain=topic == other.status))
         async with broker.client(gate) as client:
@@ -176,11 +178,11 @@ async def test_a_gate_does_not_read_what_is_for_another(broker, gate, topics):
 
 
 async def test_a_gate_that_joins_later_is_let_in(broker, gate):
-    """NATS ends every connection when its rules change, and so these are new ones."""
+    """Uses new connections: NATS ends all connections when its rules change."""
     new = Topics(broker.site, f"new-{gate}")
     broker.allow(new.gate)
     async with asyncio.timeout(PATIENCE_S):
-        while True:  # a broker takes its time to read its rules again
+        while True:  # a broker needs time to reload its rules
             with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
                 async with asyncio.timeout(3.0):
                     assert await pipe(broker, new.gate, new) == (b"up", b"down")
@@ -189,7 +191,7 @@ async def test_a_gate_that_joins_later_is_let_in(broker, gate):
 
 
 async def test_version_5_is_spoken_or_refused_in_an_error_and_3_1_1_goes_on_at_once(broker, gate, topics):
-    """Mosquitto speaks it, NATS refuses it in its CONNACK, RabbitMQ before 3.13 says nothing."""
+    """Mosquitto speaks MQTT 5. NATS refuses it in its CONNACK. RabbitMQ before 3.13 does not answer."""
     with contextlib.suppress(aiomqtt.MqttError):
         async with broker.client(gate, protocol=V5, timeout=V5_PATIENCE_S) as client:
             await client.publish(topics.event, b"", qos=1)

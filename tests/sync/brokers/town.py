@@ -1,4 +1,4 @@
-"""An office, its broker and two gates: real processes on both sides, each with its keys and its own disk."""
+"""An office, its broker and two gates as real processes on both sides. Each process has its own keys and disk."""
 
 import os
 import subprocess
@@ -27,7 +27,10 @@ PATIENCE_S = 60.0
 
 
 class Town:
-    """An office behind a broker, and gates that have joined it; `way` may put something between them and the broker."""
+    """An office behind a broker, and two gates that have joined it.
+
+    `way` can put a proxy between a gate and the broker.
+    """
 
     def __init__(self, folder, broker, gate_at, stack, wait_for, way=lambda name: None):
         self.folder, self.broker, self.wait_for = folder, broker, wait_for
@@ -69,7 +72,7 @@ class Town:
         self.until(lambda: all(self.status(name) == "online" for name in self.gates), "both gates are online")
 
     def accept(self, gate):
-        """Somebody at a gate accepts the other gates, and what the office says that people agreed to."""
+        """Accept at this gate all other gates and all consents that the office reports."""
         with closing(Holdings.open(gate.state, SITE)) as holdings:
             others = [each for each in holdings.neighbours() if not each.is_trusted]
             accepted = [holdings.trust(each.gate, each.keys, HERE) for each in others]
@@ -97,7 +100,7 @@ class Town:
         return record
 
     def known(self, gate):
-        """Everybody at a gate, and how they stand."""
+        """Return the status of each person known at a gate."""
         with closing(Register.open(gate.state, SITE)) as register:
             return {person.subject: person.status for person in register.people()}
 
@@ -106,7 +109,7 @@ class Town:
             return register.template_count(SubjectId(subject)) if subject in self.known(gate) else 0
 
     def place(self, name, action):
-        """Somebody orders this, and waits until the test ends; its id."""
+        """Place an order, wait for it until the test ends, and return its id."""
         order = new_id()
         self.waiting.append(Waiting(self.office, [order]))
         return self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC), order=order)
@@ -122,7 +125,7 @@ class Town:
                 waiting.beat()
 
     def in_step(self, name):
-        """Whether a gate has what the office has, and the office every row of the gate's, once."""
+        """Return whether the gate has the office's records, and the office holds each journal row of the gate once."""
         gate, mark = self.gates[name], self.store.gate(name).status.records
         if mark is None or (mark.version, mark.digest) != (self.store.book.version(name), self.store.book.digest(name)):
             return False

@@ -1,7 +1,7 @@
-"""One office and two gates with disks of their own, and a wire between them that does its worst; time is a number.
+"""One office and two gates with their own disks, joined by a simulated wire that loses, repeats and reorders.
 
-Everything is real but the clock and the wire: what gates and office keep lies in SQLite files, is closed and opened
-again, and every message is signed and sealed.
+Only the clock and the wire are simulated; the time is a number. The data of gates and office is in SQLite files that
+are closed and reopened. Every message is signed and sealed.
 """
 
 import random
@@ -61,7 +61,7 @@ SETTINGS = SyncSettings(status_s=10.0, ack_timeout_s=2.0, most_new_per_hour=100_
 
 
 def prepare(folder):
-    """An office that knows its gates, and gates that have begun: to be copied for each history."""
+    """Create an office that knows its gates, and gates that have started once. Each history starts with a copy."""
     store = Store.create(folder / "office", SITE)
     for name in GATES:
         identity = Identity.make()
@@ -75,7 +75,7 @@ def prepare(folder):
 
 
 class Gatehouse:
-    """A gate: its files, its half of the conversation, and what was done because of it."""
+    """One gate: its files, its side of the conversation, and the actions it carried out."""
 
     def __init__(self, site, name, folder, identity, office):
         self.site, self.name, self.folder = site, name, folder
@@ -84,19 +84,19 @@ class Gatehouse:
         self.acted, self.version = set(), 0
         self.vitals = Vitals("0", [], "secured", 0, 0, "courtyard")
         self.enrolling = {}
-        """Orders to enrol somebody, each with the question whether it is still wanted."""
+        """Enrol orders in progress, each with the question whether the order is still wanted."""
         self.taken, self.given, self.gone = {}, {}, {}
-        """The newest number delivered, by key: of what takes away, of what lets in, of what says that they are gone."""
+        """The highest record number delivered, by key: of records that take access away, grant access, or say gone."""
 
     def open(self):
-        """Begin, as after a kill: with what is on disk, and nothing else."""
+        """Start from the data on disk alone, as after a kill."""
         self.journal = Journal.open(self.folder, SITE, self.name)
         self.register = Register.open(self.folder, SITE)
         replica = Replica(
             self.folder, self.peer, EMBEDDER, DIMENSION, 0.9, SETTINGS.most_new_per_hour, self.report, lambda: None
         )
         self.lost = {}
-        """Parts that are lost, and why."""
+        """Failed parts, with the reason."""
         self.side = GateSide(
             self.peer,
             self.topics,
@@ -111,7 +111,7 @@ class Gatehouse:
         self.is_up, self.is_online, self.enrolling = True, False, {}
 
     def kill(self):
-        """Gone in the middle of whatever it did."""
+        """Stop the gate at once, whatever it is doing."""
         self.is_up = self.is_online = False
         self.side.close()
         self.register.close()
@@ -125,7 +125,7 @@ class Gatehouse:
         return self.site.wall + self.wall_ahead
 
     def speak(self):
-        """Say what is due, on a connection that may be new."""
+        """Send all due messages. Start a new connection if the gate is offline."""
         if not self.is_online:
             self.is_online = True
             self.side.connected(self.site.now)
@@ -133,7 +133,7 @@ class Gatehouse:
         self._go_on()
 
     def _go_on(self):
-        """Each enrolment asks until it may be stored, or may not."""
+        """Ask again for each enrolment until the office allows or refuses it."""
         for command, question in list(self.enrolling.values()):
             if question.is_wanted(self.site.now):
                 is_done = self.enrol(command.action.subject, self.site.dice)
@@ -164,7 +164,7 @@ class Gatehouse:
                 self.site.carry("office", self.side.settle(heard.act, outcome, self.site.now))
 
     def _note(self, topic, payload):
-        """What was genuinely delivered: from then on it must be heeded."""
+        """Record what a genuine message delivered; from then on the gate must obey it."""
         if topic != self.topics.record:
             return
         with suppress(WireError):
@@ -199,7 +199,7 @@ class Gatehouse:
         return Outcome("done")
 
     def _act(self, command):
-        """What somebody ordered: for this gate, once, and not after they were told that it had failed."""
+        """Check that an order acts at its own gate, at most once, and not after its operator saw it fail."""
         order = self.site.ordered.get(command.reason)
         assert order is not None, "nobody ordered this"
         assert order["gate"] == self.name, "it was another gate's"
@@ -210,7 +210,7 @@ class Gatehouse:
         order["acted"] = True
 
     def enrol(self, subject, dice):
-        """Somebody known here who has agreed has their face taken at this gate."""
+        """Take the face of an active person who agreed to recognition at this gate. Return whether this worked."""
         with suppress(SubjectNotFoundError):
             person = self.register.person(SubjectId(subject))
             if person.status == "active" and any(c.purpose == "recognise" for c in person.consents):
@@ -223,7 +223,7 @@ class Gatehouse:
         return False
 
     def accept(self):
-        """Somebody at the gate accepts all that waits for them: other gates' keys, other faces, and wider consents."""
+        """Accept all pending items at this gate: other gates' keys, other faces, and wider consents."""
         with closing(Holdings.open(self.folder, SITE)) as holdings:
             for each in holdings.neighbours():
                 if not each.is_trusted and each.gate != self.name and holdings.trust(each.gate, each.keys, HERE):
@@ -239,7 +239,7 @@ class Gatehouse:
         return {person.subject: person for person in self.register.people()}
 
     def check(self):
-        """What must hold at every moment."""
+        """Check the rules that must hold at every moment."""
         version = self.side.replica.mark.version
         assert version >= self.version, "the version fell"
         self.version = version
@@ -261,11 +261,11 @@ class Site:
         self.now, self.wall = 1000.0, BEGAN
         self.flying, self.past, self.ordered = [], [], {}
         self.waiting, self.restored_at = {}, -1.0
-        """Orders for which a process waits, by id, with what was ordered."""
+        """Orders for which an operator waits, by id."""
         self.is_office_up, self.backup = True, None
         self.added, self.texts = [], 0
         self.withholds = lambda to, topic, payload: False
-        """What the broker does not let through."""
+        """Returns whether the broker withholds a message."""
         folder.mkdir()
         shutil.copytree(folder.parent / "office", folder / "office")
         self.store = Store.open(folder / "office")
@@ -318,8 +318,10 @@ class Site:
                 self.carry(out.topic.split("/")[3], [out])
 
     def from_another_site(self):
-        """What the broker of a district also carries: words between an office and a gate of the same name elsewhere.
-        Their keys are their own, or (somebody has copied a folder) ours.
+        """Return a message of another site, as a shared broker of a district could carry.
+
+        It goes between an office and a gate of the same name. Its keys are the other site's own, or ours (a copied
+        folder).
         """
         name = self.dice.choice(GATES)
         gate, village = self.gates[name], self.dice.choice(["village", SITE])
@@ -358,7 +360,7 @@ class Site:
         self.added.append(subject)
 
     def change(self):
-        """Somebody is suspended or let in again, agrees or does not any more, or is removed for good."""
+        """Change a person at random: suspend, reactivate, remove a consent, or remove the person for good."""
         if not self.added:
             return
         subject = self.dice.choice(self.added)
@@ -383,7 +385,7 @@ class Site:
         self.store.book.put(HouseholdRecord(n=0, household=household, rights=[Passage(door="main")]))
 
     def order(self):
-        """Somebody orders something, and waits."""
+        """Place a random order for which an operator waits."""
         gate = self.dice.choice(GATES)
         self.texts += 1
         reason, subject = f"ring {self.texts}", self.dice.choice(self.added) if self.added else "0" * 16
@@ -394,14 +396,20 @@ class Site:
         self.waiting[ordered["id"]] = ordered
 
     def give_up(self):
-        """Their time is up, or they press Ctrl-C: first that is on disk, then they are told."""
+        """End an operator's wait (timeout or Ctrl-C).
+
+        The withdrawal is stored first; then the operator sees the result.
+        """
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
-            with suppress(OfficeError):  # an old backup does not know it
+            with suppress(OfficeError):  # the order may be missing in an old backup
                 self._leave(order, self.store.orders.withdraw(order, "no answer").state == "cancelled")
 
     def kill_operator(self):
-        """Kill -9: nothing is written down. It must not begin any more, unless the gate had the last word already."""
+        """Kill the operator's process (kill -9), so that nothing is written.
+
+        The order must not start any more, unless the gate already had the final answer.
+        """
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
             with suppress(OfficeError):
@@ -419,14 +427,14 @@ class Site:
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
     def save_office(self):
-        """A backup, as SQLite makes it."""
+        """Back up the office's database with VACUUM INTO."""
         with self.store.file.reading() as connection:
             (self.folder / "backup.db").unlink(missing_ok=True)
             connection.execute("VACUUM INTO ?", (str(self.folder / "backup.db"),))
         self.backup = list(self.added)
 
     def restore_office(self):
-        """The backup is brought back, a while later."""
+        """Restore the office's backup 600 s later."""
         if self.backup is None:
             return
         self.store.close()
@@ -458,6 +466,6 @@ def _with(record, **changes):
 
 
 def office_digest(site, gate):
-    """Of what the office says that this gate must have."""
+    """Return the digest of the office's records that this gate must have."""
     seen = site.store.book.after(gate, 0)
     return digest_of((key_of(record), record.n) for record in seen if not isinstance(record, Gone))

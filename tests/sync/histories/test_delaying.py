@@ -1,6 +1,7 @@
-"""A broker that is late with every record, hour after hour, and one that holds back a single person's.
+"""Tests with a broker that delays every record for hours, or withholds the records of one person.
 
-What it can gain is ten minutes: whoever was removed or suspended is out by then, or both ends say `records_withheld`.
+The broker can gain at most ten minutes. After that a removed or suspended person is out, or both ends report
+`records_withheld`.
 """
 
 import sys
@@ -50,7 +51,7 @@ def site(blank, request):
 
 
 class Late:
-    """A broker that hands on what a gate and its office say on some topics so many seconds late, in its order."""
+    """A broker that delays the messages on some topics of one gate by `late_s` seconds and keeps their order."""
 
     def __init__(self, site, late_s, *topics, gate="east"):
         self.site, self.late_s = site, late_s
@@ -72,7 +73,10 @@ class Late:
 
 
 class Removals:
-    """Somebody joins and somebody is removed now and then; who stays longer than may be without an alarm."""
+    """People are added and removed now and then.
+
+    Records each removed person who keeps access too long without an alarm.
+    """
 
     def __init__(self, site, broker=None):
         self.site, self.broker = site, broker
@@ -99,7 +103,7 @@ class Removals:
                 self.stayed.append((subject, since))
 
     def is_told(self):
-        """Whether the office says that something is wrong with what goes to the gate."""
+        """Return whether the office has an alarm about its messages to the gate."""
         return {each.kind for each in self.site.store.alarms.all() if each.gate == "east"} & OF_THE_BROKER
 
 
@@ -133,7 +137,7 @@ def test_a_broker_that_is_nine_minutes_late_with_everything_lets_nobody_stay_unt
 
 
 def names(payload, gate, key):
-    """Whether a message has a record of somebody: a broker cannot read that, and may guess it."""
+    """Return whether a message contains the record of this key. A real broker cannot read this, but may guess it."""
     with suppress(WireError):
         message = gate.peer.read(payload, Delta, SnapshotPart)
         return any(key_of(record) == key for record in message.records)

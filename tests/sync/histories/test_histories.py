@@ -1,5 +1,7 @@
-"""Random histories of an office and its gates over the worst of wires: the rules hold at every step, and all is well
-again within a minute after the last trouble. `GATED_HISTORIES=10000` for more, `GATED_SEED=N` for one again.
+"""Random histories of an office and its gates over a very bad wire.
+
+The rules hold at every step. All sides agree within a minute after the last fault. Set `GATED_HISTORIES=10000` for more
+histories, `GATED_SEED=N` to repeat one.
 """
 
 import os
@@ -21,7 +23,9 @@ SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
 STEPS = 60
 HEAL_S = 60
 FACES_S = 200
-"""A face that a gate could not give yet is asked for again after a minute."""
+"""Longest healing time in seconds when faces are missing: a gate requests a face that it could not get again after a
+minute.
+"""
 CLOCKS = [timedelta(), timedelta(seconds=4), timedelta(hours=-8), timedelta(days=4000)]
 
 
@@ -33,7 +37,7 @@ def blank(tmp_path_factory):
 
 
 def something_arrives(site, gate, dice):
-    """Some of what is on its way, perhaps out of order."""
+    """Deliver some pending messages, perhaps out of order."""
     for _ in range(dice.randrange(1, 8)):
         if site.flying:
             site.deliver(0 if dice.random() < 0.6 else dice.randrange(len(site.flying)))
@@ -98,7 +102,7 @@ def something_comes_twice(site, gate, dice):
 
 
 def something_old_comes_again(site, gate, dice):
-    """The broker says again what it once heard: to whom it was, or to anybody, on whatever topic."""
+    """Replay old messages, to the same receiver or to another one, on any topic."""
     for _ in range(3):
         if site.past:
             to, topic, payload = dice.choice(site.past)
@@ -185,13 +189,13 @@ WEIGHTS = {
 
 
 def step(site):
-    """One thing happens, more often than not a bad one."""
+    """Do one random event; faults are more likely than normal events."""
     happens = site.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     happens(site, site.gates[site.dice.choice(GATES)], site.dice)
 
 
 def heal(site):
-    """All is well: every message arrives, once, in order. Gives how long it took until all agreed."""
+    """Deliver every message once, in order, until all sides agree. Return the seconds it took."""
     for gate in site.gates.values():
         gate.wall_ahead, gate.is_clock_trusted = timedelta(), True
         if not gate.is_up:
@@ -222,7 +226,7 @@ def heal(site):
 
 
 def is_well(site):
-    """What is still not as it must be; empty when all is."""
+    """Return the first difference that is still left; empty if all sides agree."""
     for name, gate in site.gates.items():
         mark, digest = gate.side.replica.mark, office_digest(site, name)
         if mark.digest != digest or mark.version < site.store.book.version(name):
@@ -241,7 +245,7 @@ def is_well(site):
 
 
 def wrong_faces(site, gate):
-    """Nobody without consent has a face, and who agreed to it has theirs at both gates."""
+    """Check faces: no face without consent, and a face at both gates for each person who agreed to the transfer."""
     people, records = gate.people(), {r.subject: r for r in site.store.book.live(KeptPerson)}
     for subject, person in people.items():
         purposes = {c.purpose for c in person.consents}
@@ -259,7 +263,7 @@ def wrong_faces(site, gate):
 
 
 def check_books(site):
-    """What the office holds of each journal is what the gate wrote: every row, once, in its order."""
+    """Check that the office holds each gate's journal exactly: every row, once, in order."""
     for name, gate in site.gates.items():
         written = [(e.seq, e.hash) for e in gate.journal.entries(limit=1_000_000)]
         held = [(k.event.seq, k.event.hash) for k in site.store.journals.rows(gate=name, limit=1_000_000)]
@@ -269,10 +273,10 @@ def check_books(site):
 
 
 def check_orders(site):
-    """What happened is told as happened, and what was told to have failed has not happened."""
+    """Check that each order's reported result is true: done orders happened, and failed orders did not."""
     for ordered in site.ordered.values():
         if ordered["at"] <= site.restored_at:
-            continue  # an old backup may not know it
+            continue  # the order may be missing in an old backup
         state = site.store.orders.get(ordered["id"]).state
         assert ordered["acted"] or state != "done", "told to have happened, and it has not"
         assert not (ordered["acted"] and state in {"cancelled", "refused"}), "told to have failed, and it happened"
@@ -280,7 +284,7 @@ def check_orders(site):
 
 
 def live(seed, blank):
-    """One history. Raises AssertionError where a rule is broken."""
+    """Run one history and return its healing time in seconds. Raise AssertionError if a rule is broken."""
     site = Site(blank / f"{os.getpid()}-{seed}", seed)
     try:
         for _ in range(STEPS):

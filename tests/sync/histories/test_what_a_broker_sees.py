@@ -1,5 +1,6 @@
-"""A broker sees when something is said, on which topic, how long it is, and whether a gate is online. No more: neither
-when somebody passes, nor what is broken.
+"""A broker sees only the time, topic and length of a message, and whether a gate is online.
+
+It must not learn when a person passes, or what is broken.
 """
 
 import base64
@@ -49,7 +50,7 @@ def site(blank, request):
 
 
 def visit(gate):
-    """Somebody passes: all that the journal has of it."""
+    """Write all journal rows of one passage."""
     gate.report(AccessGranted("3f2a", "ab" * 8, 0.71, 0.4, 216, 0.9, 3, "e" * 64, 0.31))
     gate.report(DoorReleased(cause="grant", lease_s=8.0, visit="3f2a"))
     for event in (DoorOpened(after="grant"), DoorClosed(), DoorSecured(cause="lease")):
@@ -57,7 +58,7 @@ def visit(gate):
 
 
 def a_day(site, happens):
-    """What a broker notes of the gate east, second by second: when, on which topic, how long."""
+    """Run for `MINUTES` minutes and return each message of gate east: second, topic, length."""
     gate, noted = site.gates["east"], []
     gate.report(Started("0", "ab"))
     began = site.now
@@ -75,7 +76,7 @@ def a_day(site, happens):
 
 
 def nothing(gate, second):
-    """A quiet day."""
+    """A day without events."""
 
 
 def visits(gate, second):
@@ -106,7 +107,7 @@ def test_a_day_with_visits_and_one_on_which_something_breaks_look_like_a_quiet_o
 
 
 def test_an_idle_gate_and_its_office_say_less_than_20_mb_a_day(site):
-    """Of what is published; most of it are the rows, which are padded so that nobody sees when somebody passes."""
+    """Counts only published bytes. Most are journal rows, which are padded to hide when a person passes."""
     beats = [(topic, length) for second, topic, length in a_day(site, nothing) if second >= 60]
     count = sum(topic.endswith("up/status") for topic, _ in beats)
     assert count == 60 * (MINUTES - 1) / SETTINGS.status_s
@@ -149,7 +150,7 @@ def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(
 
 
 def test_nothing_that_is_said_in_a_conversation_is_in_the_clear(site):
-    """But certificates, which every handshake shows."""
+    """Certificates are the exception: every handshake shows them."""
     site.add()
     for _ in range(30):
         site.office_speaks()
@@ -166,7 +167,10 @@ def test_nothing_that_is_said_in_a_conversation_is_in_the_clear(site):
 
 
 class OldGate:
-    """A gate from before: it says its status in the clear, and reads what is about nobody unsealed alone."""
+    """A gate of an older version.
+
+    It sends its status unencrypted, and reads unencrypted messages that concern no person.
+    """
 
     def __init__(self, gate):
         self.gate, self.peer, self.heard, self.challenges = gate, gate.peer, 0, 0
@@ -181,7 +185,7 @@ class OldGate:
         return self.peer.write(status, is_to_old=True)
 
     def hear(self, payload):
-        """The JSON of what is not sealed; an old gate understands no other word."""
+        """Return the JSON of an unencrypted message; an old gate understands only such words."""
         body = base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")
         said = json.loads(body)
         self.heard = max(self.heard, said.get("beat", 0))
@@ -219,7 +223,7 @@ def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
 
 
 def test_an_office_from_before_shows_that_it_must_be_updated(site):
-    """It passes over `sealed`, and shows the rest of a shell as it shows any status."""
+    """An old office skips `sealed`, and shows the rest of a shell like any status."""
     gate = site.gates["east"]
     gate.speak()
     payload = next(payload for _, topic, payload in site.flying if topic == gate.topics.status)

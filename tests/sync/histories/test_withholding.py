@@ -1,7 +1,6 @@
-"""A broker that lets some of it through and holds back the rest is found out within ten minutes, at both ends, whatever
-it holds back and in whichever direction; and an honest one is never accused.
-
-`GATED_HISTORIES=10000` for more random ones, `GATED_SEED=N` for one again.
+"""Both ends find out within ten minutes that a broker withholds a part of the messages, for any part and either
+direction. An honest broker never causes an alarm. Set `GATED_HISTORIES=10000` for more random histories, `GATED_SEED=N`
+to repeat one.
 """
 
 import base64
@@ -51,12 +50,12 @@ def site(blank, request):
 
 
 def kind(payload):
-    """The kind of a message, which a broker reads in its signature."""
+    """Return the kind of a message. A broker can read it in the signature's header."""
     return json.loads(base64.urlsafe_b64decode(payload.split(b".")[0] + b"=="))["typ"].rsplit(".", 1)[-1]
 
 
 def settle(site, seconds, *, happens=lambda site: None, step_s=STEP_S):
-    """Everybody speaks every `step_s` for so long, and the broker carries what it carries."""
+    """Run for `seconds`: all ends speak every `step_s` seconds, and the broker delivers what it does not withhold."""
     for _ in range(int(seconds / step_s)):
         happens(site)
         site.office_speaks()
@@ -79,12 +78,12 @@ def is_degraded(site, gate="east"):
 
 
 def silences(gate):
-    """How often it was told that the office is silent, or is so no more."""
+    """Return how many journal events say that the office fell silent or is heard again."""
     return sum(entry.kind == "server_silent" for entry in gate.journal.entries())
 
 
 def hold_back(*what, gate="east"):
-    """A broker that does not let these through: topics ("down/record"), or kinds of messages ("word")."""
+    """Return a filter that withholds topics ("down/record") or message kinds ("word") of one gate."""
 
     def holds(to, topic, payload):
         *_, name, way, channel = topic.split("/")
@@ -94,7 +93,7 @@ def hold_back(*what, gate="east"):
 
 
 def busy(site):
-    """A court where people pass, and somebody is changed, ordered and removed now and then."""
+    """A busy site: people pass, and now and then a person is changed or removed, or an order is placed."""
     number = int(site.now // STEP_S)
     site.gates["east"].report(DoorClosed())
     if number % 4 == 0:
@@ -149,7 +148,10 @@ def test_what_is_held_back_is_an_alarm_at_the_office_and_degrades_the_gate(site,
 
 @pytest.mark.parametrize("what", [["down/ack"], ["word"], ["up/status"], ["down/ack", "down/command"]])
 def test_without_words_each_end_that_can_know_says_so(site, what):
-    """No word tells a gate what the office knows, and no status the office what the gate knows."""
+    """Without words the gate does not learn what the office knows.
+
+    Without statuses the office does not learn what the gate knows.
+    """
     settle(site, 60, happens=busy)
     site.withholds = hold_back(*what)
     settle(site, PATIENCE_S + 600, happens=busy)
@@ -164,7 +166,7 @@ def test_without_words_each_end_that_can_know_says_so(site, what):
 
 @pytest.mark.parametrize("is_said_to_be_offline", [False, True])
 def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_to_be_offline):
-    """The connections stand all the while, and nothing has changed that either end could miss."""
+    """The connections stay up, and no record has changed that either end could miss."""
     gate = site.gates["east"]
     will = gate.side.will(gate.wall, gate.vitals)
     site.withholds = lambda to, topic, payload: topic.split("/")[3] == "east"
@@ -181,7 +183,7 @@ def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_
 
 
 def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch):
-    """The broker lets the parts through one by one, each within nine minutes."""
+    """The broker passes one part at a time, each within nine minutes."""
     monkeypatch.setattr(side, "LAG", 100)
     for _ in range(600):
         site.add()
@@ -205,7 +207,7 @@ def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch)
 
 
 def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(site):
-    """The broker keeps the gate's last will, and says it when it likes."""
+    """The broker keeps the gate's last will and publishes it when it likes."""
     gate = site.gates["east"]
     will = gate.side.will(gate.wall, gate.vitals)
     site.arrive("office", will.topic, will.payload)
@@ -237,7 +239,7 @@ def test_an_office_that_begins_anew_does_not_end_the_alarm_before_it_knows(site)
 
 
 def test_an_honest_day_accuses_nobody(site):
-    """Links that are lost, gates that are off, an office that stands still for an hour, and messages that get lost."""
+    """Links break, gates stop, the office stands still for an hour, and messages are lost."""
     dice = random.Random(5)
     for part in range(3):
         site.is_office_up = part != 1
@@ -280,13 +282,13 @@ CHANNELS = [
 
 
 def lives_on(site):
-    """Who may still come in at the gate though they were removed at the office longer than ten minutes ago."""
+    """Return the people still known at the gate more than ten minutes (and a margin) after their removal."""
     there = site.gates["east"].people()
     return [subject for subject, at in site.removed.items() if subject in there and site.now > at + PATIENCE_S + 60]
 
 
 def a_history(seed, blank):
-    """Something random is held back for twenty minutes in which people come and go."""
+    """Withhold random channels for twenty minutes while people are added and removed."""
     site = Site(blank / f"withheld-{seed}", seed)
     site.removed = {}
     try:
@@ -332,7 +334,7 @@ def test_whatever_is_held_back_nobody_who_was_removed_keeps_coming_in_without_an
 
 
 def test_an_order_is_no_secret_release(site):
-    """What is offered again for the sake of knowing is never carried out: nobody waits for it."""
+    """An order that is offered again to test the channel is never carried out, because no operator waits for it."""
     site.withholds = hold_back("offer")
     site.order()
     (order,) = site.waiting
