@@ -1,4 +1,4 @@
-"""What every test may lean on: a gate's settings in a folder of its own, and its real processes."""
+"""Fixtures and helpers for every test: a gate's settings in its own folder, its real processes, and a small disk."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile("patient", deadline=None)  # a slow machine must not fail a property test
 hypothesis.settings.load_profile("patient")
 
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-    # Under nohup, or in the background of a script, they are ignored; the processes that tests start inherit that,
-    # and a test that ends one with them waits for ever.
+    # nohup and background jobs ignore these signals, and the processes that tests start inherit that.
+    # A test that sends one of them then waits for ever.
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
@@ -28,7 +28,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def toml(tables: dict) -> str:
-    """Settings as a file: plain values first, then one table a chapter."""
+    """Return these settings as TOML text: plain values first, then one table per chapter."""
     plain = [f"{k} = {json.dumps(v)}" for k, v in tables.items() if not isinstance(v, dict)]
     parts = [
         f"\n[{name}]\n" + "\n".join(f"{k} = {json.dumps(v)}" for k, v in table.items())
@@ -66,7 +66,7 @@ class Gate:
         assert tomllib.loads(self.config.read_text())
 
     def run(self, *arguments: str, check: int | None = None, env: dict | None = None) -> subprocess.CompletedProcess:
-        """Run a command to its end; with `check` it must end with that code."""
+        """Run a command to its end. With `check`, the exit code must equal `check`."""
         command = [sys.executable, "-m", "gated", "--config", str(self.config), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
         if check is not None:
@@ -74,11 +74,11 @@ class Gate:
         return done
 
     def json(self, *arguments: str, check: int | None = None):
-        """Run a command and read what it printed for programs."""
+        """Run a command with `--json` and return its parsed output."""
         return json.loads(self.run(*arguments, "--json", check=check).stdout)
 
     def start(self, *arguments: str, env: dict | None = None) -> subprocess.Popen:
-        """Start a command that goes on; it is killed with the test."""
+        """Start a command in the background. The fixture kills it when the test ends."""
         command = [sys.executable, "-m", "gated", "--config", str(self.config), *map(str, arguments)]
         log = (self.folder / f"{arguments[0]}.log").open("ab")
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(env or {})})
@@ -86,25 +86,25 @@ class Gate:
         return process
 
     def log(self, command: str = "run") -> str:
-        """What a started command has said so far."""
+        """Return the output that a started command has written so far."""
         return (self.folder / f"{command}.log").read_text()
 
     def trace(self) -> list[dict]:
-        """Every transition of the lock so far; the end of a line may be on its way while we read."""
+        """Return every transition in the trace so far. Leaves out a last line that is not yet complete."""
         written = self.trace_file.read_text() if self.trace_file.exists() else ""
         return [json.loads(line) for line in written[: written.rfind("\n") + 1].splitlines()]
 
     def lock_is_on(self) -> bool:
-        """Whether the simulated coil is energised now."""
+        """Return True if the simulated coil is energised now."""
         changes = [change for change in self.trace() if change["line"] == "lock"]
         return bool(changes) and changes[-1]["on"]
 
     def events(self, *kinds: str) -> list[dict]:
-        """The journal, or only some kinds of facts in it."""
+        """Return the journal's events, or only the events of these kinds."""
         return [e for e in self.json("events", "list", check=0) if not kinds or e["kind"] in kinds]
 
     def children(self, command: str) -> list[int]:
-        """The processes of this gate's brain that run a command."""
+        """Return the process ids of this brain's children that run this command."""
         brains = {str(process.pid) for process in self._processes if process.poll() is None}
         found = []
         for process in Path("/proc").glob("[0-9]*"):
@@ -115,7 +115,7 @@ class Gate:
         return found
 
     def close(self) -> None:
-        """End everything that still runs."""
+        """Kill every process that still runs."""
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
@@ -123,8 +123,8 @@ class Gate:
 
 
 class Disk:
-    """A small disk of its own under a folder, that can be full and read-only; for who may mount none, a folder whose
-    rights are taken away, which is much the same to everybody but root.
+    """A small disk under a folder; it can be full or read-only. Without the right to mount, the folder loses its rights
+    instead. That has nearly the same effect for every user but root.
     """
 
     BYTES = 12_000_000
@@ -136,21 +136,21 @@ class Disk:
         self.is_its_own = subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
     def freeze(self) -> None:
-        """From now on nothing can be written."""
+        """Make the disk read-only."""
         if self.is_its_own:
             subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
         else:
             self._rights(0o500, 0o400)
 
     def thaw(self) -> None:
-        """It can be written again."""
+        """Make the disk writable again."""
         if self.is_its_own:
             subprocess.run(["mount", "-o", "remount,rw", self.folder], check=True)
         else:
             self._rights(0o700, 0o600)
 
     def fill(self) -> None:
-        """Leave no byte free."""
+        """Fill the disk to the last byte."""
         if not self.is_its_own:
             self.freeze()
             return
@@ -161,13 +161,13 @@ class Disk:
                         pass
 
     def make_room(self) -> None:
-        """And leave many free again."""
+        """Free the space that `fill` used."""
         if not self.is_its_own:
             self.thaw()
         (self.folder / "ballast").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Take it away."""
+        """Unmount the disk, or restore the folder's rights."""
         if self.is_its_own:
             subprocess.run(["umount", "--lazy", self.folder], check=True)
         else:
@@ -181,7 +181,7 @@ class Disk:
 
 
 def wait_for(true, timeout_s: float = 20.0, every_s: float = 0.02):
-    """Wait until something holds, and give what it gave; fails loudly when it never does."""
+    """Wait until `true()` returns a true value, and return that value. Fails after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not (value := true()):
         assert time.monotonic() < deadline, f"waited {timeout_s} s in vain"
@@ -190,11 +190,11 @@ def wait_for(true, timeout_s: float = 20.0, every_s: float = 0.02):
 
 
 DEFAULT_STATE = Path("/var/lib/gated")
-"""The state folder of settings that name none: no test's."""
+"""The default state folder. No test may write there."""
 
 
 def _in_default_state():
-    """What lies there, and when it was written."""
+    """Return each path in the default state folder with its modification time, or None."""
     found = DEFAULT_STATE.rglob("*") if os.access(DEFAULT_STATE, os.R_OK) else ()
     with contextlib.suppress(FileNotFoundError):
         return {path: path.stat().st_mtime_ns for path in found}
@@ -202,13 +202,13 @@ def _in_default_state():
 
 @pytest.fixture(scope="session")
 def _a_gate_is_installed():
-    """Whether this machine has a gate of its own, which writes there whenever it likes."""
+    """Return True if this machine has a real gate, which may write to the default state folder at any time."""
     return (DEFAULT_STATE / "journal.db").exists()
 
 
 @pytest.fixture(autouse=True)
 def _own_folder_only(_a_gate_is_installed):
-    """A test that writes to the state folder of settings that name none fails; so may those that ran beside it."""
+    """Fail a test that writes to the default state folder. Tests that ran beside it may fail too."""
     before = _in_default_state()
     yield
     if not _a_gate_is_installed:
@@ -217,7 +217,7 @@ def _own_folder_only(_a_gate_is_installed):
 
 @contextlib.contextmanager
 def _as_before():
-    """Undo what a command that runs in this process changes of it: the log's level and handlers, and the time zone."""
+    """Restore the log's level and handlers and the time zone, which a command in this process may change."""
     root, mqtt, zone = logging.getLogger(), logging.getLogger("mqtt"), os.environ.get("TZ")
     levels, handlers = (root.level, mqtt.level), root.handlers[:]
     try:
@@ -234,19 +234,19 @@ def _as_before():
 
 @pytest.fixture(autouse=True)
 def _process_as_before():
-    """No test hears more of the log, or tells other times, because of a command that ran before it."""
+    """Restore the log and the time zone after each test, so that no command affects the next test."""
     with _as_before():
         yield
 
 
 def _who():
-    """User and groups of this process."""
+    """Return the user ids and groups of this process."""
     return os.getresuid(), os.getresgid(), sorted(os.getgroups())
 
 
 @pytest.fixture(autouse=True)
 def _oneself_again():
-    """A test that leaves this process as another user, or in other groups, fails; the next ones have it as it was."""
+    """Fail a test that leaves this process as another user or in other groups. Restores both for the next tests."""
     before = _who()
     yield
     after = _who()
@@ -260,19 +260,19 @@ def _oneself_again():
 
 @pytest.fixture
 def as_before():
-    """The same for a part of a test."""
+    """Return the context manager of `_process_as_before`, for a part of a test."""
     return _as_before
 
 
 @pytest.fixture
 def gate(whole_gate):
-    """A gate in a folder of its own."""
+    """Return a gate in its own folder."""
     return whole_gate
 
 
 @pytest.fixture
 def whole_gate(tmp_path):
-    """The same, for chapters where `gate` means something smaller."""
+    """Yield a gate in its own folder, for chapters where `gate` has a narrower meaning."""
     gate = Gate(tmp_path)
     gate.wait_for = wait_for
     yield gate
@@ -281,15 +281,15 @@ def whole_gate(tmp_path):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A disk of its own, under the state folder of `gate`."""
+    """Yield a small disk at the state folder of `gate`."""
     with contextlib.closing(Disk(tmp_path / "state")) as disk:
         yield disk
 
 
 @pytest.fixture
 def open_folder():
-    """A folder that every user of this machine may enter, for tests that act as another one: pytest's own are shut to
-    others, and /tmp need not be open to them. It never changes the rights of a folder that is not its own.
+    """Yield a folder that every user of this machine may enter, for tests that act as another user. Other users cannot
+    enter pytest's folders, and may not be able to enter /tmp. Never changes the rights of an existing folder.
     """
     for place in (Path("/var/tmp"), Path("/dev/shm"), Path("/srv")):
         if place.is_dir() and all(path.stat().st_mode & 0o001 for path in (place, *place.parents)):
@@ -304,7 +304,7 @@ def open_folder():
 
 @pytest.fixture(scope="session")
 def gate_at():
-    """Call it in `with`, with a folder: a gate there, for tests that share one."""
+    """Return a context manager that makes a gate in a folder, for tests that share one gate."""
 
     @contextlib.contextmanager
     def at(folder):
@@ -324,7 +324,7 @@ def _wait_for():
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The real models and pictures that lie beside the project; without them the test is skipped."""
+    """Return the folder with the real models and pictures. Skips the test if the folder is missing."""
     if not (SHARED / "models").exists():
         pytest.skip("needs the real models and pictures beside the project")
     return SHARED

@@ -1,4 +1,4 @@
-"""One value of one row of a database as a card, or a hand, may have left it: what no schema lets through."""
+"""Values that a damaged card or a manual edit may leave in one row of a database. No schema allows them."""
 
 import re
 import sqlite3
@@ -6,17 +6,17 @@ from contextlib import closing
 from pathlib import Path
 
 BAD_TEXT = object()
-"""Text that is no UTF-8."""
+"""Stands for text that is not valid UTF-8."""
 ODD = (
     None, b"", b"\xff\x00\xfe", bytes(40), BAD_TEXT, "", "\0", "nonsense", " ", "9" * 400, "-1", "[", "{}", "null", '"',
     "2027-13-45", "2027-01-15T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "٣", "\U0010ffff",
     0, 1, -1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e308, float("inf"), float("-inf"),
 )  # fmt: skip
-"""What may stand anywhere; SQLite keeps a NaN as NULL."""
+"""Odd values to try in any column. SQLite stores a NaN as NULL, so no NaN is here."""
 
 
 def columns(path: Path) -> list[tuple[str, str]]:
-    """Table and column of everything in a database that is read as rows, and has a row."""
+    """Return (table, column) for every table of ours that has at least one row."""
     with closing(sqlite3.connect(path)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         ours = [name for name in tables if not name.startswith(("sqlite_", "_"))]
@@ -25,7 +25,9 @@ def columns(path: Path) -> list[tuple[str, str]]:
 
 
 def values_for(path: Path, table: str, column: str, row: int = 0) -> list[object]:
-    """What a card may make of a value: anything, less of it, a bit of it, or what another row has."""
+    """Return values that a damaged card may leave there: odd values, shorter ones, one changed bit, other rows'
+    values.
+    """
     with closing(sqlite3.connect(path)) as connection:
         every = [each[0] for each in connection.execute(f"SELECT {column} FROM {table} LIMIT 100")]
     was = every[row]
@@ -40,11 +42,11 @@ def values_for(path: Path, table: str, column: str, row: int = 0) -> list[object
 
 
 def spoil(path: Path, table: str, column: str, value: object, row: int = 0) -> bool:
-    """Write a value there, whatever the schema says to it; False where even a bare table cannot have it."""
+    """Write a value in spite of the schema. Returns False if even a table without constraints refuses it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         (schema,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
         triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:  # no card asks them
+        for name, _ in triggers:  # a damaged card does not run triggers
             connection.execute(f"DROP TRIGGER {name}")
         _set_schema(connection, table, _loose(schema))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -74,7 +76,7 @@ def _set_schema(connection: sqlite3.Connection, table: str, schema: str) -> None
 
 
 def _loose(schema: str) -> str:
-    """The same table without types and constraints, but for its keys."""
+    """Return the same table definition without types and constraints. Keeps its keys."""
     while (at := re.search(r"\bCHECK\s*\(", schema)) is not None:
         end, depth = at.end(), 1
         while depth:

@@ -1,4 +1,4 @@
-"""An office with a process of its own, for gates that join it."""
+"""An office in its own process, for gates that join it."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ SITE, GATE = "market-south", "gate-2"
 
 
 class Office:
-    """One with a process of its own: this one acts as another user now and then, with all its threads."""
+    """An office in its own process, because the test's process acts as another user at times, with all its threads."""
 
     def __init__(self, folder):
         self.command = [sys.executable, "-m", "gated", "office", "--dir", str(folder)]

@@ -1,4 +1,4 @@
-"""The gate as a whole: real processes, real models, real pictures, mock pins."""
+"""Tests the gate as a whole: real processes, real models, real pictures, mock pins."""
 
 import os
 import shutil
@@ -31,14 +31,14 @@ def show(gate, *pictures, **camera):
 
 @pytest.fixture
 def home(gate, shared):
-    """A gate where two people live."""
+    """Return a gate with two enrolled persons."""
     gate.faces = shared / "faces"
     gate.subjects = {name: enrol(gate, name, gate.faces / f"{name}_1.jpg") for name in ("obama", "biden")}
     return gate
 
 
 def on_duty(gate, *arguments, env=None):
-    """A brain that sees; gives its process."""
+    """Start a brain, wait until it sees, and return its process."""
     ready = sum("worker vision" in str(e) or e.get("worker") == "vision" for e in gate.events("worker_ready"))
     brain = gate.start("run", *arguments, env=env)
     from_now = lambda: sum(e["worker"] == "vision" for e in gate.events("worker_ready"))  # noqa: E731
@@ -66,7 +66,7 @@ def test_a_picture_of_somebody_enrolled_does_not_open(home):
 
 
 def test_a_small_face_in_the_background_never_opens(home, tmp_path):
-    """The child behind the two men is enrolled from an enlarged cut-out, and still is not at the gate."""
+    """The child behind the two men is enrolled from an enlarged crop, but is too far away to be at the gate."""
     from PIL import Image
 
     group = Image.open(home.faces / "obama_and_biden.jpg")
@@ -147,7 +147,7 @@ KILLS = int(os.environ.get("GATED_KILLS", "4"))
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_the_lock_drops_within_the_pulse_when_the_brain_is_gone(home, how):
-    """`GATED_KILLS` sets how often."""
+    """`GATED_KILLS` sets the number of rounds."""
     pulse_s = 0.8
     home.write(door={"release_s": pulse_s})
     show(home, home.faces / "obama_2.jpg")
@@ -274,7 +274,7 @@ def test_no_name_no_household_and_no_consent_is_in_a_log_or_an_event(home):
     subject = home.events("access_granted")[0]["subject"]
     suspended = home.run("people", "suspend", subject, check=0)
     asked = [done, suspended]
-    assert all(name in each.stdout for each in asked)  # who asks is told, on their own terminal
+    assert all(name in each.stdout for each in asked)  # each caller gets the answer on its own terminal
     said = home.log() + str(home.events()) + "".join(each.stderr for each in asked)
     assert subject in said
     logs = [p for p in home.folder.rglob("*") if p.suffix in (".log", ".jsonl") or p.name.startswith("journal.db")]

@@ -1,4 +1,4 @@
-"""Nothing foreign is taken in without a bound: no file, no pipe, no line that never ends."""
+"""Every foreign input has a size limit: each file, each pipe and each line."""
 
 import errno
 import hashlib
@@ -19,7 +19,7 @@ from gated.bounded import TooLongError, TooSlowError, copy, copy_file, ending, r
 
 
 class Endless(io.RawIOBase):
-    """Gives bytes for ever, and counts them."""
+    """A source that gives bytes without end and counts them."""
 
     def __init__(self):
         self.given = 0
@@ -83,7 +83,7 @@ def test_a_file_with_a_hole_of_terabytes_is_not_read(tmp_path):
 
 
 def test_a_line_that_drips_ends_with_its_whole_time():
-    """Each byte comes in time, and all of them together never end."""
+    """Each byte arrives in time, but the line never ends."""
     authority, over = trustme.CA(), threading.Event()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(serving)

@@ -1,4 +1,4 @@
-"""Whatever a card has made of the state folder: the gate starts, and lets in nobody who is not enrolled."""
+"""With a damaged state folder the gate starts and admits nobody who is not enrolled."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ from .conftest import toml
 NOW = datetime.now(UTC)
 SITE, GATE = "courtyard-2", "front"
 EXAMPLES = int(os.environ.get("GATED_TEST_DAMAGES", "8"))
-"""So many damaged folders are tried; set it higher after a change to what reads them."""
+"""Number of damaged folders to try. Set it higher after a change to the code that reads them."""
 PEOPLE = 6
 STRANGERS = ("w26:12-9991", "w26:12-9992")
 PIN = "492716"
@@ -47,7 +47,9 @@ def face(number, dimension):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A gate that was used: people with faces, cards and PINs, a journal, commands, keys, settings from the office."""
+    """Return a gate that was in use: people with faces, cards and PINs, a journal, orders, keys, settings from the
+    office.
+    """
     folder = tmp_path_factory.mktemp("home")
     state = folder / "state"
     identity, keys = Identity.make(), folder / "state" / "keys"
@@ -83,7 +85,7 @@ def home(tmp_path_factory):
 
 
 def hurt(path, dice):
-    """What a card does to a file."""
+    """Damage a file in one of the ways of a failing card."""
     content = bytearray(path.read_bytes())
     match dice.choice(["cut", "empty", "zeros", "noise", "bits", "bits", "gone", "folder"]):
         case "cut":
@@ -107,7 +109,7 @@ def hurt(path, dice):
 
 
 class Door:
-    """What was released, and for whom it was not."""
+    """A lock that records what was released, and for whom it was not."""
 
     def __init__(self):
         self.released = []
@@ -117,7 +119,7 @@ class Door:
 
 
 async def live(folder, embedder, dice):
-    """A brain on that folder, as `gated.app.run` makes it, with somebody at the gate; gives how often it opened."""
+    """Run a brain on that folder as `gated.app.run` does, with a person at the gate. Returns how often it opened."""
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state

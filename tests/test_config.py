@@ -1,4 +1,4 @@
-"""Settings: every problem at once, unknown keys with a hint, and defaults that are safe."""
+"""Tests the settings: all problems are told at once, unknown keys get a hint, and defaults are safe."""
 
 from pathlib import Path
 

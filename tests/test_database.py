@@ -154,7 +154,7 @@ def test_a_commit_that_fails_leaves_no_transaction_open(connection: sqlite3.Conn
 
     def an_orphan() -> None:
         with database.transaction(connection):
-            connection.execute("INSERT INTO replies (note) VALUES (7)")  # found out at the commit only
+            connection.execute("INSERT INTO replies (note) VALUES (7)")  # SQLite finds this out only at the commit
 
     with pytest.raises(sqlite3.IntegrityError):
         an_orphan()

@@ -1,7 +1,8 @@
-"""A compromised vision process against a real brain: it never crashes, grows, or opens but by its own rules.
+"""A compromised vision process attacks a real brain. The brain never crashes, never grows, and opens only by its own
+rules.
 
-GATED_FUZZ says how many messages altogether (1,000), GATED_SEED which ones; both are printed, so that a find can be had
-again.
+GATED_FUZZ sets the total number of messages (1,000). GATED_SEED sets the random seed. Both are printed, so that a
+failure can be repeated.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ def packed(*messages):
 
 
 class Watched(app.Brain):
-    """A brain, and what it has reported."""
+    """A brain, and the facts that it reported."""
 
     def __init__(self, *arguments, **named):
         self.facts = []
@@ -82,7 +83,9 @@ class Watched(app.Brain):
 
 
 class Attacker:
-    """The other end of the socket. `says`: bytes for each connection in turn; the last one goes on for ever."""
+    """The other end of the socket. `says` holds the bytes for each connection in turn; the last one repeats for
+    ever.
+    """
 
     def __init__(self, path, says):
         self.path, self.says, self.calls, self.sent = path, says, 0, 0
@@ -108,7 +111,7 @@ class Attacker:
 
 @pytest.fixture
 def gate(gate, tmp_path):
-    """A gate where Ann lives, with every part that listens to vision."""
+    """Return a gate where Ann lives, with every part that listens to vision."""
     gate.write(
         camera={"kind": "replay", "path": str(tmp_path), "fps": 60.0},
         face={"max_faces": 20},
@@ -127,7 +130,7 @@ def gate(gate, tmp_path):
 
 @contextlib.asynccontextmanager
 async def attacked(gate, tmp_path, says, monkeypatch):
-    """A brain that lives while the attacker speaks."""
+    """Run a brain while the attacker speaks, and yield it."""
     monkeypatch.setattr(link, "Backoff", lambda **_: Backoff(first_s=0.001, most_s=0.001))
     async with Attacker(tmp_path / "v", says) as attacker:
         with contextlib.closing(Watched(load(gate.config), gate.config, AT, vision=attacker.path)) as brain:
@@ -147,7 +150,7 @@ async def until(is_so, within_s=60):
 
 
 def looks(face=FACE, *, first=0, track=1, count=5, age_s=0.01, **more):
-    """Looks at one face, the newest so old."""
+    """Return looks at one face. The newest has the given age."""
     now = time.monotonic()
     for number in range(count):
         at = now - age_s - 0.001 * (count - number)
@@ -156,7 +159,9 @@ def looks(face=FACE, *, first=0, track=1, count=5, age_s=0.01, **more):
 
 
 async def test_the_attack_works_by_nature_with_the_vector_of_a_resident(gate, tmp_path, monkeypatch):
-    """The honest limit, and the proof that the other tests can see an opening: vision says which face it sees."""
+    """Shows the limit of the design: vision says which face it sees. Also proves that the other tests can see an
+    opening.
+    """
 
     def says(_):
         yield gate.hello
@@ -203,7 +208,7 @@ async def test_an_odd_claim_never_opens(gate, tmp_path, monkeypatch, claim):
 
 
 async def test_one_look_that_is_replayed_never_opens(gate, tmp_path, monkeypatch):
-    """The same frame a thousand times is one look."""
+    """The same frame a thousand times counts as one look."""
     (look,) = looks(count=1)
 
     def says(_):
@@ -230,7 +235,7 @@ async def test_what_follows_a_broken_message_is_not_read(gate, tmp_path, monkeyp
 
 
 class Dice(random.Random):
-    """Messages of every shape."""
+    """A generator of messages of every shape."""
 
     def number(self):
         return self.choice([*NUMBERS, self.uniform(-1e4, 1e4)])
@@ -239,7 +244,7 @@ class Dice(random.Random):
         return self.choice([self.number(), time.monotonic() + self.uniform(-2, 1)])
 
     def vector(self):
-        """A stranger's, or odd; Ann's never."""
+        """Return a stranger's vector or an odd vector, never Ann's."""
         kind = self.randrange(6)
         if kind == 0:
             return None
@@ -269,7 +274,7 @@ class Dice(random.Random):
         )  # fmt: skip
 
     def broken(self):
-        """A message with something done to its bytes, or to its length."""
+        """Return a message with damaged bytes or a wrong length."""
         body = bytearray(msgspec.msgpack.encode(self.message()))
         for _ in range(self.randrange(1, 4)):
             body[self.randrange(len(body))] = self.randrange(256)

@@ -1,4 +1,4 @@
-"""The map at the top of the package is true, and the house keeps its rules."""
+"""Tests that the map in the package's docstring is true, and that the code follows the house rules."""
 
 import ast
 import re
@@ -38,7 +38,9 @@ BORDERS = {
 
 
 def test_whoever_decodes_foreign_bytes_expects_deep_nesting():
-    """Deep nesting raises `RecursionError`, which is none of its own errors: all of them have one name."""
+    """Deep nesting raises `RecursionError`, which is not the decoder's own error. One name covers all of these
+    errors.
+    """
     for module in PACKAGE.rglob("*.py"):
         if module.name == "wording.py":
             continue
@@ -60,6 +62,6 @@ def test_nothing_catches_everything_but_at_the_border_of_a_thread_or_task():
 
 
 def test_no_process_of_ours_runs_what_lies_where_somebody_stands():
-    """`python -m gated` looks into the folder it is started in first, which may be a stick's; `-P` does not."""
+    """`python -m gated` searches the current folder first, which may be on a USB stick. With `-P` it does not."""
     for module in PACKAGE.rglob("*.py"):
         assert not re.search(r'(?<!"-P", )"-m", "gated"', module.read_text()), module

@@ -1,4 +1,4 @@
-"""Every spelling of a name is that name, and near ones are asked about."""
+"""Every spelling of a name means the same name. The program asks about similar names."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""One damaged value in one row of any database of a gate: that row is left out and told, and nobody else loses more."""
+"""One damaged value in one row of a gate's database costs only that row. The gate leaves the row out and reports it."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ from .odd_rows import BAD_TEXT, ODD, columns, spoil
 from .test_broken_card import GATE, NOW, PEOPLE, SITE, STRANGERS, Door, face, home  # noqa: F401 - a fixture
 
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "16"))
-"""So many of some 3,000 damages are tried; set it higher after a change to what reads the databases."""
+"""Number of damages to try, of about 3,000. Set it higher after a change to the code that reads the databases."""
 FILL = """
     INSERT INTO rights (subject, door, valid_from) SELECT subject, 'main', '2020-01-01T00:00:00+00:00' FROM people
      WHERE household = 'h0';
@@ -63,7 +63,7 @@ FILES = tuple(SCHEMAS)
 
 @pytest.fixture(scope="module")
 def used(home, tmp_path_factory):  # noqa: F811
-    """The home, with a row in every table; `copy()` gives another one, and `of(path)` its settings."""
+    """Yield the home with a row in every table. `copy()` returns a fresh copy of its folder."""
     whole, embedder = home
     folder = tmp_path_factory.mktemp("used")
     made = iter(range(10**6))
@@ -94,7 +94,9 @@ def used(home, tmp_path_factory):  # noqa: F811
 
 
 async def live(folder, embedder, *, is_mended):
-    """How many cards open, and how many faces are known, at a gate that begins (`is_mended`), or lives, with that."""
+    """Run a gate on that folder; mend it at the start if `is_mended`. Returns how many cards open and how many faces
+    are known.
+    """
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state
@@ -129,7 +131,7 @@ async def live(folder, embedder, *, is_mended):
 
 
 def damages(used):
-    """Every file, table, column, value, and whether the gate begins with it or lives on."""
+    """Return every combination of file, table, column, value, and whether the gate mends at its start."""
     places = [(name, *place) for name in FILES for place in columns(used.whole / "state" / name)]
     return [(*place, value, is_mended) for place in places for value in ODD for is_mended in (True, False)]
 
@@ -207,7 +209,7 @@ def test_a_wish_that_nobody_can_have_had_is_as_everybodys(used, column, value):
 @pytest.mark.parametrize(("name", "table", "column"), [("people.db", "people", "face"), ("people.db", "people", "name"),
                                                        ("templates.db", "templates", "sealed")])  # fmt: skip
 def test_nothing_is_swept_away_because_a_row_cannot_be_read(used, name, table, column):
-    """The key of a face of which nobody can say whose it is stays, for it may be read again."""
+    """The key of a face stays while nobody can say whose face it is: the row may be readable again later."""
     folder = used.copy()
     assert spoil(folder / "state" / name, table, column, 7)
     state = folder / "state"
@@ -219,7 +221,7 @@ def test_nothing_is_swept_away_because_a_row_cannot_be_read(used, name, table, c
         assert templates.execute("SELECT count(*) FROM data_keys").fetchone()[0] == PEOPLE
 
 
-# -- what is counted ---------------------------------------------------------------------------------------------------
+# -- numbers of what is lost -------------------------------------------------------------------------------------------
 
 
 def visitor(number, not_after, uses=1):

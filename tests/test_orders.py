@@ -1,4 +1,4 @@
-"""What the office orders, at a gate with real databases: by a lock that remembers, and once by a real latch."""
+"""Tests the office's orders at a gate with real databases: with a lock that records, and once with a real latch."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ def order(action, number=1):
 
 
 class Door:
-    """A lock that only remembers."""
+    """A lock that only records releases."""
 
     def __init__(self):
         self.released, self.answers = [], True
@@ -95,7 +95,7 @@ class Door:
 
 
 class Records:
-    """The office's records, as far as orders reach: people of the same state folder, by a register of their own."""
+    """The part of the office's records that orders use: the people of the same state folder, by a separate register."""
 
     def __init__(self, state):
         self.register, self.trouble = Register.open(state, SITE), None
@@ -116,7 +116,7 @@ class Records:
 
 
 class Gate:
-    """One gate, its office's hand on it, and Ann, who lives there, has a card, and no face yet."""
+    """One gate, its handler of the office's orders, and Ann, who lives there and has a card but no face yet."""
 
     def __init__(self, config, door):
         self.config, self.door = config, door
@@ -146,7 +146,7 @@ class Gate:
         return await asyncio.to_thread(work, self.records)
 
     def watch(self):
-        """Follow what is changed, as the brain does."""
+        """Follow changes of the databases, as the brain does."""
         self.watching = asyncio.create_task(self.entrance.run())
 
     async def ordered(self, action, number=1):
@@ -323,7 +323,7 @@ async def test_a_suspension_of_nobody_is_refused(gate):
 
 
 async def stood(gate, is_over=lambda: True):
-    """Ann's enrolment is ordered, and she stands there until it is done, and something holds; what came of it."""
+    """Order Ann's enrolment and show her face until it is done and `is_over()` holds. Returns the outcome."""
     task, frame = asyncio.create_task(gate.ordered(Enrol(ANN, 60.0))), 0
     quality = Quality(80.0, 100.0, 120.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     embedding = np.array([1, 0, 0, 0], "<f4").tobytes()
@@ -421,7 +421,7 @@ async def test_settings_that_are_wrong_are_refused_with_every_problem_and_change
 
 
 async def test_settings_that_loosen_are_refused_each_with_its_key_and_its_bound(gate, monkeypatch):
-    """With the office's key: nearer to nobody, sooner, and as often as one likes."""
+    """The office's key signs these settings, but they accept weaker matches, fewer frames and more attempts."""
     monkeypatch.setattr(orders, "LEAVE_S", 0.0)
     toml = "access.threshold = 1e-9\naccess.margin = 0.0\naccess.frames = 1\nreaders.attempts = 100\n"
     outcome = await gate.ordered(ChangeSettings(toml))

@@ -1,4 +1,4 @@
-"""Text from elsewhere shows what it is, and stays the same text for a program."""
+"""Foreign text is shown so that hidden characters are visible. Programs get the same text unchanged."""
 
 import json
 import unicodedata

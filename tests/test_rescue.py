@@ -1,4 +1,4 @@
-"""What can be read of a database that takes no write, or is damaged: all of it, and nothing on the disk is touched."""
+"""Rescue reads all that is readable from a read-only or damaged database, and changes nothing on the disk."""
 
 import hashlib
 import os
@@ -35,14 +35,14 @@ def path(disk):
 
 @pytest.fixture
 def filled(path):
-    """A database of some pages, closed as it should be."""
+    """Return a database of several pages that was closed correctly."""
     with closing(database.connect(path, NOTES)) as connection:
         note(connection, *(f"note {number} {'x' * 80}" for number in range(MANY)))
     return path
 
 
 def crashed(path, *said):
-    """A process wrote this and was killed: it lies in the write-ahead log alone."""
+    """Return a database whose writer was killed. The rows are in the write-ahead log only."""
     code = (
         "import sys, os; from pathlib import Path; from gated import database\n"
         "connection = database.connect(Path(sys.argv[1]), (sys.argv[2],))\n"

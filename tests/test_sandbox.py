@@ -1,4 +1,4 @@
-"""Vision as an attacker has it: whatever a picture made of it, it reaches no lock, no database and no brain."""
+"""Vision under an attacker's control reaches no lock, no database and no brain."""
 
 import json
 import socket
@@ -164,7 +164,7 @@ def settings(**camera):
 
 @pytest.fixture
 def scene(gate, tmp_path):
-    """A gate with a latch that serves, people and keys, and a process that stands for the brain."""
+    """Yield a gate with a serving latch, people and keys, and a process that stands for the brain."""
     gate.write(models={"dir": "", "set": "courtyard"})
     (gate.state / "keys").mkdir(parents=True)
     (gate.state / "keys/site.key").write_bytes(b"secret")
@@ -226,14 +226,14 @@ def test_a_broken_vision_on_a_desk_reaches_no_lock_no_database_and_no_brain(scen
 
 @pytest.mark.slow
 def test_the_same_attack_does_all_that_where_nothing_is_given_up(scene):
-    """Else the promise above would hold for the wrong reason."""
+    """Without this test, the promise above could hold for the wrong reason."""
     said = attack(scene, "free")
     hard = {
         "attach to it",
         "go past the filter",
         "read root's",
         "type at the terminal",
-    }  # a kernel may refuse these to everybody
+    }  # a kernel may refuse these to every process
     assert {name for name, result in said["done"].items() if result != "done"} <= hard
 
 

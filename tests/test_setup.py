@@ -1,7 +1,7 @@
-"""`tests/try` and `tests/run` on any machine: they say first all that is missing, and go on only with what was tested.
+"""Tests `tests/try` and `tests/run` on any machine: they report all missing parts first, and use only tested versions.
 
-The scripts run as they are, in a copy of the checkout, with a PATH of stand-ins: a Python that makes an empty venv and
-writes down what pip was asked for, and an apt-get that writes down what it should install.
+The scripts run unchanged in a copy of the checkout. PATH holds stand-ins: a Python that makes an empty venv and records
+pip's arguments, and an apt-get that records the packages.
 """
 
 import shutil
@@ -40,7 +40,7 @@ CHECKS = ("ruff", "mypy", "lint-imports")
 
 
 class Machine:
-    """A checkout and a PATH."""
+    """A checkout and its PATH."""
 
     def __init__(self, folder):
         self.checkout, self.bin, self.calls = folder / "checkout", folder / "bin", folder / "calls"
@@ -60,7 +60,7 @@ class Machine:
             shutil.copy(TOP / name, self.checkout / name)
         for name in ("tests/lock", "gated/update/locked"):
             shutil.copytree(TOP / name, self.checkout / name)
-        # have() also looks where an ordinary user's PATH does not: not at this machine's, here
+        # have() also looks in folders outside an ordinary user's PATH; here it must not look at this machine
         setup = self.checkout / "tests/setup.sh"
         setup.write_text(setup.read_text().replace("/usr/sbin/", f"{folder}/sbin/"))
 
@@ -132,7 +132,7 @@ def test_with_root_all_is_named_before_anything_is_installed(machine):
     calls = machine.called()
     assert calls[:2] == ["apt-get update -qq", "apt-get install -y -qq --no-install-recommends mosquitto espeak-ng"]
     assert calls[2] == "systemctl disable --quiet --now mosquitto"
-    assert code == 127  # no ruff in a venv that is none
+    assert code == 127  # the empty venv has no ruff
 
 
 def test_only_the_locked_libraries_are_asked_for_and_by_their_hashes(machine):

@@ -1,4 +1,4 @@
-"""Days begin and end, and times are told, by the clock of the site."""
+"""Days begin and end by the clock of the site, and times are shown by that clock."""
 
 import os
 import zoneinfo
@@ -21,12 +21,12 @@ ALMOST = timedelta(microseconds=1)
     ("zone", "day", "begins"),
     [
         (SHANGHAI, date(2026, 12, 1), "2026-12-01T00:00:00+08:00"),
-        (HAVANA, date(2026, 3, 8), "2026-03-08T01:00:00-04:00"),  # midnight is left out
-        (HAVANA, date(2026, 11, 1), "2026-11-01T00:00:00-04:00"),  # midnight comes twice, this is the first
+        (HAVANA, date(2026, 3, 8), "2026-03-08T01:00:00-04:00"),  # this day has no midnight
+        (HAVANA, date(2026, 11, 1), "2026-11-01T00:00:00-04:00"),  # midnight comes twice; this is the first
         (HAVANA, date(2026, 11, 2), "2026-11-02T00:00:00-05:00"),
         (BEIRUT, date(2026, 3, 29), "2026-03-29T01:00:00+03:00"),
         (BEIRUT, date(2026, 10, 25), "2026-10-25T00:00:00+02:00"),
-        (ZoneInfo("Pacific/Apia"), date(2011, 12, 30), "2011-12-31T00:00:00+14:00"),  # a day that never was
+        (ZoneInfo("Pacific/Apia"), date(2011, 12, 30), "2011-12-31T00:00:00+14:00"),  # this day did not exist
     ],
 )
 def test_a_day_begins_with_the_first_moment_that_the_clock_shows(zone, day, begins):
@@ -38,7 +38,7 @@ def test_a_day_follows_the_day_before_without_a_gap(day, zone):
     begin, end = window(day, day, zone)
     assert begin.astimezone(UTC) <= end.astimezone(UTC)
     assert end == day_begins(day + timedelta(days=1), zone)
-    if begin.astimezone(UTC) < end.astimezone(UTC):  # Samoa left one out
+    if begin.astimezone(UTC) < end.astimezone(UTC):  # Samoa skipped one day
         assert begin.astimezone(zone).date() == day
         assert (end.astimezone(UTC) - ALMOST).astimezone(zone).date() == day
     assert (begin.astimezone(UTC) - ALMOST).astimezone(zone).date() < day
@@ -89,7 +89,7 @@ def test_nothing_is_told_as_nothing():
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Zone files of the machine that are damaged."""
+    """Return damaged zone files."""
     for name, content in {
         "Asia/Shanghai": b"TZif2" + b"\xa5" * 99,
         "Europe/Paris": b"",

@@ -1,4 +1,4 @@
-"""Vision as a service of its own: three users as the units have them, and what each of them can reach."""
+"""Vision runs as its own service: three users as the units define them, and what each user can reach."""
 
 import contextlib
 import json
@@ -61,7 +61,7 @@ print(json.dumps([tried(release), tried(dial), *(tried(lambda: len(open(f, "rb")
 
 
 class Courtyard:
-    """A gate whose parts are different users' as the units have it, below a folder that all may enter."""
+    """A gate whose parts run as different users, as the units define, in a folder that all users may enter."""
 
     def __init__(self, gate, folder: Path) -> None:
         self.gate, self.folder, self.run = gate, folder, folder / "run"
@@ -95,7 +95,7 @@ class Courtyard:
         return process
 
     def probe(self, user: str, *files: Path) -> list:
-        """What this user reaches: the lock, vision's socket, and files."""
+        """Return what this user can reach: the lock, vision's socket, and files."""
         program, environment = python_for(user)
         words = [str(self.run / "latch.sock"), str(self.folder / "vision.sock"), *map(str, files)]
         done = subprocess.run(
@@ -154,18 +154,18 @@ def test_visions_user_reaches_neither_latch_nor_databases_and_the_gate_sees_by_i
     secrets = [state / name for name in ("people.db", "templates.db", "journal.db", "keys/site.key")]
     assert all(path.exists() for path in secrets[:3])
     assert courtyard.probe(VISION, *secrets) == ["PermissionError"] * (2 + len(secrets))
-    # Not by the folder's mode alone: the latch asks the kernel who it is.
+    # The folder's mode is not the only check: the latch asks the kernel for the peer's user.
     run.chmod(0o755)
     (run / "latch.sock").chmod(0o666)
     for user in (VISION, LATCH):
         assert "may not command this latch" in courtyard.probe(user)[0]
     assert not [row for row in courtyard.gate.trace() if row["on"]]
 
-    os.kill(vision.pid, signal.SIGSEGV)  # it dies
+    os.kill(vision.pid, signal.SIGSEGV)  # vision crashes
     sees(courtyard, vision, 2)
-    os.kill(vision.pid, signal.SIGSTOP)  # it hangs, and the brain has no right to end it
+    os.kill(vision.pid, signal.SIGSTOP)  # vision hangs, and the brain has no right to kill it
     sees(courtyard, vision, 3)
-    brain.kill()  # the brain is started anew
+    brain.kill()  # the brain restarts
     brain.wait()
     courtyard.start(BRAIN, "run", "--service", "--vision-socket", str(courtyard.folder / "vision.sock"))
     sees(courtyard, vision, 4)
@@ -173,7 +173,7 @@ def test_visions_user_reaches_neither_latch_nor_databases_and_the_gate_sees_by_i
 
 
 def test_a_vision_that_lies_about_its_models_opens_nothing(gate, shared, tmp_path):
-    """Broken, it would say that everybody is alike enough: the brain asks its own manifest."""
+    """A compromised vision says that every face matches. The brain reads its own manifest instead."""
     models = ModelSettings(dir=str(shared / "models"), set="evaluation")
     honest = ready_with(load_set(models))
     lies = msgspec.structs.replace(honest, threshold=1e-9, pad_threshold=1e-9)
@@ -190,7 +190,7 @@ def test_a_vision_that_lies_about_its_models_opens_nothing(gate, shared, tmp_pat
                 channel.send(VisionConfined(()))
                 channel.send(word)
                 with contextlib.suppress(EOFError):
-                    channel.receive()  # ends when the brain hangs up
+                    channel.receive()  # ends when the brain closes the connection
                 calls.append(word)
                 call.close()
 
@@ -200,6 +200,6 @@ def test_a_vision_that_lies_about_its_models_opens_nothing(gate, shared, tmp_pat
         gate.start("run", "--service", "--vision-socket", str(path))
         gate.wait_for(lambda: gate.events("worker_ready") and any(
             event["worker"] == "vision" for event in gate.events("worker_ready")), timeout_s=60)  # fmt: skip
-    assert calls[0] is lies  # the brain hung up, and heard the honest one
+    assert calls[0] is lies  # the brain closed that connection and heard the honest vision
     assert any("other models" in event.get("why", "") or "has others than the manifest" in event.get("why", "")
                for event in gate.events("worker_lost"))  # fmt: skip

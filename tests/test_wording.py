@@ -1,4 +1,4 @@
-"""What is wrong with a value is told in words, whatever msgspec calls it."""
+"""Errors in values are told in plain words, whatever type names msgspec uses."""
 
 from enum import Enum
 from typing import Annotated, Literal

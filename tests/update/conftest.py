@@ -1,4 +1,4 @@
-"""A root with releases, and a gate in a folder whose versions do as they are told."""
+"""Fixtures: a root with releases, and a gate in a folder whose versions behave as told."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from gated.update.release import Releases  # noqa: E402
 
 @pytest.fixture
 def releases(tmp_path):
-    """A root with the old version whole, and current."""
+    """Return a root whose old version is whole and current."""
     releases = Releases(tmp_path / "opt")
     make_whole(releases, OLD)
     releases.switch(OLD)
@@ -45,10 +45,10 @@ def bundle(tmp_path):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Call it with a kind of new version: a gate that runs the old one."""
+    """Return a function that takes a kind of new version and returns a gate that runs the old version."""
     for module, names in ((updater, ("time", "run")), (build, ("run", "_install")), (health, ("_latch_trouble",))):
         for name in names:
-            monkeypatch.setattr(module, name, getattr(module, name))  # put back afterwards what the machine changes
+            monkeypatch.setattr(module, name, getattr(module, name))  # restored after the test
     make_shims(tmp_path / "shims")
     made = []
 

@@ -1,6 +1,6 @@
-"""An update, and the power failing at every point of it: `python tests/update/cuts.py --kind late --seed 7`.
+"""Cuts the power at every point of one update: `python tests/update/cuts.py --kind late --seed 7`.
 
-Prints a line of JSON: how many points were cut at, and what was found wrong after any of them.
+Prints one line of JSON: the number of cuts, and the problems found after any of them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PEOPLE = 3
 
 
 class Story:
-    """One kind of update on one gate, cut at its points, and at some of the points of each recovery."""
+    """One kind of update on one gate, cut at its points and at some points of each recovery."""
 
     def __init__(self, kind: str, seed: int, work: Path, *, share: float, again: float) -> None:
         self.kind, self.again = kind, again
@@ -43,7 +43,7 @@ class Story:
         self.power.share = share
 
     def run(self) -> list[dict]:
-        """Live through it; one line for each cut, and one for the story that nobody cut."""
+        """Run the whole update. Returns one report for each cut. Checks the run without a cut too."""
         machine = Machine(self.first, self.kind.removesuffix(" back"), self.shims, self.power)
         machine.install()
         self.power.synced(None)
@@ -56,7 +56,7 @@ class Story:
         return [json.loads(line) for line in self.report.read_text().splitlines()]
 
     def update(self, machine: Machine) -> None:
-        """`gated update`, from the first file to the last."""
+        """Run `gated update` from start to end."""
         with machine.updater.alone():
             machine.updater.resume()
             if machine.releases.current == OLD and not machine.releases.is_unfit(NEW):
@@ -66,7 +66,7 @@ class Story:
                 machine.updater.back()
 
     def after_cut(self, folder: Path, what: str, dice: random.Random) -> None:
-        """The power is back: the units start, and then the timer sees to an update that was broken off."""
+        """Start the gate after a cut: the units start, then the timer resumes the interrupted update."""
         machine = Machine(folder, self.kind.removesuffix(" back"), self.shims, self.power)
         self.power.turn_to(folder, dice, self.again, self.after_cut_again if self.again else None)
         check(machine, running=False)
@@ -80,13 +80,15 @@ class Story:
         assert not (machine.state / rehearsal.COPIES).exists(), "copies of the databases are left"
 
     def after_cut_again(self, folder: Path, what: str, dice: random.Random) -> None:
-        """And once more while it recovers; then it is left in peace."""
+        """Handle a second cut during recovery. No third cut follows."""
         self.again = 0.0
         self.after_cut(folder, what, dice)
 
 
 def check(machine: Machine, *, running: bool = True) -> None:
-    """One whole version is current and runs, and every database is whole, in its schema, with all that was in it."""
+    """Assert that one whole version is current and runs, and that every database is whole, in its schema and
+    complete.
+    """
     current = machine.releases.current
     assert current in {OLD, NEW}, f"current names {current}"
     assert machine.releases.is_whole(current), f"{current} is current and not whole"
@@ -112,7 +114,7 @@ def check(machine: Machine, *, running: bool = True) -> None:
 
 
 def pack(folder: Path) -> None:
-    """A bundle of the new version; what is in its wheel nobody asks."""
+    """Write a bundle of the new version. Nothing reads the wheel's content."""
     import hashlib
 
     folder.mkdir()

@@ -1,7 +1,7 @@
-"""A gate that is updated, all of it its own but systemd and the versions, which do as they are told.
+"""A gate that is updated in a folder. Only systemd and the versions are stand-ins.
 
-Real are the updater, the guard under sh, the journal and every database. A version is a row of `KINDS`; its program
-is a line of sh, which the guard can start, and what it would do is done here.
+The updater, the guard under sh, the journal and every database are real. A version is one entry of `KINDS`. Its program
+is a line of sh that the guard can start; this module does its work.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ OLD, NEW = "0.1.0", "0.2.0"
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 KINDS = ("good", "dead", "late", "sick", "unwell")
-"""What the new version is: good; ends at once; changes the databases, writes, and ends before READY; is on duty without
-its camera; ends a while after READY, each time.
+"""Kinds of new version. good: works. dead: ends at once. late: changes the databases, writes, and ends before READY.
+sick: is on duty without its camera. unwell: ends a while after READY, each time.
 """
 
 NEWER = {
@@ -41,14 +41,14 @@ NEWER = {
     ),
     "journal.db": "CREATE TABLE extra (a TEXT) STRICT; INSERT INTO extra VALUES ('x')\n-- back\nDROP TABLE extra",
 }
-"""What the new version changes in the schemas."""
+"""The schema changes of the new version."""
 
 
 OURS = {name: tuple(migrations) for name, migrations in rehearsal.SCHEMAS.items()}
 
 
 class Clock:
-    """Time that passes when somebody sleeps; `tick` is what happens meanwhile."""
+    """A clock that moves only when the code sleeps. `tick` runs meanwhile."""
 
     def __init__(self) -> None:
         self.now, self.tick = 0.0, lambda: None
@@ -62,14 +62,14 @@ class Clock:
 
 
 class Machine:
-    """A gate in a folder: `opt` as /opt/gated, `state` as /var/lib/gated."""
+    """A gate in a folder: `opt` stands for /opt/gated, `state` for /var/lib/gated."""
 
     def __init__(self, folder: Path, kind: str, shims: Path, power: Power | None = None) -> None:
         self.folder, self.kind, self.shims, self.power = folder, kind, shims, power
         self.root, self.state = folder / "opt", folder / "state"
         self.settings = Settings(SiteSettings("s"), GateSettings("g"), state_dir=str(self.state))
         self.releases = Releases(self.root)
-        know(OURS)  # whatever this process was at when the power went
+        know(OURS)  # the process may hold the other version's schemas when the power fails
         self.clock = Clock()
         self.clock.tick = self._tick
         self.wanted, self.duty, self.starts = False, "", 0
@@ -80,7 +80,7 @@ class Machine:
         self.updater = Updater(self.root, folder / "gated.toml", self.settings, self, 20.0)
 
     def install(self, people: int = 3) -> None:
-        """From nothing to a gate that runs the old version, with people, keys and a journal."""
+        """Install a gate that runs the old version, with people, keys and a journal."""
         for name, migrations in rehearsal.SCHEMAS.items():
             database.connect(self.state / name, migrations).close()
         with closing(sqlite3.connect(self.state / "people.db", isolation_level=None)) as connection:
@@ -93,7 +93,7 @@ class Machine:
         self.releases.switch(OLD)
         self.restart()
 
-    # What the updater asks of systemd.
+    # Answers to the updater's calls to systemd.
 
     def restart(self) -> None:
         self._end()
@@ -109,7 +109,7 @@ class Machine:
         return self.duty
 
     def boot(self) -> None:
-        """The power comes back: as systemd starts the units, until a brain is on duty."""
+        """Start the units as systemd does after a power cut, until a brain is on duty."""
         self.restart()
         for _ in range(8):
             if self.duty:
@@ -124,7 +124,7 @@ class Machine:
         self.duty = ""
 
     def _tick(self) -> None:
-        """Some seconds pass."""
+        """Let some seconds pass."""
         if self.duty and self.kind == "unwell" and self.releases.current == NEW:
             self._end()
         elif self.wanted and not self.duty:
@@ -132,7 +132,7 @@ class Machine:
             self._start()
 
     def _start(self) -> None:
-        """The brain of the version that is current is started."""
+        """Start the brain of the current version."""
         version = self.releases.current
         assert self.releases.is_whole(version), f"{version} was started and is not whole"
         self.starts += 1
@@ -151,11 +151,11 @@ class Machine:
                     is_sick = version == NEW and self.kind == "sick"
                     journal.append(Degraded(["vision"] if is_sick else []), NOW)
         except StateError:
-            held.close()  # it says why, and ends
+            held.close()  # the brain gives its reason and ends
             return
         self._held, self.duty = held, str(self.starts)
 
-    # What the versions are asked.
+    # Answers to calls of a version's program.
 
     @contextlib.contextmanager
     def _schemas(self, version: str):
@@ -167,7 +167,7 @@ class Machine:
             know(OURS)
 
     def _run(self, command, owner=None, longest_s=0.0) -> str:
-        """A version's program is run."""
+        """Run a version's program."""
         version = Path(command[0]).parents[2].name
         if not Path(command[0]).is_file():
             raise UpdateError(f"{command[0]}: is not there")
@@ -179,7 +179,7 @@ class Machine:
             return self.step(command[-1])
 
     def step(self, name: str) -> str:
-        """`gated update --step`, as `gated.cli.update` does it."""
+        """Run `gated update --step` as `gated.cli.update` does."""
         if name == "look":
             return msgspec.json.encode(health.look(self.settings)).decode()
         if name == "migrate":
@@ -209,9 +209,11 @@ class Machine:
     # The guard.
 
     def guard(self, unit: str) -> None:
-        """`ExecStartPre=+/opt/gated/guard UNIT`: the real one, which asks us before each command that it runs."""
+        """Run the real guard, as `ExecStartPre=+/opt/gated/guard UNIT` does. It asks this process before each
+        command.
+        """
         if not (self.root / "trial").exists():
-            return  # as it would itself, first of all
+            return  # the real guard checks this first
         ask, answer = os.pipe(), os.pipe()
         pipes = {"ASK": f"/dev/fd/{ask[1]}", "ANSWER": f"/dev/fd/{answer[0]}"}
         is_watched = self.power is not None and self.power.after_cut is not None
@@ -243,7 +245,7 @@ class Machine:
 
 
 def know(schemas) -> None:
-    """Have this process know these schemas: those of one version, or of the other."""
+    """Make this process use the schemas of one version."""
     rehearsal.SCHEMAS.update(schemas)
     rehearsal.journal.MIGRATIONS[:] = schemas["journal.db"]
 
@@ -256,7 +258,9 @@ exec /usr/bin/${0##*/} "$@"
 
 
 def make_shims(folder: Path) -> None:
-    """For sh's PATH: a systemctl that does nothing, and in `asks` every command of the guard's, which asks first."""
+    """Write commands for sh's PATH: a systemctl that does nothing. In `asks`, each command of the guard asks this
+    process first.
+    """
     asks = folder / "asks"
     asks.mkdir(parents=True)
     for name in ("sed", "sync", "mv", "ln", "rm", "readlink"):

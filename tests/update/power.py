@@ -1,11 +1,11 @@
-"""A disk that the power can leave at any point, under a program that runs on: the real files, watched.
+"""A simulated power cut at any point of a running program, on the real files.
 
-Python's audit hooks tell of each file that is made, opened to write, renamed, linked or removed, before it happens;
-`os.fsync` and `os.sync` are watched beside them. At each such point a fork of this process copies the folder, loses in
-the copy what no fsync has put on disk yet, and lives on there: that is the gate after the cut. The watched one goes on.
+Python's audit hooks report each file before it is made, opened to write, renamed, linked or removed. `os.fsync` and
+`os.sync` are watched too. At each such point a fork of this process copies the folder. It removes from the copy what no
+fsync has stored yet, and goes on there: that is the gate after the cut. The watched process goes on unchanged.
 
-What a cut loses is as bad as POSIX lets it be: of each folder by itself, the newest changes of its names that it was
-not synced behind (a prefix of them is left, as a journal keeps their order), and the end of any file not synced.
+A cut loses as much as POSIX allows. Each folder loses its newest name changes since its last sync; a prefix of them
+stays, because a journal keeps their order. Each file that was not synced loses its end.
 """
 
 import contextlib
@@ -21,22 +21,22 @@ from pathlib import Path
 
 WRITES = os.O_WRONLY | os.O_RDWR
 WRITTEN = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "BEGIN", "COMMIT", "VACUUM")
-"""The statements that change a database; SQLite's own word for what of it is on disk is tried in tests/journal."""
+"""SQL statements that change a database. tests/journal tests what SQLite itself has stored on disk."""
 
 AfterCut = Callable[[Path, str, random.Random], None]
-"""Lives on in a folder after a cut; told what was about to be done, and with which dice."""
+"""Goes on in a folder after a cut. Gets the folder, the interrupted operation and the dice."""
 Was = bytes | str | None | bool
-"""What a name was: a file's bytes, a link's target, nothing, or (True) a folder."""
+"""The previous state of a name: a file's bytes, a link's target, None for nothing, or True for a folder."""
 
 
 class Power:
-    """One folder under watch. `report`: a file with a line of JSON for each cut that was lived through."""
+    """One watched folder. `report` is a file with one line of JSON for each cut."""
 
     def __init__(self, folder: Path, aside: Path, dice: random.Random, report: Path) -> None:
         self.folder, self.aside, self.dice, self.report = folder, aside, dice, report
         self.after_cut: AfterCut | None = None
         self.share = 1.0
-        """Of so many of the points the power is cut at."""
+        """The share of points at which the power is cut (0 to 1)."""
         self._names: list[tuple[Path, Path, Was]] = []
         self._data: set[Path] = set()
         self._is_busy = False
@@ -44,13 +44,13 @@ class Power:
         watch_once(self)
 
     def turn_to(self, folder: Path, dice: random.Random, share: float, after_cut: "AfterCut | None") -> None:
-        """From now on watch another folder, all of which is on disk."""
+        """Watch another folder from now on. Its whole content counts as stored."""
         self.folder = self.aside = folder
         self.dice, self.share, self.after_cut = dice, share, after_cut
         self._names, self._data, self._is_busy, self._cuts = [], set(), False, 0
 
     def point(self, what: str) -> None:
-        """Here the power may go."""
+        """Cut the power here, if the dice say so."""
         if self.after_cut is None or self._is_busy or self.dice.random() >= self.share:
             return
         self._is_busy = True
@@ -94,7 +94,7 @@ class Power:
                 put(copy / path.relative_to(self.folder), was)
 
     def before(self, event: str, args: tuple) -> None:
-        """Something is about to change."""
+        """Record a change that is about to happen."""
         if self._is_busy:
             return
         if event == "open":
@@ -113,7 +113,7 @@ class Power:
             self._changes(event, self._path(args[0], args[2]))
 
     def command(self, name: str, paths: list[Path]) -> None:
-        """A command of sh's that is about to run: rm, mv, ln, sync, or sed into `.trial.counted`."""
+        """Record a command that sh is about to run: rm, mv, ln, sync, or sed into `.trial.counted`."""
         if name == "mv":
             self._changes(name, paths[1], paths[0])
         elif name in {"rm", "ln"}:
@@ -146,7 +146,7 @@ class Power:
             self._data.discard(path)
 
     def synced(self, path: Path | None) -> None:
-        """A file or folder is on disk as it is; None: all of it is."""
+        """Mark a file or folder as stored on disk. None marks everything."""
         if path is None:
             self._names, self._data = [], set()
             return
@@ -156,7 +156,7 @@ class Power:
 
 
 def value_of(path: Path) -> Was:
-    """What a name is now."""
+    """Return the present state of a name."""
     if path.is_symlink():
         return str(path.readlink())
     if path.is_dir():
@@ -165,7 +165,7 @@ def value_of(path: Path) -> Was:
 
 
 def put(path: Path, was: Was) -> None:
-    """Make a name what it was, where its folder is there."""
+    """Restore a name's earlier state, if its folder exists."""
     if not path.parent.is_dir():
         return
     if path.is_dir() and not path.is_symlink():
@@ -183,7 +183,7 @@ def put(path: Path, was: Was) -> None:
 
 
 def watch_once(power: Power) -> None:
-    """From now on this process tells `power` what it does to files; an audit hook cannot be taken out again."""
+    """Report this process's file operations to `power` from now on. Python cannot remove an audit hook."""
     fsync, connect = os.fsync, sqlite3.connect
 
     def hook(event: str, args: tuple) -> None:

@@ -1,4 +1,4 @@
-"""A release key as OpenSSH makes it, and what it signs: the real ssh-keygen, and what it once made."""
+"""A release key made by the real ssh-keygen, and signatures by it, new and stored."""
 
 import shutil
 import subprocess
@@ -13,11 +13,11 @@ c2gtZWQyNTUxOQAAAEA7jy43cHO+rz0Pal2RpNHETHA5LnjSR1xZyqYC61TnybeyvVTjgq
 uDaqMdYbgDzPZiJwOZ1g+VcEZSecd877gP
 -----END SSH SIGNATURE-----
 """
-"""OpenSSH 9.2, `ssh-keygen -Y sign -n gated-release`."""
+"""A signature by OpenSSH 9.2, `ssh-keygen -Y sign -n gated-release`."""
 
 
 def make_key(folder, name="release", kind="ed25519"):
-    """A private key without a passphrase; its public one is beside it."""
+    """Make a private key without a passphrase. The public key lies beside it."""
     assert shutil.which("ssh-keygen"), "ssh-keygen is not installed (apt install openssh-client)"
     folder.mkdir(parents=True, exist_ok=True)
     command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", str(folder / name)]
@@ -26,6 +26,6 @@ def make_key(folder, name="release", kind="ed25519"):
 
 
 def sign_with(key, path, namespace="gated-release"):
-    """Sign it as a person would; an older signature is replaced."""
+    """Sign a file as a person would. Replaces an older signature."""
     path.with_name(f"{path.name}.sig").unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(path)], check=True)

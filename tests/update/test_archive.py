@@ -1,4 +1,4 @@
-"""Archives by an enemy: links, devices, holes, headers without end, and sizes below nothing."""
+"""Tests hostile archives: links, devices, holes, endless headers, negative sizes."""
 
 import io
 import tarfile
@@ -9,7 +9,7 @@ from gated.update.archive import MOST_HEADERS, members_of
 
 
 def made(path, *members, form=tarfile.PAX_FORMAT):
-    """An archive of headers, each with its data."""
+    """Return an archive of headers, each with its data."""
     with tarfile.open(path, "w", format=form) as tar:
         for info, data in members:
             tar.addfile(info, io.BytesIO(data))
@@ -30,7 +30,7 @@ def found(path):
 
 
 def raw(name=b"x", size=b"00000000000", kind=b"0", data=b""):
-    """A header as it lies on disk, whatever is in it."""
+    """Return a raw header with any content."""
     head = bytearray(512)
     head[0 : len(name)] = name
     head[100:108], head[108:116], head[116:124] = b"0000644\0", b"0000000\0", b"0000000\0"
@@ -69,7 +69,7 @@ def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", [b"0", b"x", b"S"])
 def test_a_size_below_nothing_ends(tmp_path, kind):
-    """A reader that believes it goes back and reads the same header for ever."""
+    """A reader that accepts a negative size goes back and reads the same header for ever."""
     with (tmp_path / "a.tar").open("wb") as file:
         file.write(raw() + raw(size=b"\xff" * 10 + b"\xfe\x00", kind=kind) + raw(b"y") + bytes(10240))
     with pytest.raises(tarfile.TarError):

@@ -1,4 +1,4 @@
-"""A version made for real: a venv, pip without any network, compiled, and asked what it is."""
+"""Builds a version for real: a venv, pip without a network, compiled files, and its answer to `--version`."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ SAYS = "def main():\n    print('gated, version {version}')\n"
 
 
 def pack(folder, version, *, says=None, requires="", lock="", beside=None):
-    """A wheel of gated as small as can be (PEP 427), with its lock, beside its digest and other wheels."""
+    """Write the smallest wheel of gated (PEP 427) with its lock, its digest and other wheels beside it."""
     name = f"gated-{version}"
     files = {
         "gated/__init__.py": SAYS.format(version=says or version),
@@ -47,7 +47,7 @@ def pack(folder, version, *, says=None, requires="", lock="", beside=None):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A library, and the line of a lock that names it."""
+    """Make a small library, and return the lock line that names it."""
     wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("tiny.py", "")
@@ -126,11 +126,11 @@ def test_a_version_without_a_lock_for_this_python_is_refused(releases, tmp_path)
         build(releases, source)
 
 
-# -- what is not proved -----------------------------------------------------------------------------------------------
+# -- no proof ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_not_signed_takes_nothing_away_that_is_there(releases, tmp_path, make_whole):
-    """A version that is there, and another of that name by somebody else."""
+    """A good version exists, and another person brings a different one with the same name."""
     make_whole(releases, "0.2.0")
     make_key(tmp_path / "keys")
     releases.believe(read_keys(tmp_path / "keys/release.pub"))
@@ -156,7 +156,7 @@ def test_a_wheel_that_fills_the_disk_when_it_is_unpacked_is_not_installed(releas
 
 
 def test_nothing_runs_that_lies_where_root_happens_to_be(tmp_path, monkeypatch):
-    """`python -m pip`, in the folder of a stick, would run the `pip.py` that lies there."""
+    """`python -m pip` in the folder of a USB stick would run a `pip.py` from there."""
     (tmp_path / "evil.py").write_text("print('ran')\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UpdateError, match="No module named evil"):

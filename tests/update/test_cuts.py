@@ -1,7 +1,7 @@
-"""The power fails at any point of an update, and of the recovery from that: one whole version runs, nothing is lost.
+"""Cuts the power at any point of an update or of its recovery. One whole version runs afterwards, and nothing is lost.
 
-Each kind of update is lived through once in `cuts.py`, and at each thing that it does to the disk a copy of the gate
-goes on without power; see `power.py` for what a cut takes. `GATED_CUTS=5` adds five more seeds, with more second cuts.
+`cuts.py` runs each kind of update once. At each disk operation a copy of the gate goes on as after a power cut; see
+`power.py` for what a cut loses. `GATED_CUTS=5` adds five seeds, with more second cuts.
 """
 
 import json

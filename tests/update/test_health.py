@@ -1,4 +1,4 @@
-"""When a version is kept and when it goes, by what is seen of the gate."""
+"""Tests when the updater keeps a version and when it rolls back, by the state of the gate."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ def seen(**changes):
 
 
 def judged(looks, every_s=5.0):
-    """The first verdict of a watch over looks, each a run and a problem; and when."""
+    """Return the first verdict over these looks and its time. Each look is a run and a problem."""
     watch, now = Watch(HEALTH_S), 1000.0
     for run, problem in looks:
         if (verdict := watch.judge(run, problem, now)) is not None:

@@ -1,4 +1,4 @@
-"""The signed list says how long each file is: whoever copies knows where to stop."""
+"""The signed list gives the length of each file, so that a copy stops at the right place."""
 
 import hashlib
 import subprocess

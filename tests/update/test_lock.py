@@ -1,4 +1,4 @@
-"""What is installed is what was tested: one lock for each Python, with hashes, and nothing beside it."""
+"""The installed packages equal the tested ones: one lock for each Python, with hashes, and nothing else."""
 
 import hashlib
 import subprocess
@@ -25,7 +25,7 @@ RENEW = "renew it: sh tests/renew"
 
 
 def entries(text):
-    """Each requirement of a lock: name to version and hashes."""
+    """Return each requirement of a lock: its name, version and hashes."""
     found = {}
     for line in text.replace("\\\n", " ").splitlines():
         if line and not line.startswith("#"):
@@ -39,7 +39,7 @@ def entries(text):
 
 
 def wanted(python, extras=()):
-    """What pyproject.toml asks for under a Python."""
+    """Return the packages that pyproject.toml requires under a Python version."""
     words, project = [], PROJECT["project"]
     words += project["dependencies"]
     for extra in extras:
@@ -90,14 +90,14 @@ def test_what_is_tested_is_what_runs_and_what_builds(python):
 
 
 def test_what_is_compiled_has_files_for_both_machines_and_more():
-    """One file of a universal wheel and one of its source are two; a compiled one has many."""
+    """A universal wheel and its source are two files. A compiled package has many."""
     for python in PYTHONS:
         have = entries((RUN / f"{python}.txt").read_text("utf-8"))
         for name in ("numpy", "onnxruntime", "msgspec", "cryptography", "pillow", "zxing-cpp", "cffi"):
             assert len(have[name][1]) > 4, name
 
 
-# -- read from where it lies -------------------------------------------------------------------------------------------
+# -- read from the wheel -----------------------------------------------------------------------------------------------
 
 LOCK = """\
 # Written by hand.
@@ -140,7 +140,7 @@ def test_a_file_whose_hash_the_lock_does_not_know_is_refused_by_name(tmp_path):
 
 
 def test_the_installer_reads_it_before_anything_is_installed():
-    """`systemd/install` runs this module out of the wheel, with the Python of a bare system."""
+    """`systemd/install` runs this module from the wheel, with the Python of a bare system."""
     command = [sys.executable, "-S", "-m", "gated.update.lock"]
     whole, less = (
         subprocess.run([*command, *more], cwd=TOP, capture_output=True, text=True, check=True, env={}).stdout
@@ -159,7 +159,7 @@ def test_a_python_that_nobody_tested_is_named(monkeypatch, capsys):
 
 
 def test_a_lock_that_unpacks_without_end_is_not_read(tmp_path, monkeypatch):
-    """A thousand to one, as zip makes it of nothing."""
+    """A zip file compresses zeros a thousand to one."""
     with zipfile.ZipFile(tmp_path / "bomb.whl", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("gated/update/locked/3.11.txt", bytes(50_000_000))
     with pytest.raises(UpdateError, match="longer than"):

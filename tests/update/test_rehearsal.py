@@ -1,4 +1,4 @@
-"""Schemas forward and back, with a gate's own rows: on copies before it counts, then in the databases themselves."""
+"""Migrates a gate's own rows forward and back: first on copies, then in the real databases."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 @pytest.fixture
 def state(tmp_path):
-    """A state folder with every database, and rows in two of them."""
+    """Return a state folder with every database, and rows in two of them."""
     for name, migrations in SCHEMAS.items():
         database.connect(tmp_path / name, migrations).close()
     add_person(tmp_path, "subject-1")
@@ -45,7 +45,7 @@ def newer(name, script):
 
 
 def migrate(state, schemas, folder=""):
-    """As a newer version does, at its start or on the copies."""
+    """Migrate as a newer version does, at its start or on the copies."""
     for name, migrations in schemas.items():
         database.connect(state / folder / name, migrations).close()
 
@@ -64,7 +64,7 @@ def test_every_database_goes_a_step_forward_and_back_and_is_what_it_was(state):
     assert all("later" in shape_of(state / name) for name in SCHEMAS)
     assert go_back(state) == list(SCHEMAS)
     assert {name: shape_of(state / name) for name in SCHEMAS} == before
-    migrate(state, SCHEMAS)  # and this version opens them all
+    migrate(state, SCHEMAS)  # this version opens all databases
 
 
 def test_what_was_written_under_the_newer_version_is_kept(state):

@@ -1,4 +1,4 @@
-"""Which versions are whole, which one runs, and that no moment lies between."""
+"""Tests which versions are whole, which one runs, and that a switch is atomic."""
 
 import itertools
 import os
@@ -85,7 +85,7 @@ def test_who_may_not_write_the_root_is_told_to_be_root(releases, tmp_path):
 
 def test_a_version_is_taken_away_program_first(releases, make_whole, monkeypatch):
     make_whole(releases, "0.2.0")
-    monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # the power goes
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # the power fails here
     releases.remove("0.2.0")
     assert releases.whole() == ["0.1.0"]
 
@@ -102,7 +102,7 @@ def test_what_was_taken_back_is_known_to_be_unfit(releases, make_whole):
     assert not releases.is_unfit("0.2.0")
     releases.condemn("0.2.0")
     assert releases.is_unfit("0.2.0")
-    releases.condemn("0.9.9")  # which was never here
+    releases.condemn("0.9.9")  # this version was never installed
     assert not releases.folder("0.9.9").exists()
 
 

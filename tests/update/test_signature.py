@@ -1,4 +1,4 @@
-"""What ssh-keygen signed is believed of a key that is believed, and nothing else is."""
+"""gated accepts a signature by ssh-keygen if it trusts the key, and no other signature."""
 
 import base64
 import subprocess
@@ -20,7 +20,7 @@ def test_what_openssh_signed_once_is_believed():
 
 
 def test_what_the_real_ssh_keygen_signs_is_believed_and_the_reverse(tmp_path):
-    """Ours against theirs in both directions: theirs also believes what we have it sign."""
+    """Compares our code with ssh-keygen in both directions: ssh-keygen also accepts what it signs for us."""
     key = make_key(tmp_path)
     (tmp_path / "SHA256SUMS").write_bytes(MESSAGE)
     sign(tmp_path / "SHA256SUMS", key)
@@ -90,7 +90,7 @@ def test_an_altered_signature_is_told(change):
 @settings(max_examples=300)
 @given(st.data())
 def test_no_changed_byte_of_a_signature_is_believed(data):
-    """Nor a byte less or more; whatever it is, it is one clear error."""
+    """Tries changed, missing and added bytes. Each gives one clear error."""
     blob = bytearray(base64.b64decode("".join(SIGNED.splitlines()[1:-1])))
     at = data.draw(st.integers(0, len(blob) - 1))
     match data.draw(st.sampled_from(["change", "cut", "add"])):

@@ -1,4 +1,4 @@
-"""What a version is installed from: proved byte for byte, and nothing in it says where it goes."""
+"""Tests the source of a version: every byte is proved, and no content chooses where it is written."""
 
 import hashlib
 import os
@@ -122,12 +122,12 @@ def test_where_others_may_write_nothing_is_installed_from(tmp_path):
         sources_in(tmp_path / "nowhere")
 
 
-# -- who packed it ----------------------------------------------------------------------------------------------------
+# -- the signer --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def signed(bundle, tmp_path):
-    """The bundle, signed; gives the key, whose public half is in the bundle."""
+    """Sign the bundle. Returns the key, whose public half is in the bundle."""
     key = make_key(tmp_path / "keys")
     carry(bundle, tmp_path / "keys" / "release.pub")
     sign_with(key, bundle / "SHA256SUMS")
@@ -135,7 +135,7 @@ def signed(bundle, tmp_path):
 
 
 def carry(bundle, public):
-    """A file of public keys goes with it, as one of what is signed."""
+    """Add a file of public keys to the signed list."""
     (bundle / "release.pub").write_bytes(public.read_bytes())
     lines = [line for line in (bundle / "SHA256SUMS").read_text().splitlines() if "release.pub" not in line]
     lines.append(f"{hashlib.sha256(public.read_bytes()).hexdigest()}  release.pub")
@@ -158,7 +158,7 @@ def test_a_gate_that_believes_a_key_takes_nothing_unsigned_or_signed_by_another(
             Source(path).bring(copies, keys)
     carry(bundle, stranger.with_name("release.pub"))
     sign_with(stranger, bundle / "SHA256SUMS")
-    with pytest.raises(UpdateError, match="does not believe"):  # that it brings its own key changes nothing
+    with pytest.raises(UpdateError, match="does not believe"):  # its own key in the bundle changes nothing
         Source(bundle).bring(copies, keys)
     (bundle / "SHA256SUMS.sig").unlink()
     with pytest.raises(UpdateError, match="is not signed"):
@@ -185,7 +185,7 @@ def test_a_key_that_comes_with_a_bundle_must_have_signed_it(bundle, copies, tmp_
 
 
 def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copies, monkeypatch):
-    """Whoever swaps a file after it was looked at gains nothing: the copy is proved."""
+    """An attacker who swaps a file after the check gains nothing: the proved copy is used."""
     keys, source = read_keys(signed.with_name("release.pub")), Source(bundle)
     before = source._copy
 
@@ -217,11 +217,11 @@ def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, 
         source.bring(copies)
 
 
-# -- what fills a disk or memory, and what lies in an archive beside files ---------------------------------------------
+# -- content that fills a disk or memory, and odd members of an archive ------------------------------------------------
 
 
 def sized(bundle, size=None):
-    """The list of the bundle, with the size of its wheel: the true one, or another."""
+    """Write the bundle's list with the size of its wheel: the true size or another."""
     content = (bundle / WHEEL).read_bytes()
     size = len(content) if size is None else size
     digest = hashlib.sha256(content).hexdigest()
@@ -254,7 +254,7 @@ def test_all_files_together_have_a_bound(bundle, copies, monkeypatch):
 
 @pytest.mark.parametrize("mark", ["w:gz", "w:xz", "w:bz2"])
 def test_an_archive_that_is_compressed_is_not_read(bundle, copies, mark):
-    """A megabyte of it may be a gigabyte of headers, and of files without end."""
+    """One compressed megabyte can hold a gigabyte of headers or endless files."""
     path = bundle.with_name("bundle.tar")
     with tarfile.open(path, mark) as tar:
         for file in sorted(bundle.iterdir()):

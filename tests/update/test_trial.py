@@ -1,4 +1,4 @@
-"""The file that the guard and the updater both read: one writes what the other understands."""
+"""Tests the trial file, which both the guard and the updater read: each understands what the other writes."""
 
 import re
 from pathlib import Path

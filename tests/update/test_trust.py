@@ -1,4 +1,4 @@
-"""What root installs by night is root's alone, up to the top and down to each file."""
+"""Root installs at night only from paths that root alone can change, from the top folder to each file."""
 
 import os
 
@@ -14,7 +14,7 @@ roots = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file 
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder of releases, below another, with a wheel and a bundle in a folder."""
+    """Return a folder of releases inside another folder, with a wheel and a bundle."""
     place = tmp_path / "above" / "releases"
     (place / "bundle" / "wheels").mkdir(parents=True)
     for path in (place / "gated-0.2.0-py3-none-any.whl", place / "bundle" / "SHA256SUMS",

@@ -1,4 +1,4 @@
-"""What systemctl is asked, and what is made of what it says. The real one is asked in `tests/rehearsal`."""
+"""Tests the calls to systemctl and the reading of its answers. `tests/rehearsal` calls the real systemctl."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from gated.update.units import Systemd
 
 @pytest.fixture
 def systemctl(tmp_path, monkeypatch):
-    """Call it with what systemctl says; gives the list of what it was asked, as a file."""
+    """Return a function that takes systemctl's output and returns a file with the list of its calls."""
     asked = tmp_path / "asked"
 
     def says(text, code=0):

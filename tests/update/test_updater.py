@@ -1,4 +1,4 @@
-"""An update from the first file to the last: kept if the gate is well with it, else taken back, and written down."""
+"""Tests a whole update: gated keeps the version if the gate is well, else rolls back, and records both."""
 
 import hashlib
 import os
@@ -183,7 +183,7 @@ def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machin
     assert machine.duty
 
 
-# -- who signs --------------------------------------------------------------------------------------------------------
+# -- the signer --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def key(tmp_path):
 
 
 def signed(bundle, by, believed):
-    """The bundle signed with a key; `believed`: the private keys whose public halves it brings."""
+    """Sign the bundle with a key. `believed` holds the private keys whose public halves the bundle brings."""
     public = "".join(each.with_name(f"{each.name}.pub").read_text() for each in believed)
     (bundle / "release.pub").write_text(public)
     sums = [line for line in (bundle / "SHA256SUMS").read_text().splitlines() if "release.pub" not in line]
@@ -217,7 +217,7 @@ def test_a_gate_that_believes_a_key_updates_to_nothing_else_and_goes_on(machine,
 
 
 def test_the_first_signed_version_that_is_kept_brings_its_key(machine, bundle, key):
-    """A gate from before there were signatures."""
+    """The gate comes from a version without signatures."""
     machine = machine("good")
     assert machine.releases.keys == []
     machine.updater.update(signed(bundle, key, [key]))
@@ -232,7 +232,7 @@ def test_the_old_key_names_the_new_one(machine, bundle, key, tmp_path):
 
 
 def test_a_version_that_is_there_is_tried_only_while_its_key_is_believed(machine, bundle, key, tmp_path):
-    """Whoever has replaced a stolen key does not get it back with a version that was signed with it."""
+    """A replaced stolen key does not come back with a version that it signed."""
     machine, following = machine("good"), make_key(tmp_path / "keys", "following")
     machine.releases.believe(public(key))
     source = signed(bundle, key, [key])
@@ -314,7 +314,7 @@ def test_a_key_that_others_could_have_put_there_stops_the_update(machine, bundle
 
 
 def test_the_newest_that_is_signed_is_taken_whatever_else_lies_there(machine, bundle, key, tmp_path, caplog):
-    """A release that nobody has signed, one of a stranger's and one that was not copied whole keep no other away."""
+    """An unsigned release, a stranger's release and an incomplete copy hide no signed release."""
     machine = machine("good")
     machine.releases.believe(public(key))
     place = tmp_path / "releases"
