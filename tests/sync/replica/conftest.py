@@ -1,4 +1,4 @@
-"""An office's records without a wire, and one gate that follows them."""
+"""Fixtures: an office's records without a wire, and one gate that follows them."""
 
 import shutil
 from contextlib import closing
@@ -44,7 +44,7 @@ US = {"site": SITE, "gate": GATE}
 SITE_KEY, SALT = bytes(range(32)), bytes(range(16))
 VAULT = Vault(SITE_KEY, SITE)
 KEYS = GateVerifiers(VAULT.key_for(CARD), VAULT.key_for(PIN))
-"""Under which the gates here compare cards and PINs."""
+"""The keys with which the gates of these tests digest cards and PINs."""
 
 
 def subject(number):
@@ -52,7 +52,7 @@ def subject(number):
 
 
 def vector(number, picture=0):
-    """A unit vector for each person, and pictures of the same person near it."""
+    """Return a unit vector for a person number; `picture` gives a vector near it, as of another picture."""
     made = np.random.default_rng(number).standard_normal(DIMENSION)
     if picture:
         made += 0.1 * np.random.default_rng((number, picture)).standard_normal(DIMENSION)
@@ -60,7 +60,10 @@ def vector(number, picture=0):
 
 
 def face(number, like=None, embedder=EMBEDDER, pictures=1):
-    """A face of a person, as the gate of their enrolment seals it to this one; `like`: it is another's."""
+    """Return a person's face, sealed to this gate as by the gate of enrolment.
+
+    With `like`, the vectors are another person's.
+    """
     which = number if like is None else like
     templates = [(f"{which}-{picture}", vector(which, picture)) for picture in range(pictures)]
     return seal_face(ME.party, subject(number), embedder, templates)
@@ -71,7 +74,7 @@ def consents(number, *purposes):
 
 
 def person(number, **other):
-    """Somebody, number so and so, as a record without a number of its own."""
+    """Return the record of person `number`; its record number is 0 until `Office.put` sets it."""
     values = {
         "name": f"Resident Number {number}",
         "household": f"Block 4 Flat {number}",
@@ -82,7 +85,7 @@ def person(number, **other):
 
 
 def sent(record):
-    """Somebody as an office sends them to the gates here: readable cards and PINs as digests."""
+    """Return a record as an office sends it to the gates of these tests: cards and PINs as digests."""
     if not isinstance(record, PersonRecord) or not is_readable(record):
         return record
     fields = {name: getattr(record, name) for name in AnyPerson.__struct_fields__}
@@ -92,13 +95,13 @@ def sent(record):
 
 
 class Office:
-    """What an office has: one counter, and the newest record of each key."""
+    """An office's state: one record counter, and the newest record of each key."""
 
     def __init__(self):
         self.version, self.records, self.beat = 0, {}, 0
 
     def put(self, *records):
-        """Say anew how these are; gives them with their numbers."""
+        """Store new versions of these records and return them with their numbers."""
         said = []
         for record in records:
             self.version += 1
@@ -128,7 +131,7 @@ class Office:
         return Word(**US, challenge="c", beat=self.beat, at=AT, **mine)
 
     def snapshot(self, size=2):
-        """All parts of one, with so many records each."""
+        """Return all parts of a snapshot, with at most `size` records in each part."""
         live, version = self.live, self.version
         groups = [live[start : start + size] for start in range(0, len(live), size)] or [[]]
         return [
@@ -137,7 +140,7 @@ class Office:
         ]
 
     def answer(self, request, size=2):
-        """What an honest office sends."""
+        """Return an honest office's answer to a request."""
         if not request.is_snapshot:
             return [self.delta(request.after)]
         parts = self.snapshot(size)
@@ -147,7 +150,7 @@ class Office:
 
 
 class Followed:
-    """A gate's replica, and eyes for what it does."""
+    """A gate's replica that records its events and changes."""
 
     def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER, most_new_in_batch=0):
         self.state, self.most, self.embedder = state, most_new_per_hour, embedder
@@ -177,7 +180,7 @@ class Followed:
         return self.replica.hear_word(word, self.now)
 
     def converge(self, office, size=2):
-        """Talk with an honest office until there is nothing more to say."""
+        """Exchange messages with an honest office until the gate requests nothing more."""
         for _ in range(20):
             self.now += 5.0
             said = self.hear_word(office.word())
@@ -188,18 +191,18 @@ class Followed:
         raise AssertionError("gate and office do not come to an end")
 
     def people(self):
-        """Everybody here, by id."""
+        """Return all people at the gate, by id."""
         with closing(Gallery.open(self.state, SITE, self.embedder, DIMENSION)) as gallery:
             return {person.subject: person for person in gallery.people()}
 
     def finds(self, number):
-        """Who is found by that person's face."""
+        """Return the id of the person found by this person's face; None if no score reaches `THRESHOLD`."""
         with closing(Gallery.open(self.state, SITE, self.embedder, DIMENSION)) as gallery:
             found = gallery.search(vector(number))
         return found[0].subject if found and found[0].score >= THRESHOLD else None
 
     def ring(self):
-        """Cards, PINs, rights and hours, as the entrance sees them."""
+        """Return cards, PINs, rights and hours, as the entrance reads them."""
         with closing(Credentials.open(self.state, SITE)) as store:
             return KeyRing.of(store)
 
@@ -207,11 +210,11 @@ class Followed:
         return closing(Credentials.open(self.state, SITE))
 
     def facts(self, *kinds):
-        """What was reported, but that records were followed."""
+        """Return the reported events of these kinds; without kinds, all events except `RecordsApplied`."""
         return [e for e in self.events if (isinstance(e, kinds) if kinds else not isinstance(e, RecordsApplied))]
 
     def traces(self, *texts):
-        """The files in which any of these bytes can be read."""
+        """Return the names of the files in the state folder that contain any of these bytes."""
         files = [file for file in self.state.rglob("*") if file.is_file()]
         return [file.name for file in files if any(text in file.read_bytes() for text in texts)]
 
@@ -228,7 +231,7 @@ def office():
 
 @pytest.fixture(scope="session")
 def empty_state(tmp_path_factory):
-    """The state folder of a gate that has followed nobody yet, to be copied: schemas take their time."""
+    """The state folder of a gate that has followed no records yet. Tests copy it, because creating schemas is slow."""
     state = tmp_path_factory.mktemp("empty") / "state"
     (state / "keys").mkdir(0o700, parents=True)
     (state / "keys" / "site.key").write_bytes(SITE_KEY)
@@ -239,7 +242,7 @@ def empty_state(tmp_path_factory):
 
 @pytest.fixture
 def follow(empty_state, tmp_path):
-    """Makes gates, each with a state folder of its own."""
+    """A factory of gates, each with its own state folder."""
     made = []
 
     def make(**settings):
@@ -267,13 +270,13 @@ def staging(tmp_path):
 
 @pytest.fixture
 def careless(monkeypatch):
-    """The disk is not waited for: for tests of what is stored, not of whether it would survive the power."""
+    """Switch off waiting for the disk. Use it in tests of what is stored, not of whether it survives a power cut."""
     monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = OFF"))
 
 
 @pytest.fixture
 def kit():
-    """The makers of records and faces, for tests that cannot import them."""
+    """The makers of records and faces, for tests that cannot import this file."""
 
     class Kit:
         pass

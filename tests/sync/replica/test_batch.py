@@ -1,4 +1,7 @@
-"""Many people at once, announced or accepted by the office: as many as the installer allows, and no more, for good."""
+"""Tests of many new people at once, announced or accepted by the office.
+
+The gate admits at most the installer's number, and never more.
+"""
 
 from contextlib import closing
 from dataclasses import replace
@@ -22,7 +25,7 @@ def held(followed):
 
 
 def join(followed, office, kit, numbers):
-    """People who are new to the gate, in one delta."""
+    """Send people who are new to the gate, in one delta."""
     before = office.version
     office.put(*(kit.person(number) for number in numbers))
     followed.hear(office.delta(before))
@@ -184,7 +187,7 @@ def test_a_district_of_3600_is_let_in_as_announced_and_not_one_more(follow, offi
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 12)), max_size=40),
 )
 def test_whatever_a_stolen_office_does_the_installers_numbers_hold(per_hour, in_all, steps):
-    """In any hour what an hour may bring, and beyond that never more than the total, in all."""
+    """Any hour admits at most the hourly number. Beyond that, all batches together never exceed the total number."""
     allowance, allowed, now, wall, joined = Allowance(per_hour, in_all), Allowed(), 0.0, NOON, []
     for step, number in steps:
         if step == "announce":

@@ -1,4 +1,7 @@
-"""The office's word changes no face of somebody known: it waits, and theirs counts until somebody accepts it."""
+"""The office's word alone changes no known person's face.
+
+The new face waits, and the known face counts until a person at the gate accepts.
+"""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -17,7 +20,7 @@ OTHER_SET = "cd" * 32
 
 @pytest.fixture
 def home(followed, office, kit):
-    """A gate that knows the first person by the face that the office passed on."""
+    """A gate that knows the first person by a face that the office sent."""
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
     assert followed.finds(1) == kit.subject(1)
@@ -40,7 +43,7 @@ def why(home, kit, number=1):
 
 
 def thief(kit, **other):
-    """The first person's record, with the face of somebody else (the ninth)."""
+    """Return the first person's record with another person's (the ninth's) face."""
     return kit.person(1, face=kit.face(1, like=9), **other)
 
 
@@ -80,7 +83,7 @@ def test_the_office_cannot_accept_it_itself(follow, office, kit):
 
 
 def steps(kit):
-    """Ways to lose the known face first, or to hide the change among others."""
+    """Return attempts to lose the known face first, or to hide the change among others."""
     return {
         "no face in between": [kit.person(1, face=None)],
         "no consent in between": [kit.person(1, consents=[])],
@@ -155,7 +158,7 @@ def test_a_face_that_the_office_has_taken_here_waits_as_well_and_in_the_place_of
         gallery.tidy()
     assert why(home, kit) == "changed"
     assert home.finds(9) is None
-    send(home, office, kit.person(1, name="Ann Other", face=kit.face(1)))  # a record that says nothing new of her face
+    send(home, office, kit.person(1, name="Ann Other", face=kit.face(1)))  # a record that leaves her face unchanged
     assert why(home, kit) == "changed"
     home.restart()
     assert accept(home, kit)
@@ -205,7 +208,9 @@ def test_first_faces_by_a_new_model_set_count_as_new_people(follow, office, kit,
 
 @pytest.fixture
 def newer(follow, office, kit):
-    """Makes a gate with a new model set and room for so many, where five people have faces by the old set."""
+    """A factory of gates that have a new model set, room for `room` more people, and five people with faces of the old
+    set.
+    """
 
     def make(room, **settings):
         there = follow(embedder=OTHER_SET, most_new_per_hour=5, **settings)
@@ -219,7 +224,7 @@ def newer(follow, office, kit):
 
 
 def taken(home, kit, number, like=None):
-    """The office orders that a face is taken at the gate, as `LiveEnrolment` does; why it waits."""
+    """Take a face at the gate by the office's order, as `LiveEnrolment` does. Return the reason if the face waits."""
     is_counted = home.replica.joins(kit.subject(number), kit.embedder, home.now)
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
         person = gallery.person(kit.subject(number))
@@ -227,7 +232,7 @@ def taken(home, kit, number, like=None):
 
 
 def test_first_faces_that_are_taken_live_by_a_new_model_set_count_as_new_people(newer, office, kit):
-    """The attack: a stolen office switches the model set, and orders one enrolment after the other."""
+    """Attack: a stolen office switches the model set, and then orders one enrolment after the other."""
     there = newer(2)
     assert [taken(there, kit, n) for n in range(1, 6)] == ["", "", "bulk", "bulk", "bulk"]
     assert [there.finds(n) is not None for n in range(1, 6)] == [True, True, False, False, False]
@@ -285,7 +290,10 @@ def test_a_record_says_nothing_new_of_a_live_face_that_waits_for_its_hour(newer,
 
 
 def test_a_word_that_let_somebody_in_is_for_that_record_and_not_for_a_later_face(follow, office, kit):
-    """The attack: people are accepted without a face, and given faces by a new model set much later, all at once."""
+    """Attack: the office accepts people without a face.
+
+    Much later it sends faces of a new model set for all of them at once.
+    """
     there = follow(embedder=OTHER_SET, most_new_per_hour=1, most_new_in_batch=9)
     send(there, office, *(kit.person(n) for n in range(1, 6)))
     there.replica.accept([kit.subject(n) for n in range(2, 6)], "li")
@@ -308,7 +316,7 @@ def test_a_live_face_that_waited_for_its_hour_counts_when_it_is_taken_again_with
 
 
 def test_the_office_accepts_no_waiting_face_in_the_place_of_one_that_came_meanwhile(newer, office, kit):
-    """The attack: the thief's face waits for its hour, the resident's comes by record, and the office accepts."""
+    """Attack: the thief's face waits for its hour, the resident's face comes by record, and then the office accepts."""
     there = newer(0, most_new_in_batch=9)
     assert taken(there, kit, 1, like=9) == "bulk"
     there.replica.announce(1, 1.0)
@@ -340,7 +348,7 @@ def test_an_accepted_duplicate_is_that_face_and_no_later_one(home, office, kit):
 
 
 def confirm(home, kit, way, *looks, threshold=None):
-    """Somebody is let in by a card, of that digest, while the gate sees these looks."""
+    """Report that a card with digest `way` let the first person in while the gate saw these `looks`."""
     with closing(Holdings.open(home.state, kit.site)) as holdings:
         return holdings.confirm(kit.subject(1), way, looks, kit.embedder, threshold or kit.threshold)
 
@@ -365,7 +373,7 @@ def test_a_face_that_is_shown_with_a_card_from_before_is_theirs(home, office, ki
 
 
 def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, kit, monkeypatch):
-    """The attack: a replaced face, and the owner who comes home with their card as ever."""
+    """Attack: the face is replaced, and the owner comes home with the card as usual."""
     monkeypatch.setattr(Holdings, "ways_of", lambda self, subject: "ab" * 16)
     send(home, office, thief(kit))
     for _ in range(5):

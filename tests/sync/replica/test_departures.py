@@ -1,4 +1,7 @@
-"""With the office's key alone no face leaves: keys of gates and wider consents wait for somebody at the gate."""
+"""The office's key alone moves no face away from a gate.
+
+Other gates' keys and wider consents wait until a person at the gate accepts them.
+"""
 
 import itertools
 from contextlib import closing
@@ -28,7 +31,7 @@ def gate(name, identity, *vouched):
 
 @pytest.fixture
 def home(followed, office, kit):
-    """A gate with somebody whose face was taken here, as they had agreed: to be recognised, no more."""
+    """A gate with one person whose face was taken here. The person agreed to recognition only."""
     office.put(kit.person(1))
     followed.hear(office.delta())
     take_face(followed, kit, 1)
@@ -44,7 +47,7 @@ def take_face(followed, kit, number):
 
 
 def accept(followed, name=None):
-    """Somebody at the gate."""
+    """Accept all waiting consents at the gate; with `name`, accept the keys of that gate."""
     with closing(Holdings.open(followed.state, "market-south")) as holdings:
         if name is None:
             return holdings.agree(holdings.claims())
@@ -63,7 +66,7 @@ def wider(kit, number=1):
 
 
 def test_three_signed_messages_hand_no_face_to_the_office(home, office, kit):
-    """The attack: a gate that is the thief's, a consent that nobody gave, and `share`; in whatever order they come."""
+    """Attack: the thief's own gate, a consent that no person gave, and `share`, in any order."""
     office.put(gate("gate-9", THIEF), wider(kit))
     home.hear(office.delta(1))
     with pytest.raises(UnacceptedError, match="accepted by nobody here"):
@@ -91,7 +94,7 @@ def test_a_face_goes_when_somebody_here_accepted_both_and_not_before(home, offic
 
 
 def test_a_face_that_the_office_orders_to_be_taken_makes_no_consent_count(followed, office, kit):
-    """The attack: she stands at the gate by chance when the office's thief has her face taken."""
+    """Attack: a thief with the office's key orders that her face is taken while she happens to stand at the gate."""
     office.put(wider(kit), gate(kit.other, kit.neighbour))
     followed.hear(office.delta())
     take_face(followed, kit, 1)
@@ -127,7 +130,7 @@ def test_what_was_agreed_to_here_while_the_face_was_taken_needs_nobody_when_the_
     followed.hear(office.delta(office.version - 1))
     assert shares(followed, kit, kit.other) == 1
     assert followed.facts(ConsentHeld) == []
-    for record in (kit.person(1), wider(kit)):  # they take it back at the office, and the office says it once more
+    for record in (kit.person(1), wider(kit)):  # the office takes the consent back, and then sends it again
         office.put(record)
         followed.hear(office.delta(office.version - 1))
         assert shares(followed, kit, kit.other) == 0
@@ -135,7 +138,7 @@ def test_what_was_agreed_to_here_while_the_face_was_taken_needs_nobody_when_the_
 
 
 def test_an_order_to_enrol_has_no_room_for_a_consent(kit):
-    """The attack: an order that says itself what somebody agrees to."""
+    """Attack: the order to enrol itself claims a consent."""
     said = {"type": "enrol", "subject": kit.subject(1), "within_s": 60.0, "consents": ["transfer"], "transfer": True}
     read = msgspec.json.decode(msgspec.json.encode(said), type=Enrol)
     assert msgspec.to_builtins(read) == {"type": "enrol", "subject": kit.subject(1), "within_s": 60.0}
@@ -222,7 +225,7 @@ def test_a_gate_that_is_trusted_here_vouches_for_another(home, office, kit):
     accept(home)
     assert shares(home, kit, "gate-4") == 0
     accept(home, kit.other)
-    home.replica.mark  # noqa: B018 - it is told every second
+    home.replica.mark  # noqa: B018 - the link reads it every second
     assert shares(home, kit, "gate-4") == 1
     assert [(fact.gate, fact.by) for fact in home.facts(GateAccepted)] == [("gate-4", kit.other)]
 
@@ -320,7 +323,7 @@ def test_a_fingerprint_is_of_the_gate_and_of_both_its_keys(kit):
 
 
 def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkeypatch):
-    """A database of the shape before, with a gate and somebody who agreed."""
+    """Starts from a database with the schema before the trust tables, with one gate and one person who agreed."""
     from gated.gallery import people
 
     monkeypatch.setattr(people, "MIGRATIONS", people.MIGRATIONS[: people.MIGRATIONS.index(people.trust.SCHEMA)])

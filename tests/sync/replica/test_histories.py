@@ -1,6 +1,5 @@
-"""Whatever is lost, late, twice or out of order, and whenever the gate restarts: who was taken away stays away.
-
-Versions only rise, and in the end the gate has what the office has.
+"""A removed or suspended person stays out if messages are lost, late, doubled or out of order, and if the gate
+restarts. The version never falls, and in the end the gate has the office's records.
 """
 
 import shutil
@@ -39,7 +38,7 @@ STEPS = st.lists(st.one_of(CHANGES, MESSAGES, MESSAGES, ARRIVALS, ARRIVALS, ACCI
 
 
 class History:
-    """An office, a gate, and what is in the air between them."""
+    """An office, a gate, and the messages in transit between them."""
 
     def __init__(self, kit, state):
         self.kit, self.office, self.gate, self.air = kit, kit.Office(), kit.Followed(state), []
@@ -57,7 +56,10 @@ class History:
         self.check()
 
     def put(self, who, has_consent, other):
-        """Change somebody who was not removed; `other`: whose face they have, and a card that may be another's."""
+        """Change a person who was not removed.
+
+        `other` gives the person another person's face, and a card that another may have.
+        """
         if self.kit.subject(who) not in self.dead:
             face = self.kit.face(who, like=int(other)) if other else None
             cards = [Card(f"c{who}", f"5550{other}")] if other else []
@@ -89,7 +91,7 @@ class History:
         self.answer(self.gate.hear_word(self.office.word()), is_snapshot)
 
     def talk(self, is_snapshot):
-        """For a moment everything arrives."""
+        """Let gate and office talk without faults for a moment."""
         self.gate.now += 4.0
         before, self.air = self.air, []
         self.word(is_snapshot)
@@ -99,7 +101,7 @@ class History:
         self.air = before
 
     def deliver(self, which):
-        """One of those in the air arrives, and may arrive again."""
+        """Deliver one message in transit; it stays in transit and may arrive again."""
         if self.air:
             message = self.air[which % len(self.air)]
             self.note(message)
@@ -110,7 +112,7 @@ class History:
             self.air.pop()
 
     def command(self, who):
-        """A suspension that the office has recorded, too."""
+        """Suspend a person in the office's records and also by order."""
         self.suspend(who)
         record = self.office.records.get(f"person/{self.kit.subject(who)}")
         if isinstance(record, PersonRecord) and record.status == "suspended":
@@ -137,7 +139,7 @@ class History:
         return {key.removeprefix("person/") for key, r in self.office.records.items() if isinstance(r, Gone)}
 
     def note(self, message):
-        """What of a message must count whatever happens."""
+        """Record the removals and suspensions in a message; the gate must obey them from now on."""
         for record in message.records:
             subject = key_of(record).removeprefix("person/")
             if isinstance(message, Delta) and takes_away(record) and key_of(record).startswith("person/"):
@@ -163,7 +165,9 @@ class History:
             assert record.n > self.version or held.n == record.n, "the version says more than is here"
 
     def is_the_offices(self):
-        """Whether the gate has everybody as the office has them, but for faces that look like another's."""
+        """Return whether people, version and digest are the office's; faces that look like another person's are not
+        compared.
+        """
         here = {s: (p.status, p.role, [c.purpose for c in p.consents]) for s, p in self.gate.people().items()}
         there = {
             r.subject: (r.status, r.role, [c.purpose for c in r.consents])
@@ -174,7 +178,10 @@ class History:
         return here == there and (mark.version, mark.digest) == (self.office.version, self.office.digest)
 
     def cards_are_the_offices(self):
-        """Whether every card is one of those that should have it; of several it is anybody's guess."""
+        """Return whether each card belongs to a person whose record has it.
+
+        If several records have it, any of them is right.
+        """
         wanted = {}
         for record in self.office.live:
             for card in getattr(record, "cards", ()):

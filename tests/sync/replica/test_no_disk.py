@@ -1,4 +1,6 @@
-"""While nothing can be written: who is taken away is let in no more, nothing is acknowledged, and no order counts."""
+"""While the disk takes no writes: a removed or suspended person is shut out, the gate acknowledges nothing, and no
+order counts.
+"""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,7 +25,10 @@ NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 
 
 class Gate:
-    """The link's parts on a disk, as `following` builds them; who may not come in is told to it as to the entrance."""
+    """The link's parts on a disk, as `following` builds them.
+
+    `Revoked` reports the people who are shut out, as it does to the entrance.
+    """
 
     def __init__(self, kit, state):
         self.kit, self.state, self.now = kit, state, 0.0
@@ -46,7 +51,7 @@ class Gate:
         )  # fmt: skip
 
     def hear(self, message, topic="record"):
-        """What the gate says to a message of the office's, read as the office would."""
+        """Give the gate an office message; return the result and the gate's answers, as the office reads them."""
         self.now += REST_S
         heard = self.side.hear(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
         return heard, [self.office.read(out.payload, Reply, Receipt, Request) for out in heard.out]
@@ -65,7 +70,7 @@ class Gate:
 
 @pytest.fixture
 def gate(kit, office, disk):
-    """A gate with three of the office's people, whose disk takes no write any more since the last start."""
+    """A gate with three people of the office, whose disk takes no writes since the last start."""
     gate = Gate(kit, disk.folder)
     gate.hear(_delta(office, office.put(*(kit.person(number) for number in (1, 2, 3)))))
     assert gate.replica.mark.version == 3
@@ -81,7 +86,7 @@ def _delta(office, records):
 
 
 def test_it_still_tells_the_office_how_far_it_is(gate, office):
-    """A gate that said that it has nothing would be sent everybody anew, for as long as the disk is broken."""
+    """If the gate reported version 0, the office would send all records again as long as the disk is broken."""
     assert (gate.replica.mark.version, gate.replica.mark.digest) == (3, office.digest)
 
 
@@ -108,7 +113,10 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
 
 
 def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
-    """Ann was suspended once and let in again since; a broker that keeps the old record could shut her out else."""
+    """Ann was suspended once and is active again.
+
+    A broker that kept the old record must not be able to shut her out.
+    """
     old = kit.person(1, status="suspended")
     gate.replica.hold(SimpleNamespace(records=[msgspec.structs.replace(old, n=1)]))
     assert gate.shut_out == frozenset()

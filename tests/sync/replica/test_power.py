@@ -1,8 +1,8 @@
-"""The power goes between any two statements of a batch: the gate has the batch before or the batch after, and no third.
+"""A power cut between any two statements of a batch leaves the gate with the state before or after the batch.
 
-What lies on the disk before each statement is copied, and a gate begins with every copy. That a commit in the
-write-ahead log is wholly on the platter or not at all is shown where the disk itself forgets (`tests/journal`); what is
-left to show is that two databases that commit one after the other are never seen to disagree.
+The test copies the disk before each statement and starts a gate from every copy. `tests/journal` shows that a commit in
+the write-ahead log is stored wholly or not at all. These tests show the rest: two databases that commit one after the
+other never disagree after a start.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from gated.sync.messages import Card, Gone, Passage, RoleRecord, ScheduleRecord
 
 
 class Camera:
-    """Copies the state folder before every statement on any of the databases."""
+    """Copies the state folder before every statement on each database."""
 
     def __init__(self, gate, folder):
         self.gate, self.folder, self.copies = gate, folder, []
@@ -40,7 +40,7 @@ class Camera:
 
 
 def everything(gate):
-    """All that is stored, as one value."""
+    """Return all stored data as one comparable value."""
     register, holdings = gate.replica._holdings.register, gate.replica._holdings
     people = {
         person.subject: (person.name, person.status, person.role, holdings.get(f"person/{person.subject}").n)
@@ -56,7 +56,7 @@ def everything(gate):
 
 
 def is_whole(gate):
-    """No key and no template of nobody, none that does not open, and no erasure left to do."""
+    """Return whether every key and template has an owner, every template opens, and no erasure is pending."""
     register = gate.replica._holdings.register
     opened = register.opened(gate.embedder)
     debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]
@@ -71,7 +71,7 @@ def is_whole(gate):
 
 
 def before(kit, office):
-    """Three people: one will go, one will have another face, card and paper, one loses the face."""
+    """Store three people: one will go, one will get another face, card and paper, and one will lose the face."""
     office.put(
         RoleRecord(n=0, role="staff", rights=[Passage("main", "work")]),
         kit.person(1, name="Unmistakable", face=kit.face(1, pictures=2), cards=[Card("c1", "55501")]),

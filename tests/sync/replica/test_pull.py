@@ -1,4 +1,4 @@
-"""What is asked for, and when again. Pure."""
+"""Tests of which records a gate requests, and when it requests them again. Pure, without I/O."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What looks like poisoning, though it is signed, counts for nothing until somebody at the gate says otherwise."""
+"""Signed records that look like poisoning stay in quarantine until a person at the gate accepts them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,7 @@ def accept(followed, kit, number):
 
 
 def odd_face(kit, number, vectors, **other):
-    """A sealed face with whatever in it."""
+    """Return a face sealed to this gate with arbitrary content."""
     said = {"subject": kit.subject(number), "embedder_sha256": kit.embedder, "vectors": vectors} | other
     sealed = kit.me.party.seal(msgspec.json.encode(Templates(**said))).decode()
     return Face(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
@@ -166,7 +166,7 @@ def test_who_takes_the_place_of_somebody_who_leaves_in_the_same_batch_is_no_dupl
 
 
 def test_a_new_picture_of_the_same_person_is_no_duplicate(followed, office, kit):
-    """It is another face, though: step by step such pictures would lead to anybody's."""
+    """It still waits as a changed face: step by step, such pictures could lead to any other person's face."""
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
     office.put(kit.person(1, face=kit.face(1, pictures=4)))
@@ -256,7 +256,7 @@ def test_the_facts_and_the_log_name_nobody(follow, office, kit, caplog):
 def test_records_are_no_way_around_the_hour_by_coming_as_suspended(follow, office, kit):
     followed = follow(most_new_per_hour=2)
     said = office.put(*(kit.person(number, status="suspended") for number in range(1, 6)))
-    followed.hear(Delta(**kit.us, after=4, upto=5, records=[said[4]]))  # with a gap
+    followed.hear(Delta(**kit.us, after=4, upto=5, records=[said[4]]))  # it leaves a gap
     followed.hear(office.delta())
     office.put(*(kit.person(number) for number in range(1, 6)))
     followed.hear(office.delta(5))
@@ -294,7 +294,7 @@ def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps)
     ],
 )
 def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_at, restarted_at, left):
-    """The attack: the hour is used up, the clock is set, and the office orders a restart."""
+    """Attack: the hour's number is used up, the clock is changed, and the office orders a restart."""
     first = Allowance(5, 0)
     allowed = first.take(Allowed(), 5, 100.0, joined_at)
     again = Allowance(5, 0, allowed)
@@ -319,7 +319,7 @@ def test_in_doubt_of_the_clock_no_batch_begins_or_goes_on(follow, office, kit):
 
 
 def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit):
-    """The attack: everybody is removed, so that a snapshot may bring any number of strangers at once."""
+    """Attack: the office removes all people, so that a snapshot could bring any number of strangers at once."""
     followed = follow(most_new_per_hour=2)
     office.put(kit.person(1), kit.person(2))
     followed.hear(office.delta())
@@ -334,7 +334,7 @@ def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit
 
 
 def slowly(stored, arriving, threshold):
-    """The same as `twins`, one comparison after the other."""
+    """Find the same people as `twins`, with one comparison after the other."""
     known, found = [(row.subject, row.vector) for row in stored], set()
     for subject, vectors in arriving:
         if any(float(old @ new) >= threshold for who, old in known if who != subject for new in vectors):

@@ -1,4 +1,4 @@
-"""Deltas: what arrives becomes people and rights, once, in whatever order, and never backwards."""
+"""Deltas become people and rights exactly once, in any order of arrival, and no version falls."""
 
 import logging
 import sqlite3
@@ -41,7 +41,7 @@ LATER = "2099-01-01T00:00:00+08:00"
 
 
 def enrol_here(gate, kit, number):
-    """Somebody joins at the gate itself."""
+    """Enrol a person at the gate itself."""
     with closing(Gallery.open(gate.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         return enrol(
             gallery, f"Local {number}", "1-101", [kit.vector(number)], consent=f"local-{number}", notice="n1",
@@ -159,7 +159,7 @@ def test_the_newest_number_of_a_key_counts_whatever_came_first(followed, office,
     followed.hear(office.delta())
     (middle,) = office.put(kit.person(2))
     (newest,) = office.put(kit.person(1, status="suspended"))
-    followed.hear(Delta(**kit.us, after=2, upto=3, records=[newest]))  # a gap
+    followed.hear(Delta(**kit.us, after=2, upto=3, records=[newest]))  # the delta before it is missing
     (older,) = [msgspec.structs.replace(kit.person(1), n=2)]
     followed.hear(Delta(**kit.us, after=1, upto=2, records=[middle, older]))
     assert followed.people()[kit.subject(1)].status == "suspended"
@@ -388,7 +388,7 @@ def test_a_face_of_the_offices_goes_with_it_and_one_that_was_made_here_stays(fol
 
 
 def accept(followed, kit, number):
-    """Somebody at the gate has looked at them."""
+    """Accept this person at the gate."""
     with closing(Holdings.open(followed.state, kit.site)) as holdings:
         assert holdings.accept(kit.subject(number))
 
@@ -634,7 +634,7 @@ def test_a_card_of_the_office_opens_by_every_reading_whichever_number_an_office_
 
 
 def test_two_cards_that_an_office_gave_and_a_reader_cannot_tell_open_for_nobody_there(followed, office, kit):
-    """An office of before readings does not see it; the gate must not let in the wrong one."""
+    """An office older than card readings does not notice the clash; the gate must not admit the wrong person."""
     office.put(kit.person(1, cards=[Card("c1", "W32:04A1B2C3")]), kit.person(2, cards=[Card("c2", "W32:77A1B2C3")]))
     followed.hear(office.delta())
     ring = followed.ring()

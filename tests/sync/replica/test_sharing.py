@@ -1,4 +1,4 @@
-"""A face goes to another gate only sealed to it, and only of somebody who agreed to that here."""
+"""A face goes to another gate only sealed to that gate, and only with the person's consent accepted here."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,13 +22,16 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def sharing(followed, office, kit):
-    """A gate with somebody who has a face and agreed that it goes elsewhere, and another gate that is known."""
+    """A gate with a person who has a face and agreed to the transfer, and with a second gate.
+
+    Both are accepted here.
+    """
     office.put(
         kit.person(1, face=kit.face(1, pictures=3), consents=kit.consents(1, "recognise", "transfer")),
         GateRecord(n=0, gate=kit.other, keys=kit.neighbour.party.dump().decode()),
     )
     followed.hear(office.delta())
-    with closing(Holdings.open(followed.state, kit.site)) as holdings:  # somebody at the gate accepts both
+    with closing(Holdings.open(followed.state, kit.site)) as holdings:  # a person at the gate accepts both
         holdings.trust(kit.other, holdings.keys_of(kit.other), HERE)
         consents = kit.consents(1, "transfer")
         holdings.agree([Claim(kit.subject(1), each.purpose, each.reference) for each in consents])
@@ -133,7 +136,7 @@ def test_an_error_shows_nothing_of_a_face(kit):
 
 
 def test_a_face_that_is_deeply_nested_is_none(kit):
-    """A stolen gate could send it to every other gate."""
+    """A stolen gate could send such a face to every other gate."""
     body = '{"more":' + "[" * 9000 + "]" * 9000 + "}"
     face = msgspec.structs.replace(kit.face(1), sealed=kit.me.party.seal(body.encode()).decode())
     with pytest.raises(WireError):

@@ -1,4 +1,4 @@
-"""Snapshots: fetched in parts, kept sealed meanwhile, and followed all at once or not at all."""
+"""A snapshot is fetched in parts, stored sealed until it is complete, and applied as a whole or not at all."""
 
 from datetime import UTC, datetime
 
@@ -227,7 +227,7 @@ def test_a_difference_that_a_snapshot_does_not_heal_is_not_fetched_for_ever(foll
 
 
 def test_an_office_that_has_forgotten_who_is_gone_is_told_until_it_knows(followed, office, kit):
-    """A backup that was brought back has them still; the first answers may be lost."""
+    """A restored backup still has the removed person, and the first receipts may be lost."""
     many(office, kit, 2)
     office.remove(1)
     followed.hear(office.delta())

@@ -1,4 +1,4 @@
-"""A damaged row in snapshot.db holds up no record of the office: what cannot be used is asked for anew."""
+"""A damaged row in snapshot.db blocks no record of the office; the gate requests unusable parts again."""
 
 import os
 import random
@@ -17,7 +17,7 @@ PLACES += [("parts", "part"), ("parts", "sealed")]
 
 
 def stage(followed, office, kit):
-    """Half of a snapshot has come when the power fails; gives the file."""
+    """Cut the power after half of a snapshot has arrived; return the path of snapshot.db."""
     office.put(*(kit.person(number) for number in range(1, 9)))
     followed.hear_word(office.word())
     followed.hear(*office.snapshot()[:2])

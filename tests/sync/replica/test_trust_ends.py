@@ -1,4 +1,4 @@
-"""What somebody accepted ends with what it was about: keys that were replaced, gates and people that are gone."""
+"""An acceptance ends with its object: replaced keys, removed gates and removed people."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ NEW, THIRD, FOURTH = Identity.make(), Identity.make(), Identity.make()
 
 @pytest.fixture
 def home(followed, office, kit):
-    """A gate that took the face of somebody whose consent to a transfer counts here, and that trusts another gate."""
+    """A gate that took a person's face, accepted that person's consent to the transfer, and trusts another gate."""
     office.put(gate(kit.other, kit.neighbour), wider(kit))
     followed.hear(office.delta())
     take_face(followed, kit)
@@ -74,7 +74,7 @@ def shares(home, kit, to):
 
 
 def test_keys_that_were_replaced_count_no_more_when_they_come_back(home, office, kit):
-    """The attack: the gate's card is stolen and it is paired anew; a stolen office says its old keys once more."""
+    """Attack: the gate's SD card is stolen, and the gate is paired again. A stolen office then sends its old keys."""
     hear(home, office, gate(kit.other, NEW))
     hear(home, office, gate(kit.other, kit.neighbour))
     assert shares(home, kit, kit.other) == 0
@@ -104,7 +104,7 @@ def test_replaced_keys_sign_for_nobody(home, office, kit):
 
 
 def test_whoever_is_trusted_through_a_gate_that_is_gone_is_trusted_no_more_however_far(home, office, kit):
-    """The attack: a stolen gate signs for a second one of the thief's, and that one for a third."""
+    """Attack: a stolen gate vouches for the thief's second gate, and that gate vouches for a third."""
     hear(home, office, gate("gate-4", THIRD, vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)))
     hear(home, office, gate("gate-5", FOURTH, vouch(THIRD, kit.site, "gate-4", "gate-5", FOURTH.party)))
     assert [shares(home, kit, name) for name in ("gate-4", "gate-5")] == [1, 1]
@@ -134,7 +134,7 @@ def test_a_gate_whose_keys_wait_signs_for_nobody_not_even_for_itself(home, offic
 
 
 def test_an_office_with_new_keys_changes_nothing_of_what_was_accepted_here(home, office, kit):
-    """A hand-over: what the new office says of gates and consents waits as ever, what was accepted counts on."""
+    """A hand-over: gates and consents from the new office wait as usual, and accepted ones still count."""
     home.replica.close()
     peer = Peer(kit.me, Identity.make().party, kit.site, kit.gate)
     home.replica = Replica(home.state, peer, kit.embedder, kit.dimension, kit.threshold, 100, home.events.append, print)
@@ -166,7 +166,7 @@ def home_delta(office, record):
 
 
 def test_what_is_accepted_are_the_consents_that_were_seen_and_no_later_ones(followed, office, kit):
-    """The attack: while somebody reads the list, the office adds a purpose, and another paper."""
+    """Attack: while a person reads the list, the office adds a purpose, or another paper."""
     office.put(wider(kit))
     followed.hear(office.delta())
     take_face(followed, kit)
@@ -184,7 +184,7 @@ def test_what_is_accepted_are_the_consents_that_were_seen_and_no_later_ones(foll
 
 
 def test_who_may_not_be_recognised_any_more_agrees_to_nothing_more(home, office, kit):
-    """The attack: the consent to be recognised is taken away and given back; she stands there by chance."""
+    """Attack: the office takes the consent to recognition away and gives it back. She stands at the gate by chance."""
     hear(home, office, kit.person(1, consents=kit.consents(1, "transfer")))
     hear(home, office, wider(kit))
     take_face(home, kit)

@@ -1,4 +1,7 @@
-"""A gate takes cards and PINs as digests made for it, tells only its office the keys, and takes nothing readable."""
+"""A gate receives cards and PINs as digests made for it.
+
+It tells only its office the keys, and accepts no readable values.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +15,7 @@ PIN, DURESS = "739184", "281946"
 
 
 def readable(kit, n=1, **more):
-    """As an office from before verifiers says it."""
+    """Return a person record with readable values, as an office older than verifiers sends it."""
     return msgspec.structs.replace(kit.person(1, **more), n=n)
 
 
