@@ -1,4 +1,6 @@
-"""An office in a folder, and gates that speak its language without a network between them."""
+"""Fixtures for the office tests: an office in a temporary folder, and gates that speak its protocol
+without a network.
+"""
 
 import json
 import secrets
@@ -51,7 +53,7 @@ def consent(purpose):
 
 
 def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "transfer"), **other):
-    """Somebody; `number` makes the subject."""
+    """Return a person record for the book. `number` becomes the subject id."""
     values = {"role": "resident", "consents": [consent(purpose) for purpose in purposes]} | other
     return KeptPerson(
         n=0, subject=f"{number:016x}", name=name, household=household, added_at="2026-11-20T09:00:00Z", **values
@@ -59,7 +61,7 @@ def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "
 
 
 class GateEnd:
-    """A gate's own end of the conversation: what it writes is signed, what it hears is opened."""
+    """One gate's end of the protocol. It signs the messages it writes and opens the messages it receives."""
 
     def __init__(self, court, name):
         self.court, self.name = court, name
@@ -76,7 +78,7 @@ class GateEnd:
         return kind(site=SITE, gate=self.name, **values)
 
     def says(self, kind, topic=None, **values):
-        """Say something; everything that the office publishes because of it, opened."""
+        """Send a message to the office. Return every message the office publishes in response, opened."""
         topics = {Status: "status", EventBatch: "event", Request: "request"}
         topic = topic or getattr(self.topics, topics.get(kind, "reply"))
         payload = self.peer.write(self.message(kind, **values))
@@ -102,7 +104,7 @@ class GateEnd:
         return JournalMark(**(usual | values))
 
     def read(self, out):
-        """What a gate would take of it."""
+        """Open a published message as a gate does, and keep the number of the last heartbeat."""
         kinds = {self.topics.ack: (Ack, Word, Recovery), self.topics.record: (Delta, SnapshotPart)}
         message = self.peer.read(out.payload, *kinds.get(out.topic, (Command, Offer, StillWanted)))
         if isinstance(message, Word):
@@ -110,7 +112,7 @@ class GateEnd:
         return message
 
     def happen(self, kind, at=None, *, body=None, **facts):
-        """A row of the journal, chained as it must be."""
+        """Append a journal row, chained to the row before it. Return the row."""
         before = self.rows[-1].hash if self.rows else genesis(SITE, self.name, self.journal)
         body, at = body or json.dumps({"kind": kind, **facts}), at or stamp(self.court.wall)
         seq = len(self.rows) + 1
@@ -125,7 +127,7 @@ class GateEnd:
         return self.says(EventBatch, **(usual | {"events": rows} | values))
 
     def asks(self, offer, step="begin", **more):
-        """Ask whether an order is still wanted; the office's answer, or None."""
+        """Ask whether an order is still wanted. Return the office's answer, or None."""
         self.nonces += 1
         said = self.says(Ask, order=offer.order, nonce=f"nonce-{self.nonces}", step=step, **more)
         return said[0] if said else None
@@ -142,18 +144,18 @@ class GateEnd:
 
 
 class Court:
-    """A site: its office, its gates, and one clock for all."""
+    """A site: its office, its gates, and one clock for all of them."""
 
     def __init__(self, folder):
         self.folder, self.store = folder, Store.create(folder, SITE)
         self.now, self.wall = 1000.0, BEGIN
         self.waiting = set()
-        """The orders that somebody waits for."""
+        """The ids of the orders for which an operator's process waits."""
         self.side = self.open_side()
         self.gates = {}
 
     def join(self, name, end=None):
-        """Pair a gate, which says that it is there."""
+        """Pair a gate, let it report its status, and store its verifiers."""
         end = self.gates[name] = end or GateEnd(self, name)
         self.store.add_gate(name, end.me.party.dump(), "0a0b")
         self.due()
@@ -170,11 +172,11 @@ class Court:
         return self.carry(self.side.due(self.now, self.wall))
 
     def carry(self, published):
-        """What was published, opened by the gates that it is for."""
+        """Open the published messages with the keys of their gates."""
         return [self.gates[out.topic.split("/")[3]].read(out) for out in published]
 
     def restart(self, folder=None):
-        """The office's process ends, and begins again."""
+        """Stop the office, open its store again, and start it."""
         self.store.close()
         self.store = Store.open(folder or self.folder)
         self.side = self.open_side()
@@ -184,13 +186,13 @@ class Court:
         return OfficeSide(self.store, waits=self.waiting.__contains__)
 
     def order(self, action, gate="gate-1", **more):
-        """Somebody orders this, and waits; its id."""
+        """Place an order whose operator waits for the result. Return its id."""
         placed = self.store.orders.place(gate, action, "li", "a delivery", self.wall, **more)
         self.waiting.add(placed)
         return placed
 
     def give_up(self, order, why="no answer"):
-        """They wait no more; the state in which that leaves the order."""
+        """Withdraw an order: its operator stops waiting. Return the order's state after that."""
         state = self.store.orders.withdraw(order, why).state
         self.waiting.discard(order)
         return state
@@ -226,20 +228,22 @@ def person_fixture():
 
 @pytest.fixture
 def only():
-    """The messages of one kind among several."""
+    """Return a function that keeps only the messages of one kind."""
     return lambda kind, messages: [message for message in messages if isinstance(message, kind)]
 
 
 @pytest.fixture
 def line(court, gate):
-    """How the office speaks with a gate."""
+    """Return the office's side of one gate."""
     peer = Peer(court.store.identity, gate.me.party, SITE, gate.name)
     return Line(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
 
 
 @pytest.fixture(scope="session")
 def in_memory():
-    """Call it for an office with two gates that no disk slows down; for tests that need many."""
+    """Return a function that makes a store in memory with two gates. It is fast enough for tests that need many
+    stores.
+    """
     identity, keys = Identity.make(), Identity.make().party.dump()
 
     def make():

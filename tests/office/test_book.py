@@ -1,4 +1,4 @@
-"""Records: one counter, the newest number counts, and each gate sees its own faces."""
+"""Records: one counter numbers them, the highest number wins, and each gate receives only its own face templates."""
 
 from contextlib import closing
 
@@ -38,7 +38,7 @@ steps = st.one_of(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
 def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history):
-    """Each gate asks whenever it likes; in the end both have exactly what the office has, and the same digest."""
+    """Each gate asks at arbitrary moments. In the end both hold exactly the office's records, with the same digest."""
     with closing(in_memory()) as store:
         held, version = {gate: {} for gate in GATES}, dict.fromkeys(GATES, 0)
 

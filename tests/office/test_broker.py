@@ -1,4 +1,6 @@
-"""The broker's settings, with the real Mosquitto: each gate has its own topics and no others, from when it joins."""
+"""The broker's settings with the real Mosquitto. From its pairing on, each gate can use its own topics
+and no others.
+"""
 
 import asyncio
 import contextlib
@@ -33,7 +35,7 @@ NOW = datetime.now(UTC)
 
 
 def certify(folder, gate):
-    """A gate's certificate and key, beside the office's for once."""
+    """Store a gate's certificate and private key in the office's folder. Only these tests keep them there."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, gate)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -44,7 +46,7 @@ def certify(folder, gate):
 
 @pytest.fixture
 def office(tmp_path):
-    """An office with two certified gates, in a folder with a space in its name."""
+    """Create an office with two certified gates. Its folder has a space in its name."""
     folder = tmp_path / "the office"
     found(folder, SITE, Place("localhost", free_port(), free_port()), NOW)
     for gate in ("gate-1", "gate-2"):
@@ -69,7 +71,7 @@ def mosquitto(office):
 
 
 def client(folder, name=None, **more):
-    """The office, or a gate."""
+    """Return an MQTT client with the certificate of the gate `name`, or of the office if `name` is None."""
     context = tls_context(folder)
     if name is not None:
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
@@ -77,7 +79,7 @@ def client(folder, name=None, **more):
 
 
 async def heard(listener, speaker, topic):
-    """What arrives of what is said again and again on a topic, until something does."""
+    """Publish on a topic again and again until the listener receives a message. Return the message's topic."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             await speaker.publish(topic, b"!", qos=1)
@@ -127,7 +129,7 @@ async def test_a_gate_that_is_not_among_them_any_more_says_nothing(office, mosqu
             write_acl(office, SITE, ["gate-1", "gate-3"])
             await listener.subscribe(Topics(SITE, "gate-3").event, qos=1)
             while await heard(listener, new, Topics(SITE, "gate-3").event) != Topics(SITE, "gate-3").event:
-                pass  # what was said before the rules came
+                pass  # skip messages published before the new access list applied
         await gone.publish(theirs.reply, b"?", qos=1)
         while (topic := await heard(listener, gate, ours.event)) != ours.event:
             assert topic != theirs.reply
@@ -137,7 +139,9 @@ IDS = [f"gated-{SITE}-gate-1", "gate-1", "OFFICE", "gated-OFFICE", "", "gate-2",
 
 
 def attack(folder, name, ids, seconds, taken):
-    """Connect again and again with the certificate of `name` and the client ids of others; counts who was let in."""
+    """Connect repeatedly with the certificate of `name` and the client ids of others. Count the
+    accepted connections.
+    """
     context, end = ssl.create_default_context(cafile=str(folder / "ca.pem")), time.monotonic() + seconds
     context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     while time.monotonic() < end:
@@ -150,7 +154,7 @@ def attack(folder, name, ids, seconds, taken):
 
 
 async def test_no_gate_cuts_off_another_or_the_office_whatever_client_id_it_says(office, mosquitto):
-    """Not even when it knows their ids."""
+    """The attacker knows the client ids of the others."""
     write_acl(office, SITE, ["gate-1", "gate-2"])
     ours, taken = Topics(SITE, "gate-1"), [0]
     gate, listener = client(office, "gate-1", identifier=IDS[0]), client(office, identifier=IDS[-1])
@@ -159,7 +163,7 @@ async def test_no_gate_cuts_off_another_or_the_office_whatever_client_id_it_says
         attacking = asyncio.create_task(asyncio.to_thread(attack, office, "gate-2", IDS, 1.0, taken))
         sent = 0
         while not attacking.done():
-            await gate.publish(ours.event, f"{sent}", qos=1)  # would raise when it is cut off
+            await gate.publish(ours.event, f"{sent}", qos=1)  # raises if the broker cut this gate off
             sent += 1
             await asyncio.sleep(0.01)
         got = [(await anext(listener.messages)).payload for _ in range(sent)]
@@ -272,7 +276,7 @@ time.sleep(60)
 
 
 def test_a_broker_that_is_still_beginning_is_told_when_it_can_hear_and_not_killed(office):
-    """SIGHUP ends whoever has not said yet what to do with it (signal(7))."""
+    """Before a process installs its handler, SIGHUP terminates it (signal(7))."""
     process = subprocess.Popen([sys.executable, "-c", BEGINNING], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline()

@@ -1,4 +1,4 @@
-"""How long a stranger must guess at the gates of a site, by what each of them told: never said too well."""
+"""The PIN budget of a site, computed from the limits its gates report. The result is never better than the truth."""
 
 from types import SimpleNamespace
 
@@ -36,7 +36,7 @@ def changed(said, **values):
 
 
 def test_the_budget_is_that_of_what_the_gates_allow_and_not_of_settings_as_they_come():
-    """The attack: an installer raises the cap, and the office goes on saying years."""
+    """The attack: an installer raises the limit at a gate, and the office still reports years."""
     mine, loose = changed(OWN), changed(OWN, pins_day=200, keypads=2)
     found = site_budget(people(144), [gate("gate-1", mine), gate("gate-2", loose)])
     expected = budget([1] * 144, 0, 6, Caps(200, OWN.household_day, by_household=False, doors=2)).days
@@ -83,7 +83,7 @@ def test_where_flat_numbers_come_first_that_is_the_budget():
 
 
 def test_more_digits_that_a_gate_asks_for_make_no_pin_of_the_offices_longer():
-    """The attack on the figure: eight digits at the gate, six in every PIN that the office has made."""
+    """The attack on the figure: the gate asks for eight digits, but every PIN the office issued has six."""
     eight = changed(OWN, pin_digits=8)
     assert site_budget(people(144), [gate("gate-1", eight)]).days == site_budget(people(144), [gate("g", OWN)]).days
     fewer = changed(OWN, pin_digits=4)

@@ -1,4 +1,4 @@
-"""The office's authority: real TLS accepts what it issues, for the right name and the right use alone."""
+"""The office's authority. Real TLS accepts its certificates only for the right name and the right purpose."""
 
 import ipaddress
 import socket
@@ -32,7 +32,7 @@ def request(common=GATE, key=None):
 
 
 def admit(authority, folder, wall=NOW):
-    """A gate with its certificate in a folder."""
+    """Issue a certificate to a gate, and store it with its key in the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     issued = authority.admit(read_csr(request(key=key), GATE), GATE, wall)
     (folder / "gate.pem").write_bytes(issued.pem)
@@ -50,7 +50,7 @@ def authority(tmp_path):
 
 
 def shake_hands(folder, client="gate", host="office.lan", server="server", ca=None):
-    """One TLS handshake with certificates on both sides; gives the client's name as the server sees it."""
+    """Run one TLS handshake with certificates on both sides. Return the client's name as the server sees it."""
     ours, theirs = socket.socketpair()
     listening = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
     listening.verify_mode = ssl.CERT_REQUIRED
@@ -116,7 +116,7 @@ def test_a_gates_certificate_is_good_for_two_years_and_a_slow_clock(authority, t
     issued = admit(authority, tmp_path)
     certificate = x509.load_pem_x509_certificate(issued.pem)
     assert certificate.not_valid_before_utc == (NOW - timedelta(hours=1)).replace(microsecond=0)
-    ends = NOW + timedelta(days=730)  # less up to 90 days, so that no two gates end on one day
+    ends = NOW + timedelta(days=730)  # up to 90 days shorter, so that gates' certificates end on different days
     assert ends - timedelta(days=90) < certificate.not_valid_after_utc <= ends
     assert f"{certificate.serial_number:x}" == issued.serial
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem))

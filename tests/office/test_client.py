@@ -1,4 +1,4 @@
-"""Whoever leaves a connection that comes up, or goes, leaves no socket behind; and nobody has another client."""
+"""A connection cancelled or closed at any moment leaves no socket open. Only one module builds an MQTT client."""
 
 import ast
 import asyncio
@@ -20,7 +20,7 @@ HOME = ROOT / "gated/office/client.py"
 
 @pytest.fixture
 def ends():
-    """Our TLS, and a server's."""
+    """Return our TLS context and a server's TLS context."""
     authority = trustme.CA()
     server, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(server)
@@ -36,7 +36,7 @@ def listener():
 
 
 def read_to_the_end(line):
-    """Everything until the other end closes."""
+    """Return all bytes received until the other end closes."""
     line.settimeout(PATIENCE_S)
     said = b""
     with contextlib.suppress(ConnectionError):
@@ -124,14 +124,14 @@ def test_a_loop_that_ends_before_its_client_has_dialled_leaves_no_socket(listene
 
 
 class Late(ThreadPoolExecutor):
-    """For which a loop that ends does not wait."""
+    """An executor that does not delay the end of its event loop."""
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         super().shutdown(wait=False)
 
 
 def built(tree):
-    """The lines that build a client of aiomqtt, or take its name."""
+    """Yield the lines that build an aiomqtt client or import its name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "Client" and ast.unparse(node.value) == "aiomqtt":
             yield node.lineno

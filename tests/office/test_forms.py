@@ -1,4 +1,4 @@
-"""The notice and the consent form: complete or a draft, the same words in print and aloud, and never changed."""
+"""The notice and the consent form: complete or marked as a draft, the same text in print and speech, never changed."""
 
 import html
 import json
@@ -78,7 +78,7 @@ def text(tmp_path, document, language, **changed):
     return text_of(document, language, said, is_draft=False)
 
 
-# -- what they say ----------------------------------------------------------------------------------------------------
+# -- text -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("document", "language"), PAPERS)
@@ -144,7 +144,7 @@ def test_sentences_are_short_enough_for_everybody(tmp_path):
     assert max(words) <= 36
 
 
-# -- what nobody knows yet --------------------------------------------------------------------------------------------
+# -- missing values ---------------------------------------------------------------------------------------------------
 
 
 def test_what_nobody_said_is_a_blank_and_is_named_and_the_paper_is_a_draft(run, tmp_path, folder):
@@ -230,7 +230,7 @@ def test_it_prints_on_a4_in_large_letters(tmp_path):
     assert "font: 18pt" in page.read_text()
 
 
-# -- aloud ------------------------------------------------------------------------------------------------------------
+# -- speech -----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_read_aloud_is_what_is_written_without_its_signs(tmp_path):
@@ -295,7 +295,9 @@ def test_an_address_of_several_lines_is_one_line_on_paper():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_no_program_does_is_promised_in_somebodys_name(tmp_path, language):
-    """`face_years` and `office_days` are duties of people: the sentence that has the number names who does it."""
+    """People, not programs, perform `face_years` and `office_days`. The sentence with the number names the responsible
+    body.
+    """
     who = {"en": "Market South Street Community Office", "zh": "市场南街社区居委会"}[language]
     said = text(tmp_path, "notice", language, face_years="7", office_days="91")
     for number in ("7", "91"):

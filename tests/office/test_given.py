@@ -1,4 +1,4 @@
-"""What people agreed to at a gate comes to the office, and no gate can say it of everybody."""
+"""A consent given at a gate reaches the office. No gate can claim such a consent for arbitrary residents."""
 
 import json
 from contextlib import closing
@@ -28,7 +28,7 @@ def alarms(court):
 
 @pytest.fixture
 def ann(court, person):
-    """Somebody who agreed to be recognised, no more."""
+    """Store a person who consented to recognition only."""
     who = person(1, purposes=("recognise",))
     court.store.book.put(who)
     court.due()
@@ -50,7 +50,7 @@ def test_an_enrolment_without_such_a_word_notes_nothing(court, gate, other, ann,
 
 
 def test_a_gate_that_claims_it_of_a_face_that_another_has_as_well_is_an_alarm(court, gate, other, ann):
-    """The attack: a stolen gate says of everybody that they agreed there."""
+    """The attack: a stolen gate claims that every resident consented there."""
     enrolled(court, other, ann.subject)
     enrolled(court, gate, ann.subject, "transfer")
     assert list(purposes(court, ann)) == ["recognise"]
@@ -84,7 +84,7 @@ def test_the_same_row_once_more_brings_back_nothing_that_was_taken_back(court, g
 
 @pytest.mark.parametrize("when", ["earlier", "later"])
 def test_a_gate_that_tells_late_changes_nothing_that_was_taken_back_since(court, gate, ann, when):
-    """The gate was without a link: she agreed there in the morning, and took it back at the office at noon."""
+    """The gate was offline. Ann consented there in the morning, and withdrew the consent at the office at noon."""
     enrolled(court, gate, "f" * 16)
     at = gate.rows[-1].at
     moment = {"earlier": at.replace("20", "19", 1), "later": at.replace("20", "29", 1)}[when]

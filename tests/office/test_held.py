@@ -1,4 +1,4 @@
-"""Who is held back at the gates: one alarm that says how many, and a list that is as new as the gate's status."""
+"""People in quarantine at the gates: one alarm with their number, and a list as recent as the gate's last status."""
 
 import json
 from contextlib import closing
@@ -77,7 +77,7 @@ def test_a_list_in_parts_is_whole_and_an_old_one_that_a_broker_repeats_is_passed
 
 @pytest.fixture
 def office(court):
-    """Run a command of this office; it must end with `check`."""
+    """Return a function that runs an office command. It asserts the exit status `check` and returns the output."""
 
     def run(*arguments, check=0, typed=None):
         arguments = ["office", "--dir", str(court.folder), *map(str, arguments)]
@@ -90,7 +90,7 @@ def office(court):
 
 @pytest.fixture
 def full(court, gate, other, person):
-    """Two gates that hold people back, whom the office knows by name."""
+    """Put people in quarantine at two gates. The office knows their names."""
     for number in range(1, 5):
         court.store.book.put(person(number, name=f"Name {number}", household=f"{number}-101"))
     lists(gate, [*back(1, 2), *back(3, why="duplicate")])
@@ -123,7 +123,7 @@ def test_the_gates_say_how_many_are_held_and_not_that_all_is_there(office, full,
 
 @pytest.fixture
 def answering(full, monkeypatch):
-    """Both gates accept what they are told to, but for the numbers in it; and what they were told."""
+    """Let both gates accept every person except the numbers in the first result. The second result lists the orders."""
     refused, told = set(), []
 
     def carry(folder, gates, action, wish):
@@ -195,7 +195,7 @@ def test_a_batch_is_announced_at_every_gate(office, full, monkeypatch):
     office("batch", "announce", "--people", 1, "--hours", 0, check=2)
 
 
-# -- who waits ---------------------------------------------------------------------------------------------------------
+# -- answers with many findings ----------------------------------------------------------------------------------------
 
 
 def test_an_answer_with_findings_about_a_hundred_people_fits(court, gate):

@@ -1,5 +1,5 @@
-"""Who is expected: a code is good once, for an hour, whoever tries wrong ones; and ten
-minutes more for who had it.
+"""Invitations: a pairing code works once, for one hour, regardless of wrong tries. A gate that used it has ten more
+minutes.
 """
 
 import sqlite3
@@ -57,7 +57,7 @@ def test_a_code_is_good_for_an_hour(after_s, verdict):
 
 
 def test_no_number_of_wrong_tries_kills_the_right_code(invitations):
-    """A stranger knows the names of gates; with a lock on wrong tries, that was enough to stop every pairing."""
+    """Gate names are no secret. With a limit on wrong tries, a stranger could block every pairing."""
     invitations.invite("gate-2", RIGHT, AT)
     assert [invitations.look("gate-2", WRONG, KEYS, AT) for _ in range(100)] == ["wrong"] * 100
     assert invitations.open(AT)["gate-2"].wrong == 100

@@ -1,4 +1,4 @@
-"""The journals of gates, as the office has them: nothing missing unnoticed, nothing changed unnoticed."""
+"""The gates' journals as the office stores them. The office detects every missing row and every changed row."""
 
 from contextlib import closing
 
@@ -168,7 +168,7 @@ def batch(first, last, is_ahead=False):
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_memory):
-    """A gate that keeps to the rules ends with everything acked, nothing twice, and no alarm."""
+    """A gate that follows the protocol ends with every row acknowledged, no row twice, and no alarm."""
     with closing(in_memory()) as store:
         acked, sent = 0, []
         while acked < len(ROWS) and len(sent) < 30:
@@ -187,13 +187,13 @@ def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_m
         assert store.journals.held("gate-1", "j") == 20
 
 
-# -- old rows go ------------------------------------------------------------------------------------------------------
+# -- deletion of old rows ---------------------------------------------------------------------------------------------
 
 LONG_AGO, NOW_ISH, MIDDLE = "2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z", "2026-06-01T00:00:00.000000Z"
 
 
 def aged(court, gate, old):
-    """The first `old` rows of the gate's are old, the rest new, by the times that the office has of them."""
+    """Set the stored times of the gate's rows: the first `old` rows are old, the others recent."""
     with court.store.file.writing() as connection:
         connection.execute("UPDATE events SET at = iif(seq <= ?, ?, ?)", (old, LONG_AGO, NOW_ISH))
 

@@ -1,4 +1,4 @@
-"""The office on a real Mosquitto with certificates, as `init` makes it; and the whole command."""
+"""The office on a real Mosquitto with the certificates that `init` makes, and the complete command."""
 
 import asyncio
 import contextlib
@@ -93,7 +93,7 @@ class Site:
         return Client("localhost", self.place.port, tls_context=context)
 
     def run(self, *arguments):
-        """Start a command of this office."""
+        """Start an office command. Return its process."""
         command = [sys.executable, "-m", "gated", "office", "--dir", str(self.folder), *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -126,14 +126,14 @@ async def serving(site):
 
 @contextlib.asynccontextmanager
 async def gate_on(site):
-    """The gate's connection: `expect(kind)` waits for the next message of that kind."""
+    """Connect as the gate. `expect(kind)` waits for the next message of that kind."""
     async with site.client() as client:
         await client.subscribe([(topic, 1) for topic in TOPICS.down])
 
         async def expect(kind, repeat=None):
             async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    if repeat is not None:  # the office may not listen yet
+                    if repeat is not None:  # the office may not have subscribed yet
                         await client.publish(*repeat, qos=1)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(1.0 if repeat else PATIENCE_S):
@@ -238,7 +238,7 @@ async def asked(site, client, offer, nonce):
 
 
 async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_that_asks_later_is_told_so(site):
-    """Ctrl-C, SIGTERM, a closed terminal, a time that is up, kill -9, an office that stops serving."""
+    """The endings: Ctrl-C, SIGTERM, a closed terminal, a timeout, kill -9, and an office that stops serving."""
     site.join()
     office = site.run("serve")
     order = ("release", GATE, "--operator", "li", "--reason", "x")
@@ -293,7 +293,9 @@ async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_h
 
 
 def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed(monkeypatch, tmp_path):
-    """The broker goes on with TLS after that. The loop ends; then Python takes the client away."""
+    """The broker continues the TLS handshake after the cancellation. The loop ends before Python
+    collects the client.
+    """
     authority, complaints, is_cancelled = trustme.CA(), [], threading.Event()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(server)
@@ -320,7 +322,7 @@ def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed
             with server.wrap_socket(accepted[0], server_side=True) as secured:
                 secured.recv(1000)
 
-        for _ in range(12):  # each end is at another moment of the handshake
+        for _ in range(12):  # each round cancels at another moment of the handshake
             is_cancelled.clear()
             asyncio.run(break_off())
         gc.collect()

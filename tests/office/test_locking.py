@@ -1,4 +1,4 @@
-"""The office's keys behind a passphrase: a copy of the folder is worth nothing, and the office starts by itself."""
+"""The office's keys behind a passphrase. A copy of the folder is useless, and the office starts without an operator."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def founded(tmp_path_factory):
 
 
 def cheap(monkeypatch):
-    """Argon2 as cheap as a file may say; what it costs in earnest, the command pays."""
+    """Use the cheapest argon2 cost a key file allows. Only the real command uses the full cost."""
     monkeypatch.setattr(locking, "MEMORY_KIB", 8 * 1024)
     monkeypatch.setattr(locking, "PASSES", 1)
 
@@ -231,7 +231,7 @@ def test_a_damaged_file_is_said_and_costs_no_memory(office, content):
 
 @pytest.fixture
 def gated(office, monkeypatch):
-    """`gated office`, with somebody at the terminal who types, or with nobody."""
+    """Return a function that runs `gated office` with an operator at the terminal, who types the given lines."""
     monkeypatch.setattr("gated.cli.office_passphrase.is_somebody_there", lambda: True)
 
     def run(*words, typed=(), check=0):
@@ -245,7 +245,7 @@ def gated(office, monkeypatch):
 
 
 def alone(folder, *words, check=0, **environment):
-    """With nobody there, in a process of its own."""
+    """Run `gated office` in its own process, without a terminal. Return its output."""
     command = [sys.executable, "-m", "gated", "office", "--dir", str(folder), *words]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                           env=os.environ | environment)  # fmt: skip

@@ -1,4 +1,6 @@
-"""One damaged value in one row of the office's database: the office goes on with all other rows, and says so."""
+"""One damaged value in one row of the office's database. The office keeps all other rows in use and reports the
+damage.
+"""
 
 import shutil
 import sys
@@ -19,7 +21,7 @@ TABLES = ("gates", "alarms", "orders", "held")
 
 @pytest.fixture
 def kept(court, gate, other, tmp_path):
-    """An office with two gates, an order for each and alarms of both, at rest."""
+    """Create a closed office with two gates, an order for each gate, and alarms from both."""
     for name in ("gate-1", "gate-2"):
         court.order(Release(), gate=name)
         for kind in ("duress", "call_pressed"):

@@ -1,4 +1,4 @@
-"""Records in messages: everything once, in order, and never too long."""
+"""Records in messages: every record once, in order, and no message above the size limit."""
 
 import msgspec
 from hypothesis import given
@@ -10,7 +10,7 @@ from gated.sync.records import takes_away
 
 
 def record(n, size):
-    """Somebody whose record is about that long; none is gone."""
+    """Return a person record with a face of `size` characters, or a tombstone if `size` is 0."""
     if size == 0:
         return Gone(n=n, key=f"person/{n:016x}")
     face = Face("f", "ab", 1, "x" * size)
@@ -37,7 +37,7 @@ def test_what_is_urgent_is_all_that_takes_away_and_nothing_else(sizes, step):
     records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
     said = urgent("s", "g", records)
     assert [each for delta in said for each in delta.records] == [each for each in records if takes_away(each)]
-    for delta in said:  # complete for its range, as any delta must be
+    for delta in said:  # a delta is complete for its range
         assert [each for each in records if delta.after < each.n <= delta.upto] == delta.records
 
 

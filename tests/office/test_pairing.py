@@ -1,4 +1,4 @@
-"""The office's counter: who is let in with which code, what becomes of everybody else, and how much it puts up with."""
+"""The office's pairing service: it admits a gate with the right code, refuses all others, and limits its load."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ def code(registrar):
 
 @pytest.fixture
 def draft(tmp_path):
-    """What a gate makes up its application from."""
+    """Return the draft from which a gate builds its application."""
     return Draft(tmp_path / "state")
 
 
@@ -171,12 +171,12 @@ def test_no_secret_is_kept(registrar, code):
     assert code.digest.encode() in raw
 
 
-# -- over the wire
+# -- over the network
 
 
 @contextlib.asynccontextmanager
 async def serving(registrar):
-    """The counter, open; gives a function that says something in HTTP and returns what is answered."""
+    """Run the pairing service. Return a function that sends a raw HTTP request and returns the response."""
     task = asyncio.create_task(serve_pairing(registrar))
     context = ssl.create_default_context(cafile=str(registrar.folder / "ca.pem"))
     port = registrar.place.pairing_port
@@ -228,7 +228,7 @@ async def test_garbage_is_refused_in_a_word(registrar):
 
 
 async def test_what_is_too_long_is_not_waited_for(registrar):
-    """More is announced than comes: the answer is there all the same."""
+    """The request announces more bytes than it sends. The service answers without waiting for them."""
     async with serving(registrar) as say:
         status, _ = await say(head("POST", "/pair", 10**9) + b" " * (MAX_BYTES + 100))
         assert status == 400
@@ -243,7 +243,9 @@ async def test_whoever_tries_too_often_is_told_to_wait(registrar, code, draft):
 
 
 async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_place(registrar, draft):
-    """Also after so many that all places together are told to wait; and also when it has a slip elsewhere first."""
+    """The right code works even after the service throttles wrong tries, and after applications that name a wrong
+    site.
+    """
     application = draft.application(registrar.invite(GATE, datetime.now(UTC)), SITE)
     wrongs = [{"secret": f"{number:020x}"} for number in range(MOST_TRIES + 3)] + [{"gate": "gate-9"}]
     async with serving(registrar) as say:
@@ -258,7 +260,9 @@ async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_plac
 
 
 async def test_connections_that_say_nothing_keep_nobody_out(registrar, draft):
-    """Before TLS, after it, with half a head, and with half a body; more of them than may be at once."""
+    """They stop before TLS, after it, within the head, and within the body. Their number exceeds the
+    connection limit.
+    """
     body = post(msgspec.json.encode(draft.application(registrar.invite(GATE, datetime.now(UTC)), SITE)))
     context, port = ssl.create_default_context(cafile=str(registrar.folder / "ca.pem")), registrar.place.pairing_port
 
@@ -279,7 +283,7 @@ async def test_connections_that_say_nothing_keep_nobody_out(registrar, draft):
 
 
 async def test_many_gates_behind_one_router_ask_and_join_within_a_minute(registrar, tmp_path):
-    """Thirty gates, each tried dry first; and a code that is good is no guess, however often it is asked about."""
+    """Thirty gates each test their code first, then join. Testing a right code counts as no guess, however often."""
     codes = [registrar.invite(f"gate-{number}", datetime.now(UTC)) for number in range(30)]
     asked = [CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex()) for code in codes]
     joining = [Draft(tmp_path / code.gate).application(code, SITE) for code in codes]

@@ -1,4 +1,6 @@
-"""The one way to a PIN at the office: made by default, and refused where a stranger would try it first."""
+"""Every PIN of the office passes one function: by default it generates the PIN, and it refuses PINs that are easy to
+guess.
+"""
 
 from contextlib import closing
 

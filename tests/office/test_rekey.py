@@ -1,4 +1,6 @@
-"""New keys for an office: with the recovery key alone, whole or not at all, and every gate follows, also a late one."""
+"""New keys for an office. The recovery key alone suffices, the change is atomic, and every gate follows, even a late
+one.
+"""
 
 import asyncio
 import base64
@@ -39,13 +41,13 @@ from gated.sync.wire import Peer
 SITE, GATE = "market-south", "gate-1"
 NOW = datetime.now(UTC)
 FIRST = int(NOW.timestamp())
-"""The number of a hand-over that is made now."""
+"""The number of a key change made at `NOW`, in Unix seconds."""
 KEY = RecoveryKey(bytes(range(32)))
 
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory):
-    """An office with a recovery key, a paired gate and something in its book; made once."""
+    """Create an office with a recovery key, a paired gate and a household record. Made once for the module."""
     root = tmp_path_factory.mktemp("site")
     place = Place("localhost", free_port(), free_port())
     found(root / "office", SITE, place, NOW, recovery=KEY)
@@ -78,7 +80,7 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".pem", ".key", ".keys")}
 
 
-# -- the key
+# -- the recovery key
 
 
 def test_the_key_comes_back_from_paper_however_it_is_typed():
@@ -155,7 +157,7 @@ def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
 
 @pytest.mark.parametrize("name", ["rename", "replace", "fsync", "rmtree"])
 def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, monkeypatch, name):
-    """Each call of that kind fails, from the first to the last, and everything after it."""
+    """From the chosen call on, every call of that function fails. The test tries each call as the first failure."""
     outcomes = set()
     for step in range(1, 60, 3 if name == "fsync" else 1):
         folder = tmp_path / f"{step}"
@@ -257,7 +259,7 @@ def test_nobody_else_can_name_a_successor():
 
 
 class Gate:
-    """A gate as it is after pairing."""
+    """A gate just after pairing."""
 
     def __init__(self, root):
         self.state = root / "gate"
@@ -279,7 +281,7 @@ class Gate:
 
 @contextlib.contextmanager
 def at_work(office):
-    """The pairing of an office, served in a thread."""
+    """Serve the office's pairing in a thread."""
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         loop = asyncio.new_event_loop()
         task = loop.create_task(serve_pairing(registrar))
@@ -299,7 +301,7 @@ def at_work(office):
 
 
 def until(work):
-    """The server may still be beginning."""
+    """Retry `work` until it succeeds, because the server may still be starting. Return whether it succeeded."""
     for _ in range(200):
         if work():
             return True
@@ -337,7 +339,7 @@ def test_a_gate_that_has_followed_follows_also_an_office_that_an_old_backup_brou
 
 @pytest.fixture
 def restored(root, tmp_path):
-    """An office of before its recovery key was replaced, brought back; with the newest key, and a gate that knew it."""
+    """Restore an office's backup from before its new recovery key. The gate knows the newest key."""
     office, newest = root / "office", RecoveryKey.make()
     shutil.copytree(office, tmp_path / "backup")
     rekey(office, KEY, newest, NOW)
@@ -384,7 +386,7 @@ def test_a_stolen_backup_of_before_moves_no_gate_with_any_key_but_the_newest(roo
         rekey(office, key, None, NOW + timedelta(hours=1 + number), former, is_restored=True)
         with at_work(office):
             assert not any(gate.successor().follow() for _ in range(2))
-        with closing(Store.open(office)) as store, store.file.writing() as connection:  # as the backup was
+        with closing(Store.open(office)) as store, store.file.writing() as connection:  # as in the backup
             connection.execute("UPDATE recovery SET key = ?", (KEY.public,))
     assert gate.office_kid() == before
 
@@ -448,7 +450,7 @@ def test_no_flood_of_wrong_questions_keeps_a_gate_from_following(root):
 
 
 def test_whoever_has_the_office_key_and_stands_between_moves_no_gate(root, tmp_path):
-    """An office with all that lay in the folder, at the address of the true one, and a recovery key of its own."""
+    """The attacker has every file of the office's folder, its network address, and another recovery key."""
     gate, stolen = Gate(root), tmp_path / "stolen"
     before = gate.office_kid()
     shutil.copytree(root / "office", stolen)

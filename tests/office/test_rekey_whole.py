@@ -1,4 +1,4 @@
-"""An office that is given new keys while its gate is on duty: a gate, a Mosquitto and an office, each a process."""
+"""An office gets new keys while its gate is on duty. The gate, Mosquitto and the office are real processes."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ class Site:
         return [sys.executable, "-m", "gated", "office", "--dir", str(self.folder), *words]
 
     def takes(self, folder, name):
-        """Whether the broker lets somebody in with these files."""
+        """Return whether the broker accepts a client with these files."""
         context = ssl.create_default_context(cafile=self.folder / "ca.pem")
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
         try:

@@ -1,4 +1,4 @@
-"""Certificates of a whole site that end soon: a gate, a Mosquitto and an office, each a process of its own."""
+"""A complete site with certificates that end soon. The gate, Mosquitto and the office are real processes."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ NOW = datetime.now(UTC)
 
 
 class Site:
-    """One that was founded nearly ten years ago, with a gate that was paired nearly two years ago."""
+    """A site founded nearly ten years ago, with a gate paired nearly two years ago."""
 
     def __init__(self, folder, gate):
         self.folder, self.gate, self.processes = folder / "office", gate, []
@@ -71,15 +71,15 @@ class Site:
         return [sys.executable, "-m", "gated", "office", "--dir", str(self.folder), *words]
 
     def public_key(self):
-        """Of the gate's certificate."""
+        """Return the public key of the gate's certificate."""
         return Lock.of(self.gate.state).key(Path(self.sync["key"])).public_key()
 
     def ends(self, key):
-        """When the certificate in a file of the gate's ends."""
+        """Return the end of the certificate in one of the gate's files."""
         return end_of(Path(self.sync[key]))
 
     def shown(self):
-        """When the certificate ends that the broker shows; None while there is none."""
+        """Return the end of the certificate the broker presents, or None without a connection."""
         context = ssl.create_default_context(cafile=self.folder / "ca.pem")
         with (
             suppress(OSError),
@@ -90,7 +90,7 @@ class Site:
         return None
 
     def days_left(self):
-        """What the gate tells Prometheus, by certificate."""
+        """Return the remaining days the gate's metrics report, by certificate."""
         said = urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics").read().decode()
         rows = [line for line in said.splitlines() if line.startswith("gated_certificate_days{")]
         return {row.split('"')[1]: float(row.rsplit(" ", 1)[1]) for row in rows}
@@ -120,7 +120,7 @@ def test_all_is_warned_of_without_an_office_and_renewed_by_itself_with_one(site,
     wait_for(lambda: gate.json("status")["lost"] == ["vision"])
     assert site.public_key() == key
     assert is_sealed(Path(site.sync["key"]))
-    assert gate.log().count("was not renewed by itself") == 2  # of the gate's alone, and with the broker's
+    assert gate.log().count("was not renewed by itself") == 2  # once alone, once with the broker's
     assert "the gate's certificate was renewed: it ends on" in gate.log()
     assert f"this gate's certificate ends on {site.ends('cert'):%Y-%m-%d}" in gate.run("status").stdout
     assert "good  certificates" in gate.run("check").stdout.splitlines()
@@ -128,7 +128,7 @@ def test_all_is_warned_of_without_an_office_and_renewed_by_itself_with_one(site,
     assert site.shown() > NOW + timedelta(days=3000)
     left = site.days_left()
     assert left["gate"] > 600
-    assert left["broker"] > 3000  # the link was dialled anew, and saw it
+    assert left["broker"] > 3000  # the link reconnected and read the new certificate
 
     there = site.ends("cert").astimezone(ZoneInfo(DEFAULT))
     wait_for(lambda: f"{there:%Y-%m-%d}" in site.office("gates"), timeout_s=60)
@@ -141,7 +141,7 @@ def test_all_is_warned_of_without_an_office_and_renewed_by_itself_with_one(site,
 
 
 def _all_is_warned_of(site, wait_for):
-    """In the log, the journal, the status, the check and the metrics."""
+    """Assert the warning in the log, the journal, the status, the check and the metrics."""
     gate = site.gate
     wait_for(lambda: "the broker's certificate ends on" in gate.log())
     wait_for(lambda: "certificate" in gate.json("status")["lost"])

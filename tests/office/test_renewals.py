@@ -1,4 +1,4 @@
-"""Certificates end with a warning, and hardly ever: gates ask and are answered, the office renews its own."""
+"""Certificate renewal: gates ask and the office answers, the office renews its own, and an end is announced in time."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ def csr(gate, key):
 
 
 class Site:
-    """An office with its keys, and gates that were paired."""
+    """An office with its keys and paired gates."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -163,7 +163,7 @@ def test_an_alarm_that_somebody_settled_does_not_come_again_at_the_same_stage(si
     assert site.alarms() == []
 
 
-# -- the office's own --------------------------------------------------------------------------------------------------
+# -- the office's own certificates -------------------------------------------------------------------------------------
 
 
 def end_of(site, name):
@@ -220,7 +220,7 @@ def test_a_mosquitto_that_runs_shows_the_renewed_certificate(site):
 
 
 def shown(site):
-    """The serial number of the certificate that the broker shows."""
+    """Return the serial number of the certificate the broker presents."""
     context = ssl.create_default_context(cafile=site.folder / "ca.pem")
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     end = time.monotonic() + 20
@@ -240,7 +240,7 @@ def shown(site):
 
 
 def handshake(server, client):
-    """A handshake in memory; the serial numbers of the certificates that server and client have shown."""
+    """Run a handshake in memory. Return the serial numbers of the server's and the client's certificates."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = {
         "server": server.wrap_bio(to_server, to_client, server_side=True),
@@ -259,7 +259,7 @@ def handshake(server, client):
 
 @pytest.fixture
 def live(site):
-    """The contexts of connections of an office whose certificates end in 40 days, by the file that each uses."""
+    """Return the TLS contexts of an office whose certificates end in 40 days, by the name of their file."""
     for name in ("server", "office"):
         Authority.load(site.folder).renew(site.folder, name, NOW - SERVER_LIFETIME + 40 * DAY)
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=site.folder / "ca.pem")
@@ -283,7 +283,7 @@ async def until(claim):
 
 @pytest.fixture
 def hourly(monkeypatch):
-    """Call it in `async with`: the task, whose hours are short."""
+    """Return a context manager that runs the hourly task with a period of 0.05 s."""
     monkeypatch.setattr("gated.office.renewals.LOOK_S", 0.05)
 
     @asynccontextmanager
@@ -326,7 +326,7 @@ async def test_an_hour_that_fails_is_said_and_the_next_one_tries_again(site, liv
         await until(lambda: end_of(site, "server") > NOW + 3000 * DAY)
 
 
-# -- an unlucky or a hostile day -------------------------------------------------------------------------------------
+# -- failures and attacks --------------------------------------------------------------------------------------------
 
 
 def test_an_office_whose_clock_was_years_ahead_keeps_nobody_out_when_it_is_right_again(site):

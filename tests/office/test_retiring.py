@@ -1,4 +1,4 @@
-"""A gate that is retired is out within seconds, at a real Mosquitto with TLS, and no other gate is cut off by it."""
+"""A retired gate loses its access within seconds, at a real Mosquitto with TLS. No other gate loses its connection."""
 
 import contextlib
 import os
@@ -43,7 +43,7 @@ WITHIN_S = 10.0
 
 
 class Site:
-    """An office with paired gates, and Mosquitto with its settings as they are shipped."""
+    """An office with paired gates, and Mosquitto with the shipped settings."""
 
     def __init__(self, folder, *gates, wall=NOW):
         self.root, self.folder, self.broker = folder, folder / "office", None
@@ -75,7 +75,7 @@ class Site:
             self.broker.communicate()
 
     def dial(self, gate, folder=None):
-        """A session of a gate's, with its own files."""
+        """Open an MQTT session with the gate's own files."""
         folder = folder or self.root / gate / "pairing"
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         context.load_cert_chain(folder / "gate.pem", folder / "gate.key")
@@ -101,7 +101,7 @@ class Site:
 
 
 def is_alive(session):
-    """Whether the broker answers a ping."""
+    """Return whether the broker answers a ping."""
     try:
         session.settimeout(PATIENCE_S)
         session.sendall(b"\xc0\x00")
@@ -166,7 +166,7 @@ def test_gates_that_are_retired_one_after_another_stay_out_and_the_broker_needs_
 
 
 def test_the_list_of_an_old_office_has_no_end_that_could_cut_off_a_gate(tmp_path):
-    """An office of nineteen years ago, and one whose clock is an hour ahead of its broker's."""
+    """One office is nineteen years old. The clock of the other is an hour ahead of its broker's clock."""
     old, ahead = NOW - timedelta(days=19 * 365), NOW + timedelta(minutes=59)
     for name, wall in (("old", old), ("ahead", ahead)):
         (tmp_path / name).mkdir()
@@ -205,7 +205,7 @@ def test_an_authority_that_was_renewed_takes_the_same_certificates_back(site):
 
 
 def test_every_certificate_that_a_gate_was_ever_given_is_refused(site):
-    """The one before the last is good for years, and lies on the card too."""
+    """The certificate before the newest stays valid for years, and may remain on the gate's SD card."""
     kept = site.root / "kept"
     shutil.copytree(site.root / "gate-2" / "pairing", kept)
     site.pair("gate-2")
@@ -217,7 +217,7 @@ def test_every_certificate_that_a_gate_was_ever_given_is_refused(site):
 
 
 def test_a_renewal_that_is_under_way_while_its_gate_is_retired_gives_no_certificate(site, monkeypatch):
-    """Another process retires it; what was signed meanwhile would never be taken back."""
+    """Another process retires the gate during the renewal. A certificate signed then would never be revoked."""
     admit = Authority.admit
 
     def retired_meanwhile(*values, **more):
@@ -339,7 +339,7 @@ def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_oth
 
 
 def test_the_certificates_of_an_office_from_before_are_taken_back_as_well(tmp_path):
-    """A database without the list of what was issued: the newest of each gate is known, and goes into it."""
+    """The old database has no list of issued certificates. The migration lists the newest certificate of each gate."""
     before = next(n for n, step in enumerate(MIGRATIONS) if "CREATE TABLE issued" in step)
     with closing(Store.create(tmp_path / "office", SITE)) as store:
         identity = store.identity

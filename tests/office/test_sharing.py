@@ -1,4 +1,4 @@
-"""Which faces are asked for: those that may go, a few at a time, and again when they do not come."""
+"""Which faces the office asks for: only those that may be shared, a few at a time, and again if they do not arrive."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""What the office says to what it hears."""
+"""The office's response to each message it receives."""
 
 import shutil
 from datetime import timedelta
@@ -57,12 +57,12 @@ def face(number=1, length=100):
 
 
 def in_step(court, gate):
-    """The gate has everything."""
+    """Set the gate's version and digest to the office's: the gate has every record."""
     gate.version, gate.digest = court.store.book.version(gate.name), court.store.book.digest(gate.name)
 
 
 class Replica:
-    """What a gate holds that follows the rules of deltas and nothing else."""
+    """A gate's copy of the records. It applies deltas by the rules of the protocol, nothing more."""
 
     def __init__(self):
         self.held, self.version = {}, 0
@@ -79,7 +79,7 @@ class Replica:
         return digest_of((key, r.n) for key, r in self.held.items() if not isinstance(r, Gone))
 
 
-# -- words ------------------------------------------------------------------------------------------------------------
+# -- heartbeats -------------------------------------------------------------------------------------------------------
 
 
 def test_every_status_is_answered_with_a_fresh_word(court, gate, only):
@@ -237,7 +237,7 @@ def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
     assert sum(len(part.records) for part in parts) == 31
 
 
-# -- what is gone -----------------------------------------------------------------------------------------------------
+# -- tombstones -------------------------------------------------------------------------------------------------------
 
 
 def test_a_removal_is_said_again_until_the_gate_answers(court, gate, person, only):
@@ -288,7 +288,7 @@ def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, per
 
 
 def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_its_turn(court, gate, person, only):
-    """Who was removed is gone at once, under a number that the gate's version has not reached."""
+    """A removal applies at the gate at once, with a number above the gate's version."""
     court.store.book.put(person(1))
     court.due()
     in_step(court, gate)
@@ -482,7 +482,7 @@ def test_an_old_last_will_is_no_second_gate(court, gate):
     assert court.alarms() == []
 
 
-# -- orders for which nobody waits -----------------------------------------------------------------------------------
+# -- orders whose operator no longer waits ---------------------------------------------------------------------------
 
 SUSPEND = Suspend("a" * 16, 7)
 
@@ -554,7 +554,7 @@ def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
     assert court.state(placed) == "sent"
 
 
-# -- orders for which somebody waits ----------------------------------------------------------------------------------
+# -- orders whose operator waits --------------------------------------------------------------------------------------
 
 AT_ONCE = [
     Release(),
@@ -795,7 +795,7 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
         return None
 
     placed = court.order(Release())
-    carry_out(court.due()[0])  # what the gate answers is lost
+    carry_out(court.due()[0])  # the gate's reply is lost
     for number in range(WINDOW + 1):
         court.store.orders.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
     for share in only(Command, court.due()):
@@ -969,7 +969,7 @@ def test_a_mark_of_a_journal_is_not_needed(court, gate, only):
 
 
 def rows_of(gate, *facts):
-    """These facts happen at the gate and arrive, one batch each."""
+    """Record these events at the gate, and send each one in its own batch."""
     for kind, values in facts:
         gate.happen(kind, **values)
         gate.batch(len(gate.rows), len(gate.rows))

@@ -1,4 +1,4 @@
-"""Snapshots that are being fetched: made once, kept while they are asked for, and not too many at a time."""
+"""Snapshots while gates fetch them: made once, kept while a gate asks for them, and limited in number."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What lies on the office's disk, and what it tells a thief."""
+"""The files on the office's disk, and what a thief can read from them."""
 
 import stat
 from contextlib import closing
@@ -132,7 +132,7 @@ def test_a_gate_that_is_not_there_is_told_with_the_way_to_find_it(store):
 
 
 def test_an_office_of_before_is_in_shanghai(tmp_path):
-    """The shape of before the office knew its site's time zone."""
+    """The database has the schema from before the office stored its site's time zone."""
     tmp_path.chmod(0o700)
     identity = Identity.make()
     identity.save(tmp_path / "office.keys")

@@ -1,4 +1,6 @@
-"""A stolen gate, or a copy of its pairing, is sent nothing readable of anybody; and whoever asks anew is seen."""
+"""The office sends a stolen gate, or a copy of its pairing, no readable secrets. A new request for them raises an
+alarm.
+"""
 
 import hmac
 from contextlib import closing
@@ -33,7 +35,7 @@ OLD = ["live", "batch", "held"]
 
 @pytest.fixture
 def wang(court, person):
-    """Somebody with all that can be read."""
+    """Return a person with a card, a PIN, a duress PIN and a label: every readable value."""
     salt = court.store.book.pin_salt
     pins = [kept_pin(PIN, salt, is_duress=False), kept_pin(DURESS, salt, is_duress=True)]
     return person(1, name="Wang Fang", cards=[KeptCard("c1", CARD, "blue tag of Wang")], pins=pins)
@@ -120,7 +122,7 @@ def test_keys_lie_sealed_in_the_database(court, gate):
     assert gate.keys["pin"] not in disk
 
 
-# -- a gate that is too old -----------------------------------------------------------------------------------------
+# -- gates too old for verifiers ------------------------------------------------------------------------------------
 
 
 def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, other, wang, person, only):
@@ -149,7 +151,7 @@ def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, 
     assert {record.subject for record in people(gate.says(Request, after=gate.version))} >= {wang.subject}
 
 
-# -- whoever asks anew ----------------------------------------------------------------------------------------------
+# -- repeated requests ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ask", [{}, {"after": 1}, {"is_snapshot": True}, {"is_snapshot": True, "snapshot": 3}])
@@ -214,11 +216,11 @@ def test_names_go_to_the_gates_once_the_site_chose_so_and_leave_them_again(court
     assert court.store.book.version("gate-1") == version
 
 
-# -- a database from before -----------------------------------------------------------------------------------------
+# -- an old database ------------------------------------------------------------------------------------------------
 
 
 def old_office(folder, records):
-    """An office as the version before verifiers left it, with these people as it kept them."""
+    """Create an office with the schema from before verifiers. It stores these people."""
     folder.mkdir()
     Identity.make().save(folder / KEYS)
     identity = Identity.load(folder / KEYS)

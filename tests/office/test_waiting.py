@@ -1,4 +1,6 @@
-"""Who waits is proved by the kernel: it ends with the process, however that ends, and with one that is stopped."""
+"""The kernel proves that an operator's process waits. The proof ends with the process, and while the process is
+stopped.
+"""
 
 import os
 import signal
@@ -28,7 +30,7 @@ while True:
 
 @pytest.fixture
 def waiter(tmp_path):
-    """A process that waits for the order."""
+    """Start a process that waits for the order."""
     process = subprocess.Popen([sys.executable, "-c", WAITER, str(tmp_path), ORDER], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "waits\n"
     yield process
