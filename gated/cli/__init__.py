@@ -1,4 +1,6 @@
-"""The commands. Each group is a module that is only imported when it is asked for: the latch never loads numpy."""
+"""The command line of gated. Each group of commands is a module. It is imported only when called, so the latch never
+loads numpy.
+"""
 
 import errno
 import functools
@@ -56,26 +58,28 @@ COMMANDS = {
 
 
 class Context:
-    """What every command may ask for: the settings, read when they are first needed."""
+    """The settings and paths that every command may use. Reads the settings on first use."""
 
     def __init__(self, path: Path, models_dir: str | None) -> None:
         self.path, self._models_dir = path, models_dir
 
     @property
     def settings(self) -> config.Settings:
-        """The checked settings, with what the office has set. Raises `ConfigError`."""
+        """Return the checked settings, with the settings that the office sent. Raises `ConfigError`."""
         written = self.written
         with acting_as(owner_of(config.load_own(self.path, written).state)):
             return self._with_models(config.load(self.path, written))
 
     @property
     def own_settings(self) -> config.Settings:
-        """The gate's own alone: for the latch, which has no business with the office's. Raises `ConfigError`."""
+        """Return the gate's own settings, without those from the office. The latch uses only these. Raises
+        `ConfigError`.
+        """
         return self._with_models(config.load_own(self.path, self.written))
 
     @property
     def written(self) -> dict[str, Any]:
-        """The settings file as it stands there, unchecked; the one who acts need not be able to read it. Raises
+        """Return the settings file as written, unchecked. The acting user need not be able to read the file. Raises
         `ConfigError`.
         """
         with reading(self.path):
@@ -83,17 +87,19 @@ class Context:
 
     @property
     def place(self) -> Path | None:
-        """The state folder; None where there are no settings, and so no gate. Raises `ConfigError`."""
+        """Return the state folder, or None without settings: then this is no gate. Raises `ConfigError`."""
         return self.own_settings.state if self.has_settings else None
 
     @property
     def has_settings(self) -> bool:
-        """Whether settings were named, or lie where a gate's do: else this is a desk, where some commands need none."""
+        """Return whether settings were named or exist at the default path. Without settings this is a desk, where some
+        commands still work.
+        """
         return str(self.path) != DEFAULT_CONFIG or self.path.exists()
 
     @property
     def settings_or_defaults(self) -> config.Settings:
-        """The same, or on a desk the defaults. Raises `ConfigError`."""
+        """Return the checked settings, or the defaults on a desk. Raises `ConfigError`."""
         if self.has_settings:
             return self.settings
         return self._with_models(config.parse({"site": {"id": "desk"}, "gate": {"id": "desk"}}, Path.cwd()))
@@ -105,14 +111,14 @@ class Context:
 
 
 class Gated(click.Group):
-    """Finds a command in its module, and turns the errors we know into one clear line and an exit code."""
+    """The root group. Imports the module of a command. Turns a known error into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of a gate's life."""
+        """Return the command names in the order of a gate's life."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of the command, and no other."""
+        """Import the module of this command only."""
         if cmd_name not in COMMANDS:
             return None
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
@@ -120,12 +126,12 @@ class Gated(click.Group):
         return by_holder(command, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, without importing anything."""
+        """Write the command list of `--help` without importing a command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if text])
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
-        """Run what the command line says, on any terminal."""
+        """Run the command line safely on any terminal."""
         with streams.guarded():
             return self._run(args, *more, **options)
 
@@ -146,7 +152,7 @@ class Gated(click.Group):
             if not (is_pipe or error.errno in streams.FULL or streams.are_lost()):
                 raise
             streams.abandon()
-            if not is_pipe:  # whoever closed a pipe knows
+            if not is_pipe:  # the program that closed the pipe needs no message
                 what = error.filename or "the output"
                 streams.say(f"gated: {what} cannot be written ({error.strerror}); make room", err=True)
             sys.exit(1 if is_pipe else 3)
@@ -157,7 +163,7 @@ class Gated(click.Group):
             return super().invoke(ctx)
         except GatedError as error:
             fail([error])
-        except BaseExceptionGroup as group:  # no `except*`: Python 3.11.2 puts the exit that is raised there in a group
+        except BaseExceptionGroup as group:  # no `except*`: Python 3.11.2 would wrap SystemExit in a group
             ours, others = group.split(GatedError)
             if ours is None or others is not None:
                 raise
@@ -165,7 +171,7 @@ class Gated(click.Group):
 
 
 def fail(errors: Sequence[GatedError]) -> NoReturn:
-    """Say what went wrong, once each, and end with the code of the first."""
+    """Print each error once, then exit with the exit code of the first."""
     for first, *more in dict.fromkeys(tuple(error.lines) for error in errors):
         streams.say(f"gated: {first}", *more, err=True)
     sys.exit(errors[0].exit_code)
@@ -176,7 +182,7 @@ def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
 
 
 def look_unless(change: object) -> AbstractContextManager[None]:
-    """Only look (see `looks`), unless something is to be changed."""
+    """Return a context that writes no file (see `looks`) if `change` is None, else an empty context."""
     from gated.database import looking
 
     return looking() if change is None else nullcontext()
@@ -187,7 +193,7 @@ T = TypeVar("T")
 
 
 def looks(command: Callable[P, T]) -> Callable[P, T]:
-    """A command that only looks: it makes, changes and leaves behind no file, whoever runs it."""
+    """Decorate a read-only command: it creates, changes and leaves no file, whichever user runs it."""
 
     @functools.wraps(command)
     def looking(*arguments: P.args, **options: P.kwargs) -> T:
@@ -200,13 +206,13 @@ def looks(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def show_json(value: object) -> None:
-    """Print a value for a program to read; in ASCII where the terminal is not Unicode."""
+    """Print a value as JSON, in ASCII if the terminal is not Unicode."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     click.echo(text if streams.is_unicode() else json.dumps(json.loads(text), indent=2))
 
 
 def show_json_line(value: object) -> None:
-    """The same as one line of many."""
+    """Print a value as one line of JSON Lines, in ASCII if the terminal is not Unicode."""
     text = msgspec.json.encode(value).decode()
     click.echo(text if streams.is_unicode() else json.dumps(json.loads(text)))
 

@@ -1,4 +1,6 @@
-"""`gated bench --sync`: how fast gate and office are, what they cost, and how that grows; printed as it is found."""
+"""`gated bench --sync`: measures the speed and cost of the sync between gate and office, and how they grow. Prints each
+figure as soon as it is measured.
+"""
 
 import asyncio
 import statistics
@@ -17,7 +19,7 @@ WINDOW_S, ROUNDS, STEADY_S = 10.0, 6, 30.0
 
 
 def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
-    """Measure on loopback, with a Mosquitto and an office of our own. Raises `NetworkError` without a Mosquitto."""
+    """Measure on loopback, with a temporary Mosquitto and office. Raises `NetworkError` without Mosquitto."""
     program = find_mosquitto()
     if program is None:
         raise NetworkError("mosquitto is not installed; `apt-get install mosquitto`")

@@ -1,4 +1,6 @@
-"""What the commands about cards, PINs and rights share: the books they write in, and days as the site has them."""
+"""Shared parts of the commands about cards, PINs and access rules: the stores that they write, and dates in the site's
+time zone.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,16 +21,16 @@ from gated.sitetime import FIRST, LAST, is_past, zone
 from gated.sitetime import window as site_window
 
 Note = Callable[[Event], object]
-"""Writes a fact into the journal."""
+"""Appends an event to the journal."""
 
 
 class Day(click.ParamType[date]):
-    """A date, YYYY-MM-DD, as the site's calendar has it."""
+    """A date option, YYYY-MM-DD, in the site's calendar."""
 
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read it; a wrong one is a usage error."""
+        """Parse the date. Raises a usage error for an invalid one."""
         try:
             return max(FIRST, min(date.fromisoformat(value), LAST))
         except ValueError:
@@ -41,7 +43,7 @@ until_option = click.option("--until", type=Day(), help="The last day, YYYY-MM-D
 
 @contextmanager
 def books(context: Context) -> Iterator[tuple[Credentials, Note]]:
-    """What is stored, and the journal that is told of every change."""
+    """Open the credentials and a function that appends each change to the journal."""
     settings = context.settings
     with (
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
@@ -51,18 +53,22 @@ def books(context: Context) -> Iterator[tuple[Credentials, Note]]:
 
 
 def note_copy(why: str) -> None:
-    """Say that what is shown is a copy of what could be read, where it is one."""
+    """Warn on stderr if the data comes from a read-only copy. `why` is the reason, empty if it is no copy."""
     if why:
         streams.say(f"gated: shown as it was read from the disk; nothing can be changed: {why}", err=True)
 
 
 def window(context: Context, since: date | None, until: date | None) -> tuple[datetime | None, datetime | None]:
-    """From the first moment of a day until after the last of another, where the site is; one that is past is wrong."""
+    """Return the start of day `since` and the end of day `until`, in the site's time zone. Raises `BadParameter` for a
+    past end.
+    """
     return days_of(since, until, zone_of(context))
 
 
 def days_of(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-    """The same in a zone. Raises click's `BadParameter`."""
+    """Return the start of day `since` and the end of day `until`, in `zone`. Raises click's `BadParameter` for a past
+    end.
+    """
     begin, end = site_window(since, until, zone)
     if is_past(begin, end, datetime.now(zone)):
         raise click.BadParameter("that day is past, or before --from", param_hint="--until")
@@ -70,15 +76,15 @@ def days_of(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[dat
 
 
 def zone_of(context: Context) -> ZoneInfo:
-    """The site's zone, in which every time is told."""
+    """Return the site's time zone; all times are shown in it."""
     return zone(context.settings.site.timezone)
 
 
 def known(store: Credentials, words: str) -> Person:
-    """The person who is meant (see `who.find`). Raises `SubjectNotFoundError`."""
+    """Return the person that `words` name (see `who.find`). Raises `SubjectNotFoundError`."""
     return find(words, store.people(), nobody(words))
 
 
 def nobody(words: str) -> SubjectNotFoundError:
-    """What is said where nobody is meant."""
+    """Return the error for words that match no person."""
     return SubjectNotFoundError(f"nobody here has the id or the name {words!r}; `gated people list` shows everybody")

@@ -1,4 +1,4 @@
-"""`gated bundle`: all that a gate is made of, in one file, for a place without a network."""
+"""`gated bundle`: packs every file that a gate needs into one archive, for a site without a network."""
 
 from pathlib import Path
 

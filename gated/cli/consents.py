@@ -1,4 +1,4 @@
-"""`gated people consents`: what only the office says that people agreed to, and somebody's word that it is true."""
+"""`gated people consents`: shows consents that only the office reports, and lets a person at the gate confirm them."""
 
 import sys
 import time
@@ -121,7 +121,7 @@ def give(
 
 
 def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], until: float) -> Came:
-    """Wait until their face was taken."""
+    """Wait until a face of this person is captured, or `until` passes, in monotonic seconds. Return what came of it."""
     before = holdings.face(subject), holdings.get(PERSON + subject).pending
     while time.monotonic() < until:
         if not stands():
@@ -136,7 +136,7 @@ def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], u
 
 
 def _row(holdings: Holdings, claims: Sequence[Claim], subject: SubjectId) -> dict[str, object]:
-    """Somebody, what they are said to have agreed to, and on which papers."""
+    """Return one person as a row: the purposes that the office reports, and the references of the consent papers."""
     person = holdings.person(subject)
     return {
         "subject": subject,

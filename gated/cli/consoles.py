@@ -1,4 +1,4 @@
-"""A console of rich's, whose own movements and colours pass, and nothing that it is given."""
+"""A rich console that may print its own colours and cursor movements, but makes all given text printable."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,13 +11,17 @@ from gated.printable import printable
 
 
 class Console(rich.console.Console):
-    """Writes to standard output, or with `err` to standard error, past the guard that would stop its own sequences."""
+    """Console on standard output, or with `err` on standard error. It writes past `Guarded`, which would escape its
+    control sequences.
+    """
 
     def __init__(self, *, err: bool = False, **more: Any) -> None:
         super().__init__(file=streams.plain("stderr" if err else "stdout"), **more)
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
-        """Rich's last step, from which on text and sequences are not told apart any more."""
+        """Make each text segment printable. This is the last step at which text and control sequences are still
+        separate.
+        """
         return super()._render_buffer(each if each.control else _made_printable(each) for each in buffer)
 
 

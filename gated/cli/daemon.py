@@ -1,4 +1,4 @@
-"""The processes: the brain, the latch, and the vision worker that the brain starts."""
+"""The commands that run the processes: the brain, the latch, and the vision worker that the brain starts."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from gated.health.notify import Notifier
 from gated.runtime import garbage
 
 VISION = "/run/gated-vision/vision.sock"
-"""Where gated-vision.socket listens."""
+"""Socket path of gated-vision.socket."""
 
 
 @click.command()
@@ -31,7 +31,7 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
     Finds the latch that serves the pins, or on a desk starts one; starts vision and keeps it alive; decides, opens,
     writes the journal, and keeps in step with the server when there is one.
     """
-    garbage.rest()  # until the brain is on duty
+    garbage.rest()  # collects again once the brain is on duty
     from gated import app
 
     logs.set_up(verbose=verbose, timezone=context.own_settings.site.timezone)
@@ -39,8 +39,8 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
     async def until_stopped() -> None:
         socket = vision_socket if service else None
         await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once, vision=socket)
-        # All is written and closed. A thread may still hang in the kernel (a connect that is never answered), and
-        # an orderly end would wait for it longer than a stop may take.
+        # All files are written and closed. A thread may still hang in the kernel, such as in an unanswered connect.
+        # A normal interpreter exit would wait for it longer than a stop may take.
         logging.shutdown()
         os._exit(0)
 
@@ -83,7 +83,7 @@ def vision(fd: int | None, service: bool, is_trial: bool) -> None:
     """Look, for the brain that started this, or that dialled."""
     if (fd is not None) + service + is_trial != 1:
         raise click.UsageError("say one of --fd, --service and --try")
-    garbage.rest()  # until it sees
+    garbage.rest()  # collects again once vision sees
     from gated import vision as process
 
     if is_trial:

@@ -1,4 +1,6 @@
-"""`gated demo`: a morning at a simulated gate, for whoever has no gate. Real processes and models, rendered people."""
+"""`gated demo`: plays a morning at a simulated gate, for a user without a gate. Processes and models are real; people
+are rendered.
+"""
 
 import os
 import shutil
@@ -29,7 +31,9 @@ from gated.simulator.recording import record
 OWN_SET = "courtyard"
 BESIDE = Path(__file__).parents[3] / "shared" / "models"
 FOR_PHOTOGRAPHS = {"threshold": 0.62, "pad_threshold": 0.001}
-"""Models that were made for photographs take rendered faces for attacks, and for more alike than people are."""
+"""Thresholds for models trained on photographs. Such models take rendered faces for attacks, and find them more alike
+than real faces.
+"""
 
 
 @click.command()
@@ -48,7 +52,7 @@ def demo(
     Exit 0 when everything happened that had to happen, and nothing else did.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that no gate is left running
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # leaves no gate running
     began, chosen = time.monotonic(), model_set or own_set()
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder, _network(Path(folder)) as network:
         steps = morning(seed, fast=fast, has_network=network is not None)
@@ -76,7 +80,7 @@ def demo(
 def _play(
     desk: Desk, director: Director, board: Board, people: Sequence[Resident], judged: Sequence[bool]
 ) -> list[Outcome]:
-    """Start the gate, enrol the neighbours while it wakes up, and play the morning."""
+    """Start the gate, enrol the neighbours while it starts, and play the morning."""
     with board, closing(director):
         desk.start()
         try:
@@ -97,7 +101,7 @@ BROWSERS = ("xdg-open", "chromium", "chromium-browser", "google-chrome", "firefo
 
 
 def show_page(address: str) -> bool:
-    """Open a page where a display and a browser are there; whether that was tried."""
+    """Open a page if a display and a browser exist. Return whether a browser was started."""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
     for browser in filter(None, map(shutil.which, BROWSERS)):
@@ -108,20 +112,20 @@ def show_page(address: str) -> bool:
 
 
 def _free_port() -> int:
-    """A port that nobody on this machine has now."""
+    """Return a TCP port that is free now."""
     with socket.create_server((HERE, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def own_set() -> str:
-    """The set that ships with gated, made for rendered people."""
+    """Return the model set that ships with gated and is made for rendered people."""
     return OWN_SET if OWN_SET in load_manifest(ModelSettings()).sets else "evaluation"
 
 
 @contextmanager
 def _network(folder: Path) -> Iterator[Network | None]:
-    """A network of our own; None where no Mosquitto is installed, or none that starts."""
+    """Start a broker and office for the demo. Yields None if Mosquitto is missing or does not start."""
     program = find_mosquitto()
     if program is None:
         yield None
@@ -145,5 +149,5 @@ def _tables(chosen: str, models: Path, network: Network | None) -> dict[str, dic
 
 
 def _can_tell_attacks(chosen: str) -> bool:
-    """Whether a set was made for rendered people: only such a one is asked to tell a face from a picture of one."""
+    """Return whether the set is made for rendered people. Only such a set is tested for attack detection."""
     return load_manifest(ModelSettings(set=chosen)).model_set(chosen).grade == "demo"

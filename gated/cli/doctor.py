@@ -1,6 +1,6 @@
-"""`gated doctor`: a look at the whole gate that changes nothing, beside a gate that runs or without one.
+"""`gated doctor`: examines the whole gate and changes nothing, with or without a running gate.
 
-What an installer measures and tries beside that is asked for by name, and needs the gate to be stopped.
+An installer requests further measurements and trials by option. They require the gate to be stopped.
 """
 
 import asyncio
@@ -105,7 +105,9 @@ def doctor(
 
 
 def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> Iterator[Finding]:
-    """What is tried while somebody watches, and what they saw. `by`: who tries the doors; empty: nobody does."""
+    """Yield the results of the trials that a person watches. `by` names the person who tries the doors; empty skips the
+    doors.
+    """
     if not (by or by_light or by_sound):
         return
     from gated.cli import trying
@@ -120,7 +122,7 @@ def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> 
 
 
 def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
-    """Camera and speed, where nobody else has the camera."""
+    """Measure camera and speed, if no other process holds the camera."""
     from gated.cli.picture import show_picture
     from gated.face.pipeline import load_pipeline
     from gated.health.measured import look
@@ -147,7 +149,7 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
 
 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:
-    """What the latch says, or why it does not."""
+    """Return the latch's state, or None and the error text."""
     try:
         return asyncio.run(observe(settings.latch_socket)), ""
     except LatchError as error:

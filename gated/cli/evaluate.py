@@ -1,4 +1,4 @@
-"""`gated evaluate`: how often the gate is wrong, in the field's own terms, on visits that nobody has to make."""
+"""`gated evaluate`: measures error rates in standard biometric terms, on simulated visits or on given pictures."""
 
 import io
 import sys
@@ -31,7 +31,7 @@ from gated.runtime.named import reading, write_named
 Share = click.FloatRange(0, 1)
 
 GROUPED = ("FNIR", "FPIR", "BPCER")
-"""What is told of each group."""
+"""The rates that are also reported for each group."""
 
 
 @click.command()
@@ -79,7 +79,7 @@ def evaluate(context: Context, /, **options: Any) -> None:
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Refuse what does not go together."""
+    """Refuse options that contradict each other. Raises `UsageError`."""
     if (options["gallery"] is None) != (options["probes"] is None):
         raise click.UsageError("--gallery and --probes go together: name both")
     if options["pairs_file"] is not None and options["gallery"] is not None:
@@ -89,19 +89,19 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _chosen(settings: Settings, name: str) -> Settings:
-    """The settings with this model set; `NAME=DIR` says where its files lie."""
+    """Return the settings with this model set; in `NAME=DIR`, DIR holds its files."""
     name, _, folder = name.partition("=")
     return replace(settings, models=replace(settings.models, set=name, dir=folder or settings.models.dir))
 
 
 def _usual(context: Context, settings: Settings) -> str:
-    """The set in use; on a desk the first one that comes with gated."""
+    """Return the model set in use; on a desk, the first set that ships with gated."""
     shipped = [name for name, entry in load_manifest(settings.models).sets.items() if entry.folder]
     return shipped[0] if shipped and not context.has_settings else settings.models.set
 
 
 def _reports(chosen: Sequence[Settings], options: dict[str, Any], begin: Begin) -> list[Report]:
-    """One report for each model set, all on the same pictures."""
+    """Return one report for each model set, all measured on the same pictures."""
     if options["pairs_file"] is not None:
         with reading(options["pairs_file"]):
             listed = pairs.read_pairs(options["pairs_file"])
@@ -144,7 +144,7 @@ def _identities(folder: Path) -> folders.Identities:
 
 
 def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
-    """The limits that this set does not meet; what was not measured is not met."""
+    """Yield each limit that this set does not meet. A rate that was not measured counts as not met."""
     attacks = {m.of for m in report.measures if m.name == "IAPAR"} or {EVERYBODY}
     groups = {m.of for m in report.measures if m.name == "FNIR"} - {EVERYBODY} or {"any group"}
     for option, name, among in (
@@ -162,7 +162,7 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
 
 
 def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
-    """The tables, and beneath them what their figures hold for."""
+    """Print the tables, then the conditions under which the figures hold."""
     streams.say(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
     measures = {(m.name, m.of): None for report in reports for m in report.measures}
     groups = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
@@ -186,7 +186,9 @@ def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
 
 
 def _conditions(report: Report) -> Iterator[str]:
-    """One set's own numbers, line by line, without which its rates mean nothing."""
+    """Yield the conditions of one set's rates: thresholds, model digest and gallery size. Without them the rates mean
+    nothing.
+    """
     sha256 = f"{report.embedder}, SHA-256 {report.embedder_sha256[:12]}"
     told = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
     if report.gallery_size:
@@ -205,7 +207,7 @@ def _conditions(report: Report) -> Iterator[str]:
 
 @contextmanager
 def _progress() -> Iterator[Begin]:
-    """Bars on a terminal, nothing in a pipe."""
+    """Return a progress callback: bars on a terminal, nothing in a pipe."""
     console = Console(err=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

@@ -1,4 +1,4 @@
-"""`gated events`: the journal, for people and for programs."""
+"""`gated events`: shows the journal, as a table or as JSON."""
 
 import sys
 from contextlib import closing
@@ -69,7 +69,7 @@ def verify(context: Context, as_json: bool) -> None:
 
 
 def _open(context: Context) -> Journal:
-    """To read, also on a disk that takes no write; said then, because what the gate holds in memory is not in it."""
+    """Open the journal for reading, also on a read-only disk. Then warn that events in memory are missing."""
     settings = context.settings
     journal = Journal.to_read(settings.state, settings.site.id, settings.gate.id)
     note_copy(journal.trouble)
@@ -77,7 +77,7 @@ def _open(context: Context) -> Journal:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    """The entry as one flat object; a body that is not JSON any more is shown as it is."""
+    """Return the entry as one flat object. A body that is not valid JSON is shown unchanged."""
     try:
         body = msgspec.json.decode(entry.body)
     except UNDECODABLE:

@@ -1,4 +1,4 @@
-"""`gated gates`: which keys the office says that other gates have, and somebody's word that they are right."""
+"""`gated gates`: shows the keys that the office reports for other gates, and lets a person confirm them."""
 
 import time
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
 
 
 def _compared(settings: Settings, gate: str | None) -> Compared:
-    """What is shown of a gate; None: of this one. Raises `OfficeError`."""
+    """Return the fingerprint to show for a gate; None means this gate. Raises `OfficeError`."""
     if gate is None or names.id_of(gate) == settings.gate.id:
         name, shown = settings.gate.id, _own(settings)
         why = "this gate is not paired, or its keys are not this user's to read"
@@ -97,7 +97,7 @@ def _compared(settings: Settings, gate: str | None) -> Compared:
 
 
 def _stay(settings: Settings, gate: str | None, shown: Compared, stands: Callable[[], bool], until: float) -> None:
-    """Wait until it is time to take it away. Raises `OfficeError` if the keys that are shown are replaced meanwhile."""
+    """Wait until the display time ends or `stands` is false. Raises `OfficeError` if the shown keys change."""
     while time.monotonic() < until and stands():
         with looking():
             if _compared(settings, gate) != shown:
@@ -146,7 +146,7 @@ def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:
 
 
 def _state(gate: Neighbour) -> str:
-    """Whether it was accepted, and by whom, in words."""
+    """Return in words whether the keys of a gate were accepted, and by whom."""
     if gate.is_trusted:
         return BY.get(gate.by, f"signed by {gate.by}")
     if gate.by == OVER and gate.accepted == gate.keys:
@@ -159,7 +159,7 @@ def _print(settings: Settings, gate: Neighbour) -> str:
 
 
 def _own(settings: Settings) -> str:
-    """The fingerprint of this gate; empty where it is not paired, or its keys cannot be read by this user."""
+    """Return the fingerprint of this gate. It is empty if the gate is not paired or this user cannot read its keys."""
     try:
         party = Lock.of(settings.state).identity(Path(settings.sync.gate_keys)).party
     except StateError:

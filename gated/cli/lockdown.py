@@ -1,4 +1,4 @@
-"""`gated lockdown`: nobody is let in until it is ended. Leaving and fire know nothing of it."""
+"""`gated lockdown`: denies entry to everyone until it ends. It affects neither leaving nor the fire release."""
 
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ def on(context: Context, by: str) -> None:
     """
     settings = context.settings
     order = read_lockdown(settings.state)
-    if order is None or not order.at_gate:  # the office's becomes the gate's own
+    if order is None or not order.at_gate:  # turns a lockdown from the office into the gate's own
         begin_lockdown(settings.state, name_of(by), datetime.now(UTC), at_gate=True)
     streams.say(_sentence(context))
 
@@ -64,7 +64,7 @@ def _sentence(context: Context) -> str:
 
 
 def name_of(by: str) -> str:
-    """Who orders something, as the journal takes it. Raises `BadParameter`."""
+    """Return the operator's name as the journal stores it. Raises `BadParameter`."""
     if not (by.strip() and by.isprintable() and len(by) <= 100):
         raise click.BadParameter("write a name, of up to 100 characters on one line", param_hint="--by")
     return by.strip()

@@ -1,4 +1,4 @@
-"""`gated identify` and `gated bench`: what the gate sees, and what seeing costs."""
+"""`gated identify` and `gated bench`: recognise a face in a photo, and measure the cost of recognition."""
 
 import sys
 from contextlib import closing

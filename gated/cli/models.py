@@ -1,4 +1,4 @@
-"""`gated models`: which model sets there are, their files brought here, and whether those are what they should be."""
+"""`gated models`: lists the model sets, downloads or copies their files, and verifies them."""
 
 import sys
 from collections.abc import Iterator
@@ -109,7 +109,7 @@ def pull(context: Context, model_set: str, source: Path | None, folder: Path | N
 
 @contextmanager
 def bars() -> Iterator[download.Progress]:
-    """A bar for each file on a terminal, nothing in a pipe."""
+    """Return a progress callback: one bar a file on a terminal, nothing in a pipe."""
     console = Console(err=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -124,7 +124,7 @@ def bars() -> Iterator[download.Progress]:
 
 
 def problem_of(entry: ModelEntry, folder: Path, threads: int) -> str | None:
-    """What is wrong with a model's file, or None."""
+    """Return what is wrong with a model's file, or None."""
     try:
         Model.load(entry, folder, threads)
     except ModelError as error:

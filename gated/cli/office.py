@@ -1,4 +1,4 @@
-"""`gated office`: the office at work, its gates, and what they say."""
+"""`gated office`: runs the office, and shows its gates, their events and alarms."""
 
 import asyncio
 import sys
@@ -234,20 +234,20 @@ def _gate(store: Store, gate: Gate) -> dict[str, Any]:
 
 
 def _accepted_at(store: Store, gate: Gate) -> list[str]:
-    """At which gates somebody has accepted the keys of this one, as they have signed."""
+    """Return the gates at which the keys of this gate were accepted, as their signatures show."""
     record = store.book.get(f"gate/{gate.gate}")
     return signers(record.vouched) if isinstance(record, GateRecord) else []
 
 
 def _known(store: Store, status: Status | None) -> str:
-    """How many people of all a gate knows; what an older one says instead is how many it recognises."""
+    """Return how many people of all a gate knows. A gate of an older version reports only how many it recognises."""
     if status is None or status.records is None or HELD not in status.can:
         return "" if status is None else str(status.people)
     return _of(status.records.people, len(store.book.live(KeptPerson)), status.records.quarantined)
 
 
 def _of(there: int, all_: int, held_back: int) -> str:
-    """So many of all, and how many are held back: nobody is told that everything is there while somebody is not."""
+    """Return "N of ALL", with the number held back. A complete count never hides a person who is held back."""
     return f"{max(0, there)} of {all_}" + (f", {held_back} held" if held_back else "")
 
 

@@ -1,4 +1,4 @@
-"""`gated office calendar`: the holidays and the make-up working days of a year, for every gate."""
+"""`gated office calendar`: sets the holidays and make-up working days of a year, for every gate."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from gated.office.store import Store
 from gated.sync.messages import ScheduleRecord
 
 YEAR = re.compile(r"calendar-([0-9]{4})")
-"""How the record of a year is called."""
+"""Matches the name of a year's calendar record."""
 years = click.IntRange(2000, 2199)
 
 
@@ -80,18 +80,18 @@ def list_years(folder: Path, as_json: bool) -> None:
 
 
 def calendars(store: Store) -> list[ScheduleRecord]:
-    """The records that are calendars."""
+    """Return the schedule records that are calendars."""
     return [each for each in store.book.live(ScheduleRecord) if each.holidays or each.workdays]
 
 
 def unknown_years(store: Store, now: datetime) -> list[int]:
-    """The years that somebody must enter now."""
+    """Return the years without a calendar that must be entered now."""
     days = [day for each in calendars(store) for day in (*each.holidays, *each.workdays)]
     return years_unknown(days, now, store.zone)
 
 
 def days_of(year: int, text: str) -> list[str]:
-    """Days and runs of days (`FIRST..LAST`), between commas or spaces, all of that year. Raises `OfficeError`."""
+    """Parse days and ranges (`FIRST..LAST`) of one year, separated by commas or spaces. Raises `OfficeError`."""
     found = {day for part in re.split(r"[\s,，、]+", text) if part for day in _run(part)}
     for day in sorted(found):
         if day.year != year:

@@ -1,4 +1,4 @@
-"""`gated office forms`: the notice and the consent form of this site, to print, to read and to hear."""
+"""`gated office forms`: writes the notice and the consent form of this site, as print, text and sound."""
 
 import io
 import re
@@ -75,7 +75,7 @@ def forms(
 
 
 def _facts(folder: Path, given: Path | None) -> Path:
-    """The file of facts; a commented example where the office has none yet."""
+    """Return the file of facts. If the office has none yet, write a commented example."""
     path = given or folder / FACTS
     if given is None and not path.exists():
         write_whole(path, files("gated.office.forms").joinpath("example.toml").read_bytes())

@@ -1,4 +1,6 @@
-"""`gated office batch` and `gated office held`: many people at once, and who is held back because of it, by name."""
+"""`gated office batch` and `gated office held`: announce that many people join, and accept by name the people held
+back.
+"""
 
 import sys
 from collections import defaultdict
@@ -28,7 +30,7 @@ MEANINGS = {
     "changed": "another face of somebody who is known there; theirs counts until this one is accepted at the gate",
     "vector": "the face is none; have it taken anew",
 }
-"""What to do about each reason that a gate gives."""
+"""Maps each hold reason that a gate reports to the action required."""
 
 
 @click.group()
@@ -121,7 +123,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:
-    """Everybody who is held back, once for each reason."""
+    """Return every person held back, one row for each reason."""
     people = {who.subject: who for who in store.book.live(KeptPerson)}
     gates: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in store.held.all():
@@ -135,7 +137,7 @@ def _rows(store: Store) -> list[dict[str, Any]]:
 
 
 def _name(rows: list[dict[str, Any]]) -> int:
-    """Name everybody, and what is to be done; gives how many cannot be accepted here."""
+    """Print each person and the required action. Return how many cannot be accepted at the office."""
     for row in rows:
         where = ", ".join(row["gates"])
         streams.say(f"{_named(row)}, {row['subject']}, at {where}: {MEANINGS.get(row['why'], row['why'])}")
@@ -157,7 +159,9 @@ def _by_gate(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str, str], wish: Wish) -> int:
-    """Accept some people at one gate; gives how many it still holds back. Each reason is one line, with its people."""
+    """Accept people at one gate. Print one line for each refusal reason, with its people. Return how many the gate
+    still holds.
+    """
     accepted, said = 0, defaultdict[str, list[str]](list)
     for at in range(0, len(subjects), MAX_ACCEPTED):
         chunk = list(subjects[at : at + MAX_ACCEPTED])

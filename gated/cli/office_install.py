@@ -1,4 +1,6 @@
-"""`gated office install` and `gated office host`: the office as services of this machine, and where gates reach it."""
+"""`gated office install` and `gated office host`: install the office as services of this machine, and set its host name
+for the gates.
+"""
 
 import shutil
 from contextlib import closing
@@ -25,7 +27,7 @@ OWN_FOLDER = Path("office")
 
 
 def default_folder() -> Path:
-    """`office` here, or the installed office's folder where there is none."""
+    """Return `office` in the working directory, or the folder of the installed office if the former does not exist."""
     return FOLDER if FOLDER.exists() and not OWN_FOLDER.exists() else OWN_FOLDER
 
 
@@ -71,7 +73,7 @@ def install(
 
 
 def _folder(ctx: click.Context) -> Path:
-    """What --dir says, else where an installed office lies, whatever there is here."""
+    """Return the folder given by --dir, else the folder of an installed office, even if `office` exists here."""
     parent = ctx.parent
     is_said = parent is not None and parent.get_parameter_source("folder") != click.core.ParameterSource.DEFAULT
     return ctx.obj.absolute() if is_said else FOLDER
@@ -90,7 +92,7 @@ def _hint(folder: Path) -> None:
 
 
 def _see_to_recovery(seat: Seat, file: Path | None) -> None:
-    """Make the recovery key of an office that has none, or say plainly that it has none."""
+    """Make the recovery key if the office has none, or warn clearly that it has none."""
     with acting_as(seat.owner):
         with closing(Store.open(seat.folder)) as store:
             has_one = bool(store.handovers.key)
@@ -154,7 +156,9 @@ def host(folder: Path, new: str, forget: str | None) -> None:
 
 
 def _tell_gates(place: Place, gates: list[str]) -> None:
-    """The way to the office is the installer's setting, and no order of the office changes it: each gate is visited."""
+    """Print what to run at each gate. The office address is an installer's setting, so no command from the office
+    changes it.
+    """
     old, at = place.former[0], f"{place.host}:{place.port}"
     streams.say(
         f"Let {old} lead here until every gate has moved: a gate that cannot reach it keeps its events and waits."

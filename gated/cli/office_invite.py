@@ -1,4 +1,4 @@
-"""`gated office invite` and `invitations`: codes by which gates join, on the screen or on a sheet to print."""
+"""`gated office invite` and `invitations`: create pairing codes for gates, on screen or on a sheet to print."""
 
 import math
 import os
@@ -48,7 +48,7 @@ afterwards.</p>
 
 
 def _a_number(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """No range of click's keeps out "nan"."""
+    """Reject NaN and infinity, which click's ranges accept."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter("write a number", param=param)
     return value
@@ -107,7 +107,7 @@ def _slip(code: PairingCode, until: str) -> str:
 
 
 def _check_free(sheet: Path) -> None:
-    """That the page can be written, before a code is made that would be on no paper. Raises `OfficeError`."""
+    """Check that the sheet can be written before a code is made, so that no code is lost. Raises `OfficeError`."""
     with replacing(sheet):
         is_free = sheet.parent.is_dir() and os.access(sheet.parent, os.W_OK)
     if not is_free:

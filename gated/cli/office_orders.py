@@ -1,4 +1,6 @@
-"""`gated office release|answer|lockdown|enrol|settings|models|restart|diagnose`: orders, and what came of them."""
+"""`gated office release|answer|lockdown|enrol|settings|models|restart|diagnose`: send commands to gates, and report the
+results.
+"""
 
 import getpass
 from collections.abc import Callable
@@ -33,7 +35,7 @@ from gated.sync.messages import (
 
 LONGEST_OPERATOR = 64
 WAIT_S, DIAGNOSE_S, MODELS_S = 10.0, 75.0, 900.0
-"""So long an answer is waited for where nobody says otherwise."""
+"""Default time to wait for an answer, in seconds: most commands, diagnose, models."""
 
 wait_option = click.option(
     "--wait",
@@ -48,7 +50,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For a progra
 
 
 def orders(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that all orders have."""
+    """Add the options that all commands to gates share."""
     for option in (json_option, wait_option, reason_option, operator_option):
         command = option(command)
     return command
@@ -165,7 +167,7 @@ def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
 
 
 def _toml_in(file: Path) -> str:
-    """The text of a file of settings. What is no TOML is said here, and not by the gate. Raises `ConfigError`."""
+    """Return the text of a settings file. Checks the TOML syntax here, before the gate does. Raises `ConfigError`."""
     try:
         text = read_text(file)
         toml_of(text)
@@ -203,7 +205,7 @@ def diagnose(folder: Path, /, gate: str, **wish: Any) -> None:
 
 
 def wish_of(options: dict[str, Any], wait_s: float = WAIT_S, question: str = "") -> Wish:
-    """What the options of an order say; `wait_s` where they do not say how long."""
+    """Return the `Wish` that the options describe. `wait_s` is the default waiting time in seconds."""
     wait_s = wait_s if options["wait_s"] is None else options["wait_s"]
     return Wish(_operator(options["operator"]), options["reason"], wait_s, options["as_json"], question)
 

@@ -1,4 +1,4 @@
-"""`gated office pass`: visitors' passes, signed with a key that the office makes for itself."""
+"""`gated office pass`: issues visitors' passes, signed with a key that the office makes."""
 
 from contextlib import closing
 from datetime import date, datetime
@@ -61,7 +61,7 @@ def key(folder: Path) -> None:
 
 
 def _key(folder: Path) -> bytes:
-    """The private key; made when it is first needed. Raises `ConfigError`."""
+    """Return the private key; make it on first use. Raises `ConfigError`."""
     path = folder / KEY
     if not path.exists():
         make_key(path)

@@ -1,4 +1,6 @@
-"""`gated office passphrase`: the office's keys behind a passphrase, and a start that needs nobody all the same."""
+"""`gated office passphrase`: encrypts the office's keys with a passphrase, and still lets the services start
+unattended.
+"""
 
 import os
 import subprocess
@@ -38,10 +40,10 @@ def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
     """
     if remove and not locking.is_locked(folder):
         raise OfficeError("this office has no passphrase; nothing was changed")
-    if key_file is None and locking.is_locked(folder):  # whatever else opens the keys: the person must know it
+    if key_file is None and locking.is_locked(folder):  # a person must prove that they know it
         locking.know(folder, locking.opened(folder, ask(folder)))
     with closing(Store.open(folder)):
-        pass  # an office is here, and whoever asks may open it
+        pass  # checks that an office exists here and that its keys open
     if key_file is not None:
         _write_key(folder, key_file)
     elif remove:
@@ -51,12 +53,12 @@ def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
 
 
 def is_somebody_there() -> bool:
-    """Whether a person can be asked."""
+    """Return whether a person can be asked: standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def ask(folder: Path) -> str:
-    """The passphrase, typed by whoever is at the terminal. Raises `LockedError` where nobody is."""
+    """Prompt for the passphrase at the terminal. Raises `LockedError` without a terminal."""
     if not is_somebody_there():
         raise locking.LockedError(folder)
     return str(click.prompt("Passphrase of the office", hide_input=True, err=True))
@@ -73,7 +75,7 @@ def _set(folder: Path) -> None:
 
 
 def hand_key(folder: Path) -> None:
-    """Have the office start with the key that opens its keys now, or say how it would."""
+    """Hand the current key to the office's services for their start, or print how to do so."""
     if not _make_credential(locking.key_of(folder)):
         click.echo(HOW, nl=False)
 
@@ -100,7 +102,7 @@ def _write_key(folder: Path, file: Path) -> None:
 
 
 def _make_credential(key: bytes) -> bool:
-    """Have systemd give the key to the office's services; whether that was done."""
+    """Store the key as a systemd credential of the office's services. Return whether that succeeded."""
     program = which("systemd-creds")
     with being_oneself():
         if os.geteuid() != 0 or program is None or not Path("/run/systemd/system").exists():

@@ -1,4 +1,4 @@
-"""`gated office person`: who may come in at all the gates of the site."""
+"""`gated office person`: manages the people who may enter at the gates of the site."""
 
 import secrets
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ _role = click.option("--role", help="What they are here, such as resident, staff
 _json = click.option("--json", "as_json", is_flag=True, help="For a program.")
 
 WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
-"""What goes with a consent: a face that nobody may recognise is no use to another gate."""
+"""Consents withdrawn together with a consent. Without consent to recognition, a face is of no use to another gate."""
 
 
 @click.group()
@@ -275,7 +275,7 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
 
     With --choose they type their own. A program may write one to standard input.
     """
-    with closing(Store.open(folder)) as store:  # asked before anything is held
+    with closing(Store.open(folder)) as store:  # a prompt must not hold the write lock
         subject = somebody(store, subject).subject
     what = "the duress PIN" if duress else "the PIN"
     if take:
@@ -295,23 +295,25 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
 
 @contextmanager
 def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, KeptPerson]]:
-    """Somebody as they are; nobody else changes anything meanwhile."""
+    """Yield the store and a person's record, inside a write transaction. Nobody else changes the store meanwhile."""
     with closing(Store.open(folder)) as store:
-        who = somebody(store, subject)  # asked before anything is held
+        who = somebody(store, subject)  # a prompt must not hold the write lock
         with store.file.writing():
             yield store, store.book.person(who.subject)
 
 
 def somebody(store: Store, words: str) -> KeptPerson:
-    """The person who is meant (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
+    """Return the person that `words` name (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
     if store.book.get(f"person/{words}") is not None:
-        return store.book.person(words)  # or told that they were removed for good
+        return store.book.person(words)  # raises if this person was removed for good
     missing = OfficeError(f"nobody here has the id or the name {words!r}; `gated office person list` shows everybody")
     return find(words, store.book.live(KeptPerson), missing)
 
 
 def _ask_about(store: Store, who: KeptPerson, *, yes: bool) -> None:
-    """Ask about a second person of a name in a household, and about names that are nearly others'."""
+    """Ask for confirmation of a second person with the same name in a household, and of similar names of households or
+    roles.
+    """
     people = store.book.live(KeptPerson)
     not_twice(who.name, who.household, people, yes=yes, but=who.subject)
     near_role(who.role, {each.role for each in people}, yes=yes)
@@ -328,7 +330,9 @@ def _consents(reference: str | None, notice: str | None, transfer: bool) -> list
 
 
 def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:
-    """The plain number of a card that nobody has, at any kind of reader. Raises `CredentialError`."""
+    """Return the plain card number, if no kind of reader confuses it with a card already given. Raises
+    `CredentialError`.
+    """
     plain, readings, weak = numbers.plain(number), cards.given(number), cards.weak(number)
     if cards.is_random(number) and not may_be_random:
         raise CredentialError(RANDOM_UID)
@@ -346,7 +350,9 @@ def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:
 
 
 def _readings(number: str) -> frozenset[str]:
-    """Of a card that is given already; what an earlier version took for a number may be none."""
+    """Return the readings of a stored card. They are empty if the number, accepted by an earlier version, is not valid
+    now.
+    """
     try:
         return cards.given(number)
     except CredentialError:

@@ -1,4 +1,4 @@
-"""`gated office pins`: how long a stranger must guess at the gates, with the PINs and cards of this site."""
+"""`gated office pins`: estimates how long a stranger must guess at the gates, given the PINs and cards of this site."""
 
 from contextlib import closing
 from pathlib import Path
@@ -32,12 +32,12 @@ def pins(folder: Path, as_json: bool) -> None:
 
 
 def budget_of(store: Store) -> SiteBudget:
-    """The budgets of this office's site."""
+    """Return the guessing budgets of this office's site."""
     return site_budget(store.book.live(KeptPerson), store.gates())
 
 
 def in_figures(found: SiteBudget) -> dict[str, object]:
-    """For a program."""
+    """Return the budgets as values for JSON."""
     return {
         "pins": found.pins, "days": found.days, "days_together": found.together(_of_pins),
         "days_by_household": found.by_household, "is_short": found.is_short, "cards": found.cards,
@@ -51,14 +51,14 @@ def in_figures(found: SiteBudget) -> dict[str, object]:
 
 
 def weak_lines(whose: list[str]) -> list[str]:
-    """Whose PIN strangers try early, with what to do."""
+    """Return a warning that names the people whose PIN is guessed early, with advice."""
     if not whose:
         return []
     return [f"strangers try the PIN of these first, whatever the budget says: {', '.join(whose)}; give them new ones"]
 
 
 def lines(found: SiteBudget) -> list[str]:
-    """The budget of PINs in words, with what to do where it is below a year."""
+    """Return the PIN budget in words, with advice if it is below a year."""
     worst, together = found.worst(_of_pins), found.together(_of_pins)
     if worst is None or together is None:
         return ["nobody has a PIN" if not found.pins else "no gate has a keypad"]
@@ -75,7 +75,7 @@ def lines(found: SiteBudget) -> list[str]:
 
 
 def card_lines(found: SiteBudget) -> list[str]:
-    """The same of cards."""
+    """Return the card budget in words, with advice if it is below a year."""
     short, known, long = (found.worst(of) for of in (_of_short, _of_known, _of_long))
     if short is None or long is None:
         return []

@@ -1,4 +1,4 @@
-"""`gated office prune`: old events are deleted, as the notice promises it."""
+"""`gated office prune`: deletes old events, as the privacy notice promises."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta

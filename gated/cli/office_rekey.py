@@ -1,4 +1,6 @@
-"""`gated office recovery` and `gated office rekey`: the key that is kept off the machine, and what it is for."""
+"""`gated office recovery` and `gated office rekey`: make the recovery key, kept off the machine, and replace the
+office's keys with it.
+"""
 
 import os
 from collections.abc import Iterator
@@ -80,7 +82,7 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
 
 
 def ask_where(file: Path | None) -> Path | None:
-    """Where a recovery key is to be written: as was said, or as whoever is at the terminal says; None: nowhere yet."""
+    """Return the path for a recovery key: `file`, or the operator's answer at the terminal. None means no key now."""
     if file is not None or not is_somebody_there():
         return file
     click.echo("Only a recovery key can replace the office's keys when somebody has a copy of them.")
@@ -89,7 +91,7 @@ def ask_where(file: Path | None) -> Path | None:
 
 
 def make_recovery(folder: Path, file: Path) -> None:
-    """Give an office that has none a recovery key, in that new file. Raises `OfficeError`."""
+    """Make a recovery key for an office that has none, and write it to a new file. Raises `OfficeError`."""
     key = RecoveryKey.make()
     with closing(Store.open(folder)) as store:
         if store.handovers.key:
@@ -102,9 +104,9 @@ def make_recovery(folder: Path, file: Path) -> None:
 
 @contextmanager
 def saved_recovery(file: Path, folder: Path, site: str, key: RecoveryKey) -> Iterator[None]:
-    """A recovery key is in a new file, its owner's alone, while it becomes an office's; nothing is left if it does not.
+    """Write a recovery key to a new file that only its owner can read. Remove the file if the block fails.
 
-    Raises `OfficeError` where there is such a file, no room, or where it would lie in the office's own folder.
+    Raises `OfficeError` if the file exists, the disk is full, or the file would lie in the office's folder.
     """
     if file.resolve().is_relative_to(folder.resolve()):
         raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a stick")
@@ -120,18 +122,18 @@ def saved_recovery(file: Path, folder: Path, site: str, key: RecoveryKey) -> Ite
 
 
 def saving(file: Path | None, folder: Path, site: str, key: RecoveryKey | None) -> AbstractContextManager[None]:
-    """As `saved_recovery`, where there is a file and a key."""
+    """Return `saved_recovery` if both file and key are given, else an empty context."""
     return nullcontext() if file is None or key is None else saved_recovery(file, folder, site, key)
 
 
 def tell_missing(folder: Path) -> None:
-    """Say that there is none, and how to have one."""
+    """Warn that the office has no recovery key, and print how to make one."""
     click.echo("This office has NO recovery key: nobody could replace its keys if a copy is stolen. Make one now:")
     streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new one, on a stick")
 
 
 def tell_kept(file: Path) -> None:
-    """Say where the recovery key is, and what to do with it."""
+    """Print where the recovery key is, and what to do with it."""
     streams.say(
         f"The recovery key is in {file}, and nowhere else. Take it off this machine: print it, or keep the stick."
     )

@@ -1,4 +1,6 @@
-"""`gated office gates retire` and `retired`: a gate that is stolen or gone for good, and what must change then."""
+"""`gated office gates retire` and `retired`: remove a stolen or lost gate from the site, and list the credentials to
+replace.
+"""
 
 import sys
 from contextlib import closing

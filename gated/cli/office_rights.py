@@ -1,4 +1,4 @@
-"""`gated office rights|schedule`: when all of a household or a role may pass, and hours of the week."""
+"""`gated office rights|schedule`: sets the access rules of households and roles, and the weekly schedules."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -31,7 +31,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="For a program.")
 
 
 def passages_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say by which doors and when."""
+    """Add the options of an access rule: doors, gates, schedule and dates."""
     schedule = click.option("--schedule", help="Only in the hours of this `gated office schedule`.")
     clear = click.option("--clear", is_flag=True, help="Forget what was said.")
     for option in (clear, until_option, since_option, schedule, gates_option, doors_option):
@@ -43,7 +43,9 @@ def passages(
     store: Store, *, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None, since: date | None,
     until: date | None, clear: bool,
 ) -> list[Passage]:  # fmt: skip
-    """What was said. Raises click's usage error when nothing was, and for a gate or a schedule that is not known."""
+    """Return the access rules that the options describe. Raises click's usage error for no option, or an unknown gate
+    or schedule.
+    """
     if clear == bool(doors or gates or schedule or since or until):
         raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
     begin, end = days(since, until, store.zone)
@@ -55,20 +57,21 @@ def passages(
 
 
 def days(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[str | None, str | None]:
-    """From the first moment of a day until after the last of another, by the site's calendar; ISO 8601."""
+    """Return the start of day `since` and the end of day `until` in the site's calendar, as ISO 8601."""
     begin, end = days_of(since, until, zone)
     return begin.isoformat() if begin else None, end.isoformat() if end else None
 
 
 def hours_of(store: Store) -> list[ScheduleRecord]:
-    """Every schedule that is hours and no calendar."""
+    """Return every schedule that is weekly hours and not a calendar."""
     return [each for each in store.book.live(ScheduleRecord) if not (each.holidays or each.workdays)]
 
 
 def keep_bound(store: Store, who: KeptPerson) -> None:
-    """What is said of somebody's household or role under another spelling is said under theirs as well.
+    """Copy the rules of a person's household and role to the spelling of the names in `who`.
 
-    A gate of an older version knows a name in one spelling alone. The caller is `writing`, and puts `who` after it.
+    A gate of an older version matches one exact spelling. The caller holds a write transaction, and stores `who`
+    afterwards.
     """
     for home in store.book.live(HouseholdRecord):
         if names.is_same(home.household, who.household):
@@ -79,7 +82,7 @@ def keep_bound(store: Store, who: KeptPerson) -> None:
 
 
 def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
-    """Say it where nothing is said under this spelling."""
+    """Store the record unless a live record exists under this spelling."""
     if isinstance(store.book.get(key_of(record)), Gone | None):
         store.book.put(record)
 
@@ -170,7 +173,7 @@ def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, y
 
 
 def _ask_about(store: Store, name: str, *, yes: bool) -> None:
-    """Ask about a new schedule whose name is nearly that of another."""
+    """Ask for confirmation of a new schedule whose name is similar to a known one."""
     known = sorted({each.name for each in store.book.live(ScheduleRecord)})
     if not any(names.is_same(name, each) for each in known) and (other := names.near_word(name, known)):
         otherwise = f"there is no schedule {name!r} yet, and {other!r} is known"
@@ -198,7 +201,7 @@ def remove_schedule(folder: Path, name: str, yes: bool) -> None:
 
 
 def _uses(store: Store, name: str) -> int:
-    """How many rights name a schedule."""
+    """Return how many access rules name a schedule."""
     told = [right for who in store.book.live(KeptPerson) for right in who.rights]
     told += [right for home in store.book.live(HouseholdRecord) for right in home.rights]
     told += [right for role in store.book.live(RoleRecord) for right in role.rights]
@@ -220,9 +223,9 @@ def list_schedules(folder: Path, as_json: bool) -> None:
 
 
 def _say(store: Store, kind: str, records: Sequence[HouseholdRecord | RoleRecord | ScheduleRecord]) -> None:
-    """Have it so, under every spelling of the name that is used; rights that are empty are as if nothing was said.
+    """Store the records, under every spelling in use. A record with empty rights is removed.
 
-    Raises `OfficeError` where there was nothing to forget.
+    Raises `OfficeError` if there is nothing to store and nothing to remove.
     """
     with store.file.writing():
         is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]

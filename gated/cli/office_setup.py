@@ -1,4 +1,4 @@
-"""`gated office init`: an office begins."""
+"""`gated office init`: creates an office."""
 
 from contextlib import closing
 from datetime import UTC, datetime

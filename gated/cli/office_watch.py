@@ -1,4 +1,4 @@
-"""`gated office watch`: the alarms as they come, with a sound while somebody calls at a gate."""
+"""`gated office watch`: prints alarms as they come, and rings the bell while a person calls at a gate."""
 
 import subprocess
 import sys
@@ -21,10 +21,10 @@ from gated.office.waiting import is_served
 
 LOOK_S = 0.2
 RING_S = 2.0
-"""So often the bell rings while a call stands."""
+"""Interval between rings while a call is open, in seconds."""
 BELL = "\a"
 RUN_S = 10.0
-"""So long the program of `--run` may take; it is called for one alarm after the other."""
+"""Time limit of the `--run` program, in seconds. It runs once for each alarm, one at a time."""
 
 
 @click.command()
@@ -58,7 +58,9 @@ def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> 
 
 
 def _tell_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
-    """Say of which gates nothing can be heard, because no office serves them; once each time that this begins."""
+    """Warn of gates that no office process serves, so that nothing is heard from them. Warns once each time this
+    begins.
+    """
     alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
     if alone - before:
         which = ", ".join(sorted(alone))
@@ -67,7 +69,7 @@ def _tell_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
 
 
 def ring(alarms: Iterable[Alarm]) -> bool:
-    """Ring the terminal's bell where somebody calls; whether somebody does. A pipe gets no bell."""
+    """Ring the terminal's bell if a call is open; never in a pipe. Return whether a call is open."""
     is_called = any(alarm.kind == CALLED and alarm.over_at is None for alarm in alarms)
     if is_called and sys.stdout.isatty():
         streams.own(BELL)
@@ -85,7 +87,7 @@ def _tell(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False)
 
 
 def _run(program: Path, alarm: Alarm) -> None:
-    """Hand an alarm to a program; one that fails is said and holds nothing up."""
+    """Pass an alarm to a program. A failure is reported and delays nothing."""
     said = msgspec.json.encode(asdict(alarm) | {"meaning": MEANINGS.get(alarm.kind, "")})
     try:
         subprocess.run([program.resolve()], input=said, check=True, timeout=RUN_S)

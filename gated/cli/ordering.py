@@ -1,4 +1,6 @@
-"""An order placed, watched and reported: it lives while this process waits, and is void before anybody is told so."""
+"""Places commands for gates, waits for their results and reports them. A command is valid only while this process
+waits. It is withdrawn before the operator is told.
+"""
 
 import select
 import signal
@@ -26,7 +28,7 @@ from gated.sync.messages import LIVE, Action
 
 LOOK_S = 0.05
 SERVED_S = 0.5
-"""How often it is asked whether the office still serves."""
+"""Interval between checks that the office still serves, in seconds."""
 LONGEST_REASON = 200
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,22 +39,22 @@ NOT_CONFIRMED = "you did not confirm it"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who orders, why, and how long an answer is waited for."""
+    """The operator, the reason and the waiting time, in seconds, of a command."""
 
     operator: str
     reason: str
     wait_s: float
     as_json: bool
     question: str = ""
-    """What the operator is asked before it is done; empty: nothing."""
+    """Question to the operator before the gate executes the command; empty asks nothing."""
 
 
 class _InterruptedError(BaseException):
-    """A signal came: SIGINT, SIGTERM, or SIGHUP of a terminal that was closed."""
+    """Raised by SIGINT, SIGTERM, or SIGHUP from a closed terminal."""
 
 
 def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> None:
-    """Place the order at each gate, wait, and say what came of it. Exit 1 unless every gate has done it."""
+    """Place the command at each gate, wait, and report the results. Exit with 1 unless every gate executed it."""
     placed = carry(folder, gates, action, wish)
     if wish.as_json:
         show_json([_row(each) for each in placed])
@@ -64,7 +66,7 @@ def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> Non
 
 
 def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[Placed]:
-    """Place the order at each gate, and wait until it is known what came of it, or it is void."""
+    """Place the command at each gate. Wait until each result is known or the command is void."""
     if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
         raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
     with closing(Store.open(folder)) as store:
@@ -79,7 +81,9 @@ def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> lis
 
 
 def _refuse_old(store: Store, gate: str) -> None:
-    """A gate of an older version cannot ask whether its operator still waits: it would do it whenever it comes."""
+    """Refuse a gate of an older version. It cannot ask whether the operator still waits, so it would execute a late
+    command.
+    """
     status = store.gate(gate).status
     if status is not None and LIVE not in status.can:
         raise OfficeError(
@@ -89,7 +93,7 @@ def _refuse_old(store: Store, gate: str) -> None:
 
 
 class _Watch:
-    """Waits for some orders of one command."""
+    """One wait for the commands that a single call placed."""
 
     def __init__(self, folder: Path, store: Store, waiting: Waiting, wish: Wish) -> None:
         self._folder, self._orders, self._waiting, self._wish = folder, store.orders, waiting, wish
@@ -97,7 +101,7 @@ class _Watch:
         self._served_at = 0.0
 
     def run(self, gates: dict[str, str], action: Action) -> list[Placed]:
-        """From placing them until nothing more can come of any."""
+        """Place the commands, and wait until no further result can come."""
         why = INTERRUPTED
         try:
             with _interruptible():
@@ -117,7 +121,7 @@ class _Watch:
         return placed
 
     def _wait(self, ids: Sequence[str]) -> str:
-        """Until nothing is open any more, or there is a reason not to wait; that reason."""
+        """Wait until no command is open. Return the reason to stop earlier, or an empty string."""
         give_up_at = time.monotonic() + self._wish.wait_s
         while True:
             self._waiting.beat()
@@ -135,7 +139,9 @@ class _Watch:
             time.sleep(LOOK_S)
 
     def _finish(self, gates: dict[str, str], why: str) -> list[Placed]:
-        """Void what can be; wait out what cannot, for the gate may just be doing it. First on disk, then told."""
+        """Withdraw each command that can be withdrawn, and wait for the others: a gate may be executing one. Writes to
+        disk before it reports.
+        """
         known = [order_ for order_ in gates if self._is_placed(order_)]
         for order_ in known:
             self._orders.withdraw(order_, why)
@@ -159,14 +165,14 @@ class _Watch:
         return all(is_served(self._folder, gate) for gate in gates)
 
     def _tell(self, placed: Placed) -> None:
-        """What the gate says that it is doing, on a line of its own."""
+        """Print what the gate reports it is doing, each message once."""
         if placed.says and self._told.get(placed.id) != placed.says:
             self._told[placed.id] = placed.says
             with suppress(OSError):
                 streams.say(f"{placed.gate}: {placed.says}", err=True)
 
     def _is_declined(self, placed: Placed) -> bool:
-        """Ask the operator, once the gate asks; whether they said no."""
+        """Ask the operator once the gate requests confirmation. Return whether the operator declined."""
         if placed.state != "asked" or placed.is_confirmed:
             return False
         if f"{placed.id}?" not in self._told:
@@ -182,7 +188,7 @@ class _Watch:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A signal ends the waiting, and nothing else."""
+    """Turn a signal into `_InterruptedError`, which only ends the waiting."""
 
     def interrupt(*_: object) -> None:
         raise _InterruptedError
@@ -193,7 +199,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """No signal ends what must be finished first; it takes seconds."""
+    """Ignore signals while the command is concluded, which takes seconds."""
     with _signals(signal.SIG_IGN):
         yield
 

@@ -1,7 +1,7 @@
-"""By whom a command is done when root gives it: by the one whose the gate's or the office's folder is.
+"""Runs a command given by root as the owner of the gate's or the office's folder.
 
-Root that wrote there could be led elsewhere by a link, and would leave files that stop the service. A command reads and
-writes the files that its caller names by `runtime.named`.
+If root wrote in that folder, a link could redirect the write, and root's files would stop the service. A command reads
+and writes the files that its caller names through `runtime.named`.
 """
 
 import functools
@@ -35,13 +35,13 @@ BY_ITSELF = {
     "prompts make": "writes as the holder of the prompts' folder",
     "prompts check": "reads as the holder of the prompts' folder",
 }
-"""The commands that are not done by the holder of the folder, each with the reason. All others are."""
+"""Commands that do not run as the folder's owner, each with the reason. All other commands do."""
 
 MARK = "is_by_holder"
 
 
 def by_holder(command: click.Command, path: str) -> click.Command:
-    """The command, and all beneath it, done by the holder of its folder unless the table says otherwise."""
+    """Make the command and all its subcommands run as the owner of the folder, unless `BY_ITSELF` lists them."""
     if isinstance(command, click.Group):
         for name, each in command.commands.items():
             by_holder(each, f"{path} {name}")
@@ -69,7 +69,9 @@ def _by_holder(given: Any) -> Any:
 
 
 def _doer(obj: Any) -> Owner | None:
-    """Of an office's command `obj` is the folder; a gate's has the settings, which say where it lies."""
+    """Return the owner to act as, or None if not root. `obj` is the folder for an office command, else the gate's
+    context.
+    """
     if os.geteuid() != 0:
         return None
     place = obj if isinstance(obj, Path) else obj.place

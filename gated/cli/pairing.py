@@ -1,4 +1,4 @@
-"""`gated pair`: the gate joins its office, with the code that the office gave."""
+"""`gated pair`: joins the gate to its office, with the code from the office."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -52,7 +52,7 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: st
 
 
 def _move(context: Context, where: str) -> None:
-    """Prove that the office is there too, and come to it by that address from the next start on."""
+    """Check that the office answers at the new address, and use it from the next start on."""
     settings = context.own_settings
     if "/" in where:
         raise ConfigError("--moved", [f"{where!r} is no host; write HOST or HOST:PORT"])

@@ -1,4 +1,4 @@
-"""`gated pass`: the office's side of a visitor's pass, and a look at what one says."""
+"""`gated pass`: signs visitors' passes without an office, and shows what a pass contains."""
 
 import sys
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from gated.sync.table import set_key
 
 
 class Local(click.ParamType["datetime | date"]):
-    """A day, or a time of a day, by the clock of the site."""
+    """A date, or a date and time, in the site's time zone."""
 
     name = "date or time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | date:
-        """Read it; a wrong one is a usage error."""
+        """Parse the date or time. Raises a usage error for an invalid one."""
         text = str(value).strip()
         try:
             if len(text) == len("YYYY-MM-DD"):
@@ -47,7 +47,7 @@ class Local(click.ParamType["datetime | date"]):
 
 
 def moment(said: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
-    """When that is; of a day its first moment, or as an end the first of the day after: the day itself is whole."""
+    """Return the moment. A date as a start means its first moment; as an end, the first moment of the next day."""
     if isinstance(said, datetime):
         return said.replace(tzinfo=zone)
     begin, end = window(said, said, zone)
@@ -122,14 +122,14 @@ def sign(
     pem: bytes, place: tuple[str, str, str], zone: ZoneInfo, begins: datetime | date | None, ends: datetime | date,
     *, uses: int,
 ) -> str:  # fmt: skip
-    """A pass for a place (site, gate, door), between two times as somebody said them. Raises `ConfigError`."""
+    """Sign a pass for a place (site, gate, door), between two local times. Raises `ConfigError`."""
     starts = datetime.now(UTC) if begins is None else moment(begins, zone, is_end=False)
     site, gate, door = place
     return issue_pass(pem, site, gate, starts, moment(ends, zone, is_end=True), door=door, uses=uses)
 
 
 def show_new(text: str, png: Path | None) -> None:
-    """Its text, and on a terminal or in a picture its code."""
+    """Print the text of a pass. Draw its QR code on a terminal or in a picture."""
     if png is not None:
         qr.write_png(text, png)
     elif sys.stdout.isatty():
@@ -178,7 +178,9 @@ def _read(key: Path) -> bytes:
 
 
 def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, str, ZoneInfo]:
-    """Where a pass is for, and whose time it is in. Raises `ConfigError` where neither we nor the settings know."""
+    """Return the site, gate and time zone of a pass. Raises `ConfigError` if neither the options nor the settings name
+    them.
+    """
     site, gate = site and names.id_of(site), gate and names.id_of(gate)
     if context.has_settings or site is None or gate is None:
         settings = context.settings
@@ -187,7 +189,7 @@ def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, s
 
 
 def _public(context: Context, key: Path | None) -> PassKey:
-    """The key that was named, else the one of the settings. Raises `ConfigError`."""
+    """Return the public key in `key`, else the one that the settings name. Raises `ConfigError`."""
     if key is None:
         return pass_key(_key_of(context))
     with reading(key):

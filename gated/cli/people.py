@@ -1,4 +1,4 @@
-"""`gated enrol` and `gated people`: who may come in."""
+"""`gated enrol` and `gated people`: manage the people who may enter."""
 
 import secrets
 import sys
@@ -72,7 +72,7 @@ def enrol(
             applicant = Applicant(name, household, consent, notice, purposes)
             done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
         except EnrolmentError as error:
-            if as_json:  # a program is told in its own words as well
+            if as_json:  # JSON output reports the failure too
                 show_json(Enrolment(None, 0, [Rejected(str(photo), str(error)) for photo in photos]))
             raise
         if done.subject is not None:

@@ -1,4 +1,4 @@
-"""The one picture that ever leaves memory: an installer asked for it, to see what the camera sees."""
+"""Shows one camera picture to an installer who asks for it. No other picture leaves memory."""
 
 import io
 import shutil
@@ -19,7 +19,7 @@ MOST_COLUMNS = 100
 
 
 def show_picture(path: Path, frame: Frame) -> None:
-    """Keep it in a file for the one who asked, or with "-" draw it where they sit. Raises `PictureError`."""
+    """Write the picture to a file, or draw it on the terminal if the path is "-". Raises `PictureError`."""
     image = Image.fromarray(frame.main)
     if path != TERMINAL:
         _keep(path, image)
@@ -43,7 +43,7 @@ def _keep(path: Path, image: Image.Image) -> None:
 
 
 def drawn(image: Image.Image, columns: int) -> str:
-    """A picture in half blocks, two pixels a letter, in colours of 24 bits (ISO 8613-6, as terminals take them)."""
+    """Draw a picture in half blocks, two pixels a character, in 24-bit colours (ISO 8613-6, as terminals use them)."""
     rows = max(2, round(image.height / image.width * columns / 2) * 2)
     pixels: NDArray[np.uint8] = np.asarray(image.resize((columns, rows)).convert("RGB"))
     return "\n".join(

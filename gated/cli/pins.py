@@ -1,4 +1,4 @@
-"""How a PIN is set at a terminal: the software makes one, and people choose only if they insist."""
+"""Sets a PIN at a terminal. The software makes one, unless a person insists on choosing."""
 
 import sys
 
@@ -13,9 +13,9 @@ choose_option = click.option(
 
 
 def insisted(choose: bool) -> str | None:
-    """The PIN that somebody types, or that a program writes to standard input; None: one is to be made.
+    """Return the PIN typed at the terminal or read from standard input. None means that the software makes one.
 
-    Never from the command line, which every process may read.
+    A PIN is never taken from the command line, which every process may read.
     """
     if sys.stdin.isatty():
         return str(click.prompt("PIN", hide_input=True, confirmation_prompt=True)).strip() if choose else None
@@ -24,6 +24,6 @@ def insisted(choose: bool) -> str | None:
 
 
 def tell_made(typed: str | None, digits: str) -> None:
-    """Show a PIN that was made, this once; one that somebody typed is never shown."""
+    """Print a generated PIN, only this once. A typed PIN is never shown."""
     if typed is None:
         streams.say(f"the PIN is {spoken(digits)}; it is shown this once, so give it to them alone")

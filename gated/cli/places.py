@@ -1,4 +1,6 @@
-"""Doors, gates and schedules on a command line: known ones in their normal form, else refused with the one meant."""
+"""Doors, gates and schedules as command-line options. A known name gets its normal form; an unknown one is refused,
+with the nearest known name.
+"""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +14,7 @@ DOORS = (MAIN, SECOND)
 
 
 class Name(click.ParamType[str]):
-    """A name in its normal form; with `known` one of these."""
+    """A name option in its normal form. With `known`, only these names are valid."""
 
     name = "name"
 
@@ -20,7 +22,7 @@ class Name(click.ParamType[str]):
         self.known = known
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it; one that is not known is a usage error."""
+        """Parse the name. Raises a usage error for an unknown one."""
         plain = names.plain(str(value))
         if self.known and plain not in self.known:
             self.fail(f"{value!r} is none; {names.did_you_mean(plain, self.known)}", param, ctx)
@@ -33,7 +35,7 @@ gates_option = click.option("--gate", "gates", multiple=True, type=Name(), help=
 
 
 def one_of(option: str, name: str, known: Collection[str]) -> str:
-    """A name that must be known, in its normal form. Raises click's `BadParameter`."""
+    """Return the normal form of a known name. Raises click's `BadParameter` for an unknown one."""
     plain = names.plain(name)
     if plain not in {names.plain(each) for each in known}:
         raise click.BadParameter(f"there is no {name!r}; {names.did_you_mean(name, known)}", param_hint=option)
@@ -41,7 +43,9 @@ def one_of(option: str, name: str, known: Collection[str]) -> str:
 
 
 def places_of(doors: tuple[str, ...], gates: tuple[str, ...]) -> tuple[str, ...]:
-    """Doors as a right has them: of every gate, or of these gates alone (see `gallery.entitlement.Right`)."""
+    """Return doors in the format of an access rule: for every gate, or only for these gates (see
+    `gallery.entitlement.Right`).
+    """
     if not gates:
         return doors
     return tuple(f"{gate}/{door}" for gate in gates for door in doors or ("*",))

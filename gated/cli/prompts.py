@@ -1,4 +1,4 @@
-"""`gated prompts`: the voice of the gate, made at install and checked before it is relied on."""
+"""`gated prompts`: makes the spoken prompts at install time, and checks them."""
 
 import sys
 from pathlib import Path
@@ -65,5 +65,5 @@ def check_(context: Context, folder: Path | None, as_json: bool) -> None:
 
 
 def _fitted(context: Context) -> Fitted:
-    """What the sentences may name; on a desk without settings all that a gate can have."""
+    """Return the fitted parts that the prompts may name; on a desk without settings, all parts."""
     return fitted_of(context.settings) if context.has_settings else EVERYTHING

@@ -1,4 +1,4 @@
-"""`gated provision`: this machine becomes a gate."""
+"""`gated provision`: turns this machine into a gate."""
 
 import os
 import sys
@@ -47,7 +47,7 @@ def provision(
     With --dry-run nothing is changed: exit 0 when the real run would go through as far as can be known, 2 when the
     answers or the settings must be mended, else 1 or 3 as the real run would.
     """
-    os.umask(0o022)  # the gate's users read what root writes here
+    os.umask(0o022)  # the gate's users must read the files that root writes here
     sys.dont_write_bytecode = sys.dont_write_bytecode or dry_run
     is_asking = sys.stdin.isatty() and not yes
     said = {name: value for name, value in flags.items() if value is not None}

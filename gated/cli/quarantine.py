@@ -1,4 +1,4 @@
-"""`gated people quarantine`: what the office sent and looks like poisoning, and somebody's word that it is none."""
+"""`gated people quarantine`: shows office records that look like poisoning, and lets a person accept them."""
 
 import sys
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""`gated readers`: what a reader says, and how a USB reader types, for whoever fits it."""
+"""`gated readers`: shows the output of a card reader, and learns how a USB reader types. For installers."""
 
 import asyncio
 import os
@@ -25,9 +25,9 @@ from gated.runtime import named
 
 BY_ID = Path("/dev/input/by-id")
 LET_GO_S = 5.0
-"""So long the brain, or whoever else has a device, may take to let go of it."""
+"""Time limit for the brain or another program to release a device, in seconds."""
 SILENT_S, AFTER_ENTER_S = 1.5, 0.4
-"""A card is whole when nothing has been typed for so long."""
+"""A card is complete after this much silence, in seconds: in general, and after Enter or "#"."""
 
 
 @click.group()
@@ -119,13 +119,13 @@ def _write(context: Context, path: str, usb: UsbSettings) -> None:
 
 
 def _devices(known: Sequence[str]) -> list[str]:
-    """Those of the settings, and every other one that types."""
+    """Return the devices of the settings, then every other keyboard device."""
     found = {os.path.realpath(path): path for path in map(str, sorted(BY_ID.glob("*-event-kbd")))}
     return [*known, *(path for real, path in found.items() if real not in set(map(os.path.realpath, known)))]
 
 
 def _by_id(path: str) -> str:
-    """A name that stays the same when other devices are plugged in."""
+    """Return a device path that stays the same when other devices are plugged in."""
     real = os.path.realpath(path)
     return next((str(link) for link in sorted(BY_ID.glob("*-event-kbd")) if os.path.realpath(link) == real), path)
 
@@ -133,9 +133,10 @@ def _by_id(path: str) -> str:
 def _first_typed(
     paths: Sequence[str], wait_s: float, please: str, *, must_open: bool
 ) -> tuple[str, list[tuple[str, float]]]:
-    """The device that typed first, and its keys until it was silent; `please` is said once all devices are ours.
+    """Return the device that typed first, and its keys with their times. Prints `please` once all devices are held
+    exclusively.
 
-    Raises `StateError`; not `must_open`: a device that another program has is passed over.
+    Raises `StateError`. Without `must_open`, skips a device that another program holds.
     """
     with ExitStack() as until_then:
         fds: dict[int, str] = {}
@@ -170,13 +171,13 @@ def _chunk(fd: int, path: str) -> bytes:
 
 
 def _device(path: str) -> int:
-    """Of root's, which the gate's user need not be let to. Raises `OSError`."""
+    """Open the device as root, because the gate's user may have no access to it. Raises `OSError`."""
     with named.reading(Path(path)):
         return opened(path)
 
 
 def _open(path: str, until_then: ExitStack) -> int:
-    """The device, for ourselves alone. Raises `StateError`."""
+    """Open the device for exclusive use. Raises `StateError`."""
     try:
         fd = _device(path)
     except OSError as error:
@@ -195,7 +196,7 @@ def _open(path: str, until_then: ExitStack) -> int:
 
 
 def _listen(state: Path, tell: Callable[[Said], None], seconds: float) -> None:
-    """Hear what the brain's readers say. Raises `StateError`."""
+    """Pass each output of the brain's readers to `tell`, for `seconds`. Raises `StateError`."""
     until = time.monotonic() + seconds
     with ear(state) as listening:
         while (left_s := until - time.monotonic()) > 0:
@@ -206,7 +207,7 @@ def _listen(state: Path, tell: Callable[[Said], None], seconds: float) -> None:
 async def _read_here(
     paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[Said], None], seconds: float
 ) -> None:
-    """Read the USB readers as the brain would, where none runs."""
+    """Read the USB readers directly, as the brain does, if no brain runs."""
     devices = [
         UsbReader(path, lambda typed, path=path: tell(said_of(typed, path)), settings=usb.get(path), opened=_device)  # type: ignore[misc]
         for path in paths
@@ -221,7 +222,7 @@ async def _read_here(
 
 @contextmanager
 def _ring(context: Context) -> Iterator[KeyRing | None]:
-    """The cards that are given out, where they can be read."""
+    """Yield the cards in use, or None if this user cannot read them."""
     settings = context.settings
     people = settings.state / "people.db"
     if not people.exists() or people.stat().st_uid != os.geteuid():
@@ -232,7 +233,7 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
 
 
 def _tell(said: Said, ring: KeyRing | None, *, as_json: bool) -> None:
-    """One line for what was said, and for a card all its readings."""
+    """Print one line for each output of a reader, and all readings of a card."""
     readings = cards.shown(said.number) if said.kind == "card" and cards.said(said.number) else []
     found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []
     if as_json:
@@ -248,7 +249,7 @@ def _tell(said: Said, ring: KeyRing | None, *, as_json: bool) -> None:
 
 
 def _text(path: Path) -> str:
-    """The settings as they are written. Raises `ConfigError`."""
+    """Return the text of the settings file. Raises `ConfigError`."""
     try:
         return read_text(path)
     except HandwritingError as error:

@@ -1,4 +1,4 @@
-"""`gated replay`: pictures of your own before a simulated gate. Real processes, real models, mock pins."""
+"""`gated replay`: shows your own pictures to a simulated gate. Processes and models are real, pins are mocked."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def replay(pictures: Path, models: Path) -> None:
 
 
 class Replay:
-    """One gate in a folder of its own."""
+    """One simulated gate in its own folder."""
 
     def __init__(self, folder: Path, paths: list[Path], models: Path) -> None:
         self.folder, self.paths, self.config = folder, paths, folder / "gated.toml"
@@ -91,7 +91,7 @@ class Replay:
         self.config.write_text(SETTINGS.format(**settings))
 
     def run(self, names: list[str]) -> dict[Path, set[str]]:
-        """Enrol and watch; gives who was let in at each picture."""
+        """Enrol the people and show the pictures. Return the names let in at each picture."""
         self.names = {self._enrol(name): name for name in names}
         let_in: dict[Path, set[str]] = {path: set() for path in self.paths}
         streams.say("", f"$ gated run            {len(self.paths)} pictures, {HOLD_S:.0f} s each, to a simulated gate")
@@ -130,7 +130,7 @@ class Replay:
         return str(msgspec.json.decode(done.stdout)["subject"])
 
     def _facts(self, brain: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
-        """What the journal says, as it says it, until the gate has ended and all is told."""
+        """Yield journal events as they are written, until the gate has ended and all events are read."""
         seen, ended = 0, False
         with closing(Journal.open(self.folder / "state", SITE, GATE)) as journal:
             while not ended:
@@ -141,7 +141,7 @@ class Replay:
                 time.sleep(0.1)
 
     def _tell(self, fact: dict[str, Any], let_in: dict[Path, set[str]]) -> None:
-        """One line for each decision, with the picture that was before the camera."""
+        """Print one line for each decision, with the picture shown at that time."""
         if fact["kind"] == "worker_ready" and fact["worker"] == "vision":
             self.began_at = fact["at"]
         if fact["kind"] not in ("access_granted", "access_denied"):

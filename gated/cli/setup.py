@@ -1,4 +1,4 @@
-"""`gated config` and `gated check`: before the gate goes on duty."""
+"""`gated config` and `gated check`: prepare and check the settings before the gate goes on duty."""
 
 import os
 import sys
@@ -45,23 +45,23 @@ def show_config(context: Context) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. A `problem` keeps the gate from going on duty, a `warning` does not."""
+    """The result of one check. A `problem` keeps the gate off duty; a `warning` does not."""
 
     part: str
     problem: GatedError | None
     warning: str | None = None
     says: str = ""
-    """What is good to know of it beside."""
+    """Extra information to show."""
 
     @property
     def row(self) -> dict[str, str | None]:
-        """For a program."""
+        """Return the check as values for JSON."""
         problem = None if self.problem is None else str(self.problem)
         return {"part": self.part, "problem": problem, "warning": self.warning, "says": self.says}
 
     @property
     def lines(self) -> list[str]:
-        """For a person."""
+        """Return the check as lines of text."""
         word = "mend" if self.problem else "note" if self.warning else "good"
         first, *more = self.problem.lines if self.problem else [self.warning or self.says]
         return [f"{word}  {': '.join(filter(None, (self.part, first)))}", *more]
@@ -87,7 +87,7 @@ def check(context: Context, as_json: bool) -> None:
 
 
 def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator[Check]:
-    """Every check in turn; one that fails does not keep the others from being made."""
+    """Run every check in turn. A failed check does not stop the others."""
     yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
     for part, look in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
@@ -103,7 +103,7 @@ def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator
 
 
 def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Settings) -> Check:
-    """`look` gives what is only a warning."""
+    """Run one check. `look` raises for a problem, and returns the text of a warning or None."""
     try:
         return Check(part, None, look(settings))
     except GatedError as error:
@@ -114,14 +114,14 @@ def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Sett
 
 
 def _wiring(settings: Settings) -> None:
-    """A door that nobody can leave by is refused; mock pins trap nobody."""
+    """Raise `ConfigError` for a door that nobody can leave by. Mock pins trap nobody, so they pass."""
     problems = unsafe_wiring(settings.door, settings.second_door) if settings.door.pins == "gpio" else []
     if problems:
         raise ConfigError("settings", problems)
 
 
 def _state(settings: Settings) -> None:
-    """Whether the gate could keep what it must; nothing is made, so that root may ask."""
+    """Raise `StateError` if the state folder cannot be used. Creates nothing, so that root may run it."""
     folder = settings.state
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():
@@ -149,7 +149,7 @@ def _gallery(settings: Settings) -> None:
 
 
 def _rights(settings: Settings) -> None:
-    """A right whose hours nobody has written down, here or at the office, lets nobody in."""
+    """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody."""
     from gated.gallery.credentials import Credentials
 
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
@@ -163,14 +163,14 @@ def _rights(settings: Settings) -> None:
 
 
 def _calendar(settings: Settings) -> str | None:
-    """Days that somebody must enter or mend; a warning, for nobody is let in by them who may not."""
+    """Warn of calendar days to enter or correct. Not a problem: a missing day admits nobody without a right."""
     from gated.health.looks import calendar_faults
 
     return "; ".join(calendar_faults(settings, datetime.now(UTC))) or None
 
 
 def _pin_budget(settings: Settings) -> Iterator[Check]:
-    """How long a stranger at the keypad must guess; nothing where no keypad is fitted, or no PIN can be counted."""
+    """Yield the time a stranger at the keypad must guess. Yields nothing without a keypad or countable PINs."""
     from gated.health.guessing import found_at, sentence, weak_at
 
     found = found_at(settings)
@@ -181,7 +181,7 @@ def _pin_budget(settings: Settings) -> Iterator[Check]:
 
 
 def _release_key() -> Iterator[Check]:
-    """Whether updates must be signed; nothing where gated is updated in another way. No gate waits for that."""
+    """Yield whether updates must be signed. Yields nothing if gated is updated in another way. Never a problem."""
     from gated.update.finding import of_release_key
 
     for found in of_release_key():
@@ -190,7 +190,7 @@ def _release_key() -> Iterator[Check]:
 
 
 def _card_budget(settings: Settings) -> Iterator[Check]:
-    """The same for whoever shows card numbers; nothing where no reader is fitted, or no card is given."""
+    """Yield the time a stranger who guesses card numbers needs. Yields nothing without a reader or cards."""
     from gated.health.guessing import of_cards
 
     for found in of_cards(settings):
@@ -215,7 +215,7 @@ def _camera(settings: Settings) -> str | None:
 
 
 def _vision() -> Check:
-    """How vision runs, and what confines it."""
+    """Return how vision runs, and how it is confined."""
     from gated.health.looks import vision
 
     found = list(vision())
@@ -224,12 +224,12 @@ def _vision() -> Check:
 
 
 def _pins(settings: Settings) -> str | None:
-    """What the latch could not do without is a problem; gives what it could."""
+    """Raise for pins that the latch needs and cannot use. Return a warning about optional ones, or None."""
     from gated.door.latch import allowed_uids
     from gated.door.trial import try_pins
 
     allowed_uids(settings.door)
-    if settings.latch_socket.exists():  # a latch that serves has the pins, and has proved them
+    if settings.latch_socket.exists():  # a running latch holds the pins, and has tested them
         return None
     with being_oneself():
         missing = try_pins(settings, makes_files=False)
@@ -245,7 +245,7 @@ def _pass_key(settings: Settings) -> None:
 
 
 def _unspoken(settings: Settings) -> str | None:
-    """What is left to tones alone, where there is sound at all."""
+    """Warn of missing or wrong prompts, which tones replace. None if no sound is set."""
     from gated.cues.prompts import check as check_prompts
     from gated.cues.words import fitted_of
 
@@ -262,14 +262,14 @@ def _unspoken(settings: Settings) -> str | None:
 
 
 def _certificates(settings: Settings) -> str | None:
-    """Which of them end soon, or have ended; a warning, for the gate opens without the office."""
+    """Warn of certificates that end soon or have ended. Not a problem: the gate works without the office."""
     from gated.health.keys import ends_soon
 
     return "; ".join(ends_soon(settings, datetime.now(UTC))) or None
 
 
 def _server(settings: Settings) -> None:
-    """That the office can be spoken to: its address, and the five files that pairing leaves."""
+    """Check the office's address, certificate and the five files from pairing. Raises `StateError`."""
     from gated.sync.certificate import check_name
     from gated.sync.dial import address, tls_context
     from gated.sync.jose import Party

@@ -1,4 +1,4 @@
-"""`gated status`: how the gate stands, on one screen."""
+"""`gated status`: shows the state of the gate on one screen."""
 
 import sys
 

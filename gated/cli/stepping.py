@@ -1,4 +1,4 @@
-"""Steps that are taken one after another, or only tried: what is told of each, and all that is wrong in the end."""
+"""Runs installation steps in order, or only checks them. Prints each step, and all problems at the end."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ AGAIN = "What is done stays done: mend that, and run the same command again; it 
 
 
 def take(step: Step) -> None:
-    """Do it, unless it is done. Raises `GatedError`."""
+    """Execute the step unless it is done. Raises `GatedError`."""
     try:
         if step.is_done():
             streams.say(f"✓ {step.title}: {DONE}")
@@ -28,16 +28,16 @@ def take(step: Step) -> None:
 
 
 def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn:
-    """Try every step, and end with all that is wrong, each once; `wrong`: what is known already."""
+    """Check every step, then exit with all problems, each printed once. `wrong` holds problems known before."""
     found = list(wrong)
     for step in steps:
         try:
             tried = step.check()
-        except OSError as error:  # a folder that only root may look into
+        except OSError as error:  # a folder that only root may read
             advice = "run this with sudo" if os.geteuid() else "see that the disk can be read"
             found.append(ProvisionError(f"{error.filename}: cannot be looked at ({error.strerror}); {advice}"))
             continue
-        except GatedError as error:  # what this step looks at is broken; the others are tried all the same
+        except GatedError as error:  # a broken part does not stop the other checks
             found.append(error)
             streams.say(f"✗ {step.title}: 1 to mend")
             continue
@@ -49,7 +49,7 @@ def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn
 
 
 def tell(finding: Finding) -> None:
-    """What was found, but for what is red, which is an error."""
+    """Print a finding, except a red one: the caller raises it as an error."""
     if finding.light != "red":
         advice = f"; {finding.next_step}" if finding.next_step else ""
         streams.say(f"  {SIGNS[finding.light]} {finding.part}: {finding.says}{advice}")

@@ -1,8 +1,8 @@
-"""What a command reads and writes, made safe for any terminal: no encoding and no closed pipe ends in a traceback, and
-nothing that is printed commands the terminal.
+"""Makes standard input and output safe for any terminal. No encoding error or closed pipe causes a traceback, and no
+printed text controls the terminal.
 
-Everything goes through here: tables, JSON, errors, the log, tracebacks. So what comes from elsewhere need not be told
-apart from what is ours. Only `own` and `Console` (`gated.cli.consoles`) colour, draw and ring.
+All output goes through here: tables, JSON, errors, the log, tracebacks. So foreign text needs no special treatment
+elsewhere. Only `own` and `Console` (`gated.cli.consoles`) print colours, drawings and the bell.
 """
 
 import codecs
@@ -23,15 +23,17 @@ PLAIN = {
     "≤": "<=", "≥": ">=", "µ": "u", "°": " deg", "“": '"', "”": '"', "\u2018": "'", "\u2019": "'", "•": "*", "✓": "yes",
     "✗": "no", "▮": "#", "▯": ".", "█": "#", "\xa0": " ", "│": "|", "─": "-",
 }  # fmt: skip
-"""Our own signs in ASCII, for a terminal that has none of them."""
+"""ASCII replacements for gated's own non-ASCII characters, for a terminal without them."""
 HANDLER = "gated"
 LONGEST = 4000
-"""Signs of a sentence with words from elsewhere; of more the rest is counted."""
+"""Maximum length of a printed sentence with foreign text, in characters. A longer one is cut, with its length."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def _in_its_place(error: UnicodeError) -> tuple[str, int]:
-    """What is written for a character that the terminal lacks: its look, or its number as JSON and TOML take it."""
+    """Return the replacement for characters that the terminal lacks: an ASCII look-alike, or an escape valid in JSON
+    and TOML.
+    """
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
@@ -46,20 +48,20 @@ codecs.register_error(HANDLER, _in_its_place)
 
 
 class Guarded:
-    """A stream for text that shows every sign (`printable`). It has no `buffer`: nothing goes past it."""
+    """A text stream that makes every character printable (`printable`). It has no `buffer`, so no bytes bypass it."""
 
     def __init__(self, plain: IO[str]) -> None:
         self.plain = plain
 
     def write(self, text: str) -> int:
-        """Write it made printable; gives how many signs were taken. Raises `OSError`."""
+        """Write the text, made printable. Return the number of characters of `text`. Raises `OSError`."""
         if not isinstance(text, str):
             raise TypeError("this stream takes text")
         self.plain.write(printable(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write one after the other."""
+        """Write each line in order."""
         for each in lines:
             self.write(each)
 
@@ -70,33 +72,33 @@ class Guarded:
 
 
 def plain(name: str) -> IO[str]:
-    """Standard output ("stdout") or error ("stderr") as it is, for what commands the terminal on purpose."""
+    """Return unguarded standard output ("stdout") or error ("stderr"), for intended control sequences."""
     stream = getattr(sys, name)
     return stream.plain if isinstance(stream, Guarded) else stream
 
 
 def own(text: str, *, err: bool = False) -> None:
-    """Print our own colours, pictures and bell as they are, without a new line; a pipe gets them without colours."""
+    """Print gated's own colours, pictures and bell unchanged, without a newline. A pipe gets no colours."""
     click.echo(text, nl=False, file=plain("stderr" if err else "stdout"))
 
 
 def say(*sentences: str, err: bool = False) -> None:
-    """Print sentences that have words from elsewhere in them: whatever those are, each sentence is one line."""
+    """Print sentences that contain foreign text. Each sentence stays on one line, whatever the text is."""
     for each in sentences:
         click.echo(line(each, LONGEST), err=err)
 
 
 def confirm(question: str, **options: Any) -> bool:
-    """Ask a question that has words from elsewhere in it. Takes what `click.confirm` takes."""
+    """Ask a question that contains foreign text. Takes the options of `click.confirm`."""
     return click.confirm(line(question, LONGEST), **options)
 
 
 def prepare() -> None:
-    """Have the three streams take everything. A stream that was closed before we began is nothing, and written to."""
+    """Make the three streams accept every character. A stream closed before the start becomes /dev/null."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as we run
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - stays open
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace" if mode == "r" else HANDLER)
     for name in ("stdout", "stderr"):
@@ -105,7 +107,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Write out what still waits, before Python does at its end. Raises `OSError` where the other end is gone."""
+    """Flush both output streams before Python's own exit does. Raises `OSError` if the reader is gone."""
     for stream in (sys.stdout, sys.stderr):
         if not stream.closed:
             stream.flush()
@@ -113,9 +115,9 @@ def finish() -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """`prepare`, and at the end give the streams back as they were, to a program that runs a command within itself.
+    """Run `prepare`, and restore the streams at the end, for a program that calls a command in-process.
 
-    Not where an error goes on: Python prints its trace when we are gone.
+    If an error propagates, the streams stay guarded: Python prints the traceback after this context ends.
     """
     prepare()
     try:
@@ -131,7 +133,7 @@ def _leave() -> None:
 
 
 def are_lost() -> bool:
-    """Whether what was written cannot be brought out, because its terminal or file is gone."""
+    """Return whether buffered output cannot be written because its terminal or file is gone."""
     try:
         finish()
     except OSError:
@@ -140,7 +142,7 @@ def are_lost() -> bool:
 
 
 def abandon() -> None:
-    """Write nothing any more: also what Python writes at its end goes nowhere."""
+    """Redirect both streams to /dev/null, so that Python's flush at exit cannot fail."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -148,18 +150,18 @@ def abandon() -> None:
         except (OSError, ValueError):
             try:
                 os.dup2(null, stream.fileno())
-            except (OSError, ValueError):  # not a file at all
+            except (OSError, ValueError):  # the stream has no file descriptor
                 continue
     os.close(null)
 
 
 def is_unicode() -> bool:
-    """Whether standard output takes every character."""
+    """Return whether standard output accepts every character."""
     return codecs.lookup(getattr(sys.stdout, "encoding", None) or "ascii").name.startswith("utf-")
 
 
 def can_write(text: str) -> bool:
-    """Whether standard output has each of these characters."""
+    """Return whether the encoding of standard output has each of these characters."""
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
@@ -168,5 +170,5 @@ def can_write(text: str) -> bool:
 
 
 def unreadable(words: Sequence[str]) -> list[str]:
-    """The arguments that are no text in this terminal's encoding; a file may have any name."""
+    """Return the arguments that are not valid text in this terminal's encoding, except names of existing files."""
     return [word for word in words if any("\ud800" <= sign <= "\udfff" for sign in word) and not os.path.lexists(word)]

@@ -1,7 +1,7 @@
-"""Tables that a person can read, on a terminal as in a pipe.
+"""Prints tables for people, on a terminal or in a pipe.
 
-An id, a time or a number is never cut or broken, so that it can be copied: free text is folded instead. Where even that
-does not fit, each row becomes a few lines, one for each column.
+An id, time or number is never cut or broken, so that it can be copied. Free text is folded. If the table is still too
+wide, each row becomes several lines, one for each column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,21 +19,21 @@ from gated.cli.consoles import Console
 from gated.sitetime import tell
 
 TIMES = ("_at", "_from", "_until", "at")
-"""How the name of a column or field ends that holds a time."""
+"""Name endings of columns and fields that hold a time."""
 WHOLE = 44
-"""Cells of the longest word that is kept whole: an id has 32, a time with its zone 32. Longer ones are text or JSON."""
+"""Width limit, in cells, of a word kept whole. An id has 32, a time with zone 32. Longer words are text or JSON."""
 BETWEEN = 2
 PIPE = 160
-"""Cells of a line in a pipe, or more where one row needs them."""
+"""Width of a line in a pipe, in cells. A line is wider if a row needs it."""
 
 
 def in_zone(columns: Sequence[str], zone: ZoneInfo) -> list[str]:
-    """The heads of columns; over times with the zone that they are told in."""
+    """Return the column heads. A column of times also names its time zone."""
     return [f"{column}, {zone.key}" if column.endswith(TIMES) else column for column in columns]
 
 
 def in_words(value: object, zone: ZoneInfo) -> str:
-    """A value for people: times as the site has them, lists and fields without brackets."""
+    """Return a value as text for people: local times, and lists and fields without brackets."""
     match value:
         case str():
             return tell(value, zone, is_named=False)
@@ -48,7 +48,7 @@ def in_words(value: object, zone: ZoneInfo) -> str:
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; one that is empty says so."""
+    """Print a table, or "nothing to list" if it is empty."""
     if not rows:
         click.echo("nothing to list")
         return
@@ -65,14 +65,14 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0),
     )  # fmt: skip
     for row in rows:
-        table.add_row(*map(Text, row))  # as it is: a name is no markup
+        table.add_row(*map(Text, row))  # plain text: a name must not act as markup
     Console(width=room).print(table)
 
 
 def widths_in(room: int, cells: Sequence[Sequence[str]]) -> list[int] | None:
-    """The width of each column within `room`, so that no word is broken; None where that cannot be.
+    """Return the width of each column within `room` cells so that no word is broken, or None if impossible.
 
-    `cells`: column by column, with its name. The columns that miss least are served first.
+    `cells` holds each column with its name first. The columns that need the least extra width get it first.
     """
     least, most = [_least(column) for column in cells], [_most(column) for column in cells]
     spare = room - _total(least)
@@ -86,22 +86,22 @@ def widths_in(room: int, cells: Sequence[Sequence[str]]) -> list[int] | None:
 
 
 def _total(widths: Sequence[int]) -> int:
-    """Of a whole line."""
+    """Return the width of a whole line, in cells."""
     return sum(widths) + BETWEEN * (len(widths) - 1)
 
 
 def _least(cells: Sequence[str]) -> int:
-    """The longest word of a column, as far as it must stay whole."""
+    """Return the minimum width of a column: its longest word, at most `WHOLE` cells."""
     return max(1, *(min(WHOLE, cell_len(word)) for cell in cells for word in cell.split() or [""]))
 
 
 def _most(cells: Sequence[str]) -> int:
-    """The longest line of a column."""
+    """Return the full width of a column: its longest line, in cells."""
     return max(1, *(cell_len(line) for cell in cells for line in cell.splitlines() or [""]))
 
 
 def _lines(columns: Sequence[str], row: Sequence[str], room: int) -> list[str]:
-    """A row below itself: the name of each column and what it has, folded between words alone."""
+    """Return a row as lines, one "name: value" for each column, folded only between words."""
     lines = []
     for name, cell in zip(columns, row, strict=True):
         line = f"{name}:"

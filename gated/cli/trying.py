@@ -1,4 +1,4 @@
-"""What `gated doctor` tries with somebody at the gate, and asks them: only where it was asked for, on a terminal."""
+"""The trials of `gated doctor` that need a person at the gate. They run only on request, on a terminal."""
 
 import asyncio
 import sys
@@ -16,13 +16,13 @@ AS_WHOM = "stop the gate (`systemctl stop gated`), and try as its user: `runuser
 
 
 def need_somebody() -> None:
-    """Raises `UsageError` where nobody can answer."""
+    """Raise `UsageError` without a terminal, because nobody could answer."""
     if not sys.stdin.isatty():
         raise click.UsageError("--door, --lights and --sound need somebody at a terminal who watches the gate")
 
 
 def try_doors(settings: Settings, by: str) -> Iterator[Finding]:
-    """Open every door once, with its own lease."""
+    """Open every door once, each with its own lease."""
     for name, wires in settings.doors.items():
         if not _asked(f"Release {name} for {wires.release_s:g} s now? Somebody must stand at it."):
             yield amber(f"{name}: opening", "was not tried", "try it before the gate is handed over")
@@ -46,7 +46,7 @@ async def _opening(settings: Settings, name: str, by: str) -> Finding:
 
 
 def try_lights(settings: Settings) -> Finding:
-    """Every lamp, the buzzer and the pad, one after the other."""
+    """Show every light, the buzzer and the pad, one after the other."""
     lines = asyncio.run(_lights(settings))
     if not lines:
         return amber("lights", "none is fitted", "fit lamps: who cannot hear must see what the gate does")
@@ -64,7 +64,7 @@ async def _lights(settings: Settings) -> list[str]:
 
 
 def try_sound(settings: Settings) -> Finding:
-    """What is said when the gate opens."""
+    """Play the prompt of an opening gate."""
     if settings.cues.sound == "none":
         return amber("sound", "no loudspeaker is set", 'fit one, for who cannot see, and set [cues] sound = "alsa"')
     if not asyncio.run(say(settings)):

@@ -1,4 +1,4 @@
-"""`gated update`: another version beside the one that runs, tried, and kept or taken back by itself."""
+"""`gated update`: installs another version beside the running one, tries it, and keeps it or rolls back by itself."""
 
 import os
 import sys
@@ -79,7 +79,7 @@ def update(
 
 @contextmanager
 def _as_root(updater: Updater) -> Iterator[None]:
-    """Alone, and with the right to. Raises `UpdateError` and `BusyError`."""
+    """Require root, and hold the update lock. Raises `UpdateError` and `BusyError`."""
     if os.geteuid() != 0:
         raise UpdateError("only root may change what the gate runs; use sudo")
     with updater.alone():
@@ -87,7 +87,7 @@ def _as_root(updater: Updater) -> Iterator[None]:
 
 
 def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
-    """To what `--to` names; None where it runs already. Raises `UpdateError`."""
+    """Update to the version that `--to` names. Return None if it already runs. Raises `UpdateError`."""
     source = _source(updater, target, place)
     fact = updater.update(source) if source is not None else None
     if fact is None:
@@ -111,7 +111,7 @@ def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
 
 
 def _believe(updater: Updater, path: Path, *, yes: bool) -> None:
-    """Of a person with root: whoever has lost a key, or has a gate from before there was one."""
+    """Replace the trusted release keys after root confirms. For a lost key, or a gate older than the keys."""
     new, old = read_keys(path), _believed(updater)
     for word, keys in (("believed until now", old), ("believed from now on", new)):
         for key in keys:
@@ -122,7 +122,7 @@ def _believe(updater: Updater, path: Path, *, yes: bool) -> None:
 
 
 def _believed(updater: Updater) -> Sequence[Key]:
-    """The keys until now; a file of them that is damaged, or not root's alone, is told and goes."""
+    """Return the trusted keys. If their file is damaged or others than root may write it, warn and return none."""
     try:
         return updater.releases.keys
     except UpdateError as error:
@@ -131,7 +131,7 @@ def _believed(updater: Updater) -> Sequence[Key]:
 
 
 def _do(step: str, updater: Updater, context: Context) -> None:
-    """What another version, or the guard, has this one do for it."""
+    """Run one step on behalf of another version or the guard."""
     settings = context.own_settings
     if step == "look":
         show_json_line(look(settings))
@@ -146,7 +146,7 @@ def _do(step: str, updater: Updater, context: Context) -> None:
 
 
 def _sees(settings: Settings) -> bool:
-    """Whether the gate that runs has vision; asked as its own user, whose journal it is."""
+    """Return whether the running gate has vision. Runs as the gate's user, who owns the journal."""
     with acting_as(owner_of(settings.state)):
         return "vision" not in look(settings).lost
 

@@ -1,4 +1,4 @@
-"""The board of the demo: the gate at a glance on a terminal, plain lines in a pipe."""
+"""The board of the demo: the state of the gate on a terminal, or plain lines in a pipe."""
 
 from types import TracebackType
 from typing import Self
@@ -19,14 +19,14 @@ from gated.simulator.director import Now, Outcome
 from gated.sitetime import DEFAULT
 
 SHOWN = 6
-"""So many of the last decisions are on the board."""
+"""Number of recent decisions on the board."""
 NARROW = 34
 WIDE = 150
-"""Characters a line in a pipe."""
+"""Width of a line in a pipe, in characters."""
 
 
 class Board:
-    """Shows one moment after the other; what is told by colour is told by a word too."""
+    """The display of the demo. Each colour also has a word."""
 
     def __init__(self, heading: str, steps: int) -> None:
         self._heading, self._steps = heading, steps
@@ -50,18 +50,18 @@ class Board:
             self._live.stop()
 
     def show(self, now: Now) -> None:
-        """Show the gate as it is now."""
+        """Show the current state of the gate."""
         if self._console.is_terminal:
             self._live.update(self._picture(now), refresh=True)
         else:
             self._lines(now)
 
     def say(self, sentence: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(Text(line(sentence)))
 
     def _lines(self, now: Now) -> None:
-        """What is new, a line each."""
+        """Print each change on its own line."""
         if now.network != self._network:
             self._network = now.network
             self.say(f"  network: {now.network}, {now.waiting} events wait, {now.acknowledged} acknowledged")
@@ -93,7 +93,7 @@ class Board:
         )  # fmt: skip
 
     def table(self, outcomes: list[Outcome]) -> None:
-        """What had to happen and what did."""
+        """Print the expected and the actual outcomes."""
         table = Table("what", "expected", "happened", "as expected", box=box.SIMPLE_HEAD, pad_edge=False)
         for outcome in outcomes:
             verdict = ("yes" if outcome.is_right else "NO") if outcome.is_judged else "not asked of this model set"
@@ -105,17 +105,17 @@ class Board:
 
 
 ZONE = ZoneInfo(DEFAULT)
-"""Of the simulated courtyard, whose settings name no other."""
+"""Time zone of the simulated courtyard: the default, because its settings name none."""
 
 
 def claim(let_in: tuple[str, ...], also: str) -> str:
-    """An expectation, or what came of it, in words."""
+    """Return an expectation or an outcome in words."""
     opened = f"open for {', '.join(sorted(let_in))}" if let_in else ""
     return "; ".join(part for part in (opened, also) if part) or "nothing"
 
 
 def decision(fact: Fact, name: str) -> str:
-    """One decision in a line."""
+    """Return one decision as a line."""
     body, at = fact.body, fact.at.astimezone(ZONE).strftime("%H:%M:%S")
     score = f"score {body.get('score') or 0:.2f} of {body['threshold']:.2f}"
     why = f"{score}, PAD {body.get('pad_score') or 0:.2f}, {body['latency_s'] * 1000:.0f} ms after the frame"

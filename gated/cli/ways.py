@@ -1,4 +1,4 @@
-"""`gated people card|pin|guest`: how people come in beside their faces."""
+"""`gated people card|pin|guest`: manage credentials other than faces."""
 
 from contextlib import closing
 from datetime import date, datetime
@@ -156,7 +156,7 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
 
 
 def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
-    """One of them for people and programs; never a number."""
+    """Return a card or a PIN as values for people and programs, never with its number."""
     return {
         "credential": credential.id if credential.way == "card" else credential.subject,
         "way": credential.way,
@@ -188,7 +188,7 @@ def _give(
 
 
 def show_readings(number: str) -> None:
-    """Say at this terminal by which readings a card opens; they are nowhere else."""
+    """Print at this terminal the readings that a card is accepted by. They are stored nowhere in this form."""
     click.echo("it opens at every reader that says one of these:")
     for kind, reading in cards.shown(number):
         streams.say(f"  {kind}: {reading}")

@@ -1,5 +1,5 @@
-"""Who is meant: people are found by an id, its first characters, a name or a part of one; and questions before a step
-that cannot be taken back.
+"""Finds a person by id, the start of an id, a name or a part of a name. Also asks for confirmation before a step that
+cannot be undone.
 """
 
 import sys
@@ -14,19 +14,19 @@ from gated.errors import GatedError, SubjectNotFoundError
 from gated.printable import line
 
 MOST_SHOWN = 20
-"""So many candidates are listed."""
+"""Maximum number of candidates listed."""
 SHORT_ID = 8
-"""So many characters of an id stand for a name that is not known here."""
+"""Number of id characters shown in place of an unknown name."""
 LEAST_OF_AN_ID = 4
-"""So many characters are taken for the beginning of an id."""
+"""Minimum number of characters matched as the start of an id."""
 
 
 class Somebody(Protocol):
-    """What a person is found by."""
+    """The fields by which a person is found."""
 
     @property
     def subject(self) -> str:
-        """The id."""
+        """The subject id."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Somebody(Protocol):
 
     @property
     def household(self) -> str:
-        """Where they live."""
+        """The household."""
 
 
 P = TypeVar("P", bound=Somebody)
@@ -43,8 +43,8 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def matching(words: str, people: Iterable[P]) -> list[P]:
-    """Everybody who may be meant: by the id; else by the whole name, or name and household; else by a part of a name or
-    the first characters of an id. Names are compared in their normal form.
+    """Return every person that `words` may name. Tries the id, then the full name or name and household, then a part of
+    a name or the start of an id. Compares names in their normal form.
     """
     everybody, said = list(people), names.plain(words)
     steps: tuple[Callable[[P], bool], ...] = (
@@ -60,9 +60,9 @@ def matching(words: str, people: Iterable[P]) -> list[P]:
 
 
 def find(words: str, people: Iterable[P], missing: GatedError) -> P:
-    """The one person who is meant. Of several the one that is chosen on a terminal; elsewhere nobody is guessed.
+    """Return the one person that `words` name. Several candidates are offered on a terminal; elsewhere none is guessed.
 
-    Raises `missing` where there is nobody, and `SubjectNotFoundError`, which names ids alone, where there are several.
+    Raises `missing` for no match, and `SubjectNotFoundError`, which lists ids only, for several.
     """
     found = sorted(matching(words, people), key=lambda who: (who.household, who.name, who.subject))
     if not found:
@@ -76,21 +76,21 @@ def find(words: str, people: Iterable[P], missing: GatedError) -> P:
 
 
 def called(who: Somebody) -> str:
-    """Somebody by name and household, for replies to whoever asked; by the beginning of their id where the office keeps
-    names to itself.
+    """Return name and household for a reply to the operator. The start of the id replaces a name that the office does
+    not send.
     """
     return line(f"{who.name or who.subject[:SHORT_ID]} ({who.household})")
 
 
 def is_asked() -> bool:
-    """Whether somebody is there to answer a question."""
+    """Return whether a person can answer a question: standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def sure(question: str, otherwise: str, *, yes: bool) -> None:
-    """Go on only if somebody says so, or has said so with `--yes`. Raises click's `Abort` and `UsageError`.
+    """Continue only if the operator confirms or gave `--yes`. Raises click's `Abort` and `UsageError`.
 
-    `otherwise`: what is told where nobody can answer. It may end in a log, so no name of a person or a flat is in it.
+    `otherwise` is the message if nobody can answer. It may end in a log, so it names no person and no flat.
     """
     if yes:
         return
@@ -100,9 +100,9 @@ def sure(question: str, otherwise: str, *, yes: bool) -> None:
 
 
 def not_twice(name: str, household: str, people: Iterable[Somebody], *, yes: bool, but: str = "") -> None:
-    """Ask about a second person of a name in a household, and about a household that is nearly another's.
+    """Ask for confirmation of a second person with the same name in a household, and of a similar household name.
 
-    `but`: the id of somebody who is no second one. Raises as `sure`.
+    `but` is the id of a person to ignore. Raises the errors of `sure`.
     """
     others = [who for who in people if who.subject != but]
     for who in others:
@@ -114,7 +114,7 @@ def not_twice(name: str, household: str, people: Iterable[Somebody], *, yes: boo
 
 
 def near_household(household: str, known: Iterable[str], *, yes: bool) -> None:
-    """Ask about a household that nobody lives in yet, where one of nearly the same name is known."""
+    """Ask for confirmation of an unknown household whose name is similar to a known one."""
     known = sorted(known)
     if any(names.is_same(household, other) for other in known):
         return

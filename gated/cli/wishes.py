@@ -1,4 +1,4 @@
-"""`gated people role|rights|prefer`: by which doors and when people may pass, and how they like the gate to behave."""
+"""`gated people role|rights|prefer`: sets the access rules and the preferences of people."""
 
 from dataclasses import replace
 from datetime import date
@@ -41,7 +41,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         note(RightsChanged(who))
         is_open = role != RESIDENT and not store.rights_of(who, "role")
     streams.say(f"{called(somebody)}, {who}, is {role}")
-    if is_open:  # which a slip of the keys would be as well
+    if is_open:  # a typing error gives such a role too
         click.echo("nothing is said of this role, so it may pass by every door at all hours", err=True)
 
 
@@ -88,7 +88,7 @@ def rights(
 
 
 def near_role(role: str, known: set[str], *, yes: bool) -> None:
-    """Ask about a role that nobody has yet, where one of nearly the same name is known."""
+    """Ask for confirmation of an unknown role whose name is similar to a known one."""
     if not any(names.is_same(role, other) for other in known) and (other := names.near_word(role, sorted(known))):
         otherwise = f"nobody has the role {role!r} yet, and {other!r} is known"
         sure(f"Nobody has the role {role!r} yet, and {other!r} is known. Is it another role?", otherwise, yes=yes)
@@ -116,7 +116,7 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> 
 
 
 def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:
-    """Cards, PINs, rights and preferences, for `gated people show`. Never a number."""
+    """Return cards, PINs, access rules and preferences for `gated people show`, without numbers."""
     holder = store.holders().get(subject)
     preferences = AS_EVERYBODY if holder is None else holder.preferences
     return {
