@@ -32,7 +32,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def face() -> Face:
-    """Unit vectors: one for each person number, and pictures of the same person near it."""
+    """Return a function that makes a unit vector for a person number. Pictures of one person lie near each other."""
 
     def make(person: int, picture: int = 0) -> Embedding:
         vector = np.random.default_rng(person).standard_normal(DIMENSION)
@@ -45,7 +45,7 @@ def face() -> Face:
 
 @pytest.fixture
 def opened(state: Path) -> Iterator[Open]:
-    """Opens galleries on the state folder, and closes them in the end."""
+    """Return a function that opens galleries on the state folder. They close at the end of the test."""
     made: list[Gallery] = []
 
     def make(site: str = "site", embedder: str = EMBEDDER) -> Gallery:
@@ -64,7 +64,7 @@ def gallery(opened: Open) -> Gallery:
 
 @pytest.fixture
 def join(face: Face) -> Join:
-    """Enrols person number so and so."""
+    """Return a function that enrols the person with a number."""
 
     def make(gallery: Gallery, person: int, pictures: int = 1, household: str | None = None) -> Enrolled:
         return enrol(
@@ -90,7 +90,7 @@ def register(state: Path) -> Iterator[Register]:
 
 @pytest.fixture
 def live(register: Register) -> Live:
-    """Adds a neighbour without a face."""
+    """Return a function that adds a resident without a face."""
 
     def make(letter: str, household: str = "2-401") -> SubjectId:
         subject = SubjectId(letter * 16)

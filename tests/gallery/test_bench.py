@@ -5,7 +5,7 @@ from gated.gallery import search_ratio
 
 @pytest.mark.parametrize("templates", [10_000, 100_000])
 def test_the_price_of_a_search_is_measured(templates: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Printed, and held against the budget of 1.2 by whoever reads it: a busy machine is no reason to fail."""
+    """Prints the ratio but does not limit it, because a busy machine must not fail the test. The budget is 1.2."""
     best = min((search_ratio(templates, rounds=20) for _ in range(3)), key=lambda measured: measured["ratio"])
     with capsys.disabled():
         print(f"\n  search of {best['templates']}: {best['search_us']:.0f} us, {best['ratio']:.2f} x the bare product")

@@ -1,4 +1,4 @@
-"""One card has many numbers: whatever is printed on it opens whatever reader reads it, and nobody else's."""
+"""One card has many numbers. A number printed on a card opens with every type of reader, and no other card does."""
 
 import pytest
 from hypothesis import assume, given
@@ -32,7 +32,9 @@ def w34(raw):
 
 
 def readings_of_four(raw):
-    """How readers of every kind say four bytes, written down from the formats and not from our own code."""
+    """Yield each reader type's output for four bytes. Written from the format specifications, independent of the code
+    under test.
+    """
     turned = raw[::-1]
     for each in (raw, turned):
         yield f"{number_of(each):010}"
@@ -46,7 +48,7 @@ def readings_of_four(raw):
 
 
 def printed_of_four(raw):
-    """What may be printed on such a card, or told by a telephone."""
+    """Yield the numbers a card may have printed on it, or a telephone may show."""
     yield f"{number_of(raw):010}"
     yield f"{number_of(raw):010} {raw[1]:03},{number_of(raw[2:]):05}"
     yield raw.hex()
@@ -115,7 +117,7 @@ def test_the_same_lower_bits_do_not_open_where_more_is_told(raw, high):
     other = bytes([high]) + raw[1:]
     assume(other not in (raw, raw[::-1]))
     assert not opens(raw.hex(":"), f"w32:{other.hex()}")
-    assert opens(raw.hex(":"), w26(other[1:]))  # a reader of 26 bits cannot tell: so both are not given
+    assert opens(raw.hex(":"), w26(other[1:]))  # 26 bits cannot tell the cards apart: only one may be issued
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_what_is_no_number_is_refused_with_what_to_do(text):
 
 
 def test_zeros_count_as_digits():
-    """A printed number of seven digits is one, also when six of them are zeros."""
+    """A printed number of seven digits is valid, even if six of them are zeros."""
     assert opens("0000012", "0000000012")
     assert opens("00000012", "12".zfill(10))
 
@@ -189,7 +191,9 @@ def test_a_uid_that_is_another_one_each_time_is_known(text, is_random):
 
 
 def test_what_two_of_three_bytes_of_most_cards_are_alike_is_no_reading():
-    """Cards of 24 bits have a leading zero and NXP's begin with 04: else every tenth card would be another's."""
+    """24-bit cards start with a zero byte and NXP cards start with 04. Otherwise every tenth card would match another
+    card.
+    """
     assert not {name for name in cards.given("0006729715") if name.startswith("3:") and name.endswith("00")}
     assert not {name for name in cards.given("04A1B2C3D4E5F6") if name.startswith("3:") and name.endswith("04")}
 

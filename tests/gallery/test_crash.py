@@ -1,4 +1,4 @@
-"""Real processes, killed where it hurts: before each statement, and at moments that nobody chose."""
+"""Real processes, killed before each statement and at random moments."""
 
 import math
 import os
@@ -89,7 +89,7 @@ for line in sys.stdin:  # a child for each order, so that the libraries are load
 
 
 class Victims:
-    """Processes that work on one state folder and are killed at it."""
+    """Child processes that work on one state folder and are killed during the work."""
 
     def __init__(self, state: Path) -> None:
         self._process = subprocess.Popen(
@@ -97,13 +97,14 @@ class Victims:
         )
 
     def run(self, what: str, number: int, argument: object) -> list[tuple[str, str]]:
-        """What the child said, and whether it was "killed" or "ended"."""
+        """Run one child. Return its messages, and "killed" or "ended" as the last one."""
         self._order(what, number, argument)
         return self._listen()
 
     def run_and_kill(self, after: int, share: float, argument: object) -> list[tuple[str, str]]:
-        """The same of a child that works on until it is killed: when it has said so many words, and then in this share
-        of the time that a word took. So it is killed as far on by a slow machine as by a quick one.
+        """Run a child that works until this method kills it. The kill comes after the message number `after`, plus
+        `share` of the mean time between messages. So a slow machine kills it at the same progress as a fast
+        machine.
         """
         self._order("forever", 0, argument)
         ((_, child),) = self._listen(1)
@@ -119,7 +120,7 @@ class Victims:
         self._process.stdin.flush()
 
     def _listen(self, most: float = math.inf) -> list[tuple[str, str]]:
-        """What is said next: so many words at most, up to the end."""
+        """Return the next messages: at most `most`, up to the final one."""
         assert self._process.stdout is not None
         said: list[tuple[str, str]] = []
         while len(said) < most and (not said or said[-1][0] not in {"killed", "ended"}):
@@ -144,7 +145,9 @@ def face(person: int) -> Embedding:
 
 
 def is_whole(gallery: Gallery) -> bool:
-    """Everybody who is enrolled has both templates and they open; nothing is left but what waits; no debt is left."""
+    """Return whether every enrolled person has two readable templates, nothing but pending records is left, and no
+    erasure is due.
+    """
     register = gallery._register
     subjects = register._people.subjects()
     debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]

@@ -183,7 +183,7 @@ def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -
 
 
 def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, register, live) -> None:
-    """Else the next one who gets it would pass by every door at all hours."""
+    """Otherwise the next person with this role could pass every door at any hour."""
     ann, bob = live("a"), live("b", "1-101")
     store.set_role(ann, "staff")
     store.set_rights(ann, [OFFICE], "role")

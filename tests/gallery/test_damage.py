@@ -1,4 +1,4 @@
-"""A row that a card, or a hand, has changed lets nobody pass who might not before, and comes again from the office."""
+"""A database row changed by a bad SD card or by hand grants nobody more access. The office sends the row again."""
 
 import os
 import random
@@ -38,7 +38,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, spoil, values_for
 
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "40"))
-"""So many of some 20,000 damages are tried; set it higher after a change to what reads people.db."""
+"""Number of damages the tests try, of about 20,000. Raise it after a change to the code that reads people.db."""
 SITE = "courtyard-2"
 ANN, BOB, CAT, DAN, EVE, FAY, GUS, HAL = (SubjectId(letter * 16) for letter in "abcdef78")
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ MOMENTS = [
     for month, day in ((10, 1), (10, 2), (10, 7), (10, 10), (10, 11), (10, 12))
     for hour in (3, 9, 12, 20, 23)
 ]
-"""A holiday, a Friday, a Wednesday, a Saturday that is worked, a Sunday and a Monday."""
+"""Moments on a public holiday, a Friday, a Wednesday, a working Saturday, a Sunday and a Monday."""
 
 
 def person(subject, household, **other):
@@ -56,7 +56,7 @@ def person(subject, household, **other):
 
 
 def records():
-    """What the office says, by key and in the order of their numbers."""
+    """Return the office's records by key, in the order of their numbers."""
     said = [
         ("schedule/work", NamedHours("work", SCHEDULES["work"])),
         ("schedule/Work", NamedHours("Work", SCHEDULES["early"])),
@@ -97,7 +97,9 @@ NUMBERS = [f"w26:12-100{number}" for number in range(12)]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A gate that the office told of seven people; one more was enrolled here, and two guests have cards."""
+    """Create the state of a gate: seven people from the office, one person enrolled at the gate, and two visitor
+    cards.
+    """
     state = tmp_path_factory.mktemp("damage") / "state"
     with closing(Holdings.open(state, SITE)) as holdings:
         changes = [Change(Holding(key, n), content) for key, (n, content) in records().items()]
@@ -121,7 +123,7 @@ def whole(tmp_path_factory):
 
 
 def allowed(state):
-    """Who passes by which door when, by face and by card, and how often."""
+    """Return who may pass which door at which moment, by face and by card, and how often."""
     ring = KeyRing.open_best(state, SITE)
     with closing(ring):
         own = Calendar({}, (), ZoneInfo("UTC"))
@@ -144,7 +146,7 @@ def allowed(state):
 
 
 def places(state):
-    """Table, column and row of everything in people.db."""
+    """Return table, column and row of every value in people.db."""
     with closing(sqlite3.connect(state / "people.db")) as connection:
         counts = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
                   for name, _ in columns(state / "people.db")}  # fmt: skip
@@ -153,7 +155,7 @@ def places(state):
 
 @pytest.fixture
 def copied(whole, tmp_path):
-    """Makes copies of the state."""
+    """Return a function that copies the state folder."""
     made = iter(range(10**6))
 
     def make():
@@ -188,7 +190,7 @@ OWNERS = [("household", 0), ("household", 1), ("household", 3), ("role", 4)]
 def test_a_right_that_does_not_tell_whose_it_is_shuts_out_those_whose_it_was_and_nobody_else(
     whole, copied, column, row, value, is_mended
 ):
-    """The attack: the hours of a household are lost, and so it passes at all of them."""
+    """The attack: the schedule of a household is lost, so the household could pass at any hour."""
     state, before = copied(), allowed(whole)
     spoilt(state, "rights", column, value, row)
     mend(state) if is_mended else None
@@ -199,7 +201,7 @@ def test_a_right_that_does_not_tell_whose_it_is_shuts_out_those_whose_it_was_and
 
 
 def again(state, healed=True):
-    """What a snapshot of the office brings of what is wanted."""
+    """Apply a snapshot of the office's records that are wanted."""
     with closing(Holdings.open(state, SITE)) as holdings:
         holdings.want_damaged()
         changes = [
@@ -270,7 +272,7 @@ def test_a_damaged_card_is_given_anew_at_the_gate(copied):
 
 @pytest.mark.parametrize("column", ["household", "subject", "face"])
 def test_who_is_removed_is_erased_though_their_row_is_damaged(tmp_path, column, monkeypatch):
-    """The attack: a receipt that says that a face is gone, while its key lies there."""
+    """The attack: a receipt confirms the erasure of a face, while its key remains in the database."""
     state, vector = tmp_path / "state", np.eye(1, DIMENSION, dtype=np.float32)[0]
     with closing(Register.open(state, SITE)) as register, register.changing():
         register.add(person(ANN, "2-401"), EMBEDDER, [vector])
@@ -286,7 +288,7 @@ def test_who_is_removed_is_erased_though_their_row_is_damaged(tmp_path, column, 
 
 
 def test_who_leaves_takes_no_hours_away_from_a_neighbour_whose_row_is_damaged(copied):
-    """The attack: of a household whose last readable row goes the rights go as well, and the other one heals."""
+    """The attack: the last readable row of a household is removed with its rights. Then the damaged row is restored."""
     state = copied()
     with closing(Credentials.open(state, SITE)) as store:
         store.set_rights(HAL, [Right("main", "work")], "household")
@@ -313,7 +315,7 @@ def test_a_change_of_a_damaged_row_makes_it_no_sound_one(copied):
 
 
 def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
-    """The first start after an update finds a damaged value: the old file has not all columns of the new schema."""
+    """The first start after an update finds a damaged value. The old file lacks some columns of the new schema."""
     older = MIGRATIONS[: MIGRATIONS.index(damage.SCHEMA)]
     database.connect(tmp_path / "templates.db", ()).close()
     with closing(database.connect(tmp_path / "people.db", older)) as old:

@@ -160,7 +160,7 @@ AGREED = (Consent(RECOGNISE, "paper-7", "notice-3", AT),)
 
 
 def known(gallery, consents=AGREED) -> SubjectId:
-    """Ann, who came here without a face."""
+    """Admit Ann, a resident without a face."""
     ann = SubjectId("a" * 16)
     gallery._register.admit(Person(ann, "Ann", "2-401", "active", AT, consents))
     return ann
@@ -174,12 +174,12 @@ def test_somebody_who_is_known_gets_a_face_and_is_found(gallery, face) -> None:
 
 
 def accept(gallery, subject) -> bool:
-    """Somebody at the gate."""
+    """Accept a quarantined person at the gate. Return whether the gallery changed."""
     return Holdings(gallery._register).accept(subject) and gallery.reload_if_changed()
 
 
 def test_a_face_that_is_ordered_of_somebody_known_waits_and_theirs_counts(gallery, opened, face) -> None:
-    """The attack: an order of the office's thief, who stands at the gate as somebody who lives there."""
+    """The attack: an attacker with the office's key orders the enrolment of a resident, and shows another face."""
     ann = join(gallery, [face(1), face(1, 1)]).subject
     for picture in range(2):
         assert enrol_known(gallery, ann, [face(2, picture)], threshold=0.7, at=AT) == Enrolled(ann, 1, "changed")
@@ -202,7 +202,9 @@ def test_a_face_by_another_model_is_a_first_one_and_an_emptied_one_is_not(galler
 
 
 def test_a_first_face_by_a_new_model_that_nobody_counted_waits(gallery, face, state) -> None:
-    """The attack: a thief with the office's key has every resident's first face by a new model set taken of himself."""
+    """The attack: a thief with the office's key orders every resident's first enrolment for a new model, with the
+    thief's own face.
+    """
     ann = join(gallery, [face(1)]).subject
     with closing(Gallery.open(state, "courtyard-2", "cd" * 32, gallery.dimension)) as newer:
         for _ in range(2):
@@ -214,7 +216,9 @@ def test_a_first_face_by_a_new_model_that_nobody_counted_waits(gallery, face, st
 
 
 def test_an_ordered_enrolment_makes_no_consent_count(gallery, face) -> None:
-    """The office's thief says that Ann agreed to more, and has her face taken while she stands there by chance."""
+    """The attack: an attacker with the office's key adds a consent to Ann's record, and orders an enrolment while she
+    is there.
+    """
     ann = known(gallery)
     connection = gallery._register._people.connection
     with gallery._register.changing():

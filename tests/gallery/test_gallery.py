@@ -108,7 +108,7 @@ def test_a_missing_data_key_harms_nobody_else(gallery, opened, join, face) -> No
 def test_a_template_that_opens_and_is_no_embedding_is_left_out(gallery, opened, join, face) -> None:
     bob, evil = join(gallery, 2), face(1)
     for number, odd in enumerate((np.full(32, np.nan, np.float32), evil * 3, evil[:31], evil[:0])):
-        with gallery.enrolling():  # as a gated with a fault, or somebody with the site's key, could
+        with gallery.enrolling():  # as a faulty gated, or an attacker with the site's key, could do
             gallery.add(replace(gallery.person(bob.subject), subject=f"{number:016}"), [odd])
     later = opened()
     assert (later.unreadable_count, later.size) == (4, 1)

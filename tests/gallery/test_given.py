@@ -1,4 +1,4 @@
-"""What somebody agrees to here while their face is taken counts at once; what only the office says never does by it."""
+"""A consent given at the gate during an enrolment counts at once. A consent only in the office's record does not."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ SAID = Given(ANN, [TRANSFER], "paper-9", "notice-4")
 
 @pytest.fixture
 def ann(gallery):
-    """Somebody whom the office told this gate of: she agreed to be recognised."""
+    """Admit Ann. The office's record says she consented to recognition."""
     consents = (Consent(RECOGNISE, "paper-7", "notice-3", AT),)
     gallery._register.admit(Person(ANN, "Ann", "2-401", "active", AT, consents))
     return ANN
@@ -29,7 +29,7 @@ def ann(gallery):
 
 @pytest.fixture
 def take(gallery, state, face):
-    """The office has her face taken here."""
+    """Return a function that enrols Ann's face by an order of the office."""
 
     def make(number=1, before=lambda: None):
         given = partial(given_now, state, ANN, AT)
@@ -44,7 +44,7 @@ def agreed(gallery, subject=ANN):
 
 
 def office_says(gallery, *purposes):
-    """The office's record says that she agreed to more."""
+    """Add consents to the office's record of Ann."""
     with gallery._register.changing() as connection:
         for purpose in purposes:
             row = (ANN, purpose, "paper-8", "notice-3", AT.isoformat())
@@ -69,7 +69,7 @@ def test_it_counts_as_well_where_the_office_says_it_already_and_its_paper_stays(
 
 
 def test_only_what_is_said_here_counts_and_not_what_the_office_adds(gallery, state, ann, take):
-    """The attack: the office's thief adds a purpose while she is enrolled with another one."""
+    """The attack: the office's thief adds a purpose while Ann consents to another purpose at the gate."""
     office_says(gallery, TRANSFER, "advertise")
     with giving(state, SAID):
         assert take().is_consent_held
@@ -90,7 +90,7 @@ def test_what_is_said_of_somebody_else_counts_for_nobody(gallery, state, ann, ta
 
 
 def test_what_was_said_and_is_over_counts_for_no_later_order(gallery, state, ann, take):
-    """The attack: an order that is repeated, or placed anew, after whoever was at the gate has gone."""
+    """The attack: an order is repeated or placed again after the operator at the gate has left."""
     with giving(state, SAID):
         pass
     assert take().consents == ()
@@ -119,7 +119,7 @@ def test_what_ends_while_the_operator_is_asked_does_not_count(gallery, state, an
 
 
 def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
-    """The attack: somebody stands there for Ann, who has a face here."""
+    """The attack: another person stands at the gate in place of Ann, who already has a face here."""
     take(1)
     with giving(state, SAID):
         done = take(2)

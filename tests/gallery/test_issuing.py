@@ -116,7 +116,7 @@ def test_a_random_uid_is_refused_with_the_reason_unless_somebody_knows_better(st
 
 
 def before_readings(store, number, subject):
-    """A card as it was stored when a card had one number alone."""
+    """Store a card in the old format, with one number only."""
     own = number.upper().lstrip("0") if number.isdigit() else number.upper()
     card = entitlement.Credential(entitlement.new_id(), "card", subject, store.vault.digest("card", own))
     with store.changing():
@@ -146,7 +146,7 @@ def test_a_card_that_was_given_before_there_were_readings_still_opens(store, liv
 
 
 def test_readings_that_two_people_share_open_for_nobody(store, live) -> None:
-    """An office of before readings may have given both."""
+    """An older version of the office may have issued both cards."""
     ann, bob = live("a"), live("b")
     before_readings(store, "w26:161-45763", ann)
     give_card(store, "w32:77A1B2C4", bob)

@@ -1,4 +1,4 @@
-"""A damaged gallery is mended with what can be read, nothing is lost unsaid, and nobody comes back who was gone."""
+"""Repair of a damaged gallery: it keeps all readable rows, reports every loss, and restores no removed person."""
 
 import sqlite3
 from contextlib import closing
@@ -25,7 +25,7 @@ from .conftest import AT, DIMENSION, EMBEDDER
 
 @pytest.fixture
 def people(state, gallery, join):
-    """Ten people with a face and a card each; by number."""
+    """Enrol ten people, each with a face and a card. Return their subject ids by number."""
     subjects = {number: join(gallery, number).subject for number in range(1, 11)}
     with closing(Credentials.open(state, "site")) as store:
         for number, subject in subjects.items():
@@ -42,7 +42,7 @@ def checkpoint(state):
 
 
 def zero(path: Path, table: str) -> None:
-    """The first page of a table is zeros, as after a bad block."""
+    """Fill the first page of a table with zeros, as a bad block does."""
     with closing(sqlite3.connect(path)) as connection:
         page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
     with path.open("r+b") as file:
@@ -51,7 +51,7 @@ def zero(path: Path, table: str) -> None:
 
 
 def found(state, face, number):
-    """Whom the face of that number is; None for nobody."""
+    """Return the subject whose face matches this number, or None."""
     with closing(Gallery.open(state, "site", EMBEDDER, DIMENSION)) as gallery:
         candidates = gallery.search(face(number))
     return candidates[0].subject if candidates and candidates[0].score > 0.9 else None
@@ -84,8 +84,8 @@ def test_of_torn_cards_the_faces_go_on_and_nobody_is_lost(state, people, face):
 
 @pytest.mark.parametrize("is_count_lost", [False, True])
 def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(state, people, is_count_lost):
-    """Who passes by hours may not pass at all of them because a card has lost the hours. Where it has lost of whom
-    rights were said as well, that may be anybody.
+    """A person limited to a schedule does not gain all hours because the SD card lost the schedule. If the list of
+    limited people is lost too, nobody may pass.
     """
     with closing(Credentials.open(state, "site")) as store:
         store.set_rights(people[1], [Right(schedule="work")])
@@ -101,13 +101,13 @@ def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(stat
 
 
 def refused(store):
-    """Who may not pass now."""
+    """Return the subjects who may not pass now."""
     calendar = Calendar({}, (), ZoneInfo("UTC"))
     return {who for who, holder in store.holders().items() if judge_holder(holder, "main", AT, calendar) is not None}
 
 
 def test_people_who_are_lost_with_the_file_are_named_and_their_faces_kept(state, people, face):
-    """The damaged file may know whose they are; a sweep would destroy the keys for good."""
+    """The damaged file may name the owners of these faces. A sweep would destroy their keys for good."""
     (state / "people.db").write_bytes(b"")
     (mended,) = mend(state)
     assert (mended.torn, set(mended.anew)) == (("everything",), set(people.values()))
@@ -120,7 +120,9 @@ def test_people_who_are_lost_with_the_file_are_named_and_their_faces_kept(state,
 
 @pytest.mark.parametrize("how", ["empty", "missing"])
 def test_a_people_database_that_was_lost_is_no_new_gate(state, people, how):
-    """A command would else begin an empty one, and sweep everybody's face away as that of nobody."""
+    """Otherwise a command would start an empty database, and a sweep would erase every face as a face without an
+    owner.
+    """
     (state / "people.db").write_bytes(b"") if how == "empty" else (state / "people.db").unlink()
     with pytest.raises(TornError, match=how):
         Register.open(state, "site")
@@ -140,7 +142,7 @@ def test_who_is_removed_after_the_mending_is_erased_all_the_same(state, people):
 
 @pytest.fixture
 def of_the_office(state, people):
-    """All but the first two are the office's."""
+    """Mark all people except the first two as the office's records."""
     with closing(Register.open(state, "site")) as register, register.changing() as connection:
         for n, subject in enumerate(list(people.values())[2:], 1):
             columns = "(key, n, is_gone, is_wanted, suspended_n, face, stored_face, templates)"
@@ -160,7 +162,7 @@ def records(state):
 
 
 def test_the_offices_records_are_wanted_again_and_its_version_does_not_fall(state, of_the_office):
-    """An old word of the office, replayed, must not bring back whom it revoked since."""
+    """Otherwise a replayed old message of the office could restore a person it revoked later."""
     zero(state / "people.db", "credentials")
     mend(state)
     assert {wanted for wanted, _ in records(state).values()} == {1}
@@ -207,7 +209,7 @@ def test_on_a_read_only_disk_everybody_is_known_and_a_revocation_that_lies_in_th
     with closing(Register.open(state, "site")) as register:
         register.suspend(subjects[2])
         left = {name: (state / name).read_bytes() for name in ("people.db", "people.db-wal")}
-    for name, content in left.items():  # as a power cut leaves them: nothing was written back from the log
+    for name, content in left.items():  # as after a power cut: the write-ahead log was not checkpointed
         (state / name).write_bytes(content)
     assert left["people.db-wal"]
     disk.freeze()

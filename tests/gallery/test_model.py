@@ -1,4 +1,4 @@
-"""Any sequence of joining, suspending, resuming, leaving and restarting, against a plain dictionary."""
+"""Any sequence of joining, suspending, resuming, leaving and restarting, compared with a plain dictionary."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ from gated.types import SubjectId
 
 DIMENSION = 16
 FACES = np.eye(DIMENSION, dtype=np.float32)
-"""Nobody looks like anybody else."""
+"""One orthogonal unit vector a person, so that no two people look alike."""
 
 
 class GalleryMachine(RuleBasedStateMachine):
@@ -28,9 +28,9 @@ class GalleryMachine(RuleBasedStateMachine):
         super().__init__()
         self.state = Path(tempfile.mkdtemp())
         self.gallery = self.open()
-        self.brain = self.open()  # another process, which follows
+        self.brain = self.open()  # another process that follows the changes
         self.model: dict[SubjectId, tuple[int, str, int]] = {}
-        """Face, status and number of templates."""
+        """The expected face, status and number of templates of each subject."""
 
     def open(self) -> Gallery:
         return Gallery.open(self.state, "site", "ab" * 32, DIMENSION)

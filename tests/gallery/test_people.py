@@ -203,7 +203,7 @@ def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) 
 
 
 def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Path) -> None:
-    """The readings are one column, empty for what was there; a gated that does not know it takes it away again."""
+    """The migration adds one column, empty for the old rows. An older gated removes it again."""
     path = tmp_path / "people.db"
     old = database.connect(path, MIGRATIONS[:3])
     insert = "INSERT INTO credentials (id, way, digest, label, is_duress) VALUES (?, 'card', ?, '', 0)"

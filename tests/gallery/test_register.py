@@ -33,12 +33,12 @@ def files(state: Path) -> dict[str, bytes]:
 
 
 def places(state: Path, *traces: bytes) -> list[str]:
-    """Where any of these bytes can still be read."""
+    """Return the names of the files that still contain any of these bytes."""
     return [name for name, content in files(state).items() if any(trace in content for trace in traces)]
 
 
 def traces_of(gallery: Gallery, subject: str) -> list[bytes]:
-    """Everything that is stored of somebody: wrapped key, seals, name, household, paper, id."""
+    """Return all stored data about a person: wrapped key, seals, name, household, consent form, id."""
     register = gallery._register
     person = register.person(SubjectId(subject))
     sealed = [t.sealed for t in register._templates.made_by(gallery.embedder_sha256) if t.subject == subject]
@@ -48,7 +48,7 @@ def traces_of(gallery: Gallery, subject: str) -> list[bytes]:
 
 @contextmanager
 def a_reader(state: Path, name: str) -> Iterator[sqlite3.Connection]:
-    """Another connection that is in the middle of reading."""
+    """Open another connection that is in the middle of a read transaction."""
     connection = sqlite3.connect(state / name, isolation_level=None)
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM sqlite_schema").fetchall()
@@ -112,7 +112,7 @@ def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registe
 
 
 def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery, registered, join) -> None:
-    """The version reads who agreed, and the search that follows takes it from there: unless it has changed since."""
+    """`version` reads who consented. The following search reuses that list, unless it changed since."""
     ann, bob = join(gallery, 1), join(gallery, 2)
     registered.version()
     gallery.remove(ann.subject)
@@ -166,7 +166,7 @@ def test_no_new_site_key_is_made_where_cards_need_the_old_one(state, registered,
             open_again(state, "site")
 
 
-# What lies on the card
+# Contents of the files
 
 
 def test_no_file_ever_holds_a_template_or_a_data_key_in_the_clear(state, gallery, join, face, monkeypatch) -> None:
@@ -202,7 +202,7 @@ def test_the_site_key_lies_in_its_own_file_only(state, gallery, join) -> None:
     assert places(state, (state / "keys" / "site.key").read_bytes()) == ["keys/site.key"]
 
 
-# Seals fit one place only
+# A seal is valid in one place only
 
 
 def test_a_template_that_was_moved_to_another_person_opens_for_nobody(state, gallery, opened, join, face) -> None:
@@ -283,7 +283,7 @@ def test_a_lost_site_key_is_not_silently_replaced(state, gallery, join) -> None:
 
 
 def test_whoever_was_removed_is_in_no_file_any_more(state, gallery, opened, join) -> None:
-    opened()  # another process has the databases open, as the brain has
+    opened()  # another process has the databases open, as the brain does
     ann, bob = join(gallery, 1, pictures=3), join(gallery, 2)
     traces, kept = traces_of(gallery, ann.subject), traces_of(gallery, bob.subject)
     assert all(places(state, trace) for trace in traces)
@@ -364,7 +364,7 @@ def test_a_running_gallery_finishes_the_removal_of_a_process_that_died(state, ga
 def test_templates_of_nobody_are_never_searched_and_swept_at_the_next_start(state, gallery, opened, join, face) -> None:
     ann = join(gallery, 1)
     traces = traces_of(gallery, ann.subject)[:2]
-    gallery._register._people.connection.execute("DELETE FROM people")  # as if the power went before this commit
+    gallery._register._people.connection.execute("DELETE FROM people")  # as if the power failed before this commit
     assert gallery._register.opened(gallery.embedder_sha256).rows == []
     later = opened()
     assert later.size == 0
@@ -390,7 +390,7 @@ def test_somebody_who_is_being_enrolled_is_not_swept(state, gallery, opened, joi
     other = opened()
     with gallery.enrolling():
         gallery.add(person, [face(1)])
-        assert impatient(other)._register.tidy() is False  # sees templates of nobody, and waits for who made them
+        assert impatient(other)._register.tidy() is False  # sees templates without a person; waits for their writer
     assert other.reload_if_changed()
     assert other.search(face(1))[0].subject == ann.subject
 

@@ -1,4 +1,4 @@
-"""What the office says becomes what is stored: all of a batch or nothing, and versions that only rise."""
+"""The gate's copy of the office's records: each batch is applied completely or not at all, and versions only rise."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -234,7 +234,7 @@ def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
 
 @pytest.mark.parametrize("step", ["ALLOWANCE", "CHANGED", "WAYS"])
 def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> None:
-    """A database of the shape just before: a record with a face, one in quarantine, and who joined within the hour."""
+    """The database has the schema before the migration: a record with a face, one in quarantine, and a recent one."""
     before = MIGRATIONS[: MIGRATIONS.index(getattr(holding, step))]
     columns = "key, n, is_gone, quarantine, accepted, is_wanted, suspended_n, face, stored_face, templates, at"
     rows = [

@@ -32,7 +32,7 @@ def found(index: Index, probe: Embedding, limit: int = 2) -> list[str]:
 
 @st.composite
 def galleries(draw: st.DrawFn) -> tuple[list[Row], Embedding]:
-    """Up to 40 templates of up to 12 people in up to 4 households, and a probe; equal vectors are likely."""
+    """Draw up to 40 templates of up to 12 people in up to 4 households, and a probe. Equal vectors are likely."""
     seeds = draw(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 30)), max_size=40))
     rows = [
         row(f"p{person:02}", f"h{person % 4}", face(seed), "suspended" if person % 5 == 0 else "active")
@@ -129,7 +129,7 @@ def test_an_odd_number_in_a_probe_finds_nobody(place: int, number: float) -> Non
     probe = unit(*[1] * DIMENSION)
     probe[place] = number
     index = Index([row("ann", "1", unit(1)), row("bob", "2", unit(0, 1))], DIMENSION)
-    if number == 1e-40:  # hardly another vector, but shorter than a unit
+    if number == 1e-40:  # the sum barely differs, so also shorten the vector
         probe *= 0.9
     with pytest.raises(EmbeddingError):
         index.search(probe)

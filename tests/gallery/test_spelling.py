@@ -1,4 +1,6 @@
-"""However a household, a role or a schedule is spelt, what is said of it binds everybody of that name."""
+"""Different spellings of a household, role or schedule name one thing. A rule for one spelling applies
+to all of them.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -96,7 +98,7 @@ def test_a_restriction_stays_while_somebody_lives_there_under_another_spelling(t
 
 
 def test_what_an_older_gated_wrote_in_two_spellings_binds_everybody(tmp_path):
-    """The shape of before, with what it let be written."""
+    """The database has the old schema, with names the old version accepted."""
     tmp_path.chmod(0o700)
     old = database.connect(tmp_path / "people.db", MIGRATIONS[:3])
     for subject, household in (("a" * 16, "３－５０２"), ("b" * 16, "3-502"), ("c" * 16, "3-503")):
@@ -133,7 +135,7 @@ def test_the_way_back_leaves_what_was_there(tmp_path):
         (("mon", "22:00", "06:00"), ("mon", "23:00", "05:00"), ("23:00", "05:00")),
         (("mon", "06:00", "08:00"), ("mon", "09:00", "10:00"), None),
         (("mon", "06:00", "08:00"), ("tue", "06:00", "08:00"), None),
-        (("mon", "22:00", "06:00"), ("mon", "05:00", "23:00"), None),  # two pieces, which one schedule cannot say
+        (("mon", "22:00", "06:00"), ("mon", "05:00", "23:00"), None),  # two intervals, which one schedule cannot hold
     ],
 )
 def test_of_two_schedules_of_one_name_only_what_both_allow_counts(one, other, shared):

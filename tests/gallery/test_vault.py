@@ -137,7 +137,7 @@ def test_systemds_credential_comes_first(state: Path, tmp_path: Path, monkeypatc
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
-    assert site_key(state, may_create=True) == of_the_file  # other credentials, but no key among them
+    assert site_key(state, may_create=True) == of_the_file  # the directory has other credentials, but no site key
     (credentials / "site-key").write_bytes(KEY)
     assert site_key(state, may_create=True) == KEY
 
@@ -163,7 +163,7 @@ def test_a_credential_of_the_wrong_length_is_refused(
 def test_processes_that_make_the_key_at_once_end_up_with_the_same(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
-    monkeypatch.setattr(vault.os, "fsync", lambda _: time.sleep(0.02))  # time enough to get into each other's way
+    monkeypatch.setattr(vault.os, "fsync", lambda _: time.sleep(0.02))  # slow enough for the processes to collide
 
     def make() -> None:
         try:

@@ -1,4 +1,4 @@
-"""What is kept of a PIN tells nobody which one it is, or of two which calls for help; and each guess costs the same."""
+"""Stored PIN data does not reveal the PIN, nor which of two PINs is the duress PIN. Each guess has the same cost."""
 
 import sqlite3
 from collections import Counter
@@ -32,14 +32,14 @@ def pin(digits: str, subject: SubjectId = ANN, salt: bytes = SALT, *, is_duress:
 
 
 def before(digits: str, subject: SubjectId = ANN, vault: Vault = VAULT, *, is_duress: bool = False) -> Credential:
-    """A PIN as versions before verifiers stored it."""
+    """Return a PIN as versions before verifiers stored it."""
     hashed = BEFORE.hash(vault.digest("pin", digits))
     return Credential(digits, "pin", subject, verifiers.bucket(vault, digits), hashed, is_duress=is_duress)
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The salt of everything that argon2 was asked about."""
+    """Record the salt of every argon2 run."""
     asked: list[bytes] = []
     result = verifiers.Recipe.result
 
@@ -139,15 +139,15 @@ def test_whatever_is_typed_has_a_bucket(typed: str) -> None:
 def test_a_bucket_needs_the_site_key_and_names_no_pin() -> None:
     buckets = Counter(verifiers.bucket(VAULT, f"{number:06}") for number in range(0, 1_000_000, 10))
     assert len(buckets) == 2**verifiers.BUCKET_BITS
-    assert min(buckets.values()) >= 5  # of every tenth PIN, so some fifty of all
+    assert min(buckets.values()) >= 5  # 5 of every tenth PIN, so about fifty of all PINs
     assert sum(verifiers.bucket(VAULT, f"{n:06}") == verifiers.bucket(OTHER, f"{n:06}") for n in range(1000)) < 10
 
 
-# -- from before verifiers ------------------------------------------------------------------------------------------
+# -- old PINs without verifiers -------------------------------------------------------------------------------------
 
 
 def put_before(state, rows: list[Credential]) -> None:
-    """The rows of a gate as the version before verifiers left them, and then this version's schema."""
+    """Store the rows of a gate from before verifiers, then apply the current schema."""
     with closing(sqlite3.connect(state / people.NAME)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         with connection:
