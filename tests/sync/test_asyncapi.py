@@ -1,4 +1,4 @@
-"""The AsyncAPI document says what the code does: every topic, every message, every field and limit, and no more."""
+"""The AsyncAPI document matches the code: every topic, message, field and limit, and nothing more."""
 
 import json
 import sys
@@ -27,12 +27,12 @@ MESSAGES = {kind: message for message, kind in KINDS.items()}
 
 
 def form(required: list[str], **fields: object) -> dict:
-    """An object with these fields, some of them required, and no others."""
+    """Return the schema of an object with these fields only; `required` lists the required ones."""
     return {"type": "object", "required": required, "properties": fields, "additionalProperties": False}
 
 
 def each(schema: dict) -> dict:
-    """An object whose fields all look like this."""
+    """Return the schema of a non-empty object whose fields all match `schema`."""
     return {"type": "object", "minProperties": 1, "additionalProperties": schema}
 
 
@@ -96,8 +96,11 @@ ASYNCAPI = form(
         schemas=each({"type": "object", "required": ["type", "properties"]}),
     ),
 )
-"""As much of AsyncAPI 3.0 as we use, written down by us: its own schema comes from no registry that the tests may need.
-By that one (3.0.0 of the npm package `@asyncapi/specs` 6.11.1) the document was found valid when it was made."""
+"""The part of AsyncAPI 3.0 that the document uses, written for these tests.
+
+The tests need no registry to get AsyncAPI's own schema. The document was valid by that schema (3.0.0, npm package
+`@asyncapi/specs` 6.11.1) when it was made.
+"""
 
 
 def test_the_document_is_as_asyncapi_3_wants_it():
@@ -207,7 +210,7 @@ def test_what_is_sealed_and_what_a_signature_is_good_for_is_told():
 
 
 def structs(kind, found):
-    """Every struct that can be reached from a type."""
+    """Return every struct reachable from a type, by class."""
     if isinstance(kind, msgspec.inspect.StructType) and kind.cls not in found:
         found[kind.cls] = kind
         for field in kind.fields:
@@ -227,7 +230,7 @@ def every_struct():
 
 @pytest.mark.parametrize("struct", every_struct().values(), ids=lambda struct: struct.cls.__name__)
 def test_the_fields_of_a_struct_are_those_of_its_schema(struct):
-    """Counted without the generator: from the types, by hand."""
+    """Compares with the types directly, without the generator."""
     schema = COMPONENTS["schemas"][struct.cls.__name__]
     tag = [struct.tag_field] if struct.tag_field else []
     assert [*tag, *(field.encode_name for field in struct.fields)] == list(schema["properties"])
@@ -277,7 +280,7 @@ ODD = [
 
 
 def changed(message):
-    """The same with one field gone or odd, for every field at every depth."""
+    """Remove or damage one field at a time, at every depth, and yield a description of each change."""
     for key in list(message) if isinstance(message, dict) else range(len(message)):
         old = message[key]
         if isinstance(message, dict):
@@ -299,7 +302,7 @@ def test_the_document_and_the_code_take_and_refuse_the_same(example):
     verdicts = {True: 0, False: 0}
     for what in changed(message):
         fits = theirs.is_valid(message)
-        if MESSAGES[kind] is not EventBatch or not fits:  # its numbers must also agree, which no schema can say
+        if MESSAGES[kind] is not EventBatch or not fits:  # no schema can check that an EventBatch's numbers agree
             assert is_ours(message, kind) == fits, what
         verdicts[fits] += 1
     assert verdicts[True] > 3

@@ -1,4 +1,4 @@
-"""The pairing code: it comes through a telephone call, a hasty finger and a QR code; nothing else passes for one."""
+"""The pairing code survives a telephone call, a typing error and a QR code. No other text is accepted as a code."""
 
 import contextlib
 import ssl
@@ -131,7 +131,10 @@ def test_a_digest_is_of_one_gate_and_one_secret():
 
 
 def test_a_second_certificate_in_the_text_is_never_trusted():
-    """Who reads the text for its fingerprint may stop at the first end, where who trusts it does not; we take bytes."""
+    """A reader that computes the fingerprint may stop at the first END line, while TLS trusts both certificates.
+
+    So the gate compares bytes.
+    """
     for _ in range(20):
         ours, another = (Authority.make("market-south", datetime.now(UTC)).pem.decode() for _ in range(2))
         with contextlib.suppress(PairingError):

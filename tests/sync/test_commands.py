@@ -1,4 +1,4 @@
-"""A command counts once, while it is fresh, and never again: not replayed, nor after a restart or a power cut."""
+"""A command acts once, while it is fresh, and never again: not on replay, after a restart, or after a power cut."""
 
 import contextlib
 import random
@@ -72,7 +72,7 @@ ATTENDED = [
 
 
 def order(number, action=UNATTENDED, at=NOON, *, challenge="", id_=None, gate=GATE, is_live=False):
-    """A command for which nobody waits, unless it `is_live`."""
+    """Return a command; with `is_live`, an operator waits for it."""
     return Command(
         site=SITE, gate=gate, id=id_ or f"{number:032x}", number=number, at=at.isoformat(), challenge=challenge,
         operator="li", reason="a neighbour forgot the card", action=action, is_live=is_live,
@@ -84,7 +84,7 @@ def offer(number, gate=GATE):
 
 
 def live(desk, number, now, action=Release(), **more):  # noqa: B008 - frozen
-    """What an office signs when the gate has asked for an order at `now`."""
+    """Return the command that an office signs after the gate has asked for the order at `now`."""
     asked = desk.offered(offer(number), now)
     assert isinstance(asked, Ask)
     return order(number, action, challenge=asked.nonce, is_live=True, **more)
@@ -96,7 +96,7 @@ def after(seconds):
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens desks on one ledger, and closes them in the end."""
+    """A factory of desks on one ledger; it closes them at the end."""
     with contextlib.ExitStack() as closing:
         yield lambda: closing.enter_context(contextlib.closing(CommandDesk(tmp_path, SITE, GATE)))
 
@@ -272,7 +272,7 @@ def test_a_disk_that_cannot_be_written_carries_out_nothing_and_says_so(desk, mon
 
 @pytest.mark.parametrize("damage", [b"no database" * 100, None], ids=["no database", "a page of zeros"])
 def test_a_damaged_ledger_is_kept_aside_and_then_only_what_echoes_a_challenge_counts(tmp_path, damage):
-    """What was seen is not known any more: an old command that is heard again must not count as new."""
+    """The ledger of seen commands is lost, so a replayed old command must not count as new."""
     path = tmp_path / "commands.db"
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
         assert desk.hear(order(1), 10.0, NOON) == order(1)
@@ -350,7 +350,7 @@ def test_a_challenge_of_a_gate_without_a_clock_is_no_nonce_for_an_operators_orde
 @pytest.mark.parametrize("back", [timedelta(0), timedelta(hours=7), timedelta(days=400)])
 @pytest.mark.parametrize("is_live", [True, False])
 def test_an_old_release_is_never_carried_out_however_far_the_clock_is_set_back(desk, action, back, is_live):
-    """Ordered at 10:00, held back by a broker, and let through when the gate's clock says 10:00 again."""
+    """A command of 10:00 is withheld by a broker and delivered when the gate's clock shows 10:00 again."""
     held_back = order(5, action, NOON, is_live=is_live)
     nonce = desk.offered(Offer(site=SITE, gate=GATE, order=held_back.id), 0.0).nonce
     asked = order(6, action, NOON, challenge=nonce, id_=held_back.id, is_live=is_live)
@@ -380,8 +380,9 @@ def test_each_offer_is_answered_by_another_nonce(desk):
 
 
 class Desks(RuleBasedStateMachine):
-    """An office that orders while somebody waits, a broker that delays, repeats and reorders, and a gate that restarts
-    with any clock.
+    """A state machine with an office, a broker and a gate.
+
+    An operator waits for each live order. The broker delays, repeats and reorders; the gate restarts with any clock.
     """
 
     def __init__(self):
@@ -477,7 +478,7 @@ TestDesks.settings = settings(max_examples=100, stateful_step_count=40, deadline
 
 
 def done_twice(seed, tmp_path, monkeypatch, cuts=6):
-    """Live through some power cuts; the commands that were carried out more than once."""
+    """Run through random power cuts and return the commands that were carried out more than once."""
     dice = random.Random(seed)
     disk, done, number = ForgetfulDisk(dice), [], 0
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: Connection(disk))
@@ -516,7 +517,7 @@ def test_with_less_than_full_sync_this_very_test_finds_commands_that_act_again(t
 
 
 def test_an_office_that_lost_count_is_told_so_and_nothing_is_done(desk):
-    """Its backup was brought back: it gives a number to a second command, which must neither act nor vanish."""
+    """A restored backup gives a used number to a second command. The command must neither act nor vanish."""
     desk.settle(desk.hear(order(1), 10.0, NOON), Outcome("done"))
     answer = desk.hear(order(1, id_="e" * 32), 11.0, NOON)
     assert (answer.outcome, answer.command) == ("spent", "e" * 32)

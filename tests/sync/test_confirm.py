@@ -1,4 +1,4 @@
-"""Whether an order is still wanted: only a fresh answer to a question of ours says so, and a no is for good."""
+"""Only a fresh answer to the gate's own question says that an order is still wanted. A no is final."""
 
 import asyncio
 
@@ -90,7 +90,7 @@ def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_
 
 
 class Office:
-    """Answers each question as it is told to, and keeps what was said."""
+    """A fake office that gives the set answer to each question and keeps what it heard."""
 
     def __init__(self, answer):
         command = Command(**US, id=ORDER, number=1, at="", operator="li", action=Release())

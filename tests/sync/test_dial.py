@@ -1,4 +1,4 @@
-"""How the server is reached."""
+"""Tests of how a gate reaches the server: addresses, versions and dialling."""
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ def test_without_a_word_of_the_settings_5_is_tried_and_3_1_1_at_once_where_it_fa
     assert dialect.version == "5"
     assert dialect.failed()
     assert dialect.version == "3.1.1"
-    assert not dialect.failed()  # neither: it is not for the version
+    assert not dialect.failed()  # both versions failed, so the version is not the cause
     assert dialect.version == "5"
 
 

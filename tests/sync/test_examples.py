@@ -1,4 +1,7 @@
-"""The published examples are what goes over the wire, and whoever knows JOSE can open them without our library."""
+"""The published examples equal the bytes on the wire.
+
+A reader with the JOSE standards can open them without our library.
+"""
 
 import base64
 import json
@@ -107,11 +110,11 @@ def test_there_is_a_refused_example_for_every_reason():
 
 
 class RefusedError(Exception):
-    """By whoever reads the standards and not our code."""
+    """Raised by the tests' own reader, which follows the standards and not our code."""
 
 
 def unb64(text):
-    """RFC 7515 section 2: the alphabet of RFC 4648 section 5, no padding, no bits left over."""
+    """Decode base64url by RFC 7515 section 2 and RFC 4648 section 5. Refuse padding and leftover bits."""
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != text:
         raise RefusedError("base64url")
@@ -127,13 +130,15 @@ def private(end, crv):
 
 
 def thumbprint(key):
-    """RFC 7638, RFC 8037 section 2: SHA-256 of the required members, sorted, without spaces."""
+    """Return the key's thumbprint by RFC 7638 and RFC 8037 section 2: SHA-256 of the required members, sorted, without
+    spaces.
+    """
     digest = sha256(json.dumps(key, sort_keys=True, separators=(",", ":")).encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def verified(wire, kind, end):
-    """RFC 7515 and RFC 9864: what `end` signed as that kind."""
+    """Verify a message that `end` signed as this kind, by RFC 7515 and RFC 9864, and return its text."""
     if len(wire) > 102_400 or wire.count(".") != 2:
         raise RefusedError("length")
     head, body, signature = wire.split(".")
@@ -145,7 +150,7 @@ def verified(wire, kind, end):
 
 
 def opened(token, end):
-    """RFC 7516 with RFC 7518 sections 4.6 and 5.3, and RFC 8037: what is sealed to `end`."""
+    """Open a text that is sealed to `end`, by RFC 7516, RFC 7518 sections 4.6 and 5.3, and RFC 8037."""
     if token.count(".") != 4:
         raise RefusedError("it is not sealed")
     head, key, nonce, body, tag = token.split(".")
@@ -155,7 +160,7 @@ def opened(token, end):
         raise RefusedError("header")
     ours = X25519PrivateKey.from_private_bytes(private(end, "X25519"))
     shared = ours.exchange(X25519PublicKey.from_public_bytes(unb64(epk["x"])))
-    texts = (b"A256GCM", b"", b"")  # the algorithm, apu and apv, each behind its length
+    texts = (b"A256GCM", b"", b"")  # the algorithm, apu and apv; each is preceded by its length
     info = b"".join(len(text).to_bytes(4, "big") + text for text in texts) + (256).to_bytes(4, "big")
     derived = sha256((1).to_bytes(4, "big") + shared + info).digest()
     return AESGCM(derived).decrypt(unb64(nonce), unb64(body) + unb64(tag), head.encode()).decode()
@@ -171,7 +176,10 @@ def read_by_hand(example, wire, kind):
 
 
 def carried(wire, kind, end):
-    """What is signed, or in a status what its shell holds: of the rest the broker learns whether the gate is online."""
+    """Return the signed text; of a status, the sealed part of its shell.
+
+    The rest of a shell shows the broker only whether the gate is online.
+    """
     text = verified(wire, kind, end)
     if kind != "status":
         return text

@@ -1,4 +1,4 @@
-"""What is flooded costs tokens, and what is told apart is told apart byte for byte."""
+"""Flooding costs tokens, and messages are compared byte by byte."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +46,7 @@ def test_to_ask_is_not_to_hear():
     for _ in range(5):
         assert not heard.has(b"c")
         assert heard.has(b"a")
-    heard.note(b"c")  # a goes: that it was asked about does not keep it
+    heard.note(b"c")  # a goes: a query alone does not keep it
     assert [heard.has(payload) for payload in (b"a", b"b", b"c")] == [False, True, True]
 
 

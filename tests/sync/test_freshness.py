@@ -1,4 +1,4 @@
-"""What proves that the office still speaks to us: a word after a challenge, and nothing that a broker can repeat."""
+"""Only a word after our challenge proves that the office still speaks. A broker cannot replay one."""
 
 import pytest
 from hypothesis import given
@@ -94,7 +94,7 @@ def test_a_proof_that_comes_too_late_to_be_fresh_ends_no_silence(freshness):
 
 
 def seconds(freshness, first, last, step_s=1.0):
-    """What is told while the broker is reached, and asked every second."""
+    """Ask once every `step_s` seconds while the broker is reached, and return the reported changes."""
     told, now = [], first
     while now <= last:
         told += [turn for turn in [freshness.turn(now)] if turn is not None]

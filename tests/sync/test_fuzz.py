@@ -1,8 +1,8 @@
-"""Whatever a broker, a stranger or another gate makes of the messages between a gate and its office: what is read is
-what was sent, and everything else is a `WireError`; nothing else is raised, and nothing grows.
+"""A broker, a stranger or another gate changes messages at random.
 
-GATED_FUZZ says how many messages altogether (20,000), GATED_SEED which ones, GATED_FUZZ_PROCESSES by how many processes
-at a time; all are printed. Keys are new each time, and so a find is printed whole.
+A reader accepts only messages that were sent. It raises only `WireError`, and its memory does not grow. GATED_FUZZ sets
+the total number of messages (20,000), GATED_SEED the random seed, and GATED_FUZZ_PROCESSES the number of parallel
+processes. The tests print all three. Keys are new in each run, so a failure prints the whole message.
 """
 
 import base64
@@ -63,7 +63,7 @@ GROWTH_BYTES = 65_536
 
 SITE, GATE, NEIGHBOUR = "market-south", "gate-2", "gate-3"
 AT, HASH, SUBJECT = "2026-11-23T07:58:01.204113Z", "5b" * 32, "00112233445566ff"
-ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's group (RFC 8032, section 5.1)
+ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)
 URL_SAFE = (string.ascii_letters + string.digits + "-_").encode()
 OFFICE_READS = ((Status,), (EventBatch,), (Reply, Receipt, Shared), (Request,))
 GATE_READS = ((Ack, Word), (Delta, SnapshotPart), (Command,))
@@ -74,7 +74,7 @@ NASTY = [
 
 
 def said(gate):
-    """One message of every kind, as they are between the office and a gate."""
+    """Return one message of every kind between the office and a gate."""
     to = {"site": SITE, "gate": gate}
     face = Face("f1", HASH, 1, "sealed")
     person = PersonRecord(
@@ -104,7 +104,7 @@ def said(gate):
 
 @dataclass(frozen=True)
 class Letter:
-    """A message on the wire, and where it belongs."""
+    """A message on the wire, with its reader and the kinds that this reader accepts there."""
 
     reader: Peer
     kinds: tuple
@@ -134,13 +134,13 @@ def unbase64(text):
 
 
 def signed(identity, header, body):
-    """A compact JWS, whatever the header says."""
+    """Return a compact JWS with an arbitrary header."""
     text = base64url(header if isinstance(header, bytes) else json.dumps(header).encode()) + b"." + base64url(body)
     return text + b"." + base64url(identity._sign.private_key.sign(text))
 
 
 class Post:
-    """Everything that was really sent between an office and two gates, and what dice make of it."""
+    """All messages really sent between an office and two gates, and random ways to change them."""
 
     def __init__(self, dice):
         self.dice = dice
@@ -178,7 +178,7 @@ class Post:
         return bytes(changed)
 
     def letters_(self, letter):
-        """Well-formed base64 in all three parts, another content."""
+        """Replace letters by other base64 letters in any of the three parts."""
         changed = bytearray(letter.payload)
         for _ in range(self.dice.randint(1, 3)):
             at = self.dice.randrange(len(changed))
@@ -187,14 +187,14 @@ class Post:
         return bytes(changed)
 
     def ending(self, letter):
-        """Another last letter: where it carries bits that no byte needs, a lax reader decodes the same bytes."""
+        """Change a part's last letter. It may carry unused bits, so a lax reader decodes the same bytes."""
         parts = list(letter.parts)
         at = self.dice.randrange(3)
         parts[at] = parts[at][:-1] + bytes([self.dice.choice(URL_SAFE)])
         return b".".join(parts)
 
     def spelling(self, letter):
-        """Padding, the other alphabet, white space, and bytes that a lax reader passes over."""
+        """Add padding, white space or other bytes that a lax reader skips, or use the other base64 alphabet."""
         parts = list(letter.parts)
         at, odd = (
             self.dice.randrange(3),
@@ -214,14 +214,14 @@ class Post:
         return b".".join([base64url(self._odd_header(letter)), *letter.parts[1:]])
 
     def header_value(self, letter):
-        """JSON that is no object, or no JSON."""
+        """Use a header that is not a JSON object, or not JSON."""
         header = self.dice.choice(
             [b'"alg"', b'["alg"]', b"null", b"5", b"[" * 300, b'{"alg":NaN}', b"", b"\xff", b"{}"]
         )
         return b".".join([base64url(header), *letter.parts[1:]])
 
     def forged(self, letter):
-        """Signed by somebody else, in the sender's name or his own, sealed as it should be or to himself."""
+        """Sign with another key, under the sender's name or the signer's own. Seal to the reader or to the stranger."""
         by = self.dice.choice([self.stranger, self.neighbour, letter.reader.me])
         header = self._odd_header(letter) if self.dice.random() < 0.3 else letter.header
         if self.dice.random() < 0.3:
@@ -232,7 +232,9 @@ class Post:
         return signed(by, header, body)
 
     def signature(self, letter):
-        """Another signature of the same words: with the group's order added, of small order, of nothing, another's."""
+        """Replace the signature: add the group's order, use a small-order point, use no value, or take another
+        message's.
+        """
         raw = unbase64(letter.parts[2])
         s = int.from_bytes(raw[32:], "little")
         other = self.dice.choice([
@@ -248,7 +250,7 @@ class Post:
         return b".".join([*letter.parts[:2], base64url(other)])
 
     def symmetric(self, letter):
-        """`none`, and HS256 with what everybody knows as its secret: the public key."""
+        """Use `none` or HS256 with a secret that everyone knows: the public key."""
         alg = self.dice.choice(["none", "None", "HS256", "HS512"])
         text = base64url(json.dumps(letter.header | {"alg": alg}).encode()) + b"." + letter.parts[1]
         secret = self.dice.choice([letter.signer._sign.public_key.public_bytes_raw(), letter.signer.party.dump(), b""])
@@ -260,11 +262,11 @@ class Post:
         return b".".join([letter.parts[0], base64url(body), letter.parts[2]])
 
     def patchwork(self, letter):
-        """Parts of several letters, each genuine."""
+        """Combine parts of several genuine letters."""
         return b".".join(self.dice.choice(self.letters).parts[at] for at in range(3))
 
     def elsewhere(self, letter):
-        """A genuine letter, of another kind or gate or of the reader's own."""
+        """Return a genuine letter of another kind or gate, or one that the reader itself sent."""
         return self.dice.choice(self.letters).payload
 
     def longer(self, letter):
@@ -294,7 +296,7 @@ class Post:
     # -- what whoever has the right key can do
 
     def lie(self, letter):
-        """Signed as it should be, and no such message: it may be read, as what it says, or not."""
+        """Sign with the right key a message that is wrong in some way. A reader may accept or refuse it."""
         body = self._odd_json(letter)
         if letter.kind not in OPEN:
             body = self._odd_seal(letter) if self.dice.random() < 0.4 else letter.reader.me.party.seal(body)
@@ -340,7 +342,7 @@ class Post:
         return text.encode(errors="surrogatepass")
 
     def _odd_seal(self, letter):
-        """To the right key with another way of sealing, or to another key, or sealed and then damaged."""
+        """Seal wrongly: with another algorithm, to another key, or to the right key with later damage."""
         to, plain = letter.reader.me.party, msgspec.json.encode(letter.message)
         if self.dice.random() < 0.3:
             return self.dice.choice([self.stranger, self.office, self.neighbour]).party.seal(plain)
@@ -364,12 +366,12 @@ class Post:
     # -- reading
 
     def deliver(self):
-        """One of what a broker can do, to where its letter belongs or elsewhere."""
+        """Change one letter as a broker can, and give it to its reader."""
         way, letter = self.dice.choice(self.ways), self.dice.choice(self.mine)
         self.take(way(letter), letter, way.__name__)
 
     def take(self, payload, letter, way):
-        """What is read there is what was sent there, and read whenever it was."""
+        """Check that the reader accepts exactly the messages that were sent to it, with the right content."""
         genuine = self.sent.get((id(letter.reader), payload))
         try:
             read = letter.reader.read(payload, *letter.kinds)
@@ -381,7 +383,9 @@ class Post:
         assert read == genuine.message, way
 
     def hear_a_lie(self):
-        """What is signed may be read only as what it says, by whom it is for."""
+        """Check a wrong message with a right signature: the reader may accept it only as what it says, at its
+        addressee.
+        """
         letter = self.dice.choice(self.mine)
         payload = self.lie(letter)
         try:
@@ -394,14 +398,14 @@ class Post:
 
 
 def held_bytes():
-    """What reading holds on to; threads that other tests of this process have left hold other things."""
+    """Return the bytes that reading holds. The filter excludes threads left by other tests in this process."""
     gc.collect()
     ours = [tracemalloc.Filter(True, pattern) for pattern in ("*/gated/*", "*/joserfc/*", "*/cryptography/*", __file__)]
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(ours).traces)
 
 
 def feed(post, once, count):
-    """So many of them; over the last part the memory is watched, which is slow."""
+    """Run `once` for `count` messages. Measure memory only over the last part, because measuring is slow."""
     watched = min(1500, count // 8)
     for _ in range(count - 2 * watched):
         once()
@@ -420,13 +424,13 @@ def feed(post, once, count):
 
 
 def run(what, count, part):
-    """One process' share of a test."""
+    """Run one process's share of a test."""
     post = Post(random.Random(f"{SEED} {what} {part}"))
     feed(post, getattr(post, what), count)
 
 
 def spread(what, count):
-    """As many processes as were asked for."""
+    """Split a test over `PROCESSES` processes."""
     print(f"\n{what}: GATED_FUZZ={COUNT} GATED_SEED={SEED} GATED_FUZZ_PROCESSES={PROCESSES}")
     began = time.monotonic()
     if PROCESSES == 1:
@@ -456,7 +460,7 @@ def post():
 
 
 def test_every_way_of_changing_a_letter_changes_some_of_every_kind(post):
-    """Else the tests above would show less than they say."""
+    """Otherwise the tests above would prove less than they claim."""
     for way in post.ways:
         for letter in post.mine:
             made = {way(letter) for _ in range(60)}
@@ -464,7 +468,7 @@ def test_every_way_of_changing_a_letter_changes_some_of_every_kind(post):
 
 
 def test_every_other_spelling_of_a_signature_is_refused(post):
-    """A last letter that carries bits which no byte needs: only one spelling of the same bytes is the message."""
+    """A part's last letter may carry unused bits; the reader accepts only one spelling of the same bytes."""
     for letter in post.mine:
         for at, part in enumerate(letter.parts):
             for last in URL_SAFE:
@@ -485,7 +489,7 @@ def test_every_single_bit_of_a_short_message_counts(post):
 
 
 def test_what_is_sealed_and_compressed_is_not_even_unfolded(post):
-    """Or a few bytes of anybody who has the public key would become megabytes."""
+    """Otherwise a few bytes, sealed with the public key by anyone, could become megabytes."""
     header, words = {"alg": "ECDH-ES", "enc": "A256GCM"}, bytes(60_000)
     allowed = JWERegistry(algorithms=["ECDH-ES", "A256GCM", "DEF"])
     plain, folded = (

@@ -1,4 +1,4 @@
-"""A gate's half of the conversation, in memory: what it says, what it believes, and what it never does twice."""
+"""Tests of a gate's side of the protocol, in memory: what it sends, what it accepts, and what it does only once."""
 
 import contextlib
 import logging
@@ -44,7 +44,7 @@ SETTINGS = SyncSettings(url="mqtts://office", silent_h=1.0)
 
 
 class Desk:
-    """A gate side with its parts, its journal, and what was reported."""
+    """A gate side with its parts, its journal, and the reported facts."""
 
     def __init__(self, folder, peer, records, settings=SETTINGS):
         self.folder, self.records, self.facts, self.opened = Path(folder), records, [], 0
@@ -92,7 +92,7 @@ def desk(tmp_path, gate_peer, records_kind):
 
 @pytest.fixture
 def said(office_peer):
-    """What the office reads of what a gate says."""
+    """A function that reads a gate's messages as the office does."""
     kinds = {TOPICS.status: [Status], TOPICS.event: [EventBatch], TOPICS.reply: [Reply, Receipt]}
     return lambda outs: [office_peer.read(out.payload, *kinds.get(out.topic, [Request])) for out in outs]
 
@@ -123,7 +123,7 @@ def test_the_first_thing_said_is_the_whole_status_with_a_challenge(desk, said):
 
 
 def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_no_change_of_the_gate(desk, said):
-    """Whoever counts messages must not see when the door moves, or what breaks."""
+    """A broker that counts messages must not learn when the door moves, or what fails."""
     broken = replace_vitals(degraded=["vision"], door="open", people=1, templates=2)
     assert [type(message) for message in said(desk.due(0.0))] == [Status]
     desk.happen(1)
@@ -402,7 +402,7 @@ def test_close_may_be_called_twice(desk):
 
 
 class World:
-    """A gate's side, an office, and a broker that does what it likes between them."""
+    """A gate's side, an office, and a broker that delays, drops and reorders."""
 
     def __init__(self, desk, server, office_peer):
         self.desk, self.server, self.peer = desk, server, office_peer

@@ -1,4 +1,4 @@
-"""Keys: what is signed is signed, what is sealed is sealed, and a private file is its owner's alone."""
+"""Signatures and seals hold, and only the owner can read a private key file."""
 
 import base64
 import json

@@ -1,5 +1,6 @@
-"""Key files: what is read back is what was written, a private one is its owner's alone, and anything else is an error
-that names the file and quotes nothing of it.
+"""A key file is read back as it was written, and only its owner can read a private one.
+
+Any other content raises an error that names the file and quotes none of its content.
 """
 
 import base64
@@ -22,7 +23,7 @@ def identity():
 
 @pytest.fixture
 def private(identity, tmp_path):
-    """A file of private keys, as it is made at pairing."""
+    """A file of private keys, as pairing writes it."""
     path = tmp_path / "state" / "gate.keys"
     identity.save(path)
     return path
@@ -37,7 +38,7 @@ def public(identity, tmp_path):
 
 
 def changed(path, change):
-    """The file's keys as JSON, with something done to them."""
+    """Apply `change` to the JSON list of keys in a file."""
     keys = json.loads(path.read_text())
     change(keys["keys"])
     path.write_text(json.dumps(keys))
@@ -165,7 +166,9 @@ def test_damaged_private_keys_are_refused(private, change):
 
 
 def test_a_private_key_that_is_not_its_public_ones_is_refused(private):
-    """Else this end would sign what nobody can verify, or open nothing, and find out at night."""
+    """Otherwise this end would sign messages that no reader can verify, or open no sealed message, and fail only in
+    use.
+    """
     another, whole = private.with_name("another.keys"), private.read_text()
     Identity.make().save(another)
     foreign = json.loads(another.read_text())["keys"]
@@ -209,7 +212,7 @@ def test_public_keys_with_a_byte_changed_are_keys_or_a_wire_error(data):
 
 @pytest.mark.parametrize("said", [{"use": "sig"}, {"key_ops": ["verify"]}, {"alg": "RSA1_5"}, {"kid": 5}, {"x5c": 5}])
 def test_what_else_is_said_of_a_key_changes_nothing(identity, public, said):
-    """Keys of other gates come in records: none may make sealing fail later."""
+    """Other gates' keys come in records; no extra member may make sealing fail later."""
     changed(public, lambda keys: [key.update(said) for key in keys])
     party = Party.load(public)
     assert party.kid == identity.party.kid
@@ -218,7 +221,7 @@ def test_what_else_is_said_of_a_key_changes_nothing(identity, public, said):
 
 
 def test_one_key_has_one_name():
-    """Four last letters spell the same 32 bytes, and padding does: they would be one key by other names."""
+    """Four last letters, and padding, spell the same 32 bytes. Each spelling would give one key another name."""
     keys = json.loads(KEYS)["keys"]
     right = keys[0]["x"]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -233,7 +236,7 @@ def test_one_key_has_one_name():
 
 @pytest.mark.parametrize("point", [0, 1, 2**255 - 19, 2**255 - 20])
 def test_a_key_that_nothing_can_be_sealed_to_is_refused(public, point):
-    """Points of small order: the shared secret would be nothing, and known to all."""
+    """Points of small order would make the shared secret zero, which everyone knows."""
     x = base64.urlsafe_b64encode(point.to_bytes(32, "little")).rstrip(b"=").decode()
     changed(public, lambda keys: keys[1].update(x=x))
     with pytest.raises(StateError, match="nothing can be sealed"):

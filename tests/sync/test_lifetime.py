@@ -1,4 +1,7 @@
-"""One rule for every certificate: renewed in time, warned of at 60, 30 and 7 days, and no two gates on one day."""
+"""One rule for every certificate: renew it in time, and warn 60, 30 and 7 days before its end.
+
+No two gates renew on one day.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The link against a real broker: what arrives, what never may, and what happens when everything breaks."""
+"""Tests of the link with a real broker: delivery, messages that must never arrive, and recovery from failures."""
 
 import asyncio
 import contextlib
@@ -75,7 +75,7 @@ async def test_a_gate_that_dies_is_said_to_be_offline_by_its_last_will(broker, g
     await until(lambda: receiver.states == ["online"], "the birth")
     impostor = broker.client("gate-2", identifier="gated-market-south-gate-2")
     gate.settings = broker.settings(backoff_max_s=60)
-    async with impostor:  # the broker throws the first client of that name out, without a goodbye
+    async with impostor:  # the broker disconnects the first client of that name without a goodbye
         await until(lambda: "offline" in receiver.states, "the last will")
 
 
@@ -92,7 +92,7 @@ async def test_stopping_does_not_wait_for_a_broker_that_hangs(broker, gate, rece
     await until(lambda: receiver.states == ["online"], "the birth")
     broker.process.send_signal(signal.SIGSTOP)
     try:
-        await asyncio.wait_for(gate.stop(), 9)  # the client's own patience is 10 s
+        await asyncio.wait_for(gate.stop(), 9)  # the client's own timeout is 10 s
     finally:
         broker.process.send_signal(signal.SIGCONT)
 
@@ -106,7 +106,7 @@ async def test_a_stop_at_any_moment_is_a_stop(broker, gate, receiver):
         await asyncio.sleep(dice.random() * 0.06)
         if turn % 10 == 9:
             broker.kill()
-        await asyncio.wait_for(gate.stop(), 9)  # the client's own patience is 10 s
+        await asyncio.wait_for(gate.stop(), 9)  # the client's own timeout is 10 s
         assert gate.task.cancelled()
         if turn % 10 == 9:
             broker.start()
@@ -150,7 +150,7 @@ async def test_a_month_of_events_drains_in_order(gate, receiver, delivered):
     await delivered(gate, receiver)
     rate = 10_000 / (time.monotonic() - began)
     print(f"\ndrained 10,000 events in {receiver.batches} batches at {rate:,.0f} events/s")
-    assert receiver.batches < 10_000 / 50  # many events a message, or a slow network would take for ever
+    assert receiver.batches < 10_000 / 50  # a message holds many events; else a slow network would take very long
 
 
 @pytest.mark.slow
@@ -452,7 +452,9 @@ async def test_mqtt_5_is_spoken_where_both_may(broker, gate, receiver, until, pr
 
 @pytest.fixture
 def no_link(broker, gate, receiver, until, caplog):
-    """With these settings nothing ever reaches the server, one line says why, and the journal goes on."""
+    """Check that with these settings no message reaches the server, one log line gives the reason, and the journal
+    continues.
+    """
 
     async def no_link(why, **settings):
         gate.settings = broker.settings(**settings)

@@ -1,4 +1,4 @@
-"""What is said has its limits, and what a batch says of itself is true."""
+"""Messages have limits, and a batch describes itself correctly."""
 
 import msgspec
 import pytest
@@ -103,7 +103,7 @@ def test_what_is_open_on_the_wire_has_no_field_for_anything_about_a_person():
     fields = {field for kind in open_to_all for field in kind.__struct_fields__}
     assert fields == {
         *("v", "site", "gate", "state", "version", "sealed"),
-        *("csr", "certificate", "authority"),  # of the gate, and of nobody
+        *("csr", "certificate", "authority"),  # certificates of the gate, not of a person
     }
 
 

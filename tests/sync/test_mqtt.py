@@ -1,4 +1,4 @@
-"""One connection, and brokers that lie: whatever they send, it ends the connection at the worst."""
+"""Tests of one connection with hostile brokers: whatever they send, the worst result is the end of the connection."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ WILL = Outgoing("gated/1/s/g/up/status", b"offline", retain=True)
 
 @pytest.fixture
 async def connection_to(fake):
-    """Call it for a connection to the broker that lies; nothing is dialled yet."""
+    """A factory of connections to the hostile broker; the connections are not dialled yet."""
     made = []
 
     def connection_to(version="3.1.1", port=None):
@@ -39,7 +39,7 @@ async def connection(connection_to):
 
 @pytest.fixture
 def briefly(monkeypatch):
-    """Nobody waits for long."""
+    """Shorten the timeouts to 0.5 s."""
     monkeypatch.setattr(mqtt, "CONNECT_S", 0.5)
     monkeypatch.setattr(mqtt, "ANSWER_S", 0.5)
 
@@ -191,7 +191,7 @@ async def test_no_more_is_read_than_is_taken(fake, connection, published):
     sending = asyncio.create_task(fake.send(published("down", b"x" * 10_000) * 2000))
     await asyncio.sleep(1.0)
     assert len(connection._arrived) <= MOST_WAITING
-    assert not sending.done()  # 20 MB wait with the network, and with who sends
+    assert not sending.done()  # 20 MB wait in the network and at the sender
     for _ in range(100):
         assert len((await connection.message()).payload) == 10_000
     assert len(connection._arrived) <= MOST_WAITING

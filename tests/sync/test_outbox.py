@@ -1,4 +1,4 @@
-"""The outbox by example, and against a network that loses, doubles and reorders and a server that forgets."""
+"""Tests of the outbox by example, and with a network that loses, doubles and reorders and a server that forgets."""
 
 from datetime import UTC, datetime
 
@@ -37,7 +37,7 @@ def read(payload, kind):
 
 
 def sent(outbox, last, head, now=0.0):
-    """A batch in order up to row `last` is on its way."""
+    """Tell the outbox that a batch in order, with row `last` as its only row, was sent."""
     outbox.sent(next_batch(position(head), 0, "", entries(1, first=last)), position(head), now)
 
 
@@ -122,7 +122,7 @@ def test_a_new_journal_begins_anew():
     sent(outbox, 100, 1000)
     outbox.sent_ahead(next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True), 0.0)
     sent(outbox, 5, 20, 1.0)
-    assert outbox.ahead_after(position(head=20), 2.0) is None  # they come in their turn, and soon
+    assert outbox.ahead_after(position(head=20), 2.0) is None  # these rows come soon, in their order
 
 
 # -- what an ack means -----------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_a_row_that_we_wrote_ourselves_is_never_cut():
 
 
 class World:
-    """A gate's journal in memory, its outbox, a network that does what it likes, and a server."""
+    """A gate's journal in memory, its outbox, an unreliable network, and a server."""
 
     def __init__(self, server, batch_rows):
         self.server, self.batch_rows = server, batch_rows
@@ -314,7 +314,9 @@ class World:
         self.server.forget(held)
 
     def calm_down(self):
-        """The network is good again and a status reaches the server; count the batches until all is still."""
+        """Make the network reliable, let a status reach the server, and return the number of batches until all is
+        quiet.
+        """
         answer = self.server.ack()
         self.down += [msgspec.json.encode(answer)] if answer and self.server.last < self.acked else []
         sent = 0

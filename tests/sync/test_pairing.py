@@ -1,4 +1,7 @@
-"""A gate joins its office: with one code, over real TLS, whole or not at all; and nobody who only claims to be it."""
+"""A gate joins its office with one code, over real TLS, wholly or not at all.
+
+An impostor of the office gets nowhere.
+"""
 
 import contextlib
 import http.server
@@ -106,7 +109,7 @@ def test_keys_that_were_half_written_when_the_power_went_are_made_anew(office, s
 
 
 def is_whole(office, pairing):
-    """The link could begin, and the office knows these keys."""
+    """Return whether the link could start with these files and the office has the same keys."""
     tls_context(SyncSettings(**pairing.settings()), Lock.of(pairing.folder.parent))
     assert (
         Lock.of(pairing.folder.parent).identity(pairing.folder / "gate.keys").party.dump().decode()
@@ -115,7 +118,7 @@ def is_whole(office, pairing):
 
 
 def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_path, monkeypatch):
-    """The disk fails at one rename after another, as at a power cut: the folder is whole or not there."""
+    """One rename after another fails, as at a power cut. The pairing folder is then complete or absent."""
     monkeypatch.setattr("gated.office.pairing.MOST_TRIES", 100)
     rename, failures = os.rename, 0
     for step in range(1, 12):
@@ -169,7 +172,7 @@ def test_a_code_of_another_office_is_not_believed_and_nothing_is_told(office, st
 
 @pytest.mark.parametrize("ca", ["its own", "the true one", "both", "both, its own first"])
 def test_whoever_stands_between_learns_nothing_and_gets_nowhere(office, state, tmp_path, ca):
-    """It answers at the office's address with its own certificate, and gives whatever it likes as the authority."""
+    """The impostor answers at the office's address with its own certificate, and sends any authority it likes."""
     code, false = office.invite(), Authority.make(SITE, datetime.now(UTC))
     folder = tmp_path / "between"
     folder.mkdir()
@@ -198,7 +201,7 @@ def test_whoever_stands_between_learns_nothing_and_gets_nowhere(office, state, t
 
 @contextlib.contextmanager
 def answering(handler, folder=None):
-    """Somebody else's server; with a folder it speaks TLS."""
+    """Run another party's server; with `folder` it uses TLS."""
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
     if folder is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -218,7 +221,7 @@ def answering(handler, folder=None):
     [(timedelta(days=2), "not yet valid, and this gate's clock"), (timedelta(days=-8000), "no longer valid")],
 )
 def test_a_clock_that_is_wrong_is_named(tmp_path, state, off, words):
-    """The gate's clock is that much behind, or ahead, of the office's."""
+    """The gate's clock is behind or ahead of the office's by `off`."""
     with closing(Office(tmp_path / "office", datetime.now(UTC) + off).open()) as office:
         refused(office.invite(), state, words)
 
@@ -289,7 +292,7 @@ def test_an_endless_answer_is_not_read(state, tmp_path):
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_an_answer_that_drips_is_left(state, tmp_path, monkeypatch, begin):
-    """Each byte comes in time, and 20,000 of them would hold an installer up for days."""
+    """Each byte arrives in time, but 20,000 such bytes would keep an installer waiting for days."""
     Authority.make(SITE, datetime.now(UTC)).write_server(tmp_path, "localhost", wall=datetime.now(UTC))
     monkeypatch.setattr(asking, "WHOLE_S", 1.0)
     over = threading.Event()

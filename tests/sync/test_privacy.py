@@ -1,4 +1,4 @@
-"""Of a person the broker sees nothing: no message can say who somebody is, or show a face, to whom it is not sealed."""
+"""The broker learns nothing about a person. No message shows a name or a face to a reader to whom it is not sealed."""
 
 import base64
 import math
@@ -24,11 +24,14 @@ from gated.sync.messages import DOWN, KINDS, MAX_BYTES, MAX_PLAIN_BYTES, OPEN, U
 
 HARMLESS = {
     "Shell": "v site gate state version sealed",
-    "Renew": "v site gate csr",  # its public key and its own name, which the broker sees in every handshake
+    "Renew": "v site gate csr",  # the gate's public key and name, which the broker sees in every handshake
     "Certificate": "v site gate certificate authority",
-    "Recovery": "v site gate key number port",  # a public key, how many hand-overs there were, where pairing is
+    "Recovery": "v site gate key number port",  # a public key, the number of hand-overs, and the pairing port
 }
-"""All that a broker, or whoever listens there, may read. Whoever adds a field to these adds it here, and knows why."""
+"""The fields that a broker, or a listener there, may read.
+
+Add a new field of these messages here only with a reason.
+"""
 PERSONAL = {
     "name",
     "household",
@@ -44,24 +47,27 @@ PERSONAL = {
     "face",
     "subject",
 }
-"""Fields that say something of somebody; `Command.number` counts commands, `ScheduleRecord.name` is a schedule's."""
+"""Fields that describe a person.
+
+Exceptions: `Command.number` counts commands, and `ScheduleRecord.name` names a schedule.
+"""
 LONG = {
     ("GateRecord", "vouched"): 1_000,
     ("Vouching", "vouched"): 1_000,
     ("Face", "sealed"): 60_000,  # a JWE to the reader's key
     ("GateRecord", "keys"): 60_000,  # public keys
-    ("ChangeSettings", "toml"): 20_000,  # settings, which are checked as such
+    ("ChangeSettings", "toml"): 20_000,  # settings, which the gate checks as settings
     ("Shell", "sealed"): 60_000,  # a JWE to the office's key
     **{("Renew", "csr"): 4_000, ("Certificate", "certificate"): 4_000, ("Certificate", "authority"): 4_000},  # X.509
     ("WireEvent", "body"): MAX_BODY_BYTES,  # an event of `gated.events`, see below
 }
-"""Texts that may be longer than a line."""
+"""Longest length of texts that may be longer than a line, by struct and field."""
 IDS = {r"^[0-9a-f]{16}\Z": 16, r"^[0-9a-f]{32}\Z": 32, r"^[A-Za-z0-9_-]{43}\Z": 43}
-"""These patterns say how long a text is."""
+"""Patterns that fix the length of a text."""
 
 
 def parts(kind):
-    """The types within a type, one level down."""
+    """Return the types directly inside a type."""
     if isinstance(kind, inspect.StructType):
         return [field.type for field in kind.fields]
     if isinstance(kind, inspect.Metadata):  # a type with a description
@@ -73,7 +79,7 @@ def parts(kind):
 
 
 def reached(root):
-    """Every type that a value of this one can hold."""
+    """Return every type that a value of this type can contain."""
     found, left = [], [inspect.type_info(root)]
     while left:
         kind = left.pop()
@@ -88,7 +94,7 @@ def structs(root):
 
 
 def strings(kind):
-    """The texts that a field can hold, itself or in a list or a union, but not in another struct."""
+    """Yield the text types of a field, also inside lists and unions, but not inside other structs."""
     if isinstance(kind, inspect.StrType):
         yield kind
     elif not isinstance(kind, inspect.StructType):
@@ -97,7 +103,10 @@ def strings(kind):
 
 
 DIGESTS = 24 * 16
-"""Bytes of all readings of a card: fewer than a vector of the smallest embedder has (128 numbers, 512 bytes)."""
+"""Size in bytes of all readings of a card.
+
+It is less than a vector of the smallest embedder (128 numbers, 512 bytes).
+"""
 PLAIN = (
     *(inspect.StructType, inspect.UnionType, inspect.ListType, inspect.StrType, inspect.IntType, inspect.FloatType),
     *(inspect.BoolType, inspect.NoneType, inspect.LiteralType, inspect.Metadata),
@@ -106,8 +115,10 @@ PLAIN = (
 
 @pytest.mark.parametrize("message", [*KINDS, m.Shell], ids=[*KINDS.values(), "shell"])
 def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message):
-    """By type, so that no value of whatever kind can: what is not sealed is a list that is known, and no field anywhere
-    is of bytes (but for digests), of anything at all, or a text without an end.
+    """Checks types, so the result holds for every value.
+
+    The unsealed messages are a known list. No field has raw bytes (except digests), an arbitrary type, or a text
+    without a maximum length.
     """
     for kind in reached(message):
         is_digest = isinstance(kind, inspect.BytesType) and (kind.max_length or math.inf) <= DIGESTS
@@ -117,7 +128,7 @@ def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message)
         assert struct.cls is not m.Templates
         if message is m.Shell or KINDS[message] in OPEN:
             assert set(fields) == set(HARMLESS[name].split()), f"{name} travels in the clear"
-            assert not PERSONAL & set(fields) - ({"number"} if struct.cls is m.Recovery else set())  # of hand-overs
+            assert not PERSONAL & set(fields) - ({"number"} if struct.cls is m.Recovery else set())  # counts hand-overs
         for field in fields.values():
             for text in strings(field.type):
                 limit = LONG.get((name, field.name), 200 if name != "Gone" else 220)
@@ -131,14 +142,14 @@ def test_every_personal_field_is_found_and_only_in_what_is_sealed():
         found = {
             (struct.cls, field.name) for message in messages for struct in structs(message) for field in struct.fields
         }
-        return {name for _, name in found - {(m.Recovery, "number")}}  # of hand-overs
+        return {name for _, name in found - {(m.Recovery, "number")}}  # counts hand-overs
 
     assert fields(KINDS) >= PERSONAL
     assert not fields(message for message in KINDS if KINDS[message] in OPEN) & PERSONAL
 
 
 def test_a_list_that_could_hold_a_picture_in_small_numbers_has_an_end():
-    """Only `Status.degraded`, the gate's own words for its parts, has none but the length of the message."""
+    """Exception: `Status.degraded`, a list of the gate's own words for its parts. Only the message length limits it."""
     for message in KINDS:
         for struct in structs(message):
             for field in struct.fields:
@@ -155,7 +166,10 @@ def test_vectors_are_only_in_templates_which_no_message_holds():
 
 
 def test_no_event_of_the_journal_can_hold_a_name_or_a_picture():
-    """What `WireEvent.body` is made of. Operators of the office, schedules and ways have names; residents have none."""
+    """Checks the event types that `WireEvent.body` contains.
+
+    Operators, schedules and ways have names; residents have none.
+    """
     for struct in structs(AnyEvent):
         assert not (PERSONAL - {"subject"}) & {field.name for field in struct.fields}, struct.cls
         for kind in (kind for field in struct.fields for kind in reached_field(field.type)):
@@ -172,7 +186,7 @@ def reached_field(kind):
 
 
 def written(message):
-    """As it goes over the wire, and whatever base64 in it hides from who has no key."""
+    """Return the message as it goes over the wire, and its content with all readable base64 decoded."""
     ends = ("office", "gate-2") if type(message) in DOWN else ("gate-2", "office")
     payload = wire_examples.peer(*ends).write(message)
     assert len(payload) <= MAX_BYTES
@@ -180,7 +194,7 @@ def written(message):
 
 
 def bare(payload):
-    """The payload with every part of it decoded, and decoded once more."""
+    """Return the payload with every part decoded, and each decoded part decoded again."""
     seen, left = b"", [payload]
     while left:
         part = left.pop()
@@ -191,7 +205,7 @@ def bare(payload):
 
 
 def traces(secret):
-    """A secret as text, as it stands in JSON, and as base64 wherever in a longer text it begins."""
+    """Yield a secret as text, as JSON, and as base64 at each of the three offsets."""
     yield secret
     yield msgspec.json.encode(secret.decode())[1:-1] if secret.isascii() else secret
     for shift in range(3):
@@ -202,7 +216,7 @@ def traces(secret):
 
 
 NAMES = st.text(st.characters(codec="utf-8", categories=("L",)), min_size=12, max_size=40)
-"""So long that no trace of one is anywhere by chance."""
+"""Names so long that no trace appears by chance."""
 
 
 def person(name, pin, face):
@@ -211,7 +225,7 @@ def person(name, pin, face):
 
 
 def sayings(name, pin, vector):
-    """Every message that has something of somebody in it."""
+    """Yield every message that contains data about a person."""
     templates = m.Templates(story.WANG, story.EMBEDDER, [vector])
     face = wire_examples.identity("gate-3").party.seal(msgspec.json.encode(templates)).decode()
     records = [person(name, pin, face), m.HouseholdRecord(n=7, household=f"flat of {name}", rights=[])]
@@ -234,7 +248,7 @@ def test_neither_name_nor_pin_nor_vector_is_in_what_the_broker_sees(name, pin, v
 @settings(deadline=None)
 @given(NAMES)
 def test_the_search_for_a_name_finds_it_where_it_is(name):
-    """Else the test above would promise nothing."""
+    """Otherwise the test above would prove nothing."""
     plain = msgspec.json.encode(m.Reply(**story.US, command="", outcome="done", why=name))
     signed = wire_examples.identity("gate-2").sign("reply", plain)
     assert name.encode() in bare(signed)

@@ -1,4 +1,4 @@
-"""The page for the other end says what the code does."""
+"""The protocol page for the server's authors (the README) matches the code."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def section(number):
 
 
 def rows(text):
-    """The tables of a section, cell by cell."""
+    """Return the rows of a section's tables, as lists of cells."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -47,7 +47,7 @@ def test_there_is_one_example_of_each_message():
 
 
 def agrees(shown, real):
-    """The same; what ends in `...` goes on."""
+    """Return whether the shown JSON equals the real one; a text or list that ends in `...` may continue."""
     if isinstance(shown, str) and shown.endswith("..."):
         return real.startswith(shown[:-3])
     if isinstance(shown, list):
@@ -112,7 +112,7 @@ def test_the_actions_and_their_fields_are_those_of_the_code():
 
 
 def test_the_alarms_are_those_that_the_office_knows():
-    """Each line of the table, by the names that our office has for it."""
+    """Every alarm in the table has its name in our office."""
     told = " ".join(cells[0] for cells in rows(section(11)))
     for fact in (
         "duress", "presentation_attack", "pins_guessed", "cards_guessed",
@@ -163,7 +163,7 @@ def test_the_algorithms_are_those_of_the_code():
 
 
 def test_the_digest_is_sorted_by_bytes():
-    """By UTF-16, as some languages sort, the last two would change places."""
+    """In UTF-16 order, as some languages sort, the last two keys would change places."""
     held = [("household/\U00020000", 1), ("household/\uff0d", 2), ("household/12", 3), ("gate/g", 4)]
     by_bytes = sorted(held, key=lambda row: row[0].encode())
     assert digest_of(held) == digest_of(reversed(held))
@@ -190,7 +190,7 @@ def test_as_many_templates_fit_as_the_page_says(templates, dimension):
 
 
 def test_a_message_of_the_longest_json_fits_on_the_wire():
-    """What sealing and signing add is told rightly."""
+    """The page states correctly how much sealing and signing add."""
     plain = m.MAX_PLAIN_BYTES - len(msgspec.json.encode(_settings(0)))
     payload = wire_examples.peer("office", "gate-2").write(_settings(plain))
     assert m.MAX_PLAIN_BYTES * 16 / 9 < len(payload) < m.MAX_PLAIN_BYTES * 16 / 9 + 600

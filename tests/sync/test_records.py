@@ -1,4 +1,4 @@
-"""What records are, the same for both ends."""
+"""Tests of the records' definition, which both ends share."""
 
 from hashlib import sha256
 

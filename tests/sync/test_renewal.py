@@ -1,4 +1,4 @@
-"""A gate renews its own certificate over the link, believes only its authority, and warns where nothing comes."""
+"""A gate renews its own certificate over the link, accepts only its own authority, and warns if no renewal comes."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ DAY_S = 24 * 3600.0
 
 
 class GateWithCertificate:
-    """A gate that was paired so many days before its certificate ends."""
+    """A gate whose certificate ends in `days_left` days."""
 
     def __init__(self, folder: Path, days_left: float = 1000.0) -> None:
         self.authority, self.warned = Authority.make(SITE, NOW), []
@@ -135,7 +135,10 @@ def test_files_that_cannot_be_written_or_read_are_said(tmp_path):
 
 
 def test_the_link_is_dialled_anew_for_a_new_certificate_and_daily_while_the_brokers_is_due(tmp_path):
-    """A connection shows for ever what its handshake has shown: a broker that was renewed would be warned of."""
+    """A connection shows only the certificate of its own handshake.
+
+    Without a new connection, the gate would warn of a certificate that the broker has renewed.
+    """
     gate = GateWithCertificate(tmp_path, days_left=80.0)
     certificates = gate.certificates
     certificates.met(NOW + timedelta(days=1000), NOW)

@@ -1,4 +1,4 @@
-"""A gate's private files open with its site key alone: a copy of them is worth nothing, and no power cut loses them."""
+"""A gate's private files open with its site key alone. A copy of them is useless, and no power cut loses them."""
 
 import os
 import shutil
@@ -37,14 +37,14 @@ def office(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(office):
-    """The state folder of a gate that was paired before there was a site key."""
+    """The state folder of a gate that was paired before a site key existed."""
     join(office, office.parent / "state", GATE)
     return office.parent / "state"
 
 
 @pytest.fixture
 def state(plain, tmp_path):
-    """The same, with a site key."""
+    """The state folder of the paired gate, with a site key."""
     shutil.copytree(plain, tmp_path / "state")
     vault.site_key(tmp_path / "state", may_create=True)
     return tmp_path / "state"
@@ -60,7 +60,7 @@ def kid(state, lock=None):
 
 
 def is_usable(state, lock=None):
-    """TLS and signatures work; the keys are those that they were."""
+    """Check that TLS works with the keys, and return the key id of the signing key."""
     tls_context(settings(state), lock or Lock.of(state))
     return kid(state, lock)
 
@@ -86,7 +86,7 @@ def test_a_thief_with_the_pairing_folder_alone_can_sign_and_read_nothing(state, 
 
 
 def vault_words(identity, plain):
-    """What a plain file shows of private keys: the lines of the PEM, and each "d" of the set."""
+    """Return the private parts that a plain file shows: the lines of the PEM, and each "d" of the key set."""
     lines = (plain / "pairing" / "gate.key").read_bytes().splitlines()[1:-1]
     assert identity
     words = (plain / "pairing" / "gate.keys").read_bytes().split(b'"d":"')[1:]
@@ -102,7 +102,7 @@ def test_the_gate_itself_goes_on_with_the_same_keys(state, plain):
 
 
 def test_a_sealed_key_asks_nobody_for_a_password_where_there_is_none(state, monkeypatch):
-    """OpenSSL would ask on the terminal, and a service would wait for ever."""
+    """OpenSSL would ask on the terminal, and a service would wait forever."""
     seal_folders(state, Lock.of(state))
     password = Lock.of(state).password(state / "pairing" / "gate.key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -115,7 +115,7 @@ def test_a_sealed_key_asks_nobody_for_a_password_where_there_is_none(state, monk
 
 @pytest.mark.parametrize("name", ["replace", "fsync", "open"])
 def test_wherever_the_power_goes_while_sealing_the_next_start_has_the_same_keys(state, plain, monkeypatch, name):
-    """Each call of that kind fails once, from the first to the last, as at a power cut."""
+    """Each call of this kind fails once, from the first to the last, as at a power cut."""
     before, failures = kid(state), 0
     for step in range(1, 30):
         shutil.rmtree(state / "pairing")
@@ -185,7 +185,7 @@ def test_a_gate_that_joins_anew_keeps_its_keys_and_writes_no_plain_one(state, pl
 
 @pytest.fixture
 def fresh(office, tmp_path):
-    """The state folder of a gate that has joined and was never started."""
+    """The state folder of a gate that has joined and has never started."""
     draft = Draft(tmp_path / "fresh")
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         code = registrar.invite("gate-3", now := datetime.now(UTC))
@@ -222,9 +222,9 @@ def test_the_first_start_seals_it_with_the_site_key_and_the_key_that_stood_in_is
 
 def test_the_key_that_stands_in_stays_while_anything_needs_it(fresh, monkeypatch):
     before = is_usable(fresh)
-    assert not seal_folders(fresh, Lock.of(fresh))  # no site key: it has not started yet
+    assert not seal_folders(fresh, Lock.of(fresh))  # no site key yet: the gate has not started
     vault.site_key(fresh, may_create=True)
-    monkeypatch.setattr("gated.sync.sealing.rewrite", lambda *_: None)  # the power goes
+    monkeypatch.setattr("gated.sync.sealing.rewrite", lambda *_: None)  # a power cut
     seal_folders(fresh, Lock.of(fresh))
     assert (fresh / vault.STAND_IN).exists()
     assert is_usable(fresh) == before

@@ -1,6 +1,6 @@
-"""With the office's key alone: settings, hours, a face replaced, three messages for the faces. All of it is real.
+"""Attacks with the office's key alone: settings, hours, a replaced face, and three messages that ask for the faces.
 
-Nothing opens, and no face leaves.
+All parts are real. The door does not open, and no face leaves.
 """
 
 import json
@@ -39,11 +39,11 @@ def unit(place):
 
 @pytest.fixture
 def home(whole_gate, broker):
-    """A gate whose door stands open in the morning, and Ann, whose face was taken there."""
+    """A gate with a free-passage setting, and Ann, whose face was taken there."""
     settings, models = broker.settings(), {"set": "evaluation", "dir": "nowhere"}
     sync = {key: getattr(settings, key) for key in SYNC}
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models=models, sync=sync, door={"free_passage": "day"})
-    text = whole_gate.config.read_text()  # a schedule that never holds
+    text = whole_gate.config.read_text()  # a schedule without days
     whole_gate.config.write_text(f"{text}\n[schedules.day]\ndays = []\n")
     embedder = load_set(ModelSettings(**models)).embedder
     person = Person(ANN, "Ann", "2-401", "active", NOW, (Consent("recognise", "paper-1", "1", NOW),))
@@ -58,7 +58,7 @@ def home(whole_gate, broker):
 
 
 def theft(home, gate_keys, thief):
-    """A gate of the thief's own; and Ann, who has the thief's face now, and agreed to everything."""
+    """The office's records after the theft: a gate of the thief, and Ann with the thief's face and all consents."""
     face = seal_face(gate_keys, ANN, home.embedder.sha256, [("t", unit(1))])
     consents = [Consented(purpose, "paper-9", "1", NOW.isoformat()) for purpose in ("recognise", "transfer")]
     person = PersonRecord(n=2, subject=ANN, name="Ann", household="2-401", added_at=NOW.isoformat(), consents=consents,

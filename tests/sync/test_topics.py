@@ -1,4 +1,4 @@
-"""Where a gate and its office speak and listen."""
+"""Tests of the topics on which a gate and its office publish and subscribe."""
 
 from gated.sync.topics import Topics
 

@@ -1,4 +1,4 @@
-"""The gate's real processes, a real broker and a server: started, cut off, and killed."""
+"""Tests with the gate's real processes, a real broker and a server: started, cut off, and killed."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ SYNC = ("url", "ca", "cert", "key", "gate_keys", "office_keys", "ack_timeout_s",
 
 @pytest.fixture
 def running(whole_gate, broker):
-    """A gate that is linked to the broker, and has no models: what it does is start, and say so."""
+    """A running gate that is linked to the broker and has no models. It only starts and reports."""
     settings = broker.settings()
     sync = {key: getattr(settings, key) for key in SYNC}
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync)
@@ -32,7 +32,7 @@ def running(whole_gate, broker):
 
 
 def held_as_written(gate, receiver):
-    """Whether the server holds every row of the journal, once, in order, and unchanged."""
+    """Return whether the server holds every row of the journal once, in order, and unchanged."""
     journal = Journal.open(gate.state, SITE, GATE)
     rows = [(entry.seq, entry.hash) for entry in journal.entries(limit=10_000)]
     journal.close()
@@ -78,7 +78,7 @@ async def test_an_order_is_carried_out_by_the_whole_gate(running, receiver, unti
 
 
 def press(gate):
-    """Press the call button: a mock latch takes it from whoever looks on."""
+    """Press the call button; a mock latch accepts this from an observer."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(str(gate.state / "latch.sock"))
@@ -169,7 +169,7 @@ async def test_nothing_personal_is_on_the_wire(running, receiver, until):
 
 
 def test_a_broker_that_swallows_the_connection_does_not_hold_up_the_stop(whole_gate, broker, wait_for):
-    """Nobody accepts, and the queue of the listener is full: a connect hangs in the kernel for minutes."""
+    """No server accepts, and the listener's queue is full, so that a connect hangs in the kernel for minutes."""
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
@@ -185,7 +185,7 @@ def test_a_broker_that_swallows_the_connection_does_not_hold_up_the_stop(whole_g
         time.sleep(1)
         began = time.monotonic()
         brain.terminate()
-        assert brain.wait(30) == 0  # the connect itself hangs for seconds, and nobody waits for it
+        assert brain.wait(30) == 0  # the connect itself hangs for seconds, and the stop does not wait for it
         print(f"stopped in {time.monotonic() - began:.2f} s")
         assert whole_gate.events("stopped")
         for filler in fillers:

@@ -1,4 +1,4 @@
-"""Nothing that arrives is believed: measured, signed, opened, parsed, addressed; and never quoted."""
+"""No incoming message is trusted: its size, signature, seal, content and address are checked. No error quotes it."""
 
 import re
 
@@ -74,7 +74,7 @@ def test_what_the_gate_itself_said_is_not_taken_from_the_office(gate_peer):
 
 
 def test_one_kind_cannot_be_passed_off_as_another(gate_peer, office_peer):
-    """Its fields would do: only the kind in the signature tells them apart."""
+    """The fields alone would fit; only the kind in the signature distinguishes the messages."""
     request = office_peer.write(Request(site="market-south", gate="gate-2"))
     with pytest.raises(WireError, match="signed as something else"):
         gate_peer.read(request, Delta)
@@ -142,7 +142,7 @@ def test_no_length_of_a_status_tells_what_is_lost_or_whether_the_door_is_open(ga
 @settings(deadline=None)
 def test_no_byte_of_a_message_can_be_changed(gate_peer, office_peer, data):
     payload = bytearray(office_peer.write(data.draw(st.sampled_from([ACK, DELTA]))))
-    at = data.draw(st.integers(0, len(payload) - 2))  # of the last character some bits stand for nothing
+    at = data.draw(st.integers(0, len(payload) - 2))  # some bits of the last character have no meaning
     old, payload[at] = payload[at], data.draw(st.integers(0, 255))
     if payload[at] != old:
         with pytest.raises(WireError) as caught:
@@ -172,13 +172,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("plain", HOSTILE, ids=range(len(HOSTILE)))
 def test_not_even_a_signature_makes_nonsense_good(gate_peer, office_peer, plain):
-    """An office that was taken over, or a fault of its own, is held to what was agreed as well."""
+    """A message that breaks the protocol is refused, even if an office that was taken over or is faulty signed it."""
     with pytest.raises(WireError, match="not what was agreed"):
         gate_peer.read(office_peer.me.sign("ack", plain), Ack)
 
 
 def test_a_client_id_stays_the_same_and_nobody_can_guess_it(tmp_path):
-    """Who pairs anew under the same name, and everybody who sees what is public, has another."""
+    """A new pairing under the same name gives another id. A reader of all public values cannot compute the id."""
     me, office, other = Identity.make(), Identity.make(), Identity.make()
     path = tmp_path / "keys"
     me.save(path)

@@ -1,4 +1,4 @@
-"""The schemas are ours: every kind of field, each limit, and no library that writes them for us."""
+"""Our own code writes the schemas: every kind of field and each limit, without a library."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The JSON schema (draft 7) of our own structs, written by our own code: no release of a library changes a line of it.
+"""Writes the JSON schema (draft 7) of our structs with our own code, so that no library release changes a line.
 
-Knows the types that `gated/sync/messages.py` uses, and raises `TypeError` for any other.
+It supports the types that `gated/sync/messages.py` uses, and raises `TypeError` for any other type.
 """
 
 import inspect
@@ -20,12 +20,12 @@ PLAIN = {
     bytes: {"type": "string", "contentEncoding": "base64", "pattern": BASE64},
 }
 LIMITS = {"pattern": "pattern", "ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
-"""What a `msgspec.Meta` may say, as JSON schema names it. Lengths have a name for each type."""
+"""JSON schema's names for the limits of a `msgspec.Meta`. The names for lengths depend on the type."""
 LENGTHS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems")}
 
 
 def schemas_of(structs: Iterable[type], place: str) -> dict[str, dict]:
-    """The schemas of these structs and of each that they name, by name. `place`: where a reference finds them."""
+    """Return the schemas of these structs, and of each struct they use, by name. A reference starts with `place`."""
     found: dict[str, dict] = {}
     waiting = list(structs)
     while waiting:
@@ -49,7 +49,7 @@ def _struct(struct: type, hints: dict[str, object], place: str) -> dict:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> dict:
-    """The default of a field, as JSON has it."""
+    """Return a field's default as JSON; empty if the field has none."""
     if field.default_factory is not msgspec.NODEFAULT:
         return {"default": msgspec.to_builtins(field.default_factory())}
     return {} if field.default is msgspec.NODEFAULT else {"default": msgspec.to_builtins(field.default)}
@@ -73,12 +73,15 @@ def _schema(hint: object, place: str) -> dict:
 
 
 def _limited(schema: dict, metas: Iterable[msgspec.Meta]) -> dict:
-    """A schema with what the `Meta` of a field allows. The end of a text is written for any language."""
+    """Return the schema with the limits of a field's `Meta`.
+
+    Write the end of a pattern as `$`, which every language knows.
+    """
     for meta in metas:
         lengths = dict(zip(("min_length", "max_length"), LENGTHS.get(schema.get("type"), ()), strict=False))
         for name, called in (LIMITS | lengths).items():
             if (value := getattr(meta, name)) is not None:
-                if schema.get("contentEncoding") == "base64":  # a length is one of bytes
+                if schema.get("contentEncoding") == "base64":  # the limit counts bytes, the schema characters
                     value = 4 * -(-value // 3)
                 schema[called] = value.replace("\\Z", "$") if isinstance(value, str) else value
     return schema
