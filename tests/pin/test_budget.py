@@ -1,4 +1,4 @@
-"""The PIN budget: what a site is told of how long a stranger must guess."""
+"""The PIN budget: the time a stranger must guess, as reported to a site."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What many people choose, a stranger tries first: none of it will do as a PIN, wherever it enters."""
+"""Strangers try popular PINs first. Every way to set a PIN refuses them."""
 
 import random
 
@@ -38,7 +38,7 @@ def test_a_date_or_a_year_will_not_do_in_any_order(digits):
 
 
 def test_every_birthday_of_six_digits_is_refused_in_each_order():
-    """37,198 of 37,200 were taken."""
+    """Regression: an older rule accepted 37,198 of 37,200."""
     days = [(y, m, d) for y in range(100) for m in range(1, 13) for d in range(1, 32)]
     written = {f"{y:02}{m:02}{d:02}" for y, m, d in days} | {f"{d:02}{m:02}{y:02}" for y, m, d in days}
     assert len(written) > 60_000
