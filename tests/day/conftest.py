@@ -1,4 +1,4 @@
-"""A whole gate as it stands in the street: real processes on mock pins, all that hangs on them, and hands around it."""
+"""A complete gate: real processes on mock pins, all connected devices, and the people and events around it."""
 
 import contextlib
 import http.client
@@ -25,7 +25,9 @@ SITE, GATE = "courtyard-2", "front"
 ZONE = ZoneInfo("Asia/Shanghai")
 
 AGAIN_S = 0.3
-"""Cards are shown anew after so long, and not after the three seconds of the product."""
+"""Seconds until the reader accepts the same card again. The product waits three seconds; 0.3 s keeps
+the tests short.
+"""
 
 CLOCK = '''
 """The time of day as a test has it: the brain's clocks, moved by the seconds that stand in a file, as if they had
@@ -87,28 +89,28 @@ TABLES = {
     "schedules.work": {"start": "08:00", "end": "18:00"},
     "schedules.market": {"start": "05:00", "end": "06:00"},
 }
-"""A gate with two doors and everything fitted, and without models: vision is lost, and costs nothing."""
+"""Settings of a gate with two doors and every device, but without models: vision is lost and uses no resources."""
 
 
 def bits_of(number: int, facility: int = 12) -> str:
-    """What a card of 26 bits says: an even parity bit, eight bits of facility, sixteen of number, an odd parity bit."""
+    """Return the bits of a 26-bit card: even parity, 8 bits of facility, 16 bits of number, odd parity."""
     body = f"{facility:08b}{number:016b}"
     return f"{body[:12].count('1') % 2}{body}{1 - body[12:].count('1') % 2}"
 
 
 DIGIT_CODES, ENTER_CODE = dict(zip("1234567890", range(2, 12), strict=True)), 28
-"""Of linux/input-event-codes.h."""
+"""Key codes from linux/input-event-codes.h."""
 
 
 def _stroke(code: int) -> bytes:
-    """A key of a USB reader that goes down and up now, as linux/input.h has it."""
+    """Return the events of one USB reader key going down and up now, in the layout of linux/input.h."""
     at = time.monotonic()
     when = int(at), round(at % 1 * 1e6) % 1_000_000
     return b"".join(struct.pack("@llHHi", *when, *what) for what in ((1, code, 1), (0, 0, 0), (1, code, 0), (0, 0, 0)))
 
 
 def _opened(pipe) -> int | None:
-    """A pipe in the place of a device; None while nobody reads it."""
+    """Open a pipe that stands in for a device. Return its file descriptor, or None while no process reads it."""
     try:
         return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
@@ -116,13 +118,13 @@ def _opened(pipe) -> int | None:
 
 
 class Screen:
-    """Whoever looks at the gate screen: every page that came, in order."""
+    """A viewer of the gate screen. It keeps every page in order."""
 
     def __init__(self, port: int) -> None:
         self._port, self._is_over = port, False
         self.pages: list[dict] = []
         self.seen_at: list[float] = []
-        """When each page came, in monotonic seconds."""
+        """The time each page arrived, in monotonic seconds."""
         threading.Thread(target=self._look, daemon=True).start()
 
     @property
@@ -131,11 +133,11 @@ class Screen:
 
     @property
     def now(self) -> str:
-        """What it shows; "gone" while nobody answers."""
+        """Return the current situation on the screen, or "gone" without a connection."""
         return self.situations[-1] if self.pages else "gone"
 
     def forget(self) -> None:
-        """Only what it shows now is remembered."""
+        """Forget all pages except the current one."""
         del self.pages[:-1], self.seen_at[:-1]
 
     def close(self) -> None:
@@ -156,7 +158,7 @@ class Screen:
             while (line := stream.readline()) and not self._is_over:
                 if line.startswith(b"data: "):
                     page = json.loads(line[6:])
-                    del page["left_s"]  # another one with every beat
+                    del page["left_s"]  # changes with every update
                     if self.pages[-1:] != [page]:
                         self.seen_at.append(time.monotonic())
                         self.pages.append(page)
@@ -165,14 +167,16 @@ class Screen:
 
 
 class Day:
-    """One gate and the street around it: hands, leaves, cards, a clock and a fire, and what the gate made of them."""
+    """One gate and its surroundings: people, door leaves, cards, a clock and a fire alarm. It reads the gate's
+    response.
+    """
 
     def __init__(self, gate, wait_for) -> None:
         self.gate, self.wait_for = gate, wait_for
         self._clock = gate.folder / "clock"
         self._clock.mkdir()
         (self._clock / "sitecustomize.py").write_text(CLOCK)
-        self.at("12:00")  # whatever the time on this machine: at other hours this gate has free passage
+        self.at("12:00")  # independent of the machine's time: at other hours the door is on its unlock schedule
         port = free_port()
         self._shown: dict[tuple[str, int], float] = {}
         self._usb = gate.folder / "usb"
@@ -190,7 +194,7 @@ class Day:
     # The gate's processes
 
     def start(self) -> None:
-        """The latch as a service of its own, then the brain; waits until the gate is on duty."""
+        """Start the latch as its own service, then the brain. Wait until the gate is on duty."""
         self.start_latch()
         self.start_brain()
 
@@ -215,15 +219,15 @@ class Day:
     # The office
 
     def office(self, *words: str, typed: str | None = None) -> str:
-        """`gated people`; gives what it said."""
+        """Run `gated people`. Return its output."""
         return self._command("people", *words, typed=typed)
 
     def lockdown(self, word: str) -> None:
-        """`gated lockdown on` and `off`."""
+        """Run `gated lockdown on` or `gated lockdown off`."""
         self._command("lockdown", word, "--by", "the office")
 
     def move_in(self, name: str, card: int | None = None, pin: str = "") -> str:
-        """Somebody who lives here, with a card of the wired reader's, or a PIN."""
+        """Add a resident, with a card for the wired reader or a PIN. Return the subject id."""
         flat = self.flats[name] = f"{601 + len(self.people)}"
         household = f"flat-of-{name}-{flat}"
         subject = self.people[name] = self.office("add", "--name", name, "--household", household).split()[-1]
@@ -236,7 +240,7 @@ class Day:
     # The street
 
     def play(self, line: str, is_active: bool = True, door: str = "main") -> LatchState:
-        """The outside world does something to an input; gives the state of the doors after it."""
+        """Set an input from outside. Return the state of the doors after it."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(20)
             sock.connect(str(self.gate.state / "latch.sock"))
@@ -250,19 +254,21 @@ class Day:
         return state
 
     def raw_card(self, number: int, door: str = "main") -> None:
-        """Hold a card before the wired reader, and wait for nothing but that it was away long enough to be news."""
+        """Show a card to the wired reader without waiting for the answer. Wait first until the reader accepts the card
+        again.
+        """
         away_s = time.monotonic() - self._shown.get((door, number), float("-inf"))
         time.sleep(max(0.0, AGAIN_S + 0.2 - away_s))
         self.play(f"wiegand:{bits_of(number)}", door=door)
         self._shown[door, number] = time.monotonic()
 
     def show_card(self, number: int, door: str = "main") -> WayGranted | WayDenied:
-        """Hold a card before the wired reader; gives the gate's answer."""
+        """Show a card to the wired reader. Return the gate's answer."""
         self.raw_card(number, door)
         return self.hears(WayGranted | WayDenied, way="card", door=door)
 
     def swipe(self, digits: str) -> WayGranted | WayDenied:
-        """Hold a card before the USB reader, which types the digits and Enter; gives the gate's answer."""
+        """Show a card to the USB reader, which types the digits and Enter. Return the gate's answer."""
         strokes = b"".join(_stroke(DIGIT_CODES[digit]) for digit in digits) + _stroke(ENTER_CODE)
         device = self.wait_for(lambda: _opened(self._usb))
         try:
@@ -272,7 +278,7 @@ class Day:
             os.close(device)
 
     def type_pin(self, digits: str) -> None:
-        """Type at the keypad of the main door."""
+        """Type the digits and # at the keypad of the main door."""
         for key in f"{digits}#":
             self.play(f"key:{key}")
 
@@ -281,7 +287,9 @@ class Day:
         return self.hears(WayGranted | WayDenied, way="pin")
 
     def show_card_until(self, kind: type, number: int) -> WayGranted | WayDenied:
-        """Hold a card before the wired reader again and again until the gate answers so, as it follows changes."""
+        """Show a card to the wired reader repeatedly until the gate gives this answer, because the gate applies
+        changes later.
+        """
         known = len(self.told(kind, way="card"))
 
         def answered():
@@ -292,7 +300,7 @@ class Day:
         return self.wait_for(answered, 60)[0]
 
     def walk_through(self, door: str = "main") -> DoorOpened:
-        """Open the leaf of a door that is released, and shut it behind one."""
+        """Open the leaf of a released door and close it again."""
         self.play("contact", True, door)
         opened = self.hears(DoorOpened, door=door)
         self.play("contact", False, door)
@@ -301,14 +309,14 @@ class Day:
         return opened
 
     def leave(self, door: str = "main") -> DoorOpened:
-        """Go out by the button."""
+        """Leave through the door by the exit button."""
         self.play("rex", True, door)
         self.hears(DoorReleased, door=door, cause="rex")
         self.play("rex", False, door)
         return self.walk_through(door)
 
     def calm_down(self) -> None:
-        """Everything is let go of, put out and shut, and whoever is at the gate leaves."""
+        """Reset all inputs, the fire alarm and the lockdown, then leave through the main door."""
         self.lockdown("off")
         state = self.play("rex", False)
         for name in (name for name, is_active in state.lines.items() if is_active and not name.endswith("feedback")):
@@ -321,36 +329,36 @@ class Day:
         self.leave()
 
     def at(self, clock: str) -> None:
-        """The time of day is now the next HH:MM of the site."""
+        """Set the time of day to the next HH:MM in the site's time zone."""
         now = datetime.now(ZONE)
         hour, minute = map(int, clock.split(":"))
         then = now.replace(hour=hour, minute=minute, second=0)
         self._move(((then - now) % timedelta(days=1)).total_seconds())
 
     def days_later(self, days: float) -> None:
-        """So many days from the time of this machine, which commands see; 0 is that time itself."""
+        """Set the time to this many days after the machine's time. 0 is the machine's time. Commands see it too."""
         self._move(days * 86_400)
 
-    # What came of it
+    # Results
 
     def begin(self) -> None:
-        """From here on: what happened before is forgotten, and nobody is at the gate."""
+        """Wait until no visitor is at the gate, then forget all earlier events."""
         self.wait_for(lambda: self.screen.now in ("fault", "idle"), 60)
         self._forget()
 
     @property
     def journal(self) -> Journal:
-        """The gate's journal; opened once, when it is first asked for."""
+        """The gate's journal, opened at the first use."""
         if self._journal is None:
             self._journal = Journal.open(self.gate.state, SITE, GATE)
         return self._journal
 
     def told(self, kind: object = object, **fields: object) -> list:
-        """The facts of a kind since the beginning, in order, those with these values alone."""
+        """Return the events of a kind since the beginning, in order. Each one has all the given values."""
         return [event for _, event in self._facts(kind, fields)]
 
     def hears(self, kind: object, timeout_s: float = 30.0, **fields: object):
-        """Wait for a fact that was not heard before; gives it."""
+        """Wait for an event this method has not returned before. Return it."""
         fresh = lambda: [(s, e) for s, e in self._facts(kind, fields) if s not in self._heard]  # noqa: E731
         try:
             (number, event), *_ = self.wait_for(fresh, timeout_s)
@@ -360,7 +368,7 @@ class Day:
         return event
 
     def shows(self, situation: str) -> dict:
-        """Wait until the gate screen has shown something since the beginning; gives the page."""
+        """Wait until the gate screen has shown this situation since the beginning. Return the page."""
         pages = lambda: [page for page in self.screen.pages if page["situation"] == situation]  # noqa: E731
         try:
             return self.wait_for(pages, 30)[-1]
@@ -368,11 +376,11 @@ class Day:
             raise AssertionError(f"never shown {situation}; but {self.screen.situations}") from None
 
     def lock(self, line: str = "lock") -> list[bool]:
-        """What a coil, or a lamp, has done since the beginning."""
+        """Return the changes of a relay or lamp since the beginning, True for on."""
         return [step["on"] for step in self.gate.trace()[self._trace_since :] if step["line"] == line]
 
     def is_on(self, line: str = "lock") -> bool:
-        """Whether it has power now."""
+        """Return whether the line has power now."""
         return ([step["on"] for step in self.gate.trace() if step["line"] == line] or [False])[-1]
 
     def _forget(self) -> None:
@@ -402,7 +410,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 def new_day(gate_at, wait_for, tmp_path_factory):
-    """Call it in `with`: a gate and its street, not started yet."""
+    """Return a context manager that makes a gate and its street. The gate is not started."""
 
     @contextlib.contextmanager
     def new():
@@ -414,5 +422,5 @@ def new_day(gate_at, wait_for, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """Where the first test with a broken disk leaves its state folder for the others."""
+    """Return the path where the first test with a broken disk leaves its state folder for the other tests."""
     return tmp_path_factory.mktemp("home") / "state"

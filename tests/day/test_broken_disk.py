@@ -1,4 +1,4 @@
-"""A disk that is broken when the gate starts: who lives here gets in, and nothing that was acknowledged is lost."""
+"""A disk that is broken when the gate starts. Residents still get in, and no acknowledged data is lost."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ ANN, GUEST, STRANGER = 1001, 1002, 1003
 
 
 class Street:
-    """A gate on a disk of its own with a latch beside it, and hands that hold cards before its reader."""
+    """A gate on its own disk with a latch beside it, and cards shown to its reader."""
 
     def __init__(self, gate, disk):
         self.gate, self.disk, self.socket = gate, disk, gate.folder / "latch.sock"
@@ -28,7 +28,7 @@ class Street:
         self.brain = None
 
     def move_in(self, home):
-        """Take over a state folder with somebody who lives here, or make it so that others can."""
+        """Copy a state folder that has a resident. Create it first if it does not exist."""
         if home.exists():
             shutil.copytree(home, self.gate.state, dirs_exist_ok=True)
             (self.ann,) = (each["subject"] for each in self.gate.json("people", "list"))
@@ -59,7 +59,7 @@ class Street:
             return channel.receive()
 
     def opens(self, number):
-        """Whether a card opens, before a second has passed."""
+        """Return whether a card opens the lock within about a second."""
         before = len(self.gate.trace())
         self.play(f"wiegand:{bits_of(number)}")
         for _ in range(20):
@@ -70,7 +70,7 @@ class Street:
         return False
 
     def leaves(self):
-        """Whether the exit button releases the lock."""
+        """Return whether the exit button releases the lock."""
         self.play("rex")
         is_open = bool(self.gate.wait_for(self.gate.lock_is_on))
         self.play("rex", False)
@@ -78,7 +78,7 @@ class Street:
         return is_open
 
     def lost(self):
-        """What the brain says it has lost, by its log: nothing else can be written."""
+        """Return the parts the brain reports lost. Only the log can tell, because the gate can write nothing else."""
         said = [line.partition("degraded: ")[2] for line in self.gate.log().splitlines() if "degraded: " in line]
         return said[-1].removeprefix("lost ").split(", ") if said else []
 
@@ -166,7 +166,9 @@ def test_whatever_is_torn_the_brain_starts_and_leaving_works(street, file):
 
 
 def test_rows_that_lie_in_the_log_alone_are_not_lost_when_it_cannot_be_written(street):
-    """A suspension that a power cut left in the write-ahead log counts on a card that went read-only with it."""
+    """A power failure left a suspension in the write-ahead log. It still applies on an SD card that is
+    now read-only.
+    """
     state = street.gate.state
     with sqlite3.connect(state / "people.db", isolation_level=None) as connection:
         connection.execute("UPDATE people SET status = 'suspended'")

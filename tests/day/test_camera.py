@@ -1,4 +1,4 @@
-"""The same gate with a camera: rendered people before the real vision process."""
+"""A complete gate with a camera: the real vision process sees rendered people."""
 
 import subprocess
 import time
@@ -31,7 +31,7 @@ LOOKS = 3
 
 @pytest.fixture(scope="module")
 def street(new_day):
-    """A gate on duty that sees, and somebody whose face it knows."""
+    """Start a gate that sees and knows one face."""
     chosen = own_set()
     if chosen == "evaluation" and not BESIDE.exists():
         pytest.skip("needs the real models beside the project")
@@ -45,7 +45,7 @@ def street(new_day):
 
 @pytest.fixture
 def scene(street):
-    """The same with nobody in sight."""
+    """Return the started gate with nobody in view."""
     street.clear()
     street.day.calm_down()
     street.day.begin()
@@ -57,7 +57,7 @@ def openssl(*words) -> None:
 
 
 class Street:
-    """A day whose camera follows a script that we write while it plays."""
+    """A gate whose camera follows a script. The test writes the script while it plays."""
 
     def __init__(self, day, chosen) -> None:
         self.day, self.script, self.begins_at = day, day.gate.folder / "scene.json", time.monotonic()
@@ -92,13 +92,13 @@ class Street:
         self.day.office("card", "add", done["subject"], "--number", f"w26:12-{CARD}")
 
     def comes(self, person: int, in_s: float = 1.0, **how) -> float:
-        """Somebody comes; gives when, in monotonic seconds."""
+        """Let a person come. Return the arrival time in monotonic seconds."""
         self.actor = Actor(person=person, comes_s=self.second + in_s, **how)
         self.write()
         return self.begins_at + self.actor.comes_s
 
     def clear(self) -> None:
-        """Whoever is there leaves, and the tracker has forgotten them."""
+        """Remove all people, and wait until the tracker has forgotten them."""
         self.actor = None
         self.write()
         time.sleep(PASS_S + 1.5)
@@ -140,7 +140,9 @@ def test_a_visitors_pass_held_before_the_camera_opens_and_only_once(scene):
 
 
 def test_from_a_face_to_the_first_cue_and_to_the_relay(scene):
-    """From the moment that somebody stands there, so up to one frame's period is in it that no camera saw."""
+    """Measured from the moment the person stands there. So it includes up to one frame period before
+    the first frame.
+    """
     to_cue, to_relay = [], []
     for _ in range(LOOKS):
         scene.clear()

@@ -1,6 +1,7 @@
-"""A day at one gate: every way in beside the face, every state and every alarm, with real processes and mock pins.
+"""A day at one gate with real processes and mock pins: every credential type except the face, every state and every
+alarm.
 
-Its models are missing, so that faces are lost from morning to evening, and nothing else may be.
+The models are missing, so faces are lost all day. Nothing else may be lost.
 """
 
 import time
@@ -45,7 +46,7 @@ STRANGER = 4242
 
 @pytest.fixture(scope="module")
 def street(new_day):
-    """A gate on duty, and everybody who lives there."""
+    """Start a gate with all its residents."""
     with new_day() as day:
         day.move_in("ann", ANN, ANNS_PIN)
         day.office("pin", "set", day.people["ann"], "--duress", typed=f"{HER_DURESS_PIN}\n")
@@ -63,14 +64,14 @@ def street(new_day):
 
 @pytest.fixture
 def day(street):
-    """The same at noon, with nobody at the gate, and with nothing left over from whoever was there before."""
+    """Return the started gate at noon, with nobody at the gate and no state left from the test before."""
     street.at("12:00")
     street.calm_down()
     street.begin()
     return street
 
 
-# Ways in
+# Credential types
 
 
 def test_a_card_opens_while_the_camera_is_dead(day):
@@ -116,7 +117,7 @@ def test_three_wrong_pins_rest_the_keypad_and_the_card_still_opens(day):
         assert day.answered_pin(wrong).reason == "unknown"
     assert day.hears(TooManyAttempts, way="pin").attempts == 3
     assert day.shows("resting")
-    day.type_pin(day.flats["ann"])  # the PIN alone rests; after the flat number it opens
+    day.type_pin(day.flats["ann"])  # the PIN alone is at rest, but after the flat number it opens
     assert day.shows("code")
     assert isinstance(day.answered_pin(ANNS_PIN), WayGranted)
     day.walk_through()
@@ -321,7 +322,7 @@ def test_a_lockdown_ends_free_passage_at_once_and_not_for_ever(day):
     day.hears(DoorReleased, cause="schedule", door="second")
 
 
-# Alarms, and who asks for somebody
+# Alarms and calls
 
 
 def test_tamper_is_told_and_its_end(day):
@@ -384,7 +385,7 @@ def test_without_its_latch_the_gate_is_out_of_order_and_comes_back(day):
 
 
 def test_a_forced_leaf_is_an_alarm(day):
-    time.sleep(1)  # whoever left by this door before has gone
+    time.sleep(1)  # until the gate no longer expects the person who left by this door
     day.play("contact", True, "second")
     assert day.hears(DoorForcedOpen).door == "second"
     assert day.hears(DoorOpened).after == "nothing"

@@ -1,4 +1,4 @@
-"""How fast the gate is from wire to wire: measured and printed. What is asserted could only fail where it hangs."""
+"""Latency of the gate from wire to wire, measured and printed. The assertions fail only if the gate hangs."""
 
 import time
 from datetime import datetime
@@ -22,20 +22,20 @@ def day(new_day):
 
 
 def told_at(day, kind):
-    """When each fact of a kind happened, in monotonic seconds; all of a gate's times are of one machine."""
+    """Return the time of each event of a kind, in monotonic seconds. All processes of the gate share one clock."""
     wall_at_0 = time.time() - time.monotonic()
     entries = [entry for entry in day.journal.entries(limit=10_000) if isinstance(entry.event, kind)]
     return [datetime.fromisoformat(entry.at).timestamp() - wall_at_0 for entry in entries]
 
 
 def spread_ms(seconds):
-    """Median, 95th percentile and the worst, in ms."""
+    """Return the median, the 95th percentile and the maximum, in ms."""
     ordered = sorted(1000 * second for second in seconds)
     return " / ".join(f"{ordered[round(share * (len(ordered) - 1))]:.1f}" for share in (0.5, 0.95, 1.0))
 
 
 def test_from_card_to_relay_and_from_leaf_to_event(day):
-    """The relay's edge may come before its grant was written down: the door is first."""
+    """The relay's edge may precede the journal entry of its grant, because the door comes first."""
     shown_at, pushed_at = [], []
     day.begin()
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""What is lost, what works all the same, and who is told: the table in the README's chapter Operations, row by row."""
+"""Tests the table in the README's chapter Operations, row by row: each lost part, what still works, and who is told."""
 
 import contextlib
 import resource
@@ -35,14 +35,14 @@ ANNS_PIN = "25804613"
 
 @pytest.fixture
 def day(new_day):
-    """A gate that is not on duty yet, and somebody with a card and a PIN."""
+    """Create a gate that is not started, and a resident with a card and a PIN."""
     with new_day() as day:
         day.move_in("ann", ANN, ANNS_PIN)
         yield day
 
 
 def opens_by_card_and_pin(day):
-    """Whether both open, in the journal and at the lock."""
+    """Return whether the card and the PIN both open, by the journal and by the lock."""
     before = len(day.lock())
     assert day.show_card(ANN).subject == day.people["ann"]
     day.hears(DoorReleased, cause="grant")
@@ -94,7 +94,7 @@ def test_network_missing(day):
 
 
 class Disk:
-    """The disk under a state folder: a small one of its own, or where nothing may be mounted a limit on the brain."""
+    """The disk under a state folder: a small tmpfs, or a limit on the brain where mounting is not allowed."""
 
     BYTES = 8_000_000
 
@@ -141,7 +141,7 @@ def test_disk_full(full_disk_day):
     for number, show in enumerate((lambda: day.raw_card(ANN), lambda: day.type_pin(ANNS_PIN)), 1):
         show()
         day.wait_for(lambda n=number: day.lock() == [True, False] * n, 30)
-    day.raw_card(EMIL)  # its one use cannot be counted
+    day.raw_card(EMIL)  # the gate cannot count its single use
     day.wait_for(lambda: day.screen.now == "refused")
     assert day.lock() == [True, False] * 2
     assert day.told(WayGranted) == []
@@ -173,7 +173,7 @@ def test_clock_wrong(day):
 
 
 def test_the_peoples_database_broken(day):
-    """Cards and PINs are unreadable on the disk, as after a bad block; the gate goes on with those that it knows."""
+    """Cards and PINs are unreadable on the disk, as after a bad block. The gate continues with those in memory."""
     day.start()
     day.begin()
     break_table(day.gate.state / "people.db", "credentials")
@@ -183,12 +183,12 @@ def test_the_peoples_database_broken(day):
 
 
 def has_lost(day, part):
-    """Wait for the fact that this part is lost, whatever else was lost just before it."""
+    """Wait for the event that this part is lost. Other parts may have been lost just before."""
     day.wait_for(lambda: any(part in fact.lost for fact in day.told(Degraded)), 60)
 
 
 def break_table(path, table):
-    """Overwrite the first page of a table, while nobody writes, and with no newer one of it in the log."""
+    """Overwrite the first page of a table while no process writes and the write-ahead log holds no newer page."""
     with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
         size = database.execute("PRAGMA page_size").fetchone()[0]
         page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
@@ -206,7 +206,7 @@ def break_table(path, table):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "stopped"])
 def test_brain_lost(day, how):
-    """Leaving and fire need the latch alone; and the next brain is told of everything that happened meanwhile."""
+    """Exit and fire need only the latch. The next brain learns of every event in between."""
     day.office("prefer", day.people["ann"], "--release-s", "30")
     day.start()
     day.begin()
@@ -214,7 +214,7 @@ def test_brain_lost(day, how):
     day.hears(DoorReleased)
     day.brain.send_signal(how)
     day.wait_for(lambda: day.is_on("fault") and not day.is_on())
-    if how == signal.SIGKILL:  # of one that is only stopped the page itself says that it is silent
+    if how == signal.SIGKILL:  # a brain that is only stopped leaves the page, which shows by itself that it is silent
         day.wait_for(lambda: day.screen.now == "gone")
     day.play("rex")
     day.wait_for(day.is_on)

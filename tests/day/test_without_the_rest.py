@@ -1,4 +1,4 @@
-"""Everything that a gate can do without is missing at the start, and it does without; what is brought back is used."""
+"""All optional parts are missing at the start, and the gate works without them. Parts that come back are used again."""
 
 import socket
 from contextlib import closing
