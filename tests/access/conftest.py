@@ -1,4 +1,4 @@
-"""The site's office: a key pair, and passes for any door and hour."""
+"""The site's office for the pass tests: a key pair, and passes for any door and period."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -15,7 +15,7 @@ CARD = Shown("card", "main", "c" * 16, ANN)
 
 
 class Street:
-    """Everything that was done, in the order it was done."""
+    """A stand-in for the gate that records every action in order."""
 
     def __init__(self):
         self.done = []

@@ -55,7 +55,7 @@ def test_the_same_again_is_no_second_guess(attempts: Attempts) -> None:
 def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: Attempts) -> None:
     assert attempts.wait_s("card", "main", 0) == 0
     attempts.looked("card", "main", 0)
-    assert attempts.wait_s("card", "main", 0) == 0  # it does not rest
+    assert attempts.wait_s("card", "main", 0) == 0  # not at rest
     for now in range(3):
         attempts.failed("card", "main", now)
     attempts.looked("card", "main", 2.0)
@@ -93,7 +93,7 @@ def test_whatever_the_times_no_more_is_remembered_than_is_needed(times: list[flo
 
 
 class Guessing(RuleBasedStateMachine):
-    """Somebody who tries as often as the gate lets them, on every way and door, as time goes on."""
+    """A person who tries as often as the gate allows, by every credential type and door, while time passes."""
 
     limit, window_s, rest_s = 4, 60.0, 45.0
 

@@ -1,4 +1,6 @@
-"""A call ends in one way, which people are told: answered, nobody answers, nobody hears, or the door was opened."""
+"""A call ends in one of four ways, and the visitor is told which: answered, no answer, office unreachable, or door
+opened.
+"""
 
 import asyncio
 import contextlib
@@ -13,7 +15,7 @@ STATUS_S = 60.0
 
 
 class Gate:
-    """Calls at a gate with a clock, a link and an office that do as they are told."""
+    """Calls at a gate with a clock, a connection and an office that the test controls."""
 
     def __init__(self):
         self.now, self.has_line, self.is_heard, self.told = 100.0, True, True, []

@@ -1,4 +1,4 @@
-"""Whoever shows card after card to a reader gets a look in half a minute, and residents move as ever."""
+"""A person who shows card after card gets one check every half minute, and residents' cards work as usual."""
 
 import random
 
@@ -14,7 +14,7 @@ SETTINGS = ReaderSettings()
 
 
 def shown(guesses, now, number, reader="wiegand"):
-    """An unknown card is held to a reader; whether it was looked at."""
+    """Show an unknown card to a reader. Return whether the gate checked it."""
     if guesses.card_wait_s(reader, now) > 0:
         return False
     guesses.card(reader, now, str(number).encode())
@@ -39,7 +39,7 @@ def test_a_resident_waits_half_a_minute_at_the_worst_and_the_next_one_not_at_all
     guesses = Guesses(SETTINGS)
     last = looks(guesses, 3 * HOUR_S, 1.0)[-1]
     assert 0 < guesses.card_wait_s("wiegand", last) <= SLOWEST_CARD_S
-    assert guesses.card_wait_s("wiegand", last + SLOWEST_CARD_S) == 0  # and as a known card counts nothing, so it stays
+    assert guesses.card_wait_s("wiegand", last + SLOWEST_CARD_S) == 0  # a known card is no guess and costs nothing
 
 
 def test_another_reader_goes_on():
@@ -128,7 +128,7 @@ def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
 
 
 def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
-    """The attack: whoever shows cards day and night keeps the residents' from ever opening again."""
+    """The attack: an attacker shows cards day and night, so that the residents' cards never work again."""
     guesses = Guesses(SETTINGS)
     for number in range(SETTINGS.short_cards_day):
         guesses.card("wiegand", 0.0, b"%d" % number)
@@ -186,12 +186,12 @@ def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(a
             guesses.card("wiegand", now, b"%d/%d" % (number, len(theirs)))
         days.append(now / DAY_S)
     expected = short_card_days(flats * each, each if after_flat else 0, settings.short_cards_day, bits=bits)
-    if not after_flat:  # nobody types a flat number: only what opens alone counts
+    if not after_flat:  # without a flat number, only cards that open alone count
         expected = (2**bits + 1) / (flats * each + 1) / settings.short_cards_day
     assert expected / 2 < sum(days) / len(days) < expected * 2
 
 
 @pytest.mark.parametrize(("cards", "most", "least_days"), [(144, 2, YEAR_DAYS), (3600, 3, 60.0)])
 def test_what_cards_of_24_bits_are_worth(cards, most, least_days):
-    """It was 40 days and 1.6 days."""
+    """Regression: older versions allowed only 40 days and 1.6 days."""
     assert short_card_days(cards, most, SETTINGS.short_cards_day) > least_days

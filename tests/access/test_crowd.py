@@ -1,4 +1,4 @@
-"""The limit on new visits and passes: a flood from vision is bounded, and people are not slowed down."""
+"""The limit on new visits and passes bounds a flood from the vision process, and does not slow people down."""
 
 from gated.access.crowd import A_SECOND, AT_ONCE, PART, PASSES_AT_ONCE, Crowd
 

@@ -1,4 +1,4 @@
-"""Enrolled at the gate: one living face, alone and near, seen often enough, and nobody else's."""
+"""Enrolment at the gate takes one live face, alone, near and seen often enough, and no other person's face."""
 
 import asyncio
 import math
@@ -52,7 +52,9 @@ def look(frame, at, *, track=1, eye_px=80.0, **more):
 
 
 def sat(*looks, begun_at=0.0, every_s=0.1):
-    """A sitting after these looks, one a frame unless they say so; each a dict of what is odd about it."""
+    """Return a sitting after these looks, one a frame by default. Each look is a dict of its differences from a good
+    look.
+    """
     sitting = Sitting(DEMANDS)
     for number, odd in enumerate(looks):
         at = begun_at + every_s * number
@@ -189,11 +191,11 @@ def test_whatever_is_seen_only_good_looks_at_one_face_are_taken(frames):
     assert all(taken.shape == (4,) for taken in sitting.taken)
 
 
-# The whole: a real gallery, and the entrance that decides about everybody else
+# Integration: a real gallery, and the entrance that decides about all other people
 
 
 class Door:
-    """A lock that only remembers."""
+    """A lock that only records releases."""
 
     def __init__(self):
         self.released = []
@@ -206,7 +208,7 @@ class Door:
 
 
 class Yard:
-    """A gate where Ann and Bob are known, and only Bob has a face."""
+    """A gate that knows Ann and Bob. Only Bob has a face."""
 
     def __init__(self, state, consents=AGREED):
         plain = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}, "state_dir": str(state)}
@@ -224,7 +226,7 @@ class Yard:
         self.operator = Operator()
 
     async def stand(self, until, **odd):
-        """Stand before the gate, at ten frames a second of its time, until something holds."""
+        """Stand before the gate at ten frames a second of frame time, until the condition is true."""
         async with asyncio.timeout(20):
             while not until():
                 self.frame += 1
@@ -311,7 +313,7 @@ async def test_while_somebody_is_enrolled_a_neighbour_beside_them_is_still_let_i
 
 
 async def test_whoever_stands_there_for_somebody_who_has_another_face_is_not_let_in(yard):
-    """The attack: the office's thief orders an enrolment of Bob, and stands there."""
+    """The attack: an attacker with the office's key orders an enrolment of Bob, and stands at the gate."""
     task = yard.enrols(BOB)
     await yard.stand(task.done)
     assert task.result().waits == "changed"
@@ -399,7 +401,7 @@ async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, m
     assert task.result().templates == TEMPLATES
 
 
-# Nobody else's face, and nothing without an operator who waits
+# Other people's faces, and orders without a waiting operator
 
 
 async def test_no_look_counts_before_whoever_stands_there_was_told_or_while_they_are_told_something_else(yard):
@@ -421,7 +423,7 @@ async def test_the_notice_begins_anew_when_something_else_was_told_in_between(ya
 
 @pytest.mark.parametrize("goes", [True, False])
 async def test_another_face_in_the_place_of_the_first_ends_it(yard, goes):
-    """The first goes and another comes; or the tracker takes one for the other."""
+    """The first person leaves and another comes, or the tracker confuses the two."""
     yard.gallery._register.admit(Person(CAT, "Cat", "2-403", "active", AT, AGREED))
     task = yard.enrols(CAT)
     await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
@@ -492,7 +494,7 @@ async def test_the_operator_is_told_how_far_it_is(yard):
 
 
 class Orders(RuleBasedStateMachine):
-    """Faces come and go before a gate while somebody is to be enrolled, and its operator may give up at any moment."""
+    """Faces come and go before a gate during an enrolment. The operator may cancel at any moment."""
 
     def __init__(self):
         super().__init__()
@@ -538,7 +540,7 @@ def test_an_enrolment_that_is_not_going_on_holds_nobody():
 
 
 def test_a_flood_of_faces_in_one_frame_is_not_kept():
-    """A compromised vision may say the same frame for ever while somebody is enrolled."""
+    """A compromised vision process may repeat the same frame without end during an enrolment."""
     sitting = Sitting(DEMANDS)
     for track in range(1000):
         sitting.observe(look(1, 10.0, track=track), 10.05)

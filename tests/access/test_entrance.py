@@ -1,4 +1,4 @@
-"""All ways in under one roof: one lockdown, one set of rights, and faces by the same rules as cards."""
+"""All credential types together: one lockdown, one set of access rules, and the same rules for faces and cards."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ READY = VisionReady("evaluation", "evaluation", "an_embedder", SHA, 4, 0.5, 0.5)
 
 
 class Door:
-    """A lock that only remembers."""
+    """A lock that only records releases."""
 
     def __init__(self):
         self.released, self.locked_down = [], []
@@ -58,7 +58,7 @@ class Door:
 
 
 class Yard:
-    """A gate with Ann in its gallery, and a card of hers."""
+    """A gate with Ann and her card."""
 
     def __init__(self, state, **tables):
         plain = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}, "state_dir": str(state)}
@@ -78,7 +78,7 @@ class Yard:
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: self.at)
 
     def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0)):
-        """Three looks at Ann's face, or at another."""
+        """Show three looks of Ann's face, or of another face."""
         self.entrance.faces.begin(READY)
         loop_now = time.monotonic()
         for number in range(3):
@@ -107,7 +107,9 @@ async def test_a_face_and_a_card_open_alike(yard):
 
 
 async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_does(yard):
-    """Three prints of Ann's face within a minute: her face opens nothing, her card does, and the office hears of it."""
+    """Three prints of Ann's face within a minute: her face opens nothing, her card still works, and the office is
+    told.
+    """
     with yard.gallery.enrolling():
         consent = Consent(RECOGNISE, "paper-2", "2026-11", NOON)
         yard.gallery.add(Person(BOB, "Bob", "13", "active", NOON, (consent,)), [np.array([0, 1, 0, 0], np.float32)])
@@ -257,7 +259,7 @@ async def until(holds, within_s=20.0):
 async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yard, monkeypatch):
     monkeypatch.setattr(entrance, "WATCH_S", 3600.0)
     task = asyncio.create_task(yard.entrance.run())
-    await until(lambda: "gallery" in yard.lost)  # the first look is over
+    await until(lambda: "gallery" in yard.lost)  # the first check is done
     begin_lockdown(yard.state, "the office", NOON)
     yard.entrance.look()
     await until(lambda: yard.door.locked_down == [False, True])
@@ -287,7 +289,9 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
 
 
 async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_schedule(tmp_path):
-    """A Saturday that the office calls a working day: who works comes in, and the door that stands open does not."""
+    """The office declares a Saturday a working day. It applies to people's schedules, but not to the
+    unlock schedule.
+    """
     saturday = datetime(2026, 5, 9, 4, 0, tzinfo=UTC)
     own = Calendar({"work": Schedule(WEEKDAYS[:5])}, (), ZoneInfo("Asia/Shanghai"))
     merged = with_office(own, {}, Days(workdays=frozenset({"2026-05-09"})))
@@ -313,11 +317,11 @@ def test_of_a_day_that_both_name_what_the_settings_say_counts():
     assert merged.workdays == {"2026-10-10", "2026-10-11"}
 
 
-# A compromised vision
+# A compromised vision process
 
 
 async def test_a_flood_of_faces_is_bounded_also_across_restarts_of_vision(yard):
-    """`VisionReady` begins the visits anew. The limit on new faces outlives it, and is told."""
+    """`VisionReady` resets the visits, but not the limit on new faces. The gate reports the limit."""
     for track in range(1000):
         yard.show_face(track, face=(0, 0, 1, 0))
         yard.entrance.faces.observe(TrackEnded(track, time.monotonic()))

@@ -1,4 +1,4 @@
-"""A damaged row in guesses.db gives no guess back: not at that keypad, not for that household, not at that reader."""
+"""A damaged row in guesses.db allows no extra guess: not at the keypad, not for the household, not at the reader."""
 
 import os
 import random
@@ -28,7 +28,7 @@ PLACES += [("clock", column) for column in ("one", "at", "salt", "copy")]
 
 
 class Life:
-    """A brain from a start until the power fails."""
+    """One run of the brain, from its start to a power failure."""
 
     def __init__(self, state, time=10.0):
         self.time = time
@@ -42,7 +42,7 @@ class Life:
         return made is not None
 
     def left(self):
-        """How many more guesses the keypad takes."""
+        """Return how many more guesses the keypad accepts."""
         return [self.guess() for _ in range(SETTINGS.attempts + 2)].count(True)
 
     def end(self):
@@ -51,7 +51,7 @@ class Life:
 
 @pytest.fixture
 def used(tmp_path):
-    """What a gate leaves that has run for three days, and where two wrong PINs were typed an hour ago."""
+    """Create the state of a gate that ran for three days and took two wrong PINs an hour ago."""
     state = tmp_path / "used"
     life = Life(state)
     life.time += 3 * DAY_S

@@ -1,4 +1,4 @@
-"""A brain that is killed the moment it answers a guess has counted it: a real process, and a real SIGKILL."""
+"""A brain killed at the moment it answers a guess has already counted the guess. Uses a real process and SIGKILL."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What is spent of the PIN budget survives restarts and power cuts, and nobody's door hangs on the file."""
+"""The spent part of the PIN budget survives restarts and power failures. A broken file keeps no resident out."""
 
 import sqlite3
 from contextlib import closing
@@ -14,7 +14,7 @@ SETTINGS = ReaderSettings(attempts=3, rest_s=600)
 
 
 class Gate:
-    """A brain that is started again and again on one state folder, at times that only it knows."""
+    """A brain that restarts on one state folder, with a clock that the test controls."""
 
     def __init__(self, state):
         self.state, self.time = state, 1000.0
@@ -25,7 +25,7 @@ class Gate:
         self.guesses = Guesses(SETTINGS, self.log.place, self.log.counted)
 
     def cut(self):
-        """The power fails, and the monotonic clock begins anew."""
+        """Cut the power. The monotonic clock starts again."""
         self.log._connection.close()
         self.time = 5.0
         self.start()

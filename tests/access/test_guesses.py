@@ -1,4 +1,4 @@
-"""Whoever guesses PINs at a keypad gets the budget's guesses and no more, whatever their plan; and the simulation."""
+"""The PIN budget limits a person who guesses at a keypad, whatever the strategy. A simulation confirms the figures."""
 
 import random
 from itertools import pairwise
@@ -15,12 +15,12 @@ MINUTE_S = 60.0
 
 
 def guess(guesses, now, households=None, door="main"):
-    """One wrong PIN; whether it was looked at."""
+    """Try one wrong PIN. Return whether the gate checked it."""
     return guesses.begin(door, households, now) is not None
 
 
 def looked_at(guesses, until_s, every_s, households=lambda n: None):
-    """The times of all wrong PINs that were looked at, tried every so often."""
+    """Try a wrong PIN every `every_s` seconds. Return the times at which the gate checked it."""
     return [n * every_s for n in range(int(until_s / every_s)) if guess(guesses, n * every_s, households(n))]
 
 
@@ -44,7 +44,7 @@ def test_rests_grow():
 
 def test_no_success_of_anybody_gives_a_guess_back():
     guesses, made = Guesses(SETTINGS), 0
-    for n in range(2000):  # a resident comes in before each guess, and after it
+    for n in range(2000):  # a resident enters before and after each guess
         for now in (n * 30.0, n * 30.0 + 10):
             if (right := guesses.begin("main", None, now)) is not None:
                 guesses.right(right)
@@ -86,7 +86,7 @@ def test_where_pins_alone_rest_a_pin_after_a_flat_number_goes_on_and_at_worst_wa
     looked_at(guesses, HOUR_S, 1.0)
     assert not guess(guesses, HOUR_S - 1)
     assert guesses.begin("main", ["2-401"], HOUR_S - 1)
-    for n in range(5000):  # a vandal at the flat numbers of all others
+    for n in range(5000):  # a vandal uses up the guesses of all other flats
         guess(guesses, HOUR_S + n, [f"{n % 900}"])
     assert guesses.begin("main", ["2-401"], HOUR_S + 5000 + SLOWEST_S)
 
@@ -126,16 +126,16 @@ def test_after_a_day_all_is_forgotten_in_memory_as_well():
     assert sum(map(len, guesses._counted.values())) <= 51
 
 
-# The simulation: sites with PINs of four digits, so that strangers get in within days, and the mean of many of them.
+# The simulation uses PINs of four digits, so that strangers get in within days. It takes the mean of many sites.
 
 DIGITS = 4
 LOST_S = 300.0
-"""So long a stranger who finds the keypad resting goes away at least; what they lose by it is little."""
+"""Seconds a stranger stays away, at least, after finding the keypad at rest. The loss for the stranger is small."""
 FLATS, RUNS = 12, 30
 
 
 class Site:
-    """PINs by chance: `each` a household, all different."""
+    """Random PINs, `each` for every household, all different."""
 
     def __init__(self, draw, each):
         space = round(10**DIGITS * 0.639)
@@ -145,7 +145,9 @@ class Site:
 
 
 def days_until_in(draw, site, guesses, plan):
-    """Days until a stranger is let in. `plan(n, now)`: the household of try n (None: a PIN alone) and the pause."""
+    """Return the days until a stranger gets in. `plan(n)` returns the household of try n (None for a PIN alone) and
+    the pause in seconds.
+    """
     now, tried = 0.0, {}
     for n in range(10**7):
         home, pause_s = plan(n)
@@ -194,7 +196,7 @@ def test_who_stays_with_one_household_is_slower_than_who_rotates():
 
 def test_who_waits_for_residents_successes_is_no_faster():
     class Watched(Guesses):
-        """A resident comes in before each guess of the stranger's, where PINs do not rest."""
+        """A resident enters before each guess of the stranger while the keypad is not at rest."""
 
         def begin(self, door, households, now, what=b""):
             if (resident := super().begin(door, households, now)) is not None:

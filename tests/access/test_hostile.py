@@ -1,8 +1,8 @@
-"""Everything that a stranger can feed to the ways in, a great many times: nothing is accepted, nothing raises, nothing
-grows.
+"""Fuzzing of everything a stranger can feed to the readers. The gate accepts nothing, raises nothing and grows no
+memory.
 
-GATED_FUZZ says how many inputs altogether (100,000), GATED_SEED which ones; both are printed, so that a find can be had
-again.
+GATED_FUZZ sets the total number of inputs (default 100,000), and GATED_SEED the random seed. The tests print both, so
+that a failure can be reproduced.
 """
 
 import base64
@@ -28,10 +28,12 @@ COUNT = int(os.environ.get("GATED_FUZZ", "100000"))
 SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)
 GROWTH_BYTES = 65_536
 OURS = [tracemalloc.Filter(inclusive=True, filename_pattern="*/gated/access/*", all_frames=True)]
-"""What the ways in have asked for, or had asked for: other threads of this process have memory of their own."""
+"""Counts only memory allocated by gated.access, directly or through its calls. Other threads of this process allocate
+too.
+"""
 FRAMES = 8
 
-ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's group (RFC 8032, section 5.1)
+ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 NASTY = [
     "'; DROP TABLE spent; --",
@@ -52,19 +54,19 @@ CARD, PIN = "0012345678", "135790"
 
 @pytest.fixture
 def dice(request):
-    """The same dice for the same seed, other ones for each test."""
+    """Return a random generator: the same sequence for the same seed, and a different one for each test."""
     print(f"\n{request.node.name}: GATED_FUZZ={COUNT} GATED_SEED={SEED}")
     return random.Random(f"{SEED} {request.node.name}")
 
 
 class Batch:
-    """So many inputs out of a share of the whole; it counts them, and what they leave behind in memory."""
+    """A share of all fuzz inputs. It counts the inputs and checks the memory growth."""
 
     def __init__(self, share, make):
         self.count, self._make = max(1000, round(COUNT * share)), make
 
     def feed(self, take):
-        """Most of the batch first; over its last part the memory is watched, which is slow."""
+        """Feed the whole batch to `take`. Watch the memory only over the last part, because tracemalloc is slow."""
         watched = min(2000, self.count // 4)
         for _ in range(self.count - 2 * watched):
             take(self._make())
@@ -100,7 +102,7 @@ def test_what_the_ways_in_hold_is_seen_and_what_others_hold_is_not():
 
 
 def mutated_pass(dice, valid):
-    """A pass with something done to it: to its letters, its bytes, its signature, its length or its place in a text."""
+    """Return a pass with one mutation: of its letters, bytes, signature, length or position in a text."""
     signed = bytearray(base64.b32decode(valid[3:] + "=" * (-len(valid[3:]) % 8)))
 
     def spelt(raw):
@@ -154,7 +156,7 @@ def test_no_mutation_of_a_pass_is_a_pass(dice, office):
 
 
 def hostile_bits(dice):
-    """Noise, real frames with wrong bits, and things that are no bits at all."""
+    """Return random bits, real frames with wrong bits, or text other than bits."""
     length = dice.choice([4, 8, 24, 26, 26, 32, 34, 35, 36, 37, 40, 42, 48, 56, 58, 64, 66, 80, dice.randrange(200)])
     bits = f"{dice.getrandbits(length):0{length}b}" if length else ""
     if dice.random() < 0.3:
@@ -180,7 +182,7 @@ def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
 
 
 def hostile_number(dice):
-    """A card's number with something done to it, or anything else that may be typed in its place."""
+    """Return a mutated card number, or other text a person may type in its place."""
     valid = dice.choice(
         ["0006729715", "102,45043", "04:A1:B2:C3", "w26:12-3456", "04A1B2C3D4E5F6", "w56:04A1B2C3D4E5F6"]
     )
@@ -215,7 +217,7 @@ def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
 
 
 def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
-    """Whoever emulates a card and guesses has to guess all of its bytes."""
+    """An attacker who emulates a card must guess all of its bytes."""
     mine = cards.given("w32:04A1B2C3")
 
     def take(raw):
@@ -246,7 +248,7 @@ def test_a_reader_that_says_anything_at_any_time_is_remembered_little(dice):
 
 
 def hostile_keys(dice):
-    """One key and the time until it: mostly hands and readers, some of them with impossible keys and clocks."""
+    """Return one key and the seconds until it. Most are from hands and readers, some are impossible keys or times."""
     key = dice.choice("0123456789ABCDEF*#\n\t !,")
     if dice.random() < 0.1:
         key = dice.choice([*NASTY, ODD, "?", "", "12", "x" * 99])
@@ -297,8 +299,8 @@ def test_no_keys_are_a_number_but_those_that_spell_it(dice, kind):
 
 
 def test_no_mutation_of_a_number_that_is_typed_is_that_number(dice):
-    """Whoever knows all but a key, or types one too many, does not get in; `PIN` alone does."""
-    odd = [text for text in NASTY if text != "\n"]  # Enter ends what was before it
+    """A number that lacks a key or has one too many opens nothing. Only `PIN` opens."""
+    odd = [text for text in NASTY if text != "\n"]  # Enter ends the text before it
 
     def make():
         keys = list(PIN)
@@ -316,7 +318,7 @@ def test_no_mutation_of_a_number_that_is_typed_is_that_number(dice):
 
 
 def hostile_stream(dice):
-    """Noise, events of any kind, and real strokes with bytes missing, doubled or turned."""
+    """Return random bytes, arbitrary events, or real strokes with missing, doubled or swapped bytes."""
     kind = dice.random()
     if kind < 0.2:
         return dice.randbytes(dice.randrange(200))
@@ -351,7 +353,7 @@ def test_no_stream_of_a_device_is_more_than_keys(dice):
 
 
 def test_after_all_of_it_a_card_is_still_a_card(dice):
-    """What noise left in a keyboard's half event and in a typist's half number ends with the first whole one."""
+    """A half event in `Keyboard` or a half number in `Typist` ends with the next complete one."""
     for _ in range(200):
         keyboard, typist = Keyboard(), Typist()
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Prints that are held up: the face that they imitate rests for a while, and everybody else's goes on."""
+"""Presentation attacks with prints: the imitated face rests for a while, and all other faces keep working."""
 
 import math
 from dataclasses import replace
@@ -32,7 +32,7 @@ RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s
 
 
 def attacked(impostors, times, imitated=(ANN,), door=DOOR):
-    """The rests that begin while these are attacked at these times."""
+    """Return the rests that start when these subjects are attacked at these times."""
     return [rest for at in times for rest in impostors.attacked(door, imitated, NOW + at)]
 
 
@@ -57,7 +57,7 @@ def test_a_few_attacks_that_are_further_apart_rest_nothing(impostors):
 
 
 def test_whoever_waits_between_tries_has_no_more_than_a_few_an_hour(impostors):
-    """One try as often as three never fall into a minute, and none while the face rests, for a day."""
+    """Try as often as possible for a day, but never three times within a minute, and not while the face rests."""
     tries, now = 0, 0.0
     while now < 24 * QUIET_S:
         if not impostors.is_resting(DOOR, ANN, NOW + now):
@@ -157,7 +157,7 @@ def test_a_flood_of_other_faces_does_not_end_a_rest(impostors):
     assert impostors.is_resting(DOOR, ANN, NOW + 10)
 
 
-# -- who is imitated ---------------------------------------------------------------------------------------------------
+# -- whose face is imitated --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["active", "suspended"])
@@ -177,7 +177,7 @@ def visits():
 
 
 def shown(visits, *looks, track=1):
-    """The outcome of a visit of these looks (a place among the four axes, and a PAD score), at its end."""
+    """Return the outcome of a visit with these looks, each a pair of axis (one of four) and PAD score."""
     for i, (axis, pad_score) in enumerate(looks):
         vector = np.eye(4, dtype="<f4")[axis].tobytes()
         at = NOW + i / 10
@@ -221,7 +221,7 @@ def test_the_bound_of_the_moment_counts(visits):
 
 @pytest.mark.parametrize(("pad_score", "looks"), [(0.6, 0), (0.8, RULES.frames)])
 def test_the_bound_of_the_moment_counts_for_a_face_that_is_shown_with_a_card(visits, pad_score, looks):
-    """A look that only the usual bound lets pass would confirm a face that waits to become somebody's."""
+    """A look that passes only the normal threshold could confirm a pending face of another person."""
     strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
     for i in range(5):
         face = np.eye(4, dtype="<f4")[3].tobytes()

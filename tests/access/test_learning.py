@@ -1,4 +1,4 @@
-"""How a USB reader types is learnt from one card."""
+"""`gated` learns the timing and format of a USB reader from one card."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Whoever fits a reader listens; nobody else hears anything, and nobody waits for them."""
+"""An installer can listen to the readers. Nobody else can, and no reader waits for a listener."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Free passage: while its schedule holds and the time is trusted, and no longer."""
+"""The unlock schedule opens the door only while the schedule applies and the time is trusted."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

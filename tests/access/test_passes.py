@@ -1,4 +1,4 @@
-"""Visitor passes: what the office signed opens one door for its hours, so many times, and nothing else does."""
+"""A visitor pass signed by the office opens one door, within its period, as often as it allows. Nothing else does."""
 
 import base64
 import subprocess
@@ -19,7 +19,7 @@ from gated.access.passes import KEPT, LABEL, PassLedger, VisitorPass, issue_pass
 from gated.access.rights import Refusal
 from gated.errors import ConfigError, StateError
 
-ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's group (RFC 8032, section 5.1)
+ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)
 
 
 def test_a_pass_of_the_site_is_read(office):
@@ -66,7 +66,7 @@ def test_no_text_is_a_pass_and_none_is_too_odd_to_refuse(office, text):
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_a_pass_with_one_letter_changed_is_forged(office, place, which):
-    """Every pass that is issued is another, so what is drawn must not hang on its letters."""
+    """Each issued pass differs, so Hypothesis draws a position and an index instead of letters."""
     text = office.issue()
     at = place % len(text)
     others = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=. a0" if letter != text[at]]
@@ -81,7 +81,7 @@ def test_a_pass_is_spelt_in_one_way_only(office):
 
 
 def test_the_second_signature_of_the_same_words_is_no_other_pass(office):
-    """S + L verifies where S does for a careless verifier (RFC 8032, section 8.4)."""
+    """A careless verifier accepts S + L wherever it accepts S (RFC 8032, section 8.4)."""
     text = office.issue()
     signed = base64.b32decode(text[3:] + "=" * (-len(text[3:]) % 8))
     s = int.from_bytes(signed[-32:], "little") + ORDER
@@ -140,7 +140,7 @@ def test_what_the_key_signed_for_another_purpose_is_no_pass(office):
 def test_a_usual_pass_is_short_enough_for_a_phone_held_up(office):
     from gated.access.qr import squares
 
-    assert len(squares(office.issue())) <= 45  # version 7
+    assert len(squares(office.issue())) <= 45  # QR version 7
 
 
 def test_a_pass_is_for_many_visits_and_names_of_any_usual_length(office):
@@ -202,7 +202,7 @@ def test_a_spent_pass_stays_spent_after_a_restart(office, tmp_path):
 
 
 def test_a_use_is_on_disk_before_it_is_told(office, tmp_path):
-    """The process is killed in the moment after the answer."""
+    """The process is killed right after the answer."""
     program = (
         "import os, sys; from datetime import datetime, UTC; from pathlib import Path\n"
         "from gated.access.passes import *\n"
@@ -314,7 +314,7 @@ def test_passes_long_expired_are_forgotten_and_stay_refused_whatever_the_clock_d
     later = office.now + KEPT + timedelta(hours=2.5)
     fresh = VisitorPass(bytes(16), "courtyard-2", "front", "main", 0, round(later.timestamp()) + 60)
     assert ledger.spend(fresh, later)
-    assert rows(ledger) == 2  # the third one's time is not up, and the fresh one
+    assert rows(ledger) == 2  # the third pass has not expired yet; the other row is the fresh pass
     assert [ledger.spend(visitor_pass, office.now) for visitor_pass in (*old, fresh)] == [False] * 4
 
 

@@ -1,4 +1,4 @@
-"""A damaged row in passes.db lets no pass in once more, and keeps no other guest out."""
+"""A damaged row in passes.db allows no extra use of a pass, and refuses no other visitor."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from odd_rows import columns, spoil, values_for
 
 NOW = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 BEFORE = NOW - 2 * KEPT
-"""What the clock says when somebody has set it back: the forgotten pass would be good then."""
+"""The time of a clock that was set back. The pass already forgotten is valid at this time."""
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "8"))
 DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
 OLD, ONCE, TWICE, FRESH = range(4)
@@ -32,7 +32,7 @@ def visitor(number, uses=1):
 
 @pytest.fixture
 def used(tmp_path):
-    """A ledger that has forgotten one pass, and holds two: one is used up, the other has one use left."""
+    """Create a ledger that forgot one pass and holds two: one is used up, the other has one use left."""
     with closing(PassLedger(tmp_path / "used")) as ledger:
         assert ledger.spend(visitor(OLD), BEFORE)
         assert ledger.spend(visitor(ONCE), NOW)

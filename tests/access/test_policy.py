@@ -1,4 +1,4 @@
-"""The policy: one frame, one verdict; one visit, one decision; everything odd denies."""
+"""The policy gives one verdict a frame and one decision a visit. Every invalid input denies."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A pass as a code: what is drawn is what was signed, large enough, and on any terminal."""
+"""A pass as a QR code: it contains the signed text, is large enough, and shows on any terminal."""
 
 import pytest
 import zxingcpp

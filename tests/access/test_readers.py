@@ -1,4 +1,4 @@
-"""From what a reader gives to a decision: every reader has its way, and none can wear the gate down."""
+"""From a reader's input to a decision. Each reader has its credential type, and no reader can exhaust the gate."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from gated.face.messages import CodeSeen
 
 
 class Ways:
-    """Stands in for the decisions: keeps what is asked, for as long as it is told to."""
+    """Stands in for `Ways`. It records the questions and blocks while the test holds it."""
 
     def __init__(self):
         self.asked, self.readers, self.go_on = [], [], asyncio.Event()
@@ -61,7 +61,7 @@ async def settle():
 
 
 def framed(body):
-    """A 26-bit frame with both parities right."""
+    """Return a 26-bit frame with both parity bits right."""
     first, last = body[:12], body[12:]
     return str(first.count("1") % 2) + body + str(1 - last.count("1") % 2)
 
@@ -127,7 +127,7 @@ async def test_keys_that_a_busy_brain_hears_in_one_moment_are_all_pressed(reader
 
 
 class TestPresented:
-    """A card that is held at a reader is shown once."""
+    """A card held at a reader counts once."""
 
     @pytest.fixture
     def now(self, monkeypatch):

@@ -174,7 +174,7 @@ def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door:
     assert asked(CARD, holder, door, at) == judge_holder(holder, door, at, CALENDAR)
 
 
-# -- rights of one gate, and of several spellings ---------------------------------------------------------------------
+# -- access rules of one gate, and different spellings ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

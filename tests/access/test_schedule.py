@@ -49,7 +49,7 @@ def test_hours_past_midnight_belong_to_the_day_on_which_they_began() -> None:
     assert within(friday_night, "2026-05-08T23:00:00")
     assert within(friday_night, "2026-05-09T05:59:59")
     assert not within(friday_night, "2026-05-09T06:00:00")
-    assert not within(friday_night, "2026-05-08T03:00:00")  # Thursday's night
+    assert not within(friday_night, "2026-05-08T03:00:00")  # the night of Thursday
     assert not within(friday_night, "2026-05-09T23:00:00")
 
 
@@ -154,7 +154,7 @@ def test_a_calendar_knows_its_holidays(holiday: str) -> None:
 # -- make-up working days (调休) --------------------------------------------------------------------------------------
 
 MADE_UP = ("2026-02-14",)
-"""A Saturday before the Spring Festival, on which everybody works."""
+"""A Saturday before the Spring Festival that is a working day."""
 
 
 def made_up(schedule: Schedule, text: str, holidays: tuple[str, ...] = ()) -> bool:

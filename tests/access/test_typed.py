@@ -1,4 +1,4 @@
-"""What was typed: a card's burst, a person's PIN, and nothing else."""
+"""Key sequences are told apart: a card's burst, a person's PIN, or neither."""
 
 import math
 import re
@@ -15,17 +15,17 @@ SLOW_S, FAST_S = 0.3, 0.008
 
 
 def type_all(typist, keys, gap_s, at=100.0):
-    """Type, and give every number that came of it."""
+    """Type the keys. Return every recognised number."""
     return [typed for typed in everything(typist, keys, gap_s, at) if typed.kind != "odd"]
 
 
 def everything(typist, keys, gap_s, at=100.0):
-    """The same with what was not understood."""
+    """Type the keys. Return every result, including unrecognised input."""
     return [typed for i, key in enumerate(keys) if (typed := typist.key(key, at + i * gap_s))]
 
 
 def of_hand(text):
-    """The pauses of a hand that types so many keys: at most ten a second, uneven, and not so quick for long."""
+    """Draw the pauses of a person who types: at most about ten keys a second, uneven, and never fast for long."""
     return st.lists(st.floats(0.09, 1.5), min_size=len(text), max_size=len(text)).filter(
         lambda gaps: (
             len(gaps) < EVEN_KEYS
@@ -146,7 +146,7 @@ def test_no_hand_is_ever_a_card(data):
 @pytest.mark.parametrize("end", ["\n", "\t", " \n", "\n\n", ""])
 @pytest.mark.parametrize("text", ["0012345678", "04A1B2C3", "04a1b2c3d4e5f6"])
 def test_a_slow_reader_is_a_reader_whatever_it_types_behind_the_number(text, gap_s, end):
-    """The faults of the field: 60 ms between the keys, Tab, a trailing space, nothing at all."""
+    """Faults seen in the field: 60 ms between keys, Tab, a trailing space, or no end key at all."""
     typist = Typist()
     told = everything(typist, text.upper() + end, gap_s)
     while typist.wait_s is not None:
@@ -167,7 +167,7 @@ def test_an_uneven_reader_that_no_hand_keeps_up_with_is_a_reader(text, gaps):
 
 @given(st.data())
 def test_a_device_that_is_said_to_be_a_card_reader_is_never_a_hand(data):
-    """Whatever its pauses: a card is never counted as somebody's attempt at a PIN."""
+    """Whatever its pauses, a card from a configured card reader never counts as a PIN attempt."""
     suffix = data.draw(st.sampled_from(("auto", "enter", "tab", "space", "none")))
     gaps = data.draw(st.lists(st.floats(0, 2.0), min_size=12, max_size=12))
     end = {"auto": "\n", "none": "", "enter": "\n", "tab": "\t", "space": " "}[suffix]
@@ -215,7 +215,7 @@ def test_a_keypad_whose_contacts_bounce_types_each_key_once():
     ],
 )
 def test_a_reader_for_another_keyboard_or_with_signs_around_is_read(keys, text):
-    """French readers type their digits with Shift and A where Q is; magnetic stripes have ; and ? around."""
+    """French readers type digits with Shift, and A for Q. Magnetic stripe readers add ; and ? around the number."""
     assert type_all(Typist(), keys + "\n", FAST_S) == [Typed("card", text)]
     assert type_all(Typist(UsbSettings("card")), keys + "\n", SLOW_S) == [Typed("card", text)]
 

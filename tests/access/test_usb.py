@@ -1,4 +1,4 @@
-"""USB readers: keys out of the kernel's events, and a device that comes, floods and goes."""
+"""USB readers: keys from kernel events, and a device that appears, floods and disappears."""
 
 import asyncio
 import os
@@ -20,12 +20,12 @@ ENTER, SHIFT, NUM_LOCK, STAR = 28, 42, 69, 55
 
 
 def event(kind, code, value, at=0.0):
-    """As linux/input.h has it, and not by our own name for it."""
+    """Return a kernel event in the layout of linux/input.h, independent of the code under test."""
     return struct.pack("@llHHi", int(at), round(at % 1 * 1e6), kind, code, value)
 
 
 def press(code, at=0.0):
-    """All that a keyboard says of one stroke: the scan code, down, a report, up, a report."""
+    """Return all events of one key stroke: scan code, down, report, up, report."""
     scan, end = event(4, 4, 458_756, at), event(0, 0, 0, at)
     return scan + event(1, code, 1, at) + end + scan + event(1, code, 0, at) + end
 
@@ -61,7 +61,7 @@ def test_shift_makes_hash_and_star_and_leaves_letters(shift):
 
 @pytest.mark.parametrize("shift", [42, 54])
 def test_the_row_of_digits_with_shift_is_told_by_its_signs(shift):
-    """Which a reader set to French types, and the typist turns back."""
+    """A reader set to French types these signs. `Typist` converts them back to digits."""
     assert keys(event(1, shift, 1) + strokes(DIGITS.values())) == "!@#$%^&*()"
 
 
@@ -113,7 +113,7 @@ def test_garbage_is_taken_as_it_comes(stream):
 
 @pytest.fixture
 async def device(tmp_path):
-    """A pipe in the place of a device, and what a reader on it tells."""
+    """Provide a named pipe as the device, with a reader on it."""
     path = tmp_path / "event0"
     os.mkfifo(path)
     device = Device(path)
@@ -128,7 +128,7 @@ class Device:
         self.task = asyncio.create_task(self.reader.run())
 
     async def plug_in(self):
-        """Somebody writes: opening fails until the reader has opened its end."""
+        """Open the pipe for writing. The open fails until the reader has opened its end."""
         return await self.wait(lambda: _opened(self.path))
 
     async def wait(self, true, timeout_s=30.0):
@@ -197,7 +197,7 @@ async def test_a_flood_leaves_the_loop_free_and_what_follows_it_is_read(device):
     fd = await device.plug_in()
     await device.wait(lambda: device.reader.is_open)
     flood, rounds = strokes([2] * 28), 0
-    assert len(flood) <= select.PIPE_BUF  # whole or not at all (pipe(7)), as a device's events are
+    assert len(flood) <= select.PIPE_BUF  # written completely or not at all (pipe(7)), like a device's events
     while rounds < 100:
         try:
             os.write(fd, flood)
@@ -211,7 +211,7 @@ async def test_a_flood_leaves_the_loop_free_and_what_follows_it_is_read(device):
 
 
 def _written(fd, data, at):
-    """Enter, to end whatever was begun, and then a card; whole, or not yet."""
+    """Write Enter, which ends any begun number, then a card. Return whether the complete data was written."""
     try:
         return os.write(fd, event(1, STAR, 1, at) + data) == EVENT.size + len(data)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Visits: what vision says is checked before it is evidence, and each visit is decided once."""
+"""Visits: the gate validates vision messages before it uses them as evidence, and decides each visit once."""
 
 import math
 
@@ -37,7 +37,7 @@ def look(embedding=RESIDENT, at=100.0, track=1, pad_score=0.9, problem=None):
 
 
 def watch(visits, frames, **how):
-    """Look so many times, ten times a second, and give every outcome."""
+    """Observe this many frames, ten a second, and return every outcome."""
     looks = [look(at=100 + i / 10, **how) for i in range(frames)]
     return [outcome for seen in looks if (outcome := visits.observe(seen, seen.frame_at + 0.05))]
 
@@ -102,7 +102,7 @@ def test_a_face_that_passes_by_leaves_no_trace(visits):
 
 
 def test_a_face_that_is_too_near_is_neither_let_in_nor_refused_until_it_goes_back(visits):
-    """Nothing counts of what is seen from too near: not for a grant, not as an attack, not as time that was waited."""
+    """Frames of a face that is too near do not count: not for a grant, not as an attack, not as waiting time."""
     assert watch(visits, 40, problem="too_near") == []
     assert watch(visits, 40, pad_score=0.0, problem="too_near") == []
     assert visits.tick(200.0) == []
@@ -178,7 +178,7 @@ def test_no_vector_opens_unless_it_is_a_finite_unit_vector_near_a_template(vecto
     bad=st.lists(hnp.arrays(np.float32, DIMENSION, elements=st.floats(width=32)), max_size=4), seed=st.integers(0, 99)
 )
 def test_no_template_opens_for_a_stranger_however_odd_it_is(bad, seed):
-    """Odd rows are dropped when they are loaded; the stranger is nearly orthogonal to every sane one."""
+    """Loading drops invalid rows. The stranger is nearly orthogonal to every valid template."""
     sane = [v for v in bad if np.isfinite(v).all() and 0.99 <= np.linalg.norm(v.astype(np.float64)) <= 1.01]
     stranger = unit(np.random.default_rng(seed).normal(size=DIMENSION))
     if any(float(v @ stranger) >= RULES.threshold for v in sane):
@@ -217,7 +217,7 @@ def test_a_broken_vision_that_names_ever_other_tracks_takes_no_more_memory(visit
     for track in range(10_000):
         visits.observe(look(embedding=STRANGER, at=100.0, track=track), 100.05)
     assert len(visits._open) == MOST_VISITS
-    assert watch(visits, 3, track=-1)[0].decision.grant  # somebody who comes then is let in
+    assert watch(visits, 3, track=-1)[0].decision.grant  # a person who comes then is admitted
 
 
 def test_a_track_that_is_not_admitted_is_no_visit_and_one_that_was_goes_on():

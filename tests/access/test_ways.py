@@ -1,4 +1,4 @@
-"""Cards, PINs and passes at a gate with a real people.db, a real ledger and a lock that only remembers."""
+"""Cards, PINs and passes at a gate with a real people.db, a real ledger and a lock that only records releases."""
 
 import asyncio
 import sqlite3
@@ -44,7 +44,7 @@ HOUR = timedelta(hours=1)
 
 
 class Gate:
-    """One gate with two doors: what was released, reported and told."""
+    """One gate with two doors. It records all releases, reports and messages."""
 
     def __init__(self, state, office):
         self.state = state
@@ -172,7 +172,9 @@ async def test_without_a_sites_key_no_pass_opens(gate, office):
 
 
 async def test_a_site_key_that_cannot_be_read_is_no_fault_of_the_visitor(gate, office):
-    """A pass that cannot be looked at now is not counted as an attempt, or guests would shut the way for each other."""
+    """A pass the gate cannot check now does not count as an attempt. Otherwise visitors would block the passes of
+    others.
+    """
     gate.ways.passes, gate.ways._has_passes = None, True
     for _ in range(5):
         await gate.ways.visitor_pass(office.issue())
@@ -591,7 +593,7 @@ async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(g
         assert hostile not in repr(gate.reported) + repr(gate.told) + caplog.text
 
 
-# A release by the office, for somebody who called
+# A release by the office for a visitor who called
 
 
 def test_the_office_lets_somebody_in_as_any_grant_does(gate):
@@ -646,7 +648,7 @@ async def test_a_guests_card_that_is_held_at_the_reader_spends_one_use(gate, mon
 
 
 async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monkeypatch):
-    """The fault of the field: one card of another house before the reader, and no card opened for a minute."""
+    """A fault seen in the field: one foreign card held at the reader blocked all cards for a minute."""
     gate.card()
     readers, now = Readers(ReaderSettings(), gate.ways), [1000.0]
     monkeypatch.setattr("gated.access.readers.time.monotonic", lambda: now[0])
@@ -662,7 +664,7 @@ async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monke
 
 
 async def test_a_genuine_pass_opens_while_wrong_ones_are_at_rest(gate, office):
-    """Whoever shows wrong codes keeps no visitor out; nor does a pass that was used up."""
+    """Neither wrong codes nor a used-up pass keep other visitors out."""
     used = office.issue()
     await gate.ways.visitor_pass(used)
     for number in range(6):
@@ -677,7 +679,7 @@ async def test_a_genuine_pass_opens_while_wrong_ones_are_at_rest(gate, office):
     assert gate.results[-1] == "resting"
 
 
-# Whoever guesses PINs.
+# PIN guessing
 
 
 async def guess(gate, count, first=100, **where):
@@ -763,7 +765,7 @@ async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_not
     gate.pin()
     gate.store.set_rights(ANN, [Right(schedule="days")])
     gate.follow()
-    gate.at = None  # the clock is doubted: this is no fault of whoever typed it, and still counts
+    gate.at = None  # an untrusted clock is not the visitor's fault, but the guess still counts
     await gate.ways.pin("492716")
     await guess(gate, 2)
     assert gate.results == ["refused", "refused", "resting"]
@@ -860,12 +862,12 @@ async def test_a_spent_budget_is_one_fact_for_the_office(gate):
 
 @pytest.fixture
 def careless_pins(monkeypatch):
-    """PINs come from a time before the rule."""
+    """Allow PINs from before the rule against weak PINs."""
     monkeypatch.setattr("gated.gallery.issuing.is_weak", lambda *_: False)
 
 
 def anew(gate, **settings):
-    """The gate begins again with what is on its disk."""
+    """Restart the gate with the data on its disk."""
     gate.ways.close()
     gate.ring = KeyRing.of(gate.store)
     gate.ways = Ways(
@@ -909,7 +911,7 @@ async def test_another_weak_pin_is_told_anew_and_a_good_one_ends_it(gate, carele
 
 
 async def test_a_weak_duress_pin_is_told_in_the_same_words_as_any_other(gate, careless_pins):
-    """The attack: whoever sees the mark, or hears the gate, learns which of two PINs calls for help."""
+    """The attack: a person who sees the marking or hears the gate learns which of two PINs is the duress PIN."""
     said = []
     for typed in ("900512", "492716"):
         with gate.store.changing():
@@ -958,7 +960,7 @@ def short(gate, number="w26:12-3456", subject=ANN):
 
 @pytest.fixture
 def spent(gate):
-    """The day's looks at cards of 24 bits are spent at the reader."""
+    """Use up the reader's daily budget of checks for 24-bit cards."""
     settings = ReaderSettings(short_cards_day=4, cards_hour=1000, attempts=100)
     gate.ways.guessing = gate.ways._answers._guessing = Guessing(settings)
     now = [1000.0]
@@ -982,7 +984,7 @@ async def test_cards_of_24_bits_rest_when_the_days_looks_are_spent_and_others_go
 
 
 async def test_a_known_and_an_unknown_card_cannot_be_told_apart_while_they_rest(gate, spent):
-    """The attack: learn at leisure which numbers are known, and come with one when the day is over."""
+    """The attack: learn at leisure which numbers are known, and return with one of them the next day."""
     short(gate)
     seen = []
     for number in ("w26:12-3456", "w26:99-1"):
@@ -1010,7 +1012,7 @@ async def test_a_guests_card_of_24_bits_rests_whatever_is_typed(gate, spent):
 
 
 async def test_a_card_given_by_24_bits_rests_also_where_more_is_told(gate, spent):
-    """At a reader of 34 bits whoever guesses needs no more than the 24 bits that are known of it."""
+    """At a 34-bit reader, an attacker still needs only the 24 bits stored for this card."""
     short(gate, "w26:162-45763")
     await gate.ways.card("w32:04A2B2C3")
     assert gate.results == ["resting"]

@@ -1,4 +1,6 @@
-"""Card numbers in Wiegand bits: right parity and right length, and else a word for the installer."""
+"""Card numbers from Wiegand bits: correct parity and length give a number, anything else gives a hint for the
+installer.
+"""
 
 import pytest
 from hypothesis import assume, given
@@ -16,12 +18,12 @@ def ones(bits, places):
 
 
 def halves(data, first, last):
-    """An even bit before and an odd bit behind, written down from the formats and not from our own code."""
+    """Return the bits with an even parity bit before and an odd one after. Written from the format specification."""
     return f"{data[:first].count('1') % 2}{data}{1 - data[len(data) - last :].count('1') % 2}"
 
 
 def corporate(data, count):
-    """HID Corporate 1000, encoded as its published masks say: bit 0 is the last one."""
+    """Return a HID Corporate 1000 frame, encoded by its published masks. Bit 0 is the last bit."""
     masks = {
         35: (0x1_B6DB6DB6, 0x3_6DB6DB6C, 33, 34),
         48: (0x1B6D_B6DB6DB6, 0x36DB_6DB6DB6C, 46, 47),
@@ -35,7 +37,7 @@ def corporate(data, count):
 
 
 def encoded(count, value):
-    """A frame of that format with this value between its parity bits."""
+    """Return a frame of this format with this value between its parity bits."""
     width = {35: 32, 48: 45}.get(count, count - 2)
     data = f"{value % (1 << width):0{width}b}"
     if count in (35, 48):
@@ -113,7 +115,7 @@ def test_one_wrong_bit_is_no_card(count, value, at):
     bits, at = encoded(count, value), at % count
     wrong = bits[:at] + turned(bits[at]) + bits[at + 1 :]
     assume(len(set(wrong)) > 1)
-    if count == 36:  # two makers' formats of one length: what is wrong by the one may be right by the other
+    if count == 36:  # two makers use this length: a frame wrong for one format may be right for the other
         assert not all(parity.holds(wrong) for parity in PARITIES[36][0])
     else:
         assert read(wrong).card == ""
