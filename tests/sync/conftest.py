@@ -1,4 +1,4 @@
-"""Fixtures of the link's tests: a real Mosquitto with certificates on both sides and an ACL, a server, and a gate's
+"""Fixtures of the link's tests: a real Mosquitto with certificates on both sides and an ACL, an office, and a gate's
 link.
 """
 
@@ -87,7 +87,7 @@ def issue(ca, host, name):
 
 
 class Server:
-    """The server's state for one gate, as gated/sync/README.md requires: the rows it holds, and its word."""
+    """The office's state for one gate, as gated/sync/README.md requires: the rows it holds, and its heartbeat."""
 
     def __init__(self):
         self.beat, self.version, self.digest = 0, 0, digest_of([])
@@ -105,7 +105,7 @@ class Server:
         return next(reversed(self.events), 0)
 
     def ack(self):
-        """Return the ack of the rows held; None if the server knows no journal."""
+        """Return the ack of the rows held; None if the office knows no journal."""
         if self.journal is None:
             return None
         last = self.events[self.last].hash if self.events else genesis(SITE, GATE, self.journal)
@@ -128,7 +128,7 @@ class Server:
         return self.ack()
 
     def see(self, status):
-        """Answer a status with a word; add an ack if the gate believes that the server holds more than it does."""
+        """Answer a status with a heartbeat; add an ack if the gate believes that the office holds more than it does."""
         mark = status.journal
         if mark is not None and self.journal != mark.id:
             self.events, self.lost, self.journal = {}, set(), mark.id
@@ -136,7 +136,7 @@ class Server:
         return [self.word(status.challenge), *([self.ack()] if lost else [])]
 
     def word(self, challenge):
-        """Return the next word, with a higher beat."""
+        """Return the next heartbeat (`Word`), with a higher beat number."""
         self.beat += 1
         at = "2027-01-15T12:00:00Z"
         about = {"version": self.version, "digest": self.digest}
@@ -184,7 +184,7 @@ class Records:
 
 
 class Receiver:
-    """A server that subscribes, stores, and answers each batch and status. It reconnects forever."""
+    """An office that subscribes, stores, and answers each batch and status. It reconnects forever."""
 
     def __init__(self, broker, server, peer):
         self.broker, self.server, self.peer = broker, server, peer
@@ -234,7 +234,7 @@ class Receiver:
         return []
 
     async def order(self, number, action):
-        """Offer an order. An operator waits for it as long as `waiting` contains it."""
+        """Offer a command. An operator waits for it as long as `waiting` contains it."""
         order = f"{number:032x}"
         self.waiting[order] = (number, action)
         await self.say(Offer(site=SITE, gate=GATE, order=order))
@@ -574,7 +574,7 @@ async def gate(broker, tmp_path):
 
 @pytest.fixture
 def delivered():
-    """Wait until the server holds all rows and the gate knows it; then check that no row is missing, doubled or
+    """Wait until the office holds all rows and the gate knows it; then check that no row is missing, doubled or
     altered.
     """
 

@@ -23,7 +23,7 @@ EXAMPLES = wire_examples.read()["examples"]
 MESSAGES = {kind: message for message, kind in KINDS.items()}
 
 
-# -- the form ---------------------------------------------------------------------------------------------------------
+# -- the document's form ----------------------------------------------------------------------------------------------
 
 
 def form(required: list[str], **fields: object) -> dict:
@@ -160,7 +160,7 @@ def test_each_schema_is_a_json_schema_and_no_language_of_its_own():
     assert "discriminator" not in TEXT
 
 
-# -- what it says of the code -----------------------------------------------------------------------------------------
+# -- the document and the code ----------------------------------------------------------------------------------------
 
 
 def test_the_document_is_that_of_the_code():
@@ -243,7 +243,7 @@ def test_each_struct_has_a_schema_and_each_schema_a_struct():
     assert {struct.__name__ for struct in every_struct()} == set(COMPONENTS["schemas"])
 
 
-# -- both say the same of messages -------------------------------------------------------------------------------------
+# -- document and code agree on messages -------------------------------------------------------------------------------
 
 
 def validator(kind):

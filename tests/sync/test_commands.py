@@ -84,7 +84,7 @@ def offer(number, gate=GATE):
 
 
 def live(desk, number, now, action=Release(), **more):  # noqa: B008 - frozen
-    """Return the command that an office signs after the gate has asked for the order at `now`."""
+    """Return the command that an office signs after the gate has asked for it at `now`."""
     asked = desk.offered(offer(number), now)
     assert isinstance(asked, Ask)
     return order(number, action, challenge=asked.nonce, is_live=True, **more)
@@ -307,7 +307,7 @@ def test_what_came_of_a_command_is_a_fact_with_who_and_why():
     assert fact == Commanded("lockdown", order(1).id, "li", reason, "refused", "no")
 
 
-# -- somebody waits for it --------------------------------------------------------------------------------------------
+# -- an operator waits ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("action", ATTENDED)
@@ -382,7 +382,7 @@ def test_each_offer_is_answered_by_another_nonce(desk):
 class Desks(RuleBasedStateMachine):
     """A state machine with an office, a broker and a gate.
 
-    An operator waits for each live order. The broker delays, repeats and reorders; the gate restarts with any clock.
+    An operator waits for each live command. The broker delays, repeats and reorders; the gate restarts with any clock.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""A damaged row in commands.db makes no order act twice, and blocks no later order."""
+"""A damaged row in commands.db makes no command act twice, and blocks no later command."""
 
 import os
 import random
@@ -40,7 +40,7 @@ def opened(state):
 
 
 def live(desk, number):
-    """Place an order for which an operator waits; return the gate's result."""
+    """Place a command for which an operator waits; return the gate's result."""
     asked = desk.offered(Offer(site=SITE, gate=GATE, order=f"{number:032x}"), 1.0)
     if not isinstance(asked, Ask):
         return asked
@@ -49,7 +49,7 @@ def live(desk, number):
 
 @pytest.fixture
 def used(tmp_path):
-    """A ledger of four orders: the first three were carried out, and the last was interrupted."""
+    """A ledger of four commands: the first three were carried out, and the last was interrupted."""
     state = tmp_path / "used"
     with opened(state) as desk:
         desk._ledger.execute("INSERT INTO commands (number, id) VALUES (999, 'older')")

@@ -1,4 +1,4 @@
-"""Only a fresh answer to the gate's own question says that an order is still wanted. A no is final."""
+"""Only a fresh answer to the gate's own question says that a command is still wanted. A no is final."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Tests of how a gate reaches the server: addresses, versions and dialling."""
+"""Tests of how a gate reaches the broker: addresses, versions and dialling."""
 
 import pytest
 from hypothesis import given

@@ -106,7 +106,7 @@ def test_there_is_a_refused_example_for_every_reason():
     assert {refused["because"] for refused in PUBLISHED["refused"]} == set(SAYS)
 
 
-# -- by hand -----------------------------------------------------------------------------------------------------------
+# -- without our library -----------------------------------------------------------------------------------------------
 
 
 class RefusedError(Exception):
@@ -216,7 +216,7 @@ def test_a_published_face_opens_by_hand_for_its_reader_alone():
             opened(sealed, other)
 
 
-# -- they belong together ----------------------------------------------------------------------------------------------
+# -- the examples fit together -----------------------------------------------------------------------------------------
 
 
 def test_the_rows_are_chained_as_the_page_says():

@@ -1,4 +1,4 @@
-"""Only a word after our challenge proves that the office still speaks. A broker cannot replay one."""
+"""Only a heartbeat after our challenge proves that the office still speaks. A broker cannot replay one."""
 
 import pytest
 from hypothesis import given

@@ -162,7 +162,7 @@ class Post:
                 kinds = next(kinds for kinds in topics if isinstance(message, kinds))
                 yield Letter(reader, kinds, message, writer.write(message), writer.me)
 
-    # -- what a broker can do, and whoever has no key of ours
+    # -- attacks without our keys
 
     def bits(self, letter):
         changed = bytearray(letter.payload)
@@ -293,7 +293,7 @@ class Post:
         return self.dice.choice([letter.payload[:at], letter.payload[at:], b".".join([*letter.parts[:2], b""]),
                                  letter.payload[:at] + letter.payload[at + self.dice.randrange(60) :]])  # fmt: skip
 
-    # -- what whoever has the right key can do
+    # -- attacks with the right key
 
     def lie(self, letter):
         """Sign with the right key a message that is wrong in some way. A reader may accept or refuse it."""

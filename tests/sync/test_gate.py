@@ -320,7 +320,7 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
     assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
 
 
-# -- records and orders ----------------------------------------------------------------------------------------------
+# -- records and commands --------------------------------------------------------------------------------------------
 
 
 def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_peer):
@@ -398,7 +398,7 @@ def test_close_may_be_called_twice(desk):
     assert desk.records.is_closed
 
 
-# -- the whole, against a bad broker ---------------------------------------------------------------------------------
+# -- the whole, with a bad broker ------------------------------------------------------------------------------------
 
 
 class World:

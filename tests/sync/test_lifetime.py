@@ -1,6 +1,6 @@
 """One rule for every certificate: renew it in time, and warn 60, 30 and 7 days before its end.
 
-No two gates renew on one day.
+The certificates of gates paired on one day end on different days.
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -245,7 +245,7 @@ async def test_a_new_journal_after_a_new_card_is_a_new_stream(gate, receiver, de
     await delivered(gate, receiver)
 
 
-# -- a broker or a server that lies ----------------------------------------------------------------------------------
+# -- a hostile broker or office --------------------------------------------------------------------------------------
 
 
 async def test_a_broker_that_denies_and_says_success_delivers_nothing_and_counts_for_nothing(
@@ -323,7 +323,7 @@ async def test_a_message_that_nobody_foresaw_harms_nothing_but_itself(gate, rece
     await delivered(gate, receiver)
 
 
-# -- orders ----------------------------------------------------------------------------------------------------------
+# -- commands --------------------------------------------------------------------------------------------------------
 
 
 def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
@@ -420,7 +420,7 @@ async def test_an_order_of_a_strangers_or_for_another_gate_is_not_carried_out(
     assert [command.number for command in gate.orders] == [3]
 
 
-# -- news while older rows wait --------------------------------------------------------------------------------------
+# -- new rows while older rows wait ----------------------------------------------------------------------------------
 
 
 async def test_what_happens_now_goes_ahead_of_a_backlog_and_comes_again_in_its_turn(gate, receiver, delivered, until):
@@ -435,7 +435,7 @@ async def test_what_happens_now_goes_ahead_of_a_backlog_and_comes_again_in_its_t
     await delivered(gate, receiver)
 
 
-# -- which MQTT ------------------------------------------------------------------------------------------------------
+# -- MQTT versions ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("protocol", "spoken"), [("auto", "p5"), ("5", "p5"), ("3.1.1", "p2")])
@@ -452,7 +452,7 @@ async def test_mqtt_5_is_spoken_where_both_may(broker, gate, receiver, until, pr
 
 @pytest.fixture
 def no_link(broker, gate, receiver, until, caplog):
-    """Check that with these settings no message reaches the server, one log line gives the reason, and the journal
+    """Check that with these settings no message reaches the office, one log line gives the reason, and the journal
     continues.
     """
 
@@ -546,7 +546,7 @@ async def test_the_end_gives_all_files_back(gate, receiver, until):
     await until(lambda: gate.records.is_closed, "the files")
 
 
-# -- a broker that lies ----------------------------------------------------------------------------------------------
+# -- a hostile broker ------------------------------------------------------------------------------------------------
 
 
 async def test_where_mqtt_5_is_refused_3_1_1_is_spoken_at_once_and_from_then_on(fake, fooled, until):

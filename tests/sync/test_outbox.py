@@ -1,4 +1,4 @@
-"""Tests of the outbox by example, and with a network that loses, doubles and reorders and a server that forgets."""
+"""Tests of the outbox by example, and with a network that loses, doubles and reorders and an office that forgets."""
 
 from datetime import UTC, datetime
 
@@ -238,11 +238,11 @@ def test_a_row_that_we_wrote_ourselves_is_never_cut():
     assert next_batch(position(head=1), 0, None, [row]).events[0].body == body
 
 
-# -- the whole, against a bad world ----------------------------------------------------------------------------------
+# -- the whole, with a bad network -----------------------------------------------------------------------------------
 
 
 class World:
-    """A gate's journal in memory, its outbox, an unreliable network, and a server."""
+    """A gate's journal in memory, its outbox, an unreliable network, and an office."""
 
     def __init__(self, server, batch_rows):
         self.server, self.batch_rows = server, batch_rows
@@ -314,7 +314,7 @@ class World:
         self.server.forget(held)
 
     def calm_down(self):
-        """Make the network reliable, let a status reach the server, and return the number of batches until all is
+        """Make the network reliable, let a status reach the office, and return the number of batches until all is
         quiet.
         """
         answer = self.server.ack()

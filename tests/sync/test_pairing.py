@@ -155,7 +155,7 @@ def test_a_gate_that_joins_anew_keeps_its_keys_and_gets_another_certificate(offi
     assert {path.name for path in state.iterdir()} == {"keys", "pairing"}
 
 
-# -- whom it does not believe
+# -- impostors
 
 
 def refused(code, state, words, site=SITE):

@@ -168,7 +168,7 @@ def test_vectors_are_only_in_templates_which_no_message_holds():
 def test_no_event_of_the_journal_can_hold_a_name_or_a_picture():
     """Checks the event types that `WireEvent.body` contains.
 
-    Operators, schedules and ways have names; residents have none.
+    Operators, schedules and credentials have names; residents have none.
     """
     for struct in structs(AnyEvent):
         assert not (PERSONAL - {"subject"}) & {field.name for field in struct.fields}, struct.cls

@@ -1,4 +1,4 @@
-"""The protocol page for the server's authors (the README) matches the code."""
+"""The protocol page for an office's authors (the README) matches the code."""
 
 import json
 import re

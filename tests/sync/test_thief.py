@@ -1,4 +1,4 @@
-"""Attacks with the office's key alone: settings, hours, a replaced face, and three messages that ask for the faces.
+"""Attacks with the office's key alone: settings, schedules, a replaced face, and three messages that ask for the faces.
 
 All parts are real. The door does not open, and no face leaves.
 """
@@ -39,7 +39,7 @@ def unit(place):
 
 @pytest.fixture
 def home(whole_gate, broker):
-    """A gate with a free-passage setting, and Ann, whose face was taken there."""
+    """A gate whose door has an unlock schedule, and Ann, whose face was taken there."""
     settings, models = broker.settings(), {"set": "evaluation", "dir": "nowhere"}
     sync = {key: getattr(settings, key) for key in SYNC}
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models=models, sync=sync, door={"free_passage": "day"})

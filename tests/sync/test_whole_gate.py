@@ -1,4 +1,4 @@
-"""Tests with the gate's real processes, a real broker and a server: started, cut off, and killed."""
+"""Tests with the gate's real processes, a real broker and an office: started, cut off, and killed."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def running(whole_gate, broker):
 
 
 def held_as_written(gate, receiver):
-    """Return whether the server holds every row of the journal once, in order, and unchanged."""
+    """Return whether the office holds every row of the journal once, in order, and unchanged."""
     journal = Journal.open(gate.state, SITE, GATE)
     rows = [(entry.seq, entry.hash) for entry in journal.entries(limit=10_000)]
     journal.close()
@@ -169,7 +169,7 @@ async def test_nothing_personal_is_on_the_wire(running, receiver, until):
 
 
 def test_a_broker_that_swallows_the_connection_does_not_hold_up_the_stop(whole_gate, broker, wait_for):
-    """No server accepts, and the listener's queue is full, so that a connect hangs in the kernel for minutes."""
+    """No broker accepts, and the listener's queue is full, so that a connect hangs in the kernel for minutes."""
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)

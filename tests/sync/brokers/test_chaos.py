@@ -1,6 +1,6 @@
 """Run real gates, a real office and a real broker over wires with random faults.
 
-Afterwards all sides must agree. No event may be lost or doubled, and no lock may open without an order. GATED_CHAOS_S
+Afterwards all sides must agree. No event may be lost or doubled, and no lock may open without a command. GATED_CHAOS_S
 sets the duration of the faults in seconds (20); GATED_SEED sets the random seed. The test prints both.
 """
 
@@ -223,7 +223,7 @@ def check_journal(town, name):
 
 
 def check_openings(town, gate, orders):
-    """Check that the lock opened only by orders for this gate, at most once for each order."""
+    """Check that the lock opened only by commands for this gate, at most once for each command."""
     opened = sum(change["on"] for change in gate.trace() if change["line"] == "lock")
     sent = [order for order in map(town.store.orders.get, orders) if order.state != "new" and order.number]
     assert opened <= len(sent), f"{opened} openings by {len(sent)} orders"

@@ -34,7 +34,7 @@ def town(tmp_path, broker, gate_at, wait_for):
 
 
 def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
-    """Covers: join, register, enrol, share, suspend, order, cut off, kill, and remove with a receipt."""
+    """Covers: join, register, enrol, share, suspend, command, cut off, kill, and remove with a receipt."""
     town.start()
     (east, there), (west, here) = town.gates.items()
     town.add("a" * 16, "recognise", "transfer", cards=[KeptCard(id="card-1", number="0006729715")])
@@ -55,7 +55,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     town.until(lambda: town.templates(here, "a" * 16) == 1, "the shared face at the other gate")
     assert town.templates(here, "b" * 16) == 0
 
-    # Each order is carried out once and written to the journal.
+    # Each command is carried out once and written to the journal.
     assert town.order(east, Release()) == "done"
     town.until(there.lock_is_on, "the lock is released")
     assert not here.lock_is_on()

@@ -109,7 +109,7 @@ class Town:
             return register.template_count(SubjectId(subject)) if subject in self.known(gate) else 0
 
     def place(self, name, action):
-        """Place an order, wait for it until the test ends, and return its id."""
+        """Place a command, wait for it until the test ends, and return its id."""
         order = new_id()
         self.waiting.append(Waiting(self.office, [order]))
         return self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC), order=order)

@@ -84,9 +84,9 @@ class Gatehouse:
         self.acted, self.version = set(), 0
         self.vitals = Vitals("0", [], "secured", 0, 0, "courtyard")
         self.enrolling = {}
-        """Enrol orders in progress, each with the question whether the order is still wanted."""
+        """Enrol commands in progress, each with the question whether the command is still wanted."""
         self.taken, self.given, self.gone = {}, {}, {}
-        """The highest record number delivered, by key: of records that take access away, grant access, or say gone."""
+        """The highest record number delivered, by key: of records that end access, grant access, or are tombstones."""
 
     def open(self):
         """Start from the data on disk alone, as after a kill."""
@@ -199,7 +199,7 @@ class Gatehouse:
         return Outcome("done")
 
     def _act(self, command):
-        """Check that an order acts at its own gate, at most once, and not after its operator saw it fail."""
+        """Check that a command acts at its own gate, at most once, and not after its operator saw it fail."""
         order = self.site.ordered.get(command.reason)
         assert order is not None, "nobody ordered this"
         assert order["gate"] == self.name, "it was another gate's"
@@ -261,7 +261,7 @@ class Site:
         self.now, self.wall = 1000.0, BEGAN
         self.flying, self.past, self.ordered = [], [], {}
         self.waiting, self.restored_at = {}, -1.0
-        """Orders for which an operator waits, by id."""
+        """Commands for which an operator waits, by id."""
         self.is_office_up, self.backup = True, None
         self.added, self.texts = [], 0
         self.withholds = lambda to, topic, payload: False
@@ -385,7 +385,7 @@ class Site:
         self.store.book.put(HouseholdRecord(n=0, household=household, rights=[Passage(door="main")]))
 
     def order(self):
-        """Place a random order for which an operator waits."""
+        """Place a random command for which an operator waits."""
         gate = self.dice.choice(GATES)
         self.texts += 1
         reason, subject = f"ring {self.texts}", self.dice.choice(self.added) if self.added else "0" * 16
@@ -402,13 +402,13 @@ class Site:
         """
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
-            with suppress(OfficeError):  # the order may be missing in an old backup
+            with suppress(OfficeError):  # the command may be missing in an old backup
                 self._leave(order, self.store.orders.withdraw(order, "no answer").state == "cancelled")
 
     def kill_operator(self):
         """Kill the operator's process (kill -9), so that nothing is written.
 
-        The order must not start any more, unless the gate already had the final answer.
+        The command must not start any more, unless the gate already had the final answer.
         """
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
@@ -424,7 +424,7 @@ class Site:
     def _order(self, gate, action, reason=""):
         return self.store.orders.place(gate, action, "li.wei", reason, self.wall)
 
-    # -- what goes wrong ----------------------------------------------------------------------------------------------
+    # -- faults -------------------------------------------------------------------------------------------------------
 
     def save_office(self):
         """Back up the office's database with VACUUM INTO."""

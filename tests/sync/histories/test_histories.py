@@ -273,10 +273,10 @@ def check_books(site):
 
 
 def check_orders(site):
-    """Check that each order's reported result is true: done orders happened, and failed orders did not."""
+    """Check that each command's reported result is true: a done command happened, and a failed one did not."""
     for ordered in site.ordered.values():
         if ordered["at"] <= site.restored_at:
-            continue  # the order may be missing in an old backup
+            continue  # the command may be missing in an old backup
         state = site.store.orders.get(ordered["id"]).state
         assert ordered["acted"] or state != "done", "told to have happened, and it has not"
         assert not (ordered["acted"] and state in {"cancelled", "refused"}), "told to have failed, and it happened"

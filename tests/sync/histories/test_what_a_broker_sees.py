@@ -163,7 +163,7 @@ def test_nothing_that_is_said_in_a_conversation_is_in_the_clear(site):
         site.tick(1.0)
 
 
-# -- older ends --------------------------------------------------------------------------------------------------------
+# -- older gates and offices -------------------------------------------------------------------------------------------
 
 
 class OldGate:
@@ -185,7 +185,7 @@ class OldGate:
         return self.peer.write(status, is_to_old=True)
 
     def hear(self, payload):
-        """Return the JSON of an unencrypted message; an old gate understands only such words."""
+        """Return the JSON of an unencrypted message; an old gate understands only such messages."""
         body = base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")
         said = json.loads(body)
         self.heard = max(self.heard, said.get("beat", 0))

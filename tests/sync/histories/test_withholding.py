@@ -93,7 +93,7 @@ def hold_back(*what, gate="east"):
 
 
 def busy(site):
-    """A busy site: people pass, and now and then a person is changed or removed, or an order is placed."""
+    """A busy site: people pass, and now and then a person is changed or removed, or a command is placed."""
     number = int(site.now // STEP_S)
     site.gates["east"].report(DoorClosed())
     if number % 4 == 0:
@@ -148,7 +148,7 @@ def test_what_is_held_back_is_an_alarm_at_the_office_and_degrades_the_gate(site,
 
 @pytest.mark.parametrize("what", [["down/ack"], ["word"], ["up/status"], ["down/ack", "down/command"]])
 def test_without_words_each_end_that_can_know_says_so(site, what):
-    """Without words the gate does not learn what the office knows.
+    """Without heartbeats the gate does not learn what the office knows.
 
     Without statuses the office does not learn what the gate knows.
     """
@@ -334,7 +334,7 @@ def test_whatever_is_held_back_nobody_who_was_removed_keeps_coming_in_without_an
 
 
 def test_an_order_is_no_secret_release(site):
-    """An order that is offered again to test the channel is never carried out, because no operator waits for it."""
+    """A command that is offered again to test the channel is never carried out, because no operator waits for it."""
     site.withholds = hold_back("offer")
     site.order()
     (order,) = site.waiting

@@ -202,7 +202,7 @@ class Followed:
         return found[0].subject if found and found[0].score >= THRESHOLD else None
 
     def ring(self):
-        """Return cards, PINs, rights and hours, as the entrance reads them."""
+        """Return cards, PINs, access rules and schedules, as the entrance reads them."""
         with closing(Credentials.open(self.state, SITE)) as store:
             return KeyRing.of(store)
 

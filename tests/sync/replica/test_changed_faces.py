@@ -1,4 +1,4 @@
-"""The office's word alone changes no known person's face.
+"""The office's record alone changes no known person's face.
 
 The new face waits, and the known face counts until a person at the gate accepts.
 """
@@ -224,7 +224,7 @@ def newer(follow, office, kit):
 
 
 def taken(home, kit, number, like=None):
-    """Take a face at the gate by the office's order, as `LiveEnrolment` does. Return the reason if the face waits."""
+    """Take a face at the gate by the office's command, as `LiveEnrolment` does. Return the reason if the face waits."""
     is_counted = home.replica.joins(kit.subject(number), kit.embedder, home.now)
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
         person = gallery.person(kit.subject(number))
@@ -232,7 +232,7 @@ def taken(home, kit, number, like=None):
 
 
 def test_first_faces_that_are_taken_live_by_a_new_model_set_count_as_new_people(newer, office, kit):
-    """Attack: a stolen office switches the model set, and then orders one enrolment after the other."""
+    """Attack: a stolen office switches the model set, and then commands one enrolment after the other."""
     there = newer(2)
     assert [taken(there, kit, n) for n in range(1, 6)] == ["", "", "bulk", "bulk", "bulk"]
     assert [there.finds(n) is not None for n in range(1, 6)] == [True, True, False, False, False]

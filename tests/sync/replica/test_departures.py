@@ -94,7 +94,7 @@ def test_a_face_goes_when_somebody_here_accepted_both_and_not_before(home, offic
 
 
 def test_a_face_that_the_office_orders_to_be_taken_makes_no_consent_count(followed, office, kit):
-    """Attack: a thief with the office's key orders that her face is taken while she happens to stand at the gate."""
+    """Attack: a thief with the office's key commands the taking of her face while she happens to stand at the gate."""
     office.put(wider(kit), gate(kit.other, kit.neighbour))
     followed.hear(office.delta())
     take_face(followed, kit, 1)
@@ -138,7 +138,7 @@ def test_what_was_agreed_to_here_while_the_face_was_taken_needs_nobody_when_the_
 
 
 def test_an_order_to_enrol_has_no_room_for_a_consent(kit):
-    """Attack: the order to enrol itself claims a consent."""
+    """Attack: the command to enrol itself claims a consent."""
     said = {"type": "enrol", "subject": kit.subject(1), "within_s": 60.0, "consents": ["transfer"], "transfer": True}
     read = msgspec.json.decode(msgspec.json.encode(said), type=Enrol)
     assert msgspec.to_builtins(read) == {"type": "enrol", "subject": kit.subject(1), "within_s": 60.0}

@@ -112,7 +112,7 @@ class History:
             self.air.pop()
 
     def command(self, who):
-        """Suspend a person in the office's records and also by order."""
+        """Suspend a person in the office's records and also by command."""
         self.suspend(who)
         record = self.office.records.get(f"person/{self.kit.subject(who)}")
         if isinstance(record, PersonRecord) and record.status == "suspended":

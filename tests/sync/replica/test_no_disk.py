@@ -1,5 +1,6 @@
-"""While the disk takes no writes: a removed or suspended person is shut out, the gate acknowledges nothing, and no
-order counts.
+"""While the disk takes no writes, a removed or suspended person is shut out.
+
+The gate acknowledges nothing, and no command counts.
 """
 
 from datetime import UTC, datetime

@@ -294,7 +294,7 @@ def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps)
     ],
 )
 def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_at, restarted_at, left):
-    """Attack: the hour's number is used up, the clock is changed, and the office orders a restart."""
+    """Attack: the hourly allowance is used up, the clock is changed, and the office commands a restart."""
     first = Allowance(5, 0)
     allowed = first.take(Allowed(), 5, 100.0, joined_at)
     again = Allowance(5, 0, allowed)

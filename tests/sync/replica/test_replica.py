@@ -1,4 +1,4 @@
-"""Deltas become people and rights exactly once, in any order of arrival, and no version falls."""
+"""Deltas become people and access rules exactly once, in any order of arrival, and no version falls."""
 
 import logging
 import sqlite3
