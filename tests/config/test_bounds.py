@@ -1,4 +1,4 @@
-"""The office may only tighten what protects: every key states its direction, and what loosens is named and refused."""
+"""The office may only tighten protective settings. Every key states its direction; loosening is named and refused."""
 
 import re
 from pathlib import Path
@@ -69,7 +69,7 @@ def refused(config, toml):
 
 
 def keep(config, toml):
-    """As an older gated may have kept it, or the installer has asked for more since."""
+    """Write the kept office settings directly, as an older gated or a stricter installer may leave them."""
     (config.parent / "state" / "office.toml").write_text(toml)
 
 
@@ -152,7 +152,7 @@ def test_without_a_manifest_nothing_can_be_compared_and_nothing_is_taken(config)
 
 
 def test_a_threshold_that_was_measured_with_another_set_does_not_loosen_the_office_s(config):
-    """The installer measured 0.2 with the set "evaluation"; of "site" the manifest asks for more."""
+    """The installer measured 0.2 with the set "evaluation". For the set "site" the manifest requires more."""
     config.write_text(OWN + "[access]\nthreshold = 0.2\npad_threshold = 0.2\n")
     site = measured(load_own(config).models, "site")
     found = laid_over(config, 'models.set = "site"', "x")
@@ -207,7 +207,7 @@ def test_hours_and_days_that_open_no_door_are_the_office_s(config):
 
 
 def test_nothing_is_won_by_going_one_way_and_back(config):
-    """Tightened, kept, and then restored to the software's default, which is looser than the installer's."""
+    """The office tightens, then restores the software's default, which is looser than the installer's value."""
     config.write_text(OWN + "[access]\nframes = 6\nmargin = 0.2\n[readers]\nattempts = 3\n")
     keep(config, "access.frames = 9\nreaders.attempts = 2\n")
     for toml in ("access.frames = 3\n", "access.margin = 0.05\n", "readers.attempts = 5\n"):
@@ -267,7 +267,7 @@ def test_whatever_numbers_an_office_sends_no_bound_gives_way(tmp_path_factory, s
 
 
 def test_every_word_is_compared_by_somebody():
-    """A new kind of word that `loosened` does not know would let everything through."""
+    """`loosened` must know every kind of `Safe`. An unknown kind would permit every change."""
     own = msgspec.convert({"site": {"id": "a"}, "gate": {"id": "b"}}, Settings)
     assert not loosened(own, own)
     assert set(Safe) == set(words_of(Settings).values())

@@ -1,4 +1,4 @@
-"""A file that somebody wrote is read in whatever encoding can be told, and otherwise named with the way to save it."""
+"""The program reads a hand-written file in any encoding it can detect. Otherwise it says how to save the file."""
 
 import os
 import subprocess
@@ -184,7 +184,7 @@ def test_the_answers_of_an_installer_are_read_and_named_like_settings(tmp_path):
 
 
 def test_one_place_reads_the_toml_that_people_write():
-    """`overlay` reads what the office sent and we wrote, `answers` a single value of the command line."""
+    """`overlay` reads settings from the office and from gated itself; `answers` reads a single command-line value."""
     package = Path(gated.__file__).parent
     readers = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if "tomllib" in path.read_text()}
     assert readers == {"config/handwritten.py", "config/overlay.py", "provision/answers.py"}

@@ -1,4 +1,4 @@
-"""A real brain with settings on trial: it keeps those it is well with, and ends and comes back without the others."""
+"""A real brain with settings on trial keeps good settings, and restarts without bad ones."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ from gated.config import trial
 trial.HEALTHY_S, trial.DECIDED_S = {healthy_s}, {decided_s}
 main(prog_name="gated")
 """
-"""The real one, which cannot wait for half a minute."""
+"""The real brain with shorter trial times, because a test cannot wait for half a minute."""
 
 
 @pytest.fixture
 def home(gate):
-    """A gate that sees an empty street, with the models that ship."""
+    """Yield a gate that sees an empty street, with the models that ship."""
     frames = gate.folder / "frames"
     frames.mkdir()
     Image.new("RGB", (640, 480), (90, 90, 90)).save(frames / "0.png")
@@ -46,7 +46,7 @@ def brain(gate, healthy_s=0.5, decided_s=60.0):
 
 
 def patiently(gate, true):
-    """Each look is a process of its own, so look seldom."""
+    """Wait for a condition, and look seldom, because each look starts a process."""
     return gate.wait_for(true, 60, 0.3)
 
 
@@ -66,7 +66,7 @@ def test_settings_that_the_gate_is_well_with_are_kept(home):
 
 
 def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_without_them(home):
-    propose(home.config, 'models.set = "evaluation"\n')  # whose files are not here
+    propose(home.config, 'models.set = "evaluation"\n')  # this set's files are missing here
     assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
     assert tried(home) == [("rolled_back", "lost with them: vision")]
     assert load(home.config).models.set == "courtyard"

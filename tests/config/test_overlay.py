@@ -1,4 +1,4 @@
-"""The office sets what is on the list and nothing else, and the gate's own file stays the installer's."""
+"""The office sets only the listed keys. The gate's own file stays the installer's."""
 
 import string
 import tomllib
@@ -41,7 +41,7 @@ def problems(config, toml):
 
 
 def every_key():
-    """Each table and each key of the settings, but for those of tables that anybody may name."""
+    """Yield every key of the settings. A table with free keys is yielded as a whole."""
     for table, hint in TABLES.items():
         kinds = [kind for kind in (hint, *getattr(hint, "__args__", ())) if hasattr(kind, "__struct_fields__")]
         yield from ((table, key) for key in kinds[0].__struct_fields__) if kinds else [(table,)]
@@ -65,7 +65,7 @@ def test_no_wire_no_path_no_key_and_no_way_to_the_office_is_on_the_list():
 
 
 def test_of_a_door_only_what_the_brain_reads_is_on_the_list():
-    """The latch is another process, and reads the gate's own file alone."""
+    """The latch is another process and reads only the gate's own file."""
     assert {key for key in ALLOWED if key[0] in {"door", "second_door"}} == {
         ("door", "release_s"), ("second_door", "release_s")
     }  # fmt: skip
@@ -159,7 +159,7 @@ flat = st.dictionaries(st.tuples(names, names) | st.tuples(names, names, names),
 @given(flat)
 def test_what_is_written_as_toml_reads_back_as_it_was(keys):
     if any(a != b and b[: len(a)] == a for a in keys for b in keys):
-        return  # a value and a table of one name
+        return  # a value and a table cannot have the same name
     written = to_toml(keys)
     assert {key: repr(value) for key, value in office_keys(written).items()} == {k: repr(v) for k, v in keys.items()}
 

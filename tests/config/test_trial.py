@@ -1,4 +1,4 @@
-"""Settings on trial end in force wholly or gone wholly, whatever happens to the gate, and within three starts."""
+"""Settings on trial end fully in force or fully gone within three starts, whatever happens to the gate."""
 
 import math
 import os
@@ -19,7 +19,7 @@ OWN = 'state_dir = "state"\n[site]\nid = "a"\n[gate]\nid = "b"\n'
 
 
 def office(number):
-    """Settings that agree with each other: half of one and half of another would be seen."""
+    """Return settings whose keys hold the same number, so that a mix of two versions is visible."""
     return f"access.frames = {number}\nface.max_faces = {number}\nreaders.pin_digits = {number}\n# {'long ' * 40}\n"
 
 
@@ -131,7 +131,7 @@ def test_kept_settings_that_no_longer_go_with_the_gate_s_own_keep_no_gate_from_s
     start = begin(config)
     assert start.settings.second_door is None
     assert "no second door" in start.dropped
-    with pytest.raises(ConfigError, match=r"office\.toml"):  # and `gated check` says so
+    with pytest.raises(ConfigError, match=r"office\.toml"):  # `gated check` names the file too
         load(config)
 
 
@@ -186,11 +186,11 @@ def test_a_model_set_is_proposed_where_the_office_has_set_nothing(config):
     assert begin(config).settings.models.set == "site"
 
 
-# -- the judgement ----------------------------------------------------------------------------------------------------
+# -- the verdict -------------------------------------------------------------------------------------------------------
 
 
 def judged(lost_before, lost_at, until_s=200):
-    """The verdict, and the second on duty at which it fell; `lost_at(s)` gives the parts lost then."""
+    """Return the verdict and the second on duty at which it fell. `lost_at(s)` returns the parts lost at second s."""
     on_trial = Trial(None, proposal.Proposal(proposal.Mark(1, lost_before), ""))
     for second in range(until_s):
         verdict = on_trial.judge(lost_at(second), 1000.0 + second)
@@ -246,18 +246,18 @@ def test_a_clock_that_says_nothing_keeps_nothing():
 
 
 class PowerCutError(BaseException):
-    """Nothing may survive it, so nothing may catch it."""
+    """A simulated power cut. No code may catch it, because nothing survives a power cut."""
 
 
 CALLS = ("open", "write", "close", "replace", "unlink", "O_RDONLY", "O_DIRECTORY", "O_WRONLY", "O_CREAT", "O_TRUNC")
 QUICK = SimpleNamespace(fsync=lambda number: None, **{name: getattr(os, name) for name in CALLS})
-"""For what comes before and after: no power goes, and there is no disk to wait for."""
+"""Stands for `os` before and after a cut: no power cut, no wait for a disk."""
 
 
 class ForgetfulFolder:
-    """Stands for `os` where proposals are written: the real calls, and what of them a power cut would leave.
+    """Stands for `os` in `proposal`: makes the real calls, and knows what a power cut leaves of them.
 
-    Of a file that was not synced anything may be left, of changes of names since the folder was synced the first few.
+    A file that was not synced may keep any part. A folder keeps the first few name changes since its last sync.
     """
 
     def __init__(self, folder, dice, calls_left=None, failing=None):
@@ -310,7 +310,7 @@ class ForgetfulFolder:
 
     def close(self, number):
         del self.opened[number]
-        os.close(number)  # no call of its own: it changes nothing that is on a disk
+        os.close(number)  # not counted as a call, because it changes nothing on the disk
 
     def replace(self, old, new):
         self.spend()
@@ -329,7 +329,7 @@ class ForgetfulFolder:
         self.change_names(lambda names: names.pop(path.name, None))
 
     def cut_power(self):
-        """Bring the real folder to what the next start finds."""
+        """Change the real folder to the state that the next start finds."""
         for number in list(self.opened):
             self.close(number)
         for change in self.pending[: self.dice.randint(0, len(self.pending))]:
@@ -360,7 +360,7 @@ def put(folder, files):
 
 
 def scene(config, what):
-    """A gate that has kept 6 and is to try 7, up to the step that is looked at; the trial that runs, if one does."""
+    """Prepare a gate that kept 6 and is to try 7, up to the tested step. Returns the running trial, if any."""
     put(config.parent / "state", {})
     propose(config, office(6))
     begin(config).trial.settle(KEPT)
@@ -370,7 +370,7 @@ def scene(config, what):
 
 
 def play(config, what, running):
-    """One of the steps that touch the disk."""
+    """Run one of the steps that write to the disk."""
     match what:
         case "propose":
             propose(config, office(7))
@@ -384,7 +384,7 @@ def play(config, what, running):
 
 
 def starts_left(config):
-    """Let the brain crash at every start until nothing is on trial; how often it had the new settings."""
+    """Let the brain crash at every start until no trial runs. Returns the number of starts with the new settings."""
     tried = 0
     while (start := begin(config)).trial is not None:
         assert number_of(start.settings) == 7
@@ -395,7 +395,7 @@ def starts_left(config):
 
 
 SEEDS = {"propose": 25, "start": 25, "keep": 50, "drop": 50, "three": 6}
-"""So often each is gone through, the power going at every call in turn."""
+"""Number of runs of each step. In every run the power fails at every call in turn."""
 POINTS: list[str] = []
 
 
@@ -428,7 +428,7 @@ def test_the_power_may_go_at_any_call_and_the_gate_has_the_old_settings_or_the_n
 
 
 ENDS = {"propose": (6, 3), "start": (6, 2), "keep": (7, 0), "drop": (6, 0), "three": (6, 0)}
-"""Where no power went: what is in force, and how many starts with 7 are left."""
+"""Results without a power cut: the settings in force, and the starts with 7 that are left."""
 
 
 def test_the_power_went_at_a_thousand_points_and_more():
@@ -513,7 +513,7 @@ def number_of_trial(running):
 
 
 def test_the_module_has_no_other_way_to_the_disk():
-    """What is counted above is every call that writes."""
+    """The test above counts only calls in `CALLS`, so `proposal` may write in no other way."""
     for module in (proposal, trial):
         text = module.__loader__.get_source(module.__name__)
         assert ".write_" not in text

@@ -1,4 +1,4 @@
-"""What was measured while the gate stood still is on the page that is written when it runs, with its day."""
+"""Measurements made while the gate stood still appear with their date on a later page."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The machine as kernel and firmware show it: what they say is told, and what they do not say is not made up."""
+"""Tests the figures from kernel and firmware. The program reports known figures and invents no missing ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The handover page in Chinese: nothing that the doctor says stays in English."""
+"""Tests that the Chinese handover page contains no English sentence of the doctor."""
 
 import ast
 import re
@@ -21,14 +21,14 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 NOW = datetime(2026, 12, 24, 15, 30, tzinfo=UTC)
 BOARD = Board("Raspberry Pi 5", "1000abcd", True)
 SAYING = {"green": 1, "amber": 1, "red": 1, "bad": 2}
-"""The functions that make a finding, and where among their arguments its sentences begin."""
+"""The functions that make a finding, with the index of the first argument that is a sentence."""
 CHAPTERS = ["health/diagnosis.py", "health/looks.py", "health/board.py", "health/keys.py", "health/network.py",
             "health/storage.py", "health/measured.py", "health/tried.py", "health/examination.py", "health/guessing.py",
             "cli/doctor.py", "cli/trying.py", "update/finding.py"]  # fmt: skip
 
 
 def template(node, known):
-    """The sentences that an expression may be, with `{}` where a value stands; none where only a value stands."""
+    """Return the sentences that an expression may give, with `{}` for each value. Empty if it is only a value."""
     match node:
         case ast.Constant(value=str(text)):
             return {text}
@@ -50,7 +50,7 @@ def template(node, known):
 
 
 def sentences():
-    """Every sentence that a finding may have, by the module that says it."""
+    """Yield every sentence that a finding may have, with its module."""
     for chapter in CHAPTERS:
         tree = ast.parse((PACKAGE / chapter).read_text("utf-8"))
         for function in [
@@ -79,7 +79,7 @@ def test_the_sentences_are_found():
 @pytest.mark.parametrize(("chapter", "text"), FOUND)
 def test_every_sentence_of_the_doctors_is_there_in_chinese(chapter, text):
     if not re.sub(r"\{\}|[^a-zA-Z]", "", text):
-        return  # a value alone
+        return  # only a value, no sentence
     said = chinese.sentence(text.replace("{}", "7"))
     assert HAN.search(said), f"{chapter}: {text!r} is not in gated/health/chinese.py"
 
@@ -171,6 +171,6 @@ def test_the_page_is_in_the_sites_language_or_in_the_one_that_is_asked_for(gate,
     done = CliRunner().invoke(main, ["--config", str(gate.config), "doctor", "--report", str(file), *option])
     assert "Traceback" not in done.output
     assert f'<html lang="{lang}">' in file.read_text("utf-8")
-    if lang == "zh":  # on a desk everything that is amber or red is told
+    if lang == "zh":  # on a desk the page tells every amber or red finding
         told = re.sub(r"<style>.*?</style>", "", file.read_text("utf-8"))
         assert not re.search(r"(→ [a-z ]+ (the|and|or) )", told)

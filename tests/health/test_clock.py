@@ -1,4 +1,4 @@
-"""The time of day: trusted only while something keeps it, and never when it cannot be. Each attack on it is a test."""
+"""The clock's time is trusted only while a source keeps it, and never without one. Each attack has its own test."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -30,21 +30,21 @@ LAST = NOON - timedelta(hours=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MINUTE_S, DAY_S = 60.0, 86_400.0
 DRIFTED = timedelta(seconds=2500)
-"""More than 500 millionths of 25 days."""
+"""More than the drift of 500 ppm over 25 days (1080 s)."""
 
 
 class Machine:
-    """A clock that can be set, beside one that cannot, a chip, and a disk. It can be restarted and switched off."""
+    """A settable clock, a steady clock, a clock chip and a disk. It can restart and lose power."""
 
     def __init__(self, is_kept=True, *, has_office=True, kept=None, has_battery=True):
         self.wall, self.steady, self.is_kept, self.told = NOON, 1000.0, is_kept, []
         self.has_office, self.has_battery, self.boot, self.disk = has_office, has_battery, "boot 1", kept
         self.chip = NOON
-        """What the chip says now."""
+        """The time that the chip shows now."""
         self.begin(LAST)
 
     def begin(self, last=LONG_AGO):
-        """The brain begins, with what is on disk."""
+        """Start the brain's clock with the state from the disk."""
         self.clock = WallClock(
             not_before(self.disk, last, WRITE_S),
             self.told.append,
@@ -61,7 +61,7 @@ class Machine:
         self.wall, self.steady = self.wall + timedelta(seconds=seconds), self.steady + seconds
         self.chip += timedelta(seconds=seconds)
         if self.is_kept:
-            self.chip = self.wall  # the kernel sets it every 11 minutes
+            self.chip = self.wall  # the kernel sets the chip every 11 minutes
         return self.clock.now()
 
     def restart(self, *, is_clean=True):
@@ -69,7 +69,7 @@ class Machine:
         self.begin()
 
     def off(self, gone, *, wakes_at=None, is_clean=False):
-        """The power is cut for so long; the clock then says what the chip says, or `wakes_at`."""
+        """Cut the power for that long. The clock then shows the chip's time, or `wakes_at`."""
         self.disk = self.clock.kept(is_end=is_clean)
         truth = self.wall + gone
         self.chip = self.chip + gone if self.has_battery else datetime.fromtimestamp(0, UTC)
@@ -250,7 +250,7 @@ def test_a_chip_that_has_proved_nothing_keeps_nothing():
 
 
 def proved(machine=None):
-    """One whose chip kept the time through a power cut, as a time server said afterwards."""
+    """Return a machine whose chip kept the time through a power cut, as a time server confirmed later."""
     machine = machine or Machine()
     machine.wait(MINUTE_S)
     machine.off(HOUR)
@@ -264,7 +264,7 @@ def test_a_chip_that_kept_the_time_through_a_power_cut_counts_at_the_next_one():
     machine = proved()
     truth = machine.off(30 * DAY)
     assert machine.clock.now() == truth
-    machine.wall, machine.is_kept = truth + timedelta(seconds=60), True  # in a month it has gone wrong by as much
+    machine.wall, machine.is_kept = truth + timedelta(seconds=60), True  # a month of drift makes it this wrong
     assert machine.clock.now() == machine.wall
     machine.wait(DAY_S)
     assert machine.clock.now() == machine.wall
@@ -288,12 +288,12 @@ def test_what_proves_nothing_of_a_chip_leaves_it_unproved(how):
             machine.restart(is_clean=False)
         case "a reboot":
             machine.off(timedelta(seconds=40))
-        case "switched off in order":  # the supply may still feed the chip
+        case "switched off in order":  # the power supply may still feed the chip
             machine.off(DAY, is_clean=True)
         case "another clock":
             machine.off(DAY)
             machine.wall += HOUR
-        case "late":  # the kernel has set the chip from the time server before it was read
+        case "late":  # the kernel set the chip from the time server before the program read it
             machine.disk = machine.clock.kept()
             machine.boot, machine.wall = "boot 2", machine.wall + DAY
             machine.begin()
@@ -392,9 +392,10 @@ def test_an_office_with_a_wrong_clock_does_not_shake_what_two_have_agreed_on():
 
 
 def slewed(machine, days, *, office=None, rate=499e-6):
-    """A time server makes each second longer, as little as nobody can see; the office says the right time, or another.
+    """Let a lying time server shift the clock by `rate`, too little to notice. `office` maps the true time to the
+    office's time.
 
-    How far the clock is believed to be off at last.
+    Returns the final error of the trusted time.
     """
     truth, off = machine.wall, timedelta()
     for _ in range(days * 24):
@@ -429,7 +430,7 @@ def test_the_doubt_ends_when_the_time_server_tells_the_right_time_again():
 
 @pytest.mark.parametrize("rate", [80e-6, -80e-6])
 def test_a_clock_without_a_time_server_that_goes_as_wrong_as_a_quartz_stays_trusted(rate):
-    """It cannot be put right by the office, and a few minutes are no reason to shut the hours."""
+    """No office can correct this clock. An error of a few minutes does not justify closing the hours."""
     machine = Machine(is_kept=False)
     assert machine.office(NOON) == NOON
     for day in range(120):
@@ -439,7 +440,7 @@ def test_a_clock_without_a_time_server_that_goes_as_wrong_as_a_quartz_stays_trus
 
 @pytest.mark.parametrize("off", [HOUR, -HOUR, 400 * DAY])
 def test_an_office_that_leaves_what_both_agreed_on_contradicts_nobody(off):
-    """Its clock is set, or whoever has its key says so, at once or slowly."""
+    """The office's clock is wrong, or a thief of its key gives a wrong time, at once or slowly."""
     machine = Machine()
     machine.office(NOON)
     for hour in range(48):
@@ -448,7 +449,7 @@ def test_an_office_that_leaves_what_both_agreed_on_contradicts_nobody(off):
 
 
 def test_an_office_that_was_heard_long_ago_contradicts_nobody():
-    """What it said is counted on by a clock that goes wrong itself."""
+    """The gate's own clock drifts, and it counts on from the office's old time."""
     machine = Machine()
     machine.clock.now()
     assert machine.office(NOON + AGREES + MOST_JUMP) == NOON
@@ -466,9 +467,9 @@ moves = st.lists(
 
 @given(moves)
 def test_with_an_honest_office_no_time_is_ever_believed_that_is_far_from_the_right_one_after_it_was_right(moves):
-    """Whoever sets the clock, restarts and cuts the power: once office and clock agreed, no other time is trusted while
-    the machine has power, and after that none that is earlier. (After a power cut one time server counts until the
-    office is heard.)
+    """An attacker sets the clock, restarts and cuts the power. After office and clock agreed, the machine trusts no
+    wrong time while it has power. After a power cut it trusts no earlier time; one time server counts until the office
+    is heard.
     """
     machine, is_cut = Machine(has_battery=False), False
     truth, latest = machine.wall, machine.wall

@@ -1,4 +1,4 @@
-"""That the camera shows no colour is told once, and once when it is over; a dull evening tells nothing twice."""
+"""A loss of colour in the camera is told once, and once more when it ends. A dull evening causes no repeats."""
 
 import math
 
@@ -62,7 +62,7 @@ def test_what_nobody_could_measure_is_no_colour_that_comes_back(watch, told, col
 
 
 def test_colour_that_comes_and_goes_without_end_is_told_a_few_times_alone(watch, told):
-    """Each change is a row in the journal, and a compromised vision could send 26 of them a second."""
+    """Each change is a row in the journal. A compromised vision could cause 26 rows a second."""
     for _ in range(1000):
         looks(watch, 0.01)
         looks(watch, 0.4)

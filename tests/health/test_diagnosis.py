@@ -1,4 +1,4 @@
-"""What the doctor makes of it: every amber and every red has a next step, and nothing that is not safe is green."""
+"""Tests the doctor's verdicts: every amber or red finding has a next step, and nothing unsafe is green."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -223,7 +223,7 @@ def test_one_in_ten_that_had_to_wait_is_amber_and_nobody_at_all_is_nothing():
     assert list(of_decisions([None, Started("1", "x")])) == []
 
 
-# Whom people can call
+# Whom a visitor can call
 
 
 def test_a_gate_without_a_telephone_number_is_told_to_have_one():

@@ -1,4 +1,4 @@
-"""What is lost is told once, and that it is back as well."""
+"""The loss of a part is told once, and its return is told once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A gate says how long a stranger at its keypad must guess, and what to do where that is below a year."""
+"""The doctor says how long a stranger at the keypad must guess, and what to do below one year."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def site(tmp_path):
-    """Settings of a gate at which `count` people in as many flats have a PIN each."""
+    """Return a function that makes a gate's settings with `count` residents in separate flats, each with a PIN."""
 
     def make(count, **readers):
         tables = {"readers": {"keypad_rows": [5, 6, 13, 19], "keypad_columns": [16, 20, 21], **readers}}
@@ -100,7 +100,7 @@ def test_how_long_whoever_shows_card_numbers_must_guess_is_said_by_what_readers_
 
 
 def test_a_site_whose_cards_are_guessed_within_a_year_at_a_reader_of_26_bits_is_warned(site, tmp_path, monkeypatch):
-    """The attack: 3,600 cards, and a device on the wire that shows number after number for two days."""
+    """The attack: a site has 3,600 cards, and a device on the wire sends number after number for two days."""
     settings = site(0, devices=["/dev/input/a"])
     monkeypatch.setattr("gated.health.guessing._cards", lambda _: (3600, 3))
     [finding] = of_cards(settings)

@@ -1,4 +1,4 @@
-"""What the journal of systemd can be asked for: every line of a warning is a warning, also the tenth of one."""
+"""Every line of a warning has the level of a warning in the systemd journal, also its tenth line."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The doctor looks, changes nothing, and believes nothing that he has not seen."""
+"""The doctor's looks change nothing, and report only what they have seen."""
 
 import asyncio
 import http.server
@@ -31,7 +31,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 @pytest.fixture
 def settings(tmp_path):
-    """Settings in a folder of their own, with these changed."""
+    """Return a function that makes settings in their own folder, with changed tables."""
 
     def make(**tables) -> Settings:
         plain = {"state_dir": "state", "site": {"id": "s"}, "gate": {"id": "g"}, "door": {"pins": "mock"}}
@@ -43,14 +43,14 @@ def settings(tmp_path):
 
 @pytest.fixture
 def port():
-    """One that nobody serves."""
+    """Return a TCP port with no server."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
 @pytest.fixture
 def stranger():
-    """The port of a web server that is not ours."""
+    """Yield the port of a web server that does not belong to gated."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -123,7 +123,7 @@ def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, open_folder):
     device = open_folder / "reader"
     device.touch(0o600)
     was = settings(readers={"devices": [str(device)]})
-    pid = os.fork()  # os.access asks for the real user, which only another process can change and not miss
+    pid = os.fork()  # os.access checks the real user; only another process can change that user safely
     if pid == 0:
         os.setuid(65534)
         os._exit([finding.light for finding in looks.readers(was)] != ["red"])
@@ -290,7 +290,7 @@ def test_a_clock_that_the_settings_trust_is_green_unless_it_is_in_the_past(setti
 
 
 def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(settings):
-    """Here no office can. Rows that were written in doubt have the right time."""
+    """No office can correct the time here. The rows written in doubt hold the right time."""
     gate = settings(site={"id": "s", "clock": "trusted"})
     gate.state.mkdir(exist_ok=True)
     lie = datetime.now(UTC) + timedelta(days=4000)
@@ -308,12 +308,12 @@ def test_a_clock_that_nothing_keeps_is_amber(settings, monkeypatch):
         assert light(looks.clock(settings(), datetime.fromtimestamp(0, UTC))) == expected
 
 
-# Letters on the gate screen
+# Fonts of the gate screen
 
 
 @pytest.fixture
 def fonts(tmp_path, monkeypatch):
-    """Has `fc-list` say this; None: there is none."""
+    """Return a function that makes `fc-list` print this text. With None, `fc-list` is missing."""
 
     def say(text):
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin")

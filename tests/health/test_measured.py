@@ -1,4 +1,4 @@
-"""What an installer measures: rate, light, focus, framing and speed, each with what to do about it."""
+"""Tests an installer's measurements: frame rate, light, focus, framing and speed, each with advice."""
 
 import msgspec
 import numpy as np

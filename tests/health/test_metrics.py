@@ -1,4 +1,4 @@
-"""Figures for whoever watches a district: what is counted is what happened, and it is about nobody."""
+"""Tests the metrics for a district's monitoring: they count real events and name no person."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ def read(port):
 
 @pytest.fixture
 def served():
-    """Figures that are served by a loop of their own, as the brain's."""
+    """Yield metrics served by their own event loop, as in the brain."""
     metrics, port, up, loop = Metrics("0.1.0", "site"), free_port(), threading.Event(), asyncio.new_event_loop()
     task = loop.create_task(metrics.serve(port, up.set))
     thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.wait([task])))
@@ -67,7 +67,7 @@ def test_the_way_from_the_frame_to_the_relay_is_that_of_the_last_grant_alone(ser
     metrics.fact(DoorReleased("grant", 8.0, "visit-6"), NOW)
     assert "gated_relay_seconds_count 0.0" in read(port)
     metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(milliseconds=5))
-    metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(seconds=1))  # said once more
+    metrics.fact(DoorReleased("grant", 8.0, "visit-7"), NOW + timedelta(seconds=1))  # the same fact twice
     text = read(port)
     assert "gated_relay_seconds_count 1.0" in text
     assert float(next(line for line in text.splitlines() if "relay_seconds_sum" in line).split()[1]) == pytest.approx(

@@ -1,4 +1,4 @@
-"""What systemd hears."""
+"""Tests the messages to systemd."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The page that is handed over: everything that was found, and no key, code or person on it."""
+"""The handover page shows every finding, and no key, code or person."""
 
 import re
 import subprocess
@@ -73,7 +73,7 @@ def test_a_word_that_the_broker_wants_is_not_on_it(settings):
 def test_settings_that_somebody_changed_are_told_and_defaults_are_not(settings):
     told = dict(changed(settings))
     assert told["[door]"] == "lock_pin 5, contact_pin 22, rex_pin 23, fire_pin 24"
-    assert "[sync]" not in told  # keys, and an address that is said elsewhere
+    assert "[sync]" not in told  # [sync] holds keys, and the page names the server elsewhere
     assert "[camera]" not in told
 
 
@@ -82,7 +82,7 @@ def test_a_broken_promise_comes_first(page):
 
 
 def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
-    """Printed by a real browser: every promise of `hw_tests`, every part looked at, and two that want care."""
+    """A real browser prints it: every promise of `hw_tests`, every part, and two amber findings."""
     findings = [green(f"part {i}", "does what it is for, 12.3 ms, as it was measured") for i in range(32)]
     findings += [amber("power", "well now; since power-on the supply was under 4.63 V", "fit the Pi's own supply")] * 2
     tried = [

@@ -1,4 +1,4 @@
-"""The disk under the state folder: read-only, failing, worn, or well; and never a guess."""
+"""Tests the disk under the state folder: read-only, failing, worn or well. An unknown state is never guessed."""
 
 import os
 
@@ -29,7 +29,7 @@ def test_the_disk_of_a_folder_is_found_also_before_the_folder_is_there(tmp_path)
 
 
 def test_another_mount_of_the_same_disk_that_is_read_only_is_not_the_folders(tmp_path):
-    """As under systemd's ProtectSystem, and with a folder of the disk bound elsewhere."""
+    """A read-only bind mount elsewhere does not count. A read-only mount of the folder itself (ProtectSystem) does."""
     root = kernel(tmp_path / "root", tmp_path)
     mounts = root / "proc/self/mountinfo"
     number = mounts.read_text().splitlines()[-1].split()[2]

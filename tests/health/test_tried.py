@@ -1,4 +1,4 @@
-"""What is tried with somebody at the gate: a real lease at a real latch, written down, and no way around anything."""
+"""Tests trials with a person at the gate: a real lease at a real latch, on record, with no bypass of any rule."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ WATCHED, UNWATCHED = Wires(contact_pin=22), Wires()
 
 @pytest.fixture
 def desk(gate, wait_for):
-    """A latch that serves, and no brain."""
+    """Return a gate with a serving latch and no brain."""
     gate.write(models={"dir": "nowhere"})
     gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
@@ -38,7 +38,7 @@ def desk(gate, wait_for):
 
 
 class Leaf:
-    """The world at a mock door: somebody who opens and shuts the leaf."""
+    """The world at a mock door: a person who opens and shuts it."""
 
     def __init__(self, gate):
         self.gate = gate
@@ -111,7 +111,7 @@ async def test_without_a_latch_that_takes_us_there_is_no_way(gate):
     gate.write(models={"dir": "nowhere"})
     with pytest.raises(LatchError, match="no latch serves"):
         await opened(load(gate.config))
-    assert not gate.state.exists()  # else it would be root's, who tried
+    assert not gate.state.exists()  # root ran the trial, and root's file would lock out the gate's user
 
 
 async def test_another_brain_at_the_latch_keeps_the_door(desk):
@@ -148,7 +148,7 @@ async def test_who_leaves_in_the_middle_leaves_a_lock_that_is_secured(desk, wait
 async def test_what_the_latch_kept_for_the_next_brain_is_written_down_and_is_no_part_of_the_cycle(desk, wait_for):
     leaf = Leaf(desk)
     desk.write(door={"release_s": 20.0})
-    await leaf.move(is_open=True)  # while no brain is there
+    await leaf.move(is_open=True)  # at this moment no brain serves
     await leaf.move(is_open=False)
     settings = load(desk.config)
     facts, _ = await asyncio.gather(opened(settings), leaf.pass_through(wait_for))

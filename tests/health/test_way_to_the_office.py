@@ -1,5 +1,6 @@
-"""Keys and network as the doctor sees them, with a real office behind a real Mosquitto: each thing that is amiss is
-told with its next step, and nothing is said to the broker but a handshake.
+"""The doctor's checks of keys and network, with a real server behind a real Mosquitto.
+
+Each fault comes with its next step. The doctor only makes a handshake with the broker.
 """
 
 from contextlib import closing

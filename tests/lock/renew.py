@@ -1,12 +1,12 @@
-"""Writes the lock files, and says what is newer than they were. Run by `sh tests/renew`, in a venv with uv.
+"""Writes the lock files and prints newer versions. Run it with `sh tests/renew`, in a venv with uv.
 
-    gated/update/locked/PYTHON.txt   what gated runs with; goes into its wheel
-    gated/update/locked/build.txt    what builds that wheel
-    tests/lock/PYTHON.txt            the same, and what checks and tests it
-    tests/lock/picamera2.txt         the parts of picamera2 that the tests need, without what only a Pi has
-    tests/lock/uv.txt                what wrote all of these
+    gated/update/locked/PYTHON.txt   packages that gated runs with; part of its wheel
+    gated/update/locked/build.txt    packages that build that wheel
+    tests/lock/PYTHON.txt            the same packages, plus those for checks and tests
+    tests/lock/picamera2.txt         the parts of picamera2 that the tests need, without Pi-only parts
+    tests/lock/uv.txt                the packages that wrote all of these
 
-Each holds the hashes of the files for every platform, and no address: where they come from is pip's own setting.
+Each file holds the hashes for every platform and no address. pip's own settings give the source.
 """
 
 import re
@@ -28,7 +28,7 @@ UV = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "-
 
 
 def resolve(sources: Sequence[Path], python: str, *options: str) -> str:
-    """The lock for a Python: the same for each machine, or an error."""
+    """Return the lock for a Python version. Raises `SystemExit` if the machines need different versions."""
     found = []
     for machine in MACHINES:
         there = ["--python-version", python, "--python-platform", f"{machine}-manylinux_2_36"]
@@ -42,7 +42,7 @@ def resolve(sources: Sequence[Path], python: str, *options: str) -> str:
 
 
 def locks() -> dict[Path, str]:
-    """Every lock file as it should be today."""
+    """Return every lock file with its new content."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as name:
         folder, pyproject = Path(name), TOP / "pyproject.toml"
@@ -65,12 +65,12 @@ def locks() -> dict[Path, str]:
 
 
 def pins(lock: str) -> dict[str, str]:
-    """The versions in a lock, by name."""
+    """Return the versions in a lock, by name."""
     return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE))
 
 
 def changes(old: str, new: str) -> list[str]:
-    """What another lock has otherwise."""
+    """Return the differences of two locks as "name old -> new"."""
     before, after = pins(old), pins(new)
     return [
         f"{name} {before.get(name, '-')} -> {after.get(name, '-')}"
@@ -80,7 +80,7 @@ def changes(old: str, new: str) -> list[str]:
 
 
 def held_back(lock: str) -> Iterator[str]:
-    """What is newer than pyproject.toml allows."""
+    """Yield each package whose newest version pyproject.toml does not allow."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]
     names = [re.match(r"[\w.-]+", line)[0] for line in project["dependencies"]]
     with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
@@ -94,7 +94,7 @@ def held_back(lock: str) -> Iterator[str]:
 
 
 def main(words: Sequence[str]) -> None:
-    """Say what is newer, and write the files; with `--look` only say."""
+    """Print newer versions and write the files. With `--look`, only print."""
     found, is_same = locks(), True
     for path, text in found.items():
         old = path.read_text("utf-8") if path.exists() else ""

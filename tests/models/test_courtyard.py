@@ -1,4 +1,6 @@
-"""The set that ships: small, proved, of demo grade, and good enough to try a gate with; nothing but the clone."""
+"""Tests the models that ship: small, of demo grade, proved, and good enough to try a gate. No other files are
+needed.
+"""
 
 import time
 from pathlib import Path
@@ -42,14 +44,14 @@ def test_it_is_refused_before_a_real_relay_with_a_word_on_what_to_do(gate):
 
 
 def test_a_gate_with_a_real_relay_goes_on_without_it_says_so_once_and_never_loads_it(gate, wait_for):
-    """The latch has mock pins here; the brain's settings name real ones."""
+    """The latch has mock pins here; the brain's settings name real pins."""
     (gate.folder / "frames").mkdir()
     gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
     gate.write(models={"set": "courtyard"}, door={"pins": "gpio"})
     brain = gate.start("run", "--service")
     wait_for(lambda: "on duty" in gate.log())
-    time.sleep(2.0)  # by now the models were looked for again
+    time.sleep(2.0)  # the brain has looked for the models again by now
     assert brain.poll() is None
     assert gate.log().count("vision is lost: models: 'courtyard' is for demonstration and never drives") == 1
     assert gate.log().count("never drives a real lock") == 2, "the other is the fact in the journal"
@@ -83,7 +85,7 @@ def test_a_visit_is_found_in_every_frame(pipeline):
 
 
 def test_it_is_quick_beside_the_evaluation_models(pipeline, shared):
-    """Printed, not promised here: the machine may be busy."""
+    """Only prints the figures, because the machine may be busy."""
     from gated.face.bench import bench
 
     ours = bench(pipeline, rounds=20).bare_ms

@@ -1,4 +1,4 @@
-"""What the courtyard models learn from: people who never come to a simulated gate, and truth about where faces are."""
+"""Tests the training data of the courtyard models: people who never visit a simulated gate, and true face positions."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ TRAINING = Path(__file__).parents[2] / "models" / "training"
 
 @pytest.fixture(scope="module")
 def training():
-    """The modules that need no PyTorch."""
+    """Yield the training modules that need no PyTorch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(TRAINING)
         import looks

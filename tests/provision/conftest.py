@@ -1,4 +1,4 @@
-"""A machine in a folder: what of it provisioning reads and writes, with a user that every Debian has."""
+"""Fixtures for provisioning: a machine in a folder, with a user that every Debian has."""
 
 import encodings.idna  # noqa: F401 - read while we are root: "nobody" may not be able to read this Python
 import subprocess
@@ -16,13 +16,15 @@ SITE, GATE = "market-south", "gate-2"
 
 @pytest.fixture(autouse=True)
 def no_camera(monkeypatch):
-    """No test opens the Pi's camera: a stand-in for its library may still be there from another folder's tests."""
+    """Make sure that no test opens the Pi's camera. A stand-in for its library may remain from tests of another
+    folder.
+    """
     monkeypatch.setitem(sys.modules, "picamera2", None)
 
 
 @pytest.fixture
 def root(open_folder, tmp_path, monkeypatch):
-    """The root of a machine, empty but for what the kernel shows."""
+    """Return the root of a machine, empty except for the kernel's files."""
     monkeypatch.setattr(places, "USER", "nobody")
     monkeypatch.setattr(places, "SOCKET", str(tmp_path / "latch.sock"))
     (open_folder / "proc").mkdir()
@@ -32,7 +34,7 @@ def root(open_folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def picture(tmp_path):
-    """A picture for the camera to show."""
+    """Return a picture for the camera to show."""
     from PIL import Image
 
     Image.new("RGB", (1280, 960), (90, 90, 90)).save(tmp_path / "frame.png")
@@ -41,7 +43,7 @@ def picture(tmp_path):
 
 @pytest.fixture
 def answers(picture):
-    """Of a gate on a desk with the models that come with gated."""
+    """Return a function that makes the answers of a gate on a desk with the models that come with gated."""
 
     def make(settings=None, **said):
         tables = {
@@ -58,7 +60,7 @@ def answers(picture):
 
 @pytest.fixture
 def making(root):
-    """A gate in the making: `told` has what was said of the machine."""
+    """Return a function that makes a `Making`. `told` holds the findings about the machine."""
 
     def make(answers, **values):
         told = []
@@ -71,7 +73,7 @@ def making(root):
 
 
 def taken(gate, upto=None):
-    """Take every step that is not done, as the command does; gives which were taken and which were done already."""
+    """Take every step that is not yet done, as the command does. Returns the steps taken and the steps already done."""
     done, already = [], []
     for step in steps(gate):
         if step.is_done():
@@ -91,7 +93,7 @@ def taken_fixture():
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A folder on a disk of 1 MB."""
+    """Yield a folder on a disk of 1 MB."""
     folder = tmp_path / "full"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)

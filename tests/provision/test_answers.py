@@ -1,4 +1,4 @@
-"""What the installer says, however it is said, is one thing; a slip of the pen names the pen and the place."""
+"""The installer's answers mean the same in every form. A wrong answer is named with its file and place."""
 
 import pytest
 

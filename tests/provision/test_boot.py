@@ -1,4 +1,4 @@
-"""What the firmware holds while nobody else is there: every lock's pin at the level at which nothing has power."""
+"""Tests the firmware's pin levels before gated starts: every lock's pin stays at the level that leaves it unpowered."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A gate of before gets vision's unit with an update; and has all as it was where it does not see by it."""
+"""An update brings vision's unit to an older gate. If the gate then does not see, the old state comes back."""
 
 import itertools
 
@@ -15,7 +15,7 @@ SOCKET, UNIT, BRAIN = "gated-vision.socket", "gated-vision.service", "gated.serv
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
-    """The units of a gate of before, and what systemctl was asked."""
+    """Return the units of an older gate and the calls to systemctl."""
     asked = []
     monkeypatch.setattr(bringing, "systemctl", lambda *words: asked.append(words))
     monkeypatch.setattr(bringing, "vision_user", lambda: asked.append(("user",)))
@@ -35,9 +35,7 @@ def test_a_gate_of_before_gets_the_user_the_units_and_the_socket(gate):
     assert (place / UNIT).stat().st_mode & 0o777 == 0o644
     assert "char-video4linux" not in (place / BRAIN).read_text()
     del asked[:]
-    assert not bring_units(
-        settings, lambda: True, root=root, stays=lambda: True
-    )  # a second time there is nothing to do
+    assert not bring_units(settings, lambda: True, root=root, stays=lambda: True)  # the second run has nothing to do
     assert asked == []
 
 

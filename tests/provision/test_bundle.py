@@ -1,4 +1,4 @@
-"""What is packed on one machine is what arrives on another, and one format serves a fresh card and a gate that runs."""
+"""A bundle arrives as it was packed. One format serves a fresh card and a gate that runs."""
 
 import hashlib
 import subprocess
@@ -24,7 +24,7 @@ from signing import make_key
 
 @pytest.fixture
 def wheel(tmp_path):
-    """A gated that needs nothing, so that nothing is asked for over a network."""
+    """Return a wheel of gated without dependencies, so that pip asks no network."""
     path = tmp_path / "gated-9.9.9-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gated/__init__.py", "")
@@ -89,7 +89,7 @@ def test_a_bundle_that_was_altered_is_not_taken(tmp_path, wheel):
 
 @pytest.fixture
 def needs_tiny(tmp_path, wheel, monkeypatch):
-    """Has the wheel need a library, which pip finds in a folder; gives that library's SHA-256 to whoever locks it."""
+    """Make the wheel require a library that pip finds in a folder. Returns a function that locks its SHA-256."""
     folder = tmp_path / "index"
     folder.mkdir()
     tiny = folder / "tiny-1.0-py3-none-any.whl"
@@ -163,7 +163,7 @@ def test_the_sums_name_every_file_by_its_path(tmp_path):
     subprocess.run(check, cwd=tmp_path, check=True, capture_output=True)
 
 
-# -- who packed it ----------------------------------------------------------------------------------------------------
+# -- the signer --------------------------------------------------------------------------------------------------------
 
 
 def test_a_signed_bundle_is_believed_by_who_believes_its_key_and_by_ssh_keygen(tmp_path, wheel, prompts):

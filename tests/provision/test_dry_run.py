@@ -1,4 +1,4 @@
-"""A dry run tries every step, tells all that is wrong at once, and changes nothing at all."""
+"""A dry run tries every step, reports all problems at once, and changes nothing."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ path = "{picture}"
 
 
 def seen(*folders):
-    """Everything below them: kind, owner, size and the times of the last change."""
+    """Return mode, owner, size and modification time of everything below these folders."""
     facts = {}
     for folder in filter(os.path.lexists, folders):
         for path in (Path(folder), *Path(folder).rglob("*")):
@@ -51,7 +51,7 @@ def seen(*folders):
 
 
 def tried(gate):
-    """Every problem that the steps find, and what they would do."""
+    """Return every problem that the steps find, and the plan of each step."""
     found, plans = [], {}
     for step in steps(gate):
         says, problems = step.check()
@@ -62,8 +62,8 @@ def tried(gate):
 
 @pytest.fixture
 def command(tmp_path, picture, monkeypatch):
-    """`gated provision --dry-run` with these answers; gives its exit code and what it said, and proves that nothing
-    was changed.
+    """Return a function that runs `gated provision --dry-run` with these answers. It asserts that no file changed, and
+    returns exit code and output.
     """
     monkeypatch.setattr(places, "STATE", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
@@ -179,7 +179,7 @@ def test_every_wrong_model_is_named(making, answers, tmp_path, root):
 
 def test_models_without_an_address_and_an_address_without_a_network_are_said(making, answers, tmp_path, root):
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port = server.getsockname()[1]  # nobody listens there any more
+        port = server.getsockname()[1]  # no server listens at this port any more
     text = shipped_manifest().read_text().replace('folder = "courtyard"\n', "")
     url = f'file = "courtyard_pad.onnx"\nurl = "https://127.0.0.1:{port}/pad.onnx"'
     manifest = tmp_path / "manifest.toml"
@@ -257,7 +257,7 @@ def office(tmp_path, wait_for):
 
 def test_a_good_code_is_proved_and_not_spent(making, answers, taken, office):
     code = office.code()
-    for _ in range(7):  # more often than wrong tries are taken
+    for _ in range(7):  # more than the permitted number of wrong tries
         assert tried(making(answers(code=code)))[0] == []
     assert "office" in taken(making(answers(code=code)))[0]
     assert tried(making(answers(code=code)))[1]["office"] == "done already"
@@ -308,7 +308,7 @@ def test_an_office_that_cannot_say_is_told_as_a_doubt(making, answers, tmp_path,
 
 
 def places_of(tmp_path):
-    """A code of an office that does not run."""
+    """Return a code of an office whose server does not run."""
     from gated.office.broker import Place
     from gated.office.pairing import Registrar
     from gated.office.store import Store

@@ -1,4 +1,4 @@
-"""The commented settings keep every word of explanation, and say what the installer said."""
+"""The commented settings keep every explanation and hold the installer's values."""
 
 import tomllib
 from importlib.resources import files
@@ -51,7 +51,7 @@ VALUES = st.one_of(
 
 
 @given(st.dictionaries(st.sampled_from(["lock_pin", "socket", "trace", "rex_waiver", "lock_active_high"]), VALUES))
-@example({"trace": "\x7f"})  # which JSON lets stand and TOML does not
+@example({"trace": "\x7f"})  # JSON allows this character, TOML does not
 def test_whatever_the_value_it_is_read_back(values):
     read = tomllib.loads(filled(EXAMPLE, {"door": values}))
     assert {key: read["door"][key] for key in values} == values

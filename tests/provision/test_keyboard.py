@@ -1,4 +1,4 @@
-"""The keyboard of a gate screen: its keys reach neither kernel nor systemd nor logind."""
+"""The gate screen blocks its keyboard's keys from kernel, systemd and logind."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_where_it_does_not_the_gate_is_started_all_the_same_and_it_is_told(monke
 
 @pytest.mark.skipif(not Path("/lib/systemd/systemd-logind").exists(), reason="needs systemd")
 def test_every_key_is_one_that_systemd_knows():
-    """Systemd passes over a key that it does not know; its programs have the names of all."""
+    """An unknown key name has no effect in systemd. Its own programs contain the names of all known keys."""
     names = re.findall(r"(?m)^(\w+)=", "".join(keyboard.FILES.values()))
     known = b"".join(path.read_bytes() for path in programs())
     assert names

@@ -1,4 +1,4 @@
-"""What was learnt of a reader is written into the settings, and nothing else changes."""
+"""The learnt reader settings go into the settings file. Nothing else in it changes."""
 
 import tomllib
 from importlib.resources import files

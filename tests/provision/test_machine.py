@@ -1,4 +1,4 @@
-"""A machine that no gate can be made of is told so before anything is done to it, with the way out."""
+"""An unsuitable machine is reported with a remedy before any change to it."""
 
 import sys
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ BASE = {"site": {"id": "s"}, "gate": {"id": "g"}, "door": {"pins": "mock", "rex_
 
 
 NO_CAMERA = {"camera": {"kind": "replay", "path": "nowhere"}}
-"""Where only pins are looked at: the camera of a Pi is a stand-in that others of these tests have."""
+"""For tests that look only at pins: another test's stand-in may replace the Pi's camera."""
 
 
 @pytest.mark.parametrize(("name", "bits"), [("armv7l", 32), ("aarch64", 32), ("x86_64", 32), ("riscv64", 64)])
@@ -58,7 +58,7 @@ def test_a_missing_camera_is_named_with_what_to_look_at(tmp_path, monkeypatch):
 
 @pytest.fixture
 def others(tmp_path):
-    """Another program that holds lines of this gate."""
+    """Yield another program that holds lines of this gate."""
     held = HeldLines(tmp_path / "latch.lines")
     yield held
     held.close()
@@ -85,7 +85,7 @@ def test_an_occupied_pin_that_the_gate_can_do_without_is_amber_and_named(tmp_pat
 
 
 def test_every_pin_that_was_tried_is_given_back_to_the_latch_that_starts_next(gate, picture, wait_for):
-    """What provisioning does: try the pins in a process that goes on, then start the latch."""
+    """Does what provisioning does: tries the pins in a process that goes on, then starts the latch."""
     gate.write(
         camera={"kind": "replay", "path": str(picture)},
         door={"fire_pin": 24, "wiegand_pins": [12, 13]},

@@ -1,4 +1,4 @@
-"""Debian's packages for a screen and for sound: which are missing is found here, and nothing else is ever installed."""
+"""Provisioning finds the missing Debian packages for screen and sound, and installs nothing else."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from gated.provision.packages import Needs, install, missing
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine that has these programs and fonts; `asked` are the commands."""
+    """Return a function that makes a machine with these programs and fonts. `asked` holds the commands."""
     asked = []
 
     def make(*programs, fonts="", codes=(), has_sessions=True):

@@ -1,4 +1,4 @@
-"""Root brings models into a folder of the gate's user, and the gate's user turns none of it against root."""
+"""Root puts models into a folder of the gate's user, and that user cannot misuse this against root."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 
 @pytest.fixture
 def place(open_folder, tmp_path):
-    """Models in a folder of root's alone; where they are to go, which is the gate's user's; a file of root's."""
+    """Return the settings, models in a folder of root's, the target folder of the gate's user, and a file of root's."""
     manifest = tmp_path / "manifest.toml"
     manifest.write_text(shipped_manifest().read_text().replace('folder = "courtyard"\n', ""))
     source = tmp_path / "stick"
@@ -87,7 +87,7 @@ def test_a_folder_of_models_that_is_a_link_to_roots_gets_nothing(place):
 
 
 def test_a_race_by_renaming_gets_nothing_of_roots(place):
-    """Somebody swaps the folder for a link to root's, over and over, while root brings the models."""
+    """An attacker repeatedly swaps the folder for a link to root's folder while root brings the models."""
     models, secret = place[2:]
     roots, other = secret.with_name("roots"), models.with_name("other")
     roots.mkdir()
@@ -99,7 +99,7 @@ def test_a_race_by_renaming_gets_nothing_of_roots(place):
         aside = models.with_name("aside")
         while not ended.is_set():
             for old, new in ((models, aside), (other, models), (models, other), (aside, models)):
-                with contextlib.suppress(OSError):  # root has made one there meanwhile
+                with contextlib.suppress(OSError):  # root made that folder meanwhile
                     old.rename(new)
 
     thread = threading.Thread(target=swap)
@@ -124,7 +124,7 @@ def test_a_pipe_in_the_place_of_a_model_is_not_waited_at(place):
 
 
 def test_what_root_left_there_before_is_no_hindrance(place):
-    """Models were brought as root once, and their lock and a part of one were left."""
+    """Root brought models before, and left their lock file and a partial file."""
     for name in (".pull.lock", f"{names(place)[0]}.part"):
         (place[2] / name).write_bytes(b"1")
         (place[2] / name).chmod(0o600)

@@ -1,4 +1,6 @@
-"""The office becomes a service of a machine step by step: tried first, taken again, taken away on request alone."""
+"""The office becomes a service step by step. Each step is tried first, can be repeated, and is removed only on
+request.
+"""
 
 import encodings.idna  # noqa: F401 - read while we are root: "nobody" may not be able to read this Python
 import importlib.readers  # noqa: F401
@@ -30,7 +32,7 @@ PLACE = Place("office.lan", 18883, 18884)
 
 @pytest.fixture
 def root(open_folder, monkeypatch):
-    """The root of a machine, where the program is one that everybody may start."""
+    """Return the root of a machine whose program every user may run."""
     (open_folder / "gated").write_text("#!/bin/sh\n")
     (open_folder / "gated").chmod(0o755)
     monkeypatch.setattr(seats, "PROGRAM", str(open_folder / "gated"))
@@ -136,7 +138,7 @@ def test_all_that_is_wrong_with_a_new_office_comes_at_once(seat, root):
 
 @pytest.mark.parametrize("name", ["a letter", "begun", "a file"])
 def test_a_folder_of_other_things_is_named_and_stays_whose_it_was(seat, root, name):
-    """Somebody says `--dir /srv`, or a first run broke off: nothing in there changes its owner."""
+    """The installer gives `--dir /srv`, or a first run broke off. No file in the folder changes its owner."""
     folder = root / "srv/office"
     folder.parent.mkdir()
     if name == "a file":
@@ -207,7 +209,7 @@ def test_taking_it_away_takes_the_services_and_keeps_everybody(seat, root):
 
 @pytest.fixture
 def command(root, monkeypatch):
-    """`gated office --dir ... install`, in this root."""
+    """Return a function that runs `gated office --dir ... install` in this root."""
     monkeypatch.setattr(office_install, "Seat", lambda *given, **more: Seat(*given, root=root, **more))
 
     def run(*words, answer=""):
@@ -275,7 +277,9 @@ def test_a_dry_run_of_the_command_tells_all_and_makes_nothing(command, root):
 
 
 def test_what_root_orders_is_done_by_whose_the_folder_is_and_what_root_names_is_roots(root, tmp_path):
-    """A file of root's in the folder would stop the service; a page for root lies where the owner may not look."""
+    """A file of root's in the folder would stop the service. A page for root lies in a folder closed to the office's
+    user.
+    """
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     nobody = pwd.getpwnam("nobody")
@@ -289,7 +293,7 @@ def test_what_root_orders_is_done_by_whose_the_folder_is_and_what_root_names_is_
         assert os.geteuid() == 0
         return done
 
-    run("invite", "gate-0", "--sheet", mine / "other.html")  # the interpreter may lie where only root may look
+    run("invite", "gate-0", "--sheet", mine / "other.html")  # imports as root; others may lack the right
     for path in (root / "srv/office", *(root / "srv/office").iterdir()):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     run("invite", "gate-1", "--sheet", mine / "codes.html")

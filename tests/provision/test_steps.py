@@ -1,6 +1,4 @@
-"""A machine becomes a gate step by step; whatever breaks a step off, the next run goes on from there, and nothing that
-was there is lost.
-"""
+"""A machine becomes a gate step by step. After any interruption the next run continues, and no file is lost."""
 
 import os
 import pwd
@@ -32,7 +30,7 @@ ALL = ["machine", "folders", "settings", "models", "keys", "camera and pins", "s
 
 @pytest.fixture
 def models(tmp_path):
-    """The files of the models that come with gated, in a folder."""
+    """Return a folder with the model files that come with gated."""
     folder = tmp_path / "models-here"
     shutil.copytree(shipped_manifest().parent / "courtyard", folder)
     return folder
@@ -277,7 +275,7 @@ def test_prompts_are_spoken_where_there_is_sound(making, answers, taken, root):
     assert {owner_of(path) for path in prompts.iterdir()} == {"nobody"}
 
 
-# -- who signs other versions -----------------------------------------------------------------------------------------
+# -- the signer of other versions --------------------------------------------------------------------------------------
 
 
 def test_the_release_key_is_believed_from_then_on_and_another_does_not_take_its_place(

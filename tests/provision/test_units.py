@@ -1,4 +1,4 @@
-"""The services are written as they came, and "on duty" is one start that stays, not a flicker of many."""
+"""Provisioning writes the units unchanged. "On duty" means one start that stays, not many restarts."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from gated.provision.units import READY_S, STEADY_S, check_releases, settles, un
 
 
 class Time:
-    """Seconds that pass by waiting, and which start of the brain is on duty at each."""
+    """A clock that moves by waiting. `on_duty` gives the start of the brain that is on duty at each second."""
 
     def __init__(self, on_duty):
         self.now, self.on_duty = 0.0, on_duty

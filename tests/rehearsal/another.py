@@ -1,7 +1,7 @@
-"""Another version of gated out of a wheel of it: `another.py WHEEL VERSION FOLDER [MODULE LINE]`.
+"""Makes another version of gated from a wheel: `another.py WHEEL VERSION FOLDER [MODULE LINE]`.
 
-With a module (such as `gated/app.py`) its first line becomes LINE: a version that breaks in that part of it. The wheel
-and its SHA256SUMS are put into FOLDER. RECORD goes without digests, which pip does not ask for (PEP 427).
+Writes the wheel and its SHA256SUMS to FOLDER. With MODULE (such as `gated/app.py`), LINE goes before its first line, so
+that this part breaks. RECORD has no digests, because pip does not check them (PEP 427).
 """
 
 import hashlib

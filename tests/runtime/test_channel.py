@@ -1,4 +1,4 @@
-"""Channels: what arrives is a message that was agreed on, whole and in order, or an error."""
+"""A channel delivers whole, valid messages in order, or raises an error."""
 
 import asyncio
 import socket
@@ -114,7 +114,7 @@ def test_every_message_comes_back_as_it_was(data, number):
 
 
 async def test_a_cancellation_that_meets_a_message_is_not_lost(pair):
-    """What Python 3.11's `wait_for` gets wrong: a part that was told to stop goes on listening for ever."""
+    """`wait_for` of Python 3.11 loses this cancellation, and the cancelled part listens for ever."""
     channel, _ = pair
 
     async def listen():

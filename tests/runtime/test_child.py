@@ -1,4 +1,4 @@
-"""Workers: started, watched, ended, and never left behind."""
+"""Tests that workers start, are watched and end, and that none stays behind."""
 
 import asyncio
 import contextlib
@@ -28,12 +28,12 @@ async def test_a_stopped_worker_is_made_to_end(gate):
     worker = await child.start(["--config", str(gate.config), "latch"])
     worker.process.send_signal(signal.SIGSTOP)
     await worker.stop(0.2)
-    assert worker.process.returncode in (-signal.SIGKILL, -signal.SIGTERM)  # whichever the kernel delivers first
+    assert worker.process.returncode in (-signal.SIGKILL, -signal.SIGTERM)  # the kernel may deliver either signal first
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_the_children_of_a_worker_end_with_it(end):
-    """A surviving grandchild would hold the camera and the socket."""
+    """A surviving grandchild would keep the camera and the socket."""
     script = "import os, time\nchild = os.fork()\nchild and print(child, flush=True)\ntime.sleep(600)"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, start_new_session=True, stdout=asyncio.subprocess.PIPE
@@ -72,7 +72,7 @@ async def test_a_dead_worker_is_started_again_and_ended_with_the_task(gate):
     async def start(arguments):
         worker = await real(arguments)
         started.append(worker)
-        worker.process.kill()  # without waiting: the task may be cancelled here
+        worker.process.kill()  # no wait here, because the task may be cancelled
         return worker
 
     real, child.start = child.start, start

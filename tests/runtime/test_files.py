@@ -1,4 +1,4 @@
-"""Small files are there whole or as they were, for whom they are."""
+"""A small file is either fully written or unchanged, and has the right owner."""
 
 import os
 
@@ -46,14 +46,14 @@ def test_a_write_that_fails_leaves_what_was(tmp_path, monkeypatch, write):
     assert path.read_bytes() == b"old"
 
 
-# -- root, where somebody else may write ------------------------------------------------------------------------------
+# -- root, in folders that another user can write ----------------------------------------------------------------------
 
 NOBODY = 65534
 
 
 @pytest.fixture
 def trap(tmp_path):
-    """A folder of somebody else's, and a file of root's that they would like to be written."""
+    """Return another user's folder and a file of root's that this user wants to overwrite."""
     theirs, secret = tmp_path / "theirs", tmp_path / "shadow"
     theirs.mkdir()
     os.chown(theirs, NOBODY, NOBODY)
@@ -105,7 +105,7 @@ def test_a_place_is_whose_the_first_part_of_its_way_is(trap):
     assert holder(secret) == root
     assert holder(secret.parent / "not-there/at/all") == root
     assert holder(theirs) == holder(theirs / "models/not-there") == nobody
-    assert holder(theirs / "to-root/shadow") == nobody  # by a link of theirs to a folder of root's
+    assert holder(theirs / "to-root/shadow") == nobody  # their link leads to a folder of root's
     assert holder(theirs / "../shadow") == nobody
     assert holder(secret.parent / "to-theirs/models") == nobody
     with pytest.raises(OSError, match="too many links"):

@@ -1,4 +1,4 @@
-"""The collector of cycles rests while a process starts, and no longer."""
+"""The cycle collector rests while a process starts, and runs again afterwards."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who is connected: a newcomer always, and whoever fills the house loses his own places first."""
+"""The listener always admits a newcomer. A source that fills it loses its own connections first."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Tests the file lock: only one process holds it at a time."""
 
 import os
 import subprocess

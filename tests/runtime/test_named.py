@@ -1,4 +1,4 @@
-"""Files that the caller names: root opens none with its own rights where another user can write."""
+"""The caller names these files. Root opens none with its own rights where another user can write."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as 
 
 @pytest.fixture
 def theirs(open_folder):
-    """A folder of somebody else's, beside a file of root's alone."""
+    """Return another user's folder, beside a file that only root can read."""
     folder = open_folder / "theirs"
     folder.mkdir()
     os.chown(folder, NOBODY, NOBODY)

@@ -1,4 +1,4 @@
-"""What a library writes to standard error is held, whoever writes it, and standard error is given back."""
+"""`held_stderr` captures all writes to standard error, from Python and C, and then restores it."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from gated.runtime.noise import held_stderr
 
 
 def test_what_python_and_what_c_write_is_held_in_order():
-    """In a process of its own: here, standard error is pytest's and no file."""
+    """Runs in its own process, because pytest replaces standard error here."""
     script = (
         "import os, sys; from gated.runtime.noise import held_stderr\n"
         "with held_stderr() as lines:\n"

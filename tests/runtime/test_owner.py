@@ -1,4 +1,4 @@
-"""Root that writes for somebody: what it leaves is theirs."""
+"""Root writes on behalf of a user, and the user owns the resulting files."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from gated.runtime.owner import acting_as, as_holder_of, being_oneself, maker_of
 
 NOBODY = 65534
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "python3"
-"""One that everybody may run."""
+"""A Python that every user may run."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
 
@@ -46,7 +46,7 @@ def test_nobody_in_particular_is_oneself(tmp_path):
 
 
 def test_within_it_the_first_owner_goes_on_to_its_end(open_folder):
-    """An update that is taken back writes into the journal while it acts as the gate's user already."""
+    """A rollback writes into the journal while it already acts as the gate's user."""
     open_folder.chmod(0o777)
     with acting_as((NOBODY, NOBODY)):
         with acting_as((NOBODY, NOBODY)):
@@ -102,7 +102,7 @@ def test_root_itself_comes_back_from_it_and_goes_there_again(tmp_path):
 
 @pytest.fixture
 def places(open_folder):
-    """A folder of somebody's, and in it one of root's, one of a third user's, and a link of theirs to root's."""
+    """Return a user's folder with a folder of root's, a folder of a third user's, and a link to root's."""
     theirs = open_folder / "theirs"
     for name, uid in (("", NOBODY), ("roots", 0), ("thirds", 1)):
         (theirs / name).mkdir()

@@ -1,4 +1,4 @@
-"""What is in the memory of brain, vision and office stays there."""
+"""Brain, vision and office set their memory non-dumpable and write no core dump."""
 
 import ast
 import ctypes
@@ -37,7 +37,7 @@ def test_whoever_holds_faces_or_keys_says_so_before_all_else(module, function):
 
 
 def test_a_command_leaves_no_core(gate):
-    """Commands load galleries and keys as well. They have no unit that would forbid a core dump."""
+    """Commands load galleries and keys too, but no unit forbids their core dumps."""
     script = (
         "import resource, sys; from gated.cli import main\n"
         "try: main(sys.argv[1:])\n"

@@ -1,4 +1,4 @@
-"""Critical tasks are deadly, and waits between tries grow."""
+"""The end of a critical task ends the process. The wait between tries grows."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ def test_waits_double_up_to_the_longest_and_start_over():
 
 
 class Part:
-    """Something that fails as often as it is told to, and then works."""
+    """A part that fails with each of these errors in turn and then works."""
 
     def __init__(self, *errors):
         self.errors, self.lives = list(errors), 0
@@ -59,7 +59,7 @@ class Part:
 
 
 async def told_by(part, until_told, **waits):
-    """What is told of an optional part until this many things were."""
+    """Run an optional part until it has reported that many changes. Returns the reports."""
     told = []
     task = asyncio.create_task(tasks.optional("screen", part.run, lambda *loss: told.append(loss), **waits))
     async with asyncio.timeout(20):

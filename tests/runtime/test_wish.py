@@ -1,4 +1,4 @@
-"""A wish lasts as long as the command that has it, and not a moment longer."""
+"""A wish lasts exactly as long as its command runs."""
 
 import os
 import signal

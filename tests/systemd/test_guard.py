@@ -1,4 +1,4 @@
-"""The guard by itself: it counts the starts of a version on trial, turns back after three, and keeps no gate shut."""
+"""Tests the guard alone: it counts the starts of a trial version, rolls back after three, and never blocks the gate."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ OLD, NEW = "0.1.0", "0.2.0"
 
 @pytest.fixture
 def root(tmp_path):
-    """A root with two versions, the new one current; each program writes down how it was asked."""
+    """Return a root with two versions, the newer current. Each program records its arguments."""
     releases = Releases(tmp_path)
     for version in (OLD, NEW):
         program = releases.program(version)
@@ -102,7 +102,7 @@ def test_with_nothing_to_go_back_to_the_new_one_goes_on(root):
 
 
 def broken(root, version, how):
-    """A version as an upgrade of the whole system leaves it."""
+    """Break a version as an upgrade of the operating system does."""
     program = Releases(root).program(version)
     if how == "dangling":
         (program.parent / "python").symlink_to("/usr/bin/python3.7-of-before")
@@ -127,7 +127,7 @@ def venv_of(root, python, target):
 
 @pytest.mark.parametrize("is_there", [False, True])
 def test_after_an_upgrade_of_the_system_the_log_says_why_nothing_starts(root, tmp_path, is_there):
-    """/usr/bin/python3 is another one now, or none of that name is left."""
+    """/usr/bin/python3 is now another version, or no Python of that name is left."""
     target = tmp_path / "python3.13"
     if is_there:
         target.write_text("#!/bin/sh\n")

@@ -1,4 +1,4 @@
-"""systemd/install, run as it is, on this machine with other programs in the place of those that would change it."""
+"""Runs systemd/install unchanged on this machine. Stand-ins replace the programs that would change the machine."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ if [ "$1 $2" = "-m venv" ]; then
 fi
 exec /usr/bin/python3 "$@"
 """
-"""A venv is a copy of one that was made before: pip in it costs three seconds of work each time."""
+"""Copies a ready venv, because pip needs three seconds to make one."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def made_venv(tmp_path_factory):
 
 
 class Card:
-    """A machine whose packages and users are written down instead of changed, and whose /opt/gated is a folder."""
+    """A machine with stand-ins that record package and user changes. A folder stands for /opt/gated."""
 
     def __init__(self, folder):
         self.folder, self.root, self.calls = folder, folder / "opt", folder / "calls"
@@ -91,7 +91,7 @@ class Card:
 
 @pytest.fixture
 def bare(tmp_path):
-    """A machine that makes its own venv."""
+    """Return a machine that makes its own venv."""
     return Card(tmp_path)
 
 
@@ -105,12 +105,12 @@ def card(tmp_path, made_venv):
 
 @pytest.fixture
 def bundle(tmp_path):
-    """A gated that needs nothing."""
+    """Return a bundle of a gated without dependencies."""
     return bundle_of(tmp_path, "# needs nothing\n")
 
 
 def bundle_of(tmp_path, lock):
-    """A gated that writes down what it was asked for, packed as `gated bundle` does."""
+    """Return a gated that prints its arguments, packed as `gated bundle` does."""
     folder = tmp_path / "packed"
     (folder / "wheels").mkdir(parents=True)
     (folder / "models").mkdir()
@@ -387,7 +387,7 @@ def test_a_careful_umask_hides_nothing_from_the_gates_user(card, bundle):
 
 
 def spoilt(card, how):
-    """The version that is there, as an upgrade of the whole system leaves it."""
+    """Break the installed version as an upgrade of the operating system does."""
     venv = card.root / "releases/9.9.9/venv"
     if how == "dangling":
         for name in ("python", "python3"):
@@ -445,7 +445,7 @@ def test_what_could_not_be_built_anew_leaves_what_was_there(card, bundle):
     assert (card.root / "releases/9.9.9/venv/bin/gated").exists()
 
 
-# -- who packed it ----------------------------------------------------------------------------------------------------
+# -- the signer --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -454,7 +454,7 @@ def key(tmp_path):
 
 
 def signed(tmp_path, bundle, key):
-    """The bundle with a public key in it, signed with a private one."""
+    """Add a public key to the bundle and sign it with a private key."""
     (tmp_path / "packed/release.pub").write_bytes(key.with_name(f"{key.name}.pub").read_bytes())
     pack(tmp_path / "packed", bundle, key)
     return bundle
@@ -466,7 +466,7 @@ def believe(card, key):
 
 
 def test_a_signed_bundle_is_installed_and_its_key_is_handed_on_to_be_believed(card, bundle, tmp_path, key):
-    """And nothing in it has more rights than a file."""
+    """No installed file keeps special rights, such as setuid."""
     (tmp_path / "packed/models/finds.onnx").chmod(0o6777)
     code, said = card.run("--offline", signed(tmp_path, bundle, key))
     assert code == 0, said
@@ -526,11 +526,11 @@ def test_a_machine_without_ssh_keygen_that_believes_a_key_says_what_to_install(c
     assert "apt-get install openssh-client" in said
 
 
-# -- bundles by an enemy ----------------------------------------------------------------------------------------------
+# -- hostile bundles ---------------------------------------------------------------------------------------------------
 
 
 def rebuilt(bundle, change):
-    """The archive once more, with a change to each member; None leaves it out."""
+    """Rewrite the archive. `change` yields the new members for each old member, or none to omit it."""
     with tarfile.open(bundle) as old:
         members = [(info, old.extractfile(info).read() if info.isreg() else b"") for info in old.getmembers()]
     with tarfile.open(bundle, "w") as new:
@@ -541,7 +541,7 @@ def rebuilt(bundle, change):
 
 
 def refused(card, bundle, words):
-    """It was not installed, and nothing of it is anywhere."""
+    """Assert that the machine refused the bundle and that no file of it remains."""
     code, said = card.run("--offline", bundle)
     assert code == 3, said
     assert words in said
@@ -552,7 +552,7 @@ def refused(card, bundle, words):
 
 
 def listed_with_sizes(tmp_path):
-    """The list of what was packed, as `gated bundle` makes it."""
+    """Write the list with sizes, as `gated bundle` makes it, and pack the bundle again."""
     folder = tmp_path / "packed"
     text = (folder / "SHA256SUMS").read_text()
     paths = [line[66:] for line in text.splitlines()]
@@ -663,7 +663,7 @@ def test_a_bundle_that_is_a_hole_is_not_read(card, tmp_path):
 
 
 def test_wheels_that_fill_the_disk_when_they_are_unpacked_are_refused(card, bundle, tmp_path):
-    """Ten files of 200 MB of nothing, in 2 MB."""
+    """Ten files of 200 MB of zeros, in 2 MB."""
     wheel = tmp_path / "packed/wheels/bomb-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in range(10):
@@ -676,7 +676,7 @@ def test_wheels_that_fill_the_disk_when_they_are_unpacked_are_refused(card, bund
 
 @pytest.mark.parametrize("does_run", [True, False])
 def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run):
-    """Signed with a key that is still believed, and from before there was a second one."""
+    """An older bundle has a signature by a trusted key, and dates from before the second key."""
     believe(card, key)
     other = make_key(tmp_path / "keys", "other")
     both = (card.root / "release.pub").read_text() + other.with_name("other.pub").read_text()
@@ -692,7 +692,7 @@ def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run
 
 
 def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
-    """A mirror that sends without end fills no card, and one that drips is left."""
+    """An endless download cannot fill the card, and a download that drips is abandoned."""
     text = SCRIPT.read_text()
     assert "ulimit -f $((MOST_FILE / 512)); exec timeout" in text
     assert all(
@@ -703,7 +703,7 @@ def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])
 def test_nothing_runs_that_lies_beside_a_bundle(bare, bundle, tmp_path, words):
-    """`python3 -m venv`, in the folder of a stick, runs the `venv.py` that lies there; as root, and unproved."""
+    """In the folder of a USB stick, `python3 -m venv` would run a `venv.py` from there, as root and without proof."""
     stick = tmp_path / "stick"
     stick.mkdir()
     for name in ("venv", "platform", "zipfile", "pip", "ensurepip", "gated", "shutil"):

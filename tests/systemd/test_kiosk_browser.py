@@ -1,4 +1,4 @@
-"""The kiosk's policies in a real Chromium, installed where Debian's reads them: all are in force, and they hold."""
+"""A real Chromium reads the kiosk's policies from Debian's folder. All of them are in force and hold."""
 
 import asyncio
 import contextlib
@@ -27,11 +27,11 @@ mount -t tmpfs none /etc/chromium && mkdir -p "$(dirname "$2")" || exit
 shift 2
 exec "$@"
 """
-"""Puts the file where it is installed, in a mount namespace that ends with the browser."""
+"""Mounts the policy file at its installed place, in a mount namespace that ends with the browser."""
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"]
 BLOCKED = "net::ERR_BLOCKED_BY_ADMINISTRATOR"
 DEPRECATED = {"AutofillAddressEnabled", "AutofillCreditCardEnabled"}
-"""Old names, which the Chromium of older systems knows alone; this one still obeys them."""
+"""Old policy names that older Chromium versions need. This version still obeys them."""
 ROWS = """(() => {
     const rows = {};
     const walk = (node) => {
@@ -51,7 +51,7 @@ WAIT_S = 120
 
 
 def can_run():
-    """Whether there is a Chromium here, and we may have a mount namespace."""
+    """Return True if Chromium is here and this process may make a mount namespace."""
     tools = all(map(shutil.which, ("chromium", "unshare")))
     return tools and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
@@ -60,7 +60,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not can_run(), reason="needs 
 
 
 class Page(http.server.SimpleHTTPRequestHandler):
-    """The gate screen's files, and one to be downloaded."""
+    """A server of the gate screen's files and of one download."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -90,26 +90,26 @@ def served():
 
 @pytest.fixture
 def screen():
-    """What serves the gate screen; `asked`: what was asked of it."""
+    """Yield the server of the gate screen. `asked` holds the requested paths."""
     with served() as server:
         yield server
 
 
 def installed(port, **changes):
-    """The policies as they are installed for a screen at that port."""
+    """Return the policies as installed for a screen at that port, with changes."""
     files = unit_files(Path("/"), None, is_pi=False, screen_port=port, releases=None)
     return {**json.loads(files[Path("/") / POLICIES]), **changes}
 
 
 def readable(port):
-    """The same, but for what keeps us from looking."""
+    """Return the policies without those that block the test's view."""
     looked_at = [f"http://127.0.0.1:{port}", "chrome://policy"]
     return installed(port, DeveloperToolsAvailability=1, RemoteDebuggingAllowed=True, URLAllowlist=looked_at)
 
 
 @contextlib.contextmanager
 def kiosk(folder, policies, page):
-    """A browser with these policies; gives its profile."""
+    """Run a browser with these policies and yield its profile folder."""
     folder.mkdir()
     file = folder / "gated.json"
     if policies is not None:
@@ -136,7 +136,7 @@ def until(seen):
 
 
 class Tab:
-    """A page that we drive by the DevTools protocol."""
+    """A browser tab that the test drives by the DevTools protocol."""
 
     def __init__(self, websocket):
         self._websocket, self._numbers, self.events = websocket, itertools.count(1), []
@@ -228,7 +228,7 @@ async def test_nothing_is_downloaded_which_else_would_be(tmp_path, screen, is_ki
 
 
 def test_nobody_can_look_into_the_browser(tmp_path, screen):
-    """As it is installed, and started by somebody who asks for a port to debug it by."""
+    """The browser has the installed policies, and its caller asks for a debugging port."""
     with kiosk(tmp_path / "kiosk", installed(screen.server_port), f"http://127.0.0.1:{screen.server_port}/") as profile:
         until(lambda: "/page.js" in screen.asked)
         assert not (profile / "DevToolsActivePort").exists()

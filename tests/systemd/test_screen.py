@@ -1,4 +1,4 @@
-"""The screen of a gate: it shows the page, or its log says why it does not, and what to do about that."""
+"""The gate's screen shows the page, or its log says why not and what to do."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ UNIT = SCREEN.with_name("gated-kiosk.service")
 
 
 class Machine:
-    """A machine with these programs, a display and a page, or without them."""
+    """A machine with stand-in programs, a display and a page, each of which can be missing."""
 
     def __init__(self, folder):
         self.folder, self.bin, self.cards = folder, folder / "bin", folder / "drm"
@@ -61,7 +61,7 @@ def page():
 def test_where_everything_is_there_the_page_is_shown(machine, page):
     code, said, problem = machine.run(page)
     assert (code, problem) == (0, "")
-    assert said.startswith("cage -- chromium --kiosk")  # without -s, which lets a keyboard leave the screen
+    assert said.startswith("cage -- chromium --kiosk")  # -s would allow the keyboard to leave the screen
     assert said.rstrip().endswith(page)
 
 

@@ -1,4 +1,6 @@
-"""No lock keeps its power when its latch was killed: plain sh and gpioset of either version do it, or else Python."""
+"""No lock keeps its power after its latch was killed. Plain sh with either version of gpioset does it, or else
+Python.
+"""
 
 import fcntl
 import json
@@ -15,11 +17,11 @@ KERNEL = Path(__file__).parents[1] / "door" / "pi" / "kernel.py"
 PATH = "/usr/bin:/bin"
 
 GPIOSET = {
-    # As gpioset(1) of libgpiod 1.6.3 (Bookworm): gpioset [OPTIONS] CHIP OFFSET=VALUE...
+    # Stands for gpioset(1) of libgpiod 1.6.3 (Bookworm): gpioset [OPTIONS] CHIP OFFSET=VALUE...
     "v1.6.3": """
         case $1 in /dev/*) ;; *) echo "gpioset: invalid option -- 't'" >&2; exit 1 ;; esac
         chip=$1 line=$2""",
-    # As gpioset(1) of libgpiod 2.2.1 (Trixie): without -t0 it holds the line until it is killed.
+    # Stands for gpioset(1) of libgpiod 2.2.1 (Trixie): without -t0 it holds the line until it is killed.
     "v2.2.1": """
         [ "$1" = -t0 ] || exec sleep 600
         [ "$2" = -c ] || { echo "gpioset: invalid line value: '$2'" >&2; exit 1; }
@@ -29,7 +31,7 @@ GPIOSET = {
 
 @pytest.fixture
 def root(tmp_path):
-    """Where gated is installed, with a Python that writes down that it was started, and the latch's own folder."""
+    """Return an installation folder with a Python that records its start, and with the latch's own folder."""
     program = tmp_path / "current/venv/bin/gated"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/python\n')
@@ -41,7 +43,7 @@ def root(tmp_path):
 
 @pytest.fixture(params=sorted(GPIOSET))
 def gpioset(request, root):
-    """A gpioset of this version that writes down what it set."""
+    """Install a gpioset of this version that records what it set."""
     program = root / "bin/gpioset"
     program.write_text(
         f"""#!/bin/sh
@@ -55,7 +57,7 @@ def gpioset(request, root):
 
 
 def secure(root, path=None):
-    """Run it as the unit does; gives what it said, what was set, and what Python was asked for."""
+    """Run the script as the unit does. Returns its errors, the lines that were set, and Python's arguments."""
     env = {"PATH": path or f"{root}/bin:{PATH}", "GATED_ROOT": str(root), "RUNTIME_DIRECTORY": str(root / "run")}
     done = subprocess.run(["/bin/sh", SECURE], env=env, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
@@ -158,7 +160,7 @@ def test_a_latch_with_mock_pins_leaves_nothing_that_would_drive_real_ones(gate, 
 
 def test_a_folder_that_is_full_keeps_no_latch_from_serving(gate, wait_for, tmp_path):
     gate.write(door={"pins": "gpio", "socket": str(tmp_path / "run/latch.sock")})
-    (tmp_path / "run/.latch.off.new").mkdir(parents=True)  # where it is written first
+    (tmp_path / "run/.latch.off.new").mkdir(parents=True)  # the latch writes this path first
     chips = {0: {"label": "pinctrl-bcm2711"}}
     log = (tmp_path / "log").open("w")
     latch = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The services as systemd itself reads and judges them, in a root that has what the installation puts there."""
+"""systemd itself reads and judges the units, in a root with the installation's files."""
 
 import re
 import subprocess
@@ -82,7 +82,7 @@ def test_every_program_that_a_unit_runs_is_one_that_the_installation_makes(name)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_unit_sends_its_reader_to_a_page_that_is_not_there(name):
-    """The installation brings no page: `man` and the network are all that could be meant."""
+    """The installation brings no documentation pages. Only `man` and the network remain."""
     assert not re.findall(r"(?m)^Documentation=.*file:", (UNITS / name).read_text())
 
 
@@ -91,7 +91,9 @@ def keys(name):
 
 
 def test_what_would_kill_or_slow_the_models_is_not_asked_for():
-    """Without a number a filtered call kills; without /proc/cpuinfo onnxruntime chooses slower kernels."""
+    """Without an error number, a filtered call kills the process. Without /proc/cpuinfo, onnxruntime picks slower
+    kernels.
+    """
     brain = keys("gated.service")
     assert brain["SystemCallErrorNumber"] == "EPERM"
     assert "ProcSubset" not in brain
@@ -125,7 +127,7 @@ def test_vision_has_the_camera_and_the_models_and_nothing_else():
     assert devices == ["char-video4linux", "char-media", "char-dma_heap"]
     assert (vision["DevicePolicy"], vision["PrivateNetwork"], vision["IPAddressDeny"]) == ("closed", "yes", "any")
     assert vision["RestrictAddressFamilies"] == "AF_UNIX AF_NETLINK"
-    assert "GATED_CONFIG=/dev/null" in vision["Environment"]  # the settings' file is the brain's to read
+    assert "GATED_CONFIG=/dev/null" in vision["Environment"]  # only the brain may read the settings file
     assert (vision["User"], vision["Group"]) == ("gated-vision", "gated-vision")
     assert not re.findall(
         r"(?m)^(StateDirectory|RuntimeDirectory|LoadCredential|SupplementaryGroups|ReadWritePaths)", text
@@ -146,7 +148,7 @@ def test_the_brains_user_alone_dials_vision_and_a_hang_is_ended():
 
 
 def test_faces_and_keys_go_to_no_core_and_no_swap():
-    """The update may swap, as a build needs the room; it leaves no core."""
+    """The update may swap, because a build needs the memory. It leaves no core dump."""
     assert keys("gated-update.service")["LimitCORE"] == "0"
     for name in NAMES:
         unit = keys(name)
@@ -169,5 +171,5 @@ def test_the_screen_has_the_display_alone_and_says_why_it_is_not_closed_further(
 
 
 def test_nobody_switches_the_console_from_the_screens_keyboard():
-    """The compositor allows it with `-s` alone (cage(1))."""
+    """The compositor allows this only with `-s` (cage(1))."""
     assert re.findall(r"\bcage\b.*", (UNITS / "screen").read_text())[-1].startswith("cage -- chromium --kiosk")

@@ -1,6 +1,6 @@
-"""What the gate writes, and where: its card must last for years, and its root may be one that nobody can write.
+"""Tests what the gate writes and where. Its card must last for years, and its root may be read-only.
 
-On a root that cannot be written, and over a day, the same is tried in `tests/rehearsal`.
+`tests/rehearsal` tests a read-only root, and the writes of a whole day.
 """
 
 import os
@@ -13,12 +13,14 @@ from PIL import Image
 pytestmark = pytest.mark.slow
 
 QUIET_S = 5.0
-"""Every write within so long would be 17 MB a day, a block (4 KiB) and its log at a time; 5 MB are allowed."""
+"""Length of a period without any write, in seconds. One 8 KiB write (block and log) in each period would be about 140
+MB a day; 5 MB a day are allowed.
+"""
 
 
 @pytest.fixture(scope="module")
 def idle(gate_at, wait_for, tmp_path_factory):
-    """A gate on duty that sees an empty street; gives the processes by what they are."""
+    """Yield a gate on duty that sees an empty street, and its process ids by part."""
     with gate_at(tmp_path_factory.mktemp("gate")) as gate:
         (gate.folder / "frames").mkdir()
         Image.new("RGB", (640, 480), (90, 95, 100)).save(gate.folder / "frames" / "street.png")
@@ -29,13 +31,13 @@ def idle(gate_at, wait_for, tmp_path_factory):
 
 
 def written_files(pid):
-    """The files that a process has open to write."""
+    """Yield the files that a process has open for writing."""
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = descriptor.readlink()
             info = (descriptor.parent.parent / "fdinfo" / descriptor.name).read_text().split()
         except OSError:
-            continue  # closed meanwhile
+            continue  # the file was closed meanwhile
         if int(info[info.index("flags:") + 1], 8) & (os.O_WRONLY | os.O_RDWR) and target.is_absolute():
             yield target
 
