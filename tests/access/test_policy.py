@@ -1,4 +1,4 @@
-"""The policy gives one verdict a frame and one decision a visit. Every invalid input denies."""
+"""The policy gives one verdict per frame and one decision per visit. Every invalid input denies."""
 
 import math
 

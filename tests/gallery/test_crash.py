@@ -145,8 +145,8 @@ def face(person: int) -> Embedding:
 
 
 def is_whole(gallery: Gallery) -> bool:
-    """Return whether every enrolled person has two readable templates, nothing but pending records is left, and no
-    erasure is due.
+    """Return whether every enrolled person has two readable templates, no other template or key is left
+    except pending ones, and no erasure is due.
     """
     register = gallery._register
     subjects = register._people.subjects()

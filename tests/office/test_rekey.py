@@ -157,7 +157,9 @@ def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
 
 @pytest.mark.parametrize("name", ["rename", "replace", "fsync", "rmtree"])
 def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, monkeypatch, name):
-    """From the chosen call on, every call of that function fails. The test tries each call as the first failure."""
+    """From the chosen call on, every call of that function fails.
+    The test tries each call as the first failure, of fsync every third.
+    """
     outcomes = set()
     for step in range(1, 60, 3 if name == "fsync" else 1):
         folder = tmp_path / f"{step}"
