@@ -23,9 +23,7 @@ SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
 STEPS = 60
 HEAL_S = 60
 FACES_S = 200
-"""Longest healing time in seconds when faces are missing: a gate requests a face that it could not get again after a
-minute.
-"""
+"""Longest healing time in seconds. A face that a gate could not give yet is requested again after a minute."""
 CLOCKS = [timedelta(), timedelta(seconds=4), timedelta(hours=-8), timedelta(days=4000)]
 
 
