@@ -1,4 +1,4 @@
-"""`gated bench --sync`: each figure is of something that really happened, here with little of everything."""
+"""Tests `gated bench --sync`: every figure comes from a real run, here a small one."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def told(monkeypatch):
-    """What it prints for programs, with few people, few events and short windows."""
+    """Return the command's JSON output for few people, few events and short windows."""
     small = {"PEOPLE": 20, "TEMPLATES": 2, "BACKLOG": 1000, "REVOKED": 3, "WINDOW_S": 1.0, "ROUNDS": 1, "STEADY_S": 1.5}
     for name, value in small.items():
         monkeypatch.setattr(bench_sync, name, value)

@@ -1,4 +1,4 @@
-"""The commands as a stranger meets them: help, an example, and one clear message for everything that is wrong."""
+"""Tests the commands as a new user sees them: help, an example, and one clear message for each error."""
 
 import importlib
 import json
@@ -19,7 +19,7 @@ EXAMPLE = Path(importlib.import_module("gated").__file__).parent / "example.toml
 
 
 def only_line(done):
-    """What a command said that failed: one message, no traceback."""
+    """Return the single message of a failed command. Asserts that no traceback is in it."""
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("gated: ")
     assert done.stderr.count("gated: ") == 1

@@ -1,4 +1,4 @@
-"""`gated config show`: what is in force, and whose word it is; the latch heeds nobody's but the installer's."""
+"""`gated config show` prints the settings in force and the source of each. The latch uses only the installer's."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What somebody agrees to at this gate, said on its command line while their face is taken."""
+"""A person agrees to a purpose on the gate's command line while the gate takes their face."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ GIVE = ("--transfer", "--consent", "paper-9", "--notice", "2026-11", "--yes")
 
 @pytest.fixture
 def yard(gate, monkeypatch):
-    """A gate that knows Ann and Bob, who agreed to be recognised; its commands, run here."""
+    """Yield a gate that knows Ann and Bob, who agreed to be recognised. Its commands run in this process."""
     monkeypatch.setattr("gated.cli.consents.LOOK_S", 0.02)
     gallery = Gallery.open(gate.state, "courtyard-2", "ab" * 32, 4)
     for subject, name in ((ANN, "Ann"), (BOB, "Bob")):
@@ -45,14 +45,14 @@ def yard(gate, monkeypatch):
 
 
 def meanwhile(work):
-    """Do it once somebody is said to agree to something; gives when it is done."""
+    """Start `work` in a thread. Returns a function that waits for its end."""
     thread = threading.Thread(target=work)
     thread.start()
     return thread.join
 
 
 def when_said(state, subject, picture):
-    """The office has a face taken here, while something is said."""
+    """Wait until a consent command runs, then enrol a face here for the office."""
     deadline = time.monotonic() + 20
     while wished(state / NAME) is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""`gated demo`: the whole morning with real processes, and the board that shows it."""
+"""Tests `gated demo`: the whole morning with real processes, and the board that shows it."""
 
 import io
 import subprocess
@@ -48,7 +48,7 @@ def test_a_set_that_is_not_there_is_named():
 
 @pytest.fixture
 def browser(tmp_path, monkeypatch):
-    """A machine whose only browser writes down what it is shown."""
+    """Make a machine whose only browser records its page. Returns the file with the record."""
     program = tmp_path / "bin" / "firefox"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/shown"\n')
@@ -82,7 +82,7 @@ def test_a_display_without_a_browser_is_no_error(monkeypatch):
 
 @pytest.fixture
 def board():
-    """A board in a pipe, and what it has printed."""
+    """Return a board that prints into a pipe, with its output."""
     board = Board("gated demo", 3)
     board._console = Console(file=io.StringIO(), width=150, highlight=False)
     return board

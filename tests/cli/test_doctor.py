@@ -1,4 +1,4 @@
-"""`gated doctor`: every wire and what it would do, with a latch, beside a brain, and without either."""
+"""Tests `gated doctor`: every wire, with only a latch, beside a brain, and without either."""
 
 import asyncio
 import time
@@ -14,12 +14,12 @@ from gated.health.finding import SIGNS
 from gated.runtime.channel import Channel
 
 NOWHERE = {"dir": "nowhere"}
-"""No models: quick, and red."""
+"""A models folder that does not exist: quick, and red."""
 
 
 @pytest.fixture
 def desk(gate):
-    """A gate whose models nobody needs here."""
+    """Return a gate without models, because these tests need none."""
     (gate.folder / "frames").mkdir()
     gate.write(models=NOWHERE)
     return gate
@@ -58,7 +58,7 @@ def test_without_a_latch_that_is_said_and_no_state_is_claimed(desk):
 def test_looking_changes_nothing(desk):
     desk.json("doctor")
     assert not desk.state.exists()
-    assert not desk.trace_file.exists()  # no pin was claimed, mock ones neither
+    assert not desk.trace_file.exists()  # no pin was claimed, not even a mock pin
 
 
 def test_a_latch_tells_what_its_lines_are_and_its_pins_stay_its_own(desk, latch):
@@ -151,7 +151,7 @@ def test_people_read_words_and_signs_and_programs_json_and_nobody_a_traceback(de
     assert done.exit_code == 1
     for light, sign in SIGNS.items():
         assert f"{sign} {light}" in done.output
-    assert "\x1b" not in done.output  # a pipe gets no colour, and loses nothing by it
+    assert "\x1b" not in done.output  # a pipe gets no colour and loses no information
     assert "main.rex" in done.output
     assert "->" in done.output
 
@@ -162,7 +162,7 @@ def test_wrong_settings_are_a_usage_error(gate):
 
 
 def test_a_gate_that_runs_tells_which_ways_work_while_it_sees_nothing(desk, wait_for):
-    """The whole gate, without models: cards and PINs work, faces do not, and the doctor says so."""
+    """The whole gate without models: cards and PINs work, faces do not, and the doctor says so."""
     desk.write(door={"wiegand_pins": [12, 13]}, cues={"screen_port": 0})
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())

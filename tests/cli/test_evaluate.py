@@ -1,4 +1,4 @@
-"""`gated evaluate`: from real pictures, and from the simulated courtyard, to figures that CI can hold it to."""
+"""`gated evaluate` turns real pictures and the simulated courtyard into figures that CI can check."""
 
 import itertools
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ def person(name):
 
 @pytest.fixture
 def pairs(shared, tmp_path):
-    """All pairs of the portraits."""
+    """Write a CSV file of all pairs of the portraits and return its path."""
     lines = [
         f"{shared / 'faces' / a}.jpg,{shared / 'faces' / b}.jpg,{'same' if person(a) == person(b) else 'different'}"
         for a, b in itertools.combinations(PORTRAITS, 2)
@@ -59,7 +59,7 @@ def test_pairs_as_a_table_and_a_picture(gate, pairs, tmp_path):
 
 @pytest.fixture
 def town(shared, tmp_path):
-    """Two people enrolled, both of them and two strangers at the gate."""
+    """Write a gallery of two enrolled people and probes of both and two strangers. Returns the options."""
     faces = {"gallery": ("obama_1", "biden_1"), "probes": ("obama_2", "biden_2", "stranger_1", "pad_bona_fide")}
     for folder, names in faces.items():
         (tmp_path / folder).mkdir()

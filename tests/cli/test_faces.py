@@ -1,4 +1,4 @@
-"""Enrol, identify and bench on real models and real pictures."""
+"""Tests enrol, identify and bench on real models and real pictures."""
 
 import shutil
 
@@ -29,7 +29,7 @@ def only_line(done):
 
 @pytest.fixture
 def in_grey(home, tmp_path):
-    """A picture of somebody as a grey camera shows it; gives its path."""
+    """Return a function that converts a picture to grey, as a grey camera shows it, and returns its path."""
 
     def make(name):
         path = tmp_path / f"grey_{name}"
@@ -146,11 +146,11 @@ def test_enrolling_needs_consent_and_a_notice(home):
 
 
 def bad_pictures(folder, faces):
-    """Files that are no portrait, and what is said of each."""
+    """Write files that are no portrait. Returns the expected message for each."""
     (folder / "truncated.jpg").write_bytes((faces / "obama_1.jpg").read_bytes()[:30_000])
     (folder / "text.jpg").write_text("not a picture")
     (folder / "empty.jpg").touch()
-    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")  # of one bit each, or it takes seconds to write
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")  # 1 bit per pixel is quick to write
     Image.new("RGB", (800, 600), (120, 130, 140)).save(folder / "wall.jpg")
     return {
         "truncated.jpg": "incomplete", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",

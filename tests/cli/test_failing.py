@@ -1,4 +1,4 @@
-"""However a command fails, the user reads each fault once and gets the exit code of the first."""
+"""When a command fails, the user reads each fault once. The exit code is that of the first fault."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from gated.errors import ModelError, StateError
 
 @pytest.fixture
 def end(monkeypatch, capsys):
-    """Call it with what a command raises: the exit code, and what was said."""
+    """Return a function that runs a command that raises this error, and returns exit code and error output."""
 
     def of(error):
         def invoke(*_):

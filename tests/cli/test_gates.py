@@ -1,4 +1,4 @@
-"""Other gates' keys and wider consents, shown to somebody at the gate and accepted by them."""
+"""A person at the gate sees other gates' keys and wider consents and accepts them."""
 
 import json
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def filed(subject, n):
 
 @pytest.fixture
 def yard(gate):
-    """A gate that knows another one, and Ann, whose face was taken here before the office said that it may leave."""
+    """Yield a gate that knows another gate, and Ann. Her face was taken here before the office allowed its transfer."""
     holdings = Holdings.open(gate.state, SITE)
     plain = filed(ANN, 2)
     before = Person(ANN, "Ann", "2-401", "active", NOW, plain.content.person.consents[:1])
@@ -75,7 +75,7 @@ def test_a_gate_is_listed_with_its_fingerprint_and_accepted_by_it(yard):
 
 @pytest.fixture
 def screened(yard, monkeypatch):
-    """The same with a screen, and keys of its own."""
+    """Return the same gate with a screen and keys of its own."""
     own = Identity.make()
     yard.config.write_text(yard.config.read_text() + "\n[cues]\nscreen_port = 8123\n")
     monkeypatch.setattr("gated.cli.gates._own", lambda settings: fingerprint(SITE, settings.gate.id, own.party))
@@ -85,7 +85,7 @@ def screened(yard, monkeypatch):
 
 
 def test_what_is_shown_here_of_a_gate_is_what_that_gate_shows_of_itself(screened):
-    """Read aloud at one gate, followed at the other: the same groups in the same order."""
+    """One person reads it aloud at one gate, another follows at the other: the same groups in the same order."""
     assert screened.say("gates", "show", "back") == f"back: {fingerprint(SITE, 'back', OTHER)}\n"
     own = json.loads(screened.say("gates", "list", "--json"))[0]
     assert screened.say("gates", "show") == f"{own['gate']}: {own['fingerprint']}\n"

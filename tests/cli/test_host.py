@@ -1,4 +1,4 @@
-"""An office moves to another name: gates come by either until each has been moved, and trust it as before."""
+"""An office moves to another host name. Gates connect by either name until each has moved, and trust it as before."""
 
 import contextlib
 import shutil
@@ -90,7 +90,7 @@ def command(folder, *words):
 
 @pytest.fixture
 def paired(tmp_path, gate):
-    """An office and a gate that has joined it."""
+    """Yield an office and a gate that has joined it."""
     with closing(Office(tmp_path / "office").open()) as office:
         gate.write(site={"id": SITE}, gate={"id": GATE})
         code = office.invite().text()

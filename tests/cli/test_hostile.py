@@ -1,6 +1,7 @@
-"""A gate, a name, a journal and an answer that hold everything a terminal obeys: no command prints it, JSON has it all.
+"""A hostile gate, name, journal and answer hold terminal control codes. No command prints them, and JSON keeps the
+text.
 
-Every command of the program that has `--json` is gone through, a new one by itself.
+The test finds every command with `--json` by itself, so it includes new commands.
 """
 
 import ast
@@ -52,9 +53,9 @@ from gated.sync.messages import (
 EVIL = (
     "\x1b]0;pwn\x07\x1b]52;c;ZQ==\x07\x9b8m\u202e\u2066\u200b\r\n0 all is well\t\x7f\x00e\u0301\u0301\u0301\u0301\u0301"
 )
-"""A title, the clipboard, hidden text, another direction, nothing visible, a line of its own, marks on marks."""
+"""A terminal title, the clipboard, hidden text, text direction, invisible signs, a new line, many marks on a letter."""
 FILE = EVIL.replace("\0", "").replace("/", "")
-"""As a part of a file's name."""
+"""The same text as part of a file name."""
 SUBJECT, NOW = "a" * 16, datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 AT = NOW.isoformat()
 
@@ -82,11 +83,11 @@ ORDERS = {
     "office restart": ["gate-1"],
     "office settings": ["gate-1"],
 }
-"""What is said to a gate, which answers what it likes."""
+"""Orders to a gate. A hostile gate may answer anything."""
 ALONE = {"office forms", "office watch", "update", "models verify"}
-"""They have a test of their own below."""
+"""Commands with their own test below."""
 MODELS = {"office invite", "enrol", "readers show", "identify", "evaluate", "bench"}
-"""They need an authority, models, a reader or minutes: see `test_no_command_prints_past_the_one_place`."""
+"""Commands that need an authority, models, a reader or minutes: see `test_no_command_prints_past_the_one_place`."""
 TRIED = sorted(LISTING - {*ORDERS, *ALONE, *MODELS})
 
 
@@ -97,13 +98,13 @@ def run(*words):
 
 
 def is_harmless(text):
-    """Nothing that a terminal obeys, nothing unseen, and no line that the hostile text has begun."""
+    """Return True if no terminal control, no invisible sign and no line of the attacker's is in the text."""
     return printable(text) == text and "\r" not in text and not re.search(r"^0 all is well", text, re.MULTILINE)
 
 
 @pytest.fixture
 def office(tmp_path):
-    """An office whose gate, people, roles, journal, alarms and answers are hostile."""
+    """Return an office whose gate, people, roles, journal, alarms and answers are hostile."""
     folder = tmp_path / "office"
     store = Store.create(folder, "market-south")
     with closing(store):
@@ -148,7 +149,7 @@ def test_what_a_program_reads_of_a_hostile_gate_is_exact(office):
 
 @pytest.fixture
 def config(tmp_path):
-    """A gate with a hostile person and a hostile journal."""
+    """Return a gate with a hostile person and a hostile journal."""
     file = tmp_path / "gated.toml"
     tables = '[site]\nid = "s"\n[gate]\nid = "g"\n[door]\npins = "mock"\n[camera]\nkind = "replay"\npath = "no"\n'
     file.write_text(f'state_dir = "state"\n{tables}')
@@ -264,7 +265,7 @@ def test_models_that_fail_are_told_in_a_line_each(config, monkeypatch):
 
 
 def test_no_command_prints_past_the_one_place():
-    """What is put together goes by `streams.say`, which makes each sentence one line; what is constant need not."""
+    """Composed text goes through `streams.say`, which makes each sentence one line. Constant text need not."""
     own = {"streams.py", "tables.py"}
     past = [
         f"{path.name}:{call.lineno}"
@@ -279,7 +280,7 @@ def test_no_command_prints_past_the_one_place():
 
 
 def _is_ours(text):
-    """A constant, JSON, what has been made one line, or what asks for no words."""
+    """Return True for a constant, for JSON, for text made one line, and for a known text of ours."""
     names = {each.id for each in ast.walk(text) if isinstance(each, ast.Name)}
     return isinstance(text, ast.Constant) or bool(names & {"json", "line", "ascii"}) or ast.unparse(text) in (
         "HOW", "files('gated').joinpath('example.toml').read_text('utf-8')")  # fmt: skip
@@ -288,7 +289,7 @@ def _is_ours(text):
 @pytest.mark.parametrize("command", sorted(ORDERS))
 def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypatch, command):
     def answer(waiting):
-        """As the process that serves, with the words of a gate."""
+        """Act as the serving process, with the words of a hostile gate."""
         with closing(Store.open(office)) as store:
             for placed in store.orders.open():
                 store.orders.tell(placed.id, EVIL)
@@ -330,7 +331,7 @@ def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
 
 
 def test_on_a_terminal_a_table_has_our_colours_and_none_of_theirs(config):
-    """Through a real terminal, as a person sees it."""
+    """Runs on a real terminal, as a person sees it."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gated", "--config", str(config), "people", "list"]
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "300"}

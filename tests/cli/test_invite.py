@@ -1,4 +1,6 @@
-"""`gated office invite`: codes for ten gates at once, each for its gate, as long as the office says, on paper too."""
+"""Tests `gated office invite`: codes for ten gates at once, each for its own gate, with a set lifetime, also on
+paper.
+"""
 
 import json
 import sys
@@ -42,7 +44,7 @@ def run(folder):
 
 
 def verdict(folder, text, days=0.0):
-    """What the office says to that code, so many days from now."""
+    """Return the office's verdict on that code, so many days from now."""
     code = PairingCode.parse(text)
     question = CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex())
     with closing(Store.open(folder)) as store, closing(Registrar(folder, store)) as registrar:
@@ -133,7 +135,7 @@ def test_wrong_tries_are_told_and_kill_no_code(run, folder):
 
 
 def test_an_office_of_before_has_codes_of_an_hour(tmp_path):
-    """The table as it was made without a lifetime."""
+    """The table has the form from before codes had a lifetime."""
     from gated import database
     from gated.office import invitations
 

@@ -1,4 +1,4 @@
-"""`gated lockdown`: ordered and ended by somebody, told to whoever asks, obeyed by a gate that runs."""
+"""Tests `gated lockdown`: a person orders and ends it, the command reports it, and a running gate obeys."""
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +9,7 @@ from gated.cli import main
 
 @pytest.fixture
 def office(gate):
-    """The gate's command, run here."""
+    """Return a function that runs the gate's lockdown command in this process."""
 
     def run(*arguments, check=0):
         done = CliRunner().invoke(main, ["--config", str(gate.config), "lockdown", *arguments])

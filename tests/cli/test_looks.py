@@ -1,4 +1,4 @@
-"""Commands that only look make nothing, whoever runs them: no folder, no key, no database, no log beside one."""
+"""Commands that only look create nothing for any user: no folder, no key, no database, no log."""
 
 import os
 import sqlite3
@@ -32,7 +32,7 @@ OFFICE_LOOKS = [
 
 
 def listing(folder: Path) -> dict:
-    """Everything below a folder: its kind, size, rights, owner and content."""
+    """Return kind, size, rights, owner and content of everything below a folder."""
     found = {}
     for path in sorted([folder, *folder.rglob("*")]):
         stat = path.lstat()
@@ -77,7 +77,7 @@ def test_a_look_at_a_gate_that_rests_leaves_every_byte_as_it_was(gate, run, comm
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
 def test_a_look_after_a_crash_makes_nothing_and_sees_what_the_log_holds(gate, run, command):
-    """The log is there and its index is not; SQLite would make that, and root's would be in the gate's way."""
+    """The write-ahead log exists without its index. SQLite would create the index, and root's would block the gate."""
     gate.write(models={"dir": "nowhere"})
     run("people", "add", "--name", "Ann", "--household", "2-401", check=0)
     with closing(sqlite3.connect(gate.state / "people.db", isolation_level=None)) as other:
@@ -124,7 +124,7 @@ def test_roots_look_leaves_nothing_of_roots_behind(gate_at, open_folder):
         run = runner(gate)
         gate.write(models={"dir": "nowhere"})
         run("people", "add", "--name", "Ann", "--household", "2-401", check=0)
-        for command in LOOKS:  # the interpreter may lie where only root may look: all of it is imported now
+        for command in LOOKS:  # imports everything as root; the interpreter may be readable by root only
             run(*command)
         for path in [gate.state, *gate.state.rglob("*")]:
             os.chown(path, 12345, 12345)
@@ -148,7 +148,7 @@ def test_a_look_at_the_office_makes_nothing(tmp_path, command):
     assert listing(folder) == before
 
 
-# -- what check says of the state folder, schedules and the calendar --------------------------------------------------
+# -- `gated check`: state folder, schedules and calendar ---------------------------------------------------------------
 
 
 def checks(run):
@@ -161,7 +161,7 @@ def checks(run):
 
 
 def test_a_state_folder_that_cannot_be_is_named(gate, run):
-    gate.write(state_dir=str(gate.config / "state"))  # a file is no folder
+    gate.write(state_dir=str(gate.config / "state"))  # a file in place of the folder
     assert "is no folder" in checks(run)["state folder"][1]
     gate.state.mkdir(mode=0o755)
     gate.write(state_dir=str(gate.state))
@@ -186,9 +186,9 @@ def test_a_schedule_of_the_offices_is_not_missing(gate, run):
         (date(2026, 11, 30), ["2026-10-01"], "", None),
         (date(2026, 12, 1), ["2026-10-01"], "", "2027 are not known"),
         (date(2026, 12, 1), ["2026-10-01", "2027-01-01"], "", None),
-        (date(2026, 12, 1), ["2026-10-01"], "2027-01-01", None),  # the office knows
+        (date(2026, 12, 1), ["2026-10-01"], "2027-01-01", None),  # the office holds next year's days
         (date(2027, 1, 2), ["2026-10-01"], "", "2027 are not known"),
-        (date(2026, 12, 1), [], "", None),  # nobody here has hours
+        (date(2026, 12, 1), [], "", None),  # no right here has hours
         (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is no day"),
     ],
 )

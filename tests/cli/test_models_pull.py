@@ -1,4 +1,4 @@
-"""`gated models pull`: licences first, a bar only for people, and a clear word about what is missing."""
+"""Tests `gated models pull`: licences first, a progress bar only on a terminal, a clear message about missing files."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ MORE = {
 
 @pytest.fixture
 def desk(gate):
-    """A gate whose manifest is of three files, and a stick with them."""
+    """Return a gate whose manifest lists three files, and a USB stick with these files."""
     text = MANIFEST
     for name, (role, more) in MORE.items():
         sha256 = hashlib.sha256(FILES[f"{name}.onnx"]).hexdigest()
@@ -96,7 +96,7 @@ def test_on_a_terminal_people_are_asked_and_shown_a_bar(desk, answer, code):
         try:
             while some := os.read(ours, 65536):
                 said += some
-        except OSError:  # the other end is closed
+        except OSError:  # the other end closed the connection
             pass
     os.close(ours)
     assert process.returncode == code

@@ -1,4 +1,4 @@
-"""The office's commands: people for every gate, and orders that say plainly what came of them."""
+"""Tests the office's commands: people for every gate, and orders that report their outcome."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def office(tmp_path, store):
-    """Run a command; it must end with `check`."""
+    """Return a function that runs an office command. The exit code must equal `check`."""
 
     def run(*arguments, check=0, typed=None):
         arguments = ["office", "--dir", str(tmp_path / "office"), *map(str, arguments)]
@@ -252,7 +252,7 @@ def test_a_time_or_a_day_that_is_none_is_named(office, option, wrong, says):
 def test_a_schedule_may_end_with_the_day(office, store):
     office("schedule", "set", "day", "--start", "08:00", "--end", "24:00")
     [told] = store.book.live(ScheduleRecord)
-    assert (told.start, told.end) == ("08:00", "00:00")  # as gates of every version read it
+    assert (told.start, told.end) == ("08:00", "00:00")  # gates of every version can read 00:00
 
 
 def test_schedules_are_listed_and_removed(office):
@@ -338,14 +338,14 @@ def test_an_alarm_stands_until_it_is_settled(office, store, gate):
 
 @pytest.fixture
 def served(tmp_path, store):
-    """An office that is at work, for whoever asks."""
+    """Hold the lock of a serving office, so that commands see one."""
     with closing(serving_for(tmp_path / "office", 0, 1)):
         yield
 
 
 @pytest.fixture
 def serving(store, served, tmp_path):
-    """Somebody who settles each order that is placed, as a gate and a serving office would."""
+    """Return a function that settles each order in a thread, as a gate and a serving office would."""
 
     def settle(state, why="", findings=(), *, then=lambda another, placed: None):
         def work():
@@ -425,7 +425,7 @@ def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store,
 
 
 def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, serving, monkeypatch):
-    """The last word was given, and no answer came while one could."""
+    """The office gave the final word, and no answer came in time."""
     monkeypatch.setattr("gated.office.orders.GO_S", 0.3)
 
     def goes(another, placed):

@@ -1,4 +1,4 @@
-"""Somebody calls at a gate: the office hears it, and answers."""
+"""A visitor calls at a gate. The office hears the call and answers."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ def store(tmp_path):
 
 @pytest.fixture(autouse=True)
 def served(tmp_path, store):
-    """An office that is at work, for whoever asks."""
+    """Hold the lock of a serving office, so that commands see one."""
     held = serving(tmp_path / "office", 0, 1)
     yield held
     with suppress(OSError):
@@ -85,7 +85,7 @@ def test_a_call_is_listed_with_what_to_do(office, store):
 
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
-    """What `gated office watch` says while these steps happen, one at each look."""
+    """Return a function that runs `gated office watch`. Each look runs one step. Returns the output."""
 
     def run(*steps, options=()):
         left = list(steps)

@@ -1,4 +1,4 @@
-"""An enrolment as its operator sees it on a terminal: what goes on, a question, and nothing kept without a yes."""
+"""An operator's enrolment on a terminal: progress, a question, and no kept face without a yes."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ PATIENCE_S = 60.0
 
 
 class Terminal:
-    """The command on a terminal, and what it has said there."""
+    """The command on a terminal, and its output so far."""
 
     def __init__(self, folder, *options):
         self.end, theirs = pty.openpty()
@@ -86,7 +86,7 @@ def terminal(tmp_path, store):
 
 
 def asked(store, terminal):
-    """The gate has the order, and asks before it keeps the face; the order's id."""
+    """Give the gate the order and wait for the question before the face is kept. Returns the order's id."""
     terminal.until(store.orders.open, "the order")
     [placed] = store.orders.open()
     store.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))

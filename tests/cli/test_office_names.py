@@ -1,4 +1,4 @@
-"""The office's names, days and years: one form, the site's own time, and nothing that does not exist."""
+"""The office's names, days and years: one form each, the site's own time, and no invalid dates."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def office(tmp_path, store):
-    """Run a command; it must end with `check`."""
+    """Return a function that runs an office command. The exit code must equal `check`."""
 
     def run(*arguments, check=0, typed=None):
         arguments = ["office", "--dir", str(tmp_path / "office"), *map(str, arguments)]
@@ -66,7 +66,7 @@ def test_of_several_the_ids_are_told(office, ann):
     said = office("person", "suspend", "an", check=1)
     assert ann in said
     assert other in said
-    assert "suspended" in office("person", "suspend", "Ann")  # a whole name before a part of one
+    assert "suspended" in office("person", "suspend", "Ann")  # an exact name counts more than a part of one
 
 
 def test_a_pin_is_set_by_name(office, ann, store):
@@ -102,7 +102,7 @@ def test_rights_of_a_household_are_one_however_it_is_spelt(office, ann, store, s
 
 
 def test_what_was_said_under_another_spelling_is_said_anew_with_it(office, ann, store):
-    """An office of before let two households of one flat stand; a gate of before binds each spelling alone."""
+    """An older office allowed two households of one flat. An older gate binds each spelling alone."""
     old = KeptPerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
     store.book.put(old)
     store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[Passage("second")]))
@@ -119,7 +119,7 @@ def test_who_joins_under_another_spelling_is_bound_at_gates_of_before_as_well(of
     cy = office("person", "add", "--name", "Cy", "--household", "3-502", "--role", "staff").split()[-1]
     told = {each.household: each for each in store.book.live(HouseholdRecord)}
     assert told["3-502"].rights == [Passage("second")]
-    assert told["3-502"].n < store.book.person(cy).n  # the rule goes first
+    assert told["3-502"].n < store.book.person(cy).n  # the access rule goes first
     assert {each.role for each in store.book.live(RoleRecord)} == {"STAFF", "staff"}
 
 
@@ -165,7 +165,7 @@ def test_a_role_that_nobody_has_yet_is_said_so(office, ann):
 def test_a_gate_is_found_however_it_is_spelt(office, store):
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
     unknown = office("restart", "gate-9", "--wait", 0, check=1)
-    found = office("restart", "Gate–１", "--wait", 0, check=1)  # nobody serves, which is another matter
+    found = office("restart", "Gate–１", "--wait", 0, check=1)  # no office serves, which is a different error
     assert "gate-9" in unknown
     assert "serve" in found
     assert "serve" not in unknown

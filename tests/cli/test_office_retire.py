@@ -1,4 +1,4 @@
-"""`gated office gates retire`: asked first, said plainly, and with the list of what must be changed."""
+"""Tests `gated office gates retire`: it asks first, and lists everything that must be changed."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ def office(folder):
 
 
 def came_in(folder, subject, way, gate="gate-2"):
-    """A row of a gate's journal."""
+    """Store one row of a gate's journal at the office: a person came in by this way."""
     body = json.dumps({"kind": "way_granted", "way": way, "visit": "v", "credential": "c", "subject": subject})
     prev = genesis(SITE, gate, JOURNAL)
     row = WireEvent(1, AT, "way_granted", body, digest(prev, 1, AT.encode(), b"way_granted", body.encode()))

@@ -1,4 +1,4 @@
-"""A command that root gives is done by the one whose folder it is: no link that they lay there leads root elsewhere."""
+"""A command run by root acts as the folder's owner. No link in that folder leads root elsewhere."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def secret(open_folder):
 
 @pytest.fixture
 def config(open_folder):
-    """Settings of root's, that the gate's user reads, and an empty state folder of that user's."""
+    """Return settings of root's that the gate's user reads, with an empty state folder of that user's."""
     (open_folder / "state").mkdir(mode=0o700)
     give(open_folder / "state")
     path = open_folder / "gated.toml"
@@ -75,7 +75,7 @@ def config(open_folder):
 
 @pytest.fixture
 def office(open_folder):
-    """An office's folder, which belongs to its own user."""
+    """Return an office's folder that belongs to its own user."""
     begin_office(open_folder / "office")
     give(open_folder / "office")
     return open_folder / "office"
@@ -104,7 +104,7 @@ def is_untouched(secret):
 
 
 def attack(folder, secret, names, command):
-    """For each file that a command writes: the folder's user lays a link in its place, and root gives the command."""
+    """Attack each file that a command writes: the folder's user puts a link in its place, and root runs the command."""
     whole = folder.with_name("whole")
     shutil.copytree(folder, whole, symlinks=True)
     for name in names:
@@ -150,7 +150,7 @@ NAMED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported(tmp_path_factory):
-    """What these commands import is imported by root: the interpreter may lie where nobody else may look."""
+    """Import as root everything that these commands import. Other users may be unable to read the interpreter."""
     folder = tmp_path_factory.mktemp("imported")
     text = pass_text(folder)
     (folder / "gated.toml").write_text('state_dir = "state"\n[site]\nid = "market-south"\n[gate]\nid = "front"\n')
@@ -229,7 +229,7 @@ def test_a_folder_of_roots_that_others_may_write_is_refused(open_folder, config)
     assert list((open_folder / "state").iterdir()) == []
 
 
-# -- what a command starts, and what its caller names -----------------------------------------------------------------
+# -- programs that a command starts, and files that its caller names ---------------------------------------------------
 
 
 @roots
@@ -251,7 +251,7 @@ def test_a_program_that_a_command_starts_is_not_root_and_cannot_be(open_folder):
 
 @pytest.fixture
 def home(open_folder):
-    """A third user's folder: who says `sudo`."""
+    """Return the folder of a third user, who runs `sudo`."""
     folder = open_folder / "home"
     folder.mkdir(mode=0o700)
     give(folder, DAEMON)

@@ -1,4 +1,4 @@
-"""`gated office init`, `gated office invite` and `gated pair`: an office begins, and a gate joins it."""
+"""Tests `gated office init`, `gated office invite` and `gated pair`: an office begins, and a gate joins it."""
 
 import re
 import sys
@@ -39,7 +39,7 @@ def gate(gate):
 
 @pytest.fixture
 def join(gate):
-    """`gated pair`, run here."""
+    """Return a function that runs `gated pair` in this process."""
 
     def join(*arguments, check=0, **more):
         done = CliRunner().invoke(main, ["--config", str(gate.config), "pair", *map(str, arguments)], **more)
@@ -51,7 +51,7 @@ def join(gate):
 
 
 def code_of(office):
-    """What somebody reads off the office's screen."""
+    """Return the code that the office's screen shows."""
     done = CliRunner().invoke(invite, [GATE], obj=office.folder)
     assert done.exit_code == 0, done.output
     return done.stdout.strip()
@@ -107,7 +107,7 @@ def test_a_gate_joins_with_one_command_and_prints_its_settings(office, gate, joi
 
 
 def test_who_pairs_anew_without_the_site_key_is_told_of_other_keys(office, gate, join, tmp_path, monkeypatch):
-    """The site key is a credential of systemd, which a command at a terminal has not."""
+    """The site key is a systemd credential. A command at a terminal does not have it."""
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "site-key").write_bytes(bytes(32))
     join(code_of(office))

@@ -1,4 +1,4 @@
-"""`gated pass`: signed at a desk, shown, and read by the gate it is for."""
+"""Tests `gated pass`: signed at a desk, shown, and read by its gate."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ from contracts.office import SITE, new_office
 
 @pytest.fixture
 def keys(tmp_path):
-    """As openssl makes them, for a site that has them from there."""
+    """Return a key pair made by openssl, for a site that gets its keys there."""
     secret, public = tmp_path / "site.key", tmp_path / "site.pub"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", secret], check=True, capture_output=True)
     subprocess.run(["openssl", "pkey", "-in", secret, "-pubout", "-out", public], check=True, capture_output=True)
@@ -119,7 +119,7 @@ def test_without_the_sites_key_nothing_is_shown(keys, gate):
 
 
 def test_on_a_terminal_the_code_is_drawn_too(keys, tmp_path):
-    """`script` gives a command a terminal of its own."""
+    """`script` gives a command its own terminal."""
     words = f"-m gated pass issue --key {keys[0]} --site s --gate g --until 2099-12-31"
     done = subprocess.run(
         ["script", "-qec", f"{sys.executable} {words}", "/dev/null"], capture_output=True, text=True, check=True
@@ -174,7 +174,7 @@ def office(tmp_path):
 
 
 def test_from_the_office_to_the_gate_without_a_key_in_anybodys_hand(office, gate):
-    """The whole way: the office's key, trusted at the gate, and a pass that the gate takes."""
+    """The whole path: the gate trusts the office's key and accepts a pass."""
     gate.state.mkdir(mode=0o700)
     gate.write(site={"id": SITE}, gate={"id": "gate-2"})
     shown = gated("office", "--dir", office, "pass", "key")
@@ -213,7 +213,7 @@ def test_another_key_is_only_taken_when_that_is_said(keys, office, gate):
 @pytest.mark.parametrize(
     ("until", "ends"),
     [
-        ("2099-12-31", "2100-01-01T00:00:00+08:00"),  # the day is whole
+        ("2099-12-31", "2100-01-01T00:00:00+08:00"),  # the last day counts in full
         ("2099-12-31 24:00", "2100-01-01T00:00:00+08:00"),
         ("2099-12-31 18:00", "2099-12-31T18:00:00+08:00"),
         ("2099-12-31T18:00", "2099-12-31T18:00:00+08:00"),

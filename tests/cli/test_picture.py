@@ -1,4 +1,4 @@
-"""The picture that an installer asked for: theirs alone, or drawn where they sit, and nowhere else."""
+"""A picture for an installer: a file that only the installer can read, or a drawing on their terminal."""
 
 import re
 

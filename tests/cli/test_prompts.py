@@ -1,4 +1,4 @@
-"""`gated prompts` makes every sentence, leaves recordings alone, and says what is missing."""
+"""`gated prompts` makes every sentence, keeps recordings, and names missing parts."""
 
 from gated.cues.cue import Pulse, Situation
 from gated.cues.samples import tone, write_wav

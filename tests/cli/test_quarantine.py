@@ -1,4 +1,4 @@
-"""What is held back of the office's records, shown to somebody at the gate and accepted by them."""
+"""The gate shows the office's records in quarantine, and a person at the gate accepts them."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 @pytest.fixture
 def held(gate):
-    """A gate that holds Ann and Bob back; its commands, run here."""
+    """Return a gate that holds Ann and Bob in quarantine. Its commands run in this process."""
     holdings = Holdings.open(gate.state, "courtyard-2")
     changes = [
         Change(Holding(PERSON + ANN, 3, quarantine="bulk")),
@@ -94,14 +94,14 @@ CAT, EMBEDDER = SubjectId("c" * 16), "ab" * 32
 
 
 def face(gallery, *pictures):
-    """So many templates of Cat's, as the office ordered; whether they wait."""
+    """Store templates of Cat, as the office ordered. Returns True if they wait."""
     with gallery.enrolling():
         return gallery.take(gallery.person(CAT), [np.eye(4, dtype=np.float32)[each] for each in pictures], NOW)
 
 
 @pytest.fixture
 def changed(held):
-    """The same, and Cat, who has a face here; another one, that was taken here as well, waits. She agreed to more."""
+    """Return the same gate with Cat. She has a face here, a second local face waits, and she agreed to more."""
     holdings = Holdings.open(held.state, "courtyard-2")
     consents = tuple(Consent(purpose, "paper-7", "2026-11", NOW) for purpose in ("recognise", "transfer"))
     person = Person(CAT, "Cat", "2-401", "active", NOW, consents)
@@ -115,7 +115,7 @@ def changed(held):
 
 
 def test_a_face_that_was_made_here_and_is_accepted_is_told_to_the_other_gates(changed):
-    """Its gate's journal says who was enrolled, and the office orders it for the others."""
+    """The gate's journal names the enrolled person. The office then orders the record for the other gates."""
     changed.held("accept", CAT)
     assert [event["kind"] for event in changed.events("record_accepted", "person_enrolled", "consent_held")] == [
         "record_accepted", "person_enrolled", "consent_held"

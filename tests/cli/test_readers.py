@@ -1,4 +1,4 @@
-"""An installer before a reader: what it says, and how it types."""
+"""Tests an installer's work with a reader: what it sends and how it types."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def run(gate):
 
 @pytest.fixture
 def device(tmp_path):
-    """A pipe in the place of a device, and somebody who holds a card to it as soon as it is read."""
+    """Return a function that makes a pipe act as a reader, which types this stream once it is opened."""
     path, holders = tmp_path / "event7", []
     os.mkfifo(path)
 
@@ -143,7 +143,7 @@ def test_what_the_brain_tells_is_shown(gate, run):
 
 
 class TestWithAGateThatRuns:
-    """The brain has the readers: it tells what they say, lends them to `learn`, and has them back."""
+    """The brain owns the readers. It shows their data, lends them to `learn`, and takes them back."""
 
     @pytest.fixture
     def usb(self, tmp_path):
@@ -165,7 +165,7 @@ class TestWithAGateThatRuns:
         return gate
 
     def swipe(self, usb, text):
-        """Hold a card to whoever reads the device now; a pipe has no reader while it is handed over."""
+        """Hold a card to the reader, once a process reads it. During a hand-over the pipe has no reader."""
         until = time.monotonic() + 20
         while True:
             try:
@@ -216,7 +216,7 @@ def turned(bits):
 
 
 def channel_play(path, line):
-    """The outside world, at a latch with mock pins."""
+    """Drive one line of a latch with mock pins, as the outside world does."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(str(path))

@@ -1,4 +1,4 @@
-"""An office asks for a recovery key when it is made, and alarms until it has one; the key lies off the machine."""
+"""A new office asks for a recovery key and alarms until it has one. The key is kept off the machine."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ SITE = "market-south"
 
 @pytest.fixture
 def command(tmp_path):
-    """`gated office --dir ...`, run here."""
+    """Return a function that runs `gated office --dir ...` in this process."""
 
     def run(*words, answer=""):
         return CliRunner().invoke(group, ["--dir", str(tmp_path / "office"), *map(str, words)], input=answer)

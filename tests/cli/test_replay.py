@@ -1,4 +1,4 @@
-"""`gated replay`: pictures of your own before a simulated gate."""
+"""Tests `gated replay`: the user's own pictures before a simulated gate."""
 
 import shutil
 import subprocess

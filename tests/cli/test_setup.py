@@ -1,4 +1,4 @@
-"""`gated check`: a gate that could trap somebody never goes on duty, and what is merely less is a note."""
+"""Tests `gated check`: a gate that could trap a person never goes on duty. A smaller fault is only a note."""
 
 import json
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from gated.sync.jose import Identity
 
 @pytest.fixture
 def office(gate):
-    """The gate's commands, run here; its models are nowhere, for nobody needs them."""
+    """Return a gate whose commands run in this process. It has no models, because these tests need none."""
     gate.write(models={"dir": "nowhere"})
 
     def run(*arguments):
@@ -33,7 +33,7 @@ def checks(office):
 
 
 def without_exit_button(office, **door):
-    """The same door, with no exit button."""
+    """Remove the exit button from the settings and set these keys of the door."""
     text = office.config.read_text().replace("rex_pin = 23\n", "")
     office.config.write_text(text)
     if door:
@@ -136,7 +136,7 @@ def test_check_writes_nothing_into_the_journal_that_did_not_happen(office):
 
 @pytest.fixture
 def paired(office):
-    """A gate that an office knows, with all five files."""
+    """Return a gate that joined an office, with all five files."""
     folder = office.folder / "sync"
     folder.mkdir()
     authority = trustme.CA()
@@ -172,7 +172,7 @@ def test_private_keys_that_others_may_read_are_to_be_mended(paired):
 
 
 def test_private_keys_that_others_may_read_cost_the_link_and_nothing_else(paired):
-    """The office cannot be followed with keys that somebody may have copied; the gate opens as before, and says so."""
+    """The link is refused because the keys may have been copied. The gate opens as before and reports this."""
     paired.files["gate_keys"].chmod(0o644)
     brain = paired.start("run")
     paired.wait_for(lambda: "sync" in (paired.events("degraded") or [{"lost": []}])[-1]["lost"])

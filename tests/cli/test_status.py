@@ -1,4 +1,4 @@
-"""`gated status` and the measuring doctor, beside a gate that runs and without one."""
+"""Tests `gated status` and the measuring doctor, beside a running gate and without one."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_without_a_gate_it_says_what_to_start(desk):
 
 
 def test_to_ask_makes_nothing(desk):
-    """Or it would be root's, who asked, and the gate's user could not use it."""
+    """A folder that root's command made would block the gate's user."""
     desk.run("status", check=1)
     desk.run("doctor")
     assert not desk.state.exists()
@@ -42,10 +42,10 @@ def test_a_gate_that_runs_tells_how_it_stands(desk, wait_for):
     told = desk.json("status", check=1)
     assert told["brain"] == desk.run("--version").stdout.split()[-1]
     assert (told["latch"], told["doors"], told["office"]) == ("serves", {"main": "secured"}, "none")
-    assert told["lost"] == ["vision"]  # there is nothing to see
+    assert told["lost"] == ["vision"]  # the gate has nothing to see
     said = desk.run("status", check=1).stdout
     assert "main secured" in said
-    assert "Asia/Shanghai" in said  # the courtyard's own time
+    assert "Asia/Shanghai" in said  # the site's own time zone
     assert "lost      vision" in said
 
 
@@ -68,7 +68,7 @@ def test_the_doctor_measures_where_no_gate_has_the_camera_and_writes_the_page(de
     done = desk.run("doctor", "--measure", "--picture", picture, "--report", page, "--json", check=0)
     parts = {finding["part"]: finding["light"] for finding in json.loads(done.stdout)["findings"]}
     assert {"camera: rate", "camera: light", "camera: focus", "camera: framing", "speed", "overhead"} <= set(parts)
-    assert parts["camera: focus"] == "amber"  # a wall in one colour
+    assert parts["camera: focus"] == "amber"  # the picture is a wall in one colour
     assert "delete it when you have seen it" in done.stderr
     assert picture.stat().st_mode & 0o077 == 0
     assert "courtyard" in page.read_text()

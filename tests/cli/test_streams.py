@@ -1,4 +1,4 @@
-"""No terminal, pipe or disk turns a command into a traceback: each runs as a process of its own, as people run it."""
+"""No terminal, pipe or disk makes a command print a traceback. Each command runs in its own process."""
 
 import json
 import os
@@ -35,7 +35,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """A gate on a desk with somebody whose name is no ASCII."""
+    """Return a gate on a desk with a resident whose name is not ASCII."""
     file = tmp_path_factory.mktemp("gate") / "gated.toml"
     file.write_text('state_dir = "state"\n[site]\nid = "s"\n[gate]\nid = "g"\n[door]\npins = "mock"\n')
     state = load_own(file).state
@@ -50,7 +50,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def office_pass():
-    """A visitor's pass, signed."""
+    """Return a visitor's signed pass."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     begins = datetime(2026, 5, 1, tzinfo=UTC)
     return issue_pass(pem, "courtyard-2", "front", begins, begins + timedelta(hours=2), door="main", uses=1)
@@ -119,7 +119,7 @@ def test_a_file_may_have_any_name(tmp_path):
     assert b"Traceback" not in done.stderr
 
 
-# -- the other end is gone ---------------------------------------------------------------------------------------------
+# -- the other end is closed -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [["config", "new"], ["--help"], ["people", "list"], ["people", "list", "--json"]])
@@ -160,7 +160,7 @@ def test_an_answer_that_is_no_text_is_an_answer_that_will_not_do(config):
 
 
 def on_a_terminal(command, env):
-    """What a program writes to a terminal."""
+    """Run a program on a terminal and return its output."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=env, close_fds=True)
     os.close(theirs)
@@ -168,7 +168,7 @@ def on_a_terminal(command, env):
     try:
         while chunk := os.read(ours, 65536):
             written += chunk
-    except OSError:  # the end of a terminal
+    except OSError:  # the terminal's other end is closed
         pass
     os.close(ours)
     assert child.wait(60) == 0, written
@@ -177,7 +177,7 @@ def on_a_terminal(command, env):
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
 def test_a_code_can_be_read_from_any_terminal(office_pass, encoding):
-    """Drawn again from what the terminal was told, and read as a phone would."""
+    """Rebuilds the picture from the terminal output, and reads it as a phone would."""
     text = office_pass
     script = (
         "import sys; from gated.cli import streams; from gated.access import qr; streams.prepare();"
@@ -192,7 +192,7 @@ def test_a_code_can_be_read_from_any_terminal(office_pass, encoding):
 
 
 def by_blocks(drawn):
-    """Two rows of squares in each line: a block is light."""
+    """Parse a code drawn in blocks: each line holds two rows, and a block is light."""
     rows = []
     for line in drawn.splitlines():
         rows.append([sign in " ▄" for sign in line])
@@ -201,7 +201,7 @@ def by_blocks(drawn):
 
 
 def by_colour(drawn):
-    """A row in each line, each square two blanks; reverse video or white is light."""
+    """Parse a code drawn in colour: each line holds one row, each square is two blanks, reverse or white is light."""
     rows = []
     for line in drawn.splitlines():
         row, light = [], False

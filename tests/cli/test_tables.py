@@ -1,4 +1,4 @@
-"""A table is read by people and copied from by people: no id, time or number is cut or broken, at any width."""
+"""People read and copy from a table. No id, time or number is cut or broken at any width."""
 
 import re
 
@@ -16,7 +16,7 @@ TEXT = "somebody has opened it from outside without a right, and the alarm is st
 
 @pytest.fixture
 def terminal(monkeypatch, capsys):
-    """Call it with a width: what a table is on a terminal of that many columns."""
+    """Return a function that prints a table on a terminal of that many columns and returns the text."""
 
     def print_on(width, columns, rows):
         monkeypatch.setenv("COLUMNS", str(width))

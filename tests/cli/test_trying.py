@@ -1,4 +1,4 @@
-"""`gated doctor --door --lights --sound`, as an installer sits before it: on a terminal, asked, and believed."""
+"""Tests `gated doctor --door --lights --sound` with an installer who sits at a terminal and answers."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def desk(gate, wait_for):
-    """A latch that serves, two lamps, and no brain."""
+    """Return a gate with a serving latch and two lights, and no brain."""
     (gate.folder / "frames").mkdir()
     gate.write(models={"dir": "nowhere"}, door={"release_s": 20.0}, cues={"ready_pin": 16, "open_pin": 20})
     gate.start("latch")
@@ -26,7 +26,7 @@ def desk(gate, wait_for):
 
 
 class Terminal:
-    """The doctor on a terminal of its own, and somebody who answers it."""
+    """The doctor on its own terminal, and a person who answers it."""
 
     def __init__(self, gate, *arguments):
         self._ours, theirs = pty.openpty()
@@ -50,7 +50,7 @@ class Terminal:
         try:
             while data := os.read(self._ours, 4096):
                 self.said += data.decode(errors="replace")
-        except OSError:  # nobody is at the other end any more
+        except OSError:  # the other end is closed
             return
 
 
@@ -67,7 +67,7 @@ async def leaf(gate, *, is_open):
 def test_a_door_is_opened_once_with_somebody_at_it_and_their_word_counts(desk, wait_for, holds, light):
     terminal = Terminal(desk, "--door", "--by", "Liu")
     wait_for(lambda: "Somebody must stand at it" in terminal.said)
-    assert not desk.lock_is_on()  # nobody has said yes yet
+    assert not desk.lock_is_on()  # the person has not said yes yet
     terminal.answer("y")
     wait_for(desk.lock_is_on)
     asyncio.run(leaf(desk, is_open=True))
@@ -98,10 +98,10 @@ def test_lamps_are_walked_and_a_dark_one_is_red(desk, wait_for):
     assert terminal.ends() == 1
     assert "not all as they should be: ready, open" in terminal.said
     assert "no loudspeaker is set" in terminal.said
-    assert desk.json("doctor", check=1)["ok"] is False  # by the models: what was tried is no look at now
+    assert desk.json("doctor", check=1)["ok"] is False  # models are missing; past trials do not count
     desk.run("doctor", "--report", desk.folder / "page.html", "--language", "en")
     page = (desk.folder / "page.html").read_text()
-    assert "✗ lights" in page  # a page that is written later tells it, with its day
+    assert "✗ lights" in page  # a later page shows the trial with its date
     assert "ready, open (20" in page
 
 

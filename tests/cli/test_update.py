@@ -1,4 +1,4 @@
-"""`gated update`: what it says, and that only root may change what the gate runs."""
+"""Tests `gated update`: its messages, and that only root may change the version that the gate runs."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from signing import make_key
 
 @pytest.fixture
 def root(tmp_path):
-    """A root with two versions, the older current."""
+    """Return a root with two versions. The older version is current."""
     releases = Releases(tmp_path / "opt")
     for version in ("0.1.0", "0.2.0"):
         folder = releases.begin(version)
@@ -35,7 +35,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def update(gate, root):
-    """The command, run here."""
+    """Return a function that runs the command in this process."""
     gate.state.mkdir(mode=0o700)
 
     def run(*words, check=0):
@@ -114,7 +114,7 @@ def test_a_look_says_how_the_gate_is_for_another_version(update):
 
 
 def test_a_person_with_root_names_the_key_and_sees_both_fingerprints(update, root, tmp_path, monkeypatch):
-    """For a gate from before, or where the old key is lost."""
+    """For a gate from an older version, or where the old key is lost."""
     keys = [make_key(tmp_path, name) for name in ("old", "new")]
     shown = [
         subprocess.run(["ssh-keygen", "-l", "-f", str(key)], capture_output=True, text=True, check=True).stdout.split()[

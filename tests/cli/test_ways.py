@@ -1,4 +1,4 @@
-"""The office gives and takes cards, PINs, rights and preferences."""
+"""Tests how the office gives and takes cards, PINs, access rules and wishes."""
 
 import re
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def day(plus: int = 0) -> str:
 
 @pytest.fixture
 def office(gate):
-    """The gate's commands, run here."""
+    """Return a gate whose people commands run in this process."""
 
     def run(*arguments, check=0, typed=None):
         done = CliRunner().invoke(main, ["--config", str(gate.config), "people", *arguments], input=typed)

@@ -1,4 +1,4 @@
-"""People are found by name, and asked about before a step that cannot be taken back."""
+"""A command finds people by name and asks before a step that cannot be undone."""
 
 import json
 import os
@@ -37,7 +37,7 @@ EVERYBODY = [WANG, WANG_LI, LI]
         ("8c1f0e", [WANG]),
         ("8c1f", [WANG, WANG_LI]),
         ("8C1F0E", [WANG]),
-        ("王芳", [WANG]),  # a whole name before a part of one
+        ("王芳", [WANG]),  # a whole name counts more than a part
         ("芳", [WANG, WANG_LI]),
         ("王芳丽", [WANG_LI]),
         ("ｌｉ　ｎａ", [LI]),
@@ -45,8 +45,8 @@ EVERYBODY = [WANG, WANG_LI, LI]
         ("na", [LI]),
         ("王芳 ３－５０２", [WANG]),
         ("Li Na (3-502)", [LI]),
-        ("03b", []),  # too little of an id
-        ("3-502", []),  # a household is nobody's name
+        ("03b", []),  # too few digits of an id
+        ("3-502", []),  # a household is no person's name
         ("zhao", []),
         ("", []),
         ("  ", []),
@@ -58,7 +58,7 @@ def test_somebody_is_found_by_id_or_name_or_a_part(words, found):
 
 @pytest.fixture
 def office(gate):
-    """A gate; its commands, run here."""
+    """Return a gate with three people. Its commands run in this process."""
 
     def run(*arguments, check=0, typed=None):
         done = CliRunner().invoke(main, ["--config", str(gate.config), "people", *arguments], input=typed)
@@ -76,7 +76,7 @@ def office(gate):
 
 @pytest.fixture
 def answering(monkeypatch):
-    """As if somebody sat there; what they type comes with the command."""
+    """Act as if a person sat at the terminal. The test gives the typed text with the command."""
     monkeypatch.setattr(who, "is_asked", lambda: True)
 
 
@@ -106,7 +106,7 @@ def test_of_several_nobody_is_guessed_where_nobody_can_choose(office, command):
     said = office.office(*words, "wang", *command[len(words) :], check=1)
     assert office.ids["Wang Fang"] in said
     assert office.ids["Wang Fei"] in said
-    assert "Fang" not in said  # a name does not end in a log
+    assert "Fang" not in said  # the log shows no name
     assert [each["status"] for each in json.loads(office.office("list", "--json"))] == ["active"] * 3
 
 

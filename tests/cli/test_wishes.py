@@ -1,4 +1,4 @@
-"""Rights and preferences, as the office says them."""
+"""Tests access rules and wishes, as the office states them."""
 
 import json
 
@@ -10,7 +10,7 @@ from gated.cli import main
 
 @pytest.fixture
 def office(gate):
-    """A gate with a schedule and somebody who lives there; its commands, run here."""
+    """Return a gate with a schedule and a resident. Its commands run in this process."""
     gate.config.write_text(gate.config.read_text() + '\n[schedules.work]\nstart = "08:00"\nend = "18:00"\n')
 
     def run(*arguments, check=0):
