@@ -109,7 +109,7 @@ def hurt(path, dice):
 
 
 class Door:
-    """A lock that records what was released, and for whom it was not."""
+    """A lock that only records the releases."""
 
     def __init__(self):
         self.released = []

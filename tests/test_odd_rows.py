@@ -209,7 +209,7 @@ def test_a_wish_that_nobody_can_have_had_is_as_everybodys(used, column, value):
 @pytest.mark.parametrize(("name", "table", "column"), [("people.db", "people", "face"), ("people.db", "people", "name"),
                                                        ("templates.db", "templates", "sealed")])  # fmt: skip
 def test_nothing_is_swept_away_because_a_row_cannot_be_read(used, name, table, column):
-    """The key of a face stays while nobody can say whose face it is: the row may be readable again later."""
+    """A row that cannot be read keeps its face's key, because the row may become readable again."""
     folder = used.copy()
     assert spoil(folder / "state" / name, table, column, 7)
     state = folder / "state"
@@ -221,7 +221,7 @@ def test_nothing_is_swept_away_because_a_row_cannot_be_read(used, name, table, c
         assert templates.execute("SELECT count(*) FROM data_keys").fetchone()[0] == PEOPLE
 
 
-# -- numbers of what is lost -------------------------------------------------------------------------------------------
+# -- counters ----------------------------------------------------------------------------------------------------------
 
 
 def visitor(number, not_after, uses=1):

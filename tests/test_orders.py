@@ -488,7 +488,7 @@ async def test_a_doctor_who_does_not_come_back_is_sent_away(gate, monkeypatch):
     assert outcome == Outcome("failed", "`gated doctor --json` has not ended in 0 s; try it at the gate")
 
 
-# Whatever goes wrong
+# Failures
 
 
 async def test_an_order_that_fails_for_a_known_reason_says_it(gate):

@@ -242,7 +242,7 @@ def test_a_clock_that_says_nothing_keeps_nothing():
     assert all(on_trial.judge([], math.nan) is None for _ in range(100))
 
 
-# -- the power goes ---------------------------------------------------------------------------------------------------
+# -- the power fails ---------------------------------------------------------------------------------------------------
 
 
 class PowerCutError(BaseException):

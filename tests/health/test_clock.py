@@ -186,7 +186,7 @@ def test_a_gate_without_an_office_is_not_in_doubt_for_ever():
     assert machine.clock.now() == truth
 
 
-# The earliest time that is believed
+# The earliest trusted time
 
 
 def test_a_time_before_the_last_fact_is_never_believed_whoever_keeps_it():

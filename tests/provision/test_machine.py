@@ -85,7 +85,7 @@ def test_an_occupied_pin_that_the_gate_can_do_without_is_amber_and_named(tmp_pat
 
 
 def test_every_pin_that_was_tried_is_given_back_to_the_latch_that_starts_next(gate, picture, wait_for):
-    """Does what provisioning does: tries the pins in a process that goes on, then starts the latch."""
+    """Tries the pins in a process that goes on, as provisioning does, and then starts the latch."""
     gate.write(
         camera={"kind": "replay", "path": str(picture)},
         door={"fire_pin": 24, "wiegand_pins": [12, 13]},
