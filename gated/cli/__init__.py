@@ -28,32 +28,32 @@ from gated.runtime.secrecy import keep_memory_secret
 DEFAULT_CONFIG = "/etc/gated/gated.toml"
 
 COMMANDS = {
-    "run": ("gated.cli.daemon", "Be the gate: camera, faces, door, journal, server."),
-    "latch": ("gated.cli.daemon", "Serve the pins to one brain; the service that outlives it."),
+    "run": ("gated.cli.daemon", "Run the gate: camera, faces, door, journal, sync."),
+    "latch": ("gated.cli.daemon", "Serve the pins to the brain."),
     "vision": ("gated.cli.daemon", ""),
     "demo": ("gated.cli.demo", "Watch a morning at a simulated gate."),
-    "replay": ("gated.cli.replay", "Show a folder of pictures to a simulated gate, and tell who was let in."),
+    "replay": ("gated.cli.replay", "Show pictures to a simulated gate, and list the people let in."),
     "config": ("gated.cli.setup", "Write a commented example of the settings, or show those in force."),
-    "check": ("gated.cli.setup", "Check settings, models, keys and wiring; say what to mend."),
-    "status": ("gated.cli.status", "Show how the gate stands at this moment."),
-    "doctor": ("gated.cli.doctor", "Show every wire and what it would do, what works now, and what to do next."),
-    "provision": ("gated.cli.provision", "Make this machine a gate: set up, paired, started. As root."),
+    "check": ("gated.cli.setup", "Check settings, models, keys and wiring, and list the problems."),
+    "status": ("gated.cli.status", "Show the state of the gate."),
+    "doctor": ("gated.cli.doctor", "Show every wire, which parts work, and how to repair the others."),
+    "provision": ("gated.cli.provision", "Set this machine up as a gate, pair it and start it. As root."),
     "bundle": ("gated.cli.bundle", "Pack gated, its libraries and models for a gate without a network."),
-    "update": ("gated.cli.update", "Bring another version, try it, and keep it or go back."),
-    "lockdown": ("gated.cli.lockdown", "Let nobody in, or let people in again."),
-    "office": ("gated.cli.office", "Be the community office: people for every gate, its events, its orders."),
-    "gates": ("gated.cli.gates", "Show the other gates' keys, and accept them, so that faces may go there."),
-    "pair": ("gated.cli.pairing", "Join the office, with the code that it gave."),
-    "models": ("gated.cli.models", "List the model sets, bring the files of one here, and prove them."),
-    "enrol": ("gated.cli.people", "Enrol somebody who has consented, from photos."),
-    "people": ("gated.cli.people", "List people, suspend or remove them; cards, PINs, roles, rights and preferences."),
-    "readers": ("gated.cli.readers", "Show what a card reader says, and learn how a USB reader types."),
-    "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what one says."),
-    "identify": ("gated.cli.looking", "Say who is in a photo, and whether the gate would open."),
-    "evaluate": ("gated.cli.evaluate", "Measure how often the gate is wrong: FPIR, FNIR, APCER and their kin."),
-    "bench": ("gated.cli.looking", "Measure what a decision costs here, and what of it is ours."),
+    "update": ("gated.cli.update", "Install another version, try it, and keep it or go back."),
+    "lockdown": ("gated.cli.lockdown", "Deny entry to everyone, or allow entry again."),
+    "office": ("gated.cli.office", "Run the community office: people, gates, events and commands."),
+    "gates": ("gated.cli.gates", "Show the keys of the other gates, and accept them."),
+    "pair": ("gated.cli.pairing", "Join the office, with a code from it."),
+    "models": ("gated.cli.models", "List the model sets, install their files, and verify them."),
+    "enrol": ("gated.cli.people", "Enrol a person who has consented, from photos."),
+    "people": ("gated.cli.people", "Manage people: list, suspend, remove; cards, PINs, roles, rights, preferences."),
+    "readers": ("gated.cli.readers", "Show the output of a card reader, and learn how a USB reader types."),
+    "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what a pass contains."),
+    "identify": ("gated.cli.looking", "Identify the face in a photo, and show whether the gate would open."),
+    "evaluate": ("gated.cli.evaluate", "Measure the error rates: FPIR, FNIR, APCER and others."),
+    "bench": ("gated.cli.looking", "Measure the time of a decision, and gated's own part of it."),
     "prompts": ("gated.cli.prompts", "Make the spoken prompts, and check them."),
-    "events": ("gated.cli.events", "Show the journal, and prove that nobody has changed it."),
+    "events": ("gated.cli.events", "Show the journal, and verify that it is unchanged."),
 }
 
 
@@ -225,13 +225,13 @@ def show_json_line(value: object) -> None:
     envvar="GATED_CONFIG",
     default=DEFAULT_CONFIG,
     show_default=True,
-    help="The settings; also from $GATED_CONFIG.",
+    help="The settings file; also from $GATED_CONFIG.",
 )
-@click.option("--models", "models_dir", type=click.Path(), help="Where the model files lie, instead of [models] dir.")
+@click.option("--models", "models_dir", type=click.Path(), help="Folder of the model files, instead of [models] dir.")
 @click.version_option(package_name="gated")
 @click.pass_context
 def main(ctx: click.Context, config_path: Path, models_dir: str | None) -> None:
-    """The gate of a courtyard: it opens for those who live there, and for nobody else.
+    """The access control of a courtyard gate: it opens for residents and their guests only.
 
     Begin with `gated config new > gated.toml`, then `gated --config gated.toml check`.
 

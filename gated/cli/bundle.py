@@ -14,22 +14,26 @@ from gated.provision.bundle import bundle as make
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--target", type=click.Choice(sorted(TARGETS)), default="bookworm-arm64", show_default=True,
               help="The gate's system.")  # fmt: skip
-@click.option("--models", "model_set", help="With the models of this set, from the folder [models] dir or --models.")
-@click.option("--prompts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="With these prompts.")
+@click.option("--models", "model_set", help="Include the models of this set, from [models] dir or --models.")
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Include the prompts in this folder.",
+)
 @click.option("--wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="gated's own wheel; by default it is built from this checkout.")  # fmt: skip
+              help="The wheel of gated; by default built from this checkout.")  # fmt: skip
 @click.option("--sign", "key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Sign it with this private key (`ssh-keygen -t ed25519 -f release` makes one).")  # fmt: skip
 @click.option("--keys", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The public keys that a gate believes from then on; by default that of --sign.")  # fmt: skip
+              help="The public keys that a gate trusts from then on; by default that of --sign.")  # fmt: skip
 @click.pass_obj
 def bundle(
     context: Context, out: Path, *, target: str, model_set: str | None, prompts: Path | None, wheel: Path | None,
     key: Path | None, keys: Path | None,
 ) -> None:  # fmt: skip
-    """Pack gated, its libraries for the gate's system, models and prompts into OUT, a tar file.
+    """Pack gated, its libraries for the gate's system, models and prompts into the tar file OUT.
 
-    At the gate: `tar -xf OUT install; sh install --offline OUT`, or for a gate that runs `gated update --to OUT`.
+    At a new gate: `tar -xf OUT install; sh install --offline OUT`. At a running gate: `gated update --to OUT`.
     """
     models = context.settings_or_defaults.models
     chosen = msgspec.structs.replace(models, set=model_set) if model_set is not None else None

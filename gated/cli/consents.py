@@ -33,20 +33,20 @@ SAID: dict[Came, str] = {
 
 @click.group()
 def consents() -> None:
-    """Show which consents wait to be accepted here, and accept them.
+    """Show consents that wait for confirmation here, and confirm them.
 
-    What the office says that people agreed to, beside being recognised, lets no face go before somebody here has seen
-    the papers. That holds as well when the office has a face taken at this gate. `accept` without a name takes all.
-    What somebody agrees to while their face is taken here counts at once: run `give` meanwhile.
+    The office may report that a person agreed to more than recognition. No face leaves this gate for that until a
+    person here has checked the papers. This also holds for a face captured here by order of the office. `accept`
+    without a name confirms all. Run `give` during an enrolment here: then the consent counts at once.
     """
 
 
 @consents.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_consents(context: Context, as_json: bool) -> None:
-    """Everybody whose face was taken here, and of whom only the office says that they agreed to more."""
+    """List people enrolled here whose further consent only the office reports."""
     with closing(_holdings(context)) as holdings:
         claims = holdings.claims()
         rows = [_row(holdings, claims, subject) for subject in sorted({claim.subject for claim in claims})]
@@ -62,9 +62,9 @@ def list_consents(context: Context, as_json: bool) -> None:
 @yes_option
 @click.pass_obj
 def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
-    """Say that these people agreed, or without a name that all who wait did; each is named first.
+    """Confirm the consents of these people, or of all waiting people without a name. Names each person first.
 
-    Exit 1 when there is nothing to accept of one of them; the others are accepted.
+    Exit 1 when a person has nothing to confirm; the others are confirmed.
     """
     settings = context.settings
     with closing(_holdings(context)) as holdings:
@@ -90,21 +90,21 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
 
 @consents.command()
 @click.argument("subject")
-@click.option("--transfer", is_flag=True, required=True, help="Their face goes to the other gates.")
-@click.option("--consent", required=True, metavar="REF", help="Reference of the consent that this person gave.")
-@click.option("--notice", required=True, metavar="VERSION", help="Version of the notice that was read or heard before.")
+@click.option("--transfer", is_flag=True, required=True, help="Consent to send the face to the other gates.")
+@click.option("--consent", required=True, metavar="REF", help="Reference of this person's consent.")
+@click.option("--notice", required=True, metavar="VERSION", help="Version of the notice read or heard before.")
 @click.option(
-    "--minutes", type=click.FloatRange(0, 60, min_open=True), default=10.0, show_default=True, help="Stay so long."
+    "--minutes", type=click.FloatRange(0, 60, min_open=True), default=10.0, show_default=True, help="Wait this long."
 )
 @yes_option
 @click.pass_obj
 def give(
     context: Context, subject: str, *, transfer: bool, consent: str, notice: str, minutes: float, yes: bool
 ) -> None:
-    """Say what SUBJECT, who stands at this gate, agrees to, and stay until their face is taken here.
+    """Record what SUBJECT, who stands at this gate, agrees to, and wait until the face is captured here.
 
-    It counts from that moment on, and the office is told. Order the enrolment while this command runs. Whatever ends
-    this command ends what it says; so does a face that waits. Exit 1 when nothing was noted.
+    The consent counts from then on, and the office is told. Start the enrolment while this command runs. The consent is
+    void when this command ends first or the face is held back. Exit 1 when nothing was recorded.
     """
     settings = context.settings
     paper, version = plain_text("consent", consent), plain_text("notice", notice)

@@ -19,17 +19,17 @@ VISION = "/run/gated-vision/vision.sock"
 
 
 @click.command()
-@click.option("--service", is_flag=True, help="The latch is a service of its own (systemd); never start one.")
+@click.option("--service", is_flag=True, help="The latch is a systemd service; do not start one.")
 @click.option("--vision-socket", type=click.Path(path_type=Path), default=VISION, hidden=True,
               help="With --service: where systemd has vision as a service.")  # fmt: skip
-@click.option("--once", is_flag=True, help="End after a recording has been shown.")
+@click.option("--once", is_flag=True, help="End after a recording was played.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
 def run(context: Context, service: bool, vision_socket: Path, once: bool, verbose: bool) -> None:
-    """Be the gate, until SIGTERM or Ctrl-C.
+    """Run the gate, until SIGTERM or Ctrl-C.
 
-    Finds the latch that serves the pins, or on a desk starts one; starts vision and keeps it alive; decides, opens,
-    writes the journal, and keeps in step with the server when there is one.
+    Connects to the latch that serves the pins, or starts one on a desk. Starts vision and restarts it after a failure.
+    Decides, opens, writes the journal, and synchronises with the office if there is one.
     """
     garbage.rest()  # collects again once the brain is on duty
     from gated import app
@@ -48,12 +48,12 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
 
 
 @click.command()
-@click.option("--exit-when-idle", type=float, metavar="SECONDS", help="End when no brain has come for so long.")
-@click.option("--secure", is_flag=True, help="Take the power off every lock and end, for a latch that was killed.")
+@click.option("--exit-when-idle", type=float, metavar="SECONDS", help="End when no brain connects for this long.")
+@click.option("--secure", is_flag=True, help="Take the power off every lock and end, after a latch was killed.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
 def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:
-    """Serve the pins on a Unix socket until SIGTERM; one brain at a time, and the lock only under its lease."""
+    """Serve the pins on a Unix socket until SIGTERM, for one brain at a time. Locks open only under its lease."""
     from gated.door.latch import serve
     from gated.door.power import take_power_off
 
@@ -77,10 +77,10 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
 
 @click.command(hidden=True)
 @click.option("--fd", type=int, help="The socket to the brain.")
-@click.option("--service", is_flag=True, help="Take the brain's call at the socket that systemd made.")
+@click.option("--service", is_flag=True, help="Accept the brain at the socket from systemd.")
 @click.option("--try", "is_trial", is_flag=True, help="Confine this process, and print what could not be confined.")
 def vision(fd: int | None, service: bool, is_trial: bool) -> None:
-    """Look, for the brain that started this, or that dialled."""
+    """Run the camera and the models for the brain that started this process or connected to it."""
     if (fd is not None) + service + is_trial != 1:
         raise click.UsageError("say one of --fd, --service and --try")
     garbage.rest()  # collects again once vision sees

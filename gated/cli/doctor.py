@@ -46,14 +46,14 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the handover page (HTML)."
 )
 @click.option("--language", type=click.Choice(["zh", "en"]),
-              help="With --report: of the page; by default the first of [cues] languages.")  # fmt: skip
+              help="With --report: language of the page; by default the first of [cues] languages.")  # fmt: skip
 @click.option("--tried", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="With --report: report.json of hw_tests.")  # fmt: skip
+              help="With --report: the file report.json of hw_tests.")  # fmt: skip
 @click.option("--door", "by_door", is_flag=True, help="Open every door once, with somebody at it; needs --by.")
-@click.option("--by", metavar="NAME", default="", help="With --door: who tries it; this goes into the journal.")
-@click.option("--lights", "by_light", is_flag=True, help="Let every lamp, the buzzer and the pad play in turn.")
-@click.option("--sound", "by_sound", is_flag=True, help="Say what is said when the gate opens.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--by", metavar="NAME", default="", help="With --door: your name, for the journal.")
+@click.option("--lights", "by_light", is_flag=True, help="Try every light, the buzzer and the pad in turn.")
+@click.option("--sound", "by_sound", is_flag=True, help="Play the prompt of an opening gate.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(
     context: Context,
@@ -69,10 +69,10 @@ def doctor(
     by_sound: bool,
     as_json: bool,
 ) -> None:
-    """Show every wire with its state and what it would do, what works now, and what to do about the rest.
+    """Show the state and purpose of every wire, which parts work, and how to repair the others.
 
-    Asks the latch that serves and claims no pin, so that it may be run at any time. --door, --lights and --sound do
-    something, and ask you what you saw. Exit 1 when something is red.
+    Asks the running latch and claims no pin, so it can run at any time. --door, --lights and --sound operate the gate
+    and ask what you saw. Exit 1 when something is red.
     """
     settings = context.settings
     watched = list(_watched(settings, name_of(by) if by_door else "", by_light=by_light, by_sound=by_sound))

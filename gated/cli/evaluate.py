@@ -35,18 +35,22 @@ GROUPED = ("FNIR", "FPIR", "BPCER")
 
 
 @click.command()
-@click.option("--pairs", "pairs_file", type=click.Path(path_type=Path), help="A CSV: two paths and same/different.")
-@click.option("--gallery", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Whom to enrol.")
-@click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Who comes to the gate.")
+@click.option("--pairs", "pairs_file", type=click.Path(path_type=Path), help="CSV file: two paths and same/different.")
+@click.option("--gallery", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures to enrol.")
+@click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures of visitors.")
 @click.option("--households", type=click.IntRange(1, 5000), default=72, show_default=True)
 @click.option("--people", type=click.IntRange(2, 10_000), default=216, show_default=True)
-@click.option("--visits", type=click.IntRange(1, MOST_PEOPLE), default=2000, show_default=True, help="By real faces.")
-@click.option("--strangers", type=Share, default=0.5, show_default=True, help="Their share of the visits.")
-@click.option("--attacks", type=click.IntRange(0), default=600, show_default=True, help="Prints and phones held up.")
+@click.option(
+    "--visits", type=click.IntRange(1, MOST_PEOPLE), default=2000, show_default=True, help="Visits with real faces."
+)
+@click.option("--strangers", type=Share, default=0.5, show_default=True, help="Share of visits by strangers.")
+@click.option(
+    "--attacks", type=click.IntRange(0), default=600, show_default=True, help="Attacks with prints and phones."
+)
 @click.option("--seed", type=click.IntRange(0, MOST_SEEDS), default=1, show_default=True)
 @click.option("--set", "sets", multiple=True, metavar="NAME[=DIR]", help="A model set; repeat to compare.")
 @click.option("--target-fpir", type=click.FloatRange(0, 1, max_open=True), default=0.003, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw DET curves and scores, as PNG.")
 @click.option("--max-fpir", type=Share, help="Exit 1 above this share.")
 @click.option("--max-fnir", type=Share, help="Exit 1 above this share of everybody.")
@@ -54,10 +58,10 @@ GROUPED = ("FNIR", "FPIR", "BPCER")
 @click.option("--max-iapar", type=Share, help="Exit 1 above this share of any species of attack.")
 @click.pass_obj
 def evaluate(context: Context, /, **options: Any) -> None:
-    """Measure how often the gate is wrong, with n and 95 % bounds for every rate.
+    """Measure the error rates of the gate, with n and 95 % bounds for every rate.
 
-    Without a source, rendered residents and strangers visit a simulated courtyard. With --gallery and --probes,
-    pictures do: NAME/1.jpg or NAME_1.jpg. With --pairs, pictures are compared two by two.
+    Without a source, rendered residents and strangers visit a simulated courtyard. With --gallery and --probes, uses
+    pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs.
 
     Exit 0; 1 when a limit is given and not met, or was not measured.
     """

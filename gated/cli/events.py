@@ -19,17 +19,17 @@ from gated.wording import UNDECODABLE
 
 @click.group()
 def events() -> None:
-    """Show the journal, and prove that nobody has changed it."""
+    """Show the journal, and verify that it is unchanged."""
 
 
 @events.command("list")
-@click.option("-n", "--last", type=click.IntRange(1), default=50, show_default=True, help="How many; the newest.")
-@click.option("--all", "everything", is_flag=True, help="All that are kept.")
-@click.option("--json", "as_json", is_flag=True, help="For a program: all that are kept, unless --last says less.")
+@click.option("-n", "--last", type=click.IntRange(1), default=50, show_default=True, help="Number of newest events.")
+@click.option("--all", "everything", is_flag=True, help="List all stored events.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: all stored events, or the number in --last.")
 @click.pass_context
 @looks
 def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) -> None:
-    """List what happened, newest last."""
+    """List the events, newest last."""
     asked = ctx.get_parameter_source("last") is not click.core.ParameterSource.DEFAULT
     with closing(_open(ctx.obj)) as journal:
         kept = journal.last(last if asked or not (everything or as_json) else sys.maxsize)
@@ -45,11 +45,11 @@ def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) 
 
 
 @events.command()
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def verify(context: Context, as_json: bool) -> None:
-    """Find the first row that is not what was written; exit 1 when there is one."""
+    """Find the first row that was changed after it was written. Exit 1 when there is one."""
     with closing(_open(context)) as journal:
         flaw, position = journal.verify(), journal.position()
     if as_json:

@@ -30,19 +30,19 @@ BY = {HERE: "accepted here", BEFORE: "known before gates were accepted"}
 
 @click.group()
 def gates() -> None:
-    """Show the other gates' keys, and accept them.
+    """Show the keys of the other gates, and accept them.
 
-    A face goes to another gate only when somebody here has accepted that gate's keys, or a gate that is trusted here
-    has. The office's word is not enough: compare the fingerprint with the one that the other gate itself shows.
+    A face goes to another gate only after a person here has accepted that gate's keys, or a trusted gate has. The
+    office's word is not enough: compare the fingerprint with the one that the other gate shows.
     """
 
 
 @gates.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_gates(context: Context, as_json: bool) -> None:
-    """The fingerprint of this gate, and that of every other gate, with whether faces may go there."""
+    """List the fingerprints of this gate and of every other gate, and whether faces may go there."""
     settings = context.settings
     with closing(_holdings(settings)) as holdings:
         others = [each for each in holdings.neighbours() if each.gate != settings.gate.id]
@@ -60,15 +60,17 @@ def list_gates(context: Context, as_json: bool) -> None:
 
 @gates.command("show")
 @click.argument("gate", required=False)
-@click.option("--on-screen", is_flag=True, help="Show it on the gate screen as well, while this command runs.")
+@click.option("--on-screen", is_flag=True, help="Show it on the gate screen too, while this command runs.")
 @click.option(
-    "--minutes", type=click.FloatRange(0, 30, min_open=True), default=5.0, show_default=True, help="On the screen."
+    "--minutes", type=click.FloatRange(0, 30, min_open=True), default=5.0, show_default=True, help="Time on the screen."
 )
 @click.pass_obj
 def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: float) -> None:
-    """The fingerprint of this gate's keys, or of GATE's as the office says them: what two people read to each other.
+    """Show the fingerprint of this gate's keys, or of GATE's keys as the office reports them. Two people compare them
+    by voice.
 
-    On the screen it stands while the gate is idle; whoever comes sees what they always see. Ctrl-C takes it away.
+    With --on-screen, the fingerprint is on the gate screen while the gate is idle. Visitors see the usual screen.
+    Ctrl-C removes it.
     """
     settings = context.settings
     if on_screen and not settings.cues.screen_port:
@@ -107,14 +109,16 @@ def _stay(settings: Settings, gate: str | None, shown: Compared, stands: Callabl
 
 @gates.command()
 @click.argument("gate")
-@click.option("--fingerprint", "typed", metavar="DIGITS", help="What the other gate shows; else you are asked.")
+@click.option(
+    "--fingerprint", "typed", metavar="DIGITS", help="Fingerprint shown by the other gate; asked for if not given."
+)
 @yes_option
 @click.pass_obj
 def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
-    """Let faces go to GATE, of whoever agreed to it.
+    """Let the faces of consenting people go to GATE.
 
-    Compare first: `gated gates list` at GATE shows the same fingerprint as here. The other gates that trust this one
-    follow. Exit 1 where the fingerprint is another one.
+    Compare first: `gated gates list` at GATE must show the same fingerprint as here. Other gates that trust this one
+    follow. Exit 1 when the fingerprints differ.
     """
     settings = context.settings
     with closing(_holdings(settings)) as holdings:

@@ -9,21 +9,23 @@ from gated.cli import Context, looks, show_json, streams
 from gated.cli.books import zone_of
 from gated.sitetime import tell
 
-_by = click.option("--by", metavar="NAME", required=True, help="Who orders it; this goes into the journal.")
+_by = click.option("--by", metavar="NAME", required=True, help="Your name, for the journal.")
 
 
 @click.group()
 def lockdown() -> None:
-    """Let nobody in, or let people in again; a gate that runs follows within a second, and writes it down."""
+    """Deny entry to everyone, or allow entry again. A running gate follows within a second and records it in the
+    journal.
+    """
 
 
 @lockdown.command()
 @_by
 @click.pass_obj
 def on(context: Context, by: str) -> None:
-    """Let nobody in from now on, also after restarts. People may still leave, and a fire releases the doors.
+    """Deny entry to everyone from now on, also after restarts. People may still leave, and a fire releases the doors.
 
-    What is ordered here is ended here: no office ends it.
+    A lockdown that begins here ends here: the office cannot end it.
     """
     settings = context.settings
     order = read_lockdown(settings.state)
@@ -36,17 +38,17 @@ def on(context: Context, by: str) -> None:
 @_by
 @click.pass_obj
 def off(context: Context, by: str) -> None:
-    """Let people in again."""
+    """Allow entry again."""
     end_lockdown(context.settings.state, name_of(by))
     streams.say(_sentence(context))
 
 
 @lockdown.command()
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def status(context: Context, as_json: bool) -> None:
-    """Say whether nobody is let in, since when, and who ordered it."""
+    """Show whether a lockdown is on, since when, and who ordered it."""
     if not as_json:
         streams.say(_sentence(context))
         return

@@ -19,11 +19,11 @@ from gated.gallery.gallery import Gallery
 
 @click.command()
 @click.argument("photo", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def identify(context: Context, photo: Path, as_json: bool) -> None:
-    """Say who the largest face in PHOTO is, and whether the gate would open. Nothing opens, and nothing is kept.
+    """Identify the largest face in PHOTO, and show whether the gate would open. Opens nothing and stores nothing.
 
     Exit 0 for a grant, 1 for everything else.
     """
@@ -45,18 +45,22 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--photo", type=click.Path(path_type=Path), help="A picture with a face; by default one is assumed.")
-@click.option("--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="How often to measure.")
+@click.option("--photo", type=click.Path(path_type=Path), help="A picture with a face; by default an assumed face.")
+@click.option(
+    "--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="Number of measurements."
+)
 @click.option("--sync", is_flag=True, help="Measure gate and office instead: fill, revoke, drain, junk, many gates.")
-@click.option("--gates", type=click.IntRange(1, 500), multiple=True, default=(50, 200), help="With --sync: how many.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option(
+    "--gates", type=click.IntRange(1, 500), multiple=True, default=(50, 200), help="With --sync: number of gates."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def bench(  # noqa: PLR0917 - the options of a command
     context: Context, photo: Path | None, rounds: int, sync: bool, gates: tuple[int, ...], as_json: bool
 ) -> None:
-    """Measure the pipeline beside the bare models on the same frame, and the search beside a bare matrix product.
+    """Measure the pipeline against the bare models on the same frame, and the search against a bare matrix product.
 
-    Figures are medians of one run, taken in turn; compare the ratios, not the milliseconds of two machines.
+    Figures are medians of one run, measured in turn. Compare the ratios, not the milliseconds of two machines.
     """
     if sync:
         from gated.cli.bench_sync import bench_sync

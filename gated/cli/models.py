@@ -23,15 +23,15 @@ from gated.runtime.owner import as_holder_of
 
 @click.group()
 def models() -> None:
-    """List the model sets, bring the files of one here, and prove them."""
+    """List the model sets, install their files, and verify them."""
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_models(context: Context, as_json: bool) -> None:
-    """Every model of every set in the manifest, its grade, its licence, and whether its file is here."""
+    """List every model of every set in the manifest: grade, licence, and whether its file is installed."""
     settings = context.settings
     manifest = load_manifest(settings.models)
     rows = [
@@ -58,11 +58,11 @@ def list_models(context: Context, as_json: bool) -> None:
 
 @models.command()
 @click.argument("model_set", metavar="[SET]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def verify(context: Context, model_set: str | None, as_json: bool) -> None:
-    """Prove the files of a set, by default the one in use: SHA-256, input, known answer. Exit 3 if one fails."""
+    """Verify the files of a set, by default the one in use: SHA-256, input, known answer. Exit 3 if one fails."""
     settings = context.settings
     chosen = load_manifest(settings.models).model_set(model_set or settings.models.set)
     rows = [
@@ -86,12 +86,12 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Copy from this folder."
 )
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Into this folder, instead of [models] dir.")
-@click.option("--accept-licence", is_flag=True, help="You have read the licences, and accept them.")
+@click.option("--accept-licence", is_flag=True, help="Confirm that you have read and accept the licences.")
 @click.pass_obj
 def pull(context: Context, model_set: str, source: Path | None, folder: Path | None, accept_licence: bool) -> None:
-    """Bring the files of a set here, by default "site": fetched by HTTPS, or copied, and proved by their SHA-256.
+    """Install the files of a set, by default "site". Downloads by HTTPS or copies, and verifies the SHA-256.
 
-    What was cut off goes on where it was. SSL_CERT_FILE names authorities to trust other than this machine's.
+    An interrupted download resumes. SSL_CERT_FILE names certificate authorities other than this machine's.
     """
     settings = context.settings_or_defaults.models
     if folder is not None:

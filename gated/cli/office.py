@@ -52,7 +52,7 @@ from gated.sync.vouching import fingerprint, signers
 from gated.wording import UNDECODABLE
 
 FOLLOW_S = 0.2
-as_json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -67,7 +67,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="For a pro
 )
 @click.pass_context
 def office(ctx: click.Context, folder: Path) -> None:
-    """Be the community office: say who may come in at which gate, see what happens there, order what is to be done.
+    """Run the community office: manage people for all gates, watch events and alarms, and send commands to gates.
 
     Begin with `init`, then `serve`, then `invite` for each gate.
     """
@@ -103,11 +103,11 @@ for command in (release, answer, watch, lockdown, enrol, settings, models, resta
 
 
 @office.command()
-@click.option("--share", metavar="N/M", default="1/1", help="Be one of M processes that share the gates.")
+@click.option("--share", metavar="N/M", default="1/1", help="Run as process N of M that share the gates.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
 def serve(folder: Path, share: str, verbose: bool) -> None:
-    """Speak with the gates until SIGTERM or Ctrl-C, and let new ones join. Mosquitto runs beside it."""
+    """Serve the gates until SIGTERM or Ctrl-C, and let new gates join. Mosquitto must run on the same machine."""
     with look_unless(None), closing(Store.open(folder)) as store:
         zone = store.zone
     logs.set_up(verbose=verbose, timezone=zone.key)
@@ -118,7 +118,7 @@ def serve(folder: Path, share: str, verbose: bool) -> None:
 @as_json_option
 @click.pass_context
 def gates(ctx: click.Context, as_json: bool) -> None:
-    """Every gate: how it is, when it was last heard, how far it is with records and its journal is here."""
+    """List every gate: its state, last contact, progress of records, and received journal events."""
     if ctx.invoked_subcommand is None:
         _list_gates(ctx.obj, as_json)
 
@@ -141,13 +141,13 @@ def _list_gates(folder: Path, as_json: bool) -> None:
 
 
 @office.command()
-@click.option("--gate", help="Only of this one.")
-@click.option("-n", "--last", type=click.IntRange(1), default=50, show_default=True, help="How many; the newest.")
-@click.option("--follow", is_flag=True, help="Go on with what arrives, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="For a program: one object a line.")
+@click.option("--gate", help="Only events of this gate.")
+@click.option("-n", "--last", type=click.IntRange(1), default=50, show_default=True, help="Number of newest events.")
+@click.option("--follow", is_flag=True, help="Print new events too, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.pass_obj
 def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: bool) -> None:
-    """What happened at the gates, in the order in which it arrived here."""
+    """List the events of the gates, in order of arrival at the office."""
     with look_unless(follow or None), closing(Store.open(folder)) as store:
         if gate is not None:
             gate = store.gate(names.id_of(gate)).gate
@@ -171,7 +171,7 @@ def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: boo
 @click.pass_obj
 @looks
 def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
-    """Who is gone from where, and which gate has not answered yet. Exit 1 when one has not."""
+    """List erased people and the gates that confirmed it. Exit 1 when a gate has not confirmed yet."""
     with closing(Store.open(folder)) as store:
         erased, zone = store.receipts.all(subject), store.zone
     if as_json:
@@ -185,12 +185,12 @@ def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
 
 
 @office.command()
-@click.option("--all", "everything", is_flag=True, help="Also those that are over.")
-@click.option("--settle", metavar="ID", type=int, help="Somebody has looked at this one.")
+@click.option("--all", "everything", is_flag=True, help="Include alarms that are over.")
+@click.option("--settle", metavar="ID", type=int, help="Mark this alarm as handled.")
 @as_json_option
 @click.pass_obj
 def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) -> None:
-    """What somebody must look at. Exit 1 when there is anything."""
+    """List the alarms that need attention. Exit 1 when there is one."""
     with look_unless(settle), closing(Store.open(folder)) as store:
         if settle is not None:
             store.alarms.settle(settle, stamp(datetime.now(UTC)))

@@ -22,10 +22,10 @@ years = click.IntRange(2000, 2199)
 
 @click.group()
 def calendar() -> None:
-    """Name the holidays and make-up working days of a year; every gate follows. What a gate's own settings say counts.
+    """Set the holidays and make-up working days of a year for every gate. A gate's own settings take precedence.
 
-    On a holiday a schedule's "holiday" counts and its weekdays do not. A make-up working day, such as a Saturday before
-    the Spring Festival, counts as a day of every schedule that has all of mon to fri, and of no other.
+    On a holiday, only the "holiday" hours of a schedule count. A make-up working day, such as a Saturday before the
+    Spring Festival, counts as a day of every schedule that has all of mon to fri, and of no other.
     """
 
 
@@ -35,7 +35,7 @@ def calendar() -> None:
 @click.option("--workdays", default="", metavar="DAYS", help="Make-up working days, such as 2027-02-14.")
 @click.pass_obj
 def set_year(folder: Path, year: int, holidays: str, workdays: str) -> None:
-    """Say anew which days of a year are holidays, and which are worked although they would be free."""
+    """Replace the holidays and make-up working days of a year."""
     free, worked = days_of(year, holidays), days_of(year, workdays)
     if both := sorted(set(free) & set(worked)):
         raise OfficeError(f"{', '.join(both)}: is both a holiday and a working day; take it out of one of them")
@@ -53,7 +53,7 @@ def set_year(folder: Path, year: int, holidays: str, workdays: str) -> None:
 @click.argument("year", type=years)
 @click.pass_obj
 def remove_year(folder: Path, year: int) -> None:
-    """Forget what was said of a year."""
+    """Delete the days of a year."""
     with closing(Store.open(folder)) as store:
         if store.book.get(f"schedule/calendar-{year}") is None:
             raise OfficeError(f"nothing is said of {year}; `gated office calendar list` shows what is")
@@ -62,11 +62,11 @@ def remove_year(folder: Path, year: int) -> None:
 
 
 @calendar.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_years(folder: Path, as_json: bool) -> None:
-    """Every year, with its days; from December on it is said when the next one is missing."""
+    """List every year with its days. From December on, warns if the next year is missing."""
     with closing(Store.open(folder)) as store:
         found = sorted(calendars(store), key=lambda each: each.name)
         unknown = unknown_years(store, datetime.now(UTC))

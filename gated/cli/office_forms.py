@@ -28,25 +28,25 @@ VERSION = r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}"
 
 
 @click.command()
-@click.option("--version", "version", help="By which `--notice` names it; by default this month, as 2026-11.")
+@click.option("--version", "version", help="Version, as used by `--notice`; by default this month, such as 2026-11.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("forms"), show_default=True,
-              help="Where the pages go.")  # fmt: skip
+              help="Folder for the pages.")  # fmt: skip
 @click.option("--facts", type=click.Path(path_type=Path, dir_okay=False),
-              help="What to say of this site; by default forms.toml in the office's folder.")  # fmt: skip
+              help="Facts of this site; by default forms.toml in the office's folder.")  # fmt: skip
 @click.option("--settings", type=click.Path(path_type=Path, dir_okay=False),
-              help="A gate's gated.toml: models, telephone, ways in, unless the facts say them.")  # fmt: skip
-@click.option("--voice/--no-voice", default=True, show_default=True, help="Also as sound, read by espeak-ng.")
-@click.option("--list", "is_list", is_flag=True, help="Show the versions that were complete, with their digests.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+              help="A gate's gated.toml: models, telephone and credentials, unless the facts give them.")  # fmt: skip
+@click.option("--voice/--no-voice", default=True, show_default=True, help="Also write sound, read by espeak-ng.")
+@click.option("--list", "is_list", is_flag=True, help="Show the complete versions, with their digests.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def forms(
     folder: Path, *, version: str | None, out: Path, facts: Path | None, settings: Path | None, voice: bool,
     is_list: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the notice and the consent form, in Chinese and English: pages for A4 in large print, plain text, sound.
+    """Write the notice and the consent form, in Chinese and English: A4 pages in large print, plain text, sound.
 
-    What nobody has filled in yet is a blank on paper, and is told: exit 1, and the pages say DRAFT. A complete version
-    is never changed; other words need another version.
+    A missing fact is left blank and reported; then the pages say DRAFT, and the exit code is 1. A complete version
+    never changes; a new text needs a new version.
     """
     if is_list:
         _list(folder, as_json)

@@ -40,20 +40,21 @@ def batch() -> None:
 
 @batch.command()
 @click.argument("gates", nargs=-1, metavar="[GATE...]")
-@click.option("--people", type=click.IntRange(1, 100_000), required=True, help="So many will join, at most.")
+@click.option("--people", type=click.IntRange(1, 100_000), required=True, help="Maximum number of people.")
 @click.option(
     "--hours",
     type=click.FloatRange(0, 72, min_open=True),
     default=6.0,
     show_default=True,
-    help="Within so many hours from now.",
+    help="Valid for this many hours.",
 )
 @orders
 @click.pass_obj
 def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **wish: Any) -> None:
-    """Say that many people will join, at these gates or at all: else what is beyond an hour's number is held back.
+    """Announce that many people will join, at these gates or at all. Otherwise people beyond the hourly limit are held
+    back.
 
-    A gate lets in as many as its installer allows (`[sync] most_new_in_batch`), and says so.
+    A gate admits as many as its installer allows (`[sync] most_new_in_batch`), and reports that number.
     """
     with closing(Store.open(folder)) as store:
         chosen = list(gates) or [each.gate for each in store.gates()]
@@ -64,19 +65,19 @@ def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, *
 
 @click.group()
 def held() -> None:
-    """Show who is held back at the gates, and accept them.
+    """List the people held back at the gates, and accept them.
 
-    Accepting here is bounded by what the installer set at each gate. What is beyond that, and a face that is another's,
-    is accepted at the gate (`gated people quarantine`).
+    The installer limits at each gate how many the office may accept. Accept people beyond the limit, and a face similar
+    to another person's, at the gate (`gated people quarantine`).
     """
 
 
 @held.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_held(folder: Path, as_json: bool) -> None:
-    """Everybody who is held back: who, at which gates, and why."""
+    """List the people held back, at which gates, and why."""
     with closing(Store.open(folder)) as store:
         rows = _rows(store)
     if as_json:
@@ -91,14 +92,14 @@ def list_held(folder: Path, as_json: bool) -> None:
 
 @held.command()
 @click.argument("people", nargs=-1, metavar="[PERSON...]")
-@click.option("--all", "everybody", is_flag=True, help="Everybody who is held back for their number.")
+@click.option("--all", "everybody", is_flag=True, help="Accept everybody held back for their number.")
 @yes_option
 @orders
 @click.pass_obj
 def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, **wish: Any) -> None:
-    """Say of people that they are no poison, at every gate that holds them back for their number. Each one is named.
+    """Accept people at every gate that holds them back for their number. Names each person first.
 
-    Exit 1 when somebody is still held back.
+    Exit 1 when a person is still held back.
     """
     if bool(people) == everybody:
         raise click.UsageError("name people, or say --all")

@@ -32,27 +32,29 @@ def default_folder() -> Path:
 
 
 @click.command()
-@click.option("--site", default="", help="Of a new office: the same as [site] id at its gates.")
-@click.option("--host", default="", help="Of a new office: the name or address by which gates reach this machine.")
-@click.option("--port", type=PORT, default=8883, show_default=True, help="Of a new office's broker.")
-@click.option("--pairing-port", type=PORT, default=8884, show_default=True, help="Where gates join a new office.")
-@click.option("--timezone", default=DEFAULT, show_default=True, help="Of a new office: the same as [site] timezone.")
-@click.option("--user", default=USER, show_default=True, help="Who the office runs as; is made if it is not there.")
+@click.option("--site", default="", help="For a new office: the same as [site] id at its gates.")
+@click.option("--host", default="", help="For a new office: the name or address by which gates reach this machine.")
+@click.option("--port", type=PORT, default=8883, show_default=True, help="For a new office: port of the broker.")
+@click.option(
+    "--pairing-port", type=PORT, default=8884, show_default=True, help="For a new office: port for joining gates."
+)
+@click.option("--timezone", default=DEFAULT, show_default=True, help="For a new office: the same as [site] timezone.")
+@click.option("--user", default=USER, show_default=True, help="User that runs the office; made if missing.")
 @click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the recovery key of an office that has none into this new file, on a stick.")  # fmt: skip
-@click.option("--no-start", is_flag=True, help="Set everything up, and leave the start to the next boot.")
-@click.option("--dry-run", is_flag=True, help="Try every step without changing anything, and tell all that is wrong.")
-@click.option("--uninstall", is_flag=True, help="Take the services away; asks before it touches anybody's data.")
-@click.option("--yes", is_flag=True, help="With --uninstall: ask nothing, and keep the data.")
+              help="Write the recovery key of an office without one to this new file, on a stick.")  # fmt: skip
+@click.option("--no-start", is_flag=True, help="Install everything; the next boot starts it.")
+@click.option("--dry-run", is_flag=True, help="Check every step, change nothing, and list all problems.")
+@click.option("--uninstall", is_flag=True, help="Remove the services; asks before it deletes data.")
+@click.option("--yes", is_flag=True, help="With --uninstall: do not ask, and keep the data.")
 @click.pass_context
 def install(
     ctx: click.Context, *, site: str, host: str, port: int, pairing_port: int, timezone: str, user: str,
     file: Path | None, no_start: bool, dry_run: bool, uninstall: bool, yes: bool,
 ) -> None:  # fmt: skip
-    """Make the office a service of this machine, with a broker of its own. As root.
+    """Install the office as a service of this machine, with its own broker. Run as root.
 
-    A user, its folder (/var/lib/gated-office without --dir), two units, Mosquitto. An office that is in the folder is
-    taken over; else one is made, with --site and --host. What is done already is left as it is.
+    Makes a user, its folder (/var/lib/gated-office without --dir), two units, and the Mosquitto configuration. Uses an
+    existing office in the folder; else makes one from --site and --host. Skips completed steps.
     """
     folder = _folder(ctx)
     place = Place(host.lower(), port, pairing_port) if host else None
@@ -126,13 +128,13 @@ def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
 
 @click.command()
 @click.argument("new", metavar="[HOST]", default="")
-@click.option("--forget", metavar="HOST", help="No gate comes by this former host any more.")
+@click.option("--forget", metavar="HOST", help="Drop this former host: no gate uses it any more.")
 @click.pass_obj
 def host(folder: Path, new: str, forget: str | None) -> None:
-    """Show by which name gates reach this machine, or change it to HOST.
+    """Show the name by which gates reach this machine, or change it to HOST.
 
-    The office is certified for the new host and for those of before, until each is forgotten: gates go on by the old
-    one as long as it leads here, and are moved one by one. Their trust stays: the authority is the same.
+    The certificate covers the new host and all former ones, until you forget each. Gates use the old host while it
+    leads here; move them one by one. Their trust stays, because the authority is the same.
     """
     if new and forget:
         raise click.UsageError("say a new HOST or --forget, one at a time")

@@ -59,13 +59,13 @@ def _a_number(_: click.Context, param: click.Parameter, value: float | None) -> 
 @click.option("--days", type=click.FloatRange(0, LONGEST_DAYS, min_open=True), callback=_a_number,
               help=f"How long the codes are good, up to {LONGEST_DAYS}; without it an hour.")  # fmt: skip
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a page to print into this file, a slip with a QR code for each gate.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+              help="Write a page to print to this file, with a QR code for each gate.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path | None, as_json: bool) -> None:
-    """Ask gates to join: shows a code for each, good once and for that gate alone.
+    """Invite gates to join: shows a code for each, valid once and for that gate only.
 
-    An earlier code for the same gate is dead. Codes are kept nowhere: what is lost is asked for anew.
+    A new code replaces an earlier one for the same gate. Codes are not stored: if you lose one, make a new one.
     """
     gates = [names.id_of(gate) for gate in gates]
     for gate in gates:
@@ -115,11 +115,11 @@ def _check_free(sheet: Path) -> None:
 
 
 @click.command()
-@click.option("--cancel", metavar="GATE", help="Its code is dead from now on.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--cancel", metavar="GATE", help="Cancel the code of this gate.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
-    """Which gates are expected: whose code would still be taken, and until when. The codes are shown nowhere again."""
+    """List the gates with a valid code, and when it expires. Codes are not shown again."""
     with look_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as kept:
         if cancel is not None and not kept.cancel(names.id_of(cancel)):
             raise OfficeError(f"{cancel} is not expected; `gated office invitations` lists who is")

@@ -41,12 +41,12 @@ wait_option = click.option(
     "--wait",
     "wait_s",
     type=click.FloatRange(0, 3600),
-    help="For an answer, in seconds; then the order is void. Without it: as long as such an order takes.",
+    help="Seconds to wait for an answer; then the command is void. The default depends on the command.",
 )
 
-operator_option = click.option("--operator", help="Who orders it: a short name; by default that of this account.")
-reason_option = click.option("--reason", default="", help="Why; this goes into the gate's journal. Nobody's name.")
-json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
+operator_option = click.option("--operator", help="Your short name; by default that of this account.")
+reason_option = click.option("--reason", default="", help="Reason, for the gate's journal. Write no person's name.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def orders(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,30 +59,33 @@ def orders(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("gate")
 @click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
-@click.option("--operator", required=True, help="Who orders it: a short name that can be traced to a person.")
-@click.option("--reason", required=True, help="Why; this goes into the gate's journal. Nobody's name.")
+@click.option("--operator", required=True, help="Your short name; it must identify you.")
+@click.option("--reason", required=True, help="Reason, for the gate's journal. Write no person's name.")
 @wait_option
 @json_option
 @click.pass_obj
 def release(folder: Path, /, gate: str, door: str, **wish: Any) -> None:
-    """Let somebody in now. Exit 1 when the gate did not; whenever this command ends, the order ends with it."""
+    """Open a door now. Exit 1 when the gate did not open it. The command is void when this program ends."""
     order(folder, [gate], Release(door), wish_of(wish))
 
 
 @click.command()
 @click.argument("gate")
-@click.option("--opening", "answer", flag_value="opening", help="Let them in now.")
-@click.option("--wait", "answer", flag_value="wait", help="Say that somebody has answered, and comes or opens soon.")
+@click.option("--opening", "answer", flag_value="opening", help="Open the door now.")
+@click.option("--wait", "answer", flag_value="wait", help="Tell the caller that somebody comes or opens soon.")
 @click.option(
-    "--nobody", "answer", flag_value="nobody", help="Say that nobody can come, and which other ways there are."
+    "--nobody",
+    "answer",
+    flag_value="nobody",
+    help="Tell the caller that nobody can come, and which other ways there are.",
 )
-@click.option("--door", type=Name(DOORS), metavar="main|second", help="By default the one that is calling.")
-@click.option("--operator", help="Who answers: a short name, required to open; by default that of this account.")
+@click.option("--door", type=Name(DOORS), metavar="main|second", help="The door; by default the calling one.")
+@click.option("--operator", help="Your short name, required to open; by default that of this account.")
 @click.option(
-    "--reason", default="a call", show_default=True, help="Why; this goes into the gate's journal. Nobody's name."
+    "--reason", default="a call", show_default=True, help="Reason, for the gate's journal. Write no person's name."
 )
 @click.option(
-    "--wait-s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="For the gate, so long."
+    "--wait-s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the gate."
 )
 @json_option
 @click.pass_obj
@@ -97,10 +100,9 @@ def answer(
     wait_s: float,
     as_json: bool,
 ) -> None:
-    """Answer whoever has pressed the call button: the gate says it, shows it and lights it.
+    """Answer the call at a gate. The gate speaks the answer, shows it and lights it.
 
-    Exit 1 when nobody is calling there any more, or the gate did not do it; whenever this command ends, the order ends
-    with it.
+    Exit 1 when nobody calls there any more, or the gate did not answer. The command is void when this program ends.
     """
     if answer is None:
         raise click.UsageError("say --opening, --wait or --nobody")
@@ -115,7 +117,7 @@ def answer(
 @orders
 @click.pass_obj
 def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
-    """Let nobody in at a gate, or at all of them, or let people in again. Leaving and fire know nothing of it."""
+    """Deny entry at a gate or at all gates, or allow it again. Leaving and fire release are not affected."""
     with closing(Store.open(folder)) as store:
         gates = [each.gate for each in store.gates()] if names.is_same(gate, "all") else [gate]
     order(folder, gates, SetLockdown(on == "on"), wish_of(wish))
@@ -125,17 +127,16 @@ def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
 @click.argument("gate")
 @click.argument("subject")
 @click.option(
-    "--within-s", type=click.FloatRange(5, 120), default=60.0, show_default=True, help="The gate tries so long."
+    "--within-s", type=click.FloatRange(5, 120), default=60.0, show_default=True, help="Seconds that the gate tries."
 )
 @click.option("--yes", is_flag=True, help="Do not ask whether it was the right person.")
 @orders
 @click.pass_obj
 def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **wish: Any) -> None:
-    """Take the face of somebody known, who has agreed and stands before the gate; waits until it is done.
+    """Capture the face of a known person who has agreed and stands before the gate. Waits until it is done.
 
-    The gate says "enrolling" to whoever stands there. When it has enough, you are asked on a terminal whether the right
-    person stood there alone; until you say so nothing is kept. Ctrl-C at any time leaves nothing. Without a terminal
-    this needs --yes.
+    The gate tells the person "enrolling". Then you confirm at the terminal that the right person stood there alone;
+    nothing is stored before. Ctrl-C at any time stores nothing. Without a terminal, --yes is required.
     """
     with closing(Store.open(folder)) as store:
         who = somebody(store, subject)
@@ -160,7 +161,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
 @orders
 @click.pass_obj
 def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
-    """Give a gate the settings in FILE (TOML); it goes back to its old ones if it is not well with them."""
+    """Send the settings in FILE (TOML) to a gate. The gate restores its old settings if it fails with the new ones."""
     with reading(file):
         text = _toml_in(file)
     order(folder, [gate], ChangeSettings(text), wish_of(wish))
@@ -182,7 +183,7 @@ def _toml_in(file: Path) -> str:
 @orders
 @click.pass_obj
 def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
-    """Have a gate fetch a model set if it must, prove it, and use it."""
+    """Make a gate install a model set if needed, verify it, and use it."""
     order(folder, [gate], SwitchModels(name), wish_of(wish, MODELS_S))
 
 
@@ -191,7 +192,7 @@ def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
 @orders
 @click.pass_obj
 def restart(folder: Path, /, gate: str, **wish: Any) -> None:
-    """Have a gate begin anew; the door stays as secure as it was."""
+    """Restart a gate; the door stays as secure as before."""
     order(folder, [gate], Restart(), wish_of(wish))
 
 
@@ -200,7 +201,7 @@ def restart(folder: Path, /, gate: str, **wish: Any) -> None:
 @orders
 @click.pass_obj
 def diagnose(folder: Path, /, gate: str, **wish: Any) -> None:
-    """Show what a gate's doctor says."""
+    """Show the output of a gate's doctor."""
     order(folder, [gate], Diagnose(), wish_of(wish, DIAGNOSE_S))
 
 

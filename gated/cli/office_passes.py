@@ -21,26 +21,26 @@ KEY = "passes.key"
 def pass_() -> None:
     """Give a visitor a pass: a QR code that one gate reads with its camera, without asking the office.
 
-    Once: `gated office pass key`, and at each gate what it says.
+    Once: run `gated office pass key`, and at each gate the command that it prints.
     """
 
 
 @pass_.command()
 @click.argument("gate")
 @click.option("--until", "ends", type=Local(), required=True,
-              help="YYYY-MM-DD: the last day, to its end; or YYYY-MM-DD HH:MM. In the site's own time.")  # fmt: skip
-@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM] in the site's own time; by default now.")
+              help="YYYY-MM-DD (to the end of that day) or YYYY-MM-DD HH:MM, in the site's time zone.")  # fmt: skip
+@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM], in the site's time zone; by default now.")
 @click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
-@click.option("--uses", type=int, default=1, show_default=True, help="How often it opens.")
-@click.option("--png", type=click.Path(path_type=Path), help="Draw the code into this file, instead of here.")
+@click.option("--uses", type=int, default=1, show_default=True, help="Number of uses.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write the QR code to this file instead.")
 @click.pass_obj
 def issue(
     folder: Path, *, gate: str, ends: datetime | date, begins: datetime | date | None, door: str, uses: int,
     png: Path | None,
 ) -> None:  # fmt: skip
-    """Sign a pass for one gate: prints its text, and on a terminal its code. It is kept nowhere here.
+    """Sign a pass for one gate. Prints its text, and on a terminal its QR code. The office does not store it.
 
-    A pass that was given cannot be taken back: let it end early, and open few times.
+    A pass cannot be revoked: choose an early end and few uses.
     """
     with closing(Store.open(folder)) as store:
         known = store.gate(names.id_of(gate))
@@ -51,7 +51,7 @@ def issue(
 @pass_.command()
 @click.pass_obj
 def key(folder: Path) -> None:
-    """Show the office's public key for passes, and what to do with it at each gate; makes it if need be."""
+    """Show the office's public key for passes, and the command to run at each gate. Makes the key on first use."""
     with closing(Store.open(folder)) as store:
         gates = [gate.gate for gate in store.gates()]
         text = key_text(_key(folder))

@@ -28,15 +28,15 @@ key where copies of the folder do not go:
 
 
 @click.command()
-@click.option("--remove", is_flag=True, help="Have the keys lie open again.")
+@click.option("--remove", is_flag=True, help="Remove the passphrase: store the keys in clear.")
 @click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Only write the key with which the office starts by itself into this new file.")  # fmt: skip
+              help="Only write the key for unattended starts to this new file.")  # fmt: skip
 @click.pass_obj
 def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
-    """Put the office's keys behind a passphrase, or behind another one. It protects copies, backups and the authority.
+    """Encrypt the office's keys with a passphrase, or change it. It protects copies, backups and the authority.
 
-    Copies that were made before open with what was good then. As root the office's services start again unattended: the
-    key is a credential of systemd, sealed to this machine, with its TPM where there is one.
+    Earlier copies keep their earlier protection. Run as root, and the office's services still start unattended. The key
+    is then a systemd credential, sealed to this machine, with its TPM if there is one.
     """
     if remove and not locking.is_locked(folder):
         raise OfficeError("this office has no passphrase; nothing was changed")

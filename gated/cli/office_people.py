@@ -35,11 +35,11 @@ from gated.sitetime import iso
 from gated.sitetime import window as site_window
 from gated.sync.messages import Consented, Wishes
 
-_consent = click.option("--consent", metavar="REF", help="Reference of the consent to be recognised, on paper.")
-_notice = click.option("--notice", metavar="VERSION", help="Version of the notice that was read or heard before.")
-_transfer = click.option("--transfer", is_flag=True, help="They also agreed that their face goes to the other gates.")
-_role = click.option("--role", help="What they are here, such as resident, staff or guardian.")
-_json = click.option("--json", "as_json", is_flag=True, help="For a program.")
+_consent = click.option("--consent", metavar="REF", help="Reference of the paper consent to recognition.")
+_notice = click.option("--notice", metavar="VERSION", help="Version of the notice read or heard before.")
+_transfer = click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
+_role = click.option("--role", help="Role, such as resident, staff or guardian.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
 """Consents withdrawn together with a consent. Without consent to recognition, a face is of no use to another gate."""
@@ -47,13 +47,13 @@ WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
 
 @click.group()
 def person() -> None:
-    """Add, change, suspend, resume or remove people; list and show them. Every gate follows within seconds."""
+    """Manage the people of the site. Every gate follows within seconds."""
 
 
 @person.command()
 @click.option("--name", required=True)
-@click.option("--household", required=True, help="Who lives together; a number or a name.")
-@click.option("--subject", help="The id that somebody has already who was enrolled at a gate.")
+@click.option("--household", required=True, help="Household: a number or a name.")
+@click.option("--subject", help="Existing id of a person enrolled at a gate.")
 @_role
 @_consent
 @_notice
@@ -64,7 +64,7 @@ def add(
     folder: Path, *, name: str, household: str, subject: str | None, role: str | None, consent: str | None,
     notice: str | None, transfer: bool, yes: bool,
 ) -> None:  # fmt: skip
-    """Add somebody: by a card or a PIN they come in at once, by their face when a gate has taken it (`enrol`)."""
+    """Add a person. A card or PIN works at once; a face works after a gate has captured it (`enrol`)."""
     who = KeptPerson(
         n=0,
         subject=subject or secrets.token_hex(8),
@@ -90,19 +90,19 @@ def add(
 @person.command()
 @click.argument("subject")
 @click.option("--name")
-@click.option("--household", help="Who lives together; a number or a name.")
+@click.option("--household", help="Household: a number or a name.")
 @_role
 @_consent
 @_notice
 @_transfer
-@click.option("--withdraw", type=click.Choice(["recognise", "transfer"]), help="They do not agree to this any more.")
+@click.option("--withdraw", type=click.Choice(["recognise", "transfer"]), help="Withdraw this consent.")
 @yes_option
 @click.pass_obj
 def change(
     folder: Path, subject: str, *, name: str | None, household: str | None, role: str | None, consent: str | None,
     notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
 ) -> None:  # fmt: skip
-    """Say something anew of somebody; what is not said stays. A withdrawn consent deletes faces at every gate."""
+    """Change a person. Options not given keep their value. Withdrawing a consent deletes faces at every gate."""
     said = {
         field: plain(value)
         for field, value, plain in (
@@ -130,7 +130,7 @@ def change(
 @click.argument("subject")
 @click.pass_obj
 def suspend(folder: Path, subject: str) -> None:
-    """Know somebody, and let them in nowhere until they are resumed."""
+    """Suspend a person: no gate lets them in until they are resumed."""
     with _changing(folder, subject) as (store, who):
         store.book.put(replace(who, status="suspended"))
     streams.say(f"suspended {called(who)}, {who.subject}")
@@ -151,9 +151,9 @@ def resume(folder: Path, subject: str) -> None:
 @yes_option
 @click.pass_obj
 def remove(folder: Path, subject: str, yes: bool) -> None:
-    """Erase somebody, here and at every gate; `gated office receipts` shows which gates have done so.
+    """Erase a person, here and at every gate. `gated office receipts` shows which gates have confirmed.
 
-    Asks first; where nobody can answer it needs --yes.
+    Asks first; without a terminal, --yes is required.
     """
     with closing(Store.open(folder)) as store:
         who = somebody(store, subject)
@@ -165,12 +165,14 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 
 
 @person.command("list")
-@click.option("--consent-before", "day", type=Day(), help="Only whose consent is older than this day, YYYY-MM-DD.")
+@click.option(
+    "--consent-before", "day", type=Day(), help="Only people whose consent is older than this day, YYYY-MM-DD."
+)
 @_json
 @click.pass_obj
 @looks
 def list_people(folder: Path, day: date | None, as_json: bool) -> None:
-    """Everybody, by household and name."""
+    """List all people, by household and name."""
     with closing(Store.open(folder)) as store:
         people = sorted(store.book.live(KeptPerson), key=lambda who: (who.household, who.name, who.subject))
         begin, _ = site_window(day, None, store.zone)
@@ -191,7 +193,7 @@ def list_people(folder: Path, day: date | None, as_json: bool) -> None:
 @click.pass_obj
 @looks
 def show_person(folder: Path, subject: str, as_json: bool) -> None:
-    """Everything that is kept of one person, but for every number."""
+    """Show all stored data of one person, without numbers of cards and PINs."""
     with closing(Store.open(folder)) as store:
         row, zone = _row(store, somebody(store, subject)), store.zone
     if as_json:
@@ -206,7 +208,7 @@ def show_person(folder: Path, subject: str, as_json: bool) -> None:
 @passages_option
 @click.pass_obj
 def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
-    """Say by which doors and when one person may pass; with --clear what is said of household or role counts."""
+    """Set the doors and hours of a person. With --clear, the rules of the household or role apply."""
     with _changing(folder, subject) as (store, who):
         store.book.put(replace(who, rights=passages(store, **said)))
     streams.say(f"set the rights of {called(who)}, {who.subject}")
@@ -214,13 +216,13 @@ def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
 
 @person.command()
 @click.argument("subject")
-@click.option("--release-s", type=click.FloatRange(5, 30), help="So long the lock stays released for them, in seconds.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="So long their face is looked for, in seconds.")
-@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue that they want first.")
-@click.option("--clear", is_flag=True, help="As everybody.")
+@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
+@click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
 def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None:
-    """Have every gate do as somebody asks. Nobody is asked why, and no reason is kept."""
+    """Set how every gate behaves for a person. No reason is asked for or stored."""
     asked = {wish: value for wish, value in wishes.items() if value is not None}
     if clear == bool(asked):
         raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
@@ -231,21 +233,19 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None
 
 @person.command()
 @click.argument("subject")
-@click.option("--number", help="Give them this card: what is printed on it, or what a reader says.")
-@click.option("--take", metavar="CARD", help="Take this card away; `person show` tells its id.")
+@click.option("--number", help="Give this card: the printed number or a reader's output.")
+@click.option("--take", metavar="CARD", help="Remove the card with this id; `person show` shows the ids.")
 @since_option
 @until_option
-@click.option("--uses", type=click.IntRange(1, 100_000), help="It opens so many times at each gate.")
+@click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses at each gate.")
 @click.option("--label", default="", help="A note for the office.")
-@click.option(
-    "--same-each-time", is_flag=True, help="It looks like a random number, and it is not: seen more than once."
-)
+@click.option("--same-each-time", is_flag=True, help="The number looks random but is fixed: you saw it more than once.")
 @click.pass_obj
 def card(
     folder: Path, subject: str, *, number: str | None, take: str | None, since: date | None, until: date | None,
     uses: int | None, label: str, same_each_time: bool,
 ) -> None:  # fmt: skip
-    """Give somebody a card, or take one away."""
+    """Give a person a card, or take one away."""
     if (number is None) == (take is None):
         raise click.UsageError("say --number to give a card, or --take to take one away")
     with _changing(folder, subject) as (store, who):
@@ -266,14 +266,14 @@ def card(
 
 @person.command()
 @click.argument("subject")
-@click.option("--duress", is_flag=True, help="Their second PIN: it opens, and silently calls for help.")
-@click.option("--take", is_flag=True, help="Take it away; the PIN takes the duress PIN with it.")
+@click.option("--duress", is_flag=True, help="The duress PIN: it opens, and silently calls for help.")
+@click.option("--take", is_flag=True, help="Remove it; removing the PIN removes the duress PIN too.")
 @choose_option
 @click.pass_obj
 def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> None:
-    """Make a PIN for somebody and show it once; it replaces the one they had.
+    """Make a PIN for a person and show it once. It replaces the earlier PIN.
 
-    With --choose they type their own. A program may write one to standard input.
+    With --choose, the person types one. A program may write one to standard input.
     """
     with closing(Store.open(folder)) as store:  # a prompt must not hold the write lock
         subject = somebody(store, subject).subject

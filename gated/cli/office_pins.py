@@ -14,13 +14,13 @@ from gated.pin.budget import YEAR_DAYS, in_words
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def pins(folder: Path, as_json: bool) -> None:
-    """Say the budgets of PINs and cards: the time until a stranger who guesses is let in, on average.
+    """Show the guessing budgets of PINs and cards: the average time until a guessing stranger is let in.
 
-    By what each gate said that it allows. One that has not said it is reckoned with the loosest settings there are.
+    Uses the limits that each gate reports. For a gate that has not reported, assumes the loosest settings.
     """
     with closing(Store.open(folder)) as store:
         found, whose = budget_of(store), weak(store)

@@ -12,13 +12,13 @@ from gated.office.store import Store
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, 3660), required=True, help="Events older than this many days go.")
+@click.option("--days", type=click.IntRange(1, 3660), required=True, help="Delete events older than this many days.")
 @click.pass_obj
 def prune(folder: Path, days: int) -> None:
-    """Delete old events of all gates at this office, for good; the newest of each gate stays.
+    """Delete old events of all gates at this office permanently. The newest event of each gate stays.
 
-    For every night, as the notice says it (`gated office forms`). People, cards and open alarms stay. Copies of the
-    folder that were put away keep what they have: delete those as well.
+    Run it every night, as the notice promises (`gated office forms`). People, cards and open alarms stay. Copies of the
+    folder keep their events: delete those as well.
     """
     before = stamp(datetime.now(UTC) - timedelta(days=days))
     with closing(Store.open(folder)) as store:

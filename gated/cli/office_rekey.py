@@ -28,10 +28,10 @@ file_type = click.Path(path_type=Path, dir_okay=False)
 @click.argument("file", type=file_type)
 @click.pass_obj
 def recovery(folder: Path, file: Path) -> None:
-    """Make the recovery key of an office that has none, and write it into FILE: on a stick, or to be printed.
+    """Make the recovery key of an office that has none, and write it to FILE, on a stick or to be printed.
 
-    Only with it can the office's keys be replaced when somebody has a copy of them. Every gate learns its public half
-    by itself, and from then on believes no other. It is kept nowhere else: take it off this machine.
+    Only this key allows replacing the office's keys after they are stolen. Every gate learns its public half by itself,
+    and then accepts no other. It is stored nowhere else: remove it from this machine.
     """
     make_recovery(folder, file)
 
@@ -40,23 +40,21 @@ def recovery(folder: Path, file: Path) -> None:
 @click.option(
     "--recovery", "file", type=file_type, required=True, help="The file with the recovery key, or - to type it."
 )
-@click.option(
-    "--next", "next_file", type=file_type, help="Also make another recovery key, and write it into this file."
-)
+@click.option("--next", "next_file", type=file_type, help="Also make a new recovery key, and write it to this file.")
 @click.option("--restored", "is_restored", is_flag=True,
               help="This folder is a backup from before that recovery key was made.")  # fmt: skip
 @click.option("--former", "former_file", type=file_type,
-              help="The same, with the file of the recovery key of before: gates that know no other follow too.",
+              help="Like --restored, with the former recovery key: gates that know only that key follow too.",
               )  # fmt: skip
 @click.pass_obj
 def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | None, *, is_restored: bool) -> None:
-    """Replace the office's keys and its authority, because somebody may have a copy of them. Stop the office first.
+    """Replace the office's keys and its authority after somebody may have copied them. Stop the office first.
 
-    Each gate follows by itself, when it next reaches this office: it believes the recovery key alone. From then on the
-    old keys order nothing there. Codes that were given before are dead.
+    Each gate follows by itself at its next contact, because it trusts the recovery key alone. Then the old keys are
+    useless at that gate. Earlier pairing codes are invalid.
 
-    A backup from before has the old keys, which no gate believes any more: bring it back, and run this again. Where
-    `--next` has made another recovery key since, use the newest one, and say --restored or --former.
+    An earlier backup has the old keys, which no gate accepts. Restore it, and run this again. If `--next` has made a
+    newer recovery key since, use the newest one with --restored or --former.
     """
     key = RecoveryKey.parse(_read(file))
     former = None if former_file is None else RecoveryKey.parse(_read(former_file, "Recovery key of before"))

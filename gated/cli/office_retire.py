@@ -29,7 +29,7 @@ SAYS = {
     "restart the broker (`sudo systemctl restart gated-office-broker`), then retire {gate} again. "
     "For another broker see gated/office/SCALING.md.",
 }
-json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("retire")
@@ -38,10 +38,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For a progra
 @json_option
 @click.pass_obj
 def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
-    """Have a gate be none of the site any more: stolen, sold, broken for good. Then list which cards and PINs it knew.
+    """Remove a gate from the site: stolen, sold or broken. Then list the cards and PINs that it knew.
 
-    Its session ends and its certificate is refused within seconds; the other gates seal nothing to it any more. Its
-    name can be given to another gate, with a new code. A second time it does what the first could not, and lists again.
+    Its session ends and its certificate is refused within seconds. The other gates encrypt nothing for it any more.
+    Another gate can take its name, with a new code. Run again to complete failed steps and list again.
     """
     gate = names.id_of(gate)
     with closing(Store.open(folder)) as store:
@@ -58,7 +58,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
 @click.pass_obj
 @looks
 def retired(folder: Path, as_json: bool) -> None:
-    """The gates that were retired, and when."""
+    """List the retired gates, and when they were retired."""
     with closing(Store.open(folder)) as store:
         found, zone = store.roll.retired(), store.zone
     if as_json:

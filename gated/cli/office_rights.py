@@ -27,13 +27,13 @@ from gated.sitetime import clock_of
 from gated.sync.messages import Gone, HouseholdRecord, Passage, RoleRecord, ScheduleRecord
 from gated.sync.records import key_of
 
-_json = click.option("--json", "as_json", is_flag=True, help="For a program.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def passages_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of an access rule: doors, gates, schedule and dates."""
-    schedule = click.option("--schedule", help="Only in the hours of this `gated office schedule`.")
-    clear = click.option("--clear", is_flag=True, help="Forget what was said.")
+    schedule = click.option("--schedule", help="Only in the hours of this schedule (`gated office schedule`).")
+    clear = click.option("--clear", is_flag=True, help="Remove the rules.")
     for option in (clear, until_option, since_option, schedule, gates_option, doors_option):
         command = option(command)
     return command
@@ -89,7 +89,7 @@ def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
 
 @click.group()
 def rights() -> None:
-    """Say by which doors and when all of a household or a role may pass, where nothing is said of one alone."""
+    """Set the doors and hours of a household or role. A person's own rule takes precedence."""
 
 
 @rights.command()
@@ -97,7 +97,7 @@ def rights() -> None:
 @passages_option
 @click.pass_obj
 def household(folder: Path, /, household: str, **said: Any) -> None:
-    """Of all who live together."""
+    """Set the doors and hours of a household."""
     name = names.tidy(plain_text("household", household))
     with closing(Store.open(folder)) as store:
         spellings = store.book.spellings(HouseholdRecord, name)
@@ -114,7 +114,7 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
 @passages_option
 @click.pass_obj
 def role(folder: Path, /, role: str, **said: Any) -> None:
-    """Of all who are something here, such as staff."""
+    """Set the doors and hours of a role, such as staff."""
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
         told = passages(store, **said)
@@ -131,7 +131,7 @@ def role(folder: Path, /, role: str, **said: Any) -> None:
 @click.pass_obj
 @looks
 def list_rights(folder: Path, as_json: bool) -> None:
-    """What is said of households and roles; what is said of one person, `gated office person show` tells."""
+    """List the rules of households and roles. `gated office person show` shows a person's own rules."""
     with closing(Store.open(folder)) as store:
         zone = store.zone
         rows = [{"of": "household", "name": r.household, "rights": r.rights} for r in store.book.live(HouseholdRecord)]
@@ -146,18 +146,20 @@ def list_rights(folder: Path, as_json: bool) -> None:
 
 @click.group()
 def schedule() -> None:
-    """Name hours of the week, for the rights of people, households and roles."""
+    """Name weekly hours, for the rules of people, households and roles."""
 
 
 @schedule.command("set")
 @click.argument("name")
-@click.option("--days", "which", default="mon,tue,wed,thu,fri,sat,sun,holiday", show_default=True, help="Which days.")
-@click.option("--start", default="00:00", show_default=True, help="HH:MM, by the clock on the site's wall.")
-@click.option("--end", default="24:00", show_default=True, help="HH:MM; before --start it is on the next day.")
+@click.option(
+    "--days", "which", default="mon,tue,wed,thu,fri,sat,sun,holiday", show_default=True, help="Days of the week."
+)
+@click.option("--start", default="00:00", show_default=True, help="HH:MM, in the site's time zone.")
+@click.option("--end", default="24:00", show_default=True, help="HH:MM; if before --start, on the next day.")
 @yes_option
 @click.pass_obj
 def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
-    """Say which hours a schedule has."""
+    """Set the hours of a schedule."""
     name = names.plain(plain_text("schedule", name))
     said = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
     try:
@@ -185,7 +187,7 @@ def _ask_about(store: Store, name: str, *, yes: bool) -> None:
 @yes_option
 @click.pass_obj
 def remove_schedule(folder: Path, name: str, yes: bool) -> None:
-    """Forget a schedule; rights that name it let nobody pass any more. Asks where there are such rights."""
+    """Delete a schedule. A rule that names it then admits nobody. Asks first if there is such a rule."""
     with closing(Store.open(folder)) as store:
         known = {each.name for each in store.book.live(ScheduleRecord)}
         keys = [f"schedule/{each}" for each in sorted(known) if names.is_same(each, name)]
@@ -213,7 +215,7 @@ def _uses(store: Store, name: str) -> int:
 @click.pass_obj
 @looks
 def list_schedules(folder: Path, as_json: bool) -> None:
-    """Every schedule."""
+    """List all schedules."""
     with closing(Store.open(folder)) as store:
         found = hours_of(store)
     if as_json:

@@ -20,14 +20,16 @@ PORT = click.IntRange(1, 65535)
 @click.command()
 @click.option("--site", required=True, help="The same as [site] id at its gates.")
 @click.option("--host", required=True, help="The name or address by which gates reach this machine.")
-@click.option("--port", type=PORT, default=8883, show_default=True, help="Of the broker.")
-@click.option("--pairing-port", type=PORT, default=8884, show_default=True, help="Where gates join.")
-@click.option("--timezone", default=DEFAULT, show_default=True, help="Of the site; the same as [site] timezone.")
+@click.option("--port", type=PORT, default=8883, show_default=True, help="Port of the broker.")
+@click.option("--pairing-port", type=PORT, default=8884, show_default=True, help="Port for joining gates.")
+@click.option(
+    "--timezone", default=DEFAULT, show_default=True, help="Time zone of the site; the same as [site] timezone."
+)
 @click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the recovery key into this new file: on a stick, to be printed.")  # fmt: skip
+              help="Write the recovery key to this new file, on a stick or to be printed.")  # fmt: skip
 @click.pass_obj
 def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, timezone: str, file: Path | None) -> None:
-    """Make an office: its keys, its certificates, and settings for Mosquitto, in a folder that is to be backed up."""
+    """Make an office: its keys, certificates and Mosquitto settings, in a folder. Back this folder up."""
     place = Place(host.lower(), port, pairing_port)
     for fault in faults(folder, site, place, timezone):
         raise fault
@@ -52,7 +54,7 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
 @click.argument("zone", required=False)
 @click.pass_obj
 def timezone(folder: Path, zone: str | None) -> None:
-    """Show the time zone of the site, or set another; days and hours that were given before stay as they are."""
+    """Show or set the time zone of the site. Dates and hours set earlier do not change."""
     with look_unless(zone), closing(Store.open(folder)) as store:
         if zone is not None:
             store.set_timezone(zone)
@@ -60,12 +62,14 @@ def timezone(folder: Path, zone: str | None) -> None:
 
 
 @click.command()
-@click.option("--send/--keep", "chosen", default=None, help="Have gates know names and labels of cards, or not.")
+@click.option(
+    "--send/--keep", "chosen", default=None, help="Send names and card labels to the gates, or keep them here."
+)
 @click.pass_obj
 def names(folder: Path, chosen: bool | None) -> None:
-    """Show whether names of people and labels of cards are sent to the gates, or choose it. At first they are not.
+    """Show or set whether gates receive the names of people and the labels of cards. The default is no.
 
-    Without them a gate's own lists show flats and ids. Whoever steals a gate that has them can read them.
+    Without names, a gate's own lists show flats and ids. A thief who steals a gate can read the names on it.
     """
     with look_unless(chosen), closing(Store.open(folder)) as store:
         if chosen is not None:

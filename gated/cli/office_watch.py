@@ -33,12 +33,12 @@ RUN_S = 10.0
     "--run",
     "program",
     type=click.Path(path_type=Path, exists=True),
-    help="Run this for every new alarm; it reads the alarm as JSON. With sudo it runs as the office's user.",
+    help="Run this for every new alarm, with the alarm as JSON on stdin. With sudo it runs as the office's user.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For a program: one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.pass_obj
 def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> None:
-    """Show the alarms that stand and each one that comes, until Ctrl-C. Rings the bell while somebody calls."""
+    """Show open alarms and each new one, until Ctrl-C. Rings the bell while somebody calls."""
     with closing(Store.open(folder)) as store:
         known: dict[int, Alarm] = {}
         alone: set[str] = set()

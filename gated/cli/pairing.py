@@ -21,11 +21,11 @@ from gated.sync.table import set_key, write_table
 @click.command()
 @click.argument("code", nargs=-1)
 @click.option("--write-to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Put the [sync] table into these settings.")  # fmt: skip
-@click.option("--moved", metavar="HOST[:PORT]", help="The same office has another address from now on.")
+              help="Write the [sync] table into this settings file.")  # fmt: skip
+@click.option("--moved", metavar="HOST[:PORT]", help="New address of the same office.")
 @click.pass_obj
 def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: str | None) -> None:
-    """Join the office, with the code that `gated office invite` shows there; asks for it when it is not given.
+    """Join the office with the code from `gated office invite`. Asks for the code if it is not given.
 
     Prints the [sync] table for the settings. The gate uses it from its next start.
     """

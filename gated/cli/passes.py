@@ -56,17 +56,17 @@ def moment(said: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
 
 @click.group("pass")
 def pass_() -> None:
-    """Sign a visitor's pass, or show what one says.
+    """Sign a visitor's pass, or show what a pass contains.
 
-    An office has `gated office pass` for this, with a key of its own. Without one: `gated pass key site.key`, once,
-    kept by whoever signs. At every gate: `gated pass trust`, with the text that either shows.
+    An office uses `gated office pass`, with its own key. Without an office: run `gated pass key site.key` once, and
+    keep the file safe. At every gate, run `gated pass trust` with the text that either command shows.
     """
 
 
 @pass_.command("key")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def key_(file: Path) -> None:
-    """Make the site's private key in FILE, unless it is there, and show its public key for `gated pass trust`."""
+    """Make the site's private key in FILE unless it exists, and show its public key for `gated pass trust`."""
     with reading(file):
         if not file.exists():
             make_key(file)
@@ -75,12 +75,12 @@ def key_(file: Path) -> None:
 
 @pass_.command()
 @click.argument("text", nargs=-1)
-@click.option("--replace", is_flag=True, help="In the place of another key; passes that it signed open no more.")
+@click.option("--replace", is_flag=True, help="Replace the earlier key; passes signed with it no longer open.")
 @click.pass_obj
 def trust(context: Context, text: Sequence[str], replace: bool) -> None:
-    """Take this site's passes at this gate: TEXT is its public key, as `gated office pass key` shows it.
+    """Accept this site's passes at this gate. TEXT is the public key from `gated office pass key`.
 
-    As root, at the gate. Compare the text with the office's screen: whoever has that key lets visitors in here.
+    Run as root, at the gate. Compare the text with the office's screen: the owner of that key can let visitors in here.
     """
     settings = context.own_settings
     pem = key_file("".join(text) or click.prompt("The site's public key"))
@@ -100,20 +100,20 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
 
 @pass_.command()
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The site's private key (Ed25519, PEM).")
-@click.option("--site", help="By default that of the settings.")
-@click.option("--gate", help="By default that of the settings.")
+@click.option("--site", help="By default from the settings.")
+@click.option("--gate", help="By default from the settings.")
 @click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
-@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM] in the site's own time; by default now.")
+@click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM], in the site's time zone; by default now.")
 @click.option("--until", "ends", type=Local(), required=True,
-              help="YYYY-MM-DD: the last day, to its end; or YYYY-MM-DD HH:MM. In the site's own time.")  # fmt: skip
-@click.option("--uses", type=int, default=1, show_default=True, help="How often it opens.")
-@click.option("--png", type=click.Path(path_type=Path), help="Draw the code into this file, instead of here.")
+              help="YYYY-MM-DD (to the end of that day) or YYYY-MM-DD HH:MM, in the site's time zone.")  # fmt: skip
+@click.option("--uses", type=int, default=1, show_default=True, help="Number of uses.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write the QR code to this file instead.")
 @click.pass_obj
 def issue(
     context: Context, *, key: Path, site: str | None, gate: str | None, door: str, begins: datetime | date | None,
     ends: datetime | date, uses: int, png: Path | None,
 ) -> None:  # fmt: skip
-    """Sign a pass for one door: prints its text, and on a terminal its code."""
+    """Sign a pass for one door. Prints its text, and on a terminal its QR code."""
     site, gate, zone = _place(context, site, gate)
     show_new(sign(_read(key), (site, gate, door), zone, begins, ends, uses=uses), png)
 
@@ -139,12 +139,12 @@ def show_new(text: str, png: Path | None) -> None:
 
 @pass_.command("show")
 @click.argument("text")
-@click.option("--key", type=click.Path(path_type=Path), help="The site's public key; by default that of the settings.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--key", type=click.Path(path_type=Path), help="The site's public key; by default from the settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> None:
-    """Show what a pass says; exit 1 when the site did not sign it. What is left of its uses, only its gate knows."""
+    """Show what a pass contains. Exit 1 when the site did not sign it. Only the gate knows the uses left."""
     public = _public(context, key)
     signed = open_pass(text, public)
     if signed is None:

@@ -35,7 +35,7 @@ from gated.types import SubjectId
 
 @click.command()
 @click.option("--name", required=True, help="The person's name; it stays on this gate.")
-@click.option("--household", required=True, help="Who lives together; a number or a name.")
+@click.option("--household", required=True, help="Household: a number or a name.")
 @click.option(
     "--photo",
     "photos",
@@ -44,19 +44,19 @@ from gated.types import SubjectId
     type=click.Path(path_type=Path),
     help="A photo of this person alone; several are better.",
 )
-@click.option("--consent", required=True, metavar="REF", help="Reference of the consent that this person gave.")
-@click.option("--notice", required=True, metavar="VERSION", help="Version of the notice that was read or heard before.")
-@click.option("--transfer", is_flag=True, help="They also agreed that their face goes to the other gates.")
+@click.option("--consent", required=True, metavar="REF", help="Reference of this person's consent.")
+@click.option("--notice", required=True, metavar="VERSION", help="Version of the notice read or heard before.")
+@click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
 @yes_option
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def enrol(
     context: Context, *, name: str, household: str, photos: tuple[Path, ...], consent: str, notice: str, transfer: bool,
     yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Enrol somebody who has consented, from photos. The photos are not kept.
+    """Enrol a person who has consented, from photos. The photos are not stored.
 
-    Exit 1 when nobody was enrolled: no photo will do, or this face is somebody's already.
+    Exit 1 when nobody was enrolled: no photo is usable, or another person has this face.
     """
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
@@ -90,7 +90,7 @@ def enrol(
 
 @click.group()
 def people() -> None:
-    """List, show, suspend, resume or remove people; give them cards and PINs, say when they may pass."""
+    """Manage the people at this gate: list, suspend, remove, cards, PINs and rights."""
 
 
 for command in (card, pin, guest, role, rights, prefer, quarantine, consents):
@@ -99,11 +99,11 @@ for command in (card, pin, guest, role, rights, prefer, quarantine, consents):
 
 @people.command()
 @click.option("--name", required=True, help="The person's name; it stays on this gate.")
-@click.option("--household", required=True, help="Who lives together; a number or a name.")
+@click.option("--household", required=True, help="Household: a number or a name.")
 @yes_option
 @click.pass_obj
 def add(context: Context, name: str, household: str, yes: bool) -> None:
-    """Add somebody without a face: they come in by a card or a PIN, at equal rank."""
+    """Add a person without a face. They come in by card or PIN, at equal rank."""
     subject = SubjectId(secrets.token_hex(8))
     name, household = plain_text("name", name), plain_text("household", household)
     person = Person(subject, name, household, "active", datetime.now(UTC), ())
@@ -115,11 +115,11 @@ def add(context: Context, name: str, household: str, yes: bool) -> None:
 
 
 @people.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_people(context: Context, as_json: bool) -> None:
-    """Everybody who is enrolled, by household."""
+    """List all people, by household."""
     with closing(_register(context)) as register:
         note_copy(register.why)
         rows = [_row(register, person, zone_of(context)) for person in register.people()]
@@ -140,11 +140,11 @@ def list_people(context: Context, as_json: bool) -> None:
 
 @people.command("show")
 @click.argument("subject")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def show_person(context: Context, subject: str, as_json: bool) -> None:
-    """Everything that is stored about one person, but for the face itself and every number."""
+    """Show all stored data of one person, without the face itself and without numbers."""
     settings = context.settings
     with closing(_register(context)) as register, closing(Credentials.open(settings.state, settings.site.id)) as store:
         who, zone = _who(register, subject), zone_of(context)
@@ -159,7 +159,7 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
 @click.argument("subject")
 @click.pass_obj
 def suspend(context: Context, subject: str) -> None:
-    """Know somebody, and let them in no more until they are resumed; a gate that runs follows within a second."""
+    """Suspend a person until they are resumed. A running gate follows within a second."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
         who = _who(register, subject)
         register.suspend(who.subject)
@@ -184,9 +184,9 @@ def resume(context: Context, subject: str) -> None:
 @yes_option
 @click.pass_obj
 def remove(context: Context, subject: str, yes: bool) -> None:
-    """Erase somebody: the key to their templates, the templates, the name. The journal keeps a number and no name.
+    """Erase a person: the key to their templates, the templates, the name. The journal keeps only an id.
 
-    Asks first; where nobody can answer it needs --yes.
+    Asks first; without a terminal, --yes is required.
     """
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
         who = _who(register, subject)

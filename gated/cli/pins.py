@@ -8,7 +8,7 @@ from gated.cli import streams
 from gated.pin.making import spoken
 
 choose_option = click.option(
-    "--choose", is_flag=True, help="Type one instead of having one made; strangers guess what people choose."
+    "--choose", is_flag=True, help="Type a PIN instead of a generated one. Chosen PINs are easier to guess."
 )
 
 

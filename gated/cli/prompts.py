@@ -22,10 +22,10 @@ def prompts() -> None:
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @click.pass_obj
 def make(context: Context, folder: Path | None) -> None:
-    """Speak every sentence with espeak-ng, into DIR or where the settings say.
+    """Speak every prompt with espeak-ng, into DIR or the folder in the settings.
 
-    The words name the ways in that the settings have, and [cues] phone: make them again when those change. A file that
-    you recorded yourself is left alone: put your own zh/open.wav there, and it is played from then on.
+    The prompts name the credentials in the settings, and [cues] phone. Make them again when those change. Your own
+    recordings stay: save one as zh/open.wav, and the gate plays it from then on.
     """
     settings = context.settings_or_defaults
     into = folder or settings.prompts
@@ -39,13 +39,13 @@ def make(context: Context, folder: Path | None) -> None:
 
 @prompts.command("check")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check_(context: Context, folder: Path | None, as_json: bool) -> None:
-    """Check that every prompt is there, how long and how loud it is, and that it says what it should.
+    """Check that every prompt exists, its length and loudness, and its words.
 
-    Of a prompt that was made here espeak-ng's own phonemes are compared; of a recording the file alone is judged.
-    Exit 3 if one is not as it should be.
+    For a prompt made here, compares espeak-ng's own phonemes. For a recording, checks the file only. Exit 3 if one is
+    wrong.
     """
     settings = context.settings_or_defaults
     folder = folder or settings.prompts

@@ -17,35 +17,35 @@ from gated.provision.steps import steps
 
 
 @click.command()
-@click.option(
-    "--answers", "file", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file with all of this."
-)
+@click.option("--answers", "file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with all answers.")
 @click.option("--site", help="The site, as the office calls it.")
 @click.option("--gate", help="The name of this gate.")
-@click.option("--code", help="From `gated office invite`; without it the gate keeps to itself.")
+@click.option("--code", help="Code from `gated office invite`; without it the gate joins no office.")
 @click.option("--models", help='The model set; by default "site".')
-@click.option("--models-from", type=click.Path(file_okay=False), help="A folder with the models' files; else fetched.")
 @click.option(
-    "--accept-licence", is_flag=True, default=None, help="You have read the models' licences, and accept them."
+    "--models-from", type=click.Path(file_okay=False), help="Folder of the model files; by default downloaded."
 )
-@click.option("--prompts-from", type=click.Path(file_okay=False), help="A folder of prompts; else made here.")
+@click.option(
+    "--accept-licence", is_flag=True, default=None, help="Confirm that you have read and accept the models' licences."
+)
+@click.option("--prompts-from", type=click.Path(file_okay=False), help="Folder of prompts; by default made here.")
 @click.option("--kiosk", is_flag=True, default=None, help="This machine has a display for the gate screen.")
-@click.option("--releases", type=click.Path(file_okay=False), help="Look there for another version every night.")
-@click.option("--release-key", type=click.Path(dir_okay=False), help="The public key that releases are signed with.")
+@click.option("--releases", type=click.Path(file_okay=False), help="Look for a new version there every night.")
+@click.option("--release-key", type=click.Path(dir_okay=False), help="The public key of signed releases.")
 @click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A setting, such as door.contact_pin=22.")
-@click.option("--yes", is_flag=True, help="Ask for nothing: do what the answers say.")
-@click.option("--no-start", is_flag=True, help="Set everything up, and leave the start to the next boot.")
-@click.option("--dry-run", is_flag=True, help="Try every step without changing anything, and tell all that is wrong.")
+@click.option("--yes", is_flag=True, help="Do not ask; use the answers.")
+@click.option("--no-start", is_flag=True, help="Install everything; the next boot starts it.")
+@click.option("--dry-run", is_flag=True, help="Check every step, change nothing, and list all problems.")
 @click.pass_obj
 def provision(
     context: Context, /, *, file: Path | None, words: tuple[str, ...], yes: bool, no_start: bool, dry_run: bool,
     **flags: Any,
 ) -> None:  # fmt: skip
-    """Look at this machine, set the gate up, pair it with its office, start it, and wait until it is on duty.
+    """Set this machine up as a gate: examine it, pair it with its office, start it, and wait until it is on duty.
 
-    As root. What is done already is left as it is, so that a second run goes on where the first one was broken off.
-    With --dry-run nothing is changed: exit 0 when the real run would go through as far as can be known, 2 when the
-    answers or the settings must be mended, else 1 or 3 as the real run would.
+    Run as root. Skips completed steps, so a second run continues an interrupted one. --dry-run changes nothing: exit 0
+    when the real run is expected to succeed, 2 when the answers or the settings need changes, else 1 or 3 as the real
+    run would.
     """
     os.umask(0o022)  # the gate's users must read the files that root writes here
     sys.dont_write_bytecode = sys.dont_write_bytecode or dry_run

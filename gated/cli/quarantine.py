@@ -16,24 +16,24 @@ from gated.types import SubjectId
 
 @click.group()
 def quarantine() -> None:
-    """Show what of the office's records is held back, and accept it.
+    """Show office records that this gate holds back, and accept them.
 
-    bulk: more people, or first faces by a new model set, than an hour may bring. duplicate: a face that is another's
-    here. changed: another face of somebody who is known here; theirs counts until this one is accepted, or until they
-    show it together with their own card or PIN. vector: a face that is none, which no word can mend; the office must
-    send another.
+    bulk: more people, or first faces by a new model set, than the hourly limit. duplicate: the face is similar to
+    another person's here. changed: a new face of a person known here. The old face counts until the new one is
+    accepted, or until the person shows the new face together with their own card or PIN. vector: not a valid face. It
+    cannot be accepted; the office must send another.
 
-    The office may announce a batch, and accept "bulk" itself, for as many people in all as `[sync] most_new_in_batch`
-    says; `renew` lets it begin to count anew.
+    The office may announce a batch, and accept "bulk" itself, for up to `[sync] most_new_in_batch` people in total.
+    `renew` resets that count.
     """
 
 
 @quarantine.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_quarantine(context: Context, as_json: bool) -> None:
-    """Everybody of whom something is held back, and why."""
+    """List people with records held back, and why."""
     with closing(_holdings(context)) as holdings:
         rows = [
             {"subject": held.key.removeprefix(PERSON), "why": held.quarantine, "record": held.n}
@@ -50,10 +50,10 @@ def list_quarantine(context: Context, as_json: bool) -> None:
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @click.pass_obj
 def accept(context: Context, subjects: tuple[str, ...]) -> None:
-    """Say that somebody's record is as it should be; the gate fetches it again and follows it. A face that was held is
-    the one that counts from then on.
+    """Confirm the records of people. The gate fetches each record again and applies it. A face held back counts from
+    then on.
 
-    Exit 1 when nothing is held back of one of them; the others are accepted.
+    Exit 1 when a person has nothing held back; the others are accepted.
     """
     settings, is_all = context.settings, True
     with (
@@ -77,7 +77,7 @@ def accept(context: Context, subjects: tuple[str, ...]) -> None:
 @quarantine.command()
 @click.pass_obj
 def renew(context: Context) -> None:
-    """Let the office bring people in batches anew, up to `[sync] most_new_in_batch`."""
+    """Reset the batch count: the office may add up to `[sync] most_new_in_batch` people again."""
     settings = context.settings
     with (
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,

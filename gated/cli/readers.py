@@ -32,17 +32,18 @@ SILENT_S, AFTER_ENTER_S = 1.5, 0.4
 
 @click.group()
 def readers() -> None:
-    """Show what a card reader says, and learn how a USB reader types."""
+    """Show the output of a card reader, and learn how a USB reader types."""
 
 
 @readers.command()
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="So long.")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds to listen.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(context: Context, seconds: float, as_json: bool) -> None:
-    """Show what readers say, in every reading, while cards are held to them. Cards go on opening meanwhile.
+    """Show the output of the readers while you hold cards to them, in every reading. Cards still open the door
+    meanwhile.
 
-    Numbers are shown at this terminal and kept nowhere; of a PIN it is only said that it was one.
+    Numbers appear only at this terminal and are not stored. A PIN appears only as "a PIN".
     """
     settings = context.settings
     has_brain, wired = is_running(settings.state), any(door.wiegand_pins for door in settings.doors.values())
@@ -62,16 +63,16 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
 
 
 @readers.command()
-@click.option("--device", "paths", multiple=True, help="Only this one, under /dev/input; else every one that is there.")
-@click.option("--keypad", is_flag=True, help="It is a keypad for PINs: press any keys, then Enter or #.")
+@click.option("--device", "paths", multiple=True, help="Only this device under /dev/input; by default all.")
+@click.option("--keypad", is_flag=True, help="Learn a keypad for PINs: press any keys, then Enter or #.")
 @click.option("--dry-run", is_flag=True, help="Write nothing.")
-@click.option("--seconds", type=click.FloatRange(1, 600), default=30.0, show_default=True, help="So long it is waited.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=30.0, show_default=True, help="Seconds to wait.")
 @click.pass_obj
 def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, seconds: float) -> None:
-    """Hold a card to a USB reader: it is said how that reader types, and written into the settings.
+    """Learn how a USB reader types from one card, and write that into the settings.
 
-    The gate lets go of its USB readers meanwhile, so cards there do not open. Every keyboard of this machine is read
-    and kept from everything else, so that no card's number is typed into a terminal; use another machine's.
+    The gate releases its USB readers meanwhile, so cards there do not open. All keyboards of this machine are captured,
+    so that no card number is typed into a terminal. Work from another machine.
     """
     settings = context.settings
     there = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]

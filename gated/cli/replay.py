@@ -51,10 +51,10 @@ release_s = 1.5
     help="A folder with NAME_1.jpg, NAME_2.jpg ...",
 )
 @click.option(
-    "--models", type=click.Path(path_type=Path), default=BESIDE / "models", help="The files of the evaluation models."
+    "--models", type=click.Path(path_type=Path), default=BESIDE / "models", help="Folder of the evaluation models."
 )
 def replay(pictures: Path, models: Path) -> None:
-    """Enrol everybody who has a NAME_1 and a NAME_2, show all pictures to the camera, and tell who was let in.
+    """Enrol every person with NAME_1 and NAME_2, show all pictures to the camera, and list the people let in.
 
     Exit 0 when the gate opened for those people and for nobody else.
     """

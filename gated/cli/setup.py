@@ -27,7 +27,7 @@ def config() -> None:
 
 @config.command()
 def new() -> None:
-    """Print settings with every key, its default and what it is for; redirect it to a file."""
+    """Print settings with every key, its default and its purpose. Redirect the output to a file."""
     click.echo(files("gated").joinpath("example.toml").read_text("utf-8"), nl=False)
 
 
@@ -35,7 +35,7 @@ def new() -> None:
 @click.pass_obj
 @looks
 def show_config(context: Context) -> None:
-    """Print the settings in force as JSON, with the keys that the office has set, and those that it has on trial."""
+    """Print the settings in force as JSON, with the keys set by the office, and the keys on trial."""
     settings = context.settings
     kept, trial = kept_keys(context.own_settings), read_proposal(settings.state)
     on_trial = office_keys(trial.toml) if trial is not None else {}
@@ -68,13 +68,13 @@ class Check:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def check(context: Context, as_json: bool) -> None:
     """Check settings, wiring, state folder, people and rights, models, camera, keys, server certificates and prompts.
 
-    Exit 0 when the gate could go on duty; else the list of what to mend, and 2 for the settings or 3 for the rest.
+    Exit 0 when the gate could go on duty. Else lists the problems: exit 2 for the settings, 3 for the rest.
     """
     done = list(_checks(context.settings, context.path, context.written))
     good = not any(item.problem for item in done)

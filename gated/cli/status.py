@@ -9,11 +9,11 @@ from gated.health.standing import shown_at, standing
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def status(context: Context, as_json: bool) -> None:
-    """Show brain, latch, doors, what is lost, and whether the office is in step. Exit 1 when the gate is not well."""
+    """Show brain, latch, doors, failed parts, and the sync with the office. Exit 1 when the gate is not well."""
     now = standing(context.settings)
     if as_json:
         show_json({"ok": now.is_well, **{name: getattr(now, name) for name in now.__struct_fields__}})

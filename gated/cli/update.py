@@ -29,28 +29,28 @@ NEWEST = "newest"
 
 @click.command()
 @click.option("--to", "target", metavar="WHAT", help='A bundle, a wheel, a version in --from, or "newest" there.')
-@click.option("--check", is_flag=True, help="Say whether there is a newer version in --from.")
-@click.option("--status", is_flag=True, help="Show the versions that are here, and the trial.")
-@click.option("--back", is_flag=True, help="Go back to the version before.")
+@click.option("--check", is_flag=True, help="Show whether --from has a newer version.")
+@click.option("--status", is_flag=True, help="Show the installed versions and the trial.")
+@click.option("--back", is_flag=True, help="Go back to the previous version.")
 @click.option("--key", "keys", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-              help="Believe these public keys from now on, and no others: releases are signed with them.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="With --key: ask nothing.")
+              help="Trust only these public keys for signed releases from now on.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With --key: do not ask.")
 @click.option("--step", type=click.Choice(["settle", "look", "migrate", "keep"]), hidden=True)
 @click.option("--from", "place", type=click.Path(path_type=Path, file_okay=False), envvar="GATED_RELEASES",
-              help="A folder where releases are put; also from $GATED_RELEASES.")  # fmt: skip
+              help="Folder of releases; also from $GATED_RELEASES.")  # fmt: skip
 @click.option("--health-s", type=click.FloatRange(1, 3600), default=HEALTH_S, show_default=True, metavar="SECONDS",
-              help="How long the gate must be well without a break.")  # fmt: skip
+              help="Seconds that the gate must be well without a break.")  # fmt: skip
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), envvar="GATED_ROOT", default=ROOT,
-              show_default=True, help="Where the versions are.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="With --status: for a program.")
+              show_default=True, help="Folder of the versions.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
 @click.pass_obj
 def update(
     context: Context, *, target: str | None, check: bool, status: bool, back: bool, step: str | None,
     place: Path | None, health_s: float, root: Path, as_json: bool, keys: Path | None, yes: bool,
 ) -> None:  # fmt: skip
-    """Bring another version of gated, try it, and keep it only if the gate is well with it.
+    """Install another version of gated, try it, and keep it only if the gate is well with it.
 
-    A trial that a power cut broke off is seen through to its end first. Exit 1 when a version was taken back.
+    First completes a trial interrupted by a power cut. Exit 1 when a version was rolled back.
     """
     if sum((target is not None, check, status, back, keys is not None, step is not None)) != 1:
         raise click.UsageError("say one of --to, --check, --status, --back and --key")

@@ -21,19 +21,19 @@ from gated.gallery.entitlement import Credential
 from gated.gallery.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
 from gated.sitetime import iso
 
-_number = click.option("--number", required=True, help="What is printed on the card, or what a reader says.")
-_uses = click.option("--uses", type=click.IntRange(1, 100_000), help="It opens so many times.")
+_number = click.option("--number", required=True, help="The printed number or a reader's output.")
+_uses = click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses.")
 _same_each_time = click.option(
     "--same-each-time",
     is_flag=True,
-    help="Its number looks random, and is not: somebody has seen it say the same twice.",
+    help="The number looks random but is fixed: you saw it more than once.",
 )
 _label = click.option("--label", default="", help="A note for the office; it stays on this gate.")
 
 
 @click.group()
 def card() -> None:
-    """Give cards, list them, take them away."""
+    """Give, list and remove cards."""
 
 
 @card.command("add")
@@ -49,20 +49,20 @@ def add_card(
     context: Context, *, subject: str, number: str, since: date | None, until: date | None, uses: int | None,
     label: str, same_each_time: bool,
 ) -> None:  # fmt: skip
-    """Give somebody a card, by what is printed on it or what any reader says of it: it opens at every kind of reader.
+    """Give a person a card, by its printed number or the output of any reader. It opens at every kind of reader.
 
-    Its number is not kept, only digests of its readings that need this site's key.
+    The number is not stored, only digests of its readings, made with this site's key.
     """
     window = since, until
     _give(context, subject, number, window, uses=uses, label=label, may_be_random=same_each_time)
 
 
 @card.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 @looks
 def list_cards(context: Context, as_json: bool) -> None:
-    """Every card, of residents and of guests; never a number."""
+    """List all cards of residents and guests, without numbers."""
     settings = context.settings
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
         rows = [card_or_pin(each, zone_of(context)) for each in store.all() if each.way == "card"]
@@ -78,7 +78,7 @@ def list_cards(context: Context, as_json: bool) -> None:
 @click.argument("credential")
 @click.pass_obj
 def remove_card(context: Context, credential: str) -> None:
-    """Take a card away, by its id; a gate that runs follows within a second."""
+    """Remove a card by its id. A running gate follows within a second."""
     with books(context) as (store, note):
         if not any(each.way == "card" and each.id == credential for each in store.all()):
             raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
@@ -96,7 +96,7 @@ def remove_card(context: Context, credential: str) -> None:
 def guest(
     context: Context, *, number: str, until: date | None, uses: int | None, label: str, same_each_time: bool
 ) -> None:
-    """Give a guest a card, for today only unless `--until` says otherwise."""
+    """Give a guest a card, valid today only unless `--until` says otherwise."""
     today = datetime.now(zone_of(context)).date()
     window = today, until or today
     _give(context, None, number, window, uses=uses, label=label, may_be_random=same_each_time)
@@ -104,18 +104,18 @@ def guest(
 
 @click.group()
 def pin() -> None:
-    """Set or remove somebody's PIN."""
+    """Set or remove the PIN of a person."""
 
 
 @pin.command("set")
 @click.argument("subject")
-@click.option("--duress", is_flag=True, help="Their second PIN: it opens, and silently calls for help.")
+@click.option("--duress", is_flag=True, help="The duress PIN: it opens, and silently calls for help.")
 @choose_option
 @click.pass_obj
 def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> None:
-    """Make a PIN for somebody and show it once; it replaces the one they had.
+    """Make a PIN for a person and show it once. It replaces the earlier PIN.
 
-    With --choose they type their own. A program may write one to standard input.
+    With --choose, the person types one. A program may write one to standard input.
     """
     least = context.settings.readers.pin_digits
     with books(context) as (store, note):
@@ -135,10 +135,10 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
 
 @pin.command("remove")
 @click.argument("subject")
-@click.option("--duress", is_flag=True, help="Only the duress PIN; it is asked for, or read from standard input.")
+@click.option("--duress", is_flag=True, help="Remove only the duress PIN; type it, or pass it on standard input.")
 @click.pass_obj
 def remove_pin(context: Context, subject: str, duress: bool) -> None:
-    """Take somebody's PIN away, and the duress PIN with it."""
+    """Remove the PIN of a person, and the duress PIN with it."""
     with books(context) as (store, note):
         who = known(store, subject)
         theirs = [each for each in store.of(who.subject) if each.way == "pin"]

@@ -26,9 +26,9 @@ from gated.types import SubjectId
 @yes_option
 @click.pass_obj
 def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
-    """Show somebody's role, or give them another, such as resident, staff or guardian.
+    """Show or set the role of a person, such as resident, staff or guardian.
 
-    `gated people rights --role` says by which doors and when all of one role may pass.
+    `gated people rights --role` sets the doors and hours of a role.
     """
     with books(context) as (store, note):
         somebody = known(store, subject)
@@ -49,21 +49,21 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
 @click.argument("subject")
 @doors_option
 @gates_option
-@click.option("--schedule", help="Only in the hours of [schedules.NAME], or of a schedule of the office.")
+@click.option("--schedule", help="Only in the hours of [schedules.NAME] or of an office schedule.")
 @since_option
 @until_option
-@click.option("--household", is_flag=True, help="For all whom they live with, where nothing is said of one alone.")
-@click.option("--role", is_flag=True, help="For all of their role, where nothing is said of one or a household.")
-@click.option("--clear", is_flag=True, help="Forget what was said; what is said of more people counts.")
+@click.option("--household", is_flag=True, help="Set the rule of the person's household.")
+@click.option("--role", is_flag=True, help="Set the rule of the person's role.")
+@click.option("--clear", is_flag=True, help="Remove the rules; the rules of household and role then apply.")
 @click.pass_obj
 def rights(
     context: Context, *, subject: str, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None,
     since: date | None, until: date | None, household: bool, role: bool, clear: bool,
 ) -> None:  # fmt: skip
-    """Say by which doors and when somebody may pass; without a word they pass by every door at all hours.
+    """Set the doors and hours of a person. Without a rule, every door at all hours.
 
-    What is said of one alone counts before what is said of the household, and that before what is said of the role.
-    With `--door` what was said of other doors stays; without it, it is replaced.
+    A person's own rules come first, then those of the household, then those of the role. With `--door`, rules of other
+    doors stay; without it, all are replaced.
     """
     if clear == bool(doors or gates or schedule or since or until):
         raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
@@ -96,13 +96,13 @@ def near_role(role: str, known: set[str], *, yes: bool) -> None:
 
 @click.command()
 @click.argument("subject")
-@click.option("--release-s", type=click.FloatRange(5, 30), help="So long the lock stays released for them, in seconds.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="So long their face is looked for, in seconds.")
-@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue that they want first.")
-@click.option("--clear", is_flag=True, help="As everybody.")
+@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
+@click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
 def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> None:
-    """Do as somebody asks; what is not said stays. Nobody is asked why, and no reason is kept."""
+    """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
     asked = {wish: value for wish, value in wishes.items() if value is not None}
     if clear == bool(asked):
         raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
