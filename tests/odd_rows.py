@@ -1,5 +1,7 @@
 """Values that a damaged card or a manual edit may leave in one row of a database. No schema allows them."""
 
+import os
+import random
 import re
 import sqlite3
 from contextlib import closing
@@ -13,6 +15,14 @@ ODD = (
     0, 1, -1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e308, float("inf"), float("-inf"),
 )  # fmt: skip
 """Odd values to try in any column. SQLite stores a NaN as NULL, so no NaN is here."""
+
+
+def dice(test: str) -> random.Random:
+    """Return the random choices of one test: others in each run of the suite, and the same ones when a test runs again.
+
+    A test that failed would else pass by chance in its second run.
+    """
+    return random.Random(f"{os.environ.get('PYTEST_XDIST_TESTRUNUID', '1')} {test}")
 
 
 def columns(path: Path) -> list[tuple[str, str]]:

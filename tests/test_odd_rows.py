@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -31,7 +30,7 @@ from gated.sync.messages import Offer
 from gated.sync.quarantine import Allowance
 from gated.update.rehearsal import SCHEMAS
 
-from .odd_rows import BAD_TEXT, ODD, columns, spoil
+from .odd_rows import BAD_TEXT, ODD, columns, dice, spoil
 from .test_broken_card import GATE, NOW, PEOPLE, SITE, STRANGERS, Door, face, home  # noqa: F401 - a fixture
 
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "16"))
@@ -138,8 +137,7 @@ def damages(used):
 
 def test_whatever_one_value_has_become_the_gate_lives_and_nobody_else_is_kept_out(used):
     every = damages(used)
-    dice = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
-    for name, table, column, value, is_mended in dice.sample(every, min(CASES, len(every))):
+    for name, table, column, value, is_mended in dice("gate").sample(every, min(CASES, len(every))):
         folder = used.copy()
         if spoil(folder / "state" / name, table, column, value):
             opened, known = asyncio.run(live(folder, used.embedder, is_mended=is_mended))

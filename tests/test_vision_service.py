@@ -94,6 +94,16 @@ class Courtyard:
         self._processes.append(process)
         return process
 
+    def events(self, kind: str) -> list[dict]:
+        """Return the events of a kind. The brain's user reads them, because the suite's Python may be root's alone."""
+        program, environment = python_for(BRAIN)
+        done = subprocess.run(
+            [program, "-P", "-m", "gated", "--config", str(self.gate.config), "events", "list", "--json"],
+            env=environment, user=BRAIN, group=pwd.getpwnam(BRAIN).pw_gid, extra_groups=[], cwd="/",
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return [event for event in json.loads(done.stdout or "[]") if event["kind"] == kind]
+
     def probe(self, user: str, *files: Path) -> list:
         """Return what this user can reach: the lock, vision's socket, and files."""
         program, environment = python_for(user)
@@ -135,7 +145,7 @@ def vision(courtyard):
 
 def sees(courtyard, vision, times):
     def is_seeing():
-        return sum(event["worker"] == "vision" for event in courtyard.gate.events("worker_ready")) >= times
+        return sum(event["worker"] == "vision" for event in courtyard.events("worker_ready")) >= times
 
     courtyard.gate.wait_for(is_seeing, timeout_s=90)
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{vision.pid}/status").read_text().splitlines())

@@ -1,7 +1,6 @@
 """A damaged row in guesses.db allows no extra guess: not at the keypad, not for the household, not at the reader."""
 
 import os
-import random
 import shutil
 import sqlite3
 import sys
@@ -17,11 +16,10 @@ from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S
 
 sys.path.append(str(Path(__file__).parents[1]))
-from odd_rows import columns, spoil, values_for
+from odd_rows import columns, dice, spoil, values_for
 
 SETTINGS = ReaderSettings(attempts=3, rest_s=3600, household_day=5)
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "8"))
-DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "1"))
 MADE = 2
 PLACES = [("guesses", column) for column in ("number", "place", "at", "copy")]
 PLACES += [("clock", column) for column in ("one", "at", "salt", "copy")]
@@ -73,7 +71,7 @@ def test_every_column_is_damaged_below(used):
 def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table, column):
     state = tmp_path / "state"
     every = values_for(used / NAME, table, column)
-    for value in DICE.sample(every, min(CASES, len(every))):
+    for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
         shutil.copytree(used, state)
         if spoil(state / NAME, table, column, value):
             said = f"{table}.{column} became {value!r}"
@@ -92,7 +90,7 @@ def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table
 def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(used, tmp_path, table, column):
     state = tmp_path / "state"
     every = values_for(used / NAME, table, column)
-    for value in DICE.sample(every, min(CASES, len(every))):
+    for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
         shutil.copytree(used, state)
         life = Life(state)
         if spoil(state / NAME, table, column, value):

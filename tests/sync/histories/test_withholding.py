@@ -26,6 +26,7 @@ WITHHELD = "records_withheld"
 DOWN, UP = "down", "up"
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25")) // 25 + 1
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
+FIRST = SEED if SEED is not None else random.SystemRandom().randrange(10**9)  # the same when a test runs again
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +324,7 @@ def a_history(seed, blank):
 
 
 def test_whatever_is_held_back_nobody_who_was_removed_keeps_coming_in_without_an_alarm(blank):
-    first = SEED if SEED is not None else random.SystemRandom().randrange(10**9)
+    first = FIRST
     count = 1 if SEED is not None else HISTORIES
     print(f"histories {first} to {first + count - 1}")
     for seed in range(first, first + count):
