@@ -54,9 +54,11 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
 @click.pass_obj
 def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:
     """Serve the pins on a Unix socket until SIGTERM, for one brain at a time. Locks open only under its lease."""
+    garbage.rest()  # until it is loaded
     from gated.door.latch import serve
     from gated.door.power import take_power_off
 
+    garbage.watch()
     settings = context.own_settings
     logs.set_up(verbose=verbose, timezone=settings.site.timezone)
     if secure:

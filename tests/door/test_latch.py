@@ -1,15 +1,20 @@
 """The latch as a real process: one brain, its leases, and a lock that is secured when the brain fails."""
 
 import asyncio
+import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from gated.cli import main
 from gated.door.latch import _listen
 from gated.door.messages import (
     Beat,
@@ -32,6 +37,26 @@ from gated.runtime.channel import Channel
 async def dial(gate):
     """Open a plain connection to the latch, without the product's client."""
     return Channel[FromLatch](*await asyncio.open_unix_connection(gate.state / "latch.sock"), FromLatch)
+
+
+def test_the_latch_loads_no_code_that_it_never_runs():
+    never = {"hashlib", "sqlite3", "numpy", "gated.database", "gated.sync", "gated.gallery"}
+    code = (
+        f"import sys, gated.cli.daemon, gated.door.latch, gated.door.power; print(sorted({never} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_serving_latch_looks_for_cycles_of_garbage(monkeypatch, gate):
+    async def serve(*_):
+        seen.append(gc.isenabled())
+
+    seen = []
+    monkeypatch.setattr("gated.door.latch.serve", serve)
+    CliRunner().invoke(main, ["--config", str(gate.config), "latch"], catch_exceptions=False)
+    gc.unfreeze()
+    assert seen == [True]
 
 
 async def test_a_release_energises_the_lock_for_the_lease(gate, latch, link, until):
