@@ -99,7 +99,7 @@ class Departures:
         """Trust each gate whose keys a trusted gate has signed, and report `GateAccepted`."""
         site, me = self._peer.site, self._peer.gate
         gates = self._holdings.neighbours()
-        if all(each.is_trusted for each in gates):
+        if all(each.is_trusted or each.gate == me for each in gates):
             return
         for each, by in newly_trusted(site, me, gates, self._holdings.gone_gates()):
             if self._holdings.trust(each.gate, each.keys, by):

@@ -7,6 +7,7 @@ person accepted here, or that a trusted gate has signed. The signatures of a rem
 
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -19,6 +20,8 @@ from gated.wording import UNDECODABLE
 
 KIND = "vouch"
 """Kind of the signature: `typ` is `gated.1.vouch`."""
+KEPT = 512
+"""The most parsed texts in memory: both keys of every gate of a large site, and some that are gone."""
 GROUP, SHOWN = 4, 32
 """Hex digits per group, and in all, of a displayed fingerprint: 128 bits."""
 
@@ -99,8 +102,13 @@ def newly_trusted(site: str, me: str, gates: Sequence[Neighbour], gone: Iterable
             return found
 
 
+@lru_cache(maxsize=KEPT)
 def parsed(keys: str) -> Party | None:
-    """Return the public keys; None if they are invalid."""
+    """Return the public keys of this text, or None for an invalid text.
+
+    A parse proves with a trial seal that the keys are usable. The same text always gives the same result, so results
+    are kept.
+    """
     try:
         return Party.parse(keys)
     except WireError:

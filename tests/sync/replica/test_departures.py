@@ -17,9 +17,9 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.people import Consent, People, Person
 from gated.gallery.replica import Holdings
 from gated.gallery.trust import HERE
-from gated.sync.jose import Identity
+from gated.sync.jose import Identity, Party
 from gated.sync.messages import Enrol, GateRecord, Gone, Vouching
-from gated.sync.vouching import fingerprint, is_same_print, newly_trusted, signers, vouch
+from gated.sync.vouching import fingerprint, is_same_print, newly_trusted, parsed, signers, vouch
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 THIEF, THIRD = Identity.make(), Identity.make()
@@ -340,3 +340,23 @@ def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkey
         assert (known.gate, known.is_trusted, known.by) == ("gate-3", True, "*")
         assert holdings.agreed("aa") == {"transfer"}
         assert newly_trusted(kit.site, kit.gate, [known], []) == []
+
+
+def test_the_keys_of_a_gate_are_proved_once_and_not_with_every_record(home, office, kit, monkeypatch):
+    proofs, seal = [], Party.seal
+    monkeypatch.setattr(Party, "seal", lambda self, text: proofs.append(self.kid) or seal(self, text))
+    office.put(gate("gate-9", Identity.make()))
+    home.hear(office.delta(home.replica.mark.version))
+    assert home.replica.mark.version == office.version
+    before = len(proofs)
+    for number in range(2, 6):
+        office.put(kit.person(number))
+        home.hear(office.delta(home.replica.mark.version))
+        assert home.replica.mark.version == office.version
+    assert len(proofs) == before > 0
+
+
+def test_keys_that_are_none_are_refused_each_time():
+    for _ in range(2):
+        assert parsed("{}") is None
+        assert parsed(THIEF.party.dump().decode()).kid == THIEF.party.kid
