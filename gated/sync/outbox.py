@@ -106,25 +106,27 @@ def next_batch(
         last=first,
         prev=prev or "",
         is_ahead=is_ahead,
-        events=[_on_wire(entries[0])],
+        events=[_on_wire(entries[0])[0]],
     )
     length = len(msgspec.json.encode(batch)) + len(str(position.head))
     events = batch.events
     for seq, entry in enumerate(entries[1:MAX_EVENTS], first + 1):
-        event = _on_wire(entry)
-        length += len(msgspec.json.encode(event)) + 1
+        event, own = _on_wire(entry)
+        length += own + 1
         if length > MAX_PLAIN_BYTES or entry.seq != seq:
             break
         events.append(event)
     return msgspec.structs.replace(batch, last=events[-1].seq, events=events)
 
 
-def _on_wire(entry: Entry) -> WireEvent:
-    """Return the row as it is sent.
+def _on_wire(entry: Entry) -> tuple[WireEvent, int]:
+    """Return the row as it is sent, and its length as JSON in bytes.
 
     A row that was altered to exceed the limit is cut: its hash is wrong in any case.
     """
     event = WireEvent(entry.seq, entry.at, entry.kind, entry.body, entry.hash)
-    if len(msgspec.json.encode(event)) > MAX_ROW_BYTES:
+    length = len(msgspec.json.encode(event))
+    if length > MAX_ROW_BYTES:
         event = msgspec.structs.replace(event, body=entry.body[:CUT_BODY])
-    return event
+        length = len(msgspec.json.encode(event))
+    return event, length

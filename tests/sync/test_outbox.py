@@ -58,6 +58,15 @@ def test_one_batch_is_on_its_way_until_the_ack_or_the_timeout():
     assert outbox.is_due(position(head=10), now=6.0)
 
 
+def test_each_row_of_a_batch_is_encoded_once_to_measure_it(monkeypatch):
+    encoded, encode = [], msgspec.json.encode
+    monkeypatch.setattr(msgspec.json, "encode", lambda value: encoded.append(value) or encode(value))
+    batch = next_batch(position(30), 0, "", entries(30))
+    rows = [value.seq for value in encoded if not isinstance(value, EventBatch)]
+    assert rows == [event.seq for event in batch.events]
+    assert len(rows) == 30
+
+
 def test_an_ack_makes_the_next_batch_due_at_once():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 5, 9, now=1.0)
