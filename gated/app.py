@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
     from gated.following import Following
     from gated.health.metrics import Metrics
     from gated.sync.gate import Vitals
+    from gated.sync.messages import Guessing
 
 log = logging.getLogger(__name__)
 
@@ -324,6 +325,7 @@ class Brain:
     def _follow(self) -> "Following":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
         from gated.following import Following, Gate
+        from gated.health.guessing import said
         from gated.sync.revoked import Revoked
 
         gate = Gate(
@@ -331,7 +333,7 @@ class Brain:
             self.calls,
             self.duty,
             lambda: None if self._models.now is None else self._models.now.embedder,
-            self._vitals,
+            partial(self._vitals, said(self.settings)),
             self.clock.now,
             self._open_journal,
             lambda fact: self._call(self._on_office, fact),
@@ -346,9 +348,8 @@ class Brain:
         revoked = Revoked(lambda subjects: self._call(self.entrance.revoke, subjects))
         return Following(self.settings, self._config, gate, revoked)
 
-    def _vitals(self) -> "Vitals":
+    def _vitals(self, guessing: "Guessing") -> "Vitals":
         """Return the gate's status for the office. It contains nothing about persons."""
-        from gated.health.guessing import said
         from gated.sync.gate import Vitals
 
         return Vitals(
@@ -359,7 +360,7 @@ class Brain:
             templates=self.gallery.template_count,
             models=self.settings.models.set,
             calls=self.calls.count,
-            guessing=said(self.settings),
+            guessing=guessing,
         )
 
     def _open_journal(self) -> Journal:
