@@ -287,6 +287,31 @@ def disk(tmp_path):
 
 
 @pytest.fixture
+def power_goes(monkeypatch):
+    """Return a context manager: from call number `step` of a function on, each of its calls fails as without power.
+
+    The context's value is a function that tells whether a call has failed.
+    """
+
+    @contextlib.contextmanager
+    def at(home, name: str, step: int):
+        left, real = step, getattr(home, name)
+
+        def failing(*values, **more):
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise OSError(5, "the power went")
+            return real(*values, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, failing)
+            yield lambda: left <= 0
+
+    return at
+
+
+@pytest.fixture
 def open_folder():
     """Yield a folder that every user of this machine may enter, for tests that act as another user. Other users cannot
     enter pytest's folders, and may not be able to enter /tmp. Never changes the rights of an existing folder.

@@ -119,26 +119,18 @@ def test_a_short_passphrase_is_refused_and_changes_nothing(office):
 
 @pytest.mark.parametrize("change", ["lock", "change", "unlock"])
 @pytest.mark.parametrize("name", ["replace", "fsync", "unlink"])
-def test_wherever_the_power_goes_one_of_the_passphrases_opens_it(founded, tmp_path, monkeypatch, name, change):
+def test_wherever_the_power_goes_one_of_the_passphrases_opens_it(
+    founded, tmp_path, monkeypatch, power_goes, name, change
+):
     cheap(monkeypatch)
     before, home = kid(founded), os if name == "fsync" else Path
     for step in range(1, 20, 2 if name == "fsync" else 1):
-        office, left = Path(shutil.copytree(founded, tmp_path / f"{step}")), [step]
+        office = Path(shutil.copytree(founded, tmp_path / f"{step}"))
         key = locking.lock(office, WORDS) if change != "lock" else None
-        real = getattr(home, name)
-
-        def failing(*values, left=left, real=real, **more):
-            left[0] -= 1
-            if left[0] <= 0:
-                raise OSError(5, "the power went")
-            return real(*values, **more)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(home, name, failing)
-            with contextlib.suppress(OfficeError, OSError):
-                locking.unlock(office) if change == "unlock" else locking.lock(office, OTHERS, key)
+        with power_goes(home, name, step) as is_gone, contextlib.suppress(OfficeError, OSError):
+            locking.unlock(office) if change == "unlock" else locking.lock(office, OTHERS, key)
         assert before in {_opened(office, words) for words in (WORDS, OTHERS)}
-        if left[0] > 0:
+        if not is_gone():
             break
 
 

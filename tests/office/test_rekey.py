@@ -156,7 +156,7 @@ def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
 
 
 @pytest.mark.parametrize("name", ["rename", "replace", "fsync", "rmtree"])
-def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, monkeypatch, name):
+def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, power_goes, name):
     """From the chosen call on, every call of that function fails.
     The test tries each call as the first failure, of fsync every third.
     """
@@ -164,27 +164,17 @@ def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(fou
     for step in range(1, 60, 3 if name == "fsync" else 1):
         folder = tmp_path / f"{step}"
         shutil.copytree(founded / "office", folder)
-        old, left = kid(folder), [step]
+        old = kid(folder)
         home = {"rename": Path, "replace": Path, "fsync": os, "rmtree": shutil}[name]
-        real = getattr(home, name)
-
-        def failing(*values, left=left, real=real, **more):
-            left[0] -= 1
-            if left[0] <= 0:
-                raise OSError(5, "the power went")
-            return real(*values, **more)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(home, name, failing)
-            with contextlib.suppress(OSError, OfficeError, StateError):
-                rekey(folder, KEY, None, NOW)
+        with power_goes(home, name, step) as is_gone, contextlib.suppress(OSError, OfficeError, StateError):
+            rekey(folder, KEY, None, NOW)
         with closing(Store.open(folder)) as store:
             number = store.handovers.number
         assert (kid(folder) == old) == (number == 0)
         Authority.load(folder)
         assert not (folder / "rekey.new").exists()
         outcomes.add(number)
-        if left[0] > 0:
+        if not is_gone():
             break
     assert FIRST in outcomes
 
@@ -484,7 +474,7 @@ def test_only_the_gate_itself_gets_a_certificate(root):
 
 
 @pytest.mark.parametrize("name", ["replace", "fsync", "unlink"])
-def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_path, monkeypatch, name):
+def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_path, power_goes, name):
     office = root / "office"
     old = Gate(root).office_kid()
     rekey(office, KEY, None, NOW)
@@ -493,22 +483,14 @@ def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_pa
         assert until(lambda: Gate(shutil.copytree(root, tmp_path / "first")).successor().follow() or
                      shutil.rmtree(tmp_path / "first"))  # fmt: skip
         for step in range(1, 30):
-            gate, left, real = Gate(shutil.copytree(root, tmp_path / f"{step}")), [step], getattr(home, name)
-
-            def failing(*values, left=left, real=real, **more):
-                left[0] -= 1
-                if left[0] <= 0:
-                    raise OSError(5, "the power went")
-                return real(*values, **more)
-
-            with monkeypatch.context() as patch:
-                patch.setattr(home, name, failing)
+            gate = Gate(shutil.copytree(root, tmp_path / f"{step}"))
+            with power_goes(home, name, step) as is_gone:
                 gate.successor().follow()
             settle(gate.state)
             assert gate.office_kid() in (old, new)
             followed_ = load_known(gate.state).number == FIRST
             assert (gate.office_kid() == new) == followed_
-            if left[0] > 0:
+            if not is_gone():
                 break
     assert followed_
 
