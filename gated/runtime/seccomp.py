@@ -15,7 +15,8 @@ import termios
 from gated.runtime.lacks import Lack
 
 ALLOW = 0x7FFF0000
-REFUSE = 0x00050000 | errno.EPERM  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM)
+ERROR = 0x00050000  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO
+REFUSE, MISSING = ERROR | errno.EPERM, ERROR | errno.ENOSYS
 NOT_EQUAL, MASKED_EQUAL = 1, 7  # SCMP_CMP_NE, SCMP_CMP_MASKED_EQ
 ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
 UNKNOWN = -1  # __NR_SCMP_ERROR
@@ -49,6 +50,9 @@ SOCKET_TYPES, INT = 0xF, 0xFFFFFFFF
 """Masks of the argument bits that the kernel reads."""
 SET_OWNER = (fcntl.F_SETOWN, 15, fcntl.F_SETSIG)  # 15: F_SETOWN_EX
 """Commands of fcntl(2) that let a file send signals to another process."""
+CLONE_PARENT = 0x8000
+NEW_SPACES = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
+"""Flags of clone(2), `CLONE_NEWNS` to `CLONE_NEWNET`, that give a child namespaces, and in them the rights of root."""
 OF_OTHERS = (termios.TIOCSTI, termios.TIOCSCTTY, 0x541C, 0x8901, 0x8902)  # TIOCLINUX, FIOSETOWN, SIOCSPGRP
 """Requests of ioctl(2) that act on a terminal or send signals to another process."""
 
@@ -90,15 +94,23 @@ def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
     rules += [("ioctl", (_Compared(1, MASKED_EQUAL, INT, each),)) for each in OF_OTHERS]
     rules += [(name, (_Compared(0, NOT_EQUAL, us, 0),)) for name in ("kill", "tgkill")]
     rules += [("prlimit64", (_Compared(0, NOT_EQUAL, 0, 0),))]
-    return all(_add(library, context, name, compared) for name, compared in rules) and not (
-        library.seccomp_attr_set(context, ALL_THREADS, 1) or library.seccomp_load(context)
+    # in a namespace of its own a child is root; a child of the brain stays there as a zombie
+    rules += [("clone", (_Compared(0, MASKED_EQUAL, flag, flag),)) for flag in (*NEW_SPACES, CLONE_PARENT)]
+    is_complete = all(_add(library, context, name, compared) for name, compared in rules)
+    # the filter cannot read the flags of clone3; libc falls back to clone where clone3 is missing
+    return (
+        is_complete
+        and _add(library, context, "clone3", (), MISSING)
+        and not (library.seccomp_attr_set(context, ALL_THREADS, 1) or library.seccomp_load(context))
     )
 
 
-def _add(library: ctypes.CDLL, context: ctypes.c_void_p, name: str, compared: tuple[_Compared, ...]) -> bool:
+def _add(
+    library: ctypes.CDLL, context: ctypes.c_void_p, name: str, compared: tuple[_Compared, ...], action: int = REFUSE
+) -> bool:
     number = library.seccomp_syscall_resolve_name(name.encode())
     if number == UNKNOWN:
         return True
     array = (_Compared * len(compared))(*compared)
-    done = library.seccomp_rule_add_array(context, ctypes.c_uint32(REFUSE), number, len(compared), array)
+    done = library.seccomp_rule_add_array(context, ctypes.c_uint32(action), number, len(compared), array)
     return int(done) == 0 or int(done) == -errno.EDOM  # this machine does not have that call
