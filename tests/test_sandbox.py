@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gated.config import CameraSettings, FaceSettings, ModelSettings
-from gated.face.messages import FromVision, VisionConfined, VisionSettings
+from gated.face.messages import FromVision, VisionConfined, VisionReady, VisionSettings
 from gated.runtime import child, landlock
 from gated.runtime.channel import Channel
 
@@ -269,13 +270,16 @@ def test_the_same_attack_does_all_that_where_nothing_is_given_up(scene):
 
 @needs_landlock
 @pytest.mark.slow
-async def test_the_process_that_reads_pictures_is_one_that_gave_it_all_up(shared, tmp_path):
+async def test_the_process_that_reads_pictures_is_one_that_gave_it_all_up(tmp_path):
+    """The one picture is read before VisionReady. From then on the process opens no file, and it does not end."""
+    Image.new("RGB", (640, 480)).save(tmp_path / "frame.png")
     mine, _other = socket.socketpair()
     mine.set_inheritable(True)
     worker = await child.start(["vision"], with_socket=True)
     channel = await Channel[FromVision].over(worker.ours, FromVision)
     channel.send(settings(path=str(tmp_path)))
     assert await channel.receive(60) == VisionConfined(())
+    assert isinstance(await channel.receive(60), VisionReady)
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines())
     limits = Path(f"/proc/{worker.process.pid}/limits").read_text()
     opened = [str(each.readlink()) for each in Path(f"/proc/{worker.process.pid}/fd").iterdir()]
