@@ -99,8 +99,8 @@ class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
 
 
 class PresentationAttack(Event, frozen=True, tag="presentation_attack"):
-    """Pictures of a face were held up: `visits` within a minute. `subject`'s face rests for `rests_s`; without a
-    subject they looked like nobody who is known, and all faces are looked at more strictly for so long.
+    """Pictures of faces were held up: `visits` within a minute, or more within an hour. `subject`'s face rests for
+    `rests_s`. Without a subject they resembled nobody known or several people, and PAD is stricter for so long.
     """
 
     visits: int

@@ -210,6 +210,11 @@ class Guesses:
         self._of(short).append(Counted(self._number, now))
         return Guess(self._number, now, (place, short)), spent or self._spent(short, inf, self._short_day, now)
 
+    def attack(self, names: Iterable[str], now: float) -> Guess:
+        """Return the guess to store for an attack on a face. `names` are those of `impostors`, which counts it."""
+        self._number += 1
+        return Guess(self._number, now, tuple(map(self._place, names)))
+
     def short_rests(self, reader: str, now: float) -> bool:
         """Return whether cards that are identified by 24 bits only rest at this reader."""
         return not isfinite(now) or len(self._times(self._short(reader), now)) >= self._short_day

@@ -1,9 +1,9 @@
 """The budget for wrong PINs and unknown cards at one gate. It joins the counts in memory (`guesses`) and on disk
-(`guess_log`). Used by `ways` and `answers`.
+(`guess_log`). Used by `ways` and `answers`. It also stores the attacks on faces that `impostors` counts.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gated.access.guess_log import GuessLog
 from gated.access.guesses import Guess, Guesses
@@ -20,6 +20,10 @@ class Guessing:
         self._log = log
         self._guesses = Guesses(settings) if log is None else Guesses(settings, log.place, log.counted)
         self._unwritten: list[Guess] = []
+        self._before: dict[str, list[float]] = {}
+        ago_s = self._now() - time.monotonic()
+        for place, one in log.counted if log is not None else ():
+            self._before.setdefault(place, []).append(one.at - ago_s)
 
     @property
     def is_due(self) -> bool:
@@ -59,8 +63,19 @@ class Guessing:
         self._unwritten += [guess] if guess is not None and self._log is not None else []
         return spent
 
+    def attack(self, names: Sequence[str]) -> None:
+        """Store an attack on a face with the next `unwritten`. `names` are those of `impostors`."""
+        if names and self._log is not None:
+            self._unwritten.append(self._guesses.attack(names, self._now()))
+
+    def attacks(self, name: str) -> list[float]:
+        """Return the times of the stored attacks of a name, oldest first, in monotonic seconds of this process. An
+        attack whose row was damaged has no name.
+        """
+        return self._before.get(self._log.place(name), []) if self._log is not None and self._before else []
+
     def unwritten(self) -> list[Guess]:
-        """Return the cards that were counted since the last call."""
+        """Return the cards and attacks that were counted since the last call."""
         found, self._unwritten = self._unwritten, []
         return found
 

@@ -1,21 +1,28 @@
 """Respond to presentation attacks: the imitated face rests, and PAD is stricter for every other face.
 
-Pure except for its memory, which ends with the process. Callers pass the time in monotonic seconds. Only the face
-rests: its owner's card, PIN, pass and call still work. Other faces still open, under the stricter PAD threshold. A
-success does not end a rest or reduce the count, because the next attempt of an attacker may succeed by luck.
+Pure except for its memory. Callers pass the time in monotonic seconds, and store the attacks that count (see
+`guessing`), so that a restart ends no rest. Only the face rests: its owner's card, PIN, pass and call still work. Other
+faces still open, under the stricter PAD threshold. A success does not end a rest or reduce the count, because the next
+attempt of an attacker may succeed by luck.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 
 from gated.types import SubjectId
 
 VISITS, WITHIN_S = 3, 60.0
-"""The number of attacks on one face, and the time in seconds within which they begin a rest."""
+"""The number of attacks on one face, and the time in seconds within which they begin a rest. The same number of attacks
+at one door, on anybody or nobody, makes PAD strict.
+"""
 VISITS_AN_HOUR = 6
 """The number of attacks on one face within an hour that also begins a rest. It limits attackers who wait between
 attempts.
+"""
+DOOR_AN_HOUR = 12
+"""The number of attacks at one door within an hour that also makes PAD strict. It limits attackers with pictures of
+many people.
 """
 FIRST_S, MOST_S = 30.0, 900.0
 """The length of the first rest and of the longest rest, in seconds. Each further rest is twice as long."""
@@ -39,65 +46,96 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class _Attacked:
-    """The attacks on one face at one door. `next_s` is the length of its next rest, in seconds."""
+    """The attacks on one face at one door, or on all faces there. `next_s` is the length of the next rest, in
+    seconds.
+    """
 
     at: tuple[float, ...] = field(default=())
     last_at: float = -inf
     until: float = -inf
     next_s: float = FIRST_S
 
+    def counts(self, now: float) -> bool:
+        """Return whether an attack at this time counts. One during a rest does not: it begins no new rest."""
+        return now >= self.until
+
+    def after(self, now: float, an_hour: int) -> "_Attacked":
+        """Return the count after one more attack. During a rest an attack only keeps the next rest long."""
+        was = self if now - self.last_at < QUIET_S else replace(self, next_s=FIRST_S)
+        recent = (*(at for at in was.at if 0 <= now - at <= QUIET_S), now) if was.counts(now) else ()
+        if len(recent) < an_hour and sum(now - at <= WITHIN_S for at in recent) < VISITS:
+            return replace(was, at=recent, last_at=now)
+        return _Attacked((), now, now + was.next_s, min(2 * was.next_s, MOST_S))
+
 
 class Impostors:
-    """Counts the attacks at each door, for each person that they resemble, and for attacks that resemble nobody."""
+    """Counts the attacks at each door: all of them, and those on each person that they resemble."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        before: Callable[[str], Sequence[float]] = lambda _: (),
+        store: Callable[[Sequence[str]], None] = lambda _: None,
+    ) -> None:
+        """`before` returns the times of the stored attacks of a place, oldest first, in monotonic seconds of this
+        process. `store` receives the places of each attack that counts.
+        """
+        self._before, self._store = before, store
         self._faces: dict[tuple[str, SubjectId | None], _Attacked] = {}
         self._strict_until: dict[str, float] = {}
 
     def attacked(self, door: str, imitated: Collection[SubjectId], now: float) -> list[Rest]:
-        """Count a visit that was an attack on these people, or on nobody. Return the rests that begin now."""
+        """Count a visit that was an attack on these people, or on nobody. Return the rests that begin now. The strict
+        time of the door is among them only if no face rests.
+        """
         if not isfinite(now):
             return []
         if not imitated:
             self._be_strict(door, now + STRICT_S)
         self._forget(now)
-        rests = [rest for subject in imitated or (None,) if (rest := self._count(door, subject, now))]
+        keys = [*((door, subject) for subject in sorted(imitated)), (door, None)]
+        counted = [_place(*key) for key in keys if self._of(*key).counts(now)]
+        rests = [rest for key in keys if (rest := self._count(*key, now))]
         for rest in rests:
             self._be_strict(door, now + rest.lasts_s)
-        return rests
+        self._store(counted)
+        return [rest for rest in rests if rest.subject] or rests
 
     def is_resting(self, door: str, subject: SubjectId, now: float) -> bool:
         """Return whether this face opens nothing now. Also true for an attacked face if `now` is not a number."""
-        known = self._faces.get((door, subject))
-        return known is not None and not now >= known.until
+        return not now >= self._of(door, subject).until
 
     def bound(self, door: str, pad_threshold: float, now: float) -> float:
         """Return the PAD threshold that applies now: `pad_threshold`, or its square root while PAD is strict."""
-        is_usual = now >= self._strict_until.get(door, -inf)
+        is_usual = now >= max(self._strict_until.get(door, -inf), self._of(door, None).until)
         return pad_threshold if is_usual else max(pad_threshold, sqrt(max(0.0, pad_threshold)))
 
     def _count(self, door: str, subject: SubjectId | None, now: float) -> Rest | None:
-        """Count one attack. An attack during a rest begins no new rest, but it keeps the next rest long."""
-        was = self._faces.pop((door, subject), _Attacked())
-        if now - was.last_at >= QUIET_S:
-            was = replace(was, next_s=FIRST_S)
-        recent = (*(at for at in was.at if 0 <= now - at <= QUIET_S), now) if now >= was.until else ()
-        is_many = subject is not None and len(recent) >= VISITS_AN_HOUR
-        is_over = is_many or sum(now - at <= WITHIN_S for at in recent) >= VISITS
-        self._faces[door, subject] = _Attacked(
-            at=() if is_over else recent,
-            last_at=now,
-            until=now + was.next_s if is_over else was.until,
-            next_s=min(2 * was.next_s, MOST_S) if is_over else was.next_s,
-        )
-        return Rest(subject, was.next_s) if is_over else None
+        was = self._of(door, subject)
+        self._faces.pop((door, subject), None)  # the most recently attacked are last
+        self._faces[door, subject] = is_now = was.after(now, _an_hour(subject))
+        return Rest(subject, is_now.until - now) if is_now.until > was.until else None
+
+    def _of(self, door: str, subject: SubjectId | None) -> _Attacked:
+        """Return the attacks on a face, or at a door. The first time they are those from before a restart."""
+        known = self._faces.get((door, subject))
+        if known is None:
+            known = _Attacked()
+            for at in self._before(_place(door, subject)):
+                known = known.after(at, _an_hour(subject))
+        return known
 
     def _forget(self, now: float) -> None:
-        """Forget faces without an attack for `QUIET_S`, and the oldest above the limit. The most recently attacked are
-        last.
-        """
+        """Forget faces without an attack for `QUIET_S`, and the oldest above the limit."""
         kept = [(key, each) for key, each in self._faces.items() if now < max(each.last_at + QUIET_S, each.until)]
         self._faces = dict(kept[-MOST_REMEMBERED:])
 
     def _be_strict(self, door: str, until: float) -> None:
         self._strict_until[door] = max(until, self._strict_until.get(door, -inf))
+
+
+def _an_hour(subject: SubjectId | None) -> int:
+    return DOOR_AN_HOUR if subject is None else VISITS_AN_HOUR
+
+
+def _place(door: str, subject: SubjectId | None) -> str:
+    return f"faces/{door}" if subject is None else f"face/{door}/{subject}"

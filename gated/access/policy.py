@@ -44,14 +44,14 @@ class Verdict:
     """The result of one frame. `score` is the score of the best candidate. `subject` is set for a match and a suspended
     person.
 
-    `imitated` is the person that an attack resembles, or None if it resembles no enrolled person.
+    `imitated` are the people that an attack resembles. It is empty if the attack resembles no enrolled person.
     """
 
     reason: Reason
     subject: SubjectId | None = None
     score: float | None = None
     pad_score: float | None = None
-    imitated: SubjectId | None = None
+    imitated: frozenset[SubjectId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,22 @@ class Decision:
     pad_score: float | None = None
 
 
-def judge(candidates: Sequence[Candidate], pad_score: float | None, rules: Rules) -> Verdict:
-    """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first."""
+def judge(
+    candidates: Sequence[Candidate], pad_score: float | None, rules: Rules, pad_bound: float | None = None
+) -> Verdict:
+    """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first.
+
+    `pad_bound` is the PAD threshold that applies now, if it is stricter than the threshold of the rules. A score
+    between the two is no match and no attack: a strict bound must not make attacks of living faces.
+    """
     best = candidates[0] if candidates else None
     score = best.score if best is not None else None
     if pad_score is None or not isfinite(pad_score) or (score is not None and not isfinite(score)):
         return Verdict(Reason.ODD)
     if not pad_score >= rules.pad_threshold:
-        imitated = best.subject if best is not None and best.score >= rules.threshold else None
-        return Verdict(Reason.ATTACK, score=score, pad_score=pad_score, imitated=imitated)
+        return Verdict(Reason.ATTACK, score=score, pad_score=pad_score, imitated=_resembled(candidates, rules))
+    if pad_bound is not None and not pad_score >= pad_bound:
+        return Verdict(Reason.UNDECIDED, score=score, pad_score=pad_score)
     if best is None or not best.score >= rules.threshold:
         return Verdict(Reason.UNKNOWN, score=score, pad_score=pad_score)
     if best.status == "suspended":
@@ -84,6 +91,12 @@ def judge(candidates: Sequence[Candidate], pad_score: float | None, rules: Rules
     if not _is_clear(candidates, rules.margin):
         return Verdict(Reason.AMBIGUOUS, score=score, pad_score=pad_score)
     return Verdict(Reason.MATCH, best.subject, score, pad_score)
+
+
+def _resembled(candidates: Sequence[Candidate], rules: Rules) -> frozenset[SubjectId]:
+    """Return the people that this look could pass as: above the threshold, and within the margin of the best."""
+    least = max(rules.threshold, candidates[0].score - rules.margin) if candidates else rules.threshold
+    return frozenset(each.subject for each in candidates if each.score >= least)
 
 
 def _is_clear(candidates: Sequence[Candidate], margin: float) -> bool:

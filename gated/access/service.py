@@ -62,7 +62,7 @@ class AccessService:
         self._release_s, self._report = release_s, report
         self._ways, self._wall, self._prefer = ways, wall, prefer
         self._enrolment = LiveEnrolment(gallery, report, is_enrolling_told, given)
-        self._impostors, self._crowd = Impostors(), crowd or Crowd()
+        self._impostors, self._crowd = Impostors(ways.guessing.attacks, ways.attacked), crowd or Crowd()
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
         self._confirming = set[asyncio.Task[None]]()

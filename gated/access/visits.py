@@ -167,7 +167,7 @@ class Visits:
             probe = check_embedding(np.frombuffer(seen.embedding, "<f4"), self._dimension)
         except (EmbeddingError, ValueError):
             return Verdict(Reason.ODD)
-        return judge(self._search(probe), seen.pad_score, replace(self.rules, pad_threshold=self._pad_threshold(now)))
+        return judge(self._search(probe), seen.pad_score, self.rules, self._pad_threshold(now))
 
     def _pad_threshold(self, now: float) -> float:
         return self._bound(self.rules.pad_threshold, now)
@@ -178,7 +178,7 @@ class Visits:
         if decision is None:
             return None
         visit.is_decided = True
-        imitated = frozenset(each.imitated for each in visit.verdicts if each.imitated is not None)
+        imitated = frozenset[SubjectId]().union(*(each.imitated for each in visit.verdicts))
         return Outcome(visit.id, decision, visit.seen_at, frozenset() if decision.grant else imitated)
 
     def _rules_for(self, visit: Visit) -> Rules:

@@ -98,6 +98,15 @@ class Ways:
         if self.guessing.is_due:
             self._writing.submit(self.guessing.keep)
 
+    def attacked(self, names: Sequence[str]) -> None:
+        """Store an attack on a face (see `Guessing.attack`). Does not wait for the disk."""
+        self.guessing.attack(names)
+        self._write()
+
+    def _write(self) -> None:
+        for guess in self.guessing.unwritten():
+            self._writing.submit(self.guessing.write, guess)
+
     async def card(self, number: str, door: str = MAIN, reader: str = "", flat: str = "") -> bool:
         """Handle a card. `number` is the number as the reader sends it. `flat` is the flat number that was typed before
         it.
@@ -119,8 +128,7 @@ class Ways:
         try:
             return await self._look(shown, self._ring.cards(number), flat)
         finally:
-            for guess in self.guessing.unwritten():
-                self._writing.submit(self.guessing.write, guess)
+            self._write()
 
     async def _look(self, shown: Shown, found: Sequence[Credential], flat: str = "") -> bool:
         """Decide about a card that is examined now. Return as `card` does."""

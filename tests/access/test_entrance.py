@@ -159,9 +159,22 @@ async def test_a_print_of_nobody_stops_nobody(yard):
     assert yard.kinds().count(PresentationAttack) == 1
     assert [fact.subject for fact in yard.reported if isinstance(fact, PresentationAttack)] == [None]
     yard.show_face(pad_score=0.6)
-    assert yard.reported[-1].reason == "attack", "PAD is strict now"
+    yard.entrance.faces.observe(TrackEnded(1, time.monotonic()))
+    assert yard.reported[-1].reason == "undecided", "PAD is strict now"
     yard.show_face()
     assert yard.kinds()[-1] is AccessGranted
+
+
+async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face(yard):
+    for _ in range(3):
+        yard.show_face(pad_score=0.1)
+        yard.entrance.close()
+        yard.entrance = yard.opened()
+    assert yard.reported[-1] == PresentationAttack(3, FIRST_S, ANN)
+    yard.show_face()
+    assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
+    await yard.entrance.ways.card("4711")
+    assert yard.kinds()[-1] is WayGranted
 
 
 async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
