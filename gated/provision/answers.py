@@ -47,7 +47,7 @@ QUESTIONS = {
     "site": "The site, as the office calls it (small letters, digits, -)",
     "gate": "The name of this gate",
 }
-EXAMPLE = 'README.md has an example: "From a blank card to a working gate"'
+EXAMPLE = 'systemd/README.md has an example: "Ten steps from a blank card to a working gate"'
 UNNAMED = "unnamed"
 """Placeholder for a missing site or gate name. It lets a dry run check everything else."""
 

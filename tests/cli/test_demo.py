@@ -1,11 +1,14 @@
 """Tests `gated demo`: the whole morning with real processes, and the board that shows it."""
 
+import importlib.util
 import io
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from gated.cli.demo import own_set, show_page
@@ -14,6 +17,7 @@ from gated.simulator.desk import Fact, wait_for
 from gated.simulator.director import Now, Outcome
 from gated.simulator.morning import Step
 
+PICTURES = Path(__file__).parents[1] / "pictures"
 AT = datetime(2027, 1, 15, 8, 30, tzinfo=UTC)
 BODY = {"threshold": 0.5, "latency_s": 0.02, "score": 0.83, "pad_score": 0.97}
 GRANTED = Fact(AT, "access_granted", {**BODY, "subject": "a" * 16})
@@ -23,6 +27,14 @@ DENIED = Fact(AT, "access_denied", {**BODY, "reason": "attack", "score": None})
 def demo(*arguments):
     command = [sys.executable, "-m", "gated", "demo", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def load_maker():
+    """Load the program that makes the pictures of the first page."""
+    spec = importlib.util.spec_from_file_location("make_pictures", PICTURES / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.slow
@@ -37,6 +49,8 @@ def test_the_morning_goes_as_it_must_and_is_recorded(tmp_path, request):
     for words in ("open for Wang Yu", "vision came back", "refused", "The gate screen is http://127.0.0.1:"):
         assert words in done.stdout
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) > 10
+    made, kept = load_maker().decision(tmp_path / "pictures"), Image.open(PICTURES / "decision.jpg")
+    assert (made.size, made.mode) == (kept.size, kept.mode)
 
 
 def test_a_set_that_is_not_there_is_named():

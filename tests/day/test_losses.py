@@ -1,4 +1,4 @@
-"""Tests the table in the README's chapter Operations, row by row: each lost part, what still works, and who is told."""
+"""Tests the table "When a part is lost" of systemd/README.md, row by row: what still works, and who is told."""
 
 import contextlib
 import resource
