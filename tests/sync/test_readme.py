@@ -131,7 +131,7 @@ def test_the_numbers_are_those_of_the_code():
         f"longer than {m.MAX_BYTES:,} bytes",
         f"messages of {m.MAX_BYTES // 1024} KiB",
         f"at most {m.MAX_PLAIN_BYTES:,} bytes",
-    XX
+        f"at most {m.MAX_EVENTS} rows",
         f"| {m.MAX_EVENTS}, and as many as fit |",
         f"| {m.MAX_TEMPLATES}, and as many as fit",
         f"`status_s` ({defaults.status_s:.0f} s)",
