@@ -79,7 +79,7 @@ locked() {
     shift
     for lock; do set -- "$@" --requirement "$lock"; shift; done
     # Its hash is known only when a file has come: until then none is longer than 256 MiB, in blocks of 512 bytes.
-    (ulimit -f 524288; exec "$program" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+    (ulimit -f 524288; ulimit -v 524288; exec "$program" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
         --only-binary :all: --require-hashes "$@") || {
         say "The Python libraries could not be installed. Is there a network? Then run the same again."
         exit 3

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gated
+from gated.bounded import MIB
 from gated.config import ModelSettings
 from gated.cues.brought import copy_prompts
 from gated.errors import ProvisionError
@@ -172,6 +173,13 @@ LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 """Options for pip: it installs only packages that the lock file names, with the hash that the lock file gives."""
 
 
+MOST_MEMORY = 512 * MIB
+"""Limits the memory of pip while it fetches, in bytes. It reads a whole page of an index, and no hash covers that
+page.
+"""
+
+
 def _pip(command: str, python: str = sys.executable) -> Sequence[str]:
-    bound = ["prlimit", f"--fsize={MOST_FILE}", "--"] if command == "download" else []  # pip checks hashes last
+    fetches = command in {"download", "install"}  # pip checks hashes last
+    bound = ["prlimit", f"--fsize={MOST_FILE}", f"--as={MOST_MEMORY}", "--"] if fetches else []
     return [*bound, python, "-m", "pip", "--quiet", "--disable-pip-version-check", command]

@@ -79,6 +79,15 @@ class Source:
                 return str(error)
         return ""
 
+    def is_the_origin_of(self, wheels: Path) -> bool:
+        """Return whether a folder of wheels was brought from this very list of digests. False if one is not read."""
+        with tempfile.TemporaryDirectory(prefix="gated-source-") as name:
+            try:
+                self._copy(Path(name), {SUMS: MOST_SUMS})
+                return read(Path(name) / SUMS, MOST_SUMS) == read(wheels / SUMS, MOST_SUMS)
+            except (*UNREADABLE, UpdateError):
+                return False
+
     def _signed(self, folder: Path, believed: Sequence[Key]) -> Key | None:
         """Copy only the files in `TOLD` and return the key that signed them."""
         for name in TOLD:

@@ -75,7 +75,7 @@ class Updater:
             return None
         if order(after) < order(before):
             raise UpdateError(f"{after} is older than {before}, which runs; `gated update --back` goes back")
-        if why := self._why_anew(after):
+        if why := self._why_anew(source):
             log.info("making %s beside %s: %s", after, before, why)
             build(self.releases, source)
         self._ask(after, "models", "verify")
@@ -87,10 +87,13 @@ class Updater:
         self._units.restart()
         return self.resume()
 
-    def _why_anew(self, version: str) -> str:
+    def _why_anew(self, source: Source) -> str:
         """Return why a version must be built again, although it may be on disk; empty if it is in order."""
+        version = source.version
         if not self.releases.is_whole(version):
             return "it is not there yet"
+        if not source.is_the_origin_of(self.releases.folder(version) / "wheels"):
+            return f"it is there from other files than those of {source.path}"
         return self._distrust(version) or self.releases.trouble(version)
 
     def _distrust(self, version: str) -> str:

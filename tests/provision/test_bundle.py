@@ -1,11 +1,15 @@
 """A bundle arrives as it was packed. One format serves a fresh card and a gate that runs."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tarfile
 import zipfile
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -120,6 +124,35 @@ def test_a_wheel_of_another_hash_than_the_locks_is_not_bundled(tmp_path, wheel, 
     with pytest.raises(UpdateError, match="ended with 1"):
         bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
     assert not (tmp_path / "b.tar").exists()
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A page of an index without an end."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"<!-- more -->" * 10_000)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_an_index_without_an_end_fills_no_memory(tmp_path, wheel, monkeypatch, needs_tiny):
+    monkeypatch.setattr(bundling, "MOST_MEMORY", 200 << 20)
+    needs_tiny()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/")
+        with pytest.raises(UpdateError, match="MemoryError"):
+            bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
+        server.shutdown()
 
 
 def test_a_gated_without_a_lock_for_that_system_is_not_bundled(tmp_path, wheel):

@@ -445,6 +445,37 @@ def test_what_could_not_be_built_anew_leaves_what_was_there(card, bundle):
     assert (card.root / "releases/9.9.9/venv/bin/gated").exists()
 
 
+def other_files(tmp_path, bundle):
+    """Pack other files as the same version."""
+    (tmp_path / "packed/models/finds.onnx").write_bytes(b"another model")
+    pack(tmp_path / "packed", bundle)
+    return bundle
+
+
+def test_a_version_that_is_there_from_other_files_is_built_anew(card, bundle, tmp_path):
+    """Only the files of the list that was proved are installed, even if the version's name is the same."""
+    assert card.run("--offline", bundle)[0] == 0
+    card.stand_in("systemctl", "exit 3")
+    code, said = card.run("--dry-run", "--offline", other_files(tmp_path, bundle))
+    assert code == 0, said
+    assert "would build" in said
+    code, said = card.run("--offline", bundle)
+    assert code == 0, said
+    assert "from other files" in said
+    assert (card.root / "releases/9.9.9/wheels/models/finds.onnx").read_bytes() == b"another model"
+    code, said = card.run("--offline", bundle)
+    assert "gated 9.9.9 is there\n" in said
+
+
+def test_a_gate_that_runs_keeps_its_files_and_is_told_to_take_another_version(card, bundle, tmp_path):
+    assert card.run("--offline", bundle)[0] == 0
+    code, said = card.run("--offline", other_files(tmp_path, bundle))
+    assert code == 3
+    assert "gated 9.9.9 runs here, and" in said
+    assert "pack them as another version" in said
+    assert (card.root / "releases/9.9.9/wheels/models/finds.onnx").read_bytes() == b"a model"
+
+
 # -- the signer --------------------------------------------------------------------------------------------------------
 
 
@@ -495,6 +526,76 @@ def test_the_key_of_before_names_the_next_one(card, bundle, tmp_path, key):
     pack(tmp_path / "packed", bundle, key)
     assert card.run("--offline", bundle)[0] == 0
     assert "following" in (card.root / "release.pub").read_text()
+
+
+def by_hand(card, bundle, key):
+    """Run the commands of the README that prove a first bundle and then install it."""
+    text = (SCRIPT.parent / "README.md").read_text().partition("### Before the first bundle runs\n")[2]
+    public = " ".join(key.with_name(f"{key.name}.pub").read_text().split()[:2])
+    commands = text.split("```")[1].removeprefix("sh\n").replace("sudo ", "").replace("ssh-ed25519 AAAA...", public)
+    folder = card.folder / "by hand"
+    folder.mkdir()
+    bundle.rename(folder / "gate.tar")
+    done = subprocess.run(
+        ["sh", "-c", commands],
+        cwd=folder,
+        env=card.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def with_install(tmp_path, text=None):
+    (tmp_path / "packed/install").write_text(text or SCRIPT.read_text())
+
+
+def test_a_person_proves_the_first_bundle_before_any_of_it_runs(card, bundle, tmp_path, key):
+    with_install(tmp_path)
+    code, said = by_hand(card, signed(tmp_path, bundle, key), key)
+    assert code == 0, said
+    assert "install: OK" in said
+    assert (card.root / "releases/9.9.9/venv/bin/gated").exists()
+
+
+def test_an_install_that_its_owner_did_not_sign_does_not_run(card, bundle, tmp_path, key):
+    with_install(tmp_path)
+    pack(tmp_path / "packed", bundle, key)
+    with_install(tmp_path, f"touch {tmp_path}/ran\n")
+    with tarfile.open(bundle, "w") as tar:
+        for path in sorted((tmp_path / "packed").iterdir()):
+            tar.add(path, path.name)
+    code, said = by_hand(card, bundle, key)
+    assert code != 0
+    assert "install: FAILED" in said
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_bundle_of_a_thief_with_the_thiefs_own_install_does_not_run(card, bundle, tmp_path, key):
+    with_install(tmp_path, f"touch {tmp_path}/ran\n")
+    code, _ = by_hand(card, signed(tmp_path, bundle, make_key(tmp_path / "elsewhere", "thief")), key)
+    assert code != 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_bundle_with_two_lists_is_refused(card, bundle, tmp_path, key):
+    """tar(1) unpacks the last file of a name for the person, and the script takes the first."""
+    with_install(tmp_path)
+    packed, thief = tmp_path / "packed", make_key(tmp_path / "elsewhere", "thief")
+    signed(tmp_path, bundle, key)
+    proved = {name: (packed / name).read_bytes() for name in ("SHA256SUMS", "SHA256SUMS.sig")}
+    (packed / "models/finds.onnx").write_bytes(b"a model of the thief")
+    signed(tmp_path, bundle, thief)
+    with tarfile.open(bundle, "a") as tar:
+        for name, data in proved.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    code, said = by_hand(card, bundle, key)
+    assert code == 3, said
+    assert "has two of SHA256SUMS" in said
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -621,7 +722,7 @@ def test_what_is_no_file_in_the_place_of_one_is_refused(card, bundle, kind):
 
 def test_a_file_that_is_there_twice_is_refused(card, bundle):
     rebuilt(bundle, lambda info, data: [(info, data)] * (1 + info.name.endswith("onnx")))
-    refused(card, bundle, "has more in it than was packed")
+    refused(card, bundle, "has two of models/finds.onnx")
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/etc/cron.d/evil", "a/../../../b", "--checkpoint-action=exec=sh x"])
@@ -694,11 +795,11 @@ def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run
 def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
     """An endless download cannot fill the card, and a download that drips is abandoned."""
     text = SCRIPT.read_text()
-    assert "ulimit -f $((MOST_FILE / 512)); exec timeout" in text
+    assert "ulimit -f $((MOST_FILE / 512)); ulimit -v 524288; exec timeout" in text
     assert all(
         "fetching" in line for line in text.splitlines() if "$pip install $locked" in line or "$pip download" in line
     )
-    assert "ulimit -f 524288" in (SCRIPT.parents[1] / "tests/setup.sh").read_text()
+    assert "ulimit -f 524288; ulimit -v 524288" in (SCRIPT.parents[1] / "tests/setup.sh").read_text()
 
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])

@@ -173,6 +173,22 @@ def test_a_version_that_is_whole_and_does_not_run_is_built_anew(machine, bundle)
     assert machine.releases.trouble(NEW) == ""
 
 
+def test_a_version_that_is_there_from_other_files_is_built_anew(machine, bundle):
+    """A mended version may have the same number as the one that was taken back."""
+    machine = machine("good")
+    machine.updater.update(Source(bundle))
+    machine.updater.back()
+    before = (machine.releases.folder(NEW) / "wheels/SHA256SUMS").read_text()
+    mark = machine.releases.folder(NEW) / "built before"
+    mark.touch()
+    machine.updater.update(Source(bundle))
+    assert mark.exists(), "the same files are not built again"
+    machine.updater.back()
+    (bundle / "SHA256SUMS").write_text(before + "# mended\n")
+    assert machine.updater.update(Source(bundle)) == Updated(OLD, NEW, "kept")
+    assert not mark.exists()
+
+
 def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machine, bundle):
     machine = machine("good")
     machine.updater.update(Source(bundle))
