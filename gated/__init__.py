@@ -1,41 +1,42 @@
-"""gated: the software in the gate of a residential courtyard. The map, in reading order:
+"""gated: the software in the gate of a residential courtyard. The map, from the top layer down:
 
-app         the brain, wired: every part built, started and stopped on one page
-vision      the vision process, wired
-cli         the commands
-provision   from a machine with gated on it to a gate on duty
-update      another version beside the one that runs: tried, and kept or taken back
-sandbox     what vision gives up before it reads a picture
-following   the link to the office, wired
-orders      what the office orders, carried out
-evaluation  how often the gate is wrong: rates with n and bounds, over visits, folders, pairs
-simulator   a courtyard without hardware: rendered residents, and what stands in for the parts of a gate
-office      a small community server, the other end of the wire: people, orders, events of a whole site
-access      may this person pass now: policy, visits, photos
-door        what the lock does and where the leaf is; the latch that owns the pins
-face        from a frame to an observation, in a process of its own
-gallery     who is enrolled, with sealed templates, and the search
-camera      frames, newest first
-cues        what the gate tells people, in light, sound, touch and on a screen
-journal     what happened, chained, on disk
-sync        the server: people down, the journal up, orders; signed and sealed, over a network that comes and goes
-health      what systemd, the log and the server are told
-runtime     tasks, worker processes, channels and locks
-rescue      what can be read of a database that cannot be opened as it should be
-soundness   the rows of a database whose values are what their columns want
-database    SQLite that keeps what it acknowledged and loses what was erased
-config      the settings
-bounded     reads, copies and downloads that end: nothing foreign is taken in without a bound
-events      the facts that cross chapters
-errors      what can go wrong, by name
-frame       a picture on its way through the gate
-embedding   the vector that stands for a face, checked
-names       one normal form for every name that rules are bound to
-pin         which PINs will do, how one is made, how long a stranger must guess
-sitetime    times and days as the site has them
-types       names for plain values
-wording     what is wrong with a value, in words for people
-printable   text from elsewhere, shown as what it is: on terminals, in logs, on pages
+app            the brain, wired: builds, starts and stops every part on one page
+vision         the vision process, wired
+cli            the commands
+provision      sets a machine up as a gate, and a machine as an office
+update         installs another version beside the running one, tries it, and keeps it or takes it back
+sandbox        the rights that vision gives up before it reads a picture
+office_wiring  the gate's link to its office, wired
+commands       carries out the commands of the office
+evaluation     error rates with n and bounds, from visits, folders or pairs of pictures
+simulator      a courtyard without hardware: rendered people, and simulated parts of a gate
+office         the community office, the other end of the wire: people, commands and events of a whole site
+doctor         checks of a gate for its installer, with the next step, and the handover page
+service        the gate as a service: systemd, logs, the time of day, metrics, working parts
+sync           the gate's end of the link: records down, journal up, commands
+protocol       the wire, shared by both ends: topics, messages, signatures, seals, connections
+access         decides whether a person may pass now: faces, credentials, schedules, readers
+door           the latch: locks, contacts, exit, fire; and the brain's client of the latch
+face           from a frame to an observation, in a process of its own
+gallery        the enrolled faces and the search, enrolment, and the office's records applied
+camera         frames of a Pi camera or a recording, newest first
+cues           what the gate tells people, by light, sound, touch and screen
+journal        every event, in order, in a hash chain on disk
+people         persons, consents, credentials, access rules, preferences and sealed templates, on disk
+storage        databases, small files, locks, file owners, and encryption with the site key
+runtime        tasks, worker processes, channels and their confinement
+config         the settings
+bounded        reads, copies and downloads of foreign data, each with a limit on the size
+events         the facts that the journal keeps
+errors         every error by name
+frame          a camera frame and its pixels
+embedding      the checked vector of a face
+names          one normal form for each name in an access rule
+pin            allowed PINs, random PINs, and the expected time to guess one
+sitetime       times and days in the site's time zone
+types          names for plain values
+wording        explains the error in a value, in plain words
+printable      makes foreign text safe for terminals, logs and pages
 """
 
 import os

@@ -15,47 +15,47 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gated import wording
-from gated.access.answers import WayOutcome
 from gated.access.calls import ANSWER_S, Calls
 from gated.access.entrance import Entrance, Tell
+from gated.access.grants import WayOutcome
 from gated.access.sighting import sight_of
 from gated.config import Settings
-from gated.config.trial import Trial, begin
-from gated.cues.compared import compared_now
+from gated.config.settings_trial import Trial, begin
 from gated.cues.cue import Situation
+from gated.cues.fingerprint import compared_now
 from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
-from gated.door.controller import DoorController
+from gated.door.latch_client import DoorController
 from gated.errors import CameraError, DiskError, ModelError, StateError
 from gated.events import ClockDoubted, DatabaseMended, Duress, Event, ServerSilent, Stopped
-from gated.face.link import VisionLink
 from gated.face.manifest import lawful_set
-from gated.face.messages import Observation, TrackEnded, VisionReady, VisionSettings
-from gated.face.own import OwnModels
+from gated.face.own_models import OwnModels
+from gated.face.vision_link import VisionLink
+from gated.face.vision_messages import Observation, TrackEnded, VisionReady, VisionSettings
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
-from gated.health.beginning import first_facts
-from gated.health.colour import ColourWatch
-from gated.health.duty import Duty
-from gated.health.notify import Notifier
-from gated.health.timekeeper import Timekeeper
-from gated.journal.file import NAME
 from gated.journal.journal import Journal
-from gated.journal.past import last_time, past
+from gated.journal.journal_file import NAME
+from gated.journal.recent_rows import last_time, past
 from gated.journal.writer import JournalWriter
-from gated.rescue import set_aside
 from gated.runtime import garbage
 from gated.runtime.child import keep_running
-from gated.runtime.lock import FolderLock
 from gated.runtime.secrecy import keep_memory_secret
 from gated.runtime.tasks import Backoff, Part, critical, optional
+from gated.service.camera_colour import ColourWatch
+from gated.service.duty import Duty
+from gated.service.start_events import first_facts
+from gated.service.systemd_notify import Notifier
+from gated.service.timekeeper import Timekeeper
 from gated.sitetime import zone
+from gated.storage.process_lock import FolderLock
+from gated.storage.rescue import set_aside
 
 if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
-    from gated.following import Following
-    from gated.health.metrics import Metrics
-    from gated.sync.gate import Vitals
-    from gated.sync.messages import Guessing
+    from gated.office_wiring import Following
+    from gated.protocol.messages import Guessing
+    from gated.service.metrics import Metrics
+    from gated.sync.session import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ class Brain:
 
     def _count(self) -> "Metrics":
         """Return the metrics for monitoring systems."""
-        from gated.health.metrics import Metrics
+        from gated.service.metrics import Metrics
 
         def waiting() -> float:
             with closing(self._open_journal()) as journal:
@@ -324,9 +324,9 @@ class Brain:
 
     def _follow(self) -> "Following":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
-        from gated.following import Following, Gate
-        from gated.health.guessing import said
-        from gated.sync.revoked import Revoked
+        from gated.doctor.guess_time import said
+        from gated.office_wiring import Following, Gate
+        from gated.sync.denied_subjects import Revoked
 
         gate = Gate(
             self.entrance,
@@ -350,7 +350,7 @@ class Brain:
 
     def _vitals(self, guessing: "Guessing") -> "Vitals":
         """Return the gate's status for the office. It contains nothing about persons."""
-        from gated.sync.gate import Vitals
+        from gated.sync.session import Vitals
 
         return Vitals(
             version=version("gated"),

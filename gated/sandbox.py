@@ -16,12 +16,12 @@ from pathlib import Path
 
 import gated
 from gated.config import CameraSettings
-from gated.config.measured import find_manifest
+from gated.config.model_limits import find_manifest
 from gated.errors import GatedError
 from gated.face.manifest import folder_of, load_set
-from gated.face.messages import VisionSettings
+from gated.face.vision_messages import VisionSettings
 from gated.runtime import landlock, seccomp
-from gated.runtime.lacks import Lack
+from gated.runtime.confinement import Lack
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sys", "/run/udev")
 """Programs, libraries, and the kernel's data about devices."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gated.config import CameraSettings, FaceSettings, ModelSettings
 from gated.errors import GatedError, WireError
-from gated.face.messages import (
+from gated.face.vision_messages import (
     MAX_WORDS,
     FromVision,
     VisionConfined,
@@ -25,13 +25,13 @@ from gated.face.messages import (
     VisionSettings,
     VisionTrouble,
 )
-from gated.health.notify import Notifier
 from gated.runtime import garbage
 from gated.runtime.channel import BlockingChannel
 from gated.runtime.child import die_with_parent
-from gated.runtime.lacks import Lack
+from gated.runtime.confinement import Lack
 from gated.runtime.secrecy import keep_memory_secret
 from gated.sandbox import confine
+from gated.service.systemd_notify import Notifier
 
 if TYPE_CHECKING:
     from gated.frame import Camera
@@ -111,8 +111,8 @@ def _say(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: 
 
 def _look(settings: VisionSettings, say: Callable[[FromVision], None], stopped: threading.Event) -> None:
     """Load the models and run vision until it ends. Raises `GatedError`, and `EOFError` if the brain has gone."""
+    from gated.face.pass_scan import Scanner
     from gated.face.pipeline import load_pipeline
-    from gated.face.scan import Scanner
     from gated.face.worker import serve
 
     pipeline = load_pipeline(settings.models, settings.face)

@@ -14,8 +14,8 @@ from contracts.sight import FPS
 
 from gated.camera import open_camera
 from gated.config import CameraSettings
-from gated.door.pins import claim_output, claim_row
-from gated.door.readers import KEYS
+from gated.door.pin_source import claim_output, claim_row
+from gated.door.wired_readers import KEYS
 from gated.frame import Camera
 from hw_tests.wiring import Wiring
 

@@ -17,9 +17,9 @@ for module in ("bench", "camera", "daemon", "door", "endurance", "hands", "power
     pytest.register_assert_rewrite(f"contracts.{module}")
 
 from gated.config import GateSettings, Settings, SiteSettings  # noqa: E402
-from gated.door.pins import pin_factory  # noqa: E402
+from gated.door.pin_source import pin_factory  # noqa: E402
 from gated.errors import BusyError, ConfigError  # noqa: E402
-from gated.runtime.lock import FileLock  # noqa: E402
+from gated.storage.process_lock import FileLock  # noqa: E402
 from hw_tests.bench import CopperBench, Terminal  # noqa: E402
 from hw_tests.report import Result, load, promise_of, save  # noqa: E402
 from hw_tests.wiring import PHASES, UNARMED, Wiring  # noqa: E402

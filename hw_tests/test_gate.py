@@ -11,8 +11,8 @@ from contracts.relay import LeavingContract, RelayContract
 from contracts.sight import SightContract
 
 from gated.config import Wires
-from gated.door.hardware import Wiring
-from gated.door.pins import claim_row
+from gated.door.door_hardware import Wiring
+from gated.door.pin_source import claim_row
 from hw_tests.bench import close_loop
 
 

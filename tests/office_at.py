@@ -6,8 +6,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from gated.office.broker import Place
 from gated.office.founding import found
+from gated.office.mosquitto import Place
 from gated.simulator.network import free_port
 
 SITE, GATE = "market-south", "gate-2"

@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 
 from gated.access.lockdown import begin_lockdown, end_lockdown
 from gated.app import Brain
-from gated.config.trial import begin, propose
+from gated.config.settings_trial import begin, propose
 from gated.errors import GatedError
 from gated.events import CallPressed
 from gated.face.manifest import lawful_set
-from gated.gallery import Gallery, enrol
-from gated.gallery.credentials import Credentials
-from gated.gallery.issuing import give_card, set_pin
+from gated.gallery.enrolment import enrol
+from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
-from gated.health.beginning import first_facts
 from gated.journal.journal import Journal
-from gated.journal.past import last_time, past
-from gated.sync.commands import CommandDesk
-from gated.sync.jose import Identity
+from gated.journal.recent_rows import last_time, past
+from gated.people.credential_store import Credentials
+from gated.people.issuing import give_card, set_pin
+from gated.protocol.jose import Identity
+from gated.service.start_events import first_facts
+from gated.sync.command_desk import CommandDesk
 
 from .conftest import toml
 

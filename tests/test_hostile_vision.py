@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 
 from gated import app
-from gated.access.crowd import AT_ONCE, PASSES_AT_ONCE
+from gated.access.visit_rate import AT_ONCE, PASSES_AT_ONCE
 from gated.access.visits import MOST_VISITS
 from gated.config import load
 from gated.events import AccessDenied, AccessGranted, PresentationAttack, WayDenied, WayGranted, WorkerLost
-from gated.face import link
+from gated.face import vision_link
 from gated.face.manifest import load_set
-from gated.face.messages import (
+from gated.face.vision_messages import (
     MAX_EMBEDDING_BYTES,
     CodeSeen,
     Observation,
@@ -37,8 +37,8 @@ from gated.face.messages import (
     VisionPulse,
     ready_with,
 )
-from gated.gallery import Consent, Gallery, Person
-from gated.gallery.people import RECOGNISE
+from gated.gallery.gallery import Gallery
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.runtime.tasks import Backoff
 from gated.types import SubjectId
 
@@ -131,7 +131,7 @@ def gate(gate, tmp_path):
 @contextlib.asynccontextmanager
 async def attacked(gate, tmp_path, says, monkeypatch):
     """Run a brain while the attacker speaks, and yield it."""
-    monkeypatch.setattr(link, "Backoff", lambda **_: Backoff(first_s=0.001, most_s=0.001))
+    monkeypatch.setattr(vision_link, "Backoff", lambda **_: Backoff(first_s=0.001, most_s=0.001))
     async with Attacker(tmp_path / "v", says) as attacker:
         with contextlib.closing(Watched(load(gate.config), gate.config, AT, vision=attacker.path)) as brain:
             life = asyncio.create_task(brain.live(own_latch=False, once=False))

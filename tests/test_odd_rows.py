@@ -10,23 +10,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from gated.access.guess_log import GuessLog
-from gated.access.guesses import Guess
+from gated.access.guess_counts import Guess
+from gated.access.guess_store import GuessLog
 from gated.access.passes import PassLedger, VisitorPass
 from gated.app import Brain
-from gated.config.trial import begin
-from gated.database import connect
+from gated.config.settings_trial import begin
 from gated.errors import GatedError, StateError
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import AS_EVERYBODY
 from gated.gallery.gallery import Gallery
-from gated.gallery.holding import Allowed
-from gated.gallery.keyring import KeyRing
 from gated.gallery.mending import mend
-from gated.health.beginning import first_facts
-from gated.journal.past import last_time, past
-from gated.sync.commands import CommandDesk
-from gated.sync.messages import Offer
+from gated.journal.recent_rows import last_time, past
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import AS_EVERYBODY
+from gated.people.held_records import Allowed
+from gated.people.keyring import KeyRing
+from gated.protocol.messages import Offer
+from gated.service.start_events import first_facts
+from gated.storage.database import connect
+from gated.sync.command_desk import CommandDesk
 from gated.sync.quarantine import Allowance
 from gated.update.rehearsal import SCHEMAS
 

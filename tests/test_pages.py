@@ -17,7 +17,7 @@ import gated
 from gated.cli import COMMANDS, main
 from gated.config import ModelSettings, ReaderSettings
 from gated.face.manifest import load_manifest
-from gated.office.alarms import MEANINGS
+from gated.office.alarm_store import MEANINGS
 from gated.pin.budget import Caps, budget, card_days, in_words, short_card_days
 from gated.simulator.morning import morning
 
@@ -31,7 +31,7 @@ PAGES = (
     HOW,
     OFFICE,
     "gated/office/SCALING.md",
-    "gated/sync/README.md",
+    "gated/protocol/README.md",
     "models/README.md",
     "hw_tests/README.md",
     "tests/rehearsal/README.md",
@@ -218,7 +218,7 @@ def test_every_setting_in_a_page_exists(page):
 
 def test_the_answers_of_an_installer_are_settings():
     answers = tomllib.loads(next(text for language, text in blocks(INSTALLING) if language == "toml"))
-    from gated.provision.answers import Answers
+    from gated.provision.installer_answers import Answers
 
     assert set(answers) <= set(Answers.__struct_fields__)
     assert set(answers["settings"]["door"]) <= settings()["door"]
@@ -304,7 +304,7 @@ def test_the_budgets_in_the_page_are_those_that_are_computed():
 
 
 def test_the_example_card_has_the_readings_in_the_page():
-    from gated.gallery.cards import given, said
+    from gated.people.card_readings import given, said
 
     number = "0006729715"
     for reading in ("102,45043", "0066AFF3"):

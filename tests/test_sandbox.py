@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gated.config import CameraSettings, FaceSettings, ModelSettings
-from gated.face.messages import FromVision, VisionConfined, VisionReady, VisionSettings
+from gated.face.vision_messages import FromVision, VisionConfined, VisionReady, VisionSettings
 from gated.runtime import child, landlock
 from gated.runtime.channel import Channel
 
@@ -26,8 +26,8 @@ from pathlib import Path
 import msgspec
 
 from gated.sandbox import confine
-from gated.door.messages import Beat, Hello, ReleaseLock
-from gated.face.messages import VisionSettings
+from gated.door.latch_messages import Beat, Hello, ReleaseLock
+from gated.face.vision_messages import VisionSettings
 
 settings = msgspec.json.decode(sys.argv[1], type=VisionSettings)
 state, latch, victim, is_confined = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5] == "confined"

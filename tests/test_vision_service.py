@@ -17,7 +17,7 @@ import pytest
 
 from gated.config import ModelSettings
 from gated.face.manifest import load_set
-from gated.face.messages import VisionConfined, VisionSettings, ready_with
+from gated.face.vision_messages import VisionConfined, VisionSettings, ready_with
 from gated.runtime.channel import BlockingChannel
 
 sys.path.append(str(Path(__file__).parent))
@@ -31,7 +31,7 @@ BRAIN, LATCH, VISION = "daemon", "bin", "nobody"
 PROBE = r"""
 import contextlib, json, os, socket, struct, sys
 import msgspec
-from gated.door.messages import Hello, ReleaseLock
+from gated.door.latch_messages import Hello, ReleaseLock
 
 latch, vision, *files = sys.argv[1:]
 

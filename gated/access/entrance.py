@@ -12,25 +12,25 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from gated.access.answers import WayOutcome
-from gated.access.crowd import Crowd
-from gated.access.guess_log import GuessLog
-from gated.access.guessing import Guessing
+from gated.access.credential_service import Passes, Ways
+from gated.access.face_service import AccessService
+from gated.access.grants import WayOutcome
+from gated.access.guess_budget import Guessing
+from gated.access.guess_store import GuessLog
 from gated.access.lockdown import UNREADABLE, LockdownOrder, last_order
-from gated.access.passage import FreePassage
 from gated.access.passes import PassLedger, pass_key
-from gated.access.readers import Readers
-from gated.access.schedule import Calendar
-from gated.access.service import AccessService
-from gated.access.ways import Passes, Ways
+from gated.access.readers.reader_set import Readers
+from gated.access.schedules import Calendar
+from gated.access.unlock_schedules import FreePassage
+from gated.access.visit_rate import Crowd
 from gated.config import Schedule, Settings
-from gated.door.controller import DoorController
+from gated.door.latch_client import DoorController
 from gated.errors import BusyError, StateError
 from gated.events import Event, Lockdown
-from gated.gallery.entitlement import Days, First
 from gated.gallery.gallery import Gallery
-from gated.gallery.given import forget, given_now
-from gated.gallery.keyring import KeyRing
+from gated.people.entitlement import Days, First
+from gated.people.given_consents import forget, given_now
+from gated.people.keyring import KeyRing
 from gated.runtime.tasks import until_cancelled
 from gated.sitetime import zone
 

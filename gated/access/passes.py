@@ -32,14 +32,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec import Meta
 
-from gated import database
-from gated.access.rights import Refusal
+from gated.access.permissions import Refusal
 from gated.bounded import MOST_KEYS, read_given
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
-from gated.face.messages import MAX_PASS, PASS_PREFIX
-from gated.runtime.files import sync_folder
-from gated.soundness import copy_of, in_words, left_out, sound, with_copies, without_copies
+from gated.face.vision_messages import MAX_PASS, PASS_PREFIX
+from gated.storage import database
+from gated.storage.files import sync_folder
+from gated.storage.valid_rows import copy_of, in_words, left_out, sound, with_copies, without_copies
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from gated.access.policy import Decision, Reason, Rules, decide, judge
+from gated.access.face_policy import Decision, Reason, Rules, decide, judge
 from gated.access.visits import NEAREST
 from gated.camera.pictures import frame_of, named_picture
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, PictureError
-from gated.face.messages import Observation
 from gated.face.pipeline import FacePipeline
+from gated.face.vision_messages import Observation
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gated.errors import StateError
-from gated.runtime.named import write_named
+from gated.storage.named_files import write_named
 
 PX = 12
 """The size of a module of the code in a PNG, in pixels. It gives 500 to 700 pixels a side, which is sharp on

@@ -5,7 +5,7 @@ identity.
 from gated.config import Settings
 from gated.cues.scene import Sight
 from gated.face.framing import fill
-from gated.face.messages import Observation
+from gated.face.vision_messages import Observation
 
 EYES_OF_A_FACE = 0.45
 """The approximate ratio of eye distance to the width of the face's box. Used for faces that are too small to

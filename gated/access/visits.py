@@ -11,10 +11,10 @@ from math import isfinite
 
 import numpy as np
 
-from gated.access.policy import Decision, Reason, Rules, Verdict, decide, judge
+from gated.access.face_policy import Decision, Reason, Rules, Verdict, decide, judge
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
-from gated.face.messages import Observation
+from gated.face.vision_messages import Observation
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gated.errors import PictureError
 from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
-from gated.runtime.named import reading
+from gated.storage.named_files import reading
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA")
 """The accepted formats. Pillow knows more, but some of its readers start other programs (EPS, WMF)."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gated.camera.frame_clock import wait_until_due
 from gated.camera.pictures import frame_of
 from gated.camera.recording import Shot, shots
-from gated.camera.schedule import wait_until_due
 from gated.config import CameraSettings
 from gated.frame import Frame
 

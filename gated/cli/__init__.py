@@ -21,9 +21,9 @@ from gated.cli import streams
 from gated.cli.owners import by_holder
 from gated.config.reading import read
 from gated.errors import GatedError
-from gated.runtime.named import reading
-from gated.runtime.owner import acting_as, owner_of
 from gated.runtime.secrecy import keep_memory_secret
+from gated.storage.named_files import reading
+from gated.storage.owner import acting_as, owner_of
 
 DEFAULT_CONFIG = "/etc/gated/gated.toml"
 
@@ -49,9 +49,9 @@ COMMANDS = {
     "people": ("gated.cli.people", "Manage people: list, suspend, remove; cards, PINs, roles, rights, preferences."),
     "readers": ("gated.cli.readers", "Show the output of a card reader, and learn how a USB reader types."),
     "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what a pass contains."),
-    "identify": ("gated.cli.looking", "Identify the face in a photo, and show whether the gate would open."),
+    "identify": ("gated.cli.recognition", "Identify the face in a photo, and show whether the gate would open."),
     "evaluate": ("gated.cli.evaluate", "Measure the error rates: FPIR, FNIR, APCER and others."),
-    "bench": ("gated.cli.looking", "Measure the time of a decision, and gated's own part of it."),
+    "bench": ("gated.cli.recognition", "Measure the time of a decision, and gated's own part of it."),
     "prompts": ("gated.cli.prompts", "Make the spoken prompts, and check them."),
     "events": ("gated.cli.events", "Show the journal, and verify that it is unchanged."),
 }
@@ -183,7 +183,7 @@ def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
 
 def look_unless(change: object) -> AbstractContextManager[None]:
     """Return a context that writes no file (see `looks`) if `change` is None, else an empty context."""
-    from gated.database import looking
+    from gated.storage.database import looking
 
     return looking() if change is None else nullcontext()
 
@@ -197,7 +197,7 @@ def looks(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def looking(*arguments: P.args, **options: P.kwargs) -> T:
-        from gated.database import looking
+        from gated.storage.database import looking
 
         with looking():
             return command(*arguments, **options)

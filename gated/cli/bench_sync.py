@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gated.cli import show_json, streams
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.simulator import flood, load
 from gated.simulator.network import NetworkError, find_mosquitto
 

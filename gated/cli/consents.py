@@ -10,15 +10,15 @@ from typing import Literal
 import click
 
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.books import nobody
-from gated.cli.tables import show
-from gated.cli.who import called, find, sure, yes_option
+from gated.cli.find_person import called, find, sure, yes_option
+from gated.cli.people_stores import nobody
+from gated.cli.table_output import show
 from gated.events import ConsentsAccepted
 from gated.gallery.enrolment import plain_text
-from gated.gallery.given import TRANSFER, Given, giving
-from gated.gallery.replica import PERSON, Holdings
-from gated.gallery.trust import Claim
+from gated.gallery.holdings import PERSON, Holdings
 from gated.journal.journal import Journal
+from gated.people.acceptances import Claim
+from gated.people.given_consents import TRANSFER, Given, giving
 from gated.types import SubjectId
 
 LOOK_S = 0.3

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from gated.cli import Context, show_json
-from gated.health import logs
-from gated.health.notify import Notifier
 from gated.runtime import garbage
+from gated.service import logs
+from gated.service.systemd_notify import Notifier
 
 VISION = "/run/gated-vision/vision.sock"
 """Socket path of gated-vision.socket."""

@@ -17,16 +17,16 @@ from typing import Any
 
 import click
 
-from gated.cli.watching import Board
+from gated.cli.demo_board import Board
 from gated.config import ModelSettings
 from gated.errors import StateError
 from gated.face.manifest import load_manifest
-from gated.runtime.named import make_folder, reading
 from gated.simulator.desk import GATE, SITE, SIZE, Desk
 from gated.simulator.director import Director, Outcome
 from gated.simulator.morning import Resident, morning, residents
 from gated.simulator.network import Network, NetworkError, find_mosquitto
-from gated.simulator.recording import record
+from gated.simulator.picture_writer import record
+from gated.storage.named_files import make_folder, reading
 
 OWN_SET = "courtyard"
 BESIDE = Path(__file__).parents[3] / "shared" / "models"

@@ -16,22 +16,22 @@ import click
 from gated.bounded import MOST_TEXT
 from gated.cli import Context, show_json, streams
 from gated.cli.lockdown import name_of
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.config import Settings
-from gated.database import looking
-from gated.door.messages import LatchState
-from gated.door.observer import observe
-from gated.door.sheet import sheet
+from gated.doctor.board import board_at
+from gated.doctor.examination import examine
+from gated.doctor.finding import SIGNS, Finding, Light, amber, is_well
+from gated.doctor.handover_page import Language
+from gated.doctor.trial_record import recall, remember
+from gated.door.latch_messages import LatchState
+from gated.door.latch_observer import observe
+from gated.door.wiring_sheet import sheet
 from gated.errors import LatchError, StateError
-from gated.health.afternoon import recall, remember
-from gated.health.board import board_at
-from gated.health.examination import examine
-from gated.health.finding import SIGNS, Finding, Light, amber, is_well
-from gated.health.report import Language
-from gated.runtime.named import read_named, write_named
-from gated.runtime.owner import being_oneself
 from gated.sitetime import zone
-from gated.update.finding import of_release_key
+from gated.storage.database import looking
+from gated.storage.named_files import read_named, write_named
+from gated.storage.owner import being_oneself
+from gated.update.release_key import of_release_key
 
 ROUNDS = 30
 MEASURE_STEP = "`systemctl stop gated`, measure, and start it again"
@@ -110,22 +110,22 @@ def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> 
     """
     if not (by or by_light or by_sound):
         return
-    from gated.cli import trying
+    from gated.cli import doctor_trials
 
-    trying.need_somebody()
+    doctor_trials.need_somebody()
     if by:
-        yield from trying.try_doors(settings, by)
+        yield from doctor_trials.try_doors(settings, by)
     if by_light:
-        yield trying.try_lights(settings)
+        yield doctor_trials.try_lights(settings)
     if by_sound:
-        yield trying.try_sound(settings)
+        yield doctor_trials.try_sound(settings)
 
 
 def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     """Measure camera and speed, if no other process holds the camera."""
-    from gated.cli.picture import show_picture
+    from gated.cli.camera_picture import show_picture
+    from gated.doctor.measurements import look
     from gated.face.pipeline import load_pipeline
-    from gated.health.measured import look
     from gated.vision import camera_of
 
     pipeline = load_pipeline(settings.models, settings.face)
@@ -137,7 +137,7 @@ def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
 
 
 def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None, language: Language) -> None:
-    from gated.health.report import report, tried_of
+    from gated.doctor.handover_page import report, tried_of
 
     try:
         rows = tried_of(read_named(tried, MOST_TEXT)) if tried is not None else ()

@@ -11,22 +11,22 @@ import click
 from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gated.access.service import rules_for
+from gated.access.face_service import rules_for
 from gated.cli import Context, show_json, streams
 from gated.cli.consoles import Console
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.config import Settings
 from gated.evaluation import folders, pairs
 from gated.evaluation.courtyard import MOST_PEOPLE, MOST_SEEDS, Courtyard
-from gated.evaluation.enrolment import enrol_all
+from gated.evaluation.enrolled import enrol_all
 from gated.evaluation.field import Begin, evaluate_courtyard
 from gated.evaluation.measures import ABOUT, EVERYBODY
-from gated.evaluation.picture import draw
+from gated.evaluation.plots import draw
 from gated.evaluation.report import Report, report_pairs, report_visits
-from gated.evaluation.visits import Judge
+from gated.evaluation.visit_runs import Judge
 from gated.face.manifest import load_manifest
 from gated.face.pipeline import load_pipeline
-from gated.runtime.named import reading, write_named
+from gated.storage.named_files import reading, write_named
 
 Share = click.FloatRange(0, 1)
 

@@ -9,8 +9,8 @@ import msgspec
 
 from gated import wording
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.books import note_copy, zone_of
-from gated.cli.tables import show
+from gated.cli.people_stores import note_copy, zone_of
+from gated.cli.table_output import show
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
 from gated.sitetime import tell

@@ -10,18 +10,18 @@ import click
 
 from gated import names
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.tables import show
-from gated.cli.who import sure, yes_option
+from gated.cli.find_person import sure, yes_option
+from gated.cli.table_output import show
 from gated.config import Settings
-from gated.cues.compared import Compared, comparing
-from gated.database import looking
+from gated.cues.fingerprint import Compared, comparing
 from gated.errors import OfficeError, StateError
 from gated.events import GateAccepted
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import BEFORE, HERE, OVER, Neighbour
+from gated.gallery.holdings import Holdings
 from gated.journal.journal import Journal
-from gated.sync.sealing import Lock
-from gated.sync.vouching import fingerprint, is_same_print
+from gated.people.acceptances import BEFORE, HERE, OVER, Neighbour
+from gated.protocol.sealed_files import Lock
+from gated.protocol.vouching import fingerprint, is_same_print
+from gated.storage.database import looking
 
 OURS = "this gate"
 LOOK_S = 1.0

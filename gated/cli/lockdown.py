@@ -6,7 +6,7 @@ import click
 
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.books import zone_of
+from gated.cli.people_stores import zone_of
 from gated.sitetime import tell
 
 _by = click.option("--by", metavar="NAME", required=True, help="Your name, for the journal.")

@@ -11,14 +11,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.consoles import Console
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.errors import ModelError
 from gated.face import download
 from gated.face.manifest import ModelEntry, folder_of, load_manifest
+from gated.face.model_files import pull_set, unaccepted
 from gated.face.onnx import Model
-from gated.face.pull import pull_set, unaccepted
-from gated.runtime.named import reading
-from gated.runtime.owner import as_holder_of
+from gated.storage.named_files import reading
+from gated.storage.owner import as_holder_of
 
 
 @click.group()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gated.errors import StateError
-from gated.runtime.owner import Owner, acting_as, owner_of
+from gated.storage.owner import Owner, acting_as, owner_of
 
 SERVICE = "a service: its unit says as whom it runs"
 OWN_FOLDER = "uses a folder that it makes for itself, and no gate's"

@@ -8,14 +8,14 @@ import click
 
 from gated.cli import Context, streams
 from gated.errors import ConfigError, PairingError
-from gated.runtime.lock import FileLock
-from gated.runtime.named import reading
-from gated.sync.code import PairingCode
-from gated.sync.dial import address, reach
+from gated.protocol.broker import address, reach
+from gated.protocol.pairing_code import PairingCode
+from gated.protocol.sealed_files import Lock
+from gated.storage.named_files import reading
+from gated.storage.process_lock import FileLock
 from gated.sync.pairing import move
 from gated.sync.pairing import pair as join
-from gated.sync.sealing import Lock
-from gated.sync.table import set_key, write_table
+from gated.sync.settings_file import set_key, write_table
 
 
 @click.command()

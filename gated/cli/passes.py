@@ -12,17 +12,17 @@ import click
 from gated import names
 from gated.access import qr
 from gated.access.passes import PassKey, issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
-from gated.access.rights import Refusal
+from gated.access.permissions import Refusal
 from gated.bounded import MOST_KEYS
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.places import DOORS, Name
+from gated.cli.place_options import DOORS, Name
 from gated.config import SiteSettings
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
-from gated.runtime.files import write_whole
-from gated.runtime.named import read_named, reading
 from gated.sitetime import day_begins, tell, window
-from gated.sync.table import set_key
+from gated.storage.files import write_whole
+from gated.storage.named_files import read_named, reading
+from gated.sync.settings_file import set_key
 
 
 class Local(click.ParamType["datetime | date"]):

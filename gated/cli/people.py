@@ -12,23 +12,23 @@ import click
 
 from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.books import nobody, note_copy, zone_of
 from gated.cli.consents import consents
+from gated.cli.credentials import card, guest, pin
+from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
+from gated.cli.people_stores import nobody, note_copy, zone_of
+from gated.cli.preferences import prefer, rights, role, what_somebody_has
 from gated.cli.quarantine import quarantine
-from gated.cli.tables import in_words, in_zone, show
-from gated.cli.ways import card, guest, pin
-from gated.cli.who import SHORT_ID, called, find, not_twice, sure, yes_option
-from gated.cli.wishes import prefer, rights, role, what_somebody_has
+from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import EnrolmentError
 from gated.events import Event, PersonAdded, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
 from gated.face.pipeline import load_pipeline
-from gated.gallery.credentials import Credentials
 from gated.gallery.enrolment import plain_text
 from gated.gallery.gallery import Gallery
-from gated.gallery.given import TRANSFER
-from gated.gallery.people import Person
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
+from gated.people.credential_store import Credentials
+from gated.people.given_consents import TRANSFER
+from gated.people.store import Person
 from gated.sitetime import iso, tell
 from gated.types import SubjectId
 

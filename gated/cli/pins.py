@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import streams
-from gated.pin.making import spoken
+from gated.pin.random_pins import spoken
 
 choose_option = click.option(
     "--choose", is_flag=True, help="Type a PIN instead of a generated one. Chosen PINs are easier to guess."

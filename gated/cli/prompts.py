@@ -10,7 +10,7 @@ from gated.cues.prompts import check as check_prompts
 from gated.cues.prompts import render
 from gated.cues.words import EVERYTHING, Fitted, fitted_of
 from gated.errors import StateError
-from gated.runtime.named import make_folder, reading
+from gated.storage.named_files import make_folder, reading
 
 
 @click.group()

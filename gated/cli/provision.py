@@ -9,10 +9,10 @@ import click
 
 from gated.cli import Context, streams
 from gated.cli.models import bars
-from gated.cli.stepping import take, tell, try_all
+from gated.cli.step_output import take, tell, try_all
 from gated.errors import ConfigError
-from gated.provision.answers import answered, assigned, assignments, examined
-from gated.provision.making import Making
+from gated.provision.installer_answers import answered, assigned, assignments, examined
+from gated.provision.step_state import Making
 from gated.provision.steps import steps
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import click
 
 from gated.cli import Context, looks, show_json, streams
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.events import BatchRenewed
-from gated.gallery.replica import PERSON, Holdings
+from gated.gallery.holdings import PERSON, Holdings
 from gated.journal.journal import Journal
 from gated.types import SubjectId
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import click
 
-from gated.access.learning import Learnt, learnt
-from gated.access.listening import Said, borrowed, ear, heard, is_running
-from gated.access.readers import said_of
-from gated.access.typed import ENTER
-from gated.access.usb import CHUNK_BYTES, Keyboard, UsbReader, opened, take_alone
+from gated.access.readers.keystrokes import ENTER
+from gated.access.readers.learning import Learnt, learnt
+from gated.access.readers.observing import Said, borrowed, ear, heard, is_running
+from gated.access.readers.reader_set import said_of
+from gated.access.readers.usb import CHUNK_BYTES, Keyboard, UsbReader, opened, take_alone
 from gated.cli import Context, show_json, streams
 from gated.config import UsbSettings
 from gated.config.handwritten import HandwritingError, read_text
 from gated.errors import ConfigError, StateError
-from gated.gallery import cards
-from gated.gallery.keyring import KeyRing
-from gated.runtime import named
+from gated.people import card_readings
+from gated.people.keyring import KeyRing
+from gated.storage import named_files as named
 
 BY_ID = Path("/dev/input/by-id")
 LET_GO_S = 5.0
@@ -100,20 +100,20 @@ def _say(path: str, found: Learnt) -> None:
     streams.say(f"{path}: {found.says}")
     if found.trouble:
         raise ConfigError(path, [found.trouble])
-    for kind, reading in cards.shown(found.number):
+    for kind, reading in card_readings.shown(found.number):
         streams.say(f"  {kind}: {reading}")
-    if cards.is_random(found.number):
+    if card_readings.is_random(found.number):
         click.echo("  this looks like a number that is another one each time: learn with another card as well")
 
 
 def _lines(path: str, usb: UsbSettings) -> str:
-    from gated.provision.learnt import lines
+    from gated.provision.reader_settings import lines
 
     return lines(path, usb)
 
 
 def _write(context: Context, path: str, usb: UsbSettings) -> None:
-    from gated.provision.learnt import with_reader, write
+    from gated.provision.reader_settings import with_reader, write
 
     with named.reading(context.path):
         write(context.path, with_reader(_text(context.path), path, usb))
@@ -235,7 +235,7 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
 
 def _tell(said: Said, ring: KeyRing | None, *, as_json: bool) -> None:
     """Print one line for each output of a reader, and all readings of a card."""
-    readings = cards.shown(said.number) if said.kind == "card" and cards.said(said.number) else []
+    readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.said(said.number) else []
     found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []
     if as_json:
         named = [{"kind": kind, "reading": reading} for kind, reading in readings]

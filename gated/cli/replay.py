@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from gated.cli import streams
-from gated.cli.tables import show
+from gated.cli.table_output import show
 from gated.errors import StateError
 from gated.journal.journal import Journal
 

@@ -17,7 +17,7 @@ from gated.config import Settings, unsafe_wiring
 from gated.config.overlay import in_force, kept_keys, office_keys
 from gated.config.proposal import read_proposal
 from gated.errors import ConfigError, GatedError, StateError
-from gated.runtime.owner import being_oneself
+from gated.storage.owner import being_oneself
 
 
 @click.group()
@@ -150,7 +150,7 @@ def _gallery(settings: Settings) -> None:
 
 def _rights(settings: Settings) -> None:
     """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody."""
-    from gated.gallery.credentials import Credentials
+    from gated.people.credential_store import Credentials
 
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
         named, known = store.schedules_named(), {*settings.schedules, *store.schedules()}
@@ -164,14 +164,14 @@ def _rights(settings: Settings) -> None:
 
 def _calendar(settings: Settings) -> str | None:
     """Warn of calendar days to enter or correct. Not a problem: a missing day admits nobody without a right."""
-    from gated.health.looks import calendar_faults
+    from gated.doctor.checks import calendar_faults
 
     return "; ".join(calendar_faults(settings, datetime.now(UTC))) or None
 
 
 def _pin_budget(settings: Settings) -> Iterator[Check]:
     """Yield the time a stranger at the keypad must guess. Yields nothing without a keypad or countable PINs."""
-    from gated.health.guessing import found_at, sentence, weak_at
+    from gated.doctor.guess_time import found_at, sentence, weak_at
 
     found = found_at(settings)
     if found is not None:
@@ -182,7 +182,7 @@ def _pin_budget(settings: Settings) -> Iterator[Check]:
 
 def _release_key() -> Iterator[Check]:
     """Yield whether updates must be signed. Yields nothing if gated is updated in another way. Never a problem."""
-    from gated.update.finding import of_release_key
+    from gated.update.release_key import of_release_key
 
     for found in of_release_key():
         is_well = found.light == "green"
@@ -191,7 +191,7 @@ def _release_key() -> Iterator[Check]:
 
 def _card_budget(settings: Settings) -> Iterator[Check]:
     """Yield the time a stranger who guesses card numbers needs. Yields nothing without a reader or cards."""
-    from gated.health.guessing import of_cards
+    from gated.doctor.guess_time import of_cards
 
     for found in of_cards(settings):
         is_well = found.light == "green"
@@ -216,7 +216,7 @@ def _camera(settings: Settings) -> str | None:
 
 def _vision() -> Check:
     """Return how vision runs, and how it is confined."""
-    from gated.health.looks import vision
+    from gated.doctor.checks import vision
 
     found = list(vision())
     amber = [f"{each.says}: {each.next_step}" for each in found if each.light != "green"]
@@ -225,8 +225,8 @@ def _vision() -> Check:
 
 def _pins(settings: Settings) -> str | None:
     """Raise for pins that the latch needs and cannot use. Return a warning about optional ones, or None."""
+    from gated.door.claim_trial import try_pins
     from gated.door.latch import allowed_uids
-    from gated.door.trial import try_pins
 
     allowed_uids(settings.door)
     if settings.latch_socket.exists():  # a running latch holds the pins, and has tested them
@@ -263,17 +263,17 @@ def _unspoken(settings: Settings) -> str | None:
 
 def _certificates(settings: Settings) -> str | None:
     """Warn of certificates that end soon or have ended. Not a problem: the gate works without the office."""
-    from gated.health.keys import ends_soon
+    from gated.doctor.keys import ends_soon
 
     return "; ".join(ends_soon(settings, datetime.now(UTC))) or None
 
 
 def _server(settings: Settings) -> None:
     """Check the office's address, certificate and the five files from pairing. Raises `StateError`."""
-    from gated.sync.certificate import check_name
-    from gated.sync.dial import address, tls_context
-    from gated.sync.jose import Party
-    from gated.sync.sealing import Lock
+    from gated.protocol.broker import address, tls_context
+    from gated.protocol.certificate import check_name
+    from gated.protocol.jose import Party
+    from gated.protocol.sealed_files import Lock
 
     sync, lock = settings.sync, Lock.of(settings.state)
     if sync.url:

@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, looks, show_json, streams
-from gated.health.standing import shown_at, standing
+from gated.doctor.status import shown_at, standing
 
 
 @click.command()

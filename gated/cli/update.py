@@ -13,15 +13,15 @@ from gated.cli import Context, show_json, show_json_line, streams
 from gated.config import Settings
 from gated.errors import UpdateError
 from gated.events import Updated
-from gated.health import logs
-from gated.provision.bringing import bring_units
-from gated.runtime.owner import acting_as, owner_of
+from gated.provision.vision_unit import bring_units
+from gated.service import logs
+from gated.storage.owner import acting_as, owner_of
 from gated.update.health import HEALTH_S, look
 from gated.update.rehearsal import migrate_copies
 from gated.update.release import ROOT
+from gated.update.services import Systemd
 from gated.update.signature import Key, read_keys
 from gated.update.source import Source, sources_in
-from gated.update.units import Systemd
 from gated.update.updater import Updater
 
 NEWEST = "newest"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from gated.config.bounds import loosened, strictest
+from gated.config.office_limits import loosened, strictest
 from gated.config.reading import load_own, parse, read
 from gated.config.safe import words_of
 from gated.config.tables import Settings

@@ -25,10 +25,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gated.cues.callers import Caller
-from gated.cues.compared import Beside, Keys, keys_of, waiting_note
 from gated.cues.cue import Colour, First, Language, Situation
+from gated.cues.fingerprint import Beside, Keys, keys_of, waiting_note
 from gated.cues.plan import NOTES, PLAN
+from gated.cues.screen_connections import Caller
 from gated.cues.words import EVERYTHING, Fitted, phone, pictogram, sentence, word
 from gated.errors import StateError
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gated.config import CueSettings
-from gated.cues.compared import Beside, Compared
 from gated.cues.cue import NOTHING, Cue, First, Pulse, Situation
+from gated.cues.fingerprint import Beside, Compared
 from gated.cues.guidance import apply_sight
 from gated.cues.lamps import Lamps, Play
 from gated.cues.plan import PLAN
 from gated.cues.scene import Scene, Shown, Sight, ends_at, shown
+from gated.cues.scene_events import apply_event, apply_result
 from gated.cues.sound import Sound, is_quiet
-from gated.cues.state import apply_event, apply_result
 from gated.cues.voice import Voice
 from gated.cues.words import EVERYTHING, Fitted
 from gated.events import Degraded, Event, WorkerReady

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from gated.door.state import NOT_YET
+from gated.door.door_state import NOT_YET
 
 CONTACT_S = 0.02
 """The longest debounce time of a contact. Its event must reach the brain in 50 ms; a reed bounces for under 5 ms."""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from gated import wording
 from gated.config import DoorSettings, Settings
+from gated.door.door_state import Drop, Lockdown, Release
 from gated.door.fire import FireFlag
-from gated.door.messages import (
+from gated.door.latch_messages import (
     Beat,
     CardRead,
     DriveLine,
@@ -36,12 +37,11 @@ from gated.door.messages import (
 )
 from gated.door.panel import Panel
 from gated.door.power import note_locks
-from gated.door.state import Drop, Lockdown, Release
 from gated.errors import ConfigError, LatchError, StateError, WireError
 from gated.events import MAIN, Event
 from gated.runtime.channel import Channel
-from gated.runtime.lock import FileLock
 from gated.runtime.tasks import Backoff
+from gated.storage.process_lock import FileLock
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from gated.door.pins import OUTPUTS, claim_output
+from gated.door.pin_source import OUTPUTS, claim_output
 from gated.errors import LatchError
 
 LAMPS = ("ready", "open", "refused", "fault", "red", "green", "blue")

@@ -14,14 +14,14 @@ from contextlib import ExitStack
 from functools import partial
 
 from gated.config import ReaderSettings, Settings, Wires
+from gated.door.door_hardware import optional
+from gated.door.door_state import NOT_YET, Door, Input, Release
 from gated.door.fire import FireFlag
-from gated.door.hardware import optional
+from gated.door.optional_parts import OptionalParts
 from gated.door.outputs import Outputs
-from gated.door.parts import OptionalParts
-from gated.door.pins import output_pins, pin_factory
-from gated.door.readers import Keypad, Wiegand
-from gated.door.state import NOT_YET, Door, Input, Release
-from gated.door.wired import SHARED, WiredDoor
+from gated.door.pin_source import output_pins, pin_factory
+from gated.door.wired_door import SHARED, WiredDoor
+from gated.door.wired_readers import Keypad, Wiegand
 from gated.errors import LatchError
 from gated.events import MAIN, Event, ReleaseRefused
 

@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from gated.config import Settings
-from gated.door.pins import chip_number, claim_output, pin_factory
+from gated.door.pin_source import chip_number, claim_output, pin_factory
 from gated.errors import LatchError
-from gated.runtime.files import write_whole
-from gated.runtime.lock import FileLock
+from gated.storage.files import write_whole
+from gated.storage.process_lock import FileLock
 
 log = logging.getLogger(__name__)
 

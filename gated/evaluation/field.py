@@ -7,14 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gated.access.service import rules_for
+from gated.access.face_service import rules_for
 from gated.config import Settings
 from gated.embedding import Embedding
 from gated.evaluation import staging
 from gated.evaluation.courtyard import Courtyard, Person, Plan
-from gated.evaluation.enrolment import Applicant, Enrolled, enrol_all, portrait
+from gated.evaluation.enrolled import Applicant, Enrolled, enrol_all, portrait
 from gated.evaluation.report import Report, report_visits
-from gated.evaluation.visits import Judge, Outcome, Visit
+from gated.evaluation.visit_runs import Judge, Outcome, Visit
 from gated.face.pipeline import FacePipeline, load_pipeline
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gated.camera.pictures import frame_of, named_picture
 from gated.errors import PictureError
-from gated.evaluation.enrolment import Applicant, portrait
-from gated.evaluation.visits import Visit
+from gated.evaluation.enrolled import Applicant, portrait
+from gated.evaluation.visit_runs import Visit
 from gated.face.pipeline import FacePipeline
 from gated.frame import Frame
 from gated.types import SubjectId

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 import numpy as np
 
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 from gated.evaluation.rates import Scores, false_accepts, false_rejects, scores_of, threshold_for
-from gated.evaluation.visits import Outcome
+from gated.evaluation.visit_runs import Outcome
 
 EVERYBODY = "all"
 

@@ -11,7 +11,7 @@ from gated.camera.pictures import frame_of, named_picture
 from gated.config.handwritten import HandwritingError, read_text
 from gated.embedding import Embedding, check_embedding
 from gated.errors import ConfigError, EmbeddingError
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 from gated.evaluation.rates import Scores, accepted
 from gated.face.pipeline import FacePipeline
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 
 Scores = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from gated.access.policy import Rules
-from gated.evaluation.bounds import Rate
-from gated.evaluation.enrolment import Enrolled
+from gated.access.face_policy import Rules
+from gated.evaluation.confidence import Rate
+from gated.evaluation.enrolled import Enrolled
 from gated.evaluation.measures import (
     EVERYBODY,
     Measure,
@@ -22,8 +22,8 @@ from gated.evaluation.measures import (
 )
 from gated.evaluation.pairs import Compared
 from gated.evaluation.rates import Scores, det, false_accepts, false_rejects
-from gated.evaluation.visits import Outcome
-from gated.face.messages import VisionReady
+from gated.evaluation.visit_runs import Outcome
+from gated.face.vision_messages import VisionReady
 
 BIN = 0.02
 """Width of a histogram bin, as cosine similarity."""

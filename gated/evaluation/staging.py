@@ -15,10 +15,10 @@ from gated.camera.pictures import frame_of
 from gated.evaluation.courtyard import STRANGERS_FROM, Person, Plan
 from gated.frame import Frame, Pixels
 from gated.simulator.attack import phone, printed
+from gated.simulator.composition import FACE_M, FOCAL, Cutout, Placed, compose
 from gated.simulator.identity import identity
 from gated.simulator.lane import Sky
 from gated.simulator.render import Sprite, render
-from gated.simulator.scene import FACE_M, FOCAL, Cutout, Placed, compose
 from gated.simulator.view import Glasses, Light, View
 
 SIZE = (640, 480)

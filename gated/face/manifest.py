@@ -14,7 +14,7 @@ from gated import wording
 from gated.bounded import MIB
 from gated.config import ModelSettings, Settings
 from gated.config.handwritten import HandwritingError, read_toml
-from gated.config.measured import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
+from gated.config.model_limits import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
 from gated.errors import ModelError
 
 MOST_BYTES = 256 * MIB

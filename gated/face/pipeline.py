@@ -18,13 +18,13 @@ from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder
 from gated.face.framing import is_cut_off, is_too_near
 from gated.face.manifest import ModelSet, folder_of, load_set
-from gated.face.messages import Observation, TrackEnded, VisionReady, ready_with
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, pad_score
 from gated.face.quality import measure, problem_of
 from gated.face.sample import Sampler
 from gated.face.track import Tracker
+from gated.face.vision_messages import Observation, TrackEnded, VisionReady, ready_with
 from gated.frame import Frame, luma
 from gated.types import TrackId
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gated.config import FaceSettings
 from gated.face.align import Points
 from gated.face.colour import NO_COLOUR
-from gated.face.messages import Quality
 from gated.face.sample import Planes
+from gated.face.vision_messages import Quality
 
 MEAN_FACE = np.array(
     [(-0.5, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.57, -0.42), (-0.42, 1.15, -0.06), (0.42, 1.15, -0.06)], np.float64

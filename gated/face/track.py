@@ -6,7 +6,7 @@ import numpy as np
 
 from gated.embedding import Embedding
 from gated.face.detect import Box, overlap
-from gated.face.messages import TrackEnded
+from gated.face.vision_messages import TrackEnded
 from gated.types import TrackId
 
 MIN_OVERLAP = 0.2

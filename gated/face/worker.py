@@ -4,9 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gated.errors import CameraError, EmbeddingError, ModelError
-from gated.face.messages import MAX_WORDS, CodeSeen, FromVision, Observation, TrackEnded, VisionPulse, VisionTrouble
+from gated.face.pass_scan import Scanner
 from gated.face.pipeline import FacePipeline
-from gated.face.scan import Scanner
+from gated.face.vision_messages import (
+    MAX_WORDS,
+    CodeSeen,
+    FromVision,
+    Observation,
+    TrackEnded,
+    VisionPulse,
+    VisionTrouble,
+)
 from gated.frame import Camera, Frame
 
 logger = logging.getLogger(__name__)

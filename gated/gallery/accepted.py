@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gated.events import ConsentHeld, Event, PersonEnrolled, RecordAccepted
-from gated.gallery.people import RECOGNISE
 from gated.gallery.register import Register
+from gated.people.store import RECOGNISE
 from gated.types import SubjectId
 
 

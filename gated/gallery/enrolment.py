@@ -11,7 +11,7 @@ import numpy as np
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, EnrolmentError
 from gated.gallery.gallery import Gallery
-from gated.gallery.people import RECOGNISE, Consent, Person
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
 LONGEST_TEXT = 200

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from gated import database
 from gated.embedding import Embedding
 from gated.errors import BusyError, StateError, TornError
 from gated.gallery.accepted import Accepted
-from gated.gallery.people import Consent, Person
+from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
-from gated.gallery.reopening import Reopening
-from gated.gallery.replica import Holdings
 from gated.gallery.search import Candidate, Index
+from gated.people.store import Consent, Person
+from gated.storage import database
+from gated.storage.reopening import Reopening
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)

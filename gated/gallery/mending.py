@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated import database
 from gated.errors import DiskError
-from gated.gallery import emptied, holding, people, templates
-from gated.rescue import as_it_lies, begin_anew, copy_of, is_sound
+from gated.people import held_records, lost_database, store, template_store
+from gated.storage import database
+from gated.storage.rescue import as_it_lies, begin_anew, copy_of, is_sound
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -39,21 +39,21 @@ def mend(state: Path) -> list[Mended]:
 
     If the disk accepts no writes, nothing changes; the gallery then reads the readable part.
     """
-    lost, done = emptied.problem(state), list[Mended]()
+    lost, done = lost_database.problem(state), list[Mended]()
     for name, migrations, careful in (
-        (people.NAME, people.MIGRATIONS, people.careful),
-        (templates.NAME, templates.MIGRATIONS, lambda *_: None),
+        (store.NAME, store.MIGRATIONS, store.careful),
+        (template_store.NAME, template_store.MIGRATIONS, lambda *_: None),
     ):
         path = state / name
         if not (lost.startswith(f"{path}:") or _is_torn(path)):
             continue
         log.error("%s is damaged: what can be read of it is taken into a new one", path)
-        was_there = not (emptied.is_empty(path) and emptied.is_empty(path.with_name(f"{name}-wal")))
+        was_there = not (lost_database.is_empty(path) and lost_database.is_empty(path.with_name(f"{name}-wal")))
         fresh, torn = copy_of(path, migrations, careful)
         try:
             with closing(fresh):
-                if name == people.NAME:
-                    holding.want(fresh)
+                if name == store.NAME:
+                    held_records.want(fresh)
                 kept = begin_anew(fresh, path)
         except DiskError as error:
             log.error("it cannot be mended: %s", error)
@@ -65,8 +65,8 @@ def mend(state: Path) -> list[Mended]:
 def _is_torn(path: Path) -> bool:
     """Return whether SQLite finds the file damaged, or finds a log without a file; False if it cannot check."""
     log_file = path.with_name(f"{path.name}-wal")
-    if emptied.is_empty(path):
-        return not emptied.is_empty(log_file)
+    if lost_database.is_empty(path):
+        return not lost_database.is_empty(log_file)
     try:
         with closing(sqlite3.connect(path)) as connection:
             if is_sound(connection):
@@ -84,8 +84,8 @@ def _is_torn(path: Path) -> bool:
 
 def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
     """Mark office records of people without a face to come again, and list the other people without a face."""
-    stored, sealed = people.People(state), templates.Templates(state)
-    with closing(stored.connection) as connection, closing(sealed.connection), people.plainly():
+    stored, sealed = store.People(state), template_store.Templates(state)
+    with closing(stored.connection) as connection, closing(sealed.connection), store.plainly():
         faces, here = sealed.keys().keys(), stored.subjects()
         rows = connection.execute(OF_THE_OFFICE).fetchall()
         office = {SubjectId(row[0]) for row in rows}

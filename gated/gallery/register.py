@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gated import database
 from gated.embedding import Embedding
 from gated.errors import BusyError, SealError, StateError
-from gated.gallery import emptied, erasure, holding, trust
-from gated.gallery.people import NAME as PEOPLE
-from gated.gallery.people import RECOGNISE, Consent, Consented, People, Person, plainly
 from gated.gallery.search import Row
-from gated.gallery.templates import FIRST, Sealed, SealedFace, Templates
-from gated.gallery.vault import Vault, seal, site_key, unseal
-from gated.rescue import aside, trouble
+from gated.people import acceptances, held_records, lost_database
+from gated.people.store import NAME as PEOPLE
+from gated.people.store import RECOGNISE, Consent, Consented, People, Person, plainly
+from gated.people.template_store import FIRST, Sealed, SealedFace, Templates
+from gated.storage import database, erasure
+from gated.storage.rescue import aside, trouble
+from gated.storage.vault import Vault, seal, site_key, unseal
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Register:
         `StateError` if a database or the site key cannot be used.
         """
         with ExitStack() as opened:
-            emptied.refuse(state, why)
+            lost_database.refuse(state, why)
             templates = Templates(state, why)
             opened.callback(templates.connection.close)
             people = People(state, why)
@@ -171,15 +171,18 @@ class Register:
         """
         face, subject = self._sealed(person, new_face(), embedder_sha256, vectors), person.subject
         connection = self._people.connection
-        held, had = holding.get(connection, f"person/{subject}"), self.sets_of(subject)
+        held, had = held_records.get(connection, f"person/{subject}"), self.sets_of(subject)
         is_first_of_set = self.is_first_of_set(subject, embedder_sha256)
         self.store([face], at)
         if not had or (is_first_of_set and is_counted):
             self._people.set_face(subject, face.face)
             self._people.drop_pending(subject)
             return ""
-        ways, why = holding.ways_of(connection, subject), holding.BULK if is_first_of_set else holding.CHANGED_FACE
-        holding.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
+        ways, why = (
+            held_records.ways_of(connection, subject),
+            held_records.BULK if is_first_of_set else held_records.CHANGED_FACE,
+        )
+        held_records.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
         return why
 
     def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:
@@ -189,14 +192,14 @@ class Register:
     def is_first_of_set(self, subject: SubjectId, embedder_sha256: str) -> bool:
         """Return whether the person had faces here, but none by this embedder."""
         had = self.sets_of(subject)
-        return bool(had) and embedder_sha256[: holding.SET] not in had
+        return bool(had) and embedder_sha256[: held_records.SET] not in had
 
     def is_consent_disputed(self, subject: SubjectId) -> bool:
         """Return whether only the office reports a consent beyond recognition, for a person whose face was captured
         here.
         """
         with self.reading() as connection:
-            return bool(trust.claims(connection, {subject}))
+            return bool(acceptances.claims(connection, {subject}))
 
     def store(self, faces: Sequence[SealedFace], at: datetime) -> None:
         """Store faces. They count when `people.db` names them. The caller is `changing`, and updates `people.db`."""
@@ -229,10 +232,10 @@ class Register:
         A first face that waits for the hourly limit does not count.
         """
         with self.reading() as connection:
-            held = holding.get(connection, f"person/{subject}")
-            waiting = held.pending if held.quarantine == holding.BULK else None
+            held = held_records.get(connection, f"person/{subject}")
+            waiting = held.pending if held.quarantine == held_records.BULK else None
             stored = self._templates.embedders(subject, but=waiting)
-        return {*held.sets.split(), *(each[: holding.SET] for each in stored)}
+        return {*held.sets.split(), *(each[: held_records.SET] for each in stored)}
 
     def vectors_of(self, subject: SubjectId, face: str, embedder_sha256: str) -> list[NDArray[np.float32]]:
         """Return the float32 vectors of one face by one embedder, valid or waiting. Unreadable

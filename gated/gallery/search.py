@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gated.embedding import PLAINLY, Embedding, check_embedding
 from gated.errors import EmbeddingError
-from gated.gallery.people import Status
+from gated.people.store import Status
 from gated.types import Score, SubjectId
 
 Scores = NDArray[np.float32]

@@ -14,7 +14,7 @@ from gated.errors import StateError
 from gated.events import Event
 from gated.journal.chain import Flaw, Position, check, digest
 from gated.journal.entry import Entry, body_of, kind_of, stamp
-from gated.journal.file import JournalFile
+from gated.journal.journal_file import JournalFile
 
 KEEP_DAYS = 30
 KEEP_ROWS = 150_000

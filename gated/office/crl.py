@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from gated.office.broker import CRL
-from gated.office.certificates import Authority
-from gated.office.gates import Gates
-from gated.runtime.files import write_whole
+from gated.office.authority import Authority
+from gated.office.gate_store import Gates
+from gated.office.mosquitto import CRL
+from gated.storage.files import write_whole
 
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """End date for certificates without a defined end (RFC 5280, section 4.1.2.5). It works for lists as well."""

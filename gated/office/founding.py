@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from gated.errors import OfficeError
-from gated.office.broker import OFFICE, Place, write_acl, write_broker
-from gated.office.certificates import CA_KEY, Authority
+from gated.office.authority import CA_KEY, Authority
 from gated.office.crl import write_crl
+from gated.office.mosquitto import OFFICE, Place, write_acl, write_broker
 from gated.office.store import Store, check_timezone
+from gated.protocol.pairing_code import HOST, NAME
+from gated.protocol.recovery_key import RecoveryKey
 from gated.sitetime import DEFAULT
-from gated.sync.code import HOST, NAME
-from gated.sync.recovery import RecoveryKey
 
 
 def found(  # noqa: PLR0917 - everything that defines an office

@@ -1,9 +1,9 @@
 """Stores the public half of the office's recovery key, and every key hand-over signed with it."""
 
 from gated.errors import OfficeError
-from gated.office.alarms import Alarms
-from gated.office.file import OfficeFile
-from gated.sync.recovery import MOST
+from gated.office.alarm_store import Alarms
+from gated.office.database_file import OfficeFile
+from gated.protocol.recovery_key import MOST
 
 HERE, MISSING = "OFFICE", "recovery_missing"
 """`HERE`: gate field of every alarm about the office itself; no gate name has capitals. `MISSING`: kind of the alarm

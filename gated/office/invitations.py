@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from gated import database
 from gated.errors import StateError
+from gated.storage import database
 
 VALID_S = 3600.0
 """Default validity of a code, in seconds."""

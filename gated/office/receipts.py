@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from gated.office.file import OfficeFile
-from gated.sync.messages import Receipt
+from gated.office.database_file import OfficeFile
+from gated.protocol.messages import Receipt
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,16 @@ from msgspec.structs import replace
 
 from gated.errors import BusyError, OfficeError, SealError, StateError
 from gated.journal.entry import stamp
-from gated.office import locking
-from gated.office.broker import OFFICE, Place
-from gated.office.certificates import Authority
+from gated.office import key_lock
+from gated.office.authority import Authority
 from gated.office.crl import write_crl
-from gated.office.settling import LOCK, NEW, NUMBER, settle
+from gated.office.mosquitto import OFFICE, Place
+from gated.office.rekey_recovery import LOCK, NEW, NUMBER, settle
 from gated.office.store import KEYS, Store
-from gated.runtime.files import sync_folder, write_whole
-from gated.runtime.lock import FileLock
-from gated.sync.jose import Identity
-from gated.sync.recovery import Handover, RecoveryKey
+from gated.protocol.jose import Identity
+from gated.protocol.recovery_key import Handover, RecoveryKey
+from gated.storage.files import sync_folder, write_whole
+from gated.storage.process_lock import FileLock
 
 TOKEN = "eyJ"  # noqa: S105 - the first characters of every compact JWE
 
@@ -54,8 +54,8 @@ def rekey(
     Raises `OfficeError` for a wrong recovery key or passphrase, and while the office is running. Then nothing has
     changed.
     """
-    if locking.is_locked(folder):
-        locking.know(folder, locking.opened(folder, passphrase))
+    if key_lock.is_locked(folder):
+        key_lock.know(folder, key_lock.opened(folder, passphrase))
     with ExitStack() as stack:
         for lock in _locks(folder):
             stack.enter_context(closing(lock))
@@ -66,8 +66,8 @@ def rekey(
             number = _rekey(folder, store, keys, wall, passphrase)
             stack.close()
         settle(folder)
-        if locking.is_locked(folder):
-            locking.know(folder, locking.key_of(folder / NEW))
+        if key_lock.is_locked(folder):
+            key_lock.know(folder, key_lock.key_of(folder / NEW))
         with closing(Store.open(folder)) as store:
             write_crl(folder, store.roll)
     return number
@@ -128,10 +128,10 @@ def _put_together(
     new, place = folder / NEW, Place.load(folder)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
-    if locking.is_locked(folder):
-        locking.begin(new, passphrase)
+    if key_lock.is_locked(folder):
+        key_lock.begin(new, passphrase)
     identity, authority = Identity.make(), Authority.make(store.site, wall)
-    write_whole(new / KEYS, locking.sealed(new, KEYS, identity.dump(None)))
+    write_whole(new / KEYS, key_lock.sealed(new, KEYS, identity.dump(None)))
     authority.save(new)
     authority.write_server(new, *place.hosts, wall=wall)
     authority.write_client(new, "office", OFFICE, wall)

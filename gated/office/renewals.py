@@ -12,12 +12,12 @@ from pathlib import Path
 
 from gated.errors import BusyError, OfficeError, PairingError, StateError
 from gated.journal.entry import stamp
-from gated.office.broker import MOST_SHARES, OFFICE, name_of, reload_broker
-from gated.office.certificates import CA, Authority, begin_of_pem, end_of_pem, is_for_same_key, read_csr
-from gated.office.gates import Gate
+from gated.office.authority import CA, Authority, begin_of_pem, end_of_pem, is_for_same_key, read_csr
+from gated.office.gate_store import Gate
+from gated.office.mosquitto import MOST_SHARES, OFFICE, name_of, reload_broker
 from gated.office.store import Store
-from gated.sync.lifetime import AUTHORITY_BEFORE, is_due, stage
-from gated.sync.messages import Certificate, Renew
+from gated.protocol.certificate_lifetime import AUTHORITY_BEFORE, is_due, stage
+from gated.protocol.messages import Certificate, Renew
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from typing import Literal
 
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
-from gated.office.broker import LOCAL, Place, write_acl
-from gated.office.certificates import CA, Authority
+from gated.office.authority import CA, Authority
 from gated.office.crl import write_crl
 from gated.office.invitations import Invitations
+from gated.office.mosquitto import LOCAL, Place, write_acl
 from gated.office.store import Store
 
 Broker = Literal["ended", "absent", "unheeded"]

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
-from gated.office.alarms import WEAK
-from gated.office.broker import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
-from gated.office.certificates import Authority, is_issued
+from gated.office.alarm_store import WEAK
+from gated.office.authority import Authority, is_issued
+from gated.office.broker_link import run_link
 from gated.office.crl import write_crl
+from gated.office.exchange import OfficeSide
 from gated.office.handovers import HERE
-from gated.office.link import run_link
-from gated.office.pairing import Registrar, serve_pairing
-from gated.office.pins import guessable
+from gated.office.mosquitto import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
+from gated.office.pairing_server import Registrar, serve_pairing
+from gated.office.pin_issuing import guessable
 from gated.office.renewals import Renewals, keep_renewed
-from gated.office.side import OfficeSide
+from gated.office.running_processes import is_waiting, owner, serving
 from gated.office.store import Store
-from gated.office.waiting import is_waiting, owner, serving
-from gated.runtime.lock import FileLock
 from gated.runtime.secrecy import keep_memory_secret
+from gated.storage.process_lock import FileLock
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gated.sync.messages import Request
+from gated.protocol.limits import PARTS_WINDOW
+from gated.protocol.messages import Request
 
 KEEP_S = 180.0
 """Seconds without a request after which a snapshot is dropped. A gate that returns later gets a newer one."""
@@ -11,8 +12,6 @@ BUSY_S = 30.0
 """Seconds since the last request during which a snapshot is still in use and stays."""
 MAX_BYTES = 256_000_000
 """Limit for all snapshots together, in bytes. Holds about six of 3,600 people with faces from other gates."""
-WINDOW = 16
-"""Number of parts sent to a gate that did not name any."""
 
 
 @dataclass(slots=True)
@@ -48,7 +47,7 @@ class Snapshots:
             snapshot = self._kept[gate] = _Snapshot(version, build(), now)
         snapshot.asked_at = now
         is_that = request.parts and request.snapshot == snapshot.version
-        chosen = request.parts if is_that else range(WINDOW)
+        chosen = request.parts if is_that else range(PARTS_WINDOW)
         return [snapshot.payloads[number] for number in chosen if number < len(snapshot.payloads)]
 
     def has(self, gate: str, version: int) -> bool:

@@ -6,12 +6,12 @@ Records when the gate was last heard. Detects copied keys, held-back data, and a
 from datetime import datetime, timedelta
 
 from gated.journal.entry import stamp, time_of
-from gated.office.gates import Gate
-from gated.office.line import Line
+from gated.office.disclosure import may_be_told, where
+from gated.office.gate_session import Line
+from gated.office.gate_store import Gate
 from gated.office.store import Store
-from gated.office.told import may_be_told, where
-from gated.sync.lag import WHATS
-from gated.sync.messages import HELD, SEALED, Ack, RecordMark, Status, Word
+from gated.protocol.lag import WHATS
+from gated.protocol.messages import HELD, SEALED, Ack, RecordMark, Status, Word
 
 BACK = timedelta(minutes=1)
 """Tolerance for a gate's clock set back."""

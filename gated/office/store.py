@@ -5,29 +5,29 @@ import sqlite3
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gated import database
 from gated.errors import OfficeError, StateError, WireError
-from gated.gallery.verifiers import new_salt
-from gated.office import locking
-from gated.office.alarms import Alarms
-from gated.office.book import Book
-from gated.office.certificates import key_name
-from gated.office.faces import Faces
-from gated.office.file import OfficeFile
-from gated.office.gates import Gate, Gates
+from gated.office import key_lock
+from gated.office.alarm_store import Alarms
+from gated.office.authority import key_name
+from gated.office.command_store import Orders
+from gated.office.database_file import OfficeFile
+from gated.office.face_store import Faces
+from gated.office.gate_records import GateVerifiers
+from gated.office.gate_store import Gate, Gates
 from gated.office.handovers import Handovers
-from gated.office.held import HeldPeople
-from gated.office.journals import Journals
-from gated.office.kept import KeptPerson
-from gated.office.orders import Orders
+from gated.office.held_people import HeldPeople
+from gated.office.journal_store import Journals
+from gated.office.kept_person import KeptPerson
 from gated.office.receipts import Receipts
+from gated.office.record_book import Book
+from gated.office.rekey_recovery import settle
 from gated.office.schema import MIGRATIONS
-from gated.office.settling import settle
-from gated.office.verifiers import GateVerifiers
+from gated.people.pin_verifiers import new_salt
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import GateRecord
 from gated.sitetime import DEFAULT, zone_of
-from gated.soundness import in_words, left_out
-from gated.sync.jose import Identity, Party
-from gated.sync.messages import GateRecord
+from gated.storage import database
+from gated.storage.valid_rows import in_words, left_out
 
 READ = ("gates", "alarms", "orders", "held")
 """The tables from which damaged rows are omitted."""
@@ -179,11 +179,11 @@ class Store:
 
 
 def _identity(folder: Path) -> Identity:
-    """Return the office's own keys, unsealed. Raises `StateError`, and `OfficeError` (see `locking`)."""
-    if not locking.is_locked(folder):
+    """Return the office's own keys, unsealed. Raises `StateError`, and `OfficeError` (see `key_lock`)."""
+    if not key_lock.is_locked(folder):
         return Identity.load(folder / KEYS)
     try:
-        return Identity.parse(locking.read(folder, KEYS))
+        return Identity.parse(key_lock.read(folder, KEYS))
     except (OSError, WireError) as error:
         raise StateError(f"{folder / KEYS}: is no pair of private keys ({error}); bring a backup back") from error
 

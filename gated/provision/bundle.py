@@ -18,15 +18,15 @@ from pathlib import Path
 import gated
 from gated.bounded import MIB
 from gated.config import ModelSettings
-from gated.cues.brought import copy_prompts
+from gated.cues.prompt_copies import copy_prompts
 from gated.errors import ProvisionError
 from gated.face.manifest import load_manifest
-from gated.face.pull import pull_set
-from gated.provision.units import shipped
-from gated.runtime.named import remove_named, replacing
+from gated.face.model_files import pull_set
+from gated.provision.gate_units import shipped
+from gated.storage.named_files import remove_named, replacing
 from gated.update.build import run
 from gated.update.listing import MOST_FILE, SUMS, sums
-from gated.update.lock import check_wheels, lock_in
+from gated.update.locked_libraries import check_wheels, lock_in
 from gated.update.signature import KEYS, SIGNATURE, Key, read_keys, sign
 
 ARM = ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gated.config import Settings, unsafe_wiring
 from gated.config.reading import examined
-from gated.provision.answers import UNNAMED
+from gated.provision.installer_answers import UNNAMED
 
 MOST_ROUNDS = 8
 NAMES = ("site.id", "gate.id")

@@ -5,9 +5,9 @@ The kernel, systemd and logind handle these keys before the compositor and the b
 
 from pathlib import Path
 
+from gated.doctor.finding import Finding, amber, green
 from gated.errors import UpdateError
-from gated.health.finding import Finding, amber, green
-from gated.update.units import systemctl
+from gated.update.services import systemctl
 
 FILES = {
     "etc/sysctl.d/90-gated-kiosk.conf": "# No key of the gate screen's keyboard asks the kernel to reboot or kill.\n"

@@ -1,4 +1,4 @@
-"""Runs tasks, processes, locks and files for the rest of the package.
+"""Runs tasks and processes for the rest of the package.
 
 Starts critical and optional tasks, worker processes and the message channel between them. Confines processes (Landlock,
 seccomp). Holds no product logic.

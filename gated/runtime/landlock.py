@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from gated.runtime.lacks import Lack
+from gated.runtime.confinement import Lack
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import os
 import socket
 import termios
 
-from gated.runtime.lacks import Lack
+from gated.runtime.confinement import Lack
 
 ALLOW = 0x7FFF0000
 ERROR = 0x00050000  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO

@@ -14,12 +14,12 @@ import numpy as np
 from msgspec.structs import replace
 from PIL import Image
 
-from gated.camera.schedule import wait_until_due
+from gated.camera.frame_clock import wait_until_due
 from gated.config import CameraSettings
 from gated.errors import CameraError
 from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
 from gated.simulator.cast import Cast
-from gated.simulator.scene import compose
+from gated.simulator.composition import compose
 from gated.simulator.script import Script, read_script, stand
 
 AHEAD_S = 4.0

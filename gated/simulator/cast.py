@@ -7,11 +7,11 @@ from threading import Lock
 import numpy as np
 
 from gated.simulator.attack import phone, printed
-from gated.simulator.code import code_on_phone
+from gated.simulator.composition import Cutout, Placed, face_px
 from gated.simulator.identity import identity
 from gated.simulator.lane import Sky
+from gated.simulator.phone_code import code_on_phone
 from gated.simulator.render import Sprite, render
-from gated.simulator.scene import Cutout, Placed, face_px
 from gated.simulator.script import Actor, Held, Looks, Stand, stand
 from gated.simulator.view import Light, View
 

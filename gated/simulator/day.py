@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
-from gated.access.policy import Rules
+from gated.access.face_policy import Rules
 from gated.access.visits import NEAREST, Outcome, Visits
-from gated.door.machine import step, wakes_at
-from gated.door.state import Door, Drop, Input, Line, Release, Tick
+from gated.door.door_machine import step, wakes_at
+from gated.door.door_state import Door, Drop, Input, Line, Release, Tick
 from gated.embedding import Embedding
 from gated.events import Event
-from gated.face.messages import Observation
+from gated.face.vision_messages import Observation
 from gated.gallery.search import Index, Row
 from gated.simulator.faults import Faulty, Verb
 from gated.simulator.parts import DOOR, SimulatedDoor, card_reader, wall_clock

@@ -25,10 +25,10 @@ from gated.face.pipeline import load_pipeline
 from gated.frame import Pixels
 from gated.gallery.gallery import Gallery
 from gated.journal.journal import Journal
+from gated.simulator.composition import Cutout, Placed, compose
 from gated.simulator.identity import identity
 from gated.simulator.morning import Resident
 from gated.simulator.render import render
-from gated.simulator.scene import Cutout, Placed, compose
 from gated.simulator.script import Script, write_script
 from gated.simulator.view import View
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.door.controller import DoorController
+from gated.door.latch_client import DoorController
 from gated.events import DoorReleased, Event
-from gated.office.broker import MOST_SHARES, name_of, tls_context
-from gated.office.certificates import Authority
-from gated.office.client import Client
+from gated.office.authority import Authority
+from gated.office.mosquitto import MOST_SHARES, name_of, tls_context
+from gated.office.mqtt_client import Client
+from gated.protocol.topics import Topics
 from gated.simulator.load import FIRST, SITE, Bench
-from gated.sync.topics import Topics
 
 PER_S = 5000
 AT_ONCE = 50

@@ -20,23 +20,23 @@ from msgspec.structs import replace
 
 from gated.config import SyncSettings
 from gated.events import CallPressed, Event
-from gated.gallery.entitlement import new_id
-from gated.gallery.replica import Holdings
+from gated.gallery.holdings import Holdings
 from gated.journal.journal import Journal
-from gated.office.broker import Place
-from gated.office.kept import KeptCard, KeptPerson, KeptPin
+from gated.office.kept_person import KeptCard, KeptPerson, KeptPin
+from gated.office.mosquitto import Place
 from gated.office.store import Store
+from gated.people.entitlement import new_id
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import Command, Consented
+from gated.protocol.topics import Topics
 from gated.simulator.network import Network, free_port, join
-from gated.sync.commands import CommandDesk, Outcome
-from gated.sync.gate import GateSide, Vitals
-from gated.sync.jose import Identity, Party
-from gated.sync.link import run_link
-from gated.sync.messages import Command, Consented
+from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.office_link import run_link
+from gated.sync.operator_dialog import Talk
 from gated.sync.replica import Replica
-from gated.sync.sharing import seal_face
-from gated.sync.talk import Talk
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.sync.sealed_faces import seal_face
+from gated.sync.session import GateSide, Vitals
 
 SITE, FIRST = "bench", "gate-1"
 EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6

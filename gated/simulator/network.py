@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gated.errors import GatedError, PairingError
-from gated.office.broker import Place, tls_context
+from gated.office.broker_link import run_link
+from gated.office.exchange import OfficeSide
 from gated.office.founding import found
-from gated.office.link import run_link
-from gated.office.pairing import Registrar
-from gated.office.side import OfficeSide
+from gated.office.mosquitto import Place, tls_context
+from gated.office.pairing_server import Registrar
 from gated.office.store import Store
-from gated.sync.code import Admission, der_of
+from gated.protocol.pairing_code import Admission, der_of
 from gated.sync.pairing import Draft, Pairing
 
 START_S = 10.0

@@ -10,8 +10,8 @@ from random import Random
 import numpy as np
 
 from gated.config import DoorSettings
-from gated.door.hardware import Wiring
-from gated.door.mock import traced_factory
+from gated.door.door_hardware import Wiring
+from gated.door.mock_pins import traced_factory
 from gated.errors import CameraError
 from gated.frame import Camera, Frame
 from gated.simulator.faults import Faulty, Verb

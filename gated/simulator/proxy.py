@@ -11,7 +11,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from gated.simulator.way import SOUND, Direction, Fault
+from gated.simulator.network_direction import SOUND, Direction, Fault
 
 IN_FLIGHT = 64
 """Most chunks in flight in one direction of a connection. Then the sender is blocked."""

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from gated.events import Event
 from gated.gallery.accepted import Accepted
-from gated.gallery.holding import BULK
-from gated.gallery.replica import PERSON, Holdings
+from gated.gallery.holdings import PERSON, Holdings
 from gated.journal.entry import stamp
-from gated.sync.commands import Outcome
-from gated.sync.messages import Finding
+from gated.people.held_records import BULK
+from gated.protocol.messages import Finding
+from gated.sync.command_desk import Outcome
 from gated.sync.quarantine import Allowance
 from gated.types import SubjectId
 

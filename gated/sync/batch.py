@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 
 from gated.embedding import Embedding
 from gated.errors import CredentialError, WireError
-from gated.gallery.dossier import Dossier
-from gated.gallery.entitlement import hours, plain_role
-from gated.gallery.holding import BULK, CHANGED_FACE, SET, Holding
-from gated.gallery.people import RECOGNISE, Person, Status
+from gated.gallery.holdings import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights, YearDays
+from gated.gallery.person_data import Dossier
 from gated.gallery.register import new_face, seal_face
-from gated.gallery.replica import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights, YearDays
-from gated.sync.dossiers import days_of, dossier_of, is_readable, rights_of
-from gated.sync.jose import Identity
-from gated.sync.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
+from gated.people.entitlement import hours, plain_role
+from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
+from gated.people.store import RECOGNISE, Person, Status
+from gated.protocol.jose import Identity
+from gated.protocol.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
+from gated.protocol.record_keys import key_of
+from gated.protocol.vouching import parsed
+from gated.sync.person_records import days_of, dossier_of, is_readable, rights_of
 from gated.sync.quarantine import DUPLICATE, VECTOR, twins
-from gated.sync.records import key_of
-from gated.sync.sharing import open_face
-from gated.sync.vouching import parsed
+from gated.sync.sealed_faces import open_face
 from gated.types import SubjectId
 
 MOST_SETS = 64

@@ -7,7 +7,7 @@ sent later.
 import secrets
 
 from gated.events import ServerSilent
-from gated.sync.messages import Word
+from gated.protocol.messages import Word
 
 DUMB_S = 600.0
 """Limit, in seconds, without proof while the broker is reached: the office is off, or the broker holds it back."""

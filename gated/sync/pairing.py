@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated import wording
 from gated.errors import PairingError, StateError, WireError
-from gated.runtime.files import sync_folder, write_whole
-from gated.sync.asking import RetiredError, ask, fetch_authority
-from gated.sync.certificate import request_for
-from gated.sync.code import Admission, Application, PairingCode
-from gated.sync.jose import Identity, Party
-from gated.sync.recovery import Known
-from gated.sync.sealing import Lock, make_key
-from gated.sync.vouching import fingerprint
+from gated.protocol.certificate import request_for
+from gated.protocol.jose import Identity, Party
+from gated.protocol.pairing_code import Admission, Application, PairingCode
+from gated.protocol.recovery_key import Known
+from gated.protocol.sealed_files import Lock, make_key
+from gated.protocol.vouching import fingerprint
+from gated.storage.files import sync_folder, write_whole
+from gated.sync.pairing_client import RetiredError, ask, fetch_authority
 from gated.wording import UNDECODABLE
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gated.embedding import Embedding
-from gated.gallery.entitlement import LONG_PAST, time_of
-from gated.gallery.holding import Allowed
 from gated.gallery.search import Row
+from gated.people.entitlement import LONG_PAST, time_of
+from gated.people.held_records import Allowed
 
 DUPLICATE = "duplicate"
 """Quarantine reason: the face belongs to another subject."""

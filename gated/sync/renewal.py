@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated.config import SyncSettings
 from gated.errors import PairingError, StateError, WireError
-from gated.runtime.files import rewrite
-from gated.sync.certificate import check_authority, check_own, end_of, request_for
-from gated.sync.lifetime import ASK_EVERY_S, is_due, stage, told
-from gated.sync.messages import Certificate, Renew
-from gated.sync.sealing import UNLOCKED, Lock
+from gated.protocol.certificate import check_authority, check_own, end_of, request_for
+from gated.protocol.certificate_lifetime import ASK_EVERY_S, is_due, stage, told
+from gated.protocol.messages import Certificate, Renew
+from gated.protocol.sealed_files import UNLOCKED, Lock
+from gated.storage.files import rewrite
 
 log = logging.getLogger(__name__)
 

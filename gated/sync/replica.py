@@ -14,15 +14,10 @@ from pathlib import Path
 
 from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
-from gated.gallery.holding import Holding
-from gated.gallery.replica import PERSON, Change, Holdings, people_of
-from gated.gallery.vault import CARD, PIN
-from gated.sync.acceptance import accept, announce
-from gated.sync.applied import facts
-from gated.sync.batch import Batch, Faces
-from gated.sync.commands import Outcome as CommandOutcome
-from gated.sync.departures import Departures
-from gated.sync.messages import (
+from gated.gallery.holdings import PERSON, Change, Holdings, people_of
+from gated.people.held_records import Holding
+from gated.protocol.envelope import Peer
+from gated.protocol.messages import (
     Delta,
     Gone,
     HeldBack,
@@ -36,12 +31,17 @@ from gated.sync.messages import (
     Verifiers,
     Word,
 )
-from gated.sync.pull import PATIENCE_S, Pull
+from gated.protocol.record_keys import digest_of, fingerprint, key_of, takes_away
+from gated.storage.vault import CARD, PIN
+from gated.sync.acceptance import accept, announce
+from gated.sync.applied_events import facts
+from gated.sync.batch import Batch, Faces
+from gated.sync.command_desk import Outcome as CommandOutcome
+from gated.sync.denied_subjects import Revoked
+from gated.sync.face_departures import Departures
 from gated.sync.quarantine import Allowance
-from gated.sync.records import digest_of, fingerprint, key_of, takes_away
-from gated.sync.revoked import Revoked
+from gated.sync.record_requests import PATIENCE_S, Pull
 from gated.sync.snapshot import Staging
-from gated.sync.wire import Peer
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)

@@ -11,17 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from gated import database
-from gated.gallery.people import plainly
-from gated.rescue import open_anew
-from gated.soundness import left_out, with_copies, without_copies
-from gated.sync.jose import Identity
-from gated.sync.messages import Record, SnapshotPart
+from gated.people.store import plainly
+from gated.protocol.jose import Identity
+from gated.protocol.limits import PARTS_WINDOW
+from gated.protocol.messages import Record, SnapshotPart
+from gated.storage import database
+from gated.storage.rescue import open_anew
+from gated.storage.valid_rows import left_out, with_copies, without_copies
 
 log = logging.getLogger(__name__)
-
-WINDOW = 16
-"""Most parts that are requested at a time."""
 
 MIGRATIONS = (
     """
@@ -83,13 +81,13 @@ class Staging:
         return self.title is not None and len(self._there) == self.title.parts
 
     def missing(self) -> list[int]:
-        """Return the next parts to request, at most `WINDOW`."""
+        """Return the next parts to request, at most `PARTS_WINDOW`."""
         parts = 0 if self.title is None else self.title.parts
         found: list[int] = []
         for part in range(parts):
             if part not in self._there:
                 found.append(part)
-                if len(found) == WINDOW:
+                if len(found) == PARTS_WINDOW:
                     break
         return found
 

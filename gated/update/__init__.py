@@ -21,8 +21,8 @@ Each database goes back in one transaction, and only if the new version changed 
     guesses.db      keeps today's number of wrong PINs
     snapshot.db     keeps the records that arrived from the office
 
-All of them use the reverse migration that every migration stores in the database (`gated.database`). Only data that the
-new version alone could write is lost: its own columns and tables. Before the update, `gated.update.rehearsal` migrates
-copies of the databases forward and back, with this gate's own rows. A copy never replaces a database. A start does not
-change files in the state folder, and a version only adds to them.
+All of them use the reverse migration that every migration stores in the database (`gated.storage.database`). Only data
+that the new version alone could write is lost: its own columns and tables. Before the update,
+`gated.update.rehearsal` migrates copies of the databases forward and back, with this gate's own rows. A copy never
+replaces a database. A start does not change files in the state folder, and a version only adds to them.
 """

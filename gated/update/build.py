@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gated.errors import UpdateError
-from gated.runtime.owner import Owner
-from gated.update.lock import FROM_SYSTEM, check_unpacked, check_wheels, lock_in, this_python, without
+from gated.storage.owner import Owner
+from gated.update.locked_libraries import FROM_SYSTEM, check_unpacked, check_wheels, lock_in, this_python, without
 from gated.update.release import Releases
 from gated.update.source import Source
 

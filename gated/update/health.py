@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gated.config import Settings
-from gated.door.observer import observe
+from gated.doctor.diagnosis import lost_parts
+from gated.door.latch_observer import observe
 from gated.errors import ConfigError, LatchError
 from gated.events import Started
-from gated.health.diagnosis import lost_parts
 from gated.journal.journal import Journal
-from gated.sync.dial import address
+from gated.protocol.broker import address
 
 HEALTH_S = 120.0
 """Time that the gate must work without interruption, in seconds.

@@ -9,21 +9,21 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from gated import database
-from gated.access import guess_log, passes
+from gated.access import guess_store, passes
 from gated.errors import StateError, UpdateError
-from gated.gallery import people, templates
-from gated.journal import file as journal
-from gated.runtime.owner import Owner, acting_as
-from gated.sync import ledger, snapshot
+from gated.journal import journal_file as journal
+from gated.people import store, template_store
+from gated.storage import database
+from gated.storage.owner import Owner, acting_as
+from gated.sync import command_log, snapshot
 
 SCHEMAS: dict[str, Sequence[str]] = {
     journal.NAME: journal.MIGRATIONS,
-    "people.db": people.MIGRATIONS,
-    "templates.db": templates.MIGRATIONS,
+    "people.db": store.MIGRATIONS,
+    "templates.db": template_store.MIGRATIONS,
     "passes.db": passes.MIGRATIONS,
-    guess_log.NAME: guess_log.MIGRATIONS,
-    "commands.db": ledger.MIGRATIONS,
+    guess_store.NAME: guess_store.MIGRATIONS,
+    "commands.db": command_log.MIGRATIONS,
     "snapshot.db": snapshot.MIGRATIONS,
 }
 """Every database in the state folder, with this version's migrations."""

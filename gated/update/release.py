@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gated.errors import StateError, UpdateError
-from gated.runtime.files import sync_folder, write_whole
+from gated.storage.files import sync_folder, write_whole
+from gated.update.root_only import check_roots
 from gated.update.signature import KEYS, Key, read_keys
-from gated.update.trust import check_roots
 
 ROOT = "/opt/gated"
 """Default folder of the releases."""

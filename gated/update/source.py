@@ -20,8 +20,8 @@ from gated.errors import UpdateError
 from gated.update.archive import members_of
 from gated.update.listing import MOST_ALL, MOST_FILES, MOST_SUMS, SUMS, listed, name_of
 from gated.update.release import order
+from gated.update.root_only import check_roots
 from gated.update.signature import KEYS, SIGNATURE, Key, check, read_keys
-from gated.update.trust import check_roots
 
 log = logging.getLogger(__name__)
 

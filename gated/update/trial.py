@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from gated.errors import StateError
-from gated.runtime.files import sync_folder, write_whole
+from gated.storage.files import sync_folder, write_whole
 
 FILE = "trial"
 STARTS = 3

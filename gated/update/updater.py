@@ -19,16 +19,16 @@ from gated.config import Settings
 from gated.errors import UpdateError
 from gated.events import Updated
 from gated.journal.journal import KEEP_ROWS, Journal
-from gated.runtime.lock import FileLock
-from gated.runtime.owner import acting_as, owner_of
+from gated.storage.owner import acting_as, owner_of
+from gated.storage.process_lock import FileLock
 from gated.update import rehearsal
 from gated.update.build import build, run
 from gated.update.health import Look, Watch
 from gated.update.release import Releases, order
+from gated.update.services import Units
 from gated.update.signature import KEYS, read_keys
 from gated.update.source import Source, signer
 from gated.update.trial import Trial, read_trial, remove_trial
-from gated.update.units import Units
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from gated.face.pad import crop_box
 from gated.face.sample import Sampler, nearest
 from gated.frame import i420_from_rgb, rgb_from_i420
 from gated.simulator.attack import phone, printed
+from gated.simulator.composition import FACE_M, FOCAL, Cutout, Placed, Seen, compose
 from gated.simulator.identity import Identity
 from gated.simulator.render import render
-from gated.simulator.scene import FACE_M, FOCAL, Cutout, Placed, Seen, compose
 from gated.simulator.view import View
 from people import LANES, SKIES, Pixels, backdrop, grain, somebody, turned, worn
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from gated.access.guess_log import GuessLog
-from gated.access.guesses import HOUR_S, Guesses
-from gated.access.guessing import Guessing
+from gated.access.guess_budget import Guessing
+from gated.access.guess_counts import HOUR_S, Guesses
+from gated.access.guess_store import GuessLog
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S, SLOWEST_CARD_S, YEAR_DAYS, card_days, short_card_days
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from gated.access import entrance
-from gated.access.crowd import AT_ONCE, PASSES_AT_ONCE, WHY
+from gated.access.attack_response import FIRST_S
 from gated.access.entrance import Entrance, Tell, with_office
-from gated.access.impostors import FIRST_S
 from gated.access.lockdown import begin_lockdown, end_lockdown
-from gated.access.schedule import WEEKDAYS, Calendar
+from gated.access.schedules import WEEKDAYS, Calendar
+from gated.access.visit_rate import AT_ONCE, PASSES_AT_ONCE, WHY
 from gated.config import Schedule, parse
 from gated.errors import StateError
 from gated.events import (
@@ -30,12 +30,12 @@ from gated.events import (
     WayDenied,
     WayGranted,
 )
-from gated.face.messages import CodeSeen, Observation, TrackEnded, VisionReady
-from gated.gallery import Gallery, Person
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Days, Preferences, Right
-from gated.gallery.issuing import give_card
-from gated.gallery.people import RECOGNISE, Consent
+from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, VisionReady
+from gated.gallery.gallery import Gallery
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Days, Preferences, Right
+from gated.people.issuing import give_card
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
 ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)

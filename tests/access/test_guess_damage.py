@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gated import database
-from gated.access.guess_log import MIGRATIONS, NAME, GuessLog
-from gated.access.guesses import Guesses
+from gated.access.guess_counts import Guesses
+from gated.access.guess_store import MIGRATIONS, NAME, GuessLog
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S
+from gated.storage import database
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, dice, spoil, values_for

@@ -4,18 +4,18 @@ import signal
 import subprocess
 import sys
 
-from gated.access.guess_log import GuessLog
+from gated.access.guess_store import GuessLog
 
 BRAIN = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
-from gated.access.guess_log import GuessLog
-from gated.access.guessing import Guessing
-from gated.access.schedule import Calendar
-from gated.access.ways import Ways
+from gated.access.guess_store import GuessLog
+from gated.access.guess_budget import Guessing
+from gated.access.schedules import Calendar
+from gated.access.credential_service import Ways
 from gated.config import ReaderSettings
-from gated.gallery.keyring import KeyRing
+from gated.people.keyring import KeyRing
 
 state, digits = Path(sys.argv[1]), sys.argv[2]
 settings = ReaderSettings(attempts=2, rest_s=3600)

@@ -15,14 +15,14 @@ import tracemalloc
 import pytest
 
 from gated.access.passes import VisitorPass
-from gated.access.presented import REMEMBERED, Presented
-from gated.access.rights import Refusal
-from gated.access.typed import MAX_KEYS, Typist
-from gated.access.usb import EVENT, KEYS, ODD, SHIFTED, Keyboard
-from gated.access.wiegand import is_whole, read
+from gated.access.permissions import Refusal
+from gated.access.readers.keystrokes import MAX_KEYS, Typist
+from gated.access.readers.presentations import REMEMBERED, Presented
+from gated.access.readers.usb import EVENT, KEYS, ODD, SHIFTED, Keyboard
+from gated.access.readers.wiegand import is_whole, read
 from gated.config import UsbSettings
 from gated.errors import CredentialError
-from gated.gallery import cards, numbers
+from gated.people import card_numbers, card_readings
 
 COUNT = int(os.environ.get("GATED_FUZZ", "100000"))
 SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)
@@ -176,7 +176,7 @@ def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
             assert set(bits) == {"0", "1"}
             assert is_whole(bits)
             assert len(bits) >= 24
-            assert cards.said(heard.card) or not heard.card.partition(":")[2].strip("0-")
+            assert card_readings.said(heard.card) or not heard.card.partition(":")[2].strip("0-")
 
     Batch(0.2, lambda: hostile_bits(dice)).feed(take)
 
@@ -204,26 +204,30 @@ def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
 
     def take(text):
         try:
-            readings = cards.given(text)
+            readings = card_readings.given(text)
         except CredentialError:
-            assert cards.said(text) == cards.said_before(text) == frozenset()
+            assert card_readings.said(text) == card_readings.said_before(text) == frozenset()
             return
         assert 1 <= len(readings) <= 20
-        assert all(name.fullmatch(each) for each in readings | cards.said(text) | cards.said_before(text)), ascii(text)
-        assert readings & cards.said(text)
-        assert cards.given(numbers.plain(text)) == readings
+        assert all(
+            name.fullmatch(each) for each in readings | card_readings.said(text) | card_readings.said_before(text)
+        ), ascii(text)
+        assert readings & card_readings.said(text)
+        assert card_readings.given(card_numbers.plain(text)) == readings
 
     Batch(0.05, lambda: hostile_number(dice)).feed(take)
 
 
 def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
     """An attacker who emulates a card must guess all of its bytes."""
-    mine = cards.given("w32:04A1B2C3")
+    mine = card_readings.given("w32:04A1B2C3")
 
     def take(raw):
         if raw not in (b"\x04\xa1\xb2\xc3", b"\xc3\xb2\xa1\x04"):
-            assert not mine & cards.said(f"w32:{raw.hex()}")
-            assert not mine & cards.said(f"w34:{int.from_bytes(raw[:2], 'big')}-{int.from_bytes(raw[2:], 'big')}")
+            assert not mine & card_readings.said(f"w32:{raw.hex()}")
+            assert not mine & card_readings.said(
+                f"w34:{int.from_bytes(raw[:2], 'big')}-{int.from_bytes(raw[2:], 'big')}"
+            )
 
     def make():
         raw = bytearray(dice.choice([b"\x04\xa1\xb2\xc3", b"\xc3\xb2\xa1\x04", dice.randbytes(4)]))

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.access.passes import KEPT, LABEL, PassLedger, VisitorPass, issue_pass, pass_key, read_pass
-from gated.access.rights import Refusal
+from gated.access.permissions import Refusal
 from gated.errors import ConfigError, StateError
 
 ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gated import database
 from gated.access.passes import KEPT, MIGRATIONS, PassLedger, VisitorPass
 from gated.errors import StateError
+from gated.storage import database
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, dice, spoil, values_for

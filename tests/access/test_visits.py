@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gated.access.policy import Reason, Rules
+from gated.access.face_policy import Reason, Rules
 from gated.access.visits import MOST_VISITS, Visits
-from gated.face.messages import Observation
+from gated.face.vision_messages import Observation
 from gated.gallery.search import Index, Row
 
 RULES = Rules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)

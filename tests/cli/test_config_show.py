@@ -2,7 +2,7 @@
 
 import json
 
-from gated.config.trial import begin, propose
+from gated.config.settings_trial import begin, propose
 from gated.events import SettingsTried
 
 

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from gated.cli import main
 from gated.gallery.enrolment import enrol_known
 from gated.gallery.gallery import Gallery
-from gated.gallery.given import NAME, given_now
-from gated.gallery.people import RECOGNISE, Consent, Person
-from gated.gallery.replica import Holdings
-from gated.runtime.wish import wished
+from gated.gallery.holdings import Holdings
+from gated.people.given_consents import NAME, given_now
+from gated.people.store import RECOGNISE, Consent, Person
+from gated.runtime.local_request import wished
 from gated.types import SubjectId
 
 ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from gated.cli.demo import own_set, show_page
-from gated.cli.watching import Board, claim, decision
+from gated.cli.demo_board import Board, claim, decision
 from gated.simulator.desk import Fact, wait_for
 from gated.simulator.director import Now, Outcome
 from gated.simulator.morning import Step

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from gated.access.lockdown import begin_lockdown
 from gated.cli import main
-from gated.door.messages import Beat, DriveLine, FromLatch, Hello, ReleaseLock, Welcome
-from gated.health.finding import SIGNS
+from gated.doctor.finding import SIGNS
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, ReleaseLock, Welcome
 from gated.runtime.channel import Channel
 
 NOWHERE = {"dir": "nowhere"}

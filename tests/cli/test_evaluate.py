@@ -9,7 +9,7 @@ from PIL import Image
 
 from gated.cli import main
 from gated.cli.evaluate import _missed
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 from gated.evaluation.measures import Measure
 from gated.evaluation.report import Report
 

@@ -7,15 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.cues.compared import Compared, compared_now
-from gated.gallery.dossier import Dossier
+from gated.cues.fingerprint import Compared, compared_now
 from gated.gallery.gallery import Gallery
-from gated.gallery.holding import Holding
-from gated.gallery.people import Consent, Person
-from gated.gallery.reopening import Reopening
-from gated.gallery.replica import PERSON, Change, GateKeys, Holdings
-from gated.sync.jose import Identity
-from gated.sync.vouching import fingerprint
+from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings
+from gated.gallery.person_data import Dossier
+from gated.people.held_records import Holding
+from gated.people.store import Consent, Person
+from gated.protocol.jose import Identity
+from gated.protocol.vouching import fingerprint
+from gated.storage.reopening import Reopening
 from gated.types import SubjectId
 
 ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)

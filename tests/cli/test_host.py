@@ -20,10 +20,10 @@ from gated.cli import main
 from gated.cli.office import office as group
 from gated.config import load_own
 from gated.errors import OfficeError
-from gated.office.broker import Place, write_broker
 from gated.office.founding import forget, move
+from gated.office.mosquitto import Place, write_broker
 from gated.sync.pairing import Pairing
-from gated.sync.table import with_key
+from gated.sync.settings_file import with_key
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office, new_office

@@ -23,20 +23,20 @@ from click.testing import CliRunner
 
 import gated.cli
 from gated.access.lockdown import begin_lockdown
-from gated.cli import fail, main, models, office_watch, ordering, setup, streams
-from gated.cli.stepping import try_all
+from gated.cli import fail, main, models, setup, streams
+from gated.cli.office import command_runner, watch
+from gated.cli.step_output import try_all
 from gated.errors import ConfigError, ModelError, OfficeError, StateError
 from gated.events import Stopped
-from gated.gallery.people import People
-from gated.health import logs
 from gated.journal.chain import digest, genesis
 from gated.journal.journal import Journal
-from gated.office.kept import KeptPerson
+from gated.office.kept_person import KeptPerson
+from gated.office.running_processes import Waiting
 from gated.office.store import Store
-from gated.office.waiting import Waiting
+from gated.people.store import People
 from gated.printable import printable
-from gated.sync.jose import Identity
-from gated.sync.messages import (
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
     Consented,
     EventBatch,
     Finding,
@@ -49,6 +49,7 @@ from gated.sync.messages import (
     Status,
     WireEvent,
 )
+from gated.service import logs
 
 EVIL = (
     "\x1b]0;pwn\x07\x1b]52;c;ZQ==\x07\x9b8m\u202e\u2066\u200b\r\n0 all is well\t\x7f\x00e\u0301\u0301\u0301\u0301\u0301"
@@ -228,7 +229,7 @@ def test_the_watch_rings_nothing_that_a_gate_has_said(office, tmp_path, monkeypa
     def end(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(office_watch.time, "sleep", end)
+    monkeypatch.setattr(watch.time, "sleep", end)
     for words in (["--quiet"], ["--json"], ["--run", str(tmp_path / f"no program{FILE}")]):
         (tmp_path / f"no program{FILE}").touch()
         printed = run("office", "--dir", str(office), "watch", *words)
@@ -297,8 +298,8 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
                     store.orders.settle(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
 
     monkeypatch.setattr(Waiting, "beat", answer)
-    monkeypatch.setattr(ordering, "require_served", lambda *_: None)
-    monkeypatch.setattr(ordering, "is_served", lambda *_: True)
+    monkeypatch.setattr(command_runner, "require_served", lambda *_: None)
+    monkeypatch.setattr(command_runner, "is_served", lambda *_: True)
     with closing(Store.open(office)) as store:
         can = ["verifiers", "live", "batch", "held"]
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, can=can)
@@ -318,7 +319,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
 
 
 def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
-    from gated.cli.ordering import _sentence
+    from gated.cli.office.command_runner import _sentence
 
     with closing(Store.open(office)) as store:
         placed = store.orders.place("gate-1", Release(), "li", "a drill", NOW)

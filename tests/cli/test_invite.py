@@ -16,9 +16,9 @@ from gated.access import qr
 from gated.cli.office import office as group
 from gated.errors import OfficeError
 from gated.office.invitations import DAY_S, VALID_S, Invitations
-from gated.office.pairing import Registrar
+from gated.office.pairing_server import Registrar
 from gated.office.store import Store
-from gated.sync.code import CodeQuestion, PairingCode, StillGood
+from gated.protocol.pairing_code import CodeQuestion, PairingCode, StillGood
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import SITE, new_office
@@ -136,8 +136,8 @@ def test_wrong_tries_are_told_and_kill_no_code(run, folder):
 
 def test_an_office_of_before_has_codes_of_an_hour(tmp_path):
     """The table has the form from before codes had a lifetime."""
-    from gated import database
     from gated.office import invitations
+    from gated.storage import database
 
     database.connect(tmp_path / "invitations.db", invitations.MIGRATIONS[:1]).execute(
         "INSERT INTO invitation VALUES ('gate-1', 'ab', 1000.0, 0, NULL, NULL)"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gated import database
 from gated.cli import main
 from gated.cli import setup as setup_commands
 from gated.errors import StateError
 from gated.events import Stopped
-from gated.gallery.people import MIGRATIONS as PEOPLE
 from gated.journal.journal import Journal
 from gated.office.store import Store
-from gated.sync.jose import Identity
+from gated.people.store import MIGRATIONS as PEOPLE
+from gated.protocol.jose import Identity
+from gated.storage import database
 
 LOOKS = [
     ["check"], ["check", "--json"], ["status"], ["doctor"], ["doctor", "--json"], ["events", "list"],

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from gated.cli import main
 from gated.journal.chain import digest, genesis
-from gated.office.kept import KeptPerson, kept_pin
+from gated.office.kept_person import KeptPerson, kept_pin
+from gated.office.running_processes import owner
+from gated.office.running_processes import serving as serving_for
 from gated.office.store import Store
-from gated.office.waiting import owner
-from gated.office.waiting import serving as serving_for
 from gated.pin.rule import is_weak
-from gated.sync.jose import Identity
-from gated.sync.messages import EventBatch, Finding, Gone, Receipt, ScheduleRecord, Status, WireEvent
+from gated.protocol.jose import Identity
+from gated.protocol.messages import EventBatch, Finding, Gone, Receipt, ScheduleRecord, Status, WireEvent
 
 SITE = "market-south"
 
@@ -406,7 +406,7 @@ def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store,
 
 def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, serving, monkeypatch):
     """The office gave the final word, and no answer came in time."""
-    monkeypatch.setattr("gated.office.orders.GO_S", 0.3)
+    monkeypatch.setattr("gated.office.command_store.GO_S", 0.3)
 
     def goes(another, placed):
         another.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))

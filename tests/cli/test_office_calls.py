@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from gated.cli import main, office_watch
+from gated.cli import main
+from gated.cli.office import watch
 from gated.journal.entry import stamp
-from gated.office.alarms import Alarm
+from gated.office.alarm_store import Alarm
+from gated.office.running_processes import serving
 from gated.office.store import Store
-from gated.office.waiting import serving
-from gated.sync.jose import Identity
-from gated.sync.messages import AnswerCall
+from gated.protocol.jose import Identity
+from gated.protocol.messages import AnswerCall
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def watched(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
             left.pop(0)()
 
-        monkeypatch.setattr(office_watch, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+        monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
         done = CliRunner().invoke(main, ["office", "--dir", str(tmp_path / "office"), "watch", *options])
         return done.output
 
@@ -166,12 +167,12 @@ def alarm(kind="call_pressed", over_at=None):
 
 def test_the_bell_rings_on_a_terminal_while_somebody_calls_and_at_no_other_time(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert office_watch.ring([alarm()])
+    assert watch.ring([alarm()])
     assert capsys.readouterr().out == "\a"
-    assert not office_watch.ring([alarm("tampered"), alarm(over_at="2026-11-23T07:58:00Z")])
+    assert not watch.ring([alarm("tampered"), alarm(over_at="2026-11-23T07:58:00Z")])
     assert capsys.readouterr().out == ""
 
 
 def test_a_pipe_gets_no_bell(capsys):
-    assert office_watch.ring([alarm()])
+    assert watch.ring([alarm()])
     assert capsys.readouterr().out == ""

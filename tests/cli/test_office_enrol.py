@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.office.kept import KeptPerson
+from gated.office.kept_person import KeptPerson
+from gated.office.running_processes import is_waiting, serving
 from gated.office.store import Store
-from gated.office.waiting import is_waiting, serving
-from gated.sync.jose import Identity
-from gated.sync.messages import Consented
+from gated.protocol.jose import Identity
+from gated.protocol.messages import Consented
 
 SITE, ANN = "market-south", "a" * 16
 PATIENCE_S = 60.0

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner
 
-from gated.cli import main, office_calendar
-from gated.office.kept import KeptPerson
+from gated.cli import main
+from gated.cli.office import calendar
+from gated.office.kept_person import KeptPerson
 from gated.office.store import Store
-from gated.sync.jose import Identity
-from gated.sync.messages import HouseholdRecord, Passage, RoleRecord, ScheduleRecord
+from gated.protocol.jose import Identity
+from gated.protocol.messages import HouseholdRecord, Passage, RoleRecord, ScheduleRecord
 
 HAVANA = "America/Havana"
 
@@ -233,6 +234,6 @@ def test_a_year_without_days_is_a_usage_error(office):
 def test_from_december_on_the_next_year_is_missed(office, store):
     december = datetime(2026, 12, 1, tzinfo=UTC)
     office("calendar", "set", 2026, "--holidays", "2026-10-01")
-    assert office_calendar.unknown_years(store, december) == [2027]
+    assert calendar.unknown_years(store, december) == [2027]
     office("calendar", "set", 2027, "--holidays", "2027-01-01")
-    assert office_calendar.unknown_years(store, december) == []
+    assert calendar.unknown_years(store, december) == []

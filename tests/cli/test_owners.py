@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from gated.access.passes import key_text, make_key
 from gated.cli import main, owners
-from gated.office.broker import Place
 from gated.office.founding import found
+from gated.office.mosquitto import Place
 from gated.office.store import Store
-from gated.sync.jose import Identity
+from gated.protocol.jose import Identity
 
 NOBODY, DAEMON = 65534, 1
 roots = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")

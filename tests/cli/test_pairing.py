@@ -10,16 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.cli.office_invite import invite
-from gated.cli.office_setup import init
+from gated.cli.office.invite import invite
+from gated.cli.office.setup import init
 from gated.config import load
 from gated.errors import OfficeError
-from gated.office.broker import Place
+from gated.office.mosquitto import Place
 from gated.office.store import Store
-from gated.sync.code import PairingCode
-from gated.sync.dial import tls_context
-from gated.sync.sealing import Lock, seal_folders
-from gated.sync.vouching import fingerprint
+from gated.protocol.broker import tls_context
+from gated.protocol.pairing_code import PairingCode
+from gated.protocol.sealed_files import Lock, seal_folders
+from gated.protocol.vouching import fingerprint
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office

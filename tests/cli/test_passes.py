@@ -17,7 +17,7 @@ from gated.cli import main
 from gated.config import load_own
 from gated.errors import ConfigError
 from gated.office.store import Store
-from gated.sync.jose import Identity
+from gated.protocol.jose import Identity
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import SITE, new_office

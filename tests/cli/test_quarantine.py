@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.gallery.dossier import Dossier
 from gated.gallery.gallery import Gallery
-from gated.gallery.holding import Allowed, Holding
-from gated.gallery.people import Consent, Person
-from gated.gallery.replica import PERSON, Change, Holdings
+from gated.gallery.holdings import PERSON, Change, Holdings
+from gated.gallery.person_data import Dossier
+from gated.people.held_records import Allowed, Holding
+from gated.people.store import Consent, Person
 from gated.types import SubjectId
 
 ANN, BOB = "a" * 16, "b" * 16

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gated.access.listening import SOCKET, Said, Teller, is_borrowed
+from gated.access.readers.observing import SOCKET, Said, Teller, is_borrowed
 from gated.cli import main
 from gated.config import UsbSettings, load
-from gated.door.messages import Beat, DriveLine, FromLatch, Hello, Welcome
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
 from gated.runtime.channel import BlockingChannel
 
 DIGITS = dict(zip("1234567890", range(2, 12), strict=True))

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from gated.cli import office_rekey
 from gated.cli.office import office as group
+from gated.cli.office import rekey
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
 from gated.office import serve
 from gated.office.handovers import HERE, MISSING
 from gated.office.store import Store
-from gated.sync.recovery import RecoveryKey
+from gated.protocol.recovery_key import RecoveryKey
 
 SITE = "market-south"
 
@@ -38,7 +38,7 @@ def init(command):
 
 @pytest.fixture
 def somebody(monkeypatch):
-    monkeypatch.setattr(office_rekey, "is_somebody_there", lambda: True)
+    monkeypatch.setattr(rekey, "is_somebody_there", lambda: True)
 
 
 def public(tmp_path):

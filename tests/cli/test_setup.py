@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gated.cli import main
 from gated.events import CredentialRemoved
 from gated.journal.journal import Journal
-from gated.sync.jose import Identity
+from gated.protocol.jose import Identity
 
 
 @pytest.fixture

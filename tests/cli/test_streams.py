@@ -19,7 +19,7 @@ from gated.access import qr
 from gated.access.passes import issue_pass
 from gated.cli import streams
 from gated.config import load_own
-from gated.gallery.people import People
+from gated.people.store import People
 
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 PLACES = {

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.update.finding import of_release_key
 from gated.update.release import Releases
+from gated.update.release_key import of_release_key
 from gated.update.signature import read_keys
 from gated.update.trial import Trial
 

@@ -173,7 +173,7 @@ def test_a_command_says_it_in_one_line_and_without_a_traceback(tmp_path):
 
 
 def test_the_answers_of_an_installer_are_read_and_named_like_settings(tmp_path):
-    from gated.provision.answers import answered
+    from gated.provision.installer_answers import answered
 
     file = tmp_path / "answers.toml"
     file.write_bytes('site = "s"\r\ngate = "g"\r\n'.encode("utf-16"))
@@ -187,7 +187,7 @@ def test_one_place_reads_the_toml_that_people_write():
     """`overlay` reads settings from the office and from gated itself; `answers` reads a single command-line value."""
     package = Path(gated.__file__).parent
     readers = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if "tomllib" in path.read_text()}
-    assert readers == {"config/handwritten.py", "config/overlay.py", "provision/answers.py"}
+    assert readers == {"config/handwritten.py", "config/overlay.py", "provision/installer_answers.py"}
 
 
 def test_a_table_is_written_into_settings_of_any_encoding(tmp_path):

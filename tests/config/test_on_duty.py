@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from gated.config import load
-from gated.config.trial import propose
+from gated.config.settings_trial import propose
 
 pytestmark = pytest.mark.slow
 
 BRAIN = """
 import sys
 from gated.cli import main
-from gated.config import trial
+from gated.config import settings_trial as trial
 trial.HEALTHY_S, trial.DECIDED_S = {healthy_s}, {decided_s}
 main(prog_name="gated")
 """

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from gated.door.controller import DoorController
-from gated.health.diagnosis import lost_parts
+from gated.doctor.diagnosis import lost_parts
+from gated.door.latch_client import DoorController
 from gated.journal.journal import Journal
 
 

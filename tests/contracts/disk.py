@@ -9,7 +9,7 @@ import contextlib
 
 import apsw
 
-from gated import database
+from gated.storage import database
 
 SECTOR = 512
 

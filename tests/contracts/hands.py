@@ -9,12 +9,12 @@ from itertools import pairwise
 
 from contracts.bench import needs, quantile, until
 
-from gated.access.usb import UsbReader
-from gated.access.wiegand import read
+from gated.access.readers.usb import UsbReader
+from gated.access.readers.wiegand import read
 from gated.cues.cue import Pulse as Beep
 from gated.cues.samples import tone
 from gated.cues.sound import Sound, Sounding
-from gated.door.readers import GAP_S, LEAST_BITS
+from gated.door.wired_readers import GAP_S, LEAST_BITS
 
 HOLD = "hold a card before the reader, once"
 PRESS = "press the key {} of the keypad, once"

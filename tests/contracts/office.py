@@ -10,9 +10,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.office.broker import Place
 from gated.office.founding import found
-from gated.office.pairing import Registrar, serve_pairing
+from gated.office.mosquitto import Place
+from gated.office.pairing_server import Registrar, serve_pairing
 from gated.office.store import Store
 from gated.simulator.network import free_port
 

@@ -1,4 +1,4 @@
-"""An operator at the office who waits for an order, or does not; stands in for `gated.sync.talk.Talk`."""
+"""An operator at the office who waits for an order, or does not; stands in for `gated.sync.operator_dialog.Talk`."""
 
 import asyncio
 import time

@@ -13,7 +13,7 @@ from contracts.bench import needs, released
 
 from gated.events import DoorClosed
 from gated.journal.journal import Journal
-from gated.runtime.files import sync_folder
+from gated.storage.files import sync_folder
 
 LEASE_S = 30.0
 SITE, GATE = "bench", "front"

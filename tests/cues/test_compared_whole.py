@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from gated.gallery.holding import Holding
-from gated.gallery.replica import Change, GateKeys, Holdings
+from gated.gallery.holdings import Change, GateKeys, Holdings
+from gated.people.held_records import Holding
+from gated.protocol.jose import Identity
+from gated.protocol.vouching import fingerprint
 from gated.simulator.network import free_port
-from gated.sync.jose import Identity
-from gated.sync.vouching import fingerprint
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from gated import events
 from gated.cues.cue import GUIDANCE
 from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, OFFER_S, OFFERED_S, STANDS_S, UNUSABLE_S, apply_sight
 from gated.cues.scene import Scene, Sight, ends_at, shown
-from gated.cues.state import apply_event
+from gated.cues.scene_events import apply_event
 
 FRAME_S = 0.1
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from gated import events
-from gated.cues.compared import Beside
 from gated.cues.cue import Situation
+from gated.cues.fingerprint import Beside
 from gated.cues.plan import NOTES
 from gated.cues.screen import MOST_NOTES, Screen, page_of
 from gated.cues.words import Fitted

@@ -12,8 +12,8 @@ from gated.cues.cue import Pulse, Situation
 from gated.cues.plan import PLAN
 from gated.cues.prompts import LENGTH_S, MADE, PEAK_DBFS, Prompts, check, problem_of, prompt_path, render, renew
 from gated.cues.samples import RATE, peak_dbfs, read_wav, silence, tone, write_wav
+from gated.cues.scene_events import NO_ANSWER_S, OPENING_S, REFUSED_S, RESTING_S
 from gated.cues.speech import VOICES, speech_problem, spoken
-from gated.cues.state import NO_ANSWER_S, OPENING_S, REFUSED_S, RESTING_S
 from gated.cues.words import EVERYTHING, Fitted, sentence, spoken_phone
 from gated.errors import StateError
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.door.messages import Beat, DriveLine, FromLatch, Hello, LatchState, Welcome
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, LatchState, Welcome
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
@@ -37,10 +37,10 @@ passed. A test may go back by some days, as no gate may. A card that was away fo
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gated.access.presented import Presented
-from gated.health import clock
-from gated.health.chip import steady
-from gated.health.clock import WallClock
+from gated.access.readers.presentations import Presented
+from gated.service import clock
+from gated.service.clock_chip import steady
+from gated.service.clock import WallClock
 
 MOVED = Path(__file__).with_name("moved")
 WallClock.__init__.__defaults__ = (

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gated.door.messages import Beat, DriveLine, FromLatch, Hello, Welcome
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
 from gated.runtime.channel import BlockingChannel
 
 from .conftest import bits_of

@@ -23,8 +23,8 @@ from gated.events import (
     WayGranted,
     WorkerLost,
 )
-from gated.office.broker import Place
 from gated.office.founding import found
+from gated.office.mosquitto import Place
 from gated.simulator.network import join
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from gated.door.controller import DoorController
+from gated.door.latch_client import DoorController
 
 
 class Brain:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gated.config import Wires
-from gated.door.machine import MAX_AGE_S, MAX_LEASE_S, step, wakes_at
-from gated.door.state import Door, Drop, Line, Lockdown, Release, Tick
+from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, step, wakes_at
+from gated.door.door_state import Door, Drop, Line, Lockdown, Release, Tick
 from gated.events import DoorForcedOpen, DoorHeldOpen, DoorReleased, DoorSecured, FireRelease, FireReset, ReleaseRefused
 
 LINES = ("tamper", "call", "feedback")

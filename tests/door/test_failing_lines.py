@@ -7,13 +7,13 @@ import pytest
 
 from gated.config import load_own
 from gated.door import panel as panels
+from gated.door.door_state import Drop, Release
 from gated.door.fire import FireFlag
-from gated.door.mock import traced_factory
+from gated.door.gpio_errors import line_trouble
+from gated.door.mock_pins import traced_factory
+from gated.door.optional_parts import FIRST_S, MOST_S, STEADY_S, OptionalParts
 from gated.door.outputs import FIRE
 from gated.door.panel import Panel
-from gated.door.parts import FIRST_S, MOST_S, STEADY_S, OptionalParts
-from gated.door.state import Drop, Release
-from gated.door.trouble import line_trouble
 from gated.errors import LatchError
 from gated.events import SECOND, DoorOpened, DoorReleased, DoorSecured, FireRelease
 
@@ -34,7 +34,7 @@ class Board:
             self._may_fail(factory.pin_class, name)
         self._never_fails_to_close(factory.pin_class)
         monkeypatch.setattr(panels, "pin_factory", lambda *_, **__: factory)
-        monkeypatch.setattr("gated.door.parts.FIRST_S", 0.02)
+        monkeypatch.setattr("gated.door.optional_parts.FIRST_S", 0.02)
         self.factory = factory
         self.panel = Panel(settings, FireFlag(gate.folder / "fire"), self.reported.append, self._on_read, self._on_read)
 

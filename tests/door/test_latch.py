@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.door.latch import _listen
-from gated.door.messages import (
+from gated.door.latch_messages import (
     Beat,
     DriveLine,
     FromLatch,
@@ -40,7 +40,7 @@ async def dial(gate):
 
 
 def test_the_latch_loads_no_code_that_it_never_runs():
-    never = {"hashlib", "sqlite3", "numpy", "gated.database", "gated.sync", "gated.gallery"}
+    never = {"hashlib", "sqlite3", "numpy", "gated.storage.database", "gated.sync", "gated.gallery"}
     code = (
         f"import sys, gated.cli.daemon, gated.door.latch, gated.door.power; print(sorted({never} & set(sys.modules)))"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gated.config import CueSettings
 from gated.door.outputs import LAMPS, LEAST_LAMP_S, LEAST_S, MOST_S, Outputs, segments
-from gated.door.pins import OUTPUTS, claim_output, output_pins
+from gated.door.pin_source import OUTPUTS, claim_output, output_pins
 from gated.errors import LatchError
 
 CUES = CueSettings(ready_pin=16, open_pin=20, refused_pin=21, fault_pin=26, red_pin=7, buzzer_pin=18, vibration_pin=19)

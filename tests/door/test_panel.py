@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gated.door.messages import DriveLine, FromLatch, Hello, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, Welcome
 from gated.events import (
     SECOND,
     CallPressed,
@@ -122,7 +122,7 @@ class TestWithoutABrain:
 
 DYING = """
     import asyncio, sys, time
-    from gated.door.messages import FromLatch, Hello, ReleaseLock, Beat
+    from gated.door.latch_messages import FromLatch, Hello, ReleaseLock, Beat
     from gated.runtime.channel import Channel
 
     async def main():

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.door.readers import GAP_S, LATE_EDGE_S, Wiegand, frames, frames_after
+from gated.door.wired_readers import GAP_S, LATE_EDGE_S, Wiegand, frames, frames_after
 
 os.environ.setdefault("LG_WD", tempfile.gettempdir())  # lgpio makes a FIFO there on import
 import lgpio

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated.access.policy import Reason, Rules
-from gated.evaluation.visits import Outcome, Visit
-from gated.face.messages import Observation, TrackEnded, VisionReady
+from gated.access.face_policy import Reason, Rules
+from gated.evaluation.visit_runs import Outcome, Visit
 from gated.face.pipeline import PhotoAnalysis
+from gated.face.vision_messages import Observation, TrackEnded, VisionReady
 from gated.frame import Frame
 from gated.gallery.search import Index, Row
 

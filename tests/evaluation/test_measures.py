@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 from gated.evaluation.measures import ABOUT, EVERYBODY, measured, proposal_for
 from gated.evaluation.rates import NO_SCORE
 

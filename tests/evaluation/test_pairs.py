@@ -3,7 +3,7 @@
 import pytest
 
 from gated.errors import ConfigError, PictureError
-from gated.evaluation.bounds import Rate
+from gated.evaluation.confidence import Rate
 from gated.evaluation.pairs import Compared, compare, read_pairs
 from gated.evaluation.rates import scores_of
 

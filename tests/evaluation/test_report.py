@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import gated
-from gated.evaluation.bounds import Rate
-from gated.evaluation.enrolment import Applicant, enrol_all
+from gated.evaluation.confidence import Rate
+from gated.evaluation.enrolled import Applicant, enrol_all
 from gated.evaluation.pairs import Compared
 from gated.evaluation.rates import NO_SCORE, scores_of
 from gated.evaluation.report import BIN, Report, report_pairs, report_visits

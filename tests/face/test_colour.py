@@ -9,9 +9,9 @@ from PIL import Image
 
 from gated.config import FaceSettings, ModelSettings
 from gated.face.colour import COLOUR, NO_COLOUR, colour_of
-from gated.face.messages import Quality
 from gated.face.pipeline import load_pipeline
 from gated.face.quality import problem_of
+from gated.face.vision_messages import Quality
 from gated.frame import Frame, i420_from_rgb, lores_size_for
 
 GREY_OF = np.array([0.299, 0.587, 0.114])

@@ -5,8 +5,8 @@ import pytest
 
 from gated.config import FaceSettings
 from gated.embedding import check_embedding
-from gated.face.messages import Observation, TrackEnded
 from gated.face.pipeline import STAGES, load_pipeline
+from gated.face.vision_messages import Observation, TrackEnded
 from gated.frame import Frame, i420_from_rgb
 
 HERE, THERE = (420, 480), (900, 480)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gated.config import FaceSettings
-from gated.face.messages import Quality
 from gated.face.quality import MEAN_FACE, measure, pose, problem_of
+from gated.face.vision_messages import Quality
 
 FINE = Quality(eye_px=90, sharpness=200, luminance=120, side_ratio=1, saturated=0, yaw_deg=5, pitch_deg=-5, roll_deg=2)
 SETTINGS = FaceSettings()

@@ -10,9 +10,9 @@ import pytest
 from gated.config import FaceSettings, ModelSettings
 from gated.errors import ModelError
 from gated.face.manifest import load_set
-from gated.face.messages import TrackEnded
 from gated.face.onnx import Model
 from gated.face.pipeline import load_pipeline
+from gated.face.vision_messages import TrackEnded
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="needs the real models beside the project")

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.face.messages import TrackEnded
 from gated.face.track import Tracker
+from gated.face.vision_messages import TrackEnded
 
 HERE, THERE = (100.0, 100.0, 50.0, 60.0), (400.0, 100.0, 50.0, 60.0)
 ANNA, BEN = np.eye(4, dtype=np.float32)[:2]

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from gated.errors import CameraError, ModelError
-from gated.face.messages import CodeSeen, Observation, TrackEnded, VisionPulse, VisionReady, VisionTrouble
+from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, VisionPulse, VisionReady, VisionTrouble
 from gated.face.worker import PULSE_S, serve
 from gated.frame import Frame
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from gated.embedding import Embedding
-from gated.gallery import Enrolled, Gallery, Person, Register, enrol
-from gated.gallery.credentials import Credentials
+from gated.gallery.enrolment import Enrolled, enrol
+from gated.gallery.gallery import Gallery
+from gated.gallery.register import Register
+from gated.people.credential_store import Credentials
+from gated.people.store import Person
 from gated.types import SubjectId
 
 DIMENSION = 32

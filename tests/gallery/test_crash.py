@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gated.embedding import Embedding
-from gated.gallery import Gallery
-from gated.gallery.replica import Holdings
+from gated.gallery.gallery import Gallery
+from gated.gallery.holdings import Holdings
 
 DIMENSION = 32
 EMBEDDER = "ab" * 32
@@ -25,7 +25,8 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
-from gated.gallery import Gallery, enrol, enrol_known
+from gated.gallery.enrolment import enrol, enrol_known
+from gated.gallery.gallery import Gallery
 
 state = Path(sys.argv[1])
 

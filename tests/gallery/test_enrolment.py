@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gated.embedding import Embedding
 from gated.errors import EnrolmentError, SubjectNotFoundError
-from gated.gallery import Consent, Enrolled, Gallery, Person, enrol, enrol_known
-from gated.gallery.people import RECOGNISE
-from gated.gallery.replica import Holdings
+from gated.gallery.enrolment import Enrolled, enrol, enrol_known
+from gated.gallery.gallery import Gallery
+from gated.gallery.holdings import Holdings
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

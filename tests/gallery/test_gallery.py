@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gated.errors import EmbeddingError, SubjectNotFoundError
-from gated.gallery import Gallery
+from gated.gallery.gallery import Gallery
 
 
 def test_an_empty_state_folder_becomes_an_empty_gallery(gallery, face) -> None:

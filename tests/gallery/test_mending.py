@@ -8,16 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated.access.rights import judge_holder
-from gated.access.schedule import Calendar
+from gated.access.permissions import judge_holder
+from gated.access.schedules import Calendar
 from gated.errors import DiskError, TornError
-from gated.gallery import Gallery, Register
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Right
-from gated.gallery.issuing import give_card
-from gated.gallery.keyring import KeyRing
+from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
-from gated.rescue import aside
+from gated.gallery.register import Register
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Right
+from gated.people.issuing import give_card
+from gated.people.keyring import KeyRing
+from gated.storage.rescue import aside
 from gated.types import SubjectId
 
 from .conftest import AT, DIMENSION, EMBEDDER
@@ -224,8 +225,8 @@ def test_on_a_read_only_disk_everybody_is_known_and_a_revocation_that_lies_in_th
 
 
 def test_it_goes_on_by_itself_when_the_disk_is_writable_again(gallery_on, disk, monkeypatch):
-    monkeypatch.setattr("gated.gallery.reopening.FIRST_S", 0.0)
-    monkeypatch.setattr("gated.gallery.reopening.MOST_S", 0.0)
+    monkeypatch.setattr("gated.storage.reopening.FIRST_S", 0.0)
+    monkeypatch.setattr("gated.storage.reopening.MOST_S", 0.0)
     state, subjects = gallery_on
     disk.freeze()
     gallery, ring = Gallery.open_best(state, "site", EMBEDDER, DIMENSION), KeyRing.open_best(state, "site")
@@ -249,7 +250,7 @@ def test_it_goes_on_by_itself_when_the_disk_is_writable_again(gallery_on, disk, 
 
 
 def test_without_its_key_nobody_is_found_and_with_it_everybody_again(gallery_on, monkeypatch, face):
-    monkeypatch.setattr("gated.gallery.reopening.FIRST_S", 0.0)
+    monkeypatch.setattr("gated.storage.reopening.FIRST_S", 0.0)
     state, subjects = gallery_on
     key = state / "keys" / "site.key"
     content = key.read_bytes()

@@ -13,7 +13,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gated.embedding import Embedding
 from gated.errors import EnrolmentError, SubjectNotFoundError
-from gated.gallery import Gallery, Register, enrol
+from gated.gallery.enrolment import enrol
+from gated.gallery.gallery import Gallery
+from gated.gallery.register import Register
 from gated.types import SubjectId
 
 DIMENSION = 16

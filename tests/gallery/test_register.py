@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from gated.errors import BusyError, StateError, SubjectNotFoundError
-from gated.gallery import Gallery, Register, people, templates
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Preferences
-from gated.gallery.issuing import give_card
-from gated.gallery.vault import Vault
+from gated.gallery.gallery import Gallery
+from gated.gallery.register import Register
+from gated.people import store as people
+from gated.people import template_store
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Preferences
+from gated.people.issuing import give_card
+from gated.storage.vault import Vault
 from gated.types import SubjectId
 
 HAND_OVER = "UPDATE templates SET subject = :to WHERE subject = :from_"
@@ -436,7 +439,7 @@ def test_a_damaged_database_is_a_state_error(state, gallery, join) -> None:
 ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
-from gated.gallery import Register
+from gated.gallery.register import Register
 
 register = Register.open(Path(sys.argv[1]), "site")
 print([person.subject for person in register.people()])
@@ -465,7 +468,7 @@ def test_templates_are_stored_in_one_byte_order(gallery, join, face) -> None:
 def test_a_gallery_of_today_opens_in_a_gated_with_one_more_migration(gallery, opened, join, face, monkeypatch) -> None:
     ann = join(gallery, 1)
     gallery.close()
-    for module in (people, templates):
+    for module in (people, template_store):
         table = module.__name__.rsplit(".", maxsplit=1)[-1]
         monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, f"ALTER TABLE {table} ADD COLUMN later TEXT"))
     later = opened()

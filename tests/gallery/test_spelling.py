@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gated import database
-from gated.access.rights import Refusal, judge_holder
-from gated.access.schedule import Calendar
+from gated.access.permissions import Refusal, judge_holder
+from gated.access.schedules import Calendar
 from gated.config import Schedule
-from gated.gallery import Person
-from gated.gallery.credentials import Credentials
-from gated.gallery.entitlement import Right, both, put_rights
-from gated.gallery.people import MIGRATIONS, People
 from gated.gallery.register import Register
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Right, both, put_rights
+from gated.people.store import MIGRATIONS, People, Person
+from gated.storage import database
 from gated.types import SubjectId
 
 NIGHT = datetime(2026, 5, 4, 19, 0, tzinfo=UTC)  # 03:00 in Zhengzhou

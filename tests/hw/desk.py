@@ -20,7 +20,7 @@ from contracts.daemon import Daemon
 from PIL import Image, ImageFilter
 
 from gated.config import CameraSettings
-from gated.door.messages import DriveLine, FromLatch, Goodbye, Hello
+from gated.door.latch_messages import DriveLine, FromLatch, Goodbye, Hello
 from gated.runtime.channel import Channel
 from gated.simulator.camera import SimulatedCamera, lores_of
 from gated.simulator.script import Script, write_script

@@ -15,7 +15,7 @@ from contracts.sight import SightContract, settling_s
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.door.readers import LEAST_BITS
+from gated.door.wired_readers import LEAST_BITS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from gated.config import parse
-from gated.door.pins import claim_input, claim_row
+from gated.door.pin_source import claim_input, claim_row
 from hw_tests.bench import CopperBench, Terminal, close_loop, tables_of, throttled_of
 from hw_tests.wiring import Wiring
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gated.errors import BusyError
-from gated.runtime.lock import FileLock
+from gated.storage.process_lock import FileLock
 
 PROJECT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gated import database
 from gated.events import Stopped
 from gated.journal.journal import Journal
+from gated.storage import database
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.disk import Connection, ForgetfulDisk, migrate

@@ -86,7 +86,7 @@ def test_a_visit_is_found_in_every_frame(pipeline):
 
 def test_it_is_quick_beside_the_evaluation_models(pipeline, shared):
     """Only prints the figures, because the machine may be busy."""
-    from gated.face.bench import bench
+    from gated.face.frame_bench import bench
 
     ours = bench(pipeline, rounds=20).bare_ms
     theirs = bench(load_pipeline(ModelSettings(dir=str(shared / "models")), FaceSettings()), rounds=20).bare_ms

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gated import database
 from gated.journal.chain import digest, genesis
 from gated.journal.entry import stamp
-from gated.office.kept import KeptPerson
-from gated.office.line import Line
+from gated.office.exchange import OfficeSide
+from gated.office.gate_session import Line
+from gated.office.kept_person import KeptPerson
 from gated.office.schema import MIGRATIONS
-from gated.office.side import OfficeSide
 from gated.office.store import Store, begin
-from gated.sync.jose import Identity
-from gated.sync.messages import (
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
     Ack,
     Ask,
     Command,
@@ -40,8 +40,8 @@ from gated.sync.messages import (
     WireEvent,
     Word,
 )
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.protocol.topics import Topics
+from gated.storage import database
 
 SITE = "market-south"
 CAN = ["live", "batch", "held", "verifiers"]

@@ -17,10 +17,10 @@ from gated.config import parse
 from gated.cues.aloud import by_voice, read_aloud
 from gated.errors import ConfigError, OfficeError, StateError
 from gated.journal.journal import KEEP_DAYS
-from gated.office.forms.facts import BLANK, LANGUAGES, Facts, missing, read_facts, values, with_settings
+from gated.office.forms.form_facts import BLANK, LANGUAGES, Facts, missing, read_facts, values, with_settings
 from gated.office.forms.paper import DOCUMENTS, digest_of, page_of, sentences_of, text_of
 from gated.office.store import Store
-from gated.sync.jose import Identity
+from gated.protocol.jose import Identity
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import new_office

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gated.office.side import OfficeSide
+from gated.office.exchange import OfficeSide
 from gated.office.store import Store
-from gated.sync.messages import Release
+from gated.protocol.messages import Release
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import BAD_TEXT, columns, spoil

@@ -20,23 +20,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.config import SyncSettings
 from gated.errors import OfficeError, StateError, WireError
-from gated.gallery import vault
-from gated.office.broker import Place
-from gated.office.certificates import Authority
+from gated.office.authority import Authority
 from gated.office.founding import found
-from gated.office.pairing import MOST_TRIES_OF_ALL, Registrar, serve_pairing
+from gated.office.mosquitto import Place
+from gated.office.pairing_server import MOST_TRIES_OF_ALL, Registrar, serve_pairing
 from gated.office.rekey import rekey
 from gated.office.store import Store
-from gated.runtime.lock import FileLock
+from gated.protocol.broker import tls_context
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity, Lone, Party
+from gated.protocol.messages import HouseholdRecord, Recovery, SetLockdown
+from gated.protocol.recovery_key import Handover, HandoverQuestion, Known, RecoveryKey, followed
+from gated.protocol.sealed_files import Lock
 from gated.simulator.network import free_port, join
-from gated.sync import succession
-from gated.sync.dial import tls_context
-from gated.sync.jose import Identity, Lone, Party
-from gated.sync.messages import HouseholdRecord, Recovery, SetLockdown
-from gated.sync.recovery import Handover, HandoverQuestion, Known, RecoveryKey, followed
-from gated.sync.sealing import Lock
-from gated.sync.succession import Successor, learn, load_known, settle
-from gated.sync.wire import Peer
+from gated.storage import vault
+from gated.storage.process_lock import FileLock
+from gated.sync import handover
+from gated.sync.handover import Successor, learn, load_known, settle
 
 SITE, GATE = "market-south", "gate-1"
 NOW = datetime.now(UTC)
@@ -255,7 +255,7 @@ class Gate:
 
     def __init__(self, root):
         self.state = root / "gate"
-        names = succession.FILES
+        names = handover.FILES
         files = {key: str(self.state / "pairing" / name) for key, name in names.items()}
         self.settings = SyncSettings(url="mqtts://localhost:1", **files)
 
@@ -459,9 +459,9 @@ def test_only_the_gate_itself_gets_a_certificate(root):
     office, gate = root / "office", Gate(root)
     rekey(office, KEY, None, NOW)
     renew = gate.successor()
-    csr = succession.request_for(renew.lock.key(Path(renew.settings.key)), GATE)
-    proof = renew._signed(succession.Renew(site=SITE, gate=GATE, csr=csr))
-    other = Identity.make().sign("renew", msgspec.json.encode(succession.Renew(site=SITE, gate=GATE, csr=csr))).decode()
+    csr = handover.request_for(renew.lock.key(Path(renew.settings.key)), GATE)
+    proof = renew._signed(handover.Renew(site=SITE, gate=GATE, csr=csr))
+    other = Identity.make().sign("renew", msgspec.json.encode(handover.Renew(site=SITE, gate=GATE, csr=csr))).decode()
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         ask = registrar.hand_over
         assert ask(HandoverQuestion(gate=GATE, number=0, renew=proof), NOW).statements

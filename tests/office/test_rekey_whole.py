@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.office.broker import Place
 from gated.office.founding import found
+from gated.office.mosquitto import Place
+from gated.protocol.recovery_key import RecoveryKey
 from gated.simulator.network import find_mosquitto, free_port, join
-from gated.sync.recovery import RecoveryKey
 
 pytestmark = pytest.mark.slow
 

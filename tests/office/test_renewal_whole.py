@@ -14,15 +14,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from cryptography import x509
 
-from gated.office.broker import Place
-from gated.office.certificates import SERVER_LIFETIME
+from gated.office.authority import SERVER_LIFETIME
 from gated.office.founding import found
+from gated.office.mosquitto import Place
+from gated.protocol.certificate import end_of
+from gated.protocol.certificate_lifetime import gate_end
+from gated.protocol.recovery_key import RecoveryKey
+from gated.protocol.sealed_files import Lock, is_sealed
 from gated.simulator.network import find_mosquitto, free_port, join
 from gated.sitetime import DEFAULT
-from gated.sync.certificate import end_of
-from gated.sync.lifetime import gate_end
-from gated.sync.recovery import RecoveryKey
-from gated.sync.sealing import Lock, is_sealed
 
 pytestmark = pytest.mark.slow
 

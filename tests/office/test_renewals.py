@@ -14,19 +14,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import NameOID
 
-from gated.office.alarms import MEANINGS
-from gated.office.broker import OFFICE, Place, tls_context
-from gated.office.certificates import SERVER_LIFETIME, Authority, end_of_pem, read_csr
+from gated.office.alarm_store import MEANINGS
+from gated.office.authority import SERVER_LIFETIME, Authority, end_of_pem, read_csr
+from gated.office.exchange import OfficeSide
 from gated.office.founding import found
-from gated.office.pairing import Registrar
+from gated.office.mosquitto import OFFICE, Place, tls_context
+from gated.office.pairing_server import Registrar
 from gated.office.renewals import Renewals, days_taken, ends_of, keep_renewed
-from gated.office.side import OfficeSide
 from gated.office.store import Store
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import Certificate, Renew, Status
+from gated.protocol.topics import Topics
 from gated.simulator.network import find_mosquitto, free_port
-from gated.sync.jose import Identity
-from gated.sync.messages import Certificate, Renew, Status
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
 
 SITE = "market-south"
 NOW = datetime.now(UTC)

@@ -16,25 +16,25 @@ import msgspec
 import pytest
 from cryptography import x509
 
-from gated import database
 from gated.errors import OfficeError, PairingError
 from gated.office import retiring
-from gated.office.broker import Place
-from gated.office.certificates import Authority
+from gated.office.authority import Authority
 from gated.office.crl import NEVER, crl, write_crl
 from gated.office.founding import found
-from gated.office.pairing import Registrar
+from gated.office.mosquitto import Place
+from gated.office.pairing_server import Registrar
 from gated.office.renewals import Renewals
 from gated.office.retiring import retire
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store
+from gated.protocol.certificate import request_for
+from gated.protocol.jose import Identity
+from gated.protocol.messages import Delta, GateRecord, Gone, Renew, Request, SetLockdown, Word
+from gated.protocol.pairing_code import Admission, Refusal
+from gated.protocol.sealed_files import Lock
 from gated.simulator.network import find_mosquitto, free_port, join
-from gated.sync.certificate import request_for
-from gated.sync.code import Admission, Refusal
-from gated.sync.jose import Identity
-from gated.sync.messages import Delta, GateRecord, Gone, Renew, Request, SetLockdown, Word
+from gated.storage import database
 from gated.sync.pairing import Draft
-from gated.sync.sealing import Lock
 
 SITE = "market-south"
 NOW = datetime.now(UTC)

@@ -3,8 +3,9 @@
 import pytest
 
 from gated.office import snapshots
-from gated.office.snapshots import BUSY_S, KEEP_S, WINDOW, Snapshots
-from gated.sync.messages import Request
+from gated.office.snapshots import BUSY_S, KEEP_S, Snapshots
+from gated.protocol.limits import PARTS_WINDOW
+from gated.protocol.messages import Request
 
 
 class Maker:
@@ -29,7 +30,7 @@ def ask(snapshot=0, parts=()):
 
 def test_the_first_parts_come_first_and_the_rest_as_asked(make):
     kept = Snapshots()
-    assert kept.parts("g", ask(), 0.0, 7, make) == [b"1-%d" % part for part in range(WINDOW)]
+    assert kept.parts("g", ask(), 0.0, 7, make) == [b"1-%d" % part for part in range(PARTS_WINDOW)]
     assert kept.parts("g", ask(7, [19, 3]), 1.0, 7, make) == [b"1-19", b"1-3"]
     assert kept.parts("g", ask(7, [20, 99]), 1.0, 7, make) == []
 
@@ -45,7 +46,7 @@ def test_one_that_is_here_no_more_begins_anew(make):
     kept = Snapshots()
     kept.parts("g", ask(), 0.0, 7, make)
     kept.forget(KEEP_S)
-    assert kept.parts("g", ask(7, [5]), KEEP_S, 8, make) == [b"2-%d" % part for part in range(WINDOW)]
+    assert kept.parts("g", ask(7, [5]), KEEP_S, 8, make) == [b"2-%d" % part for part in range(PARTS_WINDOW)]
 
 
 def test_the_same_version_made_anew_goes_on_where_it_was(make):

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated import database
 from gated.errors import OfficeError, StateError
-from gated.office.kept import KeptCard
+from gated.office.kept_person import KeptCard
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store
-from gated.sync.jose import Identity, Party
-from gated.sync.messages import GateRecord, HouseholdRecord, Passage, Release
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import GateRecord, HouseholdRecord, Passage, Release
+from gated.storage import database
 
 SITE = "market-south"
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from gated.provision import making as places
-from gated.provision.answers import Answers
-from gated.provision.making import Making
+from gated.provision import step_state as places
+from gated.provision.installer_answers import Answers
+from gated.provision.step_state import Making
 from gated.provision.steps import steps
 
 SITE, GATE = "market-south", "gate-2"

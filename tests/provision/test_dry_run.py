@@ -20,8 +20,8 @@ from gated.config import load_own
 from gated.errors import ConfigError
 from gated.face.manifest import shipped_manifest
 from gated.office.founding import found
-from gated.provision import making as places
 from gated.provision import packages
+from gated.provision import step_state as places
 from gated.provision.steps import steps
 from gated.provision.steps.services import Services
 
@@ -309,8 +309,8 @@ def test_an_office_that_cannot_say_is_told_as_a_doubt(making, answers, tmp_path,
 
 def places_of(tmp_path):
     """Return a code of an office whose server does not run."""
-    from gated.office.broker import Place
-    from gated.office.pairing import Registrar
+    from gated.office.mosquitto import Place
+    from gated.office.pairing_server import Registrar
     from gated.office.store import Store
 
     folder = tmp_path / "quiet"

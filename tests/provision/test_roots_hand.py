@@ -11,9 +11,9 @@ import pytest
 from gated.config import ModelSettings
 from gated.errors import GatedError
 from gated.face.manifest import load_set, shipped_manifest
-from gated.face.pull import pull_set
-from gated.runtime.named import reading
-from gated.runtime.owner import as_holder_of
+from gated.face.model_files import pull_set
+from gated.storage.named_files import reading
+from gated.storage.owner import as_holder_of
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 

@@ -15,7 +15,7 @@ from office_at import Office
 from gated.config import load_own
 from gated.errors import ConfigError, ModelError, PairingError, ProvisionError, StateError, UpdateError
 from gated.face.manifest import shipped_manifest
-from gated.provision.making import STATE
+from gated.provision.step_state import STATE
 from gated.provision.steps import steps
 from gated.sync.pairing import Pairing
 from gated.update.release import Releases
@@ -250,7 +250,7 @@ def test_only_root_may(making, answers, taken, monkeypatch):
 
 
 def test_without_the_gates_user_it_says_who_makes_it(making, answers, taken, monkeypatch):
-    monkeypatch.setattr("gated.provision.making.USER", "no-such-user")
+    monkeypatch.setattr("gated.provision.step_state.USER", "no-such-user")
     with pytest.raises(ProvisionError, match="systemd/install"):
         taken(making(answers()))
 

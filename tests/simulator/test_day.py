@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gated.access.visits import Outcome
-from gated.door.machine import MAX_LEASE_S
+from gated.door.door_machine import MAX_LEASE_S
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured
 from gated.journal.journal import Journal
 from gated.simulator.day import RELEASE_S, STEP_S, SimulatedDay

@@ -8,8 +8,8 @@ import pytest
 from gated.cli.demo import own_set
 from gated.config import CameraSettings, FaceSettings, ModelSettings
 from gated.errors import CameraError
-from gated.face.messages import Observation
 from gated.face.pipeline import load_pipeline
+from gated.face.vision_messages import Observation
 from gated.simulator.camera import SimulatedCamera
 from gated.simulator.faults import Verb
 from gated.simulator.parts import FaultyCamera

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gated.access.policy import Decision, Reason
+from gated.access.face_policy import Decision, Reason
 from gated.access.visits import Outcome
 from gated.events import DoorReleased, ReleaseRefused
 from gated.simulator.day import Fact

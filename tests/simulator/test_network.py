@@ -15,17 +15,17 @@ from gated.config import SyncSettings
 from gated.errors import PairingError
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
-from gated.office.broker import Place
-from gated.office.client import Client, MqttError
 from gated.office.founding import found
-from gated.office.pairing import Registrar
+from gated.office.mosquitto import Place
+from gated.office.mqtt_client import Client, MqttError
+from gated.office.pairing_server import Registrar
 from gated.office.store import Store
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import Ack, EventBatch, Status, WireEvent, Word
+from gated.protocol.pairing_code import Refusal
+from gated.protocol.topics import Topics
 from gated.simulator.network import Network, NetworkError, find_mosquitto, free_port, join
-from gated.sync.code import Refusal
-from gated.sync.jose import Identity, Party
-from gated.sync.messages import Ack, EventBatch, Status, WireEvent, Word
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
 
 SITE, GATE = "courtyard-2", "front"
 TOPICS = Topics(SITE, GATE)

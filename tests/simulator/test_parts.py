@@ -63,7 +63,7 @@ class TestContract(DoorContract):
 
 def counted_wiring(edges):
     """The product's wiring, with its edges counted."""
-    from gated.door.hardware import Wiring
+    from gated.door.door_hardware import Wiring
 
     return lambda settings, factory, _: Wiring(settings, factory, lambda: edges.append(1))
 

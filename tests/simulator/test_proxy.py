@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from gated.simulator.network_direction import SOUND, Fault
 from gated.simulator.proxy import Proxy
-from gated.simulator.way import SOUND, Fault
 
 PATIENCE_S = 30.0
 A_WHILE_S = 0.3

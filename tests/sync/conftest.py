@@ -22,13 +22,10 @@ from gated.errors import WireError
 from gated.events import DoorReleased
 from gated.journal.chain import genesis
 from gated.journal.journal import Journal
-from gated.office.client import Client, MqttError
-from gated.simulator.network import free_port
-from gated.sync.commands import CommandDesk, Outcome
-from gated.sync.gate import GateSide, Vitals
-from gated.sync.jose import Identity
-from gated.sync.link import run_link
-from gated.sync.messages import (
+from gated.office.mqtt_client import Client, MqttError
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
     Ack,
     Ask,
     Command,
@@ -46,9 +43,12 @@ from gated.sync.messages import (
     Word,
     misfit,
 )
-from gated.sync.records import digest_of
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.protocol.record_keys import digest_of
+from gated.protocol.topics import Topics
+from gated.simulator.network import free_port
+from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.office_link import run_link
+from gated.sync.session import GateSide, Vitals
 
 SITE, GATE = "market-south", "gate-2"
 TOPICS = Topics(SITE, GATE)
@@ -87,7 +87,7 @@ def issue(ca, host, name):
 
 
 class Server:
-    """The office's state for one gate, as gated/sync/README.md requires: the rows it holds, and its heartbeat."""
+    """The office's state for one gate, as gated/protocol/README.md requires: the rows it holds, and its heartbeat."""
 
     def __init__(self):
         self.beat, self.version, self.digest = 0, 0, digest_of([])

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import ServerSilent
+from gated.protocol.messages import Word
 from gated.sync.freshness import DUMB_S, KEPT, REACHED_S, Freshness
-from gated.sync.messages import Word
 
 HOUR_S = 3600.0
 

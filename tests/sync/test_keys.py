@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import StateError, WireError
-from gated.sync.jose import Identity, Party
+from gated.protocol.jose import Identity, Party
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from gated.errors import WireError
 from gated.events import Stopped
 from gated.journal.chain import Position, digest, genesis
 from gated.journal.entry import MAX_BODY_BYTES, Entry, body_of, stamp
-from gated.sync.messages import MAX_EVENTS, MAX_PLAIN_BYTES, Ack, EventBatch, misfit
+from gated.protocol.messages import MAX_EVENTS, MAX_PLAIN_BYTES, Ack, EventBatch, misfit
 from gated.sync.outbox import AHEAD_ROWS, AHEAD_S, Outbox, next_batch
 
 SITE, GATE, JOURNAL = "market-south", "gate-2", "00112233aabbccdd"

@@ -22,14 +22,14 @@ from cryptography import x509
 
 from gated.config import SyncSettings, parse
 from gated.errors import PairingError, StateError
-from gated.office.certificates import Authority
+from gated.office.authority import Authority
+from gated.protocol.broker import tls_context
+from gated.protocol.jose import Party
+from gated.protocol.pairing_code import MAX_BYTES, PairingCode
+from gated.protocol.sealed_files import Lock
 from gated.simulator.network import free_port
-from gated.sync import asking
-from gated.sync.code import MAX_BYTES, PairingCode
-from gated.sync.dial import tls_context
-from gated.sync.jose import Party
+from gated.sync import pairing_client
 from gated.sync.pairing import Draft, Pairing, pair
-from gated.sync.sealing import Lock
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office
@@ -119,7 +119,7 @@ def is_whole(office, pairing):
 
 def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_path, monkeypatch):
     """One rename after another fails, as at a power cut. The pairing folder is then complete or absent."""
-    monkeypatch.setattr("gated.office.pairing.MOST_TRIES", 100)
+    monkeypatch.setattr("gated.office.pairing_server.MOST_TRIES", 100)
     rename, failures = os.rename, 0
     for step in range(1, 12):
         code, state, left = office.invite(), tmp_path / f"state-{step}", [step]
@@ -294,7 +294,7 @@ def test_an_endless_answer_is_not_read(state, tmp_path):
 def test_an_answer_that_drips_is_left(state, tmp_path, monkeypatch, begin):
     """Each byte arrives in time, but 20,000 such bytes would keep an installer waiting for days."""
     Authority.make(SITE, datetime.now(UTC)).write_server(tmp_path, "localhost", wall=datetime.now(UTC))
-    monkeypatch.setattr(asking, "WHOLE_S", 1.0)
+    monkeypatch.setattr(pairing_client, "WHOLE_S", 1.0)
     over = threading.Event()
 
     class Dripping(http.server.BaseHTTPRequestHandler):

@@ -19,8 +19,8 @@ import wire_story as story  # noqa: E402
 from gated.errors import SealError, WireError  # noqa: E402
 from gated.events import AnyEvent  # noqa: E402
 from gated.journal.entry import MAX_BODY_BYTES  # noqa: E402
-from gated.sync import messages as m  # noqa: E402
-from gated.sync.messages import DOWN, KINDS, MAX_BYTES, MAX_PLAIN_BYTES, OPEN, UP  # noqa: E402
+from gated.protocol import messages as m  # noqa: E402
+from gated.protocol.messages import DOWN, KINDS, MAX_BYTES, MAX_PLAIN_BYTES, OPEN, UP  # noqa: E402
 
 HARMLESS = {
     "Shell": "v site gate state version sealed",

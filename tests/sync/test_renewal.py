@@ -7,9 +7,9 @@ import pytest
 
 from gated.config import SyncSettings
 from gated.errors import StateError, WireError
-from gated.office.certificates import Authority, read_csr
-from gated.sync.certificate import load_key, request_for
-from gated.sync.messages import Certificate
+from gated.office.authority import Authority, read_csr
+from gated.protocol.certificate import load_key, request_for
+from gated.protocol.messages import Certificate
 from gated.sync.pairing import Draft
 from gated.sync.renewal import Certificates
 

@@ -13,10 +13,10 @@ import pytest
 from gated.config import ModelSettings, load, load_own
 from gated.face.manifest import load_set
 from gated.gallery.gallery import Gallery
-from gated.gallery.people import Consent, Person
-from gated.sync.jose import Identity
-from gated.sync.messages import ChangeSettings, Consented, Delta, GateRecord, PersonRecord, Reply, Share, Shared
-from gated.sync.sharing import seal_face
+from gated.people.store import Consent, Person
+from gated.protocol.jose import Identity
+from gated.protocol.messages import ChangeSettings, Consented, Delta, GateRecord, PersonRecord, Reply, Share, Shared
+from gated.sync.sealed_faces import seal_face
 from gated.types import SubjectId
 
 pytestmark = pytest.mark.slow

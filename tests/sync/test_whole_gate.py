@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.door.messages import Beat, DriveLine, FromLatch, Hello, Welcome
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
+from gated.protocol.messages import AnswerCall, Diagnose, SetLockdown
 from gated.runtime.channel import BlockingChannel
-from gated.sync.messages import AnswerCall, Diagnose, SetLockdown
 
 pytestmark = pytest.mark.slow
 

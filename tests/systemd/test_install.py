@@ -122,7 +122,9 @@ def bundle_of(tmp_path, lock):
         archive.writestr("gated/errors.py", (SCRIPT.parents[1] / "gated/errors.py").read_text())
         archive.writestr("gated/bounded.py", (SCRIPT.parents[1] / "gated/bounded.py").read_text())
         archive.writestr("gated/update/__init__.py", "")
-        archive.writestr("gated/update/lock.py", (SCRIPT.parents[1] / "gated/update/lock.py").read_text())
+        archive.writestr(
+            "gated/update/locked_libraries.py", (SCRIPT.parents[1] / "gated/update/locked_libraries.py").read_text()
+        )
         archive.writestr(f"gated/update/locked/{sys.version_info[0]}.{sys.version_info[1]}.txt", lock)
         info = "gated-9.9.9.dist-info"
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: gated\nVersion: 9.9.9\n")

@@ -19,7 +19,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 import gated.cues
-from gated.provision.units import POLICIES, unit_files
+from gated.provision.gate_units import POLICIES, unit_files
 
 ENTER = """
 mount -t tmpfs none /etc/chromium && mkdir -p "$(dirname "$2")" || exit

@@ -17,10 +17,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from machine import KINDS, NEW, OLD, Machine, make_shims  # noqa: E402
 from power import Power  # noqa: E402
 
-from gated import database  # noqa: E402
 from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
-from gated.runtime import files  # noqa: E402
+from gated.storage import database, files  # noqa: E402
 from gated.update import rehearsal  # noqa: E402
 from gated.update.release import Releases  # noqa: E402
 from gated.update.source import Source  # noqa: E402

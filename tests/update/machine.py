@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 from power import Power
 
-from gated import database
 from gated.config import GateSettings, Settings, SiteSettings
 from gated.errors import BusyError, StateError, UpdateError
 from gated.events import Degraded, Started
 from gated.journal.journal import Journal
-from gated.runtime.lock import FileLock
+from gated.storage import database
+from gated.storage.process_lock import FileLock
 from gated.update import build, health, rehearsal, updater
 from gated.update.release import Releases
 from gated.update.updater import Updater

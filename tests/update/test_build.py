@@ -11,10 +11,10 @@ from signing import make_key
 
 from gated.errors import UpdateError
 from gated.update import build as build_module
-from gated.update import lock as lock_module
+from gated.update import locked_libraries as lock_module
 from gated.update.build import build, run
 from gated.update.listing import SUMS
-from gated.update.lock import this_python
+from gated.update.locked_libraries import this_python
 from gated.update.signature import read_keys
 from gated.update.source import Source
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated import database
 from gated.errors import StateError, UpdateError
 from gated.events import Stopped
 from gated.journal.journal import Journal
+from gated.storage import database
 from gated.update import rehearsal
 from gated.update.rehearsal import COPIES, SCHEMAS, go_back, rehearse, shape_of
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
-from gated.office.forms.facts import Language
+from gated.office.forms.form_facts import Language
 from gated.printable import page
 
 DOCUMENTS = ("notice", "consent")

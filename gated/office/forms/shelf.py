@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from gated.errors import OfficeError
-from gated.office.forms.facts import LANGUAGES, Facts, Language, missing, values
+from gated.office.forms.form_facts import LANGUAGES, Facts, Language, missing, values
 from gated.office.forms.paper import DOCUMENTS, digest_of, text_of
-from gated.runtime.files import write_whole
+from gated.storage.files import write_whole
 from gated.wording import UNDECODABLE
 
 INDEX = "forms.json"

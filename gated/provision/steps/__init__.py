@@ -13,7 +13,7 @@ services   Debian's packages for screen and sound, the units, the start
 
 from collections.abc import Iterator
 
-from gated.provision.making import Making
+from gated.provision.step_state import Making
 from gated.provision.steps.configure import WriteSettings
 from gated.provision.steps.ground import Folders, Machine
 from gated.provision.steps.hardware import Firmware, Parts

@@ -9,15 +9,15 @@ from typing import ClassVar
 
 from gated.config import Settings
 from gated.config.reading import read
+from gated.doctor.finding import amber
 from gated.errors import ConfigError, GatedError, ProvisionError
-from gated.health.finding import amber
-from gated.provision.answers import UNNAMED, merged
 from gated.provision.draft import drafted
 from gated.provision.filling import filled
-from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision.installer_answers import UNNAMED, merged
+from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.runtime.files import write_whole
-from gated.runtime.owner import maker_of
+from gated.storage.files import write_whole
+from gated.storage.owner import maker_of
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gated.errors import ProvisionError
-from gated.provision import machine, making
-from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision import machine_check
+from gated.provision import step_state as making
+from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.runtime.files import own_folder
-from gated.runtime.owner import acting_as, maker_of
+from gated.storage.files import own_folder
+from gated.storage.owner import acting_as, maker_of
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Machine:
 
     def do(self) -> str:
         """Check the machine. Raises `ProvisionError` if a finding is red."""
-        findings = list(machine.looked_at(self.making.state, self.making.root))
+        findings = list(machine_check.looked_at(self.making.state, self.making.root))
         self.making.judge(findings)
         return findings[0].says
 
     def check(self) -> Tried:
         """Check the machine. Return the red findings as problems."""
-        findings = list(machine.looked_at(self.making.state, self.making.root))
+        findings = list(machine_check.looked_at(self.making.state, self.making.root))
         for finding in findings:
             self.making.tell(finding)
         red = [ProvisionError(f"{f.part}: {f.says}; {f.next_step}") for f in findings if f.light == "red"]

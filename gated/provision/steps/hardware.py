@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from gated.config import Settings
 from gated.errors import GatedError, ProvisionError
-from gated.provision import machine
+from gated.provision import machine_check
 from gated.provision.boot import BEGIN, STRICT, boot_lines, with_lines
-from gated.provision.making import Making, attempted, check_writable, writing
+from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.runtime.files import rewrite
+from gated.storage.files import rewrite
 
 IN_USE = "in use by the gate that runs; `gated doctor` says how they are"
 
@@ -33,7 +33,7 @@ class Parts:
         """Test the camera and the pins. Raises `ProvisionError` if one cannot be used."""
         if self._is_running(self.making.settings):
             return IN_USE
-        self.making.judge(list(machine.parts(self.making.settings)))
+        self.making.judge(list(machine_check.parts(self.making.settings)))
         return "can be used"
 
     def check(self) -> Tried:
@@ -43,7 +43,7 @@ class Parts:
             return Tried("cannot be tried before the settings are right")
         if self._is_running(settings):
             return Tried(IN_USE)
-        findings = list(machine.parts_seen(settings))
+        findings = list(machine_check.parts_seen(settings))
         for finding in findings:
             self.making.tell(finding)
         wrong = [ProvisionError(f"{f.part}: {f.says}; {f.next_step}") for f in findings if f.light == "red"]

@@ -8,21 +8,21 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from gated.config import Settings
-from gated.cues.brought import copy_prompts
+from gated.cues.prompt_copies import copy_prompts
 from gated.cues.prompts import check as check_prompts
 from gated.cues.prompts import render
 from gated.cues.words import fitted_of
 from gated.errors import GatedError, ModelError, ProvisionError, StateError
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, lawful_set, load_manifest
+from gated.face.model_files import is_right, pull_set, unaccepted
 from gated.face.onnx import Model
-from gated.face.pull import is_right, pull_set, unaccepted
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.provision import making as places
-from gated.provision.making import Making, attempted
+from gated.provision import step_state as places
+from gated.provision.step_state import Making, attempted
 from gated.provision.steps.step import DONE, Tried
-from gated.runtime.named import reading
-from gated.runtime.owner import acting_as, as_holder_of
+from gated.storage.named_files import reading
+from gated.storage.owner import acting_as, as_holder_of
 
 REACH_S = 5.0
 

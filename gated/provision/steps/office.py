@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gated.config.reading import read
+from gated.doctor.finding import amber
 from gated.errors import ConfigError, GatedError, ProvisionError
-from gated.health.finding import amber
-from gated.provision.answers import UNNAMED
-from gated.provision.making import Making, attempted
+from gated.protocol.pairing_code import PairingCode
+from gated.provision.installer_answers import UNNAMED
+from gated.provision.step_state import Making, attempted
 from gated.provision.steps.step import DONE, Tried
-from gated.runtime.named import reading
-from gated.runtime.owner import acting_as
-from gated.sync.asking import prove_code
-from gated.sync.code import PairingCode
+from gated.storage.named_files import reading
+from gated.storage.owner import acting_as
 from gated.sync.pairing import Pairing
 from gated.sync.pairing import pair as join
-from gated.sync.table import write_table
+from gated.sync.pairing_client import prove_code
+from gated.sync.settings_file import write_table
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gated.provision.making import Making, attempted
+from gated.provision.step_state import Making, attempted
 from gated.provision.steps.step import DONE, Tried
 from gated.update.release import ROOT, Releases
 from gated.update.signature import Key, read_keys

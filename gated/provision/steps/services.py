@@ -8,19 +8,7 @@ from typing import ClassVar
 
 from gated.errors import GatedError, ProvisionError
 from gated.provision import keyboard
-from gated.provision.making import Making, attempted, check_writable, writing
-from gated.provision.packages import (
-    VISION_USER,
-    Needs,
-    has_lists,
-    install,
-    is_user,
-    missing,
-    screen_user,
-    vision_user,
-)
-from gated.provision.steps.step import DONE, Tried
-from gated.provision.units import (
+from gated.provision.gate_units import (
     ALWAYS,
     KIOSK,
     PROGRAM,
@@ -31,8 +19,20 @@ from gated.provision.units import (
     start,
     unit_files,
 )
-from gated.runtime.files import write_whole
-from gated.update.units import systemctl
+from gated.provision.packages import (
+    VISION_USER,
+    Needs,
+    has_lists,
+    install,
+    is_user,
+    missing,
+    screen_user,
+    vision_user,
+)
+from gated.provision.step_state import Making, attempted, check_writable, writing
+from gated.provision.steps.step import DONE, Tried
+from gated.storage.files import write_whole
+from gated.update.services import systemctl
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ import pytest
 import trustme
 
 from gated.config import SyncSettings
-from gated.office.client import Client
+from gated.office.mqtt_client import Client
+from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
-from gated.sync.topics import Topics
 
 SITE, OFFICE = "market-south", "OFFICE"
 SPARE_GATES = [f"gate-{number}" for number in range(1, 101)]

@@ -24,10 +24,10 @@ from msgspec.structs import replace
 from gated.errors import OfficeError
 from gated.events import CallPressed
 from gated.journal.journal import Journal
-from gated.office.kept import KeptPerson
+from gated.office.kept_person import KeptPerson
+from gated.protocol.messages import Release
+from gated.simulator.network_direction import Fault
 from gated.simulator.proxy import Proxy
-from gated.simulator.way import Fault
-from gated.sync.messages import Release
 
 sys.path.insert(0, str(Path(__file__).parent))
 from town import SITE, Town

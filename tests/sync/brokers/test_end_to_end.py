@@ -17,8 +17,8 @@ from gated.events import CallPressed, PersonEnrolled
 from gated.face.manifest import load_set
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.office.kept import KeptCard
-from gated.sync.messages import Release, SetLockdown
+from gated.office.kept_person import KeptCard
+from gated.protocol.messages import Release, SetLockdown
 from gated.types import SubjectId
 
 sys.path.insert(0, str(Path(__file__).parent))

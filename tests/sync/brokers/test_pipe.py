@@ -11,9 +11,9 @@ import aiomqtt
 import pytest
 import trustme
 
+from gated.protocol.messages import MAX_BYTES
+from gated.protocol.topics import Topics
 from gated.simulator.proxy import Proxy
-from gated.sync.messages import MAX_BYTES
-from gated.sync.topics import Topics
 
 OFFICE = "OFFICE"
 PATIENCE_S = 60.0

@@ -7,18 +7,18 @@ import threading
 from contextlib import closing
 from datetime import UTC, datetime
 
+from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import HERE
 from gated.journal.journal import Journal
-from gated.office.broker import Place
+from gated.office.command_store import new_id
 from gated.office.founding import found
-from gated.office.kept import KeptPerson
-from gated.office.orders import new_id
+from gated.office.kept_person import KeptPerson
+from gated.office.mosquitto import Place
+from gated.office.running_processes import Waiting
 from gated.office.store import Store
-from gated.office.waiting import Waiting
+from gated.people.acceptances import HERE
+from gated.protocol.messages import Consented
 from gated.simulator.network import free_port, join
-from gated.sync.messages import Consented
 from gated.types import SubjectId
 
 SITE = "market-south"

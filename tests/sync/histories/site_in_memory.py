@@ -15,18 +15,17 @@ from msgspec.structs import replace
 from gated.config import SyncSettings
 from gated.errors import EnrolmentError, OfficeError, SubjectNotFoundError, UnacceptedError, WireError
 from gated.events import ConsentsAccepted, GateAccepted, PersonEnrolled
+from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import HERE
 from gated.journal.journal import Journal
-from gated.office.kept import KeptPerson
-from gated.office.side import OfficeSide
+from gated.office.exchange import OfficeSide
+from gated.office.kept_person import KeptPerson
 from gated.office.store import Store
-from gated.sync.commands import CommandDesk, Outcome
-from gated.sync.confirm import GOOD_S, Question
-from gated.sync.gate import GateSide, Vitals
-from gated.sync.jose import Identity
-from gated.sync.messages import (
+from gated.people.acceptances import HERE
+from gated.protocol.confirmation import GOOD_S, Question
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
     WAITS,
     Ack,
     AnyPerson,
@@ -48,10 +47,11 @@ from gated.sync.messages import (
     Suspend,
     WireEvent,
 )
-from gated.sync.records import digest_of, key_of, takes_away
+from gated.protocol.record_keys import digest_of, key_of, takes_away
+from gated.protocol.topics import Topics
+from gated.sync.command_desk import CommandDesk, Outcome
 from gated.sync.replica import Replica
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.sync.session import GateSide, Vitals
 from gated.types import SubjectId
 
 SITE, GATES = "court", ("east", "west")

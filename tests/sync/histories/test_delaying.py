@@ -18,9 +18,9 @@ from test_withholding import STEP_S, alarms, busy, is_degraded, settle
 
 from gated.errors import WireError
 from gated.events import Started
-from gated.sync.lag import PATIENCE_S, RECORDS
-from gated.sync.messages import Delta, HouseholdRecord, Passage, SnapshotPart
-from gated.sync.records import key_of
+from gated.protocol.lag import PATIENCE_S, RECORDS
+from gated.protocol.messages import Delta, HouseholdRecord, Passage, SnapshotPart
+from gated.protocol.record_keys import key_of
 
 HOURS = 3
 OF_THE_BROKER = {"records_withheld", "unmarked", "silent"}

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from site_in_memory import GATES, SITE, Site, office_digest, prepare
 
 from gated.events import CallPressed
-from gated.office.kept import KeptPerson
+from gated.office.kept_person import KeptPerson
 
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None

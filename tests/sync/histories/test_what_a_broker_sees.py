@@ -27,9 +27,9 @@ from gated.events import (
     Event,
     Started,
 )
-from gated.sync.beat import URGENT
-from gated.sync.gate import CAN
-from gated.sync.messages import LIVE, ONCE_OPEN, SEALED, Status, kind_of
+from gated.protocol.messages import LIVE, ONCE_OPEN, SEALED, Status, kind_of
+from gated.sync.session import CAN
+from gated.sync.upload_timing import URGENT
 
 MINUTES = 3
 

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from site_in_memory import GATES, Site, office_digest, prepare
 
 from gated.events import DoorClosed, Started
-from gated.office import side
-from gated.sync.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
-from gated.sync.messages import Release, SnapshotPart
+from gated.office import exchange
+from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
+from gated.protocol.messages import Release, SnapshotPart
 
 STEP_S, SHORT_S = 60.0, 30.0
 WITHHELD = "records_withheld"
@@ -185,7 +185,7 @@ def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_
 
 def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch):
     """The broker passes one part at a time, each within nine minutes."""
-    monkeypatch.setattr(side, "LAG", 100)
+    monkeypatch.setattr(exchange, "LAG", 100)
     for _ in range(600):
         site.add()
     gate = site.gates["east"]

@@ -8,17 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from gated import database
 from gated.events import RecordsApplied
-from gated.gallery.credentials import Credentials
 from gated.gallery.gallery import Gallery
-from gated.gallery.keyring import KeyRing
-from gated.gallery.vault import CARD, PIN, Vault
-from gated.office.kept import KeptCard, KeptPerson, settled
-from gated.office.verifiers import GateVerifiers, as_sent
-from gated.sync.dossiers import is_readable
-from gated.sync.jose import Identity
-from gated.sync.messages import (
+from gated.office.gate_records import GateVerifiers, as_sent
+from gated.office.kept_person import KeptCard, KeptPerson, settled
+from gated.people.credential_store import Credentials
+from gated.people.keyring import KeyRing
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
     AnyPerson,
     Consented,
     Delta,
@@ -30,11 +28,13 @@ from gated.sync.messages import (
     SnapshotPart,
     Word,
 )
-from gated.sync.records import digest_of, key_of
+from gated.protocol.record_keys import digest_of, key_of
+from gated.storage import database
+from gated.storage.vault import CARD, PIN, Vault
+from gated.sync.person_records import is_readable
 from gated.sync.replica import Replica
-from gated.sync.sharing import seal_face
+from gated.sync.sealed_faces import seal_face
 from gated.sync.snapshot import Staging
-from gated.sync.wire import Peer
 
 SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
 ME, OFFICE, NEIGHBOUR = Identity.make(), Identity.make(), Identity.make()

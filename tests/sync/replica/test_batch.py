@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import RecordAccepted, RecordQuarantined
-from gated.gallery.holding import Allowed
-from gated.gallery.replica import Holdings
+from gated.gallery.holdings import Holdings
+from gated.people.held_records import Allowed
 from gated.sync.quarantine import WINDOW_S, Allowance
 
 STEPS = ["join", "announce", "restart", "wait"]

@@ -10,9 +10,9 @@ import pytest
 
 from gated.events import RecordQuarantined
 from gated.gallery.gallery import Gallery
-from gated.gallery.replica import Holdings
-from gated.sync.messages import AcceptHeld, Gone
-from gated.sync.sharing import seal_face
+from gated.gallery.holdings import Holdings
+from gated.protocol.messages import AcceptHeld, Gone
+from gated.sync.sealed_faces import seal_face
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 OTHER_SET = "cd" * 32
@@ -382,7 +382,7 @@ def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, k
 
 
 def test_a_card_that_comes_with_the_face_confirms_nothing(home, office, kit):
-    from gated.sync.messages import Card
+    from gated.protocol.messages import Card
 
     try:
         card = Card("c9", "55509")

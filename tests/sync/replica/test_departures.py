@@ -14,12 +14,12 @@ from gated.errors import EnrolmentError, UnacceptedError
 from gated.events import ConsentHeld, FaceShared, GateAccepted, GateHeld
 from gated.gallery.enrolment import enrol_known
 from gated.gallery.gallery import Gallery
-from gated.gallery.people import Consent, People, Person
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import HERE
-from gated.sync.jose import Identity, Party
-from gated.sync.messages import Enrol, GateRecord, Gone, Vouching
-from gated.sync.vouching import fingerprint, is_same_print, newly_trusted, parsed, signers, vouch
+from gated.gallery.holdings import Holdings
+from gated.people.acceptances import HERE
+from gated.people.store import Consent, People, Person
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import Enrol, GateRecord, Gone, Vouching
+from gated.protocol.vouching import fingerprint, is_same_print, newly_trusted, parsed, signers, vouch
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 THIEF, THIRD = Identity.make(), Identity.make()
@@ -324,9 +324,9 @@ def test_a_fingerprint_is_of_the_gate_and_of_both_its_keys(kit):
 
 def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkeypatch):
     """Starts from a database with the schema before the trust tables, with one gate and one person who agreed."""
-    from gated.gallery import people
+    from gated.people import store
 
-    monkeypatch.setattr(people, "MIGRATIONS", people.MIGRATIONS[: people.MIGRATIONS.index(people.trust.SCHEMA)])
+    monkeypatch.setattr(store, "MIGRATIONS", store.MIGRATIONS[: store.MIGRATIONS.index(store.trust.SCHEMA)])
     Holdings.open(tmp_path, kit.site).close()
     with closing(People(tmp_path).connection) as old, old:
         old.execute("INSERT INTO gates VALUES ('gate-3', 'keys')")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gated.sync.messages import Card, Delta, Gone, Passage, PersonRecord, Request, SnapshotPart
-from gated.sync.records import key_of, takes_away
+from gated.protocol.messages import Card, Delta, Gone, Passage, PersonRecord, Request, SnapshotPart
+from gated.protocol.record_keys import key_of, takes_away
 
 WHO = st.integers(1, 3)
 COIN = st.booleans()

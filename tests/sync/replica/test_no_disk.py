@@ -12,15 +12,15 @@ import pytest
 from gated.config import SyncSettings
 from gated.events import PersonSuspended
 from gated.journal.journal import Journal
-from gated.sync.commands import UNWRITABLE, CommandDesk
-from gated.sync.gate import GateSide
-from gated.sync.messages import Command, Receipt, Release, Reply, Request, Suspend
-from gated.sync.ordered import SUSPENDED_IN_MEMORY
-from gated.sync.part import REST_S
+from gated.protocol.envelope import Peer
+from gated.protocol.messages import Command, Receipt, Release, Reply, Request, Suspend
+from gated.protocol.topics import Topics
+from gated.sync.command_desk import UNWRITABLE, CommandDesk
+from gated.sync.command_handling import SUSPENDED_IN_MEMORY
+from gated.sync.denied_subjects import Revoked
+from gated.sync.isolation import REST_S
 from gated.sync.replica import Replica
-from gated.sync.revoked import Revoked
-from gated.sync.topics import Topics
-from gated.sync.wire import Peer
+from gated.sync.session import GateSide
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 

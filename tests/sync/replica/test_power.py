@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from gated.sync.messages import Card, Gone, Passage, RoleRecord, ScheduleRecord
+from gated.protocol.messages import Card, Gone, Passage, RoleRecord, ScheduleRecord
 
 
 class Camera:

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.sync.messages import Request
-from gated.sync.pull import PATIENCE_S, Pull
+from gated.protocol.messages import Request
+from gated.sync.record_requests import PATIENCE_S, Pull
 from gated.sync.snapshot import Title
 
 US = {"site": "s", "gate": "g"}

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import RecordQuarantined
-from gated.gallery.holding import Allowed
-from gated.gallery.replica import Holdings
+from gated.gallery.holdings import Holdings
 from gated.gallery.search import Row
-from gated.sync.messages import Delta, Face, Gone, Templates
+from gated.people.held_records import Allowed
+from gated.protocol.messages import Delta, Face, Gone, Templates
 from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, twins
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)

@@ -9,20 +9,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from gated.access.rights import Refusal, judge_holder
-from gated.access.schedule import Calendar
+from gated.access.permissions import Refusal, judge_holder
+from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.errors import StateError
 from gated.events import PersonRemoved, PersonResumed, PersonSuspended, RecordsApplied
-from gated.gallery.credentials import Credentials
 from gated.gallery.enrolment import enrol, enrol_known
-from gated.gallery.entitlement import Days
 from gated.gallery.gallery import Gallery
-from gated.gallery.issuing import give_card
-from gated.gallery.people import Person
+from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
-from gated.gallery.replica import Holdings
-from gated.sync.messages import (
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Days
+from gated.people.issuing import give_card
+from gated.people.store import Person
+from gated.protocol.messages import (
     Card,
     Delta,
     GateRecord,

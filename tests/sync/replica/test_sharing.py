@@ -11,11 +11,11 @@ from gated.embedding import check_embedding
 from gated.errors import EnrolmentError, SealError, WireError
 from gated.events import FaceShared
 from gated.gallery.gallery import Gallery
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import HERE, Claim
-from gated.sync.messages import MAX_PLAIN_BYTES, MAX_TEMPLATES, GateRecord, PersonRecord, Shared, Templates
-from gated.sync.sharing import open_face, seal_face
-from gated.sync.wire import Peer
+from gated.gallery.holdings import Holdings
+from gated.people.acceptances import HERE, Claim
+from gated.protocol.envelope import Peer
+from gated.protocol.messages import MAX_PLAIN_BYTES, MAX_TEMPLATES, GateRecord, PersonRecord, Shared, Templates
+from gated.sync.sealed_faces import open_face, seal_face
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from gated.events import PersonRemoved, RecordsApplied
-from gated.gallery.people import Person
 from gated.gallery.register import Register
-from gated.sync.messages import Gone, PersonRecord, Request
-from gated.sync.snapshot import WINDOW, Staging, Title
+from gated.people.store import Person
+from gated.protocol.limits import PARTS_WINDOW
+from gated.protocol.messages import Gone, PersonRecord, Request
+from gated.sync.snapshot import Staging, Title
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -36,9 +37,9 @@ def test_parts_are_asked_for_in_windows_and_the_next_one_when_the_last_is_here(f
     many(office, kit, 40)
     parts = office.snapshot(1)
     assert followed.hear_word(office.word()) == [Request(**kit.us)]
-    for part in parts[: WINDOW - 1]:
+    for part in parts[: PARTS_WINDOW - 1]:
         assert followed.hear(part) == []
-    (request,) = followed.hear(parts[WINDOW - 1])
+    (request,) = followed.hear(parts[PARTS_WINDOW - 1])
     assert request == Request(**kit.us, is_snapshot=True, snapshot=40, parts=list(range(16, 32)))
     for part in reversed(parts[16:31]):
         assert followed.hear(part) == []

@@ -7,13 +7,13 @@ import pytest
 
 from gated.errors import EnrolmentError
 from gated.gallery.gallery import Gallery
-from gated.gallery.replica import Holdings
-from gated.gallery.trust import HERE
-from gated.sync.jose import Identity
-from gated.sync.messages import Consented, GateRecord, Gone
+from gated.gallery.holdings import Holdings
+from gated.people.acceptances import HERE
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.messages import Consented, GateRecord, Gone
+from gated.protocol.vouching import vouch
 from gated.sync.replica import Replica
-from gated.sync.vouching import vouch
-from gated.sync.wire import Peer
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 NEW, THIRD, FOURTH = Identity.make(), Identity.make(), Identity.make()

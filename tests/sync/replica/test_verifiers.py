@@ -9,7 +9,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from gated.sync.messages import Card, Delta, Request, Verifiers
+from gated.protocol.messages import Card, Delta, Request, Verifiers
 
 PIN, DURESS = "739184", "281946"
 

@@ -1,0 +1,237 @@
+"""The decision loop for faces: takes what vision reports, asks the latch for releases, and reports events to the
+journal.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from gated.access.attack_response import VISITS, Impostors
+from gated.access.credential_service import Ways
+from gated.access.face_policy import Rules
+from gated.access.live_enrolment import Counts, Demands, GivenNow, LiveEnrolment, Operator, count_none
+from gated.access.permissions import Refusal
+from gated.access.visit_rate import Crowd
+from gated.access.visits import NEAREST, Outcome, Visits
+from gated.config import AccessSettings
+from gated.door.latch_client import DoorController
+from gated.embedding import Embedding
+from gated.errors import BusyError, EnrolmentError, LatchError, StateError
+from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
+from gated.face.vision_messages import Observation, TrackEnded, VisionReady
+from gated.gallery.enrolment import Enrolled
+from gated.gallery.gallery import Gallery
+from gated.gallery.search import Candidate
+from gated.people.entitlement import Credential, First
+from gated.types import SubjectId
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+
+
+class AccessService:
+    """Decides about every face at the gate. Inactive until vision is ready, and after vision is lost.
+
+    A match only identifies the person. `ways` then applies the access rules, as for a card of that person.
+    """
+
+    def __init__(
+        self,
+        settings: AccessSettings,
+        gallery: Gallery,
+        door: DoorController,
+        release_s: float,
+        report: Callable[[Event], None],
+        *,
+        ways: Ways,
+        wall: Callable[[], datetime | None],
+        prefer: Callable[[First | None], None],
+        is_enrolling_told: Callable[[], bool] = lambda: True,
+        crowd: Crowd | None = None,
+        given: GivenNow = lambda _, __: (),
+    ) -> None:
+        """`wall` returns the time of day, or None while it is not trusted. `prefer` receives the first cue of a person,
+        before the grant. `is_enrolling_told` returns whether the gate is announcing an enrolment. `given` returns the
+        consents that a person is recorded as giving at the gate during an enrolment.
+        """
+        self._settings, self._gallery, self._door = settings, gallery, door
+        self._release_s, self._report = release_s, report
+        self._ways, self._wall, self._prefer = ways, wall, prefer
+        self._enrolment = LiveEnrolment(gallery, report, is_enrolling_told, given)
+        self._impostors, self._crowd = Impostors(ways.guessing.attacks, ways.attacked), crowd or Crowd()
+        self._visits: Visits | None = None
+        self._embedder_sha256 = ""
+        self._confirming = set[asyncio.Task[None]]()
+
+    def begin(self, vision: VisionReady) -> None:
+        """Start to decide, because vision is ready. Uses the thresholds of its models unless the settings override
+        them.
+        """
+        self._embedder_sha256 = vision.embedder_sha256
+        rules = rules_for(self._settings, vision)
+        self._visits = Visits(
+            self._search,
+            vision.dimension,
+            rules,
+            self._patience,
+            partial(self._impostors.bound, MAIN),
+            admits=self._crowd.admits,
+        )
+
+    def stop(self) -> None:
+        """Discard everything that vision reported, because vision is lost."""
+        self._visits = None
+        self._enrolment.restart()
+
+    async def enrol(
+        self,
+        subject: SubjectId,
+        within_s: float,
+        min_eye_px: float,
+        operator: Operator,
+        counts: Counts = count_none,
+    ) -> Enrolled:
+        """Enrol the face of a known person who stands before the gate. Return the result.
+
+        `min_eye_px` is the least distance between the eyes, in pixels. `operator` confirms the enrolment live. `counts`
+        and the errors are those of `LiveEnrolment.take`. Raises `EnrolmentError` also if vision is not ready.
+        """
+        if self._visits is None:
+            raise EnrolmentError("the gate sees nothing; look at its camera first")
+        rules = self._visits.rules
+        demands = Demands(
+            self._gallery.dimension, rules.threshold, rules.pad_threshold, min_eye_px, rules.max_frame_age_s
+        )
+        return await self._enrolment.take(subject, within_s, demands, operator, counts)
+
+    def observe(self, seen: Observation | TrackEnded) -> None:
+        """Take a report of vision and act on it at once."""
+        if self._visits is not None:
+            now = time.monotonic()
+            if self._enrolment.observe(seen, now):
+                self._visits.forget(seen.track)
+            elif isinstance(seen, TrackEnded):
+                self._act(self._visits.end(seen.track, now))
+            else:
+                self._act(self._visits.observe(seen, now))
+
+    def confirm(self, found: Credential) -> None:
+        """Compare the face before the gate with the waiting face of a person whom a card or PIN let in.
+
+        Does nothing while the face of this person rests, because the shown face may be another presentation attack.
+        """
+        now, visits, subject = time.monotonic(), self._visits, found.subject
+        if visits is None or subject is None or found.is_duress or self._impostors.is_resting(MAIN, subject, now):
+            return
+        if looks := visits.shown(now):
+            task = asyncio.create_task(self._confirm(subject, found.digest, looks, visits.rules.threshold))
+            self._confirming.add(task)
+            task.add_done_callback(self._confirming.discard)
+
+    async def _confirm(self, subject: SubjectId, digest: bytes, looks: list[Embedding], threshold: float) -> None:
+        try:
+            accepted = await asyncio.to_thread(self._gallery.confirm, subject, digest, looks, threshold)
+            for fact in accepted.facts() if accepted is not None else ():
+                self._report(fact)
+        except (BusyError, StateError) as error:
+            log.error("a face that waits could not be looked at: %s", error)
+
+    async def run(self) -> None:
+        """Refuse faces that have waited too long. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
+                self._act(outcome)
+
+    def _patience(self, subject: SubjectId) -> float | None:
+        return self._ways.preferences(subject).search_s
+
+    def _search(self, probe: Embedding) -> Sequence[Candidate]:
+        return self._gallery.search(probe, NEAREST)
+
+    def _act(self, outcome: Outcome | None) -> None:
+        """Ask for the release first, then write the journal, because only the release is urgent."""
+        if outcome is None or self._visits is None:
+            return
+        decided_at = time.monotonic()
+        decision, rules = outcome.decision, self._visits.rules
+        if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
+            self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
+            self._defend(outcome, decided_at)
+            return
+        closed = self._closed(decision.subject, decided_at)
+        if closed is not None:
+            self._report(_denied(outcome, closed, rules, self._gallery.size, decided_at))
+            return
+        preferences = self._ways.preferences(decision.subject)
+        self._prefer(preferences.first)
+        lease_s = preferences.release_s or self._release_s
+        refusal = self._release(outcome.visit, lease_s, decided_at, decision.subject)
+        self._report(
+            AccessGranted(
+                visit=outcome.visit,
+                subject=decision.subject,
+                score=round(decision.score, 4),
+                threshold=rules.threshold,
+                gallery_size=self._gallery.size,
+                pad_score=round(decision.pad_score, 4),
+                frames=decision.frames,
+                embedder_sha256=self._embedder_sha256,
+                latency_s=round(decided_at - outcome.frame_at, 4),
+            )
+        )
+        if refusal is not None:
+            self._report(refusal)
+
+    def _closed(self, subject: SubjectId, now: float) -> Refusal | None:
+        """Return why a recognised person may not pass by face now, or None."""
+        if self._impostors.is_resting(MAIN, subject, now):
+            return Refusal.RESTING
+        return self._ways.may_pass_by_face(subject, MAIN, self._wall())
+
+    def _defend(self, outcome: Outcome, now: float) -> None:
+        """Count an attack against the imitated face, and report each rest that begins."""
+        if outcome.is_attack:
+            for rest in self._impostors.attacked(MAIN, outcome.imitated, now):
+                self._report(PresentationAttack(VISITS, rest.lasts_s, rest.subject))
+
+    def _release(self, visit: str, lease_s: float, decided_at: float, whom: SubjectId) -> ReleaseRefused | None:
+        try:
+            self._door.release(visit, lease_s, decided_at, whom=whom)
+        except LatchError as error:
+            log.error("%s", error)
+            return ReleaseRefused(visit, str(error))
+        return None
+
+
+def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
+    """Return the parameters of a decision: from the settings, or from the model set's manifest if the settings omit
+    them.
+    """
+    return Rules(
+        threshold=vision.threshold if settings.threshold is None else settings.threshold,
+        pad_threshold=vision.pad_threshold if settings.pad_threshold is None else settings.pad_threshold,
+        margin=settings.margin,
+        frames=settings.frames,
+        give_up_s=settings.give_up_s,
+        max_frame_age_s=settings.max_frame_age_s,
+    )
+
+
+def _denied(outcome: Outcome, reason: str, rules: Rules, gallery_size: int, decided_at: float) -> AccessDenied:
+    decision = outcome.decision
+    return AccessDenied(
+        visit=outcome.visit,
+        reason=reason,
+        threshold=rules.threshold,
+        gallery_size=gallery_size,
+        frames=decision.frames,
+        latency_s=round(decided_at - outcome.frame_at, 4),
+        subject=decision.subject,
+        score=None if decision.score is None else round(decision.score, 4),
+        pad_score=None if decision.pad_score is None else round(decision.pad_score, 4),
+    )

@@ -1,0 +1,1 @@
+"""Card readers, keypads and code scanners: from a signal or key press to a card number or a PIN."""

@@ -1,0 +1,199 @@
+"""`gated people card|pin|guest`: manage credentials other than faces."""
+
+from contextlib import closing
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.find_person import called
+from gated.cli.people_stores import Note, books, known, since_option, until_option, window, zone_of
+from gated.cli.pins import choose_option, insisted, tell_made
+from gated.cli.table_output import in_words, in_zone, show
+from gated.errors import CredentialError
+from gated.events import CredentialAdded, CredentialRemoved
+from gated.gallery.enrolment import plain_text
+from gated.people import card_readings
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import Credential
+from gated.people.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
+from gated.sitetime import iso
+
+_number = click.option("--number", required=True, help="The printed number or a reader's output.")
+_uses = click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses.")
+_same_each_time = click.option(
+    "--same-each-time",
+    is_flag=True,
+    help="The number looks random but is fixed: you saw it more than once.",
+)
+_label = click.option("--label", default="", help="A note for the office; it stays on this gate.")
+
+
+@click.group()
+def card() -> None:
+    """Give, list and remove cards."""
+
+
+@card.command("add")
+@click.argument("subject")
+@_number
+@since_option
+@until_option
+@_uses
+@_label
+@_same_each_time
+@click.pass_obj
+def add_card(
+    context: Context, *, subject: str, number: str, since: date | None, until: date | None, uses: int | None,
+    label: str, same_each_time: bool,
+) -> None:  # fmt: skip
+    """Give a person a card, by its printed number or the output of any reader. It opens at every kind of reader.
+
+    The number is not stored, only digests of its readings, made with this site's key.
+    """
+    window = since, until
+    _give(context, subject, number, window, uses=uses, label=label, may_be_random=same_each_time)
+
+
+@card.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+@looks
+def list_cards(context: Context, as_json: bool) -> None:
+    """List all cards of residents and guests, without numbers."""
+    settings = context.settings
+    with closing(Credentials.open(settings.state, settings.site.id)) as store:
+        rows = [card_or_pin(each, zone_of(context)) for each in store.all() if each.way == "card"]
+    zone = zone_of(context)
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["credential", "subject", "label", "valid_from", "valid_until", "uses_left", "last_used_at"]
+        show(in_zone(columns, zone), [[in_words(row[column], zone) for column in columns] for row in rows])
+
+
+@card.command("remove")
+@click.argument("credential")
+@click.pass_obj
+def remove_card(context: Context, credential: str) -> None:
+    """Remove a card by its id. A running gate follows within a second."""
+    with books(context) as (store, note):
+        if not any(each.way == "card" and each.id == credential for each in store.all()):
+            raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
+        _take(store, note, credential)
+    streams.say(f"removed card {credential}")
+
+
+@click.command()
+@_number
+@until_option
+@_uses
+@_label
+@_same_each_time
+@click.pass_obj
+def guest(
+    context: Context, *, number: str, until: date | None, uses: int | None, label: str, same_each_time: bool
+) -> None:
+    """Give a guest a card, valid today only unless `--until` says otherwise."""
+    today = datetime.now(zone_of(context)).date()
+    window = today, until or today
+    _give(context, None, number, window, uses=uses, label=label, may_be_random=same_each_time)
+
+
+@click.group()
+def pin() -> None:
+    """Set or remove the PIN of a person."""
+
+
+@pin.command("set")
+@click.argument("subject")
+@click.option("--duress", is_flag=True, help="The duress PIN: it opens, and silently calls for help.")
+@choose_option
+@click.pass_obj
+def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> None:
+    """Make a PIN for a person and show it once. It replaces the earlier PIN.
+
+    With --choose, the person types one. A program may write one to standard input.
+    """
+    least = context.settings.readers.pin_digits
+    with books(context) as (store, note):
+        who, typed = known(store, subject), insisted(choose)
+        if typed is None:
+            digits, replaced = make_pin(store, who.subject, least=least, is_duress=duress)
+        else:
+            digits, (_, replaced) = typed, set_pin(store, typed, who.subject, least=least, is_duress=duress)
+        for _ in range(replaced):
+            note(CredentialRemoved("pin", who.subject, who.subject))
+        note(CredentialAdded("pin", who.subject, who.subject))
+    streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(who)}, {who.subject}")
+    tell_made(typed, digits)
+    if replaced > 1:
+        click.echo("their duress PIN was taken away with the old PIN; set it anew if they want one")
+
+
+@pin.command("remove")
+@click.argument("subject")
+@click.option("--duress", is_flag=True, help="Remove only the duress PIN; type it, or pass it on standard input.")
+@click.pass_obj
+def remove_pin(context: Context, subject: str, duress: bool) -> None:
+    """Remove the PIN of a person, and the duress PIN with it."""
+    with books(context) as (store, note):
+        who = known(store, subject)
+        theirs = [each for each in store.of(who.subject) if each.way == "pin"]
+        if len(theirs) <= duress:
+            raise CredentialError(f"{who.subject} has no such PIN; `gated people show` tells what somebody has")
+        gone = 1 if duress else len(theirs)
+        if duress:
+            take_duress_pin(store, insisted(choose=True) or "", who.subject)
+        else:
+            for each in theirs:
+                take_away(store, each.id)
+        for _ in range(gone):
+            note(CredentialRemoved("pin", who.subject, who.subject))
+    streams.say(f"removed {gone} PIN of {called(who)}, {who.subject}")
+
+
+def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
+    """Return a card or a PIN as values for people and programs, never with its number."""
+    return {
+        "credential": credential.id if credential.way == "card" else credential.subject,
+        "way": credential.way,
+        "subject": credential.subject,
+        "label": credential.label,
+        "uses_left": credential.uses_left,
+    } | {
+        name: iso(getattr(credential, name), zone)
+        for name in ("valid_from", "valid_until", "first_used_at", "last_used_at")
+    }
+
+
+def _give(
+    context: Context, subject: str | None, number: str, days: tuple[date | None, date | None], *,
+    uses: int | None, label: str, may_be_random: bool,
+) -> None:  # fmt: skip
+    begin, end = window(context, *days)
+    label = plain_text("label", label) if label.strip() else ""
+    with books(context) as (store, note):
+        who = None if subject is None else known(store, subject)
+        whose = None if who is None else who.subject
+        new = give_card(
+            store, number, whose, label=label, valid_from=begin, valid_until=end, uses=uses,
+            may_be_random=may_be_random,
+        )  # fmt: skip
+        note(CredentialAdded("card", new.id, whose))
+    show_readings(number)
+    streams.say(f"gave {'a guest' if who is None else called(who)} the card {new.id}")
+
+
+def show_readings(number: str) -> None:
+    """Print at this terminal the readings that a card is accepted by. They are stored nowhere in this form."""
+    click.echo("it opens at every reader that says one of these:")
+    for kind, reading in card_readings.shown(number):
+        streams.say(f"  {kind}: {reading}")
+
+
+def _take(store: Credentials, note: Note, which: str) -> None:
+    gone = take_away(store, which)
+    note(CredentialRemoved(gone.way, gone.id, gone.subject))

@@ -1,0 +1,83 @@
+"""The trials of `gated doctor` that need a person at the gate. They run only on request, on a terminal."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+
+import click
+
+from gated.cli import streams
+from gated.config import Settings
+from gated.doctor.finding import Finding, amber, green, red
+from gated.doctor.trials import in_command, of_cycle, open_once, say, show_lights
+from gated.errors import LatchError
+
+AS_WHOM = "stop the gate (`systemctl stop gated`), and try as its user: `runuser -u gated -- gated doctor ...`"
+
+
+def need_somebody() -> None:
+    """Raise `UsageError` without a terminal, because nobody could answer."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("--door, --lights and --sound need somebody at a terminal who watches the gate")
+
+
+def try_doors(settings: Settings, by: str) -> Iterator[Finding]:
+    """Open every door once, each with its own lease."""
+    for name, wires in settings.doors.items():
+        if not _asked(f"Release {name} for {wires.release_s:g} s now? Somebody must stand at it."):
+            yield amber(f"{name}: opening", "was not tried", "try it before the gate is handed over")
+            continue
+        found = asyncio.run(_opening(settings, name, by))
+        if found.light == "green" and not _asked("Did the lock let go, and does the leaf hold fast now? Pull at it."):
+            step = "look at the lock's kind and supply, its bolt and its closer"
+            found = red(found.part, f"the latch: {found.says}; at the gate it was otherwise", step)
+        yield found
+
+
+async def _opening(settings: Settings, name: str, by: str) -> Finding:
+    wires = settings.doors[name]
+    try:
+        async with in_command(settings) as hand:
+            if hand.seen.doors.get(name) == "open":
+                return red(f"{name}: opening", "the leaf stands open already", "shut it; if it is, look at its contact")
+            return of_cycle(name, await open_once(hand, name, wires, by, _tell), wires)
+    except LatchError as error:
+        raise LatchError(f"{error}; {AS_WHOM}") from error
+
+
+def try_lights(settings: Settings) -> Finding:
+    """Show every light, the buzzer and the pad, one after the other."""
+    lines = asyncio.run(_lights(settings))
+    if not lines:
+        return amber("lights", "none is fitted", "fit lamps: who cannot hear must see what the gate does")
+    if _asked(f"Did each of the {len(lines)} do so, alone and in this order?"):
+        return green("lights", f"as they should be: {', '.join(lines)}")
+    return red("lights", f"not all as they should be: {', '.join(lines)}", "look at the pins in [cues] and their wires")
+
+
+async def _lights(settings: Settings) -> list[str]:
+    try:
+        async with in_command(settings) as hand:
+            return await show_lights(hand, settings, _tell)
+    except LatchError as error:
+        raise LatchError(f"{error}; {AS_WHOM}") from error
+
+
+def try_sound(settings: Settings) -> Finding:
+    """Play the prompt of an opening gate."""
+    if settings.cues.sound == "none":
+        return amber("sound", "no loudspeaker is set", 'fit one, for who cannot see, and set [cues] sound = "alsa"')
+    if not asyncio.run(say(settings)):
+        step = "apt-get install alsa-utils, or name a device of `aplay -L` in [cues] sound_device"
+        return red("sound", "the loudspeaker does not take it", step)
+    if _asked("Was it heard, word for word, where people stand?"):
+        return green("sound", f"heard, at volume {settings.cues.volume:g}")
+    return red("sound", "was not heard as it should be", "look at [cues] volume, `alsamixer`, and the wires")
+
+
+def _asked(question: str) -> bool:
+    return streams.confirm(question, default=False, err=True)
+
+
+def _tell(text: str) -> None:
+    streams.say(text, err=True)

@@ -1,0 +1,110 @@
+"""`gated office calendar`: sets the holidays and make-up working days of a year, for every gate."""
+
+import re
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from gated.access.schedules import years_unknown
+from gated.cli import looks, show_json, streams
+from gated.cli.table_output import show
+from gated.errors import OfficeError
+from gated.office.store import Store
+from gated.protocol.messages import ScheduleRecord
+
+YEAR = re.compile(r"calendar-([0-9]{4})")
+"""Matches the name of a year's calendar record."""
+years = click.IntRange(2000, 2199)
+
+
+@click.group()
+def calendar() -> None:
+    """Set the holidays and make-up working days of a year for every gate. A gate's own settings take precedence.
+
+    On a holiday, only the "holiday" hours of a schedule count. A make-up working day, such as a Saturday before the
+    Spring Festival, counts as a day of every schedule that has all of mon to fri, and of no other.
+    """
+
+
+@calendar.command("set")
+@click.argument("year", type=years)
+@click.option("--holidays", default="", metavar="DAYS", help="Such as 2027-01-01,2027-02-05..2027-02-11.")
+@click.option("--workdays", default="", metavar="DAYS", help="Make-up working days, such as 2027-02-14.")
+@click.pass_obj
+def set_year(folder: Path, year: int, holidays: str, workdays: str) -> None:
+    """Replace the holidays and make-up working days of a year."""
+    free, worked = days_of(year, holidays), days_of(year, workdays)
+    if both := sorted(set(free) & set(worked)):
+        raise OfficeError(f"{', '.join(both)}: is both a holiday and a working day; take it out of one of them")
+    if not free and not worked:
+        raise click.UsageError("say --holidays, --workdays or both; `calendar remove` forgets a year")
+    with closing(Store.open(folder)) as store:
+        name = f"calendar-{year}"
+        store.book.put(
+            ScheduleRecord(n=0, name=name, days=[], start="00:00", end="00:00", holidays=free, workdays=worked)
+        )
+    streams.say(f"{year}: {len(free)} holidays and {len(worked)} make-up working days")
+
+
+@calendar.command("remove")
+@click.argument("year", type=years)
+@click.pass_obj
+def remove_year(folder: Path, year: int) -> None:
+    """Delete the days of a year."""
+    with closing(Store.open(folder)) as store:
+        if store.book.get(f"schedule/calendar-{year}") is None:
+            raise OfficeError(f"nothing is said of {year}; `gated office calendar list` shows what is")
+        store.book.remove(f"schedule/calendar-{year}")
+    streams.say(f"removed the calendar of {year}")
+
+
+@calendar.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+@looks
+def list_years(folder: Path, as_json: bool) -> None:
+    """List every year with its days. From December on, warns if the next year is missing."""
+    with closing(Store.open(folder)) as store:
+        found = sorted(calendars(store), key=lambda each: each.name)
+        unknown = unknown_years(store, datetime.now(UTC))
+    if as_json:
+        show_json([{"name": each.name, "holidays": each.holidays, "workdays": each.workdays} for each in found])
+        return
+    rows = [[each.name.removeprefix("calendar-"), ", ".join(each.holidays), ", ".join(each.workdays)] for each in found]
+    show(["year", "holidays", "make-up working days"], rows)
+    for year in unknown:
+        streams.say(f"the days of {year} are not known yet: `gated office calendar set {year}`", err=True)
+
+
+def calendars(store: Store) -> list[ScheduleRecord]:
+    """Return the schedule records that are calendars."""
+    return [each for each in store.book.live(ScheduleRecord) if each.holidays or each.workdays]
+
+
+def unknown_years(store: Store, now: datetime) -> list[int]:
+    """Return the years without a calendar that must be entered now."""
+    days = [day for each in calendars(store) for day in (*each.holidays, *each.workdays)]
+    return years_unknown(days, now, store.zone)
+
+
+def days_of(year: int, text: str) -> list[str]:
+    """Parse days and ranges (`FIRST..LAST`) of one year, separated by commas or spaces. Raises `OfficeError`."""
+    found = {day for part in re.split(r"[\s,，、]+", text) if part for day in _run(part)}
+    for day in sorted(found):
+        if day.year != year:
+            raise OfficeError(f"{day}: is no day of {year}; name the days of each year for itself")
+    return [day.isoformat() for day in sorted(found)]
+
+
+def _run(part: str) -> Iterable[date]:
+    first, _, last = part.partition("..")
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError as error:
+        raise OfficeError(f"{part}: is no day; write YYYY-MM-DD, or FIRST..LAST") from error
+    if not begin <= end or end - begin > timedelta(days=366):
+        raise OfficeError(f"{part}: does not end after it begins; write FIRST..LAST")
+    return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]

@@ -1,0 +1,241 @@
+"""Places commands for gates, waits for their results and reports them. A command is valid only while this process
+waits. It is withdrawn before the operator is told.
+"""
+
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gated import names
+from gated.cli import show_json, streams
+from gated.cli.table_output import show
+from gated.errors import GatedError, OfficeError
+from gated.office.command_store import Order, Placed, check, new_id
+from gated.office.running_processes import Waiting, is_served, require_served
+from gated.office.store import Store
+from gated.printable import line
+from gated.protocol.messages import LIVE, Action
+
+LOOK_S = 0.05
+SERVED_S = 0.5
+"""Interval between checks that the office still serves, in seconds."""
+LONGEST_REASON = 200
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+NOT_SERVED = "`gated office serve` has ended"
+INTERRUPTED = "this command was interrupted"
+NOT_CONFIRMED = "you did not confirm it"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The operator, the reason and the waiting time, in seconds, of a command."""
+
+    operator: str
+    reason: str
+    wait_s: float
+    as_json: bool
+    question: str = ""
+    """Question to the operator before the gate executes the command; empty asks nothing."""
+
+
+class _InterruptedError(BaseException):
+    """Raised by SIGINT, SIGTERM, or SIGHUP from a closed terminal."""
+
+
+def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> None:
+    """Place the command at each gate, wait, and report the results. Exit with 1 unless every gate executed it."""
+    placed = carry(folder, gates, action, wish)
+    if wish.as_json:
+        show_json([_row(each) for each in placed])
+    for each in [] if wish.as_json else placed:
+        streams.say(_sentence(each), err=each.state != "done")
+        if each.findings:
+            show(["part", "level", "says"], [[f.part, f.level, f.says] for f in each.findings])
+    sys.exit(0 if all(each.state == "done" for each in placed) else 1)
+
+
+def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[Placed]:
+    """Place the command at each gate. Wait until each result is known or the command is void."""
+    if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
+        raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
+    with closing(Store.open(folder)) as store:
+        gates = [store.gate(names.id_of(gate)).gate for gate in gates]
+        for gate in gates:
+            check(gate, Order(wish.operator, wish.reason, action))
+            _refuse_old(store, gate)
+        require_served(folder, gates)
+        ids = [new_id() for _ in gates]
+        with closing(Waiting(folder, ids)) as waiting:
+            return _Watch(folder, store, waiting, wish).run(dict(zip(ids, gates, strict=True)), action)
+
+
+def _refuse_old(store: Store, gate: str) -> None:
+    """Refuse a gate of an older version. It cannot ask whether the operator still waits, so it would execute a late
+    command.
+    """
+    status = store.gate(gate).status
+    if status is not None and LIVE not in status.can:
+        raise OfficeError(
+            f"{gate} has gated {status.version}, which cannot ask whether you still wait; update that gate first. "
+            "Nothing was ordered"
+        )
+
+
+class _Watch:
+    """One wait for the commands that a single call placed."""
+
+    def __init__(self, folder: Path, store: Store, waiting: Waiting, wish: Wish) -> None:
+        self._folder, self._orders, self._waiting, self._wish = folder, store.orders, waiting, wish
+        self._told: dict[str, str] = {}
+        self._served_at = 0.0
+
+    def run(self, gates: dict[str, str], action: Action) -> list[Placed]:
+        """Place the commands, and wait until no further result can come."""
+        why = INTERRUPTED
+        try:
+            with _interruptible():
+                for order_, gate in gates.items():
+                    self._orders.place(
+                        gate, action, self._wish.operator, self._wish.reason, datetime.now(UTC),
+                        order=order_, is_confirmed=not self._wish.question,
+                    )  # fmt: skip
+                why = self._wait(list(gates))
+        except _InterruptedError:
+            pass
+        except GatedError as error:
+            why = str(error)
+        finally:
+            with _undisturbed():
+                placed = self._finish(gates, why)
+        return placed
+
+    def _wait(self, ids: Sequence[str]) -> str:
+        """Wait until no command is open. Return the reason to stop earlier, or an empty string."""
+        give_up_at = time.monotonic() + self._wish.wait_s
+        while True:
+            self._waiting.beat()
+            placed = [self._orders.get(order_) for order_ in ids]
+            if not any(each.is_open for each in placed):
+                return ""
+            if time.monotonic() >= give_up_at:
+                return f"no answer in {self._wish.wait_s:g} s"
+            if not self._is_served([each.gate for each in placed if each.is_open]):
+                return NOT_SERVED
+            for each in placed:
+                self._tell(each)
+                if self._is_declined(each):
+                    return NOT_CONFIRMED
+            time.sleep(LOOK_S)
+
+    def _finish(self, gates: dict[str, str], why: str) -> list[Placed]:
+        """Withdraw each command that can be withdrawn, and wait for the others: a gate may be executing one. Writes to
+        disk before it reports.
+        """
+        known = [order_ for order_ in gates if self._is_placed(order_)]
+        for order_ in known:
+            self._orders.withdraw(order_, why)
+        while True:
+            placed = [self._orders.conclude(order_, time.monotonic()) for order_ in known]
+            if not any(each.is_open for each in placed):
+                return placed
+            time.sleep(LOOK_S)
+
+    def _is_placed(self, order_: str) -> bool:
+        try:
+            self._orders.get(order_)
+        except OfficeError:
+            return False
+        return True
+
+    def _is_served(self, gates: Sequence[str]) -> bool:
+        if time.monotonic() < self._served_at + SERVED_S:
+            return True
+        self._served_at = time.monotonic()
+        return all(is_served(self._folder, gate) for gate in gates)
+
+    def _tell(self, placed: Placed) -> None:
+        """Print what the gate reports it is doing, each message once."""
+        if placed.says and self._told.get(placed.id) != placed.says:
+            self._told[placed.id] = placed.says
+            with suppress(OSError):
+                streams.say(f"{placed.gate}: {placed.says}", err=True)
+
+    def _is_declined(self, placed: Placed) -> bool:
+        """Ask the operator once the gate requests confirmation. Return whether the operator declined."""
+        if placed.state != "asked" or placed.is_confirmed:
+            return False
+        if f"{placed.id}?" not in self._told:
+            self._told[f"{placed.id}?"] = ""
+            click.echo(line(f"{self._wish.question} [y/N] "), nl=False, err=True)
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            return False
+        if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+            return True
+        self._orders.confirm(placed.id)
+        return False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn a signal into `_InterruptedError`, which only ends the waiting."""
+
+    def interrupt(*_: object) -> None:
+        raise _InterruptedError
+
+    with _signals(interrupt):
+        yield
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore signals while the command is concluded, which takes seconds."""
+    with _signals(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _signals(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, handler) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, old in zip(SIGNALS, before, strict=True):
+            signal.signal(number, old)
+
+
+def _row(placed: Placed) -> dict[str, Any]:
+    return {
+        "order": placed.id,
+        "gate": placed.gate,
+        "state": placed.state,
+        "why": placed.why,
+        "findings": placed.findings,
+    }
+
+
+def _sentence(placed: Placed) -> str:
+    why = f": {placed.why}" if placed.why else ""
+    match placed.state:
+        case "cancelled":
+            return f"{placed.gate}: not done{why}. The order is void, and the gate will not do it any more"
+        case "unknown":
+            return (
+                f"{placed.gate}: it is not known what came of it. The gate was told to do it and has not answered, so "
+                f"it may have happened; `gated office events --gate {placed.gate}` tells when the gate is heard again"
+            )
+        case _:
+            return f"{placed.gate}: {placed.state}{why}"

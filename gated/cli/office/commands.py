@@ -1,0 +1,218 @@
+"""`gated office release|answer|lockdown|enrol|settings|models|restart|diagnose`: send commands to gates, and report the
+results.
+"""
+
+import getpass
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from gated import names
+from gated.cli import streams
+from gated.cli.find_person import called, is_asked
+from gated.cli.office.command_runner import Wish, order
+from gated.cli.office.people import somebody
+from gated.cli.place_options import DOORS, Name
+from gated.config.handwritten import HandwritingError, read_text, toml_of
+from gated.errors import ConfigError, OfficeError
+from gated.events import MAIN
+from gated.office.store import Store
+from gated.protocol.confirmation import PATIENCE_S
+from gated.protocol.messages import (
+    AnswerCall,
+    ChangeSettings,
+    Diagnose,
+    Enrol,
+    Release,
+    Restart,
+    SetLockdown,
+    SwitchModels,
+)
+from gated.storage.named_files import reading
+
+LONGEST_OPERATOR = 64
+WAIT_S, DIAGNOSE_S, MODELS_S = 10.0, 75.0, 900.0
+"""Default time to wait for an answer, in seconds: most commands, diagnose, models."""
+
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    help="Seconds to wait for an answer; then the command is void. The default depends on the command.",
+)
+
+operator_option = click.option("--operator", help="Your short name; by default that of this account.")
+reason_option = click.option("--reason", default="", help="Reason, for the gate's journal. Write no person's name.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def orders(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that all commands to gates share."""
+    for option in (json_option, wait_option, reason_option, operator_option):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("gate")
+@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
+@click.option("--operator", required=True, help="Your short name; it must identify you.")
+@click.option("--reason", required=True, help="Reason, for the gate's journal. Write no person's name.")
+@wait_option
+@json_option
+@click.pass_obj
+def release(folder: Path, /, gate: str, door: str, **wish: Any) -> None:
+    """Open a door now. Exit 1 when the gate did not open it. The command is void when this program ends."""
+    order(folder, [gate], Release(door), wish_of(wish))
+
+
+@click.command()
+@click.argument("gate")
+@click.option("--opening", "answer", flag_value="opening", help="Open the door now.")
+@click.option("--wait", "answer", flag_value="wait", help="Tell the caller that somebody comes or opens soon.")
+@click.option(
+    "--nobody",
+    "answer",
+    flag_value="nobody",
+    help="Tell the caller that nobody can come, and which other ways there are.",
+)
+@click.option("--door", type=Name(DOORS), metavar="main|second", help="The door; by default the calling one.")
+@click.option("--operator", help="Your short name, required to open; by default that of this account.")
+@click.option(
+    "--reason", default="a call", show_default=True, help="Reason, for the gate's journal. Write no person's name."
+)
+@click.option(
+    "--wait-s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the gate."
+)
+@json_option
+@click.pass_obj
+def answer(
+    folder: Path,
+    gate: str,
+    answer: Literal["opening", "wait", "nobody"] | None,
+    door: str | None,
+    *,
+    operator: str | None,
+    reason: str,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Answer the call at a gate. The gate speaks the answer, shows it and lights it.
+
+    Exit 1 when nobody calls there any more, or the gate did not answer. The command is void when this program ends.
+    """
+    if answer is None:
+        raise click.UsageError("say --opening, --wait or --nobody")
+    if answer == "opening" and operator is None:
+        raise click.UsageError("--opening lets somebody in: say who does so with --operator, as for a release")
+    order(folder, [gate], AnswerCall(answer, door or ""), Wish(_operator(operator), reason, wait_s, as_json))
+
+
+@click.command()
+@click.argument("gate", metavar="GATE|all")
+@click.argument("on", metavar="on|off", type=click.Choice(["on", "off"]))
+@orders
+@click.pass_obj
+def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
+    """Deny entry at a gate or at all gates, or allow it again. Leaving and fire release are not affected."""
+    with closing(Store.open(folder)) as store:
+        gates = [each.gate for each in store.gates()] if names.is_same(gate, "all") else [gate]
+    order(folder, gates, SetLockdown(on == "on"), wish_of(wish))
+
+
+@click.command()
+@click.argument("gate")
+@click.argument("subject")
+@click.option(
+    "--within-s", type=click.FloatRange(5, 120), default=60.0, show_default=True, help="Seconds that the gate tries."
+)
+@click.option("--yes", is_flag=True, help="Do not ask whether it was the right person.")
+@orders
+@click.pass_obj
+def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **wish: Any) -> None:
+    """Capture the face of a known person who has agreed and stands before the gate. Waits until it is done.
+
+    The gate tells the person "enrolling". Then you confirm at the terminal that the right person stood there alone;
+    nothing is stored before. Ctrl-C at any time stores nothing. Without a terminal, --yes is required.
+    """
+    with closing(Store.open(folder)) as store:
+        who = somebody(store, subject)
+        subject = who.subject
+        if not any(consent.purpose == "recognise" for consent in who.consents):
+            raise OfficeError(
+                f"{called(who)} has not agreed to be recognised; `gated office person change --consent` notes it"
+            )
+    if not (yes or is_asked()):
+        raise click.UsageError(
+            "before a face is kept somebody must say whether it was the right one; nobody is here to answer, so say "
+            "--yes if you see who stands there"
+        )
+    streams.say(f"enrolling {called(who)} at {gate}", err=True)
+    question = "" if yes else f"Did {called(who)} stand there, alone? Keep this face?"
+    order(folder, [gate], Enrol(subject, within_s), wish_of(wish, within_s + PATIENCE_S, question))
+
+
+@click.command()
+@click.argument("gate")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@orders
+@click.pass_obj
+def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
+    """Send the settings in FILE (TOML) to a gate. The gate restores its old settings if it fails with the new ones."""
+    with reading(file):
+        text = _toml_in(file)
+    order(folder, [gate], ChangeSettings(text), wish_of(wish))
+
+
+def _toml_in(file: Path) -> str:
+    """Return the text of a settings file. Checks the TOML syntax here, before the gate does. Raises `ConfigError`."""
+    try:
+        text = read_text(file)
+        toml_of(text)
+    except HandwritingError as error:
+        raise ConfigError(str(file), [str(error)]) from error
+    return text
+
+
+@click.command()
+@click.argument("gate")
+@click.argument("name", metavar="SET")
+@orders
+@click.pass_obj
+def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
+    """Make a gate install a model set if needed, verify it, and use it."""
+    order(folder, [gate], SwitchModels(name), wish_of(wish, MODELS_S))
+
+
+@click.command()
+@click.argument("gate")
+@orders
+@click.pass_obj
+def restart(folder: Path, /, gate: str, **wish: Any) -> None:
+    """Restart a gate; the door stays as secure as before."""
+    order(folder, [gate], Restart(), wish_of(wish))
+
+
+@click.command()
+@click.argument("gate")
+@orders
+@click.pass_obj
+def diagnose(folder: Path, /, gate: str, **wish: Any) -> None:
+    """Show the output of a gate's doctor."""
+    order(folder, [gate], Diagnose(), wish_of(wish, DIAGNOSE_S))
+
+
+def wish_of(options: dict[str, Any], wait_s: float = WAIT_S, question: str = "") -> Wish:
+    """Return the `Wish` that the options describe. `wait_s` is the default waiting time in seconds."""
+    wait_s = wait_s if options["wait_s"] is None else options["wait_s"]
+    return Wish(_operator(options["operator"]), options["reason"], wait_s, options["as_json"], question)
+
+
+def _operator(name: str | None) -> str:
+    name = (name or getpass.getuser()).strip()
+    if not (name.isprintable() and 0 < len(name) <= LONGEST_OPERATOR):
+        raise click.BadParameter(f"write a name, of up to {LONGEST_OPERATOR} characters", param_hint="--operator")
+    return name

@@ -1,0 +1,184 @@
+"""`gated office batch` and `gated office held`: announce that many people join, and accept by name the people held
+back.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gated.cli import looks, show_json, streams
+from gated.cli.find_person import sure, yes_option
+from gated.cli.office.command_runner import Wish, carry, order
+from gated.cli.office.commands import orders, wish_of
+from gated.cli.office.people import somebody
+from gated.cli.table_output import show
+from gated.errors import OfficeError
+from gated.office.command_store import Placed
+from gated.office.kept_person import KeptPerson
+from gated.office.store import Store
+from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld, AnnounceBatch
+
+BULK = "bulk"
+MEANINGS = {
+    BULK: "more people at once than an hour may bring; accept them here or at the gate",
+    "duplicate": "the face is another's there; look at both people at the gate, and accept it there",
+    "changed": "another face of somebody who is known there; theirs counts until this one is accepted at the gate",
+    "vector": "the face is none; have it taken anew",
+}
+"""Maps each hold reason that a gate reports to the action required."""
+
+
+@click.group()
+def batch() -> None:
+    """Announce that many people will join."""
+
+
+@batch.command()
+@click.argument("gates", nargs=-1, metavar="[GATE...]")
+@click.option("--people", type=click.IntRange(1, 100_000), required=True, help="Maximum number of people.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, 72, min_open=True),
+    default=6.0,
+    show_default=True,
+    help="Valid for this many hours.",
+)
+@orders
+@click.pass_obj
+def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **wish: Any) -> None:
+    """Announce that many people will join, at these gates or at all. Otherwise people beyond the hourly limit are held
+    back.
+
+    A gate admits as many as its installer allows (`[sync] most_new_in_batch`), and reports that number.
+    """
+    with closing(Store.open(folder)) as store:
+        chosen = list(gates) or [each.gate for each in store.gates()]
+    if not chosen:
+        raise OfficeError("there is no gate here yet; `gated office invite` lets one join")
+    order(folder, chosen, AnnounceBatch(people, hours), wish_of(wish))
+
+
+@click.group()
+def held() -> None:
+    """List the people held back at the gates, and accept them.
+
+    The installer limits at each gate how many the office may accept. Accept people beyond the limit, and a face similar
+    to another person's, at the gate (`gated people quarantine`).
+    """
+
+
+@held.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+@looks
+def list_held(folder: Path, as_json: bool) -> None:
+    """List the people held back, at which gates, and why."""
+    with closing(Store.open(folder)) as store:
+        rows = _rows(store)
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["subject", "name", "household", "why", "gates"]
+        table = [[", ".join(row["gates"]) if c == "gates" else row[c] for c in columns] for row in rows]
+        show(columns, table)
+        for why in dict.fromkeys(row["why"] for row in rows):
+            streams.say(f"{why}: {MEANINGS.get(why, '')}")
+
+
+@held.command()
+@click.argument("people", nargs=-1, metavar="[PERSON...]")
+@click.option("--all", "everybody", is_flag=True, help="Accept everybody held back for their number.")
+@yes_option
+@orders
+@click.pass_obj
+def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, **wish: Any) -> None:
+    """Accept people at every gate that holds them back for their number. Names each person first.
+
+    Exit 1 when a person is still held back.
+    """
+    if bool(people) == everybody:
+        raise click.UsageError("name people, or say --all")
+    with closing(Store.open(folder)) as store:
+        rows = _rows(store)
+        if people:
+            wanted = {somebody(store, words).subject for words in people}
+            missing = wanted - {row["subject"] for row in rows}
+            if missing:
+                raise OfficeError(
+                    f"{', '.join(sorted(missing))}: is held back nowhere; `gated office held list` shows who is"
+                )
+            rows = [row for row in rows if row["subject"] in wanted]
+    left = _name(rows)
+    by_gate = _by_gate(rows)
+    if by_gate:
+        count = len({subject for subjects in by_gate.values() for subject in subjects})
+        sure(f"Accept these {count} people?", f"{count} people would be accepted", yes=yes)
+    names = {row["subject"]: _named(row) for row in rows}
+    refused = sum(_accept(folder, gate, subjects, names, wish_of(wish)) for gate, subjects in by_gate.items())
+    sys.exit(1 if left or refused else 0)
+
+
+def _rows(store: Store) -> list[dict[str, Any]]:
+    """Return every person held back, one row for each reason."""
+    people = {who.subject: who for who in store.book.live(KeptPerson)}
+    gates: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in store.held.all():
+        gates[each.subject, each.why].append(each.gate)
+    rows = []
+    for (subject, why), where in gates.items():
+        who = people.get(subject)
+        name, household = (who.name, who.household) if who else ("(nobody here any more)", "")
+        rows.append({"subject": subject, "name": name, "household": household, "why": why, "gates": where})
+    return sorted(rows, key=lambda row: (row["why"], row["household"], row["name"], row["subject"]))
+
+
+def _name(rows: list[dict[str, Any]]) -> int:
+    """Print each person and the required action. Return how many cannot be accepted at the office."""
+    for row in rows:
+        where = ", ".join(row["gates"])
+        streams.say(f"{_named(row)}, {row['subject']}, at {where}: {MEANINGS.get(row['why'], row['why'])}")
+    if not rows:
+        click.echo("nobody is held back")
+    return sum(row["why"] != BULK for row in rows)
+
+
+def _named(row: dict[str, Any]) -> str:
+    return f"{row['name']} ({row['household']})" if row["household"] else str(row["name"])
+
+
+def _by_gate(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for gate in row["gates"] if row["why"] == BULK else ():
+            found[gate].append(row["subject"])
+    return found
+
+
+def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str, str], wish: Wish) -> int:
+    """Accept people at one gate. Print one line for each refusal reason, with its people. Return how many the gate
+    still holds.
+    """
+    accepted, said = 0, defaultdict[str, list[str]](list)
+    for at in range(0, len(subjects), MAX_ACCEPTED):
+        chunk = list(subjects[at : at + MAX_ACCEPTED])
+        [placed] = carry(folder, [gate], AcceptHeld(chunk), wish)
+        accepted += sum(finding.level == "accepted" for finding in placed.findings)
+        for finding in placed.findings:
+            if finding.level != "accepted":
+                said[finding.says].append(names.get(finding.part, finding.part))
+        if not placed.findings:
+            streams.say(f"{gate}: {_outcome(placed)}", err=True)
+            break
+    streams.say(f"{gate}: accepted {accepted} of {len(subjects)}")
+    for says, people in said.items():
+        streams.say(f"{gate}: {says}: {', '.join(people)}", err=True)
+    return len(subjects) - accepted
+
+
+def _outcome(placed: Placed) -> str:
+    return f"{placed.state}: {placed.why}" if placed.why else placed.state

@@ -1,0 +1,118 @@
+"""`gated office passphrase`: encrypts the office's keys with a passphrase, and still lets the services start
+unattended.
+"""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from shutil import which
+
+import click
+
+from gated.cli import streams
+from gated.errors import OfficeError
+from gated.office import key_lock
+from gated.office.store import Store
+from gated.storage.named_files import make_named
+from gated.storage.owner import being_oneself
+
+CREDSTORE = Path("/etc/credstore.encrypted")
+HOW = """\
+The office asks for it from now on, at each of its commands. So that it starts by itself after a power cut, give it its
+key where copies of the folder do not go:
+  with systemd: `sudo gated office passphrase` on the office's machine; it makes the credential `office-key`
+  without:      gated office passphrase --key-file FILE, then start `serve` with GATED_OFFICE_KEY=FILE
+"""
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Remove the passphrase: store the keys in clear.")
+@click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Only write the key for unattended starts to this new file.")  # fmt: skip
+@click.pass_obj
+def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
+    """Encrypt the office's keys with a passphrase, or change it. It protects copies, backups and the authority.
+
+    Earlier copies keep their earlier protection. Run as root, and the office's services still start unattended. The key
+    is then a systemd credential, sealed to this machine, with its TPM if there is one.
+    """
+    if remove and not key_lock.is_locked(folder):
+        raise OfficeError("this office has no passphrase; nothing was changed")
+    if key_file is None and key_lock.is_locked(folder):  # a person must prove that they know it
+        key_lock.know(folder, key_lock.opened(folder, ask(folder)))
+    with closing(Store.open(folder)):
+        pass  # checks that an office exists here and that its keys open
+    if key_file is not None:
+        _write_key(folder, key_file)
+    elif remove:
+        _remove(folder)
+    else:
+        _set(folder)
+
+
+def is_somebody_there() -> bool:
+    """Return whether a person can be asked: standard input is a terminal."""
+    return sys.stdin.isatty()
+
+
+def ask(folder: Path) -> str:
+    """Prompt for the passphrase at the terminal. Raises `LockedError` without a terminal."""
+    if not is_somebody_there():
+        raise key_lock.LockedError(folder)
+    return str(click.prompt("Passphrase of the office", hide_input=True, err=True))
+
+
+def _set(folder: Path) -> None:
+    before = key_lock.key_of(folder) if key_lock.is_locked(folder) else None
+    said = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    key_lock.lock(folder, said, before)
+    click.echo("The office's keys are behind the new passphrase. Nobody can bring it back: write it down, elsewhere.")
+    hand_key(folder)
+    if before is None:
+        click.echo("Start an office that runs anew: until then it lets nobody join, and renews no certificate.")
+
+
+def hand_key(folder: Path) -> None:
+    """Hand the current key to the office's services for their start, or print how to do so."""
+    if not _make_credential(key_lock.key_of(folder)):
+        click.echo(HOW, nl=False)
+
+
+def _remove(folder: Path) -> None:
+    key_lock.unlock(folder)
+    with being_oneself():
+        if os.geteuid() == 0:
+            (CREDSTORE / key_lock.CREDENTIAL).unlink(missing_ok=True)
+    click.echo("The office's keys lie open in its folder again: whoever copies it is the office.")
+
+
+def _write_key(folder: Path, file: Path) -> None:
+    if not key_lock.is_locked(folder):
+        raise OfficeError("this office has no passphrase; `gated office passphrase` sets one")
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise OfficeError(f"{file}: lies in the folder that it opens; name a file that no copy of it takes along")
+    key = key_lock.key_of(folder)
+    try:
+        make_named(file, f"{key.hex()}\n".encode())
+    except OSError as error:
+        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
+    streams.say(f"{file} opens the office's keys. Let the office's user alone read it, and keep it out of backups.")
+
+
+def _make_credential(key: bytes) -> bool:
+    """Store the key as a systemd credential of the office's services. Return whether that succeeded."""
+    program = which("systemd-creds")
+    with being_oneself():
+        if os.geteuid() != 0 or program is None or not Path("/run/systemd/system").exists():
+            return False
+        CREDSTORE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [program, "encrypt", f"--name={key_lock.CREDENTIAL}", "-", str(CREDSTORE / key_lock.CREDENTIAL)]
+        done = subprocess.run(command, input=key.hex().encode(), capture_output=True, check=False)
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "replace").strip()
+        streams.say(f"systemd makes no credential of it: {why}", err=True)
+        return False
+    click.echo("The office's services start by themselves: the key is the credential office-key of this machine.")
+    return True

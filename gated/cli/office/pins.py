@@ -1,0 +1,102 @@
+"""`gated office pins`: estimates how long a stranger must guess at the gates, given the PINs and cards of this site."""
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from gated.cli import looks, show_json, streams
+from gated.office.guess_budgets import GateBudget, SiteBudget, site_budget
+from gated.office.kept_person import KeptPerson
+from gated.office.pin_issuing import weak
+from gated.office.store import Store
+from gated.pin.budget import YEAR_DAYS, in_words
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+@looks
+def pins(folder: Path, as_json: bool) -> None:
+    """Show the guessing budgets of PINs and cards: the average time until a guessing stranger is let in.
+
+    Uses the limits that each gate reports. For a gate that has not reported, assumes the loosest settings.
+    """
+    with closing(Store.open(folder)) as store:
+        found, whose = budget_of(store), weak(store)
+    if as_json:
+        show_json(in_figures(found) | {"weak": whose})
+        return
+    for line in [*lines(found), *card_lines(found), *weak_lines(whose)]:
+        streams.say(line)
+
+
+def budget_of(store: Store) -> SiteBudget:
+    """Return the guessing budgets of this office's site."""
+    return site_budget(store.book.live(KeptPerson), store.gates())
+
+
+def in_figures(found: SiteBudget) -> dict[str, object]:
+    """Return the budgets as values for JSON."""
+    return {
+        "pins": found.pins, "days": found.days, "days_together": found.together(_of_pins),
+        "days_by_household": found.by_household, "is_short": found.is_short, "cards": found.cards,
+        "untold": found.untold,
+        "gates": [
+            {"gate": each.gate, "is_told": each.is_told, "days": each.pins.days, "days_26_bits": each.short_cards,
+             "days_26_bits_known": each.known_cards, "days_34_bits": each.long_cards}
+            for each in found.gates
+        ],
+    }  # fmt: skip
+
+
+def weak_lines(whose: list[str]) -> list[str]:
+    """Return a warning that names the people whose PIN is guessed early, with advice."""
+    if not whose:
+        return []
+    return [f"strangers try the PIN of these first, whatever the budget says: {', '.join(whose)}; give them new ones"]
+
+
+def lines(found: SiteBudget) -> list[str]:
+    """Return the PIN budget in words, with advice if it is below a year."""
+    worst, together = found.worst(_of_pins), found.together(_of_pins)
+    if worst is None or together is None:
+        return ["nobody has a PIN" if not found.pins else "no gate has a keypad"]
+    said = [f"{found.pins} PINs: a stranger at a keypad of {worst[1]} needs {in_words(worst[0])}"]
+    if len(found.gates) > 1:
+        said.append(f"who goes from gate to gate, all {len(found.gates)} of them: {in_words(together)}")
+    if found.by_household is not None:
+        said.append(f"with [readers] pin_by_household: {in_words(found.by_household)}")
+    if found.untold:
+        said.append(f"not said yet, and reckoned with the loosest settings there are: {', '.join(found.untold)}")
+    if found.is_short:
+        said.append("below a year: set pin_by_household at the gates")
+    return said
+
+
+def card_lines(found: SiteBudget) -> list[str]:
+    """Return the card budget in words, with advice if it is below a year."""
+    short, known, long = (found.worst(of) for of in (_of_short, _of_known, _of_long))
+    if short is None or long is None:
+        return []
+    said = f"{found.cards} cards: a stranger who shows numbers to a reader needs {in_words(short[0])} at 26 bits"
+    said += f" ({in_words(known[0])} who knows the first number of the cards)" if known is not None else ""
+    is_short = min(short[0], long[0], *([known[0]] if known is not None else [])) < YEAR_DAYS
+    advice = "; below a year: fit readers of 34 bits, and take away cards that nobody uses" if is_short else ""
+    return [f"{said}, {in_words(long[0])} at 34 bits{advice}"]
+
+
+def _of_pins(each: GateBudget) -> float | None:
+    return each.pins.days
+
+
+def _of_short(each: GateBudget) -> float | None:
+    return each.short_cards
+
+
+def _of_known(each: GateBudget) -> float | None:
+    return each.known_cards
+
+
+def _of_long(each: GateBudget) -> float | None:
+    return each.long_cards

@@ -1,0 +1,133 @@
+"""`gated people role|rights|prefer`: sets the access rules and the preferences of people."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from gated import names
+from gated.cli import Context, streams
+from gated.cli.credentials import card_or_pin
+from gated.cli.find_person import called, sure, yes_option
+from gated.cli.people_stores import books, known, since_option, until_option, window
+from gated.cli.place_options import doors_option, gates_option, one_of, places_of
+from gated.events import PreferencesChanged, RightsChanged
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import AS_EVERYBODY, RESIDENT, Preferences, Right, Whose
+from gated.sitetime import iso
+from gated.types import SubjectId
+
+
+@click.command()
+@click.argument("subject")
+@click.argument("role", required=False)
+@yes_option
+@click.pass_obj
+def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
+    """Show or set the role of a person, such as resident, staff or guardian.
+
+    `gated people rights --role` sets the doors and hours of a role.
+    """
+    with books(context) as (store, note):
+        somebody = known(store, subject)
+        who = somebody.subject
+        if role is None:
+            streams.say(store.role_of(who))
+            return
+        near_role(role, {each.role for each in store.people()}, yes=yes)
+        role = store.set_role(who, role)
+        note(RightsChanged(who))
+        is_open = role != RESIDENT and not store.rights_of(who, "role")
+    streams.say(f"{called(somebody)}, {who}, is {role}")
+    if is_open:  # a typing error gives such a role too
+        click.echo("nothing is said of this role, so it may pass by every door at all hours", err=True)
+
+
+@click.command()
+@click.argument("subject")
+@doors_option
+@gates_option
+@click.option("--schedule", help="Only in the hours of [schedules.NAME] or of an office schedule.")
+@since_option
+@until_option
+@click.option("--household", is_flag=True, help="Set the rule of the person's household.")
+@click.option("--role", is_flag=True, help="Set the rule of the person's role.")
+@click.option("--clear", is_flag=True, help="Remove the rules; the rules of household and role then apply.")
+@click.pass_obj
+def rights(
+    context: Context, *, subject: str, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None,
+    since: date | None, until: date | None, household: bool, role: bool, clear: bool,
+) -> None:  # fmt: skip
+    """Set the doors and hours of a person. Without a rule, every door at all hours.
+
+    A person's own rules come first, then those of the household, then those of the role. With `--door`, rules of other
+    doors stay; without it, all are replaced.
+    """
+    if clear == bool(doors or gates or schedule or since or until):
+        raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
+    if household and role:
+        raise click.UsageError("say --household or --role, one at a time")
+    whose: Whose = "household" if household else "role" if role else "subject"
+    valid_from, valid_until = window(context, since, until)
+    with books(context) as (store, note):
+        if schedule is not None:
+            schedule = one_of("--schedule", schedule, {*context.settings.schedules, *store.schedules()})
+        here = {context.settings.gate.id, *store.gates()}
+        places = places_of(doors, tuple(one_of("--gate", gate, here) for gate in gates))
+        somebody = known(store, subject)
+        who = somebody.subject
+        before = store.rights_of(who, whose)
+        kept = [right for right in before if places and right.door is not None and right.door not in places]
+        new = [] if clear else [Right(place, schedule, valid_from, valid_until) for place in places or (None,)]
+        store.set_rights(who, kept + new, whose)
+        note(RightsChanged(who, household, role))
+    others = "" if whose == "subject" else f" and all of that {whose}"
+    streams.say(f"set the rights of {called(somebody)}, {who}{others}")
+
+
+def near_role(role: str, known: set[str], *, yes: bool) -> None:
+    """Ask for confirmation of an unknown role whose name is similar to a known one."""
+    if not any(names.is_same(role, other) for other in known) and (other := names.near_word(role, sorted(known))):
+        otherwise = f"nobody has the role {role!r} yet, and {other!r} is known"
+        sure(f"Nobody has the role {role!r} yet, and {other!r} is known. Is it another role?", otherwise, yes=yes)
+
+
+@click.command()
+@click.argument("subject")
+@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
+@click.option("--clear", is_flag=True, help="Reset to the defaults.")
+@click.pass_obj
+def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> None:
+    """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
+    asked = {wish: value for wish, value in wishes.items() if value is not None}
+    if clear == bool(asked):
+        raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
+    with books(context) as (store, note):
+        who = known(store, subject)
+        holder = store.holders().get(who.subject)
+        before = AS_EVERYBODY if holder is None or clear else holder.preferences
+        store.set_preferences(who.subject, replace(before, **asked))
+        note(PreferencesChanged(who.subject))
+    streams.say(f"set what {called(who)}, {who.subject}, prefers")
+
+
+def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:
+    """Return cards, PINs, access rules and preferences for `gated people show`, without numbers."""
+    holder = store.holders().get(subject)
+    preferences = AS_EVERYBODY if holder is None else holder.preferences
+    return {
+        "ways": [card_or_pin(each, zone) for each in store.of(subject)],
+        "rights": [_right(right, zone) for right in store.rights_of(subject)],
+        "household_rights": [_right(right, zone) for right in store.rights_of(subject, "household")],
+        "role_rights": [_right(right, zone) for right in store.rights_of(subject, "role")],
+        "preferences": {wish: getattr(preferences, wish) for wish in Preferences.__slots__},
+    }
+
+
+def _right(right: Right, zone: ZoneInfo) -> dict[str, Any]:
+    hours = {"valid_from": iso(right.valid_from, zone), "valid_until": iso(right.valid_until, zone)}
+    return {"door": right.door, "schedule": right.schedule, **hours}

@@ -1,0 +1,81 @@
+"""`gated identify` and `gated bench`: recognise a face in a photo, and measure the cost of recognition."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from gated.access.face_service import rules_for
+from gated.access.photos import identify as identify_photo
+from gated.camera.pictures import frame_of, named_picture
+from gated.cli import Context, looks, show_json, streams
+from gated.cli.table_output import show
+from gated.face.frame_bench import bench as bench_face
+from gated.face.pipeline import load_pipeline
+from gated.gallery.gallery import Gallery
+from gated.gallery.search_bench import search_ratio
+
+
+@click.command()
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+@looks
+def identify(context: Context, photo: Path, as_json: bool) -> None:
+    """Identify the largest face in PHOTO, and show whether the gate would open. Opens nothing and stores nothing.
+
+    Exit 0 for a grant, 1 for everything else.
+    """
+    settings = context.settings
+    pipeline = load_pipeline(settings.models, settings.face)
+    ready = pipeline.ready()
+    with closing(Gallery.open(settings.state, settings.site.id, ready.embedder_sha256, ready.dimension)) as gallery:
+        found = identify_photo(pipeline, gallery, photo, rules_for(settings.access, ready))
+    if as_json:
+        show_json(found)
+    else:
+        streams.say(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
+        score = "no score" if found.score is None else f"score {found.score:.3f}"
+        pad = "no PAD score" if found.pad_score is None else f"PAD score {found.pad_score:.3f}"
+        streams.say(
+            f"{score}, threshold {found.threshold}, {pad}, gallery of {found.gallery_size}, faces {found.faces}"
+        )
+    sys.exit(0 if found.outcome == "grant" else 1)
+
+
+@click.command()
+@click.option("--photo", type=click.Path(path_type=Path), help="A picture with a face; by default an assumed face.")
+@click.option(
+    "--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="Number of measurements."
+)
+@click.option("--sync", is_flag=True, help="Measure gate and office instead: fill, revoke, drain, junk, many gates.")
+@click.option(
+    "--gates", type=click.IntRange(1, 500), multiple=True, default=(50, 200), help="With --sync: number of gates."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def bench(  # noqa: PLR0917 - the options of a command
+    context: Context, photo: Path | None, rounds: int, sync: bool, gates: tuple[int, ...], as_json: bool
+) -> None:
+    """Measure the pipeline against the bare models on the same frame, and the search against a bare matrix product.
+
+    Figures are medians of one run, measured in turn. Compare the ratios, not the milliseconds of two machines.
+    """
+    if sync:
+        from gated.cli.bench_sync import bench_sync
+
+        bench_sync(gates, as_json=as_json)
+        return
+    settings = context.settings
+    pipeline = load_pipeline(settings.models, settings.face)
+    frame = frame_of(named_picture(photo), 0.0, 0) if photo is not None else None
+    face, search = bench_face(pipeline, frame, rounds), search_ratio(dimension=pipeline.model_set.embedder.dimension)
+    if as_json:
+        show_json({**{name: getattr(face, name) for name in face.__dataclass_fields__}, "search": search})
+        return
+    rows = [[stage, f"{ms:.2f}"] for stage, ms in face.stages_ms.items()]
+    rows += [["all stages", f"{face.total_ms:.2f}"], ["bare models", f"{face.bare_ms:.2f}"]]
+    show(["stage", "ms"], rows)
+    streams.say(f"ours over bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
+    streams.say(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")

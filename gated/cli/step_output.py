@@ -1,0 +1,67 @@
+"""Runs installation steps in order, or only checks them. Prints each step, and all problems at the end."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+import click
+
+from gated.cli import streams
+from gated.doctor.finding import SIGNS, Finding
+from gated.errors import ConfigError, GatedError, ProvisionError
+from gated.provision.steps.step import DONE, Step
+
+AGAIN = "What is done stays done: mend that, and run the same command again; it goes on from there."
+
+
+def take(step: Step) -> None:
+    """Execute the step unless it is done. Raises `GatedError`."""
+    try:
+        if step.is_done():
+            streams.say(f"✓ {step.title}: {DONE}")
+            return
+        streams.say(f"✓ {step.title}: {step.do()}")
+    except GatedError:
+        streams.say(f"✗ {step.title}: not done. {AGAIN}", err=True)
+        raise
+
+
+def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn:
+    """Check every step, then exit with all problems, each printed once. `wrong` holds problems known before."""
+    found = list(wrong)
+    for step in steps:
+        try:
+            tried = step.check()
+        except OSError as error:  # a folder that only root may read
+            advice = "run this with sudo" if os.geteuid() else "see that the disk can be read"
+            found.append(ProvisionError(f"{error.filename}: cannot be looked at ({error.strerror}); {advice}"))
+            continue
+        except GatedError as error:  # a broken part does not stop the other checks
+            found.append(error)
+            streams.say(f"✗ {step.title}: 1 to mend")
+            continue
+        found += tried.problems
+        sign = "✗" if tried.problems else "✓" if tried.says == DONE else "·"
+        says = f"{len(tried.problems)} to mend" if tried.problems else tried.says
+        streams.say(f"{sign} {step.title}: {says}")
+    _end(found)
+
+
+def tell(finding: Finding) -> None:
+    """Print a finding, except a red one: the caller raises it as an error."""
+    if finding.light != "red":
+        advice = f"; {finding.next_step}" if finding.next_step else ""
+        streams.say(f"  {SIGNS[finding.light]} {finding.part}: {finding.says}{advice}")
+
+
+def _end(wrong: Iterable[GatedError]) -> NoReturn:
+    each = {tuple(error.lines): error for error in wrong}
+    if not each:
+        click.echo("\nNothing was changed, and nothing stands in the way of the real run.")
+        sys.exit(0)
+    streams.say("", f"To mend before the real run ({len(each)}); nothing was changed:", err=True)
+    for number, (first, *more) in enumerate(each, 1):
+        streams.say(f"{number:3}. {first}", *(f"     {text}" for text in more), err=True)
+    codes = {error.exit_code for error in each.values()}
+    sys.exit(ConfigError.exit_code if ConfigError.exit_code in codes else max(codes))

@@ -1,0 +1,94 @@
+"""Find the office's settings that protect less than the installer's. Reads only the manifest of models from disk.
+
+Each value is compared with the installer's own value, never with an earlier value from the office. So the office cannot
+loosen a setting in several steps, by deleting a key, or by sending an older proposal again.
+"""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from gated.config.model_limits import GRADES, Measured, measured
+from gated.config.safe import Safe, loosens, words_of
+from gated.config.tables import Settings
+from gated.config.wiring import Wires
+
+BY_MANIFEST = (("access", "threshold"), ("access", "pad_threshold"))
+"""Keys whose default comes from the manifest of the model set, if the installer sets no value."""
+
+
+def loosened(own: Settings, new: Settings) -> dict[tuple[str, ...], str]:
+    """Return each key that protects less than the installer's value, with a sentence that names the bound."""
+    found = {}
+    for key, word in words_of(Settings).items():
+        before, after = _at(own, key), _at(new, key)
+        if before != after and (why := _why(own, new, key, word)):
+            found[key] = f"{'.'.join(key)}: {why}"
+    return found
+
+
+def strictest(own: Settings, new: Settings) -> Settings:
+    """Return the settings with the higher thresholds, if the office chose another model set.
+
+    The manifest's threshold replaces a lower one, because the installer measured the thresholds with another set.
+    """
+    found = measured(new.models, new.models.set) if new.models.set != own.models.set else None
+    if found is None:
+        return new
+    access = new.access
+    return replace(
+        new,
+        access=replace(
+            access,
+            threshold=None if access.threshold is None else max(access.threshold, found.threshold),
+            pad_threshold=None if access.pad_threshold is None else max(access.pad_threshold, found.pad_threshold),
+        ),
+    )
+
+
+def _why(own: Settings, new: Settings, key: tuple[str, ...], word: Safe) -> str:
+    """Return why the office may not set this value. Return an empty string if it may."""
+    before, after = _at(own, key), _at(new, key)
+    if word is Safe.HOURS:
+        names = sorted({wires.free_passage for wires in _by_schedule(own)})
+        changed = [name for name in names if own.schedules.get(name) != new.schedules.get(name)]
+        return f"{', '.join(changed)}: `free_passage` names it, so it is the installer's" if changed else ""
+    if word is Safe.DAYS:
+        return f"the office {word.value}" if _by_schedule(own) and set(before) != set(after) else ""
+    if word is Safe.GRADE:
+        return _below(measured(own.models, before), measured(new.models, after))
+    if key in BY_MANIFEST and before is None:
+        before = _of_manifest(own, key[1])
+    return f"the office {word.value}; here it is {_shown(before)}, not {after}" if loosens(word, before, after) else ""
+
+
+def _below(own: Measured | None, new: Measured | None) -> str:
+    """Return why the office may not choose this model set. A set that is not in the manifest is allowed: it opens
+    nothing.
+    """
+    if own is None or new is None or new.grade not in GRADES or own.grade not in GRADES:
+        return ""
+    is_lower = GRADES.index(new.grade) < GRADES.index(own.grade)
+    return f"the office {Safe.GRADE.value}; here it is {own.grade}, not {new.grade}" if is_lower else ""
+
+
+def _of_manifest(own: Settings, key: str) -> float | None:
+    found = measured(own.models, own.models.set)
+    return None if found is None else float(getattr(found, key))
+
+
+def _by_schedule(own: Settings) -> list[Wires]:
+    """Return the doors that have an unlock schedule."""
+    return [wires for wires in own.doors.values() if wires.free_passage]
+
+
+def _at(settings: Settings, key: tuple[str, ...]) -> Any:
+    """Return the value of a key. Return None if its table is left out."""
+    value: Any = settings
+    for name in key:
+        value = getattr(value, name, None)
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "nothing that can be compared" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Checks of a gate for its installer: findings, each with the next step, and the handover page."""

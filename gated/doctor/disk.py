@@ -1,0 +1,131 @@
+"""Checks the disk under the state folder: whether it can be written, its errors, and its wear."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated.config import Settings
+from gated.doctor.board import ROOT
+from gated.doctor.finding import Finding, amber, green, red
+from gated.storage.rescue import ASIDE, PARTS
+
+OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
+"""Largest share of its life that an eMMC says it has used, in per cent.
+
+From JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b means exceeded.
+"""
+WORN = 80
+"""Share of an eMMC's life from which the doctor warns, in per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A folder's file system as the kernel reports it. `life_spent`: per cent; None if unknown.
+
+    `device`: name of the block device. `kind`: type of the file system. `errors`: number that ext4 has counted.
+    """
+
+    device: str
+    kind: str
+    options: frozenset[str]
+    errors: int
+    life_spent: int | None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Return whether the disk cannot be written."""
+        return "ro" in self.options
+
+
+def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
+    """Return the disk of a folder or of its nearest existing parent; None if the kernel does not tell."""
+    there = next(each for each in (folder, *folder.parents) if each.exists()).resolve()
+    device = there.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    over = [mount for mount in _mounts(root) if mount.number == number and there.is_relative_to(mount.point)]
+    if not over:
+        return None
+    mount = max(over, key=lambda each: len(each.point.parts))  # of mounts at one point, the last is on top
+    name = Path(mount.source).name
+    return Disk(name, mount.kind, mount.options, _errors(root, name), _life_spent(root, name))
+
+
+def disk(disk: Disk | None) -> Iterator[Finding]:
+    """Yield what is wrong with the disk, or that it is in order."""
+    if disk is None:
+        yield amber("disk", "unknown: the kernel does not tell", "look at `findmnt` and `dmesg`")
+        return
+    if disk.is_read_only:
+        says = f"{disk.device} ({disk.kind}) is mounted read-only: nothing is kept"
+        yield red("disk", says, "look at `dmesg`; a card that fails goes read-only: change it", read_only=True)
+    elif disk.errors:
+        says = f"{disk.device} has {disk.errors} errors in its file system"
+        yield red("disk", says, "save what is on it, and change the card", errors=disk.errors)
+    elif disk.life_spent is None:
+        says = f"{disk.device} ({disk.kind}) takes writes; its wear is unknown: cards do not tell it"
+        yield green("disk", says, errors=0)
+    elif disk.life_spent > WORN:
+        yield amber("disk", f"{disk.device} has spent {disk.life_spent} % of its life", "change it before it fails",
+                    life_spent_percent=disk.life_spent)  # fmt: skip
+    else:
+        yield green("disk", f"{disk.device} takes writes; at most {disk.life_spent} % of its life is spent",
+                    life_spent_percent=disk.life_spent)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of mountinfo (proc(5)). `options`: those of the mount and of its file system."""
+
+    number: str
+    point: Path
+    options: frozenset[str]
+    kind: str
+    source: str
+
+
+def _mounts(root: Path) -> Iterator[Mount]:
+    """Yield every mount, the last first."""
+    try:
+        lines = (root / "proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in reversed(lines):
+        mount, _, system = line.partition(" - ")
+        fields, more = mount.split(), system.split()
+        if len(fields) > 5 and len(more) > 2:
+            options = frozenset(fields[5].split(",")) | frozenset(more[2].split(","))
+            yield Mount(fields[2], Path(fields[4]), options, more[0], more[1])
+
+
+def _errors(root: Path, device: str) -> int:
+    """Return the number of errors that ext4 has counted since it was made."""
+    text = _read(root / "sys/fs/ext4" / device / "errors_count")
+    return int(text) if text.isdecimal() else 0
+
+
+def _life_spent(root: Path, device: str) -> int | None:
+    """Return the worse of the eMMC's two estimates, in per cent; None for an SD card, which gives none."""
+    whole = device.rpartition("p")[0] or device
+    told = [OF_LIFE[word] for word in _read(root / "sys/block" / whole / "device/life_time").split() if word in OF_LIFE]
+    return max(told, default=None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+def kept_aside(settings: Settings) -> Iterator[Finding]:
+    """Yield damaged databases that were set aside. They may hold names of people who were removed since."""
+    for path in sorted(settings.state.glob(f"*.db{ASIDE}*")) if settings.state.is_dir() else ():
+        if not path.name.endswith(PARTS[1:]):
+            step = "when nobody needs it any more, remove it: names and faces may lie in it"
+            yield amber("kept aside", f"{path.name}: a database that was damaged; see `gated events list`", step)
+
+
+def state_disk(settings: Settings) -> Iterator[Finding]:
+    """Yield the findings on the disk that holds the state folder."""
+    yield from disk(disk_of(settings.state))

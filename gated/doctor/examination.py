@@ -1,0 +1,70 @@
+"""Runs all checks that the doctor makes without changing anything, in the order of an installer's afternoon."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from gated.access.lockdown import read_lockdown
+from gated.config import Settings
+from gated.doctor import board, checks, diagnosis, disk, guess_time, keys, office_connection
+from gated.doctor.board import board_at
+from gated.doctor.finding import Finding, amber
+from gated.door.latch_messages import LatchState
+from gated.sitetime import tell, zone
+
+
+def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
+    """Yield all findings. `why`: the error that replaces `seen`."""
+    past, has_brain = checks.Past(settings), seen is not None and seen.has_brain
+    lost = past.lost if has_brain else frozenset[str]()
+    yield from diagnosis.of_latch(settings, seen, why)
+    yield from diagnosis.of_doors(settings, seen)
+    yield from diagnosis.of_wiring(settings)
+    models, clock = checks.models(settings), checks.clock(settings, past.last_at)
+    camera, readers = checks.camera(settings, is_lost="vision" in lost), list(checks.readers(settings))
+    yield from (
+        models,
+        camera,
+        *checks.vision(),
+        *readers,
+        checks.prompts(settings),
+        checks.screen(settings, has_brain=has_brain),
+    )
+    yield from checks.calendar(settings, datetime.now(UTC))
+    yield from (
+        *checks.letters(settings),
+        *diagnosis.of_help(settings),
+        *guess_time.of_pins(settings),
+        *guess_time.of_cards(settings),
+    )
+    yield from (clock, checks.state_folder(settings), past.finding, *past.decisions, *past.misread)
+    yield from _machine(settings)
+    told = {"vision"} if clock.light == "green" else {"vision", "clock"}
+    for part in sorted(lost - told):
+        yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
+    yield from _lockdown(settings)
+    broken = {finding.part for finding in (models, *readers) if finding.light == "red"}
+    broken |= lost | ({"clock"} if clock.light != "green" else set())
+    if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
+        broken.add("readers")
+    nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
+    yield from diagnosis.ways_in(settings, broken, nobody)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    """Yield the findings on the board, the disk, the keys and the network to the office."""
+    here = board_at()
+    if here.is_pi:
+        yield board.power(here, board.throttling())
+        yield board.temperature()
+    yield board.memory()
+    yield from disk.state_disk(settings)
+    yield from disk.kept_aside(settings)
+    yield from keys.keys(settings, datetime.now(zone(settings.site.timezone)))
+    yield from office_connection.network(settings, datetime.now(UTC))
+
+
+def _lockdown(settings: Settings) -> Iterator[Finding]:
+    order = read_lockdown(settings.state)
+    if order is not None:
+        since = tell(order.at, zone(settings.site.timezone))
+        yield amber("lockdown", f"since {since}: nobody is let in", "when it is over: `gated lockdown off --by NAME`")

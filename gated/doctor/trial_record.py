@@ -1,0 +1,46 @@
+"""Stores what an installer measured and tried while the gate was stopped, for the handover page written later.
+
+The file lies in the state folder and belongs to the gate's user. It holds findings only: no picture and no name. `gated
+doctor` uses it.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from gated.doctor.finding import Finding
+from gated.errors import StateError
+from gated.storage.files import write_whole
+from gated.wording import UNDECODABLE
+
+NAME = "doctor.json"
+"""Name of the file in the state folder."""
+
+
+def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
+    """Store these findings with their date, and replace older ones of the same part. Raises `StateError`.
+
+    Stores nothing if the folder belongs to another user: the gate could not replace a file that root owns.
+    """
+    if not findings or not state.is_dir() or state.stat().st_uid != os.geteuid():
+        return
+    dated = [msgspec.structs.replace(each, says=f"{each.says} ({now:%Y-%m-%d})") for each in findings]
+    kept = {each.part: each for each in (*recall(state), *dated)}
+    try:
+        write_whole(state / NAME, msgspec.json.encode(list(kept.values())))
+    except OSError as error:
+        raise StateError(f"{state / NAME}: cannot be written ({error.strerror}); ask as the gate's user") from error
+
+
+def recall(state: Path) -> list[Finding]:
+    """Return the stored findings; an empty list without a readable file.
+
+    The installer then repeats them.
+    """
+    try:
+        return msgspec.json.decode((state / NAME).read_bytes(), type=list[Finding])
+    except (OSError, *UNDECODABLE):
+        return []

@@ -1,0 +1,224 @@
+"""The state machine of one door. It is pure: `(door, input, now) -> (door, events)`.
+
+The lock is released only while a lease runs or a fire release is active. There are three kinds of leases. Grant leases
+(one per person) and the schedule lease end when the brain that asked for them disconnects. The exit lease needs no
+brain and ignores a lockdown. A fire release needs no brain and overrides everything. It lasts until a person resets it
+by hand while the fire input is inactive.
+
+Leases run in parallel, and no lease shortens another. So the lock stays released until the longest lease ends, at most
+`MAX_LEASE_S` after the last grant. An opening of the leaf takes the lease that would end first, and it is used up when
+the leaf closes, also if it has ended meanwhile. So one passage uses one grant, and the grant of the next person stays
+valid. When no lease is left, the lock is secured at once.
+"""
+
+from dataclasses import replace
+
+from msgspec import structs
+
+from gated.door.door_state import (
+    LEAVING,
+    NEVER,
+    NOT_YET,
+    Cause,
+    Door,
+    Drop,
+    Input,
+    Lease,
+    Line,
+    Lockdown,
+    Release,
+    Tick,
+)
+from gated.door.leaf_alarms import next_alarm, watch
+from gated.events import (
+    CallPressed,
+    DoorClosed,
+    DoorDidNotOpen,
+    DoorForcedOpen,
+    DoorOpened,
+    DoorReleased,
+    DoorSecured,
+    Event,
+    FireRelease,
+    FireReset,
+    ReleaseRefused,
+    Tampered,
+)
+
+MAX_LEASE_S = 30.0
+"""The longest lease. The brain cannot ask for more."""
+MOST_GRANTS = 16
+"""The most grant leases at one time. With more, the ones that end first are dropped."""
+MAX_AGE_S = 1.0
+"""The oldest decision that may still release. After that, the person has left or the message was delayed."""
+
+Step = tuple[Door, list[Event]]
+
+
+def step(door: Door, given: Input, now: float) -> Step:
+    """Return the door after an input, and the new events. The caller sets the lock to `is_released` at once."""
+    after, events = _apply(door, given, now)
+    after, alarms = watch(after, now)
+    return after, [structs.replace(event, door=door.name) for event in (*events, *alarms)]
+
+
+def wakes_at(door: Door) -> float:
+    """Return the time of the next `Tick` that is needed, in monotonic seconds. Infinite if none is needed."""
+    lease_end = door.until if door.is_released and not door.is_on_fire else NOT_YET
+    return min(lease_end, next_alarm(door))
+
+
+def refusal(door: Door, given: Release, now: float) -> str | None:
+    """Return the reason to refuse a release, or None. The comparisons are written so that a NaN is refused."""
+    if door.is_locked_down:
+        return "lockdown"
+    if not 0 < given.lease_s <= MAX_LEASE_S:
+        return f"a lease of {given.lease_s} s is not between 0 and {MAX_LEASE_S:.0f} s"
+    if not 0 <= now - given.decided_at <= MAX_AGE_S:
+        return "the decision is not fresh"
+    return None
+
+
+def _apply(door: Door, given: Input, now: float) -> Step:
+    match given:
+        case Release():
+            return _release(door, given, now)
+        case Line(name, is_active):
+            return _line(door, name, is_active, now)
+        case Lockdown(is_on):
+            changed = replace(door, is_locked_down=is_on, is_refusing_schedule=False)
+            return _update_lock(_without_brain_leases(changed) if is_on else changed, now, cause="lockdown")
+        case Drop(cause, exits):
+            dropped = _without_brain_leases(door)
+            return _update_lock(replace(dropped, exit_until=NEVER) if exits else dropped, now, cause=cause)
+        case Tick():
+            return _update_lock(door, now)
+
+
+def _without_brain_leases(door: Door) -> Door:
+    return replace(door, grants=(), free_until=NEVER)
+
+
+def _release(door: Door, given: Release, now: float) -> Step:
+    why = refusal(door, given, now)
+    if why is not None:
+        return _refuse(door, given, why, now)
+    if given.cause == "grant":
+        granted = replace(_awaiting_opening(door, "grant"), grants=_with_grant(door, given, now))
+        return _update_lock(granted, now, DoorReleased("grant", given.lease_s, given.visit))
+    begun = [] if now < door.free_until else [DoorReleased("schedule", given.lease_s, given.visit)]
+    free = replace(door, free_until=now + given.lease_s, is_refusing_schedule=False)
+    return _update_lock(free, now, *begun)
+
+
+def _with_grant(door: Door, given: Release, now: float) -> tuple[Lease, ...]:
+    """Return the running grant leases and the new one. A second grant for one person only extends the first lease."""
+    new = Lease(now + given.lease_s, given.whom)
+    running = [lease for lease in door.grants if now < lease.until]
+    own = [lease for lease in running if new.whom and lease.whom == new.whom]
+    others = [lease for lease in running if lease not in own]
+    return tuple(sorted([*others, max([*own, new], key=_end)], key=_end))[-MOST_GRANTS:]
+
+
+def _end(lease: Lease) -> float:
+    return lease.until
+
+
+def _refuse(door: Door, given: Release, why: str, now: float) -> Step:
+    """Report the refusal. A schedule asks again every few seconds, so its refusal is reported once."""
+    after, events = _update_lock(door, now)
+    if given.cause == "schedule":
+        if door.is_refusing_schedule:
+            return after, events
+        after = replace(after, is_refusing_schedule=True)
+    return after, [*events, ReleaseRefused(given.visit, why)]
+
+
+def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
+    if (name in door.active) == is_active:
+        return _update_lock(door, now)
+    moved = replace(door, active=door.active | {name} if is_active else door.active - {name})
+    match name, is_active:
+        case "contact", True:
+            return _opened(moved, now)
+        case "contact", False:
+            return _closed(moved, now)
+        case "rex", True:
+            lease_s = min(door.wires.release_s, MAX_LEASE_S)
+            leaving = replace(_awaiting_opening(moved, "rex"), exit_until=max(moved.exit_until, now + lease_s))
+            return _update_lock(leaving, now, DoorReleased("rex", lease_s))
+        case "fire", True if not door.is_on_fire:
+            return _update_lock(replace(moved, is_on_fire=True), now, FireRelease(), DoorReleased("fire", 0.0))
+        case "fire_reset", True if door.is_on_fire and "fire" not in door.active:
+            return _update_lock(replace(moved, is_on_fire=False), now, FireReset(), cause="fire_reset")
+        case "tamper", _:
+            return _update_lock(moved, now, Tampered(is_over=not is_active))
+        case "call", True:
+            return _update_lock(moved, now, CallPressed())
+    return _update_lock(moved, now)
+
+
+def _opened(door: Door, now: float) -> Step:
+    """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
+    door, events = _update_lock(replace(door, awaited="", passing=_first_lease(door, now)), now)
+    is_passage = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
+    forced = [] if is_passage else [DoorForcedOpen()]
+    return door, [*events, DoorOpened(door.cause if is_passage else "nothing"), *forced]
+
+
+def _closed(door: Door, now: float) -> Step:
+    if door.wires.relock_on_close:
+        door = _without(door, door.passing or _first_lease(door, now))
+    return _update_lock(door, now, DoorClosed(), cause="closed")
+
+
+def _first_lease(door: Door, now: float) -> Lease | None:
+    """Return the running grant or exit lease that would end first, or None."""
+    running = [Lease(door.exit_until, LEAVING), *door.grants]
+    return min((lease for lease in running if now < lease.until), key=_end, default=None)
+
+
+def _without(door: Door, used: Lease | None) -> Door:
+    """Remove a lease that is used up, also if its person was granted another one meanwhile."""
+    if used is None:
+        return door
+    if used.whom == LEAVING:
+        return replace(door, exit_until=NEVER)
+    own = [i for i, lease in enumerate(door.grants) if lease == used or (used.whom and lease.whom == used.whom)]
+    return replace(door, grants=tuple(lease for i, lease in enumerate(door.grants) if i not in own[:1]))
+
+
+def _awaiting_opening(door: Door, cause: str) -> Door:
+    """Note that the leaf should open now, unless it is open."""
+    return door if door.is_open else replace(door, awaited=cause)
+
+
+def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -> Step:
+    """Release the lock while a lease or a fire release lasts; else secure it. A NaN time secures the lock.
+
+    `cause` is the reason in `DoorSecured` if this step secures the lock.
+    """
+    if not now < door.free_until:
+        door = replace(door, free_until=NEVER)
+    if door.is_on_fire or now < door.until:
+        cause_now = _release_cause(door)
+        awaited = door.awaited if cause_now in _ONE_PASSAGE else ""
+        return replace(door, is_released=True, cause=cause_now, awaited=awaited), [*events]
+    if not door.is_released:
+        return door, [*events]
+    is_missed = cause == "lease" and door.awaited and door.wires.contact_pin is not None
+    missed = [DoorDidNotOpen(door.awaited)] if is_missed else []
+    return replace(door, is_released=False, secured_at=now, awaited=""), [*events, DoorSecured(cause), *missed]
+
+
+_ONE_PASSAGE: tuple[Cause, ...] = ("grant", "rex")
+"""The causes after which one person should open the leaf."""
+
+
+def _release_cause(door: Door) -> Cause:
+    """Return the strongest cause of the release. The caller has already cleared a `free_until` in the past."""
+    if door.is_on_fire:
+        return "fire"
+    if door.free_until > NEVER:
+        return "schedule"
+    return "grant" if door.granted_until >= door.exit_until else "rex"

@@ -1,0 +1,45 @@
+"""Read the state of a running latch. The observer connects beside the brain and can release nothing."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from gated.door.latch_messages import Beat, FromLatch, Goodbye, Hello, LatchState, Refused
+from gated.errors import LatchError, WireError
+from gated.runtime.channel import Channel
+
+ANSWER_S = 2.0
+"""The time that the latch has to answer."""
+
+
+async def observe(path: Path) -> LatchState:
+    """Return the state of the latch that serves the socket at `path`.
+
+    Raises `LatchError` when no latch serves there, or when it refuses or does not answer.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError as error:
+        raise LatchError(f"no latch serves {path} ({error.strerror})") from error
+    channel = Channel[FromLatch](reader, writer, FromLatch)
+    try:
+        return await _ask(channel)
+    except (EOFError, TimeoutError, WireError) as error:
+        raise LatchError(f"the latch at {path} does not answer ({error or 'it is silent'})") from error
+    finally:
+        await channel.close()
+
+
+async def _ask(channel: Channel[FromLatch]) -> LatchState:
+    """Ask for the state and return it. Other messages before it are skipped."""
+    channel.send(Hello(observer=True))
+    channel.send(Beat())
+    async with asyncio.timeout(ANSWER_S):
+        while True:
+            answer = await channel.receive()
+            if isinstance(answer, Refused):
+                raise LatchError(f"the latch refuses to show its state: {answer.why}")
+            if isinstance(answer, LatchState):
+                with contextlib.suppress(WireError):
+                    channel.send(Goodbye())
+                return answer

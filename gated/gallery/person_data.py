@@ -1,0 +1,137 @@
+"""One person's complete data from the office, and how it replaces the stored data. `replica` uses it.
+
+Cards are assigned in two steps: first all lost cards are taken back, then all new cards are assigned. A card may reach
+its new holder before the old holder's record gives it up. Until then it is stored as a claim.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gated.people import entitlement
+from gated.people.entitlement import Credential, Preferences, Right
+from gated.people.store import Person
+from gated.storage import erasure
+from gated.storage.valid_rows import copied, copy_of, sound
+from gated.types import SubjectId
+
+GIVEN = copied("credentials", way="'card'", uses_left="uses", is_duress="0")
+"""SQL for the protected copy of a card row that is made from a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One person's complete data from the office. `face`: the name of the face that counts from now on; None keeps the
+    current face.
+
+    `keeps_ways`: the stored cards and PINs stay as they are, and `cards` and `pins` are ignored.
+    """
+
+    person: Person
+    rights: tuple[Right, ...] = ()
+    cards: tuple[Credential, ...] = ()
+    pins: tuple[Credential, ...] = ()
+    preferences: Preferences = entitlement.AS_EVERYBODY
+    face: str | None = field(default=None)
+    keeps_ways: bool = False
+
+
+def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[SubjectId]:
+    """Replace the stored data of these people. The caller holds the transaction.
+
+    Return the people who wait for a card that another person still has. The claim stays stored until the card is free.
+    """
+    filed = list(dossiers)
+    for dossier in filed:
+        _put_person(connection, dossier)
+        if not dossier.keeps_ways:
+            _take_back(connection, dossier)
+    for dossier in filed:
+        if not dossier.keeps_ways:
+            _hand_out(connection, dossier)
+    settle_claims(connection)
+    waiting = connection.execute("SELECT DISTINCT subject FROM claims").fetchall()
+    return sorted({SubjectId(row[0]) for row in waiting} & {dossier.person.subject for dossier in filed})
+
+
+def settle_claims(connection: sqlite3.Connection) -> None:
+    """Assign each claimed card to its new holder if no other person has it. The caller holds the transaction."""
+    connection.execute(
+        "INSERT OR IGNORE INTO credentials"  # noqa: S608 - constants
+        " (id, way, subject, digest, label, valid_from, valid_until, uses_left, uses, is_duress, readings, copy)"
+        " SELECT id, 'card', subject, digest, label, valid_from, valid_until, uses, uses, 0, readings,"
+        f" {GIVEN} FROM claims WHERE {sound(connection, 'claims')} ORDER BY rowid"
+    )
+    connection.execute(
+        "DELETE FROM claims WHERE EXISTS (SELECT 1 FROM credentials"
+        " WHERE credentials.id = claims.id AND credentials.subject = claims.subject)"
+    )
+
+
+def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    person = dossier.person
+    connection.execute(
+        "INSERT INTO people (subject, name, household, status, enrolled_at, role, face, copy)"
+        " VALUES (?, ?, ?, ?, ?, ?, '', ?)"
+        " ON CONFLICT (subject) DO UPDATE SET name = excluded.name, household = excluded.household,"
+        " status = excluded.status, enrolled_at = excluded.enrolled_at, role = excluded.role, copy = excluded.copy,"
+        " face = iif(typeof(face) = 'text', face, hex(randomblob(8)))",  # a damaged value becomes a name without a face
+        (
+            person.subject,
+            person.name,
+            person.household,
+            person.status,
+            person.enrolled_at.isoformat(),
+            person.role,
+            copy_of(person.subject, person.household, person.role, person.status),
+        ),
+    )
+    if dossier.face is not None:
+        connection.execute("UPDATE people SET face = ? WHERE subject = ?", (dossier.face, person.subject))
+    connection.execute("DELETE FROM consents WHERE subject = ?", (person.subject,))
+    connection.executemany(
+        "INSERT OR REPLACE INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
+        [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
+    )
+    entitlement.put_rights(connection, "subject", person.subject, dossier.rights)
+    entitlement.put_preferences(connection, person.subject, dossier.preferences)
+
+
+def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    """Delete the person's claims and the cards that the dossier does not list. Replace the PINs if they differ."""
+    subject = dossier.person.subject
+    connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
+    kept = {(each.id, each.digest) for each in dossier.cards}
+    stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ? AND way = 'card'", (subject,))
+    for which, digest in stored.fetchall():
+        if (which, digest) not in kept:
+            connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
+            erasure.owe(connection)
+    pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
+    if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in dossier.pins}:
+        entitlement.put_pins(connection, subject, dossier.pins)
+        erasure.owe(connection)
+
+
+def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    """Update the cards that the person already has, with their remaining uses, and store claims for the other cards."""
+    subject = dossier.person.subject
+    stored = {row[0] for row in connection.execute("SELECT id FROM credentials WHERE subject = ?", (subject,))}
+    for card in dossier.cards:
+        window = [entitlement.text(at) for at in (card.valid_from, card.valid_until)]
+        if card.id in stored:
+            connection.execute(
+                "UPDATE credentials SET label = ?2, valid_from = ?3, valid_until = ?4, uses = ?5, readings = ?6,"
+                " uses_left = CASE WHEN uses IS NULL OR ?5 IS NULL THEN ?5"
+                " ELSE max(0, ?5 - (uses - uses_left)) END WHERE id = ?1",
+                (card.id, card.label, *window, card.uses_left, entitlement.packed(card.readings)),
+            )
+        else:
+            readings, uses = entitlement.packed(card.readings), card.uses_left
+            said = copy_of(subject, card.id, *window, None if uses is None else str(uses), str(len(readings)))
+            connection.execute(
+                "INSERT OR REPLACE INTO claims"
+                " (id, subject, digest, label, valid_from, valid_until, uses, readings, copy)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (card.id, subject, card.digest, card.label, *window, uses, readings, said),
+            )

@@ -1,0 +1,47 @@
+"""Read the newest rows of the journal when a gate starts, as far as they are readable and unchanged."""
+
+import logging
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gated.errors import BusyError, StateError
+from gated.journal.chain import digest
+from gated.journal.entry import Entry
+from gated.journal.journal import Journal
+from gated.journal.journal_file import NAME
+
+log = logging.getLogger(__name__)
+
+NEWEST = 1000
+"""The count of the newest rows that are read."""
+
+
+def past(state: Path, site: str, gate: str) -> list[Entry]:
+    """Return the newest rows in order. Empty if there is no journal or it cannot be read. Creates no file."""
+    if not (state / NAME).exists():
+        return []
+    try:
+        with closing(Journal.to_read(state, site, gate)) as journal:
+            return journal.last(NEWEST)
+    except (BusyError, StateError) as error:
+        log.error("the journal of the previous run cannot be read: %s", error)
+        return []
+
+
+def last_time(entries: list[Entry]) -> datetime:
+    """Return the time of the newest row whose hash fits the previous row, or 1970 without one.
+
+    Without this check a single damaged byte could give a year far in the future, and then no clock would be trusted.
+    """
+    for place in range(len(entries) - 1, -1, -1):
+        entry = entries[place]
+        if place == 0 or _fits(entries[place - 1], entry):
+            with suppress(ValueError):
+                return datetime.fromisoformat(entry.at)
+    return datetime.fromtimestamp(0, UTC)
+
+
+def _fits(before: Entry, entry: Entry) -> bool:
+    text = entry.at.encode(), entry.kind.encode(), entry.body.encode()
+    return entry.hash == digest(before.hash, entry.seq, *text)

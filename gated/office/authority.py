@@ -1,0 +1,323 @@
+"""The office's certificate authority. It alone certifies the broker, the office's processes and the gates.
+
+X.509 with EC P-256 (RFC 5280). Each certificate is valid for one use, server or client, so no gate can pose as the
+broker.
+"""
+
+import ipaddress
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gated.errors import OfficeError, PairingError
+from gated.office import key_lock
+from gated.protocol.certificate import common_name
+from gated.protocol.certificate_lifetime import gate_end
+from gated.protocol.pairing_code import fingerprint_of
+from gated.storage.files import write_whole
+
+CA, CA_KEY = "ca.pem", "ca.key"
+AUTHORITY_LIFETIME = timedelta(days=20 * 365)
+"""Validity of the authority's certificate. It is renewed with the same key."""
+SERVER_LIFETIME = timedelta(days=10 * 365)
+"""Validity of the certificates of the broker and of the office's processes."""
+SKEW = timedelta(hours=1)
+"""Tolerance for a gate's clock that is behind the office's; also the life of a temporary client certificate."""
+
+PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate (PEM) and its serial number in hex."""
+
+    pem: bytes
+    serial: str
+
+
+class Authority:
+    """The certificate authority of one office, created once. Anyone with its key can pose as any gate."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self._key, self._certificate = key, certificate
+        self.pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self.fingerprint = fingerprint_of(certificate.public_bytes(serialization.Encoding.DER))
+        """The fingerprint of the authority's certificate, as a pairing code carries it."""
+
+    @classmethod
+    def make(cls, site: str, wall: datetime) -> Self:
+        """Create a new authority, valid for 20 years."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name(f"gated {site}")
+        builder = _builder(name, name, key.public_key(), wall - SKEW, wall + AUTHORITY_LIFETIME)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
+        return cls(key, builder.sign(key, hashes.SHA256()))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the authority from the office's folder. Raises `OfficeError`."""
+        try:
+            key = serialization.load_pem_private_key(key_lock.read(folder, CA_KEY), None)
+            certificate = x509.load_pem_x509_certificate((folder / CA).read_bytes())
+        except (OSError, ValueError, TypeError) as error:
+            advice = "`gated office init` makes an office, a backup brings one back"
+            raise OfficeError(f"{folder}: the office's authority cannot be read ({error}); {advice}") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise OfficeError(f"{folder}: {CA} and {CA_KEY} do not belong together; bring both back from one backup")
+        return cls(key, certificate)
+
+    def save(self, folder: Path) -> None:
+        """Write the authority into a folder; its key is sealed if that office has a passphrase. Raises `OSError`."""
+        write_whole(folder / CA_KEY, key_lock.sealed(folder, CA_KEY, private_pem(self._key)))
+        write_whole(folder / CA, self.pem)
+
+    def write_server(self, folder: Path, *hosts: str, wall: datetime) -> None:
+        """Write `server.pem` and `server.key` for the broker and for pairing, valid for all `hosts`.
+
+        Raises `OSError`.
+        """
+        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        self._write(folder, "server", "server", wall, names)
+
+    def write_client(self, folder: Path, name: str, common: str, wall: datetime) -> None:
+        """Write `NAME.pem` and `NAME.key` for a client with the common name `common`. Raises `OSError`."""
+        self._write(folder, name, "client", wall, common=common)
+
+    def admit(
+        self,
+        csr: x509.CertificateSigningRequest,
+        gate: str,
+        wall: datetime,
+        taken: Collection[date] = (),
+        begins: datetime | None = None,
+    ) -> Issued:
+        """Issue a certificate for a gate's request, valid for two years at most. Uses only the key from the request.
+
+        `taken`: end dates of other gates' certificates. `begins`: start of the gate's previous certificate, used if
+        earlier.
+        """
+        public = csr.public_key()
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        certificate = self._issue(public, gate, "client", wall, gate_end(gate, wall, taken) - wall, begins=begins)
+        return Issued(certificate.public_bytes(serialization.Encoding.PEM), f"{certificate.serial_number:x}")
+
+    def renew(self, folder: Path, name: str, wall: datetime) -> None:
+        """Replace `NAME.pem`, with the same name, purpose and key, so only one file changes. Raises `OfficeError`.
+
+        The start date stays the same. So a clock that was temporarily ahead locks no client out.
+        """
+        try:
+            old = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
+            purpose = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+            kept = [each.value for each in old.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+            public = old.public_key()
+        except (OSError, ValueError, x509.ExtensionNotFound) as error:
+            raise OfficeError(
+                f"{folder}/{name}.pem: cannot be renewed ({error}); bring it back from a backup"
+            ) from error
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        word = next(word for word, oid in PURPOSES.items() if oid in purpose)
+        begins = old.not_valid_before_utc
+        new = self._issue(public, common_name(old), word, wall, SERVER_LIFETIME, *kept, begins=begins)
+        write_whole(folder / f"{name}.pem", new.public_bytes(serialization.Encoding.PEM))
+
+    def renewed(self, wall: datetime) -> Self:
+        """Return this authority with the same key and name for another 20 years. Certificates it signed stay valid."""
+        name, key, begins = self._certificate.subject, self._key, self._certificate.not_valid_before_utc
+        builder = _builder(name, name, key.public_key(), begins, wall + AUTHORITY_LIFETIME)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
+        return type(self)(key, builder.sign(key, hashes.SHA256()))
+
+    @property
+    def ends(self) -> datetime:
+        """Return the end of the authority's own certificate."""
+        return self._certificate.not_valid_after_utc
+
+    @property
+    def begins(self) -> datetime:
+        """Return the start of the authority's own certificate. Renewal keeps it."""
+        return self._certificate.not_valid_before_utc
+
+    @property
+    def name(self) -> x509.Name:
+        """Return the issuer name of its signatures."""
+        return self._certificate.subject
+
+    @property
+    def key_identifier(self) -> x509.AuthorityKeyIdentifier:
+        """Return the identifier that distinguishes its key from another authority's with the same name."""
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+
+    def is_issuer_of(self, pem: str) -> bool:
+        """Return whether this authority signed the certificate. False for a former authority's certificate."""
+        try:
+            x509.load_pem_x509_certificate(pem.encode()).verify_directly_issued_by(self._certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
+
+    def sign_list(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
+        """Sign a certificate revocation list."""
+        return builder.sign(self._key, hashes.SHA256())
+
+    def has_signed(self, revoked: x509.CertificateRevocationList) -> bool:
+        """Return whether this authority signed the revocation list."""
+        return revoked.issuer == self.name and revoked.is_signature_valid(self._key.public_key())
+
+    def write_passing(self, folder: Path, name: str, common: str, wall: datetime, serial: int | None = None) -> None:
+        """Write `NAME.pem` and `NAME.key` for a client, valid for one hour. Raises `OSError`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._issue(key.public_key(), common, "client", wall, SKEW, serial=serial)
+        write_whole(folder / f"{name}.key", private_pem(key))
+        write_whole(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _write(
+        self, folder: Path, name: str, purpose: str, wall: datetime, *more: x509.ExtensionType, common: str = ""
+    ) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._issue(key.public_key(), common or name, purpose, wall, SERVER_LIFETIME, *more)
+        write_whole(folder / f"{name}.key", private_pem(key))
+        write_whole(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _issue(
+        self,
+        public: ec.EllipticCurvePublicKey,
+        common: str,
+        purpose: str,
+        wall: datetime,
+        lifetime: timedelta,
+        *more: x509.ExtensionType,
+        begins: datetime | None = None,
+        serial: int | None = None,
+    ) -> x509.Certificate:
+        begins, ends = min(wall - SKEW, begins or wall), min(wall + lifetime, self.ends)  # never outlives its issuer
+        builder = _builder(_name(common), self._certificate.subject, public, begins, ends, serial)
+        for extension in (self.key_identifier, *more):
+            builder = builder.add_extension(extension, critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(_key_usage(is_authority=False), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([PURPOSES[purpose]]), critical=True)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def is_issued(folder: Path, name: str) -> bool:
+    """Return whether `NAME.pem` exists and the office's authority signed it. Needs no private key."""
+    try:
+        certificate, authority = (
+            x509.load_pem_x509_certificate((folder / file).read_bytes()) for file in (f"{name}.pem", CA)
+        )
+        certificate.verify_directly_issued_by(authority)
+    except (OSError, ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def is_for_same_key(pem: str, csr: x509.CertificateSigningRequest) -> bool:
+    """Return whether a request and a certificate have the same public key."""
+    return x509.load_pem_x509_certificate(pem.encode()).public_key() == csr.public_key()
+
+
+def key_name(pem: str) -> str:
+    """Return a name for the public key of a certificate: SHA-256, in hex."""
+    return _key_name(x509.load_pem_x509_certificate(pem.encode()).public_key())
+
+
+def key_of_csr(csr: x509.CertificateSigningRequest) -> str:
+    """Return a name for the public key of a request: SHA-256, in hex."""
+    return _key_name(csr.public_key())
+
+
+def begin_of_pem(pem: str) -> datetime:
+    """Return the start of a certificate's validity."""
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc
+
+
+def end_of_pem(pem: str) -> datetime:
+    """Return the end of a certificate's validity."""
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+
+
+def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
+    """Parse a gate's certificate request.
+
+    Checks key type, subject and proof of the private key. Raises `PairingError`.
+    """
+    try:
+        csr = x509.load_pem_x509_csr(pem.encode())
+        public = csr.public_key()
+        is_good = csr.is_signature_valid and csr.subject == _name(gate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise PairingError("the gate's request for a certificate is none") from error
+    if not is_good or not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+        raise PairingError("the gate's request for a certificate is not its own, or not with a key of EC P-256")
+    return csr
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key in the format of its file: PKCS 8, PEM, not encrypted."""
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+def _key_name(public: CertificatePublicKeyTypes) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _host(host: str) -> x509.GeneralName:
+    """Return a host name or IP address as a certificate's subject alternative name."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _builder(  # noqa: PLR0917 - the common fields of every certificate
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    begins: datetime,
+    ends: datetime,
+    serial: int | None = None,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(serial or x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
+    """Return the key usage. An authority signs certificates; a client or server proves its identity by signatures."""
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

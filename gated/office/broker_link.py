@@ -1,0 +1,132 @@
+"""Connects the office to the broker: MQTT 3.1.1 over TLS. `OfficeSide` makes all decisions.
+
+The broker is not trusted. Messages are answered in order of arrival. Due messages go out as soon as another process
+changes the database.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from gated.errors import BusyError
+from gated.office.exchange import OfficeSide
+from gated.office.gate_store import NoSuchGateError
+from gated.office.mqtt_client import Client, MqttError, ProtocolVersion
+from gated.protocol.broker import backoff_s
+from gated.protocol.envelope import Outgoing
+
+log = logging.getLogger(__name__)
+client_log = logging.getLogger(f"{__name__}.client")
+"""The client library's log, silenced: its messages add nothing to our first warning."""
+client_log.setLevel(logging.CRITICAL)
+"""The client's own words add nothing to the first failure of a row."""
+
+LOOK_S = 0.1
+"""Interval in seconds between checks for new data to send."""
+DUE_S = 1.0
+"""Seconds between calls of `due` while nothing changes."""
+BACKOFF_MAX_S = 10.0
+"""Upper limit in seconds for the pause between connection attempts."""
+STEADY_S = 10.0
+"""A connection held for this many seconds resets the back-off."""
+MAX_QUEUED = 10_000
+"""Limit for messages that wait for an answer. Dropped messages are sent again."""
+FAILURES = (MqttError, OSError)
+
+
+async def run_link(
+    side: OfficeSide, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
+) -> None:
+    """Exchange messages with the gates until cancelled. `identifier`: the client id, unique per process at one broker.
+
+    Raises `StateError` when the office's disk fails.
+    """
+    failures = 0
+    while True:
+        began = time.monotonic()
+        try:
+            async with _client(host, port, context, identifier) as client:
+                log.log(logging.INFO if failures else logging.DEBUG, "the link to the broker is up")
+                await _converse(side, client)
+        except FAILURES as error:
+            failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
+            if failures == 1:
+                log.warning("no link to the broker, trying again and again: %s", error)
+        _heed_cancellation()
+        await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
+
+
+def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> Client:
+    return Client(
+        host,
+        port,
+        identifier=identifier,
+        protocol=ProtocolVersion.V311,
+        clean_session=True,
+        tls_context=context,
+        max_queued_incoming_messages=MAX_QUEUED,
+        logger=client_log,
+    )
+
+
+async def _converse(side: OfficeSide, client: Client) -> None:
+    """Listen and send until the connection is lost, with one of `FAILURES`.
+
+    Does not use `TaskGroup`: in Python 3.11, a failed part leaves the enclosing task marked as cancelled.
+    """
+    parts = [asyncio.create_task(_listen(side, client)), asyncio.create_task(_speak(side, client))]
+    try:
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+    for part in done:
+        part.result()
+
+
+async def _listen(side: OfficeSide, client: Client) -> None:
+    async for message in client.messages:
+        if not isinstance(message.payload, bytes):
+            continue
+        try:
+            said = side.hear(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
+        except (BusyError, NoSuchGateError) as error:
+            log.warning("a message is passed over, and will come again: %s", error)
+            continue
+        await _publish(client, said)
+
+
+async def _speak(side: OfficeSide, client: Client) -> None:
+    """Send due messages, and subscribe to every gate. Subscribes first, then sends."""
+    heard, due_at = set[str](), 0.0
+    while True:
+        _heed_cancellation()
+        if time.monotonic() >= due_at or side.changed():
+            due_at = time.monotonic() + DUE_S
+            try:
+                said = side.due(time.monotonic(), datetime.now(UTC))
+            except (BusyError, NoSuchGateError) as error:
+                log.warning("what is due must wait: %s", error)
+                continue
+            for topic in sorted(side.topics - heard):
+                await client.subscribe(topic, qos=1)
+            heard = side.topics
+            await _publish(client, said)
+        await asyncio.sleep(LOOK_S)
+
+
+async def _publish(client: Client, said: Sequence[Outgoing]) -> None:
+    """Publish in order, without waiting for each PUBACK. A PUBACK proves nothing."""
+    await asyncio.gather(*(client.publish(out.topic, out.payload, qos=1, retain=out.retain) for out in said))
+
+
+def _heed_cancellation() -> None:
+    """Raise a pending cancellation. In Python 3.11, `asyncio.wait_for`, which aiomqtt uses, may swallow it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

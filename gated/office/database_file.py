@@ -1,0 +1,88 @@
+"""Access to `office.db`: one context manager for reading and one for writing.
+
+Turns SQLite errors into project errors.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gated.errors import BusyError, StateError
+from gated.storage import database
+
+
+class OfficeFile:
+    """One connection to `office.db`, for one thread at a time. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.generation: int | None = None
+        """Number of the key hand-over that this process's keys belong to; None if not known yet."""
+
+    def close(self) -> None:
+        """Close the connection. May be called twice."""
+        self._connection.close()
+
+    def version(self) -> int:
+        """Return a number that changes whenever another process has written. Cheap."""
+        with self.reading() as connection:
+            return database.version(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open an exclusive transaction. Inside another one, join it."""
+        with _plainly():
+            if self._connection.in_transaction:
+                yield self._connection
+            else:
+                with database.transaction(self._connection) as connection:
+                    self._refuse_old_keys(connection)
+                    yield connection
+
+    def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
+        """Raise `StateError` if the office has newer keys. Nobody could open data sealed with the old ones."""
+        if self.generation is None:
+            return
+        newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]
+        if newest != self.generation:
+            raise StateError("this office was given new keys meanwhile; begin this anew")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for a query. Fetch all rows before leaving the block."""
+        with _plainly():
+            yield self._connection
+
+    def count(self) -> int:
+        """Return the next number of the counter shared by records and faces."""
+        with self.writing() as connection:
+            row = connection.execute("UPDATE office SET counter = counter + 1 RETURNING counter").fetchone()
+            return int(row[0])
+
+    def erase(self) -> bool:
+        """Truncate the write-ahead log if data was erased since the last time.
+
+        Return False if a transaction or reader blocks it.
+        """
+        with self.reading() as connection:
+            if connection.in_transaction:
+                return False
+            if not connection.execute("SELECT owes_erasure FROM office").fetchone()[0]:
+                return True
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                return False
+            connection.execute("UPDATE office SET owes_erasure = 0")
+            return True
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Convert SQLite errors to `BusyError` and `StateError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise BusyError("the office's database is being changed by another process; try again") from error
+        raise StateError(f"office.db cannot be read or written ({error}); is the disk full or failing?") from error
+    except sqlite3.Error as error:
+        raise StateError(f"office.db cannot be read or written ({error}); is the disk failing?") from error

@@ -1,0 +1,78 @@
+"""Decides what a gate may be told about people.
+
+Nothing readable is sent. So a gate that cannot compare digests gets nothing but removals and suspensions.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+
+from gated.journal.entry import stamp
+from gated.office.gate_session import Line
+from gated.office.store import Store
+from gated.protocol.messages import VERIFIERS, Command, Diagnose, Request, Status
+from gated.protocol.record_keys import digest_of
+
+OUTDATED = "gate_outdated"
+UPDATE = "this gate is too old for its office: update gated here; until then it hears only who may come in no more"
+ACCEPTED = timedelta(minutes=10)
+"""Time after accepting held-back people in which a gate may ask once more for everybody."""
+
+
+def may_be_told(store: Store, gate: str) -> bool:
+    """Return whether a gate has sent its keys for card and PIN digests, and is not too old for digests."""
+    return store.book.verifiers(gate) is not None and not store.gate(gate).is_outdated
+
+
+def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
+    """Return the version and digest for the heartbeat.
+
+    A gate too old for digests gets its own back, so it does not keep asking for records that it cannot get.
+    """
+    if VERIFIERS in status.can:
+        return store.book.version(gate), store.book.digest(gate)
+    return (status.records.version, status.records.digest) if status.records is not None else (0, digest_of(()))
+
+
+def tell_outdated(store: Store, line: Line, status: Status, wall: datetime) -> Command | None:
+    """Raise or end the alarm for a gate that is too old. Return a command that tells the gate when the alarm begins.
+
+    The gate refuses the command, because nobody waits for it, and records it with the reason in its journal.
+    """
+    if status.state != "online":
+        return None
+    if VERIFIERS in status.can:
+        if line.alarmed.get(OUTDATED) is not False:
+            store.alarms.end(line.gate, OUTDATED, stamp(wall))
+            line.alarmed[OUTDATED] = False
+        return None
+    if line.alarmed.get(OUTDATED):
+        return None
+    store.alarms.sound(line.gate, OUTDATED, "", stamp(wall))
+    line.alarmed[OUTDATED] = True
+    return Command(
+        site=store.site,
+        gate=line.gate,
+        id=secrets.token_hex(16),
+        number=store.roll.number(line.gate),
+        at=stamp(wall),
+        operator="office",
+        reason=UPDATE,
+        action=Diagnose(),
+    )
+
+
+def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
+    """Return whether a gate asks for records that it reported to have.
+
+    Then its database is damaged, or its keys were copied. `lag`: a gate that misses more records than this gets all of
+    them, and continues from there.
+    """
+    holds = store.gate(gate).holds
+    if not holds or (request.after >= holds and not request.is_snapshot):
+        return False
+    return not (request.is_snapshot and request.snapshot > holds and len(store.book.after(gate, holds)) > lag)
+
+
+def is_accepted(line: Line, wall: datetime) -> bool:
+    """Return whether this office's own command made the gate ask."""
+    return line.accepted_at is not None and timedelta() <= wall - line.accepted_at <= ACCEPTED

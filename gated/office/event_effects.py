@@ -1,0 +1,228 @@
+"""Applies journal events and lists from gates to the office's database: alarms, calls, enrolments, held-back people.
+
+`OfficeSide` uses it. A body that cannot be decoded changes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gated.errors import OfficeError
+from gated.events import (
+    CallAnswered,
+    CallEnded,
+    CallPressed,
+    Commanded,
+    ConsentHeld,
+    ConsentsAccepted,
+    GateAccepted,
+    GateHeld,
+    PersonEnrolled,
+    PersonRemoved,
+    RecordAccepted,
+    RecordQuarantined,
+    WayDenied,
+    WeakPin,
+)
+from gated.journal.entry import stamp
+from gated.office.alarm_store import WEAK
+from gated.office.gate_consents import note_given
+from gated.office.kept_person import KeptPerson
+from gated.office.store import Store
+from gated.protocol.jose import Party
+from gated.protocol.messages import (
+    MAX_VOUCHES,
+    GateRecord,
+    Held,
+    Receipt,
+    Shared,
+    Vouch,
+    Vouching,
+    WireEvent,
+)
+from gated.protocol.vouching import is_vouch
+from gated.storage.valid_rows import is_moment
+from gated.wording import UNDECODABLE
+
+CALLED, MISSED = "call_pressed", "call_missed"
+CALL_NEWS_S = 120.0
+"""Limit in seconds for the age of a call on arrival. A delayed journal must not make old calls ring."""
+MISSED_S = 24 * 3600.0
+"""Limit in seconds for the age of an unanswered call that still raises an alarm."""
+ALARMING = frozenset(
+    {
+        *("duress", "door_forced_open", "tampered", "fire_release"),
+        *("presentation_attack", "pins_guessed", "cards_guessed"),
+    }
+)
+
+_CALLS = frozenset({"call_pressed", "call_answered", "call_ended"})
+_UNHEARD = frozenset({"unanswered", "unreachable"})
+_call_decoder = msgspec.json.Decoder(CallPressed | CallAnswered | CallEnded)
+HELD = "record_quarantined"
+
+ACCEPTED = frozenset({"gate_accepted", "consents_accepted"})
+"""Events that mean: a person at a gate accepted the office's data about other gates' keys, or about consents."""
+GATE_HELD, CONSENT_HELD = "gate_held", "consent_held"
+
+_Fact = (
+    PersonEnrolled
+    | PersonRemoved
+    | RecordQuarantined
+    | RecordAccepted
+    | Commanded
+    | GateHeld
+    | GateAccepted
+    | ConsentHeld
+    | ConsentsAccepted
+)
+_decoder = msgspec.json.Decoder(_Fact)
+_weak_decoder = msgspec.json.Decoder(WayDenied | WeakPin)
+KINDS = ACCEPTED | {
+    "person_enrolled", "person_removed", "record_quarantined", "record_accepted", "commanded", GATE_HELD, CONSENT_HELD
+}  # fmt: skip
+
+
+def note(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
+    """Apply journal events: raise alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
+    for event in events:
+        if event.kind in _CALLS:
+            _follow_call(store, gate, event, wall)
+        if event.kind in ALARMING and '"is_over":true' not in event.body:
+            store.alarms.sound(gate, event.kind, f"row {event.seq}", event.at)
+        if event.kind == WEAK or (event.kind == "way_denied" and f'"{WEAK}"' in event.body):
+            _tell_weak(store, gate, event)
+        if event.kind in KINDS:
+            _follow(store, gate, event)
+    if any(event.kind in ("record_quarantined", "record_accepted", "person_removed") for event in events):
+        alarm_held(store, gate, events[-1].at)
+
+
+def _tell_weak(store: Store, gate: str, event: WireEvent) -> None:
+    """Raise the weak-PIN alarm. PINs are not readable, so weakness shows only when a person types the PIN."""
+    try:
+        fact = _weak_decoder.decode(event.body)
+    except UNDECODABLE:
+        return
+    if fact.subject is not None and (isinstance(fact, WeakPin) or fact.reason == WEAK):
+        store.alarms.sound(gate, WEAK, fact.subject, event.at)
+
+
+def note_held(store: Store, held: Held, at: str) -> None:
+    """Store a gate's list of held-back people. Ignores a list made before the gate's newest status."""
+    if held.heard < store.gate(held.gate).heard:
+        return
+    store.held.said(held.gate, held.records, is_first=held.part == 0)
+    if held.part == held.parts - 1:
+        alarm_held(store, held.gate, at)
+
+
+def alarm_held(store: Store, gate: str, at: str) -> None:
+    """Keep one alarm for all people that a gate holds back. It shows their number and ends at zero."""
+    counts = store.held.counts(gate)
+    if not counts:
+        store.alarms.end(gate, HELD, at)
+        return
+    why = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    store.alarms.follow(gate, HELD, f"{sum(counts.values())} held back ({why})", at)
+
+
+def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
+    """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
+    store.receipts.keep(gate, receipt)
+    was = store.book.get(f"person/{receipt.subject}")
+    if isinstance(was, KeptPerson) and receipt.n <= store.book.floor:
+        store.book.remove(f"person/{receipt.subject}")
+
+
+def note_shared(store: Store, shared: Shared, at: str) -> None:
+    """Store a face that one gate sealed for another; raise an alarm if it is too long."""
+    try:
+        store.faces.keep(shared.subject, shared.to, shared.face)
+    except OfficeError as error:
+        store.alarms.sound(shared.gate, "face_refused", f"for {shared.to}: {error}", at)
+
+
+def note_vouching(store: Store, said: Vouching) -> None:
+    """Publish one gate's signature over another gate's keys, if it is valid and new."""
+    record, keys = store.book.get(f"gate/{said.to}"), store.roll.keys()
+    if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
+        return
+    party, by = Party.parse(record.keys), Party.parse(keys[said.gate])
+    if is_vouch(said.vouched, Vouch(store.site, said.gate, said.to, party.kid, party.seal_kid), by):
+        newest = [*record.vouched, said.vouched][-MAX_VOUCHES:]
+        store.book.put(msgspec.structs.replace(record, vouched=newest))
+
+
+def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> None:
+    """Follow a call.
+
+    Its alarm ends when the call is answered or over. An unanswered call raises an alarm that stays.
+    """
+    try:
+        fact = _call_decoder.decode(event.body)
+    except UNDECODABLE:
+        return
+    at = stamp(wall)
+    if isinstance(fact, CallPressed):
+        if _is_within(event, wall, CALL_NEWS_S) or _has_no_time(store, gate):
+            store.alarms.sound(gate, CALLED, fact.door, at)
+        return
+    store.alarms.end(gate, CALLED, at, fact.door)
+    if isinstance(fact, CallEnded) and fact.outcome in _UNHEARD and _is_within(event, wall, MISSED_S):
+        store.alarms.sound(gate, MISSED, fact.door, at)
+
+
+def lapse(store: Store, wall: datetime) -> None:
+    """Turn each call without news for `CALL_NEWS_S` into a missed call; the connection was lost."""
+    for alarm in store.alarms.all():
+        if (
+            alarm.kind == CALLED
+            and is_moment(alarm.at)
+            and (wall - datetime.fromisoformat(alarm.at)).total_seconds() > CALL_NEWS_S
+        ):
+            store.alarms.end(alarm.gate, CALLED, stamp(wall), alarm.detail)
+            store.alarms.sound(alarm.gate, MISSED, alarm.detail, stamp(wall))
+
+
+def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
+    """Return whether the event happened within `limit_s` seconds of now, by the gate's clock."""
+    try:
+        return abs((wall - datetime.fromisoformat(event.at)).total_seconds()) <= limit_s
+    except (ValueError, TypeError, OverflowError):
+        return False
+
+
+def _has_no_time(store: Store, gate: str) -> bool:
+    """Return whether the gate does not trust its clock. Then every call rings, because its age is unknown."""
+    status = store.gate(gate).status
+    return status is not None and "clock" in status.degraded
+
+
+def _follow(store: Store, gate: str, event: WireEvent) -> None:
+    try:
+        fact = _decoder.decode(event.body)
+    except UNDECODABLE:
+        return  # the hash chain detects changes; a newer gate may use another format
+    match fact:
+        case PersonEnrolled(subject=subject, purposes=purposes):
+            store.faces.enrolled(subject, gate, event.at, purposes)
+            note_given(store, gate, subject, purposes, event.at)
+        case PersonRemoved(subject=subject):
+            store.faces.forgotten(subject, gate, event.at)
+            store.held.drop(gate, subject)
+        case RecordQuarantined(subject=subject, why=why):
+            store.held.add(gate, subject, why)
+        case RecordAccepted(subject=subject):
+            store.held.drop(gate, subject)
+        case GateHeld(gate=other):
+            store.alarms.sound(gate, GATE_HELD, other, event.at)
+        case GateAccepted(gate=other):
+            store.alarms.end(gate, GATE_HELD, event.at, other)
+        case ConsentHeld():
+            store.alarms.sound(gate, CONSENT_HELD, "", event.at)
+        case ConsentsAccepted(left=0):
+            store.alarms.end(gate, CONSENT_HELD, event.at)
+        case Commanded(command=command, outcome=outcome, why=why):
+            store.orders.noted(command, outcome, why)

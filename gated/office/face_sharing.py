@@ -1,0 +1,77 @@
+"""Chooses which gate next seals which face to which other gate.
+
+Requests a few at a time, until every gate has every face whose owner agreed to that. `Ordering` uses it.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+
+from gated.office.face_store import Wanted
+from gated.office.store import Store
+
+AT_ONCE = 8
+"""Limit for faces requested from one gate and not answered."""
+IN_FLIGHT_S = 30.0
+"""Seconds for which an unanswered request counts against `AT_ONCE`."""
+AGAIN_S = 60.0
+"""Seconds until an unanswered face is requested again. The gate may have been off or have refused."""
+REFUSED_S = 3600.0
+"""Seconds until a refused face is requested again. A person at the gate must accept something first; the gate reports
+it.
+"""
+LOOK_S = 60.0
+"""Seconds between looks for missing faces in the database."""
+
+
+class Sharing:
+    """The face requests of one process. They are lost when the process ends, and are then made again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked: dict[Wanted, float] = {}
+        self._waiting: list[Wanted] = []
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Look for missing faces at the next `due`, because something relevant has changed."""
+        self._look_at = 0.0
+
+    def due(self, online: Collection[str], now: float) -> list[Wanted]:
+        """Return the faces to request now, from gates that are `online`; marks them as requested."""
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._asked = {wanted: at for wanted, at in self._asked.items() if now < at + AGAIN_S}
+            found = self._store.faces.wanted(online, 1000 + len(self._asked))
+            self._waiting = [wanted for wanted in found if wanted not in self._asked]
+        busy = Counter(wanted.gate for wanted, at in self._asked.items() if at <= now < at + IN_FLIGHT_S)
+        chosen = []
+        for wanted in self._waiting:
+            if busy[wanted.gate] < AT_ONCE:
+                busy[wanted.gate] += 1
+                chosen.append(wanted)
+        self._asked |= dict.fromkeys(chosen, now)
+        self._waiting = [wanted for wanted in self._waiting if wanted not in self._asked]
+        return chosen
+
+    def answered(self, wanted: Wanted) -> bool:
+        """Record that a face arrived. Return whether it was requested; only a requested face is stored."""
+        if self._asked.pop(wanted, None) is None:
+            return False
+        if not self._waiting:
+            self.look()
+        return True
+
+    def refused(self, wanted: Wanted) -> None:
+        """Delay the next request: the gate refuses until a person there accepts something."""
+        if wanted in self._asked:
+            self._asked[wanted] += REFUSED_S - AGAIN_S
+
+    def accepted(self, gate: str) -> None:
+        """Request everything again from a gate at which a person has accepted something."""
+        self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
+        self.look()
+
+    def lost(self, wanted: Wanted) -> None:
+        """Request a face again: the gate reports it as sent, but it did not arrive."""
+        if self._asked.pop(wanted, None) is not None:
+            self.look()

@@ -1,0 +1,123 @@
+"""Stores where each face was enrolled, and the templates that gates sealed to each other.
+
+The office cannot open them.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from gated.errors import OfficeError
+from gated.office.database_file import OfficeFile
+from gated.office.record_book import MAX_FACE_BYTES, Book
+from gated.protocol.messages import Face
+from gated.storage.valid_rows import sound
+from gated.wording import UNDECODABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A face that gate `to` lacks and `gate` can seal to it, with the person's consent."""
+
+    gate: str
+    subject: str
+    to: str
+
+
+class Faces:
+    """The tables of enrolments and sealed faces. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, file: OfficeFile, book: Book) -> None:
+        self._file, self._book = file, book
+
+    def enrolled(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
+        """Record an enrolment at a gate, and mark older copies of the face at other gates for replacement.
+
+        `given`: the further consents given there, besides recognition.
+        """
+        with self._file.writing() as connection:
+            newest = (
+                "INSERT INTO enrolled (subject, gate, at, given) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET at = excluded.at, given = excluded.given WHERE excluded.at > at RETURNING at"
+            )
+            said = msgspec.json.encode(sorted(given)).decode()
+            if connection.execute(newest, (subject, gate, at, said)).fetchone() is not None:
+                connection.execute("UPDATE faces SET is_stale = 1 WHERE subject = ?", (subject,))
+                if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
+                    self._book.again(subject)
+
+    def forgotten(self, subject: str, gate: str, at: str) -> None:
+        """Delete a person's enrolment at a gate, unless it is later than `at`."""
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM enrolled WHERE subject = ? AND gate = ? AND at <= ?", (subject, gate, at))
+
+    def keep(self, subject: str, to: str, face: Face) -> bool:
+        """Store a face for a gate. Return False if the person has not consented, or the person or gate is unknown.
+
+        Raises `OfficeError` for a face too long to share one message with the person's record.
+        """
+        encoded = msgspec.json.encode(face)
+        if len(encoded) > MAX_FACE_BYTES:
+            raise OfficeError(f"a face of {len(encoded)} bytes; at most {MAX_FACE_BYTES} can be passed on")
+        with self._file.writing() as connection:
+            agreed = "SELECT 1 FROM records, gates WHERE key = 'person/' || ? AND is_shared AND gate = ?"
+            if connection.execute(agreed, (subject, to)).fetchone() is None:
+                return False
+            row = (subject, to, self._file.count(), 0, encoded)
+            connection.execute("REPLACE INTO faces VALUES (?, ?, ?, ?, ?)", row)
+            return True
+
+    def forget_gate(self, gate: str) -> None:
+        """Delete all faces for a gate and its enrolments.
+
+        Used when the gate has new keys: nothing sealed to the old keys opens.
+        """
+        with self._file.writing() as connection:
+            lost = connection.execute("DELETE FROM faces WHERE gate = ? RETURNING subject", (gate,)).fetchall()
+            connection.execute("DELETE FROM enrolled WHERE gate = ?", (gate,))
+            for row in lost:
+                self._book.again(row[0])
+
+    def wanted(self, gates: Collection[str], limit: int) -> list[Wanted]:
+        """Return faces that a gate lacks or has only in an older version.
+
+        The newest enrolment must be at one of `gates`.
+        """
+        ask = """
+            SELECT e.gate, e.subject, g.gate FROM enrolled AS e
+            JOIN records AS r ON r.key = 'person/' || e.subject AND r.is_shared
+            JOIN gates AS g ON g.gate != e.gate
+            LEFT JOIN faces AS f ON f.subject = e.subject AND f.gate = g.gate
+            WHERE (f.n IS NULL OR f.is_stale) AND e.gate IN (SELECT value FROM json_each(?))
+            AND NOT EXISTS (
+                SELECT 1 FROM enrolled AS o WHERE o.subject = e.subject AND (o.gate = g.gate OR o.at > e.at)
+            )
+            ORDER BY e.at LIMIT ?
+        """
+        with self._file.reading() as connection:
+            return [
+                Wanted(*row)
+                for row in connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
+            ]
+
+    def given(self, subject: str) -> list[tuple[str, str, list[str]]]:
+        """Return each enrolment of a person: gate, time and the further consents given there."""
+        with self._file.reading() as connection:
+            of = f"subject = ? AND {sound(connection, 'enrolled')}"
+            rows = connection.execute(f"SELECT gate, at, given FROM enrolled WHERE {of}", (subject,)).fetchall()  # noqa: S608
+        return [(gate, at, _purposes(said)) for gate, at, said in rows]
+
+    def enrolled_at(self, subject: str) -> list[str]:
+        """Return the gates at which a person's face was enrolled."""
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT gate FROM enrolled WHERE subject = ? ORDER BY gate", (subject,))
+            return [row[0] for row in rows.fetchall()]
+
+
+def _purposes(said: str) -> list[str]:
+    """Decode the stored purposes; empty if the row is damaged."""
+    try:
+        return msgspec.json.decode(said, type=list[str])
+    except UNDECODABLE:
+        return []

@@ -1,0 +1,68 @@
+"""Turns consents given at a gate, during enrolment, into consents in the office's records.
+
+The office believes a gate only about a face that no other gate has enrolled. Any other claim raises an alarm, because a
+stolen gate could claim that everybody consented. Other gates use such a consent only after a person there accepts it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from gated.office.kept_person import KeptPerson
+from gated.office.record_book import consents_to
+from gated.office.store import Store
+from gated.protocol.messages import Consented
+from gated.storage.valid_rows import is_moment
+
+TAKEN = frozenset({"transfer"})
+"""The purposes that a gate may report."""
+GIVEN = "consent_given"
+LONGEST = 200
+"""Limit for the reference text of a consent, in characters."""
+
+
+def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], at: str) -> None:
+    """Add the further consents that a person gave during enrolment, `at` by the gate's clock.
+
+    Does nothing for a person without a record here; their consents stay with the enrolment.
+    """
+    who = store.book.get(f"person/{subject}")
+    if not isinstance(who, KeptPerson):
+        return
+    more = _news(who, gate, purposes, at)
+    if not more:
+        return
+    if store.faces.enrolled_at(subject) == [gate]:
+        store.book.put(replace(who, consents=[*who.consents, *more]))
+    else:
+        store.alarms.sound(gate, GIVEN, subject, at)
+
+
+def with_given(store: Store, who: KeptPerson) -> KeptPerson:
+    """Return a new person's record with the consents given during enrolment."""
+    enrolments = store.faces.given(who.subject)
+    if len(enrolments) != 1:
+        return who
+    ((gate, at, purposes),) = enrolments
+    return replace(who, consents=[*who.consents, *_news(who, gate, purposes, at)])
+
+
+def _news(who: KeptPerson, gate: str, purposes: Iterable[str], at: str) -> list[Consented]:
+    """Return the reported consents that are new, not withdrawn since, and usable.
+
+    A person without consent to recognition can give no further consent.
+    """
+    paper = next((consent for consent in who.consents if consent.purpose == "recognise"), None)
+    if paper is None or not is_moment(at):
+        return []
+    where = f" (said at {gate})"
+    reference = paper.reference[: LONGEST - len(where)] + where
+    new = [purpose for purpose in sorted(TAKEN & {*purposes}) if not consents_to(who, purpose)]
+    held = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
+    return [Consented(purpose, reference, paper.notice, at) for purpose in held]
+
+
+def _is_over(withdrawn_at: str | None, at: str) -> bool:
+    """Return whether the person withdrew the consent after giving it."""
+    return withdrawn_at is not None and datetime.fromisoformat(at) <= datetime.fromisoformat(withdrawn_at)

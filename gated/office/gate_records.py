@@ -1,0 +1,92 @@
+"""Builds the record of a person for one gate.
+
+Cards and PINs are digests under the gate's keys. Names are included only if the site chose so. Without the gate's own
+site key, a copy of these records can be compared with nothing.
+"""
+
+import hmac
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gated.errors import CredentialError
+from gated.office.kept_person import KeptCard, KeptPerson
+from gated.people import card_readings
+from gated.people.pin_verifiers import verifier
+from gated.protocol.messages import Card, PersonRecord, Pin, Verifiers
+from gated.protocol.record_keys import fingerprint
+from gated.storage.vault import readings_by
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerifiers:
+    """The card and PIN digest keys of one gate, 32 bytes each."""
+
+    card: bytes
+    pin: bytes
+
+    @classmethod
+    def of(cls, said: Verifiers) -> "GateVerifiers":
+        """Return the keys that a gate has sent."""
+        return cls(said.card, said.pin)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the fingerprint for the heartbeat. It does not reveal the keys."""
+        return fingerprint(self.card, self.pin)
+
+
+LABEL = 60
+"""Limit for a card label as sent, in characters. Keeps a person with 20 cards and a face within one message."""
+ANY = GateVerifiers(bytes(32), bytes(32))
+"""Placeholder keys of no gate, to compute a record's size."""
+
+
+def as_sent(who: KeptPerson, keys: GateVerifiers | None, *, with_names: bool) -> PersonRecord:
+    """Return a person's record for a gate. Without the gate's keys it has no card and no PIN."""
+    return PersonRecord(
+        n=who.n,
+        subject=who.subject,
+        name=who.name if with_names else "",
+        household=who.household,
+        role=who.role,
+        status=who.status,
+        added_at=who.added_at,
+        consents=who.consents,
+        rights=who.rights,
+        wishes=who.wishes,
+        cards=[] if keys is None else list(_cards(who, keys, with_names=with_names)),
+        pins=[] if keys is None else _pins(who, keys),
+    )
+
+
+def first_bytes(who: KeptPerson) -> Iterator[int]:
+    """Yield, for each card, the first of the three bytes that a 26-bit reader reports.
+
+    It is printed before the comma. Many cards of one delivery share it.
+    """
+    for card in who.cards:
+        with suppress(CredentialError):
+            yield from {
+                bytes.fromhex(name[2:])[0] for name in card_readings.given(card.number) if name.startswith("3:")
+            }
+
+
+def _cards(who: KeptPerson, keys: GateVerifiers, *, with_names: bool) -> Iterator[Card]:
+    for card in who.cards:
+        try:
+            yield _card(card, keys, card.label[:LABEL] if with_names else "")
+        except CredentialError:
+            continue  # an earlier version accepted this number; it opens no gate
+
+
+def _card(card: KeptCard, keys: GateVerifiers, label: str) -> Card:
+    own = hmac.digest(keys.card, card_readings.own_name(card.number).encode(), "sha256")
+    readings = b"".join(sorted(readings_by(keys.card, card_readings.given(card.number))))
+    return Card(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
+
+
+def _pins(who: KeptPerson, keys: GateVerifiers) -> list[Pin]:
+    """Return the PINs sorted by verifier, so the order reveals nothing."""
+    made = [Pin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
+    return sorted(made, key=lambda pin: pin.verifier)

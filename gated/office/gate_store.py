@@ -1,0 +1,215 @@
+"""Stores the gates of the site: their keys, certificates, and the newest status of each."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
+
+from gated.errors import OfficeError, WireError
+from gated.office.database_file import OfficeFile
+from gated.protocol.jose import Party
+from gated.protocol.messages import VERIFIERS, Status
+from gated.storage.valid_rows import is_moment, is_text, sound
+from gated.wording import UNDECODABLE
+
+
+class NoSuchGateError(OfficeError):
+    """No gate of the site has this name. A gate may be retired at any moment."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__(f"there is no gate {gate!r} here; `gated office gates` lists them")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate of the site."""
+
+    gate: str
+    keys: str
+    """The gate's public keys, a JWK set."""
+    serial: str
+    """Serial number of the gate's certificate, in hex."""
+    since: int
+    """Number of the gate's record at its first pairing. The gate owes no receipts for people removed before."""
+    beat: int
+    """Number of the newest heartbeat (`Word`) sent to the gate."""
+    heard: int
+    """Number of the newest heartbeat that the gate echoed."""
+    status: Status | None
+    seen_at: str | None
+    """Time of the newest message proven fresh; UTC, ISO 8601. None before the first."""
+    certificate: str = ""
+    """The newest certificate issued to the gate (PEM). Empty if issued before this was stored."""
+    holds: int = 0
+    """The highest record number up to which the gate has reported, since its pairing, that it has everything."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Return whether the gate is online but too old for digests. It is told only about removals and suspensions."""
+        return self.status is not None and self.status.state == "online" and VERIFIERS not in self.status.can
+
+
+class Gates:
+    """The table of gates. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, file: OfficeFile) -> None:
+        self._file = file
+
+    def all(self) -> list[Gate]:
+        """Return the gates by name. Omits damaged rows."""
+        with self._file.reading() as connection:
+            ask = f"SELECT * FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            rows = connection.execute(ask).fetchall()
+        return [_gate(row) for row in rows if is_text(row["gate"]) and _are_keys(row["keys"])]
+
+    def get(self, gate: str) -> Gate:
+        """Return one gate. Raises `NoSuchGateError`."""
+        with self._file.reading() as connection:
+            ask = f"SELECT * FROM gates WHERE gate = ? AND {sound(connection, 'gates')}"  # noqa: S608
+            row = connection.execute(ask, (gate,)).fetchone()
+        if row is None or not _are_keys(row["keys"]):
+            raise NoSuchGateError(gate)
+        return _gate(row)
+
+    def keys(self) -> dict[str, str]:
+        """Return the public keys of each gate."""
+        with self._file.reading() as connection:
+            ask = f"SELECT gate, keys FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            rows = connection.execute(ask).fetchall()
+        return {gate: keys for gate, keys in rows if is_text(gate) and _are_keys(keys)}
+
+    def keys_of(self, gate: str) -> str | None:
+        """Return the public keys of one gate; None for an unknown gate."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def certify(self, gate: str, serial: str, certificate: str) -> None:
+        """Store the certificate issued to a gate.
+
+        Raises `NoSuchGateError` if the gate was retired meanwhile. It gets no certificate, because nobody would revoke
+        it.
+        """
+        with self._file.writing() as connection:
+            row = (serial, certificate, gate)
+            if not connection.execute("UPDATE gates SET serial = ?, certificate = ? WHERE gate = ?", row).rowcount:
+                raise NoSuchGateError(gate)
+            self.issue(gate, serial)
+
+    def issue(self, gate: str, serial: str) -> None:
+        """Record the serial number of an issued certificate. `revoke` revokes all certificates of a gate together."""
+        with self._file.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO issued (serial, gate) VALUES (?, ?)", (serial, gate))
+
+    def revoke(self, gate: str) -> None:
+        """Revoke every certificate ever issued to a gate."""
+        with self._file.writing() as connection:
+            connection.execute("UPDATE issued SET is_revoked = 1 WHERE gate = ?", (gate,))
+
+    def revoked(self) -> list[str]:
+        """Return the serial numbers of revoked certificates, oldest first."""
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT serial FROM issued WHERE is_revoked ORDER BY rowid").fetchall()
+        return [str(row[0]) for row in rows]
+
+    def strike(self, gate: str, keys: Iterable[str], at: str) -> None:
+        """Remove a gate, revoke its certificates and bar its keys from pairing again. `keys`: the names of its keys."""
+        with self._file.writing() as connection:
+            rows = [(gate, key, at) for key in keys]
+            connection.executemany("REPLACE INTO retired VALUES (?, ?, ?)", rows)
+            connection.execute("DELETE FROM gates WHERE gate = ?", (gate,))
+        self.revoke(gate)
+
+    def retired(self) -> dict[str, str]:
+        """Return the retired gates by name, each with the time of its newest retirement."""
+        with self._file.reading() as connection:
+            return dict(connection.execute("SELECT gate, max(at) FROM retired GROUP BY gate ORDER BY gate").fetchall())
+
+    def was_struck(self, keys: Iterable[str]) -> bool:
+        """Return whether any of these keys belonged to a retired gate."""
+        with self._file.reading() as connection:
+            ask = "SELECT count(*) FROM retired WHERE key = ?"
+            return any(connection.execute(ask, (key,)).fetchone()[0] for key in keys)
+
+    def add(self, gate: str, keys: str, serial: str, n: int) -> str | None:
+        """Store a paired gate, new or known, and return its former keys; None for a new gate."""
+        with self._file.writing() as connection:
+            row = connection.execute("SELECT keys FROM gates WHERE gate = ?", (gate,)).fetchone()
+            connection.execute(
+                "INSERT INTO gates (gate, keys, serial, since) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (gate) DO UPDATE SET keys = excluded.keys, serial = excluded.serial,"
+                " verifiers = NULL, holds = 0",
+                (gate, keys, serial, n),
+            )
+        return None if row is None else str(row[0])
+
+    def hear(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
+        """Record a status and return the number of the heartbeat that answers it.
+
+        Stores the content only if `is_news`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
+        """
+        said = msgspec.json.encode(status) if is_news else None
+        step = 1 if status.state == "online" else 0
+        with self._file.writing() as connection:
+            row = connection.execute(
+                "UPDATE gates SET beat = max(beat, ?) + ?, heard = max(heard, ?), status = ifnull(?, status),"
+                " seen_at = iif(?, ?, seen_at) WHERE gate = ? RETURNING beat",
+                (status.heard, step, status.heard, said, is_fresh, at, gate),
+            ).fetchone()
+            if row is None:
+                raise NoSuchGateError(gate)
+            return int(row[0])
+
+    def keep_verifiers(self, gate: str, sealed: bytes) -> None:
+        """Store the gate's sealed keys for card and PIN digests."""
+        with self._file.writing() as connection:
+            connection.execute("UPDATE gates SET verifiers = ? WHERE gate = ?", (sealed, gate))
+
+    def holds(self, gate: str, n: int) -> None:
+        """Record that the gate reports to have everything up to this number."""
+        with self._file.writing() as connection:
+            connection.execute("UPDATE gates SET holds = max(holds, ?) WHERE gate = ?", (n, gate))
+
+    def last_number(self, gate: str) -> int:
+        """Return the newest command number of a gate."""
+        return self.number(gate, 0)
+
+    def number(self, gate: str, step: int = 1) -> int:
+        """Raise the gate's command number by `step` and return it. Raises `NoSuchGateError`."""
+        with self._file.writing() as connection:
+            count = "UPDATE gates SET number = number + ? WHERE gate = ? RETURNING number"
+            row = connection.execute(count, (step, gate)).fetchone()
+            if row is None:
+                raise NoSuchGateError(gate)
+            return int(row[0])
+
+
+@lru_cache(maxsize=4096)
+def _are_keys(keys: str) -> bool:
+    """Return whether this text holds a gate's public keys. Without them no message can be sealed or verified."""
+    try:
+        Party.parse(keys)
+    except WireError:
+        return False
+    return True
+
+
+def _gate(row: sqlite3.Row) -> Gate:
+    status = None
+    with suppress(*UNDECODABLE):  # ignore a damaged status; the gate soon sends another
+        status = None if row["status"] is None else msgspec.json.decode(row["status"], type=Status)
+    return Gate(
+        row["gate"],
+        row["keys"],
+        row["serial"],
+        row["since"],
+        row["beat"],
+        row["heard"],
+        status,
+        row["seen_at"] if is_moment(row["seen_at"]) else None,
+        row["certificate"],
+        row["holds"],
+    )

@@ -1,0 +1,217 @@
+"""Stores the rows of the gates' journals as they arrived, and checks that they are complete and unchanged.
+
+Only the office can detect a changed past: it has the earlier hashes, and each gate signs the head of its journal every
+minute.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gated.journal.chain import genesis
+from gated.office.database_file import OfficeFile
+from gated.protocol.messages import Ack, EventBatch, JournalMark, WireEvent, misfit
+
+KEEP_CHECKPOINTS = 100
+"""Limit for stored signed heads of rows that have not arrived. The oldest stay, because they prove the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One journal row, with its gate and journal."""
+
+    row: int
+    gate: str
+    journal: str
+    event: WireEvent
+
+
+@dataclass(slots=True)
+class Taken:
+    """The result of taking a batch or a signed head."""
+
+    ack: Ack | None = None
+    new: list[WireEvent] = field(default_factory=list)
+    """The rows not stored before."""
+    alarms: list[tuple[str, str]] = field(default_factory=list)
+    """Kinds and details of the alarms to raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    number: int
+    held: int
+    hash: str
+
+
+class Journals:
+    """The tables of journals and events. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, file: OfficeFile, site: str) -> None:
+        self._file, self._site = file, site
+
+    def take(self, batch: EventBatch) -> Taken:
+        """Store the new rows of a batch.
+
+        The result's ack says which rows are on disk; it is None for rows sent ahead of order.
+        """
+        taken = Taken()
+        with self._file.writing():
+            journal = self._journal(batch.gate, batch.journal, taken)
+            if batch.is_ahead:
+                self._check(journal, batch, taken)
+                self._keep(journal, batch, taken)
+                return taken
+            if batch.after <= journal.held < batch.last:
+                self._find_lost(journal, batch, taken)
+                self._check(journal, batch, taken)
+                self._keep(journal, batch, taken)
+                journal = self._hold(journal, batch.events[-1], taken)
+            elif batch.last <= journal.held:
+                self._check(journal, batch, taken)
+        taken.ack = self._ack(batch.gate, batch.journal, journal)
+        return taken
+
+    def mark(self, gate: str, mark: JournalMark, *, is_fresh: bool) -> Taken:
+        """Check the signed head of a gate's journal. Gives an ack if the gate overestimates the office's rows."""
+        taken = Taken()
+        with self._file.writing() as connection:
+            journal = self._journal(gate, mark.id, taken)
+            if mark.head > journal.held:
+                keep = (
+                    "INSERT OR IGNORE INTO checkpoints SELECT ?, ?, ?"
+                    " WHERE (SELECT count(*) FROM checkpoints WHERE journal = ?) < ?"
+                )
+                connection.execute(keep, (journal.number, mark.head, mark.hash, journal.number, KEEP_CHECKPOINTS))
+            elif mark.head and mark.hash not in ("", self._hash(journal.number, mark.head) or mark.hash):
+                taken.alarms.append(("row_altered", f"journal {mark.id} row {mark.head}"))
+            elif mark.head < journal.held and is_fresh:
+                taken.alarms.append(("journal_cut", f"journal {mark.id} row {mark.head + 1}"))
+        if mark.acked > journal.held:
+            taken.ack = self._ack(gate, mark.id, journal)
+        return taken
+
+    def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[Kept]:
+        """Return rows in order of arrival, starting after row number `after`."""
+        which = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
+        return self._rows(which, after, gate, gate, limit)
+
+    def last(self, count: int, gate: str | None = None) -> list[Kept]:
+        """Return the newest `count` rows, oldest first."""
+        return self._rows("WHERE ? IS NULL OR gate = ? ORDER BY row DESC LIMIT ?", gate, gate, count)[::-1]
+
+    def used(self, gate: str) -> dict[str, str]:
+        """Return each subject who used or tried a card or PIN at a gate, with the time of the last try."""
+        ask = """
+            SELECT json_extract(body, '$.subject') AS who, max(e.at) FROM events AS e
+            JOIN journals AS j ON j.id = e.journal
+            WHERE j.gate = ? AND kind IN ('way_granted', 'way_denied') AND json_valid(body) AND who IS NOT NULL
+            AND json_extract(body, '$.way') IN ('card', 'pin') GROUP BY who
+        """
+        with self._file.reading() as connection:
+            return dict(connection.execute(ask, (gate,)).fetchall())
+
+    def forget(self, before: str) -> int:
+        """Delete the old rows of each journal and return their number.
+
+        Stops at the first row not older than `before` (a `stamp`). Keeps each journal's newest row and all rows sent
+        ahead, because the next batch must fit to them. Keeps a row with an old time between newer rows, so a wrong
+        clock deletes nothing.
+        """
+        gone = 0
+        with self._file.writing() as connection:
+            for journal, held in connection.execute("SELECT id, held FROM journals").fetchall():
+                ask = "SELECT min(seq) FROM events WHERE journal = ? AND at >= ?"
+                young = connection.execute(ask, (journal, before)).fetchone()[0]
+                upto = held if young is None else min(held, young)
+                gone += connection.execute("DELETE FROM events WHERE journal = ? AND seq < ?", (journal, upto)).rowcount
+            if gone:
+                connection.execute("UPDATE office SET owes_erasure = 1")
+        return gone
+
+    def held(self, gate: str, journal: str) -> int:
+        """Return the row number up to which the office has every row that the gate could still send."""
+        with self._file.reading() as connection:
+            ask = "SELECT held FROM journals WHERE gate = ? AND journal = ?"
+            row = connection.execute(ask, (gate, journal)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _rows(self, which: str, *values: str | int | None) -> list[Kept]:
+        ask = (
+            "SELECT row, gate, journals.journal, seq, at, kind, body, events.hash FROM events"  # noqa: S608 - ours
+            f" JOIN journals ON journals.id = events.journal {which}"
+        )
+        with self._file.reading() as connection:
+            rows = connection.execute(ask, values).fetchall()
+        return [Kept(row[0], row[1], row[2], WireEvent(*row[3:])) for row in map(tuple, rows)]
+
+    def _journal(self, gate: str, name: str, taken: Taken) -> _Journal:
+        with self._file.writing() as connection:
+            ask = "SELECT id, held, hash FROM journals WHERE gate = ? AND journal = ?"
+            row = connection.execute(ask, (gate, name)).fetchone()
+            if row is None:
+                if connection.execute("SELECT 1 FROM journals WHERE gate = ?", (gate,)).fetchone():
+                    taken.alarms.append(("journal_new", f"journal {name}"))
+                begin = "INSERT INTO journals (gate, journal, held, hash) VALUES (?, ?, 0, ?) RETURNING id, held, hash"
+                row = connection.execute(begin, (gate, name, genesis(self._site, gate, name))).fetchone()
+        return _Journal(*row)
+
+    def _find_lost(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+        """Raise an alarm for rows before the batch that neither the office nor the gate has.
+
+        Rows sent ahead may be here.
+        """
+        with self._file.reading() as connection:
+            ask = "SELECT seq FROM events WHERE journal = ? AND seq > ? AND seq < ?"
+            here = {row[0] for row in connection.execute(ask, (journal.number, journal.held, batch.first)).fetchall()}
+        lost = [seq for seq in range(journal.held + 1, batch.first) if seq not in here]
+        if lost:
+            taken.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
+
+    def _check(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+        """Check that the batch continues the hash chain, and that known rows are unchanged."""
+        before = self._hash(journal.number, batch.first - 1) or batch.prev
+        if batch.first == 1:
+            before = genesis(self._site, batch.gate, batch.journal)
+        wrong = [] if (bad := misfit(batch, before)) is None else [bad]
+        with self._file.reading() as connection:
+            ask = "SELECT seq, hash FROM events WHERE journal = ? AND seq BETWEEN ? AND ?"
+            here = dict(connection.execute(ask, (journal.number, batch.first, batch.last)).fetchall())
+        wrong += [event.seq for event in batch.events if here.get(event.seq, event.hash) != event.hash]
+        if wrong:
+            taken.alarms.append(("row_altered", f"journal {batch.journal} row {min(wrong)}"))
+
+    def _keep(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+        with self._file.writing() as connection:
+            keep = (
+                "INSERT INTO events (journal, seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING RETURNING seq"
+            )
+            for event in batch.events:
+                row = (journal.number, event.seq, event.at, event.kind, event.body, event.hash)
+                if connection.execute(keep, row).fetchone() is not None:
+                    taken.new.append(event)
+
+    def _hold(self, journal: _Journal, last: WireEvent, taken: Taken) -> _Journal:
+        """Move the head to `last`, and check the rows against the heads that were signed before the rows arrived."""
+        with self._file.writing() as connection:
+            connection.execute(
+                "UPDATE journals SET held = ?, hash = ? WHERE id = ?", (last.seq, last.hash, journal.number)
+            )
+            for head, signed in self._checkpoints(journal.number, last.seq):
+                if self._hash(journal.number, head) not in (None, signed):
+                    taken.alarms.append(("row_altered", f"row {head} is not what was signed"))
+            connection.execute("DELETE FROM checkpoints WHERE journal = ? AND head <= ?", (journal.number, last.seq))
+        return _Journal(journal.number, last.seq, last.hash)
+
+    def _checkpoints(self, journal: int, upto: int) -> Iterator[tuple[int, str]]:
+        with self._file.reading() as connection:
+            ask = "SELECT head, hash FROM checkpoints WHERE journal = ? AND head <= ? AND hash != ''"
+            yield from connection.execute(ask, (journal, upto)).fetchall()
+
+    def _hash(self, journal: int, seq: int) -> str | None:
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT hash FROM events WHERE journal = ? AND seq = ?", (journal, seq)).fetchone()
+        return row[0] if row else None
+
+    def _ack(self, gate: str, name: str, journal: _Journal) -> Ack:
+        return Ack(site=self._site, gate=gate, journal=name, seq=journal.held, hash=journal.hash)

@@ -1,0 +1,318 @@
+"""Stores the site's records and computes each gate's view of them. Each `Store` owns one `Book`.
+
+One counter numbers all records. The newest number of a key counts. A removed person never returns.
+
+Two parts differ between gates. A face is sealed to one gate. For that gate, a person's number is the higher of the
+person's and the face's number. So a face for one gate sends nothing to the others. Cards and PINs are digests made for
+one gate (`verifiers.as_sent`).
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from hmac import digest as keyed
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from gated import names, wording
+from gated.errors import OfficeError, StateError
+from gated.office.database_file import OfficeFile
+from gated.office.gate_records import ANY, GateVerifiers, as_sent
+from gated.office.kept_person import Kept, KeptPerson, settled
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
+    KEY_BYTES,
+    Face,
+    Gone,
+    HouseholdRecord,
+    PersonRecord,
+    Record,
+    RoleRecord,
+    ScheduleRecord,
+)
+from gated.protocol.record_keys import digest_of, key_of
+from gated.wording import UNDECODABLE
+
+MAX_RECORD_BYTES = 16_000
+"""Limit for a record's JSON without a face, in bytes. Leaves room for a face in the same message."""
+MAX_FACE_BYTES = 38_000
+"""Limit for a sealed face as JSON, in bytes. Leaves room for the person's record in the same message."""
+
+R = TypeVar("R", bound=Kept)
+
+NAMED: dict[type[Kept], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
+"""Maps a record type to the field that holds its name."""
+
+_decoder = msgspec.json.Decoder(Kept)
+_wire_decoder = msgspec.json.Decoder(PersonRecord)
+
+
+def consents_to(record: KeptPerson, *purposes: str) -> bool:
+    """Return whether the person has consented to all of these purposes."""
+    return set(purposes) <= {consent.purpose for consent in record.consents}
+
+
+class Book:
+    """The site's records, and each gate's view of them. Every method may raise `BusyError` and `StateError`."""
+
+    def __init__(self, file: OfficeFile, identity: Identity, secret: bytes) -> None:
+        self._file, self._identity, self._secret = file, identity, secret
+        self._records: dict[str, Kept] = {}  # in the order of their numbers
+        self._seen = 0
+        self._digests: dict[str, tuple[int, str]] = {}
+        self._opened: dict[bytes, GateVerifiers] = {}
+
+    def get(self, key: str) -> Kept | None:
+        """Return the newest record of a key: a `Gone` tombstone if it was removed, None if the key was never used."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
+        return None if row is None else self._open(*row)
+
+    def person(self, subject: str) -> KeptPerson:
+        """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
+        record = self.get(f"person/{subject}")
+        if not isinstance(record, KeptPerson):
+            is_gone = "was removed for good" if record is not None else "is not known here"
+            raise OfficeError(f"{subject!r} {is_gone}; `gated office person list` shows the ids")
+        return record
+
+    def live(self, kind: type[R]) -> list[R]:
+        """Return every record of one kind, oldest first."""
+        self._refresh()
+        return [record for record in self._records.values() if isinstance(record, kind)]
+
+    def spellings(self, kind: type[R], name: str) -> list[str]:
+        """Return every spelling of a household, role or schedule name in use here.
+
+        Returns the normal form if none is in use. An older gate compares names exactly, so an access rule is sent under
+        every spelling.
+        """
+        field = next(field for named, field in NAMED.items() if named is kind)
+        used = {getattr(record, field) for record in self.live(kind)}
+        if field in ("household", "role"):
+            used |= {getattr(who, field) for who in self.live(KeptPerson)}
+        return [each for each in names.spellings(name, used) if each in used] or [names.plain(name)]
+
+    def put(self, record: Kept) -> int:
+        """Store a record and return its new number. Deletes the faces of a person who no longer consents.
+
+        Raises `OfficeError` for a record that no gate would accept, and for a removed person. Runs argon2 for each PIN
+        that is still readable.
+        """
+        if isinstance(record, KeptPerson):
+            record = settled(record, self.pin_salt)
+        key = key_of(record)
+        self._check(key, record)
+        with self._file.writing() as connection:
+            was = connection.execute("SELECT is_gone FROM records WHERE key = ?", (self._index(key),)).fetchone()
+            if isinstance(record, KeptPerson) and was is not None and was[0]:
+                raise OfficeError(f"{record.subject!r} was removed for good; add them anew, under another id")
+            n = self._write(record)
+            if isinstance(record, KeptPerson):
+                self._withdraw(record)
+        return n
+
+    def _check(self, key: str, record: Kept) -> None:
+        """Raise `OfficeError` for a record that no gate would accept or no message could hold."""
+        encoded = [msgspec.json.encode(replace(record, n=0))]
+        try:
+            _decoder.decode(encoded[0])
+            if isinstance(record, KeptPerson):
+                encoded.append(msgspec.json.encode(as_sent(record, ANY, with_names=True)))
+                _wire_decoder.decode(encoded[1])
+        except msgspec.ValidationError as error:
+            raise OfficeError(f"{key.partition('/')[0]}: {wording.problem(error, type(record))}") from error
+        if (length := max(map(len, encoded))) > MAX_RECORD_BYTES:
+            raise OfficeError(f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; say less")
+
+    def without_readable(self, who: KeptPerson) -> KeptPerson:
+        """Return the person without readable PINs. Runs argon2 for each readable PIN."""
+        return settled(who, self.pin_salt)
+
+    def resay(self, subject: str) -> None:
+        """Store a person again under a new number, without readable PINs. Does nothing for a removed person."""
+        with self._file.writing():
+            record = self.get(f"person/{subject}")
+            if isinstance(record, KeptPerson):
+                self._write(settled(record, self.pin_salt))
+
+    def say_again(self) -> None:
+        """Give every person a new number, because the content sent to gates has changed."""
+        for who in self.live(KeptPerson):
+            self.again(who.subject)
+
+    @property
+    def pin_salt(self) -> bytes:
+        """Return the argon2 salt shared by all PINs of the site, 16 bytes."""
+        with self._file.reading() as connection:
+            return bytes(connection.execute("SELECT pin_salt FROM office").fetchone()[0])
+
+    @property
+    def sends_names(self) -> bool:
+        """Return whether the site sends names to gates."""
+        with self._file.reading() as connection:
+            return bool(connection.execute("SELECT sends_names FROM office").fetchone()[0])
+
+    def verifiers(self, gate: str) -> GateVerifiers | None:
+        """Return the keys for a gate's card and PIN digests; None if the gate has not sent them."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT verifiers FROM gates WHERE gate = ?", (gate,)).fetchone()
+        if row is None or row["verifiers"] is None:
+            return None
+        sealed = bytes(row["verifiers"])
+        if sealed not in self._opened:
+            keys = self._identity.open(sealed)
+            self._opened[sealed] = GateVerifiers(keys[:KEY_BYTES], keys[KEY_BYTES:])
+        return self._opened[sealed]
+
+    def remove(self, key: str) -> int:
+        """Replace a record with a tombstone, erase its content and return the new number.
+
+        Raises `OfficeError` for no such record.
+        """
+        if isinstance(self.get(key), Gone | None):
+            raise OfficeError(f"there is no {key!r} here")
+        with self._file.writing() as connection:
+            n = self._write(Gone(n=0, key=key))
+            for table in ("faces", "enrolled"):
+                connection.execute(f"DELETE FROM {table} WHERE 'person/' || subject = ?", (key,))  # noqa: S608 - ours
+            connection.execute("UPDATE office SET owes_erasure = 1")
+        self._records.pop(key, None)
+        self._file.erase()
+        return n
+
+    def version(self, gate: str) -> int:
+        """Return the newest record number that this gate must have."""
+        self._refresh()
+        ask = "SELECT max((SELECT floor FROM office), (SELECT ifnull(max(n), 0) FROM faces WHERE gate = ?))"
+        with self._file.reading() as connection:
+            return max(self._seen, int(connection.execute(ask, (gate,)).fetchone()[0]))
+
+    def digest(self, gate: str) -> str:
+        """Return the digest of all records that this gate must have (see `records.digest_of`)."""
+        version = self.version(gate)
+        if self._digests.get(gate, (-1, ""))[0] != version:
+            faces = self._faces(gate, 0)
+            held = ((key, max(r.n, faces.get(key, 0))) for key, r in self._records.items() if not isinstance(r, Gone))
+            self._digests[gate] = version, digest_of(held)
+        return self._digests[gate][1]
+
+    def after(self, gate: str, n: int) -> list[Record]:
+        """Return every record with a number above `n` as this gate must have it, in order of number."""
+        self._refresh()
+        keys = set(self._faces(gate, n))
+        for key in reversed(self._records):
+            if self._records[key].n <= n:
+                break
+            keys.add(key)
+        return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
+
+    def unanswered(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
+        """Return at most `limit` tombstones of people for whom this gate owes a receipt, oldest first.
+
+        Their numbers are above `since`, and at most `upto`.
+        """
+        ask = (
+            "SELECT key, n FROM records WHERE is_gone AND key LIKE 'person/%' AND n > ? AND n <= ?"
+            " AND NOT EXISTS (SELECT 1 FROM receipts WHERE gate = ? AND 'person/' || subject = key)"
+            " ORDER BY n LIMIT ?"
+        )
+        with self._file.reading() as connection:
+            rows = connection.execute(ask, (since, upto, gate, limit)).fetchall()
+        return [Gone(key=row["key"], n=row["n"]) for row in rows]
+
+    def again(self, subject: str) -> None:
+        """Give a person a new number.
+
+        Used when a gate has lost a face: the gate's number for that person must not fall.
+        """
+        with self._file.writing() as connection:
+            renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"
+            connection.execute(renumber, (self._file.count(), subject))
+
+    def leap(self, above: int) -> None:
+        """Renumber every record except tombstones, starting above `above`.
+
+        `above` is a number that a gate has and this office does not know, after a restore from a backup. The new
+        numbers outrank everything that gates received since the backup. No number ever stands for two contents.
+        """
+        with self._file.writing() as connection:
+            connection.execute("UPDATE office SET counter = max(counter, ?)", (above,))
+            for row in connection.execute("SELECT key FROM records WHERE NOT is_gone ORDER BY n").fetchall():
+                connection.execute("UPDATE records SET n = ? WHERE key = ?", (self._file.count(), row["key"]))
+            connection.execute("UPDATE office SET floor = ?", (self._file.count(),))
+
+    @property
+    def floor(self) -> int:
+        """Return the number assigned after the newest leap; 0 if there was none."""
+        with self._file.reading() as connection:
+            return int(connection.execute("SELECT floor FROM office").fetchone()[0])
+
+    def _write(self, record: Kept) -> int:
+        n, is_shared = self._file.count(), False
+        if isinstance(record, KeptPerson):
+            is_shared = consents_to(record, "recognise", "transfer")
+        sealed = self._identity.party.seal(msgspec.json.encode(replace(record, n=0)))
+        row = (self._index(key_of(record)), n, isinstance(record, Gone), is_shared, sealed)
+        with self._file.writing() as connection:
+            connection.execute("REPLACE INTO records VALUES (?, ?, ?, ?, ?)", row)
+        return n
+
+    def _withdraw(self, record: KeptPerson) -> None:
+        with self._file.writing() as connection:
+            for purpose, table in (("transfer", "faces"), ("recognise", "faces"), ("recognise", "enrolled")):
+                if not consents_to(record, purpose):
+                    connection.execute(f"DELETE FROM {table} WHERE subject = ?", (record.subject,))  # noqa: S608 - ours
+
+    def _refresh(self) -> None:
+        """Read the records written since the last call, by this or another process."""
+        with self._file.reading() as connection:
+            ask = "SELECT n, sealed FROM records WHERE n > ? ORDER BY n"
+            rows = connection.execute(ask, (self._seen,)).fetchall()
+        for n, sealed in rows:
+            record = self._open(n, sealed)
+            self._records.pop(key_of(record), None)
+            self._records[key_of(record)] = record
+            self._seen = n
+
+    def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
+        mine, with_names, salt = self.verifiers(gate), self.sends_names, self.pin_salt
+        for key in keys:
+            record = self._records[key]
+            if isinstance(record, KeptPerson):
+                who = settled(record, salt)
+                yield self._with_face(gate, as_sent(who, mine, with_names=with_names))
+            else:
+                yield record
+
+    def _with_face(self, gate: str, record: PersonRecord) -> PersonRecord:
+        with self._file.reading() as connection:
+            ask = "SELECT n, face FROM faces WHERE gate = ? AND subject = ?"
+            row = connection.execute(ask, (gate, record.subject)).fetchone()
+        if row is None:
+            return record
+        return replace(record, n=max(record.n, row["n"]), face=msgspec.json.decode(row["face"], type=Face))
+
+    def _faces(self, gate: str, n: int) -> dict[str, int]:
+        """Return, by record key, the numbers above `n` of the faces for this gate."""
+        with self._file.reading() as connection:
+            ask = "SELECT 'person/' || subject, n FROM faces WHERE gate = ? AND n > ?"
+            return {
+                key: number for key, number in connection.execute(ask, (gate, n)).fetchall() if key in self._records
+            }
+
+    def _open(self, n: int, sealed: bytes) -> Kept:
+        try:
+            record: Kept = _decoder.decode(self._identity.open(sealed))
+        except UNDECODABLE as error:
+            raise StateError(f"record {n} of the office cannot be read; bring the last backup back") from error
+        return replace(record, n=n)
+
+    def _index(self, key: str) -> str:
+        """Return the key as stored.
+
+        A household name is replaced by an HMAC, so a reader of the database cannot test which flats have a record.
+        """
+        kind, name = key.split("/", 1)
+        return key if kind != "household" else f"{kind}/{keyed(self._secret, name.encode(), sha256).hex()}"

@@ -1,0 +1,322 @@
+"""Credentials, roles, access rules and preferences in `people.db`, over a separate connection. Needs no model.
+
+`keyring.KeyRing` reads this store, and the commands change it.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from gated import names
+from gated.config import Schedule
+from gated.people import damaged_rows, entitlement, lost_database, pin_verifiers
+from gated.people.entitlement import AS_EVERYBODY, UNKNOWN, Credential, Days, Holder, Preferences, Right, Whose
+from gated.people.store import NAME, People, Person, plainly
+from gated.people.template_store import Templates
+from gated.storage import database, erasure
+from gated.storage.valid_rows import in_words, left_out, sound, told_twice
+from gated.storage.vault import Vault, site_key
+from gated.types import SubjectId
+
+WHOSE: tuple[Whose, ...] = ("subject", "household", "role")
+READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
+"""Tables that this module reads."""
+NEVER: tuple[Right, ...] = (Right(schedule=UNKNOWN),)
+"""Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
+
+
+class Credentials:
+    """The stored credentials of one gate. Any thread may call any method. Every method may raise `BusyError` and
+    `StateError`.
+    """
+
+    def __init__(self, people: People, vault: Vault) -> None:
+        self._people, self.vault = people, vault
+        self.why = people.best.why
+        """Why the store is a read-only copy; empty for the real store."""
+        self._connection = people.connection
+        self._mine = threading.RLock()
+        self._uses = 0
+
+    @classmethod
+    def open(cls, state: Path, site: str, why: str = "") -> "Credentials":
+        """Open the store; create it if missing. Open a read-only copy of the readable part if the disk accepts no
+        writes or `why` names a damage. Raises `StateError` if a database or the site key cannot be used.
+        """
+        with ExitStack() as opened:
+            lost_database.refuse(state, why)
+            people = People(state, why)
+            opened.callback(people.connection.close)
+            templates = Templates(state, why)
+            with plainly(), closing(templates.connection):
+                is_copy = bool(people.best.why or templates.best.why)
+                is_new = not is_copy and templates.is_empty() and not people.has_credentials()
+            key = site_key(state, may_create=is_new)
+            opened.pop_all()
+        store = cls(people, Vault(key, site))
+        if not is_copy:
+            store.veil()
+        return store
+
+    def close(self) -> None:
+        """Close the file. Callers may call it twice."""
+        with self._mine:
+            self._connection.close()
+
+    def version(self) -> tuple[int, int]:
+        """Return a value that differs after any change by any process. Uses that this store counts do not change it.
+        Cheap.
+        """
+        with self.reading() as connection:
+            return database.version(connection), connection.total_changes - self._uses
+
+    def all(self) -> list[Credential]:
+        """Return all cards and PINs."""
+        with self.reading() as connection:
+            query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
+            rows = database.rows(connection, query)
+        return [entitlement.credential(row) for row in rows]
+
+    def left_out(self, read: Mapping[str, int] = {}) -> str:
+        """Return text that names the rows too damaged to read; empty without such rows. `read`: as in
+        `soundness.left_out`.
+        """
+        with self.reading() as connection:
+            return in_words(NAME, left_out(connection, READ, read))
+
+    def of(self, subject: SubjectId) -> list[Credential]:
+        """Return the cards and PINs of a person."""
+        return [credential for credential in self.all() if credential.subject == subject]
+
+    def holders(self) -> dict[SubjectId, Holder]:
+        """Return all people with the access rules and preferences that apply to them. Any status other than "active"
+        counts as suspended.
+        """
+        with self.reading() as connection:
+            query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
+            people = database.rows(connection, query)
+            query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
+            wishes = {row[0]: entitlement.wishes(row) for row in connection.execute(query)}
+            rights, is_lost = _said(connection)
+        holders, kinds = {}, {whose for whose, _ in rights}
+        for subject, household, role, status in people:
+            nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
+            said = next(
+                (said for kind, name in nearest if kind in kinds and (said := rights.get((kind, names.plain(name))))),
+                [NEVER if is_lost else ()],
+            )
+            holders[SubjectId(subject)] = Holder(
+                is_suspended=status != "active",
+                rights=said[0],
+                also=tuple(said[1:]),
+                preferences=wishes.get(subject, AS_EVERYBODY),
+                home=names.plain(household),
+            )
+        return holders
+
+    def people(self) -> list[Person]:
+        """Return all people, by household and name."""
+        with self.reading():
+            return self._people.all()
+
+    def weak(self) -> set[SubjectId]:
+        """Return the people who entered a weak PIN of their own and have received no new PIN since."""
+        with self.reading() as connection:
+            query = f"SELECT subject FROM weak_pins WHERE {sound(connection, 'weak_pins')}"  # noqa: S608
+            return {SubjectId(row[0]) for row in connection.execute(query)}
+
+    def mark_weak(self, subject: SubjectId, at: datetime) -> None:
+        """Record that a person has a weak PIN. `at`: now, aware. This changes no access and does
+        not change `version`.
+        """
+        with self._using() as connection:
+            known = "INSERT OR IGNORE INTO weak_pins SELECT subject, ? FROM people WHERE subject = ?"
+            connection.execute(known, (at.isoformat(), subject))
+
+    def gates(self) -> list[str]:
+        """Return the other gates of the site, as the office sent them."""
+        with self.reading() as connection:
+            query = f"SELECT gate FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            return [str(row[0]) for row in connection.execute(query)]
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules that the office sent, by normal name.
+
+        Two spellings of one name give the hours that both allow. A damaged schedule gives no hours.
+        """
+        with self.reading() as connection:
+            query = f"SELECT name, days, start, until FROM schedules WHERE {sound(connection, 'schedules')}"  # noqa: S608
+            rows = connection.execute(query).fetchall()
+            damaged = [told_twice(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
+        found: dict[str, Schedule] = {}
+        for spelling, days, start, until in rows:
+            hours, name = entitlement.hours(days.split(), start, until), names.plain(spelling)
+            found[name] = entitlement.both(found[name], hours) if name in found else hours
+        return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
+
+    def schedules_named(self) -> set[str]:
+        """Return the names of the schedules that access rules use, in normal form."""
+        with self.reading() as connection:
+            named = f"schedule IS NOT NULL AND {sound(connection, 'rights')}"
+            rows = connection.execute(f"SELECT DISTINCT schedule FROM rights WHERE {named}").fetchall()  # noqa: S608
+        return {names.plain(row[0]) for row in rows}
+
+    def days(self) -> Days:
+        """Return the holidays and make-up working days that the office sent. A day in both sets counts as a holiday."""
+        with self.reading() as connection:
+            query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
+            rows = connection.execute(query).fetchall()
+            damaged = damaged_rows.rows(connection, "calendars")
+        holidays, workdays = (frozenset(day for row in rows for day in row[which].split()) for which in (0, 1))
+        told = [told_twice(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
+        doubtful = frozenset(day for texts in told for text in texts for day in text.split())
+        return Days(holidays, workdays - holidays, doubtful, is_doubtful=UNKNOWN in holidays or not all(told))
+
+    def role_of(self, subject: SubjectId) -> str:
+        """Return a person's role. Raises `SubjectNotFoundError`."""
+        return self._named(subject, "role")
+
+    def set_role(self, subject: SubjectId, name: str) -> str:
+        """Set a person's role, and return its plain name. Raises `CredentialError` and `SubjectNotFoundError`."""
+        role = entitlement.plain_role(name)
+        with self.changing():
+            self._people.set_role(subject, role)
+        return role
+
+    def rights_of(self, subject: SubjectId, whose: Whose = "subject") -> list[Right]:
+        """Return the access rules of a person, or of the person's household or role. Raises `SubjectNotFoundError`."""
+        value = names.plain(self._named(subject, whose))
+        with self.reading() as connection:
+            rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
+            return [entitlement.right(row) for row in rows if names.plain(row[whose]) == value]
+
+    def set_rights(self, subject: SubjectId, rights: Sequence[Right], whose: Whose = "subject") -> None:
+        """Replace the access rules of a person, or of the person's household or role.
+
+        Raises `SubjectNotFoundError`.
+        """
+        value = names.plain(self._named(subject, whose))
+        with self.changing() as connection:
+            used = [row[0] for row in connection.execute(f"SELECT {whose} FROM rights WHERE {whose} IS NOT NULL")]  # noqa: S608
+            for spelling in names.spellings(value, used):
+                entitlement.put_rights(connection, whose, spelling, rights if spelling == value else ())
+
+    def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
+        """Store a person's preferences. Raises `SubjectNotFoundError`."""
+        with self.changing() as connection:
+            self._people.get(subject)
+            entitlement.put_preferences(connection, subject, preferences)
+
+    def add(self, new: Credential) -> None:
+        """Store a checked card or PIN. Use `issuing` to issue credentials; it does the checks. The caller is
+        `changing`.
+        """
+        if new.subject is not None:
+            self._people.get(new.subject)
+        damaged = f"way = 'card' AND digest = ? AND NOT ({sound(self._connection, 'credentials')})"
+        self._connection.execute(f"DELETE FROM credentials WHERE {damaged}", (new.digest,))  # noqa: S608
+        entitlement.put_credential(self._connection, new)
+
+    def set_pins(self, subject: SubjectId, pins: Iterable[Credential]) -> None:
+        """Replace all PINs of a person with these. The caller is `changing`, and calls `tidy` afterwards."""
+        self._people.get(subject)
+        entitlement.put_pins(self._connection, subject, pins)
+        erasure.owe(self._connection)
+
+    def veil(self) -> None:
+        """Convert PIN rows from before verifiers, so that they no longer show which PIN is the duress PIN.
+
+        Nothing happens before the time for this has come (`VEIL_AFTER`).
+        """
+        due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
+        with self.reading() as connection:
+            is_due = connection.execute(due, (entitlement.VEIL_AFTER,)).fetchone() is not None
+            old = "SELECT * FROM credentials WHERE way = 'pin' AND length(digest) = 2"
+            if not is_due or connection.execute(old).fetchone() is None:
+                return
+        with self.changing() as connection:
+            rows = [entitlement.credential(row) for row in connection.execute(old).fetchall()]
+            for subject in {row.subject for row in rows if row.subject is not None}:
+                theirs = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
+                pins = [pin_verifiers.veiled(self.vault, entitlement.credential(row)) for row in theirs.fetchall()]
+                entitlement.put_pins(connection, subject, pins)
+            erasure.owe(connection)
+        self.tidy()
+
+    def delete(self, which: str) -> None:
+        """Delete a card or a PIN. The caller is `changing`, and calls `tidy` afterwards."""
+        self._connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
+        erasure.owe(self._connection)
+
+    def tidy(self) -> None:
+        """Wipe the traces of deleted rows. The next start finishes a wipe that another process blocks now."""
+        with self.reading() as connection:
+            erasure.settle(connection)
+
+    def use(self, which: str, at: datetime | None) -> bool:
+        """Record a use of a credential on disk. Return False if the credential is gone or has no uses left.
+
+        `which`: the id of a card, or the id of the person whose PIN was used. For a person, both PINs are updated.
+        `at`: the time of the use, aware.
+        """
+        spend = (
+            "UPDATE credentials SET uses_left = uses_left - 1, last_used_at = coalesce(:at, last_used_at),"
+            " first_used_at = coalesce(first_used_at, :at)"
+            " WHERE (id = :which OR (subject = :which AND way = 'pin')) AND (uses_left IS NULL OR uses_left > 0)"
+        )
+        with self._using() as connection:
+            return connection.execute(spend, {"at": entitlement.text(at), "which": which}).rowcount >= 1
+
+    def give_back(self, which: str) -> None:
+        """Add one use back after a counted use failed because the door did not answer."""
+        with self._using() as connection:
+            connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (which,))
+
+    def _named(self, subject: SubjectId, whose: Whose) -> str:
+        """Return a person's id, household or role."""
+        with self.reading():
+            return str(getattr(self._people.get(subject), whose))
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction on `people.db` that locks out other writers."""
+        with self.reading() as connection, database.transaction(connection):
+            yield connection
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction as in `changing`, without a change of `version`."""
+        with self.changing() as connection:
+            before = connection.total_changes
+            yield connection
+            self._uses += connection.total_changes - before
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread sole use of the connection. SQLite's errors become this gate's errors."""
+        with self._mine, plainly():
+            yield self._connection
+
+
+def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[Right, ...]]], bool]:
+    """Return the access rules of each name in normal form, one tuple for each spelling, and a flag.
+
+    An owner with missing rules also gets `NEVER`. The flag is True if some lost rules name no owner.
+    """
+    spelt: dict[damaged_rows.Owner, tuple[Right, ...]] = {}
+    query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608
+    for row in connection.execute(query):
+        for whose in WHOSE:
+            if row[whose] is not None:
+                spelt[whose, row[whose]] = (*spelt.get((whose, row[whose]), ()), entitlement.right(row))
+    short, damaged = damaged_rows.missing(connection), damaged_rows.rows(connection, "rights")
+    uncounted = damaged if len(damaged) > sum(short.values()) else []
+    for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:
+        spelt[owner] = (*spelt.get(owner, ()), *NEVER)
+    said: dict[damaged_rows.Owner, list[tuple[Right, ...]]] = {}
+    for (column, value), rights in spelt.items():
+        said.setdefault((column, names.plain(value)), []).append(rights)
+    return said, not all(map(damaged_rows.named, uncounted))

@@ -1,0 +1,271 @@
+"""The office records that this gate holds: the newest number of each key, and the version that the gate has reached.
+
+The rows are in `people.db`, in the same transaction as the data of the record. `replica` uses this module.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field, fields
+from operator import attrgetter
+from typing import Any
+
+from gated.errors import TornError
+from gated.storage import database
+from gated.storage.valid_rows import sound
+
+SCHEMA = """
+    ALTER TABLE people ADD COLUMN face TEXT NOT NULL DEFAULT '';
+    ALTER TABLE credentials ADD COLUMN uses INTEGER;
+    CREATE TABLE replica (
+        version INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO replica VALUES (0);
+    CREATE TABLE records (
+        key TEXT PRIMARY KEY,
+        n INTEGER NOT NULL,
+        is_gone INTEGER NOT NULL CHECK (is_gone IN (0, 1)),
+        quarantine TEXT,
+        accepted TEXT,
+        is_wanted INTEGER NOT NULL CHECK (is_wanted IN (0, 1)),
+        suspended_n INTEGER NOT NULL,
+        face TEXT,
+        stored_face TEXT,
+        templates INTEGER NOT NULL,
+        at TEXT
+    ) STRICT;
+    CREATE TABLE claims (
+        id TEXT NOT NULL,
+        subject TEXT NOT NULL REFERENCES people (subject) ON DELETE CASCADE,
+        digest BLOB NOT NULL,
+        label TEXT NOT NULL,
+        valid_from TEXT,
+        valid_until TEXT,
+        uses INTEGER,
+        PRIMARY KEY (subject, id)
+    ) STRICT;
+    CREATE TABLE schedules (
+        name TEXT PRIMARY KEY,
+        days TEXT NOT NULL,
+        start TEXT NOT NULL,
+        until TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE gates (
+        gate TEXT PRIMARY KEY,
+        keys TEXT NOT NULL
+    ) STRICT;
+"""
+"""`people.face`: the name of the person's valid face in `templates.db`. `credentials.uses`: the number of uses that the
+office granted. `claims`: cards for a person that another person still has.
+"""
+
+
+ALLOWANCE = f"""
+    CREATE TABLE allowance (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        recent INTEGER NOT NULL,
+        recent_at TEXT NOT NULL,
+        batch INTEGER NOT NULL,
+        batch_until TEXT NOT NULL,
+        spent INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO allowance VALUES (1, 0, '', 0, '', 0);
+    {database.BACK}
+    DROP TABLE allowance
+"""  # noqa: S608 - a constant
+"""Limits on the number of people new to this gate; see `Allowed`."""
+
+
+CHANGED = f"""
+    ALTER TABLE records ADD COLUMN sets TEXT NOT NULL DEFAULT '';
+    ALTER TABLE records ADD COLUMN pending TEXT;
+    ALTER TABLE records ADD COLUMN pending_face TEXT;
+    {database.BACK}
+    ALTER TABLE records DROP COLUMN pending_face;
+    ALTER TABLE records DROP COLUMN pending;
+    ALTER TABLE records DROP COLUMN sets
+"""
+"""A waiting face of a person whose face is known already; see `Holding`."""
+
+WAYS = f"""
+    ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
+    {database.BACK}
+    ALTER TABLE records DROP COLUMN ways
+"""
+WAY, SET = 32, 16
+"""Number of hex digits of a digest that identify a card or PIN; number of hex digits of a SHA-256 that identify an
+embedder.
+"""
+CHANGED_FACE = "changed"
+"""Reason to wait: the person already has another face here. That face counts meanwhile."""
+BULK = "bulk"
+"""Reason to wait: more new people, or more first faces by a new model set, than the hourly limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The counters for the limits on people who are new to this gate. They survive restarts."""
+
+    recent: int = 0
+    """Number of people who joined within an hour, when the last of them joined."""
+    recent_at: str = ""
+    """Time of that last join; UTC, ISO 8601."""
+    batch: int = 0
+    """Number of people of the announced batch who may still join."""
+    batch_until: str = ""
+    """End of the announced batch; UTC, ISO 8601."""
+    spent: int = 0
+    """Number of people who joined by batches, or by the office's acceptance, since the last renewal at the gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The state of one record key at this gate."""
+
+    key: str = field(repr=False)
+    n: int = 0
+    """Newest record number that arrived; 0 before the first."""
+    is_gone: bool = False
+    quarantine: str | None = None
+    """Reason why the record, or its face, is held back and has no effect."""
+    accepted: str | None = None
+    """Quarantine reason that somebody has lifted for this record."""
+    is_wanted: bool = False
+    """Whether the record must come again, under the same number, for example after its acceptance."""
+    suspended_n: int = 0
+    """Record number in a suspend command that arrived ahead of its record. Records with a lower number keep the person
+    suspended.
+    """
+    face: str | None = None
+    """The office's name of the stored face. It stays here after the gate captures another face."""
+    stored_face: str | None = None
+    """The gate's name of this face (`people.face`)."""
+    templates: int = 0
+    """For a tombstone: the number of templates that were erased with the person."""
+    at: str | None = None
+    """For a tombstone: the time of the deletion."""
+    sets: str = ""
+    """Embedders that made a face of this person here. Each is the first part of its SHA-256."""
+    pending: str | None = None
+    """The gate's name of a face that waits to replace the valid face."""
+    pending_face: str | None = None
+    """The office's name of the waiting face; None if this gate captured it."""
+    ways: str = ""
+    """Cards and PINs that the person had when the waiting face arrived. Each is the first part of its digest, in hex.
+    With one of these credentials the person can confirm the waiting face.
+    """
+
+
+NAMES = [column.name for column in fields(Holding)]
+COLUMNS = ", ".join(NAMES)
+VALUES = attrgetter(*NAMES)
+PUT = f"REPLACE INTO records ({COLUMNS}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608 - ours
+FLAGS = ("is_gone", "is_wanted")
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return the version up to which this gate holds all records."""
+    return int(_one(connection, "replica", "version")[0])
+
+
+def rise(connection: sqlite3.Connection, version: int) -> None:
+    """Raise the version to `version`. It never falls."""
+    connection.execute("UPDATE replica SET version = max(version, ?)", (version,))
+
+
+def get(connection: sqlite3.Connection, key: str) -> Holding:
+    """Return the state of a key.
+
+    During a snapshot most keys are unknown, so the first query is a cheap one.
+    """
+    if connection.execute("SELECT 1 FROM records WHERE key = ?", (key,)).fetchone() is None:
+        return Holding(key)
+    of = f"key = ? AND {sound(connection, 'records')}"
+    row = connection.execute(f"SELECT {COLUMNS} FROM records WHERE {of}", (key,)).fetchone()  # noqa: S608 - ours
+    return Holding(key) if row is None else _holding(row)
+
+
+def put(connection: sqlite3.Connection, holding: Holding) -> None:
+    """Store the state of a key."""
+    connection.execute(PUT, VALUES(holding))
+
+
+def ways_of(connection: sqlite3.Connection, subject: str) -> str:
+    """Return the digests of a person's cards and PINs, in the format of `Holding.ways`."""
+    rows = connection.execute("SELECT digest FROM credentials WHERE subject = ?", (subject,)).fetchall()
+    return " ".join(sorted(bytes(row[0]).hex()[:WAY] for row in rows))
+
+
+def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Return key and number of all held records that are no tombstones, including quarantined records."""
+    of = f"n > 0 AND NOT is_gone AND NOT is_wanted AND {sound(connection, 'records')}"
+    query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
+    return [(key, n) for key, n in connection.execute(query).fetchall()]
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """Return the highest record number seen, including numbers that commands announced."""
+    most = "max(ifnull(max(n), 0), ifnull(max(suspended_n), 0))"
+    row = connection.execute(f"SELECT {most} FROM records WHERE {sound(connection, 'records')}").fetchone()  # noqa: S608
+    return max(version(connection), int(row[0]))
+
+
+def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
+    """Return key and number of all records up to `upto` that are no tombstones, including records
+    that must come again.
+    """
+    of = f"n BETWEEN 1 AND ? AND NOT is_gone AND {sound(connection, 'records')}"
+    query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
+    return [(key, n) for key, n in connection.execute(query, (upto,)).fetchall()]
+
+
+def allowed(connection: sqlite3.Connection) -> Allowed:
+    """Return the counters for new people."""
+    return Allowed(*_one(connection, "allowance", "recent, recent_at, batch, batch_until, spent"))
+
+
+def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
+    """Store the counters for new people."""
+    connection.execute(
+        "UPDATE allowance SET recent = ?, recent_at = ?, batch = ?, batch_until = ?, spent = ?", astuple(allowed)
+    )
+
+
+def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> None:
+    """Mark records to come again; by default all records that are no tombstones.
+
+    People who were here before a damage return without a quarantine, because they are not new.
+    """
+    again = "UPDATE records SET is_wanted = 1 WHERE n > 0 AND NOT is_gone AND (?1 IS NULL OR key = ?1)"
+    connection.executemany(again, [(key,) for key in ([None] if keys is None else keys)])
+    connection.execute(
+        f"UPDATE records SET accepted = '{BULK}' WHERE is_wanted AND key LIKE 'person/%' AND substr(key, 8) NOT IN"  # noqa: S608
+        f" (SELECT subject FROM people WHERE {sound(connection, 'people')})"
+    )
+
+
+def wanted(connection: sqlite3.Connection) -> set[str]:
+    """Return the keys of the records that must come again."""
+    return {row[0] for row in connection.execute("SELECT key FROM records WHERE is_wanted")}
+
+
+def quarantined(connection: sqlite3.Connection) -> list[Holding]:
+    """Return the quarantined records, oldest first. They have no effect until somebody accepts them."""
+    of = f"quarantine IS NOT NULL AND {sound(connection, 'records')}"
+    query = f"SELECT {COLUMNS} FROM records WHERE {of} ORDER BY n"  # noqa: S608 - ours
+    return [_holding(row) for row in connection.execute(query).fetchall()]
+
+
+def _one(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any, ...]:
+    """Return the only row of a table. Raise `TornError` if it is damaged: the gate then accepts no records from the
+    office.
+    """
+    query = f"SELECT {columns} FROM {table} WHERE {sound(connection, table)}"  # noqa: S608 - a table of ours
+    row: tuple[Any, ...] | None = connection.execute(query).fetchone()
+    if row is None:
+        raise TornError(f"people.db: {table} is damaged; the gate's next start keeps what can be read")
+    return row
+
+
+def _holding(row: sqlite3.Row) -> Holding:
+    values: dict[str, Any] = dict(row)
+    return Holding(**values | {flag: bool(values[flag]) for flag in FLAGS})

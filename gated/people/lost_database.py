@@ -1,0 +1,48 @@
+"""Detection of a lost database: a missing or empty file where data existed. Such a gate must not
+start as a new gate.
+"""
+
+from contextlib import closing, suppress
+from pathlib import Path
+
+from gated.errors import TornError
+from gated.people.store import NAME as PEOPLE
+from gated.people.template_store import NAME as TEMPLATES
+from gated.storage import database
+
+
+def refuse(state: Path, why: str) -> None:
+    """Raise `TornError` if a database was lost, unless the caller passes `why` and wants the remaining data."""
+    if not why and (lost := problem(state)):
+        raise TornError(f"{lost}: it was lost; the gate's next start says what is left")
+
+
+def problem(state: Path) -> str:
+    """Return which of the two databases was lost although the other shows that it existed; empty if none was lost."""
+    for name, other, question in (
+        (PEOPLE, TEMPLATES, "SELECT 1 FROM data_keys LIMIT 1"),
+        (TEMPLATES, PEOPLE, "SELECT 1 FROM consents WHERE purpose = 'recognise' LIMIT 1"),
+    ):
+        if is_empty(state / name) and has_rows(state / other, question):
+            return f"{state / name}: is {'empty' if (state / name).exists() else 'missing'}, and {other} is not"
+    return ""
+
+
+def is_empty(path: Path) -> bool:
+    """Return whether a file has no bytes or does not exist."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return True
+
+
+def has_rows(path: Path, question: str) -> bool:
+    """Return whether the query finds a row; False if the database cannot be read. Creates and changes nothing."""
+    if is_empty(path):
+        return False
+    with (
+        suppress(*database.FAILS),
+        closing(database.untouched(path)) as connection,
+    ):
+        return connection.execute(question).fetchone() is not None
+    return False

@@ -1,0 +1,103 @@
+"""Reach the broker: its address, the TLS context that proves both ends, and the wait before the next attempt."""
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gated.config import SyncSettings
+from gated.errors import ConfigError, PairingError
+from gated.protocol.mqtt import Version
+from gated.protocol.sealed_files import UNLOCKED, Lock
+
+PORT = 8883
+"""Default port of MQTT over TLS (IANA: secure-mqtt)."""
+REACH_S = 10.0
+"""Time limit for each step of `reach`, in seconds."""
+BACKOFF_S = 0.5
+"""Shortest wait between attempts before jitter and doubling, in seconds."""
+
+
+def address(url: str) -> tuple[str, int]:
+    """Return host and port of `mqtts://HOST[:PORT]`. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or PORT
+    except ValueError as error:
+        raise ConfigError("sync.url", [f"{url!r} is no address ({error}); write mqtts://HOST[:PORT]"]) from error
+    if parts.scheme != "mqtts" or not host:
+        raise ConfigError("sync.url", [f"{url!r} is no address of this kind; write mqtts://HOST[:PORT]"])
+    return host, port
+
+
+def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
+    """Prove that the office of these settings answers at that address: make a TLS handshake with both certificates.
+
+    Raises `PairingError` if no server or another one answers, and `ConfigError` for invalid settings.
+    """
+    host, port = address(url)
+    context = tls_context(settings, lock)
+    try:
+        with (
+            socket.create_connection((host, port), REACH_S) as line,
+            context.wrap_socket(line, server_hostname=host) as safe,
+        ):
+            safe.settimeout(REACH_S)
+    except ssl.SSLCertVerificationError as error:
+        advice = f"at the office: `gated office host {host}`, which certifies it for that name"
+        raise PairingError(f"who answers at {host}:{port} is not certified as this office there "
+                           f"({error.verify_message}); {advice}") from error  # fmt: skip
+    except OSError as error:
+        advice = "see that the name leads to the office, and its ports are open; nothing was changed"
+        raise PairingError(
+            f"the office does not answer at {host}:{port} ({error.strerror or error}); {advice}"
+        ) from error
+
+
+def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext:
+    """Return a TLS context with the gate's certificate, whose key `lock` opens.
+
+    It allows TLS 1.2 or newer and trusts only this authority. It checks the server's name. Raises `ConfigError`, and
+    `StateError` if the key is sealed and does not open.
+    """
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=settings.ca)
+    except OSError as error:
+        raise ConfigError("sync.ca", [f"{settings.ca}: no certificate can be read from it ({error})"]) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.cert, settings.key, lock.password(Path(settings.key)))
+    except OSError as error:
+        files = f"{settings.cert} and {settings.key}"
+        raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
+    return context
+
+
+def backoff_s(failures: int, max_s: float, dice: float) -> float:
+    """Return the wait before the next attempt, in seconds: doubles with `failures`, at most `max_s`.
+
+    `dice`, in [0, 1), spreads it between half and all of that.
+    """
+    return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
+
+
+class Dialect:
+    """The MQTT version in use: 5 if the broker takes it, else 3.1.1. The version that has worked once is kept."""
+
+    def __init__(self, protocol: Literal["auto", "3.1.1", "5"]) -> None:
+        self._is_open = protocol == "auto"
+        self.version: Version = "3.1.1" if protocol == "3.1.1" else "5"
+
+    def worked(self) -> None:
+        """Take note that the broker accepted the connection."""
+        self._is_open = False
+
+    def failed(self) -> bool:
+        """Switch the version after a server answered without accepting.
+
+        Return True if the other version should be tried at once.
+        """
+        if self._is_open:
+            self.version = "3.1.1" if self.version == "5" else "5"
+        return self._is_open and self.version == "3.1.1"

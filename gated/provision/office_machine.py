@@ -1,0 +1,425 @@
+"""Set up the office's machine: user, folder, broker and services. `gated office install` uses these steps. Each step
+can be tried without changes, and run again.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from gated.doctor.finding import Finding, amber
+from gated.errors import ConfigError, GatedError, OfficeError, ProvisionError, UpdateError
+from gated.office.founding import faults, found
+from gated.office.mosquitto import OWN_IDS, Place, write_broker
+from gated.office.store import DATABASE, Store
+from gated.provision.gate_units import HIDDEN, PROGRAM, has_systemd, shipped
+from gated.provision.packages import add_user, install, is_user
+from gated.provision.step_state import attempted, check_writable, writing
+from gated.provision.steps.step import DONE, Step, Tried
+from gated.sitetime import DEFAULT
+from gated.storage import database
+from gated.storage.files import hand_over, write_whole
+from gated.storage.owner import Owner, acting_as, maker_of
+from gated.update.services import systemctl
+
+USER, FOLDER = "gated-office", Path("/var/lib/gated-office")
+OFFICE_UNIT, BROKER_UNIT = "gated-office.service", "gated-office-broker.service"
+UNITS = (BROKER_UNIT, OFFICE_UNIT)
+USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
+"""A user name that useradd(8) accepts."""
+MOSQUITTO = "/usr/sbin/mosquitto"
+SHIPPED = (PROGRAM, str(FOLDER), f"={USER}\n")
+"""The values in the units as they come with gated: program, folder, user."""
+ANSWER_S, LOOK_S = 30.0, 0.5
+LOWEST_PORT = 1024
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One office to install. `site` is empty and `place` is None if the office already exists."""
+
+    folder: Path
+    site: str = ""
+    place: Place | None = None
+    user: str = USER
+    timezone: str = DEFAULT
+    root: Path = Path("/")
+    is_starting: bool = True
+
+    @property
+    def owner(self) -> Owner:
+        """Return the office's user and group id. Raises `ProvisionError` if the user does not exist."""
+        try:
+            user = pwd.getpwnam(self.user)
+        except KeyError as error:
+            raise ProvisionError(f"there is no user {self.user!r}; run this as root, which makes it") from error
+        return user.pw_uid, user.pw_gid
+
+    @property
+    def is_office(self) -> bool:
+        """Return whether the folder holds a complete office. The place is written last, so it proves completeness."""
+        return (self.folder / DATABASE).exists() and (self.folder / "place.json").exists()
+
+    @property
+    def program(self) -> Path:
+        """Return the gated program for the service: the gate's program if it is installed here, else this one."""
+        shared = Path(PROGRAM)
+        return shared if shared.exists() else Path(sys.executable).parent / "gated"
+
+
+def seat_steps(seat: Seat) -> Iterator[Step]:
+    """Yield all steps, in order."""
+    yield Ground(seat)
+    yield Broker()
+    yield User(seat)
+    yield Folder(seat)
+    yield Units(seat)
+    if seat.is_starting:
+        yield Start(seat)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The step that checks for root, and that services can read the program and the folder."""
+
+    seat: Seat
+    title: ClassVar[str] = "machine"
+
+    def is_done(self) -> bool:
+        """Return False: every run checks again."""
+        return False
+
+    def do(self) -> str:
+        """Check the machine. Raises the first problem."""
+        for problem in self._problems():
+            raise problem
+        return str(self.seat.program)
+
+    def check(self) -> Tried:
+        """Check the machine. Return all problems."""
+        return Tried(f"{self.seat.program} would serve", list(self._problems()))
+
+    def _problems(self) -> Iterator[GatedError]:
+        program, folder, user = self.seat.program, self.seat.folder, self.seat.user
+        if os.geteuid() != 0:
+            yield ProvisionError("only root can make a user and services; use sudo")
+        if user == "root" or not re.fullmatch(USER_NAME, user):
+            yield ProvisionError(f"--user {user!r} will not do; name a user of the office's own, such as {USER}")
+        if _is_hidden(folder):
+            yield OfficeError(f"{folder}: services see nothing in {', '.join(HIDDEN)}; "
+                              f"move it first, as with `sudo mv {folder} {FOLDER}`")  # fmt: skip
+        if _is_hidden(program) or not _is_open(program):
+            yield ProvisionError(
+                f"{program}: the office's user could not start it there; install gated where everybody may read it: "
+                "`sudo python3 -m venv /opt/gated-office && sudo /opt/gated-office/bin/pip install .` in the checkout, "
+                "then `sudo /opt/gated-office/bin/gated office install ...`"
+            )
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The step that installs Mosquitto. It does not decide which instances of Mosquitto run."""
+
+    title: ClassVar[str] = "mosquitto"
+
+    def is_done(self) -> bool:
+        """Return whether Mosquitto is installed."""
+        return Path(MOSQUITTO).exists()
+
+    def do(self) -> str:
+        """Install Mosquitto, and disable Debian's own instance, which the office does not use.
+
+        Raises `ProvisionError`.
+        """
+        install(["mosquitto"])
+        with contextlib.suppress(UpdateError):
+            systemctl("disable", "--now", "mosquitto.service")
+        return "installed; Debian's own instance of it was switched off"
+
+    def check(self) -> Tried:
+        """Return whether Mosquitto is installed, or can be installed."""
+        if self.is_done():
+            return Tried(DONE)
+        return Tried("would be installed", attempted(lambda: install(["mosquitto"], is_trial=True)))
+
+
+@dataclass(frozen=True)
+class User:
+    """The step that creates the office's user."""
+
+    seat: Seat
+    title: ClassVar[str] = "user"
+
+    def is_done(self) -> bool:
+        """Return whether the user exists."""
+        return is_user(self.seat.user)
+
+    def do(self) -> str:
+        """Create the user. Raises `ProvisionError`."""
+        add_user(self.seat.user)
+        return self.seat.user
+
+    def check(self) -> Tried:
+        """Return whether the user would be created."""
+        return Tried(DONE if self.is_done() else f"{self.seat.user} would be made")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The step that creates the office's folder, private to its user, and a new office if there is none."""
+
+    seat: Seat
+    title: ClassVar[str] = "office"
+
+    def is_done(self) -> bool:
+        """Return whether the folder holds an office, its user owns every file, and the broker's settings name this
+        place.
+
+        Raises `OfficeError` if the folder holds a different office.
+        """
+        folder = self.seat.folder
+        if not self.seat.is_office:
+            return False
+        self._check_same()
+        if folder.stat().st_mode & 0o777 != 0o700:
+            return False
+        owner = self.seat.owner
+        are_ours = all((p.lstat().st_uid, p.lstat().st_gid) == owner for p in _plain(folder))
+        conf = (folder / "mosquitto.conf").read_text("utf-8")
+        ours = (f"pid_file {folder}/", f"\nuser {self.seat.user}\n", f"\n{OWN_IDS}\n")
+        return are_ours and all(each in conf for each in ours)
+
+    def do(self) -> str:
+        """Create the office, or take over the existing one. Raises `OfficeError`, `StateError`."""
+        seat = self.seat
+        uid, gid = owner = seat.owner
+        place = seat.place if seat.is_office else self._place()
+        with writing(seat.folder), acting_as(maker_of(seat.folder, owner)):
+            seat.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            hand_over(seat.folder, uid, gid)
+        with acting_as(owner):
+            if not seat.is_office and place is not None:
+                found(seat.folder, seat.site, place, datetime.now(UTC), seat.timezone)
+                return f"{seat.folder}: the office of {seat.site}"
+            with writing(seat.folder):
+                write_broker(seat.folder, Place.load(seat.folder))
+            with closing(Store.open(seat.folder)) as store:
+                return f"{seat.folder}: the office of {store.site}, taken over"
+
+    def check(self) -> Tried:
+        """Check that the folder can be created, and that the arguments for a new office are complete."""
+        seat = self.seat
+        wrong = attempted(lambda: check_writable(seat.folder)) if os.geteuid() == 0 else []
+        if seat.is_office:
+            other = attempted(self._check_same)
+            is_ours = not other and not attempted(lambda: seat.owner) and self.is_done()
+            return Tried(DONE if is_ours else f"{seat.folder} would be taken over", [*wrong, *other])
+        return Tried(f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()])
+
+    def _place(self) -> Place:
+        """Return the place of the new office. Raises the first problem of the arguments."""
+        for fault in self._faults():
+            raise fault
+        assert self.seat.place is not None
+        return self.seat.place
+
+    def _faults(self) -> Iterator[GatedError]:
+        """Yield every problem of the arguments for a new office."""
+        seat, command = self.seat, "office install"
+        if not seat.site or seat.place is None:
+            yield ConfigError(command, [f"{seat.folder} has no office yet: say --site and --host, as for "
+                                        "`gated office init`"])  # fmt: skip
+        place = seat.place or Place("localhost", 8883, 8884)
+        yield from faults(seat.folder, seat.site or "site", place, seat.timezone)
+        for port in (place.port, place.pairing_port):
+            if port < LOWEST_PORT:
+                says = f"port {port} is only for root, which the services are not; take one from {LOWEST_PORT} on"
+                yield ConfigError(command, [says])
+
+    def _check_same(self) -> None:
+        """Check that the existing office is the one that the arguments name. Raises `OfficeError`, `StateError`."""
+        seat, place = self.seat, Place.load(self.seat.folder)
+        with database.looking(), closing(Store.open(seat.folder)) as store:
+            site = store.site
+        if seat.site not in ("", site):
+            raise OfficeError(f"{seat.folder}: the office there is that of {site}; leave --site away to take it over, "
+                              "or name another folder with --dir")  # fmt: skip
+        if seat.place is not None and seat.place.host not in place.hosts:
+            raise OfficeError(f"{seat.folder}: gates reach the office there by {place.host}; leave --host away, and "
+                              f"change it afterwards with `gated office host {seat.place.host}`")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Units:
+    """The step that installs the two services."""
+
+    seat: Seat
+    title: ClassVar[str] = "services"
+
+    def is_done(self) -> bool:
+        """Return whether both units are written correctly and enabled."""
+        wants = self.seat.root / "etc/systemd/system/multi-user.target.wants"
+        return all(
+            path.is_file() and path.read_text("utf-8") == text and (wants / path.name).is_symlink()
+            for path, text in office_units(self.seat).items()
+        )
+
+    def do(self) -> str:
+        """Write and enable both units. Raises `StateError`, `UpdateError`."""
+        for path, text in office_units(self.seat).items():
+            with writing(path):
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                write_whole(path, text.encode())
+                path.chmod(0o644)
+        root = self.seat.root
+        systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *UNITS)
+        self._link(root / "usr/local/bin/gated")
+        return ", ".join(UNITS)
+
+    def _link(self, link: Path) -> None:
+        """Create the link `gated` in the PATH. Keep an existing file, which somebody else created."""
+        if not link.exists() and not link.is_symlink():
+            with writing(link):
+                link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                link.symlink_to(self.seat.program)
+
+    def check(self) -> Tried:
+        """Check whether the units would be written, and can be written."""
+        if self.is_done():
+            return Tried(DONE)
+        paths = office_units(self.seat) if os.geteuid() == 0 else ()
+        wrong = attempted(*(lambda path=path: check_writable(path) for path in paths))
+        if shutil.which("systemctl") is None:
+            wrong.append(
+                ProvisionError("this machine has no systemd; run `mosquitto` and `gated office serve` by hand")
+            )
+        return Tried(f"would be written: {', '.join(UNITS)}", wrong)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The step that starts the services and waits until both ports answer."""
+
+    seat: Seat
+    title: ClassVar[str] = "start"
+
+    def is_done(self) -> bool:
+        """Return False: every run restarts the services."""
+        return False
+
+    def do(self) -> str:
+        """Start both services. Raises `ProvisionError` if a port does not answer in time."""
+        if not has_systemd():
+            raise ProvisionError("systemd did not start this machine; say --no-start, and start it as usual")
+        systemctl("daemon-reload")
+        systemctl("restart", *UNITS)
+        place, give_up_at = Place.load(self.seat.folder), time.monotonic() + ANSWER_S
+        while silent := [port for port in (place.port, place.pairing_port) if not _answers(port)]:
+            if time.monotonic() > give_up_at:
+                raise ProvisionError(
+                    f"nobody answers at port {silent[0]}; `journalctl -u {' -u '.join(UNITS)}` says why"
+                )
+            time.sleep(LOOK_S)
+        return f"at work, at ports {place.port} and {place.pairing_port}"
+
+    def check(self) -> Tried:
+        """Check that systemd runs, and that no other program uses the ports."""
+        wrong: list[GatedError] = []
+        if not has_systemd():
+            wrong.append(ProvisionError("systemd did not start this machine; say --no-start, and start it as usual"))
+        place = self._place()
+        if place is not None and not Units(self.seat).is_done():
+            wrong += [
+                ProvisionError(f"port {port} is taken; end what has it (`ss -ltnp`), or choose another")
+                for port in (place.port, place.pairing_port)
+                if _answers(port)
+            ]
+        return Tried("would be started, and waited for", wrong)
+
+    def _place(self) -> Place | None:
+        """Return the place, or None if it is not known. The step before reports the reason."""
+        if not self.seat.is_office:
+            return self.seat.place
+        try:
+            return Place.load(self.seat.folder)
+        except OfficeError:
+            return None
+
+
+def _plain(folder: Path) -> Iterator[Path]:
+    """Yield the folder and everything in it except links. The owner of a link does not matter."""
+    yield from (path for path in (folder, *folder.rglob("*")) if not path.is_symlink())
+
+
+def office_units(seat: Seat) -> dict[Path, str]:
+    """Return the text of both units with this folder, user and program, by path."""
+    changes = dict(zip(SHIPPED, (str(seat.program), str(seat.folder), f"={seat.user}\n"), strict=True))
+    files = {}
+    for name in UNITS:
+        text = (shipped() / name).read_text("utf-8")
+        for before, after in changes.items():
+            text = text.replace(before, after)
+        files[seat.root / "etc/systemd/system" / name] = text
+    return files
+
+
+def remove_units(root: Path) -> list[str]:
+    """Stop, disable and remove the services. Return the names of the removed units. The folder and the user stay."""
+    there = [name for name in UNITS if (root / "etc/systemd/system" / name).exists()]
+    if there:
+        options = ["--root", str(root)] if root != Path("/") else ["--now"]
+        systemctl("disable", *options, *there)
+    for name in there:
+        with writing(root / "etc/systemd/system" / name):
+            (root / "etc/systemd/system" / name).unlink()
+    if there and has_systemd():
+        systemctl("daemon-reload")
+    return there
+
+
+def restart_units(root: Path = Path("/")) -> bool:
+    """Restart both services if they are installed and we are root. Return whether they were restarted."""
+    if os.geteuid() != 0 or not has_systemd() or not (root / "etc/systemd/system" / OFFICE_UNIT).exists():
+        return False
+    systemctl("restart", *UNITS)
+    return True
+
+
+def neighbour() -> Finding | None:
+    """Return a finding if Debian's own instance of Mosquitto is enabled, else None."""
+    if not Path("/etc/systemd/system/multi-user.target.wants/mosquitto.service").exists():
+        return None
+    says = "Debian's own instance of Mosquitto is switched on as well; the office has no use for it"
+    return amber("mosquitto", says, "if nothing else here needs it: `sudo systemctl disable --now mosquitto`")
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _is_hidden(path: Path) -> bool:
+    whole = path.absolute()
+    return any(whole.is_relative_to(each) for each in HIDDEN)
+
+
+def _is_open(program: Path) -> bool:
+    """Return whether every user may start the program: its file, its interpreter, and all folders above them."""
+    python = Path(sys.executable)
+    for path in (program, python.resolve()) if program.parent == python.parent else (program,):
+        if not path.exists() or path.stat().st_mode & 0o005 != 0o005:
+            return False
+        if not all(folder.stat().st_mode & 0o001 for folder in path.parents):
+            return False
+    return True

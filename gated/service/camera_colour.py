@@ -1,0 +1,40 @@
+"""Checks whether the camera still shows colour, judged only by pictures with a face. Pure except for its memory.
+
+A street may be grey, but a face is not. Reports a loss once and its end once. Between the two limits the state does not
+change.
+"""
+
+from collections.abc import Callable
+
+from gated.face.colour import COLOUR, NO_COLOUR
+from gated.runtime.rate_limit import Pace
+
+PART = "colour"
+WHY = (
+    "no_colour: the camera's pictures are grey or infra-red, in which faces cannot be told from prints; fit a colour "
+    "camera, or a lamp by whose light it shows colour"
+)
+A_SECOND, AT_ONCE = 1 / 60, 2.0
+"""Limits the changes that are reported: sustained rate a second, and burst. Each change is a row in the journal."""
+LOOKS = 10
+"""Number of looks in a row that must agree, about one second of a person's presence."""
+
+
+class ColourWatch:
+    """The state of the camera's colour. `tell(part, why)` gets each change, in the form of `Duty.set`."""
+
+    def __init__(self, tell: Callable[[str, str | None], None]) -> None:
+        self._tell = tell
+        self._is_lost = False
+        self._against = 0
+        self._changes = Pace(A_SECOND, at_once=AT_ONCE)
+
+    def look(self, colour: float | None) -> None:
+        """Take the colour of one face; None if it could not be measured."""
+        if colour is None:
+            return
+        is_against = colour >= COLOUR if self._is_lost else not colour >= NO_COLOUR
+        self._against = self._against + 1 if is_against else 0
+        if self._against >= LOOKS and self._changes.spare():
+            self._is_lost, self._against = not self._is_lost, 0
+            self._tell(PART, WHY if self._is_lost else None)

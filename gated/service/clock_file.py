@@ -1,0 +1,165 @@
+"""Stores what a gate knows of its clock across restarts and power cuts: `clock.json` in the state folder.
+
+Written every 15 minutes, and when anything but a time changes. That is at most 1 MB a day.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from gated.storage.files import write_whole
+from gated.wording import UNDECODABLE
+
+log = logging.getLogger(__name__)
+
+NAME = "clock.json"
+"""Name of the file in the state folder."""
+WRITE_S = 900.0
+"""Interval at which the latest trusted time is written, in seconds."""
+AGAIN_S = 60.0
+"""Shortest time between two writes of other changes, in seconds. It protects the card from a clock that jumps often."""
+OFF = timedelta(minutes=30)
+"""Time the clock must have moved since the last write to show that the machine was switched off.
+
+Holds only without a clean stop. The gate may have run for `WRITE_S` after that write. After a watchdog's restart the
+machine is back within a minute.
+"""
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""A time before all others: nothing is known."""
+
+
+Moment = Annotated[datetime, Meta(tz=True)]
+"""An aware datetime. An aware and a naive datetime cannot be compared."""
+YEARS = range(1900, 9000)
+"""Years that are accepted. Arithmetic on other years from a damaged file could overflow."""
+
+
+class Anchor(msgspec.Struct, frozen=True):
+    """A time of day that was trusted in one boot.
+
+    Datetimes are the time at steady second 0; `_s` are steady seconds.
+    """
+
+    first: Moment
+    """The time when the trust began or was last confirmed."""
+    first_s: float
+    """When that was, in steady seconds."""
+    last: Moment
+    """The time at the last trusted look."""
+    kept_s: float
+    """The last look at which a time server steered the clock, or else the look at which the trust began."""
+    is_confirmed: bool = False
+    """Whether two independent sources agreed."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The office's time at steady second 0.
+
+    It lies between these two, because a broker may have delayed the message.
+    """
+
+    earliest: Moment
+    latest: Moment
+    at_s: float = 0.0
+    """When it was received, in steady seconds."""
+
+    def apart(self, began: datetime) -> timedelta:
+        """Return how far another clock is from the office's time; at most 0 if both can be the same."""
+        return max(self.earliest - began, began - self.latest)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """All that is stored. Values in steady seconds are valid only in the same boot."""
+
+    boot: str = ""
+    """Id of the boot that wrote the file."""
+    floor: Moment = LONG_AGO
+    """The latest trusted time. No earlier time is trusted."""
+    confirmed: Moment = LONG_AGO
+    """The latest time that two sources agreed on. It is never taken back."""
+    anchor: Anchor | None = None
+    """The trusted time of that boot; None if there was none."""
+    is_doubted: bool = False
+    """Whether the clock was trusted in that boot, and in doubt when the file was written."""
+    said: Said | None = None
+    """What the office said in that boot."""
+    is_chip_proved: bool = False
+    """Whether a second source confirmed that the clock chip kept the time through a power-off."""
+    is_clean: bool = False
+    """Whether the gate stopped cleanly. The machine may then never have lost power."""
+
+    def was_off(self, boot: str, chip: datetime) -> bool:
+        """Return whether the machine lost power between this write and the boot with the chip time `chip`."""
+        return self.boot != boot and not self.is_clean and self.floor > LONG_AGO and chip - self.floor >= OFF
+
+
+def load(state: Path) -> Kept | None:
+    """Return what is stored; None without a readable file."""
+    try:
+        kept = msgspec.json.decode((state / NAME).read_bytes(), type=Kept)
+    except FileNotFoundError:
+        return None
+    except (OSError, *UNDECODABLE) as error:
+        log.warning("%s cannot be read, and begins anew: %s", state / NAME, error)
+        return None
+    if all(moment.year in YEARS for moment in _moments(kept)):
+        return kept
+    log.warning("%s says a year that there cannot be, and begins anew", state / NAME)
+    return None
+
+
+def _moments(kept: Kept) -> Iterator[datetime]:
+    yield from (kept.floor, kept.confirmed)
+    if kept.anchor is not None:
+        yield from (kept.anchor.first, kept.anchor.last)
+    if kept.said is not None:
+        yield from (kept.said.earliest, kept.said.latest)
+
+
+class KeptFile:
+    """The stored file, written only when needed. Any thread may use it, one at a time."""
+
+    def __init__(self, state: Path, written: Kept | None) -> None:
+        """Set up the file. `written`: what it already holds."""
+        self._state, self._written = state, written or Kept()
+        self._at: float | None = None
+        self._fails = False
+
+    def is_due(self, kept: Kept, steady_s: float) -> bool:
+        """Return whether `keep` would write now. Does no I/O."""
+        waited_s = float("inf") if self._at is None else steady_s - self._at
+        return waited_s >= (AGAIN_S if _is_other(kept, self._written) else WRITE_S)
+
+    def keep(self, kept: Kept, steady_s: float, *, is_end: bool = False) -> bool:
+        """Write the file if it is due. Return whether it was written. Logs a failing disk once and tries again.
+
+        `is_end`: write in any case, at a clean stop.
+        """
+        if not (is_end or self.is_due(kept, steady_s)):
+            return False
+        self._at = steady_s
+        try:
+            write_whole(self._state / NAME, msgspec.json.encode(kept))
+        except OSError as error:
+            if not self._fails:
+                log.warning("the time of day is not kept on disk, trying again: %s", error)
+            self._fails = True
+            return False
+        self._written, self._fails = kept, False
+        return True
+
+
+def _is_other(kept: Kept, written: Kept) -> bool:
+    """Return whether anything but the latest time has changed."""
+
+    def told(each: Kept) -> tuple[object, ...]:
+        anchor = each.anchor
+        about = None if anchor is None else anchor.is_confirmed
+        return each.boot, each.is_doubted, each.is_chip_proved, each.is_clean, about
+
+    return told(kept) != told(written)

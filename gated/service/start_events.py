@@ -1,0 +1,26 @@
+"""Makes the first facts of a starting brain: that it starts, with which settings, and which databases were repaired."""
+
+import hashlib
+from collections.abc import Iterable
+from importlib.metadata import version
+
+import msgspec
+
+from gated.config import Settings
+from gated.config.settings_trial import Start
+from gated.events import ConfigChanged, DatabaseMended, Event, SettingsTried, Started
+from gated.gallery.mending import Mended
+from gated.journal.entry import Entry
+
+
+def first_facts(settings: Settings, start: Start, past: list[Entry], mended: Iterable[Mended]) -> list[Event]:
+    """Return the facts in order. `past`: the newest rows of the journal, oldest first."""
+    digest = hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+    last = next((event for entry in reversed(past) if isinstance(event := entry.event, Started)), None)
+    facts: list[Event] = [Started(version("gated"), digest)]
+    if last is not None and last.settings_sha256 != digest:
+        facts.append(ConfigChanged(last.settings_sha256, digest))
+    facts += [DatabaseMended(each.file, each.kept_as, list(each.torn), list(each.anew)) for each in mended]
+    if start.dropped:
+        facts.append(SettingsTried("rolled_back", start.dropped))
+    return facts

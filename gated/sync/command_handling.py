@@ -1,0 +1,105 @@
+"""The gate's handling of commands: ask for each offered command, let `CommandDesk` judge it, and send the outcome.
+
+The desk has a disk of its own. While that disk fails, the desk rests and no command is carried out.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from gated.events import Event
+from gated.protocol.flood import Repetitions
+from gated.protocol.messages import Ask, Command, Message, Offer, Reply, Suspend
+from gated.protocol.topics import Topics
+from gated.sync.command_desk import UNWRITABLE, CommandDesk, Outcome, commanded
+from gated.sync.isolation import Part
+from gated.sync.replica import Replica
+from gated.sync.withheld_records import Withheld
+
+SUSPENDED_IN_MEMORY = "the gate's disk cannot be written: they are let in no more, and that is kept when it can be"
+"""Reply to a suspension that the gate applies in memory because the disk cannot be written."""
+REMEMBERED = 4096
+"""Most commands that are recognised when they come again, so that a refusal enters the journal once."""
+
+
+class Orders:
+    """The gate's half of the exchange about commands. Used on the thread of `GateSide`.
+
+    Its methods return the messages to send.
+    """
+
+    def __init__(
+        self, desk: CommandDesk, topics: Topics, replica: Replica, withheld: Withheld, report: Callable[[Event], None]
+    ) -> None:
+        self._desk, self._topics, self._replica = desk, topics, replica
+        self._withheld, self._report = withheld, report
+        self._disk, self._judged = Part("commands"), Repetitions(REMEMBERED)
+        self._posted: deque[Message] = deque()
+        self._interrupted: list[Reply] | None = None
+        """Replies to commands that were in progress when the gate last stopped; None before the desk was asked."""
+        self._owed: list[Reply] = []
+
+    def close(self) -> None:
+        """Close the desk's files. May be called twice."""
+        self._desk.close()
+
+    def connected(self, now: float) -> None:
+        """Start a new connection. Queue the replies to interrupted commands."""
+        if self._interrupted is None:
+            self._interrupted = self._disk.attempt(self._desk.interrupted, now, list[Reply]())
+        self._owed = list(self._interrupted)
+
+    def due(self, now: float) -> list[Ask | Reply]:
+        """Return the queued replies, and a question about a command that the office has not answered.
+
+        The office answers such a question even if no operator waits any more.
+        """
+        owed, self._owed = self._owed, []
+        order = self._withheld.to_ask(now)
+        return [*owed, *([] if order is None else self.offered(order, now))]
+
+    def offered(self, order: str, now: float) -> list[Ask | Reply]:
+        """Return the messages that answer an offer."""
+        offer = Offer(site=self._topics.site, gate=self._topics.gate, order=order)
+        said = self._disk.attempt(lambda: self._desk.offered(offer, now), now, None)
+        if isinstance(said, Ask):
+            self._withheld.asked(order, now)
+        else:
+            self._withheld.answered(order)
+        return [] if said is None else [said]
+
+    def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
+        """Return the command if it is to be carried out, else the reply, if any. A refusal enters the journal once.
+
+        While the disk cannot be written, a fresh `Suspend` still takes effect, in memory.
+        """
+        self._withheld.answered(command.id)
+        answer = self._disk.attempt(lambda: self._desk.hear(command, now, wall), now, None)
+        if answer is None or isinstance(answer, Command):
+            return answer
+        if answer.why == UNWRITABLE and isinstance(command.action, Suspend) and self._desk.is_fresh(command, now, wall):
+            self._replica.revoke(command.action.subject, command.action.n)
+            answer = replace(answer, why=SUSPENDED_IN_MEMORY)
+        if answer.outcome in ("refused", "failed"):
+            self._tell_once(command, answer)
+        return answer
+
+    def _tell_once(self, command: Command, answer: Reply) -> None:
+        judged = command.id.encode()
+        if not self._judged.has(judged):
+            self._report(commanded(command, answer))
+        self._judged.note(judged)
+
+    def post(self, message: Message) -> None:
+        """Queue a message that a command produced, to send with its reply. Thread-safe."""
+        self._posted.append(message)
+
+    def settle(self, command: Command, outcome: Outcome, now: float) -> list[Message]:
+        """Report that a command was carried out, and return the messages to send."""
+        self._judged.note(command.id.encode())
+        self._report(commanded(command, outcome))
+        posted = [self._posted.popleft() for _ in range(len(self._posted))]
+        reply = self._disk.attempt(lambda: self._desk.settle(command, outcome), now, None)
+        return [*posted, *([reply] if reply is not None else [])]

@@ -1,0 +1,192 @@
+"""The gate's end of a hand-over. If the known office does not certify the broker, the gate asks for hand-overs.
+
+The gate trusts only the recovery key, so it may ask over any connection. It first writes the result to one file
+(`handover.json`), then copies it into the other files. `settle` finishes this at the next start after a power cut.
+"""
+
+import http.client
+import logging
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from gated.bounded import ending, take
+from gated.config import SyncSettings
+from gated.errors import GatedError, PairingError, StateError, WireError
+from gated.protocol.broker import address
+from gated.protocol.certificate import check_own, request_for
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Party
+from gated.protocol.messages import Recovery, Renew, kind_of
+from gated.protocol.pairing_code import Pem
+from gated.protocol.recovery_key import MAX_BYTES, HandedOver, Handover, HandoverQuestion, Known, followed
+from gated.protocol.sealed_files import Lock
+from gated.storage.files import sync_folder, write_whole
+from gated.wording import UNDECODABLE
+
+log = logging.getLogger(__name__)
+
+KNOWN, COMMIT = "recovery.json", "handover.json"
+"""Files in the folder `pairing`: the known recovery key, and a hand-over that is being applied."""
+TIMEOUT_S, WHOLE_S = 10.0, 60.0
+"""Longest silence of the server, and longest time for the answer in all, in seconds. The second one
+stops a slow drip.
+"""
+FILES = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys", "office_keys": "office.keys"}
+"""The files that pairing makes, by their key in [sync]."""
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified hand-over: the content for the gate's files."""
+
+    known: Known
+    keys: Pem
+    authority: Pem
+    certificate: Pem
+
+
+def load_known(state: Path) -> Known | None:
+    """Return the recovery key that this gate knows; None if it knows none. Raises `StateError`."""
+    path = state / "pairing" / KNOWN
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Known)
+    except FileNotFoundError:
+        return None
+    except (OSError, *UNDECODABLE) as error:
+        raise StateError(f"{path}: cannot be read ({error}); pair the gate anew") from error
+
+
+def known_key(state: Path) -> str:
+    """Return the public recovery key; empty if none is known or it cannot be read."""
+    try:
+        known = load_known(state)
+    except StateError as error:
+        log.warning("%s", error)
+        return ""
+    return "" if known is None else known.key
+
+
+def learn(state: Path, said: Recovery, host: str) -> bool:
+    """Store the office's recovery key if none is known. Return whether it was stored. Raises `StateError`.
+
+    The first key counts. Only pairing again replaces it.
+    """
+    known = load_known(state)
+    if known is not None or not (state / "pairing").is_dir():
+        if known is not None and known.key != said.key:
+            log.warning("the office names another recovery key than this gate knows; it is not taken")
+        return False
+    new = Known(key=said.key, number=said.number, where=f"{host}:{said.port}")
+    try:
+        write_whole(state / "pairing" / KNOWN, msgspec.json.encode(new))
+    except OSError as error:
+        raise StateError(f"{state / 'pairing' / KNOWN}: cannot be written ({error.strerror})") from error
+    log.info("the office's recovery key is known from now on")
+    return True
+
+
+def settle(state: Path) -> bool:
+    """Copy a hand-over that was taken but not finished into the gate's files. Return whether one existed.
+
+    Raises `StateError`.
+    """
+    folder = state / "pairing"
+    try:
+        taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=Taken)
+        write_whole(folder / "ca.pem", taken.authority.encode())
+        write_whole(folder / "gate.pem", taken.certificate.encode())
+        write_whole(folder / "office.keys", taken.keys.encode())
+        write_whole(folder / KNOWN, msgspec.json.encode(taken.known))
+        (folder / COMMIT).unlink()
+        sync_folder(folder)
+    except FileNotFoundError:
+        return False
+    except (OSError, *UNDECODABLE) as error:
+        raise StateError(f"{folder / COMMIT}: the hand-over cannot be ended ({error}); make room") from error
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """Asks for the office's hand-overs, and follows them. `peer` holds the office's keys that the gate knows now."""
+
+    state: Path
+    settings: SyncSettings
+    peer: Peer
+    lock: Lock
+
+    def follow(self) -> bool:
+        """Return whether the office was replaced. A failure is logged and changes nothing."""
+        try:
+            known = load_known(self.state)
+        except StateError as error:
+            log.warning("%s", error)
+            return False
+        if known is None or not known.where or not self._is_paired():
+            return False
+        return any(self._follows(replace(known, where=where)) for where in self._places(known.where))
+
+    def _places(self, where: str) -> list[str]:
+        """Return where to ask: beside the broker, because the office may have moved, then at the last known place."""
+        host, _ = address(self.settings.url)
+        port = where.rpartition(":")[2]
+        return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", where]))
+
+    def _follows(self, known: Known) -> bool:
+        """Ask at one place, and follow a valid hand-over. The place is stored with the new recovery key."""
+        try:
+            answer = self._ask(known)
+            news = followed(known, self.peer.site, answer.statements)
+            if news is None:
+                return False
+            self._take(*news, answer.certificate)
+        except OSError as error:
+            log.debug("nobody hands the office over: %s", error)
+            return False
+        except (GatedError, http.client.HTTPException) as error:
+            log.warning("the broker is not the one of this gate's office, and no hand-over is to be had: %s", error)
+            return False
+        log.warning("the office has new keys, by a hand-over that its recovery key has signed: this gate follows")
+        return True
+
+    def _is_paired(self) -> bool:
+        """Return whether the settings name the files that pairing made. Other files belong to the installer."""
+        folder = (self.state / "pairing").resolve()
+        return all(Path(getattr(self.settings, key)).resolve() == folder / name for key, name in FILES.items())
+
+    def _ask(self, known: Known) -> HandedOver:
+        host, _, port = known.where.rpartition(":")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the recovery key is trusted
+        csr = request_for(self.lock.key(Path(self.settings.key)), self.peer.gate)
+        renew = self._signed(Renew(site=self.peer.site, gate=self.peer.gate, csr=csr))
+        question = HandoverQuestion(gate=self.peer.gate, number=known.number, renew=renew)
+        ending(context, WHOLE_S, TIMEOUT_S)
+        line = http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S, context=context)
+        with closing(line):
+            line.request("POST", "/handover", msgspec.json.encode(question))
+            body = take(line.getresponse(), MAX_BYTES)
+        try:
+            return msgspec.json.decode(body, type=HandedOver)
+        except UNDECODABLE as error:
+            raise PairingError(f"what answers at {known.where} is no hand-over") from error
+
+    def _signed(self, renew: Renew) -> str:
+        """Return the request signed as on the link. It is not sealed, because the new office has other keys."""
+        return self.peer.me.sign(kind_of(Renew), msgspec.json.encode(renew)).decode()
+
+    def _take(self, known: Known, said: Handover, certificate: str) -> None:
+        """Verify the hand-over and write it. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""
+        Party.parse(said.keys)
+        public = self.lock.key(Path(self.settings.key)).public_key()
+        check_own(certificate, said.authority.encode(), public, self.peer.gate, datetime.now(UTC))
+        if Party.parse(said.keys).kid == self.peer.me.party.kid:
+            raise WireError("a hand-over to this gate's own keys")
+        taken = Taken(known=known, keys=said.keys, authority=said.authority, certificate=certificate)
+        write_whole(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
+        settle(self.state)

@@ -1,0 +1,277 @@
+"""The network side of the gate's link: one connection to the office after another, on the event loop.
+
+The link decides nothing. `GateSide`, on a thread of its own, decides what to send. `perform` carries out commands. The
+link may be down for a month: the door neither knows nor waits.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+
+from gated.config import SyncSettings
+from gated.errors import GatedError
+from gated.protocol.broker import Dialect, address, backoff_s, tls_context
+from gated.protocol.certificate import check_name
+from gated.protocol.envelope import Outgoing
+from gated.protocol.flood import Bucket
+from gated.protocol.messages import Command, Message
+from gated.protocol.mqtt import Arrived, Connection, NotSpokenError
+from gated.protocol.sealed_files import UNLOCKED, Lock
+from gated.sync.command_desk import Outcome
+from gated.sync.operator_dialog import Talk
+from gated.sync.session import GateSide, Heard, Vitals
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STEADY_S = 10.0
+"""A connection that lasted longer than this, in seconds, resets the back-off."""
+LOOK_S = 1.0
+"""Longest pause between two looks at the journal, in seconds. Another process may append to it without a wake-up."""
+FAREWELL_S = 0.2
+"""Time limit, in seconds, for each of the two steps of leaving: to send the state offline, and to close
+the connection.
+"""
+JUNK, JUNK_PER_S = 100, 20
+"""Rate limit for invalid or repeated messages: burst in messages, sustained in messages per second."""
+REST_S = 1.0
+"""Pause in reading after the limit `JUNK` is exceeded, in seconds."""
+MOST_PARCELS = 100
+"""Most messages that wait for a connection or for the next send. More push out the oldest."""
+
+FAILURES = (OSError, GatedError)
+Perform = Callable[[Command, Talk], Awaitable[Outcome]]
+"""Carries out a command, and talks about it with the waiting operator at the office."""
+
+
+async def run_link(
+    settings: SyncSettings,
+    side: GateSide,
+    vitals: Callable[[], Vitals],
+    wall: Callable[[], datetime | None],
+    perform: Perform,
+    *,
+    wake: asyncio.Event,
+    thread: ThreadPoolExecutor,
+    on_link: Callable[[str | None], None] = lambda _: None,
+    lock: Lock = UNLOCKED,
+    succeed: Callable[[], bool] = lambda: False,
+) -> None:
+    """Keep the office in step until cancelled. Then say goodbye within half a second, and close `side`.
+
+    `side` is used on `thread` only; `thread` has one worker and ends with this call. `vitals` and `wall` are called on
+    the event loop, often, and must not wait. `wall` returns the time of day, None while the clock is not trusted.
+    `perform` carries out a command in a task of its own, and raises nothing. The caller sets `wake` when new data is
+    ready to send. `on_link` receives the reason why the link is down, or None once it is up. `lock` opens the key of
+    the gate's certificate. `succeed` runs on a thread when the broker's certificate is not from this office's
+    authority. It returns whether the office was handed over; if so, this call ends.
+    """
+    link = _Link(settings, side, thread, vitals, wall, perform, wake, on_link, lock, succeed)
+    try:
+        await link.run()
+    finally:
+        link.drop_orders()
+        thread.submit(side.close)
+        thread.shutdown(wait=False)
+
+
+@dataclass
+class _Link:
+    """State that outlives a connection: the MQTT version that works, the rate limit, and the commands in progress."""
+
+    settings: SyncSettings
+    side: GateSide
+    thread: ThreadPoolExecutor
+    vitals: Callable[[], Vitals]
+    wall: Callable[[], datetime | None]
+    perform: Perform
+    wake: asyncio.Event
+    on_link: Callable[[str | None], None]
+    lock: Lock
+    succeed: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self._dialect, self._bucket = Dialect(self.settings.protocol), Bucket(JUNK, JUNK_PER_S)
+        self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
+        """Messages to send on the current or the next connection."""
+        self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
+        self._talks: dict[str, Talk] = {}
+        self._orders: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._up_at: float | None = None
+
+    async def run(self) -> None:
+        """Open one connection after another, until the office is replaced."""
+        while True:
+            self._up_at = None
+            try:
+                await self._session()
+            except NotSpokenError as error:
+                if not self._dialect.failed():
+                    self._failed(error)
+            except FAILURES as error:
+                self._failed(error)
+                if isinstance(error, ssl.SSLCertVerificationError) and await asyncio.to_thread(self.succeed):
+                    return
+            if self._failures:
+                dice = random.random()  # noqa: S311 - jitter
+                await asyncio.sleep(backoff_s(self._failures, self.settings.backoff_max_s, dice))
+
+    def drop_orders(self) -> None:
+        """Cancel the commands in progress."""
+        for order in self._orders:
+            order.cancel()
+
+    def _failed(self, error: Exception) -> None:
+        was_steady = self._up_at is not None and time.monotonic() - self._up_at > STEADY_S
+        self._failures = 1 if was_steady else self._failures + 1
+        if self._failures == 1:
+            log.warning("no link to the server, trying again and again: %s", error)
+        if self._failures == 1 or self._up_at is not None:
+            self.on_link(str(error))
+
+    async def _session(self) -> None:
+        """Run one connection until it is lost, is to be dialled again, or this task is cancelled.
+
+        A lost connection raises one of `FAILURES`.
+        """
+        connection = await self._dial()
+        try:
+            await connection.connect()
+            self._dialect.worked()
+            await connection.subscribe(self.side.topics.down)
+            await self._on_thread(self.side.connected, time.monotonic())
+            await self._on_thread(self.side.met, connection.broker_ends, datetime.now(UTC))
+            self._is_up()
+            await _first_of(self._receive(connection), self._send(connection))
+        except asyncio.CancelledError:
+            await self._farewell(connection)
+            raise
+        finally:
+            connection.cut()
+
+    async def _dial(self) -> Connection:
+        await self._on_thread(self.side.met, None, datetime.now(UTC))
+        context = await asyncio.to_thread(tls_context, self.settings, self.lock)
+        await asyncio.to_thread(check_name, self.settings, self.side.topics.gate)
+        where = address(self.settings.url)
+        will = await self._on_thread(self.side.will, datetime.now(UTC), self.vitals())
+        return Connection(where, self.side.client_id, self._dialect.version, context, will)
+
+    def _is_up(self) -> None:
+        self._up_at = time.monotonic()
+        log.log(logging.INFO if self._failures else logging.DEBUG, "the link to the server is up")
+        self.on_link(None)
+
+    async def _send(self, connection: Connection) -> None:
+        """Publish what is due. Return when the link must be dialled again because a certificate was renewed."""
+        pause_s = min(LOOK_S, self.settings.ack_timeout_s)
+        while True:
+            self.wake.clear()
+            while self._parcels:
+                await connection.publish(self._parcels[0])
+                self._parcels.popleft()
+            said = [self._said.popleft() for _ in range(len(self._said))]
+            for out in await self._on_thread(self.side.said, said) if said else ():
+                await connection.publish(out)
+            for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
+                await connection.publish(out)
+            if self.side.is_stale and not self._orders:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self.wake.wait()
+
+    async def _receive(self, connection: Connection) -> None:
+        """Handle arriving messages, for ever. Pause for `REST_S` when invalid messages exceed the rate limit."""
+        while True:
+            heard = await self._hear(await connection.message())
+            if heard.act is not None:
+                self._order(heard.act)
+            if heard.answer is not None and heard.answer.order in self._talks:
+                self._talks[heard.answer.order].hear(heard.answer)
+            for out in heard.out:
+                await connection.publish(out)
+            if not heard.is_junk:
+                self.wake.set()
+            elif not self._bucket.take(time.monotonic()):
+                await asyncio.sleep(REST_S)
+
+    async def _hear(self, arrived: Arrived) -> Heard:
+        """Handle one message on the side's thread. Reject a retained message: it is from the past.
+
+        An unexpected error in the handling is logged and counts as an invalid message.
+        """
+        if arrived.retain:
+            return Heard(is_junk=True)
+        try:
+            return await self._on_thread(self.side.hear, arrived.topic, arrived.payload, time.monotonic(), self.wall())
+        except Exception as error:  # noqa: BLE001 - no message may end the gate
+            log.error("a message of the server's could not be dealt with: %s", _place(error))
+            return Heard(is_junk=True)
+
+    def _order(self, command: Command) -> None:
+        talk = self._talks[command.id] = Talk(command, self._say)
+        order = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+
+    def _say(self, message: Message) -> None:
+        self._said.append(message)
+        self.wake.set()
+
+    async def _carry_out(self, command: Command, talk: Talk) -> None:
+        """Carry out a command, and queue its outcome for the current or the next connection."""
+        try:
+            outcome = await self.perform(command, talk)
+        finally:
+            del self._talks[command.id]
+        self._parcels.extend(await self._on_thread(self.side.settle, command, outcome, time.monotonic()))
+        self.wake.set()
+
+    async def _farewell(self, connection: Connection) -> None:
+        """Send the state offline and disconnect. If that takes too long, the broker sends the last will."""
+        if self._up_at is None:
+            return
+        with suppress(*FAILURES):
+            async with asyncio.timeout(FAREWELL_S):
+                last = await self._on_thread(self.side.goodbye, datetime.now(UTC), self.vitals())
+                await connection.publish(last)
+            await connection.leave(FAREWELL_S)
+
+    async def _on_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, lambda: work(*args, **kwargs))
+
+
+async def _first_of(*works: Coroutine[None, None, None]) -> None:
+    """Run until one of `works` ends, then cancel the others. Raise the error of the one that ended.
+
+    This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.
+    """
+    tasks = [asyncio.create_task(work, name=f"link-{number}") for number, work in enumerate(works)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _place(error: Exception) -> str:
+    """Return the error's type and the place where it arose. Leaves out its message, which may contain personal data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, line {frame.lineno}"

@@ -1,0 +1,65 @@
+"""A command in progress, and the exchange about it with the operator at the office. Runs on the event loop."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from gated.errors import WithdrawnError
+from gated.protocol.confirmation import Question
+from gated.protocol.messages import Ask, Command, Message, Progress, StillWanted
+
+LONGEST = 200
+"""Longest text in a progress message or a question, in characters."""
+
+
+class Talk:
+    """The exchange with the office about one command while it is carried out."""
+
+    def __init__(
+        self, command: Command, say: Callable[[Message], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take `say`, which queues a message to the office and returns at once."""
+        self._site, self._gate, self._order = command.site, command.gate, command.id
+        self._say, self._monotonic = say, monotonic
+        self._question = Question(command.id)
+        self._heard = asyncio.Event()
+        self._told = ""
+        self.withdrawn = asyncio.Event()
+        """Set when the office has said that no operator waits for this command any more."""
+
+    def hear(self, answer: StillWanted) -> None:
+        """Take the office's answer about this command."""
+        self._question.hear(answer, self._monotonic())
+        if self._question.refusal is not None:
+            self.withdrawn.set()
+        self._heard.set()
+
+    def tell(self, says: str) -> None:
+        """Send the progress to the operator if the text has changed. The text must name no person."""
+        if says != self._told:
+            self._told = says
+            self._say(Progress(site=self._site, gate=self._gate, order=self._order, says=says[:LONGEST]))
+
+    async def confirm(self, says: str) -> float:
+        """Ask until the office confirms that its operator waits and wants this command.
+
+        Return when the confirmation ends. The result is monotonic seconds. Raises `WithdrawnError` if the office
+        refuses or does not answer.
+        """
+        while not self._question.is_wanted(self._monotonic()):
+            self._heard.clear()
+            self._ask(says)
+            if self._question.refusal is not None:
+                raise WithdrawnError(f"{self._question.refusal}; nothing was done")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._question.again_at - self._monotonic()):
+                    await self._heard.wait()
+        return self._question.good_until or 0.0
+
+    def _ask(self, says: str) -> None:
+        """Send the question if it is time to."""
+        nonce = self._question.ask(self._monotonic())
+        if nonce is not None:
+            site, gate, order = self._site, self._gate, self._order
+            self._say(Ask(site=site, gate=gate, order=order, nonce=nonce, step="commit", says=says[:LONGEST]))

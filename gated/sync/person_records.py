@@ -1,0 +1,149 @@
+"""Convert a person record into this gate's own types. Used by `batch`.
+
+An invalid value gives no access. Invalid cards and roles are logged.
+"""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from gated import names
+from gated.config.reading import is_day
+from gated.errors import CredentialError
+from gated.gallery.enrolment import UNPRINTABLE
+from gated.gallery.person_data import Dossier
+from gated.people.entitlement import (
+    AS_EVERYBODY,
+    RESIDENT,
+    Credential,
+    Preferences,
+    Right,
+    new_id,
+    plain_role,
+    unpacked,
+)
+from gated.people.pin_verifiers import Recipe
+from gated.people.store import Consent, Person, Status
+from gated.protocol.messages import DIGEST_BYTES, Card, Consented, Passage, PersonRecord, Wishes
+from gated.storage.vault import READING_BYTES
+from gated.types import SubjectId
+
+log = logging.getLogger(__name__)
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+NEVER = datetime.fromtimestamp(0, UTC)
+NO_RIGHT = Right(valid_until=NEVER)
+
+
+def is_readable(record: PersonRecord) -> bool:
+    """Return whether a record has a readable card number or PIN. Only an office that is too old sends one."""
+    return bool(record.pin or record.duress_pin or any(card.number for card in record.cards))
+
+
+def dossier_of(record: PersonRecord, status: Status) -> Dossier:
+    """Return the dossier of a person record.
+
+    From a readable record no card and no PIN is taken, and the stored ones stay. An invalid role gives no access; the
+    person's own access rules still count.
+    """
+    subject = SubjectId(record.subject)
+    rights, role = rights_of(record.rights), RESIDENT
+    try:
+        role = plain_role(record.role)
+    except CredentialError:
+        log.warning("the role of %s is none that a gate knows; nobody is let in by it", subject)
+        rights = rights or (NO_RIGHT,)
+    consents = tuple(_consents(record.consents))
+    at = _time(record.added_at) or NEVER
+    person = Person(
+        subject, printable(record.name), printable(names.tidy(record.household)), status, at, consents, role
+    )
+    wishes = preferences_of(record.wishes)
+    if is_readable(record):
+        return Dossier(person, rights, preferences=wishes, keeps_ways=True)
+    return Dossier(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
+
+
+def rights_of(passages: Sequence[Passage]) -> tuple[Right, ...]:
+    """Return access rules. A rule with an invalid time becomes one that never holds.
+
+    It is not dropped, because a person without any rule may pass at all hours.
+    """
+    return tuple(
+        Right(passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window)
+        if (window := _window(passage.valid_from, passage.valid_until)) is not None
+        else NO_RIGHT
+        for passage in passages
+    )
+
+
+def days_of(days: Sequence[str]) -> tuple[str, ...]:
+    """Return the valid days of a calendar, YYYY-MM-DD, sorted. Leaves out invalid ones."""
+    return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
+
+
+def preferences_of(wishes: Wishes) -> Preferences:
+    """Return a person's preferences; the defaults if a value is out of range."""
+    is_possible = (wishes.release_s is None or 5 <= wishes.release_s <= 30) and (
+        wishes.search_s is None or 1 <= wishes.search_s <= 30
+    )
+    return Preferences(wishes.release_s, wishes.search_s, wishes.first) if is_possible else AS_EVERYBODY
+
+
+def printable(text: str) -> str:
+    """Return the text without characters that could mislead a terminal."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
+
+
+def _cards(record: PersonRecord) -> Iterator[Credential]:
+    for card in record.cards:
+        window = _window(card.valid_from, card.valid_until)
+        is_one = len(card.digest) == DIGEST_BYTES and card.readings and not len(card.readings) % READING_BYTES
+        if window is None or not is_one:
+            log.warning("a card of %s has a digest or a time that is none; it is left out", record.subject)
+        else:
+            yield _card(card, window)
+
+
+def _card(card: Card, window: tuple[datetime | None, datetime | None]) -> Credential:
+    return Credential(
+        card.id,
+        "card",
+        None,
+        card.digest,
+        label=printable(card.label),
+        valid_from=window[0],
+        valid_until=window[1],
+        uses_left=card.uses,
+        readings=unpacked(card.readings),
+    )
+
+
+def _pins(record: PersonRecord) -> Iterator[Credential]:
+    subject = SubjectId(record.subject)
+    for pin in record.pins:
+        yield Credential(new_id(), "pin", subject, pin.verifier, str(Recipe(pin.salt)))
+
+
+def _consents(consents: Sequence[Consented]) -> Iterator[Consent]:
+    for consent in consents:
+        at = _time(consent.at)
+        if at is not None:
+            yield Consent(consent.purpose, consent.reference, consent.notice, at)
+
+
+def _window(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None] | None:
+    """Return both ends of a window, None for an open end; None if an end is not a valid time."""
+    ends = (None if start is None else _time(start), None if end is None else _time(end))
+    return None if (start is None, end is None) != (ends[0] is None, ends[1] is None) else ends
+
+
+def _time(text: str) -> datetime | None:
+    """Return an aware time; None if the text is not one."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.utcoffset() is not None else None

@@ -1,0 +1,52 @@
+"""Seal a face for one receiving gate, and open and check it there. Used by `departures` and `batch`."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError, SealError, WireError
+from gated.protocol.jose import Identity, Party
+from gated.protocol.messages import MAX_TEMPLATES, Face, Templates
+from gated.wording import UNDECODABLE
+
+MAX_VECTOR_BYTES = 27_000
+"""Largest size of all vectors of one face, in bytes. Sealed, they grow by 16/9 and still fit into a record
+(`MAX_PLAIN_BYTES`).
+"""
+
+
+def seal_face(
+    to: Party, subject: str, embedder_sha256: str, templates: Sequence[tuple[str, NDArray[np.float32]]]
+) -> Face:
+    """Return templates (id and vector) of one subject and one embedder, sealed for one reader. Seals as many as fit.
+
+    Vectors travel as little-endian float32.
+    """
+    fitting = templates[: min(MAX_TEMPLATES, MAX_VECTOR_BYTES // (4 * templates[0][1].size))]
+    name = sha256("".join(template for template, _ in fitting).encode()).hexdigest()[:32]
+    vectors = [vector.astype("<f4").tobytes() for _, vector in fitting]
+    sealed = to.seal(msgspec.json.encode(Templates(subject, embedder_sha256, vectors)))
+    return Face(id=name, embedder_sha256=embedder_sha256, count=len(vectors), sealed=sealed.decode())
+
+
+def open_face(me: Identity, face: Face, subject: str, embedder_sha256: str, dimension: int) -> list[Embedding]:
+    """Return the vectors of a face that is sealed to this gate. Vectors of our embedder must have `dimension` numbers.
+
+    Raises `WireError` unless the subject, the embedder and the count match the record, and each vector is a valid
+    embedding.
+    """
+    try:
+        templates = msgspec.json.decode(me.open(face.sealed.encode()), type=Templates)
+        vectors = [np.frombuffer(raw, "<f4") for raw in templates.vectors]
+        is_ours = face.embedder_sha256 == embedder_sha256
+        checked = [check_embedding(vector, dimension if is_ours else vector.size) for vector in vectors]
+    except (SealError, EmbeddingError, ValueError, *UNDECODABLE) as error:
+        raise WireError(f"a face that is none ({type(error).__name__})") from error
+    said, is_said = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
+    if said != (*is_said, face.count):
+        raise WireError("a face that is another one than its record says")
+    return checked

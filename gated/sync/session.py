@@ -1,0 +1,417 @@
+"""The gate's half of the exchange with the office. Has no socket, no event loop and no clock of its own.
+
+`link` carries the messages; a simulation may carry them as well. Several components behind this module have disks of
+their own. One that fails rests and is tried again, and the others continue.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from gated.config import SyncSettings
+from gated.errors import WireError
+from gated.events import Event
+from gated.journal.entry import stamp, time_of
+from gated.journal.journal import Journal
+from gated.protocol.envelope import Outgoing, Peer
+from gated.protocol.flood import Repetitions
+from gated.protocol.messages import (
+    BATCH,
+    HANDOVER,
+    HELD,
+    LIVE,
+    MAX_RECORDS,
+    SEALED,
+    VERIFIERS,
+    Ack,
+    Ask,
+    Certificate,
+    Command,
+    Delta,
+    EventBatch,
+    Guessing,
+    Held,
+    HeldBack,
+    Message,
+    Offer,
+    Progress,
+    Receipt,
+    RecordMark,
+    Recovery,
+    Renew,
+    Reply,
+    Request,
+    Shared,
+    SnapshotPart,
+    Status,
+    StillWanted,
+    Verifiers,
+    Vouching,
+    Word,
+)
+from gated.protocol.topics import Topics
+from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.command_handling import Orders
+from gated.sync.freshness import Freshness
+from gated.sync.isolation import Part
+from gated.sync.lost_functions import Watch
+from gated.sync.renewal import Certificates
+from gated.sync.replica import Replica
+from gated.sync.upload import Drain
+from gated.sync.withheld_records import Withheld
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 60.0
+"""Interval between two looks at the certificates, in seconds."""
+HEARD_ROUNDS = 3
+"""The office answers each status. If it has answered none within this many `status_s`, the gate does not request a
+certificate.
+"""
+JUNK_ROW_S = 60.0
+"""Invalid messages at most this many seconds apart cause a single log line."""
+REMEMBERED = 4096
+"""Most messages that are recognised when they come again."""
+LONGEST_PART = 64
+"""Longest name of a part in `degraded`, in characters."""
+
+ACKS: tuple[type[Ack | Word | Certificate | Recovery], ...] = (Ack, Word, Certificate, Recovery)
+RECORDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
+ORDERS: tuple[type[Command | Offer | StillWanted], ...] = (Command, Offer, StillWanted)
+CAN = [LIVE, BATCH, HELD, HANDOVER, VERIFIERS, SEALED]
+"""The functions that this gate announces in `Status.can`."""
+
+OUTDATED = ["office_outdated"]
+"""Added to `degraded` while the office sends readable card numbers or PINs. The gate takes none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The state of the gate that the event loop knows. Holds no personal data."""
+
+    version: str
+    degraded: Sequence[str]
+    door: str
+    people: int
+    templates: int
+    models: str
+    calls: int = 0
+    """Number of calls since the start. At each call the office must prove that it hears the gate."""
+    guessing: Guessing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The consequences of a message."""
+
+    out: Sequence[Outgoing] = ()
+    act: Command | None = None
+    """A command to carry out once."""
+    answer: StillWanted | None = None
+    """An answer about a command in progress."""
+    is_junk: bool = False
+    """Whether the message was forged, invalid or replayed."""
+
+
+class GateSide:
+    """The gate's half of the exchange with the office. Used from one thread; `now` is monotonic seconds."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        topics: Topics,
+        settings: SyncSettings,
+        *,
+        open_journal: Callable[[], Journal],
+        replica: Replica,
+        desk: CommandDesk,
+        report: Callable[[Event], None],
+        now: float,
+        certificates: Certificates | None = None,
+        proved: Callable[[float], None] = lambda _: None,
+        learn: Callable[[Recovery], str] = lambda _: "",
+        recovery: str = "",
+        timed: Callable[[datetime, float], None] = lambda _, __: None,
+        lost: Callable[[str, str | None], None] = lambda _, __: None,
+    ) -> None:
+        """Take the parts and callbacks of this gate. Every callback runs on the thread that uses this object.
+
+        `report` receives events for the journal. `certificates` are the certificates of the link, if the gate renews
+        them. `proved` receives the time at which the newest echoed challenge was sent. `timed` receives the office's
+        time in that echo, and the same send time. `lost` receives a part of `degraded` and the reason why it is lost,
+        or None when it is back. `recovery` is the known recovery key. `learn` keeps the first recovery key, and returns
+        the one known afterwards.
+        """
+        self._keep_recovery, self._recovery = learn, recovery
+        self.certificates, self._looked_at = certificates, -math.inf
+        self.topics, self.replica = topics, replica
+        self._peer, self._settings, self._report = peer, settings, report
+        self.client_id = peer.client_id
+        self._drain = Drain(open_journal, settings.ack_timeout_s)
+        self._log, self._records = Part("the log for the server"), Part("records")
+        self._renewal = Part("the gate's certificate")
+        self._freshness, self._proved, self._timed = Freshness(settings.silent_h, now), proved, timed
+        self._withheld = Withheld(now)
+        self._watch = Watch(self._withheld, lost)
+        self._orders = Orders(desk, topics, replica, self._withheld, report)
+        self._repetitions = Repetitions(REMEMBERED)
+        self._told: Status | None = None
+        self._told_at, self._told_calls = 0.0, 0
+        self._mark: RecordMark | None = None
+        self._listed, self._listed_at = RecordMark(0, ""), 0.0
+        """The records' state when the list of quarantined records was last sent."""
+        self._junk_at: float | None = None
+
+    def close(self) -> None:
+        """Close all files. May be called twice."""
+        self._drain.close()
+        self.replica.close()
+        self._orders.close()
+
+    def connected(self, now: float) -> None:
+        """Start a new connection: forget the exchanges on the old one, and send the status at once."""
+        self._told, self._listed_at = None, -math.inf
+        self._withheld.connected(now)
+        self._orders.connected(now)
+        self._drain.restart()
+        self._records.attempt(self.replica.restart, now, None)
+
+    def will(self, wall_utc: datetime, vitals: Vitals) -> Outgoing:
+        """Return the last will: the status `offline` that the broker publishes when the connection is lost.
+
+        The gate also sends it itself when it leaves (`goodbye`).
+        """
+        return self._outgoing(replace(self._status(vitals), state="offline", at=stamp(wall_utc)))
+
+    goodbye = will
+
+    def due(self, now: float, wall_utc: datetime, vitals: Vitals) -> list[Outgoing]:
+        """Return the messages to send now, in this order. `wall_utc` is for people to read, and need not be trusted."""
+        turn = self._freshness.turn(now)
+        if turn is not None:
+            self._report(turn)
+        self._look_what_is_withheld(now)
+        is_beat = self._told is None or now >= self._told_at + self._settings.status_s
+        batches = self._log.attempt(lambda: self._drain.due(now, is_beat=is_beat), now, list[EventBatch]())
+        requests = self._records.attempt(lambda: self.replica.due(now), now, list[Message]())
+        orders = self._orders.due(now)
+        said = [*self._news(now, wall_utc, vitals), *self._held_back(now), *orders, *batches, *requests]
+        return self._written([*said, *self._renewals(now, wall_utc)])
+
+    def met(self, broker_ends: datetime | None, wall_utc: datetime) -> None:
+        """Check which certificates end soon. Call it before and after each try to connect."""
+        if self.certificates is not None:
+            self.certificates.met(broker_ends, wall_utc)
+
+    @property
+    def is_stale(self) -> bool:
+        """Return whether the link uses certificates that were renewed, as far as a gate can know."""
+        return self.certificates is not None and self.certificates.is_stale
+
+    def hear(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Heard:
+        """Handle a message. `wall` is the time of day (aware), None while the clock is not trusted."""
+        is_known = self._repetitions.has(payload)
+        self._repetitions.note(payload)
+        try:
+            heard = self._hear(topic, payload, now, wall, is_known=is_known)
+        except WireError as error:
+            if self._junk_at is None or now > self._junk_at + JUNK_ROW_S:
+                log.warning("what the server is said to have sent is ignored: %s", error)
+            self._junk_at = now
+            return Heard(is_junk=True)
+        if not is_known and topic != self.topics.ack:
+            self._withheld.novel(now)
+        return Heard(heard.out, heard.act, heard.answer, is_junk=is_known)
+
+    def said(self, messages: Sequence[Message]) -> list[Outgoing]:
+        """Return the messages to publish about a command in progress."""
+        return self._written(messages)
+
+    def post(self, message: Message) -> None:
+        """Queue a message that a command produced, to send with its reply. Thread-safe."""
+        self._orders.post(message)
+
+    def settle(self, command: Command, outcome: Outcome, now: float) -> list[Outgoing]:
+        """Report that a command was carried out, and return the messages to publish."""
+        return self._written(self._orders.settle(command, outcome, now))
+
+    def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Heard:
+        self.replica.wall = wall
+        if topic == self.topics.ack:
+            said = self._peer.read(payload, *ACKS)
+            match said:
+                case Ack():
+                    return self._heard_ack(said, now)
+                case Word():
+                    return self._heard_word(said, now)
+                case Certificate():
+                    return self._heard_certificate(said, now)
+                case Recovery():
+                    self._renewal.attempt(lambda: self._learn(said), now, None)
+                    return Heard()
+        if topic == self.topics.record:
+            records = self._peer.read(payload, *RECORDS)
+            return self._recorded(records, now, is_known=is_known)
+        if topic == self.topics.command:
+            return self._heard_order(self._peer.read(payload, *ORDERS), now, wall)
+        raise WireError("a message on a topic where nobody speaks to us")
+
+    def _heard_ack(self, ack: Ack, now: float) -> Heard:
+        before = self._drain.acked
+        self._log.attempt(lambda: self._drain.settle(ack, now), now, None)
+        if self._drain.acked > before:
+            self._withheld.novel(now)
+        return Heard()
+
+    def _learn(self, said: Recovery) -> None:
+        self._recovery = self._keep_recovery(said)
+
+    def _heard_certificate(self, said: Certificate, now: float) -> Heard:
+        if (mine := self.certificates) is not None:
+            self._renewal.attempt(lambda: mine.hear(said, datetime.now(UTC)), now, None)
+        return Heard()
+
+    def _renewals(self, now: float, wall_utc: datetime) -> list[Renew]:
+        if (mine := self.certificates) is None:
+            return []
+        if now >= self._looked_at + LOOK_S:
+            self._looked_at = now
+            mine.watch(wall_utc)
+        if not self._freshness.is_heard(now, HEARD_ROUNDS * self._settings.status_s):
+            return []  # the office would miss it, and a request is sent only once a day
+        return self._renewal.attempt(lambda: mine.due(now, wall_utc), now, list[Renew]())
+
+    def _heard_word(self, word: Word, now: float) -> Heard:
+        before = self._freshness.proved_at
+        if not self._freshness.hear(word):
+            return Heard()
+        proved_at = self._freshness.proved_at
+        self._watch.hear(word, has_opened=proved_at is not None)
+        if proved_at is not None and proved_at != before:
+            self._proved(proved_at)
+            if (said := time_of(word.at)) is not None:
+                self._timed(said, proved_at)
+        return self._answers(lambda: self.replica.hear_word(word, now), now)
+
+    def _recorded(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Heard:
+        """Handle records. Records that reduce access count even while nothing can be stored."""
+        said = self._records.attempt(lambda: self.replica.hear(records, now), now, None)
+        if said is None:
+            self.replica.hold(records)
+        if not is_known:
+            for receipt in (message for message in said or [] if isinstance(message, Receipt)):
+                self._withheld.receipt(receipt.subject, now)
+        return Heard(self._written(said or []))
+
+    def _answers(self, work: Callable[[], list[Message]], now: float) -> Heard:
+        return Heard(self._written(self._records.attempt(work, now, list[Message]())))
+
+    def _heard_order(self, said: Command | Offer | StillWanted, now: float, wall: datetime | None) -> Heard:
+        match said:
+            case Command():
+                judged = self._orders.judge(said, now, wall)
+                return Heard(self._written([judged])) if isinstance(judged, Reply) else Heard(act=judged)
+            case Offer():
+                return Heard(self._written(self._orders.offered(said.order, now)))
+            case StillWanted():
+                self._withheld.answered(said.order)
+                return Heard(answer=said)
+
+    def _look_what_is_withheld(self, now: float) -> None:
+        """Update what is withheld, and report a change once."""
+        if (mark := self._mark) is not None:
+            target, is_other = self.replica.awaits
+            self._withheld.records(mark.version, target, now, is_other=is_other)
+        self._withheld.rows(self._drain.said, self._drain.acked, now)
+        self._watch.look(now, self._freshness.proved_at)
+
+    def _news(self, now: float, wall_utc: datetime, vitals: Vitals) -> Iterator[Status]:
+        """Yield the status with a fresh challenge if it is due.
+
+        It is due every `status_s`, at a call, and when the records or the withheld data changed.
+        """
+        self._mark = self._records.attempt(lambda: self.replica.mark, now, self._mark)
+        status = self._status(vitals)
+        is_said = self._told is not None and _is_same(status, self._told) and vitals.calls == self._told_calls
+        if is_said and now < self._told_at + self._settings.status_s:
+            return
+        self._told, self._told_at, self._told_calls = status, now, vitals.calls
+        silent_s = self._freshness.silent_s(now)
+        yield replace(status, at=stamp(wall_utc), challenge=self._freshness.challenge(now), silent_s=silent_s)
+
+    def _held_back(self, now: float) -> list[Message]:
+        """Return the list of quarantined records if it is due: after a change, and every `status_s` while any exist."""
+        mark = self._mark
+        if mark is None or self._told is None or not (mark.quarantined or self._listed.quarantined):
+            return []
+        is_same = (mark.quarantined, mark.digest) == (self._listed.quarantined, self._listed.digest)
+        if is_same and now < self._listed_at + self._settings.status_s:
+            return []
+        held = self._records.attempt(self.replica.held, now, list[HeldBack]())
+        self._listed, self._listed_at = mark, now
+        pages = [held[at : at + MAX_RECORDS] for at in range(0, len(held), MAX_RECORDS)] or [[]]
+        site, gate = self.topics.site, self.topics.gate
+        return [
+            Held(site=site, gate=gate, heard=self._freshness.beat, part=part, parts=len(pages), records=page)
+            for part, page in enumerate(pages)
+        ]
+
+    def _status(self, vitals: Vitals) -> Status:
+        return Status(
+            site=self.topics.site,
+            gate=self.topics.gate,
+            version=vitals.version,
+            degraded=[part[:LONGEST_PART] for part in vitals.degraded] + OUTDATED * self.replica.is_office_outdated,
+            door=vitals.door,
+            people=vitals.people,
+            templates=vitals.templates,
+            models=vitals.models,
+            journal=self._drain.mark,
+            records=self._mark,
+            heard=self._freshness.beat,
+            certificate_ends=self._certificate_ends(),
+            recovery=self._recovery,
+            can=CAN,
+            guessing=vitals.guessing,
+            withheld=self._watch.known,
+        )
+
+    def _certificate_ends(self) -> str:
+        ends = self.certificates.ends.get("gate") if self.certificates is not None else None
+        return "" if ends is None else stamp(ends)
+
+    def _written(self, messages: Sequence[Message]) -> list[Outgoing]:
+        """Return the messages signed, and sealed where required. Logs and drops a message that is too long."""
+        written = []
+        for message in messages:
+            try:
+                written.append(self._outgoing(message))
+            except WireError as error:
+                log.error("a message cannot be sent: %s", error)
+        return written
+
+    def _outgoing(self, message: Message) -> Outgoing:
+        match message:
+            case Status():
+                topic = self.topics.status
+            case EventBatch():
+                topic = self.topics.event
+            case Reply() | Receipt() | Shared() | Vouching() | Ask() | Progress() | Held() | Verifiers():
+                topic = self.topics.reply
+            case Request() | Renew():
+                topic = self.topics.request
+            case _:
+                raise WireError(f"{type(message).__name__}: is nothing that a gate says")
+        return Outgoing(topic, self._peer.write(message), retain=isinstance(message, Status))
+
+
+def _is_same(status: Status, told: Status) -> bool:
+    """Return whether a status contains nothing that the office waits for.
+
+    Other changes wait for the heartbeat. An observer of the network must not see when the door moves or a part fails.
+    """
+    return (status.records, status.state, status.withheld) == (told.records, told.state, told.withheld)

@@ -1,0 +1,262 @@
+"""Key sequences are told apart: a card's burst, a person's PIN, or neither."""
+
+import math
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from gated.access.readers.keystrokes import DIGITS, EVEN_KEYS, MAX_KEYS, QUICK_S, SILENCE_S, SPREAD_S, Typed, Typist
+from gated.config import UsbSettings
+from gated.pin.rule import MOST as MOST_DIGITS
+
+SLOW_S, FAST_S = 0.3, 0.008
+
+
+def type_all(typist, keys, gap_s, at=100.0):
+    """Type the keys. Return every recognised number."""
+    return [typed for typed in everything(typist, keys, gap_s, at) if typed.kind != "odd"]
+
+
+def everything(typist, keys, gap_s, at=100.0):
+    """Type the keys. Return every result, including unrecognised input."""
+    return [typed for i, key in enumerate(keys) if (typed := typist.key(key, at + i * gap_s))]
+
+
+def of_hand(text):
+    """Draw the pauses of a person who types: at most about ten keys a second, uneven, and never fast for long."""
+    return st.lists(st.floats(0.09, 1.5), min_size=len(text), max_size=len(text)).filter(
+        lambda gaps: (
+            len(gaps) < EVEN_KEYS
+            or (max(gaps[1:-1]) - min(gaps[1:-1]) > SPREAD_S + 0.01 and max(gaps[1:-1]) > QUICK_S + 0.01)
+        )
+    )
+
+
+@pytest.fixture
+def typist():
+    return Typist()
+
+
+def test_a_burst_that_ends_with_enter_is_a_card(typist):
+    assert type_all(typist, "0012345678\n", FAST_S) == [Typed("card", "0012345678")]
+
+
+def test_a_card_may_have_hexadecimal_letters(typist):
+    assert type_all(typist, "04A1B2C3\n", FAST_S) == [Typed("card", "04A1B2C3")]
+
+
+@pytest.mark.parametrize("end", "#\n")
+def test_slow_digits_are_a_pin(typist, end):
+    assert type_all(typist, "135790" + end, SLOW_S) == [Typed("pin", "135790")]
+
+
+def test_a_card_number_typed_by_hand_is_no_card(typist):
+    assert [typed.kind for typed in type_all(typist, "0012345678\n", SLOW_S)] == ["pin"]
+
+
+def test_a_keypad_ends_with_hash_and_is_never_a_card_however_late_its_keys_reach_us(typist):
+    assert type_all(typist, "135790#", 0.0) == [Typed("pin", "135790")]
+
+
+def test_enter_after_a_pause_is_a_hand(typist):
+    assert type_all(typist, "13579", FAST_S) == []
+    assert typist.key("\n", 101.0) == Typed("pin", "13579")
+
+
+@pytest.mark.parametrize(
+    "keys", ["\n", "#", "*", "*#", "12A4#", "ABC\n", "12?4#", "1\x004#", "12'--#", "12 4#", "\uff11\uff12\uff13#"]
+)
+def test_anything_odd_is_nothing(typist, keys):
+    assert type_all(typist, keys, SLOW_S) == []
+
+
+def test_star_clears_and_what_follows_counts(typist):
+    assert type_all(typist, "99*135790#", SLOW_S) == [Typed("pin", "135790")]
+
+
+def test_a_spoilt_number_spoils_its_end_as_well(typist):
+    assert type_all(typist, "9?135790#", SLOW_S) == []
+    assert type_all(typist, "135790#", SLOW_S, at=200) == [Typed("pin", "135790")]
+
+
+def test_too_many_keys_never_leave_a_number_at_their_end(typist):
+    assert type_all(typist, "1" * MAX_KEYS + "135790#", SLOW_S) == []
+    assert type_all(typist, "1" * MOST_DIGITS + "#", SLOW_S, at=200) == [Typed("pin", "1" * MOST_DIGITS)]
+
+
+def test_after_a_silence_the_next_person_begins_anew(typist):
+    type_all(typist, "987", SLOW_S)
+    assert type_all(typist, "135790#", SLOW_S, at=100.6 + SILENCE_S + 0.1) == [Typed("pin", "135790")]
+    type_all(typist, "9?", SLOW_S, at=200)
+    assert type_all(typist, "135790#", SLOW_S, at=200.3 + SILENCE_S + 0.1) == [Typed("pin", "135790")]
+
+
+def test_whoever_is_slow_within_the_silence_is_heard(typist):
+    assert type_all(typist, "135790#", SILENCE_S - 0.1) == [Typed("pin", "135790")]
+
+
+@pytest.mark.parametrize("wrong_s", [-1.0, -math.inf, math.nan])
+def test_a_clock_that_goes_backwards_spoils_what_was_typed(typist, wrong_s):
+    typist.key("1", 100.0)
+    typist.key("3", 100.0 + wrong_s)
+    typed = typist.key("#", 100.3)
+    assert typed is None or typed.kind == "odd"
+
+
+def test_two_numbers_in_a_row_are_two(typist):
+    assert [t.text for t in type_all(typist, "1111\n2222\n", FAST_S)] == ["1111", "2222"]
+
+
+def test_what_was_typed_is_not_in_its_repr():
+    assert "4711" not in repr(Typed("pin", "4711"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("0123456789ABCDEF*#\n?x"), st.floats(-1, 7)), max_size=120))
+def test_whatever_is_typed_comes_out_as_it_was_typed_or_not_at_all(presses):
+    typist, now, since_end = Typist(), 1000.0, ""
+    for key, gap_s in presses:
+        now += gap_s
+        typed = typist.key(key, now)
+        if typed is not None:
+            assert key in "#\n"
+            assert typed.text in since_end
+            assert re.fullmatch({"pin": "[0-9]{1,12}", "card": "[0-9A-Z]{4,40}", "odd": ""}[typed.kind], typed.text)
+        since_end = "" if typed is not None and key == "\n" else since_end + key
+
+
+@given(st.text("0123456789", min_size=4, max_size=MAX_KEYS), st.floats(0, 0.04))
+def test_every_burst_within_the_time_is_a_card(text, gap_s):
+    assume(text.strip("0"))
+    assert type_all(Typist(), text + "\n", gap_s) == [Typed("card", text)]
+
+
+@given(st.data())
+def test_no_hand_is_ever_a_card(data):
+    text = data.draw(st.text("0123456789", min_size=4, max_size=MOST_DIGITS))
+    typist, now, told = Typist(), 100.0, []
+    for key, gap_s in zip(text + "\n", data.draw(of_hand(text + "\n")), strict=True):
+        now += gap_s
+        told.append(typist.key(key, now))
+    assert [typed for typed in told if typed] == [Typed("pin", text)]
+
+
+@pytest.mark.parametrize("gap_s", [0.002, 0.03, 0.06, 0.1, 0.2])
+@pytest.mark.parametrize("end", ["\n", "\t", " \n", "\n\n", ""])
+@pytest.mark.parametrize("text", ["0012345678", "04A1B2C3", "04a1b2c3d4e5f6"])
+def test_a_slow_reader_is_a_reader_whatever_it_types_behind_the_number(text, gap_s, end):
+    """Faults seen in the field: 60 ms between keys, Tab, a trailing space, or no end key at all."""
+    typist = Typist()
+    told = everything(typist, text.upper() + end, gap_s)
+    while typist.wait_s is not None:
+        assert typist.wait_s <= max(0.4, 3 * gap_s) + 0.001
+        told.append(typist.silence())
+    assert [typed for typed in told if typed] == [Typed("card", text.upper())]
+
+
+@given(st.text("0123456789", min_size=8, max_size=10), st.lists(st.floats(0.001, 0.119), min_size=12, max_size=12))
+def test_an_uneven_reader_that_no_hand_keeps_up_with_is_a_reader(text, gaps):
+    assume(text.strip("0"))
+    typist, now, told = Typist(), 100.0, []
+    for key, gap_s in zip(text + "\n", gaps, strict=False):
+        now += gap_s
+        told.append(typist.key(key, now))
+    assert [typed for typed in told if typed] == [Typed("card", text)]
+
+
+@given(st.data())
+def test_a_device_that_is_said_to_be_a_card_reader_is_never_a_hand(data):
+    """Whatever its pauses, a card from a configured card reader never counts as a PIN attempt."""
+    suffix = data.draw(st.sampled_from(("auto", "enter", "tab", "space", "none")))
+    gaps = data.draw(st.lists(st.floats(0, 2.0), min_size=12, max_size=12))
+    end = {"auto": "\n", "none": "", "enter": "\n", "tab": "\t", "space": " "}[suffix]
+    typist, now, told = Typist(UsbSettings("card", suffix, gap_ms=2000)), 100.0, []
+    for key, gap_s in zip("1234567890" + end, gaps, strict=False):
+        now += gap_s
+        told.append(typist.key(key, now))
+    told.append(typist.silence())
+    assert [typed for typed in told if typed] == [Typed("card", "1234567890")]
+
+
+@given(st.text("0123456789", min_size=1, max_size=MOST_DIGITS), st.floats(0.031, 4))
+def test_a_device_that_is_said_to_be_a_keypad_never_types_a_card(text, gap_s):
+    for end in "#\n":
+        assert type_all(Typist(UsbSettings("keypad")), text + end, gap_s) == [Typed("pin", text)]
+
+
+def test_a_keypad_whose_contacts_bounce_types_each_key_once():
+    typist, told = Typist(UsbSettings("keypad")), []
+    for number, key in enumerate("135790#"):
+        for bounce_s in (0.0, 0.004, 0.011):
+            told.append(typist.key(key, 100 + number * 0.3 + bounce_s))
+    assert [typed for typed in told if typed] == [Typed("pin", "135790")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (";0123456789?", "0123456789"),
+        ("%B0123456789?", "0123456789"),
+        ("%b0123456789?".upper(), "0123456789"),
+        ("012,34567", "012,34567"),
+        ("04:A1:B2:C3", "04:A1:B2:C3"),
+        ("04-A1-B2-C3", "04-A1-B2-C3"),
+        ("012 34567", "012 34567"),
+        ("!@#$%^&*()", "1234567890"),
+        ("))))))))!@", "0000000012"),
+        ("*#*#*#*#", "83838383"),
+        ("########", "33333333"),
+        (")$Q!B@C#", "04A1B2C3"),
+        ("04Q1B2C3", "04A1B2C3"),
+        ("[0123456789]", "0123456789"),
+        ("0123456789 ", "0123456789"),
+        ("\t0123456789", "0123456789"),
+    ],
+)
+def test_a_reader_for_another_keyboard_or_with_signs_around_is_read(keys, text):
+    """French readers type digits with Shift, and A for Q. Magnetic stripe readers add ; and ? around the number."""
+    assert type_all(Typist(), keys + "\n", FAST_S) == [Typed("card", text)]
+    assert type_all(Typist(UsbSettings("card")), keys + "\n", SLOW_S) == [Typed("card", text)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "length"),
+    [
+        ("12!4567890\n", 10),
+        ("0012\x00345678\n", 11),
+        ("0012'345678\n", 11),
+        ("0000000000\n", 10),
+        ("1" * 60 + "\n", 60),
+    ],
+)
+def test_what_a_reader_typed_that_nobody_understands_is_told_by_its_length(keys, length):
+    (odd,) = everything(Typist(), keys, FAST_S)
+    assert (odd.kind, odd.text, odd.length) == ("odd", "", length)
+    assert odd.why
+    assert not set(odd.why) & DIGITS
+
+
+def test_a_number_that_nothing_ends_is_told():
+    typist = Typist(UsbSettings(suffix="enter"))
+    assert everything(typist, "0012345678", FAST_S) == []
+    assert typist.silence() == Typed("odd", "", 10, "no key came that ends a number")
+    assert typist.wait_s is None
+
+
+def test_keys_that_are_typed_by_hand_and_given_up_are_told_nobody():
+    typist = Typist()
+    assert everything(typist, "1357", SLOW_S) == []
+    assert typist.silence() is None
+    assert type_all(typist, "135790#", SLOW_S, at=200) == [Typed("pin", "135790")]
+
+
+@pytest.mark.parametrize("kind", ["auto", "keypad"])
+@pytest.mark.parametrize("keys", ["12A4#", "1A#", "A#", "9?1357#", "1 3#"])
+def test_a_slip_of_a_finger_is_nothing_for_the_installer(kind, keys):
+    assert everything(Typist(UsbSettings(kind)), keys, SLOW_S) == []
+
+
+def test_a_card_reader_that_the_settings_call_a_keypad_is_told():
+    (odd,) = everything(Typist(UsbSettings("keypad")), "04A1B2C3\n", FAST_S * 5)
+    assert (odd.kind, odd.length) == ("odd", 8)

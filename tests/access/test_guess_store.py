@@ -1,0 +1,162 @@
+"""The spent part of the PIN budget survives restarts and power failures. A broken file keeps no resident out."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from gated.access.guess_counts import Guesses
+from gated.access.guess_store import NAME, GuessLog
+from gated.config import ReaderSettings
+from gated.pin.budget import DAY_S
+
+SETTINGS = ReaderSettings(attempts=3, rest_s=600)
+
+
+class Gate:
+    """A brain that restarts on one state folder, with a clock that the test controls."""
+
+    def __init__(self, state):
+        self.state, self.time = state, 1000.0
+        self.start()
+
+    def start(self):
+        self.log = GuessLog(self.state, lambda: self.time)
+        self.guesses = Guesses(SETTINGS, self.log.place, self.log.counted)
+
+    def cut(self):
+        """Cut the power. The monotonic clock starts again."""
+        self.log._connection.close()
+        self.time = 5.0
+        self.start()
+
+    def guess(self, households=None, *, is_right=False):
+        made = self.guesses.begin("main", households, self.log.now())
+        if made is None:
+            return False
+        self.log.write(made)
+        if is_right:
+            self.guesses.right(made)
+            self.log.right(made)
+        return True
+
+    def rows(self):
+        with closing(sqlite3.connect(self.state / NAME)) as connection:
+            return connection.execute("SELECT count(*) FROM guesses").fetchone()[0]
+
+
+@pytest.fixture
+def gate(tmp_path):
+    gate = Gate(tmp_path)
+    yield gate
+    gate.log.close()
+
+
+def test_whoever_cuts_the_power_after_each_guess_gets_no_more(gate):
+    made = 0
+    for _ in range(40):
+        made += gate.guess()
+        gate.time += 30.0
+        gate.cut()
+    assert made == 3
+
+
+def test_a_household_rests_over_a_restart_as_well(gate):
+    made = [gate.guess(["2-401"]) for _ in range(3)]
+    gate.log.close()
+    gate.start()
+    assert (made, gate.guess(["2-401"]), gate.guess(["3-502"])) == ([True] * 3, False, True)
+
+
+def test_a_cut_right_after_a_right_pin_costs_one_guess_at_the_most(gate):
+    for _ in range(20):
+        gate.guess(is_right=True)
+    gate.cut()
+    assert [gate.guess() for _ in range(3)] == [True, True, False]
+
+
+def test_what_was_right_is_gone_from_the_disk_when_the_gate_is_stopped(gate):
+    gate.guess(is_right=True)
+    gate.log.close()
+    assert gate.rows() == 0
+    gate.start()
+
+
+def test_time_goes_on_where_it_ended_and_never_backwards(gate):
+    for _ in range(3):
+        gate.guess()
+    gate.time += 500.0
+    assert gate.log.is_due is False
+    gate.log.keep()
+    gate.cut()
+    assert not gate.guess()
+    gate.time += 101.0
+    assert gate.guess()
+
+
+def test_nothing_lives_longer_than_a_day(gate):
+    for _ in range(3):
+        gate.guess(["2-401"])
+    gate.time += DAY_S + 1
+    assert gate.log.is_due
+    gate.log.keep()
+    assert gate.rows() == 0
+
+
+@pytest.mark.parametrize(
+    "harm",
+    ["DELETE FROM clock", "UPDATE clock SET at = 9e999", "UPDATE clock SET at = -1e9",
+     "UPDATE clock SET salt = zeroblob(100)", "UPDATE clock SET salt = x''"],
+)  # fmt: skip
+def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
+    gate.guess()
+    gate.log.close()
+    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+        connection.execute(harm)
+    gate.start()
+    assert [gate.guess() for _ in range(3)] == [True, True, False]
+    gate.cut()
+    assert not gate.guess()
+
+
+@pytest.mark.parametrize("harm", ["DROP TABLE guesses", "DROP TABLE clock"])
+def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
+    gate.guess()
+    gate.log.close()
+    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+        connection.execute(harm)
+    gate.start()
+    assert all(gate.guess() for _ in range(3))
+    assert not gate.guess()
+    assert list(gate.state.glob(f"{NAME}.torn-*"))
+    gate.cut()
+    assert not gate.guess()
+
+
+def test_a_file_of_noise_is_set_aside(gate):
+    gate.log.close()
+    (gate.state / NAME).write_bytes(b"\x00noise" * 999)
+    gate.start()
+    assert [gate.guess() for _ in range(4)] == [True, True, True, False]
+    gate.cut()
+    assert not gate.guess()
+
+
+def test_a_row_from_the_future_holds_nobody_up(gate):
+    gate.guess()
+    gate.log.close()
+    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+        connection.execute("UPDATE guesses SET at = 1e12")
+    gate.start()
+    assert [gate.guess() for _ in range(3)] == [True, True, False], "it counts as one made now"
+    gate.time += DAY_S + 1
+    gate.cut()
+    gate.time += DAY_S + 1
+    assert gate.guess(), "and no longer than a day"
+
+
+def test_without_a_folder_the_memory_counts_and_it_is_logged_once(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    gate = Gate(tmp_path / "file" / "state")
+    assert [gate.guess() for _ in range(5)] == [True, True, True, False, False]
+    assert len([record for record in caplog.records if "in memory alone" in record.message]) == 1

@@ -1,0 +1,549 @@
+"""Enrolment at the gate takes one live face, alone, near and seen often enough, and no other person's face."""
+
+import asyncio
+import math
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gated.access.entrance import Entrance, Tell
+from gated.access.live_enrolment import ADVICE, APART_S, LEAST, TEMPLATES, Demands, LiveEnrolment, Sitting, _enough
+from gated.config import parse
+from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError, WithdrawnError
+from gated.events import MAIN, AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
+from gated.face.vision_messages import Observation, Quality, TrackEnded, VisionReady
+from gated.gallery.gallery import Gallery
+from gated.gallery.holdings import Holdings
+from gated.people.given_consents import Given, giving
+from gated.people.store import RECOGNISE, Consent, Person
+from gated.types import SubjectId
+
+sys.path.append(str(Path(__file__).parents[1]))
+from contracts.operator import Operator
+
+ANN, BOB, CAT = SubjectId("a" * 16), SubjectId("b" * 16), SubjectId("c" * 16)
+AT = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+SHA = "e" * 64
+DEMANDS = Demands(dimension=4, threshold=0.7, pad_threshold=0.5, min_eye_px=60, max_frame_age_s=1.0)
+READY = VisionReady("evaluation", "evaluation", "an_embedder", SHA, 4, 0.7, 0.5)
+AGREED = (Consent(RECOGNISE, "paper-1", "2026-11", AT),)
+NAN = math.nan
+
+
+def vector(*numbers):
+    return (np.array(numbers) / np.linalg.norm(numbers)).astype("<f4").tobytes()
+
+
+FACE, OTHER, THIRD = vector(1, 0.1, 0, 0), vector(0, 0, 1, 0.1), vector(0, 1, 0, 0)
+
+
+def look(frame, at, *, track=1, eye_px=80.0, **more):
+    quality = Quality(eye_px, 100.0, 120.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    plain = {"quality": quality, "pad_score": 0.9, "embedding": FACE}
+    return Observation(track, frame, at, (0, 0, 90, 120), 0.9, **{**plain, **more})
+
+
+def sat(*looks, begun_at=0.0, every_s=0.1):
+    """Return a sitting after these looks, one a frame by default. Each look is a dict of its differences from a good
+    look.
+    """
+    sitting = Sitting(DEMANDS)
+    for number, odd in enumerate(looks):
+        at = begun_at + every_s * number
+        sitting.observe(look(number, at, **odd), at + 0.05)
+    sitting.observe(look(len(looks), at + 0.01, problem="too_small", embedding=None), at + 0.06)  # ends the last frame
+    return sitting
+
+
+GOOD = [{}] * 20
+
+
+def test_five_looks_that_are_far_enough_apart_make_five_templates():
+    sitting = sat(*GOOD)
+    assert sitting.is_full
+    assert len(sitting.taken) == TEMPLATES
+    assert len(sat(*GOOD[:8]).taken) == 3
+    assert len(sat(*GOOD[:8], every_s=APART_S / 100).taken) == 1
+
+
+def test_the_face_that_is_being_taken_is_held_and_no_other():
+    sitting = Sitting(DEMANDS)
+    assert sitting.observe(look(0, 0.0, track=7), 0.0)
+    assert not sitting.observe(look(0, 0.0, track=8), 0.0)
+    assert sitting.observe(look(1, 0.1, track=7, problem="blurred", embedding=None), 0.1)
+    assert not sitting.observe(look(1, 0.1, track=9, problem="background", embedding=None), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("odd", "advice"),
+    [
+        ({"problem": "no_colour", "embedding": None, "pad_score": None}, "no_colour"),
+        ({"eye_px": 59.0}, "too_small"),
+        ({"eye_px": NAN}, "too_small"),
+        ({"quality": None}, "too_small"),
+        ({"pad_score": 0.49}, "attack"),
+        ({"pad_score": NAN}, "attack"),
+        ({"pad_score": None}, "odd"),
+        ({"pad_score": math.inf}, "odd"),
+        ({"embedding": None}, "odd"),
+        ({"embedding": vector(1, 0, 0)}, "odd"),
+        ({"embedding": b"abc"}, "odd"),
+        ({"embedding": np.full(4, NAN, "<f4").tobytes()}, "odd"),
+        ({"embedding": np.ones(4, "<f4").tobytes()}, "odd"),
+        ({"problem": "turned_away", "embedding": None}, "turned_away"),
+        ({"problem": "too_dark", "embedding": None}, "too_dark"),
+        ({"problem": "something new", "embedding": None}, "odd"),
+    ],
+)
+def test_a_look_that_will_not_do_makes_no_template_and_says_what_to_do(odd, advice):
+    sitting = sat(*[odd] * 20)
+    assert sitting.taken == []
+    assert sitting.advice == ADVICE[advice]
+
+
+def test_where_nobody_stood_that_is_what_is_said():
+    assert Sitting(DEMANDS).advice == "nobody stood before the gate"
+
+
+def test_no_advice_asks_for_eyes_a_smile_or_anything_but_a_place_and_light():
+    for text in ADVICE.values():
+        assert not {"eye", "eyes", "blink", "smile", "glasses", "mask", "hat", "look"} & set(text.split())
+
+
+def test_a_frame_with_two_faces_makes_no_template():
+    sitting = Sitting(DEMANDS)
+    for number in range(40):
+        for track in (1, 2):
+            sitting.observe(look(number, 0.1 * number, track=track), 0.1 * number)
+    assert sitting.taken == []
+    assert sitting.advice == ADVICE["crowd"]
+
+
+def test_somebody_in_the_background_does_no_harm():
+    sitting = Sitting(DEMANDS)
+    for number in range(20):
+        sitting.observe(look(number, 0.1 * number), 0.1 * number)
+        sitting.observe(look(number, 0.1 * number, track=2, problem="background", embedding=None), 0.1 * number)
+    assert sitting.is_full
+
+
+def test_a_face_that_leaves_is_begun_anew():
+    sitting = sat(*GOOD[:10])
+    assert len(sitting.taken) >= LEAST
+    assert not sitting.observe(TrackEnded(2, 1.0), 1.0)
+    assert len(sitting.taken) >= LEAST, "another track"
+    assert not sitting.observe(TrackEnded(1, 1.0), 1.0)
+    assert sitting.taken == []
+    assert sitting.observe(look(11, 1.1, track=5), 1.1)
+
+
+def test_one_look_that_seems_an_attack_begins_anew():
+    assert sat(*GOOD[:10], {"pad_score": 0.1}).taken == []
+    mostly_attack = ([{}] * 4 + [{"pad_score": 0.1}]) * 30
+    assert len(sat(*mostly_attack).taken) < LEAST, "lucky looks do not add up"
+
+
+@pytest.mark.parametrize("age_s", [1.1, -0.1, NAN])
+def test_a_frame_that_is_too_old_or_from_the_future_is_held_and_not_taken(age_s):
+    sitting = Sitting(DEMANDS)
+    for number in range(30):
+        assert sitting.observe(look(number, 100.0 + number), 100.0 + number + age_s)
+    assert sitting.taken == []
+
+
+LOOKS = st.fixed_dictionaries(
+    {
+        "track": st.integers(1, 2),
+        "eye_px": st.sampled_from([59.0, 60.0, 90.0, NAN]),
+        "pad_score": st.sampled_from([0.9, 0.5, 0.4, NAN, None]),
+        "problem": st.sampled_from([None, None, None, "blurred"]),
+        "embedding": st.sampled_from([FACE, FACE, OTHER, b"", vector(1, 2, 3, 4, 5)]),
+    }
+)
+
+
+@given(frames=st.lists(st.lists(LOOKS, min_size=1, max_size=2, unique_by=lambda one: one["track"]), max_size=60))
+@settings(deadline=None, max_examples=150)
+def test_whatever_is_seen_only_good_looks_at_one_face_are_taken(frames):
+    sitting, good = Sitting(DEMANDS), []
+    for number, faces in enumerate(frames):
+        at = 0.1 * number
+        held = [sitting.observe(look(number, at, **face), at) for face in faces]
+        assert sum(held) <= 1
+        is_good = (
+            len(faces) == 1
+            and faces[0]["track"] == sitting.track
+            and faces[0]["eye_px"] >= 60
+            and (faces[0]["pad_score"] or 0) >= 0.5
+            and faces[0]["problem"] is None
+            and faces[0]["embedding"] in (FACE, OTHER)
+        )
+        good += [at] if is_good else []
+    assert len(sitting.taken) <= min(TEMPLATES, len(good))
+    assert all(taken.shape == (4,) for taken in sitting.taken)
+
+
+# Integration: a real gallery, and the entrance that decides about all other people
+
+
+class Door:
+    """A lock that only records releases."""
+
+    def __init__(self):
+        self.released = []
+
+    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
+        self.released.append(SimpleNamespace(visit=visit, door=door))
+
+    def lockdown(self, on):
+        pass
+
+
+class Yard:
+    """A gate that knows Ann and Bob. Only Bob has a face."""
+
+    def __init__(self, state, consents=AGREED):
+        plain = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}, "state_dir": str(state)}
+        self.door, self.reported = Door(), []
+        self.gallery = Gallery.open(state, "courtyard-2", SHA, 4)
+        self.gallery._register.admit(Person(ANN, "Ann", "2-401", "active", AT, consents))
+        with self.gallery.enrolling():
+            self.gallery.add(Person(BOB, "Bob", "2-402", "active", AT, AGREED), [np.frombuffer(OTHER, "<f4")])
+        self.is_told = True
+        tell = Tell(self.reported.append, lambda _: None, lambda _: None, lambda *_: None, lambda: self.is_told)
+        self.entrance = Entrance(parse(plain, state), self.gallery, self.door, tell, lambda: AT)
+        self.faces = self.entrance.faces
+        self.faces.begin(READY)
+        self.frame, self.embeddings = 0, {1: FACE}
+        self.operator = Operator()
+
+    async def stand(self, until, **odd):
+        """Stand before the gate at ten frames a second of frame time, until the condition is true."""
+        async with asyncio.timeout(20):
+            while not until():
+                self.frame += 1
+                for track, embedding in self.embeddings.items():
+                    self.faces.observe(look(self.frame, time.monotonic(), track=track, embedding=embedding, **odd))
+                await asyncio.sleep(0.02)
+
+    def enrols(self, subject=ANN, within_s=20.0):
+        return asyncio.create_task(self.faces.enrol(subject, within_s, 60.0, self.operator))
+
+    def said(self, kind):
+        return [fact for fact in self.reported if isinstance(fact, kind)]
+
+    def close(self):
+        self.entrance.close()
+        self.gallery.close()
+
+
+@pytest.fixture
+async def yard(tmp_path, monkeypatch):
+    monkeypatch.setattr("gated.access.live_enrolment.APART_S", 0.03)
+    monkeypatch.setattr("gated.access.live_enrolment.NOTICE_S", 0.05)
+    monkeypatch.setattr("gated.access.live_enrolment.WATCH_S", 0.02)
+    yard = Yard(tmp_path)
+    yield yard
+    yard.close()
+
+
+async def test_whoever_is_enrolled_at_the_gate_is_let_in_at_once_and_not_before(yard):
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+    said = [Enrolling(), Enrolling(is_over=True), PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA)]
+    assert yard.reported == said, "nothing was decided meanwhile"
+    assert yard.door.released == []
+    await yard.stand(lambda: yard.door.released)
+    assert [fact.subject for fact in yard.said(AccessGranted)] == [ANN]
+
+
+async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard):
+    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+        task = yard.enrols()
+        await yard.stand(task.done)
+    assert yard.said(PersonEnrolled) == [PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA, ["transfer"])]
+    assert Holdings(yard.gallery._register).agreed(ANN) == {"transfer"}
+
+
+async def test_an_operator_who_gives_up_leaves_no_consent_for_the_next_order(yard):
+    yard.operator.may_answer.clear()
+    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+        task = yard.enrols()
+        await yard.stand(lambda: yard.operator.asked)
+        yard.operator.gives_up()
+        await yard.stand(task.done)
+    with pytest.raises(WithdrawnError):
+        task.result()
+    yard.operator.waits = True
+    yard.operator.withdrawn.clear()
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert yard.said(PersonEnrolled) == [PersonEnrolled(ANN, TEMPLATES, "2026-11", SHA)]
+    assert Holdings(yard.gallery._register).agreed(ANN) == set()
+
+
+async def test_whoever_was_refused_before_they_were_enrolled_is_looked_at_anew(yard):
+    yard.faces.observe(look(1, time.monotonic()))
+    yard.faces.observe(TrackEnded(1, time.monotonic()))
+    assert [fact.reason for fact in yard.said(AccessDenied)] == ["unknown"]
+    task = yard.enrols()
+    await yard.stand(task.done)
+    await yard.stand(lambda: yard.door.released)
+    assert len(yard.said(AccessGranted)) == 1
+
+
+async def test_while_somebody_is_enrolled_a_neighbour_beside_them_is_still_let_in(yard):
+    task = yard.enrols()
+    await yard.stand(lambda: yard.faces._enrolment._sitting is not None)
+    yard.embeddings[2] = OTHER
+    await yard.stand(lambda: yard.door.released)
+    assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
+    del yard.embeddings[2]
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+
+
+async def test_whoever_stands_there_for_somebody_who_has_another_face_is_not_let_in(yard):
+    """The attack: an attacker with the office's key orders an enrolment of Bob, and stands at the gate."""
+    task = yard.enrols(BOB)
+    await yard.stand(task.done)
+    assert task.result().waits == "changed"
+    assert yard.said(RecordQuarantined) == [RecordQuarantined(BOB, "changed")]
+    await yard.stand(lambda: yard.said(AccessDenied))
+    assert (yard.said(PersonEnrolled), yard.said(AccessGranted), yard.door.released) == ([], [], [])
+    yard.embeddings = {3: OTHER}
+    await yard.stand(lambda: yard.door.released)
+    assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
+
+
+async def test_the_face_of_a_neighbour_is_not_taken_for_somebody_else(yard):
+    yard.embeddings = {1: OTHER}
+    task = yard.enrols()
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match=BOB):
+        task.result()
+    assert yard.said(PersonEnrolled) == []
+    assert yard.gallery.template_count == 1
+
+
+async def test_when_the_time_is_up_and_nobody_came_that_is_said(yard):
+    with pytest.raises(EnrolmentError, match=r"^0 of 3 good looks in 0\.1 s: nobody stood before the gate$"):
+        await yard.faces.enrol(ANN, 0.1, 60.0, yard.operator)
+    await yard.stand(lambda: yard.said(AccessDenied), pad_score=0.1)
+    assert yard.said(PersonEnrolled) == []
+
+
+def test_three_looks_will_do_when_the_time_is_up_and_two_will_not():
+    assert len(_enough(sat(*GOOD[:8]), 60.0)) == LEAST
+    with pytest.raises(EnrolmentError, match=r"^2 of 3 good looks in 60 s: let the person stand still"):
+        _enough(sat(*GOOD[:5], {"problem": "blurred", "embedding": None}, {"problem": "blurred"}), 60.0)
+
+
+@pytest.mark.parametrize("consents", [(), (Consent("transfer", "paper-2", "2026-11", AT),)])
+async def test_nobody_is_enrolled_without_their_consent(tmp_path, consents):
+    yard = Yard(tmp_path, consents)
+    with pytest.raises(EnrolmentError, match="has not agreed"):
+        await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
+    yard.close()
+
+
+async def test_nobody_unknown_is_enrolled_and_nobody_while_another_is(yard):
+    with pytest.raises(SubjectNotFoundError):
+        await yard.faces.enrol(SubjectId("f" * 16), 20.0, 60.0, yard.operator)
+    task = yard.enrols()
+    await asyncio.sleep(0)
+    with pytest.raises(EnrolmentError, match="already"):
+        await yard.faces.enrol(BOB, 20.0, 60.0, yard.operator)
+    task.cancel()
+    await asyncio.wait([task])
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES, "what was broken off stands in nobody's way"
+
+
+async def test_a_gate_that_sees_nothing_enrols_nobody(yard):
+    yard.faces.stop()
+    with pytest.raises(EnrolmentError, match="sees nothing"):
+        await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
+
+
+async def test_what_a_lost_camera_saw_is_not_taken_together_with_what_the_next_one_sees(yard):
+    task = yard.enrols()
+    await yard.stand(lambda: yard.faces._enrolment._sitting and len(yard.faces._enrolment._sitting.taken) == 2)
+    yard.faces.stop()
+    assert yard.faces._enrolment._sitting.taken == []
+    yard.faces.begin(READY)
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+
+
+async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, monkeypatch):
+    def busy(*_, **__):
+        raise BusyError("the gallery is being changed by another process; try again in a moment")
+
+    monkeypatch.setattr(yard.gallery._register, "take", busy)
+    task = yard.enrols()
+    await yard.stand(task.done)
+    with pytest.raises(BusyError):
+        task.result()
+    monkeypatch.undo()
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+
+
+# Other people's faces, and orders without a waiting operator
+
+
+async def test_no_look_counts_before_whoever_stands_there_was_told_or_while_they_are_told_something_else(yard):
+    yard.is_told = False
+    task = yard.enrols(within_s=0.4)
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match="the gate had to tell something else"):
+        task.result()
+    assert yard.gallery.template_count == 1
+
+
+async def test_the_notice_begins_anew_when_something_else_was_told_in_between(yard, monkeypatch):
+    monkeypatch.setattr("gated.access.live_enrolment.NOTICE_S", 3600.0)
+    task = yard.enrols(within_s=0.4)
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match=r"^0 of 3"):
+        task.result()
+
+
+@pytest.mark.parametrize("goes", [True, False])
+async def test_another_face_in_the_place_of_the_first_ends_it(yard, goes):
+    """The first person leaves and another comes, or the tracker confuses the two."""
+    yard.gallery._register.admit(Person(CAT, "Cat", "2-403", "active", AT, AGREED))
+    task = yard.enrols(CAT)
+    await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    if goes:
+        yard.faces.observe(TrackEnded(1, time.monotonic()))
+    yard.embeddings = {2 if goes else 1: THIRD}
+    await yard.stand(task.done)
+    with pytest.raises(EnrolmentError, match="another face came in the place of the first"):
+        task.result()
+    assert yard.said(PersonEnrolled) == []
+    assert yard.gallery.template_count == 1
+
+
+async def test_another_face_ends_it_even_while_the_operator_is_asked(yard):
+    yard.operator.may_answer.clear()
+    task = yard.enrols()
+    await yard.stand(lambda: yard.operator.asked)
+    yard.embeddings = {1: THIRD}
+    await yard.stand(lambda: yard.faces._enrolment._sitting.is_spoilt)
+    yard.operator.may_answer.set()
+    with pytest.raises(EnrolmentError, match="another face"):
+        await task
+    assert yard.gallery.template_count == 1
+
+
+async def test_whoever_comes_back_themselves_goes_on(yard):
+    task = yard.enrols()
+    await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    yard.faces.observe(TrackEnded(1, time.monotonic()))
+    yard.embeddings = {2: FACE}
+    await yard.stand(task.done)
+    assert task.result().templates == TEMPLATES
+
+
+@pytest.mark.parametrize("when", ["before", "while looking", "while asked"])
+async def test_an_operator_who_gives_up_at_any_moment_leaves_nothing(yard, when):
+    if when == "before":
+        yard.operator.gives_up()
+    if when == "while asked":
+        yard.operator.may_answer.clear()
+    task = yard.enrols()
+    if when == "while looking":
+        await yard.stand(lambda: yard.faces._enrolment._sitting and yard.faces._enrolment._sitting.taken)
+    if when == "while asked":
+        await yard.stand(lambda: yard.operator.asked)
+    yard.operator.gives_up()
+    await yard.stand(task.done)
+    with pytest.raises(WithdrawnError):
+        task.result()
+    assert yard.gallery.template_count == 1
+    assert yard.reported == [Enrolling(), Enrolling(is_over=True)], "and the gate says enrolling no more"
+
+
+async def test_what_cannot_be_stored_while_the_confirmation_counts_is_not_stored(yard):
+    yard.operator.good_s = -0.1
+    task = yard.enrols()
+    await yard.stand(task.done)
+    with pytest.raises(WithdrawnError, match="nothing was done"):
+        task.result()
+    assert yard.gallery.template_count == 1
+
+
+async def test_the_operator_is_told_how_far_it_is(yard):
+    task = yard.enrols()
+    await yard.stand(task.done)
+    assert yard.operator.told[0].startswith("the gate says")
+    assert any(said.startswith(("1 of 5", "2 of 5", "3 of 5", "4 of 5")) for said in yard.operator.told)
+
+
+class Orders(RuleBasedStateMachine):
+    """Faces come and go before a gate during an enrolment. The operator may cancel at any moment."""
+
+    def __init__(self):
+        super().__init__()
+        self.sitting = Sitting(DEMANDS)
+        self.now, self.frame, self.first = 0.0, 0, None
+
+    @rule(
+        faces=st.dictionaries(st.integers(1, 3), st.sampled_from([FACE, OTHER, THIRD]), min_size=1, max_size=2),
+        is_told=st.booleans(), pad_score=st.sampled_from([0.9, 0.9, 0.9, 0.1]), count=st.integers(1, 12),
+    )  # fmt: skip
+    def somebody_stands_there(self, faces, is_told, pad_score, count):
+        for _ in range(count):
+            self.frame, self.now = self.frame + 1, self.now + 0.1
+            for track, face in faces.items():
+                seen = look(self.frame, self.now, track=track, embedding=face, pad_score=pad_score)
+                self.sitting.observe(seen, self.now, is_told=is_told)
+
+    @rule(track=st.integers(1, 3))
+    def somebody_goes(self, track):
+        self.sitting.observe(TrackEnded(track, self.now), self.now)
+
+    @rule()
+    def vision_is_lost(self):
+        self.sitting.restart()
+
+    @invariant()
+    def what_was_taken_is_one_persons_and_that_of_the_first(self):
+        taken = {each.tobytes() for each in self.sitting.taken}
+        if not self.sitting.is_spoilt:
+            assert len(taken) <= 1
+        self.first = self.first or next(iter(taken), None)
+        assert taken <= {self.first}, "a face that came later was taken in the place of the first"
+
+
+TestOrders = Orders.TestCase
+TestOrders.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_an_enrolment_that_is_not_going_on_holds_nobody():
+    idle = LiveEnrolment(None, print)
+    assert not idle.observe(look(1, 0.0), 0.0)
+    idle.restart()
+
+
+def test_a_flood_of_faces_in_one_frame_is_not_kept():
+    """A compromised vision process may repeat the same frame without end during an enrolment."""
+    sitting = Sitting(DEMANDS)
+    for track in range(1000):
+        sitting.observe(look(1, 10.0, track=track), 10.05)
+    assert len(sitting._frame) == 2
+    sitting.observe(look(2, 10.1, track=0), 10.15)
+    assert sitting.advice == ADVICE["crowd"]

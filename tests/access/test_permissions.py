@@ -1,0 +1,217 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.access.permissions import NEAREST, Refusal, judge, judge_holder
+from gated.access.schedules import Calendar
+from gated.config import Schedule
+from gated.people.entitlement import Credential, Holder, Right
+from gated.types import SubjectId
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)  # a Monday
+HOUR = timedelta(hours=1)
+CALENDAR = Calendar(
+    {"always": Schedule(), "days": Schedule(start="08:00", end="18:00"), "sundays": Schedule(("sun",))},
+    (),
+    ZoneInfo("UTC"),
+)
+ANN = SubjectId("a" * 16)
+CARD = Credential("c" * 16, "card", ANN, b"digest")
+GUEST = replace(CARD, subject=None)
+RESIDENT = Holder()
+
+times = st.none() | st.floats(-8760, 8760).map(lambda hours: NOON + timedelta(hours=hours))
+doors = st.sampled_from(["main", "second"])
+names = st.none() | st.sampled_from(["always", "days", "sundays", "gone"])
+rights = st.builds(Right, door=st.none() | doors, schedule=names, valid_from=times, valid_until=times)
+holders = st.builds(Holder, is_suspended=st.booleans(), rights=st.lists(rights, max_size=4).map(tuple))
+credentials = st.builds(
+    replace,
+    st.sampled_from([CARD, GUEST]),
+    valid_from=times,
+    valid_until=times,
+    uses_left=st.none() | st.integers(-2, 3),
+)
+
+
+def asked(
+    credential: Credential | None = CARD,
+    holder: Holder | None = RESIDENT,
+    door: str = "main",
+    at: datetime | None = NOON,
+) -> Refusal | None:
+    return judge(credential, holder, door, at, CALENDAR)
+
+
+def test_a_resident_with_a_plain_card_passes_by_every_door_at_all_hours() -> None:
+    for door in ("main", "second"):
+        for at in (NOON, NOON + 12 * HOUR, None):
+            assert asked(door=door, at=at) is None
+
+
+def test_what_is_not_known_does_not_open() -> None:
+    assert asked(None) is Refusal.UNKNOWN
+    assert asked(None, None) is Refusal.UNKNOWN
+
+
+def test_a_card_of_somebody_who_is_gone_is_nobodys() -> None:
+    assert asked(CARD, None) is Refusal.UNKNOWN
+
+
+def test_a_guests_card_is_good_for_what_it_says_itself() -> None:
+    today = replace(GUEST, valid_from=NOON - HOUR, valid_until=NOON + HOUR)
+    assert asked(today, None) is None
+    assert asked(today, None, at=NOON + HOUR) is Refusal.EXPIRED
+    assert asked(today, None, at=NOON - 2 * HOUR) is Refusal.NOT_YET
+
+
+def test_the_window_begins_with_its_first_moment_and_ends_before_its_last() -> None:
+    card = replace(CARD, valid_from=NOON, valid_until=NOON + HOUR)
+    moment = timedelta(microseconds=1)
+    assert asked(card, at=NOON - moment) is Refusal.NOT_YET
+    assert asked(card, at=NOON) is None
+    assert asked(card, at=NOON + HOUR - moment) is None
+    assert asked(card, at=NOON + HOUR) is Refusal.EXPIRED
+
+
+@pytest.mark.parametrize("left", [0, -1])
+def test_a_card_without_uses_left_does_not_open(left: int) -> None:
+    assert asked(replace(CARD, uses_left=left)) is Refusal.USED_UP
+    assert asked(replace(CARD, uses_left=1)) is None
+
+
+def test_a_suspended_person_is_refused_whatever_they_hold_and_whatever_their_rights() -> None:
+    for at in (NOON, None):
+        assert asked(holder=Holder(True, (Right(),)), at=at) is Refusal.SUSPENDED
+        assert judge_holder(Holder(True), "main", at, CALENDAR) is Refusal.SUSPENDED
+
+
+def test_a_right_to_one_door_is_none_to_the_other() -> None:
+    holder = Holder(rights=(Right(door="second"),))
+    assert asked(holder=holder, door="second") is None
+    assert asked(holder=holder, door="main") is Refusal.DOOR
+
+
+def test_one_right_that_lets_somebody_pass_is_enough() -> None:
+    holder = Holder(rights=(Right(schedule="sundays"), Right(door="second"), Right(schedule="days")))
+    assert asked(holder=holder) is None
+    assert asked(holder=holder, at=NOON + 8 * HOUR) is Refusal.SCHEDULE
+
+
+def test_a_schedule_that_is_gone_lets_nobody_pass() -> None:
+    assert asked(holder=Holder(rights=(Right(schedule="gone"),))) is Refusal.SCHEDULE
+
+
+def test_rights_that_ended_do_not_turn_into_none_said_at_all() -> None:
+    assert asked(holder=Holder(rights=(Right(valid_until=NOON),))) is Refusal.EXPIRED
+    assert asked(holder=Holder(rights=(Right(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
+
+
+def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_goes_on() -> None:
+    assert asked(at=None) is None
+    assert asked(replace(CARD, uses_left=2), at=None) is None
+    assert asked(replace(CARD, valid_until=NOON + HOUR), at=None) is Refusal.CLOCK
+    assert asked(replace(CARD, valid_from=NOON - HOUR), at=None) is Refusal.CLOCK
+    assert asked(holder=Holder(rights=(Right(schedule="always"),)), at=None) is Refusal.CLOCK
+    assert asked(holder=Holder(rights=(Right(door="main"),)), at=None) is None
+
+
+def test_of_several_refusals_the_nearest_is_told() -> None:
+    far = (Right(door="second"), Right(valid_until=NOON - HOUR), Right(schedule="sundays"))
+    assert asked(holder=Holder(rights=far)) is Refusal.SCHEDULE
+    assert asked(holder=Holder(rights=far[:2])) is Refusal.EXPIRED
+    assert asked(holder=Holder(rights=far), at=None) is Refusal.CLOCK
+
+
+@given(credentials, holders, doors, times)
+def test_every_answer_is_one_of_those_that_there_are(
+    credential: Credential, holder: Holder, door: str, at: datetime | None
+) -> None:
+    answer = asked(credential, holder, door, at)
+    assert answer is None or answer in {*NEAREST, Refusal.SUSPENDED, Refusal.USED_UP}
+
+
+@given(credentials, holders, doors, times)
+def test_what_opens_without_a_clock_opens_at_every_hour(
+    credential: Credential, holder: Holder, door: str, at: datetime | None
+) -> None:
+    if asked(credential, holder, door, None) is None:
+        assert asked(credential, holder, door, at) is None
+
+
+@given(credentials, holders, doors, times)
+def test_what_opens_is_in_its_time_has_uses_and_belongs_to_somebody_who_may(
+    credential: Credential, holder: Holder, door: str, at: datetime | None
+) -> None:
+    if asked(credential, holder, door, at) is not None:
+        return
+    assert not holder.is_suspended
+    assert credential.uses_left is None or credential.uses_left > 0
+    assert at is not None or (credential.valid_from is None and credential.valid_until is None)
+    assert at is None or credential.valid_from is None or at >= credential.valid_from
+    assert at is None or credential.valid_until is None or at < credential.valid_until
+    assert not holder.rights or any(right.door in (None, door) for right in holder.rights)
+
+
+@given(credentials, holders, doors, times, rights)
+def test_narrowing_never_opens(
+    credential: Credential, holder: Holder, door: str, at: datetime | None, right: Right
+) -> None:
+    if asked(credential, holder, door, at) is not None:
+        assert asked(credential, replace(holder, is_suspended=True), door, at) is not None
+        assert asked(replace(credential, uses_left=0), holder, door, at) is not None
+        assert asked(replace(credential, valid_until=NOON - timedelta(days=9999)), holder, door, at) is not None
+    if asked(credential, replace(holder, rights=(right,)), door, at) is None:
+        assert asked(credential, replace(holder, rights=()), door, at) is None
+
+
+@given(holders, doors, times)
+def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door: str, at: datetime | None) -> None:
+    assert asked(CARD, holder, door, at) == judge_holder(holder, door, at, CALENDAR)
+
+
+# -- access rules of one gate, and different spellings ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "gate", "door", "may_pass"),
+    [
+        ("east/*", "east", "main", True),
+        ("east/*", "east", "second", True),
+        ("east/*", "west", "main", False),
+        ("east/main", "east", "main", True),
+        ("east/main", "east", "second", False),
+        ("east/main", "west", "main", False),
+        ("main", "west", "main", True),
+        (None, "west", "second", True),
+        ("east/*", "", "main", False),
+        ("/*", "east", "main", False),
+    ],
+)
+def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
+    holder = Holder(rights=(Right(named),))
+    assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
+    assert judge(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
+
+
+def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
+    day, sunday = Right(schedule="days"), Right(schedule="sundays")
+    assert judge_holder(Holder(rights=(day,)), "main", NOON, CALENDAR) is None
+    assert judge_holder(Holder(rights=(day,), also=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
+    assert judge_holder(Holder(rights=(day,), also=((sunday, day),)), "main", NOON, CALENDAR) is None
+
+
+@given(holders, st.lists(st.lists(rights, max_size=3).map(tuple), max_size=3).map(tuple), doors)
+def test_another_spelling_never_lets_in_whoever_is_refused(holder: Holder, also: tuple, door: str) -> None:
+    refused = judge_holder(holder, door, NOON, CALENDAR)
+    with_others = judge_holder(replace(holder, also=also), door, NOON, CALENDAR)
+    assert refused is None or with_others is not None
+
+
+def test_a_schedule_is_found_however_its_name_is_spelt() -> None:
+    assert CALENDAR.allows("Ａlways", NOON)
+    assert not CALENDAR.allows("sundays ", NOON)

@@ -1,0 +1,126 @@
+"""Tests `gated doctor --door --lights --sound` with an installer who sits at a terminal and answers."""
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello
+from gated.runtime.channel import Channel
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def desk(gate, wait_for):
+    """Return a gate with a serving latch and two lights, and no brain."""
+    (gate.folder / "frames").mkdir()
+    gate.write(models={"dir": "nowhere"}, door={"release_s": 20.0}, cues={"ready_pin": 16, "open_pin": 20})
+    gate.start("latch")
+    wait_for((gate.state / "latch.sock").exists)
+    return gate
+
+
+class Terminal:
+    """The doctor on its own terminal, and a person who answers it."""
+
+    def __init__(self, gate, *arguments):
+        self._ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "gated", "--config", str(gate.config), "doctor", *arguments]
+        self._process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.said = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def answer(self, word):
+        os.write(self._ours, f"{word}\n".encode())
+
+    def ends(self):
+        code = self._process.wait(60)
+        self._reader.join(10)
+        os.close(self._ours)
+        return code
+
+    def _read(self):
+        try:
+            while data := os.read(self._ours, 4096):
+                self.said += data.decode(errors="replace")
+        except OSError:  # the other end is closed
+            return
+
+
+async def leaf(gate, *, is_open):
+    channel = Channel[FromLatch](*await asyncio.open_unix_connection(gate.state / "latch.sock"), FromLatch)
+    for message in (Hello(observer=True), DriveLine("contact", is_open), Beat()):
+        channel.send(message)
+    await channel.receive(10)
+    await channel.receive(10)
+    await channel.close()
+
+
+@pytest.mark.parametrize(("holds", "light"), [("y", "✓ green"), ("n", "✗ red")])
+def test_a_door_is_opened_once_with_somebody_at_it_and_their_word_counts(desk, wait_for, holds, light):
+    terminal = Terminal(desk, "--door", "--by", "Liu")
+    wait_for(lambda: "Somebody must stand at it" in terminal.said)
+    assert not desk.lock_is_on()  # the person has not said yes yet
+    terminal.answer("y")
+    wait_for(desk.lock_is_on)
+    asyncio.run(leaf(desk, is_open=True))
+    wait_for(lambda: "sees the leaf open" in terminal.said)
+    asyncio.run(leaf(desk, is_open=False))
+    wait_for(lambda: "Pull at it" in terminal.said)
+    terminal.answer(holds)
+    terminal.ends()
+    assert "released: open the leaf" in terminal.said
+    opening = next(line for line in terminal.said.splitlines() if "main: opening:" in line)
+    assert light in opening.replace("\x1b[32m", "").replace("\x1b[31m", "")
+    assert not desk.lock_is_on()
+
+
+def test_a_door_that_nobody_stands_at_is_left_alone(desk, wait_for):
+    terminal = Terminal(desk, "--door", "--by", "Liu")
+    wait_for(lambda: "Somebody must stand at it" in terminal.said)
+    terminal.answer("n")
+    terminal.ends()
+    assert "was not tried" in terminal.said
+    assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
+
+
+def test_lamps_are_walked_and_a_dark_one_is_red(desk, wait_for):
+    terminal = Terminal(desk, "--lights", "--sound")
+    wait_for(lambda: "each of the 2" in terminal.said)
+    terminal.answer("n")
+    assert terminal.ends() == 1
+    assert "not all as they should be: ready, open" in terminal.said
+    assert "no loudspeaker is set" in terminal.said
+    assert desk.json("doctor", check=1)["ok"] is False  # models are missing; past trials do not count
+    desk.run("doctor", "--report", desk.folder / "page.html", "--language", "en")
+    page = (desk.folder / "page.html").read_text()
+    assert "✗ lights" in page  # a later page shows the trial with its date
+    assert "ready, open (20" in page
+
+
+@pytest.mark.parametrize("what", [("--door", "--by", "Liu"), ("--lights",), ("--sound",)])
+def test_without_a_terminal_nothing_is_tried(desk, what):
+    said = desk.run("doctor", *what, check=2).stderr
+    assert "need somebody at a terminal" in said
+    assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
+
+
+def test_who_opens_a_door_says_who_they_are(desk):
+    assert "write a name" in desk.run("doctor", "--door", check=2).stderr
+
+
+def test_beside_a_gate_that_runs_it_says_whom_to_stop(desk, wait_for):
+    desk.start("run")
+    wait_for(lambda: "on duty" in desk.log())
+    terminal = Terminal(desk, "--door", "--by", "Liu")
+    wait_for(lambda: "Somebody must stand at it" in terminal.said)
+    terminal.answer("y")
+    assert terminal.ends() == 3
+    assert "stop it first" in terminal.said

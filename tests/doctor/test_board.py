@@ -1,0 +1,87 @@
+"""Tests the figures from kernel and firmware. The program reports known figures and invents no missing ones."""
+
+import pytest
+
+from gated.doctor import board
+from gated.doctor.board import Board, board_at, decoded, memory, power, temperature, throttling
+
+PI = Board("Raspberry Pi 5 Model B Rev 1.0", "10000000abcdef01", True)
+DESK = Board("no Raspberry Pi", "unknown", False)
+
+
+def put(root, path, text):
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def test_a_pi_says_which_it_is(tmp_path):
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    put(tmp_path, "proc/device-tree/serial-number", "10000000abcdef01\0")
+    assert board_at(tmp_path) == PI
+
+
+def test_another_machine_has_its_own_id(tmp_path):
+    put(tmp_path, "etc/machine-id", "0123456789abcdef\n")
+    found = board_at(tmp_path)
+    assert (found.is_pi, found.serial) == (False, "0123456789abcdef")
+    assert board_at(tmp_path / "nowhere").serial == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("bits", "light", "word"),
+    [
+        (0x0, "green", "never"),
+        (0x1, "red", "under 4.63 V"),
+        (0x50005, "red", "throttled"),
+        (0x50000, "amber", "since power-on"),
+        (0x80000, "amber", "slowed by heat"),
+    ],
+)
+def test_each_bit_of_the_firmware_is_said_in_words(bits, light, word):
+    finding = power(PI, bits)
+    assert (finding.light, word in finding.says) == (light, True)
+    assert finding.figures["throttled"] == f"0x{bits:x}"
+
+
+def test_a_firmware_that_says_nothing_is_unknown_and_not_well():
+    assert power(PI, None).light == power(DESK, None).light == "amber"
+    assert "video" in power(PI, None).next_step
+
+
+def test_bits_beyond_the_four_are_not_read():
+    assert decoded(0xF0) == []
+
+
+@pytest.mark.parametrize(("said", "bits"), [("throttled=0x50005", 0x50005), ("throttled=0x0", 0), ("what?", None)])
+def test_the_firmware_is_asked_by_its_own_program(tmp_path, monkeypatch, said, bits):
+    program = tmp_path / "vcgencmd"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert throttling() == bits
+
+
+def test_without_that_program_nothing_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert throttling() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "light"), [("45000\n", "green"), ("76000\n", "amber"), ("86000\n", "red"), ("x\n", "amber"), ("", "amber")]
+)
+def test_heat_is_told_before_it_slows_anything(tmp_path, text, light):
+    put(tmp_path, "sys/class/thermal/thermal_zone0/temp", text)
+    assert temperature(tmp_path).light == light
+
+
+@pytest.mark.parametrize(("available_kb", "light"), [(900_000, "green"), (100_000, "amber"), (20_000, "red")])
+def test_memory_must_be_left_for_a_fresh_start(tmp_path, available_kb, light):
+    put(tmp_path, "proc/meminfo", f"MemTotal: 1000000 kB\nMemAvailable: {available_kb} kB\nOdd\nHuge: x kB\n")
+    finding = memory(tmp_path)
+    assert finding.light == light
+    assert finding.figures["total_mb"] == 1024
+
+
+def test_a_kernel_that_hides_its_memory_is_said(tmp_path):
+    assert memory(tmp_path).light == "amber"
+    assert board.ROOT.as_posix() == "/"

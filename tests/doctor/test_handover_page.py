@@ -1,0 +1,108 @@
+"""The handover page shows every finding, and no key, code or person."""
+
+import re
+import subprocess
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from gated.config import parse
+from gated.doctor.board import Board
+from gated.doctor.finding import amber, green, red
+from gated.doctor.handover_page import Tried, changed, report, tried_of
+from gated.errors import StateError
+
+BOARD = Board("Raspberry Pi 5", "1000abcd", True)
+NOW = datetime(2026, 12, 24, 15, 30, tzinfo=UTC)
+FINDINGS = [green("latch", "serves"), amber("power", "unknown", "look <again>"), red("disk", "read-only", "change it")]
+
+TRIED = [
+    Tried("relay: idle at boot", "kept", "2026-12-23T10:00"),
+    Tried("camera: frames are fresh", "broken", "2026-12-24"),
+]
+KEYS = ("ca", "cert", "key", "gate_keys", "office_keys")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return parse(
+        {
+            "site": {"id": "market-south"}, "gate": {"id": "gate-2"},
+            "door": {"lock_pin": 5, "rex_pin": 23, "contact_pin": 22, "fire_pin": 24},
+            "sync": {"url": "mqtts://office.lan"} | {name: f"/secret/{name}" for name in KEYS},
+        },
+        tmp_path,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def page(settings):
+    return report(settings, BOARD, FINDINGS, NOW, TRIED)
+
+
+def test_it_says_what_it_is_what_was_found_and_what_was_tried(page):
+    for words in ("gate-2", "market-south", "1000abcd", "2026-12-24 23:30:00 Asia/Shanghai", "strike on pin 5",
+                  "exit button 23", "1 green, 1 amber, 1 red", "relay: idle at boot", "mqtts://office.lan",
+                  "1 of 2 promises kept, 2026-12-23 to 2026-12-24", "Owner:"):  # fmt: skip
+        assert words in page
+
+
+def test_every_light_is_a_sign_and_a_step_as_well(page):
+    for sign in ("✓", "!", "✗"):
+        assert sign in page
+    assert "change it" in page
+
+
+def test_nothing_that_was_said_becomes_markup(page):
+    assert "look &lt;again&gt;" in page
+    assert "<again>" not in page
+
+
+def test_no_path_of_a_key_is_on_it(page):
+    assert "/secret" not in page
+
+
+def test_a_word_that_the_broker_wants_is_not_on_it(settings):
+    sync = msgspec.structs.replace(settings.sync, url="mqtts://gate:hunter2@office.lan")
+    page = report(msgspec.structs.replace(settings, sync=sync), BOARD, FINDINGS, NOW)
+    assert "hunter2" not in page
+    assert "office.lan" in page
+
+
+def test_settings_that_somebody_changed_are_told_and_defaults_are_not(settings):
+    told = dict(changed(settings))
+    assert told["[door]"] == "lock_pin 5, contact_pin 22, rex_pin 23, fire_pin 24"
+    assert "[sync]" not in told  # [sync] holds keys, and the page names the server elsewhere
+    assert "[camera]" not in told
+
+
+def test_a_broken_promise_comes_first(page):
+    assert 0 < page.index("✗ camera: frames are fresh") < page.index("✓ relay: idle at boot")
+
+
+def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
+    """A real browser prints it: every promise of `hw_tests`, every part, and two amber findings."""
+    findings = [green(f"part {i}", "does what it is for, 12.3 ms, as it was measured") for i in range(32)]
+    findings += [amber("power", "well now; since power-on the supply was under 4.63 V", "fit the Pi's own supply")] * 2
+    tried = [
+        Tried(f"relay {i}: a latch that is killed secures the lock in time", "kept", "2026-12-24") for i in range(40)
+    ]
+    page, sheet = tmp_path / "page.html", tmp_path / "page.pdf"
+    page.write_text(report(settings, BOARD, findings, NOW, tried))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={tmp_path}/c"]
+    subprocess.run(
+        ["chromium", *options, f"--print-to-pdf={sheet}", page.as_uri()], check=True, capture_output=True, timeout=60
+    )
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) == 1
+
+
+def test_what_hw_tests_wrote_is_read():
+    row = b'{"promise": "relay: idle", "outcome": "kept", "at": "2026-12-24T10:00", "took_s": 1}'
+    assert tried_of(b'{"board": {}, "results": [' + row + b"]}") == (Tried("relay: idle", "kept", "2026-12-24T10:00"),)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"results": 1}'])
+def test_something_else_is_said_to_be_none(data):
+    with pytest.raises(StateError, match=r"no report\.json"):
+        tried_of(data)

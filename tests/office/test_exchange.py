@@ -1,0 +1,1048 @@
+"""The office's response to each message it receives."""
+
+import shutil
+from datetime import timedelta
+
+import pytest
+
+from gated.journal.entry import stamp
+from gated.office.command_store import GO_S
+from gated.office.event_effects import note
+from gated.office.exchange import LAG, SETTLES_S, SILENT_S, OfficeSide
+from gated.office.gate_session import MOST_AT_ONCE
+from gated.office.kept_person import KeptPerson
+from gated.office.schema import MIGRATIONS
+from gated.office.statuses import SKIPPED
+from gated.protocol.envelope import Peer
+from gated.protocol.jose import Identity
+from gated.protocol.limits import COMMAND_WINDOW
+from gated.protocol.messages import (
+    Ack,
+    AnnounceBatch,
+    AnswerCall,
+    Ask,
+    ChangeSettings,
+    Command,
+    Delta,
+    Diagnose,
+    Enrol,
+    Face,
+    Gone,
+    JournalMark,
+    Offer,
+    RecordMark,
+    Release,
+    Reply,
+    Request,
+    Restart,
+    RoleRecord,
+    SetLockdown,
+    Share,
+    SnapshotPart,
+    Status,
+    StillWanted,
+    Suspend,
+    SwitchModels,
+    WireEvent,
+    Word,
+)
+from gated.protocol.record_keys import digest_of, key_of
+from gated.storage import database
+from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
+
+SITE = "market-south"
+
+
+def face(number=1, length=100):
+    return Face(f"face-{number}", "ab" * 32, 1, "e" * length)
+
+
+def in_step(court, gate):
+    """Set the gate's version and digest to the office's: the gate has every record."""
+    gate.version, gate.digest = court.store.book.version(gate.name), court.store.book.digest(gate.name)
+
+
+class Replica:
+    """A gate's copy of the records. It applies deltas by the rules of the protocol, nothing more."""
+
+    def __init__(self):
+        self.held, self.version = {}, 0
+
+    def hear(self, delta):
+        assert delta.after <= self.version
+        for record in delta.records:
+            if record.n > self.held.get(key_of(record), record).n or key_of(record) not in self.held:
+                self.held[key_of(record)] = record
+        self.version = max(self.version, delta.upto)
+
+    @property
+    def digest(self):
+        return digest_of((key, r.n) for key, r in self.held.items() if not isinstance(r, Gone))
+
+
+# -- heartbeats -------------------------------------------------------------------------------------------------------
+
+
+def test_every_status_is_answered_with_a_fresh_word(court, gate, only):
+    first, second = (only(Word, gate.status())[0] for _ in range(2))
+    assert first.challenge == "challenge-2"
+    assert second.challenge == "challenge-3"
+    assert second.beat == first.beat + 1
+    assert (first.version, first.digest) == (court.store.book.version("gate-1"), court.store.book.digest("gate-1"))
+
+
+def test_a_beat_never_goes_back_when_the_office_begins_anew(court, gate, only):
+    before = only(Word, gate.status())[0].beat
+    court.restart()
+    assert only(Word, gate.status())[0].beat > before
+
+
+def test_a_last_will_is_remembered_and_not_answered(court, gate, only):
+    assert gate.status(state="offline") == []
+    assert court.store.gate("gate-1").status.state == "offline"
+
+
+def test_a_status_that_somebody_repeats_is_no_sign_of_life(court, gate):
+    old = gate.peer.write(gate.message(Status, version="0.1.0", heard=gate.heard))
+    court.side.hear(gate.topics.status, old, court.now, court.wall)
+    gate.status()
+    seen = court.store.gate("gate-1").seen_at
+    court.wait(100)
+    court.side.hear(gate.topics.status, old, court.now, court.wall)
+    assert court.store.gate("gate-1").seen_at == seen
+
+
+@pytest.mark.parametrize("spoil", ["another gate", "another key", "garbage", "too long", "another kind"])
+def test_what_is_not_from_the_gate_changes_nothing(court, gate, other, spoil):
+    topic, payload = gate.topics.status, gate.peer.write(gate.message(Status, version="0.1.0", people=7))
+    match spoil:
+        case "another gate":
+            payload = other.peer.write(other.message(Status, version="0.1.0"))
+        case "another key":
+            forger = Peer(Identity.make(), court.store.identity.party, SITE, "gate-1")
+            payload = forger.write(gate.message(Status, version="0.1.0"))
+        case "garbage":
+            payload = b"\xff.\x00.{}"
+        case "too long":
+            payload *= 1000
+        case "another kind":
+            topic = gate.topics.request
+    before = court.store.gate("gate-1")
+    assert court.side.hear(topic, payload, court.now, court.wall) == []
+    assert court.store.gate("gate-1") == before
+
+
+def test_a_topic_of_nobody_is_passed_over(court, gate):
+    payload = gate.peer.write(gate.message(Status, version="0.1.0"))
+    assert court.side.hear("gated/1/market-south/gate-9/up/status", payload, court.now, court.wall) == []
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_pushed_to_every_gate_at_once(court, gate, other, person):
+    before = court.store.book.version("gate-1")
+    n = court.store.book.put(person(1))
+    pushed = court.due()
+    assert [(delta.gate, delta.after, delta.upto) for delta in pushed] == [
+        ("gate-1", before, n),
+        ("gate-2", before, n),
+    ]
+    assert all((delta.records[0].name, delta.records[0].household) == ("", "2-401") for delta in pushed)
+    assert court.due() == []
+
+
+def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, only):
+    court.store.book.put(person(1))
+    court.due()
+    before = court.store.book.version("gate-1")
+    for number in range(2, 302):
+        court.store.book.put(person(number, name="x" * 150))
+    n = court.store.book.remove("person/" + person(1).subject)
+    pushed = court.due()
+    assert len(pushed) > 2
+    assert pushed[0].records == [Gone(n=n, key="person/" + person(1).subject)]
+    replica = Replica()
+    replica.version = before
+    for delta in pushed[1:]:
+        replica.hear(delta)
+    assert replica.version == n
+    assert len(replica.held) == 301
+
+
+def test_a_gate_that_asks_gets_exactly_what_it_misses(court, gate, person, only):
+    numbers = [court.store.book.put(person(number)) for number in range(5)]
+    [delta] = gate.says(Request, after=numbers[1])
+    assert [record.n for record in delta.records] == numbers[2:]
+    assert (delta.after, delta.upto) == (numbers[1], numbers[-1])
+
+
+def test_a_gate_that_misses_nothing_is_told_so(court, gate, person):
+    n = court.store.book.put(person(1))
+    [delta] = gate.says(Request, after=n)
+    assert (delta.after, delta.upto, delta.records) == (n, n, [])
+
+
+def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
+    start = court.store.book.version("gate-1")
+    for number in range(120):
+        court.store.book.put(person(number, household="x" * 190))
+    for number in range(0, 120, 7):
+        court.store.book.remove("person/" + person(number).subject)
+    followed = Replica()
+    parts = gate.says(Request)
+    for record in [record for part in parts for record in part.records]:
+        followed.held[key_of(record)] = record
+    assert parts[0].parts == len(parts) > 1
+    assert followed.digest == parts[0].digest == court.store.book.digest("gate-1")
+    by_delta = Replica()
+    by_delta.version = start
+    for delta in gate.says(Request, after=start):
+        by_delta.hear(delta)
+    missing = {"gate/gate-1"}
+    assert {key for key, r in by_delta.held.items() if not isinstance(r, Gone)} == set(followed.held) - missing
+
+
+def test_the_parts_of_a_snapshot_stay_those_of_its_version(court, gate, person, only):
+    for number in range(400):
+        court.store.book.put(person(number, household="x" * 190))
+    first = gate.says(Request)
+    version = first[0].version
+    court.store.book.remove("person/" + person(3).subject)
+    again = gate.says(Request, is_snapshot=True, snapshot=version, parts=[0, 1])
+    assert again == first[:2]
+    newest = gate.says(Request, is_snapshot=True)
+    assert newest[0].version > version
+
+
+def test_a_gate_far_behind_gets_a_snapshot(court, gate, person, only):
+    court.store.book.put(person(1))
+    court.due()
+    start = court.store.book.version("gate-1")
+    with court.store.file.writing():
+        for number in range(LAG + 1):
+            court.store.book.put(RoleRecord(n=0, role=f"r{number}", rights=[]))
+    n = court.store.book.remove("person/" + person(1).subject)
+    assert [delta.records for delta in court.due()] == [[Gone(n=n, key="person/" + person(1).subject)]]
+    assert all(isinstance(part, SnapshotPart) for part in gate.says(Request, after=start))
+
+
+def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
+    for number in range(30):
+        subject = person(number, name="名" * 200, household="户" * 200)
+        court.store.book.put(subject)
+        assert court.store.faces.keep(subject.subject, "gate-1", face(length=37_000))
+    parts = gate.says(Request)
+    assert len(parts) == 16
+    parts += gate.says(Request, is_snapshot=True, snapshot=parts[0].version, parts=list(range(16, parts[0].parts)))
+    assert sum(len(part.records) for part in parts) == 31
+
+
+# -- tombstones -------------------------------------------------------------------------------------------------------
+
+
+def test_a_removal_is_said_again_until_the_gate_answers(court, gate, person, only):
+    court.store.book.put(person(1))
+    n = court.store.book.remove("person/" + person(1).subject)
+    court.due()
+    in_step(court, gate)
+    for _ in range(2):
+        [delta] = only(Delta, gate.status())
+        assert (delta.after, delta.upto) == (n - 1, n)
+    gate.receipt(delta.records[0])
+    assert only(Delta, gate.status()) == []
+    [erased] = court.store.receipts.all()
+    assert (erased.gate, erased.templates) == ("gate-1", 3)
+
+
+def test_a_gate_that_has_not_come_so_far_is_not_reminded(court, gate, person, only):
+    court.store.book.put(person(1))
+    gate.version = court.store.book.remove("person/" + person(1).subject) - 1
+    assert only(Delta, gate.status()) == []
+
+
+def test_a_gate_that_joined_later_need_not_answer(court, gate, person, only):
+    court.store.book.put(person(1))
+    court.store.book.remove("person/" + person(1).subject)
+    late = court.join("gate-2")
+    in_step(court, late)
+    assert only(Delta, late.status()) == []
+    assert [erased.gate for erased in court.store.receipts.all()] == ["gate-1"]
+
+
+# -- a restored backup ------------------------------------------------------------------------------------------------
+
+
+def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, person, only, tmp_path):
+    court.store.book.put(person(1))
+    court.due()
+    court.store.close()
+    shutil.copytree(court.folder, tmp_path / "backup")
+    court.restart()
+    for number in range(2, 12):
+        court.store.book.put(person(number))
+    in_step(court, gate)
+    court.restart(tmp_path / "backup")
+    [word] = only(Word, gate.status())
+    assert word.version > gate.version
+    assert ("gate-1", "rolled_back") in court.alarms()
+
+
+def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_its_turn(court, gate, person, only):
+    """A removal applies at the gate at once, with a number above the gate's version."""
+    court.store.book.put(person(1))
+    court.due()
+    in_step(court, gate)
+    mark = RecordMark(gate.version, gate.digest, newest=gate.version + 7)
+    [word] = only(Word, gate.status(records=mark))
+    assert word.version > gate.version + 7
+    assert court.store.book.person(person(1).subject).n > gate.version + 7
+    assert ("gate-1", "rolled_back") in court.alarms()
+    assert all(record.n > gate.version for record in court.store.book.live(KeptPerson))
+    asked = gate.says(Request, after=gate.version)
+    assert asked[-1].upto == word.version
+
+
+def test_who_was_removed_since_the_backup_goes_again_when_a_gate_says_so(court, gate, person, tmp_path):
+    subject = person(1).subject
+    court.store.book.put(person(1))
+    court.store.close()
+    shutil.copytree(court.folder, tmp_path / "backup")
+    court.restart()
+    n = court.store.book.remove(f"person/{subject}")
+    in_step(court, gate)
+    court.restart(tmp_path / "backup")
+    gate.status()
+    gate.receipt(Gone(n=n, key=f"person/{subject}"))
+    assert isinstance(court.store.book.get(f"person/{subject}"), Gone)
+
+
+def test_a_receipt_alone_removes_nobody(court, gate, person):
+    n = court.store.book.put(person(1))
+    gate.receipt(Gone(n=n + 5, key="person/" + person(1).subject))
+    assert isinstance(court.store.book.get("person/" + person(1).subject), KeptPerson)
+
+
+def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
+    before = court.store.book.version("gate-1")
+    gate.version = 2**62
+    gate.status()
+    assert ("gate-1", "leap_refused") in court.alarms()
+    assert court.store.book.version("gate-1") == before
+
+
+def test_an_old_backup_leaves_out_the_numbers_of_commands_that_it_may_have_used(court, gate, only):
+    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    number = only(Command, court.due())[0].number
+    gate.version += 10
+    gate.status()
+    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    assert number + 1000 < only(Command, court.due())[0].number < number + 1_000_000
+
+
+# -- events -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_acked_once_it_is_kept(court, gate, only):
+    rows = [gate.happen("door_opened", after="grant") for _ in range(3)]
+    [ack] = gate.batch(1, 3)
+    assert (ack.journal, ack.seq, ack.hash) == (gate.journal, 3, rows[2].hash)
+    court.restart()
+    assert [kept.event for kept in court.store.journals.rows()] == rows
+
+
+def test_rows_that_went_ahead_are_not_acked(court, gate):
+    for _ in range(9):
+        gate.happen("door_opened", after="grant")
+    assert gate.batch(7, 9, is_ahead=True) == []
+    assert len(court.store.journals.rows()) == 3
+
+
+def test_duress_is_an_alarm_the_moment_it_arrives(court, gate):
+    for _ in range(8):
+        gate.happen("door_opened", after="grant")
+    gate.happen("duress", subject="a" * 16, way="pin")
+    gate.batch(9, 9, is_ahead=True)
+    assert court.alarms() == [("gate-1", "duress")]
+    gate.batch(1, 9)
+    assert court.alarms() == [("gate-1", "duress")]
+
+
+def test_a_face_that_was_imitated_is_an_alarm(court, gate):
+    gate.happen("presentation_attack", visits=3, rests_s=30.0, subject="a" * 16)
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", "presentation_attack")]
+
+
+def test_whose_pin_is_a_pattern_and_opens_nothing_is_told_once_by_their_id(court, gate):
+    for reason, subject in [("weak_pin", "a" * 16)] * 2 + [("weak_pin", None), ("unknown", "b" * 16)]:
+        gate.happen("way_denied", way="pin", reason=reason, subject=subject)
+    gate.batch(1, 4)
+    assert [(alarm.kind, alarm.detail) for alarm in court.store.alarms.all()] == [("weak_pin", "a" * 16)]
+
+
+def test_whose_weak_pin_opens_is_an_alarm_as_well(court, gate):
+    gate.happen("weak_pin", subject="a" * 16)
+    gate.happen("way_denied", way="pin", reason="weak_pin", subject="a" * 16)
+    gate.batch(1, 2)
+    assert [(alarm.kind, alarm.detail) for alarm in court.store.alarms.all()] == [("weak_pin", "a" * 16)]
+
+
+@pytest.mark.parametrize("kind", ["weak_pin", "way_denied", "call_pressed", "record_quarantined", "settings_tried"])
+def test_a_deeply_nested_event_of_a_stolen_gate_does_not_end_the_office(court, gate, kind):
+    gate.happen(kind, body='{"kind":"' + kind + '","reason":"weak_pin","more":' + "[" * 7000 + "]" * 7000 + "}")
+    gate.happen("tampered")
+    gate.batch(1, 2)
+    assert ("gate-1", "tampered") in court.alarms()
+
+
+@pytest.mark.parametrize("kind", ["pins_guessed", "cards_guessed"])
+def test_whoever_guesses_is_an_alarm(court, gate, kind):
+    gate.happen(kind, guesses=8, door="main")
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", kind)]
+
+
+def test_a_gate_that_believes_too_much_is_told_how_little_is_here(court, gate, only):
+    for _ in range(5):
+        gate.happen("door_opened", after="grant")
+    gate.batch(1, 2)
+    gate.acked = 5
+    [ack] = only(Ack, gate.status())
+    assert ack.seq == 2
+
+
+# -- silence ----------------------------------------------------------------------------------------------------------
+
+
+def test_ten_minutes_without_a_word_are_an_alarm_that_ends_by_itself(court, gate):
+    in_step(court, gate)
+    gate.status(state="offline")
+    court.wait(SILENT_S - 1)
+    court.due()
+    assert court.alarms() == []
+    court.wait(2)
+    court.due()
+    assert court.alarms() == [("gate-1", "silent")]
+    gate.status()
+    assert court.alarms() == []
+
+
+def test_an_hour_of_a_broken_clock_is_no_silence(court, gate):
+    court.wall = court.wall.replace(year=2031)
+    court.due()
+    assert court.alarms() == []
+
+
+def test_silence_is_counted_across_restarts(court, gate):
+    in_step(court, gate)
+    gate.status(state="offline")
+    court.wait(SILENT_S / 2)
+    court.restart()
+    court.wait(SILENT_S / 2 + 1)
+    court.due()
+    assert court.alarms() == [("gate-1", "silent")]
+
+
+def test_an_office_that_was_off_accuses_no_gate_before_it_could_come_back(court, gate):
+    in_step(court, gate)
+    gate.status(state="offline")
+    court.wait(24 * 3600)
+    court.restart()
+    court.due()
+    court.wait(SETTLES_S)
+    court.due()
+    assert court.alarms() == []
+    court.wait(1)
+    court.due()
+    assert court.alarms() == [("gate-1", "silent")]
+
+
+def test_three_minutes_without_a_checkpoint_are_an_alarm(court, gate):
+    court.wait(100)
+    gate.status(journal=None)
+    court.wait(100)
+    court.due()
+    assert court.alarms() == [("gate-1", "unmarked")]
+    gate.status()
+    assert court.alarms() == []
+
+
+def test_an_older_time_with_a_newer_word_is_a_second_gate(court, gate):
+    gate.status()
+    court.wait(300)
+    gate.status()
+    gate.status(at="2026-11-23T07:58:00Z")
+    assert court.alarms() == [("gate-1", "cloned")]
+
+
+def test_an_old_last_will_is_no_second_gate(court, gate):
+    court.wait(300)
+    gate.status()
+    gate.status(state="offline", at="2026-11-23T07:58:00Z")
+    assert court.alarms() == []
+
+
+# -- orders whose operator no longer waits ---------------------------------------------------------------------------
+
+SUSPEND = Suspend("a" * 16, 7)
+
+
+def order(court, action, only):
+    placed = court.store.orders.place("gate-1", action, "li", "a delivery", court.wall)
+    [command] = only(Command, court.due())
+    return placed, command
+
+
+def test_an_order_becomes_one_command_and_its_answer_is_kept(court, gate, only):
+    placed, command = order(court, SUSPEND, only)
+    assert (command.operator, command.reason, command.action, command.is_live) == ("li", "a delivery", SUSPEND, False)
+    assert court.due() == []
+    gate.reply(command, why="suspended")
+    done = court.store.orders.get(placed)
+    assert (done.state, done.why) == ("done", "suspended")
+
+
+def test_each_command_has_a_higher_number_also_after_a_restart(court, gate, only):
+    numbers = []
+    for _ in range(3):
+        numbers.append(order(court, SUSPEND, only)[1].number)
+        court.restart()
+    assert numbers == sorted(set(numbers))
+
+
+def test_commands_are_said_again_while_they_are_fresh(court, gate, only):
+    placed, command = order(court, SUSPEND, only)
+    court.wait(60)
+    assert only(Command, gate.status()) == [command]
+    court.wait(250)
+    assert only(Command, gate.status()) == []
+    court.due()
+    assert court.state(placed) == "unanswered"
+    gate.reply(command)
+    assert court.state(placed) == "done"
+
+
+def test_an_order_that_waited_too_long_is_never_sent(court, gate, only):
+    placed = court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    court.wait(301)
+    assert only(Command, court.due()) == []
+    assert court.state(placed) == "unanswered"
+
+
+def test_a_challenge_is_answered_with_a_new_command_once(court, gate, only):
+    placed, command = order(court, SUSPEND, only)
+    [again] = gate.reply(command, "challenge", challenge="prove-it")
+    assert (again.challenge, again.action) == ("prove-it", SUSPEND)
+    assert again.id != command.id
+    assert again.number > command.number
+    assert gate.reply(again, "challenge", challenge="once-more") == []
+    assert court.state(placed) == "failed"
+
+
+def test_a_number_that_was_spent_before_a_backup_is_skipped_and_the_order_goes_out_anew(court, gate, only):
+    placed, command = order(court, SUSPEND, only)
+    [again] = gate.reply(command, "spent")
+    assert again.action == SUSPEND
+    assert again.number > command.number + 1000
+    gate.reply(again)
+    assert court.state(placed) == "done"
+
+
+def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
+    placed, command = order(court, SUSPEND, only)
+    other.reply(command)
+    assert court.state(placed) == "sent"
+
+
+# -- orders whose operator waits --------------------------------------------------------------------------------------
+
+AT_ONCE = [
+    Release(),
+    AnswerCall("opening"),
+    SetLockdown(on=True),
+    Restart(),
+    Diagnose(),
+    ChangeSettings(""),
+    AnnounceBatch(216, 6),
+]
+IN_TWO_STEPS = [Enrol("a" * 16), SwitchModels("site")]
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_an_order_is_offered_and_given_out_with_the_nonce_of_the_gate(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    assert offer == Offer(site=SITE, gate="gate-1", order=placed)
+    command = gate.asks(offer)
+    assert (command.id, command.action, command.challenge, command.is_live) == (placed, action, "nonce-1", True)
+    assert court.state(placed) == ("going" if action in AT_ONCE else "begun")
+    gate.reply(command, why="as ordered")
+    assert court.state(placed) == "done"
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_what_is_given_up_before_the_gate_asks_is_dead_and_every_question_is_answered_so(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    assert court.give_up(placed) == "cancelled"
+    answer = gate.asks(offer)
+    assert (answer.is_wanted, answer.order, answer.nonce) == (False, placed, "nonce-1")
+    court.wait(3600)
+    court.restart()
+    assert not gate.asks(offer).is_wanted
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "cancelled"
+
+
+@pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
+def test_a_process_that_was_killed_waits_no_more_though_nothing_was_written_down(court, gate, only, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    court.waiting.clear()
+    assert not gate.asks(offer).is_wanted
+    assert court.state(placed) == "cancelled"
+
+
+def test_an_order_whose_process_was_killed_is_void_though_no_gate_asks(court, gate, only):
+    placed = court.order(Release())
+    court.waiting.clear()
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "cancelled"
+
+
+def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_begin_any_more(court, gate):
+    placed = court.order(Release())
+    [offer] = court.due()
+    command = gate.asks(offer)
+    assert court.give_up(placed) == "stopping"
+    assert not gate.asks(offer).is_wanted, "no second word is given"
+    court.wait(GO_S - 1)
+    court.due()
+    assert court.store.orders.conclude(placed, court.now).state == "stopping"
+    court.wait(2)
+    assert court.store.orders.conclude(placed, court.now).state == "unknown"
+    gate.reply(command)
+    assert court.state(placed) == "done", "what happened is told as happened"
+
+
+def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_it_is_back(court, gate):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    court.give_up(placed)
+    court.wait(60)
+    court.due()
+    assert court.state(placed) == "unknown"
+    gate.reply(command, outcome="failed", why=STOPPED)
+    assert (court.state(placed), court.store.orders.get(placed).why) == ("failed", STOPPED)
+
+
+def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, gate):
+    placed = court.order(Release())
+    gate.asks(court.due()[0])
+    court.give_up(placed)
+    court.wait(60)
+    court.due()
+    assert court.state(placed) == "unknown"
+    gate.happen("commanded", action="release", command=placed, operator="li", reason="x", outcome="done")
+    gate.batch(1, 1)
+    assert court.state(placed) == "done"
+
+
+def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    court.give_up(placed)
+    gate.reply(command, "refused", why="a lockdown")
+    assert (court.state(placed), court.store.orders.get(placed).why) == ("refused", "a lockdown")
+
+
+@pytest.mark.parametrize("action", IN_TWO_STEPS)
+def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(court, gate, action):
+    placed = court.order(action)
+    [offer] = court.due()
+    gate.asks(offer)
+    assert court.give_up(placed) == "cancelled"
+    assert not gate.asks(offer, "commit").is_wanted
+    again = court.order(action)
+    offers = [out for out in court.due() if isinstance(out, Offer)]
+    gate.asks(offers[-1])
+    answer = gate.asks(offers[-1], "commit", says="5 good looks")
+    assert (answer.is_wanted, court.state(again)) == (True, "going")
+    assert court.store.orders.get(again).says == "5 good looks"
+    assert court.give_up(again) == "stopping"
+
+
+def test_a_gate_is_told_at_once_that_nobody_waits_any_more(court, gate, only):
+    placed = court.order(Enrol("a" * 16))
+    gate.asks(court.due()[0])
+    court.give_up(placed)
+    [answer] = only(StillWanted, court.due())
+    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, "", False)
+    assert only(StillWanted, court.due()) == [], "once"
+
+
+def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(court, gate, only):
+    placed = court.order(Enrol("a" * 16), is_confirmed=False)
+    [offer] = court.due()
+    gate.asks(offer)
+    assert gate.asks(offer, "commit") is None
+    assert court.state(placed) == "asked"
+    court.store.orders.confirm(placed)
+    assert gate.asks(offer, "commit").is_wanted
+    other = court.order(Enrol("a" * 16), is_confirmed=False)
+    offer = only(Offer, court.due())[-1]
+    gate.asks(offer)
+    gate.asks(offer, "commit")
+    assert court.give_up(other, "you did not confirm it") == "cancelled"
+    assert not gate.asks(offer, "commit").is_wanted
+
+
+def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once(court, gate, only, tmp_path):
+    placed = court.order(Enrol("a" * 16))
+    [offer] = court.due()
+    court.store.close()
+    shutil.copytree(court.folder, tmp_path / "backup")
+    court.restart()
+    command = gate.asks(offer)
+    court.restart(tmp_path / "backup")
+    answer = gate.asks(offer, "commit", says="5 good looks")
+    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
+    assert "order it anew" in answer.why
+    gate.reply(command, "refused", why=answer.why)
+    assert court.state(placed) == "refused"
+    court.wait(1.1)
+    assert only(Offer, court.due()) == []
+
+
+def test_an_order_is_offered_again_until_the_gate_has_answered(court, gate, only):
+    placed = court.order(Release())
+    court.due()
+    court.wait(0.5)
+    assert only(Offer, court.due()) == []
+    court.wait(0.6)
+    [offer] = only(Offer, court.due())
+    first = gate.asks(offer)
+    court.wait(1.1)
+    [offer] = only(Offer, court.due())
+    second = gate.asks(offer)
+    assert (first.id, first.number) == (second.id, second.number), "the gate does it once, whichever arrives"
+    gate.reply(second)
+    court.wait(1.1)
+    assert only(Offer, court.due()) == []
+    assert court.state(placed) == "done"
+
+
+def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_for(court, gate, only):
+    placed = court.order(Restart())
+    command = gate.asks(court.due()[0])
+    gate.reply(command, "spent")
+    court.wait(1.1)
+    again = gate.asks(only(Offer, court.due())[0])
+    assert again.action == Restart()
+    assert again.number > command.number + 1000
+    gate.reply(again)
+    assert court.state(placed) == "done"
+
+
+def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, only):
+    placed = court.order(Release())
+    command = gate.asks(court.due()[0])
+    gate.reply(command, "spent")
+    court.wait(1.1)
+    again = gate.asks(only(Offer, court.due())[0])
+    gate.reply(command, "spent")
+    assert court.state(placed) == "going"
+    assert court.give_up(placed) == "stopping", "the gate may do it: nobody is told that it will not be done"
+    gate.reply(again)
+    assert court.state(placed) == "done"
+
+
+@pytest.mark.parametrize("action", [Release(), SUSPEND])
+def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, only, action):
+    placed = court.order(action)
+    [said] = court.due()
+    command = gate.asks(said) if isinstance(said, Offer) else said
+    for _ in range(120):
+        gate.reply(command, "spent")
+    court.waiting.discard(placed)
+    for state in ("cancelled", "unknown", "unanswered"):
+        with court.store.file.writing() as connection:
+            connection.execute("UPDATE orders SET state = ?", (state,))
+        gate.reply(command, "spent")
+    after = court.order(Restart())
+    offer = next(each for each in only(Offer, court.due()) if each.order == after)
+    assert gate.asks(offer).number <= command.number + SKIPPED + 2
+
+
+def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_the_gate_did_meanwhile(
+    court, gate, only, tmp_path
+):
+    desk, done = CommandDesk(tmp_path, SITE, "gate-1"), []
+
+    def carry_out(message):
+        while isinstance(message, Offer | Command):
+            said = (
+                desk.offered(message, court.now)
+                if isinstance(message, Offer)
+                else desk.hear(message, court.now, court.wall)
+            )
+            if isinstance(said, Command):
+                done.append(said.id if isinstance(said.action, Share) else "release")
+                return desk.settle(said, Outcome("done"))
+            if not isinstance(said, Ask):
+                return said
+            [message] = gate.says(Ask, order=said.order, nonce=said.nonce)
+        return None
+
+    placed = court.order(Release())
+    carry_out(court.due()[0])  # the gate's reply is lost
+    for number in range(COMMAND_WINDOW + 1):
+        court.store.orders.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
+    for share in only(Command, court.due()):
+        carry_out(share)
+    for _ in range(3):
+        court.wait(1.1)
+        for offer in only(Offer, court.due()):
+            reply = carry_out(offer)
+            if reply is not None:
+                gate.says(Reply, command=reply.command, outcome=reply.outcome, why=reply.why)
+    assert done.count("release") == 1
+    assert court.state(placed) == "unknown"
+    desk.close()
+
+
+def test_nobody_but_the_gate_it_is_for_is_given_an_order(court, gate, other):
+    placed = court.order(Release())
+    [offer] = court.due()
+    assert not other.asks(offer).is_wanted
+    assert court.state(placed) == "sent"
+
+
+def test_a_gate_that_does_what_was_called_off_is_an_alarm(court, gate):
+    placed = court.order(Release())
+    [offer] = court.due()
+    court.give_up(placed)
+    gate.says(Reply, command=offer.order, outcome="done")
+    assert ("gate-1", "done_late") in court.alarms()
+    assert court.state(placed) == "done"
+
+
+def test_orders_from_before_an_update_are_void(tmp_path):
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS[:1])
+    row = "INSERT INTO orders VALUES ('a', 'gate-1', 'a', 0, '2026', ?, x'00', '', '', x'5b5d')"
+    connection.execute(row, ("sent",))
+    connection.close()
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS)
+    assert connection.execute("SELECT state FROM orders").fetchone()[0] == "unanswered"
+    connection.close()
+
+
+def test_a_gate_that_was_paired_before_certificates_were_kept_is_known_still(tmp_path):
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS[:3])
+    connection.execute("INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', '{}', '0a0b', 3)")
+    connection.close()
+    connection = database.connect(tmp_path / "office.db", MIGRATIONS)
+    assert tuple(connection.execute("SELECT serial, certificate FROM gates").fetchone()) == ("0a0b", "")
+    connection.close()
+
+
+# -- faces ------------------------------------------------------------------------------------------------------------
+
+
+def enrolled(court, gate, subject):
+    gate.happen("person_enrolled", subject=subject, templates=3, notice="2026-11", embedder_sha256="ab" * 32)
+    gate.batch(len(gate.rows), len(gate.rows))
+
+
+def test_a_face_goes_from_gate_to_gate_and_changes_nothing_for_the_others(court, gate, other, person, only):
+    third = court.join("gate-3")
+    court.store.book.put(person(1))
+    court.due()
+    enrolled(court, gate, person(1).subject)
+    commands = only(Command, court.due())
+    assert {(c.gate, c.action.to) for c in commands} == {("gate-1", "gate-2"), ("gate-1", "gate-3")}
+    before = {name: court.store.book.version(name) for name in court.gates}
+    gate.shares(next(c for c in commands if c.action.to == "gate-2"), face())
+    [delta] = court.due()
+    assert (delta.gate, delta.records[0].face, delta.records[0].n) == ("gate-2", face(), delta.upto)
+    assert court.store.book.version("gate-3") == before["gate-3"]
+    [delta] = third.says(Request, after=before["gate-3"] - 1)
+    assert delta.records[0].face is None
+
+
+def test_a_face_that_nobody_asked_for_is_not_kept(court, gate, other, person, only):
+    court.store.book.put(person(1))
+    enrolled(court, gate, person(1).subject)
+    [command] = only(Command, court.due())
+    other.shares(command, face())
+    gate.shares(command, face())
+    gate.shares(command, face(2))
+    assert court.due()[-1].records[0].face == face()
+
+
+def test_no_face_is_asked_for_without_consent(court, gate, other, person, only):
+    court.store.book.put(person(1, purposes=("recognise",)))
+    enrolled(court, gate, person(1).subject)
+    assert only(Command, court.due()) == []
+    court.store.book.put(person(1))
+    assert len(only(Command, court.due())) == 1
+
+
+def test_a_withdrawn_consent_takes_the_faces_away(court, gate, other, person, only):
+    court.store.book.put(person(1))
+    enrolled(court, gate, person(1).subject)
+    [command] = only(Command, court.due())
+    gate.shares(command, face())
+    court.due()
+    court.store.book.put(person(1, purposes=("recognise",)))
+    assert all(delta.records[0].face is None for delta in court.due())
+    gate.shares(command, face())
+    assert court.due() == []
+
+
+def test_a_new_enrolment_replaces_the_faces_of_the_old_one(court, gate, other, person, only):
+    third = court.join("gate-3")
+    court.store.book.put(person(1))
+    enrolled(court, gate, person(1).subject)
+    for command in only(Command, court.due()):
+        gate.shares(command, face())
+    court.wait(1)
+    enrolled(court, other, person(1).subject)
+    [command] = only(Command, court.due())
+    assert (command.gate, command.action) == ("gate-2", Share(person(1).subject, "gate-3"))
+    other.shares(command, face(2))
+    [delta] = court.due()
+    assert (delta.gate, delta.records[0].face.id) == (third.name, "face-2")
+
+
+def test_a_gate_that_was_off_is_asked_again(court, gate, other, person, only):
+    court.store.book.put(person(1))
+    enrolled(court, gate, person(1).subject)
+    assert len(only(Command, court.due())) == 1
+    court.wait(40)
+    assert only(Command, court.due()) == []
+    court.wait(40)
+    assert len(only(Command, court.due())) == 1
+
+
+def test_a_gate_with_new_keys_gets_faces_sealed_anew(court, gate, other, person, only):
+    court.store.book.put(person(1))
+    enrolled(court, gate, person(1).subject)
+    gate.shares(only(Command, court.due())[0], face())
+    other.me = Identity.make()
+    other.peer = Peer(other.me, court.store.identity.party, SITE, "gate-2")
+    other.heard = 0
+    court.join("gate-2", other)
+    court.wait(700)
+    assert [c.action.to for c in only(Command, court.due())] == ["gate-2"]
+
+
+# -- processes --------------------------------------------------------------------------------------------------------
+
+
+def test_each_process_speaks_for_its_own_gates(court, gate, other):
+    half = OfficeSide(court.store, lambda name: name == "gate-2")
+    half.due(court.now, court.wall)
+    assert half.topics == set(other.topics.up)
+    payload = gate.peer.write(gate.message(Status, version="0.1.0"))
+    assert half.hear(gate.topics.status, payload, court.now, court.wall) == []
+
+
+def test_what_another_process_writes_is_noticed(court, gate, person):
+    court.due()
+    assert not court.side.changed()
+    another = type(court.store).open(court.folder)
+    another.book.put(person(1))
+    another.close()
+    assert court.side.changed()
+    assert len(court.due()) == 1
+    assert not court.side.changed()
+
+
+def test_a_mark_of_a_journal_is_not_needed(court, gate, only):
+    assert len(only(Word, gate.status(journal=None, records=None))) == 1
+    assert JournalMark("x", 0, 0).hash == ""
+    assert RecordMark(0, "").quarantined == 0
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(gate, *facts):
+    """Record these events at the gate, and send each one in its own batch."""
+    for kind, values in facts:
+        gate.happen(kind, **values)
+        gate.batch(len(gate.rows), len(gate.rows))
+
+
+def test_a_call_is_an_alarm_until_it_is_answered(court, gate):
+    rows_of(gate, ("call_pressed", {}))
+    assert court.alarms() == [("gate-1", "call_pressed")]
+    [alarm] = court.store.alarms.all()
+    assert alarm.detail == "main"
+    rows_of(gate, ("call_pressed", {}))
+    assert len(court.alarms()) == 1, "pressing twice is one call"
+    rows_of(gate, ("call_answered", {"answer": "wait"}))
+    assert court.alarms() == []
+
+
+@pytest.mark.parametrize("outcome", ["unanswered", "unreachable"])
+def test_a_call_that_nobody_answered_stays_until_somebody_has_looked_at_it(court, gate, outcome):
+    rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": outcome}))
+    assert court.alarms() == [("gate-1", "call_missed")]
+    [missed] = court.store.alarms.all()
+    court.store.alarms.settle(missed.id, stamp(court.wall))
+    assert court.alarms() == []
+
+
+def test_who_got_in_by_themselves_missed_nobody(court, gate):
+    rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": "opened"}))
+    assert court.alarms() == []
+
+
+def test_two_doors_are_two_calls(court, gate):
+    rows_of(gate, ("call_pressed", {}), ("call_pressed", {"door": "second"}), ("call_answered", {"answer": "nobody"}))
+    assert [alarm.detail for alarm in court.store.alarms.all()] == ["second"]
+
+
+def test_a_journal_that_was_held_back_for_a_week_does_not_ring(court, gate):
+    old = stamp(court.wall - timedelta(days=7))
+    gate.happen("call_pressed", at=old)
+    gate.happen("call_ended", at=old, outcome="unanswered")
+    gate.batch(1, 2)
+    assert court.alarms() == []
+
+
+def test_a_gate_that_does_not_know_the_time_rings_all_the_same(court, gate):
+    gate.status(degraded=["clock"])
+    gate.happen("call_pressed", at="1970-01-01T00:00:10.000000Z")
+    gate.batch(1, 1)
+    assert court.alarms() == [("gate-1", "call_pressed")]
+
+
+def test_a_call_of_which_nothing_more_is_heard_is_one_that_was_missed(court, gate):
+    rows_of(gate, ("call_pressed", {}))
+    court.wait(119)
+    court.due()
+    assert court.alarms() == [("gate-1", "call_pressed")]
+    court.wait(2)
+    court.due()
+    assert court.alarms() == [("gate-1", "call_missed")]
+    rows_of(gate, ("call_ended", {"outcome": "unreachable"}))
+    assert court.alarms() == [("gate-1", "call_missed")], "told once"
+
+
+@pytest.mark.parametrize("body", ['{"kind":"call_pressed","door":7}', "[]", "not json"])
+def test_a_call_that_cannot_be_read_is_no_alarm_and_no_error(court, gate, body):
+    note(court.store, "gate-1", [WireEvent(1, stamp(court.wall), "call_pressed", body, "ab" * 32)], court.wall)
+    assert court.alarms() == []
+
+
+def test_a_gate_that_floods_the_office_is_heard_less_and_takes_it_from_no_other(court, gate, other):
+    for _ in range(MOST_AT_ONCE):
+        court.side.hear(gate.topics.event, b"a.b.c", court.now, court.wall)
+    assert gate.status() == []
+    assert other.status() != []
+    court.wait(1.0)
+    assert gate.status() != []

@@ -1,0 +1,279 @@
+"""The office sends a stolen gate, or a copy of its pairing, no readable secrets. A new request for them raises an
+alarm.
+"""
+
+import hmac
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from gated.office.kept_person import KeptCard, KeptPerson, kept_pin
+from gated.office.schema import MIGRATIONS
+from gated.office.store import DATABASE, KEYS, Store
+from gated.people import card_readings
+from gated.people.pin_verifiers import Recipe, secret_of, verifier
+from gated.protocol.jose import Identity
+from gated.protocol.messages import (
+    AcceptHeld,
+    Command,
+    Delta,
+    Gone,
+    Offer,
+    PersonRecord,
+    RecordMark,
+    Request,
+    Verifiers,
+    Word,
+)
+from gated.storage import database
+from gated.storage.vault import readings_by
+
+CARD, PIN, DURESS = "0006729715", "739154", "281946"
+OLD = ["live", "batch", "held"]
+
+
+@pytest.fixture
+def wang(court, person):
+    """Return a person with a card, a PIN, a duress PIN and a label: every readable value."""
+    salt = court.store.book.pin_salt
+    pins = [kept_pin(PIN, salt, is_duress=False), kept_pin(DURESS, salt, is_duress=True)]
+    return person(1, name="Wang Fang", cards=[KeptCard("c1", CARD, "blue tag of Wang")], pins=pins)
+
+
+def people(messages):
+    return [record for message in messages for record in message.records if isinstance(record, PersonRecord)]
+
+
+def test_whoever_asks_with_a_copied_pairing_reads_no_name_no_number_and_no_pin(court, gate, wang):
+    court.store.book.put(wang)
+    for ask in ({}, {"after": 1}, {"is_snapshot": True}):
+        said = gate.says(Request, **ask)
+        [record] = people(said)
+        told = b"".join(map(msgspec.json.encode, said))
+        for secret in ("Wang", "blue tag", CARD, CARD.lstrip("0"), "66AFF3", "102-45043", PIN, DURESS):
+            assert secret.encode() not in told
+        assert (record.name, record.pin, record.duress_pin, record.cards[0].number) == ("", "", "", "")
+
+
+def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, other, wang):
+    court.store.book.put(wang)
+    [mine], [theirs] = people(gate.says(Request)), people(other.says(Request))
+    own = hmac.digest(gate.keys["card"], b"6729715", "sha256")
+    assert mine.cards[0].digest == own
+    assert mine.cards[0].readings == b"".join(sorted(readings_by(gate.keys["card"], card_readings.given(CARD))))
+    assert mine.cards[0].digest != theirs.cards[0].digest
+    assert {pin.verifier for pin in mine.pins}.isdisjoint(pin.verifier for pin in theirs.pins)
+    for digits, is_duress in ((PIN, False), (DURESS, True)):
+        result = Recipe(mine.pins[0].salt).result(secret_of(digits))
+        assert verifier(gate.keys["pin"], result, is_duress=is_duress) in {pin.verifier for pin in mine.pins}
+        assert verifier(gate.keys["pin"], result, is_duress=not is_duress) not in {pin.verifier for pin in mine.pins}
+
+
+def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, gate, person):
+    salt, places = court.store.book.pin_salt, set()
+    for number in range(12):
+        plain, duress = (kept_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
+        court.store.book.put(person(number, pins=[plain, duress] if number % 2 else [duress, plain]))
+    for number, record in enumerate(people(gate.says(Request))):
+        sizes = {len(msgspec.json.encode(pin)) for pin in record.pins}
+        assert len(sizes) == 1
+        assert len({pin.salt for pin in record.pins}) == 1
+        plain = verifier(gate.keys["pin"], Recipe(salt).result(f"{number}11111".encode()), is_duress=False)
+        places.add([pin.verifier for pin in record.pins].index(plain))
+    assert places == {0, 1}
+
+
+def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
+    court.store.book.put(wang)
+    thief = {"card": bytes(32), "pin": bytes(32)}
+    assert gate.says(Verifiers, **thief) == []
+    assert ("gate-1", "verifiers_changed") in court.alarms()
+    [record] = people(gate.says(Request))
+    assert record.cards[0].digest == hmac.digest(gate.keys["card"], b"6729715", "sha256")
+    court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
+    assert court.store.book.verifiers("gate-1") is None
+    gate.says(Verifiers, **thief)
+    [record] = people(gate.says(Request))
+    assert record.cards[0].digest == hmac.digest(bytes(32), b"6729715", "sha256")
+
+
+def test_the_word_says_which_keys_the_office_has(court, gate, only):
+    [word] = only(Word, gate.status())
+    assert word.verifiers == court.store.book.verifiers("gate-1").fingerprint
+    court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
+    [word] = only(Word, gate.status())
+    assert word.verifiers == ""
+
+
+def test_a_gate_that_has_told_no_keys_gets_nobody_and_what_it_asked_for_once_it_has(court, gate, wang):
+    court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
+    court.store.book.put(wang)
+    assert people(court.due()) == []
+    assert people(gate.says(Request)) == []
+    [record] = people(gate.says(Verifiers, **gate.keys))
+    assert (len(record.cards), len(record.pins)) == (1, 2)
+    assert gate.says(Verifiers, **gate.keys) == [], "once"
+
+
+def test_keys_lie_sealed_in_the_database(court, gate):
+    disk = b"".join(file.read_bytes() for file in court.folder.iterdir() if file.is_file())
+    assert gate.keys["card"] not in disk
+    assert gate.keys["pin"] not in disk
+
+
+# -- gates too old for verifiers ------------------------------------------------------------------------------------
+
+
+def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, other, wang, person, only):
+    court.store.book.put(person(2))
+    court.due()
+    before = RecordMark(gate.version, gate.digest)
+    [command] = only(Command, gate.status(can=OLD))
+    assert "update gated" in command.reason
+    assert not command.is_live, "which no gate carries out"
+    assert ("gate-1", "gate_outdated") in court.alarms()
+    court.store.book.put(wang)
+    assert {record.subject for record in people(m for m in court.due() if m.gate == "gate-1")} == set()
+    court.store.book.put(person(3, status="suspended"))
+    court.store.book.remove("person/" + person(2).subject)
+    told = [record for m in court.due() if m.gate == "gate-1" for record in m.records]
+    assert [isinstance(record, Gone) or record.status for record in told] == ["suspended", True]
+    said = gate.status(can=OLD)
+    [word] = only(Word, said)
+    assert (word.version, word.digest) == (before.version, before.digest), "so that it is content with what it has"
+    assert only(Command, said) == [], "it is told once"
+    asked = [record for message in gate.says(Request, after=1) for record in message.records]
+    assert all(isinstance(record, Gone) or record.status == "suspended" for record in asked)
+    [word] = only(Word, gate.status())
+    assert word.version == court.store.book.version("gate-1")
+    assert ("gate-1", "gate_outdated") not in court.alarms()
+    assert {record.subject for record in people(gate.says(Request, after=gate.version))} >= {wang.subject}
+
+
+# -- repeated requests ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ask", [{}, {"after": 1}, {"is_snapshot": True}, {"is_snapshot": True, "snapshot": 3}])
+def test_to_ask_for_what_a_gate_holds_already_is_an_alarm(court, gate, person, ask):
+    for number in range(4):
+        court.store.book.put(person(number))
+    gate.version = court.store.book.version("gate-1")
+    gate.status()
+    assert gate.says(Request, after=gate.version) != []
+    assert ("gate-1", "asked_for_all") not in court.alarms()
+    assert people(gate.says(Request, **ask)), "it is answered all the same"
+    assert ("gate-1", "asked_for_all") in court.alarms()
+
+
+def test_a_status_that_says_it_holds_nothing_hides_nothing(court, gate, person):
+    court.store.book.put(person(1))
+    gate.status(records=RecordMark(court.store.book.version("gate-1"), "x"))
+    court.restart()
+    gate.status(records=RecordMark(0, ""))
+    gate.says(Request)
+    assert ("gate-1", "asked_for_all") in court.alarms()
+
+
+def test_to_ask_for_the_first_time_and_for_the_rest_of_a_snapshot_is_none(court, gate, person):
+    for number in range(300):
+        court.store.book.put(person(number))
+    first = gate.says(Request)
+    assert first[0].parts > 1
+    gate.says(Request, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    gate.status(records=RecordMark(first[0].version, "x"))
+    gate.says(Request, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    assert ("gate-1", "asked_for_all") not in court.alarms()
+
+
+def test_to_ask_after_people_were_accepted_from_here_is_none(court, gate, person, only):
+    court.store.book.put(person(1))
+    gate.version = court.store.book.version("gate-1")
+    gate.status()
+    placed = court.order(AcceptHeld([person(1).subject]))
+    [offer] = only(Offer, court.due())
+    gate.reply(gate.asks(offer))
+    assert court.state(placed) == "done"
+    gate.says(Request, is_snapshot=True)
+    assert ("gate-1", "asked_for_all") not in court.alarms()
+    court.wait(3600)
+    gate.says(Request, is_snapshot=True, snapshot=1)
+    assert ("gate-1", "asked_for_all") in court.alarms()
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_names_go_to_the_gates_once_the_site_chose_so_and_leave_them_again(court, gate, wang):
+    court.store.book.put(wang)
+    court.due()
+    for chosen, said in ((True, ("Wang Fang", "blue tag of Wang")), (False, ("", ""))):
+        court.store.send_names(chosen)
+        [record] = people(message for message in court.due() if isinstance(message, Delta))
+        assert (record.name, record.cards[0].label) == said
+    version = court.store.book.version("gate-1")
+    court.store.send_names(False)
+    assert court.store.book.version("gate-1") == version
+
+
+# -- an old database ------------------------------------------------------------------------------------------------
+
+
+def old_office(folder, records):
+    """Create an office with the schema from before verifiers. It stores these people."""
+    folder.mkdir()
+    Identity.make().save(folder / KEYS)
+    identity = Identity.load(folder / KEYS)
+    known = next(number for number, script in enumerate(MIGRATIONS) if "pin_salt" in script)
+    with closing(database.connect(folder / DATABASE, MIGRATIONS[:known])) as connection:
+        secret = identity.party.seal(bytes(32))
+        connection.execute("INSERT INTO office VALUES (1, 'market-south', ?, 9, 0, 0, 'Asia/Shanghai')", (secret,))
+        connection.execute(
+            "INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', ?, '0a', 1)",
+            (Identity.make().party.dump().decode(),),
+        )
+        for n, record in enumerate(records, 1):
+            row = (f"person/{record['subject']}", n, identity.party.seal(msgspec.json.encode(record)))
+            connection.execute("INSERT INTO records VALUES (?, ?, 0, 0, ?)", row)
+    return identity
+
+
+def old_person(number, **more):
+    return {
+        "type": "person", "n": 0, "subject": f"{number:016x}", "name": "Wang", "household": "1", "role": "resident",
+        "status": "active", "added_at": "2026-11-20T09:00:00Z", "consents": [], "rights": [],
+        "cards": [{"id": "c", "number": CARD, "label": "", "valid_from": None, "valid_until": None, "uses": None}],
+        "pin": "", "duress_pin": "", "wishes": {}, "face": None, **more,
+    }  # fmt: skip
+
+
+def test_an_office_from_before_keeps_no_readable_pin_after_its_first_start_and_tells_everybody_anew(tmp_path):
+    folder = tmp_path / "office"
+    identity = old_office(folder, [old_person(1, pin=PIN, duress_pin=DURESS), old_person(2)])
+    with closing(Store.open(folder)) as store:
+        before = store.book.version("gate-1")
+        assert store.forget_pins() == 2
+        assert store.forget_pins() == 0
+        who = store.book.person(f"{1:016x}")
+        assert (who.pin, who.duress_pin, who.has_pin, who.has_duress_pin) == ("", "", True, True)
+        assert {pin.is_duress: pin for pin in who.pins} == {
+            False: kept_pin(PIN, store.book.pin_salt, is_duress=False),
+            True: kept_pin(DURESS, store.book.pin_salt, is_duress=True),
+        }
+        assert {record.subject for record in store.book.after("gate-1", before)} == {f"{n:016x}" for n in (1, 2)}
+        rows = store.file._connection.execute("SELECT sealed FROM records").fetchall()
+    for row in rows:
+        assert PIN.encode() not in identity.open(row["sealed"])
+        assert DURESS.encode() not in identity.open(row["sealed"])
+
+
+def test_a_gate_gets_digests_also_of_a_pin_that_is_readable_still(tmp_path):
+    folder = tmp_path / "office"
+    old_office(folder, [old_person(1, pin=PIN)])
+    with closing(Store.open(folder)) as store:
+        store.roll.keep_verifiers("gate-1", store.identity.party.seal(bytes(range(64))))
+        [record] = store.book.after("gate-1", 0)
+        assert (record.pin, len(record.pins)) == ("", 1)
+        store.book.put(store.book.person(f"{1:016x}"))
+        assert isinstance(store.book.live(KeptPerson)[0].pins[0].result, bytes)
+        assert store.book.person(f"{1:016x}").pin == ""

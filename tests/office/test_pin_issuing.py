@@ -1,0 +1,106 @@
+"""Every PIN of the office passes one function: by default it generates the PIN, and it refuses PINs that are easy to
+guess.
+"""
+
+from contextlib import closing
+
+import pytest
+
+from gated.cli.office.pins import weak_lines
+from gated.errors import CredentialError, OfficeError
+from gated.office.guess_budgets import site_budget
+from gated.office.kept_person import KeptPerson
+from gated.office.pin_issuing import give_pin, take_pin, weak
+from gated.office.store import Store
+from gated.pin.rule import is_weak
+
+ANN, BOB, AT = "a" * 16, "b" * 16, "2026-11-20T09:00:00Z"
+
+
+@pytest.fixture
+def site(tmp_path):
+    with closing(Store.create(tmp_path / "office", "market-south")) as store:
+        for subject, household in ((ANN, "2-401"), (BOB, "3-502")):
+            store.book.put(KeptPerson(n=0, subject=subject, name="Somebody", household=household, added_at=AT))
+        yield store
+
+
+def test_a_pin_is_made_and_will_do(site):
+    assert not is_weak(give_pin(site, ANN), 6, "2401")
+    assert give_pin(site, ANN) != give_pin(site, ANN, is_duress=True)
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [
+        "",
+        "0",
+        "12345",
+        "123123",
+        "112233",
+        "520520",
+        "147258",
+        "900512",
+        "19900512",
+        "240187",
+        "002401",
+        "３１８２０５",
+    ],
+)
+def test_what_is_easily_guessed_is_refused(site, digits):
+    with pytest.raises(CredentialError, match="this PIN will not do"):
+        give_pin(site, ANN, digits)
+    assert site_budget(site.book.live(KeptPerson), ()).pins == 0
+
+
+def test_a_neighbours_pin_is_refused_in_the_same_words_as_a_weak_one(site):
+    give_pin(site, ANN, "860274")
+    said = set()
+    for digits in ("860274", "123456"):
+        with pytest.raises(CredentialError) as refused:
+            give_pin(site, BOB, digits)
+        said.add(str(refused.value))
+    assert len(said) == 1
+
+
+def test_a_duress_pin_is_a_second_one_and_nobody_has_none(site):
+    with pytest.raises(CredentialError, match="second"):
+        give_pin(site, ANN, is_duress=True)
+    with pytest.raises(OfficeError):
+        give_pin(site, "nobody")
+
+
+def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
+    give_pin(site, ANN)
+    give_pin(site, ANN, is_duress=True)
+    give_pin(site, BOB)
+    assert site_budget(site.book.live(KeptPerson), ()).pins == 3
+    take_pin(site, ANN, only_duress=True)
+    assert site_budget(site.book.live(KeptPerson), ()).pins == 2
+    take_pin(site, BOB)
+    take_pin(site, BOB)
+    found = site_budget(site.book.live(KeptPerson), ())
+    assert (found.pins, found.is_short, found.by_household is None) == (1, False, False)
+
+
+def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
+    give_pin(site, ANN)
+    for gate in ("gate-1", "gate-2"):
+        site.alarms.sound(gate, "weak_pin", ANN, AT)
+    site.alarms.sound("gate-1", "weak_pin", BOB, AT)
+    assert weak(site) == [ANN, BOB]
+    assert any(ANN in line and "new ones" in line for line in weak_lines(weak(site)))
+    give_pin(site, ANN)
+    take_pin(site, BOB)
+    assert (weak(site), weak_lines([])) == ([], [])
+
+
+def test_a_new_duress_pin_does_not_end_what_may_be_said_of_the_other_one(site):
+    give_pin(site, ANN)
+    give_pin(site, ANN, is_duress=True)
+    site.alarms.sound("gate-1", "weak_pin", ANN, AT)
+    give_pin(site, ANN)
+    give_pin(site, ANN, is_duress=True)
+    assert weak(site) == [ANN], "nobody knows which of the two it was"
+    take_pin(site, ANN)
+    assert weak(site) == []

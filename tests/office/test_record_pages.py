@@ -1,0 +1,58 @@
+"""Records in messages: every record once, in order, and no message above the size limit."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.office.record_pages import deltas, pages, parts, urgent
+from gated.protocol.messages import MAX_PLAIN_BYTES, Face, Gone, PersonRecord
+from gated.protocol.record_keys import takes_away
+
+
+def record(n, size):
+    """Return a person record with a face of `size` characters, or a tombstone if `size` is 0."""
+    if size == 0:
+        return Gone(n=n, key=f"person/{n:016x}")
+    face = Face("f", "ab", 1, "x" * size)
+    return PersonRecord(n=n, subject=f"{n:016x}", name="名", household="1", added_at="2026-11-20T09:00:00Z", face=face)
+
+
+sizes = st.lists(st.sampled_from([0, 1, 500, 20_000, 38_000]), max_size=12)
+
+
+@given(sizes, st.integers(1, 5), st.integers(0, 9))
+def test_deltas_hold_everything_once_and_leave_no_gap(sizes, step, more):
+    records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
+    upto = (records[-1].n if records else 2) + more
+    said = deltas("s" * 64, "g" * 64, 2, upto, records)
+    assert [each for delta in said for each in delta.records] == records
+    assert [said[0].after, *(delta.upto for delta in said)] == [*(delta.after for delta in said), upto]
+    for delta in said:
+        assert all(delta.after < each.n <= delta.upto for each in delta.records)
+        assert len(msgspec.json.encode(delta)) <= MAX_PLAIN_BYTES
+
+
+@given(sizes, st.integers(1, 5))
+def test_what_is_urgent_is_all_that_takes_away_and_nothing_else(sizes, step):
+    records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
+    said = urgent("s", "g", records)
+    assert [each for delta in said for each in delta.records] == [each for each in records if takes_away(each)]
+    for delta in said:  # a delta is complete for its range
+        assert [each for each in records if delta.after < each.n <= delta.upto] == delta.records
+
+
+@given(sizes)
+def test_parts_are_counted_and_fit(sizes):
+    records = [record(number, size) for number, size in enumerate(sizes, 1)]
+    said = list(parts("s" * 64, "g" * 64, 2**62, "a" * 64, records))
+    assert [(part.part, part.parts) for part in said] == [(number, len(said)) for number in range(len(said))]
+    assert [each for part in said for each in part.records] == records
+    assert all(len(msgspec.json.encode(part)) <= MAX_PLAIN_BYTES for part in said)
+
+
+def test_an_empty_snapshot_is_one_part():
+    assert [part.records for part in parts("s", "g", 1, "", [])] == [[]]
+
+
+def test_no_page_holds_more_than_may_be_sent_together():
+    assert [len(page) for page in pages([record(number, 0) for number in range(1, 1002)])] == [500, 500, 1]

@@ -1,0 +1,89 @@
+"""The kernel proves that an operator's process waits. The proof ends with the process, and while the process is
+stopped.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from gated.errors import OfficeError
+from gated.office import running_processes
+from gated.office.running_processes import Waiting, is_served, is_waiting, owner, require_served, serving
+
+ORDER = "0a" * 16
+WAITER = """
+import sys, time
+from pathlib import Path
+from gated.office.running_processes import Waiting
+waiting = Waiting(Path(sys.argv[1]), [sys.argv[2]])
+print("waits", flush=True)
+while True:
+    waiting.beat()
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def waiter(tmp_path):
+    """Start a process that waits for the order."""
+    process = subprocess.Popen([sys.executable, "-c", WAITER, str(tmp_path), ORDER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waits\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_process_waits_until_it_says_that_it_does_not(tmp_path):
+    assert not is_waiting(tmp_path, ORDER)
+    with closing(Waiting(tmp_path, [ORDER, "0b" * 16])):
+        assert is_waiting(tmp_path, ORDER)
+        assert is_waiting(tmp_path, "0b" * 16)
+        assert not is_waiting(tmp_path, "0c" * 16)
+    assert not is_waiting(tmp_path, ORDER)
+    assert list((tmp_path / "waiting").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_whatever_ends_a_process_it_waits_no_more(tmp_path, waiter, number):
+    assert is_waiting(tmp_path, ORDER)
+    waiter.send_signal(number)
+    waiter.wait(60)
+    assert not is_waiting(tmp_path, ORDER)
+
+
+def test_a_process_that_is_stopped_holds_its_lock_and_does_not_wait(tmp_path, waiter, monkeypatch):
+    monkeypatch.setattr(running_processes, "BEAT_S", 0.3)
+    waiter.send_signal(signal.SIGSTOP)
+    end = time.monotonic() + 30
+    while is_waiting(tmp_path, ORDER):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    waiter.send_signal(signal.SIGCONT)
+    while not is_waiting(tmp_path, ORDER):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_file_that_nobody_holds_or_that_is_garbage_is_nobody(tmp_path):
+    (tmp_path / "waiting").mkdir()
+    (tmp_path / "waiting" / ORDER).write_bytes(b"x")
+    assert not is_waiting(tmp_path, ORDER)
+    with closing(Waiting(tmp_path, [ORDER])):
+        os.truncate(tmp_path / "waiting" / ORDER, 3)
+        assert not is_waiting(tmp_path, ORDER)
+
+
+def test_an_office_serves_its_share_of_the_gates_while_it_lives(tmp_path):
+    gates = [f"gate-{number}" for number in range(20)]
+    with pytest.raises(OfficeError, match="Nothing was ordered"):
+        require_served(tmp_path, gates[:1])
+    with closing(serving(tmp_path, 1, 3)):
+        assert [gate for gate in gates if is_served(tmp_path, gate)] == [gate for gate in gates if owner(1, 3)(gate)]
+        with closing(serving(tmp_path, 0, 3)), closing(serving(tmp_path, 2, 3)):
+            require_served(tmp_path, gates)
+    assert not any(is_served(tmp_path, gate) for gate in gates)

@@ -1,0 +1,280 @@
+import sqlite3
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gated.errors import BusyError, CredentialError, StateError, SubjectNotFoundError
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import AS_EVERYBODY, Holder, Preferences, Right
+from gated.people.issuing import give_card, set_pin
+from gated.people.store import Person
+from gated.types import SubjectId
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+NOBODY = SubjectId("0123456789abcdef")
+OFFICE = Right("main", "office", NOON, NOON + DAY)
+
+
+def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
+    store = Credentials.open(tmp_path / "new", "site")
+    give_card(store, "12345678", None)
+    store.close()
+    store.close()
+    again = Credentials.open(tmp_path / "new", "site")
+    assert len(again.all()) == 1
+    again.close()
+
+
+def test_the_first_and_the_last_use_are_written_down(store) -> None:
+    card = give_card(store, "12345678", None)
+    assert store.use(card.id, NOON)
+    assert store.use(card.id, NOON + DAY)
+    assert store.all() == [replace(card, first_used_at=NOON, last_used_at=NOON + DAY)]
+
+
+def test_a_use_at_an_unknown_time_counts_and_changes_no_time(store) -> None:
+    card = give_card(store, "12345678", None, uses=3)
+    store.use(card.id, None)
+    assert store.all() == [replace(card, uses_left=2)]
+    store.use(card.id, NOON)
+    store.use(card.id, None)
+    assert store.all() == [replace(card, uses_left=0, first_used_at=NOON, last_used_at=NOON)]
+
+
+def test_counted_uses_run_out_and_stay_so(store) -> None:
+    card = give_card(store, "12345678", None, uses=2)
+    assert [store.use(card.id, NOON) for _ in range(4)] == [True, True, False, False]
+    assert store.all()[0].uses_left == 0
+
+
+def test_a_use_that_came_to_nothing_is_given_back(store) -> None:
+    counted, plain = give_card(store, "12345678", None, uses=1), give_card(store, "87654321", None)
+    store.use(counted.id, NOON)
+    for card in (counted, plain):
+        store.give_back(card.id)
+    assert [card.uses_left for card in store.all()] == [1, None]
+
+
+def test_what_is_gone_is_not_used(store) -> None:
+    assert not store.use("nothing", NOON)
+
+
+def test_of_many_at_once_exactly_as_many_uses_are_granted_as_there_are(state, store) -> None:
+    card = give_card(store, "12345678", None, uses=7)
+    other = Credentials.open(state, "site")
+    granted: list[bool] = []
+
+    def hurry(which: Credentials) -> None:
+        for _ in range(10):
+            granted.append(which.use(card.id, NOON))
+
+    threads = [threading.Thread(target=hurry, args=(which,)) for which in (store, other, store)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert (len(granted), sum(granted)) == (30, 7)
+
+
+def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state, store, live) -> None:
+    ann, other = live("a"), Credentials.open(state, "site")
+    seen = [store.version()]
+    for change in (
+        lambda: give_card(store, "12345678", ann),
+        lambda: set_pin(other, "492716", ann, least=6),
+        lambda: other.set_rights(ann, [OFFICE]),
+        lambda: store.set_preferences(ann, Preferences(first="touch")),
+        lambda: other.set_role(ann, "staff"),
+        lambda: live("b"),
+    ):
+        change()
+        seen.append(store.version())
+    assert len(set(seen)) == len(seen)
+    store.use(store.all()[0].id, NOON)
+    store.give_back(store.all()[0].id)
+    assert store.version() == seen[-1]
+    other.close()
+
+
+def test_somebody_of_whom_nothing_was_said_is_a_plain_resident(store, live) -> None:
+    ann = live("a")
+    assert store.holders() == {ann: Holder()}
+
+
+def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, live) -> None:
+    ann, bob = live("a"), live("b")
+    register.suspend(ann)
+    assert store.holders()[ann].is_suspended
+    assert not store.holders()[bob].is_suspended
+    connection = register._people.connection
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    connection.execute("UPDATE people SET status = 'Active' WHERE subject = ?", (bob,))
+    assert store.holders()[bob].is_suspended
+
+
+def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, live) -> None:
+    ann = live("a")
+    store.set_rights(ann, [OFFICE, Right("second")])
+    assert store.rights_of(ann) == [OFFICE, Right("second")] == list(store.holders()[ann].rights)
+    store.set_rights(ann, [Right(schedule="nights")])
+    assert store.rights_of(ann) == [Right(schedule="nights")]
+    store.set_rights(ann, [])
+    assert store.holders()[ann] == Holder()
+
+
+def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
+    ann, bob, eve = live("a"), live("b"), live("e", "1-101")
+    store.set_rights(ann, [OFFICE], "household")
+    store.set_rights(bob, [Right("second")])
+    rights = {subject: holder.rights for subject, holder in store.holders().items()}
+    assert rights == {ann: (OFFICE,), bob: (Right("second"),), eve: ()}
+    assert store.rights_of(bob, "household") == [OFFICE]
+    assert store.rights_of(eve, "household") == []
+
+
+def test_everybody_is_a_resident_until_they_are_said_to_be_something_else(store, live) -> None:
+    ann, bob = live("a"), live("b")
+    assert store.role_of(ann) == "resident"
+    assert store.set_role(ann, "staff") == "staff"
+    assert (store.role_of(ann), store.role_of(bob)) == ("staff", "resident")
+    assert store.holders() == {ann: Holder(), bob: Holder()}
+
+
+def test_what_is_said_of_a_role_counts_where_nothing_nearer_is_said(store, live) -> None:
+    ann, bob, eve = live("a"), live("b"), live("e", "1-101")
+    for subject in (ann, eve):
+        store.set_role(subject, "staff")
+    store.set_rights(eve, [OFFICE], "role")
+    assert {subject: holder.rights for subject, holder in store.holders().items()} == {
+        ann: (OFFICE,),
+        bob: (),
+        eve: (OFFICE,),
+    }
+    assert store.rights_of(ann, "role") == [OFFICE]
+    assert store.rights_of(bob, "role") == []
+
+
+@given(said=st.sets(st.sampled_from(["subject", "household", "role"])))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_most_special_that_was_said_wins_and_the_rest_is_passed_over(store, said) -> None:
+    ann = SubjectId("a" * 16)
+    with suppress(sqlite3.IntegrityError):
+        store._people.add(Person(ann, "Ann", "2-401", "active", NOON, ()))
+    for whose in ("role", "household", "subject"):
+        store.set_rights(ann, [Right(schedule=whose)] if whose in said else [], whose)
+    most_special = [Right(schedule=whose) for whose in ("subject", "household", "role") if whose in said]
+    assert list(store.holders()[ann].rights) == most_special[:1]
+
+
+def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -> None:
+    ann, bob = live("a", "staff"), live("b")
+    store.set_role(bob, "staff")
+    store.set_rights(ann, [Right("main")], "household")
+    assert store.holders()[bob].rights == ()
+    store.set_rights(bob, [Right("second")], "role")
+    assert (store.holders()[ann].rights, store.holders()[bob].rights) == ((Right("main"),), (Right("second"),))
+
+
+def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, register, live) -> None:
+    """Otherwise the next person with this role could pass every door at any hour."""
+    ann, bob = live("a"), live("b", "1-101")
+    store.set_role(ann, "staff")
+    store.set_rights(ann, [OFFICE], "role")
+    register.remove(ann)
+    assert store.holders()[bob].rights == ()
+    store.set_role(bob, "staff")
+    assert store.holders()[bob].rights == (OFFICE,)
+
+
+@pytest.mark.parametrize("typed", [" staff ", "Staff", "STAFF", "\uff53\uff54\uff41\uff46\uff46"])
+def test_a_role_is_one_role_however_it_is_typed(store, live, typed: str) -> None:
+    assert store.set_role(live("a"), typed) == "staff"
+
+
+@pytest.mark.parametrize("name", ["guardian", "night-shift", "\u95e8\u536b", "r" * 20])
+def test_a_role_has_a_plain_name_in_any_script(store, live, name: str) -> None:
+    assert store.set_role(live("a"), name) == name
+
+
+@pytest.mark.parametrize("name", ["", " ", "r" * 21, "two words", "a;b", "' OR 1=1 --", "a\nb", "\x00", "\udc80"])
+def test_what_is_no_plain_name_is_no_role_and_changes_nothing(store, live, name: str) -> None:
+    ann = live("a")
+    with pytest.raises(CredentialError, match="role") as refused:
+        store.set_role(ann, name)
+    assert store.role_of(ann) == "resident"
+    assert not name.strip() or name not in str(refused.value)
+
+
+def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
+    ann = live("a")
+    wish = Preferences(release_s=15.0, search_s=6.0, first="speech")
+    store.set_preferences(ann, Preferences(first="light"))
+    store.set_preferences(ann, wish)
+    assert store.holders()[ann].preferences == wish
+    store.set_preferences(ann, AS_EVERYBODY)
+    assert store.holders()[ann].preferences == AS_EVERYBODY
+    assert store._connection.execute("SELECT count(*) FROM preferences").fetchone()[0] == 0
+
+
+def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
+    for ask in (
+        lambda: store.set_rights(NOBODY, [OFFICE]),
+        lambda: store.set_rights(NOBODY, [OFFICE], "household"),
+        lambda: store.set_rights(NOBODY, [OFFICE], "role"),
+        lambda: store.rights_of(NOBODY),
+        lambda: store.role_of(NOBODY),
+        lambda: store.set_role(NOBODY, "staff"),
+        lambda: store.set_preferences(NOBODY, Preferences(release_s=15)),
+    ):
+        with pytest.raises(SubjectNotFoundError):
+            ask()
+
+
+def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, register, live) -> None:
+    ann, bob = live("a"), live("b", "1-101")
+    for subject, number, pin in ((ann, "12345678", "492716"), (bob, "87654321", "318205")):
+        give_card(store, number, subject)
+        set_pin(store, pin, subject, least=6)
+        store.set_rights(subject, [OFFICE])
+        store.set_rights(subject, [OFFICE], "household")
+        store.set_preferences(subject, Preferences(release_s=15))
+    register.remove(ann)
+    assert store.of(ann) == []
+    assert set(store.holders()) == {bob}
+    for table, rows in (("credentials", 2), ("rights", 2), ("preferences", 1)):
+        assert store._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == rows
+
+
+def test_a_change_that_fails_half_way_is_none(store, live) -> None:
+    ann = live("a")
+    store.set_rights(ann, [OFFICE])
+    with pytest.raises(StateError):
+        store.set_rights(ann, [Right("main"), Right(("no", "door"))])  # type: ignore[arg-type]
+    assert store.rights_of(ann) == [OFFICE]
+
+
+def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(store) -> None:
+    card = give_card(store, "12345678", None, uses=2)
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StateError, match="disk"):
+        store.use(card.id, NOON)
+    assert store.all() == [card]
+
+
+def test_another_who_writes_for_long_is_a_busy_error(state, store) -> None:
+    card = give_card(store, "12345678", None)
+    store._connection.execute("PRAGMA busy_timeout = 20")
+    other = sqlite3.connect(state / "people.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BusyError):
+        store.use(card.id, NOON)
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.use(card.id, NOON)

@@ -1,0 +1,91 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from gated.people.credential_store import Credentials
+from gated.people.entitlement import AS_EVERYBODY, Preferences, Right
+from gated.people.issuing import give_card, set_pin, take_away
+from gated.people.keyring import KeyRing
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def ring(store: Credentials) -> KeyRing:
+    return KeyRing.of(store)
+
+
+def test_nothing_opens_where_nothing_was_given(ring: KeyRing) -> None:
+    assert ring.card("12345678") is None
+    assert ring.pin("492716") is None
+    assert not ring.reload_if_changed()
+
+
+def test_what_another_process_gives_and_takes_is_followed(state, ring: KeyRing, live) -> None:
+    ann, office = live("a"), Credentials.open(state, "site")
+    card = give_card(office, "0012345678", ann)
+    pin, _ = set_pin(office, "492716", ann, least=6)
+    assert ring.card("12345678") is None
+    assert ring.reload_if_changed()
+    assert ring.card("12345678") == card
+    assert ring.pin("492716") == pin
+    take_away(office, card.id)
+    assert ring.reload_if_changed()
+    assert ring.card("12345678") is None
+    assert ring.pin("492716") == pin
+    office.close()
+
+
+def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store, register, live) -> None:
+    ann, wish = live("a"), Preferences(release_s=15)
+    assert ring.holder(ann) is None
+    register.suspend(ann)
+    store.set_rights(ann, [Right("second")])
+    store.set_preferences(ann, wish)
+    ring.reload_if_changed()
+    holder = ring.holder(ann)
+    assert holder is not None
+    assert (holder.is_suspended, holder.rights) == (True, (Right("second"),))
+    assert ring.preferences(ann) == wish
+    assert ring.preferences(None) == AS_EVERYBODY
+
+
+def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
+    ann, office = live("a"), Credentials.open(state, "site")
+    office.set_role(ann, "staff")
+    office.set_rights(ann, [Right("second")], "role")
+    assert ring.reload_if_changed()
+    holder = ring.holder(ann)
+    assert holder is not None
+    assert holder.rights == (Right("second"),)
+    office.set_role(ann, "resident")
+    assert ring.reload_if_changed()
+    holder = ring.holder(ann)
+    assert holder is not None
+    assert holder.rights == ()
+    office.close()
+
+
+def test_a_use_of_ours_is_no_reason_to_read_everything_anew(ring: KeyRing, store) -> None:
+    card = give_card(store, "12345678", None)
+    assert ring.reload_if_changed()
+    store.use(card.id, NOON)
+    assert not ring.reload_if_changed()
+
+
+def test_a_store_that_cannot_be_read_any_more_keeps_nobody_from_opening(ring: KeyRing, store, live) -> None:
+    ann = live("a")
+    card, (pin, _) = give_card(store, "12345678", ann), set_pin(store, "492716", ann, least=6)
+    ring.reload_if_changed()
+    store.close()
+    assert ring.card("12345678") == card
+    assert ring.pin("492716") == pin
+    assert ring.holder(ann) is not None
+
+
+@pytest.mark.parametrize("odd", ["", "\x00", "' OR 1=1 --", "9" * 10_000, "\udc80"])
+def test_whatever_a_reader_or_a_keypad_says_is_nobodys(ring: KeyRing, store, odd: str) -> None:
+    give_card(store, "12345678", None)
+    ring.reload_if_changed()
+    assert ring.card(odd) is None
+    assert ring.pin(odd) is None

@@ -1,0 +1,222 @@
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gated.errors import SubjectNotFoundError
+from gated.people import entitlement
+from gated.people.store import MIGRATIONS, Consent, Consented, People, Person
+from gated.storage import database
+from gated.types import SubjectId
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+CONSENT = Consent("recognise", "paper-1", "notice-3", AT)
+ANN = Person(SubjectId("a" * 16), "安妮", "2-401", "active", AT, (CONSENT,))
+BOB = Person(SubjectId("b" * 16), "Bob", "1-101", "active", AT, (replace(CONSENT, reference="paper-2"),))
+
+
+@pytest.fixture
+def people(state: Path) -> Iterator[People]:
+    people = People(state)
+    yield people
+    people.connection.close()
+
+
+def test_a_person_comes_back_as_they_went_in(people: People) -> None:
+    people.add(ANN)
+    assert people.get(ANN.subject) == ANN
+    assert people.all() == [ANN]
+    assert people.subjects() == {ANN.subject}
+
+
+def test_everybody_is_listed_by_household_and_name(people: People) -> None:
+    ada = replace(BOB, subject=SubjectId("c" * 16), name="Ada")
+    for person in (ANN, BOB, ada):
+        people.add(person)
+    assert people.all() == [ada, BOB, ANN]
+
+
+def test_an_unknown_person_is_told_with_the_way_to_find_the_right_id(people: People) -> None:
+    for ask in (
+        lambda subject: people.set_status(subject, "active"),
+        people.get,
+        people.delete,
+        lambda subject: people.set_role(subject, "staff"),
+    ):
+        with pytest.raises(SubjectNotFoundError, match="gated people list"):
+            ask(SubjectId("nobody"))
+
+
+def test_the_status_is_kept(people: People) -> None:
+    people.add(ANN)
+    people.set_status(ANN.subject, "suspended")
+    assert people.get(ANN.subject).status == "suspended"
+    people.set_status(ANN.subject, "active")
+    assert people.get(ANN.subject).status == "active"
+
+
+def test_the_role_is_kept(people: People) -> None:
+    people.add(ANN)
+    people.add(replace(BOB, role="staff"))
+    people.set_role(ANN.subject, "guardian")
+    assert [person.role for person in people.all()] == ["staff", "guardian"]
+
+
+def test_a_status_that_is_not_plainly_active_counts_as_suspended(people: People) -> None:
+    people.add(ANN)
+    people.connection.execute("PRAGMA ignore_check_constraints = ON")
+    people.connection.execute("UPDATE people SET status = 'Active'")
+    assert people.get(ANN.subject).status == "suspended"
+    assert people.consented()[ANN.subject].status == "suspended"
+
+
+def test_only_those_who_agreed_to_be_recognised_are_searched_for(people: People) -> None:
+    people.add(ANN)
+    people.add(replace(BOB, consents=(replace(CONSENT, purpose="transfer"),)))
+    assert people.consented() == {ANN.subject: Consented("2-401", "active", "paper-1")}
+
+
+def test_consents_are_kept_by_purpose_and_go_with_the_person(people: People) -> None:
+    both = (CONSENT, replace(CONSENT, purpose="transfer", reference="paper-9"))
+    people.add(replace(ANN, consents=both))
+    people.add(BOB)
+    assert people.get(ANN.subject).consents == both
+    people.delete(ANN.subject)
+    assert [row["subject"] for row in people.connection.execute("SELECT subject FROM consents")] == [BOB.subject]
+
+
+def test_a_deletion_owes_that_the_traces_go_too(people: People) -> None:
+    people.add(ANN)
+    assert people.connection.execute("SELECT count(*) FROM erasures").fetchone()[0] == 0
+    people.delete(ANN.subject)
+    assert people.connection.execute("SELECT count(*) FROM erasures").fetchone()[0] == 1
+
+
+def test_neither_name_nor_household_nor_paper_is_in_what_a_log_would_show(people: People) -> None:
+    people.add(ANN)
+    shown = f"{people.get(ANN.subject)!r} {people.consented()!r}"
+    for secret in (ANN.name, ANN.household, "paper-1"):
+        assert secret not in shown
+    assert ANN.subject in shown
+
+
+def test_the_schema_is_the_sum_of_its_migrations_from_any_number_of_them(tmp_path: Path) -> None:
+    for done in range(len(MIGRATIONS) + 1):
+        state = tmp_path / str(done)
+        database.connect(state / "people.db", MIGRATIONS[:done]).close()
+        people = People(state)
+        people.add(ANN)
+        assert people.all() == [ANN]
+        people.connection.close()
+
+
+def test_people_from_before_there_were_cards_stay_and_can_be_given_one(tmp_path: Path) -> None:
+    old = database.connect(tmp_path / "people.db", MIGRATIONS[:1])
+    old.execute(
+        "INSERT INTO people VALUES (?, ?, ?, ?, ?)",
+        (ANN.subject, ANN.name, ANN.household, "active", "2026-03-01T09:30:00+00:00"),
+    )
+    old.execute(
+        "INSERT INTO consents VALUES (?, ?, ?, ?, ?)",
+        (ANN.subject, "recognise", "paper-1", "notice-3", "2026-03-01T09:30:00+00:00"),
+    )
+    old.close()
+    people = People(tmp_path)
+    assert people.all() == [ANN]
+    assert people.get(ANN.subject).role == "resident"
+    assert not people.has_credentials()
+    people.connection.execute(
+        "INSERT INTO credentials (id, way, subject, digest, label, is_duress) VALUES ('1', 'card', ?, x'00', '', 0)",
+        (ANN.subject,),
+    )
+    assert people.has_credentials()
+    people.connection.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("face", ANN.subject, None, 0, None),
+        ("pin", ANN.subject, None, 0, None),
+        ("pin", None, "hash", 0, None),
+        ("card", ANN.subject, "hash", 0, None),
+        ("card", "f" * 16, None, 0, None),
+        ("card", None, None, 2, None),
+        ("card", None, None, 0, -1),
+    ],
+)
+def test_the_database_itself_refuses_a_credential_that_cannot_be(people: People, row: tuple[object, ...]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute(
+            "INSERT INTO credentials (id, digest, label, way, subject, pin_hash, is_duress, uses_left)"
+            " VALUES ('1', x'00', '', ?, ?, ?, ?, ?)",
+            row,
+        )
+
+
+@pytest.mark.parametrize("wish", [("release_s", 4.9), ("release_s", 30.1), ("search_s", 0.5), ("first", "smell")])
+def test_the_database_itself_refuses_a_preference_that_cannot_be(people: People, wish: tuple[str, object]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute(f"INSERT INTO preferences (subject, {wish[0]}) VALUES (?, ?)", (ANN.subject, wish[1]))
+
+
+@pytest.mark.parametrize(
+    "whose",
+    [
+        (None, None, None),
+        (ANN.subject, "2-401", None),
+        (ANN.subject, None, "staff"),
+        (None, "2-401", "staff"),
+        (ANN.subject, "2-401", "staff"),
+        ("f" * 16, None, None),
+    ],
+)
+def test_the_database_itself_refuses_a_right_of_nobody_or_of_two(people: People, whose: tuple[str | None, ...]) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute("INSERT INTO rights (subject, household, role) VALUES (?, ?, ?)", whose)
+
+
+@pytest.mark.parametrize("role", ["", "r" * 21, None])
+def test_the_database_itself_refuses_a_role_that_cannot_be(people: People, role: str | None) -> None:
+    people.add(ANN)
+    with pytest.raises(sqlite3.IntegrityError):
+        people.connection.execute("UPDATE people SET role = ?", (role,))
+
+
+def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) -> None:
+    ada = replace(ANN, subject=SubjectId("c" * 16))
+    for person in (ANN, ada, BOB):
+        people.add(person)
+    people.connection.executemany("INSERT INTO rights (household) VALUES (?)", [("2-401",), ("1-101",)])
+    people.connection.execute("INSERT INTO rights (subject) VALUES (?)", (ANN.subject,))
+    people.delete(ANN.subject)
+    said = "SELECT subject, household FROM rights ORDER BY household"
+    assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101"), (None, "2-401")]
+    people.delete(ada.subject)
+    assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101")]
+
+
+def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Path) -> None:
+    """The migration adds one column, empty for the old rows. An older gated removes it again."""
+    path = tmp_path / "people.db"
+    old = database.connect(path, MIGRATIONS[:3])
+    insert = "INSERT INTO credentials (id, way, digest, label, is_duress) VALUES (?, 'card', ?, '', 0)"
+    old.execute(insert, ("1", b"1" * 32))
+    old.close()
+    people = People(tmp_path)
+    row = people.connection.execute("SELECT * FROM credentials").fetchone()
+    assert entitlement.credential(row).readings == frozenset()
+    people.connection.execute("UPDATE credentials SET readings = ?", (entitlement.packed({b"2" * 16, b"3" * 16}),))
+    row = people.connection.execute("SELECT * FROM credentials").fetchone()
+    assert entitlement.credential(row).readings == {b"2" * 16, b"3" * 16}
+    people.connection.close()
+    assert database.go_back(path, 3) == len(MIGRATIONS) - 3
+    old = database.connect(path, MIGRATIONS[:3])
+    assert [tuple(row) for row in old.execute("SELECT id, digest FROM credentials")] == [("1", b"1" * 32)]
+    old.close()

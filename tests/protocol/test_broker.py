@@ -1,0 +1,73 @@
+"""Tests of how a gate reaches the broker: addresses, versions and dialling."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.errors import ConfigError
+from gated.protocol.broker import BACKOFF_S, Dialect, address, backoff_s, tls_context
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [("mqtts://a.b", "a.b", 8883), ("mqtts://10.0.0.1:1", "10.0.0.1", 1), ("mqtts://[::1]:8884", "::1", 8884)],
+)
+def test_an_address_may_leave_out_the_port(url, host, port):
+    assert address(url) == (host, port)
+
+
+@given(st.integers(1, 10**9), st.floats(0.2, 3600), st.floats(0, 1, exclude_max=True))
+def test_back_off_grows_to_its_limit_and_never_to_nothing(failures, max_s, dice):
+    wait_s = backoff_s(failures, max_s, dice)
+    assert 0 < wait_s <= max_s
+    assert wait_s >= min(max_s, BACKOFF_S) / 2
+    assert backoff_s(failures + 1, max_s, dice) >= wait_s
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://a", "https://a", "mqtts://", "mqtts://a:x", "mqtts://a:99999", "", "mqtts://[::1"]
+)
+def test_what_is_no_address_is_named_with_the_right_form(url):
+    with pytest.raises(ConfigError, match=r"sync\.url: .*mqtts://HOST\[:PORT\]"):
+        address(url)
+
+
+def test_a_key_of_another_certificate_is_named(broker):
+    with pytest.raises(ConfigError, match=r"sync\.key.*office\.key"):
+        tls_context(broker.settings(key=f"{broker.folder}/office.key"))
+
+
+def test_old_tls_is_not_spoken(broker):
+    assert tls_context(broker.settings()).minimum_version.name == "TLSv1_2"
+
+
+def test_a_server_must_prove_its_name_and_no_other_authority_counts(broker):
+    context = tls_context(broker.settings())
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) == 1
+
+
+def test_what_the_settings_say_is_spoken_and_nothing_else():
+    for version in ("3.1.1", "5"):
+        dialect = Dialect(version)
+        assert (dialect.version, dialect.failed(), dialect.version) == (version, False, version)
+
+
+def test_without_a_word_of_the_settings_5_is_tried_and_3_1_1_at_once_where_it_fails():
+    dialect = Dialect("auto")
+    assert dialect.version == "5"
+    assert dialect.failed()
+    assert dialect.version == "3.1.1"
+    assert not dialect.failed()  # both versions failed, so the version is not the cause
+    assert dialect.version == "5"
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_what_has_worked_is_kept_whatever_fails_later(failures):
+    dialect = Dialect("auto")
+    for _ in range(failures):
+        dialect.failed()
+    worked = dialect.version
+    dialect.worked()
+    assert not dialect.failed()
+    assert dialect.version == worked

@@ -1,0 +1,132 @@
+"""Only a fresh answer to the gate's own question says that a command is still wanted. A no is final."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.errors import WithdrawnError
+from gated.protocol import confirmation
+from gated.protocol.confirmation import AGAIN_S, GOOD_S, PATIENCE_S, Question
+from gated.protocol.messages import Ask, Command, Progress, Release, StillWanted
+from gated.sync.operator_dialog import Talk
+
+ORDER = "0a" * 16
+US = {"site": "market-south", "gate": "gate-2"}
+
+
+def yes(nonce, order=ORDER):
+    return StillWanted(**US, order=order, nonce=nonce, is_wanted=True)
+
+
+def test_an_answer_counts_for_5_s_from_the_question_and_not_from_its_arrival():
+    question = Question(ORDER)
+    question.hear(yes(question.ask(10.0)), 13.0)
+    assert question.is_wanted(10.0 + GOOD_S)
+    assert not question.is_wanted(10.0 + GOOD_S + 0.1)
+
+
+def test_a_late_an_unknown_and_a_repeated_answer_say_nothing():
+    question = Question(ORDER)
+    nonce = question.ask(10.0)
+    for answer, at in ((yes(nonce), 15.1), (yes("f" * 32), 11.0), (yes(""), 11.0), (yes(nonce, "0b" * 16), 11.0)):
+        question.hear(answer, at)
+        assert not question.is_wanted(at)
+    fresh = question.ask(20.0)
+    question.hear(yes(fresh), 21.0)
+    assert question.is_wanted(25.0)
+    question.hear(yes(fresh), 26.0)
+    assert not question.is_wanted(26.0)
+
+
+def test_a_no_is_for_good_with_a_nonce_or_without():
+    for nonce in ("", "x"):
+        question = Question(ORDER)
+        first, second = question.ask(1.0), question.ask(2.0)
+        question.hear(yes(first), 2.0)
+        question.hear(StillWanted(**US, order=ORDER, nonce=nonce, why="gone"), 2.1)
+        question.hear(yes(second), 2.2)
+        assert not question.is_wanted(2.2)
+        assert question.refusal == "gone"
+
+
+def test_a_question_is_asked_again_after_a_second_and_not_before_however_often_one_looks():
+    question = Question(ORDER)
+    first = question.ask(10.0)
+    assert [question.ask(10.0 + AGAIN_S * share) for share in (0.0, 0.5, 0.99)] == [None] * 3
+    assert question.ask(10.0 + AGAIN_S) not in (None, first)
+
+
+def test_a_question_that_nobody_answers_is_given_up_after_90_s_for_good():
+    question = Question(ORDER)
+    asked = [nonce for second in range(200) if (nonce := question.ask(10.0 + second))]
+    assert len(set(asked)) == len(asked) == PATIENCE_S
+    assert "did not confirm it within 90 s" in question.refusal
+    question.hear(yes(asked[-1]), 10.0 + PATIENCE_S)
+    assert not question.is_wanted(10.0 + PATIENCE_S)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ask", "yes", "old", "no", "wait"]), st.floats(0, 10)), max_size=40))
+def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_was_answered(steps):
+    question, now, nonces, answered, is_over = Question(ORDER), 0.0, [], [], False
+    for step, wait_s in steps:
+        now += wait_s
+        if step == "ask" and (nonce := question.ask(now)):
+            nonces.append((nonce, now))
+        elif step == "yes" and nonces:
+            nonce, at = nonces[-1]
+            question.hear(yes(nonce), now)
+            answered.append(at)
+        elif step == "old" and nonces:
+            question.hear(yes(nonces[0][0]), now)
+            answered.append(nonces[0][1])
+        elif step == "no":
+            question.hear(StillWanted(**US, order=ORDER), now)
+            is_over = True
+        if question.is_wanted(now):
+            assert not is_over
+            assert any(now - at <= GOOD_S for at in answered)
+
+
+class Office:
+    """A fake office that gives the set answer to each question and keeps what it heard."""
+
+    def __init__(self, answer):
+        command = Command(**US, id=ORDER, number=1, at="", operator="li", action=Release())
+        self.said, self.answer = [], answer
+        self.talk = Talk(command, self._hear)
+
+    def _hear(self, message):
+        self.said.append(message)
+        if isinstance(message, Ask) and self.answer is not None:
+            self.talk.hear(StillWanted(**US, order=ORDER, nonce=message.nonce, is_wanted=self.answer))
+
+
+async def test_a_gate_asks_until_it_is_answered(monkeypatch):
+    monkeypatch.setattr(confirmation, "AGAIN_S", 0.01)
+    office = Office(None)
+    asking = asyncio.create_task(office.talk.confirm("5 looks"))
+    while len(office.said) < 3:
+        await asyncio.sleep(0.01)
+    assert len({ask.nonce for ask in office.said}) == len(office.said)
+    office.answer = True
+    assert await asking > 0
+
+
+async def test_a_no_ends_it_and_so_does_nobody_who_answers(monkeypatch):
+    monkeypatch.setattr(confirmation, "AGAIN_S", 0.01)
+    office = Office(False)
+    with pytest.raises(WithdrawnError, match="nothing was done"):
+        await office.talk.confirm("5 looks")
+    assert office.talk.withdrawn.is_set()
+    monkeypatch.setattr(confirmation, "PATIENCE_S", 0.05)
+    with pytest.raises(WithdrawnError, match="did not confirm it"):
+        await Office(None).talk.confirm("5 looks")
+
+
+def test_the_operator_is_told_what_is_news():
+    office = Office(None)
+    for says in ("1 of 5", "1 of 5", "2 of 5"):
+        office.talk.tell(says)
+    assert office.said == [Progress(**US, order=ORDER, says=says) for says in ("1 of 5", "2 of 5")]

@@ -1,0 +1,66 @@
+"""Flooding costs tokens, and messages are compared byte by byte."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.protocol.flood import Bucket, Repetitions
+
+
+def test_a_full_bucket_pays_at_once_and_an_empty_one_as_it_fills():
+    bucket = Bucket(most=3, per_s=2)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(100.4)
+    assert bucket.take(100.5)
+    assert not bucket.take(100.5)
+
+
+def test_a_bucket_that_rests_is_no_fuller_than_full():
+    bucket = Bucket(most=3, per_s=2)
+    bucket.take(0.0)
+    assert sum(bucket.take(1e6) for _ in range(10)) == 3
+
+
+@given(st.lists(st.floats(0, 10), max_size=100), st.integers(1, 20), st.integers(1, 20))
+def test_no_stretch_of_time_costs_more_than_was_full_and_came_in_it(pauses, most, per_s):
+    bucket, now, taken = Bucket(most, per_s), 50.0, 0
+    for pause in pauses:
+        now += pause
+        taken += bucket.take(now)
+    assert taken <= most + (now - 50.0) * per_s + 1e-6
+
+
+def test_a_message_is_recognised_when_it_comes_again():
+    heard = Repetitions(kept=10)
+    heard.note(b"a")
+    assert heard.has(b"a")
+    assert not heard.has(b"b")
+    heard.note(b"a")
+    assert heard.has(b"a")
+
+
+def test_to_ask_is_not_to_hear():
+    heard = Repetitions(kept=2)
+    for payload in (b"a", b"b"):
+        assert not heard.has(payload)
+        heard.note(payload)
+    for _ in range(5):
+        assert not heard.has(b"c")
+        assert heard.has(b"a")
+    heard.note(b"c")  # a goes: a query alone does not keep it
+    assert [heard.has(payload) for payload in (b"a", b"b", b"c")] == [False, True, True]
+
+
+def test_only_so_many_are_remembered_and_those_that_come_again_stay():
+    heard = Repetitions(kept=3)
+    for payload in (b"a", b"b", b"c", b"a", b"d"):  # b goes
+        heard.note(payload)
+    assert [heard.has(payload) for payload in (b"a", b"b", b"c", b"d")] == [True, False, True, True]
+
+
+@given(st.lists(st.binary(max_size=3), max_size=50))
+def test_with_room_enough_it_is_a_set(payloads):
+    heard, seen = Repetitions(kept=100), set()
+    for payload in payloads:
+        assert heard.has(payload) == (payload in seen)
+        heard.note(payload)
+        seen.add(payload)

@@ -1,0 +1,113 @@
+"""Messages have limits, and a batch describes itself correctly."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gated.protocol.messages import (
+    DOWN,
+    KINDS,
+    MAX_EVENTS,
+    OPEN,
+    UP,
+    Ack,
+    Command,
+    EventBatch,
+    JournalMark,
+    PersonRecord,
+    Receipt,
+    Release,
+    Shell,
+    Status,
+    WireEvent,
+    Word,
+    kind_of,
+    misfit,
+)
+
+ABOUT = {"site": "s", "gate": "g"}
+EVENT = WireEvent(seq=4, at="2026-01-01T00:00:00.000000Z", kind="door_closed", body="{}", hash="a" * 64)
+MESSAGES = [
+    Ack(**ABOUT, journal="00", seq=4, hash="a" * 64),
+    Word(**ABOUT, challenge="c", beat=1, at="", version=3, digest="d" * 64),
+    Status(**ABOUT, version="0.1.0", degraded=["vision"], journal=JournalMark("00", 9, 8, 1, "a" * 64)),
+    EventBatch(**ABOUT, journal="00", after=3, first=4, last=4, prev="b" * 64, events=[EVENT]),
+    Receipt(**ABOUT, subject="0011223344556677", n=4, templates=3, at=""),
+    Command(**ABOUT, id="0" * 32, number=1, at="", operator="li", action=Release()),
+]
+named = pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
+
+
+def read(fields, kind):
+    return msgspec.json.decode(msgspec.json.encode(fields), type=kind)
+
+
+@named
+def test_a_message_comes_back_as_it_was_and_bears_its_version(message):
+    assert read(message, type(message)) == message
+    assert msgspec.to_builtins(message)["v"] == 1
+
+
+@named
+def test_a_field_from_the_future_is_passed_over(message):
+    fields = msgspec.to_builtins(message) | {"signature": "x", "nested": {"a": [1]}}
+    assert read(fields, type(message)) == message
+
+
+@named
+@pytest.mark.parametrize("version", [0, 2, "1", None, 1.5, True])
+def test_another_version_is_refused(message, version):
+    with pytest.raises(msgspec.ValidationError):
+        read(msgspec.to_builtins(message) | {"v": version}, type(message))
+
+
+@named
+@given(st.data())
+@settings(max_examples=30)
+def test_a_message_with_a_byte_changed_is_a_message_or_refused_by_name(message, data):
+    payload = bytearray(msgspec.json.encode(message))
+    payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        msgspec.json.decode(bytes(payload), type=type(message))
+    except (msgspec.MsgspecError, UnicodeError):
+        pass
+
+
+def test_every_message_has_one_direction_and_a_name_of_its_own():
+    assert set(KINDS) == {*UP, *DOWN}
+    assert not {*UP} & {*DOWN}
+    assert len(set(KINDS.values())) == len(KINDS)
+    assert {kind_of(kind) for kind in KINDS} >= OPEN
+
+
+@pytest.mark.parametrize("change", [{"first": 3}, {"last": 5}, {"after": 4}, {"after": 9}, {"events": []}])
+def test_a_batch_whose_numbers_contradict_each_other_is_refused(change):
+    with pytest.raises(msgspec.ValidationError):
+        read(msgspec.to_builtins(MESSAGES[3]) | change, EventBatch)
+
+
+def test_a_batch_of_more_than_500_events_is_refused():
+    events = [{"seq": n, "at": "", "kind": "", "body": "", "hash": ""} for n in range(1, MAX_EVENTS + 2)]
+    fields = msgspec.to_builtins(MESSAGES[3]) | {"after": 0, "first": 1, "last": MAX_EVENTS + 1, "events": events}
+    with pytest.raises(msgspec.ValidationError):
+        read(fields, EventBatch)
+
+
+def test_a_batch_whose_rows_do_not_follow_from_each_other_is_found_out():
+    assert misfit(MESSAGES[3], "b" * 64) == 4
+
+
+def test_what_is_open_on_the_wire_has_no_field_for_anything_about_a_person():
+    open_to_all = [*(kind for kind, name in KINDS.items() if name in OPEN), Shell]
+    fields = {field for kind in open_to_all for field in kind.__struct_fields__}
+    assert fields == {
+        *("v", "site", "gate", "state", "version", "sealed"),
+        *("csr", "certificate", "authority"),  # certificates of the gate, not of a person
+    }
+
+
+def test_a_subject_is_an_id_and_no_name():
+    fields = {"n": 1, "subject": "Zhang Wei", "name": "x", "household": "y", "added_at": ""}
+    with pytest.raises(msgspec.ValidationError):
+        read(fields, PersonRecord)

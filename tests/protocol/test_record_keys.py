@@ -1,0 +1,66 @@
+"""Tests of the records' definition, which both ends share."""
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.protocol.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, RoleRecord, ScheduleRecord
+from gated.protocol.record_keys import digest_of, key_of, takes_away
+
+SUBJECT = "0123456789abcdef"
+PERSON = PersonRecord(n=1, subject=SUBJECT, name="Ann", household="2-401", added_at="2026-03-01T09:30:00+00:00")
+HELD = st.dictionaries(st.text(max_size=8), st.integers(1, 2**63 - 1), max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        (PERSON, f"person/{SUBJECT}"),
+        (HouseholdRecord(n=1, household="2-401", rights=[]), "household/2-401"),
+        (RoleRecord(n=1, role="staff", rights=[]), "role/staff"),
+        (ScheduleRecord(n=1, name="work", days=["mon"], start="08:00", end="18:00"), "schedule/work"),
+        (GateRecord(n=1, gate="north", keys="{}"), "gate/north"),
+        (Gone(n=1, key="role/staff"), "role/staff"),
+    ],
+)
+def test_every_record_has_the_key_of_what_it_is_about(record, key):
+    assert key_of(record) == key
+
+
+def test_the_digest_is_of_sorted_lines_as_another_end_would_write_them():
+    assert digest_of([("role/b", 2), ("person/a", 10)]) == sha256(b"person/a 10\nrole/b 2\n").hexdigest()
+    assert digest_of([]) == sha256(b"").hexdigest()
+
+
+@given(HELD, st.randoms())
+def test_the_digest_does_not_depend_on_the_order(held, dice):
+    rows = list(held.items())
+    shuffled = list(rows)
+    dice.shuffle(shuffled)
+    assert digest_of(shuffled) == digest_of(rows)
+
+
+@given(HELD, HELD)
+def test_other_records_have_another_digest(one, other):
+    assert (digest_of(one.items()) == digest_of(other.items())) == (one == other)
+
+
+def test_who_is_gone_or_suspended_never_waits():
+    assert takes_away(Gone(n=1, key=f"person/{SUBJECT}"))
+    assert takes_away(
+        PersonRecord(**{f: getattr(PERSON, f) for f in PERSON.__struct_fields__} | {"status": "suspended"})
+    )
+    assert not takes_away(PERSON)
+
+
+@pytest.mark.parametrize("key", ["schedule/work", "gate/north"])
+def test_hours_and_gates_that_are_gone_let_nobody_in(key):
+    assert takes_away(Gone(n=1, key=key))
+
+
+@pytest.mark.parametrize("key", ["household/2-401", "role/staff"])
+def test_that_a_household_or_a_role_is_gone_waits_because_its_people_might_pass_at_all_hours_then(key):
+    assert not takes_away(Gone(n=1, key=key))
+    assert not takes_away(HouseholdRecord(n=1, household="2-401", rights=[]))

@@ -1,0 +1,190 @@
+"""Writes `gated/protocol/asyncapi.json` from the code: the topics, the messages and every field, with their docstrings.
+
+Run it after a change of `gated/protocol/messages.py`: `.venv/bin/python tests/protocol/wire_document.py`.
+"""
+
+import ast
+import inspect
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent)]
+from wire_schemas import schemas_of  # noqa: E402
+
+import gated.protocol  # noqa: E402
+from gated.protocol import messages  # noqa: E402
+from gated.protocol.jose import SEALING, SIGNING, type_of  # noqa: E402
+from gated.protocol.messages import (  # noqa: E402
+    DOWN,
+    KINDS,
+    MAX_BYTES,
+    ONCE_OPEN,
+    OPEN,
+    UP,
+    Message,
+    Shell,
+    Status,
+    Templates,
+)
+from gated.protocol.topics import Topics  # noqa: E402
+
+FILE = Path(gated.protocol.__file__).parent / "asyncapi.json"
+TOPICS = Topics("{site}", "{gate}")
+
+CARRIES = {
+    "status": ("status",),
+    "event": ("event",),
+    "reply": ("reply", "ask", "progress", "held", "receipt", "shared", "vouching", "verifiers"),
+    "request": ("request", "renew"),
+    "ack": ("ack", "word", "certificate", "recovery"),
+    "record": ("delta", "part"),
+    "command": ("command", "offer", "wanted"),
+}
+"""Which messages each topic carries."""
+ANSWERS = {
+    "status": ("ack", ("word",)),
+    "event": ("ack", ("ack",)),
+    "request": ("record", ("delta", "part")),
+    "command": ("reply", ("reply", "ask")),
+}
+"""Where, and with what, the other end answers."""
+
+HEIRS = {"AnyPerson": ("PersonRecord",)}
+"""The structs on the wire that have the fields of another."""
+
+ABOUT = f"""\
+What a gate and its office say to each other. `README.md` beside this file has the rules; `examples.json` has every
+message as bytes, with keys to open them.
+
+A payload below is the JSON *inside* a message. On the wire every message is a compact JWS (RFC 7515; `alg` {SIGNING},
+`kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). Where `x-sealed` is true, what is signed is a
+compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON, with
+spaces behind it. Where there is an `x-shell`, what is signed is that, and the JWE is its `sealed`. Where `x-once-open`
+is true, an older end says it unsealed. No message is longer than {MAX_BYTES} bytes. Unknown fields are passed over,
+another `v` is refused."""
+
+
+def document() -> dict:
+    """The whole AsyncAPI 3.0 document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "gated: a gate and its office",
+            "version": "1.0.0",
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/jose",
+        "servers": {"broker": _broker()},
+        "channels": {name: _channel(name) for name in CARRIES},
+        "operations": {name: op for channel in CARRIES for name, op in _operations(channel)},
+        "components": {
+            "parameters": {
+                "site": {"description": "The site's id: small letters, digits, - and _.", "examples": ["market-south"]},
+                "gate": {"description": "The gate's id, and the CN of its certificate.", "examples": ["gate-2"]},
+            },
+            "securitySchemes": {
+                "certificate": {"type": "X509", "description": "TLS 1.2+, certificates on both sides."}
+            },
+            "messages": {kind: _message(message, kind) for message, kind in KINDS.items()},
+            "schemas": schemas(),
+        },
+    }
+
+
+def _broker() -> dict:
+    will = {
+        "topic": TOPICS.status,
+        "qos": 1,
+        "retain": True,
+        "message": "a signed status whose state is offline, the rest of it sealed",
+    }
+    return {
+        "host": "{host}:8883",
+        "protocol": "secure-mqtt",
+        "protocolVersion": "3.1.1",
+        "description": "Any broker: QoS 1, exact topics, clean sessions, one retained topic. It is not trusted.",
+        "variables": {"host": {"description": "The broker's name, as in its certificate."}},
+        "security": [{"$ref": "#/components/securitySchemes/certificate"}],
+        "bindings": {"mqtt": {"cleanSession": True, "lastWill": will, "bindingVersion": "0.2.0"}},
+    }
+
+
+def _channel(name: str) -> dict:
+    return {
+        "address": getattr(TOPICS, name),
+        "summary": inspect.getdoc(getattr(Topics, name)),
+        "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in CARRIES[name]},
+        "parameters": {each: {"$ref": f"#/components/parameters/{each}"} for each in ("site", "gate")},
+    }
+
+
+def _operations(channel: str) -> list[tuple[str, dict]]:
+    is_up = getattr(TOPICS, channel) in TOPICS.up
+    return [
+        _operation("gate", "send" if is_up else "receive", channel),
+        _operation("office", "receive" if is_up else "send", channel),
+    ]
+
+
+def _operation(end: str, action: str, channel: str) -> tuple[str, dict]:
+    binding = {"qos": 1, "bindingVersion": "0.2.0"} | ({"retain": channel == "status"} if action == "send" else {})
+    operation = {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": _named(channel, CARRIES[channel]),
+        "tags": [{"name": end}],
+        "bindings": {"mqtt": binding},
+    }
+    if channel in ANSWERS:
+        answer, kinds = ANSWERS[channel]
+        operation["reply"] = {"channel": {"$ref": f"#/channels/{answer}"}, "messages": _named(answer, kinds)}
+    return f"{end}_{action}s_{channel}", operation
+
+
+def _named(channel: str, kinds: tuple[str, ...]) -> list[dict]:
+    return [{"$ref": f"#/channels/{channel}/messages/{kind}"} for kind in kinds]
+
+
+def _message(message: type[Message], kind: str) -> dict:
+    shell = {"x-shell": {"$ref": f"#/components/schemas/{Shell.__name__}"}} if message is Status else {}
+    return shell | {
+        "name": kind,
+        "title": message.__name__,
+        "summary": inspect.getdoc(message).splitlines()[0],
+        "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
+        "x-typ": type_of(kind),
+        "x-sealed": kind not in OPEN,
+        "x-once-open": kind in ONCE_OPEN,
+    }
+
+
+def schemas() -> dict:
+    """The schema of every struct, and what the code says about each field."""
+    found = schemas_of((*UP, *DOWN, Templates, Shell), "#/components/schemas/")
+    for name, says in _field_docs().items():
+        for field, doc in says.items():
+            for heir in HEIRS.get(name, (name,)):
+                found[heir]["properties"][field]["description"] = doc
+    return found
+
+
+def _field_docs() -> dict[str, dict[str, str]]:
+    """What stands under each field in the source, by struct and field."""
+    found: dict[str, dict[str, str]] = {}
+    for struct in ast.parse(inspect.getsource(messages)).body:
+        if isinstance(struct, ast.ClassDef) and struct.name != Message.__name__:
+            for field, doc in zip(struct.body, struct.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
+                    found.setdefault(struct.name, {})[field.target.id] = inspect.cleandoc(doc.value.value)
+    return found
+
+
+def text() -> str:
+    """The file as it should be."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), "utf-8")

@@ -1,0 +1,230 @@
+"""The messages of the examples: one morning at gate-2 of market-south. They belong together, down to every hash."""
+
+import hmac
+import struct
+from hashlib import sha256
+
+from gated.events import DoorOpened, DoorReleased, Event
+from gated.journal.chain import digest, genesis
+from gated.journal.entry import body_of, kind_of
+from gated.people import card_readings
+from gated.people.pin_verifiers import Recipe, secret_of, verifier
+from gated.protocol import messages as m
+from gated.protocol.record_keys import digest_of, fingerprint, key_of
+from gated.storage.vault import readings_by
+
+SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
+US = {"site": SITE, "gate": GATE}
+JOURNAL = "5b0f6a1c9e2d4471"
+WANG, GONE = "8c1f0e5a77b2d943", "03bd6e1f2a9c5840"
+DIMENSION = 128
+EMBEDDER = sha256(b"the embedder's file").hexdigest()
+TODAY = "2026-11-23T07:58:0{}.204113Z"
+CHALLENGE = "kTq0mB7x2ZrVhS4e"
+KEYS = m.Verifiers(**US, card=sha256(b"the key for cards").digest(), pin=sha256(b"the key for PINs").digest())
+SALT = sha256(b"the salt of the site").digest()[:16]
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIHQMHgCAQAwFjEUMBIGA1UEAwwL\n-----END CERTIFICATE REQUEST-----\n"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBmTCCAT+gAwIBAgIUEo1m\n-----END CERTIFICATE-----\n"
+"""Their beginnings: what X.509 looks like is told elsewhere."""
+NONCE = "pX5dY9cJ1WgQo7Ut"
+FACES = ((WANG, GATE), (WANG, OTHER))
+"""Whose face is sealed to which gate."""
+WRONG = (
+    ({"v": 2}, "another version"),
+    ({"seq": -1}, "a number below 0"),
+    ({"seq": "2"}, "a text where a number belongs"),
+    ({"hash": "0" * 65}, "a text that is longer than it may be"),
+    ({"journal": None}, "nothing where something belongs"),
+)
+"""What makes an ack no ack."""
+
+
+def templates(subject: str) -> m.Templates:
+    """What a sealed face holds: here one vector of 128 numbers, each 1/sqrt(128), more or less."""
+    bits = f"{int.from_bytes(sha256(subject.encode()).digest()[:16], 'big'):0128b}"
+    vector = struct.pack(f"<{DIMENSION}f", *((1 if bit == "1" else -1) / DIMENSION**0.5 for bit in bits))
+    return m.Templates(subject, EMBEDDER, [vector])
+
+
+def tell(faces: list[str], keys: dict[str, str], vouched: str) -> dict[str, m.Message]:
+    """All messages, by name; `faces` are the sealed ones of `FACES`, `keys` the public keys of each end, `vouched` what
+    gate-2 has signed of gate-3's.
+    """
+    rows, held = _rows(), records(faces[0], keys[OTHER])
+    return _status(rows, held) | _log(rows) | _records(held) | _faces(faces[1], vouched) | _commands()
+
+
+def _rows() -> list[m.WireEvent]:
+    events: list[Event] = [
+        DoorReleased(cause="grant", lease_s=8.0, visit="3f2a"),
+        DoorOpened(after="grant"),
+        DoorReleased(cause="rex", lease_s=8.0),
+    ]
+    rows, before = [], genesis(SITE, GATE, JOURNAL)
+    for seq, event in enumerate(events, 1):
+        at, kind, body = TODAY.format(seq), kind_of(event), body_of(event)
+        before = digest(before, seq, at.encode(), kind.encode(), body.encode())
+        rows.append(m.WireEvent(seq, at, kind, body, before))
+    return rows
+
+
+RECOVERY = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+"""The public key of RFC 8037, appendix A."""
+
+
+def _status(rows: list[m.WireEvent], held: list[m.Record]) -> dict[str, m.Message]:
+    live = [(key_of(record), record.n) for record in held if not isinstance(record, m.Gone)]
+    status = m.Status(
+        **US,
+        version="0.1.0",
+        at=TODAY.format(4),
+        degraded=["vision"],
+        door="secured",
+        people=72,
+        templates=216,
+        models="site",
+        journal=m.JournalMark(JOURNAL, 3, 0, 0, rows[-1].hash),
+        records=m.RecordMark(6, digest_of(live), newest=6, people=1),
+        challenge=CHALLENGE,
+        heard=1804,
+        silent_s=3,
+        can=["live", "batch", "held", "handover", "verifiers", "sealed"],
+        certificate_ends="2028-10-12T07:58:00.000000Z",
+        recovery=RECOVERY,
+        guessing=m.Guessing(1, 2, by_household=False, pins_day=12, household_day=10, cards_hour=20, cards_day=200,
+                            short_cards_day=60, pin_digits=6),
+    )  # fmt: skip
+    return {
+        "status": status,
+        "status-will": m.Status(**US, state="offline", version="0.1.0", at=TODAY.format(0)),
+        "word": m.Word(
+            **US,
+            challenge=CHALLENGE,
+            beat=1805,
+            at=TODAY.format(5),
+            version=6,
+            digest=digest_of(live),
+            verifiers=fingerprint(KEYS.card, KEYS.pin),
+            understands=["sealed"],
+        ),
+        "verifiers": KEYS,
+    }
+
+
+def _log(rows: list[m.WireEvent]) -> dict[str, m.Message]:
+    first = {"after": 0, "first": 1, "last": 2, "prev": genesis(SITE, GATE, JOURNAL)}
+    ahead = {"after": 2, "first": 3, "last": 3, "prev": rows[1].hash, "is_ahead": True}
+    return {
+        "event": m.EventBatch(**US, journal=JOURNAL, **first, events=rows[:2]),
+        "event-ahead": m.EventBatch(**US, journal=JOURNAL, **ahead, events=rows[2:]),
+        "ack": m.Ack(**US, journal=JOURNAL, seq=2, hash=rows[1].hash),
+    }
+
+
+def card(number: str) -> m.Card:
+    """A card as this gate is sent it."""
+    own = hmac.digest(KEYS.card, card_readings.own_name(number).encode(), "sha256")
+    return m.Card("card-1", digest=own, readings=b"".join(sorted(readings_by(KEYS.card, card_readings.given(number)))))
+
+
+def pin(digits: str) -> m.Pin:
+    """A PIN as this gate is sent it."""
+    result = Recipe(SALT).result(secret_of(digits))
+    return m.Pin(SALT, verifier(KEYS.pin, result, is_duress=False))
+
+
+def records(face: str, other_keys: str) -> list[m.Record]:
+    """One record of each kind, with the numbers 1 to 6."""
+    return [
+        m.ScheduleRecord(n=1, name="day", days=["mon", "tue", "wed", "thu", "fri"], start="06:00", end="22:00"),
+        m.RoleRecord(n=2, role="staff", rights=[m.Passage(schedule="day")]),
+        m.HouseholdRecord(n=3, household="12", rights=[m.Passage(door="main")]),
+        m.GateRecord(n=4, gate=OTHER, keys=other_keys),
+        m.Gone(n=5, key=f"person/{GONE}"),
+        m.PersonRecord(
+            n=6,
+            subject=WANG,
+            name="",
+            household="12",
+            added_at="2026-11-20T09:00:00Z",
+            consents=[
+                m.Consented("recognise", "paper-17", "2026-11", "2026-11-20T09:00:00Z"),
+                m.Consented("transfer", "paper-17", "2026-11", "2026-11-20T09:00:00Z"),
+            ],
+            rights=[m.Passage(valid_until="2027-11-20T00:00:00+08:00")],
+            cards=[card("0006729715")],
+            pins=[pin("739154")],
+            wishes=m.Wishes(release_s=12.0, first="touch"),
+            face=m.Face("face-1", EMBEDDER, 1, face),
+        ),
+    ]
+
+
+def _records(held: list[m.Record]) -> dict[str, m.Message]:
+    live = [record for record in held if not isinstance(record, m.Gone)]
+    digest = digest_of((key_of(record), record.n) for record in live)
+    return {
+        "request": m.Request(**US, after=4),
+        "renew": m.Renew(**US, csr=CSR),
+        "certificate": m.Certificate(**US, certificate=CERTIFICATE, authority=""),
+        "recovery": m.Recovery(**US, key=RECOVERY, number=0, port=8884),
+        "request-parts": m.Request(**US, is_snapshot=True, snapshot=6, parts=[0]),
+        "delta": m.Delta(**US, after=4, upto=6, records=held[4:]),
+        "part": m.SnapshotPart(**US, version=6, digest=digest, part=0, parts=1, records=live),
+        "receipt": m.Receipt(**US, subject=GONE, n=5, templates=3, at=TODAY.format(6)),
+    }
+
+
+def _faces(sealed: str, vouched: str) -> dict[str, m.Message]:
+    return {
+        "shared": m.Shared(**US, subject=WANG, to=OTHER, face=m.Face("face-1", EMBEDDER, 1, sealed)),
+        "vouching": m.Vouching(**US, to=OTHER, vouched=vouched),
+    }
+
+
+def _commands() -> dict[str, m.Message]:
+    actions: list[m.Action] = [
+        m.Release(),
+        m.SetLockdown(True),
+        m.Suspend(WANG, 7),
+        m.Enrol(WANG),
+        m.Share(WANG, OTHER),
+        m.SwitchModels("site"),
+        m.ChangeSettings("[access]\nframes = 4\n"),
+        m.Restart(),
+        m.Diagnose(),
+        m.AnswerCall("opening"),
+        m.AnnounceBatch(216, 6.0),
+        m.AcceptHeld([WANG]),
+    ]
+    told: dict[str, m.Message] = {}
+    for number, action in enumerate(actions, 1):
+        tag = str(action.__struct_config__.tag)
+        told["command" if tag == "release" else f"command-{tag}"] = _command(number, action)
+    first, order = "cH0mE5tRq9Lw3Zuv", {"order": "01" * 16}
+    again = {"challenge": first, "number": 13, "action": m.Suspend(WANG, 7)}
+    nobody = "its operator at the office waits no more"
+    return told | {
+        "command-again": m.Command(**US, id="0d" * 16, at=TODAY.format(9), operator="li", **again),
+        "offer": m.Offer(**US, **order),
+        "ask": m.Ask(**US, **order, nonce=NONCE),
+        "ask-commit": m.Ask(**US, order="04" * 16, nonce=NONCE, step="commit", says="5 good looks were taken"),
+        "wanted": m.StillWanted(**US, order="04" * 16, nonce=NONCE, is_wanted=True),
+        "wanted-no": m.StillWanted(**US, order="04" * 16, nonce=NONCE, why=nobody),
+        "wanted-over": m.StillWanted(**US, order="04" * 16, why=nobody),
+        "progress": m.Progress(**US, order="04" * 16, says="2 of 5 looks"),
+        "held": m.Held(**US, heard=1804, records=[m.HeldBack(WANG, "bulk", 6)]),
+        "reply": m.Reply(**US, command="01" * 16, outcome="done"),
+        "reply-refused": m.Reply(**US, command="04" * 16, outcome="refused", why="nobody here is called so"),
+        "reply-challenge": m.Reply(**US, command="03" * 16, outcome="challenge", challenge=first),
+        "reply-findings": m.Reply(
+            **US, command="09" * 16, outcome="done", findings=[m.Finding("camera", "error", "gives no pictures")]
+        ),
+    }
+
+
+def _command(number: int, action: m.Action) -> m.Command:
+    who = {"operator": "li", "reason": "a delivery" if isinstance(action, m.Release) else ""}
+    is_live = not isinstance(action, m.UNATTENDED)
+    live = {"challenge": NONCE, "is_live": True} if is_live else {}
+    return m.Command(**US, id=f"{number:02x}" * 16, number=number, at=TODAY.format(9), **live, **who, action=action)

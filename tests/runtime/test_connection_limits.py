@@ -1,0 +1,71 @@
+"""The listener always admits a newcomer. A source that fills it loses its own connections first."""
+
+import contextlib
+import socket
+
+import pytest
+
+from gated.runtime.connection_limits import Listener, place_of
+
+MOST, MOST_OF_ONE = 6, 3
+
+
+@pytest.fixture
+def house():
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(Listener(socket.create_server(("127.0.0.1", 0)), MOST, MOST_OF_ONE))
+        port = listener.getsockname()[1]
+
+        def come(place):
+            ours = stack.enter_context(socket.socket())
+            ours.bind((place, 0))
+            ours.connect(("127.0.0.1", port))
+            theirs, _ = listener.accept()
+            stack.callback(theirs.close)
+            return ours, theirs
+
+        yield come
+
+
+def is_out(pair):
+    ours, _ = pair
+    ours.settimeout(0.2)
+    try:
+        return ours.recv(1) == b""
+    except TimeoutError:
+        return False
+
+
+def test_whoever_comes_too_often_loses_the_one_that_waited_longest(house):
+    mine = [house("127.0.0.1") for _ in range(MOST_OF_ONE + 2)]
+    assert [is_out(pair) for pair in mine] == [True, True, False, False, False]
+
+
+def test_a_full_house_makes_room_where_most_are(house):
+    first = house("127.0.0.9")
+    many = [house(f"127.0.0.{number}") for number in (1, 1, 1, 2, 2)]
+    newcomer = house("127.0.0.3")
+    assert [is_out(pair) for pair in many] == [True, False, False, False, False]
+    assert not is_out(first)
+    assert not is_out(newcomer)
+
+
+def test_whoever_goes_makes_room_by_itself(house):
+    for _ in range(20):
+        pair = house("127.0.0.1")
+        pair[1].close()
+    stays = [house("127.0.0.1") for _ in range(MOST_OF_ONE)]
+    assert not any(map(is_out, stays))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True), ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True), ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False), ("fe80::1%eth0", "fe80::2%eth1", True), ("", "", True),
+        ("no address", "", False), ("::1", "127.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_a_place_is_an_address_or_a_network(one, other, is_same):
+    assert (place_of(one) == place_of(other)) is is_same

@@ -1,0 +1,69 @@
+"""A loss of colour in the camera is told once, and once more when it ends. A dull evening causes no repeats."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.face.colour import COLOUR, NO_COLOUR
+from gated.service.camera_colour import LOOKS, WHY, ColourWatch
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def watch(told):
+    return ColourWatch(lambda part, why: told.append((part, why)))
+
+
+def looks(watch, colour, count=LOOKS):
+    for _ in range(count):
+        watch.look(colour)
+
+
+def test_a_grey_camera_is_told_once(watch, told):
+    looks(watch, 0.01, 10 * LOOKS)
+    assert told == [("colour", WHY)]
+
+
+def test_it_is_over_once_faces_have_colour_for_certain(watch, told):
+    looks(watch, 0.01)
+    looks(watch, 0.4, 5 * LOOKS)
+    assert told == [("colour", WHY), ("colour", None)]
+
+
+def test_one_grey_look_among_others_is_nothing(watch, told):
+    for _ in range(10):
+        looks(watch, 0.01, LOOKS - 1)
+        watch.look(0.3)
+    assert told == []
+
+
+@given(st.lists(st.floats(NO_COLOUR, COLOUR - 1e-6), max_size=200), st.booleans())
+def test_between_the_bounds_nothing_changes(dusk, was_lost):
+    told = []
+    watch = ColourWatch(lambda part, why: told.append(why))
+    if was_lost:
+        looks(watch, 0.0)
+    for colour in dusk:
+        watch.look(colour)
+    assert len(told) == was_lost
+
+
+@pytest.mark.parametrize("colour", [None, math.nan])
+def test_what_nobody_could_measure_is_no_colour_that_comes_back(watch, told, colour):
+    looks(watch, 0.0)
+    looks(watch, colour, 3 * LOOKS)
+    assert told == [("colour", WHY)]
+
+
+def test_colour_that_comes_and_goes_without_end_is_told_a_few_times_alone(watch, told):
+    """Each change is a row in the journal. A compromised vision could cause 26 rows a second."""
+    for _ in range(1000):
+        looks(watch, 0.01)
+        looks(watch, 0.4)
+    assert len(told) <= 3

@@ -1,0 +1,55 @@
+"""Tests the messages to systemd."""
+
+import os
+import socket
+
+import pytest
+
+from gated.service.systemd_notify import Notifier
+
+
+@pytest.fixture
+def manager(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(5)
+        yield sock
+
+
+def test_each_word_is_one_datagram(manager, tmp_path):
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    for say, word in (
+        (notifier.ready, b"READY=1"),
+        (notifier.alive, b"WATCHDOG=1"),
+        (notifier.stopping, b"STOPPING=1"),
+        (lambda: notifier.status("on duty"), b"STATUS=on duty"),
+    ):
+        say()
+        assert manager.recv(100) == word
+
+
+def test_an_abstract_address_is_understood():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f"\0gated-test-{os.getpid()}")
+        sock.settimeout(5)
+        Notifier({"NOTIFY_SOCKET": f"@gated-test-{os.getpid()}"}).ready()
+        assert sock.recv(100) == b"READY=1"
+
+
+def test_without_a_manager_nothing_happens():
+    Notifier({}).ready()
+    Notifier({"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
+
+
+@pytest.mark.parametrize(
+    ("environment", "every_s"),
+    [
+        ({"WATCHDOG_USEC": "10000000"}, 5.0),
+        ({"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": str(os.getpid())}, 5.0),
+        ({"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdog_is_fed_twice_as_often_as_it_bites(environment, every_s):
+    assert Notifier(environment).watchdog_s == every_s

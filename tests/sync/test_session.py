@@ -1,0 +1,489 @@
+"""Tests of a gate's side of the protocol, in memory: what it sends, what it accepts, and what it does only once."""
+
+import contextlib
+import logging
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gated.config import SyncSettings
+from gated.errors import BusyError, StateError
+from gated.events import Commanded, DoorClosed, ServerSilent
+from gated.journal.journal import Journal
+from gated.protocol.messages import (
+    MAX_BYTES,
+    Ack,
+    Command,
+    Delta,
+    EventBatch,
+    Finding,
+    Gone,
+    Receipt,
+    RecordMark,
+    Reply,
+    Request,
+    Share,
+    Status,
+    Suspend,
+    Word,
+)
+from gated.protocol.topics import Topics
+from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
+from gated.sync.isolation import REST_S
+from gated.sync.session import JUNK_ROW_S, GateSide, Vitals
+
+SITE, GATE = "market-south", "gate-2"
+TOPICS = Topics(SITE, GATE)
+NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+WELL = Vitals("0.1.0", [], "secured", 72, 216, "site")
+SETTINGS = SyncSettings(url="mqtts://office", silent_h=1.0)
+
+
+class Desk:
+    """A gate side with its parts, its journal, and the reported facts."""
+
+    def __init__(self, folder, peer, records, settings=SETTINGS):
+        self.folder, self.records, self.facts, self.opened = Path(folder), records, [], 0
+        self.proofs, self.times, self.lost = [], [], {}
+        self.trouble = None
+        self.journal = Journal.open(self.folder, SITE, GATE)
+        self.ledger = CommandDesk(self.folder, SITE, GATE)
+        self.side = GateSide(
+            peer,
+            TOPICS,
+            settings,
+            open_journal=self.open_journal,
+            replica=records,
+            desk=self.ledger,
+            report=self.facts.append,
+            now=0.0,
+            proved=self.proofs.append,
+            lost=lambda part, why: self.lost.update({part: why}),
+            timed=lambda said, asked_at: self.times.append((said, asked_at)),
+        )
+
+    def open_journal(self):
+        self.opened += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return Journal.open(self.folder, SITE, GATE)
+
+    def happen(self, count):
+        self.journal.extend([(DoorClosed(), NOON)] * count)
+
+    def due(self, now, vitals=WELL):
+        return self.side.due(now, NOON, vitals)
+
+    def close(self):
+        self.side.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def desk(tmp_path, gate_peer, records_kind):
+    desk = Desk(tmp_path, gate_peer, records_kind())
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def said(office_peer):
+    """A function that reads a gate's messages as the office does."""
+    kinds = {TOPICS.status: [Status], TOPICS.event: [EventBatch], TOPICS.reply: [Reply, Receipt]}
+    return lambda outs: [office_peer.read(out.payload, *kinds.get(out.topic, [Request])) for out in outs]
+
+
+def about(kind, **fields):
+    return kind(site=SITE, gate=GATE, **fields)
+
+
+def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
+    fields = {"id": f"{number:032x}", "at": NOON.isoformat(), "operator": "li"} | other
+    return about(Command, number=number, action=action, **fields)
+
+
+# -- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_thing_said_is_the_whole_status_with_a_challenge(desk, said):
+    desk.happen(3)
+    out = desk.due(0.0)
+    status = said(out)[0]
+    position = desk.journal.position()
+    assert out[0].retain
+    assert status.challenge
+    assert (status.journal.head, status.journal.hash) == (3, position.head_hash)
+    assert status.records == desk.records.mark
+    assert (status.version, status.door, status.people, status.templates) == ("0.1.0", "secured", 72, 216)
+    assert (status.models, status.at, status.heard, status.silent_s) == ("site", "2027-01-15T12:00:00.000000Z", 0, 0)
+
+
+def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_no_change_of_the_gate(desk, said):
+    """A broker that counts messages must not learn when the door moves, or what fails."""
+    broken = replace_vitals(degraded=["vision"], door="open", people=1, templates=2)
+    assert [type(message) for message in said(desk.due(0.0))] == [Status]
+    desk.happen(1)
+    assert desk.due(1.0) == desk.due(2.0, broken) == desk.due(59.9, broken) == []
+    status, batch = sorted(said(desk.due(60.0, broken)), key=lambda message: isinstance(message, EventBatch))
+    assert (status.degraded, status.door, batch.last) == (["vision"], "open", 1)
+    desk.side.connected(63.0)
+    assert TOPICS.status in [out.topic for out in desk.due(63.0, broken)]
+    assert desk.records.restarts == 1
+
+
+def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(desk, said, office_peer):
+    challenge = said(desk.due(0.0))[0].challenge
+    old = about(Word, challenge="", beat=1, at=NOON.isoformat(), version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
+    assert "update the office" in desk.lost["office_outdated"]
+    new = about(Word, challenge=challenge, beat=2, at=NOON.isoformat(), version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(new), 2.0, NOON)
+    assert desk.lost["office_outdated"] is None
+
+
+@pytest.mark.parametrize("at", ["", "noon", "2027-01-15T12:00:00", "9999-99-99T00:00:00Z"])
+def test_a_word_without_a_time_tells_none(desk, said, office_peer, at):
+    challenge = said(desk.due(0.0))[0].challenge
+    word = about(Word, challenge=challenge, beat=1, at=at, version=0, digest="")
+    desk.side.hear(TOPICS.ack, office_peer.write(word), 1.0, NOON)
+    assert (desk.proofs, desk.times) == ([0.0], [])
+
+
+def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challenge_once(desk, said, office_peer):
+    challenge = said(desk.due(5.0))[0].challenge
+    before = NOON - timedelta(days=9)
+    for beat, echoed, at in ((1, "of another day", NOON), (2, challenge, NOON), (3, challenge, before)):
+        word = office_peer.write(about(Word, challenge=echoed, beat=beat, at=at.isoformat(), version=0, digest=""))
+        desk.side.hear(TOPICS.ack, word, 6.0, NOON)
+        desk.side.hear(TOPICS.ack, word, 7.0, NOON)
+    assert desk.times == [(NOON, 5.0)]
+
+
+def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_that_the_office_hears(
+    desk, said, office_peer
+):
+    first = said(desk.due(0.0))[0]
+    called = said(desk.due(1.0, replace_vitals(calls=1)))
+    assert [type(message) for message in called] == [Status]
+    assert desk.due(2.0, replace_vitals(calls=1)) == []
+    assert called[0].challenge != first.challenge
+    hear = lambda challenge, beat: desk.side.hear(  # noqa: E731
+        TOPICS.ack,
+        office_peer.write(about(Word, challenge=challenge, beat=beat, at="", version=0, digest="")),
+        9.0,
+        NOON,
+    )
+    hear(first.challenge, 1)
+    assert desk.proofs == [0.0]
+    hear(called[0].challenge, 2)
+    assert desk.proofs == [0.0, 1.0]
+    hear(called[0].challenge, 3)
+    hear("never said", 4)
+    assert desk.proofs == [0.0, 1.0]
+
+
+def replace_vitals(**changes):
+    fields = {name: getattr(WELL, name) for name in WELL.__slots__}
+    return Vitals(**(fields | changes))
+
+
+def test_records_that_were_followed_are_told_at_once(desk, said):
+    desk.due(0.0)
+    desk.records.mark = RecordMark(7, "d" * 64)
+    assert said(desk.due(0.1))[0].records.version == 7
+
+
+def test_no_two_statuses_have_the_same_challenge(desk, said):
+    challenges = [said(desk.due(60.0 * n))[0].challenge for n in range(40)]
+    assert len(set(challenges)) == 40
+
+
+def test_a_word_is_heard_and_its_beat_told(desk, said, server_kind, office_peer):
+    server, status = server_kind(), said(desk.due(0.0))[0]
+    word = server.word(status.challenge)
+    heard = desk.side.hear(TOPICS.ack, office_peer.write(word), 5.0, NOON)
+    assert not heard.is_junk
+    assert desk.records.words == [word]
+    told = said(desk.due(60.0))[0]
+    assert (told.heard, told.silent_s) == (1, 60)
+
+
+def test_a_replayed_word_is_junk_and_reaches_nobody(desk, said, server_kind, office_peer):
+    payload = office_peer.write(server_kind().word(said(desk.due(0.0))[0].challenge))
+    assert [desk.side.hear(TOPICS.ack, payload, 1.0, NOON).is_junk for _ in range(3)] == [False, True, True]
+    assert len(desk.records.words) == 1
+
+
+def test_silence_is_reported_once_and_its_end(desk, said, server_kind, office_peer):
+    server = server_kind()
+    desk.due(0.0)
+    for now in (3600.0, 3601.0, 3700.0):
+        desk.due(now)
+    assert desk.facts == [ServerSilent(3601)]
+    status = said(desk.due(3760.0))[0]
+    desk.side.hear(TOPICS.ack, office_peer.write(server.word(status.challenge)), 3761.0, NOON)
+    desk.due(3762.0)
+    assert desk.facts[1:] == [ServerSilent(3760, is_over=True)]
+
+
+def test_the_will_and_the_goodbye_say_offline_and_are_retained(desk, said):
+    for out in (desk.side.will(NOON, WELL), desk.side.goodbye(NOON, WELL)):
+        assert (out.topic, out.retain) == (TOPICS.status, True)
+        assert said([out])[0].state == "offline"
+
+
+def test_a_lost_part_with_a_long_name_still_makes_a_status_that_is_read(desk, said):
+    assert (
+        said(desk.due(0.0, replace_vitals(degraded=["reader /dev/input/" + "x" * 200])))[0].degraded[0][:7] == "reader "
+    )
+
+
+# -- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_events_go_up_in_order_and_the_next_when_the_office_holds_them(desk, said, server_kind, office_peer):
+    server = server_kind()
+    desk.happen(900)
+    for now in range(20):
+        for message in said(desk.due(float(now))):
+            if isinstance(message, EventBatch) and (ack := server.take(message)) is not None:
+                desk.side.hear(TOPICS.ack, office_peer.write(ack), float(now), NOON)
+    assert list(server.events) == list(range(1, 901))
+    assert desk.journal.position().acked == 900
+
+
+def test_a_forged_ack_is_junk_and_the_first_of_a_row_is_logged(desk, caplog, stranger):
+    desk.happen(1)
+    position = desk.journal.position()
+    ack = stranger.write(about(Ack, journal=position.journal, seq=1, hash=position.head_hash))
+    for now in (0.0, 1.0, 2.0, 2.0 + JUNK_ROW_S):
+        assert desk.side.hear(TOPICS.ack, ack + b"A" * int(now), now, NOON).is_junk
+    assert desk.journal.position().acked == 0
+    assert len(caplog.records) == 1
+    desk.side.hear(TOPICS.ack, ack, 3.0 + 2 * JUNK_ROW_S, NOON)
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("topic", [TOPICS.record, TOPICS.command, TOPICS.status, TOPICS.ack + "x", ""])
+def test_an_ack_on_another_topic_is_junk(desk, office_peer, topic):
+    ack = office_peer.write(about(Ack, journal="x", seq=0, hash=""))
+    assert desk.side.hear(topic, ack, 0.0, NOON).is_junk
+
+
+@pytest.fixture(scope="module")
+def quiet_desk(tmp_path_factory, gate_peer, records_kind):
+    desk = Desk(tmp_path_factory.mktemp("quiet"), gate_peer, records_kind())
+    yield desk
+    desk.close()
+
+
+@given(st.binary(max_size=300), st.sampled_from(TOPICS.down))
+@settings(deadline=None)
+def test_any_bytes_are_junk_and_nothing_comes_of_them(quiet_desk, payload, topic):
+    heard = quiet_desk.side.hear(topic, payload, 0.0, NOON)
+    assert (heard.is_junk, heard.act, list(heard.out)) == (True, None, [])
+    assert (quiet_desk.facts, quiet_desk.records.heard, quiet_desk.opened) == ([], [], 0)
+
+
+# -- parts that fail -------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, caplog):
+    caplog.set_level(logging.INFO)
+    desk.happen(2)
+    desk.trouble = StateError("the card is gone")
+    assert [type(message) for message in said(desk.due(0.0))] == [Status]
+    desk.records.requests = [about(Request, after=3)]
+    assert said(desk.due(0.5)) == [about(Request, after=3)]
+    assert desk.opened == 1
+    desk.due(REST_S)
+    assert desk.opened == 2
+    desk.trouble = None
+    assert [m.last for m in said(desk.due(2 * REST_S)) if isinstance(m, EventBatch)] == [2]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, office_peer, caplog):
+    desk.records.trouble = BusyError("somebody else holds the gallery")
+    delta = about(Delta, after=0, upto=1, records=[Gone(n=1, key="person/0011223344556677")])
+    heard = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON)
+    assert (heard.is_junk, list(heard.out), desk.records.heard) == (False, [], [])
+    desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
+    assert desk.records.held == [delta, delta], "what takes away counts in memory, also while the disk rests"
+    desk.records.trouble = None
+    desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S, NOON)
+    assert desk.records.heard == [delta]
+    assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
+
+
+# -- records and commands --------------------------------------------------------------------------------------------
+
+
+def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_peer):
+    receipt = about(Receipt, subject="0011223344556677", n=1, templates=3, at="")
+    request = about(Request, is_snapshot=True)
+    desk.records.answers = [receipt, request]
+    delta = about(Delta, after=0, upto=1, records=[])
+    out = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON).out
+    assert [o.topic for o in out] == [TOPICS.reply, TOPICS.request]
+    assert said(out) == [receipt, request]
+
+
+def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_written_down(desk, said, office_peer):
+    command = order(1, reason="the postman")
+    heard = desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
+    assert heard.act == command
+    assert list(heard.out) == []
+    out = desk.side.settle(command, Outcome("done"), 1.0)
+    assert said(out) == [about(Reply, command=command.id, outcome="done")]
+    assert desk.facts == [Commanded("suspend", command.id, "li", "the postman", "done")]
+    again = desk.side.hear(TOPICS.command, office_peer.write(command), 2.0, NOON)
+    assert again.act is None
+    assert said(again.out) == said(out)
+    assert len(desk.facts) == 1
+
+
+def test_a_stale_order_is_refused_said_and_written_down_once(desk, said, office_peer):
+    command = order(1, Share("a" * 16, "west"), at=(NOON - timedelta(hours=1)).isoformat())
+    for _ in range(3):
+        heard = desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
+        assert heard.act is None
+        assert said(heard.out)[0].outcome == "refused"
+    assert [fact.outcome for fact in desk.facts] == ["refused"]
+
+
+def test_without_a_clock_a_challenge_is_said_and_nothing_is_written_down(desk, said, office_peer):
+    heard = desk.side.hear(TOPICS.command, office_peer.write(order(1)), 0.0, None)
+    challenge = said(heard.out)[0]
+    assert (challenge.outcome, heard.act, desk.facts) == ("challenge", None, [])
+    again = order(2, challenge=challenge.challenge)
+    assert desk.side.hear(TOPICS.command, office_peer.write(again), 1.0, None).act == again
+
+
+def test_an_order_that_was_replayed_a_thousand_times_is_carried_out_once(desk, office_peer):
+    payload = office_peer.write(order(1))
+    acts = [desk.side.hear(TOPICS.command, payload, 0.0, NOON) for _ in range(1000)]
+    assert sum(heard.act is not None for heard in acts) == 1
+    assert sum(heard.is_junk for heard in acts) == 999
+
+
+def test_an_order_that_cannot_be_written_down_is_not_carried_out(desk, office_peer, monkeypatch):
+    desk.ledger.close()
+    heard = desk.side.hear(TOPICS.command, office_peer.write(order(1)), 0.0, NOON)
+    assert heard.act is None
+
+
+def test_what_an_order_brings_forth_is_said_before_its_answer(desk, said, office_peer):
+    command = order(1)
+    desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
+    desk.side.post(about(Receipt, subject="0011223344556677", n=1, templates=0, at=""))
+    assert [type(m) for m in said(desk.side.settle(command, Outcome("done"), 1.0))] == [Receipt, Reply]
+
+
+def test_what_is_too_long_is_not_sent_and_that_is_said(desk, caplog, office_peer):
+    findings = tuple(Finding("x" * 64, "red", "门" * 200) for _ in range(100))
+    out = desk.side.settle(order(1), Outcome("done", findings=findings), 0.0)
+    assert all(len(o.payload) <= MAX_BYTES for o in out)
+    assert out or "cannot be sent" in caplog.text
+
+
+def test_close_may_be_called_twice(desk):
+    desk.due(0.0)
+    desk.side.close()
+    desk.side.close()
+    assert desk.records.is_closed
+
+
+# -- the whole, with a bad broker ------------------------------------------------------------------------------------
+
+
+class World:
+    """A gate's side, an office, and a broker that delays, drops and reorders."""
+
+    def __init__(self, desk, server, office_peer):
+        self.desk, self.server, self.peer = desk, server, office_peer
+        self.now, self.up, self.down = 0.0, [], []
+
+    def happen(self, count):
+        self.desk.happen(count)
+
+    def look(self, _=0):
+        self.up += self.desk.due(self.now)
+
+    def office_hears(self, index=0):
+        if self.up:
+            out = self.up.pop(index % len(self.up))
+            if out.topic == TOPICS.status:
+                answers = self.server.see(self.peer.read(out.payload, Status))
+            else:
+                answers = [self.server.take(self.peer.read(out.payload, EventBatch))]
+            self.down.extend(self.peer.write(answer) for answer in answers if answer is not None)
+
+    def gate_hears(self, index=0):
+        if self.down:
+            payload = self.down.pop(index % len(self.down))
+            assert self.desk.side.hear(TOPICS.ack, payload, self.now, NOON).act is None
+
+    def lose(self, kept):
+        del self.up[kept:], self.down[kept:]
+
+    def double(self, count):
+        self.up, self.down = self.up + self.up[:count], self.down + self.down[:count]
+
+    def reconnect(self, _):
+        self.up, self.down = [], []
+        self.desk.side.connected(self.now)
+
+    def wait(self, tens):
+        self.now += tens * 10
+
+    def office_forgets(self, held):
+        self.server.forget(held)
+
+    def calm_down(self):
+        for _ in range(20):
+            self.now += 60.0
+            self.look()
+            while self.up or self.down:
+                while self.up:
+                    self.office_hears()
+                while self.down:
+                    self.gate_hears()
+                self.look()
+
+
+ACTS = ["happen", "look", "office_hears", "gate_hears", "lose", "double", "reconnect", "wait", "office_forgets"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 9)), max_size=40))
+@settings(max_examples=20, deadline=None)
+def test_whatever_a_broker_does_the_office_ends_with_every_event_and_fresh_words(
+    gate_peer, office_peer, records_kind, server_kind, acts
+):
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Desk(folder, gate_peer, records_kind())) as desk:
+        world = World(desk, server_kind(), office_peer)
+        for what, number in acts:
+            world.now += 0.1
+            getattr(world, what)(number)
+        world.happen(1)
+        world.calm_down()
+        head = desk.journal.position().head
+        assert list(world.server.events) == list(range(1, head + 1))
+        assert (world.server.lost, world.server.altered, desk.journal.position().acked) == (set(), [], head)
+        assert desk.records.words[-1].beat == world.server.beat
+
+
+def test_an_order_that_the_gate_was_doing_when_it_stopped_is_answered_on_every_connection(desk, said):
+    order = about(
+        Command, id="01" * 16, number=1, at=NOON.isoformat(), operator="li", action=Suspend("0123456789abcdef", 5)
+    )
+    assert desk.ledger.hear(order, 0.0, NOON) is order
+    for now in (1.0, 2.0):
+        desk.side.connected(now)
+        [told] = [each for each in said(desk.due(now)) if isinstance(each, Reply)]
+        assert (told.command, told.outcome, told.why) == (order.id, "failed", STOPPED)
+        assert not [each for each in said(desk.due(now + 0.1)) if isinstance(each, Reply)], "once a connection"
