@@ -41,7 +41,7 @@ COMMANDS = {
     "bundle": ("gated.cli.bundle", "Pack gated, its libraries and models for a gate without a network."),
     "update": ("gated.cli.update", "Install another version, try it, and keep it or go back."),
     "lockdown": ("gated.cli.lockdown", "Deny entry to everyone, or allow entry again."),
-    "office": ("gated.cli.office", "Run the community office: people, gates, events and commands."),
+    "office": ("gated.cli.office.office", "Run the community office: people, gates, events and commands."),
     "gates": ("gated.cli.gates", "Show the keys of the other gates, and accept them."),
     "pair": ("gated.cli.pairing", "Join the office, with a code from it."),
     "models": ("gated.cli.models", "List the model sets, install their files, and verify them."),

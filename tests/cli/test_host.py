@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from cryptography import x509
 
 from gated.cli import main
-from gated.cli.office import office as group
+from gated.cli.office.office import office as group
 from gated.config import load_own
 from gated.errors import OfficeError
 from gated.office.founding import forget, move

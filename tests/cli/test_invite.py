@@ -13,7 +13,7 @@ import zxingcpp
 from click.testing import CliRunner
 
 from gated.access import qr
-from gated.cli.office import office as group
+from gated.cli.office.office import office as group
 from gated.errors import OfficeError
 from gated.office.invitations import DAY_S, VALID_S, Invitations
 from gated.office.pairing_server import Registrar

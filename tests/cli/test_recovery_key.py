@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from gated.cli.office import office as group
 from gated.cli.office import rekey
+from gated.cli.office.office import office as group
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
 from gated.office import serve

@@ -469,7 +469,7 @@ def test_a_gallery_of_today_opens_in_a_gated_with_one_more_migration(gallery, op
     ann = join(gallery, 1)
     gallery.close()
     for module in (people, template_store):
-        table = module.__name__.rsplit(".", maxsplit=1)[-1]
+        table = module.NAME.removesuffix(".db")
         monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, f"ALTER TABLE {table} ADD COLUMN later TEXT"))
     later = opened()
     assert later.search(face(1))[0].subject == ann.subject

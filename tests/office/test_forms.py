@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gated.cli.office import office as group
+from gated.cli.office.office import office as group
 from gated.config import parse
 from gated.cues.aloud import by_voice, read_aloud
 from gated.errors import ConfigError, OfficeError, StateError

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.cli.office import install
-from gated.cli.office import office as group
+from gated.cli.office.office import office as group
 from gated.errors import ConfigError, OfficeError, ProvisionError, StateError
 from gated.office.founding import move
 from gated.office.mosquitto import Place

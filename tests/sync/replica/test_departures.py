@@ -326,7 +326,7 @@ def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkey
     """Starts from a database with the schema before the trust tables, with one gate and one person who agreed."""
     from gated.people import store
 
-    monkeypatch.setattr(store, "MIGRATIONS", store.MIGRATIONS[: store.MIGRATIONS.index(store.trust.SCHEMA)])
+    monkeypatch.setattr(store, "MIGRATIONS", store.MIGRATIONS[: store.MIGRATIONS.index(store.acceptances.SCHEMA)])
     Holdings.open(tmp_path, kit.site).close()
     with closing(People(tmp_path).connection) as old, old:
         old.execute("INSERT INTO gates VALUES ('gate-3', 'keys')")
