@@ -165,7 +165,7 @@ def test_the_commands_of_how_it_works_are_all_the_commands():
 
 
 def test_the_commands_of_the_office_are_all_its_commands():
-    from gated.cli.office import office
+    from gated.cli.office.office import office
 
     named = [each for row in table_in(OFFICE, "Commands") for each in spans(row[0])]
     assert sorted(named) == sorted(office.commands)
