@@ -26,6 +26,7 @@ PICTURES = TOP / "tests/pictures"
 FIRST, INSTALLING, OFFICE = "README.md", "systemd/README.md", "gated/office/README.md"
 HOW = "gated/README.md"
 PAGES = (
+    "CHANGELOG.md",
     FIRST,
     INSTALLING,
     HOW,
