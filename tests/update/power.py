@@ -2,13 +2,16 @@
 
 Python's audit hooks report each file before it is made, opened to write, renamed, linked or removed. `os.fsync` and
 `os.sync` are watched too. At each such point a fork of this process copies the folder. It removes from the copy what no
-fsync has stored yet, and goes on there: that is the gate after the cut. The watched process goes on unchanged.
+fsync has stored yet, and goes on there: that is the gate after the cut. The watched process goes on unchanged. A copy
+with the same content as an earlier one only counts.
 
 A cut loses as much as POSIX allows. Each folder loses its newest name changes since its last sync; a prefix of them
 stays, because a journal keeps their order. Each file that was not synced loses its end.
 """
 
 import contextlib
+import gc
+import hashlib
 import json
 import os
 import random
@@ -65,6 +68,7 @@ class Power:
 
     def _live_on(self, copy: Path, what: str) -> None:
         problem = ""
+        gc.disable()  # it would write to every page that this fork shares with its parent
         try:
             dice = random.Random(self.dice.random() + self._cuts)
             shutil.copytree(
@@ -73,7 +77,8 @@ class Power:
             self._lose(copy, dice)
             go_on, self.after_cut = self.after_cut, None
             assert go_on is not None
-            go_on(copy, what, dice)
+            if self._is_new(copy):
+                go_on(copy, what, dice)
         except BaseException:  # noqa: BLE001 - it is told by the report
             problem = traceback.format_exc()
         finally:
@@ -82,6 +87,18 @@ class Power:
             with contextlib.suppress(OSError), self.report.open("a") as file:
                 file.write(line + "\n")
             os._exit(0)
+
+    def _is_new(self, copy: Path) -> bool:
+        """Return True if no earlier cut left this content. Two gates with the same content go on in the same way, so
+        one of them is enough. The cuts that may follow differ with `share`, so it belongs to the content.
+        """
+        seen = self.report.with_name("seen")
+        seen.mkdir(exist_ok=True)
+        try:
+            (seen / f"{digest(copy)}-{self.share}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def _lose(self, copy: Path, dice: random.Random) -> None:
         for path in self._data:
@@ -153,6 +170,16 @@ class Power:
         self.point(f"fsync {path.name}")
         self._names = [entry for entry in self._names if entry[0] != path]
         self._data.discard(path)
+
+
+def digest(folder: Path) -> str:
+    """Return a digest over all names in a folder and what they hold."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        was = value_of(path)
+        held = hashlib.sha256(was).hexdigest() if isinstance(was, bytes) else was
+        found.update(repr((str(path.relative_to(folder)), type(was), held)).encode())
+    return found.hexdigest()
 
 
 def value_of(path: Path) -> Was:
