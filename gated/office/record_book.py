@@ -10,6 +10,7 @@ one gate (`verifiers.as_sent`).
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from hmac import digest as keyed
+from itertools import takewhile
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from gated.errors import OfficeError, StateError
 from gated.office.database_file import OfficeFile
 from gated.office.gate_records import ANY, GateVerifiers, as_sent
 from gated.office.kept_person import Kept, KeptPerson, settled
+from gated.office.record_numbers import Numbers
 from gated.protocol.jose import Identity
 from gated.protocol.messages import (
     KEY_BYTES,
@@ -31,7 +33,7 @@ from gated.protocol.messages import (
     RoleRecord,
     ScheduleRecord,
 )
-from gated.protocol.record_keys import digest_of, key_of
+from gated.protocol.record_keys import key_of
 from gated.wording import UNDECODABLE
 
 MAX_RECORD_BYTES = 16_000
@@ -60,7 +62,7 @@ class Book:
         self._file, self._identity, self._secret = file, identity, secret
         self._records: dict[str, Kept] = {}  # in the order of their numbers
         self._seen = 0
-        self._digests: dict[str, tuple[int, str]] = {}
+        self._numbers: dict[str, Numbers] = {}
         self._opened: dict[bytes, GateVerifiers] = {}
 
     def get(self, key: str) -> Kept | None:
@@ -191,21 +193,16 @@ class Book:
 
     def digest(self, gate: str) -> str:
         """Return the digest of all records that this gate must have (see `records.digest_of`)."""
-        version = self.version(gate)
-        if self._digests.get(gate, (-1, ""))[0] != version:
-            faces = self._faces(gate, 0)
-            held = ((key, max(r.n, faces.get(key, 0))) for key, r in self._records.items() if not isinstance(r, Gone))
-            self._digests[gate] = version, digest_of(held)
-        return self._digests[gate][1]
+        version, numbers = self.version(gate), self._numbers.setdefault(gate, Numbers())
+        if numbers.version != version:
+            records = [(key_of(r), None if isinstance(r, Gone) else r.n) for r in self._above(numbers.version)]
+            numbers.follow(version, records, self._faces(gate, numbers.version).items())
+        return numbers.digest
 
     def after(self, gate: str, n: int) -> list[Record]:
         """Return every record with a number above `n` as this gate must have it, in order of number."""
         self._refresh()
-        keys = set(self._faces(gate, n))
-        for key in reversed(self._records):
-            if self._records[key].n <= n:
-                break
-            keys.add(key)
+        keys = {*self._faces(gate, n), *map(key_of, self._above(n))}
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
     def unanswered(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
@@ -275,6 +272,10 @@ class Book:
             self._records.pop(key_of(record), None)
             self._records[key_of(record)] = record
             self._seen = n
+
+    def _above(self, n: int) -> Iterator[Kept]:
+        """Return an iterator over the known records with a number above `n`, newest first."""
+        return takewhile(lambda record: record.n > n, reversed(self._records.values()))
 
     def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
         mine, with_names, salt = self.verifiers(gate), self.sends_names, self.pin_salt
