@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from gated.errors import BusyError, SealError, StateError
 from gated.gallery.search import Row
 from gated.people import acceptances, held_records, lost_database
 from gated.people.store import NAME as PEOPLE
-from gated.people.store import RECOGNISE, Consent, Consented, People, Person, plainly
+from gated.people.store import RECOGNISE, Consent, Consented, People, Person, plain, plainly
 from gated.people.template_store import FIRST, Sealed, SealedFace, Templates
 from gated.storage import database, erasure
 from gated.storage.rescue import aside, trouble
@@ -53,6 +53,7 @@ class Register:
         self._people, self._templates, self.vault = people, templates, vault
         self._both = (people.connection, templates.connection)
         self._mine = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
+        self._guarded = database.Guarded(people.connection, plain, self._mine)
         self._asked: tuple[int, ...] = ()
         self._fingerprint: int | None = None
         self._searchable = 0
@@ -340,11 +341,9 @@ class Register:
         with self.reading() as connection, database.transaction(connection):
             yield connection
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection to `people.db`. SQLite's errors become this gate's errors."""
-        with self._mine, plainly():
-            yield self._people.connection
+        return self._guarded
 
     def _orphans(self, among: Collection[SubjectId] | None) -> set[tuple[SubjectId, str]]:
         """Return faces without a person.

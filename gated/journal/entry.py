@@ -30,8 +30,13 @@ class Entry:
 
     @classmethod
     def read(cls, row: RawRow) -> "Entry":
-        """Make an entry from a row of the disk, even a damaged one. Invalid text is replaced, and long text is cut."""
-        at, kind, body, row_hash = map(_text, row[1:])
+        """Make an entry from a row of the disk, even a damaged one.
+
+        Invalid bytes and other types of a damaged card are converted, and long text is cut.
+        """
+        at, kind, body, row_hash = [
+            stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored) for stored in row[1:]
+        ]
         return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
 
     @property
@@ -44,11 +49,6 @@ class Entry:
         except UNDECODABLE:
             return None
         return event
-
-
-def _text(stored: object) -> str:
-    """Return a column as text. Invalid bytes and other types of a damaged card are converted."""
-    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)
 
 
 def time_of(text: str) -> datetime | None:

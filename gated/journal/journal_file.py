@@ -4,6 +4,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class JournalFile:
             self._connection, self.why = best.connection, best.why
         else:
             self._connection = database.connect(self.path, MIGRATIONS)
+        named = partial(database.named, what=str(self.path))
+        self._guarded = database.Guarded(self._connection, named)
         self._connection.row_factory, self._connection.text_factory = None, bytes
         if self.why:
             return
@@ -64,13 +67,13 @@ class JournalFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Run one exclusive write transaction."""
-        with self._named(), database.transaction(self._connection) as connection:
+        with self._guarded, database.transaction(self._connection) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Run one read transaction. It does not see rows that others append meanwhile."""
-        with self._named():
+        with self._guarded:
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -110,11 +113,3 @@ class JournalFile:
                     f"{self.path}: is the journal of gate {was.gate!r} at {was.site!r}, not of {gate!r} at {site!r};"
                     " correct site.id and gate.id, or move the file away to begin a new journal"
                 )
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Convert errors of SQLite to `StateError` and its subclasses."""
-        try:
-            yield
-        except database.FAILS as error:
-            raise database.named(error, str(self.path)) from error

@@ -1,11 +1,11 @@
 """Access to `office.db`: one context manager for reading and one for writing.
 
-Turns SQLite errors into project errors.
+Turns SQLite errors into project errors. An office looks ten times a second for changes, so reading costs little.
 """
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from gated.errors import BusyError, StateError
 from gated.storage import database
@@ -15,7 +15,7 @@ class OfficeFile:
     """One connection to `office.db`, for one thread at a time. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self._connection, self._guarded = connection, database.Guarded(connection, _named)
         self.generation: int | None = None
         """Number of the key hand-over that this process's keys belong to; None if not known yet."""
 
@@ -28,16 +28,15 @@ class OfficeFile:
         with self.reading() as connection:
             return database.version(connection)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open an exclusive transaction. Inside another one, join it."""
-        with _plainly():
-            if self._connection.in_transaction:
-                yield self._connection
-            else:
-                with database.transaction(self._connection) as connection:
-                    self._refuse_old_keys(connection)
-                    yield connection
+        return self._guarded if self._connection.in_transaction else self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guarded, database.transaction(self._connection) as connection:
+            self._refuse_old_keys(connection)
+            yield connection
 
     def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
         """Raise `StateError` if the office has newer keys. Nobody could open data sealed with the old ones."""
@@ -47,11 +46,9 @@ class OfficeFile:
         if newest != self.generation:
             raise StateError("this office was given new keys meanwhile; begin this anew")
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give the connection for a query. Fetch all rows before leaving the block."""
-        with _plainly():
-            yield self._connection
+        return self._guarded
 
     def count(self) -> int:
         """Return the next number of the counter shared by records and faces."""
@@ -75,14 +72,9 @@ class OfficeFile:
             return True
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Convert SQLite errors to `BusyError` and `StateError`."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise BusyError("the office's database is being changed by another process; try again") from error
-        raise StateError(f"office.db cannot be read or written ({error}); is the disk full or failing?") from error
-    except sqlite3.Error as error:
-        raise StateError(f"office.db cannot be read or written ({error}); is the disk failing?") from error
+def _named(error: sqlite3.Error | UnicodeDecodeError) -> BusyError | StateError:
+    if not isinstance(error, sqlite3.OperationalError):
+        return StateError(f"office.db cannot be read or written ({error}); is the disk failing?")
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return BusyError("the office's database is being changed by another process; try again")
+    return StateError(f"office.db cannot be read or written ({error}); is the disk full or failing?")

@@ -6,7 +6,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gated import names
 from gated.config import Schedule
 from gated.people import damaged_rows, entitlement, lost_database, pin_verifiers
 from gated.people.entitlement import AS_EVERYBODY, UNKNOWN, Credential, Days, Holder, Preferences, Right, Whose
-from gated.people.store import NAME, People, Person, plainly
+from gated.people.store import NAME, People, Person, plain, plainly
 from gated.people.template_store import Templates
 from gated.storage import database, erasure
 from gated.storage.valid_rows import in_words, left_out, sound, told_twice
@@ -39,6 +39,7 @@ class Credentials:
         """Why the store is a read-only copy; empty for the real store."""
         self._connection = people.connection
         self._mine = threading.RLock()
+        self._guarded = database.Guarded(self._connection, plain, self._mine)
         self._uses = 0
 
     @classmethod
@@ -294,11 +295,9 @@ class Credentials:
             yield connection
             self._uses += connection.total_changes - before
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection. SQLite's errors become this gate's errors."""
-        with self._mine, plainly():
-            yield self._connection
+        return self._guarded
 
 
 def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[Right, ...]]], bool]:

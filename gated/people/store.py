@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gated import names
-from gated.errors import BusyError, SubjectNotFoundError
+from gated.errors import BusyError, StateError, SubjectNotFoundError
 from gated.people import acceptances, damaged_rows, entitlement, held_records
 from gated.storage import database, erasure
 from gated.storage.rescue import Refused, open_best
@@ -314,12 +314,15 @@ def plainly() -> Iterator[None]:
     """Convert SQLite's errors to this gate's errors. Raises `BusyError` and `StateError`."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            raise BusyError("the gallery is being changed by another process; try again in a moment") from error
-        raise database.named(error, "the people's database") from error
     except database.FAILS as error:
-        raise database.named(error, "the people's database") from error
+        raise plain(error) from error
+
+
+def plain(error: sqlite3.Error | UnicodeDecodeError) -> StateError | BusyError:
+    """Return this gate's error for an error of SQLite."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return BusyError("the gallery is being changed by another process; try again in a moment")
+    return database.named(error, "the people's database")
 
 
 def _unknown(subject: SubjectId) -> SubjectNotFoundError:

@@ -14,11 +14,12 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from gated.errors import DiskError, StateError, TornError
@@ -277,6 +278,31 @@ def applied(connection: sqlite3.Connection) -> int:
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_sqlite_migrations'").fetchone():
         return 0
     return int(connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0])
+
+
+class Guarded:
+    """Gives a connection inside a context, and converts the errors of SQLite with `name`.
+
+    One object serves every `with` statement, also nested ones: this is cheaper than a generator for each. `lock` is
+    held inside the context.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        name: Callable[[sqlite3.Error | UnicodeDecodeError], Exception],
+        lock: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - has no state
+    ) -> None:
+        self._connection, self._name, self._lock = connection, name, lock
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.__enter__()
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.__exit__(None, None, None)
+        if isinstance(error, FAILS):
+            raise self._name(error) from error
 
 
 @contextmanager
