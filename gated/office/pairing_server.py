@@ -46,7 +46,7 @@ from gated.protocol.pairing_code import (
     StillGood,
     digest_of,
 )
-from gated.protocol.recovery_key import HandedOver, HandoverQuestion
+from gated.protocol.recovery_key import Following, HandedOver, HandoverQuestion
 from gated.runtime.connection_limits import Listener, place_of
 from gated.wording import UNDECODABLE
 
@@ -161,12 +161,14 @@ class Registrar:
         if text is None:
             return None
         try:
-            said = msgspec.json.decode(Party.parse(text).verify(question.renew.encode(), kind_of(Renew)), type=Renew)
+            said = msgspec.json.decode(
+                Party.parse(text).verify(question.renew.encode(), kind_of(Renew)), type=Following
+            )
         except (WireError, *UNDECODABLE):
             return None
         if (said.site, said.gate) != (self._store.site, question.gate):
             return None
-        if question.number > self._store.handovers.number:
+        if said.number is not None and said.number > self._store.handovers.number:
             self._store.alarms.sound(question.gate, REKEYED, "", stamp(wall))
         statements = self._store.handovers.after(question.number)
         if not statements:

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from gated.errors import OfficeError, WireError
 from gated.protocol.jose import Lone
-from gated.protocol.messages import Key, Seq, Short, Time
+from gated.protocol.messages import Key, Renew, Seq, Short, Time
 from gated.protocol.pairing_code import ALIKE, GROUP, LETTERS, NAME, Pem
 from gated.wording import UNDECODABLE
 
@@ -67,6 +67,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the newest hand-over that the gate followed."""
     where: Annotated[str, Meta(max_length=300)] = ""
     """HOST:PORT of the pairing service, where the gate asks for hand-overs."""
+
+
+class Following(Renew, frozen=True, kw_only=True):
+    """A gate's request for a certificate from a new office: a `renew` that also signs the gate's number.
+
+    Anybody between a gate and its office can record a request. The office believes only a signed number: a recorded
+    request can repeat what the gate once said, and nothing else.
+    """
+
+    number: Seq | None = None
+    """Number of the newest hand-over that the gate follows. None from an older gate."""
 
 
 class HandoverQuestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from gated.protocol.envelope import Peer
 from gated.protocol.jose import Party
 from gated.protocol.messages import Recovery, Renew, kind_of
 from gated.protocol.pairing_code import Pem
-from gated.protocol.recovery_key import MAX_BYTES, HandedOver, Handover, HandoverQuestion, Known, followed
+from gated.protocol.recovery_key import MAX_BYTES, Following, HandedOver, Handover, HandoverQuestion, Known, followed
 from gated.protocol.sealed_files import Lock
 from gated.storage.files import sync_folder, write_whole
 from gated.wording import UNDECODABLE
@@ -164,7 +164,7 @@ class Successor:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the recovery key is trusted
         csr = request_for(self.lock.key(Path(self.settings.key)), self.peer.gate)
-        renew = self._signed(Renew(site=self.peer.site, gate=self.peer.gate, csr=csr))
+        renew = self._signed(Following(site=self.peer.site, gate=self.peer.gate, csr=csr, number=known.number))
         question = HandoverQuestion(gate=self.peer.gate, number=known.number, renew=renew)
         ending(context, WHOLE_S, TIMEOUT_S)
         line = http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S, context=context)

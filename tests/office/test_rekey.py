@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import io
 import os
 import shutil
 import ssl
@@ -401,6 +402,20 @@ def test_nobody_else_sounds_that_alarm(root):
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         other = Identity.make().sign("renew", b"{}").decode()
         assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=other), NOW) is None
+    assert is_told(office) == []
+
+
+def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkeypatch):
+    """Anybody between a gate and its office reads the signed request: the gate trusts no certificate there."""
+    office, gate, posted = root / "office", Gate(root), []
+    monkeypatch.setattr(http.client.HTTPSConnection, "request", lambda *words: posted.append(words[3]))
+    monkeypatch.setattr(http.client.HTTPSConnection, "getresponse", lambda _: io.BytesIO(b"{}"))
+    gate.successor().follow()
+    asked = msgspec.json.decode(posted[0], type=HandoverQuestion)
+    bare = gate.successor()._signed(succession.Renew(site=SITE, gate=GATE, csr="x"))
+    with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
+        for renew in (asked.renew, bare):
+            assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=renew), NOW) is None
     assert is_told(office) == []
 
 
