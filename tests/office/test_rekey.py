@@ -412,7 +412,7 @@ def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkey
     monkeypatch.setattr(http.client.HTTPSConnection, "getresponse", lambda _: io.BytesIO(b"{}"))
     gate.successor().follow()
     asked = msgspec.json.decode(posted[0], type=HandoverQuestion)
-    bare = gate.successor()._signed(succession.Renew(site=SITE, gate=GATE, csr="x"))
+    bare = gate.successor()._signed(handover.Renew(site=SITE, gate=GATE, csr="x"))
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         for renew in (asked.renew, bare):
             assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=renew), NOW) is None
