@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
@@ -32,6 +33,20 @@ def pytest_configure(config):
     notes = getattr(config, "failures_db", None)
     if hasattr(notes, "sock"):
         notes.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+LONG, SLOW = 1000, 20
+"""What a test of a file that is marked long, and a slow test, weigh against a quick one."""
+
+
+def pytest_collection_modifyitems(config, items):
+    """Give parallel workers the files with the most work first, so that they end at about the same time."""
+    if not hasattr(config, "workerinput"):
+        return
+    work = Counter()
+    for item in items:
+        work[item.path] += LONG if item.get_closest_marker("long") else SLOW if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -work[item.path])
 
 
 SHARED = Path(__file__).parents[2] / "shared"

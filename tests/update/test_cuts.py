@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parent / "cuts.py"
 KINDS = ("good", "good back", "dead", "late", "sick", "unwell")
 MORE = int(os.environ.get("GATED_CUTS", "0"))
