@@ -74,7 +74,7 @@ class Alarm:
     over_at: str | None
 
 
-class Alarms:
+class AlarmStore:
     """The table of alarms. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:

@@ -1,4 +1,4 @@
-"""Connects the office to the broker: MQTT 3.1.1 over TLS. `OfficeSide` makes all decisions.
+"""Connects the office to the broker: MQTT 3.1.1 over TLS. `Exchange` makes all decisions.
 
 The broker is not trusted. Messages are answered in order of arrival. Due messages go out as soon as another process
 changes the database.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gated.errors import BusyError
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.gate_store import NoSuchGateError
 from gated.office.mqtt_client import Client, MqttError, ProtocolVersion
 from gated.protocol.broker import backoff_s
@@ -39,7 +39,7 @@ FAILURES = (MqttError, OSError)
 
 
 async def run_link(
-    side: OfficeSide, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
+    side: Exchange, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
 ) -> None:
     """Exchange messages with the gates until cancelled. `identifier`: the client id, unique per process at one broker.
 
@@ -73,7 +73,7 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> C
     )
 
 
-async def _converse(side: OfficeSide, client: Client) -> None:
+async def _converse(side: Exchange, client: Client) -> None:
     """Listen and send until the connection is lost, with one of `FAILURES`.
 
     Does not use `TaskGroup`: in Python 3.11, a failed part leaves the enclosing task marked as cancelled.
@@ -89,7 +89,7 @@ async def _converse(side: OfficeSide, client: Client) -> None:
         part.result()
 
 
-async def _listen(side: OfficeSide, client: Client) -> None:
+async def _listen(side: Exchange, client: Client) -> None:
     async for message in client.messages:
         if not isinstance(message.payload, bytes):
             continue
@@ -101,7 +101,7 @@ async def _listen(side: OfficeSide, client: Client) -> None:
         await _publish(client, said)
 
 
-async def _speak(side: OfficeSide, client: Client) -> None:
+async def _speak(side: Exchange, client: Client) -> None:
     """Send due messages, and subscribe to every gate. Subscribes first, then sends."""
     heard, due_at = set[str](), 0.0
     while True:

@@ -1,6 +1,6 @@
 """Stores the commands for gates and their results.
 
-`Order` is a command's content, `Placed` its stored state. The `Command` message carries it to the gate.
+`CommandContent` is a command's content, `StoredCommand` its stored state. The `Command` message carries it to the gate.
 
 An attended command lives only while its operator's process waits for it. It is offered to its gate. The gate asks for
 it with a fresh nonce, and gets the message, numbered and signed at that moment. A long command needs a second question
@@ -37,7 +37,7 @@ from gated import wording
 from gated.errors import OfficeError, SealError
 from gated.journal.entry import stamp
 from gated.office.database_file import OfficeFile
-from gated.office.gate_store import Gates
+from gated.office.gate_store import GateStore
 from gated.office.record_pages import ENVELOPE_BYTES
 from gated.protocol.confirmation import GOOD_S
 from gated.protocol.jose import Identity
@@ -64,7 +64,7 @@ OPEN = ("new", "sent", "begun", "asked", "going", "stopping")
 """States in which a result may still come."""
 
 
-class Order(msgspec.Struct, frozen=True):
+class CommandContent(msgspec.Struct, frozen=True):
     """The content of a command: an operator's instruction to a gate, with the reason."""
 
     operator: str
@@ -73,7 +73,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class StoredCommand:
     """A stored command and its result."""
 
     id: str
@@ -83,7 +83,7 @@ class Placed:
     at: str
     """Time at which it was placed, or sent if later; UTC, ISO 8601."""
     state: State
-    order: Order
+    order: CommandContent
     challenge: str
     why: str
     findings: list[Finding]
@@ -110,11 +110,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-class Orders:
+class CommandStore:
     """The table of commands. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, identity: Identity) -> None:
-        self._file, self._identity, self._gates = file, identity, Gates(file)
+        self._file, self._identity, self._gates = file, identity, GateStore(file)
 
     def place(
         self,
@@ -133,8 +133,8 @@ class Orders:
         process waits for it already. `is_confirmed`: false if the operator will be asked.
         """
         self._gates.get(gate)
-        check(gate, Order(operator, reason, action))
-        sealed = self._identity.party.seal(msgspec.json.encode(Order(operator, reason, action)))
+        check(gate, CommandContent(operator, reason, action))
+        sealed = self._identity.party.seal(msgspec.json.encode(CommandContent(operator, reason, action)))
         order = order or new_id()
         with self._file.writing() as connection:
             connection.execute(
@@ -144,45 +144,45 @@ class Orders:
             )
         return order
 
-    def get(self, order: str) -> Placed:
+    def get(self, order: str) -> StoredCommand:
         """Return one command. Raises `OfficeError`."""
         for placed in self._where("id = ?", order):
             return placed
         raise OfficeError(f"there is no order {order!r} here")
 
-    def of(self, command: str) -> Placed | None:
+    def of(self, command: str) -> StoredCommand | None:
         """Return the command whose newest message has this id; None if there is none."""
         return next(iter(self._where("command = ?", command)), None)
 
-    def open(self) -> list[Placed]:
+    def open(self) -> list[StoredCommand]:
         """Return the commands that may still have a result, oldest first."""
         return self._where("state IN ('new', 'sent', 'begun', 'asked', 'going', 'stopping')")
 
-    def untold(self) -> list[Placed]:
+    def untold(self) -> list[StoredCommand]:
         """Return the cancelled commands whose gates have not been told."""
         return self._where("state = 'cancelled' AND NOT is_told")
 
-    def told(self, placed: Placed) -> None:
+    def told(self, placed: StoredCommand) -> None:
         """Record that the gate of a cancelled command was told."""
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET is_told = 1 WHERE id = ?", (placed.id,))
 
     # -- unattended commands ------------------------------------------------------------------------------------------
 
-    def send(self, site: str, placed: Placed, wall: datetime, challenge: str = "") -> Command:
+    def send(self, site: str, placed: StoredCommand, wall: datetime, challenge: str = "") -> Command:
         """Number a command and return the message to publish now.
 
         A message with a challenge replaces the one before.
         """
         command = secrets.token_hex(16) if challenge else placed.command
         with self._file.writing() as connection:
-            number = self._gates.number(placed.gate)
+            number = self._gates.advance_command_number(placed.gate)
             row = (command, number, stamp(wall), challenge, placed.id)
             sent = "UPDATE orders SET command = ?, number = ?, at = ?, challenge = ?, state = 'sent' WHERE id = ?"
             connection.execute(sent, row)
         return self.command(site, self.get(placed.id))
 
-    def command(self, site: str, placed: Placed) -> Command:
+    def command(self, site: str, placed: StoredCommand) -> Command:
         """Return the message as it was sent, to publish again. The gate acts on it only once."""
         return Command(
             site=site,
@@ -199,24 +199,24 @@ class Orders:
 
     # -- attended commands ---------------------------------------------------------------------------------------------
 
-    def offered(self, placed: Placed) -> None:
+    def offered(self, placed: StoredCommand) -> None:
         """Record that the command was offered to its gate."""
         self._move(placed.id, "sent", "new")
 
-    def give(self, site: str, placed: Placed, nonce: str, now: float, wall: datetime) -> Command | None:
+    def give(self, site: str, placed: StoredCommand, nonce: str, now: float, wall: datetime) -> Command | None:
         """Return the message for a gate that asked with `nonce`; None if it is no longer wanted. `now`: monotonic."""
         is_last = not isinstance(placed.order.action, TWO_STEPS)
         with self._file.writing() as connection:
             if self.get(placed.id).state not in ("new", "sent", "going" if is_last else "begun"):
                 return None
-            number = placed.number or self._gates.number(placed.gate)
+            number = placed.number or self._gates.advance_command_number(placed.gate)
             row = (number, stamp(wall), nonce, "going" if is_last else "begun", now if is_last else 0.0, placed.id)
             connection.execute(
                 "UPDATE orders SET number = ?, at = ?, challenge = ?, state = ?, go_at = ? WHERE id = ?", row
             )
         return self.command(site, self.get(placed.id))
 
-    def go(self, placed: Placed, says: str, now: float) -> bool:
+    def go(self, placed: StoredCommand, says: str, now: float) -> bool:
         """Record that a gate asks before it acts, and return whether it may. The permission is on disk first."""
         self._move(placed.id, "asked", "begun")
         self.tell(placed.id, says)
@@ -235,7 +235,7 @@ class Orders:
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET says = ? WHERE id = ? AND says != ?", (says, order, says))
 
-    def anew(self, placed: Placed) -> Placed:
+    def anew(self, placed: StoredCommand) -> StoredCommand:
         """Give the command a new message id and no number, because the gate has used its number for another command.
 
         Later messages about the former id match no command.
@@ -245,7 +245,7 @@ class Orders:
             connection.execute(again, (new_id(), placed.id))
         return self.get(placed.id)
 
-    def withdraw(self, order: str, why: str) -> Placed:
+    def withdraw(self, order: str, why: str) -> StoredCommand:
         """Withdraw a command because its operator stopped waiting.
 
         On return it is on disk: `cancelled`, or `stopping` if late.
@@ -256,7 +256,7 @@ class Orders:
             connection.execute("UPDATE orders SET state = 'stopping' WHERE id = ? AND state = 'going'", (order,))
         return self.get(order)
 
-    def conclude(self, order: str, now: float) -> Placed:
+    def conclude(self, order: str, now: float) -> StoredCommand:
         """Mark a late-withdrawn command without a reply as `unknown`, after `GO_S`. `now`: monotonic."""
         placed = self.get(order)
         if placed.state == "stopping" and not 0 <= now - placed.go_at <= GO_S:
@@ -275,7 +275,7 @@ class Orders:
         if outcome == "done" or placed.state in ("unknown", "stopping", "going", "unanswered"):
             self.settle(placed, outcome, why)
 
-    def settle(self, placed: Placed, state: str, why: str = "", findings: Sequence[Finding] = ()) -> None:
+    def settle(self, placed: StoredCommand, state: str, why: str = "", findings: Sequence[Finding] = ()) -> None:
         """Store the result of a command. Deletes a `Share` command instead: there are thousands of them."""
         with self._file.writing() as connection:
             if isinstance(placed.order.action, Share):
@@ -301,13 +301,13 @@ class Orders:
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET state = ? WHERE id = ? AND state = ?", (state, order, before))
 
-    def _where(self, which: str, *values: str) -> list[Placed]:
+    def _where(self, which: str, *values: str) -> list[StoredCommand]:
         with self._file.reading() as connection:
             ask = f"SELECT * FROM orders WHERE ({which}) AND {sound(connection, 'orders')} ORDER BY rowid"  # noqa: S608
             rows = connection.execute(ask, values).fetchall()
         return [placed for row in rows if (placed := self._readable(row)) is not None]
 
-    def _readable(self, row: sqlite3.Row) -> Placed | None:
+    def _readable(self, row: sqlite3.Row) -> StoredCommand | None:
         """Return a command; None if its row is damaged, so it does not block the others."""
         try:
             placed = self._placed(row)
@@ -316,15 +316,15 @@ class Orders:
             return None
         return placed if is_moment(placed.at) and is_text(placed.id) else None
 
-    def _placed(self, row: sqlite3.Row) -> Placed:
-        return Placed(
+    def _placed(self, row: sqlite3.Row) -> StoredCommand:
+        return StoredCommand(
             row["id"],
             row["gate"],
             row["command"],
             row["number"],
             row["at"],
             row["state"],
-            msgspec.json.decode(self._identity.open(row["sealed"]), type=Order),
+            msgspec.json.decode(self._identity.open(row["sealed"]), type=CommandContent),
             row["challenge"],
             row["why"],
             msgspec.json.decode(row["findings"], type=list[Finding]),
@@ -334,7 +334,7 @@ class Orders:
         )
 
 
-def check(gate: str, order: Order) -> None:
+def check(gate: str, order: CommandContent) -> None:
     """Raise `OfficeError` for a command that no gate would accept."""
     command = Command(
         site="", gate=gate, id="0" * 32, number=0, at="", operator=order.operator, reason=order.reason,
@@ -349,6 +349,6 @@ def check(gate: str, order: Order) -> None:
         raise OfficeError(f"this cannot be ordered: {length} bytes are too long for one message; say less")
 
 
-def age_s(placed: Placed, wall: datetime) -> float:
+def age_s(placed: StoredCommand, wall: datetime) -> float:
     """Return the seconds since a command was placed or sent."""
     return (wall - datetime.fromisoformat(placed.at)) / timedelta(seconds=1)

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from gated.office.authority import Authority
-from gated.office.gate_store import Gates
+from gated.office.gate_store import GateStore
 from gated.office.mosquitto import CRL
 from gated.storage.files import write_whole
 
@@ -20,7 +20,7 @@ NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """End date for certificates without a defined end (RFC 5280, section 4.1.2.5). It works for lists as well."""
 
 
-def write_crl(folder: Path, gates: Gates) -> bool:
+def write_crl(folder: Path, gates: GateStore) -> bool:
     """Update the list; return whether it changed. Raises `OfficeError`, `OSError`."""
     revoked = gates.revoked()
     authority = Authority.load(folder)

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from gated.journal.entry import stamp
-from gated.office.gate_session import Line
+from gated.office.gate_session import GateSession
 from gated.office.store import Store
 from gated.protocol.messages import VERIFIERS, Command, Diagnose, Request, Status
 from gated.protocol.record_keys import digest_of
@@ -20,7 +20,7 @@ ACCEPTED = timedelta(minutes=10)
 
 def may_be_told(store: Store, gate: str) -> bool:
     """Return whether a gate has sent its keys for card and PIN digests, and is not too old for digests."""
-    return store.book.verifiers(gate) is not None and not store.gate(gate).is_outdated
+    return store.book.digest_keys(gate) is not None and not store.gate(gate).is_outdated
 
 
 def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
@@ -33,7 +33,7 @@ def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
     return (status.records.version, status.records.digest) if status.records is not None else (0, digest_of(()))
 
 
-def tell_outdated(store: Store, line: Line, status: Status, wall: datetime) -> Command | None:
+def tell_outdated(store: Store, line: GateSession, status: Status, wall: datetime) -> Command | None:
     """Raise or end the alarm for a gate that is too old. Return a command that tells the gate when the alarm begins.
 
     The gate refuses the command, because nobody waits for it, and records it with the reason in its journal.
@@ -53,7 +53,7 @@ def tell_outdated(store: Store, line: Line, status: Status, wall: datetime) -> C
         site=store.site,
         gate=line.gate,
         id=secrets.token_hex(16),
-        number=store.roll.number(line.gate),
+        number=store.gate_table.advance_command_number(line.gate),
         at=stamp(wall),
         operator="office",
         reason=UPDATE,
@@ -73,6 +73,6 @@ def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
     return not (request.is_snapshot and request.snapshot > holds and len(store.book.after(gate, holds)) > lag)
 
 
-def is_accepted(line: Line, wall: datetime) -> bool:
+def is_accepted(line: GateSession, wall: datetime) -> bool:
     """Return whether this office's own command made the gate ask."""
     return line.accepted_at is not None and timedelta() <= wall - line.accepted_at <= ACCEPTED

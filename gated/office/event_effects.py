@@ -1,6 +1,6 @@
 """Applies journal events and lists from gates to the office's database: alarms, calls, enrolments, held-back people.
 
-`OfficeSide` uses it. A body that cannot be decoded changes nothing.
+`Exchange` uses it. A body that cannot be decoded changes nothing.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from gated.events import (
 from gated.journal.entry import stamp
 from gated.office.alarm_store import WEAK
 from gated.office.gate_consents import note_given
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.protocol.jose import Party
 from gated.protocol.messages import (
@@ -132,7 +132,7 @@ def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
     """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
     store.receipts.keep(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
-    if isinstance(was, KeptPerson) and receipt.n <= store.book.floor:
+    if isinstance(was, OfficePerson) and receipt.n <= store.book.floor:
         store.book.remove(f"person/{receipt.subject}")
 
 
@@ -146,7 +146,7 @@ def note_shared(store: Store, shared: Shared, at: str) -> None:
 
 def note_vouching(store: Store, said: Vouching) -> None:
     """Publish one gate's signature over another gate's keys, if it is valid and new."""
-    record, keys = store.book.get(f"gate/{said.to}"), store.roll.keys()
+    record, keys = store.book.get(f"gate/{said.to}"), store.gate_table.keys()
     if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
         return
     party, by = Party.parse(record.keys), Party.parse(keys[said.gate])
@@ -225,4 +225,4 @@ def _follow(store: Store, gate: str, event: WireEvent) -> None:
         case ConsentsAccepted(left=0):
             store.alarms.end(gate, CONSENT_HELD, event.at)
         case Commanded(command=command, outcome=outcome, why=why):
-            store.orders.noted(command, outcome, why)
+            store.commands.noted(command, outcome, why)

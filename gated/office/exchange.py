@@ -11,13 +11,13 @@ from datetime import datetime
 
 from gated.errors import WireError
 from gated.journal.entry import stamp
-from gated.office.command_sending import Ordering
+from gated.office.command_sending import CommandSender
 from gated.office.disclosure import asks_anew, is_accepted, may_be_told, tell_outdated
 from gated.office.event_effects import ACCEPTED, lapse, note, note_held, note_receipt, note_shared, note_vouching
-from gated.office.face_sharing import Sharing
-from gated.office.face_store import Wanted
-from gated.office.gate_records import GateVerifiers
-from gated.office.gate_session import Line
+from gated.office.face_sharing import FaceRequests
+from gated.office.face_store import FaceRequest
+from gated.office.gate_records import DigestKeys
+from gated.office.gate_session import GateSession
 from gated.office.record_pages import deltas, parts, urgent
 from gated.office.renewals import Renewals
 from gated.office.snapshots import Snapshots
@@ -72,7 +72,7 @@ KINDS: tuple[tuple[type[Message], ...], ...] = (
 """The message types expected on each topic that a gate writes, in the order of the topics."""
 
 
-class OfficeSide:
+class Exchange:
     """The office's end of all gate sessions. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(
@@ -92,10 +92,10 @@ class OfficeSide:
         self._port = port
         self._renewals, self._ending_at = renewals, -math.inf
         self._store, self._owns = store, owns
-        self._lines: dict[str, Line] = {}
-        self._listens: dict[str, tuple[Line, tuple[type[Message], ...]]] = {}
-        self._snapshots, self._sharing = Snapshots(), Sharing(store)
-        self._ordering = Ordering(store, waits, self._sharing)
+        self._lines: dict[str, GateSession] = {}
+        self._listens: dict[str, tuple[GateSession, tuple[type[Message], ...]]] = {}
+        self._snapshots, self._sharing = Snapshots(), FaceRequests(store)
+        self._ordering = CommandSender(store, waits, self._sharing)
         self._version, self._has_news = -1, True
         self._refused = 0
 
@@ -113,7 +113,7 @@ class OfficeSide:
         if topic not in self._listens:
             return []
         line, kinds = self._listens[topic]
-        if self._store.roll.keys_of(line.gate) != line.keys:  # retired or paired again a moment ago
+        if self._store.gate_table.keys_of(line.gate) != line.keys:  # retired or paired again a moment ago
             return []
         if not line.heard.take(now):
             return []
@@ -148,7 +148,7 @@ class OfficeSide:
 
     # -- receiving ----------------------------------------------------------------------------------------------------
 
-    def _answer(self, line: Line, message: Message, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def _answer(self, line: GateSession, message: Message, now: float, wall: datetime) -> Iterator[Outgoing]:
         match message:
             case Status():
                 yield from self._hear_status(line, message, now, wall)
@@ -168,10 +168,10 @@ class OfficeSide:
                     yield line.ack(given)
             case Verifiers():
                 yield from self._hear_verifiers(line, message, now, wall)
-            case Shared() if self._sharing.answered(Wanted(line.gate, message.subject, message.to)):
+            case Shared() if self._sharing.answered(FaceRequest(line.gate, message.subject, message.to)):
                 note_shared(self._store, message, stamp(wall))
 
-    def _note(self, line: Line, message: Held | Receipt | Vouching, wall: datetime) -> None:
+    def _note(self, line: GateSession, message: Held | Receipt | Vouching, wall: datetime) -> None:
         match message:
             case Held():
                 note_held(self._store, message, stamp(wall))
@@ -180,7 +180,7 @@ class OfficeSide:
             case Vouching():
                 note_vouching(self._store, message)
 
-    def _hear_status(self, line: Line, status: Status, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def _hear_status(self, line: GateSession, status: Status, now: float, wall: datetime) -> Iterator[Outgoing]:
         word, ack = hear_status(self._store, line, status, now, wall)
         if word is not None:
             yield line.answer(word, status)
@@ -194,12 +194,12 @@ class OfficeSide:
         if word is None or status.records is None:
             return
         since = self._store.gate(line.gate).since
-        for gone in self._store.book.unanswered(line.gate, since, status.records.version, REMINDERS):
+        for gone in self._store.book.removals_without_receipt(line.gate, since, status.records.version, REMINDERS):
             said = Delta(site=line.peer.site, gate=line.gate, after=gone.n - 1, upto=gone.n, records=[gone])
             yield line.record(said)
         yield from self._ordering.repeat(line, wall)
 
-    def _tell_recovery(self, line: Line, status: Status, wall: datetime) -> Iterator[Outgoing]:
+    def _tell_recovery(self, line: GateSession, status: Status, wall: datetime) -> Iterator[Outgoing]:
         """Send a gate the recovery key if it has none. Raise an alarm if it has a different one."""
         known = self._store.handovers
         if HANDOVER not in status.can or not known.key or not self._port:
@@ -210,7 +210,7 @@ class OfficeSide:
         elif status.recovery != known.key:
             self._store.alarms.sound(line.gate, "recovery_differs", "", stamp(wall))
 
-    def _hear_events(self, line: Line, batch: EventBatch, wall: datetime) -> Iterator[Outgoing]:
+    def _hear_events(self, line: GateSession, batch: EventBatch, wall: datetime) -> Iterator[Outgoing]:
         taken = self._store.journals.take(batch)
         note(self._store, line.gate, taken.new, wall)
         for kind, detail in taken.alarms:
@@ -222,15 +222,15 @@ class OfficeSide:
         if taken.ack is not None:
             yield line.ack(taken.ack)
 
-    def _hear_verifiers(self, line: Line, said: Verifiers, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def _hear_verifiers(self, line: GateSession, said: Verifiers, now: float, wall: datetime) -> Iterator[Outgoing]:
         """Store a gate's keys for card and PIN digests, and answer the request that was waiting for them."""
-        if not self._store.learn_verifiers(line.gate, GateVerifiers.of(said)):
+        if not self._store.store_digest_keys(line.gate, DigestKeys.of(said)):
             self._store.alarms.sound(line.gate, "verifiers_changed", "", stamp(wall))
         asked, line.asked = line.asked, None
         if asked is not None:
             yield from self._hear_request(line, asked, now, wall)
 
-    def _hear_request(self, line: Line, request: Request, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def _hear_request(self, line: GateSession, request: Request, now: float, wall: datetime) -> Iterator[Outgoing]:
         book, gate = self._store.book, line.gate
         if not may_be_told(self._store, gate):
             line.asked = request
@@ -255,7 +255,7 @@ class OfficeSide:
         for payload in self._snapshots.parts(gate, request, now, version, build):
             yield Outgoing(line.topics.record, payload)
 
-    def _take_away(self, line: Line, after: int) -> Iterator[Outgoing]:
+    def _take_away(self, line: GateSession, after: int) -> Iterator[Outgoing]:
         """Send only removals and suspensions, to a gate that may not be told more."""
         missing = self._store.book.after(line.gate, after)
         yield from map(line.record, urgent(line.peer.site, line.gate, missing))
@@ -264,7 +264,7 @@ class OfficeSide:
 
     def _meet(self, now: float, wall: datetime) -> None:
         """Open and close gate sessions to match the gates and keys in the database."""
-        keys = {gate: text for gate, text in self._store.roll.keys().items() if self._owns(gate)}
+        keys = {gate: text for gate, text in self._store.gate_table.keys().items() if self._owns(gate)}
         if keys == {gate: line.keys for gate, line in self._lines.items()}:
             return
         lines = {}
@@ -276,13 +276,13 @@ class OfficeSide:
         for line in lines.values():
             self._listens |= {topic: (line, kind) for topic, kind in zip(line.topics.up, KINDS, strict=True)}
 
-    def _line(self, name: str, keys: str, now: float, wall: datetime) -> Line:
+    def _line(self, name: str, keys: str, now: float, wall: datetime) -> GateSession:
         gate, store = self._store.gate(name), self._store
         silent_s = 0.0
         if gate.seen_at is not None:
             silent_s = max(0.0, (wall - datetime.fromisoformat(gate.seen_at)).total_seconds())
         peer = Peer(store.identity, Party.parse(keys), store.site, name)
-        line = Line(keys, peer, Topics(store.site, name), store.book.version(name), now - silent_s, now, now)
+        line = GateSession(keys, peer, Topics(store.site, name), store.book.version(name), now - silent_s, now, now)
         if gate.status is not None:
             line.is_online, line.is_sealing = gate.status.state == "online", SEALED in gate.status.can
             line.is_heard = True
@@ -291,7 +291,7 @@ class OfficeSide:
                 line.withholding.given(line.sent, now)
         return line
 
-    def _push(self, line: Line, now: float) -> Iterator[Outgoing]:
+    def _push(self, line: GateSession, now: float) -> Iterator[Outgoing]:
         """Send changed records at once. A gate that misses them asks after the next heartbeat."""
         book, gate, sent = self._store.book, line.gate, line.sent
         version = line.sent = book.version(gate)
@@ -312,7 +312,7 @@ class OfficeSide:
             said = urgent(line.peer.site, gate, missing) + (said if len(missing) <= LAG else [])
         yield from map(line.record, said)
 
-    def _watch(self, line: Line, now: float, wall: datetime) -> None:
+    def _watch(self, line: GateSession, now: float, wall: datetime) -> None:
         watch_withheld(self._store, line, now, stamp(wall))
         is_unmarked = line.is_online and now > line.marked_at + UNMARKED_S
         is_silent = now > line.seen_at + SILENT_S and now > line.begun_at + SETTLES_S

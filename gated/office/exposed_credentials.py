@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 
 
@@ -26,11 +26,11 @@ def exposed(store: Store, gate: str) -> list[Exposed]:
     Every gate of the site knows every person, even a person without access there.
     """
     used = store.journals.used(gate)
-    known = [_of(who, used.get(who.subject)) for who in store.book.live(KeptPerson)]
+    known = [_of(who, used.get(who.subject)) for who in store.book.live(OfficePerson)]
     found = sorted((each for each in known if each.cards or each.has_pin), key=lambda each: (each.name, each.subject))
     return sorted(found, key=lambda each: each.used_there_at or "", reverse=True)
 
 
-def _of(who: KeptPerson, used_at: str | None) -> Exposed:
+def _of(who: OfficePerson, used_at: str | None) -> Exposed:
     cards = [card.id for card in who.cards]
     return Exposed(who.subject, who.name, who.household, cards, who.has_pin or who.has_duress_pin, used_at)

@@ -1,12 +1,12 @@
 """Chooses which gate next seals which face to which other gate.
 
-Requests a few at a time, until every gate has every face whose owner agreed to that. `Ordering` uses it.
+Requests a few at a time, until every gate has every face whose owner agreed to that. `CommandSender` uses it.
 """
 
 from collections import Counter
 from collections.abc import Collection
 
-from gated.office.face_store import Wanted
+from gated.office.face_store import FaceRequest
 from gated.office.store import Store
 
 AT_ONCE = 8
@@ -23,20 +23,20 @@ LOOK_S = 60.0
 """Seconds between looks for missing faces in the database."""
 
 
-class Sharing:
+class FaceRequests:
     """The face requests of one process. They are lost when the process ends, and are then made again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked: dict[Wanted, float] = {}
-        self._waiting: list[Wanted] = []
+        self._asked: dict[FaceRequest, float] = {}
+        self._waiting: list[FaceRequest] = []
         self._look_at = 0.0
 
     def look(self) -> None:
         """Look for missing faces at the next `due`, because something relevant has changed."""
         self._look_at = 0.0
 
-    def due(self, online: Collection[str], now: float) -> list[Wanted]:
+    def due(self, online: Collection[str], now: float) -> list[FaceRequest]:
         """Return the faces to request now, from gates that are `online`; marks them as requested."""
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -53,7 +53,7 @@ class Sharing:
         self._waiting = [wanted for wanted in self._waiting if wanted not in self._asked]
         return chosen
 
-    def answered(self, wanted: Wanted) -> bool:
+    def answered(self, wanted: FaceRequest) -> bool:
         """Record that a face arrived. Return whether it was requested; only a requested face is stored."""
         if self._asked.pop(wanted, None) is None:
             return False
@@ -61,7 +61,7 @@ class Sharing:
             self.look()
         return True
 
-    def refused(self, wanted: Wanted) -> None:
+    def refused(self, wanted: FaceRequest) -> None:
         """Delay the next request: the gate refuses until a person there accepts something."""
         if wanted in self._asked:
             self._asked[wanted] += REFUSED_S - AGAIN_S
@@ -71,7 +71,7 @@ class Sharing:
         self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
         self.look()
 
-    def lost(self, wanted: Wanted) -> None:
+    def lost(self, wanted: FaceRequest) -> None:
         """Request a face again: the gate reports it as sent, but it did not arrive."""
         if self._asked.pop(wanted, None) is not None:
             self.look()

@@ -10,14 +10,14 @@ import msgspec
 
 from gated.errors import OfficeError
 from gated.office.database_file import OfficeFile
-from gated.office.record_book import MAX_FACE_BYTES, Book
+from gated.office.record_book import MAX_FACE_BYTES, RecordBook
 from gated.protocol.messages import Face
 from gated.storage.valid_rows import sound
 from gated.wording import UNDECODABLE
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FaceRequest:
     """A face that gate `to` lacks and `gate` can seal to it, with the person's consent."""
 
     gate: str
@@ -25,10 +25,10 @@ class Wanted:
     to: str
 
 
-class Faces:
+class FaceStore:
     """The tables of enrolments and sealed faces. Every method may raise `BusyError` and `StateError`."""
 
-    def __init__(self, file: OfficeFile, book: Book) -> None:
+    def __init__(self, file: OfficeFile, book: RecordBook) -> None:
         self._file, self._book = file, book
 
     def enrolled(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
@@ -45,7 +45,7 @@ class Faces:
             if connection.execute(newest, (subject, gate, at, said)).fetchone() is not None:
                 connection.execute("UPDATE faces SET is_stale = 1 WHERE subject = ?", (subject,))
                 if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
-                    self._book.again(subject)
+                    self._book.renumber(subject)
 
     def forgotten(self, subject: str, gate: str, at: str) -> None:
         """Delete a person's enrolment at a gate, unless it is later than `at`."""
@@ -77,9 +77,9 @@ class Faces:
             lost = connection.execute("DELETE FROM faces WHERE gate = ? RETURNING subject", (gate,)).fetchall()
             connection.execute("DELETE FROM enrolled WHERE gate = ?", (gate,))
             for row in lost:
-                self._book.again(row[0])
+                self._book.renumber(row[0])
 
-    def wanted(self, gates: Collection[str], limit: int) -> list[Wanted]:
+    def wanted(self, gates: Collection[str], limit: int) -> list[FaceRequest]:
         """Return faces that a gate lacks or has only in an older version.
 
         The newest enrolment must be at one of `gates`.
@@ -97,7 +97,7 @@ class Faces:
         """
         with self._file.reading() as connection:
             return [
-                Wanted(*row)
+                FaceRequest(*row)
                 for row in connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
             ]
 

@@ -35,7 +35,7 @@ def found(  # noqa: PLR0917 - everything that defines an office
         write_broker(folder, place)
         write_acl(folder, site, [])
         with closing(Store.create(folder, site, timezone)) as store:
-            write_crl(folder, store.roll)
+            write_crl(folder, store.gate_table)
             if recovery is not None:
                 store.handovers.begin(recovery.public)
         place.save(folder)  # written last: an office exists only with this file
@@ -103,7 +103,7 @@ def _settle(folder: Path, place: Place, wall: datetime) -> Place:
     try:
         Authority.load(folder).write_server(folder, *place.hosts, wall=wall)
         with closing(Store.open(folder)) as store:
-            write_crl(folder, store.roll)
+            write_crl(folder, store.gate_table)
         write_broker(folder, place)
         place.save(folder)
     except OSError as error:

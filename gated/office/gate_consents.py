@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.record_book import consents_to
 from gated.office.store import Store
 from gated.protocol.messages import Consented
@@ -28,7 +28,7 @@ def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], a
     Does nothing for a person without a record here; their consents stay with the enrolment.
     """
     who = store.book.get(f"person/{subject}")
-    if not isinstance(who, KeptPerson):
+    if not isinstance(who, OfficePerson):
         return
     more = _news(who, gate, purposes, at)
     if not more:
@@ -39,7 +39,7 @@ def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], a
         store.alarms.sound(gate, GIVEN, subject, at)
 
 
-def with_given(store: Store, who: KeptPerson) -> KeptPerson:
+def with_given(store: Store, who: OfficePerson) -> OfficePerson:
     """Return a new person's record with the consents given during enrolment."""
     enrolments = store.faces.given(who.subject)
     if len(enrolments) != 1:
@@ -48,7 +48,7 @@ def with_given(store: Store, who: KeptPerson) -> KeptPerson:
     return replace(who, consents=[*who.consents, *_news(who, gate, purposes, at)])
 
 
-def _news(who: KeptPerson, gate: str, purposes: Iterable[str], at: str) -> list[Consented]:
+def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[Consented]:
     """Return the reported consents that are new, not withdrawn since, and usable.
 
     A person without consent to recognition can give no further consent.

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gated.errors import CredentialError
-from gated.office.kept_person import KeptCard, KeptPerson
+from gated.office.office_person import OfficeCard, OfficePerson
 from gated.people import card_readings
 from gated.people.pin_verifiers import verifier
 from gated.protocol.messages import Card, PersonRecord, Pin, Verifiers
@@ -19,14 +19,14 @@ from gated.storage.vault import readings_by
 
 
 @dataclass(frozen=True, slots=True)
-class GateVerifiers:
+class DigestKeys:
     """The card and PIN digest keys of one gate, 32 bytes each."""
 
     card: bytes
     pin: bytes
 
     @classmethod
-    def of(cls, said: Verifiers) -> "GateVerifiers":
+    def of(cls, said: Verifiers) -> "DigestKeys":
         """Return the keys that a gate has sent."""
         return cls(said.card, said.pin)
 
@@ -38,11 +38,11 @@ class GateVerifiers:
 
 LABEL = 60
 """Limit for a card label as sent, in characters. Keeps a person with 20 cards and a face within one message."""
-ANY = GateVerifiers(bytes(32), bytes(32))
+ANY = DigestKeys(bytes(32), bytes(32))
 """Placeholder keys of no gate, to compute a record's size."""
 
 
-def as_sent(who: KeptPerson, keys: GateVerifiers | None, *, with_names: bool) -> PersonRecord:
+def as_sent(who: OfficePerson, keys: DigestKeys | None, *, with_names: bool) -> PersonRecord:
     """Return a person's record for a gate. Without the gate's keys it has no card and no PIN."""
     return PersonRecord(
         n=who.n,
@@ -60,7 +60,7 @@ def as_sent(who: KeptPerson, keys: GateVerifiers | None, *, with_names: bool) ->
     )
 
 
-def first_bytes(who: KeptPerson) -> Iterator[int]:
+def first_bytes(who: OfficePerson) -> Iterator[int]:
     """Yield, for each card, the first of the three bytes that a 26-bit reader reports.
 
     It is printed before the comma. Many cards of one delivery share it.
@@ -72,7 +72,7 @@ def first_bytes(who: KeptPerson) -> Iterator[int]:
             }
 
 
-def _cards(who: KeptPerson, keys: GateVerifiers, *, with_names: bool) -> Iterator[Card]:
+def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[Card]:
     for card in who.cards:
         try:
             yield _card(card, keys, card.label[:LABEL] if with_names else "")
@@ -80,13 +80,13 @@ def _cards(who: KeptPerson, keys: GateVerifiers, *, with_names: bool) -> Iterato
             continue  # an earlier version accepted this number; it opens no gate
 
 
-def _card(card: KeptCard, keys: GateVerifiers, label: str) -> Card:
+def _card(card: OfficeCard, keys: DigestKeys, label: str) -> Card:
     own = hmac.digest(keys.card, card_readings.own_name(card.number).encode(), "sha256")
     readings = b"".join(sorted(readings_by(keys.card, card_readings.given(card.number))))
     return Card(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
 
 
-def _pins(who: KeptPerson, keys: GateVerifiers) -> list[Pin]:
+def _pins(who: OfficePerson, keys: DigestKeys) -> list[Pin]:
     """Return the PINs sorted by verifier, so the order reveals nothing."""
     made = [Pin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
     return sorted(made, key=lambda pin: pin.verifier)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gated.office.undelivered import Withholding
+from gated.office.undelivered import DeliveryTracker
 from gated.protocol.envelope import Outgoing, Peer
 from gated.protocol.flood import Bucket
 from gated.protocol.messages import SEALED, Message, Request, Status
@@ -19,7 +19,7 @@ down the others.
 
 
 @dataclass(slots=True)
-class Line:
+class GateSession:
     """One gate's session in this process; all other state is on disk. Times are monotonic seconds."""
 
     keys: str
@@ -49,7 +49,7 @@ class Line:
     """
     is_heard: bool = False
     """Whether the gate has ever sent a status."""
-    withholding: Withholding = field(default_factory=Withholding)
+    withholding: DeliveryTracker = field(default_factory=DeliveryTracker)
     withheld: set[str] | None = None
     """The kinds of data named by open "withheld" alarms; None until read from disk."""
     alarmed: dict[str, bool] = field(default_factory=dict)

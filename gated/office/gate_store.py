@@ -24,7 +24,7 @@ class NoSuchGateError(OfficeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class PairedGate:
     """One gate of the site."""
 
     gate: str
@@ -52,20 +52,20 @@ class Gate:
         return self.status is not None and self.status.state == "online" and VERIFIERS not in self.status.can
 
 
-class Gates:
+class GateStore:
     """The table of gates. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def all(self) -> list[Gate]:
+    def all(self) -> list[PairedGate]:
         """Return the gates by name. Omits damaged rows."""
         with self._file.reading() as connection:
             ask = f"SELECT * FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
             rows = connection.execute(ask).fetchall()
         return [_gate(row) for row in rows if is_text(row["gate"]) and _are_keys(row["keys"])]
 
-    def get(self, gate: str) -> Gate:
+    def get(self, gate: str) -> PairedGate:
         """Return one gate. Raises `NoSuchGateError`."""
         with self._file.reading() as connection:
             ask = f"SELECT * FROM gates WHERE gate = ? AND {sound(connection, 'gates')}"  # noqa: S608
@@ -115,7 +115,7 @@ class Gates:
             rows = connection.execute("SELECT serial FROM issued WHERE is_revoked ORDER BY rowid").fetchall()
         return [str(row[0]) for row in rows]
 
-    def strike(self, gate: str, keys: Iterable[str], at: str) -> None:
+    def retire(self, gate: str, keys: Iterable[str], at: str) -> None:
         """Remove a gate, revoke its certificates and bar its keys from pairing again. `keys`: the names of its keys."""
         with self._file.writing() as connection:
             rows = [(gate, key, at) for key in keys]
@@ -128,7 +128,7 @@ class Gates:
         with self._file.reading() as connection:
             return dict(connection.execute("SELECT gate, max(at) FROM retired GROUP BY gate ORDER BY gate").fetchall())
 
-    def was_struck(self, keys: Iterable[str]) -> bool:
+    def any_retired(self, keys: Iterable[str]) -> bool:
         """Return whether any of these keys belonged to a retired gate."""
         with self._file.reading() as connection:
             ask = "SELECT count(*) FROM retired WHERE key = ?"
@@ -146,7 +146,7 @@ class Gates:
             )
         return None if row is None else str(row[0])
 
-    def hear(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
+    def record_status(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
         """Record a status and return the number of the heartbeat that answers it.
 
         Stores the content only if `is_news`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
@@ -163,21 +163,25 @@ class Gates:
                 raise NoSuchGateError(gate)
             return int(row[0])
 
-    def keep_verifiers(self, gate: str, sealed: bytes) -> None:
+    def store_digest_keys(self, gate: str, sealed: bytes) -> None:
         """Store the gate's sealed keys for card and PIN digests."""
         with self._file.writing() as connection:
             connection.execute("UPDATE gates SET verifiers = ? WHERE gate = ?", (sealed, gate))
 
-    def holds(self, gate: str, n: int) -> None:
+    def record_version(self, gate: str, n: int) -> None:
         """Record that the gate reports to have everything up to this number."""
         with self._file.writing() as connection:
             connection.execute("UPDATE gates SET holds = max(holds, ?) WHERE gate = ?", (n, gate))
 
-    def last_number(self, gate: str) -> int:
-        """Return the newest command number of a gate."""
-        return self.number(gate, 0)
+    def command_number(self, gate: str) -> int:
+        """Return the newest command number of a gate. Raises `NoSuchGateError`."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT number FROM gates WHERE gate = ?", (gate,)).fetchone()
+        if row is None:
+            raise NoSuchGateError(gate)
+        return int(row[0])
 
-    def number(self, gate: str, step: int = 1) -> int:
+    def advance_command_number(self, gate: str, step: int = 1) -> int:
         """Raise the gate's command number by `step` and return it. Raises `NoSuchGateError`."""
         with self._file.writing() as connection:
             count = "UPDATE gates SET number = number + ? WHERE gate = ? RETURNING number"
@@ -197,11 +201,11 @@ def _are_keys(keys: str) -> bool:
     return True
 
 
-def _gate(row: sqlite3.Row) -> Gate:
+def _gate(row: sqlite3.Row) -> PairedGate:
     status = None
     with suppress(*UNDECODABLE):  # ignore a damaged status; the gate soon sends another
         status = None if row["status"] is None else msgspec.json.decode(row["status"], type=Status)
-    return Gate(
+    return PairedGate(
         row["gate"],
         row["keys"],
         row["serial"],

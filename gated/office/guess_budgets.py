@@ -13,8 +13,8 @@ from msgspec import structs
 from gated import names
 from gated.config import ReaderSettings
 from gated.office.gate_records import first_bytes
-from gated.office.gate_store import Gate
-from gated.office.kept_person import KeptPerson
+from gated.office.gate_store import PairedGate
+from gated.office.office_person import OfficePerson
 from gated.pin.budget import YEAR_DAYS, Budget, Caps, budget, card_days, short_card_days
 from gated.pin.flat_numbers import flat_of
 from gated.pin.random_pins import MADE_DIGITS
@@ -83,7 +83,7 @@ class SiteBudget:
         return 1 / sum(1 / days for days in found) if found else None
 
 
-def site_budget(people: Iterable[KeptPerson], gates: Iterable[Gate]) -> SiteBudget:
+def site_budget(people: Iterable[OfficePerson], gates: Iterable[PairedGate]) -> SiteBudget:
     """Return the budgets of these people's PINs and cards at these gates.
 
     Without gates, assumes one gate with default limits.
@@ -117,7 +117,7 @@ class _Cards:
     """The largest number of cards with the same first number at a 26-bit reader."""
 
     @classmethod
-    def count(cls, people: Sequence[KeptPerson]) -> "_Cards":
+    def count(cls, people: Sequence[OfficePerson]) -> "_Cards":
         homes = Counter(names.plain(who.household) for who in people for _ in who.cards)
         alike = Counter(byte for who in people for byte in first_bytes(who))
         return cls(homes.total(), max(homes.values(), default=0), max(alike.values(), default=0))
@@ -143,7 +143,7 @@ def _of_pins(pins: Counter[str], others: int, caps: Guessing) -> Budget:
     return budget(pins.values(), others, min(caps.pin_digits or MADE_DIGITS, MADE_DIGITS), limits)
 
 
-def _pins(people: Iterable[KeptPerson]) -> tuple[Counter[str], int]:
+def _pins(people: Iterable[OfficePerson]) -> tuple[Counter[str], int]:
     """Return the PIN count of each household with a flat number, and the count of all other people.
 
     Duress PINs count too.

@@ -1,7 +1,7 @@
 """Stores the public half of the office's recovery key, and every key hand-over signed with it."""
 
 from gated.errors import OfficeError
-from gated.office.alarm_store import Alarms
+from gated.office.alarm_store import AlarmStore
 from gated.office.database_file import OfficeFile
 from gated.protocol.recovery_key import MOST
 
@@ -44,7 +44,7 @@ class Handovers:
 
     def mind(self, at: str) -> None:
         """Keep an alarm open while the office has no recovery key."""
-        alarms = Alarms(self._file)
+        alarms = AlarmStore(self._file)
         if self.key:
             alarms.end(HERE, MISSING, at)
         else:

@@ -1,4 +1,4 @@
-"""Stores the people that each gate holds back, as ids and reasons. Names are only in the office's `Book`."""
+"""Stores the people that each gate holds back, as ids and reasons. Names are only in the office's `RecordBook`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from gated.storage.valid_rows import sound
 
 
 @dataclass(frozen=True, slots=True)
-class HeldAt:
+class HeldPerson:
     """A person whose record a gate holds back, with the reason: "bulk", "duplicate" or "vector"."""
 
     gate: str
@@ -42,13 +42,13 @@ class HeldPeople:
             where = "DELETE FROM held WHERE gate = ? AND subject = ifnull(?, subject)"
             connection.execute(where, (gate, subject))
 
-    def all(self) -> list[HeldAt]:
+    def all(self) -> list[HeldPerson]:
         """Return every held-back person, by gate."""
         with self._file.reading() as connection:
             whole = sound(connection, "held")
             ask = f"SELECT gate, subject, why FROM held WHERE {whole} ORDER BY gate, n, subject"  # noqa: S608
             rows = connection.execute(ask).fetchall()
-        return [HeldAt(*row) for row in rows]
+        return [HeldPerson(*row) for row in rows]
 
     def counts(self, gate: str) -> dict[str, int]:
         """Return the number of held-back people at a gate, by reason."""

@@ -43,7 +43,7 @@ class _Journal:
     hash: str
 
 
-class Journals:
+class JournalStore:
     """The tables of journals and events. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, site: str) -> None:

@@ -133,17 +133,17 @@ class Registrar:
         except PairingError as error:
             return _not_understood(application, error)
         issued_to = [keys.kid, keys.seal_kid, key_of_csr(csr)]
-        if self._store.roll.was_struck(issued_to):
+        if self._store.gate_table.any_retired(issued_to):
             return Refusal(why="retired")
         verdict = self.invitations.use(*who)
         if verdict != "good":
             return Refusal(why=verdict)
         issued = authority.admit(csr, application.gate, wall, days_taken(self._store, application.gate))
-        if self._store.roll.keys_of(application.gate) != keys.dump().decode():
-            self._store.roll.revoke(application.gate)  # a replacement with new keys; the former box is locked out
+        if self._store.gate_table.keys_of(application.gate) != keys.dump().decode():
+            self._store.gate_table.revoke(application.gate)  # a replacement with new keys; the former box is locked out
         self._store.add_gate(application.gate, keys.dump(), issued.serial)
-        self._store.roll.certify(application.gate, issued.serial, issued.pem.decode())
-        write_crl(self.folder, self._store.roll)
+        self._store.gate_table.certify(application.gate, issued.serial, issued.pem.decode())
+        write_crl(self.folder, self._store.gate_table)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
         ours = self._store.identity.party.dump().decode()
@@ -157,7 +157,7 @@ class Registrar:
 
         Returns None if the gate did not sign the request, missed nothing, or gets no certificate.
         """
-        text = self._store.roll.keys_of(question.gate)
+        text = self._store.gate_table.keys_of(question.gate)
         if text is None:
             return None
         try:

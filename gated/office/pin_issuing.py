@@ -11,7 +11,7 @@ from gated.config import ReaderSettings
 from gated.errors import CredentialError
 from gated.journal.entry import stamp
 from gated.office.alarm_store import WEAK
-from gated.office.kept_person import KeptPerson, kept_pin
+from gated.office.office_person import OfficePerson, hashed_pin
 from gated.office.store import Store
 from gated.pin.flat_numbers import all_typed, flat_of
 from gated.pin.random_pins import made
@@ -26,11 +26,11 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
     discover a neighbour's PIN.
     """
     with store.file.writing():
-        who = store.book.without_readable(store.book.person(subject))
+        who = store.book.without_readable_pins(store.book.person(subject))
         if is_duress and not who.has_pin:
             raise CredentialError("a duress PIN is somebody's second: set their PIN first")
         chosen = _made(store, who) if digits is None else _checked(store, who, digits)
-        kept = kept_pin(chosen, store.book.pin_salt, is_duress=is_duress)
+        kept = hashed_pin(chosen, store.book.pin_salt, is_duress=is_duress)
         store.book.put(replace(who, pins=[*(pin for pin in who.pins if pin.is_duress != is_duress), kept]))
         _forget_weak(store, subject, is_all=not is_duress and not who.has_duress_pin)
     return chosen
@@ -39,7 +39,7 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
 def take_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
     """Remove a person's PIN and duress PIN, or only the duress PIN. Raises `OfficeError` for an unknown person."""
     with store.file.writing():
-        who = store.book.without_readable(store.book.person(subject))
+        who = store.book.without_readable_pins(store.book.person(subject))
         store.book.put(replace(who, pins=[pin for pin in who.pins if only_duress and not pin.is_duress]))
         _forget_weak(store, subject, is_all=not only_duress)
 
@@ -58,14 +58,14 @@ def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
         store.alarms.end_of(WEAK, subject, stamp(datetime.now(UTC)))
 
 
-def _checked(store: Store, who: KeptPerson, digits: str) -> str:
+def _checked(store: Store, who: OfficePerson, digits: str) -> str:
     least = ReaderSettings().pin_digits
     if is_weak(digits, least, flat_of(who.household), _flats(store)) or _is_taken(store, digits):
         raise CredentialError(will_not_do(least))
     return digits
 
 
-def _made(store: Store, who: KeptPerson) -> str:
+def _made(store: Store, who: OfficePerson) -> str:
     flats = _flats(store)
     while True:
         digits = made(ReaderSettings().pin_digits, flat_of(who.household), flats)
@@ -74,7 +74,7 @@ def _made(store: Store, who: KeptPerson) -> str:
 
 
 def _flats(store: Store) -> frozenset[str]:
-    return all_typed(who.household for who in store.book.live(KeptPerson))
+    return all_typed(who.household for who in store.book.live(OfficePerson))
 
 
 def _is_taken(store: Store, digits: str) -> bool:
@@ -82,13 +82,13 @@ def _is_taken(store: Store, digits: str) -> bool:
 
     Runs argon2, because only its result is stored.
     """
-    result = kept_pin(digits, store.book.pin_salt, is_duress=False).result
-    people = (store.book.without_readable(who) for who in store.book.live(KeptPerson))
+    result = hashed_pin(digits, store.book.pin_salt, is_duress=False).result
+    people = (store.book.without_readable_pins(who) for who in store.book.live(OfficePerson))
     return any(pin.result == result for who in people for pin in who.pins)
 
 
 def guessable(store: Store) -> list[str]:
     """Return the ids of people whose readable PIN is weak. Works only before readable PINs are removed."""
     least, flats = ReaderSettings().pin_digits, _flats(store)
-    readable = [(who, pin) for who in store.book.live(KeptPerson) for pin in (who.pin, who.duress_pin) if pin]
+    readable = [(who, pin) for who in store.book.live(OfficePerson) for pin in (who.pin, who.duress_pin) if pin]
     return sorted({who.subject for who, pin in readable if is_weak(pin, least, flat_of(who.household), flats)})

@@ -7,7 +7,7 @@ from gated.protocol.messages import Receipt
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class ErasedAtGate:
     """A removed person at one gate. `at` and `templates` are None until the gate sends its receipt."""
 
     subject: str
@@ -29,7 +29,7 @@ class Receipts:
             row = (receipt.subject, gate, receipt.n, receipt.templates, receipt.at)
             connection.execute("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)", row)
 
-    def all(self, subject: str | None = None) -> list[Erased]:
+    def all(self, subject: str | None = None) -> list[ErasedAtGate]:
         """Return each removed person at each gate that may have known them, with the gate's receipt; oldest first."""
         ask = """
             SELECT substr(r.key, 8), r.n, g.gate, a.templates, a.at FROM records AS r
@@ -39,4 +39,4 @@ class Receipts:
             ORDER BY r.n, g.gate
         """
         with self._file.reading() as connection:
-            return [Erased(*row) for row in connection.execute(ask, (subject, subject)).fetchall()]
+            return [ErasedAtGate(*row) for row in connection.execute(ask, (subject, subject)).fetchall()]

@@ -1,4 +1,4 @@
-"""Stores the site's records and computes each gate's view of them. Each `Store` owns one `Book`.
+"""Stores the site's records and computes each gate's view of them. Each `Store` owns one `RecordBook`.
 
 One counter numbers all records. The newest number of a key counts. A removed person never returns.
 
@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from gated import names, wording
 from gated.errors import OfficeError, StateError
 from gated.office.database_file import OfficeFile
-from gated.office.gate_records import ANY, GateVerifiers, as_sent
-from gated.office.kept_person import Kept, KeptPerson, settled
+from gated.office.gate_records import ANY, DigestKeys, as_sent
+from gated.office.office_person import OfficePerson, StoredRecord, without_readable_pins
 from gated.office.record_numbers import Numbers
 from gated.protocol.jose import Identity
 from gated.protocol.messages import (
@@ -41,40 +41,40 @@ MAX_RECORD_BYTES = 16_000
 MAX_FACE_BYTES = 38_000
 """Limit for a sealed face as JSON, in bytes. Leaves room for the person's record in the same message."""
 
-R = TypeVar("R", bound=Kept)
+R = TypeVar("R", bound=StoredRecord)
 
-NAMED: dict[type[Kept], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
+NAMED: dict[type[StoredRecord], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
 """Maps a record type to the field that holds its name."""
 
-_decoder = msgspec.json.Decoder(Kept)
+_decoder = msgspec.json.Decoder(StoredRecord)
 _wire_decoder = msgspec.json.Decoder(PersonRecord)
 
 
-def consents_to(record: KeptPerson, *purposes: str) -> bool:
+def consents_to(record: OfficePerson, *purposes: str) -> bool:
     """Return whether the person has consented to all of these purposes."""
     return set(purposes) <= {consent.purpose for consent in record.consents}
 
 
-class Book:
+class RecordBook:
     """The site's records, and each gate's view of them. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, identity: Identity, secret: bytes) -> None:
         self._file, self._identity, self._secret = file, identity, secret
-        self._records: dict[str, Kept] = {}  # in the order of their numbers
+        self._records: dict[str, StoredRecord] = {}  # in the order of their numbers
         self._seen = 0
         self._numbers: dict[str, Numbers] = {}
-        self._opened: dict[bytes, GateVerifiers] = {}
+        self._opened: dict[bytes, DigestKeys] = {}
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> StoredRecord | None:
         """Return the newest record of a key: a `Gone` tombstone if it was removed, None if the key was never used."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
         return None if row is None else self._open(*row)
 
-    def person(self, subject: str) -> KeptPerson:
+    def person(self, subject: str) -> OfficePerson:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
         record = self.get(f"person/{subject}")
-        if not isinstance(record, KeptPerson):
+        if not isinstance(record, OfficePerson):
             is_gone = "was removed for good" if record is not None else "is not known here"
             raise OfficeError(f"{subject!r} {is_gone}; `gated office person list` shows the ids")
         return record
@@ -93,34 +93,34 @@ class Book:
         field = next(field for named, field in NAMED.items() if named is kind)
         used = {getattr(record, field) for record in self.live(kind)}
         if field in ("household", "role"):
-            used |= {getattr(who, field) for who in self.live(KeptPerson)}
+            used |= {getattr(who, field) for who in self.live(OfficePerson)}
         return [each for each in names.spellings(name, used) if each in used] or [names.plain(name)]
 
-    def put(self, record: Kept) -> int:
+    def put(self, record: StoredRecord) -> int:
         """Store a record and return its new number. Deletes the faces of a person who no longer consents.
 
         Raises `OfficeError` for a record that no gate would accept, and for a removed person. Runs argon2 for each PIN
         that is still readable.
         """
-        if isinstance(record, KeptPerson):
-            record = settled(record, self.pin_salt)
+        if isinstance(record, OfficePerson):
+            record = without_readable_pins(record, self.pin_salt)
         key = key_of(record)
         self._check(key, record)
         with self._file.writing() as connection:
             was = connection.execute("SELECT is_gone FROM records WHERE key = ?", (self._index(key),)).fetchone()
-            if isinstance(record, KeptPerson) and was is not None and was[0]:
+            if isinstance(record, OfficePerson) and was is not None and was[0]:
                 raise OfficeError(f"{record.subject!r} was removed for good; add them anew, under another id")
             n = self._write(record)
-            if isinstance(record, KeptPerson):
+            if isinstance(record, OfficePerson):
                 self._withdraw(record)
         return n
 
-    def _check(self, key: str, record: Kept) -> None:
+    def _check(self, key: str, record: StoredRecord) -> None:
         """Raise `OfficeError` for a record that no gate would accept or no message could hold."""
         encoded = [msgspec.json.encode(replace(record, n=0))]
         try:
             _decoder.decode(encoded[0])
-            if isinstance(record, KeptPerson):
+            if isinstance(record, OfficePerson):
                 encoded.append(msgspec.json.encode(as_sent(record, ANY, with_names=True)))
                 _wire_decoder.decode(encoded[1])
         except msgspec.ValidationError as error:
@@ -128,21 +128,21 @@ class Book:
         if (length := max(map(len, encoded))) > MAX_RECORD_BYTES:
             raise OfficeError(f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; say less")
 
-    def without_readable(self, who: KeptPerson) -> KeptPerson:
+    def without_readable_pins(self, who: OfficePerson) -> OfficePerson:
         """Return the person without readable PINs. Runs argon2 for each readable PIN."""
-        return settled(who, self.pin_salt)
+        return without_readable_pins(who, self.pin_salt)
 
-    def resay(self, subject: str) -> None:
+    def rewrite(self, subject: str) -> None:
         """Store a person again under a new number, without readable PINs. Does nothing for a removed person."""
         with self._file.writing():
             record = self.get(f"person/{subject}")
-            if isinstance(record, KeptPerson):
-                self._write(settled(record, self.pin_salt))
+            if isinstance(record, OfficePerson):
+                self._write(without_readable_pins(record, self.pin_salt))
 
-    def say_again(self) -> None:
+    def renumber_people(self) -> None:
         """Give every person a new number, because the content sent to gates has changed."""
-        for who in self.live(KeptPerson):
-            self.again(who.subject)
+        for who in self.live(OfficePerson):
+            self.renumber(who.subject)
 
     @property
     def pin_salt(self) -> bytes:
@@ -156,7 +156,7 @@ class Book:
         with self._file.reading() as connection:
             return bool(connection.execute("SELECT sends_names FROM office").fetchone()[0])
 
-    def verifiers(self, gate: str) -> GateVerifiers | None:
+    def digest_keys(self, gate: str) -> DigestKeys | None:
         """Return the keys for a gate's card and PIN digests; None if the gate has not sent them."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT verifiers FROM gates WHERE gate = ?", (gate,)).fetchone()
@@ -165,7 +165,7 @@ class Book:
         sealed = bytes(row["verifiers"])
         if sealed not in self._opened:
             keys = self._identity.open(sealed)
-            self._opened[sealed] = GateVerifiers(keys[:KEY_BYTES], keys[KEY_BYTES:])
+            self._opened[sealed] = DigestKeys(keys[:KEY_BYTES], keys[KEY_BYTES:])
         return self._opened[sealed]
 
     def remove(self, key: str) -> int:
@@ -205,7 +205,7 @@ class Book:
         keys = {*self._faces(gate, n), *map(key_of, self._above(n))}
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
-    def unanswered(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
+    def removals_without_receipt(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
         """Return at most `limit` tombstones of people for whom this gate owes a receipt, oldest first.
 
         Their numbers are above `since`, and at most `upto`.
@@ -219,7 +219,7 @@ class Book:
             rows = connection.execute(ask, (since, upto, gate, limit)).fetchall()
         return [Gone(key=row["key"], n=row["n"]) for row in rows]
 
-    def again(self, subject: str) -> None:
+    def renumber(self, subject: str) -> None:
         """Give a person a new number.
 
         Used when a gate has lost a face: the gate's number for that person must not fall.
@@ -228,7 +228,7 @@ class Book:
             renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"
             connection.execute(renumber, (self._file.count(), subject))
 
-    def leap(self, above: int) -> None:
+    def renumber_all(self, above: int) -> None:
         """Renumber every record except tombstones, starting above `above`.
 
         `above` is a number that a gate has and this office does not know, after a restore from a backup. The new
@@ -246,9 +246,9 @@ class Book:
         with self._file.reading() as connection:
             return int(connection.execute("SELECT floor FROM office").fetchone()[0])
 
-    def _write(self, record: Kept) -> int:
+    def _write(self, record: StoredRecord) -> int:
         n, is_shared = self._file.count(), False
-        if isinstance(record, KeptPerson):
+        if isinstance(record, OfficePerson):
             is_shared = consents_to(record, "recognise", "transfer")
         sealed = self._identity.party.seal(msgspec.json.encode(replace(record, n=0)))
         row = (self._index(key_of(record)), n, isinstance(record, Gone), is_shared, sealed)
@@ -256,7 +256,7 @@ class Book:
             connection.execute("REPLACE INTO records VALUES (?, ?, ?, ?, ?)", row)
         return n
 
-    def _withdraw(self, record: KeptPerson) -> None:
+    def _withdraw(self, record: OfficePerson) -> None:
         with self._file.writing() as connection:
             for purpose, table in (("transfer", "faces"), ("recognise", "faces"), ("recognise", "enrolled")):
                 if not consents_to(record, purpose):
@@ -273,16 +273,16 @@ class Book:
             self._records[key_of(record)] = record
             self._seen = n
 
-    def _above(self, n: int) -> Iterator[Kept]:
+    def _above(self, n: int) -> Iterator[StoredRecord]:
         """Return an iterator over the known records with a number above `n`, newest first."""
         return takewhile(lambda record: record.n > n, reversed(self._records.values()))
 
     def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
-        mine, with_names, salt = self.verifiers(gate), self.sends_names, self.pin_salt
+        mine, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
         for key in keys:
             record = self._records[key]
-            if isinstance(record, KeptPerson):
-                who = settled(record, salt)
+            if isinstance(record, OfficePerson):
+                who = without_readable_pins(record, salt)
                 yield self._with_face(gate, as_sent(who, mine, with_names=with_names))
             else:
                 yield record
@@ -303,9 +303,9 @@ class Book:
                 key: number for key, number in connection.execute(ask, (gate, n)).fetchall() if key in self._records
             }
 
-    def _open(self, n: int, sealed: bytes) -> Kept:
+    def _open(self, n: int, sealed: bytes) -> StoredRecord:
         try:
-            record: Kept = _decoder.decode(self._identity.open(sealed))
+            record: StoredRecord = _decoder.decode(self._identity.open(sealed))
         except UNDECODABLE as error:
             raise StateError(f"record {n} of the office cannot be read; bring the last backup back") from error
         return replace(record, n=n)

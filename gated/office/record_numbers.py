@@ -1,6 +1,6 @@
-"""Keeps the record numbers of one gate and their digest. `Book` uses it.
+"""Keeps the record numbers of one gate and their digest. `RecordBook` uses it.
 
-A gate's number for a record never falls (see `Book.again`), so records and faces with lower numbers change nothing.
+A gate's number for a record never falls (see `RecordBook.renumber`), so records and faces with lower numbers change nothing.
 """
 
 from collections.abc import Iterable

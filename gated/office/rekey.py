@@ -69,7 +69,7 @@ def rekey(
         if key_lock.is_locked(folder):
             key_lock.know(folder, key_lock.key_of(folder / NEW))
         with closing(Store.open(folder)) as store:
-            write_crl(folder, store.roll)
+            write_crl(folder, store.gate_table)
     return number
 
 

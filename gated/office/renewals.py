@@ -13,7 +13,7 @@ from pathlib import Path
 from gated.errors import BusyError, OfficeError, PairingError, StateError
 from gated.journal.entry import stamp
 from gated.office.authority import CA, Authority, begin_of_pem, end_of_pem, is_for_same_key, read_csr
-from gated.office.gate_store import Gate
+from gated.office.gate_store import PairedGate
 from gated.office.mosquitto import MOST_SHARES, OFFICE, name_of, reload_broker
 from gated.office.store import Store
 from gated.protocol.certificate_lifetime import AUTHORITY_BEFORE, is_due, stage
@@ -58,11 +58,11 @@ class Renewals:
             begins = begin_of_pem(known) if known else None
             issued = authority.admit(csr, gate, wall, days_taken(self._store, gate), begins)
             known = issued.pem.decode()
-            self._store.roll.certify(gate, issued.serial, known)
+            self._store.gate_table.certify(gate, issued.serial, known)
             log.info("%s has a new certificate: %s", gate, issued.serial)
         return Certificate(site=said.site, gate=gate, certificate=known, authority=authority.pem.decode())
 
-    def watch(self, gates: Sequence[Gate], wall: datetime) -> None:
+    def watch(self, gates: Sequence[PairedGate], wall: datetime) -> None:
         """Raise an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
         for gate in gates:
             ends = ends_of(gate)
@@ -141,7 +141,7 @@ async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl
         await asyncio.sleep(LOOK_S)
 
 
-def ends_of(gate: Gate) -> datetime | None:
+def ends_of(gate: PairedGate) -> datetime | None:
     """Return the end of a gate's certificate: as the gate reports, else as issued; None if unknown."""
     said = gate.status.certificate_ends if gate.status is not None else ""
     try:

@@ -53,22 +53,22 @@ def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
 
     Raises `OfficeError` for an unknown gate.
     """
-    is_new = store.roll.keys_of(gate) is not None
-    if not is_new and gate not in store.roll.retired():
+    is_new = store.gate_table.keys_of(gate) is not None
+    if not is_new and gate not in store.gate_table.retired():
         raise OfficeError(f"there is no gate {gate!r} here; `gated office gates` lists them")
     probe = f"{secrets.randbits(120):x}"
     with store.file.writing():
         if is_new:
-            store.strike(gate, stamp(wall))
-        store.roll.issue("", probe)
-        store.roll.revoke("")
+            store.retire_gate(gate, stamp(wall))
+        store.gate_table.issue("", probe)
+        store.gate_table.revoke("")
     invitations = Invitations(folder)
     try:
         invitations.cancel(gate)
     finally:
         invitations.close()
     try:
-        write_crl(folder, store.roll)
+        write_crl(folder, store.gate_table)
         write_acl(folder, store.site, (each.gate for each in store.gates()))
     except OSError as error:
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); retire {gate} again then") from error

@@ -14,7 +14,7 @@ from gated.office.alarm_store import WEAK
 from gated.office.authority import Authority, is_issued
 from gated.office.broker_link import run_link
 from gated.office.crl import write_crl
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.handovers import HERE
 from gated.office.mosquitto import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
 from gated.office.pairing_server import Registrar, serve_pairing
@@ -52,7 +52,7 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
         closing(serving(folder, number, count)),
     ):
         renewals, place, name = Renewals(folder, store), Place.load(folder), name_of(number)
-        side = OfficeSide(
+        side = Exchange(
             store, owner(number, count), lambda order: is_waiting(folder, order), renewals, place.pairing_port
         )
         _settle(folder, number, store)
@@ -84,7 +84,7 @@ def _settle(folder: Path, number: int, store: Store) -> None:
         store.handovers.mind(stamp(datetime.now(UTC)))
     try:
         if number == 0:
-            if write_crl(folder, store.roll):
+            if write_crl(folder, store.gate_table):
                 reload_broker(folder)
             mend_broker(folder, store.site, (gate.gate for gate in store.gates()))
         elif not is_issued(folder, name.lower()):
@@ -100,14 +100,14 @@ def _forget_pins(folder: Path) -> int:
     Every process tries; the first one does the work.
     """
     with closing(Store.open(folder)) as store:
-        if store.keeps_no_pins:
+        if store.has_no_readable_pins:
             return 0
         if weak := guessable(store):
             ids = ", ".join(weak)
             log.warning("%d people have a PIN that a stranger tries first; give them another: %s", len(weak), ids)
             for subject in weak:
                 store.alarms.sound(HERE, WEAK, subject, stamp(datetime.now(UTC)))
-        return store.forget_pins()
+        return store.convert_readable_pins()
 
 
 def _client_id(store: Store, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Processes a gate's status for `OfficeSide`.
+"""Processes a gate's status for `Exchange`.
 
 Records when the gate was last heard. Detects copied keys, held-back data, and an office restored from an old backup.
 """
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from gated.journal.entry import stamp, time_of
 from gated.office.disclosure import may_be_told, where
-from gated.office.gate_session import Line
-from gated.office.gate_store import Gate
+from gated.office.gate_session import GateSession
+from gated.office.gate_store import PairedGate
 from gated.office.store import Store
 from gated.protocol.lag import WHATS
 from gated.protocol.messages import HELD, SEALED, Ack, RecordMark, Status, Word
@@ -31,21 +31,23 @@ MAX_LEAP = 1_000_000
 """Limit for a leap. No backup is this many changes old, so a gate that claims so is broken or its keys are stolen."""
 
 
-def hear_status(store: Store, line: Line, status: Status, now: float, wall: datetime) -> tuple[Word | None, Ack | None]:
+def hear_status(
+    store: Store, line: GateSession, status: Status, now: float, wall: datetime
+) -> tuple[Word | None, Ack | None]:
     """Store a status. Return the heartbeat that answers it, and an ack if the gate overestimates the office's rows."""
     gate, at = store.gate(line.gate), stamp(wall)
     is_fresh = status.heard > gate.heard or status.heard == gate.beat
     if _is_cloned(gate, status):
         store.alarms.sound(line.gate, "cloned", "", at)
     is_news = is_fresh or _is_newer(gate, status)
-    beat = store.roll.hear(line.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
+    beat = store.gate_table.record_status(line.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
     line.is_online, line.is_heard = status.state == "online", True
     ack = _hear_mark(store, line, status, is_fresh, at)
     if line.is_online and not is_fresh:
         line.withholding.stale(status.challenge, now)
     if is_fresh:
         if status.records is not None:
-            store.roll.holds(line.gate, min(status.records.version, store.book.version(line.gate)))
+            store.gate_table.record_version(line.gate, min(status.records.version, store.book.version(line.gate)))
         _compare(store, line, status, now)
         if status.records is not None and not status.records.quarantined and store.held.counts(line.gate):
             store.held.drop(line.gate)
@@ -58,10 +60,10 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
         return None, ack
     is_behind = _catch_up(store, line, status, now, at) or ack is not None
     if is_behind and not line.is_restored:
-        store.roll.number(line.gate, SKIPPED)
+        store.gate_table.advance_command_number(line.gate, SKIPPED)
         line.is_restored = True
     version, digest = where(store, line.gate, status)
-    keys = store.book.verifiers(line.gate)
+    keys = store.book.digest_keys(line.gate)
     word = Word(
         site=store.site,
         gate=line.gate,
@@ -77,7 +79,7 @@ def hear_status(store: Store, line: Line, status: Status, now: float, wall: date
     return word, ack
 
 
-def _hear_mark(store: Store, line: Line, status: Status, is_fresh: bool, at: str) -> Ack | None:
+def _hear_mark(store: Store, line: GateSession, status: Status, is_fresh: bool, at: str) -> Ack | None:
     if status.journal is None:
         return None
     if is_fresh:
@@ -88,7 +90,7 @@ def _hear_mark(store: Store, line: Line, status: Status, is_fresh: bool, at: str
     return taken.ack
 
 
-def _compare(store: Store, line: Line, status: Status, now: float) -> None:
+def _compare(store: Store, line: GateSession, status: Status, now: float) -> None:
     """Compare the data that a fresh status reports with the office's data."""
     mine, records = line.withholding, status.records
     mine.fresh(now)
@@ -99,12 +101,12 @@ def _compare(store: Store, line: Line, status: Status, now: float) -> None:
         if may_be_told(store, line.gate):
             mine.given(store.book.version(line.gate), now)
         mine.has(records.version)
-        owed = store.book.unanswered(line.gate, store.gate(line.gate).since, records.version, 1)
+        owed = store.book.removals_without_receipt(line.gate, store.gate(line.gate).since, records.version, 1)
         is_unlisted = bool(records.quarantined and HELD in status.can and not store.held.counts(line.gate))
         mine.owes(now, receipts=bool(owed), lists=is_unlisted)
 
 
-def watch_withheld(store: Store, line: Line, now: float, at: str) -> None:
+def watch_withheld(store: Store, line: GateSession, now: float, at: str) -> None:
     """Raise an alarm for each kind of data that either end reports missing; end it when the data arrives."""
     if line.withheld is None:
         line.withheld = store.alarms.details(line.gate, WITHHELD)
@@ -117,13 +119,13 @@ def watch_withheld(store: Store, line: Line, now: float, at: str) -> None:
     line.withheld = (line.withheld | missing) - over
 
 
-def _end(store: Store, line: Line, kind: str, at: str) -> None:
+def _end(store: Store, line: GateSession, kind: str, at: str) -> None:
     if line.alarmed.get(kind) is not False:
         store.alarms.end(line.gate, kind, at)
         line.alarmed[kind] = False
 
 
-def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> bool:
+def _catch_up(store: Store, line: GateSession, status: Status, now: float, at: str) -> bool:
     """Renumber all records if a gate has records that this office never issued: a backup was restored here.
 
     The gate shows a number higher than any here. Or, if this office has since counted further, it has other records at
@@ -137,14 +139,14 @@ def _catch_up(store: Store, line: Line, status: Status, now: float, at: str) -> 
         return False
     is_sane = newest <= version + MAX_LEAP
     if is_sane:
-        store.book.leap(newest)
+        store.book.renumber_all(newest)
         line.differs_since, line.leapt_at = None, now
     kind, detail = "rolled_back" if is_sane else "leap_refused", f"number {newest}, here {version}"
     store.alarms.sound(line.gate, kind, detail, at)
     return is_sane
 
 
-def _has_others(store: Store, line: Line, mark: RecordMark, version: int, now: float) -> bool:
+def _has_others(store: Store, line: GateSession, mark: RecordMark, version: int, now: float) -> bool:
     """Return whether a gate has had other records at our version for so long that sending them does not help."""
     if mark.version != version or mark.digest == store.book.digest(line.gate):
         line.differs_since = None
@@ -154,7 +156,7 @@ def _has_others(store: Store, line: Line, mark: RecordMark, version: int, now: f
     return now >= max(line.differs_since + DIFFERS_S, line.leapt_at + LEAP_AGAIN_S)
 
 
-def _is_newer(gate: Gate, status: Status) -> bool:
+def _is_newer(gate: PairedGate, status: Status) -> bool:
     """Return whether a status is not older than the stored one, as far as known.
 
     A broker may replay an old one at any time.
@@ -165,7 +167,7 @@ def _is_newer(gate: Gate, status: Status) -> bool:
     return before is None or at is None or at >= before
 
 
-def _is_cloned(gate: Gate, status: Status) -> bool:
+def _is_cloned(gate: PairedGate, status: Status) -> bool:
     """Return whether a status has an earlier time than the last one, with an equal or newer heartbeat.
 
     Then two devices have the gate's keys, or somebody replays messages.

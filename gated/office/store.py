@@ -7,19 +7,19 @@ from zoneinfo import ZoneInfo
 
 from gated.errors import OfficeError, StateError, WireError
 from gated.office import key_lock
-from gated.office.alarm_store import Alarms
+from gated.office.alarm_store import AlarmStore
 from gated.office.authority import key_name
-from gated.office.command_store import Orders
+from gated.office.command_store import CommandStore
 from gated.office.database_file import OfficeFile
-from gated.office.face_store import Faces
-from gated.office.gate_records import GateVerifiers
-from gated.office.gate_store import Gate, Gates
+from gated.office.face_store import FaceStore
+from gated.office.gate_records import DigestKeys
+from gated.office.gate_store import GateStore, PairedGate
 from gated.office.handovers import Handovers
 from gated.office.held_people import HeldPeople
-from gated.office.journal_store import Journals
-from gated.office.kept_person import KeptPerson
+from gated.office.journal_store import JournalStore
+from gated.office.office_person import OfficePerson
 from gated.office.receipts import Receipts
-from gated.office.record_book import Book
+from gated.office.record_book import RecordBook
 from gated.office.rekey_recovery import settle
 from gated.office.schema import MIGRATIONS
 from gated.people.pin_verifiers import new_salt
@@ -44,15 +44,15 @@ class Store:
             site, secret, timezone = connection_.execute("SELECT site, secret, timezone FROM office").fetchone()
         self.site: str = site
         self.zone = zone_of(timezone) or ZoneInfo(DEFAULT)
-        self.alarms = Alarms(self.file)
-        self.book = Book(self.file, identity, identity.open(secret))
-        self.faces = Faces(self.file, self.book)
+        self.alarms = AlarmStore(self.file)
+        self.book = RecordBook(self.file, identity, identity.open(secret))
+        self.faces = FaceStore(self.file, self.book)
         self.handovers = Handovers(self.file)
         self.held = HeldPeople(self.file)
-        self.journals = Journals(self.file, self.site)
-        self.orders = Orders(self.file, identity)
+        self.journals = JournalStore(self.file, self.site)
+        self.commands = CommandStore(self.file, identity)
         self.receipts = Receipts(self.file)
-        self.roll = Gates(self.file)
+        self.gate_table = GateStore(self.file)
         self.file.generation = self.handovers.number
 
     @classmethod
@@ -104,37 +104,37 @@ class Store:
         with self.file.writing() as connection:
             if self.book.sends_names != chosen:
                 connection.execute("UPDATE office SET sends_names = ?", (chosen,))
-                self.book.say_again()
+                self.book.renumber_people()
 
-    def forget_pins(self) -> int:
+    def convert_readable_pins(self) -> int:
         """Remove readable PINs once after an update, and send every person to every gate again.
 
         Returns the number of readable PINs. Runs argon2 for each. An interrupted run keeps its progress.
         """
         found = 0
-        if self.keeps_no_pins:
+        if self.has_no_readable_pins:
             return found
-        for who in self.book.live(KeptPerson):
+        for who in self.book.live(OfficePerson):
             found += bool(who.pin) + bool(who.duress_pin)
-            self.book.resay(who.subject)
+            self.book.rewrite(who.subject)
         with self.file.writing() as connection:
             connection.execute("UPDATE office SET is_settled = 1, owes_erasure = 1")
         self.file.erase()
         return found
 
     @property
-    def keeps_no_pins(self) -> bool:
+    def has_no_readable_pins(self) -> bool:
         """Return whether no readable PIN is stored any more."""
         with self.file.reading() as connection:
             return bool(connection.execute("SELECT is_settled FROM office").fetchone()[0])
 
-    def gates(self) -> list[Gate]:
+    def gates(self) -> list[PairedGate]:
         """Return every gate of the site, by name."""
-        return self.roll.all()
+        return self.gate_table.all()
 
-    def gate(self, name: str) -> Gate:
+    def gate(self, name: str) -> PairedGate:
         """Return one gate. Raises `NoSuchGateError`."""
-        return self.roll.get(name)
+        return self.gate_table.get(name)
 
     def add_gate(self, gate: str, keys: bytes, serial: str) -> None:
         """Store a gate that was paired, new or known: its public keys (a JWK set) and its certificate's serial number.
@@ -145,11 +145,11 @@ class Store:
         party = Party.parse(keys)
         with self.file.writing():
             n = self.book.put(GateRecord(n=0, gate=gate, keys=party.dump().decode()))
-            before = self.roll.add(gate, party.dump().decode(), serial, n)
+            before = self.gate_table.add(gate, party.dump().decode(), serial, n)
             if before is not None and Party.parse(before).seal_kid != party.seal_kid:
                 self.faces.forget_gate(gate)
 
-    def strike(self, gate: str, at: str) -> None:
+    def retire_gate(self, gate: str, at: str) -> None:
         """Remove a gate. Tells the other gates, seals nothing to it, and settles its commands and alarms.
 
         Keeps its journal. Raises `OfficeError` for an unknown gate.
@@ -160,21 +160,21 @@ class Store:
             self.faces.forget_gate(gate)
             if isinstance(self.book.get(f"gate/{gate}"), GateRecord):
                 self.book.remove(f"gate/{gate}")
-            for placed in self.orders.open():
+            for placed in self.commands.open():
                 if placed.gate == gate:
-                    self.orders.settle(placed, "failed", "the gate was retired")
+                    self.commands.settle(placed, "failed", "the gate was retired")
             connection.execute("UPDATE orders SET is_told = 1 WHERE gate = ?", (gate,))
             self.held.drop(gate)
             self.alarms.over(gate, at)
-            self.roll.strike(gate, [keys.kid, keys.seal_kid, *certificate], at)
+            self.gate_table.retire(gate, [keys.kid, keys.seal_kid, *certificate], at)
         self.file.erase()
 
-    def learn_verifiers(self, gate: str, keys: GateVerifiers) -> bool:
+    def store_digest_keys(self, gate: str, keys: DigestKeys) -> bool:
         """Store a gate's keys for card and PIN digests. The first keys count; return False for different ones."""
         with self.file.writing():
-            known = self.book.verifiers(gate)
+            known = self.book.digest_keys(gate)
             if known is None:
-                self.roll.keep_verifiers(gate, self.identity.party.seal(keys.card + keys.pin))
+                self.gate_table.store_digest_keys(gate, self.identity.party.seal(keys.card + keys.pin))
             return known in (None, keys)
 
 

@@ -17,7 +17,7 @@ MOST = 64
 """Limit for the unanswered commands tracked per gate."""
 
 
-class Withholding:
+class DeliveryTracker:
     """The tracker of one gate. The content of a status counts only if the status is fresh."""
 
     def __init__(self) -> None:

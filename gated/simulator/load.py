@@ -22,8 +22,8 @@ from gated.config import SyncSettings
 from gated.events import CallPressed, Event
 from gated.gallery.holdings import Holdings
 from gated.journal.journal import Journal
-from gated.office.kept_person import KeptCard, KeptPerson, KeptPin
 from gated.office.mosquitto import Place
+from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
 from gated.office.store import Store
 from gated.people.entitlement import new_id
 from gated.protocol.envelope import Peer
@@ -169,11 +169,11 @@ class Bench:
                     Consented(purpose=purpose, reference="bench", notice="1", at=at)
                     for purpose in ("recognise", "transfer")
                 ]
-                card = KeptCard(new_id(), f"{secrets.randbits(56):014X}")
+                card = OfficeCard(new_id(), f"{secrets.randbits(56):014X}")
                 # Random bytes stand for argon2's output, which is computed when a PIN is set.
-                pin = KeptPin(store.book.pin_salt, secrets.token_bytes(32))
+                pin = OfficePin(store.book.pin_salt, secrets.token_bytes(32))
                 store.book.put(
-                    KeptPerson(
+                    OfficePerson(
                         n=0,
                         subject=subject,
                         name=f"Resident {number}",
@@ -225,7 +225,7 @@ async def revoke_s(bench: Bench, rounds: int) -> list[float]:
     gate, took = bench.gates[FIRST], []
     async with gate.linked():
         with closing(Store.open(bench.office)) as store:
-            people = store.book.live(KeptPerson)
+            people = store.book.live(OfficePerson)
             await asyncio.sleep(2.0)
             for person in people[:rounds]:
                 gate.changed.clear()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gated.errors import GatedError, PairingError
 from gated.office.broker_link import run_link
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.founding import found
 from gated.office.mosquitto import Place, tls_context
 from gated.office.pairing_server import Registrar
@@ -119,7 +119,7 @@ class Network:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         logging.getLogger("gated.office").addHandler(logging.NullHandler())
         with closing(Store.open(self.office)) as store:
-            link = run_link(OfficeSide(store), "localhost", self.port, tls_context(self.office), "gated-demo-office")
+            link = run_link(Exchange(store), "localhost", self.port, tls_context(self.office), "gated-demo-office")
             office = asyncio.create_task(link, name="office")
             await asyncio.to_thread(self._closing.wait)
             office.cancel()

@@ -30,7 +30,7 @@ from gated.errors import ConfigError, ModelError, OfficeError, StateError
 from gated.events import Stopped
 from gated.journal.chain import digest, genesis
 from gated.journal.journal import Journal
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
 from gated.office.store import Store
 from gated.people.store import People
@@ -113,7 +113,7 @@ def office(tmp_path):
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, degraded=[EVIL, EVIL], models=EVIL,
                         can=["verifiers"],
                         journal=JournalMark(id="5b0f", head=9, acked=0, hash=""))  # fmt: skip
-        store.roll.hear("gate-1", status, is_news=True, is_fresh=True, at=AT)
+        store.gate_table.record_status("gate-1", status, is_news=True, is_fresh=True, at=AT)
         body = msgspec.json.encode({"kind": EVIL, EVIL: EVIL, "why": EVIL}).decode()
         rows, before = [], genesis("market-south", "gate-1", "5b0f")
         for seq, text in enumerate((body, EVIL), 1):
@@ -123,7 +123,7 @@ def office(tmp_path):
                            prev=genesis("market-south", "gate-1", "5b0f"), events=rows)  # fmt: skip
         store.journals.take(batch)
         store.alarms.sound("gate-1", EVIL, EVIL, AT)
-        store.book.put(KeptPerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT))
+        store.book.put(OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT))
         store.book.put(HouseholdRecord(n=0, household=EVIL, rights=[]))
         store.book.put(RoleRecord(n=0, role=EVIL, rights=[]))
         store.book.put(ScheduleRecord(n=0, name=EVIL, days=[EVIL], start=EVIL, end=EVIL))
@@ -292,10 +292,10 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
     def answer(waiting):
         """Act as the serving process, with the words of a hostile gate."""
         with closing(Store.open(office)) as store:
-            for placed in store.orders.open():
-                store.orders.tell(placed.id, EVIL)
+            for placed in store.commands.open():
+                store.commands.tell(placed.id, EVIL)
                 if placed.says:
-                    store.orders.settle(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+                    store.commands.settle(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
 
     monkeypatch.setattr(Waiting, "beat", answer)
     monkeypatch.setattr(command_runner, "require_served", lambda *_: None)
@@ -303,9 +303,9 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
     with closing(Store.open(office)) as store:
         can = ["verifiers", "live", "batch", "held"]
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, can=can)
-        store.roll.hear("gate-1", status, is_news=True, is_fresh=True, at=AT)
+        store.gate_table.record_status("gate-1", status, is_news=True, is_fresh=True, at=AT)
         consent = Consented(purpose="recognise", reference="", notice="1", at=AT)
-        who = KeptPerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT, consents=[consent])
+        who = OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT, consents=[consent])
         store.book.put(who)
         store.held.said("gate-1", [HeldBack(SUBJECT, "bulk", 1)], is_first=True)
     said = ORDERS[command]
@@ -322,9 +322,9 @@ def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
     from gated.cli.office.command_runner import _sentence
 
     with closing(Store.open(office)) as store:
-        placed = store.orders.place("gate-1", Release(), "li", "a drill", NOW)
-        store.orders.settle(store.orders.get(placed), "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
-        said = _sentence(store.orders.get(placed))
+        placed = store.commands.place("gate-1", Release(), "li", "a drill", NOW)
+        store.commands.settle(store.commands.get(placed), "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+        said = _sentence(store.commands.get(placed))
     streams.say(said)
     printed = capsys.readouterr().out
     assert is_harmless(printed)

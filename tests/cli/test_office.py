@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gated.cli import main
 from gated.journal.chain import digest, genesis
-from gated.office.kept_person import KeptPerson, kept_pin
+from gated.office.office_person import OfficePerson, hashed_pin
 from gated.office.running_processes import owner
 from gated.office.running_processes import serving as serving_for
 from gated.office.store import Store
@@ -165,7 +165,7 @@ def test_the_office_makes_a_pin_shows_it_once_and_says_the_budget(office, ann, s
     said = office("person", "pin", ann, typed="")
     pin = "".join(re.search(r"(\d{3}) (\d{3})", said).groups())
     assert not is_weak(pin, 6)
-    assert store.book.person(ann).pins == [kept_pin(pin, store.book.pin_salt, is_duress=False)]
+    assert store.book.person(ann).pins == [hashed_pin(pin, store.book.pin_salt, is_duress=False)]
     assert pin not in office("person", "show", ann) + office("person", "show", ann, "--json")
     told = json.loads(office("pins", "--json"))
     assert (told["pins"], told["is_short"]) == (1, False)
@@ -249,11 +249,11 @@ def test_schedules_are_listed_and_removed(office):
 def test_the_gates_are_listed_with_how_far_they_are(office, store, gate, ann):
     assert json.loads(office("gates", "--json"))[0]["state"] == "never heard"
     status = Status(site=SITE, gate=gate, version="0.1.0", door="secured", degraded=["vision"])
-    store.roll.hear(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    store.gate_table.record_status(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     [row] = json.loads(office("gates", "--json"))
     assert (row["state"], row["records"], row["degraded"]) == ("online", "0 of 2", ["vision", "gate_outdated"])
     new = replace(status, can=[*status.can, "verifiers"])
-    store.roll.hear(gate, new, is_news=True, is_fresh=True, at="2026-11-23T07:59:00Z")
+    store.gate_table.record_status(gate, new, is_news=True, is_fresh=True, at="2026-11-23T07:59:00Z")
     assert json.loads(office("gates", "--json"))[0]["degraded"] == ["vision"]
     assert "vision" in office("gates")
 
@@ -331,11 +331,11 @@ def serving(store, served, tmp_path):
         def work():
             with closing(Store.open(tmp_path / "office")) as another:
                 end = time.monotonic() + 30
-                while time.monotonic() < end and not (placed := another.orders.open()):
+                while time.monotonic() < end and not (placed := another.commands.open()):
                     time.sleep(0.02)
                 for each in placed:
                     then(another, each)
-                    another.orders.settle(each, state, why, findings)
+                    another.commands.settle(each, state, why, findings)
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -377,8 +377,8 @@ def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(offi
     assert time.monotonic() - began < 5, "no waiting"
     assert "no `gated office serve` is at work" in said
     assert "Nothing was ordered" in said
-    assert store.orders.open() == []
-    assert store.orders.untold() == []
+    assert store.commands.open() == []
+    assert store.commands.untold() == []
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -386,16 +386,16 @@ def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, ga
     said = office(*order, "--wait", 0.1, check=1)
     assert "not done: no answer in 0.1 s" in said
     assert "will not do it any more" in said
-    assert store.orders.open() == []
-    [cancelled] = store.orders.untold()
+    assert store.commands.open() == []
+    [cancelled] = store.commands.untold()
     assert cancelled.state == "cancelled"
 
 
 def test_a_gate_of_an_older_version_is_to_be_updated_before_it_is_ordered_anything(office, store, gate, served):
     status = Status(site=SITE, gate=gate, version="0.1.0")
-    store.roll.hear(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    store.gate_table.record_status(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     assert "update that gate first" in office("restart", gate, check=1)
-    assert store.orders.open() == []
+    assert store.commands.open() == []
 
 
 def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store, gate, tmp_path):
@@ -409,8 +409,8 @@ def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, 
     monkeypatch.setattr("gated.office.command_store.GO_S", 0.3)
 
     def goes(another, placed):
-        another.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
-        while another.orders.get(placed.id).is_open:
+        another.commands.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+        while another.commands.get(placed.id).is_open:
             time.sleep(0.02)
 
     thread = serving("unknown", then=goes)
@@ -423,7 +423,7 @@ def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, 
 
 def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, serving):
     def talks(another, placed):
-        another.orders.tell(placed.id, "2 of 5 looks")
+        another.commands.tell(placed.id, "2 of 5 looks")
         time.sleep(0.3)
 
     thread = serving("done", then=talks)
@@ -434,7 +434,10 @@ def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, servin
 def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
     store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
     said = office("lockdown", "all", "on", "--wait", 0.2, "--operator", "li", check=1)
-    assert [(each.gate, each.order.action.on) for each in store.orders.untold()] == [("gate-1", True), ("gate-2", True)]
+    assert [(each.gate, each.order.action.on) for each in store.commands.untold()] == [
+        ("gate-1", True),
+        ("gate-2", True),
+    ]
     assert "gate-1: not done" in said
     assert "gate-2: not done" in said
 
@@ -451,7 +454,7 @@ def test_what_a_doctor_says_is_shown(office, gate, serving):
 
 def test_nobodys_face_is_taken_who_has_not_agreed(office, store, gate, ann):
     assert "not agreed" in office("enrol", gate, ann, check=1)
-    assert store.orders.open() == []
+    assert store.commands.open() == []
 
 
 def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, served, tmp_path):
@@ -461,10 +464,10 @@ def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, sto
         assert "cannot be ordered" in office("settings", gate, file, check=1)
     file.write_text("[access]\nthreshold = 0.5\n")
     office("settings", gate, file, "--wait", 0, check=1)
-    assert store.orders.untold()[0].order.action.toml.startswith("[access]")
+    assert store.commands.untold()[0].order.action.toml.startswith("[access]")
 
 
 def test_a_change_that_fails_leaves_everything_as_it_was(office, ann, store):
     office("person", "change", ann, "--name", "x" * 300, check=1)
-    assert isinstance(store.book.get(f"person/{ann}"), KeptPerson)
+    assert isinstance(store.book.get(f"person/{ann}"), OfficePerson)
     assert store.book.person(ann).name == "Ann"

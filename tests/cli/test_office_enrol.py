@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.running_processes import is_waiting, serving
 from gated.office.store import Store
 from gated.protocol.jose import Identity
@@ -68,7 +68,7 @@ def store(tmp_path):
         store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
         at = "2026-11-20T09:00:00Z"
         consents = [Consented("recognise", "paper-17", "2026-11", at)]
-        store.book.put(KeptPerson(n=0, subject=ANN, name="Ann", household="2", added_at=at, consents=consents))
+        store.book.put(OfficePerson(n=0, subject=ANN, name="Ann", household="2", added_at=at, consents=consents))
         yield store
 
 
@@ -87,12 +87,12 @@ def terminal(tmp_path, store):
 
 def asked(store, terminal):
     """Give the gate the order and wait for the question before the face is kept. Returns the order's id."""
-    terminal.until(store.orders.open, "the order")
-    [placed] = store.orders.open()
-    store.orders.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
-    store.orders.tell(placed.id, "3 of 5 looks")
+    terminal.until(store.commands.open, "the order")
+    [placed] = store.commands.open()
+    store.commands.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+    store.commands.tell(placed.id, "3 of 5 looks")
     terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.said, "what goes on")
-    assert not store.orders.go(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
+    assert not store.commands.go(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
     terminal.until(lambda: "Keep this face?" in terminal.said, "the question")
     return placed.id
 
@@ -102,9 +102,9 @@ def test_the_face_is_kept_only_after_a_yes(store, terminal, tmp_path):
     order = asked(store, there)
     assert is_waiting(tmp_path / "office", order), "while it is asked it waits"
     there.type("y\n")
-    there.until(lambda: store.orders.get(order).is_confirmed, "the yes")
-    assert store.orders.go(store.orders.get(order), "5 good looks were taken", time.monotonic())
-    store.orders.settle(store.orders.get(order), "done", "5 templates")
+    there.until(lambda: store.commands.get(order).is_confirmed, "the yes")
+    assert store.commands.go(store.commands.get(order), "5 good looks were taken", time.monotonic())
+    store.commands.settle(store.commands.get(order), "done", "5 templates")
     assert there.wait() == 0
     assert "gate-1: done: 5 templates" in there.said
 
@@ -116,15 +116,15 @@ def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
     there.type(typed)
     assert there.wait() == 1
     assert "will not do it any more" in there.said
-    assert store.orders.get(order).state == "cancelled"
-    assert not store.orders.go(store.orders.get(order), "", time.monotonic())
+    assert store.commands.get(order).state == "cancelled"
+    assert not store.commands.go(store.commands.get(order), "", time.monotonic())
     assert "Traceback" not in there.said
 
 
 def test_with_yes_nobody_is_asked(store, terminal):
     there = terminal("--yes")
-    there.until(store.orders.open, "the order")
-    [placed] = store.orders.open()
+    there.until(store.commands.open, "the order")
+    [placed] = store.commands.open()
     assert placed.is_confirmed
 
 
@@ -138,5 +138,5 @@ def test_who_is_enrolled_is_named_before_and_in_the_question(store, terminal):
 def test_without_a_terminal_nothing_is_ordered_unless_somebody_has_said_yes(tmp_path, store):
     command = [sys.executable, "-m", "gated", "office", "--dir", str(tmp_path / "office"), "enrol", "gate-1", ANN]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert (done.returncode, store.orders.open()) == (2, [])
+    assert (done.returncode, store.commands.open()) == (2, [])
     assert "--yes" in done.stderr

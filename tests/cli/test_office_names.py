@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.cli.office import calendar
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.protocol.jose import Identity
 from gated.protocol.messages import HouseholdRecord, Passage, RoleRecord, ScheduleRecord
@@ -67,7 +67,7 @@ def test_a_second_person_of_a_name_in_a_household_is_asked_about(office, ann, sp
 
 def test_a_removal_needs_a_word(office, ann, store):
     assert "--yes" in office("person", "remove", "ann", check=2)
-    assert isinstance(store.book.get(f"person/{ann}"), KeptPerson)
+    assert isinstance(store.book.get(f"person/{ann}"), OfficePerson)
     assert "removed Ann (3-502)" in office("person", "remove", "ann", "--yes")
 
 
@@ -84,7 +84,7 @@ def test_rights_of_a_household_are_one_however_it_is_spelt(office, ann, store, s
 
 def test_what_was_said_under_another_spelling_is_said_anew_with_it(office, ann, store):
     """An older office allowed two households of one flat. An older gate binds each spelling alone."""
-    old = KeptPerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
+    old = OfficePerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
     store.book.put(old)
     store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[Passage("second")]))
     office("rights", "household", "3-502", "--door", "main")
@@ -93,7 +93,7 @@ def test_what_was_said_under_another_spelling_is_said_anew_with_it(office, ann, 
 
 
 def test_who_joins_under_another_spelling_is_bound_at_gates_of_before_as_well(office, store):
-    old = KeptPerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
+    old = OfficePerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
     store.book.put(old)
     store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[Passage("second")]))
     store.book.put(RoleRecord(n=0, role="STAFF", rights=[Passage("main")]))

@@ -11,9 +11,9 @@ import pytest
 
 from gated.journal.chain import digest, genesis
 from gated.journal.entry import stamp
-from gated.office.exchange import OfficeSide
-from gated.office.gate_session import Line
-from gated.office.kept_person import KeptPerson
+from gated.office.exchange import Exchange
+from gated.office.gate_session import GateSession
+from gated.office.office_person import OfficePerson
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store, begin
 from gated.protocol.envelope import Peer
@@ -55,7 +55,7 @@ def consent(purpose):
 def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "transfer"), **other):
     """Return a person record for the book. `number` becomes the subject id."""
     values = {"role": "resident", "consents": [consent(purpose) for purpose in purposes]} | other
-    return KeptPerson(
+    return OfficePerson(
         n=0, subject=f"{number:016x}", name=name, household=household, added_at="2026-11-20T09:00:00Z", **values
     )
 
@@ -183,22 +183,22 @@ class Court:
         self.due()
 
     def open_side(self):
-        return OfficeSide(self.store, waits=self.waiting.__contains__)
+        return Exchange(self.store, waits=self.waiting.__contains__)
 
     def order(self, action, gate="gate-1", **more):
         """Place an order whose operator waits for the result. Return its id."""
-        placed = self.store.orders.place(gate, action, "li", "a delivery", self.wall, **more)
+        placed = self.store.commands.place(gate, action, "li", "a delivery", self.wall, **more)
         self.waiting.add(placed)
         return placed
 
     def give_up(self, order, why="no answer"):
         """Withdraw an order: its operator stops waiting. Return the order's state after that."""
-        state = self.store.orders.withdraw(order, why).state
+        state = self.store.commands.withdraw(order, why).state
         self.waiting.discard(order)
         return state
 
     def state(self, order):
-        return self.store.orders.get(order).state
+        return self.store.commands.get(order).state
 
     def alarms(self):
         return [(alarm.gate, alarm.kind) for alarm in self.store.alarms.all()]
@@ -236,7 +236,7 @@ def only():
 def line(court, gate):
     """Return the office's side of one gate."""
     peer = Peer(court.store.identity, gate.me.party, SITE, gate.name)
-    return Line(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
+    return GateSession(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
 
 
 @pytest.fixture(scope="session")

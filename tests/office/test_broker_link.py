@@ -21,9 +21,9 @@ import trustme
 from gated.errors import OfficeError
 from gated.office.authority import Authority
 from gated.office.broker_link import run_link
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.founding import found
-from gated.office.gate_records import GateVerifiers
+from gated.office.gate_records import DigestKeys
 from gated.office.mosquitto import Place, tls_context, write_acl
 from gated.office.mqtt_client import Client
 from gated.office.serve import owner, share_of
@@ -67,7 +67,7 @@ class Site:
 
     def join(self):
         self.store.add_gate(GATE, self.me.party.dump(), "0a0b")
-        self.store.learn_verifiers(GATE, GateVerifiers(card=bytes(32), pin=bytes(31) + b"1"))
+        self.store.store_digest_keys(GATE, DigestKeys(card=bytes(32), pin=bytes(31) + b"1"))
         write_acl(self.folder, SITE, [GATE])
 
     def start(self):
@@ -113,7 +113,7 @@ def site(tmp_path):
 @contextlib.asynccontextmanager
 async def serving(site):
     store = Store.open(site.folder)
-    link = run_link(OfficeSide(store), "localhost", site.place.port, tls_context(site.folder))
+    link = run_link(Exchange(store), "localhost", site.place.port, tls_context(site.folder))
     task = asyncio.create_task(link)
     try:
         yield task
@@ -229,7 +229,7 @@ def test_without_an_office_that_serves_nothing_is_ordered_and_that_is_said_at_on
     assert process.returncode == 1
     assert "no `gated office serve` is at work" in said
     assert "Nothing was ordered" in said
-    assert site.store.orders.open() == []
+    assert site.store.commands.open() == []
 
 
 async def asked(site, client, offer, nonce):
@@ -248,7 +248,7 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
             for name, number in (STOPS | {"killed": signal.SIGKILL, "its time is up": None}).items():
                 process = site.run(*order, "--wait", "60" if number else "0.5")
                 offer = await expect(Offer)
-                while number and site.store.orders.get(offer.order).state != "sent":
+                while number and site.store.commands.get(offer.order).state != "sent":
                     await asyncio.sleep(0.02)
                 if number:
                     process.send_signal(number)
@@ -256,17 +256,17 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
                 if name != "killed":
                     assert "will not do it any more" in said, name
                     assert process.returncode == 1
-                    assert site.store.orders.get(offer.order).state == "cancelled", "on disk before it is told"
+                    assert site.store.commands.get(offer.order).state == "cancelled", "on disk before it is told"
                 await asked(site, client, offer, name)
                 answer = await expect(StillWanted)
                 assert (answer.order, answer.nonce, answer.is_wanted) == (offer.order, name, False)
-                assert site.store.orders.get(offer.order).state == "cancelled"
+                assert site.store.commands.get(offer.order).state == "cancelled"
             process = site.run(*order, "--wait", "60")
             offer = await expect(Offer)
             office.kill()
             _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
             assert "`gated office serve` has ended" in said
-            assert site.store.orders.get(offer.order).state == "cancelled"
+            assert site.store.commands.get(offer.order).state == "cancelled"
     finally:
         office.kill()
         office.communicate(timeout=PATIENCE_S)
@@ -286,7 +286,7 @@ async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_h
             _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
             assert process.returncode == 1
             assert "it may have happened" in said
-            assert site.store.orders.get(offer.order).state == "unknown"
+            assert site.store.commands.get(offer.order).state == "unknown"
     finally:
         office.kill()
         office.communicate(timeout=PATIENCE_S)
@@ -310,7 +310,7 @@ def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed
 
         async def break_off():
             broker = asyncio.get_running_loop().run_in_executor(threads, listener.accept)
-            link = asyncio.create_task(run_link(OfficeSide(store), "localhost", listener.getsockname()[1], client))
+            link = asyncio.create_task(run_link(Exchange(store), "localhost", listener.getsockname()[1], client))
             threads.submit(finish, await broker)
             link.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -8,9 +8,9 @@ import pytest
 from gated.journal.entry import stamp
 from gated.office.command_store import GO_S
 from gated.office.event_effects import note
-from gated.office.exchange import LAG, SETTLES_S, SILENT_S, OfficeSide
+from gated.office.exchange import LAG, SETTLES_S, SILENT_S, Exchange
 from gated.office.gate_session import MOST_AT_ONCE
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.schema import MIGRATIONS
 from gated.office.statuses import SKIPPED
 from gated.protocol.envelope import Peer
@@ -298,7 +298,7 @@ def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_i
     assert word.version > gate.version + 7
     assert court.store.book.person(person(1).subject).n > gate.version + 7
     assert ("gate-1", "rolled_back") in court.alarms()
-    assert all(record.n > gate.version for record in court.store.book.live(KeptPerson))
+    assert all(record.n > gate.version for record in court.store.book.live(OfficePerson))
     asked = gate.says(Request, after=gate.version)
     assert asked[-1].upto == word.version
 
@@ -320,7 +320,7 @@ def test_who_was_removed_since_the_backup_goes_again_when_a_gate_says_so(court, 
 def test_a_receipt_alone_removes_nobody(court, gate, person):
     n = court.store.book.put(person(1))
     gate.receipt(Gone(n=n + 5, key="person/" + person(1).subject))
-    assert isinstance(court.store.book.get("person/" + person(1).subject), KeptPerson)
+    assert isinstance(court.store.book.get("person/" + person(1).subject), OfficePerson)
 
 
 def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
@@ -332,11 +332,11 @@ def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
 
 
 def test_an_old_backup_leaves_out_the_numbers_of_commands_that_it_may_have_used(court, gate, only):
-    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    court.store.commands.place("gate-1", SUSPEND, "li", "", court.wall)
     number = only(Command, court.due())[0].number
     gate.version += 10
     gate.status()
-    court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    court.store.commands.place("gate-1", SUSPEND, "li", "", court.wall)
     assert number + 1000 < only(Command, court.due())[0].number < number + 1_000_000
 
 
@@ -489,7 +489,7 @@ SUSPEND = Suspend("a" * 16, 7)
 
 
 def order(court, action, only):
-    placed = court.store.orders.place("gate-1", action, "li", "a delivery", court.wall)
+    placed = court.store.commands.place("gate-1", action, "li", "a delivery", court.wall)
     [command] = only(Command, court.due())
     return placed, command
 
@@ -499,7 +499,7 @@ def test_an_order_becomes_one_command_and_its_answer_is_kept(court, gate, only):
     assert (command.operator, command.reason, command.action, command.is_live) == ("li", "a delivery", SUSPEND, False)
     assert court.due() == []
     gate.reply(command, why="suspended")
-    done = court.store.orders.get(placed)
+    done = court.store.commands.get(placed)
     assert (done.state, done.why) == ("done", "suspended")
 
 
@@ -524,7 +524,7 @@ def test_commands_are_said_again_while_they_are_fresh(court, gate, only):
 
 
 def test_an_order_that_waited_too_long_is_never_sent(court, gate, only):
-    placed = court.store.orders.place("gate-1", SUSPEND, "li", "", court.wall)
+    placed = court.store.commands.place("gate-1", SUSPEND, "li", "", court.wall)
     court.wait(301)
     assert only(Command, court.due()) == []
     assert court.state(placed) == "unanswered"
@@ -619,9 +619,9 @@ def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_be
     assert not gate.asks(offer).is_wanted, "no second word is given"
     court.wait(GO_S - 1)
     court.due()
-    assert court.store.orders.conclude(placed, court.now).state == "stopping"
+    assert court.store.commands.conclude(placed, court.now).state == "stopping"
     court.wait(2)
-    assert court.store.orders.conclude(placed, court.now).state == "unknown"
+    assert court.store.commands.conclude(placed, court.now).state == "unknown"
     gate.reply(command)
     assert court.state(placed) == "done", "what happened is told as happened"
 
@@ -634,7 +634,7 @@ def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_i
     court.due()
     assert court.state(placed) == "unknown"
     gate.reply(command, outcome="failed", why=STOPPED)
-    assert (court.state(placed), court.store.orders.get(placed).why) == ("failed", STOPPED)
+    assert (court.state(placed), court.store.commands.get(placed).why) == ("failed", STOPPED)
 
 
 def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, gate):
@@ -654,7 +654,7 @@ def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
     command = gate.asks(court.due()[0])
     court.give_up(placed)
     gate.reply(command, "refused", why="a lockdown")
-    assert (court.state(placed), court.store.orders.get(placed).why) == ("refused", "a lockdown")
+    assert (court.state(placed), court.store.commands.get(placed).why) == ("refused", "a lockdown")
 
 
 @pytest.mark.parametrize("action", IN_TWO_STEPS)
@@ -669,7 +669,7 @@ def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(
     gate.asks(offers[-1])
     answer = gate.asks(offers[-1], "commit", says="5 good looks")
     assert (answer.is_wanted, court.state(again)) == (True, "going")
-    assert court.store.orders.get(again).says == "5 good looks"
+    assert court.store.commands.get(again).says == "5 good looks"
     assert court.give_up(again) == "stopping"
 
 
@@ -688,7 +688,7 @@ def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(cour
     gate.asks(offer)
     assert gate.asks(offer, "commit") is None
     assert court.state(placed) == "asked"
-    court.store.orders.confirm(placed)
+    court.store.commands.confirm(placed)
     assert gate.asks(offer, "commit").is_wanted
     other = court.order(Enrol("a" * 16), is_confirmed=False)
     offer = only(Offer, court.due())[-1]
@@ -798,7 +798,7 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
     placed = court.order(Release())
     carry_out(court.due()[0])  # the gate's reply is lost
     for number in range(COMMAND_WINDOW + 1):
-        court.store.orders.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
+        court.store.commands.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
     for share in only(Command, court.due()):
         carry_out(share)
     for _ in range(3):
@@ -942,7 +942,7 @@ def test_a_gate_with_new_keys_gets_faces_sealed_anew(court, gate, other, person,
 
 
 def test_each_process_speaks_for_its_own_gates(court, gate, other):
-    half = OfficeSide(court.store, lambda name: name == "gate-2")
+    half = Exchange(court.store, lambda name: name == "gate-2")
     half.due(court.now, court.wall)
     assert half.topics == set(other.topics.up)
     payload = gate.peer.write(gate.message(Status, version="0.1.0"))

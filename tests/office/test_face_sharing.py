@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from gated.office.face_sharing import AGAIN_S, AT_ONCE, IN_FLIGHT_S, LOOK_S, Sharing
-from gated.office.face_store import Wanted
+from gated.office.face_sharing import AGAIN_S, AT_ONCE, IN_FLIGHT_S, LOOK_S, FaceRequests
+from gated.office.face_store import FaceRequest
 from gated.protocol.messages import Face
 
 FACE = Face("face-1", "ab" * 32, 1, "sealed")
@@ -29,7 +29,7 @@ def enrol(store, person):
 
 def test_a_gate_is_asked_for_a_few_at_a_time_until_all_have_come(store, enrol):
     enrol(20)
-    sharing, came, now = Sharing(store), set(), 0.0
+    sharing, came, now = FaceRequests(store), set(), 0.0
     while asked := sharing.due(["gate-1"], now):
         assert len(asked) <= AT_ONCE
         for wanted in asked:
@@ -43,14 +43,14 @@ def test_a_gate_is_asked_for_a_few_at_a_time_until_all_have_come(store, enrol):
 
 def test_a_gate_that_is_off_is_not_asked(store, enrol):
     enrol(1)
-    sharing = Sharing(store)
+    sharing = FaceRequests(store)
     assert sharing.due(["gate-2"], 0.0) == []
     assert len(sharing.due(["gate-1", "gate-2"], LOOK_S)) == 1
 
 
 def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol):
     enrol(AT_ONCE + 3)
-    sharing = Sharing(store)
+    sharing = FaceRequests(store)
     assert len(sharing.due(["gate-1"], 0.0)) == AT_ONCE
     assert sharing.due(["gate-1"], 1.0) == []
     assert len(sharing.due(["gate-1"], IN_FLIGHT_S)) == 3
@@ -60,8 +60,8 @@ def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol
 
 def test_what_nobody_asked_for_is_not_taken(store, enrol, person):
     enrol(1)
-    sharing = Sharing(store)
-    wanted = Wanted("gate-1", person(0).subject, "gate-2")
+    sharing = FaceRequests(store)
+    wanted = FaceRequest("gate-1", person(0).subject, "gate-2")
     assert not sharing.answered(wanted)
     sharing.due(["gate-1"], 0.0)
     assert sharing.answered(wanted)

@@ -8,7 +8,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from gated.office.kept_person import KeptCard, KeptPerson, kept_pin
+from gated.office.office_person import OfficeCard, OfficePerson, hashed_pin
 from gated.office.schema import MIGRATIONS
 from gated.office.store import DATABASE, KEYS, Store
 from gated.people import card_readings
@@ -37,8 +37,8 @@ OLD = ["live", "batch", "held"]
 def wang(court, person):
     """Return a person with a card, a PIN, a duress PIN and a label: every readable value."""
     salt = court.store.book.pin_salt
-    pins = [kept_pin(PIN, salt, is_duress=False), kept_pin(DURESS, salt, is_duress=True)]
-    return person(1, name="Wang Fang", cards=[KeptCard("c1", CARD, "blue tag of Wang")], pins=pins)
+    pins = [hashed_pin(PIN, salt, is_duress=False), hashed_pin(DURESS, salt, is_duress=True)]
+    return person(1, name="Wang Fang", cards=[OfficeCard("c1", CARD, "blue tag of Wang")], pins=pins)
 
 
 def people(messages):
@@ -73,7 +73,7 @@ def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, o
 def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, gate, person):
     salt, places = court.store.book.pin_salt, set()
     for number in range(12):
-        plain, duress = (kept_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
+        plain, duress = (hashed_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
         court.store.book.put(person(number, pins=[plain, duress] if number % 2 else [duress, plain]))
     for number, record in enumerate(people(gate.says(Request))):
         sizes = {len(msgspec.json.encode(pin)) for pin in record.pins}
@@ -92,7 +92,7 @@ def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
     [record] = people(gate.says(Request))
     assert record.cards[0].digest == hmac.digest(gate.keys["card"], b"6729715", "sha256")
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
-    assert court.store.book.verifiers("gate-1") is None
+    assert court.store.book.digest_keys("gate-1") is None
     gate.says(Verifiers, **thief)
     [record] = people(gate.says(Request))
     assert record.cards[0].digest == hmac.digest(bytes(32), b"6729715", "sha256")
@@ -100,7 +100,7 @@ def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
 
 def test_the_word_says_which_keys_the_office_has(court, gate, only):
     [word] = only(Word, gate.status())
-    assert word.verifiers == court.store.book.verifiers("gate-1").fingerprint
+    assert word.verifiers == court.store.book.digest_keys("gate-1").fingerprint
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     [word] = only(Word, gate.status())
     assert word.verifiers == ""
@@ -252,13 +252,13 @@ def test_an_office_from_before_keeps_no_readable_pin_after_its_first_start_and_t
     identity = old_office(folder, [old_person(1, pin=PIN, duress_pin=DURESS), old_person(2)])
     with closing(Store.open(folder)) as store:
         before = store.book.version("gate-1")
-        assert store.forget_pins() == 2
-        assert store.forget_pins() == 0
+        assert store.convert_readable_pins() == 2
+        assert store.convert_readable_pins() == 0
         who = store.book.person(f"{1:016x}")
         assert (who.pin, who.duress_pin, who.has_pin, who.has_duress_pin) == ("", "", True, True)
         assert {pin.is_duress: pin for pin in who.pins} == {
-            False: kept_pin(PIN, store.book.pin_salt, is_duress=False),
-            True: kept_pin(DURESS, store.book.pin_salt, is_duress=True),
+            False: hashed_pin(PIN, store.book.pin_salt, is_duress=False),
+            True: hashed_pin(DURESS, store.book.pin_salt, is_duress=True),
         }
         assert {record.subject for record in store.book.after("gate-1", before)} == {f"{n:016x}" for n in (1, 2)}
         rows = store.file._connection.execute("SELECT sealed FROM records").fetchall()
@@ -271,9 +271,9 @@ def test_a_gate_gets_digests_also_of_a_pin_that_is_readable_still(tmp_path):
     folder = tmp_path / "office"
     old_office(folder, [old_person(1, pin=PIN)])
     with closing(Store.open(folder)) as store:
-        store.roll.keep_verifiers("gate-1", store.identity.party.seal(bytes(range(64))))
+        store.gate_table.store_digest_keys("gate-1", store.identity.party.seal(bytes(range(64))))
         [record] = store.book.after("gate-1", 0)
         assert (record.pin, len(record.pins)) == ("", 1)
         store.book.put(store.book.person(f"{1:016x}"))
-        assert isinstance(store.book.live(KeptPerson)[0].pins[0].result, bytes)
+        assert isinstance(store.book.live(OfficePerson)[0].pins[0].result, bytes)
         assert store.book.person(f"{1:016x}").pin == ""

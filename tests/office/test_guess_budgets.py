@@ -10,7 +10,7 @@ from gated.config import ReaderSettings, parse
 from gated.config.wiring import ReaderSettings as Wiring
 from gated.doctor import guess_time
 from gated.office.guess_budgets import LOOSEST, as_it_comes, site_budget
-from gated.office.kept_person import KeptCard, KeptPerson, KeptPin
+from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
 from gated.pin.budget import Caps, budget
 from gated.protocol.messages import Guessing, Status
 
@@ -23,10 +23,10 @@ def gate(name, said):
 
 
 def people(count, cards=(), pins=1):
-    pin = KeptPin(bytes(16), bytes(32))
+    pin = OfficePin(bytes(16), bytes(32))
     return [
-        KeptPerson(n=n + 1, subject=f"{n:016x}", name="N", household=f"2-{n + 101}", added_at="", pins=[pin] * pins,
-                   cards=[KeptCard(f"c{n}", cards[n], "")] if n < len(cards) else [])
+        OfficePerson(n=n + 1, subject=f"{n:016x}", name="N", household=f"2-{n + 101}", added_at="", pins=[pin] * pins,
+                   cards=[OfficeCard(f"c{n}", cards[n], "")] if n < len(cards) else [])
         for n in range(count)
     ]  # fmt: skip
 

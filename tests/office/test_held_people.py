@@ -134,8 +134,8 @@ def answering(full, monkeypatch):
             for s in action.subjects
         ]
         order = full.order(action, gates[0])
-        full.store.orders.settle(full.store.orders.get(order), "done", "", findings)
-        return [full.store.orders.get(order)]
+        full.store.commands.settle(full.store.commands.get(order), "done", "", findings)
+        return [full.store.commands.get(order)]
 
     monkeypatch.setattr("gated.cli.office.held.carry", carry)
     return refused, told
@@ -205,4 +205,4 @@ def test_an_answer_with_findings_about_a_hundred_people_fits(court, gate):
         command = gate.asks(offer)
         findings = [Finding(subject, "refused", "x" * 200) for subject in command.action.subjects]
         gate.says(Reply, command=command.id, outcome="refused", why="accepted 0 of 100", findings=findings)
-    assert len(court.store.orders.get(order).findings) == 100
+    assert len(court.store.commands.get(order).findings) == 100

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.store import Store
 from gated.protocol.messages import Release
 
@@ -46,9 +46,9 @@ def _lives(folder, court, said):
     try:
         assert len(store.gates()) >= 1, said
         assert len(store.alarms.all()) >= 3, said
-        assert len(store.orders._where("1")) >= 1, said
+        assert len(store.commands._where("1")) >= 1, said
         store.held.all()
-        assert list(OfficeSide(store).due(court.now + 60, court.wall)) is not None
+        assert list(Exchange(store).due(court.now + 60, court.wall)) is not None
     finally:
         store.close()
 

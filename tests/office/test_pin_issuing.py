@@ -9,7 +9,7 @@ import pytest
 from gated.cli.office.pins import weak_lines
 from gated.errors import CredentialError, OfficeError
 from gated.office.guess_budgets import site_budget
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.pin_issuing import give_pin, take_pin, weak
 from gated.office.store import Store
 from gated.pin.rule import is_weak
@@ -21,7 +21,7 @@ ANN, BOB, AT = "a" * 16, "b" * 16, "2026-11-20T09:00:00Z"
 def site(tmp_path):
     with closing(Store.create(tmp_path / "office", "market-south")) as store:
         for subject, household in ((ANN, "2-401"), (BOB, "3-502")):
-            store.book.put(KeptPerson(n=0, subject=subject, name="Somebody", household=household, added_at=AT))
+            store.book.put(OfficePerson(n=0, subject=subject, name="Somebody", household=household, added_at=AT))
         yield store
 
 
@@ -50,7 +50,7 @@ def test_a_pin_is_made_and_will_do(site):
 def test_what_is_easily_guessed_is_refused(site, digits):
     with pytest.raises(CredentialError, match="this PIN will not do"):
         give_pin(site, ANN, digits)
-    assert site_budget(site.book.live(KeptPerson), ()).pins == 0
+    assert site_budget(site.book.live(OfficePerson), ()).pins == 0
 
 
 def test_a_neighbours_pin_is_refused_in_the_same_words_as_a_weak_one(site):
@@ -74,12 +74,12 @@ def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
     give_pin(site, BOB)
-    assert site_budget(site.book.live(KeptPerson), ()).pins == 3
+    assert site_budget(site.book.live(OfficePerson), ()).pins == 3
     take_pin(site, ANN, only_duress=True)
-    assert site_budget(site.book.live(KeptPerson), ()).pins == 2
+    assert site_budget(site.book.live(OfficePerson), ()).pins == 2
     take_pin(site, BOB)
     take_pin(site, BOB)
-    found = site_budget(site.book.live(KeptPerson), ())
+    found = site_budget(site.book.live(OfficePerson), ())
     assert (found.pins, found.is_short, found.by_household is None) == (1, False, False)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.errors import OfficeError
-from gated.office.kept_person import KeptCard, KeptPerson
+from gated.office.office_person import OfficeCard, OfficePerson
 from gated.office.store import Store
 from gated.protocol.messages import Face, Gone, HouseholdRecord, PersonRecord, RoleRecord
 from gated.protocol.record_keys import digest_of, key_of
@@ -54,7 +54,7 @@ def change(store, person, what, number, more, at):
         case "household":
             store.book.put(HouseholdRecord(n=0, household=f"2-40{number}", rights=[]))
         case "leap":
-            store.book.leap(store.book.version("gate-1") + number)
+            store.book.renumber_all(store.book.version("gate-1") + number)
 
 
 @settings(max_examples=40, deadline=None)
@@ -108,7 +108,7 @@ def test_nobody_who_is_gone_returns(store, person):
         with pytest.raises(OfficeError, match="under another id"):
             store.book.put(person(1))
         if not again:
-            store.book.leap(100)
+            store.book.renumber_all(100)
     with pytest.raises(OfficeError):
         store.book.remove(f"person/{person(1).subject}")
 
@@ -123,7 +123,7 @@ def test_a_role_may_be_said_anew_after_it_was_forgotten(store):
 def test_what_no_gate_would_accept_is_refused_here_with_its_field(store, person):
     for wrong, what in (
         ({"name": "x" * 201}, "name"),
-        ({"cards": [KeptCard(str(n), "1234") for n in range(21)]}, "cards"),
+        ({"cards": [OfficeCard(str(n), "1234") for n in range(21)]}, "cards"),
     ):
         with pytest.raises(OfficeError, match=what):
             store.book.put(person(1, **wrong))
@@ -131,10 +131,10 @@ def test_what_no_gate_would_accept_is_refused_here_with_its_field(store, person)
 
 
 def test_a_record_that_would_leave_no_room_for_a_face_is_refused(store, person):
-    cards = [KeptCard(str(n), "1234", "名" * 200) for n in range(20)]
+    cards = [OfficeCard(str(n), "1234", "名" * 200) for n in range(20)]
     store.book.put(person(1, cards=cards))
     with pytest.raises(OfficeError, match="say less"):
-        long = [KeptCard("名" * 64, "名" * 64, "名" * 200) for _ in range(20)]
+        long = [OfficeCard("名" * 64, "名" * 64, "名" * 200) for _ in range(20)]
         store.book.put(person(1, cards=long, name="名" * 200))
 
 
@@ -143,8 +143,8 @@ def test_a_leap_leaves_no_number_of_before(store, person):
         store.book.put(person(number))
     store.faces.keep(person(2).subject, "gate-1", face(2))
     store.book.remove(f"person/{person(0).subject}")
-    store.book.leap(1000)
-    assert all(record.n > 1000 for record in store.book.live(KeptPerson))
+    store.book.renumber_all(1000)
+    assert all(record.n > 1000 for record in store.book.live(OfficePerson))
     assert store.book.version("gate-2") > 1000
     assert {r.subject: r.face for r in store.book.after("gate-1", 1000) if isinstance(r, PersonRecord)} == {
         person(1).subject: None,
@@ -162,5 +162,5 @@ def test_two_that_write_see_each_other(tmp_path, person):
         one.book.put(person(1))
         assert two.book.put(person(2)) == 2
         two.book.remove(f"person/{person(1).subject}")
-        assert [record.subject for record in one.book.live(KeptPerson)] == [person(2).subject]
+        assert [record.subject for record in one.book.live(OfficePerson)] == [person(2).subject]
         assert one.book.digest("gate-1") == two.book.digest("gate-1")

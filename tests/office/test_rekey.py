@@ -56,7 +56,7 @@ def founded(tmp_path_factory):
     join(root / "office", root / "gate", GATE)
     with closing(Store.open(root / "office")) as store:
         store.book.put(HouseholdRecord(n=0, household="2-401", rights=[]))
-        store.orders.place(GATE, SetLockdown(True), "li", "a delivery", NOW)
+        store.commands.place(GATE, SetLockdown(True), "li", "a delivery", NOW)
     return root
 
 
@@ -73,7 +73,7 @@ def root(founded, tmp_path):
 def kid(folder):
     with closing(Store.open(folder)) as store:
         assert [record.household for record in store.book.live(HouseholdRecord)] == ["2-401"]
-        assert [placed.order.operator for placed in store.orders.open()] == ["li"]
+        assert [placed.order.operator for placed in store.commands.open()] == ["li"]
         return store.identity.party.kid
 
 
@@ -484,7 +484,7 @@ def test_only_the_gate_itself_gets_a_certificate(root):
         assert ask(HandoverQuestion(gate="gate-9", number=0, renew=proof), NOW) is None
         assert ask(HandoverQuestion(gate=GATE, number=0, renew=other), NOW) is None
         assert ask(HandoverQuestion(gate=GATE, number=0, renew="x"), NOW) is None
-        store.strike(GATE, "2027-01-01T00:00:00Z")
+        store.retire_gate(GATE, "2027-01-01T00:00:00Z")
         assert ask(HandoverQuestion(gate=GATE, number=0, renew=proof), NOW) is None, "retired"
 
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from gated.office.alarm_store import MEANINGS
 from gated.office.authority import SERVER_LIFETIME, Authority, end_of_pem, read_csr
-from gated.office.exchange import OfficeSide
+from gated.office.exchange import Exchange
 from gated.office.founding import found
 from gated.office.mosquitto import OFFICE, Place, tls_context
 from gated.office.pairing_server import Registrar
@@ -56,7 +56,7 @@ class Site:
         taken = days_taken(self.store, gate)
         issued = Authority.load(self.folder).admit(read_csr(csr(gate, key), gate), gate, wall, taken)
         self.store.add_gate(gate, me.party.dump(), issued.serial)
-        self.store.roll.certify(gate, issued.serial, issued.pem.decode())
+        self.store.gate_table.certify(gate, issued.serial, issued.pem.decode())
         return end_of_pem(issued.pem.decode())
 
     def asks(self, gate, wall, key=None, name=None):
@@ -104,7 +104,7 @@ def test_nobody_gets_a_certificate_for_another_key_or_another_gate(site):
 
 def test_a_gate_from_before_gets_its_first_for_the_key_that_it_brings(site):
     site.pair("gate-2")
-    site.store.roll.certify("gate-2", "0a", "")
+    site.store.gate_table.certify("gate-2", "0a", "")
     given = site.asks("gate-2", NOW)
     assert given is not None
     assert site.asks("gate-2", NOW, key=ec.generate_private_key(ec.SECP256R1())) is None
@@ -118,7 +118,7 @@ def test_gates_that_are_paired_in_one_afternoon_end_on_days_of_their_own(site):
 def test_only_the_gates_own_signature_has_it_renewed(site):
     ends = site.pair("gate-2")
     site.pair("gate-3")
-    side = OfficeSide(site.store, renewals=site.renewals)
+    side = Exchange(site.store, renewals=site.renewals)
     side.due(0.0, NOW)
     topics, office = Topics(SITE, "gate-2"), site.store.identity
     said = Renew(site=SITE, gate="gate-2", csr=csr("gate-2", site.keys["gate-2"]))
@@ -149,7 +149,7 @@ def test_an_alarm_is_over_when_the_gate_says_that_it_uses_a_new_one(site):
     site.renewals.watch(site.store.gates(), ends - 10 * DAY)
     assert site.alarms()
     status = Status(site=SITE, gate="gate-2", version="1", certificate_ends=(ends + 600 * DAY).isoformat())
-    site.store.roll.hear("gate-2", status, is_news=True, is_fresh=True, at="")
+    site.store.gate_table.record_status("gate-2", status, is_news=True, is_fresh=True, at="")
     assert ends_of(site.store.gate("gate-2")) == ends + 600 * DAY
     site.renewals.watch(site.store.gates(), ends - 9 * DAY)
     assert site.alarms() == []

@@ -198,7 +198,7 @@ def test_an_authority_that_was_renewed_takes_the_same_certificates_back(site):
     site.retire("gate-2")
     Authority.load(site.folder).renewed(NOW + timedelta(days=1)).save(site.folder)
     with site.open() as store:
-        write_crl(site.folder, store.roll)
+        write_crl(site.folder, store.gate_table)
     site.start()
     assert not site.is_taken("gate-2")
     assert site.is_taken("gate-1")
@@ -326,7 +326,7 @@ def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_oth
     court.due()
     order = court.order(SetLockdown(True), "gate-2")
     with closing(Store.open(court.folder)) as elsewhere:
-        elsewhere.strike("gate-2", "2027-01-01T00:00:00Z")
+        elsewhere.retire_gate("gate-2", "2027-01-01T00:00:00Z")
     assert other.status() == []
     assert other.says(Request, after=0) == []
     court.wait(1.0)
@@ -351,6 +351,6 @@ def test_the_certificates_of_an_office_from_before_are_taken_back_as_well(tmp_pa
         keys = Identity.make().party.dump().decode()
         connection.execute("INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', ?, '0a0b', 1)", (keys,))
     with closing(Store.open(tmp_path / "office")) as store:
-        assert (store.roll.revoked(), store.handovers.number, store.handovers.key) == ([], 0, "")
-        store.strike("gate-1", "2027-01-01T00:00:00Z")
-        assert store.roll.revoked() == ["0a0b"]
+        assert (store.gate_table.revoked(), store.handovers.number, store.handovers.key) == ([], 0, "")
+        store.retire_gate("gate-1", "2027-01-01T00:00:00Z")
+        assert store.gate_table.revoked() == ["0a0b"]

@@ -20,7 +20,7 @@ from gated.cli.table_output import in_words, show
 from gated.config import Schedule
 from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.entitlement import plain_role
 from gated.protocol.messages import Gone, HouseholdRecord, Passage, RoleRecord, ScheduleRecord
@@ -67,7 +67,7 @@ def hours_of(store: Store) -> list[ScheduleRecord]:
     return [each for each in store.book.live(ScheduleRecord) if not (each.holidays or each.workdays)]
 
 
-def keep_bound(store: Store, who: KeptPerson) -> None:
+def keep_bound(store: Store, who: OfficePerson) -> None:
     """Copy the rules of a person's household and role to the spelling of the names in `who`.
 
     A gate of an older version matches one exact spelling. The caller holds a write transaction, and stores `who`
@@ -101,7 +101,7 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
     name = names.tidy(plain_text("household", household))
     with closing(Store.open(folder)) as store:
         spellings = store.book.spellings(HouseholdRecord, name)
-        lived_in = {who.household for who in store.book.live(KeptPerson)}
+        lived_in = {who.household for who in store.book.live(OfficePerson)}
         if not said["clear"] and not any(names.is_same(name, each) for each in lived_in):
             raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
         told = passages(store, **said)
@@ -118,7 +118,7 @@ def role(folder: Path, /, role: str, **said: Any) -> None:
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
         told = passages(store, **said)
-        roles = {who.role for who in store.book.live(KeptPerson)}
+        roles = {who.role for who in store.book.live(OfficePerson)}
         spellings = store.book.spellings(RoleRecord, name)
         _say(store, "role", [RoleRecord(n=0, role=each, rights=told) for each in spellings])
     streams.say(f"set the rights of {name}")
@@ -204,7 +204,7 @@ def remove_schedule(folder: Path, name: str, yes: bool) -> None:
 
 def _uses(store: Store, name: str) -> int:
     """Return how many access rules name a schedule."""
-    told = [right for who in store.book.live(KeptPerson) for right in who.rights]
+    told = [right for who in store.book.live(OfficePerson) for right in who.rights]
     told += [right for home in store.book.live(HouseholdRecord) for right in home.rights]
     told += [right for role in store.book.live(RoleRecord) for right in role.rights]
     return sum(names.is_same(right.schedule or "", name) for right in told)

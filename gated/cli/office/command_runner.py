@@ -20,7 +20,7 @@ from gated import names
 from gated.cli import show_json, streams
 from gated.cli.table_output import show
 from gated.errors import GatedError, OfficeError
-from gated.office.command_store import Order, Placed, check, new_id
+from gated.office.command_store import CommandContent, StoredCommand, check, new_id
 from gated.office.running_processes import Waiting, is_served, require_served
 from gated.office.store import Store
 from gated.printable import line
@@ -65,14 +65,14 @@ def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> Non
     sys.exit(0 if all(each.state == "done" for each in placed) else 1)
 
 
-def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[Placed]:
+def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[StoredCommand]:
     """Place the command at each gate. Wait until each result is known or the command is void."""
     if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
         raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
     with closing(Store.open(folder)) as store:
         gates = [store.gate(names.id_of(gate)).gate for gate in gates]
         for gate in gates:
-            check(gate, Order(wish.operator, wish.reason, action))
+            check(gate, CommandContent(wish.operator, wish.reason, action))
             _refuse_old(store, gate)
         require_served(folder, gates)
         ids = [new_id() for _ in gates]
@@ -96,17 +96,17 @@ class _Watch:
     """One wait for the commands that a single call placed."""
 
     def __init__(self, folder: Path, store: Store, waiting: Waiting, wish: Wish) -> None:
-        self._folder, self._orders, self._waiting, self._wish = folder, store.orders, waiting, wish
+        self._folder, self._commands, self._waiting, self._wish = folder, store.commands, waiting, wish
         self._told: dict[str, str] = {}
         self._served_at = 0.0
 
-    def run(self, gates: dict[str, str], action: Action) -> list[Placed]:
+    def run(self, gates: dict[str, str], action: Action) -> list[StoredCommand]:
         """Place the commands, and wait until no further result can come."""
         why = INTERRUPTED
         try:
             with _interruptible():
                 for order_, gate in gates.items():
-                    self._orders.place(
+                    self._commands.place(
                         gate, action, self._wish.operator, self._wish.reason, datetime.now(UTC),
                         order=order_, is_confirmed=not self._wish.question,
                     )  # fmt: skip
@@ -125,7 +125,7 @@ class _Watch:
         give_up_at = time.monotonic() + self._wish.wait_s
         while True:
             self._waiting.beat()
-            placed = [self._orders.get(order_) for order_ in ids]
+            placed = [self._commands.get(order_) for order_ in ids]
             if not any(each.is_open for each in placed):
                 return ""
             if time.monotonic() >= give_up_at:
@@ -138,22 +138,22 @@ class _Watch:
                     return NOT_CONFIRMED
             time.sleep(LOOK_S)
 
-    def _finish(self, gates: dict[str, str], why: str) -> list[Placed]:
+    def _finish(self, gates: dict[str, str], why: str) -> list[StoredCommand]:
         """Withdraw each command that can be withdrawn, and wait for the others: a gate may be executing one. Writes to
         disk before it reports.
         """
         known = [order_ for order_ in gates if self._is_placed(order_)]
         for order_ in known:
-            self._orders.withdraw(order_, why)
+            self._commands.withdraw(order_, why)
         while True:
-            placed = [self._orders.conclude(order_, time.monotonic()) for order_ in known]
+            placed = [self._commands.conclude(order_, time.monotonic()) for order_ in known]
             if not any(each.is_open for each in placed):
                 return placed
             time.sleep(LOOK_S)
 
     def _is_placed(self, order_: str) -> bool:
         try:
-            self._orders.get(order_)
+            self._commands.get(order_)
         except OfficeError:
             return False
         return True
@@ -164,14 +164,14 @@ class _Watch:
         self._served_at = time.monotonic()
         return all(is_served(self._folder, gate) for gate in gates)
 
-    def _tell(self, placed: Placed) -> None:
+    def _tell(self, placed: StoredCommand) -> None:
         """Print what the gate reports it is doing, each message once."""
         if placed.says and self._told.get(placed.id) != placed.says:
             self._told[placed.id] = placed.says
             with suppress(OSError):
                 streams.say(f"{placed.gate}: {placed.says}", err=True)
 
-    def _is_declined(self, placed: Placed) -> bool:
+    def _is_declined(self, placed: StoredCommand) -> bool:
         """Ask the operator once the gate requests confirmation. Return whether the operator declined."""
         if placed.state != "asked" or placed.is_confirmed:
             return False
@@ -182,7 +182,7 @@ class _Watch:
             return False
         if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
             return True
-        self._orders.confirm(placed.id)
+        self._commands.confirm(placed.id)
         return False
 
 
@@ -217,7 +217,7 @@ def _signals(handler: Any) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _row(placed: Placed) -> dict[str, Any]:
+def _row(placed: StoredCommand) -> dict[str, Any]:
     return {
         "order": placed.id,
         "gate": placed.gate,
@@ -227,7 +227,7 @@ def _row(placed: Placed) -> dict[str, Any]:
     }
 
 
-def _sentence(placed: Placed) -> str:
+def _sentence(placed: StoredCommand) -> str:
     why = f": {placed.why}" if placed.why else ""
     match placed.state:
         case "cancelled":

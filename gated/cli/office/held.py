@@ -18,8 +18,8 @@ from gated.cli.office.commands import orders, wish_of
 from gated.cli.office.people import somebody
 from gated.cli.table_output import show
 from gated.errors import OfficeError
-from gated.office.command_store import Placed
-from gated.office.kept_person import KeptPerson
+from gated.office.command_store import StoredCommand
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld, AnnounceBatch
 
@@ -125,7 +125,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
 
 def _rows(store: Store) -> list[dict[str, Any]]:
     """Return every person held back, one row for each reason."""
-    people = {who.subject: who for who in store.book.live(KeptPerson)}
+    people = {who.subject: who for who in store.book.live(OfficePerson)}
     gates: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in store.held.all():
         gates[each.subject, each.why].append(each.gate)
@@ -180,5 +180,5 @@ def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str
     return len(subjects) - accepted
 
 
-def _outcome(placed: Placed) -> str:
+def _outcome(placed: StoredCommand) -> str:
     return f"{placed.state}: {placed.why}" if placed.why else placed.state

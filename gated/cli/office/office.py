@@ -37,9 +37,9 @@ from gated.journal.entry import stamp
 from gated.office import key_lock
 from gated.office.alarm_store import MEANINGS
 from gated.office.disclosure import OUTDATED
-from gated.office.gate_store import Gate
+from gated.office.gate_store import PairedGate
 from gated.office.journal_store import Kept
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.renewals import ends_of
 from gated.office.serve import serve as serve_office
 from gated.office.serve import share_of
@@ -207,7 +207,7 @@ def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) ->
     sys.exit(1 if any(each.over_at is None for each in found) else 0)
 
 
-def _gate(store: Store, gate: Gate) -> dict[str, Any]:
+def _gate(store: Store, gate: PairedGate) -> dict[str, Any]:
     status = gate.status
     journal, records = (status.journal, status.records) if status else (None, None)
     rows = store.journals.held(gate.gate, journal.id) if journal else 0
@@ -233,7 +233,7 @@ def _gate(store: Store, gate: Gate) -> dict[str, Any]:
     }
 
 
-def _accepted_at(store: Store, gate: Gate) -> list[str]:
+def _accepted_at(store: Store, gate: PairedGate) -> list[str]:
     """Return the gates at which the keys of this gate were accepted, as their signatures show."""
     record = store.book.get(f"gate/{gate.gate}")
     return signers(record.vouched) if isinstance(record, GateRecord) else []
@@ -243,7 +243,7 @@ def _known(store: Store, status: Status | None) -> str:
     """Return how many people of all a gate knows. A gate of an older version reports only how many it recognises."""
     if status is None or status.records is None or HELD not in status.can:
         return "" if status is None else str(status.people)
-    return _of(status.records.people, len(store.book.live(KeptPerson)), status.records.quarantined)
+    return _of(status.records.people, len(store.book.live(OfficePerson)), status.records.quarantined)
 
 
 def _of(there: int, all_: int, held_back: int) -> str:

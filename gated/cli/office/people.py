@@ -25,7 +25,7 @@ from gated.errors import CredentialError, OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.journal.entry import stamp
 from gated.office.gate_consents import with_given
-from gated.office.kept_person import KeptCard, KeptPerson
+from gated.office.office_person import OfficeCard, OfficePerson
 from gated.office.pin_issuing import give_pin, take_pin
 from gated.office.store import Store
 from gated.people import card_numbers, card_readings
@@ -65,7 +65,7 @@ def add(
     notice: str | None, transfer: bool, yes: bool,
 ) -> None:  # fmt: skip
     """Add a person. A card or PIN works at once; a face works after a gate has captured it (`enrol`)."""
-    who = KeptPerson(
+    who = OfficePerson(
         n=0,
         subject=subject or secrets.token_hex(8),
         name=plain_text("name", name),
@@ -174,7 +174,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 def list_people(folder: Path, day: date | None, as_json: bool) -> None:
     """List all people, by household and name."""
     with closing(Store.open(folder)) as store:
-        people = sorted(store.book.live(KeptPerson), key=lambda who: (who.household, who.name, who.subject))
+        people = sorted(store.book.live(OfficePerson), key=lambda who: (who.household, who.name, who.subject))
         begin, _ = site_window(day, None, store.zone)
         if begin is not None:
             people = [who for who in people if any(consent.at < stamp(begin) for consent in who.consents)]
@@ -258,7 +258,7 @@ def card(
             return
         begin, end = days(since, until, store.zone)
         plain = _card_number(store, number or "", may_be_random=same_each_time)
-        given = KeptCard(new_id(), plain, label.strip(), begin, end, uses)
+        given = OfficeCard(new_id(), plain, label.strip(), begin, end, uses)
         store.book.put(replace(who, cards=[*who.cards, given]))
     show_readings(plain)
     streams.say(f"gave {called(who)} the card {given.id}")
@@ -294,7 +294,7 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
 
 
 @contextmanager
-def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, KeptPerson]]:
+def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, OfficePerson]]:
     """Yield the store and a person's record, inside a write transaction. Nobody else changes the store meanwhile."""
     with closing(Store.open(folder)) as store:
         who = somebody(store, subject)  # a prompt must not hold the write lock
@@ -302,19 +302,19 @@ def _changing(folder: Path, subject: str) -> Iterator[tuple[Store, KeptPerson]]:
             yield store, store.book.person(who.subject)
 
 
-def somebody(store: Store, words: str) -> KeptPerson:
+def somebody(store: Store, words: str) -> OfficePerson:
     """Return the person that `words` name (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
     if store.book.get(f"person/{words}") is not None:
         return store.book.person(words)  # raises if this person was removed for good
     missing = OfficeError(f"nobody here has the id or the name {words!r}; `gated office person list` shows everybody")
-    return find(words, store.book.live(KeptPerson), missing)
+    return find(words, store.book.live(OfficePerson), missing)
 
 
-def _ask_about(store: Store, who: KeptPerson, *, yes: bool) -> None:
+def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
     """Ask for confirmation of a second person with the same name in a household, and of similar names of households or
     roles.
     """
-    people = store.book.live(KeptPerson)
+    people = store.book.live(OfficePerson)
     not_twice(who.name, who.household, people, yes=yes, but=who.subject)
     near_role(who.role, {each.role for each in people}, yes=yes)
 
@@ -336,7 +336,7 @@ def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:
     plain, readings, weak = card_numbers.plain(number), card_readings.given(number), card_readings.weak(number)
     if card_readings.is_random(number) and not may_be_random:
         raise CredentialError(RANDOM_UID)
-    for other in store.book.live(KeptPerson):
+    for other in store.book.live(OfficePerson):
         for card in other.cards:
             shared = readings & _readings(card.number)
             if plain == card.number or shared - weak:
@@ -359,7 +359,7 @@ def _readings(number: str) -> frozenset[str]:
         return frozenset()
 
 
-def _row(store: Store, who: KeptPerson) -> dict[str, Any]:
+def _row(store: Store, who: OfficePerson) -> dict[str, Any]:
     return {
         "subject": who.subject,
         "name": who.name,

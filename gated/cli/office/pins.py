@@ -7,7 +7,7 @@ import click
 
 from gated.cli import looks, show_json, streams
 from gated.office.guess_budgets import GateBudget, SiteBudget, site_budget
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.office.pin_issuing import weak
 from gated.office.store import Store
 from gated.pin.budget import YEAR_DAYS, in_words
@@ -33,7 +33,7 @@ def pins(folder: Path, as_json: bool) -> None:
 
 def budget_of(store: Store) -> SiteBudget:
     """Return the guessing budgets of this office's site."""
-    return site_budget(store.book.live(KeptPerson), store.gates())
+    return site_budget(store.book.live(OfficePerson), store.gates())
 
 
 def in_figures(found: SiteBudget) -> dict[str, object]:

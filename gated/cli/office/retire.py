@@ -45,7 +45,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
     """
     gate = names.id_of(gate)
     with closing(Store.open(folder)) as store:
-        if store.roll.keys_of(gate) is not None and not yes and not streams.confirm(ASK.format(gate=gate)):
+        if store.gate_table.keys_of(gate) is not None and not yes and not streams.confirm(ASK.format(gate=gate)):
             click.echo("Nothing was changed.")
             sys.exit(1)
         done = retire(folder, store, gate, datetime.now(UTC))
@@ -60,7 +60,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
 def retired(folder: Path, as_json: bool) -> None:
     """List the retired gates, and when they were retired."""
     with closing(Store.open(folder)) as store:
-        found, zone = store.roll.retired(), store.zone
+        found, zone = store.gate_table.retired(), store.zone
     if as_json:
         show_json([{"gate": gate, "retired_at": at} for gate, at in found.items()])
     else:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from gated.errors import OfficeError
 from gated.events import CallPressed
 from gated.journal.journal import Journal
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 from gated.protocol.messages import Release
 from gated.simulator.network_direction import Fault
 from gated.simulator.proxy import Proxy
@@ -159,7 +159,7 @@ class Trouble:
         self.orders[name].append(self.town.place(name, Release()))
 
     def _anybody(self):
-        people = self.town.store.book.live(KeptPerson)
+        people = self.town.store.book.live(OfficePerson)
         return self.dice.choice(people) if people else None
 
     WEIGHTS = {  # noqa: RUF012 - read as a table
@@ -205,7 +205,7 @@ def test_after_the_worst_of_wires_all_agree_and_nothing_was_lost_doubled_or_open
         began = time.monotonic()
         for name, gate in town.gates.items():
             town.until(lambda name=name: town.in_step(name), f"{name} has the same records and rows as the office")
-            people = {person.subject: person.status for person in town.store.book.live(KeptPerson)}
+            people = {person.subject: person.status for person in town.store.book.live(OfficePerson)}
             assert town.known(gate) == people
             check_journal(town, name)
             check_openings(town, gate, trouble.orders[name])
@@ -225,5 +225,5 @@ def check_journal(town, name):
 def check_openings(town, gate, orders):
     """Check that the lock opened only by commands for this gate, at most once for each command."""
     opened = sum(change["on"] for change in gate.trace() if change["line"] == "lock")
-    sent = [order for order in map(town.store.orders.get, orders) if order.state != "new" and order.number]
+    sent = [order for order in map(town.store.commands.get, orders) if order.state != "new" and order.number]
     assert opened <= len(sent), f"{opened} openings by {len(sent)} orders"

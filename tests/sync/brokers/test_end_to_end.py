@@ -17,7 +17,7 @@ from gated.events import CallPressed, PersonEnrolled
 from gated.face.manifest import load_set
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.office.kept_person import KeptCard
+from gated.office.office_person import OfficeCard
 from gated.protocol.messages import Release, SetLockdown
 from gated.types import SubjectId
 
@@ -37,7 +37,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     """Covers: join, register, enrol, share, suspend, command, cut off, kill, and remove with a receipt."""
     town.start()
     (east, there), (west, here) = town.gates.items()
-    town.add("a" * 16, "recognise", "transfer", cards=[KeptCard(id="card-1", number="0006729715")])
+    town.add("a" * 16, "recognise", "transfer", cards=[OfficeCard(id="card-1", number="0006729715")])
     town.add("b" * 16, "recognise")
     for gate in (there, here):
         town.until(lambda gate=gate: set(town.known(gate)) == {"a" * 16, "b" * 16}, "both people at the gate")
@@ -88,7 +88,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     town.store.book.remove("person/" + "a" * 16)
     for gate in (there, here):
         town.until(lambda gate=gate: "a" * 16 not in town.known(gate), "the removal at the gate")
-    unanswered = lambda: [g for g in town.gates if town.store.book.unanswered(g, 0, 2**62, 10)]  # noqa: E731
+    unanswered = lambda: [g for g in town.gates if town.store.book.removals_without_receipt(g, 0, 2**62, 10)]  # noqa: E731
     town.until(lambda: not unanswered(), "a receipt from each gate")
     for name in town.gates:
         town.until(lambda name=name: town.in_step(name), "the same records and rows on both sides")

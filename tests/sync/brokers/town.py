@@ -12,8 +12,8 @@ from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.office.command_store import new_id
 from gated.office.founding import found
-from gated.office.kept_person import KeptPerson
 from gated.office.mosquitto import Place
+from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
 from gated.office.store import Store
 from gated.people.acceptances import HERE
@@ -93,7 +93,7 @@ class Town:
 
     def add(self, subject, *purposes, **more):
         consents = [Consented(purpose=purpose, reference="paper-7", notice="1", at=AT) for purpose in purposes]
-        record = KeptPerson(
+        record = OfficePerson(
             n=0, subject=subject, name="Wang Fang", household="12", added_at=AT, consents=consents, **more
         )
         self.store.book.put(record)
@@ -112,12 +112,12 @@ class Town:
         """Place a command, wait for it until the test ends, and return its id."""
         order = new_id()
         self.waiting.append(Waiting(self.office, [order]))
-        return self.store.orders.place(name, action, "li", "a drill", datetime.now(UTC), order=order)
+        return self.store.commands.place(name, action, "li", "a drill", datetime.now(UTC), order=order)
 
     def order(self, name, action):
         placed = self.place(name, action)
-        self.until(lambda: not self.store.orders.get(placed).is_open, f"the answer to {action}")
-        return self.store.orders.get(placed).state
+        self.until(lambda: not self.store.commands.get(placed).is_open, f"the answer to {action}")
+        return self.store.commands.get(placed).state
 
     def _beat(self):
         while not self.is_over.wait(0.3):

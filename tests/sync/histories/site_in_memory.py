@@ -18,8 +18,8 @@ from gated.events import ConsentsAccepted, GateAccepted, PersonEnrolled
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
-from gated.office.exchange import OfficeSide
-from gated.office.kept_person import KeptPerson
+from gated.office.exchange import Exchange
+from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.acceptances import HERE
 from gated.protocol.confirmation import GOOD_S, Question
@@ -279,7 +279,7 @@ class Site:
         self.office_speaks()
 
     def open_side(self):
-        return OfficeSide(self.store, waits=lambda order: order in self.waiting)
+        return Exchange(self.store, waits=lambda order: order in self.waiting)
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -331,7 +331,7 @@ class Site:
         at_office, at_gate = Peer(office, theirs.party, village, name), Peer(theirs, office.party, village, name)
         to, at = {"site": village, "gate": name}, self.wall.isoformat()
         lie = WireEvent(1, at, "call_pressed", '{"kind":"call_pressed"}', "ab" * 32)
-        person = KeptPerson(n=10**6, subject="f" * 16, name="Nobody", household="1", added_at=at)
+        person = OfficePerson(n=10**6, subject="f" * 16, name="Nobody", household="1", added_at=at)
         release = Command(**to, id="f" * 32, number=10**6, at=at, operator="li", reason="elsewhere", action=Release())
         return self.dice.choice([
             (name, self.gates[name].topics.command, at_office.write(release)),
@@ -353,7 +353,7 @@ class Site:
         purposes = self.dice.choice([(), ("recognise",), ("recognise", "transfer"), ("recognise", "transfer")])
         consents = [Consented(purpose=p, reference="paper", notice="1", at=at) for p in purposes]
         household = str(self.dice.randrange(4))
-        record = KeptPerson(
+        record = OfficePerson(
             n=0, subject=subject, name=f"Name {subject}", household=household, added_at=at, consents=consents
         )
         self.store.book.put(record)
@@ -403,7 +403,7 @@ class Site:
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
             with suppress(OfficeError):  # the command may be missing in an old backup
-                self._leave(order, self.store.orders.withdraw(order, "no answer").state == "cancelled")
+                self._leave(order, self.store.commands.withdraw(order, "no answer").state == "cancelled")
 
     def kill_operator(self):
         """Kill the operator's process (kill -9), so that nothing is written.
@@ -413,7 +413,7 @@ class Site:
         if self.waiting:
             order = self.dice.choice(list(self.waiting))
             with suppress(OfficeError):
-                self._leave(order, self.store.orders.get(order).state in {"new", "sent", "begun", "asked"})
+                self._leave(order, self.store.commands.get(order).state in {"new", "sent", "begun", "asked"})
 
     def _leave(self, order, is_void):
         ordered = self.waiting.pop(order)
@@ -422,7 +422,7 @@ class Site:
             ordered["reported"] = "failed"
 
     def _order(self, gate, action, reason=""):
-        return self.store.orders.place(gate, action, "li.wei", reason, self.wall)
+        return self.store.commands.place(gate, action, "li.wei", reason, self.wall)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 

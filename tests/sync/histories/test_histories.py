@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from site_in_memory import GATES, SITE, Site, office_digest, prepare
 
 from gated.events import CallPressed
-from gated.office.kept_person import KeptPerson
+from gated.office.office_person import OfficePerson
 
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
@@ -235,7 +235,7 @@ def is_well(site):
             return (
                 f"{name}: the office holds {site.store.journals.held(name, position.journal)} of {position.head} rows"
             )
-        gone = {r.key for r in site.store.book.unanswered(name, site.store.gate(name).since, 2**62, 1000)}
+        gone = {r.key for r in site.store.book.removals_without_receipt(name, site.store.gate(name).since, 2**62, 1000)}
         if gone:
             return f"{name}: no receipt for {gone}"
         if wrong := wrong_faces(site, gate):
@@ -245,7 +245,7 @@ def is_well(site):
 
 def wrong_faces(site, gate):
     """Check faces: no face without consent, and a face at both gates for each person who agreed to the transfer."""
-    people, records = gate.people(), {r.subject: r for r in site.store.book.live(KeptPerson)}
+    people, records = gate.people(), {r.subject: r for r in site.store.book.live(OfficePerson)}
     for subject, person in people.items():
         purposes = {c.purpose for c in person.consents}
         templates = gate.register.template_count(subject)
@@ -276,7 +276,7 @@ def check_orders(site):
     for ordered in site.ordered.values():
         if ordered["at"] <= site.restored_at:
             continue  # the command may be missing in an old backup
-        state = site.store.orders.get(ordered["id"]).state
+        state = site.store.commands.get(ordered["id"]).state
         assert ordered["acted"] or state != "done", "told to have happened, and it has not"
         assert not (ordered["acted"] and state in {"cancelled", "refused"}), "told to have failed, and it happened"
         assert not (ordered["reported"] == "failed" and state not in {"cancelled", "refused", "failed"})

@@ -235,7 +235,7 @@ def test_what_was_once_open_is_read_in_both_forms(site):
     assert {"status", "ack", "word", "request"} == ONCE_OPEN
     gate = site.gates["east"]
     status = replace(gate.side._status(gate.vitals), challenge="x")
-    office = site.side._line("east", site.store.roll.keys()["east"], site.now, site.wall).peer
+    office = site.side._line("east", site.store.gate_table.keys()["east"], site.now, site.wall).peer
     assert kind_of(Status) == "status"
     for is_to_old in (True, False):
         assert office.read(gate.peer.write(status, is_to_old=is_to_old), Status) == status

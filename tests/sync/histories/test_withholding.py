@@ -105,7 +105,7 @@ def busy(site):
         site.order()
     for order in list(site.waiting):
         if site.now >= site.waiting[order]["at"] + 15:
-            site._leave(order, site.store.orders.withdraw(order, "no answer").state == "cancelled")
+            site._leave(order, site.store.commands.withdraw(order, "no answer").state == "cancelled")
 
 
 BY_BOTH = [
@@ -219,7 +219,7 @@ def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(si
 
 
 def test_a_list_of_who_is_held_back_that_does_not_come_is_told(site):
-    line = site.side._line("east", site.store.roll.keys()["east"], site.now, site.wall)
+    line = site.side._line("east", site.store.gate_table.keys()["east"], site.now, site.wall)
     for second in range(0, int(PATIENCE_S) + 60, 60):
         line.withholding.fresh(float(second))
         line.withholding.owes(float(second), receipts=False, lists=True)
@@ -339,11 +339,11 @@ def test_an_order_is_no_secret_release(site):
     site.withholds = hold_back("offer")
     site.order()
     (order,) = site.waiting
-    site.store.orders.withdraw(order, "no answer")
+    site.store.commands.withdraw(order, "no answer")
     site.waiting.clear()
     settle(site, 120)
     site.withholds = lambda *_: False
     settle(site, 300)
     assert not any(ordered["acted"] for ordered in site.ordered.values())
-    assert site.store.orders.get(order).state == "cancelled"
+    assert site.store.commands.get(order).state == "cancelled"
     assert isinstance(Release(), Release)

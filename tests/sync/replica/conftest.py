@@ -10,8 +10,8 @@ import pytest
 
 from gated.events import RecordsApplied
 from gated.gallery.gallery import Gallery
-from gated.office.gate_records import GateVerifiers, as_sent
-from gated.office.kept_person import KeptCard, KeptPerson, settled
+from gated.office.gate_records import DigestKeys, as_sent
+from gated.office.office_person import OfficeCard, OfficePerson, settled
 from gated.people.credential_store import Credentials
 from gated.people.keyring import KeyRing
 from gated.protocol.envelope import Peer
@@ -43,7 +43,7 @@ AT = "2026-03-01T09:30:00+00:00"
 US = {"site": SITE, "gate": GATE}
 SITE_KEY, SALT = bytes(range(32)), bytes(range(16))
 VAULT = Vault(SITE_KEY, SITE)
-KEYS = GateVerifiers(VAULT.key_for(CARD), VAULT.key_for(PIN))
+KEYS = DigestKeys(VAULT.key_for(CARD), VAULT.key_for(PIN))
 """The keys with which the gates of these tests digest cards and PINs."""
 
 
@@ -89,8 +89,8 @@ def sent(record):
     if not isinstance(record, PersonRecord) or not is_readable(record):
         return record
     fields = {name: getattr(record, name) for name in AnyPerson.__struct_fields__}
-    cards = [KeptCard(c.id, c.number, c.label, c.valid_from, c.valid_until, c.uses) for c in record.cards]
-    who = settled(KeptPerson(**fields, cards=cards, pin=record.pin, duress_pin=record.duress_pin), SALT)
+    cards = [OfficeCard(c.id, c.number, c.label, c.valid_from, c.valid_until, c.uses) for c in record.cards]
+    who = settled(OfficePerson(**fields, cards=cards, pin=record.pin, duress_pin=record.duress_pin), SALT)
     return msgspec.structs.replace(as_sent(who, KEYS, with_names=True), face=record.face)
 
 

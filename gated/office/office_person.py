@@ -21,7 +21,7 @@ from gated.protocol.messages import (
 )
 
 
-class KeptCard(msgspec.Struct, frozen=True):
+class OfficeCard(msgspec.Struct, frozen=True):
     """A card. The office keeps its number, sealed, because every new gate needs its own digests."""
 
     id: Short
@@ -32,7 +32,7 @@ class KeptCard(msgspec.Struct, frozen=True):
     uses: Seq | None = None
 
 
-class KeptPin(msgspec.Struct, frozen=True):
+class OfficePin(msgspec.Struct, frozen=True):
     """The argon2id result of a PIN's digits (see `gallery.verifiers`). The digits are not stored."""
 
     salt: bytes
@@ -40,13 +40,13 @@ class KeptPin(msgspec.Struct, frozen=True):
     is_duress: bool = False
 
 
-class KeptPerson(AnyPerson, frozen=True, tag="person", kw_only=True):
+class OfficePerson(AnyPerson, frozen=True, tag="person", kw_only=True):
     """A person's record. Key: `person/SUBJECT`."""
 
-    cards: Annotated[list[KeptCard], Meta(max_length=20)] = msgspec.field(default_factory=list)
-    pins: Annotated[list[KeptPin], Meta(max_length=2)] = msgspec.field(default_factory=list)
+    cards: Annotated[list[OfficeCard], Meta(max_length=20)] = msgspec.field(default_factory=list)
+    pins: Annotated[list[OfficePin], Meta(max_length=2)] = msgspec.field(default_factory=list)
     pin: Annotated[str, Meta(max_length=12)] = ""
-    """A readable PIN, only in an old database. `settled` converts it to `pins`."""
+    """A readable PIN, only in an old database. `without_readable_pins` converts it to `pins`."""
     duress_pin: Annotated[str, Meta(max_length=12)] = ""
     withdrawn: dict[Short, Time] = msgspec.field(default_factory=dict)
     """Withdrawn consents, with the time. A gate's later report of an older consent changes nothing."""
@@ -62,20 +62,20 @@ class KeptPerson(AnyPerson, frozen=True, tag="person", kw_only=True):
         return bool(self.duress_pin) or any(pin.is_duress for pin in self.pins)
 
 
-Kept = KeptPerson | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord | Gone
+StoredRecord = OfficePerson | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord | Gone
 
 
-def kept_pin(digits: str, salt: bytes, *, is_duress: bool) -> KeptPin:
+def hashed_pin(digits: str, salt: bytes, *, is_duress: bool) -> OfficePin:
     """Return the stored form of a PIN. Runs argon2."""
-    return KeptPin(salt, Recipe(salt).result(secret_of(digits)), is_duress)
+    return OfficePin(salt, Recipe(salt).result(secret_of(digits)), is_duress)
 
 
-def settled(who: KeptPerson, salt: bytes) -> KeptPerson:
+def without_readable_pins(who: OfficePerson, salt: bytes) -> OfficePerson:
     """Return the person without readable PINs. Runs argon2 for each readable PIN."""
     if not who.pin and not who.duress_pin:
         return who
     readable = [(digits, is_duress) for digits, is_duress in ((who.pin, False), (who.duress_pin, True)) if digits]
-    made = [kept_pin(digits, salt, is_duress=is_duress) for digits, is_duress in readable]
+    made = [hashed_pin(digits, salt, is_duress=is_duress) for digits, is_duress in readable]
     kinds = {pin.is_duress for pin in made}
     kept = [pin for pin in who.pins if pin.is_duress not in kinds]
     return replace(who, pins=[*kept, *made], pin="", duress_pin="")
