@@ -158,7 +158,7 @@ class Screen:
         server = _Server(
             uvicorn.Config(
                 self._app(), lifespan="off", log_config=None, access_log=False, server_header=False,
-                http=Caller, timeout_keep_alive=KEEP_S, timeout_graceful_shutdown=1,
+                proxy_headers=False, http=Caller, timeout_keep_alive=KEEP_S, timeout_graceful_shutdown=1,
             )
         )  # fmt: skip
         self._is_ended = False

@@ -209,7 +209,7 @@ async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLConte
     with _listen(registrar.place.pairing_port) as ours:
         config = uvicorn.Config(
             pairing_app(registrar), lifespan="off", log_config=None, access_log=False, server_header=False,
-            timeout_keep_alive=5, timeout_graceful_shutdown=1,
+            proxy_headers=False, timeout_keep_alive=5, timeout_graceful_shutdown=1,
             ssl_certfile=str(registrar.folder / "server.pem"), ssl_keyfile=str(registrar.folder / "server.key"),
         )  # fmt: skip
         config.load()

@@ -242,6 +242,18 @@ async def test_whoever_tries_too_often_is_told_to_wait(registrar, code, draft):
     assert msgspec.json.decode(answers[-1][1])["why"] == "busy"
 
 
+@pytest.mark.parametrize("has_both", [True, False])
+async def test_nobody_names_their_own_address(registrar, code, draft, monkeypatch, has_both):
+    """A header can name any address. Only the address of the connection counts, also without IPv6."""
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: has_both)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    wrong = msgspec.json.encode(changed(draft.application(code, SITE), secret="00" * 10))
+    async with serving(registrar) as say:
+        named = [f"X-Forwarded-For: 192.0.2.{number}\r\n" for number in range(MOST_TRIES + 1)]
+        answers = [await say(head("POST", "/pair", len(wrong), each) + wrong) for each in named]
+    assert [status for status, _ in answers] == [403] * MOST_TRIES + [429]
+
+
 async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_place(registrar, draft):
     """The right code works even after the service throttles wrong tries, and after applications that name a wrong
     site.
