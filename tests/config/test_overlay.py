@@ -71,9 +71,11 @@ def test_of_a_door_only_what_the_brain_reads_is_on_the_list():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", [key for key in every_key() if not is_free(key)], ids=".".join)
-def test_every_other_key_is_refused_by_its_name(config, key):
-    assert f"{'.'.join(key)}: is not for the office to set" in problems(config, f"{'.'.join(key)} = 1")
+def test_every_other_key_is_refused_by_its_name(config):
+    others = [".".join(key) for key in every_key() if not is_free(key)]
+    assert len(others) > 50
+    for name in others:
+        assert f"{name}: is not for the office to set" in problems(config, f"{name} = 1")
 
 
 def test_without_the_office_a_gate_has_its_own_settings(config):

@@ -26,15 +26,13 @@ DATES = [
 GOOD = ["492716", "318205", "739154", "771903", "492716038527", "49271603", "860274", "4927", "90551288"]
 
 
-@pytest.mark.parametrize("digits", REPEATED + RUNS + WALKS + KNOWN)
-def test_a_pattern_that_is_tried_first_will_not_do_and_opens_nothing_even_where_it_is_stored(digits):
-    assert weakness(digits, LEAST)
-    assert is_obvious(digits)
+def test_a_pattern_that_is_tried_first_will_not_do_and_opens_nothing_even_where_it_is_stored():
+    patterns = REPEATED + RUNS + WALKS + KNOWN
+    assert [digits for digits in patterns if not weakness(digits, LEAST) or not is_obvious(digits)] == []
 
 
-@pytest.mark.parametrize("digits", DATES)
-def test_a_date_or_a_year_will_not_do_in_any_order(digits):
-    assert weakness(digits, LEAST)
+def test_a_date_or_a_year_will_not_do_in_any_order():
+    assert [digits for digits in DATES if not weakness(digits, LEAST)] == []
 
 
 def test_every_birthday_of_six_digits_is_refused_in_each_order():

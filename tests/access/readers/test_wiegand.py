@@ -139,14 +139,12 @@ def test_swapped_is_said_only_where_it_would_be_right():
     assert read(wrong).odd == "26 bits, parity wrong: noise on the wires, or a format that is not known"
 
 
-@pytest.mark.parametrize("count", range(4, 129))
 @pytest.mark.parametrize("bit", "01")
-def test_a_broken_wire_is_no_card(count, bit):
-    heard = read(bit * count)
-    assert heard.card == ""
-    assert heard.key or heard.odd
-    if count >= 24:
-        assert f"D{1 - int(bit)} is not connected" in heard.odd
+def test_a_broken_wire_is_no_card(bit):
+    heard = {count: read(bit * count) for count in range(4, 129)}
+    assert [count for count, each in heard.items() if each.card or not (each.key or each.odd)] == []
+    named = f"D{1 - int(bit)} is not connected"
+    assert [count for count, each in heard.items() if count >= 24 and named not in each.odd] == []
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for value, key in enumerate(KEYS)])
@@ -165,12 +163,12 @@ def test_few_bits_are_a_key_or_noise_and_never_a_card(bits):
 
 
 @pytest.mark.parametrize("odd", ["2", " ", "-", "_", "+", "\u0661", "\uff11", "\n", "\0", "'"])
-@pytest.mark.parametrize("count", [4, 8, *WITH_PARITY, *RAW])
-def test_what_is_no_bit_is_no_card_and_no_key(count, odd):
-    bits = "01" * (count // 2) + "0" * (count % 2)
-    for at in (0, count // 2, count - 1):
-        heard = read((bits[:at] + odd + bits[at + 1 :])[:count])
-        assert (heard.card, heard.key) == ("", "")
+def test_what_is_no_bit_is_no_card_and_no_key(odd):
+    for count in (4, 8, *WITH_PARITY, *RAW):
+        bits = "01" * (count // 2) + "0" * (count % 2)
+        for at in (0, count // 2, count - 1):
+            heard = read((bits[:at] + odd + bits[at + 1 :])[:count])
+            assert (heard.card, heard.key) == ("", ""), (count, at)
 
 
 @given(st.text("01", max_size=140) | st.text(max_size=70))
