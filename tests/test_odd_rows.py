@@ -20,9 +20,9 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.journal.recent_rows import last_time, past
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY
 from gated.people.held_records import Allowed
 from gated.people.keyring import KeyRing
+from gated.people.preferences import NO_PREFERENCES
 from gated.protocol.messages import Offer
 from gated.service.start_events import first_facts
 from gated.storage.database import connect
@@ -201,7 +201,7 @@ def test_a_wish_that_nobody_can_have_had_is_as_everybodys(used, column, value):
     folder = used.copy()
     assert spoil(folder / "state" / "people.db", "preferences", column, value)
     with contextlib.closing(Credentials.open(folder / "state", SITE)) as store:
-        assert {each.preferences for each in store.holders().values()} == {AS_EVERYBODY}
+        assert {each.preferences for each in store.holders().values()} == {NO_PREFERENCES}
 
 
 @pytest.mark.parametrize(("name", "table", "column"), [("people.db", "people", "face"), ("people.db", "people", "name"),

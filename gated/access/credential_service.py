@@ -20,8 +20,9 @@ from gated.access.schedules import Calendar
 from gated.config import ReaderSettings
 from gated.errors import BusyError, StateError
 from gated.events import MAIN, Event, WeakPin
-from gated.people.entitlement import Credential, Preferences
+from gated.people.credential import Credential
 from gated.people.keyring import KeyRing
+from gated.people.preferences import Preferences
 from gated.pin.rule import is_obvious
 from gated.types import SubjectId
 

@@ -28,9 +28,10 @@ from gated.door.latch_client import DoorController
 from gated.errors import BusyError, StateError
 from gated.events import Event, Lockdown
 from gated.gallery.gallery import Gallery
-from gated.people.entitlement import Days, First
 from gated.people.given_consents import forget, given_now
 from gated.people.keyring import KeyRing
+from gated.people.preferences import FirstCue
+from gated.people.schedule_values import CalendarDays
 from gated.runtime.tasks import until_cancelled
 from gated.sitetime import zone
 
@@ -48,7 +49,7 @@ class Tell:
 
     report: Callable[[Event], None]
     outcome: Callable[[WayOutcome], None]
-    prefer: Callable[[First | None], None]
+    prefer: Callable[[FirstCue | None], None]
     losses: Callable[[str, str | None], None]
     is_enrolling_told: Callable[[], bool] = lambda: True
     """Return whether the gate is announcing an enrolment at this moment."""
@@ -58,7 +59,7 @@ class Tell:
     """
 
 
-def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: Days) -> Calendar:
+def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: CalendarDays) -> Calendar:
     """Return the calendar of the settings, extended by the office's schedules and days.
 
     For a schedule or day that both define, the settings win.

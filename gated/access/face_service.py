@@ -25,7 +25,8 @@ from gated.face.vision_messages import Observation, TrackEnded, VisionReady
 from gated.gallery.enrolment import Enrolled
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
-from gated.people.entitlement import Credential, First
+from gated.people.credential import Credential
+from gated.people.preferences import FirstCue
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class AccessService:
         *,
         ways: Ways,
         wall: Callable[[], datetime | None],
-        prefer: Callable[[First | None], None],
+        prefer: Callable[[FirstCue | None], None],
         is_enrolling_told: Callable[[], bool] = lambda: True,
         crowd: Crowd | None = None,
         given: GivenNow = lambda _, __: (),

@@ -26,7 +26,7 @@ from gated.events import (
     WayDenied,
     WayGranted,
 )
-from gated.people.entitlement import AS_EVERYBODY, Preferences
+from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class WayOutcome:
     """"go_on" means that a flat number was typed, and that the PIN must follow."""
     way: str
     door: str
-    preferences: Preferences = AS_EVERYBODY
+    preferences: Preferences = NO_PREFERENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Shown:
     subject: SubjectId | None = None
     is_first: bool = False
     is_duress: bool = False
-    preferences: Preferences = AS_EVERYBODY
+    preferences: Preferences = NO_PREFERENCES
     reader: str = ""
     """The reader at which the credential was shown. A door can have several readers. Failures are counted for each
     reader.

@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from gated.access.schedules import Calendar
-from gated.people.entitlement import Credential, Holder, Right
+from gated.people.access_rule import AccessRule, Holder
+from gated.people.credential import Credential
 
 
 class Refusal(StrEnum):
@@ -81,7 +82,7 @@ def judge_holder(
 
 
 def _judge_right(
-    right: Right, doors: Collection[str | None], at: datetime | None, calendar: Calendar
+    right: AccessRule, doors: Collection[str | None], at: datetime | None, calendar: Calendar
 ) -> Refusal | None:
     if right.door not in doors:
         return Refusal.DOOR

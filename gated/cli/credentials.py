@@ -16,8 +16,8 @@ from gated.errors import CredentialError
 from gated.events import CredentialAdded, CredentialRemoved
 from gated.gallery.enrolment import plain_text
 from gated.people import card_readings
+from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Credential
 from gated.people.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
 from gated.sitetime import iso
 

@@ -44,7 +44,7 @@ def one_of(option: str, name: str, known: Collection[str]) -> str:
 
 def places_of(doors: tuple[str, ...], gates: tuple[str, ...]) -> tuple[str, ...]:
     """Return doors in the format of an access rule: for every gate, or only for these gates (see
-    `gallery.entitlement.Right`).
+    `gallery.AccessRule`).
     """
     if not gates:
         return doors

@@ -14,8 +14,9 @@ from gated.cli.find_person import called, sure, yes_option
 from gated.cli.people_stores import books, known, since_option, until_option, window
 from gated.cli.place_options import doors_option, gates_option, one_of, places_of
 from gated.events import PreferencesChanged, RightsChanged
+from gated.people.access_rule import RESIDENT, AccessRule, RuleOwner
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY, RESIDENT, Preferences, Right, Whose
+from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.sitetime import iso
 from gated.types import SubjectId
 
@@ -69,7 +70,7 @@ def rights(
         raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
     if household and role:
         raise click.UsageError("say --household or --role, one at a time")
-    whose: Whose = "household" if household else "role" if role else "subject"
+    whose: RuleOwner = "household" if household else "role" if role else "subject"
     valid_from, valid_until = window(context, since, until)
     with books(context) as (store, note):
         if schedule is not None:
@@ -80,7 +81,7 @@ def rights(
         who = somebody.subject
         before = store.rights_of(who, whose)
         kept = [right for right in before if places and right.door is not None and right.door not in places]
-        new = [] if clear else [Right(place, schedule, valid_from, valid_until) for place in places or (None,)]
+        new = [] if clear else [AccessRule(place, schedule, valid_from, valid_until) for place in places or (None,)]
         store.set_rights(who, kept + new, whose)
         note(RightsChanged(who, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
@@ -109,7 +110,7 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> 
     with books(context) as (store, note):
         who = known(store, subject)
         holder = store.holders().get(who.subject)
-        before = AS_EVERYBODY if holder is None or clear else holder.preferences
+        before = NO_PREFERENCES if holder is None or clear else holder.preferences
         store.set_preferences(who.subject, replace(before, **asked))
         note(PreferencesChanged(who.subject))
     streams.say(f"set what {called(who)}, {who.subject}, prefers")
@@ -118,7 +119,7 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> 
 def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:
     """Return cards, PINs, access rules and preferences for `gated people show`, without numbers."""
     holder = store.holders().get(subject)
-    preferences = AS_EVERYBODY if holder is None else holder.preferences
+    preferences = NO_PREFERENCES if holder is None else holder.preferences
     return {
         "ways": [card_or_pin(each, zone) for each in store.of(subject)],
         "rights": [_right(right, zone) for right in store.rights_of(subject)],
@@ -128,6 +129,6 @@ def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) ->
     }
 
 
-def _right(right: Right, zone: ZoneInfo) -> dict[str, Any]:
+def _right(right: AccessRule, zone: ZoneInfo) -> dict[str, Any]:
     hours = {"valid_from": iso(right.valid_from, zone), "valid_until": iso(right.valid_until, zone)}
     return {"door": right.door, "schedule": right.schedule, **hours}

@@ -21,10 +21,10 @@ from gated.gallery import person_data
 from gated.gallery.accepted import Accepted, made_here
 from gated.gallery.person_data import Dossier
 from gated.gallery.register import Register
-from gated.people import acceptances, damaged_rows, entitlement
+from gated.people import acceptances, damaged_rows
 from gated.people import held_records as holding
 from gated.people.acceptances import Claim, Neighbour
-from gated.people.entitlement import Right, Whose
+from gated.people.access_rule import LOST, AccessRule, RuleOwner, put_access_rules
 from gated.people.held_records import Allowed, Holding
 from gated.people.store import Person
 from gated.people.template_store import SealedFace
@@ -45,9 +45,9 @@ DELETE FROM calendars WHERE holidays = ?1 AND NOT EXISTS
 class SharedRights:
     """The access rules of one household or role."""
 
-    whose: Whose
+    whose: RuleOwner
     value: str = field(repr=False)
-    rights: tuple[Right, ...]
+    rights: tuple[AccessRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +345,7 @@ class Holdings:
             holding.rise(connection, version)
             if allowed is not None:
                 holding.allow(connection, allowed)
-            connection.execute(KNOWN_DAYS, (entitlement.UNKNOWN,))
+            connection.execute(KNOWN_DAYS, (LOST,))
             after = self._statuses(touched)
         for subject in sorted(before.keys() & after.keys()):
             if before[subject] != after[subject]:
@@ -376,7 +376,7 @@ class Holdings:
                 connection.execute("UPDATE people SET status = 'suspended' WHERE subject = ?", (subject,))
             match known:
                 case SharedRights():
-                    entitlement.put_rights(connection, known.whose, known.value, known.rights)
+                    put_access_rules(connection, known.whose, known.value, known.rights)
                 case NamedHours(name, hours):
                     row = (name, " ".join(hours.days), hours.start, hours.end)
                     _forget_hours(connection, name)
@@ -405,7 +405,7 @@ class Holdings:
                 case "person":
                     damaged_rows.forget(connection, name)
                 case "household" | "role":
-                    entitlement.put_rights(connection, kind, name, ())
+                    put_access_rules(connection, kind, name, ())
                 case "schedule":
                     _forget_hours(connection, name)
                 case "gate":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated.errors import DiskError
-from gated.people import held_records, lost_database, store, template_store
+from gated.people import held_records, lost_database, schema, store, template_store
 from gated.storage import database
 from gated.storage.rescue import as_it_lies, begin_anew, copy_of, is_sound
 from gated.types import SubjectId
@@ -41,7 +41,7 @@ def mend(state: Path) -> list[Mended]:
     """
     lost, done = lost_database.problem(state), list[Mended]()
     for name, migrations, careful in (
-        (store.NAME, store.MIGRATIONS, store.careful),
+        (store.NAME, schema.MIGRATIONS, store.careful),
         (template_store.NAME, template_store.MIGRATIONS, lambda *_: None),
     ):
         path = state / name

@@ -8,9 +8,11 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gated.people import entitlement
-from gated.people.entitlement import Credential, Preferences, Right
+from gated.people.access_rule import AccessRule, put_access_rules
+from gated.people.credential import Credential, pack_readings, put_pins
+from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences
 from gated.people.store import Person
+from gated.people.stored_time import text_of
 from gated.storage import erasure
 from gated.storage.valid_rows import copied, copy_of, sound
 from gated.types import SubjectId
@@ -28,10 +30,10 @@ class Dossier:
     """
 
     person: Person
-    rights: tuple[Right, ...] = ()
+    rights: tuple[AccessRule, ...] = ()
     cards: tuple[Credential, ...] = ()
     pins: tuple[Credential, ...] = ()
-    preferences: Preferences = entitlement.AS_EVERYBODY
+    preferences: Preferences = NO_PREFERENCES
     face: str | None = field(default=None)
     keeps_ways: bool = False
 
@@ -93,8 +95,8 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
         "INSERT OR REPLACE INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
         [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
     )
-    entitlement.put_rights(connection, "subject", person.subject, dossier.rights)
-    entitlement.put_preferences(connection, person.subject, dossier.preferences)
+    put_access_rules(connection, "subject", person.subject, dossier.rights)
+    put_preferences(connection, person.subject, dossier.preferences)
 
 
 def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
@@ -109,7 +111,7 @@ def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
             erasure.owe(connection)
     pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
     if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in dossier.pins}:
-        entitlement.put_pins(connection, subject, dossier.pins)
+        put_pins(connection, subject, dossier.pins)
         erasure.owe(connection)
 
 
@@ -118,16 +120,16 @@ def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
     subject = dossier.person.subject
     stored = {row[0] for row in connection.execute("SELECT id FROM credentials WHERE subject = ?", (subject,))}
     for card in dossier.cards:
-        window = [entitlement.text(at) for at in (card.valid_from, card.valid_until)]
+        window = [text_of(at) for at in (card.valid_from, card.valid_until)]
         if card.id in stored:
             connection.execute(
                 "UPDATE credentials SET label = ?2, valid_from = ?3, valid_until = ?4, uses = ?5, readings = ?6,"
                 " uses_left = CASE WHEN uses IS NULL OR ?5 IS NULL THEN ?5"
                 " ELSE max(0, ?5 - (uses - uses_left)) END WHERE id = ?1",
-                (card.id, card.label, *window, card.uses_left, entitlement.packed(card.readings)),
+                (card.id, card.label, *window, card.uses_left, pack_readings(card.readings)),
             )
         else:
-            readings, uses = entitlement.packed(card.readings), card.uses_left
+            readings, uses = pack_readings(card.readings), card.uses_left
             said = copy_of(subject, card.id, *window, None if uses is None else str(uses), str(len(readings)))
             connection.execute(
                 "INSERT OR REPLACE INTO claims"

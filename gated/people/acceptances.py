@@ -8,38 +8,8 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gated.storage import database
 from gated.storage.valid_rows import sound
 from gated.types import SubjectId
-
-SCHEMA = f"""
-    ALTER TABLE gates ADD COLUMN vouches TEXT NOT NULL DEFAULT '[]';
-    CREATE TABLE trusted_gates (
-        gate TEXT PRIMARY KEY,
-        keys TEXT NOT NULL,
-        by TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE gone_gates (
-        keys TEXT PRIMARY KEY
-    ) STRICT;
-    CREATE TABLE agreed (
-        subject TEXT NOT NULL REFERENCES people (subject) ON DELETE CASCADE,
-        purpose TEXT NOT NULL,
-        PRIMARY KEY (subject, purpose)
-    ) STRICT;
-    INSERT INTO trusted_gates SELECT gate, keys, '*' FROM gates;
-    INSERT INTO agreed SELECT subject, purpose FROM consents WHERE purpose != 'recognise';
-    {database.BACK}
-    DROP TABLE agreed;
-    DROP TABLE gone_gates;
-    DROP TABLE trusted_gates;
-    ALTER TABLE gates DROP COLUMN vouches
-"""  # noqa: S608 - a constant
-"""`gates`: the gates that the office sent. `trusted_gates.by`: HERE, BEFORE, OVER, or the gate that signed.
-
-`gone_gates`: keys of gates that are deleted or have new keys; these keys vouch for no other gate. Acceptances from
-before this table stay valid.
-"""
 
 HERE, BEFORE, OVER = "", "*", "!"
 """Origin of an acceptance: by somebody at this gate; before acceptances were asked for; accepted once and replaced

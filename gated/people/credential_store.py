@@ -12,19 +12,25 @@ from pathlib import Path
 
 from gated import names
 from gated.config import Schedule
-from gated.people import damaged_rows, entitlement, lost_database, pin_verifiers
-from gated.people.entitlement import AS_EVERYBODY, UNKNOWN, Credential, Days, Holder, Preferences, Right, Whose
+from gated.people import damaged_rows, lost_database, pin_verifiers
+from gated.people.access_rule import LOST, AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
+from gated.people.credential import Credential, put_credential, put_pins, read_credential
+from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences, read_preferences
+from gated.people.schedule_values import CalendarDays, intersection, schedule_of
 from gated.people.store import NAME, People, Person, plain, plainly
+from gated.people.stored_time import text_of
 from gated.people.template_store import Templates
 from gated.storage import database, erasure
 from gated.storage.valid_rows import in_words, left_out, sound, told_twice
 from gated.storage.vault import Vault, site_key
 from gated.types import SubjectId
 
-WHOSE: tuple[Whose, ...] = ("subject", "household", "role")
+WHOSE: tuple[RuleOwner, ...] = ("subject", "household", "role")
+VEIL_AFTER = "+1 day"
+"""Time after the migration `schema.VEIL` at which old PIN rows are converted: the trial of the new version is over."""
 READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
 """Tables that this module reads."""
-NEVER: tuple[Right, ...] = (Right(schedule=UNKNOWN),)
+NEVER: tuple[AccessRule, ...] = (AccessRule(schedule=LOST),)
 """Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
 
 
@@ -79,7 +85,7 @@ class Credentials:
         with self.reading() as connection:
             query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
             rows = database.rows(connection, query)
-        return [entitlement.credential(row) for row in rows]
+        return [read_credential(row) for row in rows]
 
     def left_out(self, read: Mapping[str, int] = {}) -> str:
         """Return text that names the rows too damaged to read; empty without such rows. `read`: as in
@@ -100,7 +106,7 @@ class Credentials:
             query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
             people = database.rows(connection, query)
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
-            wishes = {row[0]: entitlement.wishes(row) for row in connection.execute(query)}
+            wishes = {row[0]: read_preferences(row) for row in connection.execute(query)}
             rights, is_lost = _said(connection)
         holders, kinds = {}, {whose for whose, _ in rights}
         for subject, household, role, status in people:
@@ -113,7 +119,7 @@ class Credentials:
                 is_suspended=status != "active",
                 rights=said[0],
                 also=tuple(said[1:]),
-                preferences=wishes.get(subject, AS_EVERYBODY),
+                preferences=wishes.get(subject, NO_PREFERENCES),
                 home=names.plain(household),
             )
         return holders
@@ -154,8 +160,8 @@ class Credentials:
             damaged = [told_twice(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
         found: dict[str, Schedule] = {}
         for spelling, days, start, until in rows:
-            hours, name = entitlement.hours(days.split(), start, until), names.plain(spelling)
-            found[name] = entitlement.both(found[name], hours) if name in found else hours
+            hours, name = schedule_of(days.split(), start, until), names.plain(spelling)
+            found[name] = intersection(found[name], hours) if name in found else hours
         return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
 
     def schedules_named(self) -> set[str]:
@@ -165,7 +171,7 @@ class Credentials:
             rows = connection.execute(f"SELECT DISTINCT schedule FROM rights WHERE {named}").fetchall()  # noqa: S608
         return {names.plain(row[0]) for row in rows}
 
-    def days(self) -> Days:
+    def days(self) -> CalendarDays:
         """Return the holidays and make-up working days that the office sent. A day in both sets counts as a holiday."""
         with self.reading() as connection:
             query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
@@ -174,7 +180,7 @@ class Credentials:
         holidays, workdays = (frozenset(day for row in rows for day in row[which].split()) for which in (0, 1))
         told = [told_twice(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
         doubtful = frozenset(day for texts in told for text in texts for day in text.split())
-        return Days(holidays, workdays - holidays, doubtful, is_doubtful=UNKNOWN in holidays or not all(told))
+        return CalendarDays(holidays, workdays - holidays, doubtful, is_doubtful=LOST in holidays or not all(told))
 
     def role_of(self, subject: SubjectId) -> str:
         """Return a person's role. Raises `SubjectNotFoundError`."""
@@ -182,19 +188,19 @@ class Credentials:
 
     def set_role(self, subject: SubjectId, name: str) -> str:
         """Set a person's role, and return its plain name. Raises `CredentialError` and `SubjectNotFoundError`."""
-        role = entitlement.plain_role(name)
+        role = plain_role(name)
         with self.changing():
             self._people.set_role(subject, role)
         return role
 
-    def rights_of(self, subject: SubjectId, whose: Whose = "subject") -> list[Right]:
+    def rights_of(self, subject: SubjectId, whose: RuleOwner = "subject") -> list[AccessRule]:
         """Return the access rules of a person, or of the person's household or role. Raises `SubjectNotFoundError`."""
         value = names.plain(self._named(subject, whose))
         with self.reading() as connection:
             rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
-            return [entitlement.right(row) for row in rows if names.plain(row[whose]) == value]
+            return [read_access_rule(row) for row in rows if names.plain(row[whose]) == value]
 
-    def set_rights(self, subject: SubjectId, rights: Sequence[Right], whose: Whose = "subject") -> None:
+    def set_rights(self, subject: SubjectId, rights: Sequence[AccessRule], whose: RuleOwner = "subject") -> None:
         """Replace the access rules of a person, or of the person's household or role.
 
         Raises `SubjectNotFoundError`.
@@ -203,13 +209,13 @@ class Credentials:
         with self.changing() as connection:
             used = [row[0] for row in connection.execute(f"SELECT {whose} FROM rights WHERE {whose} IS NOT NULL")]  # noqa: S608
             for spelling in names.spellings(value, used):
-                entitlement.put_rights(connection, whose, spelling, rights if spelling == value else ())
+                put_access_rules(connection, whose, spelling, rights if spelling == value else ())
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Store a person's preferences. Raises `SubjectNotFoundError`."""
         with self.changing() as connection:
             self._people.get(subject)
-            entitlement.put_preferences(connection, subject, preferences)
+            put_preferences(connection, subject, preferences)
 
     def add(self, new: Credential) -> None:
         """Store a checked card or PIN. Use `issuing` to issue credentials; it does the checks. The caller is
@@ -219,12 +225,12 @@ class Credentials:
             self._people.get(new.subject)
         damaged = f"way = 'card' AND digest = ? AND NOT ({sound(self._connection, 'credentials')})"
         self._connection.execute(f"DELETE FROM credentials WHERE {damaged}", (new.digest,))  # noqa: S608
-        entitlement.put_credential(self._connection, new)
+        put_credential(self._connection, new)
 
     def set_pins(self, subject: SubjectId, pins: Iterable[Credential]) -> None:
         """Replace all PINs of a person with these. The caller is `changing`, and calls `tidy` afterwards."""
         self._people.get(subject)
-        entitlement.put_pins(self._connection, subject, pins)
+        put_pins(self._connection, subject, pins)
         erasure.owe(self._connection)
 
     def veil(self) -> None:
@@ -234,16 +240,16 @@ class Credentials:
         """
         due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
         with self.reading() as connection:
-            is_due = connection.execute(due, (entitlement.VEIL_AFTER,)).fetchone() is not None
+            is_due = connection.execute(due, (VEIL_AFTER,)).fetchone() is not None
             old = "SELECT * FROM credentials WHERE way = 'pin' AND length(digest) = 2"
             if not is_due or connection.execute(old).fetchone() is None:
                 return
         with self.changing() as connection:
-            rows = [entitlement.credential(row) for row in connection.execute(old).fetchall()]
+            rows = [read_credential(row) for row in connection.execute(old).fetchall()]
             for subject in {row.subject for row in rows if row.subject is not None}:
                 theirs = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
-                pins = [pin_verifiers.veiled(self.vault, entitlement.credential(row)) for row in theirs.fetchall()]
-                entitlement.put_pins(connection, subject, pins)
+                pins = [pin_verifiers.veiled(self.vault, read_credential(row)) for row in theirs.fetchall()]
+                put_pins(connection, subject, pins)
             erasure.owe(connection)
         self.tidy()
 
@@ -269,14 +275,14 @@ class Credentials:
             " WHERE (id = :which OR (subject = :which AND way = 'pin')) AND (uses_left IS NULL OR uses_left > 0)"
         )
         with self._using() as connection:
-            return connection.execute(spend, {"at": entitlement.text(at), "which": which}).rowcount >= 1
+            return connection.execute(spend, {"at": text_of(at), "which": which}).rowcount >= 1
 
     def give_back(self, which: str) -> None:
         """Add one use back after a counted use failed because the door did not answer."""
         with self._using() as connection:
             connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (which,))
 
-    def _named(self, subject: SubjectId, whose: Whose) -> str:
+    def _named(self, subject: SubjectId, whose: RuleOwner) -> str:
         """Return a person's id, household or role."""
         with self.reading():
             return str(getattr(self._people.get(subject), whose))
@@ -300,22 +306,22 @@ class Credentials:
         return self._guarded
 
 
-def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[Right, ...]]], bool]:
+def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]], bool]:
     """Return the access rules of each name in normal form, one tuple for each spelling, and a flag.
 
     An owner with missing rules also gets `NEVER`. The flag is True if some lost rules name no owner.
     """
-    spelt: dict[damaged_rows.Owner, tuple[Right, ...]] = {}
+    spelt: dict[damaged_rows.Owner, tuple[AccessRule, ...]] = {}
     query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608
     for row in connection.execute(query):
         for whose in WHOSE:
             if row[whose] is not None:
-                spelt[whose, row[whose]] = (*spelt.get((whose, row[whose]), ()), entitlement.right(row))
+                spelt[whose, row[whose]] = (*spelt.get((whose, row[whose]), ()), read_access_rule(row))
     short, damaged = damaged_rows.missing(connection), damaged_rows.rows(connection, "rights")
     uncounted = damaged if len(damaged) > sum(short.values()) else []
     for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:
         spelt[owner] = (*spelt.get(owner, ()), *NEVER)
-    said: dict[damaged_rows.Owner, list[tuple[Right, ...]]] = {}
+    said: dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]] = {}
     for (column, value), rights in spelt.items():
         said.setdefault((column, names.plain(value)), []).append(rights)
     return said, not all(map(damaged_rows.named, uncounted))

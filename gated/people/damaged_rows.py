@@ -8,50 +8,8 @@ access by the missing rules. `replica.Holdings` uses this module to request lost
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 
-from gated.storage import database
-from gated.storage.valid_rows import copy_of, sound, told_twice, with_copies, without_copies
-
-CARD = {
-    "subject": "text", "pin_hash": "text", "valid_from": "text", "valid_until": "text", "uses_left": "integer",
-    "first_used_at": "text", "last_used_at": "text", "uses": "integer", "digest": "blob", "readings": "blob",
-    "is_duress": "integer",
-}  # fmt: skip
-CLAIM = {"valid_from": "text", "valid_until": "text", "uses": "integer", "digest": "blob", "readings": "blob"}
-RIGHT = dict.fromkeys(("subject", "household", "role", "door", "schedule", "valid_from", "valid_until"), "text")
-OWNER = "iif(NEW.subject IS NOT NULL, 'subject', iif(NEW.household IS NOT NULL, 'household', 'role'))"
-VALUE = "coalesce(NEW.subject, NEW.household, NEW.role)"
-OLD_OWNER, OLD_VALUE = OWNER.replace("NEW.", "OLD."), VALUE.replace("NEW.", "OLD.")
-
-SCHEMA = f"""
-    CREATE TABLE rights_said (
-        whose TEXT NOT NULL, value TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (whose, value)
-    ) STRICT;
-    INSERT INTO rights_said SELECT 'subject', subject, count(*) FROM rights
-        WHERE typeof(subject) = 'text' GROUP BY subject;
-    INSERT INTO rights_said SELECT 'household', household, count(*) FROM rights
-        WHERE typeof(household) = 'text' GROUP BY household;
-    INSERT INTO rights_said SELECT 'role', role, count(*) FROM rights WHERE typeof(role) = 'text' GROUP BY role;
-    {with_copies("people", "subject name household status enrolled_at role face")}
-    {with_copies("credentials", "id way label", CARD)}
-    {with_copies("claims", "id subject label", CLAIM)}
-    {with_copies("rights", "", RIGHT)}
-    {with_copies("rights_said", "whose value", {"rows": "integer"})}
-    {with_copies("schedules", "name days start until")}
-    {with_copies("calendars", "name holidays workdays")}
-    CREATE TRIGGER rights_counted AFTER INSERT ON rights BEGIN
-        INSERT INTO rights_said (whose, value, rows) VALUES ({OWNER}, {VALUE}, 1)
-            ON CONFLICT (whose, value) DO UPDATE SET rows = rows + 1;
-    END;
-    CREATE TRIGGER rights_taken AFTER DELETE ON rights BEGIN
-        UPDATE rights_said SET rows = rows - 1 WHERE whose = {OLD_OWNER} AND value = {OLD_VALUE};
-        DELETE FROM rights_said WHERE rows <= 0;
-    END;
-    {database.BACK}
-    DROP TRIGGER rights_taken;
-    DROP TRIGGER rights_counted;
-    {"".join(map(without_copies, ("people", "credentials", "claims", "rights", "schedules", "calendars")))}
-    DROP TABLE rights_said
-"""  # noqa: S608 - constants
+from gated.people.schema import OWNER
+from gated.storage.valid_rows import copy_of, sound, told_twice
 
 OF = {
     "people": ("person", "subject"), "credentials": ("person", "subject"), "claims": ("person", "subject"),

@@ -10,87 +10,8 @@ from operator import attrgetter
 from typing import Any
 
 from gated.errors import TornError
-from gated.storage import database
 from gated.storage.valid_rows import sound
 
-SCHEMA = """
-    ALTER TABLE people ADD COLUMN face TEXT NOT NULL DEFAULT '';
-    ALTER TABLE credentials ADD COLUMN uses INTEGER;
-    CREATE TABLE replica (
-        version INTEGER NOT NULL
-    ) STRICT;
-    INSERT INTO replica VALUES (0);
-    CREATE TABLE records (
-        key TEXT PRIMARY KEY,
-        n INTEGER NOT NULL,
-        is_gone INTEGER NOT NULL CHECK (is_gone IN (0, 1)),
-        quarantine TEXT,
-        accepted TEXT,
-        is_wanted INTEGER NOT NULL CHECK (is_wanted IN (0, 1)),
-        suspended_n INTEGER NOT NULL,
-        face TEXT,
-        stored_face TEXT,
-        templates INTEGER NOT NULL,
-        at TEXT
-    ) STRICT;
-    CREATE TABLE claims (
-        id TEXT NOT NULL,
-        subject TEXT NOT NULL REFERENCES people (subject) ON DELETE CASCADE,
-        digest BLOB NOT NULL,
-        label TEXT NOT NULL,
-        valid_from TEXT,
-        valid_until TEXT,
-        uses INTEGER,
-        PRIMARY KEY (subject, id)
-    ) STRICT;
-    CREATE TABLE schedules (
-        name TEXT PRIMARY KEY,
-        days TEXT NOT NULL,
-        start TEXT NOT NULL,
-        until TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE gates (
-        gate TEXT PRIMARY KEY,
-        keys TEXT NOT NULL
-    ) STRICT;
-"""
-"""`people.face`: the name of the person's valid face in `templates.db`. `credentials.uses`: the number of uses that the
-office granted. `claims`: cards for a person that another person still has.
-"""
-
-
-ALLOWANCE = f"""
-    CREATE TABLE allowance (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        recent INTEGER NOT NULL,
-        recent_at TEXT NOT NULL,
-        batch INTEGER NOT NULL,
-        batch_until TEXT NOT NULL,
-        spent INTEGER NOT NULL
-    ) STRICT;
-    INSERT INTO allowance VALUES (1, 0, '', 0, '', 0);
-    {database.BACK}
-    DROP TABLE allowance
-"""  # noqa: S608 - a constant
-"""Limits on the number of people new to this gate; see `Allowed`."""
-
-
-CHANGED = f"""
-    ALTER TABLE records ADD COLUMN sets TEXT NOT NULL DEFAULT '';
-    ALTER TABLE records ADD COLUMN pending TEXT;
-    ALTER TABLE records ADD COLUMN pending_face TEXT;
-    {database.BACK}
-    ALTER TABLE records DROP COLUMN pending_face;
-    ALTER TABLE records DROP COLUMN pending;
-    ALTER TABLE records DROP COLUMN sets
-"""
-"""A waiting face of a person whose face is known already; see `Holding`."""
-
-WAYS = f"""
-    ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
-    {database.BACK}
-    ALTER TABLE records DROP COLUMN ways
-"""
 WAY, SET = 32, 16
 """Number of hex digits of a digest that identify a card or PIN; number of hex digits of a SHA-256 that identify an
 embedder.

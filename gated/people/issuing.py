@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from gated.errors import CredentialError
-from gated.people import card_readings, entitlement, pin_verifiers
+from gated.people import card_readings, pin_verifiers
+from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Credential
 from gated.people.known_pins import KnownPins
 from gated.pin.flat_numbers import all_typed, flat_of
 from gated.pin.random_pins import made
@@ -54,7 +54,7 @@ def give_card(
     """
     if card_readings.is_random(number) and not may_be_random:
         raise CredentialError(RANDOM_UID)
-    named = card_of(store.vault, entitlement.new_id(), number)
+    named = card_of(store.vault, new_id(), number)
     card = replace(
         named, subject=subject, label=label.strip(), valid_from=valid_from, valid_until=valid_until, uses_left=uses
     )
@@ -165,7 +165,7 @@ def _pin(
     else:
         salt = recipe.salt if recipe is not None else salt or pin_verifiers.new_salt()
         digest, how = pin_verifiers.stored(vault, digits, salt, is_duress=is_duress)
-    return Credential(entitlement.new_id(), "pin", subject, digest, how)
+    return Credential(new_id(), "pin", subject, digest, how)
 
 
 def take_away(store: Credentials, which: str) -> Credential:

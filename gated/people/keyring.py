@@ -10,9 +10,12 @@ from pathlib import Path
 from gated.config import Schedule
 from gated.errors import BusyError, StateError, TornError
 from gated.people import card_readings as cards
+from gated.people.access_rule import Holder
+from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY, Credential, Days, Holder, Preferences
 from gated.people.known_pins import KnownPins
+from gated.people.preferences import NO_PREFERENCES, Preferences
+from gated.people.schedule_values import CalendarDays
 from gated.pin.flat_numbers import flat_of, typed_for
 from gated.pin.rule import is_weak
 from gated.storage.reopening import Reopening
@@ -37,7 +40,7 @@ class _Known:
     schedules: dict[str, Schedule] = field(default_factory=dict)
     weak: frozenset[SubjectId] = frozenset()
     """People with a recorded weak PIN."""
-    days: Days = field(default_factory=Days)
+    days: CalendarDays = field(default_factory=CalendarDays)
 
     def add_card(self, card: Credential) -> None:
         """Add a card under its readings."""
@@ -197,7 +200,7 @@ class KeyRing:
         return self._known.schedules
 
     @property
-    def days(self) -> Days:
+    def days(self) -> CalendarDays:
         """Return the holidays and make-up working days that the office sent."""
         return self._known.days
 
@@ -208,7 +211,7 @@ class KeyRing:
     def preferences(self, subject: SubjectId | None) -> Preferences:
         """Return a person's preferences; for a guest the defaults."""
         holder = None if subject is None else self.holder(subject)
-        return AS_EVERYBODY if holder is None else holder.preferences
+        return NO_PREFERENCES if holder is None else holder.preferences
 
 
 def _flats(households: Collection[str]) -> dict[str, frozenset[str]]:

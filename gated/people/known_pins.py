@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gated.people.entitlement import Credential
+from gated.people.credential import Credential
 from gated.people.pin_verifiers import (
     BUCKET_BYTES,
     NOBODYS,

@@ -19,7 +19,7 @@ from functools import lru_cache
 
 from argon2.low_level import Type, hash_secret_raw
 
-from gated.people.entitlement import Credential
+from gated.people.credential import Credential
 from gated.storage.vault import PIN, Vault
 
 MEMORY_KIB, ROUNDS = 12288, 3

@@ -12,7 +12,10 @@ from typing import Literal
 
 from gated import names
 from gated.errors import BusyError, StateError, SubjectNotFoundError
-from gated.people import acceptances, damaged_rows, entitlement, held_records
+from gated.people import acceptances, damaged_rows
+from gated.people.access_rule import LOST, RESIDENT, put_access_rules
+from gated.people.schema import MIGRATIONS
+from gated.people.stored_time import LONG_PAST, time_or_none
 from gated.storage import database, erasure
 from gated.storage.rescue import Refused, open_best
 from gated.storage.valid_rows import in_words, left_out, sound, told_twice
@@ -22,51 +25,6 @@ Status = Literal["active", "suspended"]
 
 RECOGNISE = "recognise"
 """Purpose of a template. Any other purpose needs a separate consent (PIPL art. 29)."""
-
-MIGRATIONS = (
-    f"""
-    CREATE TABLE people (
-        subject TEXT PRIMARY KEY,
-        name TEXT NOT NULL,
-        household TEXT NOT NULL,
-        status TEXT NOT NULL CHECK (status IN ('active', 'suspended')),
-        enrolled_at TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE consents (
-        subject TEXT NOT NULL REFERENCES people (subject) ON DELETE CASCADE,
-        purpose TEXT NOT NULL,
-        reference TEXT NOT NULL,
-        notice_version TEXT NOT NULL,
-        at TEXT NOT NULL,
-        PRIMARY KEY (subject, purpose)
-    ) STRICT;
-    {erasure.SCHEMA}
-    """,
-    entitlement.SCHEMA,
-    held_records.SCHEMA,
-    f"""
-    CREATE TABLE calendars (
-        name TEXT PRIMARY KEY,
-        holidays TEXT NOT NULL,
-        workdays TEXT NOT NULL
-    ) STRICT;
-    {database.BACK}
-    DROP TABLE calendars
-    """,
-    entitlement.READINGS,
-    held_records.ALLOWANCE,
-    entitlement.VEIL,
-    acceptances.SCHEMA,
-    held_records.CHANGED,
-    held_records.WAYS,
-    damaged_rows.SCHEMA,
-    entitlement.WEAK,
-)
-"""Append-only migrations of `people.db`.
-
-Names of households and roles stay as first written; readers convert them to normal form. So an older gated finds its
-own names. `calendars`: holidays and make-up working days that the office sent.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +47,7 @@ class Person:
     status: Status
     enrolled_at: datetime
     consents: tuple[Consent, ...]
-    role: str = field(default=entitlement.RESIDENT, repr=False)
+    role: str = field(default=RESIDENT, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +80,7 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refu
     connection.executemany(never, [(name,) for name in lost])
     if "calendars" in torn:
         doubt = "INSERT OR REPLACE INTO calendars (name, holidays, workdays) VALUES (?1, ?1, '')"
-        connection.execute(doubt, (entitlement.UNKNOWN,))
+        connection.execute(doubt, (LOST,))
 
 
 def _never(connection: sqlite3.Connection, lost: Sequence[set[damaged_rows.Owner]], *, is_known: bool) -> None:
@@ -131,12 +89,12 @@ def _never(connection: sqlite3.Connection, lost: Sequence[set[damaged_rows.Owner
     """
     for whose, value in set[damaged_rows.Owner]().union(*lost):
         insert = f"INSERT INTO rights ({whose}, schedule) VALUES (?, ?)"  # noqa: S608 - one of three
-        connection.execute(insert, (value, entitlement.UNKNOWN))
+        connection.execute(insert, (value, LOST))
     if not is_known or not all(lost):
         connection.execute(
             "INSERT INTO rights (subject, schedule) SELECT subject, ? FROM people"
             " WHERE subject NOT IN (SELECT subject FROM rights WHERE subject IS NOT NULL)",
-            (entitlement.UNKNOWN,),
+            (LOST,),
         )
 
 
@@ -267,7 +225,7 @@ class People:
         """
         if not self.has(subject):
             raise _unknown(subject)
-        entitlement.put_rights(self.connection, "subject", subject, ())
+        put_access_rules(self.connection, "subject", subject, ())
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
         damaged_rows.forget(self.connection, subject)
         self._forget_households()
@@ -284,7 +242,7 @@ class People:
         said = {row[0] for row in self.connection.execute("SELECT value FROM rights_said WHERE whose = 'household'")}
         for household in said - {row[0] for row in self.connection.execute(kept)}:
             if isinstance(household, str) and names.plain(household) not in lived_in:
-                entitlement.put_rights(self.connection, "household", household, ())
+                put_access_rules(self.connection, "household", household, ())
 
     def left_out(self) -> str:
         """Return text that names the damaged rows of people and consents; empty without such rows."""
@@ -343,7 +301,7 @@ def _person(row: sqlite3.Row, consents: tuple[Consent, ...]) -> Person:
 
 def _at(stored: str) -> datetime:
     """Return a stored time; `LONG_PAST` for a time that a damaged memory card has made invalid."""
-    return entitlement.bound(stored, entitlement.LONG_PAST) or entitlement.LONG_PAST
+    return time_or_none(stored, LONG_PAST) or LONG_PAST
 
 
 def _status(text: str) -> Status:

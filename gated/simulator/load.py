@@ -25,7 +25,7 @@ from gated.journal.journal import Journal
 from gated.office.mosquitto import Place
 from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
 from gated.office.store import Store
-from gated.people.entitlement import new_id
+from gated.people.credential import new_id
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity, Party
 from gated.protocol.messages import Command, Consented

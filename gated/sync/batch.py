@@ -12,8 +12,9 @@ from gated.errors import CredentialError, WireError
 from gated.gallery.holdings import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights, YearDays
 from gated.gallery.person_data import Dossier
 from gated.gallery.register import new_face, seal_face
-from gated.people.entitlement import hours, plain_role
+from gated.people.access_rule import plain_role
 from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
+from gated.people.schedule_values import schedule_of
 from gated.people.store import RECOGNISE, Person, Status
 from gated.protocol.jose import Identity
 from gated.protocol.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
@@ -285,7 +286,7 @@ def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord)
         case ScheduleRecord() if record.holidays or record.workdays:
             return YearDays(record.name, days_of(record.holidays), days_of(record.workdays))
         case ScheduleRecord():
-            return NamedHours(record.name, hours(record.days, record.start, record.end))
+            return NamedHours(record.name, schedule_of(record.days, record.start, record.end))
         case GateRecord():
             party = parsed(record.keys)
             return GateKeys(record.gate, record.keys if party is None else party.dump().decode(), tuple(record.vouched))

@@ -14,17 +14,10 @@ from gated.config.reading import is_day
 from gated.errors import CredentialError
 from gated.gallery.enrolment import UNPRINTABLE
 from gated.gallery.person_data import Dossier
-from gated.people.entitlement import (
-    AS_EVERYBODY,
-    RESIDENT,
-    Credential,
-    Preferences,
-    Right,
-    new_id,
-    plain_role,
-    unpacked,
-)
+from gated.people.access_rule import RESIDENT, AccessRule, plain_role
+from gated.people.credential import Credential, new_id, unpack_readings
 from gated.people.pin_verifiers import Recipe
+from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.store import Consent, Person, Status
 from gated.protocol.messages import DIGEST_BYTES, Card, Consented, Passage, PersonRecord, Wishes
 from gated.storage.vault import READING_BYTES
@@ -34,7 +27,7 @@ log = logging.getLogger(__name__)
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NEVER = datetime.fromtimestamp(0, UTC)
-NO_RIGHT = Right(valid_until=NEVER)
+NO_RIGHT = AccessRule(valid_until=NEVER)
 
 
 def is_readable(record: PersonRecord) -> bool:
@@ -66,13 +59,15 @@ def dossier_of(record: PersonRecord, status: Status) -> Dossier:
     return Dossier(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
 
 
-def rights_of(passages: Sequence[Passage]) -> tuple[Right, ...]:
+def rights_of(passages: Sequence[Passage]) -> tuple[AccessRule, ...]:
     """Return access rules. A rule with an invalid time becomes one that never holds.
 
     It is not dropped, because a person without any rule may pass at all hours.
     """
     return tuple(
-        Right(passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window)
+        AccessRule(
+            passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window
+        )
         if (window := _window(passage.valid_from, passage.valid_until)) is not None
         else NO_RIGHT
         for passage in passages
@@ -89,7 +84,7 @@ def preferences_of(wishes: Wishes) -> Preferences:
     is_possible = (wishes.release_s is None or 5 <= wishes.release_s <= 30) and (
         wishes.search_s is None or 1 <= wishes.search_s <= 30
     )
-    return Preferences(wishes.release_s, wishes.search_s, wishes.first) if is_possible else AS_EVERYBODY
+    return Preferences(wishes.release_s, wishes.search_s, wishes.first) if is_possible else NO_PREFERENCES
 
 
 def printable(text: str) -> str:
@@ -117,7 +112,7 @@ def _card(card: Card, window: tuple[datetime | None, datetime | None]) -> Creden
         valid_from=window[0],
         valid_until=window[1],
         uses_left=card.uses,
-        readings=unpacked(card.readings),
+        readings=unpack_readings(card.readings),
     )
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gated.embedding import Embedding
 from gated.gallery.search import Row
-from gated.people.entitlement import LONG_PAST, time_of
 from gated.people.held_records import Allowed
+from gated.people.stored_time import LONG_PAST, time_of
 
 DUPLICATE = "duplicate"
 """Quarantine reason: the face belongs to another subject."""

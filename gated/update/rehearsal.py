@@ -12,14 +12,14 @@ from pathlib import Path
 from gated.access import guess_store, passes
 from gated.errors import StateError, UpdateError
 from gated.journal import journal_file as journal
-from gated.people import store, template_store
+from gated.people import schema, template_store
 from gated.storage import database
 from gated.storage.owner import Owner, acting_as
 from gated.sync import command_log, snapshot
 
 SCHEMAS: dict[str, Sequence[str]] = {
     journal.NAME: journal.MIGRATIONS,
-    "people.db": store.MIGRATIONS,
+    "people.db": schema.MIGRATIONS,
     "templates.db": template_store.MIGRATIONS,
     "passes.db": passes.MIGRATIONS,
     guess_store.NAME: guess_store.MIGRATIONS,

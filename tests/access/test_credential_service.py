@@ -31,12 +31,14 @@ from gated.events import (
     WeakPin,
 )
 from gated.gallery.register import Register
-from gated.people import card_readings, entitlement
+from gated.people import card_readings
+from gated.people.access_rule import AccessRule
+from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY, Preferences, Right
 from gated.people.issuing import give_card, set_pin
 from gated.people.keyring import KeyRing
 from gated.people.pin_verifiers import Recipe
+from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.store import Person
 from gated.types import SubjectId
 
@@ -122,7 +124,7 @@ async def test_a_residents_card_opens_and_is_told_in_the_journal_and_at_the_gate
     card = gate.card()
     await gate.ways.card("12345678")
     assert gate.released == [(8.0, "main")]
-    assert gate.told == [WayOutcome("granted", "card", "main", AS_EVERYBODY)]
+    assert gate.told == [WayOutcome("granted", "card", "main", NO_PREFERENCES)]
     (granted,) = gate.reported
     assert granted == WayGranted("card", granted.visit, card.id, ANN, "main", is_first=True)
 
@@ -253,7 +255,7 @@ async def test_a_suspended_person_is_refused_by_every_way(gate, way):
 async def test_rights_hold_for_every_way_alike(gate):
     gate.card()
     gate.pin()
-    gate.store.set_rights(ANN, [Right("second", "days")])
+    gate.store.set_rights(ANN, [AccessRule("second", "days")])
     gate.follow()
     await gate.ways.card("12345678", "main")
     await gate.ways.pin("492716", "main")
@@ -384,7 +386,7 @@ async def test_while_a_reader_rests_guesses_are_a_second_apart_and_the_newest_is
 
 async def test_a_reading_that_two_people_share_opens_for_neither_and_the_installer_is_told(gate, caplog):
     gate.card("w32:04A1B2C3")
-    twin = entitlement.Credential(
+    twin = Credential(
         "f" * 16, "card", BOB, b"t" * 32, readings=gate.store.vault.readings(card_readings.given("w32:77A1B2C3"))
     )
     with gate.store.changing():
@@ -402,7 +404,7 @@ async def test_a_reading_that_two_people_share_opens_for_neither_and_the_install
 
 async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one_opens(gate):
     gate.card("w32:04A1B2C3", valid_until=NOON - HOUR)
-    other = entitlement.Credential(
+    other = Credential(
         "f" * 16, "card", ANN, b"t" * 32, readings=gate.store.vault.readings(card_readings.given("w32:77A1B2C3"))
     )
     with gate.store.changing():
@@ -491,7 +493,7 @@ async def test_what_somebody_prefers_counts_from_the_moment_they_are_known(gate)
     assert gate.released == [(20.0, "second")]
     assert gate.told == [WayOutcome("granted", "card", "second", wish)]
     assert gate.ways.preferences(ANN) == wish
-    assert gate.ways.preferences(BOB) == AS_EVERYBODY
+    assert gate.ways.preferences(BOB) == NO_PREFERENCES
 
 
 async def test_on_a_full_or_broken_disk_plain_ways_open_and_counted_ones_do_not(gate, office, caplog):
@@ -602,7 +604,7 @@ def test_the_office_lets_somebody_in_as_any_grant_does(gate):
     assert gate.ways.remote("c" * 32) is None
     assert gate.ways.remote("d" * 32, "second") is None
     assert gate.released == [(8.0, "main"), (5.0, "second")]
-    assert gate.told == [WayOutcome("granted", "remote", door, AS_EVERYBODY) for door in ("main", "second")]
+    assert gate.told == [WayOutcome("granted", "remote", door, NO_PREFERENCES) for door in ("main", "second")]
     first, second = gate.reported
     assert first == WayGranted("remote", first.visit, "c" * 32)
     assert second == WayGranted("remote", second.visit, "d" * 32, door="second")
@@ -753,7 +755,7 @@ async def test_a_household_that_is_guessed_at_rests_and_no_other_does(gate):
 async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_duress):
     gate.pin()
     gate.pin("318205", is_duress=True)
-    gate.store.set_rights(ANN, [Right(door="second")])
+    gate.store.set_rights(ANN, [AccessRule(door="second")])
     gate.follow()
     digits = "318205" if is_duress else "492716"
     await gate.ways.pin(digits)
@@ -765,7 +767,7 @@ async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_d
 
 async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_nothing(gate):
     gate.pin()
-    gate.store.set_rights(ANN, [Right(schedule="days")])
+    gate.store.set_rights(ANN, [AccessRule(schedule="days")])
     gate.follow()
     gate.at = None  # an untrusted clock is not the visitor's fault, but the guess still counts
     await gate.ways.pin("492716")

@@ -32,9 +32,11 @@ from gated.events import (
 )
 from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
+from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Days, Preferences, Right
 from gated.people.issuing import give_card
+from gated.people.preferences import Preferences
+from gated.people.schedule_values import CalendarDays
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
@@ -179,7 +181,7 @@ async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face
 
 async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
     yard = Yard(tmp_path, schedules={"night": {"start": "22:00", "end": "06:00"}})
-    yard.store.set_rights(ANN, [Right(schedule="night")])
+    yard.store.set_rights(ANN, [AccessRule(schedule="night")])
     yard.entrance.close()
     yard.entrance = yard.opened()
     yard.show_face()
@@ -285,7 +287,7 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
         tmp_path, second_door={"lock_pin": 4, "free_passage": "day"},
         schedules={"day": {"start": "00:00", "end": "00:00"}},
     )  # fmt: skip
-    yard.store.set_rights(ANN, [Right(schedule="visits")])
+    yard.store.set_rights(ANN, [AccessRule(schedule="visits")])
     task = asyncio.create_task(yard.entrance.run())
     await until(lambda: yard.entrance._ring.holder(ANN).rights)
     await yard.entrance.ways.card("4711")
@@ -307,7 +309,7 @@ async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_s
     """
     saturday = datetime(2026, 5, 9, 4, 0, tzinfo=UTC)
     own = Calendar({"work": Schedule(WEEKDAYS[:5])}, (), ZoneInfo("Asia/Shanghai"))
-    merged = with_office(own, {}, Days(workdays=frozenset({"2026-05-09"})))
+    merged = with_office(own, {}, CalendarDays(workdays=frozenset({"2026-05-09"})))
     assert not own.allows("work", saturday)
     assert merged.allows("work", saturday)
     yard = Yard(tmp_path, schedules={"work": {"days": list(WEEKDAYS[:5])}}, door={"free_passage": "work"})
@@ -325,7 +327,7 @@ async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_s
 def test_of_a_day_that_both_name_what_the_settings_say_counts():
     own = Calendar({}, ("2026-10-01",), ZoneInfo("Asia/Shanghai"), ("2026-10-10",))
     holidays, workdays = ("2026-10-10", "2026-10-02"), ("2026-10-01", "2026-10-11", "2026-10-02")
-    merged = with_office(own, {}, Days(frozenset(holidays), frozenset(workdays)))
+    merged = with_office(own, {}, CalendarDays(frozenset(holidays), frozenset(workdays)))
     assert merged.holidays == {"2026-10-01", "2026-10-02"}
     assert merged.workdays == {"2026-10-10", "2026-10-11"}
 

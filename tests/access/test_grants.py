@@ -7,7 +7,7 @@ from gated.access.permissions import Refusal
 from gated.access.reader_rests import Attempts
 from gated.errors import LatchError
 from gated.events import Duress, ReleaseRefused, TooManyAttempts, WayDenied, WayGranted
-from gated.people.entitlement import Preferences
+from gated.people.preferences import Preferences
 from gated.types import SubjectId
 
 ANN = SubjectId("a" * 16)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gated.access.permissions import NEAREST, Refusal, judge, judge_holder
 from gated.access.schedules import Calendar
 from gated.config import Schedule
-from gated.people.entitlement import Credential, Holder, Right
+from gated.people.access_rule import AccessRule, Holder
+from gated.people.credential import Credential
 from gated.types import SubjectId
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)  # a Monday
@@ -27,7 +28,7 @@ RESIDENT = Holder()
 times = st.none() | st.floats(-8760, 8760).map(lambda hours: NOON + timedelta(hours=hours))
 doors = st.sampled_from(["main", "second"])
 names = st.none() | st.sampled_from(["always", "days", "sundays", "gone"])
-rights = st.builds(Right, door=st.none() | doors, schedule=names, valid_from=times, valid_until=times)
+rights = st.builds(AccessRule, door=st.none() | doors, schedule=names, valid_from=times, valid_until=times)
 holders = st.builds(Holder, is_suspended=st.booleans(), rights=st.lists(rights, max_size=4).map(tuple))
 credentials = st.builds(
     replace,
@@ -86,29 +87,29 @@ def test_a_card_without_uses_left_does_not_open(left: int) -> None:
 
 def test_a_suspended_person_is_refused_whatever_they_hold_and_whatever_their_rights() -> None:
     for at in (NOON, None):
-        assert asked(holder=Holder(True, (Right(),)), at=at) is Refusal.SUSPENDED
+        assert asked(holder=Holder(True, (AccessRule(),)), at=at) is Refusal.SUSPENDED
         assert judge_holder(Holder(True), "main", at, CALENDAR) is Refusal.SUSPENDED
 
 
 def test_a_right_to_one_door_is_none_to_the_other() -> None:
-    holder = Holder(rights=(Right(door="second"),))
+    holder = Holder(rights=(AccessRule(door="second"),))
     assert asked(holder=holder, door="second") is None
     assert asked(holder=holder, door="main") is Refusal.DOOR
 
 
 def test_one_right_that_lets_somebody_pass_is_enough() -> None:
-    holder = Holder(rights=(Right(schedule="sundays"), Right(door="second"), Right(schedule="days")))
+    holder = Holder(rights=(AccessRule(schedule="sundays"), AccessRule(door="second"), AccessRule(schedule="days")))
     assert asked(holder=holder) is None
     assert asked(holder=holder, at=NOON + 8 * HOUR) is Refusal.SCHEDULE
 
 
 def test_a_schedule_that_is_gone_lets_nobody_pass() -> None:
-    assert asked(holder=Holder(rights=(Right(schedule="gone"),))) is Refusal.SCHEDULE
+    assert asked(holder=Holder(rights=(AccessRule(schedule="gone"),))) is Refusal.SCHEDULE
 
 
 def test_rights_that_ended_do_not_turn_into_none_said_at_all() -> None:
-    assert asked(holder=Holder(rights=(Right(valid_until=NOON),))) is Refusal.EXPIRED
-    assert asked(holder=Holder(rights=(Right(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
+    assert asked(holder=Holder(rights=(AccessRule(valid_until=NOON),))) is Refusal.EXPIRED
+    assert asked(holder=Holder(rights=(AccessRule(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
 
 
 def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_goes_on() -> None:
@@ -116,12 +117,12 @@ def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_
     assert asked(replace(CARD, uses_left=2), at=None) is None
     assert asked(replace(CARD, valid_until=NOON + HOUR), at=None) is Refusal.CLOCK
     assert asked(replace(CARD, valid_from=NOON - HOUR), at=None) is Refusal.CLOCK
-    assert asked(holder=Holder(rights=(Right(schedule="always"),)), at=None) is Refusal.CLOCK
-    assert asked(holder=Holder(rights=(Right(door="main"),)), at=None) is None
+    assert asked(holder=Holder(rights=(AccessRule(schedule="always"),)), at=None) is Refusal.CLOCK
+    assert asked(holder=Holder(rights=(AccessRule(door="main"),)), at=None) is None
 
 
 def test_of_several_refusals_the_nearest_is_told() -> None:
-    far = (Right(door="second"), Right(valid_until=NOON - HOUR), Right(schedule="sundays"))
+    far = (AccessRule(door="second"), AccessRule(valid_until=NOON - HOUR), AccessRule(schedule="sundays"))
     assert asked(holder=Holder(rights=far)) is Refusal.SCHEDULE
     assert asked(holder=Holder(rights=far[:2])) is Refusal.EXPIRED
     assert asked(holder=Holder(rights=far), at=None) is Refusal.CLOCK
@@ -159,7 +160,7 @@ def test_what_opens_is_in_its_time_has_uses_and_belongs_to_somebody_who_may(
 
 @given(credentials, holders, doors, times, rights)
 def test_narrowing_never_opens(
-    credential: Credential, holder: Holder, door: str, at: datetime | None, right: Right
+    credential: Credential, holder: Holder, door: str, at: datetime | None, right: AccessRule
 ) -> None:
     if asked(credential, holder, door, at) is not None:
         assert asked(credential, replace(holder, is_suspended=True), door, at) is not None
@@ -193,13 +194,13 @@ def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door:
     ],
 )
 def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
-    holder = Holder(rights=(Right(named),))
+    holder = Holder(rights=(AccessRule(named),))
     assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
     assert judge(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
 
 
 def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
-    day, sunday = Right(schedule="days"), Right(schedule="sundays")
+    day, sunday = AccessRule(schedule="days"), AccessRule(schedule="sundays")
     assert judge_holder(Holder(rights=(day,)), "main", NOON, CALENDAR) is None
     assert judge_holder(Holder(rights=(day,), also=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
     assert judge_holder(Holder(rights=(day,), also=((sunday, day),)), "main", NOON, CALENDAR) is None

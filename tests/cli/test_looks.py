@@ -15,7 +15,7 @@ from gated.errors import StateError
 from gated.events import Stopped
 from gated.journal.journal import Journal
 from gated.office.store import Store
-from gated.people.store import MIGRATIONS as PEOPLE
+from gated.people.schema import MIGRATIONS as PEOPLE
 from gated.protocol.jose import Identity
 from gated.storage import database
 

@@ -8,8 +8,8 @@ import pytest
 from gated.config import parse
 from gated.doctor.guess_time import found_at, keypads, of_cards, of_pins, sentence, weak_at
 from gated.gallery.register import Register
+from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Credential, new_id
 from gated.people.issuing import give_card
 from gated.people.pin_verifiers import NOBODYS
 from gated.people.store import Person

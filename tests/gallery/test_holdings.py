@@ -16,11 +16,13 @@ from gated.errors import StateError
 from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings, NamedHours, SharedRights
 from gated.gallery.person_data import Dossier
 from gated.gallery.register import new_face, seal_face
-from gated.people import held_records
-from gated.people.entitlement import Preferences, Right
+from gated.people import held_records, schema
+from gated.people.access_rule import AccessRule
 from gated.people.held_records import Holding
 from gated.people.issuing import card_of
-from gated.people.store import MIGRATIONS, Consent, Person
+from gated.people.preferences import Preferences
+from gated.people.schema import MIGRATIONS
+from gated.people.store import Consent, Person
 from gated.storage import database
 from gated.types import SubjectId
 
@@ -147,7 +149,7 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
     holdings.apply(
         [
             Change(Holding("schedule/work", 1), NamedHours("work", work)),
-            Change(Holding("household/2-401", 2), SharedRights("household", "2-401", (Right("main"),))),
+            Change(Holding("household/2-401", 2), SharedRights("household", "2-401", (AccessRule("main"),))),
             Change(Holding("gate/north", 3), GateKeys("north", "keys")),
             filed(ANN, 4),
         ],
@@ -155,7 +157,7 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
         AT,
     )
     assert store.schedules() == {"work": work}
-    assert store.rights_of(ANN, "household") == [Right("main")]
+    assert store.rights_of(ANN, "household") == [AccessRule("main")]
     assert (holdings.keys_of("north"), holdings.keys_of("south")) == ("keys", None)
     other = replace_hours(work)
     holdings.apply([Change(Holding("schedule/work", 5), NamedHours("work", other))], 5, AT)
@@ -169,11 +171,11 @@ def replace_hours(schedule: Schedule) -> Schedule:
 
 
 def test_rights_of_a_household_that_the_office_named_outlive_its_people_and_others_do_not(holdings, store) -> None:
-    said = SharedRights("household", "2-401", (Right("main"),))
+    said = SharedRights("household", "2-401", (AccessRule("main"),))
     holdings.apply(
         [Change(Holding("household/2-401", 1), said), filed(ANN, 2), filed(BOB, 3, household="1-101")], 3, AT
     )
-    store.set_rights(BOB, [Right("second")], "household")
+    store.set_rights(BOB, [AccessRule("second")], "household")
     holdings.apply([gone(PERSON + ANN, 4), gone(PERSON + BOB, 5)], 5, AT)
     left = holdings.register._people.connection.execute("SELECT household FROM rights").fetchall()
     assert [row[0] for row in left] == ["2-401"]
@@ -189,7 +191,7 @@ def test_a_suspension_ahead_of_its_record_changes_nothing_else(holdings, store) 
 
 
 def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> None:
-    wishing = Dossier(person(ANN), preferences=Preferences(12.0), rights=(Right("main"),))
+    wishing = Dossier(person(ANN), preferences=Preferences(12.0), rights=(AccessRule("main"),))
     holdings.apply([Change(Holding(PERSON + ANN, 1), wishing)], 1, AT)
     assert store.holders()[ANN].preferences == Preferences(12.0)
     holdings.apply([filed(ANN, 2)], 2, AT)
@@ -232,10 +234,10 @@ def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
     holdings.close()
 
 
-@pytest.mark.parametrize("step", ["ALLOWANCE", "CHANGED", "WAYS"])
+@pytest.mark.parametrize("step", ["ALLOWANCE", "WAITING_FACES", "WAITING_WAYS"])
 def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> None:
     """The database has the schema before the migration: a record with a face, one in quarantine, and a recent one."""
-    before = MIGRATIONS[: MIGRATIONS.index(getattr(held_records, step))]
+    before = MIGRATIONS[: MIGRATIONS.index(getattr(schema, step))]
     columns = "key, n, is_gone, quarantine, accepted, is_wanted, suspended_n, face, stored_face, templates, at"
     rows = [
         (PERSON + ANN, 7, 0, "duplicate", None, 0, 0, "theirs", "ours", 0, None),

@@ -14,8 +14,8 @@ from gated.errors import DiskError, TornError
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.gallery.register import Register
+from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Right
 from gated.people.issuing import give_card
 from gated.people.keyring import KeyRing
 from gated.storage.rescue import aside
@@ -89,7 +89,7 @@ def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(stat
     limited people is lost too, nobody may pass.
     """
     with closing(Credentials.open(state, "site")) as store:
-        store.set_rights(people[1], [Right(schedule="work")])
+        store.set_rights(people[1], [AccessRule(schedule="work")])
     checkpoint(state)
     zero(state / "people.db", "rights")
     zero(state / "people.db", "rights_said") if is_count_lost else None

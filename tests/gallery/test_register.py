@@ -16,8 +16,8 @@ from gated.gallery.register import Register
 from gated.people import store as people
 from gated.people import template_store
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Preferences
 from gated.people.issuing import give_card
+from gated.people.preferences import Preferences
 from gated.storage.vault import Vault
 from gated.types import SubjectId
 

@@ -15,16 +15,18 @@ from gated.access.permissions import Refusal, judge_holder
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.register import Register
+from gated.people.access_rule import AccessRule, put_access_rules
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Right, both, put_rights
-from gated.people.store import MIGRATIONS, People, Person
+from gated.people.schedule_values import intersection
+from gated.people.schema import MIGRATIONS
+from gated.people.store import People, Person
 from gated.storage import database
 from gated.types import SubjectId
 
 NIGHT = datetime(2026, 5, 4, 19, 0, tzinfo=UTC)  # 03:00 in Zhengzhou
 SPELLINGS = ["3-502", "３－５０２", "3–502", " 3-502 ", "3—502", "3 - 502", "3\u200b-502", "3−502"]
 ZHENGZHOU = ZoneInfo("Asia/Shanghai")
-DAY = Right(schedule="day")
+DAY = AccessRule(schedule="day")
 
 
 def refusal(store, subject, calendar=None):
@@ -42,7 +44,7 @@ def test_a_restriction_binds_who_lives_there_however_both_are_spelt(tmp_path, li
     with closing(Register.open(tmp_path, "site")) as register, closing(Credentials.open(tmp_path, "site")) as store:
         register.admit(person("a" * 16, lives))
         with store.changing() as connection:
-            put_rights(connection, "household", said, [DAY])
+            put_access_rules(connection, "household", said, [DAY])
         assert refusal(store, "a" * 16) is Refusal.SCHEDULE
         assert store.rights_of(SubjectId("a" * 16), "household") == [DAY]
 
@@ -60,7 +62,7 @@ def test_of_several_spellings_the_strictest_counts(tmp_path_factory, lives, said
         register.admit(person("a" * 16, lives))
         for spelling, is_strict in said:
             with store.changing() as connection:
-                put_rights(connection, "household", spelling, [DAY if is_strict else Right()])
+                put_access_rules(connection, "household", spelling, [DAY if is_strict else AccessRule()])
         assert (refusal(store, "a" * 16) is not None) == any(is_strict for _, is_strict in said)
 
 
@@ -68,7 +70,7 @@ def test_a_role_binds_however_it_is_spelt(tmp_path):
     with closing(Register.open(tmp_path, "site")) as register, closing(Credentials.open(tmp_path, "site")) as store:
         register.admit(person("a" * 16, role="Ｓtaff"))
         with store.changing() as connection:
-            put_rights(connection, "role", "STAFF", [DAY])
+            put_access_rules(connection, "role", "STAFF", [DAY])
         assert refusal(store, "a" * 16) is Refusal.SCHEDULE
 
 
@@ -77,9 +79,9 @@ def test_what_is_said_anew_takes_the_place_of_every_spelling(tmp_path):
         register.admit(person("a" * 16))
         for spelling in SPELLINGS:
             with store.changing() as connection:
-                put_rights(connection, "household", spelling, [DAY])
-        store.set_rights(SubjectId("a" * 16), [Right("main")], "household")
-        assert store.rights_of(SubjectId("a" * 16), "household") == [Right("main")]
+                put_access_rules(connection, "household", spelling, [DAY])
+        store.set_rights(SubjectId("a" * 16), [AccessRule("main")], "household")
+        assert store.rights_of(SubjectId("a" * 16), "household") == [AccessRule("main")]
         assert refusal(store, "a" * 16) is None
 
 
@@ -88,7 +90,7 @@ def test_a_restriction_stays_while_somebody_lives_there_under_another_spelling(t
         for number, spelling in enumerate(SPELLINGS[:2]):
             register.admit(person(f"{number}" * 16, spelling))
         with store.changing() as connection:
-            put_rights(connection, "household", "3-502", [DAY])
+            put_access_rules(connection, "household", "3-502", [DAY])
         register.remove(SubjectId("0" * 16))
         assert refusal(store, "1" * 16) is Refusal.SCHEDULE
         register.remove(SubjectId("1" * 16))
@@ -139,7 +141,7 @@ def test_the_way_back_leaves_what_was_there(tmp_path):
 )
 def test_of_two_schedules_of_one_name_only_what_both_allow_counts(one, other, shared):
     for first, second in ((one, other), (other, one)):
-        found = both(Schedule((first[0],), *first[1:]), Schedule((second[0],), *second[1:]))
+        found = intersection(Schedule((first[0],), *first[1:]), Schedule((second[0],), *second[1:]))
         assert (found.start, found.end) == shared if shared else found.days == ()
 
 

@@ -9,16 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gated.errors import BusyError, CredentialError, StateError, SubjectNotFoundError
+from gated.people.access_rule import AccessRule, Holder
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY, Holder, Preferences, Right
 from gated.people.issuing import give_card, set_pin
+from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.store import Person
 from gated.types import SubjectId
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 NOBODY = SubjectId("0123456789abcdef")
-OFFICE = Right("main", "office", NOON, NOON + DAY)
+OFFICE = AccessRule("main", "office", NOON, NOON + DAY)
 
 
 def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
@@ -121,10 +122,10 @@ def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, l
 
 def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, live) -> None:
     ann = live("a")
-    store.set_rights(ann, [OFFICE, Right("second")])
-    assert store.rights_of(ann) == [OFFICE, Right("second")] == list(store.holders()[ann].rights)
-    store.set_rights(ann, [Right(schedule="nights")])
-    assert store.rights_of(ann) == [Right(schedule="nights")]
+    store.set_rights(ann, [OFFICE, AccessRule("second")])
+    assert store.rights_of(ann) == [OFFICE, AccessRule("second")] == list(store.holders()[ann].rights)
+    store.set_rights(ann, [AccessRule(schedule="nights")])
+    assert store.rights_of(ann) == [AccessRule(schedule="nights")]
     store.set_rights(ann, [])
     assert store.holders()[ann] == Holder()
 
@@ -132,9 +133,9 @@ def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, liv
 def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
     store.set_rights(ann, [OFFICE], "household")
-    store.set_rights(bob, [Right("second")])
+    store.set_rights(bob, [AccessRule("second")])
     rights = {subject: holder.rights for subject, holder in store.holders().items()}
-    assert rights == {ann: (OFFICE,), bob: (Right("second"),), eve: ()}
+    assert rights == {ann: (OFFICE,), bob: (AccessRule("second"),), eve: ()}
     assert store.rights_of(bob, "household") == [OFFICE]
     assert store.rights_of(eve, "household") == []
 
@@ -168,18 +169,21 @@ def test_the_most_special_that_was_said_wins_and_the_rest_is_passed_over(store, 
     with suppress(sqlite3.IntegrityError):
         store._people.add(Person(ann, "Ann", "2-401", "active", NOON, ()))
     for whose in ("role", "household", "subject"):
-        store.set_rights(ann, [Right(schedule=whose)] if whose in said else [], whose)
-    most_special = [Right(schedule=whose) for whose in ("subject", "household", "role") if whose in said]
+        store.set_rights(ann, [AccessRule(schedule=whose)] if whose in said else [], whose)
+    most_special = [AccessRule(schedule=whose) for whose in ("subject", "household", "role") if whose in said]
     assert list(store.holders()[ann].rights) == most_special[:1]
 
 
 def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -> None:
     ann, bob = live("a", "staff"), live("b")
     store.set_role(bob, "staff")
-    store.set_rights(ann, [Right("main")], "household")
+    store.set_rights(ann, [AccessRule("main")], "household")
     assert store.holders()[bob].rights == ()
-    store.set_rights(bob, [Right("second")], "role")
-    assert (store.holders()[ann].rights, store.holders()[bob].rights) == ((Right("main"),), (Right("second"),))
+    store.set_rights(bob, [AccessRule("second")], "role")
+    assert (store.holders()[ann].rights, store.holders()[bob].rights) == (
+        (AccessRule("main"),),
+        (AccessRule("second"),),
+    )
 
 
 def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, register, live) -> None:
@@ -218,8 +222,8 @@ def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
     store.set_preferences(ann, Preferences(first="light"))
     store.set_preferences(ann, wish)
     assert store.holders()[ann].preferences == wish
-    store.set_preferences(ann, AS_EVERYBODY)
-    assert store.holders()[ann].preferences == AS_EVERYBODY
+    store.set_preferences(ann, NO_PREFERENCES)
+    assert store.holders()[ann].preferences == NO_PREFERENCES
     assert store._connection.execute("SELECT count(*) FROM preferences").fetchone()[0] == 0
 
 
@@ -256,7 +260,7 @@ def test_a_change_that_fails_half_way_is_none(store, live) -> None:
     ann = live("a")
     store.set_rights(ann, [OFFICE])
     with pytest.raises(StateError):
-        store.set_rights(ann, [Right("main"), Right(("no", "door"))])  # type: ignore[arg-type]
+        store.set_rights(ann, [AccessRule("main"), AccessRule(("no", "door"))])  # type: ignore[arg-type]
     assert store.rights_of(ann) == [OFFICE]
 
 

@@ -22,13 +22,16 @@ from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings, NamedHour
 from gated.gallery.mending import mend
 from gated.gallery.person_data import Dossier
 from gated.gallery.register import Register
-from gated.people import damaged_rows
+from gated.people import schema
+from gated.people.access_rule import AccessRule
+from gated.people.credential import pack_readings
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Preferences, Right, packed
 from gated.people.held_records import Holding
 from gated.people.issuing import card_of, give_card, set_pin
 from gated.people.keyring import KeyRing
-from gated.people.store import MIGRATIONS, RECOGNISE, Consent, Person
+from gated.people.preferences import Preferences
+from gated.people.schema import MIGRATIONS
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.storage import database
 from gated.types import SubjectId
 
@@ -63,20 +66,20 @@ def records():
         ("schedule/sunday", NamedHours("sunday", SCHEDULES["sunday"])),
         ("schedule/night", NamedHours("night", SCHEDULES["night"])),
         ("schedule/2026", YearDays("2026", ("2026-10-01", "2026-10-02"), ("2026-10-10",))),
-        ("household/2-401", SharedRights("household", "2-401", (Right("main", "work"),))),
-        ("household/2-402", SharedRights("household", "2-402", (Right("main"), Right("second", "night")))),
-        ("household/２-402", SharedRights("household", "２-402", (Right(None, "sunday"),))),
-        ("role/staff", SharedRights("role", "staff", (Right(None, "sunday"), Right("second")))),
+        ("household/2-401", SharedRights("household", "2-401", (AccessRule("main", "work"),))),
+        ("household/2-402", SharedRights("household", "2-402", (AccessRule("main"), AccessRule("second", "night")))),
+        ("household/２-402", SharedRights("household", "２-402", (AccessRule(None, "sunday"),))),
+        ("role/staff", SharedRights("role", "staff", (AccessRule(None, "sunday"), AccessRule("second")))),
         ("gate/back", GateKeys("back", '{"keys": []}')),
     ]
     dossiers = [
         Dossier(person(ANN, "2-401"), preferences=Preferences(12.0, 5.0, "touch")),
-        Dossier(person(BOB, "2-401"), rights=(Right("second", "night", valid_until=LATER),)),
+        Dossier(person(BOB, "2-401"), rights=(AccessRule("second", "night", valid_until=LATER),)),
         Dossier(person(CAT, "2-402", status="suspended")),
         Dossier(person(DAN, "2-402")),
         Dossier(person(EVE, "2-403", role="staff")),
         Dossier(person(FAY, "2-403")),
-        Dossier(person(GUS, "2-404", role="staff"), rights=(Right(valid_from=LATER),)),
+        Dossier(person(GUS, "2-404", role="staff"), rights=(AccessRule(valid_from=LATER),)),
     ]
     said += [(PERSON + each.person.subject, each) for each in dossiers]
     return {key: (n, content) for n, (key, content) in enumerate(said, 1)}
@@ -109,13 +112,13 @@ def whole(tmp_path_factory):
         windows = {2: {"valid_until": LATER}, 3: {"valid_from": LATER}, 5: {"uses": 2}, 6: {"uses": 0}}
         for number, subject in enumerate((ANN, BOB, CAT, DAN, EVE, FAY, GUS, HAL, None, None)):
             give_card(store, NUMBERS[number], subject, **windows.get(number, {"uses": 1} if number == 9 else {}))
-        store.set_rights(HAL, [Right("main", "work")])
+        store.set_rights(HAL, [AccessRule("main", "work")])
         set_pin(store, "492716", FAY, least=6)
         connection = store._people.connection
         card = card_of(store.vault, "claimed", NUMBERS[10])
         with store.changing():
             columns = "(id, subject, digest, label, valid_until, uses, readings)"
-            row = (card.id, ANN, card.digest, LATER.isoformat(), packed(card.readings))
+            row = (card.id, ANN, card.digest, LATER.isoformat(), pack_readings(card.readings))
             connection.execute(f"INSERT INTO claims {columns} VALUES (?, ?, ?, '', ?, 1, ?)", row)
     with closing(sqlite3.connect(state / "people.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -291,7 +294,7 @@ def test_who_leaves_takes_no_hours_away_from_a_neighbour_whose_row_is_damaged(co
     """The attack: the last readable row of a household is removed with its rights. Then the damaged row is restored."""
     state = copied()
     with closing(Credentials.open(state, SITE)) as store:
-        store.set_rights(HAL, [Right("main", "work")], "household")
+        store.set_rights(HAL, [AccessRule("main", "work")], "household")
     with closing(Register.open(state, SITE)) as register:
         register.admit(person(SubjectId("9" * 16), "2-405"))
     spoilt(state, "people", "status", 5, 8)
@@ -316,7 +319,7 @@ def test_a_change_of_a_damaged_row_makes_it_no_sound_one(copied):
 
 def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
     """The first start after an update finds a damaged value. The old file lacks some columns of the new schema."""
-    older = MIGRATIONS[: MIGRATIONS.index(damaged_rows.SCHEMA)]
+    older = MIGRATIONS[: MIGRATIONS.index(schema.COPIES)]
     database.connect(tmp_path / "templates.db", ()).close()
     with closing(database.connect(tmp_path / "people.db", older)) as old:
         columns = "(subject, name, household, status, enrolled_at, role)"
@@ -328,8 +331,8 @@ def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
     mend(tmp_path)
     with closing(Credentials.open(tmp_path, SITE)) as store:
         assert {who: holder.rights for who, holder in store.holders().items()} == {
-            ANN: (Right(schedule="work"),),
-            BOB: (Right("main"),),
+            ANN: (AccessRule(schedule="work"),),
+            BOB: (AccessRule("main"),),
         }
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gated.access.readers.wiegand import read
 from gated.errors import CredentialError, SubjectNotFoundError
-from gated.people import card_numbers, entitlement
+from gated.people import card_numbers
+from gated.people.credential import Credential, new_id
 from gated.people.issuing import give_card, set_pin, take_away
 from gated.people.keyring import KeyRing
 from gated.types import SubjectId
@@ -118,7 +119,7 @@ def test_a_random_uid_is_refused_with_the_reason_unless_somebody_knows_better(st
 def before_readings(store, number, subject):
     """Store a card in the old format, with one number only."""
     own = number.upper().lstrip("0") if number.isdigit() else number.upper()
-    card = entitlement.Credential(entitlement.new_id(), "card", subject, store.vault.digest("card", own))
+    card = Credential(new_id(), "card", subject, store.vault.digest("card", own))
     with store.changing():
         store.add(card)
     return card

@@ -2,10 +2,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import AS_EVERYBODY, Preferences, Right
 from gated.people.issuing import give_card, set_pin, take_away
 from gated.people.keyring import KeyRing
+from gated.people.preferences import NO_PREFERENCES, Preferences
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -40,24 +41,24 @@ def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store,
     ann, wish = live("a"), Preferences(release_s=15)
     assert ring.holder(ann) is None
     register.suspend(ann)
-    store.set_rights(ann, [Right("second")])
+    store.set_rights(ann, [AccessRule("second")])
     store.set_preferences(ann, wish)
     ring.reload_if_changed()
     holder = ring.holder(ann)
     assert holder is not None
-    assert (holder.is_suspended, holder.rights) == (True, (Right("second"),))
+    assert (holder.is_suspended, holder.rights) == (True, (AccessRule("second"),))
     assert ring.preferences(ann) == wish
-    assert ring.preferences(None) == AS_EVERYBODY
+    assert ring.preferences(None) == NO_PREFERENCES
 
 
 def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
     ann, office = live("a"), Credentials.open(state, "site")
     office.set_role(ann, "staff")
-    office.set_rights(ann, [Right("second")], "role")
+    office.set_rights(ann, [AccessRule("second")], "role")
     assert ring.reload_if_changed()
     holder = ring.holder(ann)
     assert holder is not None
-    assert holder.rights == (Right("second"),)
+    assert holder.rights == (AccessRule("second"),)
     office.set_role(ann, "resident")
     assert ring.reload_if_changed()
     holder = ring.holder(ann)

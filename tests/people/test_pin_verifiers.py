@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from gated.errors import CredentialError
 from gated.people import pin_verifiers
 from gated.people import store as people
+from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Credential
 from gated.people.issuing import set_pin, take_duress_pin
 from gated.people.keyring import KeyRing
 from gated.people.known_pins import MOST_SALTS, KnownPins

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gated.errors import SubjectNotFoundError
-from gated.people import entitlement
-from gated.people.store import MIGRATIONS, Consent, Consented, People, Person
+from gated.people.credential import pack_readings, read_credential
+from gated.people.schema import MIGRATIONS
+from gated.people.store import Consent, Consented, People, Person
 from gated.storage import database
 from gated.types import SubjectId
 
@@ -211,10 +212,10 @@ def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Pa
     old.close()
     people = People(tmp_path)
     row = people.connection.execute("SELECT * FROM credentials").fetchone()
-    assert entitlement.credential(row).readings == frozenset()
-    people.connection.execute("UPDATE credentials SET readings = ?", (entitlement.packed({b"2" * 16, b"3" * 16}),))
+    assert read_credential(row).readings == frozenset()
+    people.connection.execute("UPDATE credentials SET readings = ?", (pack_readings({b"2" * 16, b"3" * 16}),))
     row = people.connection.execute("SELECT * FROM credentials").fetchone()
-    assert entitlement.credential(row).readings == {b"2" * 16, b"3" * 16}
+    assert read_credential(row).readings == {b"2" * 16, b"3" * 16}
     people.connection.close()
     assert database.go_back(path, 3) == len(MIGRATIONS) - 3
     old = database.connect(path, MIGRATIONS[:3])

@@ -22,7 +22,7 @@ from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
-from gated.people.entitlement import plain_role
+from gated.people.access_rule import plain_role
 from gated.protocol.messages import Gone, HouseholdRecord, Passage, RoleRecord, ScheduleRecord
 from gated.protocol.record_keys import key_of
 from gated.sitetime import clock_of

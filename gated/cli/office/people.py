@@ -29,7 +29,8 @@ from gated.office.office_person import OfficeCard, OfficePerson
 from gated.office.pin_issuing import give_pin, take_pin
 from gated.office.store import Store
 from gated.people import card_numbers, card_readings
-from gated.people.entitlement import new_id, plain_role
+from gated.people.access_rule import plain_role
+from gated.people.credential import new_id
 from gated.people.issuing import RANDOM_UID
 from gated.protocol.messages import Consented, Wishes
 from gated.sitetime import iso

@@ -324,9 +324,9 @@ def test_a_fingerprint_is_of_the_gate_and_of_both_its_keys(kit):
 
 def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkeypatch):
     """Starts from a database with the schema before the trust tables, with one gate and one person who agreed."""
-    from gated.people import store
+    from gated.people import schema, store
 
-    monkeypatch.setattr(store, "MIGRATIONS", store.MIGRATIONS[: store.MIGRATIONS.index(store.acceptances.SCHEMA)])
+    monkeypatch.setattr(store, "MIGRATIONS", store.MIGRATIONS[: store.MIGRATIONS.index(schema.ACCEPTANCES)])
     Holdings.open(tmp_path, kit.site).close()
     with closing(People(tmp_path).connection) as old, old:
         old.execute("INSERT INTO gates VALUES ('gate-3', 'keys')")

@@ -19,8 +19,8 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.people.credential_store import Credentials
-from gated.people.entitlement import Days
 from gated.people.issuing import give_card
+from gated.people.schedule_values import CalendarDays
 from gated.people.store import Person
 from gated.protocol.messages import (
     Card,
@@ -689,14 +689,14 @@ def test_a_calendar_of_the_offices_is_kept_replaced_and_taken_back(followed, off
 
     office.put(year(holidays=["2027-02-06", "rubbish", "2027-02-30"], workdays=["2027-02-14", "2027-02-06"]))
     followed.hear(office.delta())
-    assert followed.ring().days == Days(frozenset({"2027-02-06"}), frozenset({"2027-02-14"}))
+    assert followed.ring().days == CalendarDays(frozenset({"2027-02-06"}), frozenset({"2027-02-14"}))
     assert "calendar-2027" not in followed.ring().schedules
     office.put(year(holidays=["2027-02-07"]))
     followed.hear(office.delta(1))
-    assert followed.ring().days == Days(frozenset({"2027-02-07"}))
+    assert followed.ring().days == CalendarDays(frozenset({"2027-02-07"}))
     office.put(Gone(n=0, key="schedule/calendar-2027"))
     followed.hear(office.delta(2))
-    assert followed.ring().days == Days()
+    assert followed.ring().days == CalendarDays()
 
 
 def test_a_right_at_another_gate_lets_nobody_pass_here(followed, office, kit):

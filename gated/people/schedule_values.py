@@ -1,0 +1,41 @@
+"""Schedules and calendar days as the office sent them. Lost data never allows access."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from gated.config import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDays:
+    """Calendar days that the office sent, as YYYY-MM-DD."""
+
+    holidays: frozenset[str] = frozenset()
+    workdays: frozenset[str] = frozenset()
+    """Make-up working days."""
+    doubtful: frozenset[str] = frozenset()
+    """Days in damaged rows: nobody knows whether they are holidays or working days."""
+    is_doubtful: bool = False
+    """Whether every day is doubtful."""
+
+
+def schedule_of(days: Iterable[str], start: str, end: str) -> Schedule:
+    """Return a weekly schedule from the office's values. Invalid values give a schedule without days."""
+    try:
+        return msgspec.convert({"days": tuple(days), "start": start, "end": end}, Schedule)
+    except msgspec.ValidationError:
+        return Schedule(days=())
+
+
+def intersection(one: Schedule, other: Schedule) -> Schedule:
+    """Return the hours that two schedules share; no hours if one schedule cannot express them."""
+    days = tuple(day for day in one.days if day in other.days)
+    for whole, part in ((one, other), (other, one)):
+        if whole.start == whole.end:
+            return Schedule(days, part.start, part.end)
+    if (one.start < one.end) != (other.start < other.end):
+        return Schedule(days=())  # one of them runs past midnight: the shared hours may be two intervals
+    start, end = max(one.start, other.start), min(one.end, other.end)
+    return Schedule(days, start, end) if start < end or one.start > one.end else Schedule(days=())
