@@ -11,7 +11,7 @@ import pytest
 from gated.events import RecordsApplied
 from gated.gallery.gallery import Gallery
 from gated.office.gate_records import DigestKeys, as_sent
-from gated.office.office_person import OfficeCard, OfficePerson, settled
+from gated.office.office_person import OfficeCard, OfficePerson, without_readable_pins
 from gated.people.credential_store import Credentials
 from gated.people.keyring import KeyRing
 from gated.protocol.envelope import Peer
@@ -90,7 +90,7 @@ def sent(record):
         return record
     fields = {name: getattr(record, name) for name in AnyPerson.__struct_fields__}
     cards = [OfficeCard(c.id, c.number, c.label, c.valid_from, c.valid_until, c.uses) for c in record.cards]
-    who = settled(OfficePerson(**fields, cards=cards, pin=record.pin, duress_pin=record.duress_pin), SALT)
+    who = without_readable_pins(OfficePerson(**fields, cards=cards, pin=record.pin, duress_pin=record.duress_pin), SALT)
     return msgspec.structs.replace(as_sent(who, KEYS, with_names=True), face=record.face)
 
 
