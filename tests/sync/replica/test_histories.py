@@ -1,7 +1,10 @@
 """A removed or suspended person stays out if messages are lost, late, doubled or out of order, and if the gate
 restarts. The version never falls, and in the end the gate has the office's records.
+
+GATED_HISTORIES sets the number of random histories (40).
 """
 
+import os
 import shutil
 import tempfile
 from contextlib import closing
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from gated.protocol.messages import Card, Delta, Gone, Passage, PersonRecord, Request, SnapshotPart
 from gated.protocol.record_keys import key_of, takes_away
 
+HISTORIES = int(os.environ.get("GATED_HISTORIES", "40"))
 WHO = st.integers(1, 3)
 COIN = st.booleans()
 CHANGES = st.one_of(
@@ -192,7 +196,7 @@ class History:
         return all(subject in set().union(*wanted.values()) for subject in given.values())
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_in_the_end_the_gate_has_what_the_office_has_and_nobody_taken_away_ever_passes(
     kit, empty_state, careless, steps
