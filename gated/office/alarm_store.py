@@ -1,6 +1,7 @@
 """Stores the alarms that the office's staff must look at. The gate protocol, the console and the commands use it.
 
-An alarm for a condition ends when the condition ends. An alarm for an event stays open until a person settles it.
+An alarm for a condition ends when the condition ends. An alarm for an event stays open until a person marks it as
+handled.
 """
 
 from dataclasses import dataclass
@@ -80,20 +81,20 @@ class AlarmStore:
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def sound(self, gate: str, kind: str, detail: str, at: str) -> None:
-        """Raise an alarm, unless an open alarm has the same gate, kind and detail."""
+    def open(self, gate: str, kind: str, detail: str, at: str) -> None:
+        """Open an alarm, unless an open alarm has the same gate, kind and detail."""
         with self._file.writing() as connection:
             same = "SELECT 1 FROM alarms WHERE gate = ? AND kind = ? AND detail = ? AND over_at IS NULL"
             if connection.execute(same, (gate, kind, detail)).fetchone() is None:
                 row = (gate, kind, detail, at)
                 connection.execute("INSERT INTO alarms (gate, kind, detail, at) VALUES (?, ?, ?, ?)", row)
 
-    def follow(self, gate: str, kind: str, detail: str, at: str) -> None:
-        """Raise an alarm of a kind that a gate has at most once. If one is open, replace its detail."""
+    def open_or_update(self, gate: str, kind: str, detail: str, at: str) -> None:
+        """Open an alarm of a kind that a gate has at most once. If one is open, replace its detail."""
         with self._file.writing() as connection:
             now = "UPDATE alarms SET detail = ? WHERE gate = ? AND kind = ? AND over_at IS NULL"
             if not connection.execute(now, (detail, gate, kind)).rowcount:
-                self.sound(gate, kind, detail, at)
+                self.open(gate, kind, detail, at)
 
     def end(self, gate: str, kind: str, at: str, detail: str | None = None) -> None:
         """End the open alarms of this gate and kind: all of them, or only those with this `detail`."""
@@ -108,7 +109,7 @@ class AlarmStore:
             over = "UPDATE alarms SET over_at = ? WHERE kind = ? AND detail = ? AND over_at IS NULL"
             connection.execute(over, (at, kind, detail))
 
-    def over(self, gate: str, at: str) -> None:
+    def end_all(self, gate: str, at: str) -> None:
         """End every open alarm of a gate."""
         with self._file.writing() as connection:
             connection.execute("UPDATE alarms SET over_at = ? WHERE gate = ? AND over_at IS NULL", (at, gate))
@@ -119,12 +120,12 @@ class AlarmStore:
             ask = "SELECT detail FROM alarms WHERE gate = ? AND kind = ? AND over_at IS NULL"
             return {str(detail) for (detail,) in connection.execute(ask, (gate, kind)).fetchall()}
 
-    def settle(self, number: int, at: str) -> None:
+    def mark_handled(self, number: int, at: str) -> None:
         """End one alarm after a person has looked at it. Raises `OfficeError` if no open alarm has this number."""
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE id = ? AND over_at IS NULL RETURNING id"
             if connection.execute(over, (at, number)).fetchone() is None:
-                raise OfficeError(f"no alarm {number} stands; `gated office alarms` lists them")
+                raise OfficeError(f"no alarm {number} is open; `gated office alarms` lists the open ones")
 
     def all(self, *, standing: bool = True) -> list[Alarm]:
         """Return the open alarms, or all alarms ever raised if `standing` is false; oldest first.

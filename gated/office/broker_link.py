@@ -94,7 +94,7 @@ async def _listen(side: Exchange, client: Client) -> None:
         if not isinstance(message.payload, bytes):
             continue
         try:
-            said = side.hear(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
+            said = side.handle_message(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
         except (BusyError, NoSuchGateError) as error:
             log.warning("a message is passed over, and will come again: %s", error)
             continue

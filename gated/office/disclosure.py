@@ -1,4 +1,4 @@
-"""Decides what a gate may be told about people.
+"""Decides what a gate may receive about people.
 
 Nothing readable is sent. So a gate that cannot compare digests gets nothing but removals and suspensions.
 """
@@ -13,17 +13,17 @@ from gated.protocol.messages import VERIFIERS, Command, Diagnose, Request, Statu
 from gated.protocol.record_keys import digest_of
 
 OUTDATED = "gate_outdated"
-UPDATE = "this gate is too old for its office: update gated here; until then it hears only who may come in no more"
-ACCEPTED = timedelta(minutes=10)
+UPDATE = "this gate is too old for its office: update gated here; until then it gets removals and suspensions only"
+ACCEPTED_FOR = timedelta(minutes=10)
 """Time after accepting held-back people in which a gate may ask once more for everybody."""
 
 
-def may_be_told(store: Store, gate: str) -> bool:
+def may_receive_people(store: Store, gate: str) -> bool:
     """Return whether a gate has sent its keys for card and PIN digests, and is not too old for digests."""
     return store.book.digest_keys(gate) is not None and not store.gate(gate).is_outdated
 
 
-def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
+def version_and_digest(store: Store, gate: str, status: Status) -> tuple[int, str]:
     """Return the version and digest for the heartbeat.
 
     A gate too old for digests gets its own back, so it does not keep asking for records that it cannot get.
@@ -33,27 +33,28 @@ def where(store: Store, gate: str, status: Status) -> tuple[int, str]:
     return (status.records.version, status.records.digest) if status.records is not None else (0, digest_of(()))
 
 
-def tell_outdated(store: Store, line: GateSession, status: Status, wall: datetime) -> Command | None:
-    """Raise or end the alarm for a gate that is too old. Return a command that tells the gate when the alarm begins.
+def report_outdated(store: Store, session: GateSession, status: Status, wall: datetime) -> Command | None:
+    """Open or end the alarm for a gate that is too old.
 
-    The gate refuses the command, because nobody waits for it, and records it with the reason in its journal.
+    When the alarm opens, return a command that reports it to the gate. The gate refuses the
+    command, because nobody waits for it, and records it with the reason in its journal.
     """
     if status.state != "online":
         return None
     if VERIFIERS in status.can:
-        if line.alarmed.get(OUTDATED) is not False:
-            store.alarms.end(line.gate, OUTDATED, stamp(wall))
-            line.alarmed[OUTDATED] = False
+        if session.open_alarms.get(OUTDATED) is not False:
+            store.alarms.end(session.gate, OUTDATED, stamp(wall))
+            session.open_alarms[OUTDATED] = False
         return None
-    if line.alarmed.get(OUTDATED):
+    if session.open_alarms.get(OUTDATED):
         return None
-    store.alarms.sound(line.gate, OUTDATED, "", stamp(wall))
-    line.alarmed[OUTDATED] = True
+    store.alarms.open(session.gate, OUTDATED, "", stamp(wall))
+    session.open_alarms[OUTDATED] = True
     return Command(
         site=store.site,
-        gate=line.gate,
+        gate=session.gate,
         id=secrets.token_hex(16),
-        number=store.gate_table.advance_command_number(line.gate),
+        number=store.gate_table.advance_command_number(session.gate),
         at=stamp(wall),
         operator="office",
         reason=UPDATE,
@@ -61,7 +62,7 @@ def tell_outdated(store: Store, line: GateSession, status: Status, wall: datetim
     )
 
 
-def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
+def asks_again_for_known(store: Store, gate: str, request: Request, lag: int) -> bool:
     """Return whether a gate asks for records that it reported to have.
 
     Then its database is damaged, or its keys were copied. `lag`: a gate that misses more records than this gets all of
@@ -73,6 +74,6 @@ def asks_anew(store: Store, gate: str, request: Request, lag: int) -> bool:
     return not (request.is_snapshot and request.snapshot > holds and len(store.book.after(gate, holds)) > lag)
 
 
-def is_accepted(line: GateSession, wall: datetime) -> bool:
+def is_expected(session: GateSession, wall: datetime) -> bool:
     """Return whether this office's own command made the gate ask."""
-    return line.accepted_at is not None and timedelta() <= wall - line.accepted_at <= ACCEPTED
+    return session.accepted_at is not None and timedelta() <= wall - session.accepted_at <= ACCEPTED_FOR

@@ -27,7 +27,7 @@ from gated.events import (
 )
 from gated.journal.entry import stamp
 from gated.office.alarm_store import WEAK
-from gated.office.gate_consents import note_given
+from gated.office.gate_consents import apply_given_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.protocol.jose import Party
@@ -62,7 +62,7 @@ _UNHEARD = frozenset({"unanswered", "unreachable"})
 _call_decoder = msgspec.json.Decoder(CallPressed | CallAnswered | CallEnded)
 HELD = "record_quarantined"
 
-ACCEPTED = frozenset({"gate_accepted", "consents_accepted"})
+ACCEPTING = frozenset({"gate_accepted", "consents_accepted"})
 """Events that mean: a person at a gate accepted the office's data about other gates' keys, or about consents."""
 GATE_HELD, CONSENT_HELD = "gate_held", "consent_held"
 
@@ -79,72 +79,72 @@ _Fact = (
 )
 _decoder = msgspec.json.Decoder(_Fact)
 _weak_decoder = msgspec.json.Decoder(WayDenied | WeakPin)
-KINDS = ACCEPTED | {
+KINDS = ACCEPTING | {
     "person_enrolled", "person_removed", "record_quarantined", "record_accepted", "commanded", GATE_HELD, CONSENT_HELD
 }  # fmt: skip
 
 
-def note(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
+def apply_events(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
     """Apply journal events: raise alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
     for event in events:
         if event.kind in _CALLS:
             _follow_call(store, gate, event, wall)
         if event.kind in ALARMING and '"is_over":true' not in event.body:
-            store.alarms.sound(gate, event.kind, f"row {event.seq}", event.at)
+            store.alarms.open(gate, event.kind, f"row {event.seq}", event.at)
         if event.kind == WEAK or (event.kind == "way_denied" and f'"{WEAK}"' in event.body):
-            _tell_weak(store, gate, event)
+            _open_weak_pin_alarm(store, gate, event)
         if event.kind in KINDS:
-            _follow(store, gate, event)
+            _apply_fact(store, gate, event)
     if any(event.kind in ("record_quarantined", "record_accepted", "person_removed") for event in events):
-        alarm_held(store, gate, events[-1].at)
+        update_held_alarm(store, gate, events[-1].at)
 
 
-def _tell_weak(store: Store, gate: str, event: WireEvent) -> None:
+def _open_weak_pin_alarm(store: Store, gate: str, event: WireEvent) -> None:
     """Raise the weak-PIN alarm. PINs are not readable, so weakness shows only when a person types the PIN."""
     try:
         fact = _weak_decoder.decode(event.body)
     except UNDECODABLE:
         return
     if fact.subject is not None and (isinstance(fact, WeakPin) or fact.reason == WEAK):
-        store.alarms.sound(gate, WEAK, fact.subject, event.at)
+        store.alarms.open(gate, WEAK, fact.subject, event.at)
 
 
-def note_held(store: Store, held: Held, at: str) -> None:
+def store_held_list(store: Store, held: Held, at: str) -> None:
     """Store a gate's list of held-back people. Ignores a list made before the gate's newest status."""
     if held.heard < store.gate(held.gate).heard:
         return
-    store.held.said(held.gate, held.records, is_first=held.part == 0)
+    store.held.store_list(held.gate, held.records, is_first=held.part == 0)
     if held.part == held.parts - 1:
-        alarm_held(store, held.gate, at)
+        update_held_alarm(store, held.gate, at)
 
 
-def alarm_held(store: Store, gate: str, at: str) -> None:
+def update_held_alarm(store: Store, gate: str, at: str) -> None:
     """Keep one alarm for all people that a gate holds back. It shows their number and ends at zero."""
     counts = store.held.counts(gate)
     if not counts:
         store.alarms.end(gate, HELD, at)
         return
     why = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    store.alarms.follow(gate, HELD, f"{sum(counts.values())} held back ({why})", at)
+    store.alarms.open_or_update(gate, HELD, f"{sum(counts.values())} held back ({why})", at)
 
 
-def note_receipt(store: Store, gate: str, receipt: Receipt) -> None:
+def apply_receipt(store: Store, gate: str, receipt: Receipt) -> None:
     """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
-    store.receipts.keep(gate, receipt)
+    store.receipts.store(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
     if isinstance(was, OfficePerson) and receipt.n <= store.book.floor:
         store.book.remove(f"person/{receipt.subject}")
 
 
-def note_shared(store: Store, shared: Shared, at: str) -> None:
+def store_shared_face(store: Store, shared: Shared, at: str) -> None:
     """Store a face that one gate sealed for another; raise an alarm if it is too long."""
     try:
-        store.faces.keep(shared.subject, shared.to, shared.face)
+        store.faces.store_face(shared.subject, shared.to, shared.face)
     except OfficeError as error:
-        store.alarms.sound(shared.gate, "face_refused", f"for {shared.to}: {error}", at)
+        store.alarms.open(shared.gate, "face_refused", f"for {shared.to}: {error}", at)
 
 
-def note_vouching(store: Store, said: Vouching) -> None:
+def apply_vouching(store: Store, said: Vouching) -> None:
     """Publish one gate's signature over another gate's keys, if it is valid and new."""
     record, keys = store.book.get(f"gate/{said.to}"), store.gate_table.keys()
     if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
@@ -167,14 +167,14 @@ def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> N
     at = stamp(wall)
     if isinstance(fact, CallPressed):
         if _is_within(event, wall, CALL_NEWS_S) or _has_no_time(store, gate):
-            store.alarms.sound(gate, CALLED, fact.door, at)
+            store.alarms.open(gate, CALLED, fact.door, at)
         return
     store.alarms.end(gate, CALLED, at, fact.door)
     if isinstance(fact, CallEnded) and fact.outcome in _UNHEARD and _is_within(event, wall, MISSED_S):
-        store.alarms.sound(gate, MISSED, fact.door, at)
+        store.alarms.open(gate, MISSED, fact.door, at)
 
 
-def lapse(store: Store, wall: datetime) -> None:
+def end_lost_calls(store: Store, wall: datetime) -> None:
     """Turn each call without news for `CALL_NEWS_S` into a missed call; the connection was lost."""
     for alarm in store.alarms.all():
         if (
@@ -183,7 +183,7 @@ def lapse(store: Store, wall: datetime) -> None:
             and (wall - datetime.fromisoformat(alarm.at)).total_seconds() > CALL_NEWS_S
         ):
             store.alarms.end(alarm.gate, CALLED, stamp(wall), alarm.detail)
-            store.alarms.sound(alarm.gate, MISSED, alarm.detail, stamp(wall))
+            store.alarms.open(alarm.gate, MISSED, alarm.detail, stamp(wall))
 
 
 def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
@@ -200,29 +200,29 @@ def _has_no_time(store: Store, gate: str) -> bool:
     return status is not None and "clock" in status.degraded
 
 
-def _follow(store: Store, gate: str, event: WireEvent) -> None:
+def _apply_fact(store: Store, gate: str, event: WireEvent) -> None:
     try:
         fact = _decoder.decode(event.body)
     except UNDECODABLE:
         return  # the hash chain detects changes; a newer gate may use another format
     match fact:
         case PersonEnrolled(subject=subject, purposes=purposes):
-            store.faces.enrolled(subject, gate, event.at, purposes)
-            note_given(store, gate, subject, purposes, event.at)
+            store.faces.record_enrolment(subject, gate, event.at, purposes)
+            apply_given_consents(store, gate, subject, purposes, event.at)
         case PersonRemoved(subject=subject):
-            store.faces.forgotten(subject, gate, event.at)
-            store.held.drop(gate, subject)
+            store.faces.delete_enrolment(subject, gate, event.at)
+            store.held.remove(gate, subject)
         case RecordQuarantined(subject=subject, why=why):
             store.held.add(gate, subject, why)
         case RecordAccepted(subject=subject):
-            store.held.drop(gate, subject)
+            store.held.remove(gate, subject)
         case GateHeld(gate=other):
-            store.alarms.sound(gate, GATE_HELD, other, event.at)
+            store.alarms.open(gate, GATE_HELD, other, event.at)
         case GateAccepted(gate=other):
             store.alarms.end(gate, GATE_HELD, event.at, other)
         case ConsentHeld():
-            store.alarms.sound(gate, CONSENT_HELD, "", event.at)
+            store.alarms.open(gate, CONSENT_HELD, "", event.at)
         case ConsentsAccepted(left=0):
             store.alarms.end(gate, CONSENT_HELD, event.at)
         case Commanded(command=command, outcome=outcome, why=why):
-            store.commands.noted(command, outcome, why)
+            store.commands.apply_journal_outcome(command, outcome, why)

@@ -25,7 +25,7 @@ def exposed(store: Store, gate: str) -> list[Exposed]:
 
     Every gate of the site knows every person, even a person without access there.
     """
-    used = store.journals.used(gate)
+    used = store.journals.last_uses(gate)
     known = [_of(who, used.get(who.subject)) for who in store.book.live(OfficePerson)]
     found = sorted((each for each in known if each.cards or each.has_pin), key=lambda each: (each.name, each.subject))
     return sorted(found, key=lambda each: each.used_there_at or "", reverse=True)

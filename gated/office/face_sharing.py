@@ -19,8 +19,8 @@ REFUSED_S = 3600.0
 """Seconds until a refused face is requested again. A person at the gate must accept something first; the gate reports
 it.
 """
-LOOK_S = 60.0
-"""Seconds between looks for missing faces in the database."""
+RESCAN_S = 60.0
+"""Seconds between searches for missing faces in the database."""
 
 
 class FaceRequests:
@@ -30,18 +30,18 @@ class FaceRequests:
         self._store = store
         self._asked: dict[FaceRequest, float] = {}
         self._waiting: list[FaceRequest] = []
-        self._look_at = 0.0
+        self._rescan_at = 0.0
 
-    def look(self) -> None:
-        """Look for missing faces at the next `due`, because something relevant has changed."""
-        self._look_at = 0.0
+    def rescan(self) -> None:
+        """Search for missing faces at the next `due`, because something relevant has changed."""
+        self._rescan_at = 0.0
 
     def due(self, online: Collection[str], now: float) -> list[FaceRequest]:
         """Return the faces to request now, from gates that are `online`; marks them as requested."""
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
+        if now >= self._rescan_at:
+            self._rescan_at = now + RESCAN_S
             self._asked = {wanted: at for wanted, at in self._asked.items() if now < at + AGAIN_S}
-            found = self._store.faces.wanted(online, 1000 + len(self._asked))
+            found = self._store.faces.missing_faces(online, 1000 + len(self._asked))
             self._waiting = [wanted for wanted in found if wanted not in self._asked]
         busy = Counter(wanted.gate for wanted, at in self._asked.items() if at <= now < at + IN_FLIGHT_S)
         chosen = []
@@ -53,25 +53,25 @@ class FaceRequests:
         self._waiting = [wanted for wanted in self._waiting if wanted not in self._asked]
         return chosen
 
-    def answered(self, wanted: FaceRequest) -> bool:
+    def accept_answer(self, wanted: FaceRequest) -> bool:
         """Record that a face arrived. Return whether it was requested; only a requested face is stored."""
         if self._asked.pop(wanted, None) is None:
             return False
         if not self._waiting:
-            self.look()
+            self.rescan()
         return True
 
-    def refused(self, wanted: FaceRequest) -> None:
+    def postpone(self, wanted: FaceRequest) -> None:
         """Delay the next request: the gate refuses until a person there accepts something."""
         if wanted in self._asked:
             self._asked[wanted] += REFUSED_S - AGAIN_S
 
-    def accepted(self, gate: str) -> None:
+    def retry_gate(self, gate: str) -> None:
         """Request everything again from a gate at which a person has accepted something."""
         self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
-        self.look()
+        self.rescan()
 
-    def lost(self, wanted: FaceRequest) -> None:
+    def retry(self, wanted: FaceRequest) -> None:
         """Request a face again: the gate reports it as sent, but it did not arrive."""
         if self._asked.pop(wanted, None) is not None:
-            self.look()
+            self.rescan()

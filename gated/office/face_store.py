@@ -31,7 +31,7 @@ class FaceStore:
     def __init__(self, file: OfficeFile, book: RecordBook) -> None:
         self._file, self._book = file, book
 
-    def enrolled(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
+    def record_enrolment(self, subject: str, gate: str, at: str, given: Iterable[str] = ()) -> None:
         """Record an enrolment at a gate, and mark older copies of the face at other gates for replacement.
 
         `given`: the further consents given there, besides recognition.
@@ -47,12 +47,12 @@ class FaceStore:
                 if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
                     self._book.renumber(subject)
 
-    def forgotten(self, subject: str, gate: str, at: str) -> None:
+    def delete_enrolment(self, subject: str, gate: str, at: str) -> None:
         """Delete a person's enrolment at a gate, unless it is later than `at`."""
         with self._file.writing() as connection:
             connection.execute("DELETE FROM enrolled WHERE subject = ? AND gate = ? AND at <= ?", (subject, gate, at))
 
-    def keep(self, subject: str, to: str, face: Face) -> bool:
+    def store_face(self, subject: str, to: str, face: Face) -> bool:
         """Store a face for a gate. Return False if the person has not consented, or the person or gate is unknown.
 
         Raises `OfficeError` for a face too long to share one message with the person's record.
@@ -68,7 +68,7 @@ class FaceStore:
             connection.execute("REPLACE INTO faces VALUES (?, ?, ?, ?, ?)", row)
             return True
 
-    def forget_gate(self, gate: str) -> None:
+    def delete_gate(self, gate: str) -> None:
         """Delete all faces for a gate and its enrolments.
 
         Used when the gate has new keys: nothing sealed to the old keys opens.
@@ -79,7 +79,7 @@ class FaceStore:
             for row in lost:
                 self._book.renumber(row[0])
 
-    def wanted(self, gates: Collection[str], limit: int) -> list[FaceRequest]:
+    def missing_faces(self, gates: Collection[str], limit: int) -> list[FaceRequest]:
         """Return faces that a gate lacks or has only in an older version.
 
         The newest enrolment must be at one of `gates`.
@@ -101,7 +101,7 @@ class FaceStore:
                 for row in connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
             ]
 
-    def given(self, subject: str) -> list[tuple[str, str, list[str]]]:
+    def enrolments(self, subject: str) -> list[tuple[str, str, list[str]]]:
         """Return each enrolment of a person: gate, time and the further consents given there."""
         with self._file.reading() as connection:
             of = f"subject = ? AND {sound(connection, 'enrolled')}"

@@ -37,7 +37,7 @@ def found(  # noqa: PLR0917 - everything that defines an office
         with closing(Store.create(folder, site, timezone)) as store:
             write_crl(folder, store.gate_table)
             if recovery is not None:
-                store.handovers.begin(recovery.public)
+                store.handovers.store_first_key(recovery.public)
         place.save(folder)  # written last: an office exists only with this file
     except OSError as error:
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); name another folder with --dir") from error

@@ -22,7 +22,7 @@ LONGEST = 200
 """Limit for the reference text of a consent, in characters."""
 
 
-def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], at: str) -> None:
+def apply_given_consents(store: Store, gate: str, subject: str, purposes: Iterable[str], at: str) -> None:
     """Add the further consents that a person gave during enrolment, `at` by the gate's clock.
 
     Does nothing for a person without a record here; their consents stay with the enrolment.
@@ -36,12 +36,12 @@ def note_given(store: Store, gate: str, subject: str, purposes: Iterable[str], a
     if store.faces.enrolled_at(subject) == [gate]:
         store.book.put(replace(who, consents=[*who.consents, *more]))
     else:
-        store.alarms.sound(gate, GIVEN, subject, at)
+        store.alarms.open(gate, GIVEN, subject, at)
 
 
-def with_given(store: Store, who: OfficePerson) -> OfficePerson:
+def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
     """Return a new person's record with the consents given during enrolment."""
-    enrolments = store.faces.given(who.subject)
+    enrolments = store.faces.enrolments(who.subject)
     if len(enrolments) != 1:
         return who
     ((gate, at, purposes),) = enrolments

@@ -25,7 +25,7 @@ class GateSession:
     keys: str
     peer: Peer
     topics: Topics
-    sent: int
+    sent_version: int
     """The record number up to which records were published to the gate, delivered or not."""
     seen_at: float
     """Time of the gate's newest fresh status."""
@@ -40,22 +40,23 @@ class GateSession:
     """Whether the gate knows more than this office, so the office must have been restored from a backup."""
     differs_since: float | None = None
     """Time since when the gate has had other records at the same version; None if it has the same."""
-    leapt_at: float = -math.inf
-    asked: Request | None = None
-    """The gate's request that came before the office may tell it anything."""
+    renumbered_at: float = -math.inf
+    """Time at which this process renumbered all records because of this gate."""
+    pending_request: Request | None = None
+    """The gate's request that came before the gate may receive people."""
     accepted_at: datetime | None = None
     """Time at which the gate, by this office's command, accepted held-back people. It then asks once more for all
     records.
     """
-    is_heard: bool = False
+    has_status: bool = False
     """Whether the gate has ever sent a status."""
-    withholding: DeliveryTracker = field(default_factory=DeliveryTracker)
-    withheld: set[str] | None = None
+    deliveries: DeliveryTracker = field(default_factory=DeliveryTracker)
+    withheld_alarms: set[str] | None = None
     """The kinds of data named by open "withheld" alarms; None until read from disk."""
-    alarmed: dict[str, bool] = field(default_factory=dict)
+    open_alarms: dict[str, bool] = field(default_factory=dict)
     """Whether an alarm of each self-ending kind is open. A missing kind is unknown to this process."""
 
-    heard: Bucket = field(default_factory=lambda: Bucket(MOST_AT_ONCE, MOST_PER_S))
+    rate_limit: Bucket = field(default_factory=lambda: Bucket(MOST_AT_ONCE, MOST_PER_S))
 
     @property
     def gate(self) -> str:
@@ -66,7 +67,7 @@ class GateSession:
         """Return an ack or other message for the gate's ack topic."""
         return Outgoing(self.topics.ack, self.peer.write(message, is_to_old=not self.is_sealing))
 
-    def answer(self, word: Message, status: Status) -> Outgoing:
+    def heartbeat(self, word: Message, status: Status) -> Outgoing:
         """Return the heartbeat that answers a status.
 
         Follows the sealing that this status announces, so a gate put back to an older version can read it.

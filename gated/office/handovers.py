@@ -30,7 +30,7 @@ class Handovers:
         with self._file.reading() as connection:
             return int(connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0])
 
-    def begin(self, key: str) -> None:
+    def store_first_key(self, key: str) -> None:
         """Store the first recovery key.
 
         Raises `OfficeError` if one exists, so an intruder on the machine cannot replace it.
@@ -42,13 +42,13 @@ class Handovers:
                 )
             connection.execute("INSERT INTO recovery VALUES (1, ?)", (key,))
 
-    def mind(self, at: str) -> None:
+    def check_recovery_key(self, at: str) -> None:
         """Keep an alarm open while the office has no recovery key."""
         alarms = AlarmStore(self._file)
         if self.key:
             alarms.end(HERE, MISSING, at)
         else:
-            alarms.sound(HERE, MISSING, "", at)
+            alarms.open(HERE, MISSING, "", at)
 
     def add(self, number: int, statement: str, key: str) -> None:
         """Store a signed hand-over. `key`: the public recovery key from now on."""

@@ -23,7 +23,7 @@ class HeldPeople:
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def said(self, gate: str, records: Sequence[HeldBack], *, is_first: bool) -> None:
+    def store_list(self, gate: str, records: Sequence[HeldBack], *, is_first: bool) -> None:
         """Store a gate's list of held-back people. Its first part replaces all earlier entries of that gate."""
         with self._file.writing() as connection:
             if is_first:
@@ -36,7 +36,7 @@ class HeldPeople:
         with self._file.writing() as connection:
             connection.execute("REPLACE INTO held VALUES (?, ?, ?, 0)", (gate, subject, why))
 
-    def drop(self, gate: str, subject: str | None = None) -> None:
+    def remove(self, gate: str, subject: str | None = None) -> None:
         """Remove one held-back person of a gate, or all of them if `subject` is None."""
         with self._file.writing() as connection:
             where = "DELETE FROM held WHERE gate = ? AND subject = ifnull(?, subject)"

@@ -16,7 +16,7 @@ KEEP_CHECKPOINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class JournalRow:
     """One journal row, with its gate and journal."""
 
     row: int
@@ -26,8 +26,8 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Taken:
-    """The result of taking a batch or a signed head."""
+class JournalChange:
+    """The result of a stored batch or a checked head."""
 
     ack: Ack | None = None
     new: list[WireEvent] = field(default_factory=list)
@@ -49,33 +49,33 @@ class JournalStore:
     def __init__(self, file: OfficeFile, site: str) -> None:
         self._file, self._site = file, site
 
-    def take(self, batch: EventBatch) -> Taken:
+    def store_batch(self, batch: EventBatch) -> JournalChange:
         """Store the new rows of a batch.
 
         The result's ack says which rows are on disk; it is None for rows sent ahead of order.
         """
-        taken = Taken()
+        change = JournalChange()
         with self._file.writing():
-            journal = self._journal(batch.gate, batch.journal, taken)
+            journal = self._journal(batch.gate, batch.journal, change)
             if batch.is_ahead:
-                self._check(journal, batch, taken)
-                self._keep(journal, batch, taken)
-                return taken
+                self._check(journal, batch, change)
+                self._insert(journal, batch, change)
+                return change
             if batch.after <= journal.held < batch.last:
-                self._find_lost(journal, batch, taken)
-                self._check(journal, batch, taken)
-                self._keep(journal, batch, taken)
-                journal = self._hold(journal, batch.events[-1], taken)
+                self._find_lost_rows(journal, batch, change)
+                self._check(journal, batch, change)
+                self._insert(journal, batch, change)
+                journal = self._advance(journal, batch.events[-1], change)
             elif batch.last <= journal.held:
-                self._check(journal, batch, taken)
-        taken.ack = self._ack(batch.gate, batch.journal, journal)
-        return taken
+                self._check(journal, batch, change)
+        change.ack = self._ack(batch.gate, batch.journal, journal)
+        return change
 
-    def mark(self, gate: str, mark: JournalMark, *, is_fresh: bool) -> Taken:
+    def check_head(self, gate: str, mark: JournalMark, *, is_fresh: bool) -> JournalChange:
         """Check the signed head of a gate's journal. Gives an ack if the gate overestimates the office's rows."""
-        taken = Taken()
+        change = JournalChange()
         with self._file.writing() as connection:
-            journal = self._journal(gate, mark.id, taken)
+            journal = self._journal(gate, mark.id, change)
             if mark.head > journal.held:
                 keep = (
                     "INSERT OR IGNORE INTO checkpoints SELECT ?, ?, ?"
@@ -83,23 +83,23 @@ class JournalStore:
                 )
                 connection.execute(keep, (journal.number, mark.head, mark.hash, journal.number, KEEP_CHECKPOINTS))
             elif mark.head and mark.hash not in ("", self._hash(journal.number, mark.head) or mark.hash):
-                taken.alarms.append(("row_altered", f"journal {mark.id} row {mark.head}"))
+                change.alarms.append(("row_altered", f"journal {mark.id} row {mark.head}"))
             elif mark.head < journal.held and is_fresh:
-                taken.alarms.append(("journal_cut", f"journal {mark.id} row {mark.head + 1}"))
+                change.alarms.append(("journal_cut", f"journal {mark.id} row {mark.head + 1}"))
         if mark.acked > journal.held:
-            taken.ack = self._ack(gate, mark.id, journal)
-        return taken
+            change.ack = self._ack(gate, mark.id, journal)
+        return change
 
-    def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[Kept]:
+    def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[JournalRow]:
         """Return rows in order of arrival, starting after row number `after`."""
         which = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
         return self._rows(which, after, gate, gate, limit)
 
-    def last(self, count: int, gate: str | None = None) -> list[Kept]:
+    def last(self, count: int, gate: str | None = None) -> list[JournalRow]:
         """Return the newest `count` rows, oldest first."""
         return self._rows("WHERE ? IS NULL OR gate = ? ORDER BY row DESC LIMIT ?", gate, gate, count)[::-1]
 
-    def used(self, gate: str) -> dict[str, str]:
+    def last_uses(self, gate: str) -> dict[str, str]:
         """Return each subject who used or tried a card or PIN at a gate, with the time of the last try."""
         ask = """
             SELECT json_extract(body, '$.subject') AS who, max(e.at) FROM events AS e
@@ -110,7 +110,7 @@ class JournalStore:
         with self._file.reading() as connection:
             return dict(connection.execute(ask, (gate,)).fetchall())
 
-    def forget(self, before: str) -> int:
+    def prune(self, before: str) -> int:
         """Delete the old rows of each journal and return their number.
 
         Stops at the first row not older than `before` (a `stamp`). Keeps each journal's newest row and all rows sent
@@ -128,34 +128,34 @@ class JournalStore:
                 connection.execute("UPDATE office SET owes_erasure = 1")
         return gone
 
-    def held(self, gate: str, journal: str) -> int:
+    def last_row(self, gate: str, journal: str) -> int:
         """Return the row number up to which the office has every row that the gate could still send."""
         with self._file.reading() as connection:
             ask = "SELECT held FROM journals WHERE gate = ? AND journal = ?"
             row = connection.execute(ask, (gate, journal)).fetchone()
         return int(row[0]) if row else 0
 
-    def _rows(self, which: str, *values: str | int | None) -> list[Kept]:
+    def _rows(self, which: str, *values: str | int | None) -> list[JournalRow]:
         ask = (
             "SELECT row, gate, journals.journal, seq, at, kind, body, events.hash FROM events"  # noqa: S608 - ours
             f" JOIN journals ON journals.id = events.journal {which}"
         )
         with self._file.reading() as connection:
             rows = connection.execute(ask, values).fetchall()
-        return [Kept(row[0], row[1], row[2], WireEvent(*row[3:])) for row in map(tuple, rows)]
+        return [JournalRow(row[0], row[1], row[2], WireEvent(*row[3:])) for row in map(tuple, rows)]
 
-    def _journal(self, gate: str, name: str, taken: Taken) -> _Journal:
+    def _journal(self, gate: str, name: str, change: JournalChange) -> _Journal:
         with self._file.writing() as connection:
             ask = "SELECT id, held, hash FROM journals WHERE gate = ? AND journal = ?"
             row = connection.execute(ask, (gate, name)).fetchone()
             if row is None:
                 if connection.execute("SELECT 1 FROM journals WHERE gate = ?", (gate,)).fetchone():
-                    taken.alarms.append(("journal_new", f"journal {name}"))
+                    change.alarms.append(("journal_new", f"journal {name}"))
                 begin = "INSERT INTO journals (gate, journal, held, hash) VALUES (?, ?, 0, ?) RETURNING id, held, hash"
                 row = connection.execute(begin, (gate, name, genesis(self._site, gate, name))).fetchone()
         return _Journal(*row)
 
-    def _find_lost(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+    def _find_lost_rows(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
         """Raise an alarm for rows before the batch that neither the office nor the gate has.
 
         Rows sent ahead may be here.
@@ -165,9 +165,9 @@ class JournalStore:
             here = {row[0] for row in connection.execute(ask, (journal.number, journal.held, batch.first)).fetchall()}
         lost = [seq for seq in range(journal.held + 1, batch.first) if seq not in here]
         if lost:
-            taken.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
+            change.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
 
-    def _check(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+    def _check(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
         """Check that the batch continues the hash chain, and that known rows are unchanged."""
         before = self._hash(journal.number, batch.first - 1) or batch.prev
         if batch.first == 1:
@@ -178,9 +178,9 @@ class JournalStore:
             here = dict(connection.execute(ask, (journal.number, batch.first, batch.last)).fetchall())
         wrong += [event.seq for event in batch.events if here.get(event.seq, event.hash) != event.hash]
         if wrong:
-            taken.alarms.append(("row_altered", f"journal {batch.journal} row {min(wrong)}"))
+            change.alarms.append(("row_altered", f"journal {batch.journal} row {min(wrong)}"))
 
-    def _keep(self, journal: _Journal, batch: EventBatch, taken: Taken) -> None:
+    def _insert(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
         with self._file.writing() as connection:
             keep = (
                 "INSERT INTO events (journal, seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?)"
@@ -189,9 +189,9 @@ class JournalStore:
             for event in batch.events:
                 row = (journal.number, event.seq, event.at, event.kind, event.body, event.hash)
                 if connection.execute(keep, row).fetchone() is not None:
-                    taken.new.append(event)
+                    change.new.append(event)
 
-    def _hold(self, journal: _Journal, last: WireEvent, taken: Taken) -> _Journal:
+    def _advance(self, journal: _Journal, last: WireEvent, change: JournalChange) -> _Journal:
         """Move the head to `last`, and check the rows against the heads that were signed before the rows arrived."""
         with self._file.writing() as connection:
             connection.execute(
@@ -199,7 +199,7 @@ class JournalStore:
             )
             for head, signed in self._checkpoints(journal.number, last.seq):
                 if self._hash(journal.number, head) not in (None, signed):
-                    taken.alarms.append(("row_altered", f"row {head} is not what was signed"))
+                    change.alarms.append(("row_altered", f"row {head} is not what was signed"))
             connection.execute("DELETE FROM checkpoints WHERE journal = ? AND head <= ?", (journal.number, last.seq))
         return _Journal(journal.number, last.seq, last.hash)
 

@@ -169,7 +169,7 @@ class Registrar:
         if (said.site, said.gate) != (self._store.site, question.gate):
             return None
         if said.number is not None and said.number > self._store.handovers.number:
-            self._store.alarms.sound(question.gate, REKEYED, "", stamp(wall))
+            self._store.alarms.open(question.gate, REKEYED, "", stamp(wall))
         statements = self._store.handovers.after(question.number)
         if not statements:
             return None

@@ -23,7 +23,7 @@ class Receipts:
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def keep(self, gate: str, receipt: Receipt) -> None:
+    def store(self, gate: str, receipt: Receipt) -> None:
         """Store a receipt. The first one counts; a gate repeats it whenever asked."""
         with self._file.writing() as connection:
             row = (receipt.subject, gate, receipt.n, receipt.templates, receipt.at)

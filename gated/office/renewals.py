@@ -47,7 +47,7 @@ class Renewals:
             log.warning("%s is given no certificate: %s", gate, error)
             return None
         if known and not is_for_same_key(known, csr):
-            self._store.alarms.sound(gate, "certificate_refused", "", stamp(wall))
+            self._store.alarms.open(gate, "certificate_refused", "", stamp(wall))
             return None
         try:
             authority = Authority.load(self._folder)
@@ -118,7 +118,7 @@ class Renewals:
             if not words or gate in self._stages:
                 self._store.alarms.end(gate, KIND, stamp(wall))
             if words:
-                self._store.alarms.sound(gate, KIND, words, stamp(wall))
+                self._store.alarms.open(gate, KIND, words, stamp(wall))
         self._stages[gate] = words
 
 

@@ -81,7 +81,7 @@ def _settle(folder: Path, number: int, store: Store) -> None:
     """
     name = name_of(number)
     if number == 0:
-        store.handovers.mind(stamp(datetime.now(UTC)))
+        store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
     try:
         if number == 0:
             if write_crl(folder, store.gate_table):
@@ -106,7 +106,7 @@ def _forget_pins(folder: Path) -> int:
             ids = ", ".join(weak)
             log.warning("%d people have a PIN that a stranger tries first; give them another: %s", len(weak), ids)
             for subject in weak:
-                store.alarms.sound(HERE, WEAK, subject, stamp(datetime.now(UTC)))
+                store.alarms.open(HERE, WEAK, subject, stamp(datetime.now(UTC)))
         return store.convert_readable_pins()
 
 

@@ -147,7 +147,7 @@ class Store:
             n = self.book.put(GateRecord(n=0, gate=gate, keys=party.dump().decode()))
             before = self.gate_table.add(gate, party.dump().decode(), serial, n)
             if before is not None and Party.parse(before).seal_kid != party.seal_kid:
-                self.faces.forget_gate(gate)
+                self.faces.delete_gate(gate)
 
     def retire_gate(self, gate: str, at: str) -> None:
         """Remove a gate. Tells the other gates, seals nothing to it, and settles its commands and alarms.
@@ -157,15 +157,15 @@ class Store:
         with self.file.writing() as connection:
             known, keys = self.gate(gate), Party.parse(self.gate(gate).keys)
             certificate = [key_name(known.certificate)] if known.certificate else []
-            self.faces.forget_gate(gate)
+            self.faces.delete_gate(gate)
             if isinstance(self.book.get(f"gate/{gate}"), GateRecord):
                 self.book.remove(f"gate/{gate}")
             for placed in self.commands.open():
                 if placed.gate == gate:
-                    self.commands.settle(placed, "failed", "the gate was retired")
+                    self.commands.finish(placed, "failed", "the gate was retired")
             connection.execute("UPDATE orders SET is_told = 1 WHERE gate = ?", (gate,))
-            self.held.drop(gate)
-            self.alarms.over(gate, at)
+            self.held.remove(gate)
+            self.alarms.end_all(gate, at)
             self.gate_table.retire(gate, [keys.kid, keys.seal_kid, *certificate], at)
         self.file.erase()
 

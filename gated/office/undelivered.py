@@ -11,9 +11,9 @@ from gated.protocol.messages import MAX_EVENTS, JournalMark
 
 PROBE_S = 20.0
 """Seconds between offers of a command that the gate has not answered, even if nobody waits any more. The gate then
-asks, and learns that the command is not wanted.
+asks, and learns that the command is void.
 """
-MOST = 64
+MOST_TRACKED = 64
 """Limit for the unanswered commands tracked per gate."""
 
 
@@ -22,69 +22,69 @@ class DeliveryTracker:
 
     def __init__(self) -> None:
         self._records, self._rows = Lag(), Lag()
-        self._receipts, self._lists, self._words = Wait(), Wait(), Wait()
-        self._held, self._journal = 0, ""
+        self._receipts, self._lists, self._heartbeats = Wait(), Wait(), Wait()
+        self._last_row, self._journal = 0, ""
         self._offered: dict[str, float] = {}
         self._probed_at = float("-inf")
         self._challenge, self._fresh_at = "", float("-inf")
         self._first_fresh_at: float | None = None
         self._is_deaf = False
-        self.told: Sequence[str] = ()
+        self.reported: Sequence[str] = ()
         """Kinds of data that the gate reports missing."""
 
-    def given(self, version: int, now: float) -> None:
+    def note_published(self, version: int, now: float) -> None:
         """Record that the office has records up to `version`."""
         self._records.know(version, now)
 
-    def has(self, version: int) -> None:
+    def note_applied(self, version: int) -> None:
         """Record that the gate has records up to `version`."""
         self._records.reach(version)
 
-    def stale(self, challenge: str, now: float) -> None:
+    def note_stale_status(self, challenge: str, now: float) -> None:
         """Record a status that does not echo a recent heartbeat. A repeat of the same status is ignored."""
         if challenge != self._challenge:
             self._challenge = challenge
-            self._words.note(now, is_missing=True)
-            self._is_deaf = self._words.is_overdue(now)
+            self._heartbeats.note(now, is_missing=True)
+            self._is_deaf = self._heartbeats.is_overdue(now)
 
-    def fresh(self, now: float) -> None:
+    def note_fresh_status(self, now: float) -> None:
         """Record a status that echoes a recent heartbeat."""
         self._fresh_at, self._is_deaf = now, False
         self._first_fresh_at = now if self._first_fresh_at is None else self._first_fresh_at
-        self._words.note(now, is_missing=False)
+        self._heartbeats.note(now, is_missing=False)
 
-    def rows(self, mark: JournalMark, held: int, now: float) -> None:
-        """Compare the head of the gate's journal with `held`, the row up to which the office has it."""
-        if mark.id != self._journal or held >= self._held + MAX_EVENTS:
+    def note_journal(self, mark: JournalMark, last_row: int, now: float) -> None:
+        """Compare the head of the gate's journal with `last_row`, the row up to which the office has it."""
+        if mark.id != self._journal or last_row >= self._last_row + MAX_EVENTS:
             self._rows.forget()  # another journal, or a backlog that arrives as fast as the link allows
-        self._journal, self._held = mark.id, held
-        if mark.head > held:
+        self._journal, self._last_row = mark.id, last_row
+        if mark.head > last_row:
             self._rows.know(mark.head, now)
-        self._rows.reach(held)
+        self._rows.reach(last_row)
 
-    def owes(self, now: float, *, receipts: bool, lists: bool) -> None:
+    def note_owed(self, now: float, *, receipts: bool, lists: bool) -> None:
         """Record whether receipts for removed people, or the list of held-back people, are missing."""
         self._receipts.note(now, is_missing=receipts)
         self._lists.note(now, is_missing=lists)
 
-    def offered(self, order: str, now: float) -> None:
+    def note_offered(self, command_id: str, now: float) -> None:
         """Record that the gate was offered or sent a command."""
-        if len(self._offered) < MOST:
-            self._offered.setdefault(order, now)
+        if len(self._offered) < MOST_TRACKED:
+            self._offered.setdefault(command_id, now)
         self._probed_at = now
 
-    def answered(self, order: str) -> None:
+    def note_answered(self, command_id: str) -> None:
         """Record that the gate answered a command."""
-        self._offered.pop(order, None)
+        self._offered.pop(command_id, None)
 
-    def to_probe(self, now: float) -> str | None:
+    def next_probe(self, now: float) -> str | None:
         """Return a command to offer again, now that the gate has been heard; None if there is none."""
         if not self._offered or now < self._probed_at + PROBE_S:
             return None
         self._probed_at = now
         return next(iter(self._offered))
 
-    def known(self, now: float) -> list[str]:
+    def overdue(self, now: float) -> list[str]:
         """Return the kinds of data missing for too long."""
         missing = {
             RECORDS: self._records.is_overdue(now),
@@ -96,13 +96,13 @@ class DeliveryTracker:
         }
         return [what for what in WHATS if missing[what]]
 
-    def there(self) -> list[str]:
+    def delivered(self) -> list[str]:
         """Return the kinds of data known not to be missing. Just after the office's start, most are still unknown."""
         if self._first_fresh_at is None:
             return []
         if self._fresh_at >= self._first_fresh_at + PATIENCE_S:
-            known = self.known(self._fresh_at)
-            return [what for what in WHATS if what not in known and what not in self.told]
+            overdue = self.overdue(self._fresh_at)
+            return [what for what in WHATS if what not in overdue and what not in self.reported]
         missing = {
             RECORDS: self._records.is_missing,
             WORDS: self._is_deaf,
@@ -111,4 +111,4 @@ class DeliveryTracker:
             RECEIPTS: self._receipts.since is not None,
             HELD_LISTS: self._lists.since is not None,
         }
-        return [what for what in WHATS if not missing[what] and what not in self.told]
+        return [what for what in WHATS if not missing[what] and what not in self.reported]

@@ -185,7 +185,7 @@ class Bench:
                     )
                 )
                 face = seal_face(keys, subject, EMBEDDER, [(str(i), unit_vector()) for i in range(templates)])
-                store.faces.keep(subject, FIRST, face)
+                store.faces.store_face(subject, FIRST, face)
 
 
 def unit_vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:

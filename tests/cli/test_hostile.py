@@ -121,8 +121,8 @@ def office(tmp_path):
             rows.append(WireEvent(seq=seq, at=EVIL, kind=EVIL, body=text, hash=before))
         batch = EventBatch(site="market-south", gate="gate-1", journal="5b0f", after=0, first=1, last=2,
                            prev=genesis("market-south", "gate-1", "5b0f"), events=rows)  # fmt: skip
-        store.journals.take(batch)
-        store.alarms.sound("gate-1", EVIL, EVIL, AT)
+        store.journals.store_batch(batch)
+        store.alarms.open("gate-1", EVIL, EVIL, AT)
         store.book.put(OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT))
         store.book.put(HouseholdRecord(n=0, household=EVIL, rights=[]))
         store.book.put(RoleRecord(n=0, role=EVIL, rights=[]))
@@ -267,10 +267,10 @@ def test_models_that_fail_are_told_in_a_line_each(config, monkeypatch):
 
 def test_no_command_prints_past_the_one_place():
     """Composed text goes through `streams.say`, which makes each sentence one line. Constant text need not."""
-    own = {"streams.py", "tables.py"}
+    own = {"streams.py", "table_output.py"}
     past = [
         f"{path.name}:{call.lineno}"
-        for path in Path(gated.cli.__file__).parent.glob("*.py")
+        for path in Path(gated.cli.__file__).parent.rglob("*.py")
         if path.name not in own
         for call in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(call, ast.Call)
@@ -293,9 +293,9 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
         """Act as the serving process, with the words of a hostile gate."""
         with closing(Store.open(office)) as store:
             for placed in store.commands.open():
-                store.commands.tell(placed.id, EVIL)
-                if placed.says:
-                    store.commands.settle(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+                store.commands.store_progress(placed.id, EVIL)
+                if placed.progress:
+                    store.commands.finish(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
 
     monkeypatch.setattr(Waiting, "beat", answer)
     monkeypatch.setattr(command_runner, "require_served", lambda *_: None)
@@ -307,7 +307,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
         consent = Consented(purpose="recognise", reference="", notice="1", at=AT)
         who = OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT, consents=[consent])
         store.book.put(who)
-        store.held.said("gate-1", [HeldBack(SUBJECT, "bulk", 1)], is_first=True)
+        store.held.store_list("gate-1", [HeldBack(SUBJECT, "bulk", 1)], is_first=True)
     said = ORDERS[command]
     if command == "office settings":
         (tmp_path / "new.toml").write_text("[access]\nframes = 3\n")
@@ -323,7 +323,7 @@ def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
 
     with closing(Store.open(office)) as store:
         placed = store.commands.place("gate-1", Release(), "li", "a drill", NOW)
-        store.commands.settle(store.commands.get(placed), "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+        store.commands.finish(store.commands.get(placed), "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
         said = _sentence(store.commands.get(placed))
     streams.say(said)
     printed = capsys.readouterr().out

@@ -266,7 +266,7 @@ def happen(store, gate, kinds):
         rows.append(WireEvent(seq, "2026-11-23T07:58:00Z", kind, body, before))
     first = genesis(SITE, gate, "j")
     batch = EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=len(rows), prev=first, events=rows)
-    store.journals.take(batch)
+    store.journals.store_batch(batch)
 
 
 def test_the_newest_events_are_shown(office, store, gate):
@@ -283,7 +283,7 @@ def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_as_it_is(office, store,
     body = '{"kind":"tampered","more":' + "[" * 7000 + "]" * 7000 + "}"
     at, first = "2026-11-23T07:58:00Z", genesis(SITE, gate, "j")
     row = WireEvent(1, at, "tampered", body, digest(first, 1, at.encode(), b"tampered", body.encode()))
-    store.journals.take(
+    store.journals.store_batch(
         EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=1, prev=first, events=[row])
     )
     assert json.loads(office("events", "--json"))["unreadable"] == body
@@ -297,7 +297,7 @@ def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
     assert "has not answered" in office("receipts", check=1)
     for name in (gate, "gate-0"):
         receipt = Receipt(site=SITE, gate=name, subject=ann, n=n, templates=3, at="2026-11-23T08:00:00Z")
-        store.receipts.keep(name, receipt)
+        store.receipts.store(name, receipt)
     rows = json.loads(office("receipts", ann, "--json"))
     assert [(row["gate"], row["templates"]) for row in rows] == [("gate-0", 3), ("gate-1", 3)]
     office("receipts")
@@ -305,7 +305,7 @@ def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
 
 def test_an_alarm_stands_until_it_is_settled(office, store, gate):
     office("alarms")
-    store.alarms.sound(gate, "cloned", "", "2026-11-23T08:00:00Z")
+    store.alarms.open(gate, "cloned", "", "2026-11-23T08:00:00Z")
     assert "a second one with its keys" in office("alarms", check=1)
     [alarm] = json.loads(office("alarms", "--json", check=1))
     office("alarms", "--settle", alarm["id"])
@@ -335,7 +335,7 @@ def serving(store, served, tmp_path):
                     time.sleep(0.02)
                 for each in placed:
                     then(another, each)
-                    another.commands.settle(each, state, why, findings)
+                    another.commands.finish(each, state, why, findings)
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -378,7 +378,7 @@ def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(offi
     assert "no `gated office serve` is at work" in said
     assert "Nothing was ordered" in said
     assert store.commands.open() == []
-    assert store.commands.untold() == []
+    assert store.commands.unreported_cancellations() == []
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -387,7 +387,7 @@ def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, ga
     assert "not done: no answer in 0.1 s" in said
     assert "will not do it any more" in said
     assert store.commands.open() == []
-    [cancelled] = store.commands.untold()
+    [cancelled] = store.commands.unreported_cancellations()
     assert cancelled.state == "cancelled"
 
 
@@ -409,7 +409,7 @@ def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, 
     monkeypatch.setattr("gated.office.command_store.GO_S", 0.3)
 
     def goes(another, placed):
-        another.commands.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+        another.commands.answer_begin(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
         while another.commands.get(placed.id).is_open:
             time.sleep(0.02)
 
@@ -423,7 +423,7 @@ def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, 
 
 def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, serving):
     def talks(another, placed):
-        another.commands.tell(placed.id, "2 of 5 looks")
+        another.commands.store_progress(placed.id, "2 of 5 looks")
         time.sleep(0.3)
 
     thread = serving("done", then=talks)
@@ -434,7 +434,7 @@ def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, servin
 def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
     store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
     said = office("lockdown", "all", "on", "--wait", 0.2, "--operator", "li", check=1)
-    assert [(each.gate, each.order.action.on) for each in store.commands.untold()] == [
+    assert [(each.gate, each.content.action.on) for each in store.commands.unreported_cancellations()] == [
         ("gate-1", True),
         ("gate-2", True),
     ]
@@ -461,10 +461,10 @@ def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, sto
     file = tmp_path / "gate.toml"
     for text in ("#" + "x" * 20_000, "#" + "户" * 19_000):
         file.write_text(text)
-        assert "cannot be ordered" in office("settings", gate, file, check=1)
+        assert "no gate accepts this command" in office("settings", gate, file, check=1)
     file.write_text("[access]\nthreshold = 0.5\n")
     office("settings", gate, file, "--wait", 0, check=1)
-    assert store.commands.untold()[0].order.action.toml.startswith("[access]")
+    assert store.commands.unreported_cancellations()[0].content.action.toml.startswith("[access]")
 
 
 def test_a_change_that_fails_leaves_everything_as_it_was(office, ann, store):

@@ -47,32 +47,32 @@ def office(tmp_path, store):
 
 
 def call(store, door="main"):
-    store.alarms.sound("gate-1", "call_pressed", door, stamp(datetime.now(UTC)))
+    store.alarms.open("gate-1", "call_pressed", door, stamp(datetime.now(UTC)))
 
 
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
 def test_an_answer_is_ordered_at_the_gate(office, store, answer):
     said = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
     assert "will not do it any more" in said
-    [placed] = store.commands.untold()
-    assert (placed.order.action, placed.order.reason) == (AnswerCall(answer), "a call")
+    [placed] = store.commands.unreported_cancellations()
+    assert (placed.content.action, placed.content.reason) == (AnswerCall(answer), "a call")
 
 
 def test_whoever_lets_somebody_in_says_who_they_are_as_for_a_release(office, store):
     assert "--operator" in office("answer", "gate-1", "--opening", check=2)
-    assert store.commands.untold() == []
+    assert store.commands.unreported_cancellations() == []
 
 
 def test_an_answer_is_not_ordered_where_no_office_serves(office, store, served):
     served.close()
     assert "no `gated office serve`" in office("answer", "gate-1", "--opening", "--operator", "li", check=1)
-    assert store.commands.untold() == []
+    assert store.commands.unreported_cancellations() == []
 
 
 def test_an_answer_may_name_the_door_and_must_say_what(office, store):
     office("answer", "gate-1", "--wait", "--door", "second", "--operator", "li", "--wait-s", 0, check=1)
-    [placed] = store.commands.untold()
-    assert (placed.order.action, placed.order.operator) == (AnswerCall("wait", "second"), "li")
+    [placed] = store.commands.unreported_cancellations()
+    assert (placed.content.action, placed.content.operator) == (AnswerCall("wait", "second"), "li")
     assert "--opening" in office("answer", "gate-1", check=2)
     office("answer", "gate-9", "--wait", "--wait-s", 0, check=1)
 

@@ -89,10 +89,10 @@ def asked(store, terminal):
     """Give the gate the order and wait for the question before the face is kept. Returns the order's id."""
     terminal.until(store.commands.open, "the order")
     [placed] = store.commands.open()
-    store.commands.give(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
-    store.commands.tell(placed.id, "3 of 5 looks")
+    store.commands.answer_begin(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
+    store.commands.store_progress(placed.id, "3 of 5 looks")
     terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.said, "what goes on")
-    assert not store.commands.go(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
+    assert not store.commands.answer_commit(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
     terminal.until(lambda: "Keep this face?" in terminal.said, "the question")
     return placed.id
 
@@ -103,8 +103,8 @@ def test_the_face_is_kept_only_after_a_yes(store, terminal, tmp_path):
     assert is_waiting(tmp_path / "office", order), "while it is asked it waits"
     there.type("y\n")
     there.until(lambda: store.commands.get(order).is_confirmed, "the yes")
-    assert store.commands.go(store.commands.get(order), "5 good looks were taken", time.monotonic())
-    store.commands.settle(store.commands.get(order), "done", "5 templates")
+    assert store.commands.answer_commit(store.commands.get(order), "5 good looks were taken", time.monotonic())
+    store.commands.finish(store.commands.get(order), "done", "5 templates")
     assert there.wait() == 0
     assert "gate-1: done: 5 templates" in there.said
 
@@ -117,7 +117,7 @@ def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
     assert there.wait() == 1
     assert "will not do it any more" in there.said
     assert store.commands.get(order).state == "cancelled"
-    assert not store.commands.go(store.commands.get(order), "", time.monotonic())
+    assert not store.commands.answer_commit(store.commands.get(order), "", time.monotonic())
     assert "Traceback" not in there.said
 
 

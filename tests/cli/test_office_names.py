@@ -190,7 +190,7 @@ def test_an_office_of_before_is_in_shanghai_and_may_be_moved(office, store):
 
 
 def test_times_are_told_in_the_zone_of_the_site(office, ann, store):
-    store.alarms.sound("gate-1", "duress", "row 1", "2026-11-29T23:48:12.000000Z")
+    store.alarms.open("gate-1", "duress", "row 1", "2026-11-29T23:48:12.000000Z")
     said = office("alarms", check=1)
     assert "2026-11-30 07:48:12" in said
     assert "Asia/Shanghai" in said

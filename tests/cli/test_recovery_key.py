@@ -115,8 +115,8 @@ def test_an_office_without_one_alarms_at_every_start_until_it_has_one(init, comm
             serve._settle(tmp_path / "office", share, store)
             assert bool(store.alarms.all()) is (share == 0)
         assert [(each.gate, each.kind) for each in store.alarms.all()] == [(HERE, MISSING)]
-        store.alarms.settle(store.alarms.all()[0].id, stamp(datetime.now(UTC)))
-        store.handovers.mind(stamp(datetime.now(UTC)))
+        store.alarms.mark_handled(store.alarms.all()[0].id, stamp(datetime.now(UTC)))
+        store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
         assert len(store.alarms.all()) == 1
     said = command("alarms")
     assert said.exit_code == 1
@@ -124,5 +124,5 @@ def test_an_office_without_one_alarms_at_every_start_until_it_has_one(init, comm
     assert command("recovery", tmp_path / "stick").exit_code == 0
     assert command("alarms").exit_code == 0
     with closing(Store.open(tmp_path / "office")) as store:
-        store.handovers.mind(stamp(datetime.now(UTC)))
+        store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
         assert store.alarms.all() == []

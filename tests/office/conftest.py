@@ -82,7 +82,7 @@ class GateEnd:
         topics = {Status: "status", EventBatch: "event", Request: "request"}
         topic = topic or getattr(self.topics, topics.get(kind, "reply"))
         payload = self.peer.write(self.message(kind, **values))
-        return self.court.carry(self.court.side.hear(topic, payload, self.court.now, self.court.wall))
+        return self.court.carry(self.court.side.handle_message(topic, payload, self.court.now, self.court.wall))
 
     def status(self, **values):
         self.challenges += 1
@@ -233,8 +233,8 @@ def only():
 
 
 @pytest.fixture
-def line(court, gate):
-    """Return the office's side of one gate."""
+def session(court, gate):
+    """Return the office's session with one gate."""
     peer = Peer(court.store.identity, gate.me.party, SITE, gate.name)
     return GateSession(gate.me.party.dump().decode(), peer, gate.topics, 0, court.now, court.now)
 

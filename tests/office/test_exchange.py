@@ -7,10 +7,11 @@ import pytest
 
 from gated.journal.entry import stamp
 from gated.office.command_store import GO_S
-from gated.office.event_effects import note
-from gated.office.exchange import LAG, SETTLES_S, SILENT_S, Exchange
+from gated.office.event_effects import apply_events
+from gated.office.exchange import RECONNECT_S, SILENT_S, Exchange
 from gated.office.gate_session import MOST_AT_ONCE
 from gated.office.office_person import OfficePerson
+from gated.office.record_sending import LAG
 from gated.office.schema import MIGRATIONS
 from gated.office.statuses import SKIPPED
 from gated.protocol.envelope import Peer
@@ -104,11 +105,11 @@ def test_a_last_will_is_remembered_and_not_answered(court, gate, only):
 
 def test_a_status_that_somebody_repeats_is_no_sign_of_life(court, gate):
     old = gate.peer.write(gate.message(Status, version="0.1.0", heard=gate.heard))
-    court.side.hear(gate.topics.status, old, court.now, court.wall)
+    court.side.handle_message(gate.topics.status, old, court.now, court.wall)
     gate.status()
     seen = court.store.gate("gate-1").seen_at
     court.wait(100)
-    court.side.hear(gate.topics.status, old, court.now, court.wall)
+    court.side.handle_message(gate.topics.status, old, court.now, court.wall)
     assert court.store.gate("gate-1").seen_at == seen
 
 
@@ -128,13 +129,13 @@ def test_what_is_not_from_the_gate_changes_nothing(court, gate, other, spoil):
         case "another kind":
             topic = gate.topics.request
     before = court.store.gate("gate-1")
-    assert court.side.hear(topic, payload, court.now, court.wall) == []
+    assert court.side.handle_message(topic, payload, court.now, court.wall) == []
     assert court.store.gate("gate-1") == before
 
 
 def test_a_topic_of_nobody_is_passed_over(court, gate):
     payload = gate.peer.write(gate.message(Status, version="0.1.0"))
-    assert court.side.hear("gated/1/market-south/gate-9/up/status", payload, court.now, court.wall) == []
+    assert court.side.handle_message("gated/1/market-south/gate-9/up/status", payload, court.now, court.wall) == []
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
     for number in range(30):
         subject = person(number, name="名" * 200, household="户" * 200)
         court.store.book.put(subject)
-        assert court.store.faces.keep(subject.subject, "gate-1", face(length=37_000))
+        assert court.store.faces.store_face(subject.subject, "gate-1", face(length=37_000))
     parts = gate.says(Request)
     assert len(parts) == 16
     parts += gate.says(Request, is_snapshot=True, snapshot=parts[0].version, parts=list(range(16, parts[0].parts)))
@@ -450,7 +451,7 @@ def test_an_office_that_was_off_accuses_no_gate_before_it_could_come_back(court,
     court.wait(24 * 3600)
     court.restart()
     court.due()
-    court.wait(SETTLES_S)
+    court.wait(RECONNECT_S)
     court.due()
     assert court.alarms() == []
     court.wait(1)
@@ -669,7 +670,7 @@ def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(
     gate.asks(offers[-1])
     answer = gate.asks(offers[-1], "commit", says="5 good looks")
     assert (answer.is_wanted, court.state(again)) == (True, "going")
-    assert court.store.commands.get(again).says == "5 good looks"
+    assert court.store.commands.get(again).progress == "5 good looks"
     assert court.give_up(again) == "stopping"
 
 
@@ -708,7 +709,7 @@ def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once
     court.restart(tmp_path / "backup")
     answer = gate.asks(offer, "commit", says="5 good looks")
     assert (answer.order, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
-    assert "order it anew" in answer.why
+    assert "send it again" in answer.why
     gate.reply(command, "refused", why=answer.why)
     assert court.state(placed) == "refused"
     court.wait(1.1)
@@ -946,7 +947,7 @@ def test_each_process_speaks_for_its_own_gates(court, gate, other):
     half.due(court.now, court.wall)
     assert half.topics == set(other.topics.up)
     payload = gate.peer.write(gate.message(Status, version="0.1.0"))
-    assert half.hear(gate.topics.status, payload, court.now, court.wall) == []
+    assert half.handle_message(gate.topics.status, payload, court.now, court.wall) == []
 
 
 def test_what_another_process_writes_is_noticed(court, gate, person):
@@ -992,7 +993,7 @@ def test_a_call_that_nobody_answered_stays_until_somebody_has_looked_at_it(court
     rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": outcome}))
     assert court.alarms() == [("gate-1", "call_missed")]
     [missed] = court.store.alarms.all()
-    court.store.alarms.settle(missed.id, stamp(court.wall))
+    court.store.alarms.mark_handled(missed.id, stamp(court.wall))
     assert court.alarms() == []
 
 
@@ -1035,13 +1036,13 @@ def test_a_call_of_which_nothing_more_is_heard_is_one_that_was_missed(court, gat
 
 @pytest.mark.parametrize("body", ['{"kind":"call_pressed","door":7}', "[]", "not json"])
 def test_a_call_that_cannot_be_read_is_no_alarm_and_no_error(court, gate, body):
-    note(court.store, "gate-1", [WireEvent(1, stamp(court.wall), "call_pressed", body, "ab" * 32)], court.wall)
+    apply_events(court.store, "gate-1", [WireEvent(1, stamp(court.wall), "call_pressed", body, "ab" * 32)], court.wall)
     assert court.alarms() == []
 
 
 def test_a_gate_that_floods_the_office_is_heard_less_and_takes_it_from_no_other(court, gate, other):
     for _ in range(MOST_AT_ONCE):
-        court.side.hear(gate.topics.event, b"a.b.c", court.now, court.wall)
+        court.side.handle_message(gate.topics.event, b"a.b.c", court.now, court.wall)
     assert gate.status() == []
     assert other.status() != []
     court.wait(1.0)

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from gated.office.face_sharing import AGAIN_S, AT_ONCE, IN_FLIGHT_S, LOOK_S, FaceRequests
+from gated.office.face_sharing import AGAIN_S, AT_ONCE, IN_FLIGHT_S, RESCAN_S, FaceRequests
 from gated.office.face_store import FaceRequest
 from gated.protocol.messages import Face
 
@@ -22,7 +22,7 @@ def enrol(store, person):
     def enrol(count):
         for number in range(count):
             store.book.put(person(number))
-            store.faces.enrolled(person(number).subject, "gate-1", f"2026-11-23T08:{number:02}:00Z")
+            store.faces.record_enrolment(person(number).subject, "gate-1", f"2026-11-23T08:{number:02}:00Z")
 
     return enrol
 
@@ -33,8 +33,8 @@ def test_a_gate_is_asked_for_a_few_at_a_time_until_all_have_come(store, enrol):
     while asked := sharing.due(["gate-1"], now):
         assert len(asked) <= AT_ONCE
         for wanted in asked:
-            assert sharing.answered(wanted)
-            assert store.faces.keep(wanted.subject, wanted.to, FACE)
+            assert sharing.accept_answer(wanted)
+            assert store.faces.store_face(wanted.subject, wanted.to, FACE)
             came.add(wanted.subject)
         now += 1.0
     assert len(came) == 20
@@ -45,7 +45,7 @@ def test_a_gate_that_is_off_is_not_asked(store, enrol):
     enrol(1)
     sharing = FaceRequests(store)
     assert sharing.due(["gate-2"], 0.0) == []
-    assert len(sharing.due(["gate-1", "gate-2"], LOOK_S)) == 1
+    assert len(sharing.due(["gate-1", "gate-2"], RESCAN_S)) == 1
 
 
 def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol):
@@ -55,34 +55,34 @@ def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol
     assert sharing.due(["gate-1"], 1.0) == []
     assert len(sharing.due(["gate-1"], IN_FLIGHT_S)) == 3
     assert sharing.due(["gate-1"], AGAIN_S - 1) == []
-    assert len(sharing.due(["gate-1"], AGAIN_S + LOOK_S)) >= AT_ONCE
+    assert len(sharing.due(["gate-1"], AGAIN_S + RESCAN_S)) >= AT_ONCE
 
 
 def test_what_nobody_asked_for_is_not_taken(store, enrol, person):
     enrol(1)
     sharing = FaceRequests(store)
     wanted = FaceRequest("gate-1", person(0).subject, "gate-2")
-    assert not sharing.answered(wanted)
+    assert not sharing.accept_answer(wanted)
     sharing.due(["gate-1"], 0.0)
-    assert sharing.answered(wanted)
-    assert not sharing.answered(wanted)
+    assert sharing.accept_answer(wanted)
+    assert not sharing.accept_answer(wanted)
 
 
 def test_who_was_removed_at_their_gate_is_asked_for_no_more(store, enrol, person):
     enrol(1)
-    store.faces.forgotten(person(0).subject, "gate-1", "2026-11-23T07:00:00Z")
-    assert len(store.faces.wanted(["gate-1"], 10)) == 1
-    store.faces.forgotten(person(0).subject, "gate-1", "2026-11-23T09:00:00Z")
-    assert store.faces.wanted(["gate-1"], 10) == []
+    store.faces.delete_enrolment(person(0).subject, "gate-1", "2026-11-23T07:00:00Z")
+    assert len(store.faces.missing_faces(["gate-1"], 10)) == 1
+    store.faces.delete_enrolment(person(0).subject, "gate-1", "2026-11-23T09:00:00Z")
+    assert store.faces.missing_faces(["gate-1"], 10) == []
 
 
 def test_an_older_enrolment_that_is_told_later_changes_nothing(store, enrol, person):
     enrol(1)
-    assert store.faces.keep(person(0).subject, "gate-2", FACE)
-    store.faces.enrolled(person(0).subject, "gate-1", "2026-11-22T08:00:00Z")
-    assert store.faces.wanted(["gate-1"], 10) == []
+    assert store.faces.store_face(person(0).subject, "gate-2", FACE)
+    store.faces.record_enrolment(person(0).subject, "gate-1", "2026-11-22T08:00:00Z")
+    assert store.faces.missing_faces(["gate-1"], 10) == []
 
 
 def test_no_face_is_kept_for_a_gate_that_is_none(store, enrol, person):
     enrol(1)
-    assert not store.faces.keep(person(0).subject, "gate-9", FACE)
+    assert not store.faces.store_face(person(0).subject, "gate-9", FACE)

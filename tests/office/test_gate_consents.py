@@ -109,7 +109,7 @@ def test_a_withdrawal_is_remembered_and_no_gate_is_told_of_it(tmp_path, person):
 def test_who_is_added_after_their_gate_has_told_of_them_has_what_they_agreed_to_there(tmp_path):
     folder, subject = tmp_path / "office", "8c1f0e5a77b2d943"
     with closing(Store.create(folder, "market-south")) as store:
-        store.faces.enrolled(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
+        store.faces.record_enrolment(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
     words = ["office", "--dir", str(folder), "person", "add", "--name", "Ann", "--household", "2-401", "--yes"]
     done = CliRunner().invoke(main, [*words, "--subject", subject, "--consent", "paper-1", "--notice", "2026-11"])
     assert done.exit_code == 0, done.output
@@ -121,7 +121,7 @@ def test_who_is_added_after_their_gate_has_told_of_them_has_what_they_agreed_to_
 def test_of_who_is_added_without_a_consent_nothing_more_is_noted(tmp_path):
     folder, subject = tmp_path / "office", "8c1f0e5a77b2d943"
     with closing(Store.create(folder, "market-south")) as store:
-        store.faces.enrolled(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
+        store.faces.record_enrolment(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
     words = ["office", "--dir", str(folder), "person", "add", "--name", "Ann", "--household", "2-401", "--yes"]
     assert CliRunner().invoke(main, [*words, "--subject", subject]).exit_code == 0
     with closing(Store.open(folder)) as store:

@@ -68,7 +68,7 @@ def test_a_list_in_parts_is_whole_and_an_old_one_that_a_broker_repeats_is_passed
     lists(gate, back(*range(500)), part=0, parts=2)
     lists(gate, back(*range(500, 520)), part=1, parts=2)
     assert len(court.store.held.all()) == 520
-    court.side.hear(gate.topics.reply, old, court.now, court.wall)
+    court.side.handle_message(gate.topics.reply, old, court.now, court.wall)
     assert len(court.store.held.all()) == 520
 
 
@@ -134,10 +134,10 @@ def answering(full, monkeypatch):
             for s in action.subjects
         ]
         order = full.order(action, gates[0])
-        full.store.commands.settle(full.store.commands.get(order), "done", "", findings)
+        full.store.commands.finish(full.store.commands.get(order), "done", "", findings)
         return [full.store.commands.get(order)]
 
-    monkeypatch.setattr("gated.cli.office.held.carry", carry)
+    monkeypatch.setattr("gated.cli.office.held.place_and_wait", carry)
     return refused, told
 
 
@@ -184,7 +184,7 @@ def test_nobody_is_accepted_who_is_not_held_or_not_named(office, full, answering
 
 def test_a_batch_is_announced_at_every_gate(office, full, monkeypatch):
     ordered = []
-    monkeypatch.setattr("gated.cli.office.held.order", lambda *asked: ordered.append(asked))
+    monkeypatch.setattr("gated.cli.office.held.run_command", lambda *asked: ordered.append(asked))
     office("batch", "announce", "--people", 216, "--hours", 6)
     office("batch", "announce", "gate-2", "--people", 10)
     assert [(asked[1], asked[2].people, asked[2].hours) for asked in ordered] == [

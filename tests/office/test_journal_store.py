@@ -175,16 +175,16 @@ def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_m
             last = min(len(ROWS), acked + 1 + data.draw(st.integers(0, 6)))
             sent.append(batch(19, 20, True) if data.draw(st.booleans()) else batch(acked + 1, last))
             for each in [sent[-1], *data.draw(st.lists(st.sampled_from(sent), max_size=3))]:
-                taken = store.journals.take(each)
+                taken = store.journals.store_batch(each)
                 assert taken.alarms == []
                 here = {kept.event.seq for kept in store.journals.rows()}
                 assert each.is_ahead or here >= set(range(1, taken.ack.seq + 1))
                 if not each.is_ahead and data.draw(st.booleans()):
                     acked = taken.ack.seq
         if acked < len(ROWS):
-            store.journals.take(batch(acked + 1, len(ROWS)))
+            store.journals.store_batch(batch(acked + 1, len(ROWS)))
         assert sorted(kept.event.seq for kept in store.journals.rows()) == list(range(1, 21))
-        assert store.journals.held("gate-1", "j") == 20
+        assert store.journals.last_row("gate-1", "j") == 20
 
 
 # -- deletion of old rows ---------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_old_rows_are_deleted_and_the_journal_goes_on_without_an_alarm(court, ga
     opened(gate, 6)
     gate.batch(1, 4)
     aged(court, gate, 3)
-    assert court.store.journals.forget(MIDDLE) == 3
+    assert court.store.journals.prune(MIDDLE) == 3
     assert kept(court) == [4]
     [ack] = gate.batch(5, 6)
     assert ack.seq == 6
@@ -215,11 +215,11 @@ def test_the_newest_row_stays_however_old_it_is(court, gate):
     opened(gate, 6)
     gate.batch(1, 4)
     aged(court, gate, 6)
-    assert court.store.journals.forget(MIDDLE) == 3
+    assert court.store.journals.prune(MIDDLE) == 3
     assert kept(court) == [4]
     gate.batch(5, 6)
     assert court.alarms() == []
-    assert court.store.journals.forget(LONG_AGO) == 0
+    assert court.store.journals.prune(LONG_AGO) == 0
 
 
 def test_rows_that_a_wrong_clock_made_look_old_stay(court, gate):
@@ -227,7 +227,7 @@ def test_rows_that_a_wrong_clock_made_look_old_stay(court, gate):
     gate.batch(1, 6)
     with court.store.file.writing() as connection:
         connection.execute("UPDATE events SET at = iif(seq IN (1, 4, 5), ?, ?)", (LONG_AGO, NOW_ISH))
-    assert court.store.journals.forget(MIDDLE) == 1
+    assert court.store.journals.prune(MIDDLE) == 1
     assert kept(court) == [2, 3, 4, 5, 6]
 
 
@@ -236,5 +236,5 @@ def test_rows_that_went_ahead_stay(court, gate):
     gate.batch(1, 2)
     gate.batch(4, 5, is_ahead=True)
     aged(court, gate, 6)
-    assert court.store.journals.forget(MIDDLE) == 1
+    assert court.store.journals.prune(MIDDLE) == 1
     assert kept(court) == [2, 4, 5]

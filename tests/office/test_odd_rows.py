@@ -25,7 +25,7 @@ def kept(court, gate, other, tmp_path):
     for name in ("gate-1", "gate-2"):
         court.order(Release(), gate=name)
         for kind in ("duress", "call_pressed"):
-            court.store.alarms.sound(name, kind, "row 1", "2026-11-23T07:00:00+00:00")
+            court.store.alarms.open(name, kind, "row 1", "2026-11-23T07:00:00+00:00")
     court.store.close()
     return tmp_path / "office"
 

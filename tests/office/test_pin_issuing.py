@@ -86,8 +86,8 @@ def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
 def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
     give_pin(site, ANN)
     for gate in ("gate-1", "gate-2"):
-        site.alarms.sound(gate, "weak_pin", ANN, AT)
-    site.alarms.sound("gate-1", "weak_pin", BOB, AT)
+        site.alarms.open(gate, "weak_pin", ANN, AT)
+    site.alarms.open("gate-1", "weak_pin", BOB, AT)
     assert weak(site) == [ANN, BOB]
     assert any(ANN in line and "new ones" in line for line in weak_lines(weak(site)))
     give_pin(site, ANN)
@@ -98,7 +98,7 @@ def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
 def test_a_new_duress_pin_does_not_end_what_may_be_said_of_the_other_one(site):
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
-    site.alarms.sound("gate-1", "weak_pin", ANN, AT)
+    site.alarms.open("gate-1", "weak_pin", ANN, AT)
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
     assert weak(site) == [ANN], "nobody knows which of the two it was"

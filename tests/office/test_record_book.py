@@ -46,11 +46,11 @@ def change(store, person, what, number, more, at):
         case "remove":
             store.book.remove(f"person/{subject}")
         case "face":
-            store.faces.keep(subject, more, face(number))
+            store.faces.store_face(subject, more, face(number))
         case "enrolled":
-            store.faces.enrolled(subject, more, at)
+            store.faces.record_enrolment(subject, more, at)
         case "new keys":
-            store.faces.forget_gate(more)
+            store.faces.delete_gate(more)
         case "household":
             store.book.put(HouseholdRecord(n=0, household=f"2-40{number}", rights=[]))
         case "leap":
@@ -88,7 +88,7 @@ def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history
 def test_a_face_is_news_for_one_gate_alone(store, person):
     store.book.put(person(1))
     before = {gate: (store.book.version(gate), store.book.digest(gate)) for gate in GATES}
-    assert store.faces.keep(person(1).subject, "gate-1", face(1))
+    assert store.faces.store_face(person(1).subject, "gate-1", face(1))
     assert store.book.version("gate-1") > before["gate-1"][0]
     assert (store.book.version("gate-2"), store.book.digest("gate-2")) == before["gate-2"]
     [record] = store.book.after("gate-1", before["gate-1"][0])
@@ -141,7 +141,7 @@ def test_a_record_that_would_leave_no_room_for_a_face_is_refused(store, person):
 def test_a_leap_leaves_no_number_of_before(store, person):
     for number in range(5):
         store.book.put(person(number))
-    store.faces.keep(person(2).subject, "gate-1", face(2))
+    store.faces.store_face(person(2).subject, "gate-1", face(2))
     store.book.remove(f"person/{person(0).subject}")
     store.book.renumber_all(1000)
     assert all(record.n > 1000 for record in store.book.live(OfficePerson))

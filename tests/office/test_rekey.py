@@ -73,7 +73,7 @@ def root(founded, tmp_path):
 def kid(folder):
     with closing(Store.open(folder)) as store:
         assert [record.household for record in store.book.live(HouseholdRecord)] == ["2-401"]
-        assert [placed.order.operator for placed in store.commands.open()] == ["li"]
+        assert [placed.content.operator for placed in store.commands.open()] == ["li"]
         return store.identity.party.kid
 
 
@@ -129,7 +129,7 @@ def test_without_the_recovery_key_nothing_changes(root):
     with pytest.raises(OfficeError, match="not the recovery key of this office"):
         rekey(office, RecoveryKey.make(), None, NOW)
     with closing(Store.open(office)) as store, pytest.raises(OfficeError, match="recovery key already"):
-        store.handovers.begin(RecoveryKey.make().public)
+        store.handovers.store_first_key(RecoveryKey.make().public)
     assert files_of(office) == before
 
 
@@ -420,7 +420,7 @@ def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkey
 
 
 def test_a_gate_that_comes_back_ends_that_alarm(court, gate):
-    court.store.alarms.sound("gate-1", "rekeyed_since", "", "2027-01-01T00:00:00Z")
+    court.store.alarms.open("gate-1", "rekeyed_since", "", "2027-01-01T00:00:00Z")
     gate.status()
     gate.status(heard=gate.heard)
     assert ("gate-1", "rekeyed_since") not in court.alarms()
@@ -523,7 +523,7 @@ def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog)
 
 
 def test_the_office_tells_those_that_know_none_and_alarms_for_another(court, gate, only):
-    court.store.handovers.begin(KEY.public)
+    court.store.handovers.store_first_key(KEY.public)
     court.side._port = 8884
     said = only(Recovery, gate.status(can=["handover"]))
     assert [(each.key, each.number, each.port) for each in said] == [(KEY.public, 0, 8884)]

@@ -123,9 +123,9 @@ def test_only_the_gates_own_signature_has_it_renewed(site):
     topics, office = Topics(SITE, "gate-2"), site.store.identity
     said = Renew(site=SITE, gate="gate-2", csr=csr("gate-2", site.keys["gate-2"]))
     other = Peer(site.identities["gate-3"], office.party, SITE, "gate-2")
-    assert side.hear(topics.request, other.write(said), 1.0, ends - DAY) == []
+    assert side.handle_message(topics.request, other.write(said), 1.0, ends - DAY) == []
     own = Peer(site.identities["gate-2"], office.party, SITE, "gate-2")
-    (out,) = side.hear(topics.request, own.write(said), 2.0, ends - DAY)
+    (out,) = side.handle_message(topics.request, own.write(said), 2.0, ends - DAY)
     assert out.topic == topics.ack
     assert isinstance(own.read(out.payload, Certificate), Certificate)
 
@@ -158,7 +158,7 @@ def test_an_alarm_is_over_when_the_gate_says_that_it_uses_a_new_one(site):
 def test_an_alarm_that_somebody_settled_does_not_come_again_at_the_same_stage(site):
     ends = site.pair("gate-2")
     site.renewals.watch(site.store.gates(), ends - 50 * DAY)
-    site.store.alarms.settle(site.store.alarms.all()[0].id, "now")
+    site.store.alarms.mark_handled(site.store.alarms.all()[0].id, "now")
     site.renewals.watch(site.store.gates(), ends - 49 * DAY)
     assert site.alarms() == []
 

@@ -269,7 +269,7 @@ def test_its_old_keys_are_let_in_under_no_name_and_the_code_is_not_spent(site):
 
 def test_the_other_gates_are_told_and_nothing_of_it_is_left_to_be_waited_for(site):
     with site.open() as store:
-        store.alarms.sound("gate-2", "silent", "", "2027-01-01T00:00:00Z")
+        store.alarms.open("gate-2", "silent", "", "2027-01-01T00:00:00Z")
         version = store.book.version("gate-1")
     site.retire("gate-2")
     with site.open() as store:

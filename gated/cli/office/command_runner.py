@@ -20,13 +20,14 @@ from gated import names
 from gated.cli import show_json, streams
 from gated.cli.table_output import show
 from gated.errors import GatedError, OfficeError
-from gated.office.command_store import CommandContent, StoredCommand, check, new_id
+from gated.office.command_store import new_id
 from gated.office.running_processes import Waiting, is_served, require_served
 from gated.office.store import Store
+from gated.office.stored_command import CommandContent, StoredCommand, check_content
 from gated.printable import line
 from gated.protocol.messages import LIVE, Action
 
-LOOK_S = 0.05
+POLL_S = 0.05
 SERVED_S = 0.5
 """Interval between checks that the office still serves, in seconds."""
 LONGEST_REASON = 200
@@ -38,7 +39,7 @@ NOT_CONFIRMED = "you did not confirm it"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CommandOptions:
     """The operator, the reason and the waiting time, in seconds, of a command."""
 
     operator: str
@@ -53,31 +54,31 @@ class _InterruptedError(BaseException):
     """Raised by SIGINT, SIGTERM, or SIGHUP from a closed terminal."""
 
 
-def order(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> None:
+def run_command(folder: Path, gates: Sequence[str], action: Action, options: CommandOptions) -> None:
     """Place the command at each gate, wait, and report the results. Exit with 1 unless every gate executed it."""
-    placed = carry(folder, gates, action, wish)
-    if wish.as_json:
+    placed = place_and_wait(folder, gates, action, options)
+    if options.as_json:
         show_json([_row(each) for each in placed])
-    for each in [] if wish.as_json else placed:
+    for each in [] if options.as_json else placed:
         streams.say(_sentence(each), err=each.state != "done")
         if each.findings:
             show(["part", "level", "says"], [[f.part, f.level, f.says] for f in each.findings])
     sys.exit(0 if all(each.state == "done" for each in placed) else 1)
 
 
-def carry(folder: Path, gates: Sequence[str], action: Action, wish: Wish) -> list[StoredCommand]:
+def place_and_wait(folder: Path, gates: Sequence[str], action: Action, options: CommandOptions) -> list[StoredCommand]:
     """Place the command at each gate. Wait until each result is known or the command is void."""
-    if not (wish.reason.isprintable() and len(wish.reason) <= LONGEST_REASON):
+    if not (options.reason.isprintable() and len(options.reason) <= LONGEST_REASON):
         raise click.BadParameter(f"write one line of up to {LONGEST_REASON} characters", param_hint="--reason")
     with closing(Store.open(folder)) as store:
         gates = [store.gate(names.id_of(gate)).gate for gate in gates]
         for gate in gates:
-            check(gate, CommandContent(wish.operator, wish.reason, action))
+            check_content(gate, CommandContent(options.operator, options.reason, action))
             _refuse_old(store, gate)
         require_served(folder, gates)
         ids = [new_id() for _ in gates]
         with closing(Waiting(folder, ids)) as waiting:
-            return _Watch(folder, store, waiting, wish).run(dict(zip(ids, gates, strict=True)), action)
+            return _CommandWait(folder, store, waiting, options).run(dict(zip(ids, gates, strict=True)), action)
 
 
 def _refuse_old(store: Store, gate: str) -> None:
@@ -92,12 +93,12 @@ def _refuse_old(store: Store, gate: str) -> None:
         )
 
 
-class _Watch:
+class _CommandWait:
     """One wait for the commands that a single call placed."""
 
-    def __init__(self, folder: Path, store: Store, waiting: Waiting, wish: Wish) -> None:
-        self._folder, self._commands, self._waiting, self._wish = folder, store.commands, waiting, wish
-        self._told: dict[str, str] = {}
+    def __init__(self, folder: Path, store: Store, waiting: Waiting, options: CommandOptions) -> None:
+        self._folder, self._commands, self._waiting, self._options = folder, store.commands, waiting, options
+        self._printed: dict[str, str] = {}
         self._served_at = 0.0
 
     def run(self, gates: dict[str, str], action: Action) -> list[StoredCommand]:
@@ -105,10 +106,10 @@ class _Watch:
         why = INTERRUPTED
         try:
             with _interruptible():
-                for order_, gate in gates.items():
+                for command_id, gate in gates.items():
                     self._commands.place(
-                        gate, action, self._wish.operator, self._wish.reason, datetime.now(UTC),
-                        order=order_, is_confirmed=not self._wish.question,
+                        gate, action, self._options.operator, self._options.reason, datetime.now(UTC),
+                        command_id=command_id, is_confirmed=not self._options.question,
                     )  # fmt: skip
                 why = self._wait(list(gates))
         except _InterruptedError:
@@ -122,38 +123,38 @@ class _Watch:
 
     def _wait(self, ids: Sequence[str]) -> str:
         """Wait until no command is open. Return the reason to stop earlier, or an empty string."""
-        give_up_at = time.monotonic() + self._wish.wait_s
+        give_up_at = time.monotonic() + self._options.wait_s
         while True:
             self._waiting.beat()
-            placed = [self._commands.get(order_) for order_ in ids]
+            placed = [self._commands.get(command_id) for command_id in ids]
             if not any(each.is_open for each in placed):
                 return ""
             if time.monotonic() >= give_up_at:
-                return f"no answer in {self._wish.wait_s:g} s"
+                return f"no answer in {self._options.wait_s:g} s"
             if not self._is_served([each.gate for each in placed if each.is_open]):
                 return NOT_SERVED
             for each in placed:
-                self._tell(each)
+                self._print_progress(each)
                 if self._is_declined(each):
                     return NOT_CONFIRMED
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
     def _finish(self, gates: dict[str, str], why: str) -> list[StoredCommand]:
         """Withdraw each command that can be withdrawn, and wait for the others: a gate may be executing one. Writes to
         disk before it reports.
         """
-        known = [order_ for order_ in gates if self._is_placed(order_)]
-        for order_ in known:
-            self._commands.withdraw(order_, why)
+        known = [command_id for command_id in gates if self._is_placed(command_id)]
+        for command_id in known:
+            self._commands.withdraw(command_id, why)
         while True:
-            placed = [self._commands.conclude(order_, time.monotonic()) for order_ in known]
+            placed = [self._commands.conclude(command_id, time.monotonic()) for command_id in known]
             if not any(each.is_open for each in placed):
                 return placed
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
-    def _is_placed(self, order_: str) -> bool:
+    def _is_placed(self, command_id: str) -> bool:
         try:
-            self._commands.get(order_)
+            self._commands.get(command_id)
         except OfficeError:
             return False
         return True
@@ -164,25 +165,25 @@ class _Watch:
         self._served_at = time.monotonic()
         return all(is_served(self._folder, gate) for gate in gates)
 
-    def _tell(self, placed: StoredCommand) -> None:
+    def _print_progress(self, stored: StoredCommand) -> None:
         """Print what the gate reports it is doing, each message once."""
-        if placed.says and self._told.get(placed.id) != placed.says:
-            self._told[placed.id] = placed.says
+        if stored.progress and self._printed.get(stored.id) != stored.progress:
+            self._printed[stored.id] = stored.progress
             with suppress(OSError):
-                streams.say(f"{placed.gate}: {placed.says}", err=True)
+                streams.say(f"{stored.gate}: {stored.progress}", err=True)
 
-    def _is_declined(self, placed: StoredCommand) -> bool:
+    def _is_declined(self, stored: StoredCommand) -> bool:
         """Ask the operator once the gate requests confirmation. Return whether the operator declined."""
-        if placed.state != "asked" or placed.is_confirmed:
+        if stored.state != "asked" or stored.is_confirmed:
             return False
-        if f"{placed.id}?" not in self._told:
-            self._told[f"{placed.id}?"] = ""
-            click.echo(line(f"{self._wish.question} [y/N] "), nl=False, err=True)
+        if f"{stored.id}?" not in self._printed:
+            self._printed[f"{stored.id}?"] = ""
+            click.echo(line(f"{self._options.question} [y/N] "), nl=False, err=True)
         if not select.select([sys.stdin], [], [], 0)[0]:
             return False
         if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
             return True
-        self._commands.confirm(placed.id)
+        self._commands.confirm(stored.id)
         return False
 
 
@@ -217,25 +218,25 @@ def _signals(handler: Any) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _row(placed: StoredCommand) -> dict[str, Any]:
+def _row(stored: StoredCommand) -> dict[str, Any]:
     return {
-        "order": placed.id,
-        "gate": placed.gate,
-        "state": placed.state,
-        "why": placed.why,
-        "findings": placed.findings,
+        "order": stored.id,
+        "gate": stored.gate,
+        "state": stored.state,
+        "why": stored.why,
+        "findings": stored.findings,
     }
 
 
-def _sentence(placed: StoredCommand) -> str:
-    why = f": {placed.why}" if placed.why else ""
-    match placed.state:
+def _sentence(stored: StoredCommand) -> str:
+    why = f": {stored.why}" if stored.why else ""
+    match stored.state:
         case "cancelled":
-            return f"{placed.gate}: not done{why}. The order is void, and the gate will not do it any more"
+            return f"{stored.gate}: not done{why}. The order is void, and the gate will not do it any more"
         case "unknown":
             return (
-                f"{placed.gate}: it is not known what came of it. The gate was told to do it and has not answered, so "
-                f"it may have happened; `gated office events --gate {placed.gate}` tells when the gate is heard again"
+                f"{stored.gate}: it is not known what came of it. The gate was told to do it and has not answered, so "
+                f"it may have happened; `gated office events --gate {stored.gate}` tells when the gate is heard again"
             )
         case _:
-            return f"{placed.gate}: {placed.state}{why}"
+            return f"{stored.gate}: {stored.state}{why}"

@@ -13,7 +13,7 @@ import click
 from gated import names
 from gated.cli import streams
 from gated.cli.find_person import called, is_asked
-from gated.cli.office.command_runner import Wish, order
+from gated.cli.office.command_runner import CommandOptions, run_command
 from gated.cli.office.people import somebody
 from gated.cli.place_options import DOORS, Name
 from gated.config.handwritten import HandwritingError, read_text, toml_of
@@ -49,7 +49,7 @@ reason_option = click.option("--reason", default="", help="Reason, for the gate'
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def orders(command: Callable[..., Any]) -> Callable[..., Any]:
+def command_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that all commands to gates share."""
     for option in (json_option, wait_option, reason_option, operator_option):
         command = option(command)
@@ -64,9 +64,9 @@ def orders(command: Callable[..., Any]) -> Callable[..., Any]:
 @wait_option
 @json_option
 @click.pass_obj
-def release(folder: Path, /, gate: str, door: str, **wish: Any) -> None:
+def release(folder: Path, /, gate: str, door: str, **options: Any) -> None:
     """Open a door now. Exit 1 when the gate did not open it. The command is void when this program ends."""
-    order(folder, [gate], Release(door), wish_of(wish))
+    run_command(folder, [gate], Release(door), options_of(options))
 
 
 @click.command()
@@ -108,19 +108,21 @@ def answer(
         raise click.UsageError("say --opening, --wait or --nobody")
     if answer == "opening" and operator is None:
         raise click.UsageError("--opening lets somebody in: say who does so with --operator, as for a release")
-    order(folder, [gate], AnswerCall(answer, door or ""), Wish(_operator(operator), reason, wait_s, as_json))
+    run_command(
+        folder, [gate], AnswerCall(answer, door or ""), CommandOptions(_operator(operator), reason, wait_s, as_json)
+    )
 
 
 @click.command()
 @click.argument("gate", metavar="GATE|all")
 @click.argument("on", metavar="on|off", type=click.Choice(["on", "off"]))
-@orders
+@command_options
 @click.pass_obj
-def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
+def lockdown(folder: Path, /, gate: str, on: str, **options: Any) -> None:
     """Deny entry at a gate or at all gates, or allow it again. Leaving and fire release are not affected."""
     with closing(Store.open(folder)) as store:
         gates = [each.gate for each in store.gates()] if names.is_same(gate, "all") else [gate]
-    order(folder, gates, SetLockdown(on == "on"), wish_of(wish))
+    run_command(folder, gates, SetLockdown(on == "on"), options_of(options))
 
 
 @click.command()
@@ -130,9 +132,9 @@ def lockdown(folder: Path, /, gate: str, on: str, **wish: Any) -> None:
     "--within-s", type=click.FloatRange(5, 120), default=60.0, show_default=True, help="Seconds that the gate tries."
 )
 @click.option("--yes", is_flag=True, help="Do not ask whether it was the right person.")
-@orders
+@command_options
 @click.pass_obj
-def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **wish: Any) -> None:
+def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **options: Any) -> None:
     """Capture the face of a known person who has agreed and stands before the gate. Waits until it is done.
 
     The gate tells the person "enrolling". Then you confirm at the terminal that the right person stood there alone;
@@ -152,19 +154,19 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
         )
     streams.say(f"enrolling {called(who)} at {gate}", err=True)
     question = "" if yes else f"Did {called(who)} stand there, alone? Keep this face?"
-    order(folder, [gate], Enrol(subject, within_s), wish_of(wish, within_s + PATIENCE_S, question))
+    run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + PATIENCE_S, question))
 
 
 @click.command()
 @click.argument("gate")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@orders
+@command_options
 @click.pass_obj
-def settings(folder: Path, /, gate: str, file: Path, **wish: Any) -> None:
+def settings(folder: Path, /, gate: str, file: Path, **options: Any) -> None:
     """Send the settings in FILE (TOML) to a gate. The gate restores its old settings if it fails with the new ones."""
     with reading(file):
         text = _toml_in(file)
-    order(folder, [gate], ChangeSettings(text), wish_of(wish))
+    run_command(folder, [gate], ChangeSettings(text), options_of(options))
 
 
 def _toml_in(file: Path) -> str:
@@ -180,35 +182,35 @@ def _toml_in(file: Path) -> str:
 @click.command()
 @click.argument("gate")
 @click.argument("name", metavar="SET")
-@orders
+@command_options
 @click.pass_obj
-def models(folder: Path, /, gate: str, name: str, **wish: Any) -> None:
+def models(folder: Path, /, gate: str, name: str, **options: Any) -> None:
     """Make a gate install a model set if needed, verify it, and use it."""
-    order(folder, [gate], SwitchModels(name), wish_of(wish, MODELS_S))
+    run_command(folder, [gate], SwitchModels(name), options_of(options, MODELS_S))
 
 
 @click.command()
 @click.argument("gate")
-@orders
+@command_options
 @click.pass_obj
-def restart(folder: Path, /, gate: str, **wish: Any) -> None:
+def restart(folder: Path, /, gate: str, **options: Any) -> None:
     """Restart a gate; the door stays as secure as before."""
-    order(folder, [gate], Restart(), wish_of(wish))
+    run_command(folder, [gate], Restart(), options_of(options))
 
 
 @click.command()
 @click.argument("gate")
-@orders
+@command_options
 @click.pass_obj
-def diagnose(folder: Path, /, gate: str, **wish: Any) -> None:
+def diagnose(folder: Path, /, gate: str, **options: Any) -> None:
     """Show the output of a gate's doctor."""
-    order(folder, [gate], Diagnose(), wish_of(wish, DIAGNOSE_S))
+    run_command(folder, [gate], Diagnose(), options_of(options, DIAGNOSE_S))
 
 
-def wish_of(options: dict[str, Any], wait_s: float = WAIT_S, question: str = "") -> Wish:
-    """Return the `Wish` that the options describe. `wait_s` is the default waiting time in seconds."""
+def options_of(options: dict[str, Any], wait_s: float = WAIT_S, question: str = "") -> CommandOptions:
+    """Return the `CommandOptions` that the options describe. `wait_s` is the default waiting time in seconds."""
     wait_s = wait_s if options["wait_s"] is None else options["wait_s"]
-    return Wish(_operator(options["operator"]), options["reason"], wait_s, options["as_json"], question)
+    return CommandOptions(_operator(options["operator"]), options["reason"], wait_s, options["as_json"], question)
 
 
 def _operator(name: str | None) -> str:

@@ -13,14 +13,14 @@ import click
 
 from gated.cli import looks, show_json, streams
 from gated.cli.find_person import sure, yes_option
-from gated.cli.office.command_runner import Wish, carry, order
-from gated.cli.office.commands import orders, wish_of
+from gated.cli.office.command_runner import CommandOptions, place_and_wait, run_command
+from gated.cli.office.commands import command_options, options_of
 from gated.cli.office.people import somebody
 from gated.cli.table_output import show
 from gated.errors import OfficeError
-from gated.office.command_store import StoredCommand
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
+from gated.office.stored_command import StoredCommand
 from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld, AnnounceBatch
 
 BULK = "bulk"
@@ -48,9 +48,9 @@ def batch() -> None:
     show_default=True,
     help="Valid for this many hours.",
 )
-@orders
+@command_options
 @click.pass_obj
-def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **wish: Any) -> None:
+def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **options: Any) -> None:
     """Announce that many people will join, at these gates or at all. Otherwise people beyond the hourly limit are held
     back.
 
@@ -60,7 +60,7 @@ def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, *
         chosen = list(gates) or [each.gate for each in store.gates()]
     if not chosen:
         raise OfficeError("there is no gate here yet; `gated office invite` lets one join")
-    order(folder, chosen, AnnounceBatch(people, hours), wish_of(wish))
+    run_command(folder, chosen, AnnounceBatch(people, hours), options_of(options))
 
 
 @click.group()
@@ -94,9 +94,9 @@ def list_held(folder: Path, as_json: bool) -> None:
 @click.argument("people", nargs=-1, metavar="[PERSON...]")
 @click.option("--all", "everybody", is_flag=True, help="Accept everybody held back for their number.")
 @yes_option
-@orders
+@command_options
 @click.pass_obj
-def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, **wish: Any) -> None:
+def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, **options: Any) -> None:
     """Accept people at every gate that holds them back for their number. Names each person first.
 
     Exit 1 when a person is still held back.
@@ -119,7 +119,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
         count = len({subject for subjects in by_gate.values() for subject in subjects})
         sure(f"Accept these {count} people?", f"{count} people would be accepted", yes=yes)
     names = {row["subject"]: _named(row) for row in rows}
-    refused = sum(_accept(folder, gate, subjects, names, wish_of(wish)) for gate, subjects in by_gate.items())
+    refused = sum(_accept(folder, gate, subjects, names, options_of(options)) for gate, subjects in by_gate.items())
     sys.exit(1 if left or refused else 0)
 
 
@@ -159,14 +159,14 @@ def _by_gate(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     return found
 
 
-def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str, str], wish: Wish) -> int:
+def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str, str], options: CommandOptions) -> int:
     """Accept people at one gate. Print one line for each refusal reason, with its people. Return how many the gate
     still holds.
     """
     accepted, said = 0, defaultdict[str, list[str]](list)
     for at in range(0, len(subjects), MAX_ACCEPTED):
         chunk = list(subjects[at : at + MAX_ACCEPTED])
-        [placed] = carry(folder, [gate], AcceptHeld(chunk), wish)
+        [placed] = place_and_wait(folder, [gate], AcceptHeld(chunk), options)
         accepted += sum(finding.level == "accepted" for finding in placed.findings)
         for finding in placed.findings:
             if finding.level != "accepted":

@@ -38,7 +38,7 @@ from gated.office import key_lock
 from gated.office.alarm_store import MEANINGS
 from gated.office.disclosure import OUTDATED
 from gated.office.gate_store import PairedGate
-from gated.office.journal_store import Kept
+from gated.office.journal_store import JournalRow
 from gated.office.office_person import OfficePerson
 from gated.office.renewals import ends_of
 from gated.office.serve import serve as serve_office
@@ -151,18 +151,18 @@ def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: boo
     with look_unless(follow or None), closing(Store.open(folder)) as store:
         if gate is not None:
             gate = store.gate(names.id_of(gate)).gate
-        kept, row = store.journals.last(last, gate), 0
+        rows, number = store.journals.last(last, gate), 0
         while True:
-            for each in kept:
+            for each in rows:
                 if as_json:
                     show_json_line(_facts(each) | _head(each))
                 else:
                     streams.say(_line(each, store.zone))
-                row = each.row
+                number = each.row
             if not follow:
                 return
             time.sleep(FOLLOW_S)
-            kept = store.journals.rows(row, gate)
+            rows = store.journals.rows(number, gate)
 
 
 @office.command()
@@ -193,7 +193,7 @@ def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) ->
     """List the alarms that need attention. Exit 1 when there is one."""
     with look_unless(settle), closing(Store.open(folder)) as store:
         if settle is not None:
-            store.alarms.settle(settle, stamp(datetime.now(UTC)))
+            store.alarms.mark_handled(settle, stamp(datetime.now(UTC)))
         found, zone = store.alarms.all(standing=not everything), store.zone
     if as_json:
         show_json([asdict(each) | {"meaning": MEANINGS.get(each.kind, "")} for each in found])
@@ -210,7 +210,7 @@ def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) ->
 def _gate(store: Store, gate: PairedGate) -> dict[str, Any]:
     status = gate.status
     journal, records = (status.journal, status.records) if status else (None, None)
-    rows = store.journals.held(gate.gate, journal.id) if journal else 0
+    rows = store.journals.last_row(gate.gate, journal.id) if journal else 0
     version = store.book.version(gate.gate)
     held_back = records.quarantined if records else 0
     return {
@@ -251,18 +251,18 @@ def _of(there: int, all_: int, held_back: int) -> str:
     return f"{max(0, there)} of {all_}" + (f", {held_back} held" if held_back else "")
 
 
-def _facts(kept: Kept) -> dict[str, Any]:
+def _facts(row: JournalRow) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(kept.event.body)
+        body = msgspec.json.decode(row.event.body)
     except UNDECODABLE:
         body = None
-    return body if isinstance(body, dict) else {"unreadable": kept.event.body}
+    return body if isinstance(body, dict) else {"unreadable": row.event.body}
 
 
-def _head(kept: Kept) -> dict[str, Any]:
-    return {"gate": kept.gate, "seq": kept.event.seq, "at": kept.event.at, "kind": kept.event.kind}
+def _head(row: JournalRow) -> dict[str, Any]:
+    return {"gate": row.gate, "seq": row.event.seq, "at": row.event.at, "kind": row.event.kind}
 
 
-def _line(kept: Kept, zone: ZoneInfo) -> str:
-    head_line = f"{tell(kept.event.at, zone)}  {kept.gate:12} {kept.event.kind:20}"
-    return f"{line(head_line)} {wording.facts(_facts(kept))}".rstrip()
+def _line(row: JournalRow, zone: ZoneInfo) -> str:
+    head_line = f"{tell(row.event.at, zone)}  {row.gate:12} {row.event.kind:20}"
+    return f"{line(head_line)} {wording.facts(_facts(row))}".rstrip()

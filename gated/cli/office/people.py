@@ -24,7 +24,7 @@ from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import CredentialError, OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.journal.entry import stamp
-from gated.office.gate_consents import with_given
+from gated.office.gate_consents import with_enrolment_consents
 from gated.office.office_person import OfficeCard, OfficePerson
 from gated.office.pin_issuing import give_pin, take_pin
 from gated.office.store import Store
@@ -81,7 +81,7 @@ def add(
         _ask_about(store, who, yes=yes)
         with store.file.writing():
             keep_bound(store, who)
-            known = with_given(store, who)
+            known = with_enrolment_consents(store, who)
             store.book.put(known)
     for more in known.consents[len(who.consents) :]:
         streams.say(f"{more.purpose}: noted as well, as the gate has it: {more.reference}")

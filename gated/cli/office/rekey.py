@@ -95,8 +95,8 @@ def make_recovery(folder: Path, file: Path) -> None:
         if store.handovers.key:
             raise OfficeError("this office has a recovery key already; `gated office rekey --next FILE` replaces it")
         with saved_recovery(file, folder, store.site, key):
-            store.handovers.begin(key.public)
-        store.handovers.mind(stamp(datetime.now(UTC)))
+            store.handovers.store_first_key(key.public)
+        store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
     tell_kept(file)
 
 

@@ -47,7 +47,7 @@ def came_in(folder, subject, way, gate="gate-2"):
     prev = genesis(SITE, gate, JOURNAL)
     row = WireEvent(1, AT, "way_granted", body, digest(prev, 1, AT.encode(), b"way_granted", body.encode()))
     with closing(Store.open(folder)) as store:
-        store.journals.take(
+        store.journals.store_batch(
             EventBatch(site=SITE, gate=gate, journal=JOURNAL, after=0, first=1, last=1, prev=prev, events=[row])
         )
 

@@ -307,7 +307,7 @@ class Site:
             return
         if to == "office":
             if self.is_office_up:
-                for out in self.side.hear(topic, payload, self.now, self.wall):
+                for out in self.side.handle_message(topic, payload, self.now, self.wall):
                     self.carry(out.topic.split("/")[3], [out])
         elif self.gates[to].is_up and self.gates[to].is_online:
             self.gates[to].hear(topic, payload)

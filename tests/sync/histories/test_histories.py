@@ -231,10 +231,9 @@ def is_well(site):
         if mark.digest != digest or mark.version < site.store.book.version(name):
             return f"{name}: records {mark.version} of {site.store.book.version(name)}, digests {mark.digest == digest}"
         position = gate.journal.position()
-        if site.store.journals.held(name, position.journal) != position.head:
-            return (
-                f"{name}: the office holds {site.store.journals.held(name, position.journal)} of {position.head} rows"
-            )
+        last = site.store.journals.last_row(name, position.journal)
+        if last != position.head:
+            return f"{name}: the office holds {last} of {position.head} rows"
         gone = {r.key for r in site.store.book.removals_without_receipt(name, site.store.gate(name).since, 2**62, 1000)}
         if gone:
             return f"{name}: no receipt for {gone}"

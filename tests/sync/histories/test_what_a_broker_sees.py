@@ -198,7 +198,9 @@ def test_a_gate_from_before_is_understood_and_answered_as_it_can_read(site):
     for _ in range(3):
         payload = old.status(site)
         assert payload.split(b".")[1].startswith(base64.urlsafe_b64encode(b'{"v"')[:4])
-        (out,) = [o for o in site.side.hear(gate.topics.status, payload, site.now, site.wall) if "/ack" in o.topic]
+        (out,) = [
+            o for o in site.side.handle_message(gate.topics.status, payload, site.now, site.wall) if "/ack" in o.topic
+        ]
         assert old.hear(out.payload)["challenge"] == f"old-{old.challenges}"
         site.tick(60.0)
     assert site.store.gate("east").status.version == "0.0.9"
@@ -216,7 +218,7 @@ def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
     assert SEALED in site.store.gate("east").status.can
     old = OldGate(gate)
     for _ in range(3):
-        said = site.side.hear(gate.topics.status, old.status(site), site.now, site.wall)
+        said = site.side.handle_message(gate.topics.status, old.status(site), site.now, site.wall)
         old.hear(next(out.payload for out in said if "/ack" in out.topic))
         site.tick(60.0)
     assert site.store.gate("east").status.version == "0.0.9"
@@ -235,7 +237,7 @@ def test_what_was_once_open_is_read_in_both_forms(site):
     assert {"status", "ack", "word", "request"} == ONCE_OPEN
     gate = site.gates["east"]
     status = replace(gate.side._status(gate.vitals), challenge="x")
-    office = site.side._line("east", site.store.gate_table.keys()["east"], site.now, site.wall).peer
+    office = site.side._open_session("east", site.store.gate_table.keys()["east"], site.now, site.wall).peer
     assert kind_of(Status) == "status"
     for is_to_old in (True, False):
         assert office.read(gate.peer.write(status, is_to_old=is_to_old), Status) == status

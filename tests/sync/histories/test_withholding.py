@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from site_in_memory import GATES, Site, office_digest, prepare
 
 from gated.events import DoorClosed, Started
-from gated.office import exchange
+from gated.office import record_sending
 from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
 from gated.protocol.messages import Release, SnapshotPart
 
@@ -185,7 +185,7 @@ def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_
 
 def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch):
     """The broker passes one part at a time, each within nine minutes."""
-    monkeypatch.setattr(exchange, "LAG", 100)
+    monkeypatch.setattr(record_sending, "LAG", 100)
     for _ in range(600):
         site.add()
     gate = site.gates["east"]
@@ -219,11 +219,11 @@ def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(si
 
 
 def test_a_list_of_who_is_held_back_that_does_not_come_is_told(site):
-    line = site.side._line("east", site.store.gate_table.keys()["east"], site.now, site.wall)
+    session = site.side._open_session("east", site.store.gate_table.keys()["east"], site.now, site.wall)
     for second in range(0, int(PATIENCE_S) + 60, 60):
-        line.withholding.fresh(float(second))
-        line.withholding.owes(float(second), receipts=False, lists=True)
-    assert line.withholding.known(PATIENCE_S) == [HELD_LISTS]
+        session.deliveries.note_fresh_status(float(second))
+        session.deliveries.note_owed(float(second), receipts=False, lists=True)
+    assert session.deliveries.overdue(PATIENCE_S) == [HELD_LISTS]
 
 
 def test_an_office_that_begins_anew_does_not_end_the_alarm_before_it_knows(site):
