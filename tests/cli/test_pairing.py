@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.cli.office.invite import invite
-from gated.cli.office.setup import init
+from gated.cli.office.init import init
 from gated.config import load
 from gated.errors import OfficeError
 from gated.office.mosquitto import Place

@@ -1,1 +1,5 @@
-"""`gated office`: one module for each noun. `office` joins them into the command group."""
+"""`gated office`: one module for each command. `office` joins them into the command group."""
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

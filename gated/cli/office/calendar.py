@@ -10,6 +10,7 @@ import click
 
 from gated.access.schedules import years_unknown
 from gated.cli import looks, show_json, streams
+from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
 from gated.office.store import Store
@@ -62,7 +63,7 @@ def remove_year(folder: Path, year: int) -> None:
 
 
 @calendar.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 @looks
 def list_years(folder: Path, as_json: bool) -> None:

@@ -13,8 +13,9 @@ import click
 from gated import names
 from gated.cli import streams
 from gated.cli.find_person import called, is_asked
+from gated.cli.office import json_option
+from gated.cli.office.chosen_person import person_by_words
 from gated.cli.office.command_runner import CommandOptions, run_command
-from gated.cli.office.people import somebody
 from gated.cli.place_options import DOORS, Name
 from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError, OfficeError
@@ -46,7 +47,6 @@ wait_option = click.option(
 
 operator_option = click.option("--operator", help="Your short name; by default that of this account.")
 reason_option = click.option("--reason", default="", help="Reason, for the gate's journal. Write no person's name.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def command_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,7 +141,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
     nothing is stored before. Ctrl-C at any time stores nothing. Without a terminal, --yes is required.
     """
     with closing(Store.open(folder)) as store:
-        who = somebody(store, subject)
+        who = person_by_words(store, subject)
         subject = who.subject
         if not any(consent.purpose == "recognise" for consent in who.consents):
             raise OfficeError(

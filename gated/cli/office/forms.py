@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from gated.cli import show_json, streams
+from gated.cli.office import json_option
 from gated.config import load_own
 from gated.cues.aloud import read_aloud
 from gated.errors import OfficeError
@@ -37,7 +38,7 @@ VERSION = r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}"
               help="A gate's gated.toml: models, telephone and credentials, unless the facts give them.")  # fmt: skip
 @click.option("--voice/--no-voice", default=True, show_default=True, help="Also write sound, read by espeak-ng.")
 @click.option("--list", "is_list", is_flag=True, help="Show the complete versions, with their digests.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def forms(
     folder: Path, *, version: str | None, out: Path, facts: Path | None, settings: Path | None, voice: bool,

@@ -1,6 +1,4 @@
-"""`gated office batch` and `gated office held`: announce that many people join, and accept by name the people held
-back.
-"""
+"""`gated office held`: lists the people held back at the gates, and accepts them."""
 
 import sys
 from collections import defaultdict
@@ -13,17 +11,20 @@ import click
 
 from gated.cli import looks, show_json, streams
 from gated.cli.find_person import sure, yes_option
-from gated.cli.office.command_runner import CommandOptions, place_and_wait, run_command
+from gated.cli.office import json_option
+from gated.cli.office.chosen_person import person_by_words
+from gated.cli.office.command_runner import CommandOptions, place_and_wait
 from gated.cli.office.commands import command_options, options_of
-from gated.cli.office.people import somebody
 from gated.cli.table_output import show
 from gated.errors import OfficeError
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.office.stored_command import StoredCommand
-from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld, AnnounceBatch
+from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld
 
 BULK = "bulk"
+
+
 MEANINGS = {
     BULK: "more people at once than an hour may bring; accept them here or at the gate",
     "duplicate": "the face is another's there; look at both people at the gate, and accept it there",
@@ -31,36 +32,6 @@ MEANINGS = {
     "vector": "the face is none; have it taken anew",
 }
 """Maps each hold reason that a gate reports to the action required."""
-
-
-@click.group()
-def batch() -> None:
-    """Announce that many people will join."""
-
-
-@batch.command()
-@click.argument("gates", nargs=-1, metavar="[GATE...]")
-@click.option("--people", type=click.IntRange(1, 100_000), required=True, help="Maximum number of people.")
-@click.option(
-    "--hours",
-    type=click.FloatRange(0, 72, min_open=True),
-    default=6.0,
-    show_default=True,
-    help="Valid for this many hours.",
-)
-@command_options
-@click.pass_obj
-def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **options: Any) -> None:
-    """Announce that many people will join, at these gates or at all. Otherwise people beyond the hourly limit are held
-    back.
-
-    A gate admits as many as its installer allows (`[sync] most_new_in_batch`), and reports that number.
-    """
-    with closing(Store.open(folder)) as store:
-        chosen = list(gates) or [each.gate for each in store.gates()]
-    if not chosen:
-        raise OfficeError("there is no gate here yet; `gated office invite` lets one join")
-    run_command(folder, chosen, AnnounceBatch(people, hours), options_of(options))
 
 
 @click.group()
@@ -73,7 +44,7 @@ def held() -> None:
 
 
 @held.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 @looks
 def list_held(folder: Path, as_json: bool) -> None:
@@ -106,7 +77,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
     with closing(Store.open(folder)) as store:
         rows = _rows(store)
         if people:
-            wanted = {somebody(store, words).subject for words in people}
+            wanted = {person_by_words(store, words).subject for words in people}
             missing = wanted - {row["subject"] for row in rows}
             if missing:
                 raise OfficeError(

@@ -1,27 +1,22 @@
-"""`gated office install` and `gated office host`: install the office as services of this machine, and set its host name
-for the gates.
-"""
+"""`gated office install`: installs the office as services of this machine."""
 
 import shutil
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from gated.cli import streams
-from gated.cli.office.rekey import ask_where, make_recovery, tell_missing
-from gated.cli.office.setup import PORT
+from gated.cli.office.init import PORT
+from gated.cli.office.recovery import ask_where, make_recovery, tell_missing
 from gated.cli.step_output import take, tell, try_all
 from gated.errors import OfficeError
-from gated.office.founding import forget as forget_host
-from gated.office.founding import move
 from gated.office.mosquitto import Place
 from gated.office.store import Store
-from gated.provision.office_machine import FOLDER, USER, Seat, neighbour, remove_units, restart_units, seat_steps
+from gated.provision.office_machine import FOLDER, USER, Seat, neighbour, remove_units, seat_steps
 from gated.provision.packages import is_user
 from gated.sitetime import DEFAULT
-from gated.storage.owner import acting_as, owner_of
+from gated.storage.owner import acting_as
 
 OWN_FOLDER = Path("office")
 
@@ -124,47 +119,3 @@ def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
     shutil.rmtree(seat.folder)
     streams.say(f"{seat.folder} is gone. The user {seat.user} stays; `sudo userdel {seat.user}` takes it away."
                if is_user(seat.user) else f"{seat.folder} is gone.")  # fmt: skip
-
-
-@click.command()
-@click.argument("new", metavar="[HOST]", default="")
-@click.option("--forget", metavar="HOST", help="Drop this former host: no gate uses it any more.")
-@click.pass_obj
-def host(folder: Path, new: str, forget: str | None) -> None:
-    """Show the name by which gates reach this machine, or change it to HOST.
-
-    The certificate covers the new host and all former ones, until you forget each. Gates use the old host while it
-    leads here; move them one by one. Their trust stays, because the authority is the same.
-    """
-    if new and forget:
-        raise click.UsageError("say a new HOST or --forget, one at a time")
-    now = datetime.now(UTC)
-    with acting_as(owner_of(folder)):
-        if new:
-            place = move(folder, new.lower(), now)
-        elif forget:
-            place = forget_host(folder, forget.lower(), now)
-        else:
-            place = Place.load(folder)
-        with closing(Store.open(folder)) as store:
-            gates = [gate.gate for gate in store.gates()]
-    streams.say(f"host: {place.host}, ports {place.port} and {place.pairing_port}")
-    if place.former:
-        streams.say(f"also, until they are forgotten: {', '.join(place.former)}")
-    if (new or forget) and not restart_units():
-        click.echo("Start broker and office anew now: both use the new certificate from their next start.", err=True)
-    if new:
-        _tell_gates(place, gates)
-
-
-def _tell_gates(place: Place, gates: list[str]) -> None:
-    """Print what to run at each gate. The office address is an installer's setting, so no command from the office
-    changes it.
-    """
-    old, at = place.former[0], f"{place.host}:{place.port}"
-    streams.say(
-        f"Let {old} lead here until every gate has moved: a gate that cannot reach it keeps its events and waits."
-    )
-    for gate in gates:
-        streams.say(f"  at {gate}: sudo gated pair --moved {at}, then sudo systemctl restart gated")
-    streams.say(f"Then: gated office host --forget {old}. Codes that were given before are for {old}: give new ones.")

@@ -14,6 +14,7 @@ import click
 from gated import names
 from gated.access import qr
 from gated.cli import look_unless, show_json, streams
+from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
 from gated.office.invitations import DAY_S, LONGEST_DAYS, VALID_S, Invitations
@@ -60,7 +61,7 @@ def _a_number(_: click.Context, param: click.Parameter, value: float | None) -> 
               help=f"How long the codes are good, up to {LONGEST_DAYS}; without it an hour.")  # fmt: skip
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a page to print to this file, with a QR code for each gate.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path | None, as_json: bool) -> None:
     """Invite gates to join: shows a code for each, valid once and for that gate only.
@@ -116,7 +117,7 @@ def _check_free(sheet: Path) -> None:
 
 @click.command()
 @click.option("--cancel", metavar="GATE", help="Cancel the code of this gate.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
     """List the gates with a valid code, and when it expires. Codes are not shown again."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from gated.cli import looks, show_json, streams
+from gated.cli.office import json_option
 from gated.office.guess_budgets import GateBudget, SiteBudget, site_budget
 from gated.office.office_person import OfficePerson
 from gated.office.pin_issuing import weak
@@ -14,7 +15,7 @@ from gated.pin.budget import YEAR_DAYS, in_words
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 @looks
 def pins(folder: Path, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import click
 from gated import names
 from gated.cli import looks, show_json, streams
 from gated.cli.find_person import yes_option
+from gated.cli.office import json_option
 from gated.cli.table_output import in_words, in_zone, show
 from gated.office.exposed_credentials import Exposed, exposed
 from gated.office.retiring import Retired, retire
@@ -29,7 +30,6 @@ SAYS = {
     "restart the broker (`sudo systemctl restart gated-office-broker`), then retire {gate} again. "
     "For another broker see gated/office/SCALING.md.",
 }
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("retire")

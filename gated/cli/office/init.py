@@ -1,16 +1,14 @@
 """`gated office init`: creates an office."""
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gated.cli import look_unless, streams
-from gated.cli.office.rekey import ask_where, saving, tell_kept, tell_missing
+from gated.cli import streams
+from gated.cli.office.recovery import ask_where, saving, tell_kept, tell_missing
 from gated.office.founding import faults, found
 from gated.office.mosquitto import Place
-from gated.office.store import Store
 from gated.protocol.recovery_key import RecoveryKey
 from gated.sitetime import DEFAULT
 
@@ -48,30 +46,3 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
     streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
     streams.say(f"  gated office --dir {folder} serve")
     streams.say(f"  gated office --dir {folder} invite GATE")
-
-
-@click.command()
-@click.argument("zone", required=False)
-@click.pass_obj
-def timezone(folder: Path, zone: str | None) -> None:
-    """Show or set the time zone of the site. Dates and hours set earlier do not change."""
-    with look_unless(zone), closing(Store.open(folder)) as store:
-        if zone is not None:
-            store.set_timezone(zone)
-        streams.say(store.zone.key)
-
-
-@click.command()
-@click.option(
-    "--send/--keep", "chosen", default=None, help="Send names and card labels to the gates, or keep them here."
-)
-@click.pass_obj
-def names(folder: Path, chosen: bool | None) -> None:
-    """Show or set whether gates receive the names of people and the labels of cards. The default is no.
-
-    Without names, a gate's own lists show flats and ids. A thief who steals a gate can read the names on it.
-    """
-    with look_unless(chosen), closing(Store.open(folder)) as store:
-        if chosen is not None:
-            store.send_names(chosen)
-        streams.say("names are sent to the gates" if store.sends_names else "names stay at the office")

@@ -1,0 +1,27 @@
+"""Finds the person that the operator names, and changes that person's record."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from gated.cli.find_person import find
+from gated.errors import OfficeError
+from gated.office.office_person import OfficePerson
+from gated.office.store import Store
+
+
+@contextmanager
+def changing_person(folder: Path, subject: str) -> Iterator[tuple[Store, OfficePerson]]:
+    """Yield the store and a person's record, inside a write transaction. Nobody else changes the store meanwhile."""
+    with closing(Store.open(folder)) as store:
+        who = person_by_words(store, subject)  # a prompt must not hold the write lock
+        with store.file.writing():
+            yield store, store.book.person(who.subject)
+
+
+def person_by_words(store: Store, words: str) -> OfficePerson:
+    """Return the person that `words` name (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
+    if store.book.get(f"person/{words}") is not None:
+        return store.book.person(words)  # raises if this person was removed for good
+    missing = OfficeError(f"nobody here has the id or the name {words!r}; `gated office person list` shows everybody")
+    return find(words, store.book.live(OfficePerson), missing)

@@ -1,0 +1,59 @@
+"""`gated office host`: shows or changes the name by which gates reach the office."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gated.cli import streams
+from gated.office.founding import forget as forget_host
+from gated.office.founding import move
+from gated.office.mosquitto import Place
+from gated.office.store import Store
+from gated.provision.office_machine import restart_units
+from gated.storage.owner import acting_as, owner_of
+
+
+@click.command()
+@click.argument("new", metavar="[HOST]", default="")
+@click.option("--forget", metavar="HOST", help="Drop this former host: no gate uses it any more.")
+@click.pass_obj
+def host(folder: Path, new: str, forget: str | None) -> None:
+    """Show the name by which gates reach this machine, or change it to HOST.
+
+    The certificate covers the new host and all former ones, until you forget each. Gates use the old host while it
+    leads here; move them one by one. Their trust stays, because the authority is the same.
+    """
+    if new and forget:
+        raise click.UsageError("say a new HOST or --forget, one at a time")
+    now = datetime.now(UTC)
+    with acting_as(owner_of(folder)):
+        if new:
+            place = move(folder, new.lower(), now)
+        elif forget:
+            place = forget_host(folder, forget.lower(), now)
+        else:
+            place = Place.load(folder)
+        with closing(Store.open(folder)) as store:
+            gates = [gate.gate for gate in store.gates()]
+    streams.say(f"host: {place.host}, ports {place.port} and {place.pairing_port}")
+    if place.former:
+        streams.say(f"also, until they are forgotten: {', '.join(place.former)}")
+    if (new or forget) and not restart_units():
+        click.echo("Start broker and office anew now: both use the new certificate from their next start.", err=True)
+    if new:
+        _tell_gates(place, gates)
+
+
+def _tell_gates(place: Place, gates: list[str]) -> None:
+    """Print what to run at each gate. The office address is an installer's setting, so no command from the office
+    changes it.
+    """
+    old, at = place.former[0], f"{place.host}:{place.port}"
+    streams.say(
+        f"Let {old} lead here until every gate has moved: a gate that cannot reach it keeps its events and waits."
+    )
+    for gate in gates:
+        streams.say(f"  at {gate}: sudo gated pair --moved {at}, then sudo systemctl restart gated")
+    streams.say(f"Then: gated office host --forget {old}. Codes that were given before are for {old}: give new ones.")

@@ -1,0 +1,207 @@
+"""`gated office person`: adds, changes and removes the people who may enter at the gates of the site."""
+
+import secrets
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from gated import names
+from gated.cli import streams
+from gated.cli.find_person import called, not_twice, sure, yes_option
+from gated.cli.office.access_rules import access_rule_options, access_rules_of, copy_shared_rules
+from gated.cli.office.chosen_person import changing_person, person_by_words
+from gated.cli.preferences import near_role
+from gated.errors import OfficeError
+from gated.gallery.enrolment import plain_text
+from gated.journal.entry import stamp
+from gated.office.gate_consents import with_enrolment_consents
+from gated.office.office_person import OfficePerson
+from gated.office.store import Store
+from gated.people.access_rule import plain_role
+from gated.protocol.messages import Consented, Wishes
+
+_consent = click.option("--consent", metavar="REF", help="Reference of the paper consent to recognition.")
+
+
+_notice = click.option("--notice", metavar="VERSION", help="Version of the notice read or heard before.")
+
+
+_transfer = click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
+
+
+_role = click.option("--role", help="Role, such as resident, staff or guardian.")
+
+
+WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
+"""Consents withdrawn together with a consent. Without consent to recognition, a face is of no use to another gate."""
+
+
+@click.group()
+def person() -> None:
+    """Manage the people of the site. Every gate follows within seconds."""
+
+
+@person.command()
+@click.option("--name", required=True)
+@click.option("--household", required=True, help="Household: a number or a name.")
+@click.option("--subject", help="Existing id of a person enrolled at a gate.")
+@_role
+@_consent
+@_notice
+@_transfer
+@yes_option
+@click.pass_obj
+def add(
+    folder: Path, *, name: str, household: str, subject: str | None, role: str | None, consent: str | None,
+    notice: str | None, transfer: bool, yes: bool,
+) -> None:  # fmt: skip
+    """Add a person. A card or PIN works at once; a face works after a gate has captured it (`enrol`)."""
+    who = OfficePerson(
+        n=0,
+        subject=subject or secrets.token_hex(8),
+        name=plain_text("name", name),
+        household=names.tidy(plain_text("household", household)),
+        role=plain_role(role) if role else "resident",
+        added_at=stamp(datetime.now(UTC)),
+        consents=_consents(consent, notice, transfer),
+    )
+    with closing(Store.open(folder)) as store:
+        if store.book.get(f"person/{who.subject}") is not None:
+            raise OfficeError(f"{who.subject!r} is there already, or was removed for good; `person change` changes")
+        _ask_about(store, who, yes=yes)
+        with store.file.writing():
+            copy_shared_rules(store, who)
+            known = with_enrolment_consents(store, who)
+            store.book.put(known)
+    for more in known.consents[len(who.consents) :]:
+        streams.say(f"{more.purpose}: noted as well, as the gate has it: {more.reference}")
+    streams.say(f"added {called(who)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@click.option("--name")
+@click.option("--household", help="Household: a number or a name.")
+@_role
+@_consent
+@_notice
+@_transfer
+@click.option("--withdraw", type=click.Choice(["recognise", "transfer"]), help="Withdraw this consent.")
+@yes_option
+@click.pass_obj
+def change(
+    folder: Path, subject: str, *, name: str | None, household: str | None, role: str | None, consent: str | None,
+    notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
+) -> None:  # fmt: skip
+    """Change a person. Options not given keep their value. Withdrawing a consent deletes faces at every gate."""
+    said = {
+        field: plain(value)
+        for field, value, plain in (
+            ("name", name, partial(plain_text, "name")),
+            ("household", household, lambda text: names.tidy(plain_text("household", text))),
+            ("role", role, plain_role),
+        )
+        if value is not None
+    }
+    new = _consents(consent, notice, transfer)
+    over = {each.purpose for each in new} | WITHDRAWN.get(withdraw or "", set())
+    with changing_person(folder, subject) as (store, who):
+        kept = [each for each in who.consents if each.purpose not in over]
+        now = stamp(datetime.now(UTC))
+        taken_back = dict.fromkeys(sorted(WITHDRAWN.get(withdraw or "", set())), now)
+        changed = replace(who, **said, consents=kept + new, withdrawn=who.withdrawn | taken_back)
+        if said:
+            _ask_about(store, changed, yes=yes)
+            copy_shared_rules(store, changed)
+        store.book.put(changed)
+    streams.say(f"changed {called(changed)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@click.pass_obj
+def suspend(folder: Path, subject: str) -> None:
+    """Suspend a person: no gate lets them in until they are resumed."""
+    with changing_person(folder, subject) as (store, who):
+        store.book.put(replace(who, status="suspended"))
+    streams.say(f"suspended {called(who)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@click.pass_obj
+def resume(folder: Path, subject: str) -> None:
+    """End a suspension."""
+    with changing_person(folder, subject) as (store, who):
+        store.book.put(replace(who, status="active"))
+    streams.say(f"resumed {called(who)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@yes_option
+@click.pass_obj
+def remove(folder: Path, subject: str, yes: bool) -> None:
+    """Erase a person, here and at every gate. `gated office receipts` shows which gates have confirmed.
+
+    Asks first; without a terminal, --yes is required.
+    """
+    with closing(Store.open(folder)) as store:
+        who = person_by_words(store, subject)
+        question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
+        sure(question, f"{who.subject} would be erased for good, here and at every gate", yes=yes)
+        store.book.remove(f"person/{who.subject}")
+    told = f"`gated office receipts {who.subject}` shows where they are gone"
+    streams.say(f"removed {called(who)}, {who.subject}; {told}")
+
+
+@person.command("rights")
+@click.argument("subject")
+@access_rule_options
+@click.pass_obj
+def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
+    """Set the doors and hours of a person. With --clear, the rules of the household or role apply."""
+    with changing_person(folder, subject) as (store, who):
+        store.book.put(replace(who, rights=access_rules_of(store, **said)))
+    streams.say(f"set the rights of {called(who)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
+@click.option("--clear", is_flag=True, help="Reset to the defaults.")
+@click.pass_obj
+def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None:
+    """Set how every gate behaves for a person. No reason is asked for or stored."""
+    asked = {wish: value for wish, value in wishes.items() if value is not None}
+    if clear == bool(asked):
+        raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
+    with changing_person(folder, subject) as (store, who):
+        store.book.put(replace(who, wishes=Wishes() if clear else replace(who.wishes, **asked)))
+    streams.say(f"set what {called(who)}, {who.subject}, prefers")
+
+
+def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
+    """Ask for confirmation of a second person with the same name in a household, and of similar names of households or
+    roles.
+    """
+    people = store.book.live(OfficePerson)
+    not_twice(who.name, who.household, people, yes=yes, but=who.subject)
+    near_role(who.role, {each.role for each in people}, yes=yes)
+
+
+def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[Consented]:
+    if (reference is None) != (notice is None) or (transfer and reference is None):
+        raise click.UsageError("a consent has both: --consent REF and --notice VERSION")
+    if reference is None or notice is None:
+        return []
+    at, purposes = stamp(datetime.now(UTC)), ["recognise", "transfer"] if transfer else ["recognise"]
+    reference, notice = plain_text("consent", reference), plain_text("notice", notice)
+    return [Consented(purpose, reference, notice, at) for purpose in purposes]

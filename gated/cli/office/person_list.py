@@ -1,0 +1,78 @@
+"""`gated office person list|show`: shows the stored data of people."""
+
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gated.cli import looks, show_json
+from gated.cli.office import json_option
+from gated.cli.office.chosen_person import person_by_words
+from gated.cli.people_stores import Day
+from gated.cli.table_output import in_words, in_zone, show
+from gated.journal.entry import stamp
+from gated.office.office_person import OfficePerson
+from gated.office.store import Store
+from gated.sitetime import iso
+from gated.sitetime import window as site_window
+
+
+@click.command("list")
+@click.option(
+    "--consent-before", "day", type=Day(), help="Only people whose consent is older than this day, YYYY-MM-DD."
+)
+@json_option
+@click.pass_obj
+@looks
+def list_people(folder: Path, day: date | None, as_json: bool) -> None:
+    """List all people, by household and name."""
+    with closing(Store.open(folder)) as store:
+        people = sorted(store.book.live(OfficePerson), key=lambda who: (who.household, who.name, who.subject))
+        begin, _ = site_window(day, None, store.zone)
+        if begin is not None:
+            people = [who for who in people if any(consent.at < stamp(begin) for consent in who.consents)]
+        rows, zone = [_row(store, who) for who in people], store.zone
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["subject", "name", "household", "role", "status", "enrolled_at"]
+        heads = [*columns[:-1], "enrolled at"]
+        show(heads, [[in_words(row[column], zone) for column in columns] for row in rows])
+
+
+@click.command("show")
+@click.argument("subject")
+@json_option
+@click.pass_obj
+@looks
+def show_person(folder: Path, subject: str, as_json: bool) -> None:
+    """Show all stored data of one person, without numbers of cards and PINs."""
+    with closing(Store.open(folder)) as store:
+        row, zone = _row(store, person_by_words(store, subject)), store.zone
+    if as_json:
+        show_json(row)
+    else:
+        rows = [[head, in_words(row[key], zone)] for key, head in zip(row, in_zone(list(row), zone), strict=True)]
+        show(["what", f"is (times: {zone.key})"], rows)
+
+
+def _row(store: Store, who: OfficePerson) -> dict[str, Any]:
+    return {
+        "subject": who.subject,
+        "name": who.name,
+        "household": who.household,
+        "role": who.role,
+        "status": who.status,
+        "added_at": iso(who.added_at, store.zone),
+        "consents": who.consents,
+        "enrolled_at": store.faces.enrolled_at(who.subject),
+        "rights": who.rights,
+        "cards": [
+            {"id": each.id, "label": each.label, "valid_until": iso(each.valid_until, store.zone)} for each in who.cards
+        ],
+        "pin": who.has_pin,
+        "duress_pin": who.has_duress_pin,
+        "wishes": who.wishes,
+    }

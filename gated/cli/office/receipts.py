@@ -1,0 +1,32 @@
+"""`gated office receipts`: shows which gates have erased the removed people."""
+
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gated.cli import looks, show_json
+from gated.cli.office import json_option
+from gated.cli.table_output import in_words, show
+from gated.office.store import Store
+
+
+@click.command()
+@click.argument("subject", required=False)
+@json_option
+@click.pass_obj
+@looks
+def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
+    """List erased people and the gates that confirmed it. Exit 1 when a gate has not confirmed yet."""
+    with closing(Store.open(folder)) as store:
+        erased, zone = store.receipts.all(subject), store.zone
+    if as_json:
+        show_json([asdict(each) for each in erased])
+    else:
+        said = [
+            [e.subject, e.gate, in_words(e.at or "has not answered", zone), in_words(e.templates, zone)] for e in erased
+        ]
+        show(["subject", "gate", f"gone since, {zone.key}", "templates"], said)
+    sys.exit(0 if all(each.at for each in erased) else 1)

@@ -1,0 +1,88 @@
+"""`gated office recovery`: makes the recovery key, which is kept off the machine."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gated.cli import streams
+from gated.cli.office.passphrase import is_somebody_there
+from gated.errors import OfficeError
+from gated.journal.entry import stamp
+from gated.office.store import Store
+from gated.protocol.recovery_key import PAPER, RecoveryKey
+from gated.storage.named_files import make_named, remove_named
+
+file_type = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("file", type=file_type)
+@click.pass_obj
+def recovery(folder: Path, file: Path) -> None:
+    """Make the recovery key of an office that has none, and write it to FILE, on a stick or to be printed.
+
+    Only this key allows replacing the office's keys after they are stolen. Every gate learns its public half by itself,
+    and then accepts no other. It is stored nowhere else: remove it from this machine.
+    """
+    make_recovery(folder, file)
+
+
+def ask_where(file: Path | None) -> Path | None:
+    """Return the path for a recovery key: `file`, or the operator's answer at the terminal. None means no key now."""
+    if file is not None or not is_somebody_there():
+        return file
+    click.echo("Only a recovery key can replace the office's keys when somebody has a copy of them.")
+    said = str(click.prompt("New file for it, on a stick (empty: none now)", default="", show_default=False)).strip()
+    return Path(said) if said else None
+
+
+def make_recovery(folder: Path, file: Path) -> None:
+    """Make a recovery key for an office that has none, and write it to a new file. Raises `OfficeError`."""
+    key = RecoveryKey.make()
+    with closing(Store.open(folder)) as store:
+        if store.handovers.key:
+            raise OfficeError("this office has a recovery key already; `gated office rekey --next FILE` replaces it")
+        with saved_recovery(file, folder, store.site, key):
+            store.handovers.store_first_key(key.public)
+        store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
+    tell_kept(file)
+
+
+@contextmanager
+def saved_recovery(file: Path, folder: Path, site: str, key: RecoveryKey) -> Iterator[None]:
+    """Write a recovery key to a new file that only its owner can read. Remove the file if the block fails.
+
+    Raises `OfficeError` if the file exists, the disk is full, or the file would lie in the office's folder.
+    """
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a stick")
+    try:
+        make_named(file, PAPER.format(site=site, code=key.text()).encode())
+    except OSError as error:
+        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file, on a stick") from error
+    try:
+        yield
+    except BaseException:
+        remove_named(file)
+        raise
+
+
+def saving(file: Path | None, folder: Path, site: str, key: RecoveryKey | None) -> AbstractContextManager[None]:
+    """Return `saved_recovery` if both file and key are given, else an empty context."""
+    return nullcontext() if file is None or key is None else saved_recovery(file, folder, site, key)
+
+
+def tell_missing(folder: Path) -> None:
+    """Warn that the office has no recovery key, and print how to make one."""
+    click.echo("This office has NO recovery key: nobody could replace its keys if a copy is stolen. Make one now:")
+    streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new one, on a stick")
+
+
+def tell_kept(file: Path) -> None:
+    """Print where the recovery key is, and what to do with it."""
+    streams.say(
+        f"The recovery key is in {file}, and nowhere else. Take it off this machine: print it, or keep the stick."
+    )

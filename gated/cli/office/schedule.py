@@ -1,0 +1,102 @@
+"""`gated office schedule`: names weekly hours, for the access rules."""
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec.structs import replace
+
+from gated import names, wording
+from gated.cli import looks, show_json, streams
+from gated.cli.find_person import sure, yes_option
+from gated.cli.office import json_option
+from gated.cli.office.shared_records import store_records, weekly_schedules
+from gated.cli.table_output import show
+from gated.config import Schedule
+from gated.errors import OfficeError
+from gated.gallery.enrolment import plain_text
+from gated.office.office_person import OfficePerson
+from gated.office.store import Store
+from gated.protocol.messages import HouseholdRecord, RoleRecord, ScheduleRecord
+from gated.sitetime import clock_of
+
+
+@click.group()
+def schedule() -> None:
+    """Name weekly hours, for the rules of people, households and roles."""
+
+
+@schedule.command("set")
+@click.argument("name")
+@click.option(
+    "--days", "which", default="mon,tue,wed,thu,fri,sat,sun,holiday", show_default=True, help="Days of the week."
+)
+@click.option("--start", default="00:00", show_default=True, help="HH:MM, in the site's time zone.")
+@click.option("--end", default="24:00", show_default=True, help="HH:MM; if before --start, on the next day.")
+@yes_option
+@click.pass_obj
+def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
+    """Set the hours of a schedule."""
+    name = names.plain(plain_text("schedule", name))
+    said = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
+    try:
+        hours = msgspec.convert(said, Schedule)
+    except msgspec.ValidationError as error:
+        raise OfficeError(f"schedule {name}: {wording.problem(error, Schedule)}") from error
+    with closing(Store.open(folder)) as store:
+        _ask_about(store, name, yes=yes)
+        told = ScheduleRecord(n=0, name=name, days=list(hours.days), start=hours.start, end=hours.end)
+        spellings = store.book.spellings(ScheduleRecord, name)
+        store_records(store, "schedule", [replace(told, name=each) for each in spellings])
+    streams.say(f"set the schedule {name}")
+
+
+def _ask_about(store: Store, name: str, *, yes: bool) -> None:
+    """Ask for confirmation of a new schedule whose name is similar to a known one."""
+    known = sorted({each.name for each in store.book.live(ScheduleRecord)})
+    if not any(names.is_same(name, each) for each in known) and (other := names.near_word(name, known)):
+        otherwise = f"there is no schedule {name!r} yet, and {other!r} is known"
+        sure(f"{otherwise}. Is it another schedule?", otherwise, yes=yes)
+
+
+@schedule.command("remove")
+@click.argument("name")
+@yes_option
+@click.pass_obj
+def remove_schedule(folder: Path, name: str, yes: bool) -> None:
+    """Delete a schedule. A rule that names it then admits nobody. Asks first if there is such a rule."""
+    with closing(Store.open(folder)) as store:
+        known = {each.name for each in store.book.live(ScheduleRecord)}
+        keys = [f"schedule/{each}" for each in sorted(known) if names.is_same(each, name)]
+        if not keys:
+            raise OfficeError(f"there is no schedule {name!r}; {names.did_you_mean(name, known)}")
+        if used := _uses(store, name):
+            otherwise = f"{used} rights name {names.plain(name)!r} and would let nobody pass"
+            sure(f"{otherwise}. Remove it?", otherwise, yes=yes)
+        with store.file.writing():
+            for key in keys:
+                store.book.remove(key)
+    streams.say(f"removed the schedule {names.plain(name)}")
+
+
+def _uses(store: Store, name: str) -> int:
+    """Return how many access rules name a schedule."""
+    told = [right for who in store.book.live(OfficePerson) for right in who.rights]
+    told += [right for home in store.book.live(HouseholdRecord) for right in home.rights]
+    told += [right for role in store.book.live(RoleRecord) for right in role.rights]
+    return sum(names.is_same(right.schedule or "", name) for right in told)
+
+
+@schedule.command("list")
+@json_option
+@click.pass_obj
+@looks
+def list_schedules(folder: Path, as_json: bool) -> None:
+    """List all schedules."""
+    with closing(Store.open(folder)) as store:
+        found = weekly_schedules(store)
+    if as_json:
+        show_json([{"name": each.name, "days": each.days, "start": each.start, "end": each.end} for each in found])
+    else:
+        show(["name", "days", "start", "end"], [[s.name, ", ".join(s.days), s.start, s.end] for s in found])

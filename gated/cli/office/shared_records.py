@@ -1,0 +1,30 @@
+"""Stores records of households, roles and schedules under every spelling of their names."""
+
+from collections.abc import Sequence
+
+from gated.errors import OfficeError
+from gated.office.store import Store
+from gated.protocol.messages import Gone, HouseholdRecord, RoleRecord, ScheduleRecord
+from gated.protocol.record_keys import key_of
+
+
+def weekly_schedules(store: Store) -> list[ScheduleRecord]:
+    """Return every schedule that is weekly hours and not a calendar."""
+    return [each for each in store.book.live(ScheduleRecord) if not (each.holidays or each.workdays)]
+
+
+def store_records(store: Store, kind: str, records: Sequence[HouseholdRecord | RoleRecord | ScheduleRecord]) -> None:
+    """Store the records, under every spelling in use. A record with empty rights is removed.
+
+    Raises `OfficeError` if there is nothing to store and nothing to remove.
+    """
+    with store.file.writing():
+        is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]
+        there = [not isinstance(store.book.get(key_of(each)), Gone | None) for each in records]
+        if not any(is_told) and not any(there):
+            raise OfficeError(f"nothing is said of this {kind}; `gated office rights list` shows what is")
+        for record, told, known in zip(records, is_told, there, strict=True):
+            if told:
+                store.book.put(record)
+            elif known:
+                store.book.remove(key_of(record))
