@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from gated.cli.office import rekey
+from gated.cli.office import recovery
 from gated.cli.office.office import office as group
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
@@ -38,7 +38,7 @@ def init(command):
 
 @pytest.fixture
 def somebody(monkeypatch):
-    monkeypatch.setattr(rekey, "is_somebody_there", lambda: True)
+    monkeypatch.setattr(recovery, "is_somebody_there", lambda: True)
 
 
 def public(tmp_path):

@@ -184,7 +184,7 @@ def test_nobody_is_accepted_who_is_not_held_or_not_named(office, full, answering
 
 def test_a_batch_is_announced_at_every_gate(office, full, monkeypatch):
     ordered = []
-    monkeypatch.setattr("gated.cli.office.held.run_command", lambda *asked: ordered.append(asked))
+    monkeypatch.setattr("gated.cli.office.batch.run_command", lambda *asked: ordered.append(asked))
     office("batch", "announce", "--people", 216, "--hours", 6)
     office("batch", "announce", "gate-2", "--people", 10)
     assert [(asked[1], asked[2].people, asked[2].hours) for asked in ordered] == [

@@ -23,8 +23,6 @@ from gated.office.stored_command import StoredCommand
 from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld
 
 BULK = "bulk"
-
-
 MEANINGS = {
     BULK: "more people at once than an hour may bring; accept them here or at the gate",
     "duplicate": "the face is another's there; look at both people at the gate, and accept it there",

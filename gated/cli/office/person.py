@@ -26,17 +26,9 @@ from gated.people.access_rule import plain_role
 from gated.protocol.messages import Consented, Wishes
 
 _consent = click.option("--consent", metavar="REF", help="Reference of the paper consent to recognition.")
-
-
 _notice = click.option("--notice", metavar="VERSION", help="Version of the notice read or heard before.")
-
-
 _transfer = click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
-
-
 _role = click.option("--role", help="Role, such as resident, staff or guardian.")
-
-
 WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
 """Consents withdrawn together with a consent. Without consent to recognition, a face is of no use to another gate."""
 
