@@ -53,7 +53,7 @@ from gated.storage.rescue import set_aside
 
 if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
     from gated.office_wiring import Following
-    from gated.protocol.messages import Guessing
+    from gated.protocol.status_messages import GuessingLimits
     from gated.service.metrics import Metrics
     from gated.sync.session import Vitals
 
@@ -348,7 +348,7 @@ class Brain:
         revoked = Revoked(lambda subjects: self._call(self.entrance.revoke, subjects))
         return Following(self.settings, self._config, gate, revoked)
 
-    def _vitals(self, guessing: "Guessing") -> "Vitals":
+    def _vitals(self, guessing: "GuessingLimits") -> "Vitals":
         """Return the gate's status for the office. It contains nothing about persons."""
         from gated.sync.session import Vitals
 

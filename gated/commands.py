@@ -35,9 +35,9 @@ from gated.errors import (
 from gated.face.manifest import load_manifest
 from gated.face.model_files import pull_set
 from gated.people.held_records import BULK, CHANGED_FACE
-from gated.protocol.messages import (
+from gated.protocol.command_messages import (
     WAITS,
-    AcceptHeld,
+    AcceptQuarantined,
     Action,
     AnnounceBatch,
     AnswerCall,
@@ -45,15 +45,15 @@ from gated.protocol.messages import (
     Command,
     Diagnose,
     Enrol,
-    Finding,
-    Message,
-    Release,
+    ReleaseDoor,
+    ReplyFinding,
     Restart,
-    SetLockdown,
     Share,
     Suspend,
+    SwitchLockdown,
     SwitchModels,
 )
+from gated.protocol.wire_types import Message
 from gated.sync.command_desk import Outcome
 from gated.sync.operator_dialog import Talk
 from gated.sync.replica import Replica
@@ -122,7 +122,7 @@ class Orders:
         except ConfigError as error:
             return _refused(error)
         except UnacceptedError as error:
-            return Outcome("refused", str(error), (Finding("share", WAITS, str(error)[:LONGEST_SAYS]),))
+            return Outcome("refused", str(error), (ReplyFinding("share", WAITS, str(error)[:LONGEST_SAYS]),))
         except (EnrolmentError, SubjectNotFoundError, WithdrawnError) as error:
             return Outcome("refused", str(error))
         except GatedError as error:
@@ -133,12 +133,12 @@ class Orders:
 
     async def _perform(self, command: Command, action: Action, talk: Talk) -> Outcome:
         match action:
-            case Release(door):
+            case ReleaseDoor(door):
                 refusal = self._entrance.ways.remote(command.id, door)
                 return Outcome("done") if refusal is None else CLOSED.get(refusal, NO_LATCH)
             case AnswerCall(answer, door):
                 return self._answer(command.id, door, answer)
-            case SetLockdown(on):
+            case SwitchLockdown(on):
                 refused = await asyncio.to_thread(self._set_lockdown, on, command.operator)
                 self._entrance.look()
                 return refused or Outcome("done")
@@ -167,7 +167,7 @@ class Orders:
                 return self._restart()
             case AnnounceBatch(people, hours):
                 return await self._on_sync(lambda replica: replica.announce(people, hours))
-            case AcceptHeld(subjects):
+            case AcceptQuarantined(subjects):
                 return await self._on_sync(lambda replica: replica.accept(subjects, command.operator))
             case Diagnose():
                 return Outcome("done", findings=await self._findings())
@@ -225,7 +225,7 @@ class Orders:
         asyncio.get_running_loop().call_later(LEAVE_S, self._stop, "restart")
         return Outcome("done")
 
-    async def _findings(self) -> tuple[Finding, ...]:
+    async def _findings(self) -> tuple[ReplyFinding, ...]:
         """Return the doctor's findings. The doctor exits with 1 if a finding is red."""
         printed = await self._gated("doctor", "--json", within_s=DOCTOR_S, well=(0, 1))
         return tuple(found.finding() for found in msgspec.json.decode(printed, type=_Diagnosis).findings)
@@ -266,7 +266,7 @@ def _refused(error: ConfigError) -> Outcome:
     too short.
     """
     parts = [problem.partition(":") for problem in error.problems]
-    findings = [Finding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
+    findings = [ReplyFinding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
     return Outcome("refused", "; ".join(error.problems), tuple(findings))
 
 
@@ -278,10 +278,10 @@ class _Found(msgspec.Struct, frozen=True):
     says: str
     next_step: str
 
-    def finding(self) -> Finding:
+    def finding(self) -> ReplyFinding:
         """Return the finding as a message."""
         says = f"{self.says} -> {self.next_step}" if self.next_step else self.says
-        return Finding(self.part[:LONGEST_PART], self.light, says[:LONGEST_SAYS])
+        return ReplyFinding(self.part[:LONGEST_PART], self.light, says[:LONGEST_SAYS])
 
 
 class _Diagnosis(msgspec.Struct, frozen=True):

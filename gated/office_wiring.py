@@ -22,7 +22,7 @@ from gated.journal.journal import Journal
 from gated.protocol.broker import address
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Party
-from gated.protocol.messages import Recovery
+from gated.protocol.key_messages import RecoveryNotice
 from gated.protocol.sealed_files import Lock, seal_folders
 from gated.protocol.topics import Topics
 from gated.service.duty import Duty
@@ -137,7 +137,7 @@ class Following:
         settings = self._settings
         return Successor(settings.state, settings.sync, peer_of(settings), Lock.of(settings.state)).follow()
 
-    def _learn(self, said: Recovery) -> str:
+    def _learn(self, said: RecoveryNotice) -> str:
         learn(self._settings.state, said, address(self._settings.sync.url)[0])
         return known_key(self._settings.state)
 

@@ -40,25 +40,24 @@ from gated.gallery.register import Register
 from gated.people.credential_store import Credentials
 from gated.people.issuing import give_card
 from gated.people.store import RECOGNISE, Consent, Person
-from gated.protocol.messages import (
-    AcceptHeld,
+from gated.protocol.command_messages import (
+    AcceptQuarantined,
     AnnounceBatch,
     AnswerCall,
     ChangeSettings,
     Command,
     Diagnose,
     Enrol,
-    Face,
     Offer,
-    Release,
+    ReleaseDoor,
     Reply,
     Restart,
-    SetLockdown,
     Share,
-    Shared,
     Suspend,
+    SwitchLockdown,
     SwitchModels,
 )
+from gated.protocol.face_messages import SealedFace, SharedFace
 from gated.sync.command_desk import CommandDesk, Outcome, commanded
 from gated.types import SubjectId
 
@@ -113,7 +112,7 @@ class Records:
     def share(self, subject, to):
         if self.trouble is not None:
             raise self.trouble
-        return Shared(site=SITE, gate=GATE, subject=subject, to=to, face=Face("face-1", SHA, 3, "sealed"))
+        return SharedFace(site=SITE, gate=GATE, subject=subject, to=to, face=SealedFace("face-1", SHA, 3, "sealed"))
 
 
 class Gate:
@@ -192,8 +191,8 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
     replies = []
     with contextlib.closing(CommandDesk(gate.state, SITE, GATE)) as desk:
         await until(lambda: door.is_linked)
-        asked = desk.offered(Offer(site=SITE, gate=GATE, order=order(Release()).id), 1.0)
-        command = replace(order(Release()), challenge=asked.nonce, is_live=True)
+        asked = desk.offered(Offer(site=SITE, gate=GATE, command=order(ReleaseDoor()).id), 1.0)
+        command = replace(order(ReleaseDoor()), challenge=asked.nonce, is_live=True)
         assert desk.hear(command, 1.0, NOON) == command
         outcome = await gate.orders.perform(command, gate.operator)
         replies.append(desk.settle(command, outcome))
@@ -214,12 +213,12 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
 
 
 async def test_a_release_that_cannot_be_says_why(gate):
-    assert (await gate.ordered(Release("garage"))).outcome == "refused"
+    assert (await gate.ordered(ReleaseDoor("garage"))).outcome == "refused"
     gate.door.answers = False
-    outcome = await gate.ordered(Release())
+    outcome = await gate.ordered(ReleaseDoor())
     assert outcome == Outcome("failed", "the latch does not answer; the door was not released")
     gate.door.answers = True
-    assert await gate.ordered(Release()) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor()) == Outcome("done")
     assert len(gate.door.released) == 1
 
 
@@ -271,16 +270,16 @@ async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the
 
 async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is_ended_by_it(gate):
     gate.watch()
-    assert await gate.ordered(SetLockdown(on=True)) == Outcome("done")
+    assert await gate.ordered(SwitchLockdown(on=True)) == Outcome("done")
     await until(lambda: gate.entrance.ways.is_locked_down)
     await gate.entrance.ways.card(CARD)
-    assert (await gate.ordered(Release())).why == "there is a lockdown: nobody is let in until it is ended"
+    assert (await gate.ordered(ReleaseDoor())).why == "there is a lockdown: nobody is let in until it is ended"
     assert gate.door.released == []
     assert [fact.reason for fact in gate.said(WayDenied)] == ["lockdown"]
     again = gate.opened()
     assert again.ways.is_locked_down
     again.close()
-    assert await gate.ordered(SetLockdown(on=False)) == Outcome("done")
+    assert await gate.ordered(SwitchLockdown(on=False)) == Outcome("done")
     await until(lambda: not gate.entrance.ways.is_locked_down)
     await gate.entrance.ways.card(CARD)
     assert len(gate.door.released) == 1
@@ -290,18 +289,18 @@ async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is
 
 async def test_a_lockdown_that_was_ordered_at_the_gate_is_ended_by_no_office(gate):
     begin_lockdown(gate.state, "the guard", NOON, at_gate=True)
-    outcome = await gate.ordered(SetLockdown(on=False))
+    outcome = await gate.ordered(SwitchLockdown(on=False))
     assert (outcome.outcome, "gated lockdown off" in outcome.why) == ("refused", True)
-    await gate.ordered(SetLockdown(on=True))
-    await gate.ordered(SetLockdown(on=False))
+    await gate.ordered(SwitchLockdown(on=True))
+    await gate.ordered(SwitchLockdown(on=False))
     assert read_lockdown(gate.state).by == "the guard"
 
 
 async def test_who_ordered_a_lockdown_first_stays_on_record_and_an_end_of_none_is_none(gate):
-    assert await gate.ordered(SetLockdown(on=False)) == Outcome("done")
-    await gate.ordered(SetLockdown(on=True))
+    assert await gate.ordered(SwitchLockdown(on=False)) == Outcome("done")
+    await gate.ordered(SwitchLockdown(on=True))
     first = read_lockdown(gate.state)
-    await gate.ordered(SetLockdown(on=True))
+    await gate.ordered(SwitchLockdown(on=True))
     assert read_lockdown(gate.state) == first
 
 
@@ -380,7 +379,7 @@ async def test_an_announced_batch_and_who_is_accepted_are_for_the_records_to_jud
     gate.records.announce = lambda people, hours: Outcome("done", f"{people} within {hours} h")
     gate.records.accept = lambda subjects, operator: Outcome("refused", f"{subjects} for {operator}")
     assert await gate.ordered(AnnounceBatch(216, 6.0)) == Outcome("done", "216 within 6.0 h")
-    assert await gate.ordered(AcceptHeld([ANN])) == Outcome("refused", f"['{ANN}'] for li")
+    assert await gate.ordered(AcceptQuarantined([ANN])) == Outcome("refused", f"['{ANN}'] for li")
 
 
 async def test_a_face_that_may_not_be_shared_is_not(gate):
@@ -502,14 +501,14 @@ async def test_an_error_that_nobody_thought_of_ends_the_order_and_nothing_else(g
     with caplog.at_level(logging.ERROR):
         assert await gate.ordered(Share(ANN, "back")) == Outcome("failed", "an error inside; see the gate's log")
     assert order(Share(ANN, "back")).id in caplog.text
-    assert await gate.ordered(Release()) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor()) == Outcome("done")
 
 
 async def test_an_enrolment_that_takes_its_time_holds_up_no_release(gate):
     gate.entrance.faces.begin(READY)
     enrolling = asyncio.create_task(gate.ordered(Enrol(ANN, 60.0)))
     await asyncio.sleep(0)
-    assert await gate.ordered(Release(), 2) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor(), 2) == Outcome("done")
     assert not enrolling.done()
     enrolling.cancel()
     await asyncio.wait([enrolling])

@@ -23,7 +23,7 @@ from gated.people.credential_store import Credentials
 from gated.people.held_records import Allowed
 from gated.people.keyring import KeyRing
 from gated.people.preferences import NO_PREFERENCES
-from gated.protocol.messages import Offer
+from gated.protocol.command_messages import Offer
 from gated.service.start_events import first_facts
 from gated.storage.database import connect
 from gated.sync.command_desk import CommandDesk
@@ -256,7 +256,7 @@ def test_a_ledger_that_forgot_how_far_it_forgot_brings_no_pass_back(tmp_path, va
 def test_an_answer_that_was_damaged_is_not_given_again_and_nothing_is_done_twice(tmp_path, kept):
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
         desk._ledger.execute("INSERT INTO commands (number, id, reply) VALUES (5, 'abc', ?)", (kept,))
-        assert desk.offered(Offer(site=SITE, gate=GATE, order="abc"), 0.0) is None
+        assert desk.offered(Offer(site=SITE, gate=GATE, command="abc"), 0.0) is None
 
 
 @pytest.mark.parametrize("odd", ["nonsense", "", "2027-01-15T12:00:00", "9999-12-31T23:59:59-14:00", "\0", "5"])

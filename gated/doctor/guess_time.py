@@ -14,7 +14,7 @@ from gated.people.credential_store import Credentials
 from gated.pin.budget import YEAR_DAYS, Budget, Caps, budget, card_days, in_words, short_card_days
 from gated.pin.flat_numbers import typed_for
 from gated.pin.random_pins import MADE_DIGITS
-from gated.protocol.messages import Guessing
+from gated.protocol.status_messages import GuessingLimits
 
 PART, CARDS = "PIN budget", "card budget"
 STRONG_BITS = 32
@@ -57,10 +57,10 @@ def _digits(settings: Settings) -> int:
     return min(settings.readers.pin_digits, MADE_DIGITS) if settings.sync.url else settings.readers.pin_digits
 
 
-def said(settings: Settings) -> Guessing:
+def said(settings: Settings) -> GuessingLimits:
     """Return this gate's limits on guessing, for the office."""
     readers = settings.readers
-    return Guessing(
+    return GuessingLimits(
         keypads(settings),
         card_readers(settings),
         readers.pin_by_household,

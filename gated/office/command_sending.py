@@ -17,9 +17,19 @@ from gated.office.gate_session import GateSession
 from gated.office.statuses import SKIPPED
 from gated.office.store import Store
 from gated.office.stored_command import StoredCommand, age_s
+from gated.protocol.command_messages import (
+    WAITS,
+    AcceptQuarantined,
+    Confirmation,
+    ConfirmationRequest,
+    Offer,
+    Progress,
+    Reply,
+    Share,
+)
 from gated.protocol.envelope import Outgoing
 from gated.protocol.limits import COMMAND_WINDOW
-from gated.protocol.messages import LIVE, WAITS, AcceptHeld, Ask, Offer, Progress, Reply, Share, Status, StillWanted
+from gated.protocol.status_messages import LIVE, Status
 
 NOT_WANTED = "its operator at the office does not wait any more"
 UNKNOWN = "the office does not know this command (its data may be an old backup); send it again"
@@ -46,8 +56,8 @@ class CommandSender:
 
     def handle_progress(self, session: GateSession, said: Progress) -> None:
         """Store a gate's report of its progress with a command."""
-        session.deliveries.note_answered(said.order)
-        stored = self._store.commands.by_message(said.order)
+        session.deliveries.note_answered(said.command)
+        stored = self._store.commands.by_message(said.command)
         if stored is not None and stored.gate == session.gate and stored.is_open:
             self._store.commands.store_progress(stored.id, said.says)
 
@@ -55,7 +65,7 @@ class CommandSender:
         """Offer an unanswered command again. The gate then asks and learns that nobody waits."""
         message_id = session.deliveries.next_probe(now)
         if message_id is not None and LIVE in status.can:
-            yield session.command(Offer(site=session.peer.site, gate=session.gate, order=message_id))
+            yield session.command(Offer(site=session.peer.site, gate=session.gate, command=message_id))
 
     def repeat(self, session: GateSession, wall: datetime) -> Iterator[Outgoing]:
         """Send each unanswered, unattended command again."""
@@ -91,14 +101,16 @@ class CommandSender:
         elif stored.is_open and age_s(stored, wall) <= CHALLENGED_S:
             yield session.command(commands.send(session.peer.site, stored, wall, reply.challenge))
 
-    def handle_ask(self, session: GateSession, ask: Ask, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def handle_ask(
+        self, session: GateSession, ask: ConfirmationRequest, now: float, wall: datetime
+    ) -> Iterator[Outgoing]:
         """Answer a gate's question whether a command is still wanted: yes while its operator waits.
 
         The answer is on disk first.
         """
         commands = self._store.commands
-        session.deliveries.note_answered(ask.order)
-        stored = commands.by_message(ask.order)
+        session.deliveries.note_answered(ask.command)
+        stored = commands.by_message(ask.command)
         if stored is not None and stored.is_open and not self._waits(stored.id):
             stored = commands.withdraw(stored.id, NOT_WANTED)
         if stored is None or stored.gate != session.gate or stored.state == "stopping" or not stored.is_open:
@@ -140,7 +152,7 @@ class CommandSender:
             if stored.state == "cancelled":
                 self._store.alarms.open(session.gate, "done_late", f"order {stored.id}", stamp(wall))
             commands.finish(stored, reply.outcome, reply.why, reply.findings)
-            if reply.outcome == "done" and isinstance(stored.content.action, AcceptHeld):
+            if reply.outcome == "done" and isinstance(stored.content.action, AcceptQuarantined):
                 session.accepted_at = wall
 
     def due(self, sessions: dict[str, GateSession], now: float, wall: datetime) -> Iterator[Outgoing]:
@@ -167,7 +179,7 @@ class CommandSender:
         self._offered[stored.id] = now
         self._store.commands.mark_offered(stored)
         session.deliveries.note_offered(stored.message_id, now)
-        yield session.command(Offer(site=session.peer.site, gate=session.gate, order=stored.message_id))
+        yield session.command(Offer(site=session.peer.site, gate=session.gate, command=stored.message_id))
 
     def _send_cancellations(self, sessions: dict[str, GateSession]) -> Iterator[Outgoing]:
         """Tell each gate at once about cancelled commands."""
@@ -178,13 +190,13 @@ class CommandSender:
             self._store.commands.mark_reported(stored)
             if stored.number:
                 yield session.command(
-                    StillWanted(site=session.peer.site, gate=session.gate, order=stored.message_id, why=NOT_WANTED)
+                    Confirmation(site=session.peer.site, gate=session.gate, command=stored.message_id, why=NOT_WANTED)
                 )
 
 
-def _answer(session: GateSession, ask: Ask, *, is_wanted: bool, why: str = "") -> StillWanted:
-    return StillWanted(
-        site=session.peer.site, gate=session.gate, order=ask.order, nonce=ask.nonce, is_wanted=is_wanted, why=why
+def _answer(session: GateSession, ask: ConfirmationRequest, *, is_wanted: bool, why: str = "") -> Confirmation:
+    return Confirmation(
+        site=session.peer.site, gate=session.gate, command=ask.command, nonce=ask.nonce, is_wanted=is_wanted, why=why
     )
 
 

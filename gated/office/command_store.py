@@ -13,9 +13,9 @@ from gated.journal.entry import stamp
 from gated.office.database_file import OfficeFile
 from gated.office.gate_store import GateStore
 from gated.office.stored_command import TWO_STEPS, CommandContent, State, StoredCommand, age_s, check_content
+from gated.protocol.command_messages import Action, Command, ReplyFinding, Share
 from gated.protocol.confirmation import GOOD_S
 from gated.protocol.jose import Identity
-from gated.protocol.messages import Action, Command, Finding, Share
 from gated.storage.valid_rows import is_moment, is_text, sound
 from gated.wording import UNDECODABLE
 
@@ -202,7 +202,7 @@ class CommandStore:
         if outcome == "done" or stored.state in ("unknown", "stopping", "going", "unanswered"):
             self.finish(stored, outcome, why)
 
-    def finish(self, stored: StoredCommand, state: str, why: str = "", findings: Sequence[Finding] = ()) -> None:
+    def finish(self, stored: StoredCommand, state: str, why: str = "", findings: Sequence[ReplyFinding] = ()) -> None:
         """Store the result of a command. Deletes a `Share` command instead: there are thousands of them."""
         with self._file.writing() as connection:
             if isinstance(stored.content.action, Share):
@@ -259,7 +259,7 @@ def _stored(row: sqlite3.Row, identity: Identity) -> StoredCommand:
         msgspec.json.decode(identity.open(row["sealed"]), type=CommandContent),
         row["challenge"],
         row["why"],
-        msgspec.json.decode(row["findings"], type=list[Finding]),
+        msgspec.json.decode(row["findings"], type=list[ReplyFinding]),
         bool(row["is_confirmed"]),
         row["says"],
         row["go_at"],

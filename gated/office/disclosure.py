@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from gated.journal.entry import stamp
 from gated.office.gate_session import GateSession
 from gated.office.store import Store
-from gated.protocol.messages import VERIFIERS, Command, Diagnose, Request, Status
+from gated.protocol.command_messages import Command, Diagnose
 from gated.protocol.record_keys import digest_of
+from gated.protocol.record_messages import RecordRequest
+from gated.protocol.status_messages import VERIFIERS, Status
 
 OUTDATED = "gate_outdated"
 UPDATE = "this gate is too old for its office: update gated here; until then it gets removals and suspensions only"
@@ -62,7 +64,7 @@ def report_outdated(store: Store, session: GateSession, status: Status, wall: da
     )
 
 
-def asks_again_for_known(store: Store, gate: str, request: Request, lag: int) -> bool:
+def asks_again_for_known(store: Store, gate: str, request: RecordRequest, lag: int) -> bool:
     """Return whether a gate asks for records that it reported to have.
 
     Then its database is damaged, or its keys were copied. `lag`: a gate that misses more records than this gets all of

@@ -30,18 +30,13 @@ from gated.office.alarm_store import WEAK
 from gated.office.gate_consents import apply_given_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
+from gated.protocol.event_messages import WireEvent
+from gated.protocol.face_messages import SharedFace, Vouch, Vouching
 from gated.protocol.jose import Party
-from gated.protocol.messages import (
-    MAX_VOUCHES,
-    GateRecord,
-    Held,
-    Receipt,
-    Shared,
-    Vouch,
-    Vouching,
-    WireEvent,
-)
+from gated.protocol.limits import MAX_VOUCHES
+from gated.protocol.record_messages import QuarantineList, RemovalReceipt
 from gated.protocol.vouching import is_vouch
+from gated.protocol.wire_records import GateRecord
 from gated.storage.valid_rows import is_moment
 from gated.wording import UNDECODABLE
 
@@ -109,7 +104,7 @@ def _open_weak_pin_alarm(store: Store, gate: str, event: WireEvent) -> None:
         store.alarms.open(gate, WEAK, fact.subject, event.at)
 
 
-def store_held_list(store: Store, held: Held, at: str) -> None:
+def store_held_list(store: Store, held: QuarantineList, at: str) -> None:
     """Store a gate's list of held-back people. Ignores a list made before the gate's newest status."""
     if held.heard < store.gate(held.gate).heard:
         return
@@ -128,7 +123,7 @@ def update_held_alarm(store: Store, gate: str, at: str) -> None:
     store.alarms.open_or_update(gate, HELD, f"{sum(counts.values())} held back ({why})", at)
 
 
-def apply_receipt(store: Store, gate: str, receipt: Receipt) -> None:
+def apply_receipt(store: Store, gate: str, receipt: RemovalReceipt) -> None:
     """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
     store.receipts.store(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
@@ -136,7 +131,7 @@ def apply_receipt(store: Store, gate: str, receipt: Receipt) -> None:
         store.book.remove(f"person/{receipt.subject}")
 
 
-def store_shared_face(store: Store, shared: Shared, at: str) -> None:
+def store_shared_face(store: Store, shared: SharedFace, at: str) -> None:
     """Store a face that one gate sealed for another; raise an alarm if it is too long."""
     try:
         store.faces.store_face(shared.subject, shared.to, shared.face)

@@ -30,28 +30,17 @@ from gated.office.record_sending import RecordSender
 from gated.office.renewals import Renewals
 from gated.office.statuses import handle_status, update_withheld_alarms
 from gated.office.store import Store
+from gated.protocol.command_messages import ConfirmationRequest, Progress, Reply
 from gated.protocol.envelope import Outgoing, Peer
+from gated.protocol.event_messages import EventBatch
+from gated.protocol.face_messages import SharedFace, Vouching
 from gated.protocol.jose import Party
+from gated.protocol.key_messages import CertificateRequest, RecoveryNotice, VerifierKeys
 from gated.protocol.lag import PATIENCE_S
-from gated.protocol.messages import (
-    HANDOVER,
-    SEALED,
-    Ask,
-    EventBatch,
-    Held,
-    Message,
-    Progress,
-    Receipt,
-    Recovery,
-    Renew,
-    Reply,
-    Request,
-    Shared,
-    Status,
-    Verifiers,
-    Vouching,
-)
+from gated.protocol.record_messages import QuarantineList, RecordRequest, RemovalReceipt
+from gated.protocol.status_messages import HANDOVER, SEALED, Status
 from gated.protocol.topics import Topics
+from gated.protocol.wire_types import Message
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +56,8 @@ UNMARKED_S = 180.0
 KINDS: tuple[tuple[type[Message], ...], ...] = (
     (Status,),
     (EventBatch,),
-    (Reply, Ask, Progress, Held, Receipt, Shared, Vouching, Verifiers),
-    (Request, Renew),
+    (Reply, ConfirmationRequest, Progress, QuarantineList, RemovalReceipt, SharedFace, Vouching, VerifierKeys),
+    (RecordRequest, CertificateRequest),
 )
 """The message types expected on each topic that a gate writes, in the order of the topics."""
 
@@ -128,7 +117,7 @@ class Exchange:
                 )
             return []
         self._rejected, self._has_news = 0, True
-        if isinstance(message, Request):  # building a snapshot is slow; hold no write lock meanwhile
+        if isinstance(message, RecordRequest):  # building a snapshot is slow; hold no write lock meanwhile
             return list(self._records.answer_request(session, message, now, wall))
         with self._store.file.writing():
             return list(self._answer(session, message, now, wall))
@@ -159,26 +148,30 @@ class Exchange:
                 yield from self._handle_events(session, message, wall)
             case Reply():
                 yield from self._commands.handle_reply(session, message, wall)
-            case Ask():
+            case ConfirmationRequest():
                 yield from self._commands.handle_ask(session, message, now, wall)
             case Progress():
                 self._commands.handle_progress(session, message)
-            case Held() | Receipt() | Vouching():
+            case QuarantineList() | RemovalReceipt() | Vouching():
                 self._store_report(session, message, wall)
-            case Renew() if self._renewals is not None:
+            case CertificateRequest() if self._renewals is not None:
                 given = self._renewals.answer(session.gate, message, wall)
                 if given is not None:
                     yield session.ack(given)
-            case Verifiers():
+            case VerifierKeys():
                 yield from self._handle_verifiers(session, message, now, wall)
-            case Shared() if self._face_requests.accept_answer(FaceRequest(session.gate, message.subject, message.to)):
+            case SharedFace() if self._face_requests.accept_answer(
+                FaceRequest(session.gate, message.subject, message.to)
+            ):
                 store_shared_face(self._store, message, stamp(wall))
 
-    def _store_report(self, session: GateSession, message: Held | Receipt | Vouching, wall: datetime) -> None:
+    def _store_report(
+        self, session: GateSession, message: QuarantineList | RemovalReceipt | Vouching, wall: datetime
+    ) -> None:
         match message:
-            case Held():
+            case QuarantineList():
                 store_held_list(self._store, message, stamp(wall))
-            case Receipt():
+            case RemovalReceipt():
                 apply_receipt(self._store, session.gate, message)
             case Vouching():
                 apply_vouching(self._store, message)
@@ -206,7 +199,9 @@ class Exchange:
             return
         if not status.recovery:
             yield session.ack(
-                Recovery(site=session.peer.site, gate=session.gate, key=known.key, number=known.number, port=self._port)
+                RecoveryNotice(
+                    site=session.peer.site, gate=session.gate, key=known.key, number=known.number, port=self._port
+                )
             )
         elif status.recovery != known.key:
             self._store.alarms.open(session.gate, "recovery_differs", "", stamp(wall))
@@ -224,7 +219,7 @@ class Exchange:
             yield session.ack(change.ack)
 
     def _handle_verifiers(
-        self, session: GateSession, verifiers: Verifiers, now: float, wall: datetime
+        self, session: GateSession, verifiers: VerifierKeys, now: float, wall: datetime
     ) -> Iterator[Outgoing]:
         """Store a gate's keys for card and PIN digests, and answer the request that was waiting for them."""
         if not self._store.store_digest_keys(session.gate, DigestKeys.of(verifiers)):

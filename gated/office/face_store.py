@@ -11,7 +11,7 @@ import msgspec
 from gated.errors import OfficeError
 from gated.office.database_file import OfficeFile
 from gated.office.record_book import MAX_FACE_BYTES, RecordBook
-from gated.protocol.messages import Face
+from gated.protocol.face_messages import SealedFace
 from gated.storage.valid_rows import sound
 from gated.wording import UNDECODABLE
 
@@ -52,7 +52,7 @@ class FaceStore:
         with self._file.writing() as connection:
             connection.execute("DELETE FROM enrolled WHERE subject = ? AND gate = ? AND at <= ?", (subject, gate, at))
 
-    def store_face(self, subject: str, to: str, face: Face) -> bool:
+    def store_face(self, subject: str, to: str, face: SealedFace) -> bool:
         """Store a face for a gate. Return False if the person has not consented, or the person or gate is unknown.
 
         Raises `OfficeError` for a face too long to share one message with the person's record.

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gated.office.office_person import OfficePerson
 from gated.office.record_book import consents_to
 from gated.office.store import Store
-from gated.protocol.messages import Consented
+from gated.protocol.wire_records import WireConsent
 from gated.storage.valid_rows import is_moment
 
 TAKEN = frozenset({"transfer"})
@@ -48,7 +48,7 @@ def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
     return replace(who, consents=[*who.consents, *_news(who, gate, purposes, at)])
 
 
-def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[Consented]:
+def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
     """Return the reported consents that are new, not withdrawn since, and usable.
 
     A person without consent to recognition can give no further consent.
@@ -60,7 +60,7 @@ def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> lis
     reference = paper.reference[: LONGEST - len(where)] + where
     new = [purpose for purpose in sorted(TAKEN & {*purposes}) if not consents_to(who, purpose)]
     held = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
-    return [Consented(purpose, reference, paper.notice, at) for purpose in held]
+    return [WireConsent(purpose, reference, paper.notice, at) for purpose in held]
 
 
 def _is_over(withdrawn_at: str | None, at: str) -> bool:

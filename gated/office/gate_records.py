@@ -13,8 +13,9 @@ from gated.errors import CredentialError
 from gated.office.office_person import OfficeCard, OfficePerson
 from gated.people import card_readings
 from gated.people.pin_verifiers import verifier
-from gated.protocol.messages import Card, PersonRecord, Pin, Verifiers
+from gated.protocol.key_messages import VerifierKeys
 from gated.protocol.record_keys import fingerprint
+from gated.protocol.wire_records import PersonRecord, WireCard, WirePin
 from gated.storage.vault import readings_by
 
 
@@ -26,7 +27,7 @@ class DigestKeys:
     pin: bytes
 
     @classmethod
-    def of(cls, said: Verifiers) -> "DigestKeys":
+    def of(cls, said: VerifierKeys) -> "DigestKeys":
         """Return the keys that a gate has sent."""
         return cls(said.card, said.pin)
 
@@ -72,7 +73,7 @@ def first_bytes(who: OfficePerson) -> Iterator[int]:
             }
 
 
-def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[Card]:
+def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[WireCard]:
     for card in who.cards:
         try:
             yield _card(card, keys, card.label[:LABEL] if with_names else "")
@@ -80,13 +81,13 @@ def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator
             continue  # an earlier version accepted this number; it opens no gate
 
 
-def _card(card: OfficeCard, keys: DigestKeys, label: str) -> Card:
+def _card(card: OfficeCard, keys: DigestKeys, label: str) -> WireCard:
     own = hmac.digest(keys.card, card_readings.own_name(card.number).encode(), "sha256")
     readings = b"".join(sorted(readings_by(keys.card, card_readings.given(card.number))))
-    return Card(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
+    return WireCard(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
 
 
-def _pins(who: OfficePerson, keys: DigestKeys) -> list[Pin]:
+def _pins(who: OfficePerson, keys: DigestKeys) -> list[WirePin]:
     """Return the PINs sorted by verifier, so the order reveals nothing."""
-    made = [Pin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
+    made = [WirePin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
     return sorted(made, key=lambda pin: pin.verifier)

@@ -7,8 +7,10 @@ from datetime import datetime
 from gated.office.undelivered import DeliveryTracker
 from gated.protocol.envelope import Outgoing, Peer
 from gated.protocol.flood import Bucket
-from gated.protocol.messages import SEALED, Message, Request, Status
+from gated.protocol.record_messages import RecordRequest
+from gated.protocol.status_messages import SEALED, Status
 from gated.protocol.topics import Topics
+from gated.protocol.wire_types import Message
 
 MOST_AT_ONCE, MOST_PER_S = 3000, 300
 """Rate limit for messages of one gate: burst, sustained per second.
@@ -42,7 +44,7 @@ class GateSession:
     """Time since when the gate has had other records at the same version; None if it has the same."""
     renumbered_at: float = -math.inf
     """Time at which this process renumbered all records because of this gate."""
-    pending_request: Request | None = None
+    pending_request: RecordRequest | None = None
     """The gate's request that came before the gate may receive people."""
     accepted_at: datetime | None = None
     """Time at which the gate, by this office's command, accepted held-back people. It then asks once more for all

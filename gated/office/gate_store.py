@@ -11,7 +11,7 @@ import msgspec
 from gated.errors import OfficeError, WireError
 from gated.office.database_file import OfficeFile
 from gated.protocol.jose import Party
-from gated.protocol.messages import VERIFIERS, Status
+from gated.protocol.status_messages import VERIFIERS, Status
 from gated.storage.valid_rows import is_moment, is_text, sound
 from gated.wording import UNDECODABLE
 

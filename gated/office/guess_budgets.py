@@ -18,9 +18,9 @@ from gated.office.office_person import OfficePerson
 from gated.pin.budget import YEAR_DAYS, Budget, Caps, budget, card_days, short_card_days
 from gated.pin.flat_numbers import flat_of
 from gated.pin.random_pins import MADE_DIGITS
-from gated.protocol.messages import Guessing
+from gated.protocol.status_messages import GuessingLimits
 
-LOOSEST = Guessing(2, 4, by_household=False, pins_day=1000, household_day=1000, cards_hour=1000, cards_day=10_000,
+LOOSEST = GuessingLimits(2, 4, by_household=False, pins_day=1000, household_day=1000, cards_hour=1000, cards_day=10_000,
                    short_cards_day=10_000)  # fmt: skip
 """The loosest limits that gate settings allow (`config.wiring`): keypads at both doors, and several readers."""
 LONG_BITS, KNOWN_BITS = 32, 16
@@ -99,10 +99,10 @@ def site_budget(people: Iterable[OfficePerson], gates: Iterable[PairedGate]) -> 
     return SiteBudget(found, by_household, pins.total() + others, cards.total)
 
 
-def as_it_comes() -> Guessing:
+def as_it_comes() -> GuessingLimits:
     """Return the limits of a gate with one keypad, one reader and default settings."""
     own = ReaderSettings()
-    return Guessing(1, 1, by_household=False, pins_day=own.attempts_day, household_day=own.household_day,
+    return GuessingLimits(1, 1, by_household=False, pins_day=own.attempts_day, household_day=own.household_day,
                     cards_hour=own.cards_hour, cards_day=own.cards_day, short_cards_day=own.short_cards_day,
                     pin_digits=own.pin_digits)  # fmt: skip
 
@@ -123,7 +123,7 @@ class _Cards:
         return cls(homes.total(), max(homes.values(), default=0), max(alike.values(), default=0))
 
 
-def _gate(name: str, said: Guessing | None, pins: Counter[str], others: int, cards: _Cards) -> GateBudget:
+def _gate(name: str, said: GuessingLimits | None, pins: Counter[str], others: int, cards: _Cards) -> GateBudget:
     caps = LOOSEST if said is None else said
     most, day, readers = cards.most_of_household, caps.short_cards_day, caps.readers
     return GateBudget(
@@ -136,7 +136,7 @@ def _gate(name: str, said: Guessing | None, pins: Counter[str], others: int, car
     )
 
 
-def _of_pins(pins: Counter[str], others: int, caps: Guessing) -> Budget:
+def _of_pins(pins: Counter[str], others: int, caps: GuessingLimits) -> Budget:
     if not caps.keypads:
         return Budget(pins.total() + others, MADE_DIGITS, None, None)
     limits = Caps(caps.pins_day, caps.household_day, caps.by_household, caps.keypads)

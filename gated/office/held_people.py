@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gated.office.database_file import OfficeFile
-from gated.protocol.messages import HeldBack
+from gated.protocol.record_messages import QuarantinedRecord
 from gated.storage.valid_rows import sound
 
 
@@ -23,7 +23,7 @@ class HeldPeople:
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def store_list(self, gate: str, records: Sequence[HeldBack], *, is_first: bool) -> None:
+    def store_list(self, gate: str, records: Sequence[QuarantinedRecord], *, is_first: bool) -> None:
         """Store a gate's list of held-back people. Its first part replaces all earlier entries of that gate."""
         with self._file.writing() as connection:
             if is_first:

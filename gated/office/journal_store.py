@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from gated.journal.chain import genesis
 from gated.office.database_file import OfficeFile
-from gated.protocol.messages import Ack, EventBatch, JournalMark, WireEvent, misfit
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
+from gated.protocol.status_messages import JournalMark
 
 KEEP_CHECKPOINTS = 100
 """Limit for stored signed heads of rows that have not arrived. The oldest stay, because they prove the most."""
@@ -172,7 +173,7 @@ class JournalStore:
         before = self._hash(journal.number, batch.first - 1) or batch.prev
         if batch.first == 1:
             before = genesis(self._site, batch.gate, batch.journal)
-        wrong = [] if (bad := misfit(batch, before)) is None else [bad]
+        wrong = [] if (bad := first_altered(batch, before)) is None else [bad]
         with self._file.reading() as connection:
             ask = "SELECT seq, hash FROM events WHERE journal = ? AND seq BETWEEN ? AND ?"
             here = dict(connection.execute(ask, (journal.number, batch.first, batch.last)).fetchall())

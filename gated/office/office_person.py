@@ -7,18 +7,8 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from gated.people.pin_verifiers import Recipe, secret_of
-from gated.protocol.messages import (
-    AnyPerson,
-    GateRecord,
-    Gone,
-    HouseholdRecord,
-    RoleRecord,
-    ScheduleRecord,
-    Seq,
-    Short,
-    Text,
-    Time,
-)
+from gated.protocol.wire_records import AnyPerson, GateRecord, HouseholdRecord, RoleRecord, ScheduleRecord, Tombstone
+from gated.protocol.wire_types import Seq, Short, Text, Time
 
 
 class OfficeCard(msgspec.Struct, frozen=True):
@@ -62,7 +52,7 @@ class OfficePerson(AnyPerson, frozen=True, tag="person", kw_only=True):
         return bool(self.duress_pin) or any(pin.is_duress for pin in self.pins)
 
 
-StoredRecord = OfficePerson | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord | Gone
+StoredRecord = OfficePerson | HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord | Tombstone
 
 
 def hashed_pin(digits: str, salt: bytes, *, is_duress: bool) -> OfficePin:

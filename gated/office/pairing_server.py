@@ -35,7 +35,8 @@ from gated.office.renewals import Renewals, days_taken
 from gated.office.statuses import REKEYED
 from gated.office.store import Store
 from gated.protocol.jose import Party
-from gated.protocol.messages import Renew, kind_of
+from gated.protocol.key_messages import CertificateRequest
+from gated.protocol.message_kinds import kind_of
 from gated.protocol.pairing_code import (
     MAX_BYTES,
     Admission,
@@ -162,7 +163,7 @@ class Registrar:
             return None
         try:
             said = msgspec.json.decode(
-                Party.parse(text).verify(question.renew.encode(), kind_of(Renew)), type=Following
+                Party.parse(text).verify(question.renew.encode(), kind_of(CertificateRequest)), type=Following
             )
         except (WireError, *UNDECODABLE):
             return None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gated.office.database_file import OfficeFile
-from gated.protocol.messages import Receipt
+from gated.protocol.record_messages import RemovalReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Receipts:
     def __init__(self, file: OfficeFile) -> None:
         self._file = file
 
-    def store(self, gate: str, receipt: Receipt) -> None:
+    def store(self, gate: str, receipt: RemovalReceipt) -> None:
         """Store a receipt. The first one counts; a gate repeats it whenever asked."""
         with self._file.writing() as connection:
             row = (receipt.subject, gate, receipt.n, receipt.templates, receipt.at)

@@ -22,18 +22,11 @@ from gated.office.database_file import OfficeFile
 from gated.office.gate_records import ANY, DigestKeys, as_sent
 from gated.office.office_person import OfficePerson, StoredRecord, without_readable_pins
 from gated.office.record_numbers import Numbers
+from gated.protocol.face_messages import SealedFace
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    KEY_BYTES,
-    Face,
-    Gone,
-    HouseholdRecord,
-    PersonRecord,
-    Record,
-    RoleRecord,
-    ScheduleRecord,
-)
+from gated.protocol.limits import KEY_BYTES
 from gated.protocol.record_keys import key_of
+from gated.protocol.wire_records import HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord, Tombstone
 from gated.wording import UNDECODABLE
 
 MAX_RECORD_BYTES = 16_000
@@ -66,7 +59,7 @@ class RecordBook:
         self._opened: dict[bytes, DigestKeys] = {}
 
     def get(self, key: str) -> StoredRecord | None:
-        """Return the newest record of a key: a `Gone` tombstone if it was removed, None if the key was never used."""
+        """Return the newest record of a key: a `Tombstone` if it was removed, None if the key was never used."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
         return None if row is None else self._open(*row)
@@ -173,10 +166,10 @@ class RecordBook:
 
         Raises `OfficeError` for no such record.
         """
-        if isinstance(self.get(key), Gone | None):
+        if isinstance(self.get(key), Tombstone | None):
             raise OfficeError(f"there is no {key!r} here")
         with self._file.writing() as connection:
-            n = self._write(Gone(n=0, key=key))
+            n = self._write(Tombstone(n=0, key=key))
             for table in ("faces", "enrolled"):
                 connection.execute(f"DELETE FROM {table} WHERE 'person/' || subject = ?", (key,))  # noqa: S608 - ours
             connection.execute("UPDATE office SET owes_erasure = 1")
@@ -195,7 +188,7 @@ class RecordBook:
         """Return the digest of all records that this gate must have (see `records.digest_of`)."""
         version, numbers = self.version(gate), self._numbers.setdefault(gate, Numbers())
         if numbers.version != version:
-            records = [(key_of(r), None if isinstance(r, Gone) else r.n) for r in self._above(numbers.version)]
+            records = [(key_of(r), None if isinstance(r, Tombstone) else r.n) for r in self._above(numbers.version)]
             numbers.follow(version, records, self._faces(gate, numbers.version).items())
         return numbers.digest
 
@@ -205,7 +198,7 @@ class RecordBook:
         keys = {*self._faces(gate, n), *map(key_of, self._above(n))}
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
-    def removals_without_receipt(self, gate: str, since: int, upto: int, limit: int) -> list[Gone]:
+    def removals_without_receipt(self, gate: str, since: int, upto: int, limit: int) -> list[Tombstone]:
         """Return at most `limit` tombstones of people for whom this gate owes a receipt, oldest first.
 
         Their numbers are above `since`, and at most `upto`.
@@ -217,7 +210,7 @@ class RecordBook:
         )
         with self._file.reading() as connection:
             rows = connection.execute(ask, (since, upto, gate, limit)).fetchall()
-        return [Gone(key=row["key"], n=row["n"]) for row in rows]
+        return [Tombstone(key=row["key"], n=row["n"]) for row in rows]
 
     def renumber(self, subject: str) -> None:
         """Give a person a new number.
@@ -251,7 +244,7 @@ class RecordBook:
         if isinstance(record, OfficePerson):
             is_shared = consents_to(record, "recognise", "transfer")
         sealed = self._identity.party.seal(msgspec.json.encode(replace(record, n=0)))
-        row = (self._index(key_of(record)), n, isinstance(record, Gone), is_shared, sealed)
+        row = (self._index(key_of(record)), n, isinstance(record, Tombstone), is_shared, sealed)
         with self._file.writing() as connection:
             connection.execute("REPLACE INTO records VALUES (?, ?, ?, ?, ?)", row)
         return n
@@ -293,7 +286,7 @@ class RecordBook:
             row = connection.execute(ask, (gate, record.subject)).fetchone()
         if row is None:
             return record
-        return replace(record, n=max(record.n, row["n"]), face=msgspec.json.decode(row["face"], type=Face))
+        return replace(record, n=max(record.n, row["n"]), face=msgspec.json.decode(row["face"], type=SealedFace))
 
     def _faces(self, gate: str, n: int) -> dict[str, int]:
         """Return, by record key, the numbers above `n` of the faces for this gate."""

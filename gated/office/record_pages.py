@@ -5,8 +5,10 @@ from itertools import groupby
 
 import msgspec
 
-from gated.protocol.messages import MAX_PLAIN_BYTES, MAX_RECORDS, Delta, Record, SnapshotPart
+from gated.protocol.limits import MAX_PLAIN_BYTES, MAX_RECORDS
 from gated.protocol.record_keys import takes_away
+from gated.protocol.record_messages import Delta, SnapshotPart
+from gated.protocol.wire_records import Record
 
 ENVELOPE_BYTES = 700
 """Upper bound for everything in such a message except its records, in bytes."""

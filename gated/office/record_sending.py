@@ -10,7 +10,9 @@ from gated.office.record_pages import deltas, parts, urgent
 from gated.office.snapshots import Snapshots
 from gated.office.store import Store
 from gated.protocol.envelope import Outgoing
-from gated.protocol.messages import Delta, Gone, Request, Status
+from gated.protocol.record_messages import Delta, RecordRequest
+from gated.protocol.status_messages import Status
+from gated.protocol.wire_records import Tombstone
 
 LAG = 2_000
 """A gate that misses more records than this gets a snapshot of all of them."""
@@ -44,7 +46,9 @@ class RecordSender:
             messages = urgent(session.peer.site, session.gate, missing) + (messages if len(missing) <= LAG else [])
         yield from map(session.record, messages)
 
-    def answer_request(self, session: GateSession, request: Request, now: float, wall: datetime) -> Iterator[Outgoing]:
+    def answer_request(
+        self, session: GateSession, request: RecordRequest, now: float, wall: datetime
+    ) -> Iterator[Outgoing]:
         """Send the requested records, or parts of a snapshot.
 
         Stores the request of a gate that may not receive people yet, and sends it only removals and suspensions.
@@ -64,7 +68,7 @@ class RecordSender:
                 return
 
         def build() -> list[bytes]:
-            records = [record for record in book.after(gate, 0) if not isinstance(record, Gone)]
+            records = [record for record in book.after(gate, 0) if not isinstance(record, Tombstone)]
             snapshot = parts(session.peer.site, gate, version, book.digest(gate), records)
             return [session.peer.write(part) for part in snapshot]
 
@@ -86,7 +90,7 @@ class RecordSender:
         """Free the snapshots that no gate requests any more."""
         self._snapshots.forget(now)
 
-    def _check_request(self, session: GateSession, request: Request, wall: datetime) -> None:
+    def _check_request(self, session: GateSession, request: RecordRequest, wall: datetime) -> None:
         """Open an alarm for a gate that requests records which it reported to have, without a known cause."""
         gate = session.gate
         is_continued = request.is_snapshot and self._snapshots.has(gate, request.snapshot)

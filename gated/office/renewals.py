@@ -17,7 +17,7 @@ from gated.office.gate_store import PairedGate
 from gated.office.mosquitto import MOST_SHARES, OFFICE, name_of, reload_broker
 from gated.office.store import Store
 from gated.protocol.certificate_lifetime import AUTHORITY_BEFORE, is_due, stage
-from gated.protocol.messages import Certificate, Renew
+from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Renewals:
         self._folder, self._store = folder, store
         self._stages: dict[str, str] = {}
 
-    def answer(self, gate: str, said: Renew, wall: datetime) -> Certificate | None:
+    def answer(self, gate: str, said: CertificateRequest, wall: datetime) -> IssuedCertificate | None:
         """Return a certificate for the gate's signed request, for its own key and name; None for an invalid request.
 
         A repeated request gets the same certificate, so replaying one gains nothing.
@@ -60,7 +60,7 @@ class Renewals:
             known = issued.pem.decode()
             self._store.gate_table.certify(gate, issued.serial, known)
             log.info("%s has a new certificate: %s", gate, issued.serial)
-        return Certificate(site=said.site, gate=gate, certificate=known, authority=authority.pem.decode())
+        return IssuedCertificate(site=said.site, gate=gate, certificate=known, authority=authority.pem.decode())
 
     def watch(self, gates: Sequence[PairedGate], wall: datetime) -> None:
         """Raise an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""

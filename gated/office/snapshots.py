@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gated.protocol.limits import PARTS_WINDOW
-from gated.protocol.messages import Request
+from gated.protocol.record_messages import RecordRequest
 
 KEEP_S = 180.0
 """Seconds without a request after which a snapshot is dropped. A gate that returns later gets a newer one."""
@@ -32,7 +32,7 @@ class Snapshots:
         self._kept: dict[str, _Snapshot] = {}
 
     def parts(
-        self, gate: str, request: Request, now: float, version: int, build: Callable[[], list[bytes]]
+        self, gate: str, request: RecordRequest, now: float, version: int, build: Callable[[], list[bytes]]
     ) -> list[bytes]:
         """Return the requested parts. If that snapshot no longer exists, return the first parts of a new one.
 

@@ -10,8 +10,9 @@ from gated.office.disclosure import may_receive_people, version_and_digest
 from gated.office.gate_session import GateSession
 from gated.office.gate_store import PairedGate
 from gated.office.store import Store
+from gated.protocol.event_messages import Ack
 from gated.protocol.lag import WHATS
-from gated.protocol.messages import HELD, SEALED, Ack, RecordMark, Status, Word
+from gated.protocol.status_messages import QUARANTINE, SEALED, Heartbeat, RecordMark, Status
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """Tolerance for a gate's clock set back."""
@@ -33,7 +34,7 @@ MAX_AHEAD = 1_000_000
 
 def handle_status(
     store: Store, session: GateSession, status: Status, now: float, wall: datetime
-) -> tuple[Word | None, Ack | None]:
+) -> tuple[Heartbeat | None, Ack | None]:
     """Store a status. Return the heartbeat that answers it, and an ack if the gate overestimates the office's rows."""
     gate, at = store.gate(session.gate), stamp(wall)
     is_fresh = status.heard > gate.heard or status.heard == gate.beat
@@ -64,11 +65,11 @@ def handle_status(
         session.is_restored = True
     version, digest = version_and_digest(store, session.gate, status)
     keys = store.book.digest_keys(session.gate)
-    word = Word(
+    word = Heartbeat(
         site=store.site,
         gate=session.gate,
         challenge=status.challenge,
-        beat=beat,
+        number=beat,
         at=at,
         version=version,
         digest=digest,
@@ -102,7 +103,7 @@ def _compare(store: Store, session: GateSession, status: Status, now: float) -> 
             deliveries.note_published(store.book.version(session.gate), now)
         deliveries.note_applied(records.version)
         owed = store.book.removals_without_receipt(session.gate, store.gate(session.gate).since, records.version, 1)
-        is_unlisted = bool(records.quarantined and HELD in status.can and not store.held.counts(session.gate))
+        is_unlisted = bool(records.quarantined and QUARANTINE in status.can and not store.held.counts(session.gate))
         deliveries.note_owed(now, receipts=bool(owed), lists=is_unlisted)
 
 

@@ -24,7 +24,7 @@ from gated.office.rekey_recovery import settle
 from gated.office.schema import MIGRATIONS
 from gated.people.pin_verifiers import new_salt
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import GateRecord
+from gated.protocol.wire_records import GateRecord
 from gated.sitetime import DEFAULT, zone_of
 from gated.storage import database
 from gated.storage.valid_rows import in_words, left_out

@@ -33,7 +33,8 @@ import msgspec
 from gated import wording
 from gated.errors import OfficeError
 from gated.office.record_pages import ENVELOPE_BYTES
-from gated.protocol.messages import MAX_PLAIN_BYTES, UNATTENDED, Action, Command, Enrol, Finding, SwitchModels
+from gated.protocol.command_messages import UNATTENDED, Action, Command, Enrol, ReplyFinding, SwitchModels
+from gated.protocol.limits import MAX_PLAIN_BYTES
 
 TWO_STEPS = (Enrol, SwitchModels)
 """Actions that take long. The gate asks again before it acts."""
@@ -69,7 +70,7 @@ class StoredCommand:
     content: CommandContent
     challenge: str
     why: str
-    findings: list[Finding]
+    findings: list[ReplyFinding]
     is_confirmed: bool = True
     """Whether the operator has confirmed it; true if no confirmation is needed."""
     progress: str = ""

@@ -7,7 +7,8 @@ an offline gate: a broker may falsely report any gate as offline.
 from collections.abc import Sequence
 
 from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WHATS, WORDS, Lag, Wait
-from gated.protocol.messages import MAX_EVENTS, JournalMark
+from gated.protocol.limits import MAX_EVENTS
+from gated.protocol.status_messages import JournalMark
 
 PROBE_S = 20.0
 """Seconds between offers of a command that the gate has not answered, even if nobody waits any more. The gate then

@@ -7,7 +7,7 @@ and a repeated one has a nonce that is not in use. The gate uses its own monoton
 import math
 import secrets
 
-from gated.protocol.messages import StillWanted
+from gated.protocol.command_messages import Confirmation
 
 GOOD_S = 5.0
 """Validity of an answer after its question, in seconds. The gate may begin the command at most this
@@ -50,12 +50,12 @@ class Question:
         self._asked[nonce], self.again_at = now, now + AGAIN_S
         return nonce
 
-    def hear(self, answer: StillWanted, now: float) -> None:
+    def hear(self, answer: Confirmation, now: float) -> None:
         """Take an answer. Ignore one to another command or with an unknown nonce.
 
         A refusal counts with any nonce.
         """
-        if answer.order != self.order or self.refusal is not None:
+        if answer.command != self.order or self.refusal is not None:
             return
         if not answer.is_wanted:
             self.refusal = answer.why or "the office does not want it any more"

@@ -10,18 +10,12 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from gated.errors import SealError, WireError
+from gated.protocol.event_messages import EventBatch
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import (
-    MAX_BYTES,
-    MAX_PLAIN_BYTES,
-    ONCE_OPEN,
-    OPEN,
-    EventBatch,
-    Message,
-    Shell,
-    Status,
-    kind_of,
-)
+from gated.protocol.limits import MAX_BYTES, MAX_PLAIN_BYTES
+from gated.protocol.message_kinds import ONCE_OPEN, OPEN, kind_of
+from gated.protocol.status_messages import Status, StatusShell
+from gated.protocol.wire_types import Message
 from gated.wording import UNDECODABLE
 
 M = TypeVar("M", bound=Message)
@@ -109,7 +103,7 @@ class Peer:
             return signed
         if name != "status":
             return self.me.open(signed)
-        sealed = msgspec.json.decode(signed, type=Shell).sealed
+        sealed = msgspec.json.decode(signed, type=StatusShell).sealed
         return self.me.open(sealed.encode()) if sealed else signed
 
 
@@ -124,5 +118,5 @@ def padded(message: Message, plain: bytes) -> bytes:
 
 def in_shell(status: Status, sealed: bytes) -> bytes:
     """Return the content of a status that is signed: the public fields, and the sealed status."""
-    shell = Shell(v=status.v, site=status.site, gate=status.gate, state=status.state, sealed=sealed.decode())
+    shell = StatusShell(v=status.v, site=status.site, gate=status.gate, state=status.state, sealed=sealed.decode())
     return msgspec.json.encode(shell)

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from gated.errors import PairingError
 from gated.names import signs
-from gated.protocol.messages import Seq, Short
+from gated.protocol.wire_types import Seq, Short
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Base 32 without letters that look like others (Crockford). The left-out letters are read as the ones

@@ -1,12 +1,20 @@
 """Key, number and digest of records. Pure; the gate and the office use the same functions.
 
-Each record has a key and a number. The newest number of a key counts. A tombstone (`Gone`) is final.
+Each record has a key and a number. The newest number of a key counts. A tombstone (`Tombstone`) is final.
 """
 
 from collections.abc import Iterable
 from hashlib import sha256
 
-from gated.protocol.messages import AnyPerson, GateRecord, Gone, HouseholdRecord, Record, RoleRecord, ScheduleRecord
+from gated.protocol.wire_records import (
+    AnyPerson,
+    GateRecord,
+    HouseholdRecord,
+    Record,
+    RoleRecord,
+    ScheduleRecord,
+    Tombstone,
+)
 
 
 def key_of(record: Record | AnyPerson) -> str:
@@ -22,7 +30,7 @@ def key_of(record: Record | AnyPerson) -> str:
             return f"schedule/{record.name}"
         case GateRecord():
             return f"gate/{record.gate}"
-        case Gone():
+        case Tombstone():
             return record.key
 
 
@@ -48,6 +56,6 @@ def takes_away(record: Record | AnyPerson) -> bool:
 
     The tombstone of a household or a role returns False: its members may then pass at all hours.
     """
-    if isinstance(record, Gone):
+    if isinstance(record, Tombstone):
         return not record.key.startswith(("household/", "role/"))
     return isinstance(record, AnyPerson) and record.status == "suspended"

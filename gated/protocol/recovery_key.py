@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from gated.errors import OfficeError, WireError
 from gated.protocol.jose import Lone
-from gated.protocol.messages import Key, Renew, Seq, Short, Time
+from gated.protocol.key_messages import CertificateRequest
 from gated.protocol.pairing_code import ALIKE, GROUP, LETTERS, NAME, Pem
+from gated.protocol.wire_types import Key, Seq, Short, Time
 from gated.wording import UNDECODABLE
 
 SEED_BYTES, CHECK_BYTES = 32, 2
@@ -69,7 +70,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """HOST:PORT of the pairing service, where the gate asks for hand-overs."""
 
 
-class Following(Renew, frozen=True, kw_only=True):
+class Following(CertificateRequest, frozen=True, kw_only=True):
     """A gate's request for a certificate from a new office: a `renew` that also signs the gate's number.
 
     Anybody between a gate and its office can record a request. The office believes only a signed number: a recorded
@@ -83,7 +84,7 @@ class Following(Renew, frozen=True, kw_only=True):
 class HandoverQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A gate's request for the hand-overs after `number`.
 
-    `renew` is a signed `Renew`, as on the link. It proves the gate's keys.
+    `renew` is a signed `CertificateRequest`, as on the link. It proves the gate's keys.
     """
 
     v: Literal[1] = 1

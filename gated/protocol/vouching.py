@@ -14,8 +14,8 @@ import msgspec
 
 from gated.errors import WireError
 from gated.people.acceptances import Neighbour
+from gated.protocol.face_messages import Vouch
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import Vouch
 from gated.wording import UNDECODABLE
 
 KIND = "vouch"

@@ -26,10 +26,11 @@ from gated.office.mosquitto import Place
 from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
 from gated.office.store import Store
 from gated.people.credential import new_id
+from gated.protocol.command_messages import Command
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import Command, Consented
 from gated.protocol.topics import Topics
+from gated.protocol.wire_records import WireConsent
 from gated.simulator.network import Network, free_port, join
 from gated.sync.command_desk import CommandDesk, Outcome
 from gated.sync.office_link import run_link
@@ -166,7 +167,7 @@ class Bench:
             for number in range(people):
                 subject = secrets.token_hex(8)
                 consents = [
-                    Consented(purpose=purpose, reference="bench", notice="1", at=at)
+                    WireConsent(purpose=purpose, reference="bench", notice="1", at=at)
                     for purpose in ("recognise", "transfer")
                 ]
                 card = OfficeCard(new_id(), f"{secrets.randbits(56):014X}")

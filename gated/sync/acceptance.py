@@ -14,7 +14,7 @@ from gated.gallery.accepted import Accepted
 from gated.gallery.holdings import PERSON, Holdings
 from gated.journal.entry import stamp
 from gated.people.held_records import BULK
-from gated.protocol.messages import Finding
+from gated.protocol.command_messages import ReplyFinding
 from gated.sync.command_desk import Outcome
 from gated.sync.quarantine import Allowance
 from gated.types import SubjectId
@@ -60,7 +60,7 @@ def accept(
             for fact in accepted.facts(operator):
                 report(fact)
             accepted = ""
-        findings.append(Finding(subject, "refused" if accepted else "accepted", accepted))
+        findings.append(ReplyFinding(subject, "refused" if accepted else "accepted", accepted))
     count = sum(finding.level == "accepted" for finding in findings)
     is_all = count == len(findings)
     return Outcome("done" if is_all else "refused", f"accepted {count} of {len(findings)}", tuple(findings))

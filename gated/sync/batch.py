@@ -17,9 +17,17 @@ from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
 from gated.people.schedule_values import schedule_of
 from gated.people.store import RECOGNISE, Person, Status
 from gated.protocol.jose import Identity
-from gated.protocol.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord
 from gated.protocol.record_keys import key_of
 from gated.protocol.vouching import parsed
+from gated.protocol.wire_records import (
+    GateRecord,
+    HouseholdRecord,
+    PersonRecord,
+    Record,
+    RoleRecord,
+    ScheduleRecord,
+    Tombstone,
+)
 from gated.sync.person_records import days_of, dossier_of, is_readable, rights_of
 from gated.sync.quarantine import DUPLICATE, VECTOR, twins
 from gated.sync.sealed_faces import open_face
@@ -106,7 +114,7 @@ class Batch:
             held = replace(held, quarantine=None, pending=None, pending_face=None, ways="")
         if isinstance(record, PersonRecord):
             self._add_person(record, held)
-        elif isinstance(record, Gone):
+        elif isinstance(record, Tombstone):
             self._others[key] = Change(Holding(key, record.n, is_gone=True))
         else:
             self._others[key] = Change(held, _content(record))

@@ -18,9 +18,9 @@ from typing import Literal
 import msgspec
 
 from gated.events import Commanded
+from gated.protocol.command_messages import UNATTENDED, Command, ConfirmationRequest, Offer, Reply, ReplyFinding
 from gated.protocol.confirmation import GOOD_S
 from gated.protocol.limits import COMMAND_WINDOW
-from gated.protocol.messages import UNATTENDED, Ask, Command, Finding, Offer, Reply
 from gated.storage import database
 from gated.storage.rescue import aside, open_mended
 from gated.storage.valid_rows import in_words, left_out, sound
@@ -58,7 +58,7 @@ class Outcome:
 
     outcome: Literal["done", "refused", "failed"]
     why: str = ""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ReplyFinding, ...] = ()
 
 
 class CommandDesk:
@@ -84,20 +84,22 @@ class CommandDesk:
         """Close the ledger. May be called twice."""
         self._ledger.close()
 
-    def offered(self, offer: Offer, now: float) -> Ask | Reply | None:
+    def offered(self, offer: Offer, now: float) -> ConfirmationRequest | Reply | None:
         """Return the question for an offered command, or its stored reply if it was seen before.
 
         Returns None if the ledger cannot be read or the stored reply is missing.
         """
         try:
             query = f"SELECT reply FROM commands WHERE {command_log.has_id(self._ledger)}"  # noqa: S608 - no outside text
-            row = self._ledger.execute(query, {"id": offer.order}).fetchone()
+            row = self._ledger.execute(query, {"id": offer.command}).fetchone()
         except database.FAILS as error:
             log.error("an order was not asked for, because the ledger cannot be read: %s", error)
             return None
         if row is not None:
-            return _kept(row[0], offer.order)
-        return Ask(site=self._site, gate=self._gate, order=offer.order, nonce=self._challenge(now, offer.order))
+            return _kept(row[0], offer.command)
+        return ConfirmationRequest(
+            site=self._site, gate=self._gate, command=offer.command, nonce=self._challenge(now, offer.command)
+        )
 
     def interrupted(self) -> list[Reply]:
         """Return and store replies to commands that the gate began before its last stop and did not answer.

@@ -10,9 +10,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from gated.events import Event
+from gated.protocol.command_messages import Command, ConfirmationRequest, Offer, Reply, Suspend
 from gated.protocol.flood import Repetitions
-from gated.protocol.messages import Ask, Command, Message, Offer, Reply, Suspend
 from gated.protocol.topics import Topics
+from gated.protocol.wire_types import Message
 from gated.sync.command_desk import UNWRITABLE, CommandDesk, Outcome, commanded
 from gated.sync.isolation import Part
 from gated.sync.replica import Replica
@@ -51,7 +52,7 @@ class Orders:
             self._interrupted = self._disk.attempt(self._desk.interrupted, now, list[Reply]())
         self._owed = list(self._interrupted)
 
-    def due(self, now: float) -> list[Ask | Reply]:
+    def due(self, now: float) -> list[ConfirmationRequest | Reply]:
         """Return the queued replies, and a question about a command that the office has not answered.
 
         The office answers such a question even if no operator waits any more.
@@ -60,11 +61,11 @@ class Orders:
         order = self._withheld.to_ask(now)
         return [*owed, *([] if order is None else self.offered(order, now))]
 
-    def offered(self, order: str, now: float) -> list[Ask | Reply]:
+    def offered(self, order: str, now: float) -> list[ConfirmationRequest | Reply]:
         """Return the messages that answer an offer."""
-        offer = Offer(site=self._topics.site, gate=self._topics.gate, order=order)
+        offer = Offer(site=self._topics.site, gate=self._topics.gate, command=order)
         said = self._disk.attempt(lambda: self._desk.offered(offer, now), now, None)
-        if isinstance(said, Ask):
+        if isinstance(said, ConfirmationRequest):
             self._withheld.asked(order, now)
         else:
             self._withheld.answered(order)

@@ -14,9 +14,10 @@ from gated.people.acceptances import HERE, Neighbour
 from gated.people.given_consents import TRANSFER
 from gated.people.store import RECOGNISE
 from gated.protocol.envelope import Peer
+from gated.protocol.face_messages import SharedFace, Vouching
 from gated.protocol.jose import Party
-from gated.protocol.messages import Message, Shared, Vouching
 from gated.protocol.vouching import fingerprint, newly_trusted, parsed, vouch
+from gated.protocol.wire_types import Message
 from gated.sync.sealed_faces import seal_face
 from gated.types import SubjectId
 
@@ -35,7 +36,7 @@ class Departures:
         self._said = set[str]()
         self._seen: tuple[int, ...] | None = None
 
-    def share(self, subject: str, to: str) -> Shared:
+    def share(self, subject: str, to: str) -> SharedFace:
         """Return a subject's templates, sealed to the gate `to`, and report `FaceShared`.
 
         Raises `EnrolmentError` in three cases. The subject is unknown, or the consent `transfer` is not on record here.
@@ -61,7 +62,7 @@ class Departures:
         self._refuse_unaccepted(person.subject, gate)
         face = seal_face(party, subject, self._embedder, templates)
         self._report(FaceShared(subject, to))
-        return Shared(site=self._peer.site, gate=self._peer.gate, subject=subject, to=to, face=face)
+        return SharedFace(site=self._peer.site, gate=self._peer.gate, subject=subject, to=to, face=face)
 
     def restart(self) -> None:
         """Start a new connection: send every signature again, because messages on the old connection may be lost."""

@@ -1,13 +1,13 @@
 """Measure how long the office has proved nothing. Pure: a broker can replay a heartbeat, but cannot answer a challenge.
 
-Every status carries a challenge that was never used before. The office's next heartbeat (`Word`) echoes it, and so was
-sent later.
+Every status carries a challenge that was never used before. The office's next `Heartbeat` echoes it, and so was sent
+later.
 """
 
 import secrets
 
 from gated.events import ServerSilent
-from gated.protocol.messages import Word
+from gated.protocol.status_messages import Heartbeat
 
 DUMB_S = 600.0
 """Limit, in seconds, without proof while the broker is reached: the office is off, or the broker holds it back."""
@@ -43,7 +43,7 @@ class Freshness:
             del self._issued[next(iter(self._issued))]
         return fresh
 
-    def hear(self, word: Word) -> bool:
+    def hear(self, word: Heartbeat) -> bool:
         """Take a heartbeat. Return False if it is older than one that was heard: it then has no effect.
 
         A newer heartbeat has a higher number. After the office lost its count, an echo of a newer challenge counts
@@ -51,9 +51,9 @@ class Freshness:
         """
         issued_at = self._issued.get(word.challenge)
         is_proof = issued_at is not None and (issued_at > self._proved_at or not self._has_proof)
-        if word.beat <= self.beat and not is_proof:
+        if word.number <= self.beat and not is_proof:
             return False
-        self.beat = word.beat
+        self.beat = word.number
         if issued_at is not None and is_proof:
             self._proved_at, self._has_proof, self._reached_s = issued_at, True, 0.0
         return True

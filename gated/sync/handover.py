@@ -22,7 +22,8 @@ from gated.protocol.broker import address
 from gated.protocol.certificate import check_own, request_for
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Party
-from gated.protocol.messages import Recovery, Renew, kind_of
+from gated.protocol.key_messages import CertificateRequest, RecoveryNotice
+from gated.protocol.message_kinds import kind_of
 from gated.protocol.pairing_code import Pem
 from gated.protocol.recovery_key import MAX_BYTES, Following, HandedOver, Handover, HandoverQuestion, Known, followed
 from gated.protocol.sealed_files import Lock
@@ -71,7 +72,7 @@ def known_key(state: Path) -> str:
     return "" if known is None else known.key
 
 
-def learn(state: Path, said: Recovery, host: str) -> bool:
+def learn(state: Path, said: RecoveryNotice, host: str) -> bool:
     """Store the office's recovery key if none is known. Return whether it was stored. Raises `StateError`.
 
     The first key counts. Only pairing again replaces it.
@@ -176,9 +177,9 @@ class Successor:
         except UNDECODABLE as error:
             raise PairingError(f"what answers at {known.where} is no hand-over") from error
 
-    def _signed(self, renew: Renew) -> str:
+    def _signed(self, renew: CertificateRequest) -> str:
         """Return the request signed as on the link. It is not sealed, because the new office has other keys."""
-        return self.peer.me.sign(kind_of(Renew), msgspec.json.encode(renew)).decode()
+        return self.peer.me.sign(kind_of(CertificateRequest), msgspec.json.encode(renew)).decode()
 
     def _take(self, known: Known, said: Handover, certificate: str) -> None:
         """Verify the hand-over and write it. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""

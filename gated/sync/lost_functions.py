@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gated.protocol.lag import WHATS
-from gated.protocol.messages import SEALED, Word
+from gated.protocol.status_messages import SEALED, Heartbeat
 from gated.sync.withheld_records import Withheld
 
 
@@ -17,7 +17,7 @@ class Watch:
         self.known = list[str]()
         """What this gate itself knows to be missing."""
 
-    def hear(self, word: Word, *, has_opened: bool) -> None:
+    def hear(self, word: Heartbeat, *, has_opened: bool) -> None:
         """Take a new heartbeat.
 
         `has_opened` says whether the office has ever echoed a challenge, and so has opened a status. An office that

@@ -22,11 +22,12 @@ from gated.config import SyncSettings
 from gated.errors import GatedError
 from gated.protocol.broker import Dialect, address, backoff_s, tls_context
 from gated.protocol.certificate import check_name
+from gated.protocol.command_messages import Command
 from gated.protocol.envelope import Outgoing
 from gated.protocol.flood import Bucket
-from gated.protocol.messages import Command, Message
 from gated.protocol.mqtt import Arrived, Connection, NotSpokenError
 from gated.protocol.sealed_files import UNLOCKED, Lock
+from gated.protocol.wire_types import Message
 from gated.sync.command_desk import Outcome
 from gated.sync.operator_dialog import Talk
 from gated.sync.session import GateSide, Heard, Vitals
@@ -200,8 +201,8 @@ class _Link:
             heard = await self._hear(await connection.message())
             if heard.act is not None:
                 self._order(heard.act)
-            if heard.answer is not None and heard.answer.order in self._talks:
-                self._talks[heard.answer.order].hear(heard.answer)
+            if heard.answer is not None and heard.answer.command in self._talks:
+                self._talks[heard.answer.command].hear(heard.answer)
             for out in heard.out:
                 await connection.publish(out)
             if not heard.is_junk:

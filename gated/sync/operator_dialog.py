@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from gated.errors import WithdrawnError
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Progress
 from gated.protocol.confirmation import Question
-from gated.protocol.messages import Ask, Command, Message, Progress, StillWanted
+from gated.protocol.wire_types import Message
 
 LONGEST = 200
 """Longest text in a progress message or a question, in characters."""
@@ -28,7 +31,7 @@ class Talk:
         self.withdrawn = asyncio.Event()
         """Set when the office has said that no operator waits for this command any more."""
 
-    def hear(self, answer: StillWanted) -> None:
+    def hear(self, answer: Confirmation) -> None:
         """Take the office's answer about this command."""
         self._question.hear(answer, self._monotonic())
         if self._question.refusal is not None:
@@ -39,7 +42,7 @@ class Talk:
         """Send the progress to the operator if the text has changed. The text must name no person."""
         if says != self._told:
             self._told = says
-            self._say(Progress(site=self._site, gate=self._gate, order=self._order, says=says[:LONGEST]))
+            self._say(Progress(site=self._site, gate=self._gate, command=self._order, says=says[:LONGEST]))
 
     async def confirm(self, says: str) -> float:
         """Ask until the office confirms that its operator waits and wants this command.
@@ -61,5 +64,5 @@ class Talk:
         """Send the question if it is time to."""
         nonce = self._question.ask(self._monotonic())
         if nonce is not None:
-            site, gate, order = self._site, self._gate, self._order
-            self._say(Ask(site=site, gate=gate, order=order, nonce=nonce, step="commit", says=says[:LONGEST]))
+            about = ConfirmationRequest(site=self._site, gate=self._gate, command=self._order, nonce=nonce)
+            self._say(replace(about, step="commit", says=says[:LONGEST]))

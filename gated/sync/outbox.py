@@ -13,7 +13,8 @@ import msgspec
 from gated.errors import WireError
 from gated.journal.chain import Position
 from gated.journal.entry import Entry
-from gated.protocol.messages import MAX_EVENTS, MAX_PLAIN_BYTES, Ack, EventBatch, WireEvent
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent
+from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 
 AHEAD_ROWS = 50
 """Most rows that go ahead at once. All other rows come in order."""

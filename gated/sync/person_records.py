@@ -19,7 +19,8 @@ from gated.people.credential import Credential, new_id, unpack_readings
 from gated.people.pin_verifiers import Recipe
 from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.store import Consent, Person, Status
-from gated.protocol.messages import DIGEST_BYTES, Card, Consented, Passage, PersonRecord, Wishes
+from gated.protocol.limits import DIGEST_BYTES
+from gated.protocol.wire_records import PersonRecord, WireAccessRule, WireCard, WireConsent, WirePreferences
 from gated.storage.vault import READING_BYTES
 from gated.types import SubjectId
 
@@ -59,7 +60,7 @@ def dossier_of(record: PersonRecord, status: Status) -> Dossier:
     return Dossier(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
 
 
-def rights_of(passages: Sequence[Passage]) -> tuple[AccessRule, ...]:
+def rights_of(passages: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:
     """Return access rules. A rule with an invalid time becomes one that never holds.
 
     It is not dropped, because a person without any rule may pass at all hours.
@@ -79,7 +80,7 @@ def days_of(days: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
 
 
-def preferences_of(wishes: Wishes) -> Preferences:
+def preferences_of(wishes: WirePreferences) -> Preferences:
     """Return a person's preferences; the defaults if a value is out of range."""
     is_possible = (wishes.release_s is None or 5 <= wishes.release_s <= 30) and (
         wishes.search_s is None or 1 <= wishes.search_s <= 30
@@ -102,7 +103,7 @@ def _cards(record: PersonRecord) -> Iterator[Credential]:
             yield _card(card, window)
 
 
-def _card(card: Card, window: tuple[datetime | None, datetime | None]) -> Credential:
+def _card(card: WireCard, window: tuple[datetime | None, datetime | None]) -> Credential:
     return Credential(
         card.id,
         "card",
@@ -122,7 +123,7 @@ def _pins(record: PersonRecord) -> Iterator[Credential]:
         yield Credential(new_id(), "pin", subject, pin.verifier, str(Recipe(pin.salt)))
 
 
-def _consents(consents: Sequence[Consented]) -> Iterator[Consent]:
+def _consents(consents: Sequence[WireConsent]) -> Iterator[Consent]:
     for consent in consents:
         at = _time(consent.at)
         if at is not None:

@@ -7,7 +7,7 @@ as those have arrived. Used by `replica`.
 from collections.abc import Sequence
 
 from gated.protocol.limits import PARTS_WINDOW
-from gated.protocol.messages import Request
+from gated.protocol.record_messages import RecordRequest
 from gated.sync.snapshot import Title
 
 PATIENCE_S = 3.0
@@ -23,7 +23,7 @@ class Pull:
         """The highest record number that the office is known to have."""
         self.wants_snapshot = False
         """Whether this gate's records at the office's version differ from the office's."""
-        self._asked: Request | None = None
+        self._asked: RecordRequest | None = None
         self._at = 0.0
 
     def restart(self) -> None:
@@ -38,7 +38,7 @@ class Pull:
         """Return whether the answer has not come in time."""
         return self._asked is not None and now >= self._at + PATIENCE_S
 
-    def ask(self, version: int, title: Title | None, missing: Sequence[int], now: float) -> list[Request]:
+    def ask(self, version: int, title: Title | None, missing: Sequence[int], now: float) -> list[RecordRequest]:
         """Return the request to send, if any.
 
         `version` is this gate's version, `missing` the first missing parts of `title`.
@@ -51,15 +51,17 @@ class Pull:
             return [request]
         return []
 
-    def _next(self, version: int, title: Title | None, missing: Sequence[int]) -> Request | None:
+    def _next(self, version: int, title: Title | None, missing: Sequence[int]) -> RecordRequest | None:
         if title is not None:
             parts = list(missing)
-            return Request(site=self._site, gate=self._gate, is_snapshot=True, snapshot=title.version, parts=parts)
+            return RecordRequest(
+                site=self._site, gate=self._gate, is_snapshot=True, snapshot=title.version, parts=parts
+            )
         if self.wants_snapshot:
-            return Request(site=self._site, gate=self._gate, is_snapshot=True)
-        return Request(site=self._site, gate=self._gate, after=version) if self.target > version else None
+            return RecordRequest(site=self._site, gate=self._gate, is_snapshot=True)
+        return RecordRequest(site=self._site, gate=self._gate, after=version) if self.target > version else None
 
 
-def _is_answered(asked: Request, title: Title | None, missing: Sequence[int]) -> bool:
+def _is_answered(asked: RecordRequest, title: Title | None, missing: Sequence[int]) -> bool:
     """Return whether all requested parts are here; if none was named, whether the first ones are."""
     return title is not None and not set(asked.parts or range(min(PARTS_WINDOW, title.parts))) & set(missing)

@@ -16,7 +16,7 @@ from gated.config import SyncSettings
 from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import check_authority, check_own, end_of, request_for
 from gated.protocol.certificate_lifetime import ASK_EVERY_S, is_due, stage, told
-from gated.protocol.messages import Certificate, Renew
+from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
 from gated.protocol.sealed_files import UNLOCKED, Lock
 from gated.storage.files import rewrite
 
@@ -68,7 +68,7 @@ class Certificates:
         found = {name: end_of(Path(file)) for name, file in files.items()} | {"broker": self._broker_ends}
         self.ends = {name: end for name, end in found.items() if end is not None}
 
-    def due(self, now: float, wall: datetime) -> list[Renew]:
+    def due(self, now: float, wall: datetime) -> list[CertificateRequest]:
         """Return a renewal request if it is time; at most one a day until it is answered.
 
         Raises `StateError` if the private key cannot be read.
@@ -77,9 +77,9 @@ class Certificates:
         if ends is None or not is_due(ends, wall) or now < self._asked_at + ASK_EVERY_S:
             return []
         self._asked_at = now
-        return [Renew(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
+        return [CertificateRequest(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
 
-    def hear(self, said: Certificate, wall: datetime) -> None:
+    def hear(self, said: IssuedCertificate, wall: datetime) -> None:
         """Store the certificate from the office if it is valid for this gate and ends later than the stored one.
 
         Raises `WireError` for an invalid certificate, and `StateError` if it cannot be written.

@@ -17,21 +17,13 @@ from gated.events import Event
 from gated.gallery.holdings import PERSON, Change, Holdings, people_of
 from gated.people.held_records import Holding
 from gated.protocol.envelope import Peer
-from gated.protocol.messages import (
-    Delta,
-    Gone,
-    HeldBack,
-    Message,
-    Receipt,
-    Record,
-    RecordMark,
-    Request,
-    Shared,
-    SnapshotPart,
-    Verifiers,
-    Word,
-)
+from gated.protocol.face_messages import SharedFace
+from gated.protocol.key_messages import VerifierKeys
 from gated.protocol.record_keys import digest_of, fingerprint, key_of, takes_away
+from gated.protocol.record_messages import Delta, QuarantinedRecord, RecordRequest, RemovalReceipt, SnapshotPart
+from gated.protocol.status_messages import Heartbeat, RecordMark
+from gated.protocol.wire_records import Record, Tombstone
+from gated.protocol.wire_types import Message
 from gated.storage.vault import CARD, PIN
 from gated.sync.acceptance import accept, announce
 from gated.sync.applied_events import facts
@@ -131,7 +123,7 @@ class Replica:
         said = self._hear_delta(message, now) if isinstance(message, Delta) else self._hear_part(message, now)
         return [*said, *self._settle(now), *self._ask(now)]
 
-    def hear_word(self, word: Word, now: float) -> list[Message]:
+    def hear_word(self, word: Heartbeat, now: float) -> list[Message]:
         """Handle a heartbeat, which names the office's version.
 
         Return the messages to send: keys, receipts and requests.
@@ -147,7 +139,7 @@ class Replica:
         self._compare(word, mark)
         return [*keys, *self._settle(now), *self._remind(word, now), *self._ask(now)]
 
-    def _keys(self, word: Word) -> list[Message]:
+    def _keys(self, word: Heartbeat) -> list[Message]:
         """Return this gate's keys for cards and PINs if the office has none or other ones."""
         vault = self._holdings.register.vault
         card, pin = vault.key_for(CARD), vault.key_for(PIN)
@@ -156,7 +148,7 @@ class Replica:
             return []
         if word.verifiers:
             self._doubt("the office has other keys of this gate for cards and PINs: pair the gate anew")
-        return [Verifiers(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
+        return [VerifierKeys(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
 
     @property
     def awaits(self) -> tuple[int, bool]:
@@ -214,10 +206,10 @@ class Replica:
             return 0
         return max(held.n if not held.is_wanted else 0, held.suspended_n)
 
-    def held(self) -> list[HeldBack]:
+    def held(self) -> list[QuarantinedRecord]:
         """Return the quarantined records, with the reasons."""
         rows = self._holdings.quarantined()
-        return [HeldBack(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
+        return [QuarantinedRecord(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
 
     def announce(self, people: int, hours: float) -> CommandOutcome:
         """Take the office's announcement that `people` subjects join within `hours` hours."""
@@ -241,7 +233,7 @@ class Replica:
         self._allowance.joined(allowed, now)
         return True
 
-    def share(self, subject: str, to: str) -> Shared:
+    def share(self, subject: str, to: str) -> SharedFace:
         """Return a subject's templates, sealed to another gate. Raises the errors of `Departures.share`."""
         return self._departures.share(subject, to)
 
@@ -252,7 +244,7 @@ class Replica:
             return self._follow(filter(takes_away, delta.records), version, now)
         if delta.upto > version:
             self._pull.progress(now)
-        news = [record for record in delta.records if record.n > version or isinstance(record, Gone)]
+        news = [record for record in delta.records if record.n > version or isinstance(record, Tombstone)]
         return self._follow(news, max(version, delta.upto), now)
 
     def _hear_part(self, part: SnapshotPart, now: float) -> list[Message]:
@@ -268,7 +260,7 @@ class Replica:
     def _is_here(self, record: Record) -> bool:
         return self._holdings.person(SubjectId(key_of(record).removeprefix(PERSON))) is not None
 
-    def _compare(self, word: Word, mark: RecordMark) -> None:
+    def _compare(self, word: Heartbeat, mark: RecordMark) -> None:
         """Decide whether the gate wants a snapshot.
 
         It wants one if its records differ at the office's version and no record is on its way.
@@ -280,11 +272,11 @@ class Replica:
         if title is not None and title.version <= mark.version and not is_of_use:
             self._staging.drop()
 
-    def _is_incurable(self, word: Word) -> bool:
+    def _is_incurable(self, word: Heartbeat) -> bool:
         last = self._incurable
         return last is not None and (word.version, word.digest) == (last.version, last.digest)
 
-    def _remind(self, word: Word, now: float) -> list[Message]:
+    def _remind(self, word: Heartbeat, now: float) -> list[Message]:
         """Return the receipts for removed subjects again: the office would not hold them if it had heard."""
         if self._incurable is None or not self._is_incurable(word):
             return []
@@ -296,7 +288,7 @@ class Replica:
         removed = []
         for record in sorted(records, key=lambda record: record.n):
             batch.add(record)
-            if isinstance(record, Gone):
+            if isinstance(record, Tombstone):
                 removed.append((record.key, record.n))
         self._commit(batch.changes(), version, batch.joining, now)
         self._refuse_readable(batch)
@@ -338,7 +330,7 @@ class Replica:
     def _added(self, batch: Batch) -> Iterator[Record]:
         for record in self._staging.records():
             batch.add(record)
-            if not isinstance(record, Gone):
+            if not isinstance(record, Tombstone):
                 yield record
 
     def _batch(self, room: int | None) -> Batch:
@@ -379,14 +371,14 @@ class Replica:
         held = [(self._holdings.get(key), n) for key, n in owed.items()]
         return [self._receipt(row, n) for row, n in held if row.is_gone and row.n >= n]
 
-    def _receipt(self, held: Holding, n: int) -> Receipt:
+    def _receipt(self, held: Holding, n: int) -> RemovalReceipt:
         subject = held.key.removeprefix(PERSON)
         at = held.at or ""
-        return Receipt(
+        return RemovalReceipt(
             site=self._peer.site, gate=self._peer.gate, subject=subject, n=n, templates=held.templates, at=at
         )
 
-    def _ask(self, now: float) -> list[Request]:
+    def _ask(self, now: float) -> list[RecordRequest]:
         return self._pull.ask(self._holdings.version, self._staging.title, self._staging.missing(), now)
 
     def _look(self) -> RecordMark:

@@ -17,43 +17,35 @@ from gated.errors import WireError
 from gated.events import Event
 from gated.journal.entry import stamp, time_of
 from gated.journal.journal import Journal
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Progress, Reply
 from gated.protocol.envelope import Outgoing, Peer
+from gated.protocol.event_messages import Ack, EventBatch
+from gated.protocol.face_messages import SharedFace, Vouching
 from gated.protocol.flood import Repetitions
-from gated.protocol.messages import (
+from gated.protocol.key_messages import CertificateRequest, IssuedCertificate, RecoveryNotice, VerifierKeys
+from gated.protocol.limits import MAX_RECORDS
+from gated.protocol.record_messages import (
+    Delta,
+    QuarantinedRecord,
+    QuarantineList,
+    RecordRequest,
+    RemovalReceipt,
+    SnapshotPart,
+)
+from gated.protocol.status_messages import (
     BATCH,
     HANDOVER,
-    HELD,
     LIVE,
-    MAX_RECORDS,
+    QUARANTINE,
     SEALED,
     VERIFIERS,
-    Ack,
-    Ask,
-    Certificate,
-    Command,
-    Delta,
-    EventBatch,
-    Guessing,
-    Held,
-    HeldBack,
-    Message,
-    Offer,
-    Progress,
-    Receipt,
+    GuessingLimits,
+    Heartbeat,
     RecordMark,
-    Recovery,
-    Renew,
-    Reply,
-    Request,
-    Shared,
-    SnapshotPart,
     Status,
-    StillWanted,
-    Verifiers,
-    Vouching,
-    Word,
 )
 from gated.protocol.topics import Topics
+from gated.protocol.wire_types import Message
 from gated.sync.command_desk import CommandDesk, Outcome
 from gated.sync.command_handling import Orders
 from gated.sync.freshness import Freshness
@@ -79,10 +71,15 @@ REMEMBERED = 4096
 LONGEST_PART = 64
 """Longest name of a part in `degraded`, in characters."""
 
-ACKS: tuple[type[Ack | Word | Certificate | Recovery], ...] = (Ack, Word, Certificate, Recovery)
+ACKS: tuple[type[Ack | Heartbeat | IssuedCertificate | RecoveryNotice], ...] = (
+    Ack,
+    Heartbeat,
+    IssuedCertificate,
+    RecoveryNotice,
+)
 RECORDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
-ORDERS: tuple[type[Command | Offer | StillWanted], ...] = (Command, Offer, StillWanted)
-CAN = [LIVE, BATCH, HELD, HANDOVER, VERIFIERS, SEALED]
+ORDERS: tuple[type[Command | Offer | Confirmation], ...] = (Command, Offer, Confirmation)
+CAN = [LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED]
 """The functions that this gate announces in `Status.can`."""
 
 OUTDATED = ["office_outdated"]
@@ -101,7 +98,7 @@ class Vitals:
     models: str
     calls: int = 0
     """Number of calls since the start. At each call the office must prove that it hears the gate."""
-    guessing: Guessing | None = None
+    guessing: GuessingLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ class Heard:
     out: Sequence[Outgoing] = ()
     act: Command | None = None
     """A command to carry out once."""
-    answer: StillWanted | None = None
+    answer: Confirmation | None = None
     """An answer about a command in progress."""
     is_junk: bool = False
     """Whether the message was forged, invalid or replayed."""
@@ -133,7 +130,7 @@ class GateSide:
         now: float,
         certificates: Certificates | None = None,
         proved: Callable[[float], None] = lambda _: None,
-        learn: Callable[[Recovery], str] = lambda _: "",
+        learn: Callable[[RecoveryNotice], str] = lambda _: "",
         recovery: str = "",
         timed: Callable[[datetime, float], None] = lambda _, __: None,
         lost: Callable[[str, str | None], None] = lambda _, __: None,
@@ -246,11 +243,11 @@ class GateSide:
             match said:
                 case Ack():
                     return self._heard_ack(said, now)
-                case Word():
+                case Heartbeat():
                     return self._heard_word(said, now)
-                case Certificate():
+                case IssuedCertificate():
                     return self._heard_certificate(said, now)
-                case Recovery():
+                case RecoveryNotice():
                     self._renewal.attempt(lambda: self._learn(said), now, None)
                     return Heard()
         if topic == self.topics.record:
@@ -267,15 +264,15 @@ class GateSide:
             self._withheld.novel(now)
         return Heard()
 
-    def _learn(self, said: Recovery) -> None:
+    def _learn(self, said: RecoveryNotice) -> None:
         self._recovery = self._keep_recovery(said)
 
-    def _heard_certificate(self, said: Certificate, now: float) -> Heard:
+    def _heard_certificate(self, said: IssuedCertificate, now: float) -> Heard:
         if (mine := self.certificates) is not None:
             self._renewal.attempt(lambda: mine.hear(said, datetime.now(UTC)), now, None)
         return Heard()
 
-    def _renewals(self, now: float, wall_utc: datetime) -> list[Renew]:
+    def _renewals(self, now: float, wall_utc: datetime) -> list[CertificateRequest]:
         if (mine := self.certificates) is None:
             return []
         if now >= self._looked_at + LOOK_S:
@@ -283,9 +280,9 @@ class GateSide:
             mine.watch(wall_utc)
         if not self._freshness.is_heard(now, HEARD_ROUNDS * self._settings.status_s):
             return []  # the office would miss it, and a request is sent only once a day
-        return self._renewal.attempt(lambda: mine.due(now, wall_utc), now, list[Renew]())
+        return self._renewal.attempt(lambda: mine.due(now, wall_utc), now, list[CertificateRequest]())
 
-    def _heard_word(self, word: Word, now: float) -> Heard:
+    def _heard_word(self, word: Heartbeat, now: float) -> Heard:
         before = self._freshness.proved_at
         if not self._freshness.hear(word):
             return Heard()
@@ -303,22 +300,22 @@ class GateSide:
         if said is None:
             self.replica.hold(records)
         if not is_known:
-            for receipt in (message for message in said or [] if isinstance(message, Receipt)):
+            for receipt in (message for message in said or [] if isinstance(message, RemovalReceipt)):
                 self._withheld.receipt(receipt.subject, now)
         return Heard(self._written(said or []))
 
     def _answers(self, work: Callable[[], list[Message]], now: float) -> Heard:
         return Heard(self._written(self._records.attempt(work, now, list[Message]())))
 
-    def _heard_order(self, said: Command | Offer | StillWanted, now: float, wall: datetime | None) -> Heard:
+    def _heard_order(self, said: Command | Offer | Confirmation, now: float, wall: datetime | None) -> Heard:
         match said:
             case Command():
                 judged = self._orders.judge(said, now, wall)
                 return Heard(self._written([judged])) if isinstance(judged, Reply) else Heard(act=judged)
             case Offer():
-                return Heard(self._written(self._orders.offered(said.order, now)))
-            case StillWanted():
-                self._withheld.answered(said.order)
+                return Heard(self._written(self._orders.offered(said.command, now)))
+            case Confirmation():
+                self._withheld.answered(said.command)
                 return Heard(answer=said)
 
     def _look_what_is_withheld(self, now: float) -> None:
@@ -351,12 +348,12 @@ class GateSide:
         is_same = (mark.quarantined, mark.digest) == (self._listed.quarantined, self._listed.digest)
         if is_same and now < self._listed_at + self._settings.status_s:
             return []
-        held = self._records.attempt(self.replica.held, now, list[HeldBack]())
+        held = self._records.attempt(self.replica.held, now, list[QuarantinedRecord]())
         self._listed, self._listed_at = mark, now
         pages = [held[at : at + MAX_RECORDS] for at in range(0, len(held), MAX_RECORDS)] or [[]]
         site, gate = self.topics.site, self.topics.gate
         return [
-            Held(site=site, gate=gate, heard=self._freshness.beat, part=part, parts=len(pages), records=page)
+            QuarantineList(site=site, gate=gate, heard=self._freshness.beat, part=part, parts=len(pages), records=page)
             for part, page in enumerate(pages)
         ]
 
@@ -400,9 +397,18 @@ class GateSide:
                 topic = self.topics.status
             case EventBatch():
                 topic = self.topics.event
-            case Reply() | Receipt() | Shared() | Vouching() | Ask() | Progress() | Held() | Verifiers():
+            case (
+                Reply()
+                | RemovalReceipt()
+                | SharedFace()
+                | Vouching()
+                | ConfirmationRequest()
+                | Progress()
+                | QuarantineList()
+                | VerifierKeys()
+            ):
                 topic = self.topics.reply
-            case Request() | Renew():
+            case RecordRequest() | CertificateRequest():
                 topic = self.topics.request
             case _:
                 raise WireError(f"{type(message).__name__}: is nothing that a gate says")

@@ -14,7 +14,8 @@ import msgspec
 from gated.people.store import plainly
 from gated.protocol.jose import Identity
 from gated.protocol.limits import PARTS_WINDOW
-from gated.protocol.messages import Record, SnapshotPart
+from gated.protocol.record_messages import SnapshotPart
+from gated.protocol.wire_records import Record
 from gated.storage import database
 from gated.storage.rescue import open_anew
 from gated.storage.valid_rows import left_out, with_copies, without_copies

@@ -10,7 +10,9 @@ from gated.errors import StateError
 from gated.journal.chain import Position
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
-from gated.protocol.messages import MAX_EVENTS, Ack, EventBatch, JournalMark
+from gated.protocol.event_messages import Ack, EventBatch
+from gated.protocol.limits import MAX_EVENTS
+from gated.protocol.status_messages import JournalMark
 from gated.sync.outbox import AHEAD_ROWS, Outbox, next_batch
 from gated.sync.upload_timing import MOST_ROWS, Gathering
 

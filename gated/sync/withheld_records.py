@@ -7,7 +7,7 @@ missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `Gate
 from collections.abc import Sequence
 
 from gated.protocol.lag import EVENTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS, Lag, Wait
-from gated.protocol.messages import MAX_EVENTS
+from gated.protocol.limits import MAX_EVENTS
 
 AGAIN_S = 60.0
 """Interval, in seconds, after which the gate asks again about an unanswered command."""

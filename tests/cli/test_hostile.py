@@ -35,20 +35,12 @@ from gated.office.running_processes import Waiting
 from gated.office.store import Store
 from gated.people.store import People
 from gated.printable import printable
+from gated.protocol.command_messages import ReleaseDoor, ReplyFinding
+from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    Consented,
-    EventBatch,
-    Finding,
-    HeldBack,
-    HouseholdRecord,
-    JournalMark,
-    Release,
-    RoleRecord,
-    ScheduleRecord,
-    Status,
-    WireEvent,
-)
+from gated.protocol.record_messages import QuarantinedRecord
+from gated.protocol.status_messages import JournalMark, Status
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, ScheduleRecord, WireConsent
 from gated.service import logs
 
 EVIL = (
@@ -295,7 +287,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
             for placed in store.commands.open():
                 store.commands.store_progress(placed.id, EVIL)
                 if placed.progress:
-                    store.commands.finish(placed, "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+                    store.commands.finish(placed, "refused", EVIL, [ReplyFinding(level="red", part=EVIL, says=EVIL)])
 
     monkeypatch.setattr(Waiting, "beat", answer)
     monkeypatch.setattr(command_runner, "require_served", lambda *_: None)
@@ -304,10 +296,10 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
         can = ["verifiers", "live", "batch", "held"]
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, can=can)
         store.gate_table.record_status("gate-1", status, is_news=True, is_fresh=True, at=AT)
-        consent = Consented(purpose="recognise", reference="", notice="1", at=AT)
+        consent = WireConsent(purpose="recognise", reference="", notice="1", at=AT)
         who = OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT, consents=[consent])
         store.book.put(who)
-        store.held.store_list("gate-1", [HeldBack(SUBJECT, "bulk", 1)], is_first=True)
+        store.held.store_list("gate-1", [QuarantinedRecord(SUBJECT, "bulk", 1)], is_first=True)
     said = ORDERS[command]
     if command == "office settings":
         (tmp_path / "new.toml").write_text("[access]\nframes = 3\n")
@@ -322,8 +314,10 @@ def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
     from gated.cli.office.command_runner import _sentence
 
     with closing(Store.open(office)) as store:
-        placed = store.commands.place("gate-1", Release(), "li", "a drill", NOW)
-        store.commands.finish(store.commands.get(placed), "refused", EVIL, [Finding(level="red", part=EVIL, says=EVIL)])
+        placed = store.commands.place("gate-1", ReleaseDoor(), "li", "a drill", NOW)
+        store.commands.finish(
+            store.commands.get(placed), "refused", EVIL, [ReplyFinding(level="red", part=EVIL, says=EVIL)]
+        )
         said = _sentence(store.commands.get(placed))
     streams.say(said)
     printed = capsys.readouterr().out

@@ -19,8 +19,12 @@ from gated.office.running_processes import owner
 from gated.office.running_processes import serving as serving_for
 from gated.office.store import Store
 from gated.pin.rule import is_weak
+from gated.protocol.command_messages import ReplyFinding
+from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
-from gated.protocol.messages import EventBatch, Finding, Gone, Receipt, ScheduleRecord, Status, WireEvent
+from gated.protocol.record_messages import RemovalReceipt
+from gated.protocol.status_messages import Status
+from gated.protocol.wire_records import ScheduleRecord, Tombstone
 
 SITE = "market-south"
 
@@ -89,7 +93,7 @@ def test_somebody_is_suspended_and_resumed(office, ann):
 def test_who_is_removed_is_gone_for_good(office, store, ann):
     assert "say --yes" in office("person", "remove", ann, check=2)
     office("person", "remove", ann, "--yes")
-    assert isinstance(store.book.get(f"person/{ann}"), Gone)
+    assert isinstance(store.book.get(f"person/{ann}"), Tombstone)
     assert "removed for good" in office("person", "show", ann, check=1)
     assert "removed for good" in office("person", "add", "--name", "X", "--household", "1", "--subject", ann, check=1)
 
@@ -296,7 +300,7 @@ def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
     n = store.book.remove(f"person/{ann}")
     assert "has not answered" in office("receipts", check=1)
     for name in (gate, "gate-0"):
-        receipt = Receipt(site=SITE, gate=name, subject=ann, n=n, templates=3, at="2026-11-23T08:00:00Z")
+        receipt = RemovalReceipt(site=SITE, gate=name, subject=ann, n=n, templates=3, at="2026-11-23T08:00:00Z")
         store.receipts.store(name, receipt)
     rows = json.loads(office("receipts", ann, "--json"))
     assert [(row["gate"], row["templates"]) for row in rows] == [("gate-0", 3), ("gate-1", 3)]
@@ -443,10 +447,10 @@ def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
 
 
 def test_what_a_doctor_says_is_shown(office, gate, serving):
-    thread = serving("done", findings=[Finding("camera", "bad", "no frames")])
+    thread = serving("done", findings=[ReplyFinding("camera", "bad", "no frames")])
     assert "no frames" in office("diagnose", gate, "--wait", 30)
     thread.join()
-    thread = serving("done", findings=[Finding("camera", "bad", "no frames")])
+    thread = serving("done", findings=[ReplyFinding("camera", "bad", "no frames")])
     [row] = json.loads(office("diagnose", gate, "--wait", 30, "--json"))
     assert row["findings"] == [{"part": "camera", "level": "bad", "says": "no frames"}]
     thread.join()

@@ -16,8 +16,8 @@ from gated.journal.entry import stamp
 from gated.office.alarm_store import Alarm
 from gated.office.running_processes import serving
 from gated.office.store import Store
+from gated.protocol.command_messages import AnswerCall
 from gated.protocol.jose import Identity
-from gated.protocol.messages import AnswerCall
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gated.office.office_person import OfficePerson
 from gated.office.running_processes import is_waiting, serving
 from gated.office.store import Store
 from gated.protocol.jose import Identity
-from gated.protocol.messages import Consented
+from gated.protocol.wire_records import WireConsent
 
 SITE, ANN = "market-south", "a" * 16
 PATIENCE_S = 60.0
@@ -67,7 +67,7 @@ def store(tmp_path):
     with closing(Store.create(tmp_path / "office", SITE)) as store, closing(serving(tmp_path / "office", 0, 1)):
         store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
         at = "2026-11-20T09:00:00Z"
-        consents = [Consented("recognise", "paper-17", "2026-11", at)]
+        consents = [WireConsent("recognise", "paper-17", "2026-11", at)]
         store.book.put(OfficePerson(n=0, subject=ANN, name="Ann", household="2", added_at=at, consents=consents))
         yield store
 

@@ -16,7 +16,7 @@ from gated.cli.office import calendar
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.protocol.jose import Identity
-from gated.protocol.messages import HouseholdRecord, Passage, RoleRecord, ScheduleRecord
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, ScheduleRecord, WireAccessRule
 
 HAVANA = "America/Havana"
 
@@ -86,20 +86,20 @@ def test_what_was_said_under_another_spelling_is_said_anew_with_it(office, ann, 
     """An older office allowed two households of one flat. An older gate binds each spelling alone."""
     old = OfficePerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
     store.book.put(old)
-    store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[Passage("second")]))
+    store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[WireAccessRule("second")]))
     office("rights", "household", "3-502", "--door", "main")
     told = {each.household: each.rights for each in store.book.live(HouseholdRecord)}
-    assert told == {"3-502": [Passage("main")], "３－５０２": [Passage("main")]}
+    assert told == {"3-502": [WireAccessRule("main")], "３－５０２": [WireAccessRule("main")]}
 
 
 def test_who_joins_under_another_spelling_is_bound_at_gates_of_before_as_well(office, store):
     old = OfficePerson(n=0, subject="b" * 16, name="Bo", household="３－５０２", added_at="2026-01-01T00:00:00Z")
     store.book.put(old)
-    store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[Passage("second")]))
-    store.book.put(RoleRecord(n=0, role="STAFF", rights=[Passage("main")]))
+    store.book.put(HouseholdRecord(n=0, household="３－５０２", rights=[WireAccessRule("second")]))
+    store.book.put(RoleRecord(n=0, role="STAFF", rights=[WireAccessRule("main")]))
     cy = office("person", "add", "--name", "Cy", "--household", "3-502", "--role", "staff").split()[-1]
     told = {each.household: each for each in store.book.live(HouseholdRecord)}
-    assert told["3-502"].rights == [Passage("second")]
+    assert told["3-502"].rights == [WireAccessRule("second")]
     assert told["3-502"].n < store.book.person(cy).n  # the access rule goes first
     assert {each.role for each in store.book.live(RoleRecord)} == {"STAFF", "staff"}
 
@@ -117,9 +117,9 @@ def test_rights_by_a_schedule_or_at_a_gate_that_does_not_exist_are_refused(offic
         assert "did you mean 'gate-1'" in office(*whose, "--gate", "gate1", check=2)
         assert "did you mean 'main'" in office(*whose, "--door", "mian", check=2)
         office(*whose, "--schedule", "ＤＡＹ", "--gate", "Gate–1", "--door", "Main")
-    assert store.book.person(ann).rights == [Passage("gate-1/main", "day")]
+    assert store.book.person(ann).rights == [WireAccessRule("gate-1/main", "day")]
     office("person", "rights", ann, "--gate", "gate-1")
-    assert store.book.person(ann).rights == [Passage("gate-1/*")]
+    assert store.book.person(ann).rights == [WireAccessRule("gate-1/*")]
 
 
 def test_a_schedule_that_is_nearly_another_is_asked_about(office, store):

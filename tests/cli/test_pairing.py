@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.cli.office.invite import invite
 from gated.cli.office.init import init
+from gated.cli.office.invite import invite
 from gated.config import load
 from gated.errors import OfficeError
 from gated.office.mosquitto import Place

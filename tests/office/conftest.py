@@ -16,31 +16,16 @@ from gated.office.gate_session import GateSession
 from gated.office.office_person import OfficePerson
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store, begin
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Reply
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent
+from gated.protocol.face_messages import SharedFace
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    Ack,
-    Ask,
-    Command,
-    Consented,
-    Delta,
-    EventBatch,
-    JournalMark,
-    Offer,
-    Receipt,
-    RecordMark,
-    Recovery,
-    Reply,
-    Request,
-    Shared,
-    SnapshotPart,
-    Status,
-    StillWanted,
-    Verifiers,
-    WireEvent,
-    Word,
-)
+from gated.protocol.key_messages import RecoveryNotice, VerifierKeys
+from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt, SnapshotPart
+from gated.protocol.status_messages import Heartbeat, JournalMark, RecordMark, Status
 from gated.protocol.topics import Topics
+from gated.protocol.wire_records import WireConsent
 from gated.storage import database
 
 SITE = "market-south"
@@ -49,7 +34,7 @@ BEGIN = datetime(2026, 11, 23, 7, 58, tzinfo=UTC)
 
 
 def consent(purpose):
-    return Consented(purpose, "paper-17", "2026-11", "2026-11-20T09:00:00Z")
+    return WireConsent(purpose, "paper-17", "2026-11", "2026-11-20T09:00:00Z")
 
 
 def person(number, name="Wang Fang", household="2-401", purposes=("recognise", "transfer"), **other):
@@ -79,7 +64,7 @@ class GateEnd:
 
     def says(self, kind, topic=None, **values):
         """Send a message to the office. Return every message the office publishes in response, opened."""
-        topics = {Status: "status", EventBatch: "event", Request: "request"}
+        topics = {Status: "status", EventBatch: "event", RecordRequest: "request"}
         topic = topic or getattr(self.topics, topics.get(kind, "reply"))
         payload = self.peer.write(self.message(kind, **values))
         return self.court.carry(self.court.side.handle_message(topic, payload, self.court.now, self.court.wall))
@@ -105,10 +90,10 @@ class GateEnd:
 
     def read(self, out):
         """Open a published message as a gate does, and keep the number of the last heartbeat."""
-        kinds = {self.topics.ack: (Ack, Word, Recovery), self.topics.record: (Delta, SnapshotPart)}
-        message = self.peer.read(out.payload, *kinds.get(out.topic, (Command, Offer, StillWanted)))
-        if isinstance(message, Word):
-            self.heard = message.beat
+        kinds = {self.topics.ack: (Ack, Heartbeat, RecoveryNotice), self.topics.record: (Delta, SnapshotPart)}
+        message = self.peer.read(out.payload, *kinds.get(out.topic, (Command, Offer, Confirmation)))
+        if isinstance(message, Heartbeat):
+            self.heard = message.number
         return message
 
     def happen(self, kind, at=None, *, body=None, **facts):
@@ -129,7 +114,7 @@ class GateEnd:
     def asks(self, offer, step="begin", **more):
         """Ask whether an order is still wanted. Return the office's answer, or None."""
         self.nonces += 1
-        said = self.says(Ask, order=offer.order, nonce=f"nonce-{self.nonces}", step=step, **more)
+        said = self.says(ConfirmationRequest, command=offer.command, nonce=f"nonce-{self.nonces}", step=step, **more)
         return said[0] if said else None
 
     def reply(self, command, outcome="done", **values):
@@ -137,10 +122,10 @@ class GateEnd:
 
     def receipt(self, gone, templates=3):
         subject = gone.key.removeprefix("person/")
-        return self.says(Receipt, subject=subject, n=gone.n, templates=templates, at=stamp(self.court.wall))
+        return self.says(RemovalReceipt, subject=subject, n=gone.n, templates=templates, at=stamp(self.court.wall))
 
     def shares(self, command, face):
-        return self.says(Shared, subject=command.action.subject, to=command.action.to, face=face)
+        return self.says(SharedFace, subject=command.action.subject, to=command.action.to, face=face)
 
 
 class Court:
@@ -160,7 +145,7 @@ class Court:
         self.store.add_gate(name, end.me.party.dump(), "0a0b")
         self.due()
         end.status()
-        end.says(Verifiers, **end.keys)
+        end.says(VerifierKeys, **end.keys)
         self.due()
         return end
 

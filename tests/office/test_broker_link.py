@@ -28,23 +28,12 @@ from gated.office.mosquitto import Place, tls_context, write_acl
 from gated.office.mqtt_client import Client
 from gated.office.serve import owner, share_of
 from gated.office.store import Store
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Reply
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    LIVE,
-    VERIFIERS,
-    Ack,
-    Ask,
-    Command,
-    Delta,
-    Offer,
-    Reply,
-    Request,
-    SnapshotPart,
-    Status,
-    StillWanted,
-    Word,
-)
+from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
+from gated.protocol.status_messages import LIVE, VERIFIERS, Heartbeat, Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
 
@@ -138,8 +127,8 @@ async def gate_on(site):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(1.0 if repeat else PATIENCE_S):
                             async for message in client.messages:
-                                kinds = {TOPICS.ack: (Ack, Word), TOPICS.record: (Delta, SnapshotPart)}
-                                orders = (Command, Offer, StillWanted)
+                                kinds = {TOPICS.ack: (Ack, Heartbeat), TOPICS.record: (Delta, SnapshotPart)}
+                                orders = (Command, Offer, Confirmation)
                                 heard = site.peer.read(message.payload, *kinds.get(message.topic.value, orders))
                                 if isinstance(heard, kind):
                                     return heard
@@ -150,12 +139,12 @@ async def gate_on(site):
 async def test_a_change_by_another_process_is_at_the_gate_at_once(site, person):
     site.join()
     async with serving(site), gate_on(site) as (client, expect):
-        word = await expect(Word, (TOPICS.status, site.status(challenge="c")))
+        word = await expect(Heartbeat, (TOPICS.status, site.status(challenge="c")))
         assert word.challenge == "c"
         site.store.book.put(person(1))
         delta = await expect(Delta)
         assert delta.records[0].subject == person(1).subject
-        await client.publish(TOPICS.request, site.peer.write(Request(site=SITE, gate=GATE)), qos=1)
+        await client.publish(TOPICS.request, site.peer.write(RecordRequest(site=SITE, gate=GATE)), qos=1)
         assert len((await expect(SnapshotPart)).records) == 2
 
 
@@ -164,19 +153,19 @@ async def test_a_gate_that_joins_while_the_office_works_is_heard(site):
         await asyncio.sleep(0.3)
         site.join()
         async with gate_on(site) as (_, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
 
 
 async def test_the_office_comes_back_to_a_broker_that_was_gone(site):
     site.join()
     async with serving(site) as task:
         async with gate_on(site) as (_, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
         site.stop()
         await asyncio.sleep(0.3)
         site.start()
         async with gate_on(site) as (_, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
         assert not task.done()
 
 
@@ -193,10 +182,10 @@ async def test_the_command_serves_until_it_is_asked_to_stop(site):
     office = site.run("serve")
     try:
         async with gate_on(site) as (client, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
             release = site.run("release", GATE, "--operator", "li", "--reason", "a delivery", "--wait", "60", "--json")
             offer = await expect(Offer)
-            ask = Ask(site=SITE, gate=GATE, order=offer.order, nonce="once")
+            ask = ConfirmationRequest(site=SITE, gate=GATE, command=offer.command, nonce="once")
             await client.publish(TOPICS.reply, site.peer.write(ask), qos=1)
             heard = await expect(Command)
             assert (heard.challenge, heard.is_live) == ("once", True)
@@ -233,7 +222,7 @@ def test_without_an_office_that_serves_nothing_is_ordered_and_that_is_said_at_on
 
 
 async def asked(site, client, offer, nonce):
-    ask = Ask(site=SITE, gate=GATE, order=offer.order, nonce=nonce)
+    ask = ConfirmationRequest(site=SITE, gate=GATE, command=offer.command, nonce=nonce)
     await client.publish(TOPICS.reply, site.peer.write(ask), qos=1)
 
 
@@ -244,11 +233,11 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
     order = ("release", GATE, "--operator", "li", "--reason", "x")
     try:
         async with gate_on(site) as (client, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
             for name, number in (STOPS | {"killed": signal.SIGKILL, "its time is up": None}).items():
                 process = site.run(*order, "--wait", "60" if number else "0.5")
                 offer = await expect(Offer)
-                while number and site.store.commands.get(offer.order).state != "sent":
+                while number and site.store.commands.get(offer.command).state != "sent":
                     await asyncio.sleep(0.02)
                 if number:
                     process.send_signal(number)
@@ -256,17 +245,17 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
                 if name != "killed":
                     assert "will not do it any more" in said, name
                     assert process.returncode == 1
-                    assert site.store.commands.get(offer.order).state == "cancelled", "on disk before it is told"
+                    assert site.store.commands.get(offer.command).state == "cancelled", "on disk before it is told"
                 await asked(site, client, offer, name)
-                answer = await expect(StillWanted)
-                assert (answer.order, answer.nonce, answer.is_wanted) == (offer.order, name, False)
-                assert site.store.commands.get(offer.order).state == "cancelled"
+                answer = await expect(Confirmation)
+                assert (answer.command, answer.nonce, answer.is_wanted) == (offer.command, name, False)
+                assert site.store.commands.get(offer.command).state == "cancelled"
             process = site.run(*order, "--wait", "60")
             offer = await expect(Offer)
             office.kill()
             _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
             assert "`gated office serve` has ended" in said
-            assert site.store.commands.get(offer.order).state == "cancelled"
+            assert site.store.commands.get(offer.command).state == "cancelled"
     finally:
         office.kill()
         office.communicate(timeout=PATIENCE_S)
@@ -277,7 +266,7 @@ async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_h
     office = site.run("serve")
     try:
         async with gate_on(site) as (client, expect):
-            await expect(Word, (TOPICS.status, site.status()))
+            await expect(Heartbeat, (TOPICS.status, site.status()))
             process = site.run("release", GATE, "--operator", "li", "--reason", "x", "--wait", "60")
             offer = await expect(Offer)
             await asked(site, client, offer, "once")
@@ -286,7 +275,7 @@ async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_h
             _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
             assert process.returncode == 1
             assert "it may have happened" in said
-            assert site.store.commands.get(offer.order).state == "unknown"
+            assert site.store.commands.get(offer.command).state == "unknown"
     finally:
         office.kill()
         office.communicate(timeout=PATIENCE_S)

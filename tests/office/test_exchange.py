@@ -14,40 +14,33 @@ from gated.office.office_person import OfficePerson
 from gated.office.record_sending import LAG
 from gated.office.schema import MIGRATIONS
 from gated.office.statuses import SKIPPED
-from gated.protocol.envelope import Peer
-from gated.protocol.jose import Identity
-from gated.protocol.limits import COMMAND_WINDOW
-from gated.protocol.messages import (
-    Ack,
+from gated.protocol.command_messages import (
     AnnounceBatch,
     AnswerCall,
-    Ask,
     ChangeSettings,
     Command,
-    Delta,
+    Confirmation,
+    ConfirmationRequest,
     Diagnose,
     Enrol,
-    Face,
-    Gone,
-    JournalMark,
     Offer,
-    RecordMark,
-    Release,
+    ReleaseDoor,
     Reply,
-    Request,
     Restart,
-    RoleRecord,
-    SetLockdown,
     Share,
-    SnapshotPart,
-    Status,
-    StillWanted,
     Suspend,
+    SwitchLockdown,
     SwitchModels,
-    WireEvent,
-    Word,
 )
+from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, WireEvent
+from gated.protocol.face_messages import SealedFace
+from gated.protocol.jose import Identity
+from gated.protocol.limits import COMMAND_WINDOW
 from gated.protocol.record_keys import digest_of, key_of
+from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
+from gated.protocol.status_messages import Heartbeat, JournalMark, RecordMark, Status
+from gated.protocol.wire_records import RoleRecord, Tombstone
 from gated.storage import database
 from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
 
@@ -55,7 +48,7 @@ SITE = "market-south"
 
 
 def face(number=1, length=100):
-    return Face(f"face-{number}", "ab" * 32, 1, "e" * length)
+    return SealedFace(f"face-{number}", "ab" * 32, 1, "e" * length)
 
 
 def in_step(court, gate):
@@ -78,24 +71,24 @@ class Replica:
 
     @property
     def digest(self):
-        return digest_of((key, r.n) for key, r in self.held.items() if not isinstance(r, Gone))
+        return digest_of((key, r.n) for key, r in self.held.items() if not isinstance(r, Tombstone))
 
 
 # -- heartbeats -------------------------------------------------------------------------------------------------------
 
 
 def test_every_status_is_answered_with_a_fresh_word(court, gate, only):
-    first, second = (only(Word, gate.status())[0] for _ in range(2))
+    first, second = (only(Heartbeat, gate.status())[0] for _ in range(2))
     assert first.challenge == "challenge-2"
     assert second.challenge == "challenge-3"
-    assert second.beat == first.beat + 1
+    assert second.number == first.number + 1
     assert (first.version, first.digest) == (court.store.book.version("gate-1"), court.store.book.digest("gate-1"))
 
 
 def test_a_beat_never_goes_back_when_the_office_begins_anew(court, gate, only):
-    before = only(Word, gate.status())[0].beat
+    before = only(Heartbeat, gate.status())[0].number
     court.restart()
-    assert only(Word, gate.status())[0].beat > before
+    assert only(Heartbeat, gate.status())[0].number > before
 
 
 def test_a_last_will_is_remembered_and_not_answered(court, gate, only):
@@ -162,7 +155,7 @@ def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, on
     n = court.store.book.remove("person/" + person(1).subject)
     pushed = court.due()
     assert len(pushed) > 2
-    assert pushed[0].records == [Gone(n=n, key="person/" + person(1).subject)]
+    assert pushed[0].records == [Tombstone(n=n, key="person/" + person(1).subject)]
     replica = Replica()
     replica.version = before
     for delta in pushed[1:]:
@@ -173,14 +166,14 @@ def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, on
 
 def test_a_gate_that_asks_gets_exactly_what_it_misses(court, gate, person, only):
     numbers = [court.store.book.put(person(number)) for number in range(5)]
-    [delta] = gate.says(Request, after=numbers[1])
+    [delta] = gate.says(RecordRequest, after=numbers[1])
     assert [record.n for record in delta.records] == numbers[2:]
     assert (delta.after, delta.upto) == (numbers[1], numbers[-1])
 
 
 def test_a_gate_that_misses_nothing_is_told_so(court, gate, person):
     n = court.store.book.put(person(1))
-    [delta] = gate.says(Request, after=n)
+    [delta] = gate.says(RecordRequest, after=n)
     assert (delta.after, delta.upto, delta.records) == (n, n, [])
 
 
@@ -191,28 +184,28 @@ def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
     for number in range(0, 120, 7):
         court.store.book.remove("person/" + person(number).subject)
     followed = Replica()
-    parts = gate.says(Request)
+    parts = gate.says(RecordRequest)
     for record in [record for part in parts for record in part.records]:
         followed.held[key_of(record)] = record
     assert parts[0].parts == len(parts) > 1
     assert followed.digest == parts[0].digest == court.store.book.digest("gate-1")
     by_delta = Replica()
     by_delta.version = start
-    for delta in gate.says(Request, after=start):
+    for delta in gate.says(RecordRequest, after=start):
         by_delta.hear(delta)
     missing = {"gate/gate-1"}
-    assert {key for key, r in by_delta.held.items() if not isinstance(r, Gone)} == set(followed.held) - missing
+    assert {key for key, r in by_delta.held.items() if not isinstance(r, Tombstone)} == set(followed.held) - missing
 
 
 def test_the_parts_of_a_snapshot_stay_those_of_its_version(court, gate, person, only):
     for number in range(400):
         court.store.book.put(person(number, household="x" * 190))
-    first = gate.says(Request)
+    first = gate.says(RecordRequest)
     version = first[0].version
     court.store.book.remove("person/" + person(3).subject)
-    again = gate.says(Request, is_snapshot=True, snapshot=version, parts=[0, 1])
+    again = gate.says(RecordRequest, is_snapshot=True, snapshot=version, parts=[0, 1])
     assert again == first[:2]
-    newest = gate.says(Request, is_snapshot=True)
+    newest = gate.says(RecordRequest, is_snapshot=True)
     assert newest[0].version > version
 
 
@@ -224,8 +217,8 @@ def test_a_gate_far_behind_gets_a_snapshot(court, gate, person, only):
         for number in range(LAG + 1):
             court.store.book.put(RoleRecord(n=0, role=f"r{number}", rights=[]))
     n = court.store.book.remove("person/" + person(1).subject)
-    assert [delta.records for delta in court.due()] == [[Gone(n=n, key="person/" + person(1).subject)]]
-    assert all(isinstance(part, SnapshotPart) for part in gate.says(Request, after=start))
+    assert [delta.records for delta in court.due()] == [[Tombstone(n=n, key="person/" + person(1).subject)]]
+    assert all(isinstance(part, SnapshotPart) for part in gate.says(RecordRequest, after=start))
 
 
 def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
@@ -233,9 +226,11 @@ def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
         subject = person(number, name="名" * 200, household="户" * 200)
         court.store.book.put(subject)
         assert court.store.faces.store_face(subject.subject, "gate-1", face(length=37_000))
-    parts = gate.says(Request)
+    parts = gate.says(RecordRequest)
     assert len(parts) == 16
-    parts += gate.says(Request, is_snapshot=True, snapshot=parts[0].version, parts=list(range(16, parts[0].parts)))
+    parts += gate.says(
+        RecordRequest, is_snapshot=True, snapshot=parts[0].version, parts=list(range(16, parts[0].parts))
+    )
     assert sum(len(part.records) for part in parts) == 31
 
 
@@ -284,7 +279,7 @@ def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, per
         court.store.book.put(person(number))
     in_step(court, gate)
     court.restart(tmp_path / "backup")
-    [word] = only(Word, gate.status())
+    [word] = only(Heartbeat, gate.status())
     assert word.version > gate.version
     assert ("gate-1", "rolled_back") in court.alarms()
 
@@ -295,12 +290,12 @@ def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_i
     court.due()
     in_step(court, gate)
     mark = RecordMark(gate.version, gate.digest, newest=gate.version + 7)
-    [word] = only(Word, gate.status(records=mark))
+    [word] = only(Heartbeat, gate.status(records=mark))
     assert word.version > gate.version + 7
     assert court.store.book.person(person(1).subject).n > gate.version + 7
     assert ("gate-1", "rolled_back") in court.alarms()
     assert all(record.n > gate.version for record in court.store.book.live(OfficePerson))
-    asked = gate.says(Request, after=gate.version)
+    asked = gate.says(RecordRequest, after=gate.version)
     assert asked[-1].upto == word.version
 
 
@@ -314,13 +309,13 @@ def test_who_was_removed_since_the_backup_goes_again_when_a_gate_says_so(court, 
     in_step(court, gate)
     court.restart(tmp_path / "backup")
     gate.status()
-    gate.receipt(Gone(n=n, key=f"person/{subject}"))
-    assert isinstance(court.store.book.get(f"person/{subject}"), Gone)
+    gate.receipt(Tombstone(n=n, key=f"person/{subject}"))
+    assert isinstance(court.store.book.get(f"person/{subject}"), Tombstone)
 
 
 def test_a_receipt_alone_removes_nobody(court, gate, person):
     n = court.store.book.put(person(1))
-    gate.receipt(Gone(n=n + 5, key="person/" + person(1).subject))
+    gate.receipt(Tombstone(n=n + 5, key="person/" + person(1).subject))
     assert isinstance(court.store.book.get("person/" + person(1).subject), OfficePerson)
 
 
@@ -559,9 +554,9 @@ def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
 # -- orders whose operator waits --------------------------------------------------------------------------------------
 
 AT_ONCE = [
-    Release(),
+    ReleaseDoor(),
     AnswerCall("opening"),
-    SetLockdown(on=True),
+    SwitchLockdown(on=True),
     Restart(),
     Diagnose(),
     ChangeSettings(""),
@@ -574,7 +569,7 @@ IN_TWO_STEPS = [Enrol("a" * 16), SwitchModels("site")]
 def test_an_order_is_offered_and_given_out_with_the_nonce_of_the_gate(court, gate, only, action):
     placed = court.order(action)
     [offer] = court.due()
-    assert offer == Offer(site=SITE, gate="gate-1", order=placed)
+    assert offer == Offer(site=SITE, gate="gate-1", command=placed)
     command = gate.asks(offer)
     assert (command.id, command.action, command.challenge, command.is_live) == (placed, action, "nonce-1", True)
     assert court.state(placed) == ("going" if action in AT_ONCE else "begun")
@@ -588,7 +583,7 @@ def test_what_is_given_up_before_the_gate_asks_is_dead_and_every_question_is_ans
     [offer] = court.due()
     assert court.give_up(placed) == "cancelled"
     answer = gate.asks(offer)
-    assert (answer.is_wanted, answer.order, answer.nonce) == (False, placed, "nonce-1")
+    assert (answer.is_wanted, answer.command, answer.nonce) == (False, placed, "nonce-1")
     court.wait(3600)
     court.restart()
     assert not gate.asks(offer).is_wanted
@@ -606,14 +601,14 @@ def test_a_process_that_was_killed_waits_no_more_though_nothing_was_written_down
 
 
 def test_an_order_whose_process_was_killed_is_void_though_no_gate_asks(court, gate, only):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     court.waiting.clear()
     assert only(Offer, court.due()) == []
     assert court.state(placed) == "cancelled"
 
 
 def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_begin_any_more(court, gate):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     [offer] = court.due()
     command = gate.asks(offer)
     assert court.give_up(placed) == "stopping"
@@ -628,7 +623,7 @@ def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_be
 
 
 def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_it_is_back(court, gate):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     court.give_up(placed)
     court.wait(60)
@@ -639,7 +634,7 @@ def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_i
 
 
 def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, gate):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     gate.asks(court.due()[0])
     court.give_up(placed)
     court.wait(60)
@@ -651,7 +646,7 @@ def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, ga
 
 
 def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     court.give_up(placed)
     gate.reply(command, "refused", why="a lockdown")
@@ -678,9 +673,9 @@ def test_a_gate_is_told_at_once_that_nobody_waits_any_more(court, gate, only):
     placed = court.order(Enrol("a" * 16))
     gate.asks(court.due()[0])
     court.give_up(placed)
-    [answer] = only(StillWanted, court.due())
-    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, "", False)
-    assert only(StillWanted, court.due()) == [], "once"
+    [answer] = only(Confirmation, court.due())
+    assert (answer.command, answer.nonce, answer.is_wanted) == (placed, "", False)
+    assert only(Confirmation, court.due()) == [], "once"
 
 
 def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(court, gate, only):
@@ -708,7 +703,7 @@ def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once
     command = gate.asks(offer)
     court.restart(tmp_path / "backup")
     answer = gate.asks(offer, "commit", says="5 good looks")
-    assert (answer.order, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
+    assert (answer.command, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
     assert "send it again" in answer.why
     gate.reply(command, "refused", why=answer.why)
     assert court.state(placed) == "refused"
@@ -717,7 +712,7 @@ def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once
 
 
 def test_an_order_is_offered_again_until_the_gate_has_answered(court, gate, only):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     court.due()
     court.wait(0.5)
     assert only(Offer, court.due()) == []
@@ -747,7 +742,7 @@ def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_fo
 
 
 def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, only):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     gate.reply(command, "spent")
     court.wait(1.1)
@@ -759,7 +754,7 @@ def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, o
     assert court.state(placed) == "done"
 
 
-@pytest.mark.parametrize("action", [Release(), SUSPEND])
+@pytest.mark.parametrize("action", [ReleaseDoor(), SUSPEND])
 def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, only, action):
     placed = court.order(action)
     [said] = court.due()
@@ -772,7 +767,7 @@ def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, on
             connection.execute("UPDATE orders SET state = ?", (state,))
         gate.reply(command, "spent")
     after = court.order(Restart())
-    offer = next(each for each in only(Offer, court.due()) if each.order == after)
+    offer = next(each for each in only(Offer, court.due()) if each.command == after)
     assert gate.asks(offer).number <= command.number + SKIPPED + 2
 
 
@@ -791,12 +786,12 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
             if isinstance(said, Command):
                 done.append(said.id if isinstance(said.action, Share) else "release")
                 return desk.settle(said, Outcome("done"))
-            if not isinstance(said, Ask):
+            if not isinstance(said, ConfirmationRequest):
                 return said
-            [message] = gate.says(Ask, order=said.order, nonce=said.nonce)
+            [message] = gate.says(ConfirmationRequest, command=said.command, nonce=said.nonce)
         return None
 
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     carry_out(court.due()[0])  # the gate's reply is lost
     for number in range(COMMAND_WINDOW + 1):
         court.store.commands.place("gate-1", Share(f"{number:016x}", "gate-2"), "office", "", court.wall)
@@ -814,17 +809,17 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
 
 
 def test_nobody_but_the_gate_it_is_for_is_given_an_order(court, gate, other):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     [offer] = court.due()
     assert not other.asks(offer).is_wanted
     assert court.state(placed) == "sent"
 
 
 def test_a_gate_that_does_what_was_called_off_is_an_alarm(court, gate):
-    placed = court.order(Release())
+    placed = court.order(ReleaseDoor())
     [offer] = court.due()
     court.give_up(placed)
-    gate.says(Reply, command=offer.order, outcome="done")
+    gate.says(Reply, command=offer.command, outcome="done")
     assert ("gate-1", "done_late") in court.alarms()
     assert court.state(placed) == "done"
 
@@ -868,7 +863,7 @@ def test_a_face_goes_from_gate_to_gate_and_changes_nothing_for_the_others(court,
     [delta] = court.due()
     assert (delta.gate, delta.records[0].face, delta.records[0].n) == ("gate-2", face(), delta.upto)
     assert court.store.book.version("gate-3") == before["gate-3"]
-    [delta] = third.says(Request, after=before["gate-3"] - 1)
+    [delta] = third.says(RecordRequest, after=before["gate-3"] - 1)
     assert delta.records[0].face is None
 
 
@@ -962,7 +957,7 @@ def test_what_another_process_writes_is_noticed(court, gate, person):
 
 
 def test_a_mark_of_a_journal_is_not_needed(court, gate, only):
-    assert len(only(Word, gate.status(journal=None, records=None))) == 1
+    assert len(only(Heartbeat, gate.status(journal=None, records=None))) == 1
     assert JournalMark("x", 0, 0).hash == ""
     assert RecordMark(0, "").quarantined == 0
 

@@ -6,9 +6,9 @@ import pytest
 
 from gated.office.face_sharing import AGAIN_S, AT_ONCE, IN_FLIGHT_S, RESCAN_S, FaceRequests
 from gated.office.face_store import FaceRequest
-from gated.protocol.messages import Face
+from gated.protocol.face_messages import SealedFace
 
-FACE = Face("face-1", "ab" * 32, 1, "sealed")
+FACE = SealedFace("face-1", "ab" * 32, 1, "sealed")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gated.cli import main
 from gated.office.store import Store
-from gated.protocol.messages import Command
+from gated.protocol.command_messages import Command
 
 
 def enrolled(court, gate, subject, *consents, **more):

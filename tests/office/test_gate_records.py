@@ -13,19 +13,12 @@ from gated.office.schema import MIGRATIONS
 from gated.office.store import DATABASE, KEYS, Store
 from gated.people import card_readings
 from gated.people.pin_verifiers import Recipe, secret_of, verifier
+from gated.protocol.command_messages import AcceptQuarantined, Command, Offer
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    AcceptHeld,
-    Command,
-    Delta,
-    Gone,
-    Offer,
-    PersonRecord,
-    RecordMark,
-    Request,
-    Verifiers,
-    Word,
-)
+from gated.protocol.key_messages import VerifierKeys
+from gated.protocol.record_messages import Delta, RecordRequest
+from gated.protocol.status_messages import Heartbeat, RecordMark
+from gated.protocol.wire_records import PersonRecord, Tombstone
 from gated.storage import database
 from gated.storage.vault import readings_by
 
@@ -48,7 +41,7 @@ def people(messages):
 def test_whoever_asks_with_a_copied_pairing_reads_no_name_no_number_and_no_pin(court, gate, wang):
     court.store.book.put(wang)
     for ask in ({}, {"after": 1}, {"is_snapshot": True}):
-        said = gate.says(Request, **ask)
+        said = gate.says(RecordRequest, **ask)
         [record] = people(said)
         told = b"".join(map(msgspec.json.encode, said))
         for secret in ("Wang", "blue tag", CARD, CARD.lstrip("0"), "66AFF3", "102-45043", PIN, DURESS):
@@ -58,7 +51,7 @@ def test_whoever_asks_with_a_copied_pairing_reads_no_name_no_number_and_no_pin(c
 
 def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, other, wang):
     court.store.book.put(wang)
-    [mine], [theirs] = people(gate.says(Request)), people(other.says(Request))
+    [mine], [theirs] = people(gate.says(RecordRequest)), people(other.says(RecordRequest))
     own = hmac.digest(gate.keys["card"], b"6729715", "sha256")
     assert mine.cards[0].digest == own
     assert mine.cards[0].readings == b"".join(sorted(readings_by(gate.keys["card"], card_readings.given(CARD))))
@@ -75,7 +68,7 @@ def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, g
     for number in range(12):
         plain, duress = (hashed_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
         court.store.book.put(person(number, pins=[plain, duress] if number % 2 else [duress, plain]))
-    for number, record in enumerate(people(gate.says(Request))):
+    for number, record in enumerate(people(gate.says(RecordRequest))):
         sizes = {len(msgspec.json.encode(pin)) for pin in record.pins}
         assert len(sizes) == 1
         assert len({pin.salt for pin in record.pins}) == 1
@@ -87,22 +80,22 @@ def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, g
 def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
     court.store.book.put(wang)
     thief = {"card": bytes(32), "pin": bytes(32)}
-    assert gate.says(Verifiers, **thief) == []
+    assert gate.says(VerifierKeys, **thief) == []
     assert ("gate-1", "verifiers_changed") in court.alarms()
-    [record] = people(gate.says(Request))
+    [record] = people(gate.says(RecordRequest))
     assert record.cards[0].digest == hmac.digest(gate.keys["card"], b"6729715", "sha256")
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     assert court.store.book.digest_keys("gate-1") is None
-    gate.says(Verifiers, **thief)
-    [record] = people(gate.says(Request))
+    gate.says(VerifierKeys, **thief)
+    [record] = people(gate.says(RecordRequest))
     assert record.cards[0].digest == hmac.digest(bytes(32), b"6729715", "sha256")
 
 
 def test_the_word_says_which_keys_the_office_has(court, gate, only):
-    [word] = only(Word, gate.status())
+    [word] = only(Heartbeat, gate.status())
     assert word.verifiers == court.store.book.digest_keys("gate-1").fingerprint
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
-    [word] = only(Word, gate.status())
+    [word] = only(Heartbeat, gate.status())
     assert word.verifiers == ""
 
 
@@ -110,10 +103,10 @@ def test_a_gate_that_has_told_no_keys_gets_nobody_and_what_it_asked_for_once_it_
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     court.store.book.put(wang)
     assert people(court.due()) == []
-    assert people(gate.says(Request)) == []
-    [record] = people(gate.says(Verifiers, **gate.keys))
+    assert people(gate.says(RecordRequest)) == []
+    [record] = people(gate.says(VerifierKeys, **gate.keys))
     assert (len(record.cards), len(record.pins)) == (1, 2)
-    assert gate.says(Verifiers, **gate.keys) == [], "once"
+    assert gate.says(VerifierKeys, **gate.keys) == [], "once"
 
 
 def test_keys_lie_sealed_in_the_database(court, gate):
@@ -138,17 +131,17 @@ def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, 
     court.store.book.put(person(3, status="suspended"))
     court.store.book.remove("person/" + person(2).subject)
     told = [record for m in court.due() if m.gate == "gate-1" for record in m.records]
-    assert [isinstance(record, Gone) or record.status for record in told] == ["suspended", True]
+    assert [isinstance(record, Tombstone) or record.status for record in told] == ["suspended", True]
     said = gate.status(can=OLD)
-    [word] = only(Word, said)
+    [word] = only(Heartbeat, said)
     assert (word.version, word.digest) == (before.version, before.digest), "so that it is content with what it has"
     assert only(Command, said) == [], "it is told once"
-    asked = [record for message in gate.says(Request, after=1) for record in message.records]
-    assert all(isinstance(record, Gone) or record.status == "suspended" for record in asked)
-    [word] = only(Word, gate.status())
+    asked = [record for message in gate.says(RecordRequest, after=1) for record in message.records]
+    assert all(isinstance(record, Tombstone) or record.status == "suspended" for record in asked)
+    [word] = only(Heartbeat, gate.status())
     assert word.version == court.store.book.version("gate-1")
     assert ("gate-1", "gate_outdated") not in court.alarms()
-    assert {record.subject for record in people(gate.says(Request, after=gate.version))} >= {wang.subject}
+    assert {record.subject for record in people(gate.says(RecordRequest, after=gate.version))} >= {wang.subject}
 
 
 # -- repeated requests ----------------------------------------------------------------------------------------------
@@ -160,9 +153,9 @@ def test_to_ask_for_what_a_gate_holds_already_is_an_alarm(court, gate, person, a
         court.store.book.put(person(number))
     gate.version = court.store.book.version("gate-1")
     gate.status()
-    assert gate.says(Request, after=gate.version) != []
+    assert gate.says(RecordRequest, after=gate.version) != []
     assert ("gate-1", "asked_for_all") not in court.alarms()
-    assert people(gate.says(Request, **ask)), "it is answered all the same"
+    assert people(gate.says(RecordRequest, **ask)), "it is answered all the same"
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
@@ -171,18 +164,18 @@ def test_a_status_that_says_it_holds_nothing_hides_nothing(court, gate, person):
     gate.status(records=RecordMark(court.store.book.version("gate-1"), "x"))
     court.restart()
     gate.status(records=RecordMark(0, ""))
-    gate.says(Request)
+    gate.says(RecordRequest)
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
 def test_to_ask_for_the_first_time_and_for_the_rest_of_a_snapshot_is_none(court, gate, person):
     for number in range(300):
         court.store.book.put(person(number))
-    first = gate.says(Request)
+    first = gate.says(RecordRequest)
     assert first[0].parts > 1
-    gate.says(Request, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    gate.says(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
     gate.status(records=RecordMark(first[0].version, "x"))
-    gate.says(Request, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    gate.says(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
     assert ("gate-1", "asked_for_all") not in court.alarms()
 
 
@@ -190,14 +183,14 @@ def test_to_ask_after_people_were_accepted_from_here_is_none(court, gate, person
     court.store.book.put(person(1))
     gate.version = court.store.book.version("gate-1")
     gate.status()
-    placed = court.order(AcceptHeld([person(1).subject]))
+    placed = court.order(AcceptQuarantined([person(1).subject]))
     [offer] = only(Offer, court.due())
     gate.reply(gate.asks(offer))
     assert court.state(placed) == "done"
-    gate.says(Request, is_snapshot=True)
+    gate.says(RecordRequest, is_snapshot=True)
     assert ("gate-1", "asked_for_all") not in court.alarms()
     court.wait(3600)
-    gate.says(Request, is_snapshot=True, snapshot=1)
+    gate.says(RecordRequest, is_snapshot=True, snapshot=1)
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 

@@ -12,7 +12,7 @@ from gated.doctor import guess_time
 from gated.office.guess_budgets import LOOSEST, as_it_comes, site_budget
 from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
 from gated.pin.budget import Caps, budget
-from gated.protocol.messages import Guessing, Status
+from gated.protocol.status_messages import GuessingLimits, Status
 
 OWN = as_it_comes()
 
@@ -125,6 +125,6 @@ def test_what_a_gate_tells_is_what_it_does(tmp_path):
     }  # fmt: skip
     said = guess_time.said(parse(tables, tmp_path))
     own = ReaderSettings()
-    assert said == Guessing(1, 2, by_household=True, pins_day=30, household_day=own.household_day,
+    assert said == GuessingLimits(1, 2, by_household=True, pins_day=30, household_day=own.household_day,
                             cards_hour=own.cards_hour, cards_day=own.cards_day, short_cards_day=7,
                             pin_digits=own.pin_digits)  # fmt: skip

@@ -8,15 +8,17 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.office.running_processes import Waiting
-from gated.protocol.messages import HELD, LIVE, AcceptHeld, Finding, Held, HeldBack, RecordMark, Reply
+from gated.protocol.command_messages import AcceptQuarantined, Reply, ReplyFinding
+from gated.protocol.record_messages import QuarantinedRecord, QuarantineList
+from gated.protocol.status_messages import LIVE, QUARANTINE, RecordMark
 
 
 def back(*numbers, why="bulk"):
-    return [HeldBack(f"{number:016x}", why, number) for number in numbers]
+    return [QuarantinedRecord(f"{number:016x}", why, number) for number in numbers]
 
 
 def lists(gate, records, **more):
-    return gate.says(Held, heard=gate.heard, records=records, **more)
+    return gate.says(QuarantineList, heard=gate.heard, records=records, **more)
 
 
 def alarms(court):
@@ -62,7 +64,7 @@ def test_who_is_accepted_or_removed_there_is_held_back_no_more(court, gate):
 
 
 def test_a_list_in_parts_is_whole_and_an_old_one_that_a_broker_repeats_is_passed_over(court, gate):
-    old = gate.peer.write(gate.message(Held, heard=gate.heard, records=back(9)))
+    old = gate.peer.write(gate.message(QuarantineList, heard=gate.heard, records=back(9)))
     gate.status()
     gate.status()
     lists(gate, back(*range(500)), part=0, parts=2)
@@ -114,7 +116,7 @@ def test_who_is_held_back_is_listed_by_name_with_gates_and_reason(office, full):
 def test_the_gates_say_how_many_are_held_and_not_that_all_is_there(office, full, gate):
     version = full.store.book.version("gate-1")
     mark = RecordMark(version, "", quarantined=3, people=1)
-    gate.status(records=mark, can=[LIVE, HELD])
+    gate.status(records=mark, can=[LIVE, QUARANTINE])
     row = next(row for row in json.loads(office("gates", "--json")) if row["gate"] == "gate-1")
     assert row["records"] == f"{version - 3} of {version}, 3 held"
     assert row["known"] == "1 of 4, 3 held"
@@ -127,10 +129,10 @@ def answering(full, monkeypatch):
     refused, told = set(), []
 
     def carry(folder, gates, action, wish):
-        assert isinstance(action, AcceptHeld)
+        assert isinstance(action, AcceptQuarantined)
         told.append((gates[0], action.subjects, wish.operator))
         findings = [
-            Finding(s, "refused" if s in refused else "accepted", "no room" if s in refused else "")
+            ReplyFinding(s, "refused" if s in refused else "accepted", "no room" if s in refused else "")
             for s in action.subjects
         ]
         order = full.order(action, gates[0])
@@ -199,10 +201,10 @@ def test_a_batch_is_announced_at_every_gate(office, full, monkeypatch):
 
 
 def test_an_answer_with_findings_about_a_hundred_people_fits(court, gate):
-    order = court.order(AcceptHeld([f"{number:016x}" for number in range(100)]))
+    order = court.order(AcceptQuarantined([f"{number:016x}" for number in range(100)]))
     with closing(Waiting(court.folder, [order])):
         [offer] = court.due()
         command = gate.asks(offer)
-        findings = [Finding(subject, "refused", "x" * 200) for subject in command.action.subjects]
+        findings = [ReplyFinding(subject, "refused", "x" * 200) for subject in command.action.subjects]
         gate.says(Reply, command=command.id, outcome="refused", why="accepted 0 of 100", findings=findings)
     assert len(court.store.commands.get(order).findings) == 100

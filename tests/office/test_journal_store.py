@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.journal.chain import digest, genesis
-from gated.protocol.messages import EventBatch, WireEvent
+from gated.protocol.event_messages import EventBatch, WireEvent
 
 
 def opened(gate, count):

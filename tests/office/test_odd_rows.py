@@ -10,7 +10,7 @@ import pytest
 
 from gated.office.exchange import Exchange
 from gated.office.store import Store
-from gated.protocol.messages import Release
+from gated.protocol.command_messages import ReleaseDoor
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import BAD_TEXT, columns, spoil
@@ -23,7 +23,7 @@ TABLES = ("gates", "alarms", "orders", "held")
 def kept(court, gate, other, tmp_path):
     """Create a closed office with two gates, an order for each gate, and alarms from both."""
     for name in ("gate-1", "gate-2"):
-        court.order(Release(), gate=name)
+        court.order(ReleaseDoor(), gate=name)
         for kind in ("duress", "call_pressed"):
             court.store.alarms.open(name, kind, "row 1", "2026-11-23T07:00:00+00:00")
     court.store.close()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from gated.errors import OfficeError
 from gated.office.office_person import OfficeCard, OfficePerson
 from gated.office.store import Store
-from gated.protocol.messages import Face, Gone, HouseholdRecord, PersonRecord, RoleRecord
+from gated.protocol.face_messages import SealedFace
 from gated.protocol.record_keys import digest_of, key_of
+from gated.protocol.wire_records import HouseholdRecord, PersonRecord, RoleRecord, Tombstone
 
 GATES = ("gate-1", "gate-2")
 
@@ -22,7 +23,7 @@ def store(in_memory):
 
 
 def face(number):
-    return Face(f"face-{number}", "ab" * 32, 1, "sealed")
+    return SealedFace(f"face-{number}", "ab" * 32, 1, "sealed")
 
 
 people = st.integers(0, 3)
@@ -70,7 +71,7 @@ def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history
                 held[gate][key_of(record)] = record
             assert store.book.version(gate) >= version[gate]
             version[gate] = store.book.version(gate)
-            there = ((key, record.n) for key, record in held[gate].items() if not isinstance(record, Gone))
+            there = ((key, record.n) for key, record in held[gate].items() if not isinstance(record, Tombstone))
             assert digest_of(there) == store.book.digest(gate)
 
         for moment, ((what, number, more), asks) in enumerate(history):

@@ -5,15 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.office.record_pages import deltas, pages, parts, urgent
-from gated.protocol.messages import MAX_PLAIN_BYTES, Face, Gone, PersonRecord
+from gated.protocol.face_messages import SealedFace
+from gated.protocol.limits import MAX_PLAIN_BYTES
 from gated.protocol.record_keys import takes_away
+from gated.protocol.wire_records import PersonRecord, Tombstone
 
 
 def record(n, size):
     """Return a person record with a face of `size` characters, or a tombstone if `size` is 0."""
     if size == 0:
-        return Gone(n=n, key=f"person/{n:016x}")
-    face = Face("f", "ab", 1, "x" * size)
+        return Tombstone(n=n, key=f"person/{n:016x}")
+    face = SealedFace("f", "ab", 1, "x" * size)
     return PersonRecord(n=n, subject=f"{n:016x}", name="名", household="1", added_at="2026-11-20T09:00:00Z", face=face)
 
 

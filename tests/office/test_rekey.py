@@ -28,11 +28,13 @@ from gated.office.pairing_server import MOST_TRIES_OF_ALL, Registrar, serve_pair
 from gated.office.rekey import rekey
 from gated.office.store import Store
 from gated.protocol.broker import tls_context
+from gated.protocol.command_messages import SwitchLockdown
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity, Lone, Party
-from gated.protocol.messages import HouseholdRecord, Recovery, SetLockdown
+from gated.protocol.key_messages import RecoveryNotice
 from gated.protocol.recovery_key import Handover, HandoverQuestion, Known, RecoveryKey, followed
 from gated.protocol.sealed_files import Lock
+from gated.protocol.wire_records import HouseholdRecord
 from gated.simulator.network import free_port, join
 from gated.storage import vault
 from gated.storage.process_lock import FileLock
@@ -56,7 +58,7 @@ def founded(tmp_path_factory):
     join(root / "office", root / "gate", GATE)
     with closing(Store.open(root / "office")) as store:
         store.book.put(HouseholdRecord(n=0, household="2-401", rights=[]))
-        store.commands.place(GATE, SetLockdown(True), "li", "a delivery", NOW)
+        store.commands.place(GATE, SwitchLockdown(True), "li", "a delivery", NOW)
     return root
 
 
@@ -513,7 +515,7 @@ def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_pa
 def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog):
     gate = Gate(root)
     (gate.state / "pairing" / "recovery.json").unlink()
-    said = Recovery(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
+    said = RecoveryNotice(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
     assert learn(gate.state, said, "office.lan")
     assert load_known(gate.state) == Known(key=KEY.public, where="office.lan:8884")
     thief = msgspec.structs.replace(said, key=RecoveryKey.make().public)
@@ -525,10 +527,10 @@ def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog)
 def test_the_office_tells_those_that_know_none_and_alarms_for_another(court, gate, only):
     court.store.handovers.store_first_key(KEY.public)
     court.side._port = 8884
-    said = only(Recovery, gate.status(can=["handover"]))
+    said = only(RecoveryNotice, gate.status(can=["handover"]))
     assert [(each.key, each.number, each.port) for each in said] == [(KEY.public, 0, 8884)]
-    assert only(Recovery, gate.status(can=["live"])) == [], "an old gate would not understand it"
-    assert only(Recovery, gate.status(can=["handover"], recovery=KEY.public)) == []
+    assert only(RecoveryNotice, gate.status(can=["live"])) == [], "an old gate would not understand it"
+    assert only(RecoveryNotice, gate.status(can=["handover"], recovery=KEY.public)) == []
     assert ("gate-1", "recovery_differs") not in court.alarms()
     gate.status(can=["handover"], recovery=RecoveryKey.make().public)
     assert ("gate-1", "recovery_differs") in court.alarms()

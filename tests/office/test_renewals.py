@@ -24,7 +24,8 @@ from gated.office.renewals import Renewals, days_taken, ends_of, keep_renewed
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
-from gated.protocol.messages import Certificate, Renew, Status
+from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
+from gated.protocol.status_messages import Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import find_mosquitto, free_port
 
@@ -60,7 +61,7 @@ class Site:
         return end_of_pem(issued.pem.decode())
 
     def asks(self, gate, wall, key=None, name=None):
-        said = Renew(site=SITE, gate=gate, csr=csr(name or gate, key or self.keys[gate]))
+        said = CertificateRequest(site=SITE, gate=gate, csr=csr(name or gate, key or self.keys[gate]))
         return self.renewals.answer(gate, said, wall)
 
     def alarms(self):
@@ -121,13 +122,13 @@ def test_only_the_gates_own_signature_has_it_renewed(site):
     side = Exchange(site.store, renewals=site.renewals)
     side.due(0.0, NOW)
     topics, office = Topics(SITE, "gate-2"), site.store.identity
-    said = Renew(site=SITE, gate="gate-2", csr=csr("gate-2", site.keys["gate-2"]))
+    said = CertificateRequest(site=SITE, gate="gate-2", csr=csr("gate-2", site.keys["gate-2"]))
     other = Peer(site.identities["gate-3"], office.party, SITE, "gate-2")
     assert side.handle_message(topics.request, other.write(said), 1.0, ends - DAY) == []
     own = Peer(site.identities["gate-2"], office.party, SITE, "gate-2")
     (out,) = side.handle_message(topics.request, own.write(said), 2.0, ends - DAY)
     assert out.topic == topics.ack
-    assert isinstance(own.read(out.payload, Certificate), Certificate)
+    assert isinstance(own.read(out.payload, IssuedCertificate), IssuedCertificate)
 
 
 # -- warnings ----------------------------------------------------------------------------------------------------------
@@ -366,7 +367,7 @@ HEAD, END = "-----BEGIN CERTIFICATE REQUEST-----\n", "-----END CERTIFICATE REQUE
 @pytest.mark.parametrize("text", ["", "no request", HEAD + END, "请", "\0" * 100, f"{HEAD}AAAA\n{END}"])
 def test_what_is_no_request_is_given_nothing(site, text):
     ends = site.pair("gate-2")
-    assert site.renewals.answer("gate-2", Renew(site=SITE, gate="gate-2", csr=text), ends - DAY) is None
+    assert site.renewals.answer("gate-2", CertificateRequest(site=SITE, gate="gate-2", csr=text), ends - DAY) is None
 
 
 def test_a_renewed_authority_is_the_one_that_codes_and_new_gates_meet_without_a_restart(site):

@@ -28,10 +28,14 @@ from gated.office.retiring import retire
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store
 from gated.protocol.certificate import request_for
+from gated.protocol.command_messages import SwitchLockdown
 from gated.protocol.jose import Identity
-from gated.protocol.messages import Delta, GateRecord, Gone, Renew, Request, SetLockdown, Word
+from gated.protocol.key_messages import CertificateRequest
 from gated.protocol.pairing_code import Admission, Refusal
+from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.sealed_files import Lock
+from gated.protocol.status_messages import Heartbeat
+from gated.protocol.wire_records import GateRecord, Tombstone
 from gated.simulator.network import find_mosquitto, free_port, join
 from gated.storage import database
 from gated.sync.pairing import Draft
@@ -227,7 +231,7 @@ def test_a_renewal_that_is_under_way_while_its_gate_is_retired_gives_no_certific
         return admit(*values, **more)
 
     key = Lock.of(site.root / "gate-2").key(site.root / "gate-2" / "pairing" / "gate.key")
-    said = Renew(site=SITE, gate="gate-2", csr=request_for(key, "gate-2"))
+    said = CertificateRequest(site=SITE, gate="gate-2", csr=request_for(key, "gate-2"))
     with site.open() as store:
         monkeypatch.setattr(Authority, "admit", retired_meanwhile)
         with pytest.raises(OfficeError, match="no gate"):
@@ -274,7 +278,7 @@ def test_the_other_gates_are_told_and_nothing_of_it_is_left_to_be_waited_for(sit
     site.retire("gate-2")
     with site.open() as store:
         (told,) = store.book.after("gate-1", version)
-        assert isinstance(told, Gone)
+        assert isinstance(told, Tombstone)
         assert told.key == "gate/gate-2"
         assert [record.gate for record in store.book.live(GateRecord)] == ["gate-1"]
         assert store.alarms.all() == []
@@ -324,18 +328,18 @@ def test_wherever_it_breaks_off_a_second_time_ends_it(site, monkeypatch, where):
 def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_others(court, gate, other, person, only):
     court.store.book.put(person(1))
     court.due()
-    order = court.order(SetLockdown(True), "gate-2")
+    order = court.order(SwitchLockdown(True), "gate-2")
     with closing(Store.open(court.folder)) as elsewhere:
         elsewhere.retire_gate("gate-2", "2027-01-01T00:00:00Z")
     assert other.status() == []
-    assert other.says(Request, after=0) == []
+    assert other.says(RecordRequest, after=0) == []
     court.wait(1.0)
     court.gates.pop("gate-2")
     (told,) = only(Delta, court.due())
     assert [record.key for record in told.records] == ["gate/gate-2"]
     assert (told.gate, court.state(order)) == ("gate-1", "failed")
     assert court.side.topics == set(gate.topics.up)
-    assert only(Word, gate.status())
+    assert only(Heartbeat, gate.status())
 
 
 def test_the_certificates_of_an_office_from_before_are_taken_back_as_well(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from gated.office import snapshots
 from gated.office.snapshots import BUSY_S, KEEP_S, Snapshots
 from gated.protocol.limits import PARTS_WINDOW
-from gated.protocol.messages import Request
+from gated.protocol.record_messages import RecordRequest
 
 
 class Maker:
@@ -25,7 +25,7 @@ def make():
 
 
 def ask(snapshot=0, parts=()):
-    return Request(site="s", gate="g", is_snapshot=True, snapshot=snapshot, parts=list(parts))
+    return RecordRequest(site="s", gate="g", is_snapshot=True, snapshot=snapshot, parts=list(parts))
 
 
 def test_the_first_parts_come_first_and_the_rest_as_asked(make):

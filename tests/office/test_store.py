@@ -11,8 +11,9 @@ from gated.errors import OfficeError, StateError
 from gated.office.office_person import OfficeCard
 from gated.office.schema import MIGRATIONS
 from gated.office.store import Store
+from gated.protocol.command_messages import ReleaseDoor
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import GateRecord, HouseholdRecord, Passage, Release
+from gated.protocol.wire_records import GateRecord, HouseholdRecord, WireAccessRule
 from gated.storage import database
 
 SITE = "market-south"
@@ -61,7 +62,7 @@ def test_what_was_kept_is_there_when_it_is_opened_again(folder, store, person):
 def test_a_thief_without_the_keys_learns_nobodys_name_flat_card_or_pin(folder, store, person):
     who = person(1, name="Wang Fang", household="flat 2-401", cards=[OfficeCard("c", "6729715")], pin="739154")
     store.book.put(who)
-    store.book.put(HouseholdRecord(n=0, household="flat 2-401", rights=[Passage("main")]))
+    store.book.put(HouseholdRecord(n=0, household="flat 2-401", rights=[WireAccessRule("main")]))
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
     with store.file.reading():
         disk = on_disk(folder)
@@ -72,7 +73,7 @@ def test_a_thief_without_the_keys_learns_nobodys_name_flat_card_or_pin(folder, s
 
 def test_the_reason_of_an_order_is_for_the_office_alone(folder, store):
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
-    store.commands.place("gate-1", Release(), "li", "for the aunt of Wang Fang", datetime.now(UTC))
+    store.commands.place("gate-1", ReleaseDoor(), "li", "for the aunt of Wang Fang", datetime.now(UTC))
     assert b"Wang Fang" not in on_disk(folder)
 
 

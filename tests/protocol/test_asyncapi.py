@@ -13,7 +13,11 @@ import wire_document  # noqa: E402
 import wire_examples  # noqa: E402
 
 from gated.journal.entry import MAX_BODY_BYTES  # noqa: E402
-from gated.protocol.messages import DOWN, KINDS, MAX_BYTES, ONCE_OPEN, OPEN, UP, EventBatch, Shell, Templates  # noqa: E402
+from gated.protocol.event_messages import EventBatch  # noqa: E402
+from gated.protocol.face_messages import FaceTemplates  # noqa: E402
+from gated.protocol.limits import MAX_BYTES  # noqa: E402
+from gated.protocol.message_kinds import DOWN, KINDS, ONCE_OPEN, OPEN, UP  # noqa: E402
+from gated.protocol.status_messages import StatusShell  # noqa: E402
 from gated.protocol.topics import Topics  # noqa: E402
 
 TEXT = wire_document.FILE.read_text("utf-8")
@@ -150,7 +154,9 @@ def test_every_reference_leads_somewhere():
 def test_nothing_is_described_that_nothing_uses():
     used = set(references(DOCUMENT))
     for part in ("messages", "schemas", "parameters", "securitySchemes"):
-        assert {name for name in COMPONENTS[part] if f"#/components/{part}/{name}" not in used} <= {Templates.__name__}
+        assert {name for name in COMPONENTS[part] if f"#/components/{part}/{name}" not in used} <= {
+            FaceTemplates.__name__
+        }
 
 
 def test_each_schema_is_a_json_schema_and_no_language_of_its_own():
@@ -223,7 +229,7 @@ def structs(kind, found):
 
 def every_struct():
     found = {}
-    for message in (*UP, *DOWN, Templates, Shell):
+    for message in (*UP, *DOWN, FaceTemplates, StatusShell):
         structs(msgspec.inspect.type_info(message), found)
     return found
 

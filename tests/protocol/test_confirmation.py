@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gated.errors import WithdrawnError
 from gated.protocol import confirmation
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Progress, ReleaseDoor
 from gated.protocol.confirmation import AGAIN_S, GOOD_S, PATIENCE_S, Question
-from gated.protocol.messages import Ask, Command, Progress, Release, StillWanted
 from gated.sync.operator_dialog import Talk
 
 ORDER = "0a" * 16
@@ -17,7 +17,7 @@ US = {"site": "market-south", "gate": "gate-2"}
 
 
 def yes(nonce, order=ORDER):
-    return StillWanted(**US, order=order, nonce=nonce, is_wanted=True)
+    return Confirmation(**US, command=order, nonce=nonce, is_wanted=True)
 
 
 def test_an_answer_counts_for_5_s_from_the_question_and_not_from_its_arrival():
@@ -45,7 +45,7 @@ def test_a_no_is_for_good_with_a_nonce_or_without():
         question = Question(ORDER)
         first, second = question.ask(1.0), question.ask(2.0)
         question.hear(yes(first), 2.0)
-        question.hear(StillWanted(**US, order=ORDER, nonce=nonce, why="gone"), 2.1)
+        question.hear(Confirmation(**US, command=ORDER, nonce=nonce, why="gone"), 2.1)
         question.hear(yes(second), 2.2)
         assert not question.is_wanted(2.2)
         assert question.refusal == "gone"
@@ -82,7 +82,7 @@ def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_
             question.hear(yes(nonces[0][0]), now)
             answered.append(nonces[0][1])
         elif step == "no":
-            question.hear(StillWanted(**US, order=ORDER), now)
+            question.hear(Confirmation(**US, command=ORDER), now)
             is_over = True
         if question.is_wanted(now):
             assert not is_over
@@ -93,14 +93,14 @@ class Office:
     """A fake office that gives the set answer to each question and keeps what it heard."""
 
     def __init__(self, answer):
-        command = Command(**US, id=ORDER, number=1, at="", operator="li", action=Release())
+        command = Command(**US, id=ORDER, number=1, at="", operator="li", action=ReleaseDoor())
         self.said, self.answer = [], answer
         self.talk = Talk(command, self._hear)
 
     def _hear(self, message):
         self.said.append(message)
-        if isinstance(message, Ask) and self.answer is not None:
-            self.talk.hear(StillWanted(**US, order=ORDER, nonce=message.nonce, is_wanted=self.answer))
+        if isinstance(message, ConfirmationRequest) and self.answer is not None:
+            self.talk.hear(Confirmation(**US, command=ORDER, nonce=message.nonce, is_wanted=self.answer))
 
 
 async def test_a_gate_asks_until_it_is_answered(monkeypatch):
@@ -129,4 +129,4 @@ def test_the_operator_is_told_what_is_news():
     office = Office(None)
     for says in ("1 of 5", "1 of 5", "2 of 5"):
         office.talk.tell(says)
-    assert office.said == [Progress(**US, order=ORDER, says=says) for says in ("1 of 5", "2 of 5")]
+    assert office.said == [Progress(**US, command=ORDER, says=says) for says in ("1 of 5", "2 of 5")]

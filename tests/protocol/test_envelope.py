@@ -8,29 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.errors import WireError
+from gated.protocol.command_messages import Reply, ReplyFinding
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack
 from gated.protocol.jose import Identity
 from gated.protocol.lag import WHATS
-from gated.protocol.messages import (
-    DOWN,
-    MAX_BYTES,
-    MAX_PLAIN_BYTES,
-    OPEN,
-    UP,
-    Ack,
-    Delta,
-    Finding,
-    Gone,
-    Guessing,
-    HouseholdRecord,
-    JournalMark,
-    Passage,
-    RecordMark,
-    Reply,
-    Request,
-    Status,
-    kind_of,
-)
+from gated.protocol.limits import MAX_BYTES, MAX_PLAIN_BYTES
+from gated.protocol.message_kinds import DOWN, OPEN, UP, kind_of
+from gated.protocol.record_messages import Delta, RecordRequest
+from gated.protocol.status_messages import GuessingLimits, JournalMark, RecordMark, Status
+from gated.protocol.wire_records import HouseholdRecord, Tombstone, WireAccessRule
 from gated.sync.session import CAN
 
 ACK = Ack(site="market-south", gate="gate-2", journal="00", seq=4, hash="a" * 64)
@@ -39,7 +26,7 @@ DELTA = Delta(
     gate="gate-2",
     after=3,
     upto=4,
-    records=[Gone(n=4, key="person/00"), HouseholdRecord(n=3, household="3-2-401", rights=[Passage()])],
+    records=[Tombstone(n=4, key="person/00"), HouseholdRecord(n=3, household="3-2-401", rights=[WireAccessRule()])],
 )
 
 
@@ -75,10 +62,10 @@ def test_what_the_gate_itself_said_is_not_taken_from_the_office(gate_peer):
 
 def test_one_kind_cannot_be_passed_off_as_another(gate_peer, office_peer):
     """The fields alone would fit; only the kind in the signature distinguishes the messages."""
-    request = office_peer.write(Request(site="market-south", gate="gate-2"))
+    request = office_peer.write(RecordRequest(site="market-south", gate="gate-2"))
     with pytest.raises(WireError, match="signed as something else"):
         gate_peer.read(request, Delta)
-    assert gate_peer.read(request, Delta, Request).after == 0
+    assert gate_peer.read(request, Delta, RecordRequest).after == 0
 
 
 @pytest.mark.parametrize("other", [{"site": "elsewhere"}, {"gate": "gate-3"}])
@@ -99,7 +86,9 @@ def test_a_message_that_is_too_long_is_not_even_parsed(gate_peer):
 
 
 def test_a_message_that_is_too_long_is_never_handed_to_the_wire(gate_peer):
-    reply = Reply(site="s", gate="g", command="1", outcome="done", findings=[Finding("x" * 64, "red", "x" * 200)] * 200)
+    reply = Reply(
+        site="s", gate="g", command="1", outcome="done", findings=[ReplyFinding("x" * 64, "red", "x" * 200)] * 200
+    )
     with pytest.raises(WireError, match=f"reply: .* at most {MAX_PLAIN_BYTES}"):
         gate_peer.write(reply)
 
@@ -108,7 +97,7 @@ def test_the_longest_message_of_all_fits_on_the_wire(gate_peer):
     records = []
     room = MAX_PLAIN_BYTES - len(msgspec.json.encode(Delta(site="s", gate="g", after=0, upto=1, records=[])))
     while room > 300:
-        records.append(Gone(n=1, key="k" * 200))
+        records.append(Tombstone(n=1, key="k" * 200))
         room -= len(msgspec.json.encode(records[-1])) + 1
     delta = Delta(site="s", gate="g", after=0, upto=1, records=records)
     assert MAX_PLAIN_BYTES - 600 < len(msgspec.json.encode(delta)) <= MAX_PLAIN_BYTES
@@ -120,7 +109,7 @@ FULL = Status(
     at="2026-11-30T21:52:50.123456+00:00", challenge="c" * 32, recovery="r" * 43, can=CAN, heard=10**9, people=3600,
     templates=10**4, journal=JournalMark("5b0f6a1c9e2d4471", 10**9, 10**9, "a" * 64),
     records=RecordMark(10**9, "b" * 64, 3600, 10**9, 3600),
-    guessing=Guessing(2, 2, True, 240, 240, 3600, 9**5, 9**5, 8),
+    guessing=GuessingLimits(2, 2, True, 240, 240, 3600, 9**5, 9**5, 8),
 )  # fmt: skip
 """A status of a gate with long names and large numbers."""
 PARTS = ["vision", "camera", "clock", "network", "records", "the log for the server", "feedback", "screen"]

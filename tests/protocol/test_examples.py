@@ -21,7 +21,8 @@ sys.path[:0] = [str(Path(__file__).parent)]
 import wire_examples  # noqa: E402
 
 from gated.errors import WireError  # noqa: E402
-from gated.protocol.messages import DOWN, KINDS, MAX_BYTES, ONCE_OPEN, OPEN, UP  # noqa: E402
+from gated.protocol.limits import MAX_BYTES  # noqa: E402
+from gated.protocol.message_kinds import DOWN, KINDS, ONCE_OPEN, OPEN, UP  # noqa: E402
 from gated.protocol.topics import Topics  # noqa: E402
 
 PUBLISHED = wire_examples.read()

@@ -25,36 +25,16 @@ from joserfc import jwe
 from joserfc.jwe import JWERegistry
 
 from gated.errors import SealError, WireError
+from gated.protocol.command_messages import Command, Enrol, ReleaseDoor, Reply, ReplyFinding
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent
+from gated.protocol.face_messages import SealedFace, SharedFace
 from gated.protocol.jose import Identity, type_of
-from gated.protocol.messages import (
-    MAX_BYTES,
-    OPEN,
-    Ack,
-    Command,
-    Delta,
-    Enrol,
-    EventBatch,
-    Face,
-    Finding,
-    GateRecord,
-    Gone,
-    HouseholdRecord,
-    JournalMark,
-    Passage,
-    PersonRecord,
-    Receipt,
-    RecordMark,
-    Release,
-    Reply,
-    Request,
-    Shared,
-    SnapshotPart,
-    Status,
-    WireEvent,
-    Word,
-    kind_of,
-)
+from gated.protocol.limits import MAX_BYTES
+from gated.protocol.message_kinds import OPEN, kind_of
+from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt, SnapshotPart
+from gated.protocol.status_messages import Heartbeat, JournalMark, RecordMark, Status
+from gated.protocol.wire_records import GateRecord, HouseholdRecord, PersonRecord, Tombstone, WireAccessRule
 
 COUNT = int(os.environ.get("GATED_FUZZ", "20000"))
 SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)
@@ -65,8 +45,8 @@ SITE, GATE, NEIGHBOUR = "market-south", "gate-2", "gate-3"
 AT, HASH, SUBJECT = "2026-11-23T07:58:01.204113Z", "5b" * 32, "00112233445566ff"
 ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)
 URL_SAFE = (string.ascii_letters + string.digits + "-_").encode()
-OFFICE_READS = ((Status,), (EventBatch,), (Reply, Receipt, Shared), (Request,))
-GATE_READS = ((Ack, Word), (Delta, SnapshotPart), (Command,))
+OFFICE_READS = ((Status,), (EventBatch,), (Reply, RemovalReceipt, SharedFace), (RecordRequest,))
+GATE_READS = ((Ack, Heartbeat), (Delta, SnapshotPart), (Command,))
 NASTY = [
     None, True, -1, 0, 2**63, 2**64, 10**400, 1.5, 1e308, float("nan"), float("inf"), "", "\0", "\ud800", "x" * 70_000,
     "../..", "NaN", [], {}, [[]], [None] * 600, [{}] * 20, {"kind": "gone"}, {"type": "release"}, SITE, GATE, NEIGHBOUR,
@@ -76,27 +56,27 @@ NASTY = [
 def said(gate):
     """Return one message of every kind between the office and a gate."""
     to = {"site": SITE, "gate": gate}
-    face = Face("f1", HASH, 1, "sealed")
+    face = SealedFace("f1", HASH, 1, "sealed")
     person = PersonRecord(
-        n=7, subject=SUBJECT, name="林", household="1-101", added_at=AT, rights=[Passage()], face=face
+        n=7, subject=SUBJECT, name="林", household="1-101", added_at=AT, rights=[WireAccessRule()], face=face
     )
-    records = [person, GateRecord(n=8, gate=NEIGHBOUR, keys="{}"), Gone(n=9, key="person/1"),
-               HouseholdRecord(n=10, household="1-101", rights=[Passage("main", "day")])]  # fmt: skip
+    records = [person, GateRecord(n=8, gate=NEIGHBOUR, keys="{}"), Tombstone(n=9, key="person/1"),
+               HouseholdRecord(n=10, household="1-101", rights=[WireAccessRule("main", "day")])]  # fmt: skip
     up = [
         Status(**to, version="0.1.0", at=AT, journal=JournalMark("j", 4, 3, 0, HASH), records=RecordMark(9, HASH)),
         EventBatch(**to, journal="j", after=3, first=4, last=4, prev=HASH,
                    events=[WireEvent(4, AT, "door_closed", '{"kind":"door_closed"}', HASH)]),
-        Reply(**to, command="c", outcome="done", findings=[Finding("disk", "good", "12 GB are free")]),
-        Receipt(**to, subject=SUBJECT, n=9, templates=3, at=AT),
-        Shared(**to, subject=SUBJECT, to=NEIGHBOUR, face=face),
-        Request(**to, after=4, is_snapshot=True, parts=[0, 1, 2]),
+        Reply(**to, command="c", outcome="done", findings=[ReplyFinding("disk", "good", "12 GB are free")]),
+        RemovalReceipt(**to, subject=SUBJECT, n=9, templates=3, at=AT),
+        SharedFace(**to, subject=SUBJECT, to=NEIGHBOUR, face=face),
+        RecordRequest(**to, after=4, is_snapshot=True, parts=[0, 1, 2]),
     ]  # fmt: skip
     down = [
         Ack(**to, journal="j", seq=4, hash=HASH),
-        Word(**to, challenge="ab" * 16, beat=4, at=AT, version=9, digest=HASH),
+        Heartbeat(**to, challenge="ab" * 16, number=4, at=AT, version=9, digest=HASH),
         Delta(**to, after=6, upto=10, records=records),
         SnapshotPart(**to, version=10, digest=HASH, part=0, parts=2, records=records),
-        Command(**to, id="0f" * 16, number=1, at=AT, operator="li", action=Release()),
+        Command(**to, id="0f" * 16, number=1, at=AT, operator="li", action=ReleaseDoor()),
         Command(**to, id="0e" * 16, number=2, at=AT, operator="li", action=Enrol(SUBJECT)),
     ]
     return up, down

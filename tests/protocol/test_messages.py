@@ -5,36 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gated.protocol.messages import (
-    DOWN,
-    KINDS,
-    MAX_EVENTS,
-    OPEN,
-    UP,
-    Ack,
-    Command,
-    EventBatch,
-    JournalMark,
-    PersonRecord,
-    Receipt,
-    Release,
-    Shell,
-    Status,
-    WireEvent,
-    Word,
-    kind_of,
-    misfit,
-)
+from gated.protocol.command_messages import Command, ReleaseDoor
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
+from gated.protocol.limits import MAX_EVENTS
+from gated.protocol.message_kinds import DOWN, KINDS, OPEN, UP, kind_of
+from gated.protocol.record_messages import RemovalReceipt
+from gated.protocol.status_messages import Heartbeat, JournalMark, Status, StatusShell
+from gated.protocol.wire_records import PersonRecord
 
 ABOUT = {"site": "s", "gate": "g"}
 EVENT = WireEvent(seq=4, at="2026-01-01T00:00:00.000000Z", kind="door_closed", body="{}", hash="a" * 64)
 MESSAGES = [
     Ack(**ABOUT, journal="00", seq=4, hash="a" * 64),
-    Word(**ABOUT, challenge="c", beat=1, at="", version=3, digest="d" * 64),
+    Heartbeat(**ABOUT, challenge="c", number=1, at="", version=3, digest="d" * 64),
     Status(**ABOUT, version="0.1.0", degraded=["vision"], journal=JournalMark("00", 9, 8, 1, "a" * 64)),
     EventBatch(**ABOUT, journal="00", after=3, first=4, last=4, prev="b" * 64, events=[EVENT]),
-    Receipt(**ABOUT, subject="0011223344556677", n=4, templates=3, at=""),
-    Command(**ABOUT, id="0" * 32, number=1, at="", operator="li", action=Release()),
+    RemovalReceipt(**ABOUT, subject="0011223344556677", n=4, templates=3, at=""),
+    Command(**ABOUT, id="0" * 32, number=1, at="", operator="li", action=ReleaseDoor()),
 ]
 named = pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
 
@@ -95,11 +82,11 @@ def test_a_batch_of_more_than_500_events_is_refused():
 
 
 def test_a_batch_whose_rows_do_not_follow_from_each_other_is_found_out():
-    assert misfit(MESSAGES[3], "b" * 64) == 4
+    assert first_altered(MESSAGES[3], "b" * 64) == 4
 
 
 def test_what_is_open_on_the_wire_has_no_field_for_anything_about_a_person():
-    open_to_all = [*(kind for kind, name in KINDS.items() if name in OPEN), Shell]
+    open_to_all = [*(kind for kind, name in KINDS.items() if name in OPEN), StatusShell]
     fields = {field for kind in open_to_all for field in kind.__struct_fields__}
     assert fields == {
         *("v", "site", "gate", "state", "version", "sealed"),

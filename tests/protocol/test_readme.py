@@ -18,10 +18,22 @@ from gated.config import SyncSettings  # noqa: E402
 from gated.office.alarm_store import MEANINGS  # noqa: E402
 from gated.office.command_store import GO_S  # noqa: E402
 from gated.protocol import confirmation, jose  # noqa: E402
-from gated.protocol import messages as m  # noqa: E402
-from gated.protocol.limits import COMMAND_WINDOW  # noqa: E402
+from gated.protocol.command_messages import Action, ChangeSettings, Command  # noqa: E402
+from gated.protocol.face_messages import FaceTemplates  # noqa: E402
+from gated.protocol.limits import (  # noqa: E402
+    COMMAND_WINDOW,
+    MAX_BYTES,
+    MAX_EVENTS,
+    MAX_PLAIN_BYTES,
+    MAX_RECORDS,
+    MAX_TEMPLATES,
+)
+from gated.protocol.message_kinds import KINDS, OPEN  # noqa: E402
 from gated.protocol.record_keys import digest_of, key_of, takes_away  # noqa: E402
+from gated.protocol.record_messages import Delta  # noqa: E402
+from gated.protocol.status_messages import JournalMark, RecordMark  # noqa: E402
 from gated.protocol.topics import Topics  # noqa: E402
+from gated.protocol.wire_records import PersonRecord, Record, Tombstone  # noqa: E402
 from gated.sync import command_desk  # noqa: E402
 
 PAGE = (Path(gated.protocol.__file__).parent / "README.md").read_text("utf-8")
@@ -44,7 +56,7 @@ def rows(text):
 
 
 def test_there_is_one_example_of_each_message():
-    assert set(SHOWN) == set(m.KINDS.values())
+    assert set(SHOWN) == set(KINDS.values())
     assert len(re.findall("```json", PAGE)) == len(SHOWN)
 
 
@@ -76,11 +88,11 @@ def test_what_is_not_the_same_is_found(shown, real):
 
 
 def test_an_example_shows_every_field():
-    for name, message in ((kind, message) for message, kind in m.KINDS.items()):
+    for name, message in ((kind, message) for message, kind in KINDS.items()):
         assert set(SHOWN[name]) == set(message.__struct_fields__)
-    assert set(SHOWN["status"]["journal"]) == set(m.JournalMark.__struct_fields__)
-    assert set(SHOWN["status"]["records"]) == set(m.RecordMark.__struct_fields__)
-    assert set(SHOWN["delta"]["records"][1]) == {"type", *m.PersonRecord.__struct_fields__}
+    assert set(SHOWN["status"]["journal"]) == set(JournalMark.__struct_fields__)
+    assert set(SHOWN["status"]["records"]) == set(RecordMark.__struct_fields__)
+    assert set(SHOWN["delta"]["records"][1]) == {"type", *PersonRecord.__struct_fields__}
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -100,7 +112,7 @@ def test_the_topics_are_those_of_the_code_and_each_carries_what_the_document_say
 
 def test_the_records_and_their_keys_are_those_of_the_code():
     told = {cells[0].strip("`"): cells[1] for cells in rows(section(6))[1:]}
-    assert set(told) == {kind.__struct_config__.tag for kind in m.Record.__args__}
+    assert set(told) == {kind.__struct_config__.tag for kind in Record.__args__}
     for record in story.records("x", "{}"):
         tag = record.__struct_config__.tag
         if tag != "gone":
@@ -109,7 +121,7 @@ def test_the_records_and_their_keys_are_those_of_the_code():
 
 def test_the_actions_and_their_fields_are_those_of_the_code():
     told = {cells[0].strip("`"): re.findall(r"`(\w+)`", cells[1]) for cells in rows(section(9))[1:]}
-    actions = {action.__struct_config__.tag: list(action.__struct_fields__) for action in m.Action.__args__}
+    actions = {action.__struct_config__.tag: list(action.__struct_fields__) for action in Action.__args__}
     assert told == actions
 
 
@@ -130,12 +142,12 @@ def test_the_alarms_are_those_that_the_office_knows():
 def test_the_numbers_are_those_of_the_code():
     defaults = SyncSettings()
     for said in (
-        f"longer than {m.MAX_BYTES:,} bytes",
-        f"messages of {m.MAX_BYTES // 1024} KiB",
-        f"at most {m.MAX_PLAIN_BYTES:,} bytes",
-        f"at most {m.MAX_EVENTS} rows",
-        f"| {m.MAX_EVENTS}, and as many as fit |",
-        f"| {m.MAX_TEMPLATES}, and as many as fit",
+        f"longer than {MAX_BYTES:,} bytes",
+        f"messages of {MAX_BYTES // 1024} KiB",
+        f"at most {MAX_PLAIN_BYTES:,} bytes",
+        f"at most {MAX_EVENTS} rows",
+        f"| {MAX_EVENTS}, and as many as fit |",
+        f"| {MAX_TEMPLATES}, and as many as fit",
         f"`status_s` ({defaults.status_s:.0f} s)",
         f"`ack_timeout_s` ({defaults.ack_timeout_s:.0f} s)",
         f"`silent_h` ({defaults.silent_h:.0f} h)",
@@ -150,12 +162,12 @@ def test_the_numbers_are_those_of_the_code():
         f"by at most {command_desk.MOST_AHEAD:,} at once",
     ):
         assert said in PROSE, said
-    assert m.MAX_RECORDS == m.MAX_EVENTS
+    assert MAX_RECORDS == MAX_EVENTS
 
 
 def test_what_is_open_is_told():
     told = re.search(r"Unless it is (.*?), which are about nobody", PROSE)[1]
-    assert set(re.findall(r"`(\w+)`", told)) == m.OPEN
+    assert set(re.findall(r"`(\w+)`", told)) == OPEN
 
 
 def test_the_algorithms_are_those_of_the_code():
@@ -175,30 +187,30 @@ def test_the_digest_is_sorted_by_bytes():
 
 def test_what_takes_away_is_what_the_page_names():
     person = story.records("x", "{}")[-1]
-    assert takes_away(m.Gone(n=1, key="person/00"))
-    assert not takes_away(m.Gone(n=1, key="role/staff")), "whoever is in it still may pass at all hours then"
+    assert takes_away(Tombstone(n=1, key="person/00"))
+    assert not takes_away(Tombstone(n=1, key="role/staff")), "whoever is in it still may pass at all hours then"
     assert takes_away(msgspec.structs.replace(person, status="suspended"))
-    assert not any(takes_away(record) for record in story.records("x", "{}") if not isinstance(record, m.Gone))
+    assert not any(takes_away(record) for record in story.records("x", "{}") if not isinstance(record, Tombstone))
 
 
 @pytest.mark.parametrize(("templates", "dimension"), [(20, 128), (10, 512)])
 def test_as_many_templates_fit_as_the_page_says(templates, dimension):
     assert f"{templates} of {dimension}" in PROSE
-    face = m.Templates(story.WANG, story.EMBEDDER, [bytes(range(256)) * (dimension // 64)] * templates)
+    face = FaceTemplates(story.WANG, story.EMBEDDER, [bytes(range(256)) * (dimension // 64)] * templates)
     sealed = wire_examples.identity("gate-3").party.seal(msgspec.json.encode(face)).decode()
-    delta = m.Delta(**story.US, after=0, upto=6, records=[story.records(sealed, "{}")[-1]])
-    told = wire_examples.peer("gate-2", "office").read(wire_examples.peer("office", "gate-2").write(delta), m.Delta)
+    delta = Delta(**story.US, after=0, upto=6, records=[story.records(sealed, "{}")[-1]])
+    told = wire_examples.peer("gate-2", "office").read(wire_examples.peer("office", "gate-2").write(delta), Delta)
     assert told == delta
 
 
 def test_a_message_of_the_longest_json_fits_on_the_wire():
     """The page states correctly how much sealing and signing add."""
-    plain = m.MAX_PLAIN_BYTES - len(msgspec.json.encode(_settings(0)))
+    plain = MAX_PLAIN_BYTES - len(msgspec.json.encode(_settings(0)))
     payload = wire_examples.peer("office", "gate-2").write(_settings(plain))
-    assert m.MAX_PLAIN_BYTES * 16 / 9 < len(payload) < m.MAX_PLAIN_BYTES * 16 / 9 + 600
-    assert len(payload) <= m.MAX_BYTES
+    assert MAX_PLAIN_BYTES * 16 / 9 < len(payload) < MAX_PLAIN_BYTES * 16 / 9 + 600
+    assert len(payload) <= MAX_BYTES
 
 
 def _settings(length):
-    action = m.ChangeSettings("x" * length)
-    return m.Command(**story.US, id="0" * 32, number=1, at="", operator="", action=action)
+    action = ChangeSettings("x" * length)
+    return Command(**story.US, id="0" * 32, number=1, at="", operator="", action=action)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.protocol.messages import GateRecord, Gone, HouseholdRecord, PersonRecord, RoleRecord, ScheduleRecord
 from gated.protocol.record_keys import digest_of, key_of, takes_away
+from gated.protocol.wire_records import GateRecord, HouseholdRecord, PersonRecord, RoleRecord, ScheduleRecord, Tombstone
 
 SUBJECT = "0123456789abcdef"
 PERSON = PersonRecord(n=1, subject=SUBJECT, name="Ann", household="2-401", added_at="2026-03-01T09:30:00+00:00")
@@ -22,7 +22,7 @@ HELD = st.dictionaries(st.text(max_size=8), st.integers(1, 2**63 - 1), max_size=
         (RoleRecord(n=1, role="staff", rights=[]), "role/staff"),
         (ScheduleRecord(n=1, name="work", days=["mon"], start="08:00", end="18:00"), "schedule/work"),
         (GateRecord(n=1, gate="north", keys="{}"), "gate/north"),
-        (Gone(n=1, key="role/staff"), "role/staff"),
+        (Tombstone(n=1, key="role/staff"), "role/staff"),
     ],
 )
 def test_every_record_has_the_key_of_what_it_is_about(record, key):
@@ -48,7 +48,7 @@ def test_other_records_have_another_digest(one, other):
 
 
 def test_who_is_gone_or_suspended_never_waits():
-    assert takes_away(Gone(n=1, key=f"person/{SUBJECT}"))
+    assert takes_away(Tombstone(n=1, key=f"person/{SUBJECT}"))
     assert takes_away(
         PersonRecord(**{f: getattr(PERSON, f) for f in PERSON.__struct_fields__} | {"status": "suspended"})
     )
@@ -57,10 +57,10 @@ def test_who_is_gone_or_suspended_never_waits():
 
 @pytest.mark.parametrize("key", ["schedule/work", "gate/north"])
 def test_hours_and_gates_that_are_gone_let_nobody_in(key):
-    assert takes_away(Gone(n=1, key=key))
+    assert takes_away(Tombstone(n=1, key=key))
 
 
 @pytest.mark.parametrize("key", ["household/2-401", "role/staff"])
 def test_that_a_household_or_a_role_is_gone_waits_because_its_people_might_pass_at_all_hours_then(key):
-    assert not takes_away(Gone(n=1, key=key))
+    assert not takes_away(Tombstone(n=1, key=key))
     assert not takes_away(HouseholdRecord(n=1, household="2-401", rights=[]))

@@ -1,6 +1,6 @@
 """Writes `gated/protocol/asyncapi.json` from the code: the topics, the messages and every field, with their docstrings.
 
-Run it after a change of `gated/protocol/messages.py`: `.venv/bin/python tests/protocol/wire_document.py`.
+Run it after a change of a message: `.venv/bin/python tests/protocol/wire_document.py`.
 """
 
 import ast
@@ -13,24 +13,34 @@ sys.path[:0] = [str(Path(__file__).parent)]
 from wire_schemas import schemas_of  # noqa: E402
 
 import gated.protocol  # noqa: E402
-from gated.protocol import messages  # noqa: E402
-from gated.protocol.jose import SEALING, SIGNING, type_of  # noqa: E402
-from gated.protocol.messages import (  # noqa: E402
-    DOWN,
-    KINDS,
-    MAX_BYTES,
-    ONCE_OPEN,
-    OPEN,
-    UP,
-    Message,
-    Shell,
-    Status,
-    Templates,
+from gated.protocol import (  # noqa: E402
+    command_messages,
+    event_messages,
+    face_messages,
+    key_messages,
+    record_messages,
+    status_messages,
+    wire_records,
 )
+from gated.protocol.face_messages import FaceTemplates  # noqa: E402
+from gated.protocol.jose import SEALING, SIGNING, type_of  # noqa: E402
+from gated.protocol.limits import MAX_BYTES  # noqa: E402
+from gated.protocol.message_kinds import DOWN, KINDS, ONCE_OPEN, OPEN, UP  # noqa: E402
+from gated.protocol.status_messages import Status, StatusShell  # noqa: E402
 from gated.protocol.topics import Topics  # noqa: E402
+from gated.protocol.wire_types import Message  # noqa: E402
 
 FILE = Path(gated.protocol.__file__).parent / "asyncapi.json"
 TOPICS = Topics("{site}", "{gate}")
+MODULES = (
+    command_messages,
+    event_messages,
+    face_messages,
+    key_messages,
+    record_messages,
+    status_messages,
+    wire_records,
+)
 
 CARRIES = {
     "status": ("status",),
@@ -148,7 +158,7 @@ def _named(channel: str, kinds: tuple[str, ...]) -> list[dict]:
 
 
 def _message(message: type[Message], kind: str) -> dict:
-    shell = {"x-shell": {"$ref": f"#/components/schemas/{Shell.__name__}"}} if message is Status else {}
+    shell = {"x-shell": {"$ref": f"#/components/schemas/{StatusShell.__name__}"}} if message is Status else {}
     return shell | {
         "name": kind,
         "title": message.__name__,
@@ -162,7 +172,7 @@ def _message(message: type[Message], kind: str) -> dict:
 
 def schemas() -> dict:
     """The schema of every struct, and what the code says about each field."""
-    found = schemas_of((*UP, *DOWN, Templates, Shell), "#/components/schemas/")
+    found = schemas_of((*UP, *DOWN, FaceTemplates, StatusShell), "#/components/schemas/")
     for name, says in _field_docs().items():
         for field, doc in says.items():
             for heir in HEIRS.get(name, (name,)):
@@ -173,12 +183,18 @@ def schemas() -> dict:
 def _field_docs() -> dict[str, dict[str, str]]:
     """What stands under each field in the source, by struct and field."""
     found: dict[str, dict[str, str]] = {}
-    for struct in ast.parse(inspect.getsource(messages)).body:
-        if isinstance(struct, ast.ClassDef) and struct.name != Message.__name__:
+    for struct in (each for module in MODULES for each in ast.parse(inspect.getsource(module)).body):
+        if isinstance(struct, ast.ClassDef):
             for field, doc in zip(struct.body, struct.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
-                    found.setdefault(struct.name, {})[field.target.id] = inspect.cleandoc(doc.value.value)
+                    found.setdefault(struct.name, {})[_name_on_wire(field)] = inspect.cleandoc(doc.value.value)
     return found
+
+
+def _name_on_wire(field: ast.AnnAssign) -> str:
+    """Return the name of a field in JSON: its own, or the one in `field(name=...)`."""
+    names = field.value.keywords if isinstance(field.value, ast.Call) else []
+    return next((each.value.value for each in names if each.arg == "name"), field.target.id)
 
 
 def text() -> str:

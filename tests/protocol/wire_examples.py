@@ -1,6 +1,6 @@
 """Writes `gated/protocol/examples.json`: every message as its bytes on the wire, and bytes that must be refused.
 
-Run it after a change of `gated/protocol/messages.py`: `.venv/bin/python tests/protocol/wire_examples.py`. The random
+Run it after a change of a message: `.venv/bin/python tests/protocol/wire_examples.py`. The random
 parts of JOSE (the key and the nonce of a seal) stay as recorded while they still open to the same content.
 """
 
@@ -22,9 +22,12 @@ import gated.protocol
 from gated.errors import GatedError
 from gated.protocol.envelope import Peer, in_shell, padded
 from gated.protocol.jose import Identity, type_of
-from gated.protocol.messages import DOWN, MAX_BYTES, OPEN, Message, Status, kind_of
+from gated.protocol.limits import MAX_BYTES
+from gated.protocol.message_kinds import DOWN, OPEN, kind_of
+from gated.protocol.status_messages import Status
 from gated.protocol.topics import Topics
 from gated.protocol.vouching import vouch
+from gated.protocol.wire_types import Message
 
 FILE = Path(gated.protocol.__file__).parent / "examples.json"
 ENDS = ("office", "gate-2", "gate-3")

@@ -1,6 +1,6 @@
 """Writes the JSON schema (draft 7) of our structs with our own code, so that no library release changes a line.
 
-It supports the types that `gated/protocol/messages.py` uses, and raises `TypeError` for any other type.
+It supports the types that the messages use, and raises `TypeError` for any other type.
 """
 
 import inspect

@@ -21,9 +21,10 @@ from gated.office.mqtt_client import Client, MqttError
 from gated.office.pairing_server import Registrar
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import Ack, EventBatch, Status, WireEvent, Word
 from gated.protocol.pairing_code import Refusal
+from gated.protocol.status_messages import Heartbeat, Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import Network, NetworkError, find_mosquitto, free_port, join
 
@@ -102,7 +103,7 @@ async def test_events_wait_during_a_cut_and_arrive_afterwards(network, gate):
 
 async def test_the_office_answers_a_status_with_its_challenge(network, gate):
     status = Status(site=SITE, gate=GATE, version="0", at=datetime.now(UTC).isoformat(), challenge="c" * 32)
-    assert (await gate.say(TOPICS.status, status, Word)).challenge == "c" * 32
+    assert (await gate.say(TOPICS.status, status, Heartbeat)).challenge == "c" * 32
 
 
 def test_a_broker_that_does_not_start_is_one_clear_error(tmp_path):

@@ -23,27 +23,14 @@ from gated.events import DoorReleased
 from gated.journal.chain import genesis
 from gated.journal.journal import Journal
 from gated.office.mqtt_client import Client, MqttError
+from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Progress, Reply
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, EventBatch, first_altered
+from gated.protocol.face_messages import SharedFace
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    Ack,
-    Ask,
-    Command,
-    EventBatch,
-    Held,
-    Offer,
-    Progress,
-    Receipt,
-    RecordMark,
-    Reply,
-    Request,
-    Shared,
-    Status,
-    StillWanted,
-    Word,
-    misfit,
-)
 from gated.protocol.record_keys import digest_of
+from gated.protocol.record_messages import QuarantineList, RecordRequest, RemovalReceipt
+from gated.protocol.status_messages import Heartbeat, RecordMark, Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
 from gated.sync.command_desk import CommandDesk, Outcome
@@ -122,7 +109,7 @@ class Server:
             self.news |= {e.seq: e for e in batch.events}
             return None
         if batch.after <= self.last:
-            self.altered += [seq for seq in [misfit(batch, batch.prev)] if seq is not None]
+            self.altered += [seq for seq in [first_altered(batch, batch.prev)] if seq is not None]
             self.lost |= set(range(self.last + 1, batch.first))
             self.events |= {e.seq: e for e in batch.events if e.seq > self.last}
         return self.ack()
@@ -136,11 +123,11 @@ class Server:
         return [self.word(status.challenge), *([self.ack()] if lost else [])]
 
     def word(self, challenge):
-        """Return the next heartbeat (`Word`), with a higher beat number."""
+        """Return the next heartbeat (`Heartbeat`), with a higher beat number."""
         self.beat += 1
         at = "2027-01-15T12:00:00Z"
         about = {"version": self.version, "digest": self.digest}
-        return Word(site=SITE, gate=GATE, challenge=challenge, beat=self.beat, at=at, **about)
+        return Heartbeat(site=SITE, gate=GATE, challenge=challenge, number=self.beat, at=at, **about)
 
 
 class Records:
@@ -225,36 +212,43 @@ class Receiver:
             self.batches += not batch.is_ahead
             return [self.server.take(batch)]
         if topic == TOPICS.request:
-            self.requests.append(self.peer.read(payload, Request))
+            self.requests.append(self.peer.read(payload, RecordRequest))
         else:
-            said = self.peer.read(payload, Reply, Ask, Progress, Held, Receipt, Shared)
-            if isinstance(said, Ask):
+            said = self.peer.read(
+                payload, Reply, ConfirmationRequest, Progress, QuarantineList, RemovalReceipt, SharedFace
+            )
+            if isinstance(said, ConfirmationRequest):
                 return self._asked(said)
-            (self.replies if isinstance(said, Reply | Receipt | Shared) else self.told).append(said)
+            (self.replies if isinstance(said, Reply | RemovalReceipt | SharedFace) else self.told).append(said)
         return []
 
     async def order(self, number, action):
         """Offer a command. An operator waits for it as long as `waiting` contains it."""
         order = f"{number:032x}"
         self.waiting[order] = (number, action)
-        await self.say(Offer(site=SITE, gate=GATE, order=order))
+        await self.say(Offer(site=SITE, gate=GATE, command=order))
 
     def _asked(self, ask):
         about = {"site": SITE, "gate": GATE}
         self.asked.append(ask)
         if ask.step == self.gives_up_at:
             self.waiting.clear()
-        if ask.order not in self.waiting:
-            return [StillWanted(**about, order=ask.order, nonce=ask.nonce)]
+        if ask.command not in self.waiting:
+            return [Confirmation(**about, command=ask.command, nonce=ask.nonce)]
         if ask.step == "commit":
-            return [StillWanted(**about, order=ask.order, nonce=ask.nonce, is_wanted=True)]
-        number, action = self.waiting[ask.order]
+            return [Confirmation(**about, command=ask.command, nonce=ask.nonce, is_wanted=True)]
+        number, action = self.waiting[ask.command]
         who = {"operator": "li", "reason": "a drill", "at": datetime.now(UTC).isoformat()}
-        return [Command(**about, id=ask.order, number=number, challenge=ask.nonce, is_live=True, action=action, **who)]
+        return [
+            Command(**about, id=ask.command, number=number, challenge=ask.nonce, is_live=True, action=action, **who)
+        ]
 
     async def say(self, message):
         """Publish a message of the office on its topic."""
-        topics = dict.fromkeys((Command, Offer, StillWanted), TOPICS.command) | {Ack: TOPICS.ack, Word: TOPICS.ack}
+        topics = dict.fromkeys((Command, Offer, Confirmation), TOPICS.command) | {
+            Ack: TOPICS.ack,
+            Heartbeat: TOPICS.ack,
+        }
         topic = topics.get(type(message), TOPICS.record)
         await self.client.publish(topic, self.peer.write(message), qos=1)
 

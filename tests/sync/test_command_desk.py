@@ -15,26 +15,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from gated.events import Commanded
-from gated.protocol.limits import COMMAND_WINDOW
-from gated.protocol.messages import (
-    MAX_PLAIN_BYTES,
-    AcceptHeld,
+from gated.protocol.command_messages import (
+    AcceptQuarantined,
     AnswerCall,
-    Ask,
     ChangeSettings,
     Command,
+    ConfirmationRequest,
     Diagnose,
     Enrol,
-    Finding,
     Offer,
-    Release,
+    ReleaseDoor,
     Reply,
+    ReplyFinding,
     Restart,
-    SetLockdown,
     Share,
     Suspend,
+    SwitchLockdown,
     SwitchModels,
 )
+from gated.protocol.limits import COMMAND_WINDOW, MAX_PLAIN_BYTES
 from gated.storage import database
 from gated.sync.command_desk import (
     CHALLENGE_S,
@@ -57,17 +56,17 @@ SITE, GATE = "courtyard-2", "front"
 ANN = "a" * 16
 UNATTENDED = Suspend(ANN, 7)
 ATTENDED = [
-    Release(),
+    ReleaseDoor(),
     AnswerCall("opening"),
     AnswerCall("wait"),
-    SetLockdown(on=True),
-    SetLockdown(on=False),
+    SwitchLockdown(on=True),
+    SwitchLockdown(on=False),
     Enrol(ANN),
     SwitchModels("site"),
     ChangeSettings(""),
     Restart(),
     Diagnose(),
-    AcceptHeld([ANN]),
+    AcceptQuarantined([ANN]),
 ]
 
 
@@ -80,13 +79,13 @@ def order(number, action=UNATTENDED, at=NOON, *, challenge="", id_=None, gate=GA
 
 
 def offer(number, gate=GATE):
-    return Offer(site=SITE, gate=gate, order=f"{number:032x}")
+    return Offer(site=SITE, gate=gate, command=f"{number:032x}")
 
 
-def live(desk, number, now, action=Release(), **more):  # noqa: B008 - frozen
+def live(desk, number, now, action=ReleaseDoor(), **more):  # noqa: B008 - frozen
     """Return the command that an office signs after the gate has asked for it at `now`."""
     asked = desk.offered(offer(number), now)
-    assert isinstance(asked, Ask)
+    assert isinstance(asked, ConfirmationRequest)
     return order(number, action, challenge=asked.nonce, is_live=True, **more)
 
 
@@ -293,7 +292,7 @@ def test_an_answer_always_fits_on_the_wire(desk):
     import msgspec
 
     desk.hear(live(desk, 1, 10.0, Diagnose()), 10.0, NOON)
-    findings = (Finding("p" * 64, "amber", "界" * 130),) * 1000
+    findings = (ReplyFinding("p" * 64, "amber", "界" * 130),) * 1000
     reply = desk.settle(order(1, Diagnose()), Outcome("done", "w" * 5000, findings))
     assert len(reply.why) == 200
     assert len(reply.findings) == MOST_FINDINGS
@@ -302,7 +301,7 @@ def test_an_answer_always_fits_on_the_wire(desk):
 
 
 def test_what_came_of_a_command_is_a_fact_with_who_and_why():
-    fact = commanded(order(1, SetLockdown(on=True)), Outcome("refused", "no"))
+    fact = commanded(order(1, SwitchLockdown(on=True)), Outcome("refused", "no"))
     reason = "a neighbour forgot the card"
     assert fact == Commanded("lockdown", order(1).id, "li", reason, "refused", "no")
 
@@ -333,26 +332,28 @@ def test_an_office_that_does_not_say_whether_somebody_waits_is_to_be_updated(des
 
 def test_the_nonce_of_one_order_is_none_for_another_and_no_clock_helps(desk, opened):
     first = desk.offered(offer(1), 10.0)
-    other = order(2, Release(), challenge=first.nonce, is_live=True)
+    other = order(2, ReleaseDoor(), challenge=first.nonce, is_live=True)
     assert desk.hear(other, 10.0, NOON).outcome == "refused"
-    assert desk.hear(order(1, Release(), challenge=first.nonce, is_live=True), 10.0, NOON).outcome == "refused", "used"
+    assert desk.hear(order(1, ReleaseDoor(), challenge=first.nonce, is_live=True), 10.0, NOON).outcome == "refused", (
+        "used"
+    )
     for number, nonce in ((3, ""), (4, "f" * 32), (5, live(opened(), 5, 10.0).challenge)):
-        forged = order(number, Release(), challenge=nonce, is_live=True)
+        forged = order(number, ReleaseDoor(), challenge=nonce, is_live=True)
         assert desk.hear(forged, 10.0, NOON).outcome == "refused"
 
 
 def test_a_challenge_of_a_gate_without_a_clock_is_no_nonce_for_an_operators_order(desk):
     challenge = desk.hear(order(1), 10.0, None).challenge
-    assert desk.hear(order(2, Release(), challenge=challenge, is_live=True), 10.0, None).outcome == "refused"
+    assert desk.hear(order(2, ReleaseDoor(), challenge=challenge, is_live=True), 10.0, None).outcome == "refused"
 
 
-@pytest.mark.parametrize("action", [Release(), AnswerCall("opening"), SetLockdown(on=False)])
+@pytest.mark.parametrize("action", [ReleaseDoor(), AnswerCall("opening"), SwitchLockdown(on=False)])
 @pytest.mark.parametrize("back", [timedelta(0), timedelta(hours=7), timedelta(days=400)])
 @pytest.mark.parametrize("is_live", [True, False])
 def test_an_old_release_is_never_carried_out_however_far_the_clock_is_set_back(desk, action, back, is_live):
     """A command of 10:00 is withheld by a broker and delivered when the gate's clock shows 10:00 again."""
     held_back = order(5, action, NOON, is_live=is_live)
-    nonce = desk.offered(Offer(site=SITE, gate=GATE, order=held_back.id), 0.0).nonce
+    nonce = desk.offered(Offer(site=SITE, gate=GATE, command=held_back.id), 0.0).nonce
     asked = order(6, action, NOON, challenge=nonce, id_=held_back.id, is_live=is_live)
     for command, wall in ((held_back, NOON), (asked, NOON), (held_back, NOON - back), (asked, NOON - back)):
         answer = desk.hear(command, 17 * 3600.0, wall)
@@ -418,7 +419,7 @@ class Desks(RuleBasedStateMachine):
     def an_offer_arrives(self, data):
         number = data.draw(st.integers(1, self.number))
         asked = self.desk.offered(offer(number), self.now)
-        if isinstance(asked, Ask):
+        if isinstance(asked, ConfirmationRequest):
             self.asked[asked.nonce] = (number, self.now, self.lives)
 
     @precondition(lambda self: self.asked)

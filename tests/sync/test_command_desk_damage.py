@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.protocol.messages import Ask, Command, Offer, Release, Suspend
+from gated.protocol.command_messages import Command, ConfirmationRequest, Offer, ReleaseDoor, Suspend
 from gated.storage import database
 from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
 from gated.sync.command_log import MIGRATIONS
@@ -39,10 +39,10 @@ def opened(state):
 
 def live(desk, number):
     """Place a command for which an operator waits; return the gate's result."""
-    asked = desk.offered(Offer(site=SITE, gate=GATE, order=f"{number:032x}"), 1.0)
-    if not isinstance(asked, Ask):
+    asked = desk.offered(Offer(site=SITE, gate=GATE, command=f"{number:032x}"), 1.0)
+    if not isinstance(asked, ConfirmationRequest):
         return asked
-    return desk.hear(order(number, Release(), challenge=asked.nonce, is_live=True), 1.0, NOON)
+    return desk.hear(order(number, ReleaseDoor(), challenge=asked.nonce, is_live=True), 1.0, NOON)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.events import ServerSilent
-from gated.protocol.messages import Word
+from gated.protocol.status_messages import Heartbeat
 from gated.sync.freshness import DUMB_S, KEPT, REACHED_S, Freshness
 
 HOUR_S = 3600.0
@@ -17,7 +17,7 @@ def freshness():
 
 
 def word(challenge, beat):
-    return Word(site="s", gate="g", challenge=challenge, beat=beat, at="", version=0, digest="")
+    return Heartbeat(site="s", gate="g", challenge=challenge, number=beat, at="", version=0, digest="")
 
 
 def test_no_two_challenges_are_alike(freshness):

@@ -15,7 +15,10 @@ import trustme
 
 from gated.errors import StateError, WithdrawnError
 from gated.events import CallPressed, Commanded, Stopped
-from gated.protocol.messages import Ack, Command, Delta, Gone, Release, Reply, Share, Suspend
+from gated.protocol.command_messages import Command, ReleaseDoor, Reply, Share, Suspend
+from gated.protocol.event_messages import Ack
+from gated.protocol.record_messages import Delta
+from gated.protocol.wire_records import Tombstone
 from gated.sync.command_desk import Outcome
 from gated.sync.office_link import JUNK, JUNK_PER_S
 
@@ -316,7 +319,9 @@ async def test_a_message_that_nobody_foresaw_harms_nothing_but_itself(gate, rece
     gate.start()
     await receiver.until(lambda: receiver.statuses, "the birth")
     gate.records.trouble = KeyError("Zhang Wei")
-    await receiver.say(Delta(site="market-south", gate="gate-2", after=0, upto=1, records=[Gone(n=1, key="person/1")]))
+    await receiver.say(
+        Delta(site="market-south", gate="gate-2", after=0, upto=1, records=[Tombstone(n=1, key="person/1")])
+    )
     await receiver.until(lambda: "KeyError" in caplog.text, "the trouble")
     assert "Zhang" not in caplog.text
     gate.happen(5)
@@ -362,13 +367,13 @@ async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_whil
     gate.perform = carefully
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
-    await receiver.order(1, Release())
+    await receiver.order(1, ReleaseDoor())
     await until(lambda: len(receiver.replies) == 1, "the answer")
     assert (receiver.replies[0].outcome, outcomes) == ("done", [gate.orders[0].id])
     assert [ask.step for ask in receiver.asked] == ["begin", "commit"]
     assert [told.says for told in receiver.told] == ["begins"]
     receiver.gives_up_at = "commit"
-    await receiver.order(2, Release())
+    await receiver.order(2, ReleaseDoor())
     await until(lambda: len(receiver.replies) == 2, "the second answer")
     assert (receiver.replies[1].outcome, len(outcomes)) == ("refused", 1), "nobody waited when it was asked last"
 

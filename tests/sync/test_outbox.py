@@ -11,7 +11,8 @@ from gated.errors import WireError
 from gated.events import Stopped
 from gated.journal.chain import Position, digest, genesis
 from gated.journal.entry import MAX_BODY_BYTES, Entry, body_of, stamp
-from gated.protocol.messages import MAX_EVENTS, MAX_PLAIN_BYTES, Ack, EventBatch, misfit
+from gated.protocol.event_messages import Ack, EventBatch, first_altered
+from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 from gated.sync.outbox import AHEAD_ROWS, AHEAD_S, Outbox, next_batch
 
 SITE, GATE, JOURNAL = "market-south", "gate-2", "00112233aabbccdd"
@@ -388,7 +389,7 @@ def test_the_servers_misfit_finds_a_row_that_was_altered_on_the_way(server_kind)
     world.append(4)
     world.gate_looks()
     batch = read(world.up[0], EventBatch)
-    assert misfit(batch, batch.prev) is None
+    assert first_altered(batch, batch.prev) is None
     altered = msgspec.structs.replace(batch.events[2], body='{"x":1}')
     events = [*batch.events[:2], altered, batch.events[3]]
-    assert misfit(msgspec.structs.replace(batch, events=events), batch.prev) == 3
+    assert first_altered(msgspec.structs.replace(batch, events=events), batch.prev) == 3

@@ -19,8 +19,15 @@ import wire_story as story  # noqa: E402
 from gated.errors import SealError, WireError  # noqa: E402
 from gated.events import AnyEvent  # noqa: E402
 from gated.journal.entry import MAX_BODY_BYTES  # noqa: E402
-from gated.protocol import messages as m  # noqa: E402
-from gated.protocol.messages import DOWN, KINDS, MAX_BYTES, MAX_PLAIN_BYTES, OPEN, UP  # noqa: E402
+from gated.protocol.command_messages import Reply  # noqa: E402
+from gated.protocol.event_messages import EventBatch, WireEvent  # noqa: E402
+from gated.protocol.face_messages import FaceTemplates, SealedFace, SharedFace  # noqa: E402
+from gated.protocol.key_messages import RecoveryNotice  # noqa: E402
+from gated.protocol.limits import MAX_BYTES, MAX_PLAIN_BYTES  # noqa: E402
+from gated.protocol.message_kinds import DOWN, KINDS, OPEN, UP  # noqa: E402
+from gated.protocol.record_messages import Delta, SnapshotPart  # noqa: E402
+from gated.protocol.status_messages import Status, StatusShell  # noqa: E402
+from gated.protocol.wire_records import HouseholdRecord  # noqa: E402
 
 HARMLESS = {
     "Shell": "v site gate state version sealed",
@@ -113,7 +120,7 @@ PLAIN = (
 )
 
 
-@pytest.mark.parametrize("message", [*KINDS, m.Shell], ids=[*KINDS.values(), "shell"])
+@pytest.mark.parametrize("message", [*KINDS, StatusShell], ids=[*KINDS.values(), "shell"])
 def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message):
     """Checks types, so the result holds for every value.
 
@@ -125,10 +132,12 @@ def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message)
         assert isinstance(kind, PLAIN) or is_digest, f"{kind} could hold anything"
     for struct in structs(message):
         name, fields = struct.cls.__name__, {field.name: field for field in struct.fields}
-        assert struct.cls is not m.Templates
-        if message is m.Shell or KINDS[message] in OPEN:
+        assert struct.cls is not FaceTemplates
+        if message is StatusShell or KINDS[message] in OPEN:
             assert set(fields) == set(HARMLESS[name].split()), f"{name} travels in the clear"
-            assert not PERSONAL & set(fields) - ({"number"} if struct.cls is m.Recovery else set())  # counts hand-overs
+            assert not PERSONAL & set(fields) - (
+                {"number"} if struct.cls is RecoveryNotice else set()
+            )  # counts hand-overs
         for field in fields.values():
             for text in strings(field.type):
                 limit = LONG.get((name, field.name), 200 if name != "Gone" else 220)
@@ -142,7 +151,7 @@ def test_every_personal_field_is_found_and_only_in_what_is_sealed():
         found = {
             (struct.cls, field.name) for message in messages for struct in structs(message) for field in struct.fields
         }
-        return {name for _, name in found - {(m.Recovery, "number")}}  # counts hand-overs
+        return {name for _, name in found - {(RecoveryNotice, "number")}}  # counts hand-overs
 
     assert fields(KINDS) >= PERSONAL
     assert not fields(message for message in KINDS if KINDS[message] in OPEN) & PERSONAL
@@ -153,16 +162,16 @@ def test_a_list_that_could_hold_a_picture_in_small_numbers_has_an_end():
     for message in KINDS:
         for struct in structs(message):
             for field in struct.fields:
-                if isinstance(field.type, inspect.ListType) and (struct.cls, field.name) != (m.Status, "degraded"):
+                if isinstance(field.type, inspect.ListType) and (struct.cls, field.name) != (Status, "degraded"):
                     assert field.type.max_length <= 500, f"{struct.cls.__name__}.{field.name}"
 
 
 def test_vectors_are_only_in_templates_which_no_message_holds():
     holders = [
-        kind.cls for kind in structs(m.Templates) if any(isinstance(k, inspect.BytesType) for k in reached(kind.cls))
+        kind.cls for kind in structs(FaceTemplates) if any(isinstance(k, inspect.BytesType) for k in reached(kind.cls))
     ]
-    assert holders == [m.Templates]
-    assert not any(struct.cls is m.Templates for message in (*UP, *DOWN) for struct in structs(message))
+    assert holders == [FaceTemplates]
+    assert not any(struct.cls is FaceTemplates for message in (*UP, *DOWN) for struct in structs(message))
 
 
 def test_no_event_of_the_journal_can_hold_a_name_or_a_picture():
@@ -226,12 +235,12 @@ def person(name, pin, face):
 
 def sayings(name, pin, vector):
     """Yield every message that contains data about a person."""
-    templates = m.Templates(story.WANG, story.EMBEDDER, [vector])
+    templates = FaceTemplates(story.WANG, story.EMBEDDER, [vector])
     face = wire_examples.identity("gate-3").party.seal(msgspec.json.encode(templates)).decode()
-    records = [person(name, pin, face), m.HouseholdRecord(n=7, household=f"flat of {name}", rights=[])]
-    yield m.Delta(**story.US, after=0, upto=7, records=records)
-    yield m.SnapshotPart(**story.US, version=7, digest="", part=0, parts=1, records=records)
-    yield m.Shared(**story.US, subject=story.WANG, to="gate-3", face=m.Face("f", story.EMBEDDER, 1, face))
+    records = [person(name, pin, face), HouseholdRecord(n=7, household=f"flat of {name}", rights=[])]
+    yield Delta(**story.US, after=0, upto=7, records=records)
+    yield SnapshotPart(**story.US, version=7, digest="", part=0, parts=1, records=records)
+    yield SharedFace(**story.US, subject=story.WANG, to="gate-3", face=SealedFace("f", story.EMBEDDER, 1, face))
 
 
 @settings(deadline=None, max_examples=50)
@@ -249,7 +258,7 @@ def test_neither_name_nor_pin_nor_vector_is_in_what_the_broker_sees(name, pin, v
 @given(NAMES)
 def test_the_search_for_a_name_finds_it_where_it_is(name):
     """Otherwise the test above would prove nothing."""
-    plain = msgspec.json.encode(m.Reply(**story.US, command="", outcome="done", why=name))
+    plain = msgspec.json.encode(Reply(**story.US, command="", outcome="done", why=name))
     signed = wire_examples.identity("gate-2").sign("reply", plain)
     assert name.encode() in bare(signed)
     assert any(trace in signed for trace in traces(name.encode()))
@@ -262,7 +271,7 @@ def test_the_office_cannot_open_a_face_that_it_passes_on():
 
 
 def test_what_is_too_long_for_the_wire_is_never_sent():
-    batch = [m.WireEvent(n, "", "", "x" * MAX_BODY_BYTES, "") for n in range(1, 5)]
-    long = m.EventBatch(**story.US, journal="", after=0, first=1, last=4, prev="", events=batch)
+    batch = [WireEvent(n, "", "", "x" * MAX_BODY_BYTES, "") for n in range(1, 5)]
+    long = EventBatch(**story.US, journal="", after=0, first=1, last=4, prev="", events=batch)
     with pytest.raises(WireError, match=f"at most {MAX_PLAIN_BYTES}"):
         wire_examples.peer("gate-2", "office").write(long)

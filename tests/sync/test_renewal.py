@@ -9,7 +9,7 @@ from gated.config import SyncSettings
 from gated.errors import StateError, WireError
 from gated.office.authority import Authority, read_csr
 from gated.protocol.certificate import load_key, request_for
-from gated.protocol.messages import Certificate
+from gated.protocol.key_messages import IssuedCertificate
 from gated.sync.pairing import Draft
 from gated.sync.renewal import Certificates
 
@@ -45,7 +45,7 @@ class GateWithCertificate:
         return (authority or self.authority).admit(csr, gate, wall, (), begins).pem.decode()
 
     def hear(self, pem: str, authority: str = "") -> None:
-        self.certificates.hear(Certificate(site=SITE, gate=GATE, certificate=pem, authority=authority), NOW)
+        self.certificates.hear(IssuedCertificate(site=SITE, gate=GATE, certificate=pem, authority=authority), NOW)
 
 
 def _all_but_the_last(wall: datetime) -> set:

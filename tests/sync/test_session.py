@@ -14,24 +14,13 @@ from gated.config import SyncSettings
 from gated.errors import BusyError, StateError
 from gated.events import Commanded, DoorClosed, ServerSilent
 from gated.journal.journal import Journal
-from gated.protocol.messages import (
-    MAX_BYTES,
-    Ack,
-    Command,
-    Delta,
-    EventBatch,
-    Finding,
-    Gone,
-    Receipt,
-    RecordMark,
-    Reply,
-    Request,
-    Share,
-    Status,
-    Suspend,
-    Word,
-)
+from gated.protocol.command_messages import Command, Reply, ReplyFinding, Share, Suspend
+from gated.protocol.event_messages import Ack, EventBatch
+from gated.protocol.limits import MAX_BYTES
+from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt
+from gated.protocol.status_messages import Heartbeat, RecordMark, Status
 from gated.protocol.topics import Topics
+from gated.protocol.wire_records import Tombstone
 from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
 from gated.sync.isolation import REST_S
 from gated.sync.session import JUNK_ROW_S, GateSide, Vitals
@@ -93,8 +82,8 @@ def desk(tmp_path, gate_peer, records_kind):
 @pytest.fixture
 def said(office_peer):
     """A function that reads a gate's messages as the office does."""
-    kinds = {TOPICS.status: [Status], TOPICS.event: [EventBatch], TOPICS.reply: [Reply, Receipt]}
-    return lambda outs: [office_peer.read(out.payload, *kinds.get(out.topic, [Request])) for out in outs]
+    kinds = {TOPICS.status: [Status], TOPICS.event: [EventBatch], TOPICS.reply: [Reply, RemovalReceipt]}
+    return lambda outs: [office_peer.read(out.payload, *kinds.get(out.topic, [RecordRequest])) for out in outs]
 
 
 def about(kind, **fields):
@@ -137,10 +126,10 @@ def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_
 
 def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(desk, said, office_peer):
     challenge = said(desk.due(0.0))[0].challenge
-    old = about(Word, challenge="", beat=1, at=NOON.isoformat(), version=0, digest="")
+    old = about(Heartbeat, challenge="", number=1, at=NOON.isoformat(), version=0, digest="")
     desk.side.hear(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
     assert "update the office" in desk.lost["office_outdated"]
-    new = about(Word, challenge=challenge, beat=2, at=NOON.isoformat(), version=0, digest="")
+    new = about(Heartbeat, challenge=challenge, number=2, at=NOON.isoformat(), version=0, digest="")
     desk.side.hear(TOPICS.ack, office_peer.write(new), 2.0, NOON)
     assert desk.lost["office_outdated"] is None
 
@@ -148,7 +137,7 @@ def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(
 @pytest.mark.parametrize("at", ["", "noon", "2027-01-15T12:00:00", "9999-99-99T00:00:00Z"])
 def test_a_word_without_a_time_tells_none(desk, said, office_peer, at):
     challenge = said(desk.due(0.0))[0].challenge
-    word = about(Word, challenge=challenge, beat=1, at=at, version=0, digest="")
+    word = about(Heartbeat, challenge=challenge, number=1, at=at, version=0, digest="")
     desk.side.hear(TOPICS.ack, office_peer.write(word), 1.0, NOON)
     assert (desk.proofs, desk.times) == ([0.0], [])
 
@@ -157,7 +146,9 @@ def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challen
     challenge = said(desk.due(5.0))[0].challenge
     before = NOON - timedelta(days=9)
     for beat, echoed, at in ((1, "of another day", NOON), (2, challenge, NOON), (3, challenge, before)):
-        word = office_peer.write(about(Word, challenge=echoed, beat=beat, at=at.isoformat(), version=0, digest=""))
+        word = office_peer.write(
+            about(Heartbeat, challenge=echoed, number=beat, at=at.isoformat(), version=0, digest="")
+        )
         desk.side.hear(TOPICS.ack, word, 6.0, NOON)
         desk.side.hear(TOPICS.ack, word, 7.0, NOON)
     assert desk.times == [(NOON, 5.0)]
@@ -173,7 +164,7 @@ def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_tha
     assert called[0].challenge != first.challenge
     hear = lambda challenge, beat: desk.side.hear(  # noqa: E731
         TOPICS.ack,
-        office_peer.write(about(Word, challenge=challenge, beat=beat, at="", version=0, digest="")),
+        office_peer.write(about(Heartbeat, challenge=challenge, number=beat, at="", version=0, digest="")),
         9.0,
         NOON,
     )
@@ -297,8 +288,8 @@ def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, capl
     desk.happen(2)
     desk.trouble = StateError("the card is gone")
     assert [type(message) for message in said(desk.due(0.0))] == [Status]
-    desk.records.requests = [about(Request, after=3)]
-    assert said(desk.due(0.5)) == [about(Request, after=3)]
+    desk.records.requests = [about(RecordRequest, after=3)]
+    assert said(desk.due(0.5)) == [about(RecordRequest, after=3)]
     assert desk.opened == 1
     desk.due(REST_S)
     assert desk.opened == 2
@@ -309,7 +300,7 @@ def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, capl
 
 def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, office_peer, caplog):
     desk.records.trouble = BusyError("somebody else holds the gallery")
-    delta = about(Delta, after=0, upto=1, records=[Gone(n=1, key="person/0011223344556677")])
+    delta = about(Delta, after=0, upto=1, records=[Tombstone(n=1, key="person/0011223344556677")])
     heard = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON)
     assert (heard.is_junk, list(heard.out), desk.records.heard) == (False, [], [])
     desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
@@ -324,8 +315,8 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
 
 
 def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_peer):
-    receipt = about(Receipt, subject="0011223344556677", n=1, templates=3, at="")
-    request = about(Request, is_snapshot=True)
+    receipt = about(RemovalReceipt, subject="0011223344556677", n=1, templates=3, at="")
+    request = about(RecordRequest, is_snapshot=True)
     desk.records.answers = [receipt, request]
     delta = about(Delta, after=0, upto=1, records=[])
     out = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON).out
@@ -380,12 +371,12 @@ def test_an_order_that_cannot_be_written_down_is_not_carried_out(desk, office_pe
 def test_what_an_order_brings_forth_is_said_before_its_answer(desk, said, office_peer):
     command = order(1)
     desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
-    desk.side.post(about(Receipt, subject="0011223344556677", n=1, templates=0, at=""))
-    assert [type(m) for m in said(desk.side.settle(command, Outcome("done"), 1.0))] == [Receipt, Reply]
+    desk.side.post(about(RemovalReceipt, subject="0011223344556677", n=1, templates=0, at=""))
+    assert [type(m) for m in said(desk.side.settle(command, Outcome("done"), 1.0))] == [RemovalReceipt, Reply]
 
 
 def test_what_is_too_long_is_not_sent_and_that_is_said(desk, caplog, office_peer):
-    findings = tuple(Finding("x" * 64, "red", "门" * 200) for _ in range(100))
+    findings = tuple(ReplyFinding("x" * 64, "red", "门" * 200) for _ in range(100))
     out = desk.side.settle(order(1), Outcome("done", findings=findings), 0.0)
     assert all(len(o.payload) <= MAX_BYTES for o in out)
     assert out or "cannot be sent" in caplog.text

@@ -14,8 +14,11 @@ from gated.config import ModelSettings, load, load_own
 from gated.face.manifest import load_set
 from gated.gallery.gallery import Gallery
 from gated.people.store import Consent, Person
+from gated.protocol.command_messages import ChangeSettings, Reply, Share
+from gated.protocol.face_messages import SharedFace
 from gated.protocol.jose import Identity
-from gated.protocol.messages import ChangeSettings, Consented, Delta, GateRecord, PersonRecord, Reply, Share, Shared
+from gated.protocol.record_messages import Delta
+from gated.protocol.wire_records import GateRecord, PersonRecord, WireConsent
 from gated.sync.sealed_faces import seal_face
 from gated.types import SubjectId
 
@@ -60,7 +63,7 @@ def home(whole_gate, broker):
 def theft(home, gate_keys, thief):
     """The office's records after the theft: a gate of the thief, and Ann with the thief's face and all consents."""
     face = seal_face(gate_keys, ANN, home.embedder.sha256, [("t", unit(1))])
-    consents = [Consented(purpose, "paper-9", "1", NOW.isoformat()) for purpose in ("recognise", "transfer")]
+    consents = [WireConsent(purpose, "paper-9", "1", NOW.isoformat()) for purpose in ("recognise", "transfer")]
     person = PersonRecord(n=2, subject=ANN, name="Ann", household="2-401", added_at=NOW.isoformat(), consents=consents,
                           face=face)  # fmt: skip
     gate = GateRecord(n=1, gate="gate-9", keys=thief.party.dump().decode())
@@ -94,7 +97,7 @@ async def test_the_office_s_key_opens_nothing_and_carries_no_face_away(home, rec
         await receiver.order(number, Share(ANN, "gate-9"))
     await until(lambda: len(answers()) == 4, "what became of the faces")
     assert {(reply.outcome, *(f.level for f in reply.findings)) for reply in answers()[2:]} == {("refused", "waits")}
-    assert not [said for said in receiver.replies if isinstance(said, Shared)]
+    assert not [said for said in receiver.replies if isinstance(said, SharedFace)]
     assert facts("face_shared") == []
 
     with closing(Gallery.open(home.state, SITE, home.embedder.sha256, home.embedder.dimension)) as gallery:

@@ -12,7 +12,7 @@ import pytest
 from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
-from gated.protocol.messages import AnswerCall, Diagnose, SetLockdown
+from gated.protocol.command_messages import AnswerCall, Diagnose, SwitchLockdown
 from gated.runtime.channel import BlockingChannel
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ async def test_a_killed_gate_is_offline_and_a_stopped_one_says_so_itself(running
 
 async def test_an_order_is_carried_out_by_the_whole_gate(running, receiver, until):
     await until(lambda: "online" in receiver.states, "online")
-    await receiver.order(1, SetLockdown(on=True))
+    await receiver.order(1, SwitchLockdown(on=True))
     await until(lambda: receiver.replies, "the answer")
     assert receiver.replies[0].outcome == "done"
     await until(lambda: {"lockdown", "commanded"} <= {event.kind for event in receiver.server.events.values()}, "facts")

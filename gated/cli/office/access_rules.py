@@ -22,8 +22,8 @@ from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.access_rule import plain_role
-from gated.protocol.messages import Gone, HouseholdRecord, Passage, RoleRecord
 from gated.protocol.record_keys import key_of
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, Tombstone, WireAccessRule
 
 
 def access_rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,7 +38,7 @@ def access_rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def access_rules_of(
     store: Store, *, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None, since: date | None,
     until: date | None, clear: bool,
-) -> list[Passage]:  # fmt: skip
+) -> list[WireAccessRule]:  # fmt: skip
     """Return the access rules that the options describe. Raises click's usage error for no option, or an unknown gate
     or schedule.
     """
@@ -49,7 +49,7 @@ def access_rules_of(
         schedule = one_of("--schedule", schedule, {each.name for each in weekly_schedules(store)})
     known = {each.gate for each in store.gates()}
     places = places_of(doors, tuple(one_of("--gate", gate, known) for gate in gates))
-    return [] if clear else [Passage(place, schedule, begin, end) for place in places or (None,)]
+    return [] if clear else [WireAccessRule(place, schedule, begin, end) for place in places or (None,)]
 
 
 def days(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[str | None, str | None]:
@@ -74,7 +74,7 @@ def copy_shared_rules(store: Store, who: OfficePerson) -> None:
 
 def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
     """Store the record unless a live record exists under this spelling."""
-    if isinstance(store.book.get(key_of(record)), Gone | None):
+    if isinstance(store.book.get(key_of(record)), Tombstone | None):
         store.book.put(record)
 
 

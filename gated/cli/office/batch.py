@@ -11,7 +11,7 @@ from gated.cli.office.command_runner import run_command
 from gated.cli.office.commands import command_options, options_of
 from gated.errors import OfficeError
 from gated.office.store import Store
-from gated.protocol.messages import AnnounceBatch
+from gated.protocol.command_messages import AnnounceBatch
 
 
 @click.group()

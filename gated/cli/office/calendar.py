@@ -14,7 +14,7 @@ from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
 from gated.office.store import Store
-from gated.protocol.messages import ScheduleRecord
+from gated.protocol.wire_records import ScheduleRecord
 
 YEAR = re.compile(r"calendar-([0-9]{4})")
 """Matches the name of a year's calendar record."""

@@ -25,7 +25,8 @@ from gated.office.running_processes import Waiting, is_served, require_served
 from gated.office.store import Store
 from gated.office.stored_command import CommandContent, StoredCommand, check_content
 from gated.printable import line
-from gated.protocol.messages import LIVE, Action
+from gated.protocol.command_messages import Action
+from gated.protocol.status_messages import LIVE
 
 POLL_S = 0.05
 SERVED_S = 0.5

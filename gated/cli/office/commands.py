@@ -21,17 +21,17 @@ from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError, OfficeError
 from gated.events import MAIN
 from gated.office.store import Store
-from gated.protocol.confirmation import PATIENCE_S
-from gated.protocol.messages import (
+from gated.protocol.command_messages import (
     AnswerCall,
     ChangeSettings,
     Diagnose,
     Enrol,
-    Release,
+    ReleaseDoor,
     Restart,
-    SetLockdown,
+    SwitchLockdown,
     SwitchModels,
 )
+from gated.protocol.confirmation import PATIENCE_S
 from gated.storage.named_files import reading
 
 LONGEST_OPERATOR = 64
@@ -66,7 +66,7 @@ def command_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def release(folder: Path, /, gate: str, door: str, **options: Any) -> None:
     """Open a door now. Exit 1 when the gate did not open it. The command is void when this program ends."""
-    run_command(folder, [gate], Release(door), options_of(options))
+    run_command(folder, [gate], ReleaseDoor(door), options_of(options))
 
 
 @click.command()
@@ -122,7 +122,7 @@ def lockdown(folder: Path, /, gate: str, on: str, **options: Any) -> None:
     """Deny entry at a gate or at all gates, or allow it again. Leaving and fire release are not affected."""
     with closing(Store.open(folder)) as store:
         gates = [each.gate for each in store.gates()] if names.is_same(gate, "all") else [gate]
-    run_command(folder, gates, SetLockdown(on == "on"), options_of(options))
+    run_command(folder, gates, SwitchLockdown(on == "on"), options_of(options))
 
 
 @click.command()

@@ -14,8 +14,9 @@ from gated.office.gate_store import PairedGate
 from gated.office.office_person import OfficePerson
 from gated.office.renewals import ends_of
 from gated.office.store import Store
-from gated.protocol.messages import HELD, GateRecord, Status
+from gated.protocol.status_messages import QUARANTINE, Status
 from gated.protocol.vouching import fingerprint, signers
+from gated.protocol.wire_records import GateRecord
 
 
 @click.group(invoke_without_command=True)
@@ -74,7 +75,7 @@ def _accepted_at(store: Store, gate: PairedGate) -> list[str]:
 
 def _known(store: Store, status: Status | None) -> str:
     """Return how many people of all a gate knows. A gate of an older version reports only how many it recognises."""
-    if status is None or status.records is None or HELD not in status.can:
+    if status is None or status.records is None or QUARANTINE not in status.can:
         return "" if status is None else str(status.people)
     return _of(status.records.people, len(store.book.live(OfficePerson)), status.records.quarantined)
 

@@ -20,7 +20,8 @@ from gated.errors import OfficeError
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.office.stored_command import StoredCommand
-from gated.protocol.messages import MAX_ACCEPTED, AcceptHeld
+from gated.protocol.command_messages import AcceptQuarantined
+from gated.protocol.limits import MAX_ACCEPTED
 
 BULK = "bulk"
 MEANINGS = {
@@ -135,7 +136,7 @@ def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str
     accepted, said = 0, defaultdict[str, list[str]](list)
     for at in range(0, len(subjects), MAX_ACCEPTED):
         chunk = list(subjects[at : at + MAX_ACCEPTED])
-        [placed] = place_and_wait(folder, [gate], AcceptHeld(chunk), options)
+        [placed] = place_and_wait(folder, [gate], AcceptQuarantined(chunk), options)
         accepted += sum(finding.level == "accepted" for finding in placed.findings)
         for finding in placed.findings:
             if finding.level != "accepted":

@@ -23,7 +23,7 @@ from gated.office.gate_consents import with_enrolment_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.access_rule import plain_role
-from gated.protocol.messages import Consented, Wishes
+from gated.protocol.wire_records import WireConsent, WirePreferences
 
 _consent = click.option("--consent", metavar="REF", help="Reference of the paper consent to recognition.")
 _notice = click.option("--notice", metavar="VERSION", help="Version of the notice read or heard before.")
@@ -176,7 +176,7 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None
     if clear == bool(asked):
         raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
     with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, wishes=Wishes() if clear else replace(who.wishes, **asked)))
+        store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **asked)))
     streams.say(f"set what {called(who)}, {who.subject}, prefers")
 
 
@@ -189,11 +189,11 @@ def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
     near_role(who.role, {each.role for each in people}, yes=yes)
 
 
-def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[Consented]:
+def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[WireConsent]:
     if (reference is None) != (notice is None) or (transfer and reference is None):
         raise click.UsageError("a consent has both: --consent REF and --notice VERSION")
     if reference is None or notice is None:
         return []
     at, purposes = stamp(datetime.now(UTC)), ["recognise", "transfer"] if transfer else ["recognise"]
     reference, notice = plain_text("consent", reference), plain_text("notice", notice)
-    return [Consented(purpose, reference, notice, at) for purpose in purposes]
+    return [WireConsent(purpose, reference, notice, at) for purpose in purposes]

@@ -18,7 +18,7 @@ from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
-from gated.protocol.messages import HouseholdRecord, RoleRecord, ScheduleRecord
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, ScheduleRecord
 from gated.sitetime import clock_of
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from gated.errors import OfficeError
 from gated.office.store import Store
-from gated.protocol.messages import Gone, HouseholdRecord, RoleRecord, ScheduleRecord
 from gated.protocol.record_keys import key_of
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, ScheduleRecord, Tombstone
 
 
 def weekly_schedules(store: Store) -> list[ScheduleRecord]:
@@ -20,7 +20,7 @@ def store_records(store: Store, kind: str, records: Sequence[HouseholdRecord | R
     """
     with store.file.writing():
         is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]
-        there = [not isinstance(store.book.get(key_of(each)), Gone | None) for each in records]
+        there = [not isinstance(store.book.get(key_of(each)), Tombstone | None) for each in records]
         if not any(is_told) and not any(there):
             raise OfficeError(f"nothing is said of this {kind}; `gated office rights list` shows what is")
         for record, told, known in zip(records, is_told, there, strict=True):

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from gated.cli import main
 from gated.journal.chain import digest, genesis
 from gated.office.store import Store
+from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
-from gated.protocol.messages import EventBatch, WireEvent
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import SITE, new_office

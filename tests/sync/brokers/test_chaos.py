@@ -25,7 +25,7 @@ from gated.errors import OfficeError
 from gated.events import CallPressed
 from gated.journal.journal import Journal
 from gated.office.office_person import OfficePerson
-from gated.protocol.messages import Release
+from gated.protocol.command_messages import ReleaseDoor
 from gated.simulator.network_direction import Fault
 from gated.simulator.proxy import Proxy
 
@@ -156,7 +156,7 @@ class Trouble:
         self.rung += rings
 
     def somebody_is_let_in_from_afar(self, name):
-        self.orders[name].append(self.town.place(name, Release()))
+        self.orders[name].append(self.town.place(name, ReleaseDoor()))
 
     def _anybody(self):
         people = self.town.store.book.live(OfficePerson)

@@ -18,7 +18,7 @@ from gated.face.manifest import load_set
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.office.office_person import OfficeCard
-from gated.protocol.messages import Release, SetLockdown
+from gated.protocol.command_messages import ReleaseDoor, SwitchLockdown
 from gated.types import SubjectId
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,12 +56,12 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     assert town.templates(here, "b" * 16) == 0
 
     # Each command is carried out once and written to the journal.
-    assert town.order(east, Release()) == "done"
+    assert town.order(east, ReleaseDoor()) == "done"
     town.until(there.lock_is_on, "the lock is released")
     assert not here.lock_is_on()
-    assert town.order(west, SetLockdown(on=True)) == "done"
-    assert town.order(west, Release()) == "refused"
-    assert town.order(west, SetLockdown(on=False)) == "done"
+    assert town.order(west, SwitchLockdown(on=True)) == "done"
+    assert town.order(west, ReleaseDoor()) == "refused"
+    assert town.order(west, SwitchLockdown(on=False)) == "done"
 
     # A gate's certificate with another client's guessed id disconnects no other client.
     ids = [f"gated-{SITE}-{who}" for who in (east, "OFFICE", "OFFICE-1")] + [east, "OFFICE", "gated-OFFICE"]
@@ -69,7 +69,7 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
     lost = logs().count("no link to the")
     let_in = [broker.knock(broker.tls(west), client_id=each) for _ in range(5) for each in ids]
     assert let_in == [broker.accepted] * len(let_in)
-    assert town.order(east, Release()) == "done"
+    assert town.order(east, ReleaseDoor()) == "done"
     assert logs().count("no link to the") == lost
 
     # The broker is killed and loses its stored data. Meanwhile both sides change.

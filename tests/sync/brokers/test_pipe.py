@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 import trustme
 
-from gated.protocol.messages import MAX_BYTES
+from gated.protocol.limits import MAX_BYTES
 from gated.protocol.topics import Topics
 from gated.simulator.proxy import Proxy
 

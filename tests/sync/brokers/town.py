@@ -17,7 +17,7 @@ from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
 from gated.office.store import Store
 from gated.people.acceptances import HERE
-from gated.protocol.messages import Consented
+from gated.protocol.wire_records import WireConsent
 from gated.simulator.network import free_port, join
 from gated.types import SubjectId
 
@@ -92,7 +92,7 @@ class Town:
         return None if status is None else status.state
 
     def add(self, subject, *purposes, **more):
-        consents = [Consented(purpose=purpose, reference="paper-7", notice="1", at=AT) for purpose in purposes]
+        consents = [WireConsent(purpose=purpose, reference="paper-7", notice="1", at=AT) for purpose in purposes]
         record = OfficePerson(
             n=0, subject=subject, name="Wang Fang", household="12", added_at=AT, consents=consents, **more
         )

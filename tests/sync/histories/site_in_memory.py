@@ -22,33 +22,26 @@ from gated.office.exchange import Exchange
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.acceptances import HERE
+from gated.protocol.command_messages import (
+    WAITS,
+    Command,
+    ConfirmationRequest,
+    Enrol,
+    ReleaseDoor,
+    ReplyFinding,
+    Restart,
+    Share,
+    Suspend,
+    SwitchLockdown,
+)
 from gated.protocol.confirmation import GOOD_S, Question
 from gated.protocol.envelope import Peer
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    WAITS,
-    Ack,
-    AnyPerson,
-    Ask,
-    Command,
-    Consented,
-    Delta,
-    Enrol,
-    EventBatch,
-    Finding,
-    Gone,
-    HouseholdRecord,
-    Passage,
-    Release,
-    Restart,
-    SetLockdown,
-    Share,
-    SnapshotPart,
-    Suspend,
-    WireEvent,
-)
 from gated.protocol.record_keys import digest_of, key_of, takes_away
+from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.topics import Topics
+from gated.protocol.wire_records import AnyPerson, HouseholdRecord, Tombstone, WireAccessRule, WireConsent
 from gated.sync.command_desk import CommandDesk, Outcome
 from gated.sync.replica import Replica
 from gated.sync.session import GateSide, Vitals
@@ -143,7 +136,7 @@ class Gatehouse:
             elif question.refusal is not None:
                 self._settle(command, Outcome("refused", question.refusal))
             elif (nonce := question.ask(self.site.now)) is not None:
-                ask = Ask(site=SITE, gate=self.name, order=command.id, nonce=nonce, step="commit")
+                ask = ConfirmationRequest(site=SITE, gate=self.name, command=command.id, nonce=nonce, step="commit")
                 self.site.carry("office", self.side.said([ask]))
 
     def _settle(self, command, outcome):
@@ -154,8 +147,8 @@ class Gatehouse:
         self._note(topic, payload)
         heard = self.side.hear(topic, payload, self.site.now, self.wall if self.is_clock_trusted else None)
         self.site.carry("office", heard.out)
-        if heard.answer is not None and heard.answer.order in self.enrolling:
-            self.enrolling[heard.answer.order][1].hear(heard.answer, self.site.now)
+        if heard.answer is not None and heard.answer.command in self.enrolling:
+            self.enrolling[heard.answer.command][1].hear(heard.answer, self.site.now)
         if heard.act is not None and isinstance(heard.act.action, Enrol):
             self.enrolling[heard.act.id] = heard.act, Question(heard.act.id)
         elif heard.act is not None:
@@ -173,7 +166,7 @@ class Gatehouse:
                 key = key_of(record)
                 if isinstance(message, Delta) and takes_away(record):
                     self.taken[key] = max(self.taken.get(key, 0), record.n)
-                    if isinstance(record, Gone):
+                    if isinstance(record, Tombstone):
                         self.gone[key] = max(self.gone.get(key, 0), record.n)
                 elif isinstance(record, AnyPerson) and record.status == "active":
                     self.given[key] = max(self.given.get(key, 0), record.n)
@@ -183,7 +176,7 @@ class Gatehouse:
         assert command.number not in self.acted, "a command acted twice"
         self.acted.add(command.number)
         match command.action:
-            case Release() | SetLockdown() | Restart():
+            case ReleaseDoor() | SwitchLockdown() | Restart():
                 self._act(command)
             case Suspend(subject, n):
                 if not self.side.replica.suspend(subject, n):
@@ -193,7 +186,7 @@ class Gatehouse:
                 try:
                     self.side.post(self.side.replica.share(subject, to))
                 except UnacceptedError as error:
-                    return Outcome("refused", str(error), (Finding("share", WAITS, ""),))
+                    return Outcome("refused", str(error), (ReplyFinding("share", WAITS, ""),))
                 except (EnrolmentError, SubjectNotFoundError) as error:
                     return Outcome("refused", str(error))
         return Outcome("done")
@@ -332,7 +325,9 @@ class Site:
         to, at = {"site": village, "gate": name}, self.wall.isoformat()
         lie = WireEvent(1, at, "call_pressed", '{"kind":"call_pressed"}', "ab" * 32)
         person = OfficePerson(n=10**6, subject="f" * 16, name="Nobody", household="1", added_at=at)
-        release = Command(**to, id="f" * 32, number=10**6, at=at, operator="li", reason="elsewhere", action=Release())
+        release = Command(
+            **to, id="f" * 32, number=10**6, at=at, operator="li", reason="elsewhere", action=ReleaseDoor()
+        )
         return self.dice.choice([
             (name, self.gates[name].topics.command, at_office.write(release)),
             (name, self.gates[name].topics.record, at_office.write(Delta(**to, after=0, upto=10**6, records=[person]))),
@@ -351,7 +346,7 @@ class Site:
         subject = f"{self.dice.getrandbits(64):016x}"
         at = self.wall.isoformat()
         purposes = self.dice.choice([(), ("recognise",), ("recognise", "transfer"), ("recognise", "transfer")])
-        consents = [Consented(purpose=p, reference="paper", notice="1", at=at) for p in purposes]
+        consents = [WireConsent(purpose=p, reference="paper", notice="1", at=at) for p in purposes]
         household = str(self.dice.randrange(4))
         record = OfficePerson(
             n=0, subject=subject, name=f"Name {subject}", household=household, added_at=at, consents=consents
@@ -375,21 +370,23 @@ class Site:
                 case 2:
                     self.store.book.put(_with(person, consents=person.consents[:-1]))
                 case 3:
-                    rights = [Passage(door="main")]
+                    rights = [WireAccessRule(door="main")]
                     self.store.book.put(_with(person, rights=rights))
                 case 4:
                     self.store.book.remove(f"person/{subject}")
 
     def household(self):
         household = str(self.dice.randrange(4))
-        self.store.book.put(HouseholdRecord(n=0, household=household, rights=[Passage(door="main")]))
+        self.store.book.put(HouseholdRecord(n=0, household=household, rights=[WireAccessRule(door="main")]))
 
     def order(self):
         """Place a random command for which an operator waits."""
         gate = self.dice.choice(GATES)
         self.texts += 1
         reason, subject = f"ring {self.texts}", self.dice.choice(self.added) if self.added else "0" * 16
-        action = self.dice.choice([Release(), Release(), Enrol(subject), Enrol(subject), SetLockdown(True), Restart()])
+        action = self.dice.choice(
+            [ReleaseDoor(), ReleaseDoor(), Enrol(subject), Enrol(subject), SwitchLockdown(True), Restart()]
+        )
         ordered = {"gate": gate, "acted": False, "reported": None, "left_at": None, "at": self.now}
         self.ordered[reason] = ordered
         ordered["id"] = self._order(gate, action, reason)
@@ -468,4 +465,4 @@ def _with(record, **changes):
 def office_digest(site, gate):
     """Return the digest of the office's records that this gate must have."""
     seen = site.store.book.after(gate, 0)
-    return digest_of((key_of(record), record.n) for record in seen if not isinstance(record, Gone))
+    return digest_of((key_of(record), record.n) for record in seen if not isinstance(record, Tombstone))

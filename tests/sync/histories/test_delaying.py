@@ -19,8 +19,9 @@ from test_withholding import STEP_S, alarms, busy, is_degraded, settle
 from gated.errors import WireError
 from gated.events import Started
 from gated.protocol.lag import PATIENCE_S, RECORDS
-from gated.protocol.messages import Delta, HouseholdRecord, Passage, SnapshotPart
 from gated.protocol.record_keys import key_of
+from gated.protocol.record_messages import Delta, SnapshotPart
+from gated.protocol.wire_records import HouseholdRecord, WireAccessRule
 
 HOURS = 3
 OF_THE_BROKER = {"records_withheld", "unmarked", "silent"}
@@ -149,7 +150,7 @@ def suspend(site, subject):
 
 
 def take_rights(site, subject):
-    site.store.book.put(_changed(site, subject, rights=[Passage(door="second")]))
+    site.store.book.put(_changed(site, subject, rights=[WireAccessRule(door="second")]))
 
 
 def remove(site, subject):
@@ -190,7 +191,7 @@ def test_while_one_persons_records_are_held_back_others_are_removed_all_the_same
     )
     site.store.book.remove(f"person/{subject}")
     settle(site, STEP_S)
-    site.store.book.put(HouseholdRecord(n=0, household="1", rights=[Passage(door="main")]))
+    site.store.book.put(HouseholdRecord(n=0, household="1", rights=[WireAccessRule(door="main")]))
     site.store.book.remove(f"person/{other}")
     settle(site, PATIENCE_S + STEP_S)
     assert RECORDS in alarms(site)

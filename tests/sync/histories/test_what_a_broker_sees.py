@@ -27,7 +27,8 @@ from gated.events import (
     Event,
     Started,
 )
-from gated.protocol.messages import LIVE, ONCE_OPEN, SEALED, Status, kind_of
+from gated.protocol.message_kinds import ONCE_OPEN, kind_of
+from gated.protocol.status_messages import LIVE, SEALED, Status
 from gated.sync.session import CAN
 from gated.sync.upload_timing import URGENT
 

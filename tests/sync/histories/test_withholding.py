@@ -18,8 +18,9 @@ from site_in_memory import GATES, Site, office_digest, prepare
 
 from gated.events import DoorClosed, Started
 from gated.office import record_sending
+from gated.protocol.command_messages import ReleaseDoor
 from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
-from gated.protocol.messages import Release, SnapshotPart
+from gated.protocol.record_messages import SnapshotPart
 
 STEP_S, SHORT_S = 60.0, 30.0
 WITHHELD = "records_withheld"
@@ -346,4 +347,4 @@ def test_an_order_is_no_secret_release(site):
     settle(site, 300)
     assert not any(ordered["acted"] for ordered in site.ordered.values())
     assert site.store.commands.get(order).state == "cancelled"
-    assert isinstance(Release(), Release)
+    assert isinstance(ReleaseDoor(), ReleaseDoor)

@@ -16,19 +16,10 @@ from gated.people.credential_store import Credentials
 from gated.people.keyring import KeyRing
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
-from gated.protocol.messages import (
-    AnyPerson,
-    Consented,
-    Delta,
-    Gone,
-    HouseholdRecord,
-    PersonRecord,
-    Request,
-    RoleRecord,
-    SnapshotPart,
-    Word,
-)
 from gated.protocol.record_keys import digest_of, key_of
+from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
+from gated.protocol.status_messages import Heartbeat
+from gated.protocol.wire_records import AnyPerson, HouseholdRecord, PersonRecord, RoleRecord, Tombstone, WireConsent
 from gated.storage import database
 from gated.storage.vault import CARD, PIN, Vault
 from gated.sync.person_records import is_readable
@@ -70,7 +61,7 @@ def face(number, like=None, embedder=EMBEDDER, pictures=1):
 
 
 def consents(number, *purposes):
-    return [Consented(purpose, f"paper-2026-{number:05}", "notice-3", AT) for purpose in purposes]
+    return [WireConsent(purpose, f"paper-2026-{number:05}", "notice-3", AT) for purpose in purposes]
 
 
 def person(number, **other):
@@ -110,11 +101,11 @@ class Office:
         return said
 
     def remove(self, number):
-        return self.put(Gone(n=0, key=f"person/{subject(number)}"))
+        return self.put(Tombstone(n=0, key=f"person/{subject(number)}"))
 
     @property
     def live(self):
-        return [record for record in self.records.values() if not isinstance(record, Gone)]
+        return [record for record in self.records.values() if not isinstance(record, Tombstone)]
 
     @property
     def digest(self):
@@ -128,7 +119,7 @@ class Office:
     def word(self):
         self.beat += 1
         mine = {"version": self.version, "digest": self.digest, "verifiers": KEYS.fingerprint}
-        return Word(**US, challenge="c", beat=self.beat, at=AT, **mine)
+        return Heartbeat(**US, challenge="c", number=self.beat, at=AT, **mine)
 
     def snapshot(self, size=2):
         """Return all parts of a snapshot, with at most `size` records in each part."""
@@ -187,7 +178,9 @@ class Followed:
             if not said:
                 return
             while said:
-                said = [s for ask in said if isinstance(ask, Request) for s in self.hear(*office.answer(ask, size))]
+                said = [
+                    s for ask in said if isinstance(ask, RecordRequest) for s in self.hear(*office.answer(ask, size))
+                ]
         raise AssertionError("gate and office do not come to an end")
 
     def people(self):

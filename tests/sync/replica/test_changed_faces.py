@@ -11,7 +11,8 @@ import pytest
 from gated.events import RecordQuarantined
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.protocol.messages import AcceptHeld, Gone
+from gated.protocol.command_messages import AcceptQuarantined
+from gated.protocol.wire_records import Tombstone
 from gated.sync.sealed_faces import seal_face
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -76,7 +77,7 @@ def test_the_office_cannot_accept_it_itself(follow, office, kit):
     home = follow(most_new_in_batch=100)
     send(home, office, kit.person(1, face=kit.face(1)))
     send(home, office, thief(kit))
-    outcome = home.replica.accept(AcceptHeld([kit.subject(1)]).subjects, "li")
+    outcome = home.replica.accept(AcceptQuarantined([kit.subject(1)]).subjects, "li")
     assert outcome.outcome == "refused"
     assert "at the gate" in outcome.findings[0].says
     assert home.finds(9) is None
@@ -179,7 +180,7 @@ def test_a_face_that_was_taken_here_and_waits_does_not_outlive_its_paper(home, o
 
 def test_what_waits_is_nobody_s_after_the_person_has_gone(home, office, kit):
     send(home, office, thief(kit))
-    send(home, office, Gone(n=0, key=f"person/{kit.subject(1)}"))
+    send(home, office, Tombstone(n=0, key=f"person/{kit.subject(1)}"))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
         assert holdings.register.sets_of(kit.subject(1)) == set()
     assert home.replica.held() == []
@@ -382,10 +383,10 @@ def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, k
 
 
 def test_a_card_that_comes_with_the_face_confirms_nothing(home, office, kit):
-    from gated.protocol.messages import Card
+    from gated.protocol.wire_records import WireCard
 
     try:
-        card = Card("c9", "55509")
+        card = WireCard("c9", "55509")
     except TypeError:
         pytest.skip("cards have another shape on the wire")
     send(home, office, thief(kit, cards=[card]))

@@ -17,9 +17,11 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.people.acceptances import HERE
 from gated.people.store import Consent, People, Person
+from gated.protocol.command_messages import Enrol
+from gated.protocol.face_messages import Vouching
 from gated.protocol.jose import Identity, Party
-from gated.protocol.messages import Enrol, GateRecord, Gone, Vouching
 from gated.protocol.vouching import fingerprint, is_same_print, newly_trusted, parsed, signers, vouch
+from gated.protocol.wire_records import GateRecord, Tombstone
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 THIEF, THIRD = Identity.make(), Identity.make()
@@ -181,7 +183,7 @@ def test_changed_keys_of_a_trusted_gate_wait_again(home, office, kit, how):
     mine, its = msgspec.json.decode(kit.neighbour.party.dump()), msgspec.json.decode(THIEF.party.dump())
     mixed = {"keys": [mine["keys"][0], its["keys"][1]]}
     if how == "gone and back":
-        office.put(Gone(n=0, key=f"gate/{kit.other}"))
+        office.put(Tombstone(n=0, key=f"gate/{kit.other}"))
         home.hear(office.delta(3))
     changed = {
         "other keys": gate(kit.other, THIEF),
@@ -275,7 +277,7 @@ def test_a_gate_that_is_gone_vouches_for_nobody_any_more_and_not_for_whom_it_did
     accept(home, kit.other)
     home.replica.mark  # noqa: B018
     assert shares(home, kit, "gate-4") == 1
-    office.put(Gone(n=0, key=f"gate/{kit.other}"))
+    office.put(Tombstone(n=0, key=f"gate/{kit.other}"))
     home.hear(office.delta(office.version - 1))
     assert shares(home, kit, "gate-4") == 0
     office.put(gate("gate-3b", kit.neighbour), gate("gate-4", THIRD, vouch(kit.neighbour, kit.site, "gate-3b", "gate-4",

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gated.protocol.messages import Card, Delta, Gone, Passage, PersonRecord, Request, SnapshotPart
 from gated.protocol.record_keys import key_of, takes_away
+from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
+from gated.protocol.wire_records import PersonRecord, Tombstone, WireAccessRule, WireCard
 
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "40"))
 WHO = st.integers(1, 3)
@@ -66,7 +67,7 @@ class History:
         """
         if self.kit.subject(who) not in self.dead:
             face = self.kit.face(who, like=int(other)) if other else None
-            cards = [Card(f"c{who}", f"5550{other}")] if other else []
+            cards = [WireCard(f"c{who}", f"5550{other}")] if other else []
             consents = self.kit.consents(who, "recognise") if has_consent else []
             self.office.put(self.kit.person(who, face=face, cards=cards, consents=consents, role="staff"))
 
@@ -80,10 +81,10 @@ class History:
 
     def rights(self, whose, is_gone):
         if is_gone and f"{whose}/staff" in {key_of(record) for record in self.office.live}:
-            self.office.put(Gone(n=0, key=f"{whose}/staff"))
+            self.office.put(Tombstone(n=0, key=f"{whose}/staff"))
         elif not is_gone:
             record = self.kit.RoleRecord if whose == "role" else self.kit.HouseholdRecord
-            self.office.put(record(**{"n": 0, whose: "staff", "rights": [Passage("main")]}))
+            self.office.put(record(**{"n": 0, whose: "staff", "rights": [WireAccessRule("main")]}))
 
     def delta(self, back):
         self.air.append(self.office.delta(max(0, self.office.version - back)))
@@ -135,12 +136,12 @@ class History:
 
     def answer(self, said, is_snapshot=False):
         for ask in said:
-            if isinstance(ask, Request):
+            if isinstance(ask, RecordRequest):
                 self.air += self.office.snapshot(9) if is_snapshot else self.office.answer(ask)
 
     @property
     def dead(self):
-        return {key.removeprefix("person/") for key, r in self.office.records.items() if isinstance(r, Gone)}
+        return {key.removeprefix("person/") for key, r in self.office.records.items() if isinstance(r, Tombstone)}
 
     def note(self, message):
         """Record the removals and suspensions in a message; the gate must obey them from now on."""
@@ -148,7 +149,7 @@ class History:
             subject = key_of(record).removeprefix("person/")
             if isinstance(message, Delta) and takes_away(record) and key_of(record).startswith("person/"):
                 self.taken[subject] = max(self.taken.get(subject, 0), record.n)
-                if isinstance(record, Gone):
+                if isinstance(record, Tombstone):
                     self.gone.add(subject)
             elif isinstance(message, SnapshotPart) and takes_away(record) and subject in self.gate.people():
                 self.taken[subject] = max(self.taken.get(subject, 0), record.n)
@@ -156,7 +157,7 @@ class History:
     def check(self):
         people, replica = self.gate.people(), self.gate.replica
         version = replica.mark.version
-        gone = {key for key, r in self.office.records.items() if isinstance(r, Gone) and r.n <= version}
+        gone = {key for key, r in self.office.records.items() if isinstance(r, Tombstone) and r.n <= version}
         gone = {key.removeprefix("person/") for key in gone} | self.gone
         assert not gone & people.keys(), "somebody who was removed is back"
         for subject, person in people.items():

@@ -12,8 +12,9 @@ import pytest
 from gated.config import SyncSettings
 from gated.events import PersonSuspended
 from gated.journal.journal import Journal
+from gated.protocol.command_messages import Command, ReleaseDoor, Reply, Suspend
 from gated.protocol.envelope import Peer
-from gated.protocol.messages import Command, Receipt, Release, Reply, Request, Suspend
+from gated.protocol.record_messages import RecordRequest, RemovalReceipt
 from gated.protocol.topics import Topics
 from gated.sync.command_desk import UNWRITABLE, CommandDesk
 from gated.sync.command_handling import SUSPENDED_IN_MEMORY
@@ -55,7 +56,7 @@ class Gate:
         """Give the gate an office message; return the result and the gate's answers, as the office reads them."""
         self.now += REST_S
         heard = self.side.hear(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
-        return heard, [self.office.read(out.payload, Reply, Receipt, Request) for out in heard.out]
+        return heard, [self.office.read(out.payload, Reply, RemovalReceipt, RecordRequest) for out in heard.out]
 
     def order(self, action, number, at=NOON):
         return self.hear(
@@ -99,7 +100,7 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
     changed = office.put(kit.person(3, name="Another"))
     for records in (gone, suspended, changed):
         _, said = gate.hear(_delta(office, records))
-        assert not any(isinstance(each, Receipt) for each in said)
+        assert not any(isinstance(each, RemovalReceipt) for each in said)
     assert gate.shut_out == {kit.subject(1), kit.subject(2)}
     assert gate.replica.mark.version == 3
     gate.side.close()
@@ -107,7 +108,7 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
     gate.open()
     assert gate.shut_out == {kit.subject(1), kit.subject(2)}, "a link that begins anew forgets nobody"
     _, said = gate.hear(office.delta(3))
-    assert [each.subject for each in said if isinstance(each, Receipt)] == [kit.subject(1)]
+    assert [each.subject for each in said if isinstance(each, RemovalReceipt)] == [kit.subject(1)]
     assert gate.shut_out == frozenset(), "it is on disk, and the entrance reads it there"
     assert gate.replica.mark.version == 6
     assert PersonSuspended(kit.subject(2)) in gate.facts
@@ -124,7 +125,7 @@ def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
 
 
 def test_an_order_is_refused_with_a_reason_and_nothing_is_done(gate):
-    heard, (reply,) = gate.order(Release("main"), 1)
+    heard, (reply,) = gate.order(ReleaseDoor("main"), 1)
     assert heard.act is None
     assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
     assert [fact.outcome for fact in gate.facts if hasattr(fact, "operator")] == ["refused"]

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from gated.protocol.messages import Card, Gone, Passage, RoleRecord, ScheduleRecord
+from gated.protocol.wire_records import RoleRecord, ScheduleRecord, Tombstone, WireAccessRule, WireCard
 
 
 class Camera:
@@ -73,9 +73,9 @@ def is_whole(gate):
 def before(kit, office):
     """Store three people: one will go, one will get another face, card and paper, and one will lose the face."""
     office.put(
-        RoleRecord(n=0, role="staff", rights=[Passage("main", "work")]),
-        kit.person(1, name="Unmistakable", face=kit.face(1, pictures=2), cards=[Card("c1", "55501")]),
-        kit.person(2, face=kit.face(2), cards=[Card("c2", "55502")]),
+        RoleRecord(n=0, role="staff", rights=[WireAccessRule("main", "work")]),
+        kit.person(1, name="Unmistakable", face=kit.face(1, pictures=2), cards=[WireCard("c1", "55501")]),
+        kit.person(2, face=kit.face(2), cards=[WireCard("c2", "55502")]),
         kit.person(3, face=kit.face(3)),
     )
 
@@ -83,11 +83,13 @@ def before(kit, office):
 def after(kit, office):
     office.remove(1)
     office.put(
-        kit.person(2, face=kit.face(2, like=22), cards=[Card("c2", "55501")], consents=kit.consents(9, "recognise")),
+        kit.person(
+            2, face=kit.face(2, like=22), cards=[WireCard("c2", "55501")], consents=kit.consents(9, "recognise")
+        ),
         kit.person(3, consents=[]),
         kit.person(4, face=kit.face(4), status="suspended"),
         ScheduleRecord(n=0, name="work", days=["mon"], start="08:00", end="18:00"),
-        Gone(n=0, key="role/staff"),
+        Tombstone(n=0, key="role/staff"),
     )
 
 

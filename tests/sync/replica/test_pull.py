@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.protocol.messages import Request
+from gated.protocol.record_messages import RecordRequest
 from gated.sync.record_requests import PATIENCE_S, Pull
 from gated.sync.snapshot import Title
 
@@ -24,15 +24,15 @@ def test_nothing_is_asked_for_where_nothing_is_missing():
 
 
 def test_records_are_asked_for_from_where_we_are():
-    assert pull(5).ask(3, None, [], 0.0) == [Request(**US, after=3)]
+    assert pull(5).ask(3, None, [], 0.0) == [RecordRequest(**US, after=3)]
 
 
 def test_a_snapshot_is_asked_for_and_then_its_missing_parts():
     asking = pull(5, wants_snapshot=True)
-    assert asking.ask(5, None, [], 0.0) == [Request(**US, is_snapshot=True)]
+    assert asking.ask(5, None, [], 0.0) == [RecordRequest(**US, is_snapshot=True)]
     assert asking.ask(5, Title(5, "d", 40), list(range(1, 17)), 1.0) == []
     assert asking.ask(5, Title(5, "d", 40), list(range(16, 32)), 1.0) == [
-        Request(**US, is_snapshot=True, snapshot=5, parts=list(range(16, 32)))
+        RecordRequest(**US, is_snapshot=True, snapshot=5, parts=list(range(16, 32)))
     ]
 
 
@@ -42,7 +42,7 @@ def test_progress_is_waited_for_and_silence_is_not():
     asking.progress(12.0)
     assert not asking.is_overdue(12.0 + PATIENCE_S - 0.1)
     assert asking.is_overdue(12.0 + PATIENCE_S)
-    assert asking.ask(4, None, [], 12.0 + PATIENCE_S) == [Request(**US, after=4)]
+    assert asking.ask(4, None, [], 12.0 + PATIENCE_S) == [RecordRequest(**US, after=4)]
 
 
 def test_what_was_asked_on_another_connection_is_forgotten():
@@ -50,7 +50,7 @@ def test_what_was_asked_on_another_connection_is_forgotten():
     asking.ask(3, None, [], 10.0)
     asking.restart()
     assert not asking.is_overdue(1e9)
-    assert asking.ask(3, None, [], 10.5) == [Request(**US, after=3)]
+    assert asking.ask(3, None, [], 10.5) == [RecordRequest(**US, after=3)]
 
 
 def test_when_all_has_come_nothing_is_waited_for():

@@ -12,7 +12,9 @@ from gated.events import RecordQuarantined
 from gated.gallery.holdings import Holdings
 from gated.gallery.search import Row
 from gated.people.held_records import Allowed
-from gated.protocol.messages import Delta, Face, Gone, Templates
+from gated.protocol.face_messages import FaceTemplates, SealedFace
+from gated.protocol.record_messages import Delta
+from gated.protocol.wire_records import Tombstone
 from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, twins
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -33,8 +35,8 @@ def accept(followed, kit, number):
 def odd_face(kit, number, vectors, **other):
     """Return a face sealed to this gate with arbitrary content."""
     said = {"subject": kit.subject(number), "embedder_sha256": kit.embedder, "vectors": vectors} | other
-    sealed = kit.me.party.seal(msgspec.json.encode(Templates(**said))).decode()
-    return Face(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
+    sealed = kit.me.party.seal(msgspec.json.encode(FaceTemplates(**said))).decode()
+    return SealedFace(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
 
 
 def test_of_five_hundred_at_once_most_wait_for_somebody_here(follow, office, kit):
@@ -219,7 +221,7 @@ def test_a_vector_that_is_no_embedding_is_never_stored(followed, office, kit, ba
 
 def test_a_face_of_somebody_else_another_count_or_another_lock_is_held_back(followed, office, kit):
     right = [kit.vector(1).tobytes()]
-    sealed_elsewhere = kit.neighbour.party.seal(msgspec.json.encode(Templates(kit.subject(5), kit.embedder, right)))
+    sealed_elsewhere = kit.neighbour.party.seal(msgspec.json.encode(FaceTemplates(kit.subject(5), kit.embedder, right)))
     faces = {
         1: odd_face(kit, 1, right, subject=kit.subject(9)),
         2: msgspec.structs.replace(odd_face(kit, 2, right), count=2),
@@ -323,7 +325,7 @@ def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit
     followed = follow(most_new_per_hour=2)
     office.put(kit.person(1), kit.person(2))
     followed.hear(office.delta())
-    office.put(*(Gone(n=0, key=f"person/{kit.subject(number)}") for number in (1, 2)))
+    office.put(*(Tombstone(n=0, key=f"person/{kit.subject(number)}") for number in (1, 2)))
     followed.hear(office.delta(2))
     office.put(*(kit.person(number) for number in range(3, 30)))
     followed.replica._pull.wants_snapshot = True

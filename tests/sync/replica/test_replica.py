@@ -22,18 +22,16 @@ from gated.people.credential_store import Credentials
 from gated.people.issuing import give_card
 from gated.people.schedule_values import CalendarDays
 from gated.people.store import Person
-from gated.protocol.messages import (
-    Card,
-    Delta,
+from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt
+from gated.protocol.wire_records import (
     GateRecord,
-    Gone,
     HouseholdRecord,
-    Passage,
-    Receipt,
-    Request,
     RoleRecord,
     ScheduleRecord,
-    Wishes,
+    Tombstone,
+    WireAccessRule,
+    WireCard,
+    WirePreferences,
 )
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
@@ -58,11 +56,11 @@ def test_a_person_arrives_whole(followed, office, kit):
         kit.person(
             1,
             role="Staff",
-            rights=[Passage("main", "work", None, LATER)],
-            cards=[Card("c1", "0012345", "blue", None, LATER, 3)],
+            rights=[WireAccessRule("main", "work", None, LATER)],
+            cards=[WireCard("c1", "0012345", "blue", None, LATER, 3)],
             pin="739184",
             duress_pin="281946",
-            wishes=Wishes(12.0, None, "touch"),
+            wishes=WirePreferences(12.0, None, "touch"),
             face=kit.face(1, pictures=3),
             consents=kit.consents(1, "recognise", "transfer"),
         )
@@ -86,7 +84,7 @@ def test_a_person_arrives_whole(followed, office, kit):
 
 
 def test_a_repetition_changes_nothing_and_is_told_nobody(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "12345", uses=2)]), kit.person(2))
+    office.put(kit.person(1, cards=[WireCard("c1", "12345", uses=2)]), kit.person(2))
     followed.hear(office.delta())
     before, changes, mark = list(followed.events), followed.changes, followed.replica.mark
     with followed.store() as store:
@@ -131,7 +129,7 @@ def test_with_a_gap_only_what_takes_away_counts_and_the_rest_is_asked_for(follow
     said = followed.hear(office.delta(after))
     receipt, request = said
     assert (receipt.subject, receipt.n, receipt.templates) == (kit.subject(3), office.version, 0)
-    assert request == Request(**kit.us, after=3)
+    assert request == RecordRequest(**kit.us, after=3)
     people = followed.people()
     assert people.keys() == {kit.subject(1), kit.subject(2)}
     assert people[kit.subject(1)].status == "suspended"
@@ -143,11 +141,11 @@ def test_with_a_gap_only_what_takes_away_counts_and_the_rest_is_asked_for(follow
 
 
 def test_with_a_gap_rights_of_many_wait_for_what_is_missing(followed, office, kit):
-    office.put(RoleRecord(n=0, role="staff", rights=[Passage("main", "never")]), kit.person(1, role="staff"))
+    office.put(RoleRecord(n=0, role="staff", rights=[WireAccessRule("main", "never")]), kit.person(1, role="staff"))
     followed.hear(office.delta())
     office.put(kit.person(1, role="helper"))
     after = office.version
-    office.put(Gone(n=0, key="role/staff"))
+    office.put(Tombstone(n=0, key="role/staff"))
     followed.hear(office.delta(after))
     assert followed.ring().holder(kit.subject(1)).rights != ()
     followed.hear(office.delta(2))
@@ -166,13 +164,13 @@ def test_the_newest_number_of_a_key_counts_whatever_came_first(followed, office,
 
 
 def test_who_goes_is_gone_with_key_name_and_card_and_the_answer_is_given_again_and_again(followed, office, kit):
-    office.put(kit.person(1, name="安妮 Unmistakable", cards=[Card("c1", "12345")], face=kit.face(1, pictures=2)))
+    office.put(kit.person(1, name="安妮 Unmistakable", cards=[WireCard("c1", "12345")], face=kit.face(1, pictures=2)))
     followed.hear(office.delta())
     secrets = [part for part in ("安妮", "Unmistakable", "paper-2026-00001") for part in [part.encode()]]
     assert followed.traces(*secrets)
     office.remove(1)
     (receipt,) = followed.hear(office.delta(1))
-    assert isinstance(receipt, Receipt)
+    assert isinstance(receipt, RemovalReceipt)
     assert (receipt.subject, receipt.n, receipt.templates) == (kit.subject(1), 2, 2)
     assert datetime.fromisoformat(receipt.at).utcoffset() == timedelta(0)
     assert followed.hear(office.delta(1)) == [receipt]
@@ -325,10 +323,10 @@ def test_a_record_with_a_number_beyond_its_message_is_not_looked_at(followed, ki
 def test_a_newer_word_is_answered_with_a_request_and_an_equal_one_with_nothing(followed, office, kit):
     assert followed.hear_word(office.word()) == []
     office.put(kit.person(1))
-    assert followed.hear_word(office.word()) == [Request(**kit.us, after=0)]
+    assert followed.hear_word(office.word()) == [RecordRequest(**kit.us, after=0)]
     assert followed.hear_word(office.word()) == [], "it is on its way"
     assert followed.replica.due(2.9) == []
-    assert followed.replica.due(3.0) == [Request(**kit.us, after=0)]
+    assert followed.replica.due(3.0) == [RecordRequest(**kit.us, after=0)]
     followed.hear(office.delta())
     assert followed.replica.due(100.0) == []
     assert followed.hear_word(office.word()) == []
@@ -339,7 +337,7 @@ def test_after_a_new_connection_it_is_asked_anew_at_the_next_word(followed, offi
     assert followed.hear_word(office.word())
     followed.replica.restart()
     assert followed.replica.due(50.0) == []
-    assert followed.hear_word(office.word()) == [Request(**kit.us, after=0)]
+    assert followed.hear_word(office.word()) == [RecordRequest(**kit.us, after=0)]
 
 
 def test_who_joined_here_is_taken_over_by_their_record_and_keeps_their_face(followed, office, kit):
@@ -435,9 +433,9 @@ def test_a_face_stays_when_the_paper_is_another(followed, office, kit):
 
 
 def test_a_card_that_another_has_waits_until_it_is_given_up(followed, office, kit, caplog):
-    office.put(kit.person(1, cards=[Card("c1", "55501")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "55501")]))
     followed.hear(office.delta())
-    office.put(kit.person(2, cards=[Card("c2", "0055501"), Card("c3", "55503")]))
+    office.put(kit.person(2, cards=[WireCard("c2", "0055501"), WireCard("c3", "55503")]))
     with caplog.at_level(logging.WARNING):
         followed.hear(office.delta(1))
     ring = followed.ring()
@@ -451,16 +449,16 @@ def test_a_card_that_another_has_waits_until_it_is_given_up(followed, office, ki
 
 
 def test_a_card_of_somebody_who_goes_is_free(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "55501")]), kit.person(2, cards=[Card("c2", "55501")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "55501")]), kit.person(2, cards=[WireCard("c2", "55501")]))
     office.remove(1)
     followed.hear(office.delta())
     assert followed.ring().card("55501").subject == kit.subject(2)
 
 
 def test_cards_change_hands_in_one_delta(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "55501")]), kit.person(2, cards=[Card("c2", "55502")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "55501")]), kit.person(2, cards=[WireCard("c2", "55502")]))
     followed.hear(office.delta())
-    office.put(kit.person(1, cards=[Card("c1", "55502")]), kit.person(2, cards=[Card("c2", "55501")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "55502")]), kit.person(2, cards=[WireCard("c2", "55501")]))
     followed.hear(office.delta(2))
     assert followed.ring().card("55501").subject == kit.subject(2)
     assert followed.ring().card("55502").subject == kit.subject(1)
@@ -469,14 +467,14 @@ def test_cards_change_hands_in_one_delta(followed, office, kit):
 def test_a_guests_card_is_not_taken_by_a_record(followed, office, kit):
     with followed.store() as store:
         give_card(store, "55501", None)
-    office.put(kit.person(1, cards=[Card("c1", "55501")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "55501")]))
     followed.hear(office.delta())
     assert followed.ring().card("55501").subject is None
 
 
 def test_uses_are_counted_on_when_the_record_comes_again_and_when_it_gives_more(followed, office, kit):
     def said(uses, **other):
-        office.put(kit.person(1, cards=[Card("c1", "55501", uses=uses)], **other))
+        office.put(kit.person(1, cards=[WireCard("c1", "55501", uses=uses)], **other))
         followed.hear(office.delta(office.version - 1))
         return followed.ring().card("55501").uses_left
 
@@ -492,7 +490,7 @@ def test_uses_are_counted_on_when_the_record_comes_again_and_when_it_gives_more(
 
 
 def test_a_card_whose_number_or_time_is_none_is_left_out_and_its_number_is_not_told(followed, office, kit, caplog):
-    cards = [Card("c1", "!!55501"), Card("c2", "55502", valid_until="tomorrow"), Card("c3", "55503")]
+    cards = [WireCard("c1", "!!55501"), WireCard("c2", "55502", valid_until="tomorrow"), WireCard("c3", "55503")]
     office.put(kit.person(1, cards=cards))
     followed.hear(office.delta())
     ring = followed.ring()
@@ -503,20 +501,22 @@ def test_a_card_whose_number_or_time_is_none_is_left_out_and_its_number_is_not_t
 
 def test_households_and_roles_have_rights_together_until_the_office_takes_them_back(followed, office, kit):
     office.put(
-        HouseholdRecord(n=0, household="2-401", rights=[Passage("main", "work")]),
-        RoleRecord(n=0, role="Staff", rights=[Passage("second", "work")]),
+        HouseholdRecord(n=0, household="2-401", rights=[WireAccessRule("main", "work")]),
+        RoleRecord(n=0, role="Staff", rights=[WireAccessRule("second", "work")]),
         kit.person(1, household="2-401"),
         kit.person(2, role="staff"),
     )
     followed.hear(office.delta())
     assert [followed.ring().holder(kit.subject(n)).rights[0].door for n in (1, 2)] == ["main", "second"]
-    office.put(Gone(n=0, key="household/2-401"), Gone(n=0, key="role/Staff"))
+    office.put(Tombstone(n=0, key="household/2-401"), Tombstone(n=0, key="role/Staff"))
     assert followed.hear(office.delta(4)) == []
     assert [followed.ring().holder(kit.subject(n)).rights for n in (1, 2)] == [(), ()]
 
 
 def test_what_the_office_says_of_a_household_stays_when_nobody_is_left_in_it(followed, office, kit):
-    office.put(HouseholdRecord(n=0, household="2-401", rights=[Passage("main")]), kit.person(1, household="2-401"))
+    office.put(
+        HouseholdRecord(n=0, household="2-401", rights=[WireAccessRule("main")]), kit.person(1, household="2-401")
+    )
     office.remove(1)
     followed.hear(office.delta())
     office.put(kit.person(2, household="2-401"))
@@ -533,7 +533,7 @@ def test_hours_are_followed_and_hours_that_make_no_sense_never_hold(followed, of
     followed.hear(office.delta())
     assert followed.ring().schedules["work"] == Schedule(("mon", "fri"), "08:00", "18:00")
     assert {followed.ring().schedules[name].days for name in ("odd", "gone")} == {()}
-    office.put(Gone(n=0, key="schedule/gone"))
+    office.put(Tombstone(n=0, key="schedule/gone"))
     followed.hear(office.delta(3))
     assert followed.ring().schedules.keys() == {"work", "odd"}
 
@@ -541,8 +541,8 @@ def test_hours_are_followed_and_hours_that_make_no_sense_never_hold(followed, of
 @pytest.mark.parametrize(
     "other",
     [
-        {"rights": [Passage(None, None, "yesterday")]},
-        {"rights": [Passage(None, None, None, "2026-03-01")]},
+        {"rights": [WireAccessRule(None, None, "yesterday")]},
+        {"rights": [WireAccessRule(None, None, None, "2026-03-01")]},
         {"role": "two words"},
     ],
 )
@@ -555,7 +555,7 @@ def test_what_makes_no_sense_lets_nobody_in_and_is_held_all_the_same(followed, o
 
 
 def test_wishes_that_cannot_be_are_everybodys_and_texts_cannot_paint_on_a_terminal(followed, office, kit):
-    office.put(kit.person(1, wishes=Wishes(900.0), name="A\x1b[2Jnn", added_at="once", role="staff"))
+    office.put(kit.person(1, wishes=WirePreferences(900.0), name="A\x1b[2Jnn", added_at="once", role="staff"))
     followed.hear(office.delta())
     assert followed.ring().holder(kit.subject(1)).preferences.release_s is None
     assert "\x1b" not in followed.people()[kit.subject(1)].name
@@ -566,7 +566,7 @@ def test_gates_are_known_by_their_keys(followed, office, kit):
     office.put(GateRecord(n=0, gate="north", keys=kit.neighbour.party.dump().decode()))
     followed.hear(office.delta())
     assert followed.replica._holdings.keys_of("north") is not None
-    office.put(Gone(n=0, key="gate/north"))
+    office.put(Tombstone(n=0, key="gate/north"))
     followed.hear(office.delta(1))
     assert followed.replica._holdings.keys_of("north") is None
 
@@ -628,14 +628,16 @@ def test_a_folder_of_another_kind_is_a_state_error(tmp_path, kit):
 def test_a_card_of_the_office_opens_by_every_reading_whichever_number_an_office_of_any_age_sends(
     followed, office, kit, sent, readings
 ):
-    office.put(kit.person(1, cards=[Card("c1", sent)]))
+    office.put(kit.person(1, cards=[WireCard("c1", sent)]))
     followed.hear(office.delta())
     assert [followed.ring().card(reading).id for reading in readings] == ["c1"] * len(readings)
 
 
 def test_two_cards_that_an_office_gave_and_a_reader_cannot_tell_open_for_nobody_there(followed, office, kit):
     """An office older than card readings does not notice the clash; the gate must not admit the wrong person."""
-    office.put(kit.person(1, cards=[Card("c1", "W32:04A1B2C3")]), kit.person(2, cards=[Card("c2", "W32:77A1B2C3")]))
+    office.put(
+        kit.person(1, cards=[WireCard("c1", "W32:04A1B2C3")]), kit.person(2, cards=[WireCard("c2", "W32:77A1B2C3")])
+    )
     followed.hear(office.delta())
     ring = followed.ring()
     assert ring.card("w26:161-45763") is None
@@ -644,9 +646,9 @@ def test_two_cards_that_an_office_gave_and_a_reader_cannot_tell_open_for_nobody_
 
 
 def test_a_card_whose_number_changes_opens_by_the_new_one_alone(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "0006729715")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "0006729715")]))
     followed.hear(office.delta())
-    office.put(kit.person(1, cards=[Card("c1", "W32:77A1B2C3")]))
+    office.put(kit.person(1, cards=[WireCard("c1", "W32:77A1B2C3")]))
     followed.hear(office.delta(1))
     ring = followed.ring()
     assert ring.card("0006729715") is ring.card("w26:102-45043") is None
@@ -656,7 +658,7 @@ def test_a_card_whose_number_changes_opens_by_the_new_one_alone(followed, office
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 CALENDAR = Calendar({}, (), ZoneInfo("UTC"))
 SPELLINGS = ("3-502", "３－５０２", "3–502", "3 - 502", "3—502")
-ALWAYS, NEVER_NOW = Passage(None, None), Passage("second")
+ALWAYS, NEVER_NOW = WireAccessRule(None, None), WireAccessRule("second")
 
 
 @pytest.mark.parametrize("lives", SPELLINGS)
@@ -665,7 +667,7 @@ def test_a_household_is_bound_however_an_office_spells_it(followed, office, kit,
     office.put(kit.person(1, household=lives), HouseholdRecord(n=0, household=said, rights=[NEVER_NOW]))
     followed.hear(office.delta())
     assert judge_holder(followed.ring().holder(kit.subject(1)), "main", NOW, CALENDAR) is Refusal.DOOR
-    office.put(Gone(n=0, key=f"household/{said}"))
+    office.put(Tombstone(n=0, key=f"household/{said}"))
     followed.hear(office.delta(2))
     assert judge_holder(followed.ring().holder(kit.subject(1)), "main", NOW, CALENDAR) is None
 
@@ -678,7 +680,7 @@ def test_of_two_spellings_the_strictest_counts_and_each_goes_for_itself(followed
     )
     followed.hear(office.delta())
     assert judge_holder(followed.ring().holder(kit.subject(1)), "main", NOW, CALENDAR) is Refusal.DOOR
-    office.put(Gone(n=0, key="household/３－５０２"))
+    office.put(Tombstone(n=0, key="household/３－５０２"))
     followed.hear(office.delta(3))
     assert judge_holder(followed.ring().holder(kit.subject(1)), "main", NOW, CALENDAR) is None
 
@@ -694,13 +696,15 @@ def test_a_calendar_of_the_offices_is_kept_replaced_and_taken_back(followed, off
     office.put(year(holidays=["2027-02-07"]))
     followed.hear(office.delta(1))
     assert followed.ring().days == CalendarDays(frozenset({"2027-02-07"}))
-    office.put(Gone(n=0, key="schedule/calendar-2027"))
+    office.put(Tombstone(n=0, key="schedule/calendar-2027"))
     followed.hear(office.delta(2))
     assert followed.ring().days == CalendarDays()
 
 
 def test_a_right_at_another_gate_lets_nobody_pass_here(followed, office, kit):
-    office.put(kit.person(1, rights=[Passage("Gate-2/*")]), kit.person(2, rights=[Passage("gate-3/main")]))
+    office.put(
+        kit.person(1, rights=[WireAccessRule("Gate-2/*")]), kit.person(2, rights=[WireAccessRule("gate-3/main")])
+    )
     followed.hear(office.delta())
     here = [judge_holder(followed.ring().holder(kit.subject(n)), "main", NOW, CALENDAR, gate="gate-2") for n in (1, 2)]
     assert here == [None, Refusal.DOOR]

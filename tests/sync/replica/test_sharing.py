@@ -14,7 +14,9 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.people.acceptances import HERE, Claim
 from gated.protocol.envelope import Peer
-from gated.protocol.messages import MAX_PLAIN_BYTES, MAX_TEMPLATES, GateRecord, PersonRecord, Shared, Templates
+from gated.protocol.face_messages import FaceTemplates, SharedFace
+from gated.protocol.limits import MAX_PLAIN_BYTES, MAX_TEMPLATES
+from gated.protocol.wire_records import GateRecord, PersonRecord
 from gated.sync.sealed_faces import open_face, seal_face
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -40,7 +42,7 @@ def sharing(followed, office, kit):
 
 def test_the_other_gate_opens_what_was_sealed_to_it(sharing, kit):
     shared = sharing.replica.share(kit.subject(1), kit.other)
-    assert isinstance(shared, Shared)
+    assert isinstance(shared, SharedFace)
     assert (shared.subject, shared.to, shared.face.count) == (kit.subject(1), kit.other, 3)
     vectors = open_face(kit.neighbour, shared.face, kit.subject(1), kit.embedder, kit.dimension)
     expected = sorted(kit.vector(1, picture).tobytes() for picture in range(3))
@@ -116,7 +118,7 @@ def test_a_face_fits_into_a_message_however_many_templates_there_are(kit, dimens
     assert [check_embedding(vector, dimension).tobytes() for vector in opened] == [
         vector.tobytes() for vector in vectors[: face.count]
     ]
-    said = msgspec.json.encode(Shared(**kit.us, subject=kit.subject(1), to=kit.other, face=face))
+    said = msgspec.json.encode(SharedFace(**kit.us, subject=kit.subject(1), to=kit.other, face=face))
     assert len(said) < MAX_PLAIN_BYTES - 5000, "a record has more in it than the face"
     msgspec.json.decode(msgspec.json.encode(kit.person(1, face=face)), type=PersonRecord)
 
@@ -128,7 +130,9 @@ def test_a_face_cannot_be_moved_to_another_person(kit):
 
 
 def test_an_error_shows_nothing_of_a_face(kit):
-    sealed = kit.me.party.seal(msgspec.json.encode(Templates(kit.subject(1), kit.embedder, [b"secret bytes"]))).decode()
+    sealed = kit.me.party.seal(
+        msgspec.json.encode(FaceTemplates(kit.subject(1), kit.embedder, [b"secret bytes"]))
+    ).decode()
     face = msgspec.structs.replace(kit.face(1), sealed=sealed)
     with pytest.raises(WireError) as caught:
         open_face(kit.me, face, kit.subject(1), kit.embedder, kit.dimension)

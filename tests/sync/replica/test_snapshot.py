@@ -9,7 +9,8 @@ from gated.events import PersonRemoved, RecordsApplied
 from gated.gallery.register import Register
 from gated.people.store import Person
 from gated.protocol.limits import PARTS_WINDOW
-from gated.protocol.messages import Gone, PersonRecord, Request
+from gated.protocol.record_messages import RecordRequest
+from gated.protocol.wire_records import PersonRecord, Tombstone
 from gated.sync.snapshot import Staging, Title
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,11 +37,11 @@ def test_nothing_counts_until_every_part_is_here(followed, office, kit):
 def test_parts_are_asked_for_in_windows_and_the_next_one_when_the_last_is_here(followed, office, kit):
     many(office, kit, 40)
     parts = office.snapshot(1)
-    assert followed.hear_word(office.word()) == [Request(**kit.us)]
+    assert followed.hear_word(office.word()) == [RecordRequest(**kit.us)]
     for part in parts[: PARTS_WINDOW - 1]:
         assert followed.hear(part) == []
     (request,) = followed.hear(parts[PARTS_WINDOW - 1])
-    assert request == Request(**kit.us, is_snapshot=True, snapshot=40, parts=list(range(16, 32)))
+    assert request == RecordRequest(**kit.us, is_snapshot=True, snapshot=40, parts=list(range(16, 32)))
     for part in reversed(parts[16:31]):
         assert followed.hear(part) == []
     (request,) = followed.hear(parts[31])
@@ -54,7 +55,7 @@ def test_without_progress_for_three_seconds_what_is_missing_is_asked_for_again(f
     followed.now = 2.0
     followed.hear(parts[1])
     assert followed.replica.due(4.9) == [], "there was progress"
-    again = Request(**kit.us, is_snapshot=True, snapshot=6, parts=[0, 2])
+    again = RecordRequest(**kit.us, is_snapshot=True, snapshot=6, parts=[0, 2])
     assert followed.replica.due(5.0) == [again]
     assert followed.replica.due(7.9) == []
     assert followed.replica.due(8.0) == [again]
@@ -66,7 +67,7 @@ def test_a_restart_costs_no_part_twice(followed, office, kit):
     followed.hear_word(office.word())
     followed.hear(parts[0], parts[2])
     followed.restart()
-    assert followed.hear_word(office.word()) == [Request(**kit.us, is_snapshot=True, snapshot=6, parts=[1])]
+    assert followed.hear_word(office.word()) == [RecordRequest(**kit.us, is_snapshot=True, snapshot=6, parts=[1])]
     followed.hear(parts[1])
     assert len(followed.people()) == 6
 
@@ -186,7 +187,7 @@ def test_other_records_at_the_same_version_heal_by_a_snapshot(followed, office, 
     connection = followed.replica._holdings.register._people.connection
     connection.execute("DELETE FROM records WHERE key = ?", (f"person/{kit.subject(2)}",))
     connection.execute("DELETE FROM people WHERE subject = ?", (kit.subject(2),))
-    assert followed.hear_word(office.word()) == [Request(**kit.us, is_snapshot=True)]
+    assert followed.hear_word(office.word()) == [RecordRequest(**kit.us, is_snapshot=True)]
     followed.hear(*office.snapshot())
     assert len(followed.people()) == 4
     assert followed.replica.mark.digest == office.digest
@@ -237,7 +238,7 @@ def test_an_office_that_has_forgotten_who_is_gone_is_told_until_it_knows(followe
     backup.put(kit.person(1), kit.person(2))
     (receipt,) = followed.hear(backup.delta(office.version))
     assert (receipt.subject, receipt.n) == (kit.subject(1), 4)
-    assert followed.hear_word(backup.word()) == [Request(**kit.us, is_snapshot=True)]
+    assert followed.hear_word(backup.word()) == [RecordRequest(**kit.us, is_snapshot=True)]
     assert followed.hear(*backup.snapshot()) == [receipt]
     assert followed.hear_word(backup.word()) == followed.hear_word(backup.word()) == [receipt]
     followed.restart()
@@ -326,5 +327,5 @@ def test_a_gate_with_other_keys_fetches_a_staged_snapshot_anew(followed, office,
 
 
 def test_gone_keys_of_others_than_people_need_no_receipt(followed, office):
-    office.put(Gone(n=0, key="schedule/work"))
+    office.put(Tombstone(n=0, key="schedule/work"))
     assert followed.hear(office.delta()) == []

@@ -11,8 +11,8 @@ from gated.gallery.holdings import Holdings
 from gated.people.acceptances import HERE
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
-from gated.protocol.messages import Consented, GateRecord, Gone
 from gated.protocol.vouching import vouch
+from gated.protocol.wire_records import GateRecord, Tombstone, WireConsent
 from gated.sync.replica import Replica
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_whoever_is_trusted_through_a_gate_that_is_gone_is_trusted_no_more_howev
     hear(home, office, gate("gate-4", THIRD, vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)))
     hear(home, office, gate("gate-5", FOURTH, vouch(THIRD, kit.site, "gate-4", "gate-5", FOURTH.party)))
     assert [shares(home, kit, name) for name in ("gate-4", "gate-5")] == [1, 1]
-    hear(home, office, Gone(n=0, key=f"gate/{kit.other}"))
+    hear(home, office, Tombstone(n=0, key=f"gate/{kit.other}"))
     assert [shares(home, kit, name) for name in (kit.other, "gate-4", "gate-5")] == [0, 0, 0]
     home.restart()
     assert [shares(home, kit, name) for name in (kit.other, "gate-4", "gate-5")] == [0, 0, 0]
@@ -120,7 +120,7 @@ def test_another_gate_that_is_trusted_may_sign_for_whom_a_gone_one_did(home, off
     tokens = [vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party),
               vouch(NEW, kit.site, "gate-6", "gate-4", THIRD.party)]  # fmt: skip
     hear(home, office, gate("gate-4", THIRD, *tokens))
-    hear(home, office, Gone(n=0, key=f"gate/{kit.other}"))
+    hear(home, office, Tombstone(n=0, key=f"gate/{kit.other}"))
     assert shares(home, kit, "gate-4") == 1
 
 
@@ -176,7 +176,7 @@ def test_what_is_accepted_are_the_consents_that_were_seen_and_no_later_ones(foll
         assert holdings.agree(seen) == 1
         assert holdings.agreed(kit.subject(1)) == {"transfer"}
         assert [claim.purpose for claim in holdings.claims()] == ["advertise"]
-        paper = Consented("advertise", "another paper", "notice-3", NOON.isoformat())
+        paper = WireConsent("advertise", "another paper", "notice-3", NOON.isoformat())
         seen = holdings.claims()
         hear(followed, office, kit.person(1, consents=[*kit.consents(1, "recognise", "transfer"), paper]))
         assert holdings.agree(seen) == 0
@@ -206,7 +206,7 @@ def test_no_held_face_of_somebody_who_was_removed_is_accepted(home, office, kit,
         with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery:
             gallery.remove(kit.subject(1))
     else:
-        hear(home, office, Gone(n=0, key=f"person/{kit.subject(1)}"))
+        hear(home, office, Tombstone(n=0, key=f"person/{kit.subject(1)}"))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
         assert holdings.quarantined() == []
         assert not holdings.accept(kit.subject(1))

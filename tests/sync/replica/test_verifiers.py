@@ -9,7 +9,9 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from gated.protocol.messages import Card, Delta, Request, Verifiers
+from gated.protocol.key_messages import VerifierKeys
+from gated.protocol.record_messages import Delta, RecordRequest
+from gated.protocol.wire_records import WireCard
 
 PIN, DURESS = "739184", "281946"
 
@@ -24,7 +26,7 @@ def delta(kit, *records, after=0):
 
 
 def test_a_card_and_a_pin_that_came_as_digests_open_at_every_reading(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
+    office.put(kit.person(1, cards=[WireCard("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
     followed.hear(office.delta())
     ring = followed.ring()
     for number in ("0006729715", "0066AFF3", "W26:102-45043", "w34:102-45043"):
@@ -34,7 +36,7 @@ def test_a_card_and_a_pin_that_came_as_digests_open_at_every_reading(followed, o
 
 
 def test_nothing_on_the_disk_tells_a_pin_or_which_of_two_it_is(followed, office, kit):
-    office.put(kit.person(1, cards=[Card("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
+    office.put(kit.person(1, cards=[WireCard("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
     followed.hear(office.delta())
     with closing(sqlite3.connect(followed.state / "people.db")) as connection:
         rows = connection.execute(
@@ -67,9 +69,9 @@ def test_a_pin_stays_while_it_is_the_same_and_goes_with_the_record(followed, off
 
 
 def test_what_is_readable_is_not_taken_and_what_there_was_stays(followed, office, kit, caplog):
-    office.put(kit.person(1, cards=[Card("c1", "55501")], pin=PIN))
+    office.put(kit.person(1, cards=[WireCard("c1", "55501")], pin=PIN))
     followed.hear(office.delta())
-    news = readable(kit, 2, cards=[Card("c2", "66602")], pin="605271", name="Another")
+    news = readable(kit, 2, cards=[WireCard("c2", "66602")], pin="605271", name="Another")
     followed.hear(delta(kit, news, after=1))
     ring = followed.ring()
     assert [ring.card(number) is not None for number in ("55501", "66602")] == [True, False]
@@ -83,8 +85,8 @@ def test_what_is_readable_is_not_taken_and_what_there_was_stays(followed, office
 
 
 @pytest.mark.parametrize(
-    "more", [{"pin": "1"}, {"duress_pin": "739154"}, {"cards": [Card("c1", "4711")]},
-             {"cards": [Card("c1", "4711", digest=bytes(32), readings=bytes(16))]}],
+    "more", [{"pin": "1"}, {"duress_pin": "739154"}, {"cards": [WireCard("c1", "4711")]},
+             {"cards": [WireCard("c1", "4711", digest=bytes(32), readings=bytes(16))]}],
 )  # fmt: skip
 def test_whatever_can_be_read_of_a_new_person_is_refused(followed, kit, more):
     followed.hear(delta(kit, readable(kit, **more)))
@@ -95,12 +97,12 @@ def test_whatever_can_be_read_of_a_new_person_is_refused(followed, kit, more):
 
 
 @pytest.mark.parametrize(
-    "card", [Card("c"), Card("c", digest=bytes(32)), Card("c", readings=bytes(16)),
-             Card("c", digest=bytes(31), readings=bytes(16)), Card("c", digest=bytes(32), readings=bytes(15)),
-             Card("c", digest=bytes(32), readings=bytes(16), valid_from="noon")],
+    "card", [WireCard("c"), WireCard("c", digest=bytes(32)), WireCard("c", readings=bytes(16)),
+             WireCard("c", digest=bytes(31), readings=bytes(16)), WireCard("c", digest=bytes(32), readings=bytes(15)),
+             WireCard("c", digest=bytes(32), readings=bytes(16), valid_from="noon")],
 )  # fmt: skip
 def test_a_card_without_whole_digests_is_left_out(followed, kit, card):
-    record = readable(kit, cards=[card, Card("good", digest=b"1" * 32, readings=b"1" * 16)])
+    record = readable(kit, cards=[card, WireCard("good", digest=b"1" * 32, readings=b"1" * 16)])
     followed.hear(delta(kit, record))
     with followed.store() as store:
         assert [each.id for each in store.all()] == ["good"]
@@ -110,11 +112,11 @@ def test_a_gate_tells_its_keys_before_it_asks_and_only_while_the_office_has_none
     office.put(kit.person(1))
     word = office.word()
     said = followed.hear_word(msgspec.structs.replace(word, verifiers=""))
-    assert [type(message) for message in said] == [Verifiers, Request]
+    assert [type(message) for message in said] == [VerifierKeys, RecordRequest]
     assert (said[0].card, said[0].pin) == (kit.keys.card, kit.keys.pin)
-    assert not any(isinstance(message, Verifiers) for message in followed.hear_word(office.word()))
+    assert not any(isinstance(message, VerifierKeys) for message in followed.hear_word(office.word()))
     said = followed.hear_word(msgspec.structs.replace(office.word(), verifiers="0" * 64))
-    assert isinstance(said[0], Verifiers)
+    assert isinstance(said[0], VerifierKeys)
     assert "pair the gate anew" in caplog.text
 
 
