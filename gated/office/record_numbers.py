@@ -1,7 +1,7 @@
 """Keeps the record numbers of one gate and their digest. `RecordBook` uses it.
 
-A gate's number for a record never falls (see `RecordBook.renumber`). So records and faces with lower numbers change
-nothing.
+A gate's number for a record never falls (see `RecordBook.renumber`), so records and faces with lower
+numbers change nothing.
 """
 
 from collections.abc import Iterable

@@ -252,7 +252,7 @@ def _commands() -> dict[str, Message]:
     for number, action in enumerate(actions, 1):
         tag = str(action.__struct_config__.tag)
         told["command" if tag == "release" else f"command-{tag}"] = _command(number, action)
-    first, order = "cH0mE5tRq9Lw3Zuv", {"order": "01" * 16}
+    first, order = "cH0mE5tRq9Lw3Zuv", {"command": "01" * 16}
     again = {"challenge": first, "number": 13, "action": Suspend(WANG, 7)}
     nobody = "its operator at the office waits no more"
     return told | {

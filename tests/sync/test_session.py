@@ -465,7 +465,7 @@ def test_whatever_a_broker_does_the_office_ends_with_every_event_and_fresh_words
         head = desk.journal.position().head
         assert list(world.server.events) == list(range(1, head + 1))
         assert (world.server.lost, world.server.altered, desk.journal.position().acked) == (set(), [], head)
-        assert desk.records.words[-1].beat == world.server.beat
+        assert desk.records.words[-1].number == world.server.beat
 
 
 def test_an_order_that_the_gate_was_doing_when_it_stopped_is_answered_on_every_connection(desk, said):
