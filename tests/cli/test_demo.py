@@ -17,6 +17,8 @@ from gated.simulator.desk import Fact, wait_for
 from gated.simulator.director import Now, Outcome
 from gated.simulator.morning import Step
 
+pytestmark = pytest.mark.long
+
 PICTURES = Path(__file__).parents[1] / "pictures"
 AT = datetime(2027, 1, 15, 8, 30, tzinfo=UTC)
 BODY = {"threshold": 0.5, "latency_s": 0.02, "score": 0.83, "pad_score": 0.97}

@@ -18,6 +18,8 @@ from site_in_memory import GATES, SITE, Site, office_digest, prepare
 from gated.events import CallPressed
 from gated.office.office_person import OfficePerson
 
+pytestmark = pytest.mark.long
+
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "25"))
 SEED = int(os.environ["GATED_SEED"]) if "GATED_SEED" in os.environ else None
 FIRST = SEED if SEED is not None else random.SystemRandom().randrange(10**9)  # the same when a test runs again

@@ -22,6 +22,8 @@ from gated.protocol.command_messages import ReleaseDoor
 from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
 from gated.protocol.record_messages import SnapshotPart
 
+pytestmark = pytest.mark.long
+
 STEP_S, SHORT_S = 60.0, 30.0
 WITHHELD = "records_withheld"
 DOWN, UP = "down", "up"

@@ -19,6 +19,8 @@ from gated.protocol.record_keys import key_of, takes_away
 from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
 from gated.protocol.wire_records import PersonRecord, Tombstone, WireAccessRule, WireCard
 
+pytestmark = pytest.mark.long
+
 HISTORIES = int(os.environ.get("GATED_HISTORIES", "40"))
 WHO = st.integers(1, 3)
 COIN = st.booleans()
