@@ -1,6 +1,6 @@
-"""Where a gate and its office speak and listen; nothing else, and in one place.
+"""The MQTT topics of a gate and its office. Gate, office and broker settings use this module.
 
-Exact topics only: wildcards, shared subscriptions and the like fail in silence on one broker or another.
+All topics are exact, because wildcards and shared subscriptions fail silently on some brokers.
 """
 
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one gate: it writes `up`, it reads `down`; the office does the reverse."""
+    """The topics of one gate. The gate writes `up` and reads `down`; the office does the reverse."""
 
     site: str
     gate: str
 
     @property
     def status(self) -> str:
-        """Retained: how the gate is."""
+        """The state of the gate. Retained."""
         return self._up("status")
 
     @property
@@ -25,37 +25,37 @@ class Topics:
 
     @property
     def reply(self) -> str:
-        """What came of commands, receipts of removals, faces for other gates."""
+        """Results of commands, receipts of removals, and faces for other gates."""
         return self._up("reply")
 
     @property
     def request(self) -> str:
-        """Records that the gate misses."""
+        """Requests for missing records, and for certificates."""
         return self._up("request")
 
     @property
     def ack(self) -> str:
-        """How far the office holds the journal, and its regular word."""
+        """Acks of the journal, and the heartbeat of the office."""
         return self._down("ack")
 
     @property
     def record(self) -> str:
-        """Who may come in: deltas and parts of snapshots."""
+        """Records: deltas and parts of snapshots."""
         return self._down("record")
 
     @property
     def command(self) -> str:
-        """What the gate is to do now."""
+        """Commands to the gate."""
         return self._down("command")
 
     @property
     def up(self) -> tuple[str, ...]:
-        """All that the gate writes and the office reads."""
+        """Return the topics that the gate writes and the office reads."""
         return (self.status, self.event, self.reply, self.request)
 
     @property
     def down(self) -> tuple[str, ...]:
-        """All that the office writes and the gate reads."""
+        """Return the topics that the office writes and the gate reads."""
         return (self.ack, self.record, self.command)
 
     def _up(self, what: str) -> str:

@@ -64,15 +64,15 @@ HEIRS = {"AnyPerson": ("PersonRecord",)}
 """The structs on the wire that have the fields of another."""
 
 ABOUT = f"""\
-What a gate and its office say to each other. `README.md` beside this file has the rules; `examples.json` has every
-message as bytes, with keys to open them.
+The messages between a gate and its office. `README.md` in this folder has the rules. `examples.json` has every message as
+bytes, with keys to open them.
 
 A payload below is the JSON *inside* a message. On the wire every message is a compact JWS (RFC 7515; `alg` {SIGNING},
-`kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). Where `x-sealed` is true, what is signed is a
-compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON, with
-spaces behind it. Where there is an `x-shell`, what is signed is that, and the JWE is its `sealed`. Where `x-once-open`
-is true, an older end says it unsealed. No message is longer than {MAX_BYTES} bytes. Unknown fields are passed over,
-another `v` is refused."""
+`kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). If `x-sealed` is true, the signed text is a
+compact JWE (RFC 7516; `alg` {SEALING[0]} on X25519, `enc` {SEALING[1]}, `kid` of the reader's key) of that JSON, padded
+with spaces. If there is an `x-shell`, the signed text is that shell, and the JWE is its `sealed`. If `x-once-open` is
+true, an older end sends the message without encryption. No message is longer than {MAX_BYTES} bytes. Ignore unknown
+fields, and refuse another `v`."""
 
 
 def document() -> dict:
