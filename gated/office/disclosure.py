@@ -31,7 +31,8 @@ def version_and_digest(store: Store, gate: str, status: Status) -> tuple[int, st
     A gate too old for digests gets its own back, so it does not keep asking for records that it cannot get.
     """
     if VERIFIERS in status.can:
-        return store.book.version(gate), store.book.digest(gate)
+        known = "" if status.records is None else status.records.digest
+        return store.book.version(gate), store.book.digest(gate, known)
     return (status.records.version, status.records.digest) if status.records is not None else (0, digest_of(()))
 
 

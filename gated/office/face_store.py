@@ -10,9 +10,10 @@ import msgspec
 
 from gated.errors import OfficeError
 from gated.office.database_file import OfficeFile
+from gated.office.gate_store import is_gate_name
 from gated.office.record_book import MAX_FACE_BYTES, RecordBook
 from gated.protocol.face_messages import SealedFace
-from gated.storage.valid_rows import sound
+from gated.storage.valid_rows import is_text, sound
 from gated.wording import UNDECODABLE
 
 
@@ -85,9 +86,9 @@ class FaceStore:
         The newest enrolment must be at one of `gates`.
         """
         ask = """
-            SELECT e.gate, e.subject, g.gate FROM enrolled AS e
+            SELECT e.gate, e.subject, g.gate FROM (SELECT * FROM enrolled WHERE {enrolled}) AS e
             JOIN records AS r ON r.key = 'person/' || e.subject AND r.is_shared
-            JOIN gates AS g ON g.gate != e.gate
+            JOIN (SELECT gate FROM gates WHERE {gates}) AS g ON g.gate != e.gate
             LEFT JOIN faces AS f ON f.subject = e.subject AND f.gate = g.gate
             WHERE (f.n IS NULL OR f.is_stale) AND e.gate IN (SELECT value FROM json_each(?))
             AND NOT EXISTS (
@@ -96,10 +97,9 @@ class FaceStore:
             ORDER BY e.at LIMIT ?
         """
         with self._file.reading() as connection:
-            return [
-                FaceRequest(*row)
-                for row in connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
-            ]
+            ask = ask.format(enrolled=sound(connection, "enrolled"), gates=sound(connection, "gates"))
+            rows = connection.execute(ask, (msgspec.json.encode(sorted(gates)).decode(), limit)).fetchall()
+        return [FaceRequest(*row) for row in rows if all(map(is_gate_name, (row[0], row[2]))) and is_text(row[1])]
 
     def enrolments(self, subject: str) -> list[tuple[str, str, list[str]]]:
         """Return each enrolment of a person: gate, time and the further consents given there."""

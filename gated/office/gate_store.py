@@ -1,5 +1,6 @@
 """Stores the gates of the site: their keys, certificates, and the newest status of each."""
 
+import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,9 +12,24 @@ import msgspec
 from gated.errors import OfficeError, WireError
 from gated.office.database_file import OfficeFile
 from gated.protocol.jose import Party
+from gated.protocol.pairing_code import NAME
 from gated.protocol.status_messages import VERIFIERS, Status
-from gated.storage.valid_rows import is_moment, is_text, sound
+from gated.storage.valid_rows import is_moment, sound
 from gated.wording import UNDECODABLE
+
+MOST = 2**53
+"""The largest number in a message. A larger one in a row is damage."""
+
+
+def _whole(connection: sqlite3.Connection) -> str:
+    """Return the SQL condition for WHERE that a gate's row is valid, and that its counters still can count."""
+    counters = " AND ".join(f"{name} BETWEEN 0 AND {MOST}" for name in ("beat", "heard", "number", "since", "holds"))
+    return f"{sound(connection, 'gates')} AND {counters}"
+
+
+def is_gate_name(text: str) -> bool:
+    """Return whether a text can be the name of a gate. A damaged name could subscribe to the topics of other gates."""
+    return re.fullmatch(NAME, text, re.ASCII) is not None
 
 
 class NoSuchGateError(OfficeError):
@@ -61,14 +77,14 @@ class GateStore:
     def all(self) -> list[PairedGate]:
         """Return the gates by name. Omits damaged rows."""
         with self._file.reading() as connection:
-            ask = f"SELECT * FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            ask = f"SELECT * FROM gates WHERE {_whole(connection)} ORDER BY gate"  # noqa: S608
             rows = connection.execute(ask).fetchall()
-        return [_gate(row) for row in rows if is_text(row["gate"]) and _are_keys(row["keys"])]
+        return [_gate(row) for row in rows if is_gate_name(row["gate"]) and _are_keys(row["keys"])]
 
     def get(self, gate: str) -> PairedGate:
         """Return one gate. Raises `NoSuchGateError`."""
         with self._file.reading() as connection:
-            ask = f"SELECT * FROM gates WHERE gate = ? AND {sound(connection, 'gates')}"  # noqa: S608
+            ask = f"SELECT * FROM gates WHERE gate = ? AND {_whole(connection)}"  # noqa: S608
             row = connection.execute(ask, (gate,)).fetchone()
         if row is None or not _are_keys(row["keys"]):
             raise NoSuchGateError(gate)
@@ -77,9 +93,9 @@ class GateStore:
     def keys(self) -> dict[str, str]:
         """Return the public keys of each gate."""
         with self._file.reading() as connection:
-            ask = f"SELECT gate, keys FROM gates WHERE {sound(connection, 'gates')} ORDER BY gate"  # noqa: S608
+            ask = f"SELECT gate, keys FROM gates WHERE {_whole(connection)} ORDER BY gate"  # noqa: S608
             rows = connection.execute(ask).fetchall()
-        return {gate: keys for gate, keys in rows if is_text(gate) and _are_keys(keys)}
+        return {gate: keys for gate, keys in rows if is_gate_name(gate) and _are_keys(keys)}
 
     def keys_of(self, gate: str) -> str | None:
         """Return the public keys of one gate; None for an unknown gate."""

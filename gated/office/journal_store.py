@@ -4,6 +4,7 @@ Only the office can detect a changed past: it has the earlier hashes, and each g
 minute.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from gated.journal.chain import genesis
 from gated.office.database_file import OfficeFile
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
 from gated.protocol.status_messages import JournalMark
+from gated.storage.valid_rows import sound
+
+log = logging.getLogger(__name__)
 
 KEEP_CHECKPOINTS = 100
 """Limit for stored signed heads of rows that have not arrived. The oldest stay, because they prove the most."""
@@ -132,7 +136,8 @@ class JournalStore:
     def last_row(self, gate: str, journal: str) -> int:
         """Return the row number up to which the office has every row that the gate could still send."""
         with self._file.reading() as connection:
-            ask = "SELECT held FROM journals WHERE gate = ? AND journal = ?"
+            of = f"gate = ? AND journal = ? AND {sound(connection, 'journals')}"
+            ask = f"SELECT held FROM journals WHERE {of}"  # noqa: S608 - our own
             row = connection.execute(ask, (gate, journal)).fetchone()
         return int(row[0]) if row else 0
 
@@ -147,14 +152,28 @@ class JournalStore:
 
     def _journal(self, gate: str, name: str, change: JournalChange) -> _Journal:
         with self._file.writing() as connection:
-            ask = "SELECT id, held, hash FROM journals WHERE gate = ? AND journal = ?"
+            ask = f"SELECT id, held, hash, {sound(connection, 'journals')} FROM journals WHERE gate = ? AND journal = ?"  # noqa: S608
             row = connection.execute(ask, (gate, name)).fetchone()
+            if row is not None and not row[3]:
+                return self._counted_again(row[0], genesis(self._site, gate, name))
             if row is None:
                 if connection.execute("SELECT 1 FROM journals WHERE gate = ?", (gate,)).fetchone():
                     change.alarms.append(("journal_new", f"journal {name}"))
                 begin = "INSERT INTO journals (gate, journal, held, hash) VALUES (?, ?, 0, ?) RETURNING id, held, hash"
                 row = connection.execute(begin, (gate, name, genesis(self._site, gate, name))).fetchone()
-        return _Journal(*row)
+        return _Journal(*row[:3])
+
+    def _counted_again(self, journal: int, begin: str) -> _Journal:
+        """Return a journal with a damaged count. It holds its rows up to the first gap; none if it has no row."""
+        with self._file.writing() as connection:
+            ask = (
+                "SELECT seq, hash FROM events AS e WHERE journal = ? AND NOT EXISTS"
+                " (SELECT 1 FROM events WHERE journal = e.journal AND seq = e.seq + 1) ORDER BY seq LIMIT 1"
+            )
+            held, last = connection.execute(ask, (journal,)).fetchone() or (0, begin)
+            connection.execute("UPDATE journals SET held = ?, hash = ? WHERE id = ?", (held, last, journal))
+        log.error("the count of journal %d was damaged, and is %d again, by its rows", journal, held)
+        return _Journal(journal, held, last)
 
     def _find_lost_rows(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
         """Raise an alarm for rows before the batch that neither the office nor the gate has.

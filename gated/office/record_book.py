@@ -7,7 +7,9 @@ person's and the face's number. So a face for one gate sends nothing to the othe
 one gate (`verifiers.as_sent`).
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest as keyed
 from itertools import takewhile
@@ -17,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gated import names, wording
-from gated.errors import OfficeError, StateError
+from gated.errors import OfficeError, SealError, StateError
 from gated.office.database_file import OfficeFile
 from gated.office.gate_records import ANY, DigestKeys, as_sent
 from gated.office.office_person import OfficePerson, StoredRecord, without_readable_pins
@@ -27,7 +29,10 @@ from gated.protocol.jose import Identity
 from gated.protocol.limits import KEY_BYTES
 from gated.protocol.record_keys import key_of
 from gated.protocol.wire_records import HouseholdRecord, PersonRecord, Record, RoleRecord, ScheduleRecord, Tombstone
+from gated.storage.valid_rows import sound
 from gated.wording import UNDECODABLE
+
+log = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES = 16_000
 """Limit for a record's JSON without a face, in bytes. Leaves room for a face in the same message."""
@@ -43,6 +48,16 @@ _decoder = msgspec.json.Decoder(StoredRecord)
 _wire_decoder = msgspec.json.Decoder(PersonRecord)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record with damaged content. It is sent to nobody. Its number stays in the digest, so that a gate keeps what it
+    holds.
+    """
+
+    key: str
+    n: int
+
+
 def consents_to(record: OfficePerson, *purposes: str) -> bool:
     """Return whether the person has consented to all of these purposes."""
     return set(purposes) <= {consent.purpose for consent in record.consents}
@@ -53,7 +68,7 @@ class RecordBook:
 
     def __init__(self, file: OfficeFile, identity: Identity, secret: bytes) -> None:
         self._file, self._identity, self._secret = file, identity, secret
-        self._records: dict[str, StoredRecord] = {}  # in the order of their numbers
+        self._records: dict[str, StoredRecord | Unreadable] = {}  # in the order of their numbers
         self._seen = 0
         self._numbers: dict[str, Numbers] = {}
         self._opened: dict[bytes, DigestKeys] = {}
@@ -62,7 +77,7 @@ class RecordBook:
         """Return the newest record of a key: a `Tombstone` if it was removed, None if the key was never used."""
         with self._file.reading() as connection:
             row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
-        return None if row is None else self._open(*row)
+        return None if row is None else self._open(key, *row)
 
     def person(self, subject: str) -> OfficePerson:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
@@ -150,14 +165,19 @@ class RecordBook:
             return bool(connection.execute("SELECT sends_names FROM office").fetchone()[0])
 
     def digest_keys(self, gate: str) -> DigestKeys | None:
-        """Return the keys for a gate's card and PIN digests; None if the gate has not sent them."""
+        """Return the keys for a gate's card and PIN digests; None if it has not sent them, or they are damaged."""
         with self._file.reading() as connection:
-            row = connection.execute("SELECT verifiers FROM gates WHERE gate = ?", (gate,)).fetchone()
-        if row is None or row["verifiers"] is None:
+            of = f"gate = ? AND verifiers IS NOT NULL AND {sound(connection, 'gates')}"
+            row = connection.execute(f"SELECT verifiers FROM gates WHERE {of}", (gate,)).fetchone()  # noqa: S608
+        if row is None:
             return None
         sealed = bytes(row["verifiers"])
         if sealed not in self._opened:
-            keys = self._identity.open(sealed)
+            try:
+                keys = self._identity.open(sealed)
+            except SealError as error:
+                log.error("the keys for cards and PINs of %s cannot be read, and it sends them again: %s", gate, error)
+                return None
             self._opened[sealed] = DigestKeys(keys[:KEY_BYTES], keys[KEY_BYTES:])
         return self._opened[sealed]
 
@@ -166,7 +186,7 @@ class RecordBook:
 
         Raises `OfficeError` for no such record.
         """
-        if isinstance(self.get(key), Tombstone | None):
+        if key not in self.unreadable and isinstance(self.get(key), Tombstone | None):
             raise OfficeError(f"there is no {key!r} here")
         with self._file.writing() as connection:
             n = self._write(Tombstone(n=0, key=key))
@@ -177,25 +197,37 @@ class RecordBook:
         self._file.erase()
         return n
 
+    @property
+    def unreadable(self) -> set[str]:
+        """Return the keys of the records with damaged content."""
+        self._refresh()
+        return {record.key for record in self._records.values() if isinstance(record, Unreadable)}
+
     def version(self, gate: str) -> int:
         """Return the newest record number that this gate must have."""
         self._refresh()
-        ask = "SELECT max((SELECT floor FROM office), (SELECT ifnull(max(n), 0) FROM faces WHERE gate = ?))"
         with self._file.reading() as connection:
+            of = f"gate = ? AND {sound(connection, 'faces')}"
+            ask = f"SELECT max((SELECT floor FROM office), (SELECT ifnull(max(n), 0) FROM faces WHERE {of}))"  # noqa: S608
             return max(self._seen, int(connection.execute(ask, (gate,)).fetchone()[0]))
 
-    def digest(self, gate: str) -> str:
-        """Return the digest of all records that this gate must have (see `records.digest_of`)."""
+    def digest(self, gate: str, known: str = "") -> str:
+        """Return the digest of all records that this gate must have (see `records.digest_of`).
+
+        `known` is the gate's own digest. A gate that was never sent an unreadable record may be without it.
+        """
         version, numbers = self.version(gate), self._numbers.setdefault(gate, Numbers())
         if numbers.version != version:
-            records = [(key_of(r), None if isinstance(r, Tombstone) else r.n) for r in self._above(numbers.version)]
+            records = [(_key(r), None if isinstance(r, Tombstone) else r.n) for r in self._above(numbers.version)]
             numbers.follow(version, records, self._faces(gate, numbers.version).items())
-        return numbers.digest
+        if known in ("", numbers.digest) or not (lost := self.unreadable):
+            return numbers.digest
+        return known if known == numbers.digest_without(lost) else numbers.digest
 
     def after(self, gate: str, n: int) -> list[Record]:
         """Return every record with a number above `n` as this gate must have it, in order of number."""
         self._refresh()
-        keys = {*self._faces(gate, n), *map(key_of, self._above(n))}
+        keys = {*self._faces(gate, n), *map(_key, self._above(n))}
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
     def removals_without_receipt(self, gate: str, since: int, upto: int, limit: int) -> list[Tombstone]:
@@ -258,15 +290,38 @@ class RecordBook:
     def _refresh(self) -> None:
         """Read the records written since the last call, by this or another process."""
         with self._file.reading() as connection:
-            ask = "SELECT n, sealed FROM records WHERE n > ? ORDER BY n"
+            of = f"n > ? AND {sound(connection, 'records')}"
+            ask = f"SELECT key, n, sealed, is_gone FROM records WHERE {of} ORDER BY n"  # noqa: S608 - our own
             rows = connection.execute(ask, (self._seen,)).fetchall()
-        for n, sealed in rows:
-            record = self._open(n, sealed)
-            self._records.pop(key_of(record), None)
-            self._records[key_of(record)] = record
-            self._seen = n
+        read = [self._read(*row) for row in rows]
+        for record in read:
+            named = self._named(record, read) if isinstance(record, Unreadable) else record
+            self._records.pop(_key(named), None)
+            self._records[_key(named)] = named
+            self._seen = named.n
 
-    def _above(self, n: int) -> Iterator[StoredRecord]:
+    def _read(self, key: str, n: int, sealed: bytes, is_gone: int) -> StoredRecord | Unreadable:
+        """Return a stored record. A damaged tombstone is complete without its content."""
+        try:
+            return self._open(key, n, sealed)
+        except StateError as error:
+            log.error("%s", error)
+        is_whole = is_gone and not key.startswith("household/")
+        return Tombstone(key=key, n=n) if is_whole else Unreadable(key, n)
+
+    def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable:
+        """Return the record with its own key. A household's key is stored as an HMAC: find its name among the people's
+        households. Raises `StateError` if nobody lives there.
+        """
+        if not record.key.startswith("household/"):
+            return record
+        people = (each for each in (*self._records.values(), *read) if isinstance(each, OfficePerson))
+        for key in {f"household/{who.household}" for who in people}:
+            if self._index(key) == record.key:
+                return Unreadable(key, record.n)
+        raise StateError(f"record {record.n} of the office, of a household, cannot be read; bring the last backup back")
+
+    def _above(self, n: int) -> Iterator[StoredRecord | Unreadable]:
         """Return an iterator over the known records with a number above `n`, newest first."""
         return takewhile(lambda record: record.n > n, reversed(self._records.values()))
 
@@ -274,6 +329,8 @@ class RecordBook:
         mine, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
         for key in keys:
             record = self._records[key]
+            if isinstance(record, Unreadable):
+                continue
             if isinstance(record, OfficePerson):
                 who = without_readable_pins(record, salt)
                 yield self._with_face(gate, as_sent(who, mine, with_names=with_names))
@@ -282,25 +339,27 @@ class RecordBook:
 
     def _with_face(self, gate: str, record: PersonRecord) -> PersonRecord:
         with self._file.reading() as connection:
-            ask = "SELECT n, face FROM faces WHERE gate = ? AND subject = ?"
-            row = connection.execute(ask, (gate, record.subject)).fetchone()
+            of = f"gate = ? AND subject = ? AND {sound(connection, 'faces')}"
+            row = connection.execute(f"SELECT n, face FROM faces WHERE {of}", (gate, record.subject)).fetchone()  # noqa: S608
         if row is None:
             return record
-        return replace(record, n=max(record.n, row["n"]), face=msgspec.json.decode(row["face"], type=SealedFace))
+        return replace(record, n=max(record.n, row["n"]), face=_face(row["face"]))
 
     def _faces(self, gate: str, n: int) -> dict[str, int]:
         """Return, by record key, the numbers above `n` of the faces for this gate."""
         with self._file.reading() as connection:
-            ask = "SELECT 'person/' || subject, n FROM faces WHERE gate = ? AND n > ?"
+            of = f"gate = ? AND n > ? AND {sound(connection, 'faces')}"
+            ask = f"SELECT 'person/' || subject, n FROM faces WHERE {of}"  # noqa: S608 - our own
             return {
                 key: number for key, number in connection.execute(ask, (gate, n)).fetchall() if key in self._records
             }
 
-    def _open(self, n: int, sealed: bytes) -> StoredRecord:
+    def _open(self, key: str, n: int, sealed: bytes) -> StoredRecord:
         try:
             record: StoredRecord = _decoder.decode(self._identity.open(sealed))
-        except UNDECODABLE as error:
-            raise StateError(f"record {n} of the office cannot be read; bring the last backup back") from error
+        except (SealError, TypeError, *UNDECODABLE) as error:
+            advice = "bring the last backup back, or remove it and add it anew"
+            raise StateError(f"record {n} of the office ({key}) cannot be read; {advice}") from error
         return replace(record, n=n)
 
     def _index(self, key: str) -> str:
@@ -308,5 +367,18 @@ class RecordBook:
 
         A household name is replaced by an HMAC, so a reader of the database cannot test which flats have a record.
         """
-        kind, name = key.split("/", 1)
+        kind, _, name = key.partition("/")
         return key if kind != "household" else f"{kind}/{keyed(self._secret, name.encode(), sha256).hex()}"
+
+
+def _key(record: StoredRecord | Unreadable) -> str:
+    return record.key if isinstance(record, Unreadable) else key_of(record)
+
+
+def _face(stored: bytes) -> SealedFace | None:
+    """Return a stored face. Return None if it is damaged: the gate then keeps the number and gets no face."""
+    try:
+        return msgspec.json.decode(stored, type=SealedFace)
+    except UNDECODABLE as error:
+        log.error("a stored face cannot be read (%s); it comes again with the next enrolment", type(error).__name__)
+        return None

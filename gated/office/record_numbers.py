@@ -4,7 +4,7 @@ A gate's number for a record never falls (see `RecordBook.renumber`), so records
 numbers change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gated.protocol.record_keys import digest_of
 
@@ -33,3 +33,7 @@ class Numbers:
             if key in self._held:
                 self._held[key] = max(n, self._held[key])
         self.version, self.digest = version, digest_of(self._held.items())
+
+    def digest_without(self, keys: Collection[str]) -> str:
+        """Return the digest of all records except these."""
+        return digest_of((key, n) for key, n in self._held.items() if key not in keys)

@@ -10,6 +10,7 @@ from gated.office.record_pages import deltas, parts, urgent
 from gated.office.snapshots import Snapshots
 from gated.office.store import Store
 from gated.protocol.envelope import Outgoing
+from gated.protocol.record_keys import digest_of, key_of
 from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.status_messages import Status
 from gated.protocol.wire_records import Tombstone
@@ -69,7 +70,8 @@ class RecordSender:
 
         def build() -> list[bytes]:
             records = [record for record in book.after(gate, 0) if not isinstance(record, Tombstone)]
-            snapshot = parts(session.peer.site, gate, version, book.digest(gate), records)
+            digest = digest_of((key_of(record), record.n) for record in records)
+            snapshot = parts(session.peer.site, gate, version, digest, records)
             return [session.peer.write(part) for part in snapshot]
 
         for payload in self._snapshots.parts(gate, request, now, version, build):

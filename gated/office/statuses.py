@@ -149,7 +149,7 @@ def _outrank(store: Store, session: GateSession, status: Status, now: float, at:
 
 def _has_others(store: Store, session: GateSession, mark: RecordMark, version: int, now: float) -> bool:
     """Return whether a gate has had other records at our version for so long that sending them does not help."""
-    if mark.version != version or mark.digest == store.book.digest(session.gate):
+    if mark.version != version or mark.digest == store.book.digest(session.gate, mark.digest):
         session.differs_since = None
         return False
     if session.differs_since is None:

@@ -27,9 +27,9 @@ from gated.protocol.jose import Identity, Party
 from gated.protocol.wire_records import GateRecord
 from gated.sitetime import DEFAULT, zone_of
 from gated.storage import database
-from gated.storage.valid_rows import in_words, left_out
+from gated.storage.valid_rows import in_words, left_out, sound
 
-READ = ("gates", "alarms", "orders", "held")
+READ = ("gates", "alarms", "orders", "held", "records", "faces", "enrolled")
 """The tables from which damaged rows are omitted."""
 KEYS, DATABASE = "office.keys", "office.db"
 
@@ -41,7 +41,11 @@ class Store:
         """Open a database prepared by `begin`. Raises `StateError`, and `SealError` for another office's keys."""
         self.identity, self.file = identity, OfficeFile(connection)
         with self.file.reading() as connection_:
-            site, secret, timezone = connection_.execute("SELECT site, secret, timezone FROM office").fetchone()
+            ask = f"SELECT site, secret, timezone FROM office WHERE {sound(connection_, 'office')}"  # noqa: S608 - ours
+            row = connection_.execute(ask).fetchone()
+        if row is None:
+            raise StateError(f"{DATABASE}: the row of the office itself is damaged; bring back the newest backup")
+        site, secret, timezone = row
         self.site: str = site
         self.zone = zone_of(timezone) or ZoneInfo(DEFAULT)
         self.alarms = AlarmStore(self.file)
@@ -82,6 +86,8 @@ class Store:
         """Return a sentence about damaged rows, with the next step; empty if there are no damaged rows."""
         with self.file.reading() as connection:
             counts = left_out(connection, READ)
+        if unreadable := self.book.unreadable:
+            counts["records"] = counts.get("records", 0) + len(unreadable)
         return in_words(DATABASE, counts, "bring back the newest backup, or pair and place anew what is missing")
 
     def close(self) -> None:
