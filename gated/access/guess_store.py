@@ -22,8 +22,10 @@ from pathlib import Path
 from gated.access.guess_counts import EVERYWHERE, Counted, Guess
 from gated.errors import StateError, TornError
 from gated.pin.budget import DAY_S
-from gated.storage import database
+from gated.storage import database, migrations, sql
+from gated.storage.read_only import is_read_only_mode
 from gated.storage.rescue import set_aside
+from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.storage.valid_rows import sound, with_copies, without_copies
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ MIGRATIONS = (
     ALTER TABLE new RENAME TO guesses;
     {with_copies("guesses", "", {"number": "integer", "place": "blob", "at": "real"})}
     {with_copies("clock", "", {"at": "real", "salt": "blob"})}
-    {database.BACK}
+    {migrations.BACK}
     {without_copies("clock")}
     CREATE TABLE old (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place))
         STRICT, WITHOUT ROWID;
@@ -128,14 +130,14 @@ class GuessLog:
             return
         now, gone = self.now(), list(self._gone)
         try:
-            with database.transaction(self._connection) as connection:
+            with sql.transaction(self._connection) as connection:
                 is_sound = sound(connection, "guesses")  # a damaged row stays: the next start counts it
                 connection.execute(f"DELETE FROM guesses WHERE at <= ? AND {is_sound}", (now - DAY_S,))  # noqa: S608
                 connection.executemany(WRITE, rows)
                 right = f"DELETE FROM guesses WHERE number = ? AND {is_sound}"  # noqa: S608 - our own
                 connection.executemany(right, [(number,) for number in gone])
                 self._set_clock(connection, now)
-        except database.FAILS as error:
+        except SQL_ERRORS as error:
             self._fails(error)
         else:
             del self._gone[: len(gone)]
@@ -144,15 +146,15 @@ class GuessLog:
     def _open(self) -> None:
         try:
             self._connection = self._opened()
-        except (StateError, *database.FAILS) as error:
+        except (StateError, *SQL_ERRORS) as error:
             self._fails(error)
 
     def _opened(self) -> sqlite3.Connection:
         try:
             connection = database.connect(self._path, MIGRATIONS)
             self._read(connection)
-        except (TornError, *database.FAILS):
-            if not database.only_looks():
+        except (TornError, *SQL_ERRORS):
+            if not is_read_only_mode():
                 set_aside(self._path)
             connection = database.connect(self._path, MIGRATIONS)
             self._read(connection)
@@ -176,12 +178,12 @@ class GuessLog:
     def _mend(self, connection: sqlite3.Connection) -> None:
         """Store the guesses that count now, so that replaced damaged rows count for one day and no longer."""
         try:
-            with database.transaction(connection):
+            with sql.transaction(connection):
                 connection.execute("DELETE FROM guesses")
                 rows = [(one.number, bytes.fromhex(place), one.at) for place, one in self.counted]
                 connection.executemany(WRITE, rows)
                 self._set_clock(connection, self._base)
-        except database.FAILS as error:
+        except SQL_ERRORS as error:
             self._fails(error)
 
     def _set_clock(self, connection: sqlite3.Connection, now: float) -> None:

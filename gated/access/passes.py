@@ -37,8 +37,9 @@ from gated.bounded import MOST_KEYS, read_given
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.face.vision_messages import MAX_PASS, PASS_PREFIX
-from gated.storage import database
+from gated.storage import database, migrations, sql
 from gated.storage.files import sync_folder
+from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.storage.valid_rows import copy_of, in_words, left_out, sound, with_copies, without_copies
 from gated.wording import UNDECODABLE
 
@@ -244,7 +245,7 @@ MIGRATIONS = (
     f"""
     {with_copies("spent", "", {"pass": "blob", "uses": "integer", "not_after": "integer"})}
     {with_copies("horizon", "", {"one": "integer", "at": "integer"})}
-    {database.BACK}
+    {migrations.BACK}
     {without_copies("spent")}
     {without_copies("horizon")}
     """,
@@ -310,9 +311,9 @@ class PassLedger:
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """Run one transaction: all changes are on disk at its end, or none. Raises `StateError`."""
         try:
-            with database.transaction(self._connection) as ledger:
+            with sql.transaction(self._connection) as ledger:
                 yield ledger
-        except database.FAILS as error:
+        except SQL_ERRORS as error:
             advice = "check that the disk is not full; until then no pass opens"
             raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
 

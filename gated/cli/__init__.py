@@ -183,9 +183,9 @@ def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
 
 def look_unless(change: object) -> AbstractContextManager[None]:
     """Return a context that writes no file (see `looks`) if `change` is None, else an empty context."""
-    from gated.storage.database import looking
+    from gated.storage.read_only import read_only_mode
 
-    return looking() if change is None else nullcontext()
+    return read_only_mode() if change is None else nullcontext()
 
 
 P = ParamSpec("P")
@@ -197,9 +197,9 @@ def looks(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def looking(*arguments: P.args, **options: P.kwargs) -> T:
-        from gated.storage.database import looking
+        from gated.storage.read_only import read_only_mode
 
-        with looking():
+        with read_only_mode():
             return command(*arguments, **options)
 
     return looking

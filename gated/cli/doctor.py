@@ -28,9 +28,9 @@ from gated.door.latch_observer import observe
 from gated.door.wiring_sheet import sheet
 from gated.errors import LatchError, StateError
 from gated.sitetime import zone
-from gated.storage.database import looking
 from gated.storage.named_files import read_named, write_named
 from gated.storage.owner import being_oneself
+from gated.storage.read_only import read_only_mode
 from gated.update.release_key import of_release_key
 
 ROUNDS = 30
@@ -77,7 +77,7 @@ def doctor(
     settings = context.settings
     watched = list(_watched(settings, name_of(by) if by_door else "", by_light=by_light, by_sound=by_sound))
     seen, why = _ask(settings)
-    with looking():
+    with read_only_mode():
         lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
     findings += of_release_key()
     if measure and seen is not None and seen.has_brain:

@@ -21,7 +21,7 @@ from gated.journal.journal import Journal
 from gated.people.acceptances import BEFORE, HERE, OVER, Neighbour
 from gated.protocol.sealed_files import Lock
 from gated.protocol.vouching import fingerprint, is_same_print
-from gated.storage.database import looking
+from gated.storage.read_only import read_only_mode
 
 OURS = "this gate"
 LOOK_S = 1.0
@@ -75,7 +75,7 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
     settings = context.settings
     if on_screen and not settings.cues.screen_port:
         raise OfficeError("this gate has no screen ([cues] screen_port); read the fingerprint from this command")
-    with looking():
+    with read_only_mode():
         compared = _compared(settings, gate)
     streams.say(f"{compared.gate}: {compared.fingerprint}")
     if on_screen:
@@ -101,7 +101,7 @@ def _compared(settings: Settings, gate: str | None) -> Compared:
 def _stay(settings: Settings, gate: str | None, shown: Compared, stands: Callable[[], bool], until: float) -> None:
     """Wait until the display time ends or `stands` is false. Raises `OfficeError` if the shown keys change."""
     while time.monotonic() < until and stands():
-        with looking():
+        with read_only_mode():
             if _compared(settings, gate) != shown:
                 raise OfficeError(f"{shown.gate}: its keys have changed meanwhile; look again")
         time.sleep(LOOK_S)

@@ -13,7 +13,7 @@ from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.gallery.search import Candidate, Index
 from gated.people.store import Consent, Person
-from gated.storage import database
+from gated.storage.read_only import is_read_only_mode
 from gated.storage.reopening import Reopening
 from gated.types import SubjectId
 
@@ -119,7 +119,7 @@ class Gallery:
         try:
             if self._register.version() == self._seen:
                 return False
-            if not (self._register.why or database.only_looks()) and self._register.sweep():
+            if not (self._register.why or is_read_only_mode()) and self._register.sweep():
                 self._register.tidy()
             return self._follow()
         except StateError:

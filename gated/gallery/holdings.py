@@ -28,7 +28,7 @@ from gated.people.access_rule import LOST, AccessRule, RuleOwner, put_access_rul
 from gated.people.held_records import Allowed, Holding
 from gated.people.store import Person
 from gated.people.template_store import SealedFace
-from gated.storage import database
+from gated.storage import sql
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -245,7 +245,7 @@ class Holdings:
     def changes(self) -> tuple[int, int]:
         """Return a value that differs after any change. Cheap."""
         with self.register.reading() as connection:
-            return database.version(connection), connection.total_changes
+            return sql.version(connection), connection.total_changes
 
     @property
     def allowed(self) -> Allowed:
@@ -413,7 +413,7 @@ class Holdings:
         return replace(held, templates=outcome.removed.get(SubjectId(name), 0), at=at.isoformat())
 
     def _statuses(self, among: Collection[SubjectId]) -> dict[SubjectId, str]:
-        is_one, ids = database.is_one_of("subject", among)
+        is_one, ids = sql.is_one_of("subject", among)
         with self.register.reading() as connection:
             rows = connection.execute(f"SELECT subject, status FROM people WHERE {is_one}", ids).fetchall()  # noqa: S608
         return {SubjectId(subject): status for subject, status in rows}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from gated.errors import DiskError
 from gated.people import held_records, lost_database, schema, store, template_store
-from gated.storage import database
 from gated.storage.rescue import as_it_lies, begin_anew, copy_of, is_sound
+from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -71,21 +71,21 @@ def _is_torn(path: Path) -> bool:
         with closing(sqlite3.connect(path)) as connection:
             if is_sound(connection):
                 return False
-    except database.FAILS:
+    except SQL_ERRORS:
         return True
     try:  # the disk may have failed instead of the file
         with closing(as_it_lies(path)) as copy:
             return not is_sound(copy)
     except OSError:
         return False
-    except database.FAILS:
+    except SQL_ERRORS:
         return True
 
 
 def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
     """Mark office records of people without a face to come again, and list the other people without a face."""
     stored, sealed = store.People(state), template_store.Templates(state)
-    with closing(stored.connection) as connection, closing(sealed.connection), store.plainly():
+    with closing(stored.connection) as connection, closing(sealed.connection), stored.guard:
         faces, here = sealed.keys().keys(), stored.subjects()
         rows = connection.execute(OF_THE_OFFICE).fetchall()
         office = {SubjectId(row[0]) for row in rows}

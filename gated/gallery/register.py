@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from gated.embedding import Embedding
 from gated.errors import BusyError, SealError, StateError
 from gated.gallery.search import Row
-from gated.people import acceptances, held_records, lost_database
+from gated.people import acceptances, held_records
+from gated.people.opening import Stores, open_stores
 from gated.people.store import NAME as PEOPLE
-from gated.people.store import RECOGNISE, Consent, Consented, People, Person, plain, plainly
+from gated.people.store import RECOGNISE, Consent, Consented, People, Person
 from gated.people.template_store import FIRST, Sealed, SealedFace, Templates
-from gated.storage import database, erasure
-from gated.storage.rescue import aside, trouble
-from gated.storage.vault import Vault, seal, site_key, unseal
+from gated.storage import database, erasure, sql
+from gated.storage.read_only import is_read_only_mode
+from gated.storage.rescue import aside
+from gated.storage.vault import Vault, seal, unseal
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -46,14 +48,14 @@ class Opened:
 class Register:
     """The stored people and templates of one gate. Needs no model, and opens templates only on request."""
 
-    def __init__(self, people: People, templates: Templates, vault: Vault, state: Path) -> None:
-        self.why = trouble((people.best, templates.best))
+    def __init__(self, stores: Stores, state: Path) -> None:
+        self.why = stores.why
         """Why the register is a read-only copy; empty for the real one."""
         self._state, self._dropped = state, set[SubjectId]()
-        self._people, self._templates, self.vault = people, templates, vault
-        self._both = (people.connection, templates.connection)
+        self._stores = stores
+        self._people, self._templates, self.vault = stores.people, stores.templates, stores.vault
         self._mine = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
-        self._guarded = database.Guarded(people.connection, plain, self._mine)
+        self._guard = database.Guard(self._people.connection, self._people.path, self._mine)
         self._asked: tuple[int, ...] = ()
         self._fingerprint: int | None = None
         self._searchable = 0
@@ -67,27 +69,16 @@ class Register:
         Open a read-only copy of the readable part if the disk accepts no writes or `why` names a damage. Raises
         `StateError` if a database or the site key cannot be used.
         """
-        with ExitStack() as opened:
-            lost_database.refuse(state, why)
-            templates = Templates(state, why)
-            opened.callback(templates.connection.close)
-            people = People(state, why)
-            opened.callback(people.connection.close)
-            is_copy = bool(people.best.why or templates.best.why)
-            with plainly():
-                is_new = not is_copy and templates.is_empty() and not people.has_credentials()
-                key = site_key(state, may_create=is_new)
-            opened.pop_all()
-        register = cls(people, templates, Vault(key, site), state)
-        if not is_copy:
+        stores = open_stores(state, site, why)
+        register = cls(stores, state)
+        if not stores.why:
             register.tidy()
         return register
 
     def close(self) -> None:
         """Close the files. Callers may call it twice."""
         with self._mine:
-            for connection in self._both:
-                connection.close()
+            self._stores.close()
 
     def people(self) -> list[Person]:
         """Return all people, by household and name."""
@@ -204,7 +195,7 @@ class Register:
 
     def store(self, faces: Sequence[SealedFace], at: datetime) -> None:
         """Store faces. They count when `people.db` names them. The caller is `changing`, and updates `people.db`."""
-        with database.transaction(self._templates.connection):
+        with self._templates.guard.changing():
             for face in faces:
                 self._templates.add(face, at)
 
@@ -271,7 +262,9 @@ class Register:
         compared.
         """
         with self.reading():
-            people, templates = map(_version, self._both)
+            people = _version(self._people.connection)
+            with self._templates.guard as connection:
+                templates = _version(connection)
             if people != self._asked:
                 self._look_who_changed()
                 self._asked = people
@@ -314,7 +307,7 @@ class Register:
                 return False
         with self.changing():  # an enrolment may have finished meanwhile; its face is no orphan
             orphans = self._orphans(among)
-            with database.transaction(self._templates.connection):
+            with self._templates.guard.changing():
                 for subject, face in orphans:
                     self._templates.delete(subject, face)
         return bool(orphans)
@@ -324,12 +317,14 @@ class Register:
 
         `among`: check these people only; the caller knows that no other person has an open erasure.
         """
-        if database.only_looks():
+        if is_read_only_mode():
             return True
         try:
             self.sweep(among)
-            with self.reading():
-                done = [erasure.settle(connection) for connection in self._both]
+            with self.reading() as people:
+                done = [erasure.settle(people)]
+                with self._templates.guard as templates:
+                    done.append(erasure.settle(templates))
         except (BusyError, StateError) as error:
             log.warning("an erasure is not finished and will be at the next start: %s", error)
             return False
@@ -338,12 +333,12 @@ class Register:
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
         """Run a transaction on `people.db` that locks out other changes of the gallery. Raises `BusyError`."""
-        with self.reading() as connection, database.transaction(connection):
+        with self.reading() as connection, sql.transaction(connection):
             yield connection
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection to `people.db`. SQLite's errors become this gate's errors."""
-        return self._guarded
+        return self._guard
 
     def _orphans(self, among: Collection[SubjectId] | None) -> set[tuple[SubjectId, str]]:
         """Return faces without a person.
@@ -360,7 +355,7 @@ class Register:
 
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return a value that differs after any change of the database, by any process."""
-    return database.version(connection), connection.total_changes
+    return sql.version(connection), connection.total_changes
 
 
 def counts(state: Path) -> tuple[int, int]:
@@ -368,7 +363,7 @@ def counts(state: Path) -> tuple[int, int]:
     if not (state / "people.db").exists() or not (state / "templates.db").exists():
         return 0, 0
     people, templates = People(state), Templates(state)
-    with closing(people.connection), closing(templates.connection), plainly():
+    with closing(people.connection), closing(templates.connection), people.guard:
         return len(people.subjects()), templates.count()
 
 

@@ -4,7 +4,6 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from gated.errors import StateError, TornError
 from gated.journal.chain import Position, genesis
 from gated.storage import database
 from gated.storage.rescue import open_best
+from gated.storage.sqlite_errors import state_error
 
 NAME = "journal.db"
 HEAD_TYPES = [bytes, bytes, bytes, int, bytes, int, bytes, int, int]
@@ -48,8 +48,7 @@ class JournalFile:
             self._connection, self.why = best.connection, best.why
         else:
             self._connection = database.connect(self.path, MIGRATIONS)
-        named = partial(database.named, what=str(self.path))
-        self._guarded = database.Guarded(self._connection, named)
+        self._guard = database.Guard(self._connection, self.path, error=state_error)
         self._connection.row_factory, self._connection.text_factory = None, bytes
         if self.why:
             return
@@ -67,13 +66,13 @@ class JournalFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Run one exclusive write transaction."""
-        with self._guarded, database.transaction(self._connection) as connection:
+        with self._guard.changing() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Run one read transaction. It does not see rows that others append meanwhile."""
-        with self._guarded:
+        with self._guard:
             self._connection.execute("BEGIN")
             try:
                 yield self._connection

@@ -6,16 +6,17 @@ Turns SQLite errors into project errors. An office looks ten times a second for 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
-from gated.errors import BusyError, StateError
-from gated.storage import database
+from gated.errors import StateError
+from gated.storage import database, sql
 
 
 class OfficeFile:
     """One connection to `office.db`, for one thread at a time. Every method may raise `BusyError` and `StateError`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection, self._guarded = connection, database.Guarded(connection, _named)
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._guard = connection, database.Guard(connection, path)
         self.generation: int | None = None
         """Number of the key hand-over that this process's keys belong to; None if not known yet."""
 
@@ -26,15 +27,15 @@ class OfficeFile:
     def version(self) -> int:
         """Return a number that changes whenever another process has written. Cheap."""
         with self.reading() as connection:
-            return database.version(connection)
+            return sql.version(connection)
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open an exclusive transaction. Inside another one, join it."""
-        return self._guarded if self._connection.in_transaction else self._transaction()
+        return self._guard if self._connection.in_transaction else self._transaction()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._guarded, database.transaction(self._connection) as connection:
+        with self._guard.changing() as connection:
             self._refuse_old_keys(connection)
             yield connection
 
@@ -48,7 +49,7 @@ class OfficeFile:
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give the connection for a query. Fetch all rows before leaving the block."""
-        return self._guarded
+        return self._guard
 
     def count(self) -> int:
         """Return the next number of the counter shared by records and faces."""
@@ -70,11 +71,3 @@ class OfficeFile:
                 return False
             connection.execute("UPDATE office SET owes_erasure = 0")
             return True
-
-
-def _named(error: sqlite3.Error | UnicodeDecodeError) -> BusyError | StateError:
-    if not isinstance(error, sqlite3.OperationalError):
-        return StateError(f"office.db cannot be read or written ({error}); is the disk failing?")
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return BusyError("the office's database is being changed by another process; try again")
-    return StateError(f"office.db cannot be read or written ({error}); is the disk full or failing?")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gated.errors import StateError
-from gated.storage import database
+from gated.storage import database, sql
 
 VALID_S = 3600.0
 """Default validity of a code, in seconds."""
@@ -138,7 +138,7 @@ class Invitations:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
-            with database.transaction(self._connection) as connection:
+            with sql.transaction(self._connection) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise self._unusable(error) from error

@@ -37,9 +37,9 @@ KEYS, DATABASE = "office.keys", "office.db"
 class Store:
     """One process's and one thread's access to the office's data. Several may be open on one folder."""
 
-    def __init__(self, connection: sqlite3.Connection, identity: Identity) -> None:
+    def __init__(self, connection: sqlite3.Connection, identity: Identity, path: Path) -> None:
         """Open a database prepared by `begin`. Raises `StateError`, and `SealError` for another office's keys."""
-        self.identity, self.file = identity, OfficeFile(connection)
+        self.identity, self.file = identity, OfficeFile(connection, path)
         with self.file.reading() as connection_:
             ask = f"SELECT site, secret, timezone FROM office WHERE {sound(connection_, 'office')}"  # noqa: S608 - ours
             row = connection_.execute(ask).fetchone()
@@ -68,7 +68,7 @@ class Store:
             Identity.make().save(folder / KEYS)
         identity, connection = Identity.load(folder / KEYS), database.connect(folder / DATABASE, MIGRATIONS)
         begin(connection, identity, site, timezone)
-        return cls(connection, identity)
+        return cls(connection, identity, folder / DATABASE)
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -80,7 +80,7 @@ class Store:
         if not connection.execute("SELECT 1 FROM office").fetchone():
             connection.close()
             raise StateError(f"{folder / DATABASE}: was never finished; move it away and run `gated office init` again")
-        return cls(connection, identity)
+        return cls(connection, identity, folder / DATABASE)
 
     def left_out(self) -> str:
         """Return a sentence about damaged rows, with the next step; empty if there are no damaged rows."""

@@ -6,23 +6,23 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from gated import names
 from gated.config import Schedule
-from gated.people import damaged_rows, lost_database, pin_verifiers
+from gated.people import damaged_rows, pin_verifiers
 from gated.people.access_rule import LOST, AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
 from gated.people.credential import Credential, put_credential, put_pins, read_credential
+from gated.people.opening import open_stores
 from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences, read_preferences
 from gated.people.schedule_values import CalendarDays, intersection, schedule_of
-from gated.people.store import NAME, People, Person, plain, plainly
+from gated.people.store import NAME, People, Person
 from gated.people.stored_time import text_of
-from gated.people.template_store import Templates
-from gated.storage import database, erasure
+from gated.storage import database, erasure, sql
 from gated.storage.valid_rows import in_words, left_out, sound, told_twice
-from gated.storage.vault import Vault, site_key
+from gated.storage.vault import Vault
 from gated.types import SubjectId
 
 WHOSE: tuple[RuleOwner, ...] = ("subject", "household", "role")
@@ -45,7 +45,7 @@ class Credentials:
         """Why the store is a read-only copy; empty for the real store."""
         self._connection = people.connection
         self._mine = threading.RLock()
-        self._guarded = database.Guarded(self._connection, plain, self._mine)
+        self._guard = database.Guard(self._connection, people.path, self._mine)
         self._uses = 0
 
     @classmethod
@@ -53,18 +53,10 @@ class Credentials:
         """Open the store; create it if missing. Open a read-only copy of the readable part if the disk accepts no
         writes or `why` names a damage. Raises `StateError` if a database or the site key cannot be used.
         """
-        with ExitStack() as opened:
-            lost_database.refuse(state, why)
-            people = People(state, why)
-            opened.callback(people.connection.close)
-            templates = Templates(state, why)
-            with plainly(), closing(templates.connection):
-                is_copy = bool(people.best.why or templates.best.why)
-                is_new = not is_copy and templates.is_empty() and not people.has_credentials()
-            key = site_key(state, may_create=is_new)
-            opened.pop_all()
-        store = cls(people, Vault(key, site))
-        if not is_copy:
+        stores = open_stores(state, site, why)
+        stores.templates.connection.close()
+        store = cls(stores.people, stores.vault)
+        if not stores.why:
             store.veil()
         return store
 
@@ -78,13 +70,13 @@ class Credentials:
         Cheap.
         """
         with self.reading() as connection:
-            return database.version(connection), connection.total_changes - self._uses
+            return sql.version(connection), connection.total_changes - self._uses
 
     def all(self) -> list[Credential]:
         """Return all cards and PINs."""
         with self.reading() as connection:
             query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
-            rows = database.rows(connection, query)
+            rows = sql.rows(connection, query)
         return [read_credential(row) for row in rows]
 
     def left_out(self, read: Mapping[str, int] = {}) -> str:
@@ -104,7 +96,7 @@ class Credentials:
         """
         with self.reading() as connection:
             query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
-            people = database.rows(connection, query)
+            people = sql.rows(connection, query)
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
             wishes = {row[0]: read_preferences(row) for row in connection.execute(query)}
             rights, is_lost = _said(connection)
@@ -290,7 +282,7 @@ class Credentials:
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
         """Run a transaction on `people.db` that locks out other writers."""
-        with self.reading() as connection, database.transaction(connection):
+        with self.reading() as connection, sql.transaction(connection):
             yield connection
 
     @contextmanager
@@ -303,7 +295,7 @@ class Credentials:
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection. SQLite's errors become this gate's errors."""
-        return self._guarded
+        return self._guard
 
 
 def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]], bool]:

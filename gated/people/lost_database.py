@@ -8,7 +8,8 @@ from pathlib import Path
 from gated.errors import TornError
 from gated.people.store import NAME as PEOPLE
 from gated.people.template_store import NAME as TEMPLATES
-from gated.storage import database
+from gated.storage.read_only import open_unchanged
+from gated.storage.sqlite_errors import SQL_ERRORS
 
 
 def refuse(state: Path, why: str) -> None:
@@ -41,8 +42,8 @@ def has_rows(path: Path, question: str) -> bool:
     if is_empty(path):
         return False
     with (
-        suppress(*database.FAILS),
-        closing(database.untouched(path)) as connection,
+        suppress(*SQL_ERRORS),
+        closing(open_unchanged(path)) as connection,
     ):
         return connection.execute(question).fetchone() is not None
     return False

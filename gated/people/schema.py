@@ -1,10 +1,10 @@
 """The schema of `people.db`: append-only migrations. Applied migrations never change.
 
 Names of households and roles stay as first written; readers convert them to normal form. So an older gated finds its
-own names. The part of a migration after `database.BACK` undoes it.
+own names. The part of a migration after `migrations.BACK` undoes it.
 """
 
-from gated.storage import database, erasure
+from gated.storage import erasure, migrations
 from gated.storage.valid_rows import with_copies, without_copies
 
 PEOPLE = f"""
@@ -117,7 +117,7 @@ CALENDARS = f"""
         holidays TEXT NOT NULL,
         workdays TEXT NOT NULL
     ) STRICT;
-    {database.BACK}
+    {migrations.BACK}
     DROP TABLE calendars
     """
 """`calendars`: holidays and make-up working days that the office sent."""
@@ -143,7 +143,7 @@ ALLOWANCE = f"""
         spent INTEGER NOT NULL
     ) STRICT;
     INSERT INTO allowance VALUES (1, 0, '', 0, '', 0);
-    {database.BACK}
+    {migrations.BACK}
     DROP TABLE allowance
 """  # noqa: S608 - a constant
 """Limits on the number of people new to this gate; see `Allowed`."""
@@ -152,7 +152,7 @@ VEIL = f"""
     DROP INDEX credentials_pin;
     CREATE TABLE veil (one INTEGER PRIMARY KEY CHECK (one = 1), since TEXT NOT NULL) STRICT;
     INSERT INTO veil VALUES (1, datetime('now'));
-    {database.BACK}
+    {migrations.BACK}
     DELETE FROM credentials WHERE way = 'pin' AND length(digest) <> 2;
     CREATE UNIQUE INDEX credentials_pin ON credentials (subject, is_duress) WHERE way = 'pin';
     DROP TABLE veil
@@ -180,7 +180,7 @@ ACCEPTANCES = f"""
     ) STRICT;
     INSERT INTO trusted_gates SELECT gate, keys, '*' FROM gates;
     INSERT INTO agreed SELECT subject, purpose FROM consents WHERE purpose != 'recognise';
-    {database.BACK}
+    {migrations.BACK}
     DROP TABLE agreed;
     DROP TABLE gone_gates;
     DROP TABLE trusted_gates;
@@ -196,7 +196,7 @@ WAITING_FACES = f"""
     ALTER TABLE records ADD COLUMN sets TEXT NOT NULL DEFAULT '';
     ALTER TABLE records ADD COLUMN pending TEXT;
     ALTER TABLE records ADD COLUMN pending_face TEXT;
-    {database.BACK}
+    {migrations.BACK}
     ALTER TABLE records DROP COLUMN pending_face;
     ALTER TABLE records DROP COLUMN pending;
     ALTER TABLE records DROP COLUMN sets
@@ -205,7 +205,7 @@ WAITING_FACES = f"""
 
 WAITING_WAYS = f"""
     ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
-    {database.BACK}
+    {migrations.BACK}
     ALTER TABLE records DROP COLUMN ways
 """
 """The credentials that a person had when a waiting face arrived; see `Holding`."""
@@ -245,7 +245,7 @@ COPIES = f"""
         UPDATE rights_said SET rows = rows - 1 WHERE whose = {OLD_OWNER} AND value = {OLD_VALUE};
         DELETE FROM rights_said WHERE rows <= 0;
     END;
-    {database.BACK}
+    {migrations.BACK}
     DROP TRIGGER rights_taken;
     DROP TRIGGER rights_counted;
     {"".join(map(without_copies, ("people", "credentials", "claims", "rights", "schedules", "calendars")))}
@@ -258,7 +258,7 @@ WEAK = f"""
         subject TEXT PRIMARY KEY REFERENCES people (subject) ON DELETE CASCADE,
         at TEXT NOT NULL
     ) STRICT;
-    {database.BACK}
+    {migrations.BACK}
     DROP TABLE weak_pins
 """
 """People who entered a weak PIN of their own, until they receive a new PIN. The table does not say which PIN."""

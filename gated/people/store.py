@@ -3,20 +3,19 @@ contains a template.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from gated import names
-from gated.errors import BusyError, StateError, SubjectNotFoundError
+from gated.errors import SubjectNotFoundError
 from gated.people import acceptances, damaged_rows
 from gated.people.access_rule import LOST, RESIDENT, put_access_rules
 from gated.people.schema import MIGRATIONS
 from gated.people.stored_time import LONG_PAST, time_or_none
-from gated.storage import database, erasure
+from gated.storage import database, erasure, sql
 from gated.storage.rescue import Refused, open_best
 from gated.storage.valid_rows import in_words, left_out, sound, told_twice
 from gated.types import SubjectId
@@ -103,8 +102,10 @@ class People:
 
     def __init__(self, state: Path, why: str = "") -> None:
         """Open the database. `why`: the damage of the file; then only a copy is opened."""
-        self.best = open_best(state / NAME, MIGRATIONS, careful, why=why)
+        self.path = state / NAME
+        self.best = open_best(self.path, MIGRATIONS, careful, why=why)
         self.connection = self.best.connection
+        self.guard = database.Guard(self.connection, self.path)
 
     def all(self) -> list[Person]:
         """Return all people, by household and name."""
@@ -126,7 +127,7 @@ class People:
 
     def consented(self) -> dict[SubjectId, Consented]:
         """Return the people with consent to recognition. Any status other than "active" counts as suspended."""
-        rows = database.rows(
+        rows = sql.rows(
             self.connection,
             "SELECT people.subject, household, status, reference, face FROM people JOIN consents USING (subject)"  # noqa: S608
             f" WHERE purpose = ? AND {sound(self.connection, 'people')} AND {sound(self.connection, 'consents')}",
@@ -141,12 +142,12 @@ class People:
 
     def fingerprint(self) -> int:
         """Return a hash of all rows of people and consents. It does not check the rows, so it is cheap."""
-        tables = [database.rows(self.connection, f"SELECT * FROM {each}") for each in ("people", "consents")]  # noqa: S608
+        tables = [sql.rows(self.connection, f"SELECT * FROM {each}") for each in ("people", "consents")]  # noqa: S608
         return hash(tuple(tuple(map(tuple, table)) for table in tables))
 
     def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
         """Return (id, face name) for all valid and all waiting faces. `among`: limit the result to these people."""
-        is_one, ids = database.is_one_of("people.subject", among)
+        is_one, ids = sql.is_one_of("people.subject", among)
         waiting = (
             f"SELECT subject, face FROM people WHERE {is_one} UNION ALL SELECT subject, pending FROM records"  # noqa: S608
             f" CROSS JOIN people ON records.key = 'person/' || subject WHERE pending IS NOT NULL AND {is_one}"
@@ -250,7 +251,7 @@ class People:
 
     def _rows(self, columns: str) -> list[sqlite3.Row]:
         """Return these columns of all undamaged rows."""
-        return database.rows(self.connection, f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
+        return sql.rows(self.connection, f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
 
     def _persons(self, which: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}
@@ -265,22 +266,6 @@ class People:
         people = f"(SELECT * FROM people WHERE {sound(self.connection, 'people')})"  # noqa: S608
         rows = self.connection.execute(f"SELECT * FROM {people} {which}", values).fetchall()  # noqa: S608 - a part of ours
         return [_person(row, tuple(consents.get(row["subject"], ()))) for row in rows]
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Convert SQLite's errors to this gate's errors. Raises `BusyError` and `StateError`."""
-    try:
-        yield
-    except database.FAILS as error:
-        raise plain(error) from error
-
-
-def plain(error: sqlite3.Error | UnicodeDecodeError) -> StateError | BusyError:
-    """Return this gate's error for an error of SQLite."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return BusyError("the gallery is being changed by another process; try again in a moment")
-    return database.named(error, "the people's database")
 
 
 def _unknown(subject: SubjectId) -> SubjectNotFoundError:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from gated.storage import database, erasure
+from gated.storage import database, erasure, sql
 from gated.storage.rescue import open_best
 from gated.storage.valid_rows import in_words, left_out, sound
 from gated.types import SubjectId
@@ -87,67 +87,82 @@ class Templates:
         """Open the database. `why`: the damage of the file; then only a copy is opened."""
         self.best = open_best(state / NAME, MIGRATIONS, why=why)
         self.connection = self.best.connection
+        self.guard = database.Guard(self.connection, state / NAME)
 
     def keys(self) -> dict[tuple[SubjectId, str], bytes]:
         """Return the wrapped data key of each face, by (id, face name)."""
-        query = f"SELECT subject, face, wrapped FROM data_keys WHERE {sound(self.connection, 'data_keys')}"  # noqa: S608
-        rows = self.connection.execute(query).fetchall()
-        return {(SubjectId(subject), face): wrapped for subject, face, wrapped in rows}
+        with self.guard as connection:
+            query = f"SELECT subject, face, wrapped FROM data_keys WHERE {sound(connection, 'data_keys')}"  # noqa: S608
+            rows = connection.execute(query).fetchall()
+            return {(SubjectId(subject), face): wrapped for subject, face, wrapped in rows}
 
     def faces(self, among: Collection[SubjectId] | None = None) -> set[tuple[SubjectId, str]]:
         """Return (id, face name) of all faces. `among`: limit the result to these people."""
-        is_one, ids = database.is_one_of("subject", among)
-        query = f"SELECT subject, face FROM data_keys WHERE {is_one} AND {sound(self.connection, 'data_keys')}"  # noqa: S608
-        return {(SubjectId(subject), face) for subject, face in self.connection.execute(query, ids)}
+        with self.guard as connection:
+            is_one, ids = sql.is_one_of("subject", among)
+            query = f"SELECT subject, face FROM data_keys WHERE {is_one} AND {sound(connection, 'data_keys')}"  # noqa: S608
+            return {(SubjectId(subject), face) for subject, face in connection.execute(query, ids)}
 
     def is_empty(self) -> bool:
         """Return whether no face is stored, damaged or not."""
-        return not self.connection.execute("SELECT EXISTS (SELECT 1 FROM data_keys)").fetchone()[0]
+        with self.guard as connection:
+            return not connection.execute("SELECT EXISTS (SELECT 1 FROM data_keys)").fetchone()[0]
 
     def made_by(self, embedder_sha256: str) -> list[Sealed]:
         """Return the templates by this embedder."""
-        whole = sound(self.connection, "templates")
-        query = f"SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ? AND {whole}"  # noqa: S608
-        return [Sealed(*row) for row in self.connection.execute(query, (embedder_sha256,)).fetchall()]
+        with self.guard as connection:
+            whole = sound(connection, "templates")
+            query = f"SELECT id, subject, sealed, face FROM templates WHERE embedder_sha256 = ? AND {whole}"  # noqa: S608
+            return [Sealed(*row) for row in connection.execute(query, (embedder_sha256,)).fetchall()]
 
     def of(self, subject: SubjectId, face: str) -> list[tuple[str, Sealed]]:
         """Return the templates of one face, each with the SHA-256 of its embedder first."""
-        whole = sound(self.connection, "templates")
-        of = f"subject = ? AND face = ? AND {whole}"
-        query = f"SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE {of}"  # noqa: S608
-        rows = self.connection.execute(f"{query} ORDER BY id", (subject, face)).fetchall()
-        return [(embedder, Sealed(*row)) for embedder, *row in rows]
+        with self.guard as connection:
+            whole = sound(connection, "templates")
+            of = f"subject = ? AND face = ? AND {whole}"
+            query = f"SELECT embedder_sha256, id, subject, sealed, face FROM templates WHERE {of}"  # noqa: S608
+            rows = connection.execute(f"{query} ORDER BY id", (subject, face)).fetchall()
+            return [(embedder, Sealed(*row)) for embedder, *row in rows]
 
     def left_out(self) -> str:
         """Return text that names the rows too damaged to read; empty without such rows."""
-        return in_words(NAME, left_out(self.connection, ("data_keys", "templates")))
+        with self.guard as connection:
+            return in_words(NAME, left_out(connection, ("data_keys", "templates")))
 
     def count(self, subject: SubjectId | None = None) -> int:
         """Return the number of templates of one person or of all, by all embedders."""
-        query = "SELECT count(*) FROM templates WHERE ?1 IS NULL OR subject = ?1"
-        return int(self.connection.execute(query, (subject,)).fetchone()[0])
+        with self.guard as connection:
+            query = "SELECT count(*) FROM templates WHERE ?1 IS NULL OR subject = ?1"
+            return int(connection.execute(query, (subject,)).fetchone()[0])
 
     def embedders(self, subject: SubjectId, but: str | None = None) -> set[str]:
         """Return the SHA-256 of each embedder that made a template of the person. `but`: ignore the face with this
         name.
         """
-        query = "SELECT DISTINCT embedder_sha256 FROM templates WHERE subject = ? AND face IS NOT ?"
-        return {row[0] for row in self.connection.execute(query, (subject, but)).fetchall()}
+        with self.guard as connection:
+            query = "SELECT DISTINCT embedder_sha256 FROM templates WHERE subject = ? AND face IS NOT ?"
+            return {row[0] for row in connection.execute(query, (subject, but)).fetchall()}
 
     def has(self, subject: SubjectId, face: str) -> bool:
         """Return whether a face of the person with this name is stored."""
-        query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE subject = ? AND face = ?)"
-        return bool(self.connection.execute(query, (subject, face)).fetchone()[0])
+        with self.guard as connection:
+            query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE subject = ? AND face = ?)"
+            return bool(connection.execute(query, (subject, face)).fetchone()[0])
 
     def add(self, face: SealedFace, at: datetime) -> None:
         """Insert a face with its key. The caller holds the transaction."""
-        self.connection.execute("INSERT INTO data_keys VALUES (?, ?, ?)", (face.subject, face.face, face.wrapped))
-        self.connection.executemany(
-            "INSERT INTO templates (id, subject, face, embedder_sha256, sealed, made_at) VALUES (?, ?, ?, ?, ?, ?)",
-            [(id_, face.subject, face.face, embedder, blob, at.isoformat()) for id_, embedder, blob in face.templates],
-        )
+        with self.guard as connection:
+            connection.execute("INSERT INTO data_keys VALUES (?, ?, ?)", (face.subject, face.face, face.wrapped))
+            connection.executemany(
+                "INSERT INTO templates (id, subject, face, embedder_sha256, sealed, made_at) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (id_, face.subject, face.face, embedder, blob, at.isoformat())
+                    for id_, embedder, blob in face.templates
+                ],
+            )
 
     def delete(self, subject: SubjectId, face: str) -> None:
         """Delete the key of a face and its templates. The caller holds the transaction."""
-        self.connection.execute("DELETE FROM data_keys WHERE subject = ? AND face = ?", (subject, face))
-        erasure.owe(self.connection)
+        with self.guard as connection:
+            connection.execute("DELETE FROM data_keys WHERE subject = ? AND face = ?", (subject, face))
+            erasure.owe(connection)

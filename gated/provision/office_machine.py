@@ -27,9 +27,9 @@ from gated.provision.packages import add_user, install, is_user
 from gated.provision.step_state import attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Step, Tried
 from gated.sitetime import DEFAULT
-from gated.storage import database
 from gated.storage.files import hand_over, write_whole
 from gated.storage.owner import Owner, acting_as, maker_of
+from gated.storage.read_only import read_only_mode
 from gated.update.services import systemctl
 
 USER, FOLDER = "gated-office", Path("/var/lib/gated-office")
@@ -249,7 +249,7 @@ class Folder:
     def _check_same(self) -> None:
         """Check that the existing office is the one that the arguments name. Raises `OfficeError`, `StateError`."""
         seat, place = self.seat, Place.load(self.seat.folder)
-        with database.looking(), closing(Store.open(seat.folder)) as store:
+        with read_only_mode(), closing(Store.open(seat.folder)) as store:
             site = store.site
         if seat.site not in ("", site):
             raise OfficeError(f"{seat.folder}: the office there is that of {site}; leave --site away to take it over, "

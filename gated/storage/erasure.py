@@ -6,7 +6,7 @@ erasure: the next start does it.
 
 import sqlite3
 
-from gated.storage import database
+from gated.storage import sql
 
 SCHEMA = "CREATE TABLE erasures (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT"
 
@@ -21,7 +21,7 @@ def settle(connection: sqlite3.Connection) -> bool:
     newest = connection.execute("SELECT max(id) FROM erasures").fetchone()[0]
     if newest is None:
         return True
-    if not database.forget(connection):
+    if not sql.forget(connection):
         return False
     connection.execute("DELETE FROM erasures WHERE id <= ?", (newest,))  # a newer erasure by another process stays open
     return True

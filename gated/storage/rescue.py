@@ -19,8 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gated.errors import DiskError, TornError
-from gated.storage import database
+from gated.storage import database, sql
 from gated.storage.files import sync_folder
+from gated.storage.migrations import migrate
+from gated.storage.read_only import is_read_only_mode
+from gated.storage.sqlite_errors import SQL_ERRORS, is_mounted_read_only, state_error
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *
 
 def _seen_only(path: Path) -> str:
     """Return why a change would fail, for a command that only reads. Return an empty string if it would succeed."""
-    if database.only_looks() and database.is_read_only(path):
+    if is_read_only_mode() and is_mounted_read_only(path):
         return f"{path}: the disk is read-only"
     return ""
 
@@ -128,12 +131,12 @@ def copy_of(path: Path, migrations: Sequence[str], careful: Careful) -> tuple[sq
         source = as_it_lies(path)
     except FileNotFoundError:  # no database existed, as far as we know
         return _salvaged(sqlite3.connect(":memory:"), migrations, careful)[0], frozenset()
-    except (OSError, *database.FAILS):
+    except (OSError, *SQL_ERRORS):
         return _salvaged(sqlite3.connect(":memory:"), migrations, careful)
     if is_sound(source):
-        with suppress(*database.FAILS):
-            database.migrate(source, migrations)
-            source.row_factory, source.text_factory = sqlite3.Row, database.as_text
+        with suppress(*SQL_ERRORS):
+            migrate(source, migrations)
+            source.row_factory, source.text_factory = sqlite3.Row, sql.as_text
             return source, frozenset()
     with closing(source):
         return _salvaged(source, migrations, careful)
@@ -143,7 +146,7 @@ def is_sound(connection: sqlite3.Connection) -> bool:
     """Return whether every page and every value is valid (`PRAGMA quick_check`). Reads the whole file."""
     try:
         return [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] == [("ok",)]
-    except database.FAILS:
+    except SQL_ERRORS:
         return False
 
 
@@ -190,7 +193,7 @@ def _read(path: Path) -> sqlite3.Connection:
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         try:
             source.backup(memory)
-        except database.FAILS:
+        except SQL_ERRORS:
             memory.close()
             raise
     return memory
@@ -241,9 +244,9 @@ def _salvaged(
 ) -> tuple[sqlite3.Connection, frozenset[str]]:
     """Return a new database in memory with every readable and valid row, and the tables that lost rows."""
     target = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    target.row_factory, target.text_factory = sqlite3.Row, database.as_text
-    database.migrate(target, migrations)
-    source.row_factory, source.text_factory = None, database.as_text
+    target.row_factory, target.text_factory = sqlite3.Row, sql.as_text
+    migrate(target, migrations)
+    source.row_factory, source.text_factory = None, sql.as_text
     lost = {table: rows for table in _tables(target) if (rows := _take_rows(source, target, table)) != []}
     careful(target, lost.keys(), {table: rows for table, rows in lost.items() if rows is not None})
     return target, frozenset(lost)
@@ -261,7 +264,7 @@ def _take_rows(source: sqlite3.Connection, target: sqlite3.Connection, table: st
     Return the invalid rows, or None if not every row could be read. A table that gets no row keeps its initial rows.
     """
     wanted = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
-    with suppress(*database.FAILS):  # an older gated wrote fewer columns
+    with suppress(*SQL_ERRORS):  # an older gated wrote fewer columns
         there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
         wanted = [column for column in wanted if column in there] or wanted
     columns, marks = ", ".join(wanted), ", ".join("?" * len(wanted))
@@ -286,8 +289,8 @@ def _pour(
         for row in source.execute(f"{query} ASC"):
             if not _goes_in(target, insert, row):
                 refused.append(row)
-    except database.FAILS:
-        with suppress(*database.FAILS):
+    except SQL_ERRORS:
+        with suppress(*SQL_ERRORS):
             for row in source.execute(f"{query} DESC"):
                 _goes_in(target, insert, row)
         return None
@@ -298,7 +301,7 @@ def _goes_in(target: sqlite3.Connection, insert: str, row: tuple[object, ...]) -
     """Insert a row. Return whether it was valid and new."""
     try:
         return target.execute(insert, row).rowcount == 1
-    except database.FAILS:
+    except SQL_ERRORS:
         return False
 
 
@@ -315,7 +318,7 @@ def set_aside(path: Path) -> Path:
                 path.with_name(path.name + part).rename(path.with_name(name + part))
         path.with_name(name).touch(mode=0o600)
     except OSError as error:
-        raise database.named(error, str(path)) from error
+        raise state_error(error, path) from error
     log.error("%s is damaged and was set aside as %s; keep it until nobody needs it any more", path, name)
     return path.with_name(name)
 
@@ -344,8 +347,8 @@ def begin_anew(connection: sqlite3.Connection, path: Path) -> Path:
         kept = set_aside(path)
         fresh.replace(path)
         sync_folder(path.parent)
-    except (OSError, *database.FAILS) as error:
-        raise database.named(error, str(path)) from error
+    except (OSError, *SQL_ERRORS) as error:
+        raise state_error(error, path) from error
     return kept
 
 

@@ -50,6 +50,8 @@ AGAIN = "start the gate again, and it keeps what can be read"
 def sound(connection: sqlite3.Connection, table: str) -> str:
     """Return the SQL condition for WHERE that every value of a row is valid for its column."""
     row = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ? AND type = 'table'", (table,)).fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError(f"no such table: {table}")
     return _condition(table, row[0])
 
 
@@ -140,7 +142,7 @@ def in_words(file: str, counts: dict[str, int], advice: str = AGAIN) -> str:
 
 
 def is_text(name: str) -> bool:
-    """Return whether every byte of a name could be decoded. `database.as_text` replaces the others, and then no query
+    """Return whether every byte of a name could be decoded. `sql.as_text` replaces the others, and then no query
     finds the name.
     """
     return "\ufffd" not in name

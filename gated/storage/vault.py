@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gated.errors import SealError, StateError
-from gated.storage.database import only_looks
+from gated.storage.read_only import is_read_only_mode
 from gated.types import SubjectId
 
 KEY_BYTES = 32
@@ -107,9 +107,9 @@ def site_key(state: Path, *, may_create: bool) -> bytes:
     if credentials and (credential := Path(credentials) / "site-key").exists():
         return _read(credential)  # systemd keeps it unreadable for others
     path = state / "keys" / "site.key"
-    if may_create and only_looks() and not path.exists():
+    if may_create and is_read_only_mode() and not path.exists():
         return secrets.token_bytes(KEY_BYTES)  # nothing is sealed yet, and a read-only command creates no key
-    if may_create and not only_looks():
+    if may_create and not is_read_only_mode():
         _create_once(path)
     _refuse_loose(path)
     return _read(path)

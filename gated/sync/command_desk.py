@@ -21,8 +21,9 @@ from gated.events import Commanded
 from gated.protocol.command_messages import UNATTENDED, Command, ConfirmationRequest, Offer, Reply, ReplyFinding
 from gated.protocol.confirmation import GOOD_S
 from gated.protocol.limits import COMMAND_WINDOW
-from gated.storage import database
+from gated.storage import sql
 from gated.storage.rescue import aside, open_mended
+from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.storage.valid_rows import in_words, left_out, sound
 from gated.sync import command_log
 from gated.sync.command_log import MOST_AHEAD
@@ -92,7 +93,7 @@ class CommandDesk:
         try:
             query = f"SELECT reply FROM commands WHERE {command_log.has_id(self._ledger)}"  # noqa: S608 - no outside text
             row = self._ledger.execute(query, {"id": offer.command}).fetchone()
-        except database.FAILS as error:
+        except SQL_ERRORS as error:
             log.error("an order was not asked for, because the ledger cannot be read: %s", error)
             return None
         if row is not None:
@@ -107,7 +108,7 @@ class CommandDesk:
         Call it before any command is heard. The number is on disk, so no command runs twice; without a reply the office
         would wait for ever.
         """
-        with database.transaction(self._ledger):
+        with sql.transaction(self._ledger):
             begun = self._ledger.execute("SELECT * FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
             told = [(self._stopped(id_), row["number"]) for row in begun for id_ in command_log.ids(row)]
             write = "UPDATE commands SET reply = ? WHERE number = ?"
@@ -127,7 +128,7 @@ class CommandDesk:
             return None
         try:
             return self._hear(command, now, wall)
-        except database.FAILS as error:
+        except SQL_ERRORS as error:
             log.error("a command could not be written down, and so was not carried out: %s", error)
             return self._reply(command, Outcome("refused", UNWRITABLE))
 
@@ -141,12 +142,12 @@ class CommandDesk:
         reply = self._reply(command, outcome)
         try:
             self._answer(reply)
-        except database.FAILS as error:  # still reply: the command was carried out
+        except SQL_ERRORS as error:  # still reply: the command was carried out
             log.error("the answer to a command could not be written down: %s", error)
         return reply
 
     def _hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
-        with database.transaction(self._ledger):
+        with sql.transaction(self._ledger):
             known = self._known(command)
             if known:
                 return self._again(command, known)

@@ -7,7 +7,7 @@ stored value and its copy. So no command is carried out twice. No other command 
 import sqlite3
 from collections.abc import Collection
 
-from gated.storage import database
+from gated.storage import migrations
 from gated.storage.rescue import Refused
 from gated.storage.valid_rows import BETWEEN, COPY, sound, told_twice, with_copies, without_copies
 
@@ -27,7 +27,7 @@ MIGRATIONS = (
     """,
     f"""
     {with_copies("commands", "id", {"number": "integer"})}
-    {database.BACK}
+    {migrations.BACK}
     {without_copies("commands")}
     """,
 )

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from gated.people.store import plainly
 from gated.protocol.jose import Identity
 from gated.protocol.limits import PARTS_WINDOW
 from gated.protocol.record_messages import SnapshotPart
 from gated.protocol.wire_records import Record
-from gated.storage import database
+from gated.storage import database, migrations, sql
 from gated.storage.rescue import open_anew
 from gated.storage.valid_rows import left_out, with_copies, without_copies
 
@@ -36,7 +35,7 @@ MIGRATIONS = (
     """,
     f"""
     {with_copies("snapshot", "digest", {"version": "integer", "parts": "integer"})}
-    {database.BACK}
+    {migrations.BACK}
     {without_copies("snapshot")}
     """,
 )
@@ -57,9 +56,10 @@ class Staging:
     def __init__(self, state: Path, me: Identity) -> None:
         best, _ = open_anew(state / "snapshot.db", MIGRATIONS)
         self._connection = best.connection
+        self._guard = database.Guard(best.connection, state / "snapshot.db")
         self._connection.execute("PRAGMA synchronous = NORMAL")  # a part lost in a power cut is requested again
         self._me = me
-        with plainly():
+        with self._guard:
             self._drop_damaged()
             row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
             self.title = None if row is None else Title(*row)
@@ -69,7 +69,7 @@ class Staging:
         """Delete the snapshot if its title is damaged. With a wrong title no real snapshot could replace it."""
         if left_out(self._connection, ("snapshot",)):
             log.error("snapshot.db: its title is damaged; the snapshot is asked for anew")
-            with database.transaction(self._connection):
+            with sql.transaction(self._connection):
                 self._forget()
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Staging:
         if title == self.title and part.part in self._there:
             return False
         sealed = self._me.party.seal(msgspec.json.encode(part.records))
-        with plainly(), database.transaction(self._connection):
+        with self._guard.changing():
             if title != self.title:
                 self._forget()
                 self._connection.execute(
@@ -118,16 +118,16 @@ class Staging:
     def records(self) -> Iterator[Record]:
         """Yield every stored record, part by part. Raises `SealError` if the gate's keys have changed."""
         for part in sorted(self._there):
-            with plainly():
+            with self._guard:
                 row = self._connection.execute("SELECT sealed FROM parts WHERE part = ?", (part,)).fetchone()
             yield from msgspec.json.decode(self._me.open(row[0]), type=list[Record])
 
     def drop(self) -> None:
         """Delete the snapshot, and shrink the file."""
-        with plainly():
-            with database.transaction(self._connection):
+        with self._guard:
+            with sql.transaction(self._connection):
                 self._forget()
-            database.forget(self._connection)
+            sql.forget(self._connection)
         self.title, self._there = None, set()
 
     def _forget(self) -> None:

@@ -14,6 +14,7 @@ from gated.errors import StateError, UpdateError
 from gated.journal import journal_file as journal
 from gated.people import schema, template_store
 from gated.storage import database
+from gated.storage.migrations import go_back as undo_migrations
 from gated.storage.owner import Owner, acting_as
 from gated.sync import command_log, snapshot
 
@@ -79,7 +80,7 @@ def go_back(state: Path) -> list[str]:
     `StateError`.
     """
     there = {name: migrations for name, migrations in SCHEMAS.items() if (state / name).exists()}
-    return [name for name, migrations in there.items() if database.go_back(state / name, len(migrations))]
+    return [name for name, migrations in there.items() if undo_migrations(state / name, len(migrations))]
 
 
 def _copy(path: Path, copy: Path) -> Shape:
@@ -97,7 +98,7 @@ def _copy(path: Path, copy: Path) -> Shape:
 def _return(copy: Path, migrations: Sequence[str], before: Shape) -> None:
     """Migrate a copy back to this version's schema. Raises `UpdateError` if its shape differs from `before`."""
     try:
-        database.go_back(copy, len(migrations))
+        undo_migrations(copy, len(migrations))
         database.connect(copy, migrations).close()
     except StateError as error:
         raise UpdateError(f"there would be no way back: {error}") from error

@@ -13,7 +13,7 @@ from gated.access.guess_counts import Guesses
 from gated.access.guess_store import MIGRATIONS, NAME, GuessLog
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S
-from gated.storage import database
+from gated.storage import database, migrations
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, dice, spoil, values_for
@@ -120,7 +120,7 @@ def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
     log = GuessLog(tmp_path)
     assert [(place, one.number, one.at) for place, one in log.counted] == [("0102030405060708", 7, 50.0)]
     log.close()
-    assert database.go_back(path, 1) == 1
+    assert migrations.go_back(path, 1) == 1
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         assert [tuple(row) for row in old.execute("SELECT * FROM guesses")] == [(7, bytes(range(1, 9)), 50.0)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from gated.access.passes import KEPT, MIGRATIONS, PassLedger, VisitorPass
 from gated.errors import StateError
-from gated.storage import database
+from gated.storage import database, migrations
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, dice, spoil, values_for
@@ -107,7 +107,7 @@ def test_a_ledger_from_before_keeps_every_use_and_can_go_back(tmp_path):
     with closing(PassLedger(tmp_path)) as ledger:
         assert not spends(ledger, ONCE)
         assert spends(ledger, FRESH)
-    assert database.go_back(path, 1) == 1
+    assert migrations.go_back(path, 1) == 1
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         assert [tuple(each) for each in old.execute("SELECT pass, uses FROM spent ORDER BY pass")] == [
             (visitor(ONCE).id, 1),

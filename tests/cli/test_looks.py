@@ -18,6 +18,7 @@ from gated.office.store import Store
 from gated.people.schema import MIGRATIONS as PEOPLE
 from gated.protocol.jose import Identity
 from gated.storage import database
+from gated.storage.read_only import read_only_mode
 
 LOOKS = [
     ["check"], ["check", "--json"], ["status"], ["doctor"], ["doctor", "--json"], ["events", "list"],
@@ -113,7 +114,7 @@ def test_a_look_at_an_older_schema_migrates_nothing(gate, run):
 def test_a_look_at_what_is_no_database_says_so(gate, run):
     gate.state.mkdir(mode=0o700)
     (gate.state / "people.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(StateError), database.looking():
+    with pytest.raises(StateError), read_only_mode():
         database.connect(gate.state / "people.db", PEOPLE)
     assert "is damaged" in run("people", "list", check=3)
 

@@ -9,7 +9,8 @@ import contextlib
 
 import apsw
 
-from gated.storage import database
+from gated.storage import sql
+from gated.storage.migrations import BACK, statements
 
 SECTOR = 512
 
@@ -188,7 +189,7 @@ def migrate(connection, migrations):
     """The migrations without sqlite-utils, which wants a connection of Python's own; as one transaction, like there."""
     if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         return
-    with database.transaction(connection):
+    with sql.transaction(connection):
         for script in migrations:
-            for statement in database._statements(script.partition(database.BACK)[0]):
+            for statement in statements(script.partition(BACK)[0]):
                 connection.execute(statement)

@@ -48,7 +48,7 @@ def die_before(gallery, statement):
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-    for connection in gallery._register._both:
+    for connection in gallery._register._stores.connections:
         connection.set_trace_callback(count)
 
 def work(what, number, argument):
@@ -151,7 +151,7 @@ def is_whole(gallery: Gallery) -> bool:
     """
     register = gallery._register
     subjects = register._people.subjects()
-    debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]
+    debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._stores.connections]
     return (
         gallery.size == len(subjects)
         and gallery.template_count == 2 * len(subjects)

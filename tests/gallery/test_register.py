@@ -60,7 +60,7 @@ def a_reader(state: Path, name: str) -> Iterator[sqlite3.Connection]:
 
 
 def impatient(gallery: Gallery) -> Gallery:
-    for connection in gallery._register._both:
+    for connection in gallery._register._stores.connections:
         connection.execute("PRAGMA busy_timeout = 20")
     return gallery
 
@@ -299,7 +299,7 @@ def test_whoever_was_removed_is_in_no_file_any_more(state, gallery, opened, join
 def test_everybody_removed_leaves_no_row_behind(gallery, join) -> None:
     for subject in [join(gallery, person, pictures=2).subject for person in range(5)]:
         gallery.remove(subject)
-    for connection in gallery._register._both:
+    for connection in gallery._register._stores.connections:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         ours = {"sqlite_sequence", "_sqlite_migrations", "_gated_back", "replica", "allowance", "veil"}
         for table in set(tables) - ours:
@@ -413,13 +413,13 @@ def test_an_enrolment_that_fails_at_the_last_moment_enrols_nobody(gallery, opene
 
 
 def test_a_full_disk_is_a_state_error(gallery, join) -> None:
-    for connection in gallery._register._both:
+    for connection in gallery._register._stores.connections:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StateError, match="disk"):
         for person in range(100):
             join(gallery, person)
-    for connection in gallery._register._both:
+    for connection in gallery._register._stores.connections:
         connection.execute("PRAGMA max_page_count = 10000")
     found = gallery.size
     join(gallery, 1000)

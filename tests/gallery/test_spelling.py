@@ -20,7 +20,7 @@ from gated.people.credential_store import Credentials
 from gated.people.schedule_values import intersection
 from gated.people.schema import MIGRATIONS
 from gated.people.store import People, Person
-from gated.storage import database
+from gated.storage import database, migrations
 from gated.types import SubjectId
 
 NIGHT = datetime(2026, 5, 4, 19, 0, tzinfo=UTC)  # 03:00 in Zhengzhou
@@ -122,7 +122,7 @@ def test_the_way_back_leaves_what_was_there(tmp_path):
     insert = "INSERT INTO schedules (name, days, start, until) VALUES ('day', 'mon', '06:00', '22:00')"
     people.connection.execute(insert)
     people.connection.close()
-    assert database.go_back(tmp_path / "people.db", 3) == len(MIGRATIONS) - 3
+    assert migrations.go_back(tmp_path / "people.db", 3) == len(MIGRATIONS) - 3
     with closing(sqlite3.connect(tmp_path / "people.db")) as connection:
         assert connection.execute("SELECT name FROM schedules").fetchall() == [("day",)]
         assert not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calendars'").fetchone()

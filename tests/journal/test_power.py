@@ -14,7 +14,7 @@ import pytest
 
 from gated.events import Stopped
 from gated.journal.journal import Journal
-from gated.storage import database
+from gated.storage import database, sql
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.disk import Connection, ForgetfulDisk, migrate
@@ -60,5 +60,5 @@ def test_no_power_cut_loses_an_acknowledged_row(tmp_path, monkeypatch):
 
 
 def test_without_full_sync_the_test_finds_lost_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
+    monkeypatch.setattr(sql, "PRAGMAS", sql.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
     assert any(lost_rows(seed, tmp_path, monkeypatch) for seed in SEEDS[:10])

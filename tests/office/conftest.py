@@ -26,7 +26,7 @@ from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt,
 from gated.protocol.status_messages import Heartbeat, JournalMark, RecordMark, Status
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import WireConsent
-from gated.storage import database
+from gated.storage import migrations
 
 SITE = "market-south"
 CAN = ["live", "batch", "held", "verifiers"]
@@ -234,7 +234,7 @@ def in_memory():
     def make():
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.row_factory = sqlite3.Row
-        database.migrate(connection, MIGRATIONS)
+        migrations.migrate(connection, MIGRATIONS)
         begin(connection, identity, SITE)
         store = Store(connection, identity)
         for gate in ("gate-1", "gate-2"):

@@ -18,7 +18,7 @@ from gated.people.credential_store import Credentials
 from gated.people.issuing import set_pin, take_duress_pin
 from gated.people.keyring import KeyRing
 from gated.people.known_pins import MOST_SALTS, KnownPins
-from gated.storage import database
+from gated.storage import migrations
 from gated.storage.vault import PIN, Vault
 from gated.types import SubjectId
 
@@ -206,7 +206,7 @@ def test_the_version_before_finds_its_own_pins_when_an_update_is_taken_back(stat
     set_pin(store, "318205", bob, least=6)
     store.close()
     known = people.MIGRATIONS.index(next(each for each in people.MIGRATIONS if "CREATE TABLE veil" in each))
-    database.go_back(state / people.NAME, known)
+    migrations.go_back(state / people.NAME, known)
     with closing(sqlite3.connect(state / people.NAME)) as connection:
         rows = connection.execute("SELECT id, is_duress FROM credentials ORDER BY id").fetchall()
         assert rows == [("492716", 0), ("771903", 1)]

@@ -10,7 +10,7 @@ from gated.errors import SubjectNotFoundError
 from gated.people.credential import pack_readings, read_credential
 from gated.people.schema import MIGRATIONS
 from gated.people.store import Consent, Consented, People, Person
-from gated.storage import database
+from gated.storage import database, migrations
 from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -217,7 +217,7 @@ def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Pa
     row = people.connection.execute("SELECT * FROM credentials").fetchone()
     assert read_credential(row).readings == {b"2" * 16, b"3" * 16}
     people.connection.close()
-    assert database.go_back(path, 3) == len(MIGRATIONS) - 3
+    assert migrations.go_back(path, 3) == len(MIGRATIONS) - 3
     old = database.connect(path, MIGRATIONS[:3])
     assert [tuple(row) for row in old.execute("SELECT id, digest FROM credentials")] == [("1", b"1" * 32)]
     old.close()

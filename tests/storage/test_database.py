@@ -2,12 +2,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gated.errors import StateError
-from gated.storage import database
+from gated.storage import database, migrations, sql
 
 NOTES = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",)
 NOTES_2 = (*NOTES, "ALTER TABLE notes ADD COLUMN author TEXT; CREATE INDEX notes_author ON notes (author)")
@@ -57,7 +58,7 @@ def test_a_database_of_the_previous_shape_is_brought_up_to_date_with_its_rows(pa
     old.close()
     new = database.connect(path, NOTES_2)
     assert tuple(new.execute("SELECT text, author FROM notes").fetchone()) == ("kept", None)
-    assert database.applied(new) == 2
+    assert migrations.applied(new) == 2
     new.close()
 
 
@@ -78,15 +79,15 @@ def test_a_database_of_a_newer_gated_is_left_alone(path: Path) -> None:
     database.connect(path, NOTES_2).close()
 
 
-BACK_2 = (*NOTES, f"{NOTES_2[1]}\n{database.BACK}DROP INDEX notes_author; ALTER TABLE notes DROP COLUMN author")
+BACK_2 = (*NOTES, f"{NOTES_2[1]}\n{migrations.BACK}DROP INDEX notes_author; ALTER TABLE notes DROP COLUMN author")
 
 
 def test_a_gated_that_does_not_know_a_change_undoes_it_and_keeps_the_rows(path: Path) -> None:
     new = database.connect(path, BACK_2)
     new.execute("INSERT INTO notes (text, author) VALUES ('kept', 'x')")
     new.close()
-    assert database.go_back(path, len(NOTES)) == 1
-    assert database.go_back(path, len(NOTES)) == 0
+    assert migrations.go_back(path, len(NOTES)) == 1
+    assert migrations.go_back(path, len(NOTES)) == 0
     old = database.connect(path, NOTES)
     assert texts(old) == ["kept"]
     assert [column["name"] for column in old.execute("PRAGMA table_info(notes)")] == ["id", "text"]
@@ -96,18 +97,18 @@ def test_a_gated_that_does_not_know_a_change_undoes_it_and_keeps_the_rows(path: 
 
 def test_without_a_way_back_nothing_is_undone(path: Path) -> None:
     database.connect(path, NOTES_2).close()
-    with pytest.raises(StateError, match="left no way back"):
-        database.go_back(path, len(NOTES))
+    with pytest.raises(StateError, match="has no undo script"):
+        migrations.go_back(path, len(NOTES))
     database.connect(path, NOTES_2).close()
 
 
 def test_all_the_ways_back_are_gone_or_none(path: Path) -> None:
-    broken = (*BACK_2, f"CREATE TABLE more (a)\n{database.BACK}DROP TABLE more; DROP TABLE missing")
+    broken = (*BACK_2, f"CREATE TABLE more (a)\n{migrations.BACK}DROP TABLE more; DROP TABLE missing")
     database.connect(path, broken).close()
     with pytest.raises(StateError, match="cannot go back"):
-        database.go_back(path, len(NOTES))
+        migrations.go_back(path, len(NOTES))
     still = database.connect(path, broken)
-    assert database.applied(still) == 3
+    assert migrations.applied(still) == 3
     still.close()
 
 
@@ -126,7 +127,7 @@ def test_a_folder_that_cannot_be_made_is_a_state_error(tmp_path: Path) -> None:
 
 
 def test_a_current_database_opens_while_another_connection_writes(path: Path, connection: sqlite3.Connection) -> None:
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.execute("INSERT INTO notes (text) VALUES ('half done')")
         second = database.connect(path, NOTES)
         assert texts(second) == []
@@ -135,14 +136,14 @@ def test_a_current_database_opens_while_another_connection_writes(path: Path, co
 
 def test_a_transaction_is_all_or_nothing(connection: sqlite3.Connection) -> None:
     def two_rows() -> None:
-        with database.transaction(connection):
+        with sql.transaction(connection):
             connection.execute("INSERT INTO notes (text) VALUES ('one')")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         two_rows()
     assert texts(connection) == []
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.execute("INSERT INTO notes (text) VALUES ('two')")
     assert texts(connection) == ["two"]
 
@@ -153,13 +154,13 @@ def test_a_commit_that_fails_leaves_no_transaction_open(connection: sqlite3.Conn
     )
 
     def an_orphan() -> None:
-        with database.transaction(connection):
+        with sql.transaction(connection):
             connection.execute("INSERT INTO replies (note) VALUES (7)")  # SQLite finds this out only at the commit
 
     with pytest.raises(sqlite3.IntegrityError):
         an_orphan()
     assert not connection.in_transaction
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.execute("INSERT INTO notes (text) VALUES ('goes on')")
     assert texts(connection) == ["goes on"]
 
@@ -169,12 +170,12 @@ def test_a_full_disk_is_told_as_it_is_and_the_next_transaction_works(connection:
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
 
     def too_much() -> None:
-        with database.transaction(connection):
+        with sql.transaction(connection):
             connection.execute("INSERT INTO notes (text) VALUES (?)", ("x" * 100_000,))
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
         too_much()
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.execute("INSERT INTO notes (text) VALUES ('small')")
     assert texts(connection) == ["small"]
 
@@ -184,22 +185,22 @@ def test_rows_that_are_read_at_once_are_those_that_are_read_with_care(connection
     connection.execute("INSERT INTO notes (text) VALUES ('x')")
     for text in ("'y'", "CAST(x'c328ff' AS TEXT)"):
         connection.execute(f"INSERT INTO notes (text) VALUES ({text})")
-        assert database.rows(connection, every) == connection.execute(every).fetchall()
-        assert connection.text_factory is database.as_text
-    assert [row["id"] for row in database.rows(connection, "SELECT id FROM notes WHERE text = ?", ("x",))] == [1]
+        assert sql.rows(connection, every) == connection.execute(every).fetchall()
+        assert connection.text_factory is sql.as_text
+    assert [row["id"] for row in sql.rows(connection, "SELECT id FROM notes WHERE text = ?", ("x",))] == [1]
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        database.rows(connection, "SELECT * FROM nowhere")
-    assert connection.text_factory is database.as_text
+        sql.rows(connection, "SELECT * FROM nowhere")
+    assert connection.text_factory is sql.as_text
 
 
 def test_what_was_forgotten_is_in_no_file(path: Path, connection: sqlite3.Connection) -> None:
     secret = "a name that must go"
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.executemany("INSERT INTO notes (text) VALUES (?)", [(f"{secret} {i}",) for i in range(500)])
     connection.execute("INSERT INTO notes (text) VALUES ('stays')")
     assert secret.encode() in everything_in(path.parent)
     connection.execute("DELETE FROM notes WHERE text <> 'stays'")
-    assert database.forget(connection)
+    assert sql.forget(connection)
     assert secret.encode() not in everything_in(path.parent)
     assert texts(connection) == ["stays"]
 
@@ -211,10 +212,10 @@ def test_forgetting_says_so_when_a_reader_stands_in_the_way(path: Path, connecti
     reader.execute("BEGIN")
     assert texts(reader) == ["secret"]
     connection.execute("DELETE FROM notes")
-    assert not database.forget(connection)
+    assert not sql.forget(connection)
     assert texts(reader) == ["secret"]
     reader.execute("COMMIT")
-    assert database.forget(connection)
+    assert sql.forget(connection)
     assert b"secret" not in everything_in(path.parent)
     reader.close()
 
@@ -222,9 +223,9 @@ def test_forgetting_says_so_when_a_reader_stands_in_the_way(path: Path, connecti
 def test_forgetting_says_so_when_a_writer_stands_in_the_way(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA busy_timeout = 20")
     writer = database.connect(path, NOTES)
-    with database.transaction(writer):
-        assert not database.forget(connection)
-    assert database.forget(connection)
+    with sql.transaction(writer):
+        assert not sql.forget(connection)
+    assert sql.forget(connection)
     writer.close()
 
 
@@ -232,11 +233,11 @@ def test_the_version_changes_when_another_connection_has_written_and_only_then(
     path: Path, connection: sqlite3.Connection
 ) -> None:
     second = database.connect(path, NOTES)
-    before = database.version(connection)
+    before = sql.version(connection)
     assert texts(second) == []
-    assert database.version(connection) == before
+    assert sql.version(connection) == before
     second.execute("INSERT INTO notes (text) VALUES ('x')")
-    assert database.version(connection) != before
+    assert sql.version(connection) != before
     second.close()
 
 
@@ -278,3 +279,58 @@ def test_processes_that_open_a_new_database_at_the_same_moment_all_succeed(tmp_p
         connection = database.connect(path, NOTES)
         assert texts(connection) == ["here"] * 8
         connection.close()
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def from_before(path: Path, scripts: tuple[str, ...]) -> None:
+    """Make a database as a gated did that did not use `user_version`."""
+    connection = database.connect(path, scripts)
+    connection.execute("PRAGMA user_version = 0")
+    connection.execute("UPDATE _gated_back SET script = substr(script, 1, instr(script, 'PRAGMA') - 2)")
+    connection.execute("INSERT INTO notes (text) VALUES ('kept')")
+    connection.close()
+
+
+def test_a_database_from_before_the_version_number_keeps_its_rows_and_gets_one(path: Path) -> None:
+    from_before(path, BACK_2)
+    connection = database.connect(path, BACK_2)
+    assert (texts(connection), version_of(connection)) == (["kept"], 2)
+    connection.close()
+
+
+def test_an_older_gated_undoes_a_change_and_the_newer_one_makes_it_again(path: Path) -> None:
+    """The older gated knows only the record of sqlite-utils. It runs the stored undo script."""
+    from_before(path, BACK_2)
+    database.connect(path, BACK_2).close()
+    old = sqlite3.connect(path, isolation_level=None)
+    with sql.transaction(old):
+        for statement in migrations.statements(old.execute("SELECT script FROM _gated_back").fetchone()[0]):
+            old.execute(statement)
+        old.execute("DELETE FROM _gated_back")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name = '2'")
+    assert version_of(old) == 1
+    old.close()
+    new = database.connect(path, BACK_2)
+    assert tuple(new.execute("SELECT text, author FROM notes").fetchone()) == ("kept", None)
+    new.close()
+
+
+def test_undoing_a_migration_lowers_the_version_number(path: Path) -> None:
+    database.connect(path, BACK_2).close()
+    migrations.go_back(path, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        assert version_of(connection) == 1
+
+
+def test_a_current_database_opens_without_sqlite_utils(path: Path) -> None:
+    database.connect(path, NOTES).close()
+    script = f"""
+import pathlib, sys
+from gated.storage import database
+database.connect(pathlib.Path({str(path)!r}), {NOTES!r}).close()
+assert "sqlite_utils" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-P", "-c", script], check=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.storage import database, erasure
+from gated.storage import database, erasure, sql
 
 MIGRATIONS = (f"CREATE TABLE notes (text TEXT) STRICT; {erasure.SCHEMA}",)
 
@@ -27,7 +27,7 @@ def owed(connection: sqlite3.Connection) -> int:
 
 
 def erase(connection: sqlite3.Connection) -> None:
-    with database.transaction(connection):
+    with sql.transaction(connection):
         connection.execute("DELETE FROM notes")
         erasure.owe(connection)
 
@@ -38,9 +38,9 @@ def traces(path: Path) -> bool:
 
 def test_nothing_owed_writes_nothing(path: Path, connection: sqlite3.Connection) -> None:
     second = database.connect(path, MIGRATIONS)
-    before = database.version(second), connection.total_changes
+    before = sql.version(second), connection.total_changes
     assert erasure.settle(connection)
-    assert (database.version(second), connection.total_changes) == before
+    assert (sql.version(second), connection.total_changes) == before
     second.close()
 
 
@@ -71,7 +71,7 @@ def test_what_a_reader_held_up_is_still_owed_after_a_restart(path: Path, connect
 
 def test_an_erasure_that_is_rolled_back_is_not_owed(connection: sqlite3.Connection) -> None:
     def fails() -> None:
-        with database.transaction(connection):
+        with sql.transaction(connection):
             erasure.owe(connection)
             raise KeyboardInterrupt
 
@@ -84,7 +84,7 @@ def test_a_debt_made_while_another_is_settled_stays(
     path: Path, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = database.connect(path, MIGRATIONS)
-    forget = database.forget
+    forget = sql.forget
 
     def slowly(mine: sqlite3.Connection) -> bool:
         done = forget(mine)
@@ -92,7 +92,7 @@ def test_a_debt_made_while_another_is_settled_stays(
         return done
 
     erase(connection)
-    monkeypatch.setattr(database, "forget", slowly)
+    monkeypatch.setattr(sql, "forget", slowly)
     assert erasure.settle(connection)
     assert owed(connection) == 1
     second.close()

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from gated.errors import DiskError, TornError
-from gated.storage import database, rescue
+from gated.storage import database, rescue, sql
 
 NOTES = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL CHECK (length(text) > 3)) STRICT",)
 MANY = 400
@@ -75,7 +75,7 @@ def test_on_a_read_only_disk_everything_is_read_also_what_lies_in_the_log_alone(
 def test_a_copy_takes_no_write(filled, disk):
     disk.freeze()
     best = rescue.open_best(filled, NOTES)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"), database.transaction(best.connection):
+    with pytest.raises(sqlite3.OperationalError, match="readonly"), sql.transaction(best.connection):
         note(best.connection, "more")
     best.connection.close()
 

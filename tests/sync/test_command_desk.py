@@ -34,7 +34,7 @@ from gated.protocol.command_messages import (
     SwitchModels,
 )
 from gated.protocol.limits import COMMAND_WINDOW, MAX_PLAIN_BYTES
-from gated.storage import database
+from gated.storage import database, sql
 from gated.sync.command_desk import (
     CHALLENGE_S,
     MOST_CHALLENGES,
@@ -513,7 +513,7 @@ def test_no_power_cut_lets_a_command_act_again(tmp_path, monkeypatch):
 
 
 def test_with_less_than_full_sync_this_very_test_finds_commands_that_act_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
+    monkeypatch.setattr(sql, "PRAGMAS", sql.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
     assert any(done_twice(seed, tmp_path, monkeypatch) for seed in range(30))
 
 

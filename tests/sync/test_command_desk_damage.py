@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gated.protocol.command_messages import Command, ConfirmationRequest, Offer, ReleaseDoor, Suspend
-from gated.storage import database
+from gated.storage import database, migrations
 from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
 from gated.sync.command_log import MIGRATIONS
 
@@ -130,6 +130,6 @@ def test_a_ledger_from_before_keeps_every_command_and_can_go_back(tmp_path):
     with opened(tmp_path) as desk:
         assert desk.hear(order(FIRST), 1.0, NOON) is None
         assert isinstance(desk.hear(order(FIRST + 1), 1.0, NOON), Command)
-    assert database.go_back(path, 1) == 1
+    assert migrations.go_back(path, 1) == 1
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         assert [row["number"] for row in old.execute("SELECT number FROM commands")] == [FIRST, FIRST + 1]

@@ -19,7 +19,7 @@ from power import Power  # noqa: E402
 
 from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
-from gated.storage import database, files  # noqa: E402
+from gated.storage import files  # noqa: E402, migrations
 from gated.update import rehearsal  # noqa: E402
 from gated.update.release import Releases  # noqa: E402
 from gated.update.source import Source  # noqa: E402
@@ -98,7 +98,7 @@ def check(machine: Machine, *, running: bool = True) -> None:
             with closing(sqlite3.connect(machine.state / name)) as connection:
                 assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",), name
                 if running:
-                    known, there = len(migrations), database.applied(connection)
+                    known, there = len(migrations), migrations.applied(connection)
                     assert there == known, f"{name} has schema {there}, {current} knows {known}"
     with closing(sqlite3.connect(machine.state / "people.db")) as connection:
         assert connection.execute("SELECT count(*) FROM people").fetchone() == (PEOPLE,)

@@ -20,7 +20,7 @@ from gated.protocol.record_keys import digest_of, key_of
 from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
 from gated.protocol.status_messages import Heartbeat
 from gated.protocol.wire_records import AnyPerson, HouseholdRecord, PersonRecord, RoleRecord, Tombstone, WireConsent
-from gated.storage import database
+from gated.storage import sql
 from gated.storage.vault import CARD, PIN, Vault
 from gated.sync.person_records import is_readable
 from gated.sync.replica import Replica
@@ -264,7 +264,7 @@ def staging(tmp_path):
 @pytest.fixture
 def careless(monkeypatch):
     """Switch off waiting for the disk. Use it in tests of what is stored, not of whether it survives a power cut."""
-    monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS.replace("synchronous = FULL", "synchronous = OFF"))
+    monkeypatch.setattr(sql, "PRAGMAS", sql.PRAGMAS.replace("synchronous = FULL", "synchronous = OFF"))
 
 
 @pytest.fixture

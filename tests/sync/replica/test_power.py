@@ -31,7 +31,7 @@ class Camera:
     @property
     def connections(self):
         replica = self.gate.replica
-        return (*replica._holdings.register._both, replica._staging._connection)
+        return (*replica._holdings.register._stores.connections, replica._staging._connection)
 
     def look(self, statement):
         if not statement.startswith(("SELECT", "PRAGMA")):
@@ -59,7 +59,7 @@ def is_whole(gate):
     """Return whether every key and template has an owner, every template opens, and no erasure is pending."""
     register = gate.replica._holdings.register
     opened = register.opened(gate.embedder)
-    debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._both]
+    debts = [c.execute("SELECT count(*) FROM erasures").fetchone()[0] for c in register._stores.connections]
     waiting = [held for held in gate.replica._holdings.quarantined() if held.pending is not None]
     is_nobodys = register._templates.keys().keys() - register._people.faces()
     return (

@@ -194,7 +194,7 @@ def test_of_somebody_who_was_never_here_there_is_a_receipt_too(followed, office,
 def test_there_is_no_receipt_before_the_traces_are_wiped(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
-    for connection in followed.replica._holdings.register._both:
+    for connection in followed.replica._holdings.register._stores.connections:
         connection.execute("PRAGMA busy_timeout = 0")
     with closing(sqlite3.connect(followed.state / "templates.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -583,7 +583,7 @@ def test_whoever_is_told_of_a_change_finds_it_on_disk(followed, office, kit):
 
 def test_what_cannot_be_written_counts_for_nothing_and_comes_again(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)))
-    for connection in followed.replica._holdings.register._both:
+    for connection in followed.replica._holdings.register._stores.connections:
         connection.execute("PRAGMA busy_timeout = 0")
     with closing(sqlite3.connect(followed.state / "people.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
