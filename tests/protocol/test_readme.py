@@ -89,7 +89,7 @@ def test_what_is_not_the_same_is_found(shown, real):
 
 def test_an_example_shows_every_field():
     for name, message in ((kind, message) for message, kind in KINDS.items()):
-        assert set(SHOWN[name]) == set(message.__struct_fields__)
+        assert set(SHOWN[name]) == set(message.__struct_encode_fields__)
     assert set(SHOWN["status"]["journal"]) == set(JournalMark.__struct_fields__)
     assert set(SHOWN["status"]["records"]) == set(RecordMark.__struct_fields__)
     assert set(SHOWN["delta"]["records"][1]) == {"type", *PersonRecord.__struct_fields__}

@@ -64,8 +64,8 @@ HEIRS = {"AnyPerson": ("PersonRecord",)}
 """The structs on the wire that have the fields of another."""
 
 ABOUT = f"""\
-The messages between a gate and its office. `README.md` in this folder has the rules. `examples.json` has every message as
-bytes, with keys to open them.
+The messages between a gate and its office. `README.md` in this folder has the rules. `examples.json` has every message
+as bytes, with keys to open them.
 
 A payload below is the JSON *inside* a message. On the wire every message is a compact JWS (RFC 7515; `alg` {SIGNING},
 `kid` the RFC 7638 thumbprint of the signing key, `typ` as in `x-typ`). If `x-sealed` is true, the signed text is a
