@@ -14,6 +14,8 @@ MAX_BODY_BYTES = 16 * 1024
 message.
 """
 
+FRAME_BYTES = len('{"seq":1,"at":"","kind":"","body":"","hash":""}')
+
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
@@ -38,6 +40,11 @@ class Entry:
             stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored) for stored in row[1:]
         ]
         return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
+
+    @property
+    def least_bytes(self) -> int:
+        """Return a lower bound of the length of the row as JSON, in bytes."""
+        return FRAME_BYTES + len(self.at) + len(self.kind) + len(self.body) + len(self.hash)
 
     @property
     def event(self) -> Event | None:

@@ -5,6 +5,7 @@ belongs to one thread at a time, so open one for each thread. After a `StateErro
 failed fsync a connection cannot be trusted (USENIX ATC'20, "Can Applications Recover from fsync Failures?").
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ class Journal:
 
     def __init__(self, file: JournalFile) -> None:
         self._file = file
+        self._position: tuple[tuple[int, int], Position] | None = None
 
     @classmethod
     def open(cls, state: Path, site: str, gate: str) -> "Journal":
@@ -84,11 +86,19 @@ class Journal:
                 return Flaw(0, str(error))
             return check(position, connection.execute(f"{ROWS} ORDER BY seq"))
 
-    def entries(self, after: int = 0, limit: int = 500) -> list[Entry]:
-        """Return up to `limit` rows with a seq greater than `after`, in order."""
+    def entries(self, after: int = 0, limit: int = 500, most_bytes: int = sys.maxsize) -> list[Entry]:
+        """Return up to `limit` rows with a seq greater than `after`, in order, as JSON about `most_bytes` long.
+
+        The last row is the first that certainly does not fit any more.
+        """
         with self._file.reading() as connection:
-            rows = connection.execute(f"{ROWS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-            return [Entry.read(row) for row in rows]
+            found, length = list[Entry](), 0
+            for row in connection.execute(f"{ROWS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall():
+                found.append(Entry.read(row))
+                length += found[-1].least_bytes
+                if length > most_bytes:
+                    break
+            return found
 
     def last(self, count: int) -> list[Entry]:
         """Return the newest `count` rows, in order."""
@@ -97,9 +107,12 @@ class Journal:
             return [Entry.read(row) for row in rows][::-1]
 
     def position(self) -> Position:
-        """Return the current head record, including rows of other processes."""
-        with self._file.reading():
-            return self._file.position()
+        """Return the current head record, including rows of other processes. Cheap while nothing changes."""
+        version = self._file.version()
+        if self._position is None or self._position[0] != version:
+            with self._file.reading():
+                self._position = version, self._file.position()
+        return self._position[1]
 
     def hash_of(self, seq: int) -> str | None:
         """Return the hash of a row, or of the last removed row (`Position.base`). None for any other missing row."""

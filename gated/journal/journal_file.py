@@ -79,6 +79,11 @@ class JournalFile:
             finally:
                 self._connection.execute("ROLLBACK")
 
+    def version(self) -> tuple[int, int]:
+        """Return a value that differs after any change, by any process. Cheap."""
+        with self._guarded as connection:
+            return database.version(connection), connection.total_changes
+
     def position(self) -> Position:
         """Return the head record. Call it inside `reading` or `writing`.
 

@@ -11,7 +11,7 @@ from gated.journal.chain import Position
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
 from gated.protocol.event_messages import Ack, EventBatch
-from gated.protocol.limits import MAX_EVENTS
+from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 from gated.protocol.status_messages import JournalMark
 from gated.sync.outbox import AHEAD_ROWS, Outbox, next_batch
 from gated.sync.upload_timing import MOST_ROWS, Gathering
@@ -77,15 +77,16 @@ class Drain:
         new = [] if after is None or is_beat else journal.entries(after, MOST_ROWS)
         kinds = [entry.kind for entry in new]
         upto = self._gathering.look(position.journal, position.head, kinds, is_beat=is_beat)
-        return replace(position, head=min(position.head, max(upto, position.acked)))
+        head = min(position.head, max(upto, position.acked))
+        return position if head == position.head else replace(position, head=head)
 
     def _due(self, journal: Journal, position: Position, now: float) -> Iterator[EventBatch]:
-        if self._outbox.is_due(position, now) and (entries := journal.entries(position.acked, MAX_EVENTS)):
+        if self._outbox.is_due(position, now) and (entries := _next(journal, position.acked, MAX_EVENTS)):
             batch = _batch(journal, position, entries)
             self._outbox.sent(batch, position, now)
             yield batch
         after = self._outbox.ahead_after(position, now)
-        if after is not None and (entries := journal.entries(after, AHEAD_ROWS)):
+        if after is not None and (entries := _next(journal, after, AHEAD_ROWS)):
             batch = _batch(journal, position, entries, is_ahead=True)
             self._outbox.sent_ahead(batch, now)
             yield batch
@@ -105,6 +106,11 @@ class Drain:
             journal.acknowledge(held)
         else:
             journal.rewind(held)
+
+
+def _next(journal: Journal, after: int, limit: int) -> list[Entry]:
+    """Return the rows for a batch, and at most one that does not fit into it."""
+    return journal.entries(after, limit, MAX_PLAIN_BYTES)
 
 
 def _batch(journal: Journal, position: Position, entries: list[Entry], *, is_ahead: bool = False) -> EventBatch:

@@ -218,6 +218,14 @@ def test_entries_are_paged_and_last_returns_the_newest_in_order(journal, fill):
     assert [e.seq for e in journal.last(99)] == list(range(1, 11))
 
 
+def test_reading_ends_with_the_first_row_that_does_not_fit(journal, fill):
+    fill(journal, 10)
+    length = sum(entry.least_bytes for entry in journal.entries(limit=3))
+    assert [e.seq for e in journal.entries(most_bytes=length)] == [1, 2, 3, 4]
+    assert [e.seq for e in journal.entries(most_bytes=length - 1)] == [1, 2, 3]
+    assert [e.seq for e in journal.entries(most_bytes=0)] == [1]
+
+
 def test_pending_returns_the_rows_that_the_office_has_not_acknowledged(journal, fill):
     fill(journal, 10)
     assert [e.seq for e in journal.pending(3)] == [1, 2, 3]

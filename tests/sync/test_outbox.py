@@ -11,7 +11,7 @@ from gated.errors import WireError
 from gated.events import Stopped
 from gated.journal.chain import Position, digest, genesis
 from gated.journal.entry import MAX_BODY_BYTES, Entry, body_of, stamp
-from gated.protocol.event_messages import Ack, EventBatch, first_altered
+from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
 from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 from gated.sync.outbox import AHEAD_ROWS, AHEAD_S, Outbox, next_batch
 
@@ -231,6 +231,13 @@ def test_whatever_lies_on_the_disk_one_row_at_least_fits_on_the_wire(rows, first
     assert read(msgspec.json.encode(batch), EventBatch) == batch
     assert on_disk[0].body.startswith(batch.events[0].body)
     assert len(msgspec.json.encode(batch)) <= MAX_PLAIN_BYTES
+
+
+@given(st.lists(st.text(max_size=200), max_size=3))
+def test_a_row_is_never_shorter_on_the_wire_than_its_lower_bound(texts):
+    at, kind, body = [*texts, "", "", ""][:3]
+    entry = Entry(1, at, kind, body, "a" * 64)
+    assert len(msgspec.json.encode(WireEvent(1, at, kind, body, entry.hash))) >= entry.least_bytes
 
 
 def test_the_worst_row_of_all_still_fits():
