@@ -79,9 +79,14 @@ KINDS = ACCEPTING | {
 }  # fmt: skip
 
 
+_CHANGE_HELD = frozenset({"record_quarantined", "record_accepted", "person_removed"})
+WITH_EFFECT = _CALLS | ALARMING | KINDS | {WEAK, "way_denied"}
+"""All kinds of events that change something at the office."""
+
+
 def apply_events(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
     """Apply journal events: raise alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
-    for event in events:
+    for event in [event for event in events if event.kind in WITH_EFFECT]:
         if event.kind in _CALLS:
             _follow_call(store, gate, event, wall)
         if event.kind in ALARMING and '"is_over":true' not in event.body:
@@ -90,7 +95,7 @@ def apply_events(store: Store, gate: str, events: Sequence[WireEvent], wall: dat
             _open_weak_pin_alarm(store, gate, event)
         if event.kind in KINDS:
             _apply_fact(store, gate, event)
-    if any(event.kind in ("record_quarantined", "record_accepted", "person_removed") for event in events):
+    if not _CHANGE_HELD.isdisjoint([event.kind for event in events]):
         update_held_alarm(store, gate, events[-1].at)
 
 

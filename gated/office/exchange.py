@@ -211,9 +211,10 @@ class Exchange:
         apply_events(self._store, session.gate, change.new, wall)
         for kind, detail in change.alarms:
             self._store.alarms.open(session.gate, kind, detail, stamp(wall))
-        if any(event.kind == "person_enrolled" for event in change.new):
+        kinds = {event.kind for event in change.new}
+        if "person_enrolled" in kinds:
             self._face_requests.rescan()
-        if any(event.kind in ACCEPTING for event in change.new):
+        if kinds & ACCEPTING:
             self._face_requests.retry_gate(session.gate)
         if change.ack is not None:
             yield session.ack(change.ack)
