@@ -120,14 +120,15 @@ def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     """Return key and number of all held records that are no tombstones, including quarantined records."""
     of = f"n > 0 AND NOT is_gone AND NOT is_wanted AND {sound(connection, 'records')}"
     query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
-    return [(key, n) for key, n in connection.execute(query).fetchall()]
+    return [(key, n) for key, n in database.rows(connection, query)]
 
 
 def newest(connection: sqlite3.Connection) -> int:
     """Return the highest record number seen, including numbers that commands announced."""
-    most = "max(ifnull(max(n), 0), ifnull(max(suspended_n), 0))"
-    row = connection.execute(f"SELECT {most} FROM records WHERE {sound(connection, 'records')}").fetchone()  # noqa: S608
-    return max(version(connection), int(row[0]))
+    upto = version(connection)
+    above = f"(n > ?1 OR suspended_n > ?1) AND {sound(connection, 'records')}"  # the cheap condition comes first
+    row = connection.execute(f"SELECT max(max(n, suspended_n)) FROM records WHERE {above}", (upto,)).fetchone()  # noqa: S608
+    return upto if row[0] is None else int(row[0])
 
 
 def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
