@@ -156,8 +156,8 @@ class GateSide:
         self._watch = Watch(self._withheld, lost)
         self._orders = Orders(desk, topics, replica, self._withheld, report)
         self._repetitions = Repetitions(REMEMBERED)
-        self._told: Status | None = None
-        self._told_at, self._told_calls = 0.0, 0
+        self._told: tuple[RecordMark | None, list[str], int] | None = None
+        self._told_at = 0.0
         self._mark: RecordMark | None = None
         self._listed, self._listed_at = RecordMark(0, ""), 0.0
         """The records' state when the list of quarantined records was last sent."""
@@ -329,14 +329,15 @@ class GateSide:
     def _news(self, now: float, wall_utc: datetime, vitals: Vitals) -> Iterator[Status]:
         """Yield the status with a fresh challenge if it is due.
 
-        It is due every `status_s`, at a call, and when the records or the withheld data changed.
+        It is due every `status_s`, at a call, and when the records or the withheld data changed. Other changes wait for
+        the heartbeat. An observer of the network must not see when the door moves or a part fails.
         """
         self._mark = self._records.attempt(lambda: self.replica.mark, now, self._mark)
-        status = self._status(vitals)
-        is_said = self._told is not None and _is_same(status, self._told) and vitals.calls == self._told_calls
-        if is_said and now < self._told_at + self._settings.status_s:
+        news = (self._mark, self._watch.known, vitals.calls)
+        if news == self._told and now < self._told_at + self._settings.status_s:
             return
-        self._told, self._told_at, self._told_calls = status, now, vitals.calls
+        status = self._status(vitals)
+        self._told, self._told_at = news, now
         silent_s = self._freshness.silent_s(now)
         yield replace(status, at=stamp(wall_utc), challenge=self._freshness.challenge(now), silent_s=silent_s)
 
@@ -413,11 +414,3 @@ class GateSide:
             case _:
                 raise WireError(f"{type(message).__name__}: is nothing that a gate says")
         return Outgoing(topic, self._peer.write(message), retain=isinstance(message, Status))
-
-
-def _is_same(status: Status, told: Status) -> bool:
-    """Return whether a status contains nothing that the office waits for.
-
-    Other changes wait for the heartbeat. An observer of the network must not see when the door moves or a part fails.
-    """
-    return (status.records, status.state, status.withheld) == (told.records, told.state, told.withheld)
