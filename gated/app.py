@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,7 @@ from gated.service.duty import Duty
 from gated.service.start_events import first_facts
 from gated.service.systemd_notify import Notifier
 from gated.service.timekeeper import Timekeeper
+from gated.service.version import own_version
 from gated.sitetime import zone
 from gated.storage.process_lock import FolderLock
 from gated.storage.rescue import set_aside
@@ -252,7 +252,7 @@ class Brain:
                 position = journal.position()
             return position.head - position.acked
 
-        metrics = Metrics(version("gated"), self.settings.models.set)
+        metrics = Metrics(own_version(), self.settings.models.set)
         metrics.gauge("gated_templates", "Templates that are searched.", lambda: self.gallery.template_count)
         metrics.gauge("gated_events_waiting", "Rows that the office does not hold yet.", waiting)
         return metrics
@@ -353,7 +353,7 @@ class Brain:
         from gated.sync.session import Vitals
 
         return Vitals(
-            version=version("gated"),
+            version=own_version(),
             degraded=self.duty.lost,
             door=self.door.state,
             people=self.gallery.size,

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from importlib.metadata import version
 
 import msgspec
 
@@ -11,13 +10,14 @@ from gated.config.settings_trial import Start
 from gated.events import ConfigChanged, DatabaseMended, Event, SettingsTried, Started
 from gated.gallery.mending import Mended
 from gated.journal.entry import Entry
+from gated.service.version import own_version
 
 
 def first_facts(settings: Settings, start: Start, past: list[Entry], mended: Iterable[Mended]) -> list[Event]:
     """Return the facts in order. `past`: the newest rows of the journal, oldest first."""
     digest = hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
     last = next((event for entry in reversed(past) if isinstance(event := entry.event, Started)), None)
-    facts: list[Event] = [Started(version("gated"), digest)]
+    facts: list[Event] = [Started(own_version(), digest)]
     if last is not None and last.settings_sha256 != digest:
         facts.append(ConfigChanged(last.settings_sha256, digest))
     facts += [DatabaseMended(each.file, each.kept_as, list(each.torn), list(each.anew)) for each in mended]
