@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from gated.errors import TornError
+from gated.storage import database
 from gated.storage.valid_rows import sound
 
 WAY, SET = 32, 16
