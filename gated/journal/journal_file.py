@@ -9,7 +9,7 @@ from typing import Any
 
 from gated.errors import StateError, TornError
 from gated.journal.chain import Position, genesis
-from gated.storage import database
+from gated.storage import database, sql
 from gated.storage.rescue import open_best
 from gated.storage.sqlite_errors import state_error
 
@@ -81,8 +81,8 @@ class JournalFile:
 
     def version(self) -> tuple[int, int]:
         """Return a value that differs after any change, by any process. Cheap."""
-        with self._guarded as connection:
-            return database.version(connection), connection.total_changes
+        with self._guard as connection:
+            return sql.version(connection), connection.total_changes
 
     def position(self) -> Position:
         """Return the head record. Call it inside `reading` or `writing`.

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from gated.errors import TornError
-from gated.storage import database
+from gated.storage import sql
 from gated.storage.valid_rows import sound
 
 WAY, SET = 32, 16
@@ -121,7 +121,7 @@ def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     """Return key and number of all held records that are no tombstones, including quarantined records."""
     of = f"n > 0 AND NOT is_gone AND NOT is_wanted AND {sound(connection, 'records')}"
     query = f"SELECT key, n FROM records WHERE {of}"  # noqa: S608
-    return [(key, n) for key, n in database.rows(connection, query)]
+    return [(key, n) for key, n in sql.rows(connection, query)]
 
 
 def newest(connection: sqlite3.Connection) -> int:
