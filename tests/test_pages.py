@@ -289,6 +289,34 @@ def test_the_alarms_of_the_office_are_all_alarms():
     assert [spans(row[0])[0] for row in table_in(OFFICE, "Alarms")] == list(MEANINGS)
 
 
+def test_the_alarms_in_the_changelog_are_alarms():
+    entry = re.search(r"- \*\*alarms\*\*: (.*?)\n\n", text_of("CHANGELOG.md"), re.DOTALL)[1]
+    assert set(spans(entry)) <= set(MEANINGS)
+
+
+def test_the_answers_to_a_call_are_the_options_of_the_command():
+    named = {spans(row[0])[0] for row in table_in(OFFICE, "Calls")}
+    options = {option for each in checked(["office", "answer"]).params for option in each.opts}
+    assert len(named) == 3
+    assert named <= options
+
+
+def test_the_files_that_a_gate_stores_are_those_of_the_code():
+    for row in table_in(HOW, "What a gate stores"):
+        for name in spans(row[0]):
+            assert all(f'"{part}' in SOURCE for part in name.strip("/").split("/")), name
+
+
+def test_a_page_that_the_product_names_exists_with_its_section():
+    named = re.findall(
+        r"(?<![\w/.])((?:gated|systemd|models|hw_tests)/[\w/]*[A-Z]+\.md)(?:[^\n\"']*\"([^\"\n]+)\")?", SOURCE
+    )
+    assert named
+    for page, title in named:
+        assert (TOP / page).is_file(), page
+        assert not title or f"## {title}\n" in text_of(page), title
+
+
 def test_the_budgets_in_the_page_are_those_that_are_computed():
     own = ReaderSettings()
     for cards, short, long in table_in(HOW, "Cards"):

@@ -36,7 +36,7 @@ temperature control). 5 °C before that, an installer still has time to add a ve
 SPARE_MB, LEAST_MB = 150.0, 50.0
 """Limits of free memory, in MB: amber below the first, red below the second.
 
-Starting brain and vision again beside the running ones takes about 280 MB (design.md, section 12). Below 50 MB the
+Starting brain and vision again beside the running ones takes about 280 MB. Below 50 MB the
 kernel soon kills processes.
 """
 

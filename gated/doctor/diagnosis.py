@@ -22,7 +22,7 @@ Source: BCM2711 ARM Peripherals, 5.3.
 """
 
 PROMISE_S = 0.5
-"""Promised time from walking up to the open gate, in seconds (design.md, section 2)."""
+"""Promised time from walking up to the open gate, in seconds."""
 LATELY = 100
 """Number of newest grants that show how fast the gate is."""
 MISREAD_AT_MOST = 5

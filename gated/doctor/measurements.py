@@ -30,7 +30,7 @@ SOFT = 20.0
 LEAST_RATE = 0.8
 """Lowest share of the configured frame rate that counts as in order."""
 OVERHEAD = 1.1
-"""Largest ratio of the whole frame time to the time of the bare models (design.md, section 12)."""
+"""Largest ratio of the whole frame time to the time of the bare models."""
 MIDDLE = 0.25
 """Largest distance of a well framed face from the middle, as a share of the picture's width or height."""
 

@@ -17,7 +17,7 @@ from gated.runtime.tasks import until_cancelled
 ADDRESS = "127.0.0.1"
 """The local address that serves the metrics."""
 SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0)
-"""Bounds of the histogram's buckets, in seconds. Half a second is the promise (design.md, section 2)."""
+"""Bounds of the histogram's buckets, in seconds. Half a second is the promise."""
 MOST_S = 5.0
 """Largest time from grant to release that counts as latency, in seconds.
 
