@@ -111,7 +111,7 @@ class Entrance:
             on_outcome=tell.outcome,
             wall=wall,
             gate=settings.gate.id,
-            guessing=Guessing(settings.readers, GuessLog(settings.state)),
+            guessing=Guessing(settings.readers, GuessLog(settings.state, lost=settings.readers.attempts - 1)),
         )
         self._revoked = frozenset[str]()
         crowd = Crowd(tell.losses)

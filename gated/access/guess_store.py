@@ -5,7 +5,9 @@ counted. Doors and households are stored as digests under a random salt. The typ
 does not depend on this file: without it the budget is in memory only.
 
 A damaged row still counts. Its place is unknown, so it counts at every place, for one day. If the clock's row is
-damaged, every guess counts everywhere, because the clock gives their age and the salt gives their place.
+damaged, every guess counts everywhere, because the clock gives their age and the salt gives their place. A file that
+cannot be read at all counts as one guess less than the free ones of an hour, everywhere: a right PIN still opens, and
+the first wrong one begins a rest.
 
 Times are seconds that the gate has run (`now`). A power cut does not age a guess, and no wall clock is trusted.
 """
@@ -76,9 +78,9 @@ class GuessLog:
     only memory counts.
     """
 
-    def __init__(self, state: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Open or create the file. Never raises."""
-        self._path, self._monotonic = state / NAME, monotonic
+    def __init__(self, state: Path, monotonic: Callable[[], float] = time.monotonic, lost: int = 0) -> None:
+        """Open or create the file. Never raises. `lost` is the number of guesses that an unreadable file counts for."""
+        self._path, self._monotonic, self._lost = state / NAME, monotonic, lost
         self._connection: sqlite3.Connection | None = None
         self._salt, self._began, self._base = secrets.token_bytes(16), monotonic(), 0.0
         self._gone: list[int] = []
@@ -158,6 +160,9 @@ class GuessLog:
                 set_aside(self._path)
             connection = database.connect(self._path, MIGRATIONS)
             self._read(connection)
+            self.counted = [(EVERYWHERE, Counted(number, self._base)) for number in range(1, self._lost + 1)]
+            self._mend(connection)
+            log.error("%s could not be read and begins anew; %d guesses count everywhere for a day", NAME, self._lost)
         return connection
 
     def _read(self, connection: sqlite3.Connection) -> None:
