@@ -12,11 +12,13 @@ import hmac
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gated.errors import StateError
 from gated.storage import database, sql
+from gated.storage.valid_rows import sound
 
 VALID_S = 3600.0
 """Default validity of a code, in seconds."""
@@ -55,6 +57,12 @@ class Invitation(NamedTuple):
     keys: str | None
     used_at: float | None
     valid_s: float = VALID_S
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the values fit together, as `Invitations` writes them."""
+        is_limited = 0 < self.valid_s <= LONGEST_DAYS * DAY_S and isfinite(self.given_at)
+        return is_limited and self.code.isascii() and (self.keys is None) == (self.used_at is None)
 
     @property
     def ends_at(self) -> float:
@@ -120,7 +128,8 @@ class Invitations:
         with self._writing() as connection:
             verdict = judge(_find(connection, gate), code, keys, at)
             if verdict == "wrong":
-                connection.execute("UPDATE invitation SET wrong = wrong + 1 WHERE gate = ?", (gate,))
+                of = f"gate = ? AND {sound(connection, 'invitation')}"
+                connection.execute(f"UPDATE invitation SET wrong = wrong + 1 WHERE {of}", (gate,))  # noqa: S608
             return verdict
 
     def use(self, gate: str, code: str, keys: str, at: float) -> Verdict:
@@ -148,6 +157,9 @@ class Invitations:
 
 
 def _find(connection: sqlite3.Connection, gate: str) -> Invitation | None:
-    names = ", ".join(Invitation._fields)
-    row: Any = connection.execute(f"SELECT {names} FROM invitation WHERE gate = ?", (gate,)).fetchone()  # noqa: S608
-    return None if row is None else Invitation(*row)
+    """Return a gate's invitation. A damaged one is none: its code pairs nobody."""
+    names, is_sound = ", ".join(Invitation._fields), sound(connection, "invitation")
+    ask = f"SELECT {names} FROM invitation WHERE gate = ? AND {is_sound}"  # noqa: S608 - our own names
+    row: Any = connection.execute(ask, (gate,)).fetchone()
+    found = None if row is None else Invitation(*row)
+    return found if found is not None and found.is_whole else None

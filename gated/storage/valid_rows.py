@@ -48,7 +48,10 @@ AGAIN = "start the gate again, and it keeps what can be read"
 
 
 def sound(connection: sqlite3.Connection, table: str) -> str:
-    """Return the SQL condition for WHERE that every value of a row is valid for its column."""
+    """Return the SQL condition for WHERE that every value of a row is valid for its column.
+
+    Raises `sqlite3.OperationalError` for a missing table, as a query of the table does.
+    """
     row = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ? AND type = 'table'", (table,)).fetchone()
     if row is None:
         raise sqlite3.DatabaseError(f"no such table: {table}")

@@ -3,7 +3,9 @@ minutes.
 """
 
 import sqlite3
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,9 @@ from hypothesis import strategies as st
 
 from gated.errors import StateError
 from gated.office.invitations import REPEAT_S, VALID_S, Invitation, Invitations, judge
+
+sys.path.append(str(Path(__file__).parents[1]))
+from odd_rows import dice, spoil, values_for
 
 AT = 1_800_000_000.0
 RIGHT, WRONG = "ab" * 32, "cd" * 32
@@ -148,3 +153,29 @@ def test_a_broken_file_is_said(tmp_path, invitations):
     other.close()
     with pytest.raises(StateError, match=r"invitations\.db"):
         invitations.look("gate-2", RIGHT, KEYS, AT)
+
+
+@pytest.mark.parametrize("column", ["gate", "code", "given_at", "wrong", "keys", "used_at", "valid_s"])
+def test_a_damaged_invitation_is_none_and_every_other_is_good(invitations, tmp_path, column):
+    path = tmp_path / "invitations.db"
+    for value in values_for_column(invitations, path, column):
+        invitations.cancel("gate-1")
+        invitations.invite("gate-1", RIGHT, AT)
+        invitations.invite("gate-2", RIGHT, AT)
+        if not spoil(path, "invitation", column, value):
+            continue
+        said = f"{column} became {value!r}"
+        again = Invitations(tmp_path)
+        assert "gate-2" in again.open(AT), said
+        assert again.look("gate-2", RIGHT, KEYS, AT) == "good", said
+        assert not again.knows("gate-1", WRONG), said
+        assert again.look("gate-1", WRONG, KEYS, AT) == "wrong", said
+        again.invite("gate-1", RIGHT, AT)
+        assert again.look("gate-1", RIGHT, KEYS, AT) == "good", said
+        again.close()
+
+
+def values_for_column(invitations, path, column):
+    invitations.invite("gate-1", RIGHT, AT)
+    every = values_for(path, "invitation", column)
+    return dice(f"invitation {column}").sample(every, min(8, len(every)))
