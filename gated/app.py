@@ -324,7 +324,7 @@ class Brain:
 
     def _follow(self) -> "Following":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
-        from gated.doctor.guess_time import said
+        from gated.doctor.guess_time import guess_limits
         from gated.office_wiring import Following, Gate
         from gated.sync.denied_subjects import Revoked
 
@@ -333,7 +333,7 @@ class Brain:
             self.calls,
             self.duty,
             lambda: None if self._models.now is None else self._models.now.embedder,
-            partial(self._vitals, said(self.settings)),
+            partial(self._vitals, guess_limits(self.settings)),
             self.clock.now,
             self._open_journal,
             lambda fact: self._call(self._on_office, fact),
@@ -341,7 +341,7 @@ class Brain:
             self._end_as,
             self._appended,
             lambda at: self._call(self.calls.proved, at),
-            lambda said, asked_at: self._call(self._on_time, said, asked_at),
+            lambda at, asked_at: self._call(self._on_time, at, asked_at),
             lambda why: self._call(self.duty.set, "certificate", why),
             lambda part, why: self._call(self.duty.set, part, why),
         )
@@ -447,9 +447,9 @@ class Brain:
         self.report(fact)
         self.duty.set("clock", None if fact.is_over else fact.why)
 
-    def _on_time(self, said: datetime, asked_at: float) -> None:
+    def _on_time(self, at: datetime, asked_at: float) -> None:
         """Pass on the office's time, requested at `asked_at` (monotonic seconds)."""
-        self.clock.hear(said, time.monotonic() - asked_at)
+        self.clock.accept_office_time(at, time.monotonic() - asked_at)
 
     def _may_locate(self) -> bool:
         """Return whether the locating sound is scheduled now. Without a trusted clock it is not."""

@@ -154,7 +154,7 @@ class Gated(click.Group):
             streams.abandon()
             if not is_pipe:  # the program that closed the pipe needs no message
                 what = error.filename or "the output"
-                streams.say(f"gated: {what} cannot be written ({error.strerror}); make room", err=True)
+                streams.say(f"gated: {what} cannot be written ({error.strerror}); free some space", err=True)
             sys.exit(1 if is_pipe else 3)
 
     def invoke(self, ctx: click.Context) -> Any:

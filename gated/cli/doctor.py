@@ -34,7 +34,7 @@ from gated.storage.read_only import read_only_mode
 from gated.update.release_key import of_release_key
 
 ROUNDS = 30
-MEASURE_STEP = "`systemctl stop gated`, measure, and start it again"
+MEASURE_STEP = "run `systemctl stop gated`, measure, and start it again"
 COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 
 
@@ -81,14 +81,14 @@ def doctor(
         lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
     findings += of_release_key()
     if measure and seen is not None and seen.has_brain:
-        findings.append(amber("camera", "the gate that runs has it: nothing was measured", MEASURE_STEP))
+        findings.append(amber("camera", "the running gate uses it: nothing was measured", MEASURE_STEP))
     elif measure:
         watched = [*_measured(settings, picture), *watched]
     findings += watched
     remember(settings.state, watched, datetime.now(zone(settings.site.timezone)))
     if page is not None:
-        told = {finding.part for finding in findings}
-        _write(page, settings, [*findings, *(old for old in recall(settings.state) if old.part not in told)], tried,
+        listed = {finding.part for finding in findings}
+        _write(page, settings, [*findings, *(old for old in recall(settings.state) if old.part not in listed)], tried,
                language or settings.cues.languages[0])  # fmt: skip
     if as_json:
         show_json({"ok": is_well(findings), "latch": seen is not None, "lines": lines, "findings": findings})
@@ -124,23 +124,23 @@ def _watched(settings: Settings, by: str, *, by_light: bool, by_sound: bool) -> 
 def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     """Measure camera and speed, if no other process holds the camera."""
     from gated.cli.camera_picture import show_picture
-    from gated.doctor.measurements import look
+    from gated.doctor.measurements import measure
     from gated.face.pipeline import load_pipeline
     from gated.vision import camera_of
 
     pipeline = load_pipeline(settings.models, settings.face)
     with being_oneself() if settings.camera.kind == "picamera2" else nullcontext():
-        findings, frame = look(settings, camera_of(settings.camera), pipeline, ROUNDS)
+        findings, frame = measure(settings, camera_of(settings.camera), pipeline, ROUNDS)
     if picture is not None and frame is not None:
         show_picture(picture, frame)
     return findings
 
 
 def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path | None, language: Language) -> None:
-    from gated.doctor.handover_page import report, tried_of
+    from gated.doctor.handover_page import report, tested_promises
 
     try:
-        rows = tried_of(read_named(tried, MOST_TEXT)) if tried is not None else ()
+        rows = tested_promises(read_named(tried, MOST_TEXT)) if tried is not None else ()
         now = datetime.now(zone(settings.site.timezone))
         write_named(page, report(settings, board_at(), findings, now, rows, language=language).encode(), 0o666)
     except OSError as error:
@@ -159,6 +159,6 @@ def _ask(settings: Settings) -> tuple[LatchState | None, str]:
 def _tell(finding: Finding) -> None:
     mark = click.style(f"{SIGNS[finding.light]} {finding.light:5}", fg=COLOURS[finding.light])
     streams.own(mark)
-    streams.say(f"  {finding.part}: {finding.says}")
+    streams.say(f"  {finding.part}: {finding.result}")
     if finding.next_step:
         streams.say(f"         -> {finding.next_step}")

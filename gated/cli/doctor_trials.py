@@ -25,12 +25,12 @@ def try_doors(settings: Settings, by: str) -> Iterator[Finding]:
     """Open every door once, each with its own lease."""
     for name, wires in settings.doors.items():
         if not _asked(f"Release {name} for {wires.release_s:g} s now? Somebody must stand at it."):
-            yield amber(f"{name}: opening", "was not tried", "try it before the gate is handed over")
+            yield amber(f"{name}: opening", "was not tested", "test it before handover")
             continue
         found = asyncio.run(_opening(settings, name, by))
         if found.light == "green" and not _asked("Did the lock let go, and does the leaf hold fast now? Pull at it."):
-            step = "look at the lock's kind and supply, its bolt and its closer"
-            found = red(found.part, f"the latch: {found.says}; at the gate it was otherwise", step)
+            step = "check the lock's kind, supply and bolt, and the door closer"
+            found = red(found.part, f"the latch reported: {found.result}; the installer saw something else", step)
         yield found
 
 
@@ -39,7 +39,9 @@ async def _opening(settings: Settings, name: str, by: str) -> Finding:
     try:
         async with in_command(settings) as hand:
             if hand.seen.doors.get(name) == "open":
-                return red(f"{name}: opening", "the leaf stands open already", "shut it; if it is, look at its contact")
+                return red(
+                    f"{name}: opening", "the door is already open", "close the door; if it is closed, check its contact"
+                )
             return of_cycle(name, await open_once(hand, name, wires, by, _tell), wires)
     except LatchError as error:
         raise LatchError(f"{error}; {AS_WHOM}") from error
@@ -49,10 +51,10 @@ def try_lights(settings: Settings) -> Finding:
     """Show every light, the buzzer and the pad, one after the other."""
     lines = asyncio.run(_lights(settings))
     if not lines:
-        return amber("lights", "none is fitted", "fit lamps: who cannot hear must see what the gate does")
+        return amber("lights", "none is fitted", "fit lamps: deaf people must see what the gate does")
     if _asked(f"Did each of the {len(lines)} do so, alone and in this order?"):
-        return green("lights", f"as they should be: {', '.join(lines)}")
-    return red("lights", f"not all as they should be: {', '.join(lines)}", "look at the pins in [cues] and their wires")
+        return green("lights", f"all correct: {', '.join(lines)}")
+    return red("lights", f"not all correct: {', '.join(lines)}", "check the pins in [cues] and their wires")
 
 
 async def _lights(settings: Settings) -> list[str]:
@@ -66,13 +68,13 @@ async def _lights(settings: Settings) -> list[str]:
 def try_sound(settings: Settings) -> Finding:
     """Play the prompt of an opening gate."""
     if settings.cues.sound == "none":
-        return amber("sound", "no loudspeaker is set", 'fit one, for who cannot see, and set [cues] sound = "alsa"')
+        return amber("sound", "no loudspeaker is set", 'fit one for blind people, and set [cues] sound = "alsa"')
     if not asyncio.run(say(settings)):
-        step = "apt-get install alsa-utils, or name a device of `aplay -L` in [cues] sound_device"
-        return red("sound", "the loudspeaker does not take it", step)
+        step = "run apt-get install alsa-utils, or set [cues] sound_device to a device of `aplay -L`"
+        return red("sound", "the loudspeaker cannot play it", step)
     if _asked("Was it heard, word for word, where people stand?"):
         return green("sound", f"heard, at volume {settings.cues.volume:g}")
-    return red("sound", "was not heard as it should be", "look at [cues] volume, `alsamixer`, and the wires")
+    return red("sound", "was not heard clearly", "check [cues] volume, `alsamixer` and the wires")
 
 
 def _asked(question: str) -> bool:

@@ -139,7 +139,7 @@ def _journal(settings: Settings) -> None:
     flaw = journal.verify()
     journal.close()
     if flaw is not None:
-        raise StateError(f"row {flaw.seq} is not as it was written: {flaw.why}")
+        raise StateError(f"row {flaw.seq} was changed after it was written: {flaw.why}")
 
 
 def _gallery(settings: Settings) -> None:
@@ -171,12 +171,12 @@ def _calendar(settings: Settings) -> str | None:
 
 def _pin_budget(settings: Settings) -> Iterator[Check]:
     """Yield the time a stranger at the keypad must guess. Yields nothing without a keypad or countable PINs."""
-    from gated.doctor.guess_time import found_at, sentence, weak_at
+    from gated.doctor.guess_time import pin_budget, sentence, weak_pin_holders
 
-    found = found_at(settings)
+    found = pin_budget(settings)
     if found is not None:
         says = sentence(settings, found)
-        is_well = not found.is_short and not found.shut_out and not weak_at(settings)
+        is_well = not found.is_short and not found.shut_out and not weak_pin_holders(settings)
         yield Check("PIN budget", None, None if is_well else says, says if is_well else "")
 
 
@@ -186,7 +186,7 @@ def _release_key() -> Iterator[Check]:
 
     for found in of_release_key():
         is_well = found.light == "green"
-        yield Check(found.part, None, None if is_well else f"{found.says}; {found.next_step}", found.says)
+        yield Check(found.part, None, None if is_well else f"{found.result}; {found.next_step}", found.result)
 
 
 def _card_budget(settings: Settings) -> Iterator[Check]:
@@ -195,7 +195,7 @@ def _card_budget(settings: Settings) -> Iterator[Check]:
 
     for found in of_cards(settings):
         is_well = found.light == "green"
-        yield Check(found.part, None, None if is_well else f"{found.says}; {found.next_step}", found.says * is_well)
+        yield Check(found.part, None, None if is_well else f"{found.result}; {found.next_step}", found.result * is_well)
 
 
 def _models(settings: Settings) -> None:
@@ -219,8 +219,8 @@ def _vision() -> Check:
     from gated.doctor.checks import vision
 
     found = list(vision())
-    amber = [f"{each.says}: {each.next_step}" for each in found if each.light != "green"]
-    return Check("vision", None, "; ".join(amber) or None, found[0].says)
+    amber = [f"{each.result}: {each.next_step}" for each in found if each.light != "green"]
+    return Check("vision", None, "; ".join(amber) or None, found[0].result)
 
 
 def _pins(settings: Settings) -> str | None:

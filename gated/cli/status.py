@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, looks, show_json, streams
-from gated.doctor.status import shown_at, standing
+from gated.doctor.status import shown_at, gate_status
 
 
 @click.command()
@@ -14,7 +14,7 @@ from gated.doctor.status import shown_at, standing
 @looks
 def status(context: Context, as_json: bool) -> None:
     """Show brain, latch, doors, failed parts, and the sync with the office. Exit 1 when the gate is not well."""
-    now = standing(context.settings)
+    now = gate_status(context.settings)
     if as_json:
         show_json({"ok": now.is_well, **{name: getattr(now, name) for name in now.__struct_fields__}})
     else:

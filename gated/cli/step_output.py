@@ -52,7 +52,7 @@ def tell(finding: Finding) -> None:
     """Print a finding, except a red one: the caller raises it as an error."""
     if finding.light != "red":
         advice = f"; {finding.next_step}" if finding.next_step else ""
-        streams.say(f"  {SIGNS[finding.light]} {finding.part}: {finding.says}{advice}")
+        streams.say(f"  {SIGNS[finding.light]} {finding.part}: {finding.result}{advice}")
 
 
 def _end(wrong: Iterable[GatedError]) -> NoReturn:

@@ -61,8 +61,10 @@ def board_at(root: Path = ROOT) -> Board:
 def throttling() -> int | None:
     """Return the firmware's throttling bits; None if they cannot be read."""
     try:
-        said = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=ASK_S, check=True)
-        return int(said.stdout.strip().removeprefix("throttled="), 16)
+        answer = subprocess.run(
+            ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=ASK_S, check=True
+        )
+        return int(answer.stdout.strip().removeprefix("throttled="), 16)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
@@ -70,36 +72,43 @@ def throttling() -> int | None:
 def power(board: Board, bits: int | None) -> Finding:
     """Return whether the power supply suffices. `bits`: the result of `throttling`."""
     if bits is None:
-        says = f"unknown: {'vcgencmd does not answer' if board.is_pi else 'this is no Raspberry Pi'}"
-        step = "let the gate's user join the group video" if board.is_pi else "look again on the gate's own board"
-        return amber("power", says, step)
+        result = f"unknown: {'vcgencmd does not answer' if board.is_pi else 'this is not a Raspberry Pi'}"
+        step = "add the gate's user to the group video" if board.is_pi else "run this on the gate's own board"
+        return amber("power", result, step)
     now, since = decoded(bits), decoded(bits >> SINCE)
-    told = f"0x{bits:x}"
+    bits_text = f"0x{bits:x}"
     if now:
-        return red("power", f"now {', '.join(now)}", "fit the Pi's own supply and a short, thick cable", throttled=told)
+        return red(
+            "power",
+            f"now {', '.join(now)}",
+            "use the Pi's own power supply and a short, thick cable",
+            throttled=bits_text,
+        )
     if since:
-        says = f"well now; since power-on {', '.join(since)}"
-        return amber("power", says, "fit the Pi's own supply, and see what hangs on its 5 V", throttled=told)
-    return green("power", "never too low nor throttled since power-on", throttled=told)
+        result = f"normal now; since power-on {', '.join(since)}"
+        return amber(
+            "power", result, "use the Pi's own power supply, and check the devices on its 5 V", throttled=bits_text
+        )
+    return green("power", "no undervoltage and no throttling since power-on", throttled=bits_text)
 
 
 def decoded(bits: int) -> list[str]:
     """Return the meaning of the lowest four bits."""
-    return [says for bit, says in THROTTLED.items() if bits >> bit & 1]
+    return [result for bit, result in THROTTLED.items() if bits >> bit & 1]
 
 
 def temperature(root: Path = ROOT) -> Finding:
     """Return how hot the processor is."""
     text = _text(root / "sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
     if not text.lstrip("-").isdecimal():
-        return amber("temperature", "unknown: no sensor tells", "look again on the gate's own board")
+        return amber("temperature", "unknown: no sensor", "run this on the gate's own board")
     celsius = int(text) / 1000
-    says, step = f"{celsius:.0f} °C", "give the case shade, a heat sink or a vent"
+    result, step = f"{celsius:.0f} °C", "give the case shade, a heat sink or a vent"
     if celsius >= HOT_C:
-        return red("temperature", f"{says}: the processor is as slow as it gets", step, celsius=celsius)
+        return red("temperature", f"{result}: the processor runs at its lowest speed", step, celsius=celsius)
     if celsius >= WARM_C:
-        return amber("temperature", f"{says}: soon the processor is slowed", step, celsius=celsius)
-    return green("temperature", says, celsius=celsius)
+        return amber("temperature", f"{result}: the processor will soon be slowed", step, celsius=celsius)
+    return green("temperature", result, celsius=celsius)
 
 
 def memory(root: Path = ROOT) -> Finding:
@@ -109,13 +118,13 @@ def memory(root: Path = ROOT) -> Finding:
         key: int(value.split()[0]) for key, value in rows.items() if value.split()[:1] and value.split()[0].isdecimal()
     }
     if "MemAvailable" not in kib:
-        return amber("memory", "unknown: the kernel does not tell", "mount /proc, without ProcSubset=pid")
+        return amber("memory", "unknown: the kernel does not report it", "mount /proc without ProcSubset=pid")
     free, whole = (kib.get(key, 0) * 1.024e-3 for key in ("MemAvailable", "MemTotal"))
-    says, step = f"{free:,.0f} of {whole:,.0f} MB free", "end what else runs here, or take a board with more"
+    result, step = f"{free:,.0f} of {whole:,.0f} MB free", "stop other programs, or use a board with more memory"
     figures = {"available_mb": round(free), "total_mb": round(whole)}
     if free < LEAST_MB:
-        return red("memory", says, step, **figures)
-    return green("memory", says, **figures) if free >= SPARE_MB else amber("memory", says, step, **figures)
+        return red("memory", result, step, **figures)
+    return green("memory", result, **figures) if free >= SPARE_MB else amber("memory", result, step, **figures)
 
 
 def _text(path: Path) -> str:

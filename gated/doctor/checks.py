@@ -21,7 +21,7 @@ from gated.config.reading import is_day
 from gated.cues.prompts import check
 from gated.cues.screen import ADDRESS, LETTERS
 from gated.cues.words import fitted_of
-from gated.doctor.diagnosis import bad, lost_parts, of_decisions, of_readers
+from gated.doctor.diagnosis import faulty, lost_parts, of_decisions, of_readers
 from gated.doctor.finding import Finding, amber, green, red
 from gated.errors import ConfigError, GatedError, ModelError
 from gated.face.manifest import folder_of, load_set
@@ -59,7 +59,7 @@ def models(settings: Settings) -> Finding:
         for entry in chosen.models:
             Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
     except ModelError as error:
-        return red("models", f"{error}", "`gated models list` shows what there is, `gated models verify` proves it")
+        return red("models", f"{error}", "run `gated models list` and `gated models verify`")
     return green("models", f"{len(chosen.models)} of set {chosen.name} ({chosen.grade}) verified")
 
 
@@ -67,13 +67,13 @@ def camera(settings: Settings, *, is_lost: bool) -> Finding:
     """Return which camera is set and whether it can be there. Only vision opens it."""
     kind, path = settings.camera.kind, settings.camera.path
     if kind == "picamera2" and importlib.util.find_spec("picamera2") is None:
-        return bad(settings, "camera", "picamera2 is not installed", "apt-get install python3-picamera2")
+        return faulty(settings, "camera", "picamera2 is not installed", "run apt-get install python3-picamera2")
     if path and not Path(path).exists():
-        return red("camera", f"{kind}: {path} is not there", "mend camera.path")
+        return red("camera", f"{kind}: {path} does not exist", "correct camera.path")
     if is_lost:
-        return red("camera", f"{kind}: the gate sees nothing", "look at its cable, and at the log of `gated run`")
+        return red("camera", f"{kind}: no picture", "check its cable and the log of `gated run`")
     if kind != "picamera2":
-        return amber("camera", f"{kind}: no real camera, {path}", 'at a gate set [camera] kind = "picamera2"')
+        return amber("camera", f"{kind}: not a real camera, {path}", 'set [camera] kind = "picamera2" at a gate')
     return green("camera", f"picamera2, number {settings.camera.number}, {settings.camera.fps:g} frames a second")
 
 
@@ -84,8 +84,10 @@ def vision(root: Path = Path("/"), lacks: Sequence[Lack] | None = None) -> Itera
     if (root / "etc/systemd/system/sockets.target.wants/gated-vision.socket").is_symlink():
         yield green("vision", "is a service with a user of its own" + ("" if lacks else CONFINED))
     elif is_gate or lacks:
-        says = "is a child of the brain and has its user" + ("" if lacks else CONFINED)
-        yield amber("vision", says, "run `sudo gated provision`" if is_gate else "mend what the next lines name")
+        result = "is a child of the brain and has its user" + ("" if lacks else CONFINED)
+        yield amber(
+            "vision", result, "run `sudo gated provision`" if is_gate else "follow the next steps of the findings below"
+        )
     else:
         yield green("vision", "is a child of the brain and has its user" + CONFINED)
     for lack in lacks:
@@ -107,16 +109,16 @@ def readers(settings: Settings) -> Iterator[Finding]:
     for path in settings.readers.devices:
         part = f"reader {path}"
         if not Path(path).exists():
-            yield red(part, "is not there", "plug it in, or mend readers.devices")
+            yield red(part, "is not there", "plug it in, or correct readers.devices")
         elif not os.access(path, os.R_OK):
-            yield red(part, "cannot be read by this user", "let the gate's user join the group input")
+            yield red(part, "this user cannot read it", "add the gate's user to the group input")
         else:
-            yield green(part, "is there, and can be read")
+            yield green(part, "exists and can be read")
     if settings.readers.pass_key:
         try:
             pass_key(Path(settings.readers.pass_key))
         except ConfigError as error:
-            yield red("pass key", str(error), "put the site's public key there, for this user to read")
+            yield red("pass key", str(error), "put the site's public key there, readable by this user")
         else:
             yield green("pass key", "can be read")
 
@@ -124,15 +126,17 @@ def readers(settings: Settings) -> Iterator[Finding]:
 def prompts(settings: Settings) -> Finding:
     """Return whether the gate can speak every prompt."""
     if settings.cues.sound == "none":
-        return amber("prompts", "no sound is set: nothing is spoken", 'fit a loudspeaker and set [cues] sound = "alsa"')
+        return amber(
+            "prompts", "no sound is set: the gate speaks no prompts", 'fit a loudspeaker and set [cues] sound = "alsa"'
+        )
     wrong = [
         problem
         for _, problem in check(settings.prompts, settings.cues.languages, fitted_of(settings))
         if problem is not None
     ]
     if wrong:
-        says = f"{len(wrong)} are missing or not as they should be; tones stand in for them"
-        return amber("prompts", says, "`gated prompts make`, then `gated prompts check`")
+        result = f"{len(wrong)} are missing or wrong; the gate plays tones instead"
+        return amber("prompts", result, "run `gated prompts make`, then `gated prompts check`")
     return green("prompts", f"complete in {' and '.join(settings.cues.languages)}")
 
 
@@ -144,10 +148,12 @@ def screen(settings: Settings, *, has_brain: bool) -> Finding:
     served = page_on(port)
     if served is None:
         if has_brain:
-            return red("screen", f"nobody serves port {port}", "look at the log of `gated run`")
-        return green("screen", f"port {port} is free, for the brain to serve")
+            return red("screen", f"no program serves port {port}", "read the log of `gated run`")
+        return green("screen", f"port {port} is free for the brain")
     if not served:
-        return red("screen", f"port {port} is another program's", "end that, or choose another cues.screen_port")
+        return red(
+            "screen", f"another program uses port {port}", "stop that program, or choose another cues.screen_port"
+        )
     return green("screen", f"served at http://{ADDRESS}:{port}/")
 
 
@@ -159,12 +165,12 @@ def letters(settings: Settings) -> Iterator[Finding]:
         found = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, timeout=ANSWER_S, check=True)
     except (OSError, subprocess.SubprocessError):
         step = f"apt-get install fontconfig, and {LETTERS}"
-        yield amber("letters", "nobody can tell whether Chinese letters are there", step)
+        yield amber("letters", "it is unknown whether a Chinese font is installed", step)
         return
     if found.stdout.strip():
-        yield green("letters", "Chinese can be drawn on the gate screen")
+        yield green("letters", "the gate screen can show Chinese")
     else:
-        yield amber("letters", "the gate screen cannot draw Chinese and shows English", LETTERS)
+        yield amber("letters", "the gate screen cannot show Chinese and shows English", LETTERS)
 
 
 def page_on(port: int) -> bool | None:
@@ -190,7 +196,7 @@ def calendar(settings: Settings, now: datetime) -> Iterator[Finding]:
     except GatedError:
         return  # unreadable data is reported with the keys and the state folder
     if faults:
-        step = "write them into [site] holidays and workdays, or `gated office calendar set` for every gate"
+        step = "write them in [site] holidays and workdays, or run `gated office calendar set` for every gate"
         yield amber("calendar", "; ".join(faults), step)
 
 
@@ -202,10 +208,10 @@ def calendar_faults(settings: Settings, now: datetime) -> list[str]:
             schedules |= store.schedules()
             named = store.days()
             days |= named.holidays | named.workdays
-    faults = [f"{day} is no day of the calendar and never holds" for day in sorted(days) if not is_day(day)]
+    faults = [f"{day} is not a day of the calendar and is ignored" for day in sorted(days) if not is_day(day)]
     if schedules or days:
         years = years_unknown(days, now, zone(settings.site.timezone))
-        faults += [f"the holidays and make-up working days of {year} are not known yet" for year in years]
+        faults += [f"the holidays and make-up working days of {year} are unknown" for year in years]
     return faults
 
 
@@ -214,21 +220,21 @@ def state_folder(settings: Settings) -> Finding:
     folder = settings.state
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
-        return red("state folder", f"{folder} cannot be written by this user", "make it writable for the gate's user")
+        return red("state folder", f"this user cannot write {folder}", "make it writable for the gate's user")
     if there != folder:
-        return amber("state folder", f"{folder} is not there yet", "the first start makes it")
+        return amber("state folder", f"{folder} does not exist yet", "the first start creates it")
     if folder.stat().st_uid != os.geteuid():
-        says = f"{folder} is another user's: what works here may not work there"
-        return amber("state folder", says, "run the doctor as the gate's user")
+        result = f"{folder} belongs to another user: results for this user may differ"
+        return amber("state folder", result, "run the doctor as the gate's user")
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize
-    says = f"{folder} can be written; {free / 1e6:,.0f} MB free"
+    result = f"{folder} can be written; {free / 1e6:,.0f} MB free"
     if free < LEAST_BYTES:
-        return red("state folder", says, "make room: soon nothing can be written down")
-    return green("state folder", says) if free >= SPARE_BYTES else amber("state folder", says, "make room")
+        return red("state folder", result, "free some space: soon the gate cannot write events")
+    return green("state folder", result) if free >= SPARE_BYTES else amber("state folder", result, "free some space")
 
 
-class Past:
+class JournalCheck:
     """What the journal tells: whether it is intact, and the time of its newest row.
 
     Also holds what a running brain has lost, how fast it decided, and what readers sent that could not be understood.
@@ -240,12 +246,12 @@ class Past:
         self.lost = frozenset[str]()
         self.decisions: list[Finding] = []
         self.misread: list[Finding] = []
-        self.finding = amber("journal", "there is none yet", "the first `gated run` begins it")
+        self.finding = amber("journal", "none exists yet", "the first `gated run` creates it")
         try:
             if (settings.state / NAME).exists():
                 self._read(settings)
         except GatedError as error:
-            self.finding = red("journal", str(error), "`gated events verify` says more")
+            self.finding = red("journal", str(error), "run `gated events verify` for details")
 
     def _read(self, settings: Settings) -> None:
         with closing(Journal.to_read(settings.state, settings.site.id, settings.gate.id)) as journal:
@@ -256,27 +262,29 @@ class Past:
         facts = ((datetime.fromisoformat(entry.at), entry.event) for entry in newest)
         self.misread = list(of_readers(facts, datetime.now(UTC)))
         if flaw is not None:
-            says = f"row {flaw.seq} is not as it was written: {flaw.why}"
-            self.finding = red("journal", says, "keep the file as it is, and find out who changed it")
+            result = f"row {flaw.seq} was changed after it was written: {flaw.why}"
+            self.finding = red("journal", result, "keep the file unchanged, and find out who changed it")
             return
         if newest:
             self.last_at = datetime.fromisoformat(newest[0].at)
         if trouble:
-            says = f"it takes no rows; the gate holds them in memory: {trouble}"
-            self.finding = red("journal", says, "give the gate a disk that can be written: see the line on the disk")
+            result = f"the journal cannot be written; the gate keeps its rows in memory: {trouble}"
+            self.finding = red("journal", result, 'give the gate a writable disk: see the finding "disk"')
             return
-        says = f"{position.head - position.base} rows, each as it was written; head {position.head}"
-        self.finding = green("journal", f"{says}, {position.head_hash[:16]}")
+        result = f"{position.head - position.base} rows, all unchanged; newest row {position.head}"
+        self.finding = green("journal", f"{result}, {position.head_hash[:16]}")
 
 
 def clock(settings: Settings, last_fact: datetime) -> Finding:
     """Return whether the time of day is trusted. `last_fact`: the time of the newest fact."""
     judged = clock_of(settings, last_fact, lambda _: None)
     if judged.now() is not None:
-        return green("clock", "trusted: " + ("by the settings" if settings.site.clock == "trusted" else "it is kept"))
-    says = f"not trusted: {judged.why}; what has hours or a last day does not open"
-    step = "see `timedatectl`: reach a time server, or have the office agree on the time"
+        return green(
+            "clock", "trusted: " + ("by the settings" if settings.site.clock == "trusted" else "a time source keeps it")
+        )
+    result = f"not trusted: {judged.why}; credentials with schedules or dates do not open the gate"
+    step = "run `timedatectl`: connect to a time server, or let the office confirm the time"
     kept = settings.state / CLOCK
     if judged.why == EARLIER and kept.exists():
-        step = f"if the time is right, a wrong one was believed: stop the gate, delete {kept}, start it"
-    return amber("clock", says, step)
+        step = f"if the time is correct, a wrong time was trusted before: stop the gate, delete {kept}, start it"
+    return amber("clock", result, step)

@@ -34,9 +34,9 @@ def is_desk(settings: Settings) -> bool:
     return settings.door.pins == "mock"
 
 
-def bad(settings: Settings, part: str, says: str, next_step: str) -> Finding:
+def faulty(settings: Settings, part: str, result: str, next_step: str) -> Finding:
     """Return a finding that is red at a gate and amber on a desk."""
-    return (amber if is_desk(settings) else red)(part, says, next_step)
+    return (amber if is_desk(settings) else red)(part, result, next_step)
 
 
 def lost_parts(facts: Iterable[Event | None]) -> frozenset[str]:
@@ -55,13 +55,13 @@ def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
     if not times_s:
         return
     middle_s, slow_s = median(times_s), times_s[math.ceil(0.95 * len(times_s)) - 1]
-    says = f"the last {len(times_s)} took {middle_s:.2f} s from their frame, 95 % at most {slow_s:.2f} s"
+    result = f"the last {len(times_s)} took {middle_s:.2f} s from frame to decision, 95 % at most {slow_s:.2f} s"
     figures = {"decisions": len(times_s), "median_s": middle_s, "p95_s": slow_s}
     if slow_s <= PROMISE_S:
-        yield green("decisions", says, **figures)
+        yield green("decisions", result, **figures)
     else:
-        step = "see what else runs here; stop the gate and `gated doctor --measure`"
-        yield amber("decisions", f"{says}; {PROMISE_S:g} s are promised", step, **figures)
+        step = "stop other programs; stop the gate and run `gated doctor --measure`"
+        yield amber("decisions", f"{result}; the limit is {PROMISE_S:g} s", step, **figures)
 
 
 def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) -> Iterator[Finding]:
@@ -69,31 +69,43 @@ def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) ->
 
     `facts`: with their times, newest first.
     """
-    told: dict[str, list[str]] = {}
+    misread: dict[str, list[str]] = {}
     for at, fact in facts:
         if isinstance(fact, ReaderMisread) and now - at < timedelta(days=1):
-            said = told.setdefault(fact.reader, [])
-            if fact.what not in said and len(said) < MISREAD_AT_MOST:
-                said.append(fact.what)
-    for reader, said in told.items():
-        step = "`gated readers show` while a card is held there; then mend the wires, or `gated readers learn`"
-        yield amber(f"reader {reader}", f"was not understood lately: {'; '.join(said)}", step)
+            inputs = misread.setdefault(fact.reader, [])
+            if fact.what not in inputs and len(inputs) < MISREAD_AT_MOST:
+                inputs.append(fact.what)
+    for reader, inputs in misread.items():
+        step = (
+            "run `gated readers show` while you hold a card there; then repair the wires, or run `gated readers learn`"
+        )
+        yield amber(f"reader {reader}", f"recent unreadable input: {'; '.join(inputs)}", step)
 
 
 def of_latch(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
     """Yield whether a latch owns the pins and a brain commands it. `why`: the error that replaces `seen`."""
     if seen is None:
-        yield bad(settings, "latch", f"{why}; the state of every line is unknown", _START_LATCH)
-        yield bad(settings, "brain", "it can release nothing without a latch", "start the latch, then `gated run`")
+        yield faulty(settings, "latch", f"{why}; the state of every pin is unknown", _START_LATCH)
+        yield faulty(
+            settings,
+            "brain",
+            "the brain cannot release a lock without a latch",
+            "start the latch, then run `gated run`",
+        )
         return
     yield green("latch", f"serves {settings.latch_socket}")
     if seen.has_brain:
-        yield green("brain", "commands the doors")
+        yield green("brain", "controls the doors")
     else:
-        yield bad(settings, "brain", "none commands the doors; leaving and fire work", "start the gate: `gated run`")
+        yield faulty(
+            settings,
+            "brain",
+            "no brain controls the doors; the exit button and the fire input work",
+            "start the gate: `gated run`",
+        )
 
 
-_START_LATCH = "start the latch's service (on a desk `gated run` starts one); if it runs, ask as the gate's user"
+_START_LATCH = "start the latch's service (on a desk `gated run` starts one); if it runs, run this as the gate's user"
 
 
 def of_doors(settings: Settings, seen: LatchState | None) -> Iterator[Finding]:
@@ -101,99 +113,109 @@ def of_doors(settings: Settings, seen: LatchState | None) -> Iterator[Finding]:
     if seen is None:
         return
     if seen.is_on_fire:
-        yield red("fire", "a fire release stands: every door is released", "when it is safe, turn the reset key")
+        yield red("fire", "a fire release is active: every door is released", "turn the reset key when it is safe")
     for name in settings.doors:
         if seen.lines.get(f"{name}.tamper"):
-            yield red(f"{name}.tamper", "is tampered with, or its loop is cut", "look at the case, then at the wire")
+            yield red(
+                f"{name}.tamper", "the tamper contact is open, or its wire is cut", "check the case, then the wire"
+            )
         if seen.doors.get(name) == "open":
-            yield amber(f"{name}.contact", "the leaf stands open", "shut it; if it is shut, look at its contact")
+            yield amber(f"{name}.contact", "the door is open", "close the door; if it is closed, check its contact")
 
 
 def of_wiring(settings: Settings) -> Iterator[Finding]:
     """Yield what is unsafe in the wiring, or could be better."""
     unsafe = unsafe_wiring(settings.door, settings.second_door)
     for problem in unsafe:
-        name, _, says = problem.partition(": ")
-        yield bad(settings, name, says.partition(";")[0], says.partition("; ")[2])
+        name, _, result = problem.partition(": ")
+        yield faulty(settings, name, result.partition(";")[0], result.partition("; ")[2])
     doors = settings.doors
     if any(w.fire_pin is not None for w in doors.values()) and all(w.fire_reset_pin is None for w in doors.values()):
-        yield amber("fire", "a fire release has no key that ends it", "wire a key switch and set fire_reset_pin")
+        yield amber("fire", "no reset key for a fire release", "connect a key switch and set fire_reset_pin")
     for name, wires in doors.items():
         yield from _of_door(name, wires)
     if is_desk(settings):
-        yield amber("pins", "are mock pins: no real lock moves", 'at a gate set [door] pins = "gpio"')
+        yield amber("pins", "the pins are mock pins: no real lock moves", 'set [door] pins = "gpio" at a gate')
     elif not unsafe:
-        yield green("wiring", "every door has its exit button, or a waiver")
+        yield green("wiring", "every door has an exit button or a waiver")
 
 
 def _of_door(name: str, wires: Wires) -> Iterator[Finding]:
     if wires.rex_pin is None and wires.rex_waiver.strip():
-        yield amber(f"{name}.rex", "no exit button, by a written waiver", "see that it still holds: rex_waiver")
+        yield amber(
+            f"{name}.rex", "no exit button, with a written waiver", "confirm that the waiver is still valid: rex_waiver"
+        )
     if wires.contact_pin is None:
-        says = "no door contact: a leaf that is forced or held open is not noticed"
-        yield amber(f"{name}.contact", says, "wire a contact and set contact_pin")
+        result = "no door contact: the gate cannot detect a forced or held-open door"
+        yield amber(f"{name}.contact", result, "connect a contact and set contact_pin")
     if opens_with_power(wires) and wires.lock_active_high != (wires.lock_pin >= FIRST_PULLED_LOW):
         level = "low" if wires.lock_pin >= FIRST_PULLED_LOW else "high"
-        says = (
-            f"at power-on the Pi pulls pin {wires.lock_pin} {level}, which is this relay's on, until the latch starts"
+        result = (
+            f"at power-on the Pi pulls pin {wires.lock_pin} {level}, "
+            "which switches this relay on until the latch starts"
         )
-        yield amber(f"{name}.lock", says, "use an active-high relay on a pin from 9 on, with a pull-down resistor")
+        yield amber(f"{name}.lock", result, "use an active-high relay on pin 9 or higher, with a pull-down resistor")
 
 
 def of_help(settings: Settings) -> Iterator[Finding]:
     """Yield whether people know whom to call when the gate cannot help them."""
     if settings.cues.phone:
-        yield green("telephone", "is shown and said where the gate cannot help")
+        yield green("telephone", "the gate shows and speaks it where it cannot help")
     else:
-        step = "set [cues] phone, then `gated prompts make`"
-        yield amber("telephone", "people are not told whom to call when the gate cannot help", step)
+        step = "set [cues] phone, then run `gated prompts make`"
+        yield amber("telephone", "the gate shows no telephone number where it cannot help", step)
     if any(wires.call_pin is not None for wires in settings.doors.values()) and not settings.sync.url:
-        says = "nobody hears it: this gate has no office"
-        yield amber("call button", says, "`gated pair` joins an office, where `gated office watch` rings")
+        result = "no call is answered: this gate has no office"
+        yield amber("call button", result, "run `gated pair` to join an office; `gated office watch` rings there")
 
 
 def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
     """Return why nobody can be let in now; empty if people can be."""
     if seen is None:
-        return "no latch serves"
+        return "no latch runs"
     if not seen.has_brain:
-        return "no brain commands the doors"
-    return "there is a lockdown" if is_locked_down else ""
+        return "no brain controls the doors"
+    return "a lockdown is active" if is_locked_down else ""
 
 
-def ways_in(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
+def of_credential_kinds(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
     """Yield each kind of credential that this gate accepts, and whether it works now.
 
     `broken`: those of "vision", "models", "clock", "readers" (all USB readers), "pass key", "network", "server" and
     "sync" that do not work. `nobody`: the result of `nobody_in`.
     """
     blocked = {
-        way: ", ".join(f"{part} is not well" for part in needs if part in broken) for way, needs in _ways(settings)
+        kind: ", ".join(f"{part} is not well" for part in needs if part in broken)
+        for kind, needs in _credential_kinds(settings)
     }
     if nobody or all(blocked.values()):
-        why = nobody or "; ".join(f"{way}: {why}" for way, why in blocked.items())
-        says = f"nobody can be let in by {', '.join(blocked)}: {why}"
-        yield bad(settings, "ways in", says, "do what is said of that above")
+        why = nobody or "; ".join(f"{kind}: {why}" for kind, why in blocked.items())
+        result = f"no credential opens the gate ({', '.join(blocked)}): {why}"
+        yield faulty(settings, "credential kinds", result, "follow the next step of the findings above")
         return
-    for way, why in blocked.items():
-        says, step = f"does not work: {why}", "do what is said of that above"
-        yield amber(f"way in: {way}", says, step) if why else green(f"way in: {way}", "works")
+    for kind, why in blocked.items():
+        result, step = f"not working: {why}", "follow the next step of the findings above"
+        yield amber(f"credential: {kind}", result, step) if why else green(f"credential: {kind}", "works")
     if len(blocked) == 1:
-        yield amber("ways in", "a face alone", "fit a card reader or a keypad: no single way in suits everybody")
+        yield amber(
+            "credential kinds",
+            "only faces open the gate",
+            "fit a card reader or a keypad: no single credential kind suits everybody",
+        )
 
 
-def _ways(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+def _credential_kinds(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     """Return the kinds of credential that this gate accepts, each with the parts it needs besides latch and brain."""
     readers = settings.readers
-    ways: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "vision"))]
+    kinds: list[tuple[str, tuple[str, ...]]] = [("face", ("models", "vision"))]
     usb = ("readers",)
     has_wired = any(wires.wiegand_pins is not None for wires in settings.doors.values())
     if has_wired or readers.devices:
-        ways.append(("card", () if has_wired else usb))
+        kinds.append(("card", () if has_wired else usb))
     if readers.keypad_rows or readers.devices:
-        ways.append(("PIN", () if readers.keypad_rows else usb))
+        kinds.append(("PIN", () if readers.keypad_rows else usb))
     if readers.pass_key:
-        ways.append(("visitor pass", ("vision", "clock", "pass key")))
+        kinds.append(("visitor pass", ("vision", "clock", "pass key")))
     if any(wires.call_pin is not None for wires in settings.doors.values()):
-        ways.append(("call button", ("network", "server", "sync")))
-    return ways
+        kinds.append(("call button", ("network", "server", "sync")))
+    return kinds

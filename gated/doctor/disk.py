@@ -54,22 +54,22 @@ def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
 def disk(disk: Disk | None) -> Iterator[Finding]:
     """Yield what is wrong with the disk, or that it is in order."""
     if disk is None:
-        yield amber("disk", "unknown: the kernel does not tell", "look at `findmnt` and `dmesg`")
+        yield amber("disk", "unknown: the kernel does not report it", "check with `findmnt` and `dmesg`")
         return
     if disk.is_read_only:
-        says = f"{disk.device} ({disk.kind}) is mounted read-only: nothing is kept"
-        yield red("disk", says, "look at `dmesg`; a card that fails goes read-only: change it", read_only=True)
+        result = f"{disk.device} ({disk.kind}) is mounted read-only: nothing can be stored"
+        yield red("disk", result, "check `dmesg`; a failing card becomes read-only: replace it", read_only=True)
     elif disk.errors:
-        says = f"{disk.device} has {disk.errors} errors in its file system"
-        yield red("disk", says, "save what is on it, and change the card", errors=disk.errors)
+        result = f"{disk.device} has {disk.errors} errors in its file system"
+        yield red("disk", result, "back up its data, and replace the card", errors=disk.errors)
     elif disk.life_spent is None:
-        says = f"{disk.device} ({disk.kind}) takes writes; its wear is unknown: cards do not tell it"
-        yield green("disk", says, errors=0)
+        result = f"{disk.device} ({disk.kind}) can be written; its wear is unknown: SD cards do not report it"
+        yield green("disk", result, errors=0)
     elif disk.life_spent > WORN:
-        yield amber("disk", f"{disk.device} has spent {disk.life_spent} % of its life", "change it before it fails",
+        yield amber("disk", f"{disk.device} has used {disk.life_spent} % of its lifetime", "replace it before it fails",
                     life_spent_percent=disk.life_spent)  # fmt: skip
     else:
-        yield green("disk", f"{disk.device} takes writes; at most {disk.life_spent} % of its life is spent",
+        yield green("disk", f"{disk.device} can be written; at most {disk.life_spent} % of its lifetime is used",
                     life_spent_percent=disk.life_spent)  # fmt: skip
 
 
@@ -107,8 +107,10 @@ def _errors(root: Path, device: str) -> int:
 def _life_spent(root: Path, device: str) -> int | None:
     """Return the worse of the eMMC's two estimates, in per cent; None for an SD card, which gives none."""
     whole = device.rpartition("p")[0] or device
-    told = [OF_LIFE[word] for word in _read(root / "sys/block" / whole / "device/life_time").split() if word in OF_LIFE]
-    return max(told, default=None)
+    shares = [
+        OF_LIFE[code] for code in _read(root / "sys/block" / whole / "device/life_time").split() if code in OF_LIFE
+    ]
+    return max(shares, default=None)
 
 
 def _read(path: Path) -> str:
@@ -122,8 +124,8 @@ def kept_aside(settings: Settings) -> Iterator[Finding]:
     """Yield damaged databases that were set aside. They may hold names of people who were removed since."""
     for path in sorted(settings.state.glob(f"*.db{ASIDE}*")) if settings.state.is_dir() else ():
         if not path.name.endswith(PARTS[1:]):
-            step = "when nobody needs it any more, remove it: names and faces may lie in it"
-            yield amber("kept aside", f"{path.name}: a database that was damaged; see `gated events list`", step)
+            step = "remove it when it is no longer needed: it may contain names and faces"
+            yield amber("kept aside", f"{path.name}: a damaged database; see `gated events list`", step)
 
 
 def state_disk(settings: Settings) -> Iterator[Finding]:

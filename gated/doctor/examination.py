@@ -14,7 +14,7 @@ from gated.sitetime import tell, zone
 
 def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
     """Yield all findings. `why`: the error that replaces `seen`."""
-    past, has_brain = checks.Past(settings), seen is not None and seen.has_brain
+    past, has_brain = checks.JournalCheck(settings), seen is not None and seen.has_brain
     lost = past.lost if has_brain else frozenset[str]()
     yield from diagnosis.of_latch(settings, seen, why)
     yield from diagnosis.of_doors(settings, seen)
@@ -38,16 +38,16 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     )
     yield from (clock, checks.state_folder(settings), past.finding, *past.decisions, *past.misread)
     yield from _machine(settings)
-    told = {"vision"} if clock.light == "green" else {"vision", "clock"}
-    for part in sorted(lost - told):
-        yield amber(part, "the gate that runs has lost it", "look at the log of `gated run`")
+    reported = {"vision"} if clock.light == "green" else {"vision", "clock"}
+    for part in sorted(lost - reported):
+        yield amber(part, "the running gate has lost it", "read the log of `gated run`")
     yield from _lockdown(settings)
     broken = {finding.part for finding in (models, *readers) if finding.light == "red"}
     broken |= lost | ({"clock"} if clock.light != "green" else set())
     if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
         broken.add("readers")
     nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
-    yield from diagnosis.ways_in(settings, broken, nobody)
+    yield from diagnosis.of_credential_kinds(settings, broken, nobody)
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -64,7 +64,11 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 
 def _lockdown(settings: Settings) -> Iterator[Finding]:
-    order = read_lockdown(settings.state)
-    if order is not None:
-        since = tell(order.at, zone(settings.site.timezone))
-        yield amber("lockdown", f"since {since}: nobody is let in", "when it is over: `gated lockdown off --by NAME`")
+    lockdown = read_lockdown(settings.state)
+    if lockdown is not None:
+        since = tell(lockdown.at, zone(settings.site.timezone))
+        yield amber(
+            "lockdown",
+            f"active since {since}: the gate denies entry to everyone",
+            "to end it: run `gated lockdown off --by NAME`",
+        )

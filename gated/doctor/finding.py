@@ -22,24 +22,24 @@ class Finding(msgspec.Struct, frozen=True):
 
     part: str
     light: Light
-    says: str
+    result: str = msgspec.field(name="says")
     next_step: str = ""
     figures: dict[str, Figure] = {}
 
 
-def green(part: str, says: str, **figures: Figure) -> Finding:
+def green(part: str, result: str, **figures: Figure) -> Finding:
     """Return a finding for a part that is in order."""
-    return Finding(part, "green", says, figures=figures)
+    return Finding(part, "green", result, figures=figures)
 
 
-def amber(part: str, says: str, next_step: str, **figures: Figure) -> Finding:
+def amber(part: str, result: str, next_step: str, **figures: Figure) -> Finding:
     """Return a finding for a part that works with less than it could."""
-    return Finding(part, "amber", says, next_step, figures)
+    return Finding(part, "amber", result, next_step, figures)
 
 
-def red(part: str, says: str, next_step: str, **figures: Figure) -> Finding:
+def red(part: str, result: str, next_step: str, **figures: Figure) -> Finding:
     """Return a finding for a part that does not work or is not safe."""
-    return Finding(part, "red", says, next_step, figures)
+    return Finding(part, "red", result, next_step, figures)
 
 
 def is_well(findings: Iterable[Finding]) -> bool:

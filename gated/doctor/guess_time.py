@@ -22,17 +22,17 @@ STRONG_BITS = 32
 
 No setting tells whether a reader sends 26 or 34 bits.
 """
-CARD_STEP = "fit readers that tell 32 bits (Wiegand of 34 bits), and take away cards that nobody uses"
-STEP = "set [readers] pin_by_household = true, or pin_digits higher and give new PINs"
-WEAK_STEP = "give them new PINs, and set [readers] weak_pins_until to a day on which the old ones are over"
-NUMBERLESS = "their household has no number to type"
+CARD_STEP = "fit readers that send 32-bit numbers (34-bit Wiegand), and revoke unused cards"
+STEP = "set [readers] pin_by_household = true, or raise pin_digits and give new PINs"
+WEAK_STEP = "give them new PINs, and set [readers] weak_pins_until to the last day of the old PINs"
+NUMBERLESS = "their household has no flat number to type"
 NUMBER_STEP = "name the household by its number, or set [readers] pin_by_household = false"
 OFFICE_STEP = "set [readers] pin_by_household = true"
-OFFICE_STEP_BY_HOUSEHOLD = "set [readers] household_day lower"
-STEP_BY_HOUSEHOLD = "set [readers] pin_digits higher and give new PINs, or household_day lower"
+OFFICE_STEP_BY_HOUSEHOLD = "lower [readers] household_day"
+STEP_BY_HOUSEHOLD = "raise [readers] pin_digits and give new PINs, or lower household_day"
 
 
-def found_at(settings: Settings) -> Budget | None:
+def pin_budget(settings: Settings) -> Budget | None:
     """Return the PIN budget; None if the gate has no keypad or the credentials cannot be read. Creates no file."""
     doors = keypads(settings)
     if not doors or not (settings.state / "people.db").exists():
@@ -57,7 +57,7 @@ def _digits(settings: Settings) -> int:
     return min(settings.readers.pin_digits, MADE_DIGITS) if settings.sync.url else settings.readers.pin_digits
 
 
-def said(settings: Settings) -> GuessingLimits:
+def guess_limits(settings: Settings) -> GuessingLimits:
     """Return this gate's limits on guessing, for the office."""
     readers = settings.readers
     return GuessingLimits(
@@ -73,7 +73,7 @@ def said(settings: Settings) -> GuessingLimits:
     )
 
 
-def weak_at(settings: Settings) -> list[str]:
+def weak_pin_holders(settings: Settings) -> list[str]:
     """Return the ids of people who have typed a PIN that strangers try early. Creates no file."""
     if not (settings.state / "people.db").exists():
         return []
@@ -84,8 +84,8 @@ def weak_at(settings: Settings) -> list[str]:
         return []
 
 
-def _weak_says(weak: list[str]) -> str:
-    return f"{len(weak)} people have a PIN that strangers try first ({', '.join(weak)})"
+def _weak_text(weak: list[str]) -> str:
+    return f"{len(weak)} people have a weak PIN that strangers try first ({', '.join(weak)})"
 
 
 def of_cards(settings: Settings) -> Iterator[Finding]:
@@ -96,7 +96,9 @@ def of_cards(settings: Settings) -> Iterator[Finding]:
     strong = card_days(cards, STRONG_BITS, readers.cards_hour, readers.cards_day, count)
     if weak is None or strong is None:
         return
-    days = f"a stranger who shows card numbers needs {weak:.0f} days at a reader of 26 bits, {strong:.0f} at 34 bits"
+    days = (
+        f"a stranger who tries card numbers needs on average {weak:.0f} days (26 bits) or {strong:.0f} days (34 bits)"
+    )
     figures = {"cards": cards, "days_26_bits": round(weak), "days_34_bits": round(strong)}
     if min(weak, strong) < YEAR_DAYS:  # no setting tells which reader is fitted
         yield amber(CARDS, days, CARD_STEP, **figures)
@@ -136,36 +138,36 @@ def keypads(settings: Settings) -> int:
 
 def sentence(settings: Settings, found: Budget) -> str:
     """Return the budget in words, with the next step if it is below a year."""
-    says = _says(found)
-    parts = [f"{says}, below a year; {_step(settings)}" if found.is_short else says]
-    parts += [f"{_weak_says(weak)}; {WEAK_STEP}"] if (weak := weak_at(settings)) else []
-    parts += [f"{found.shut_out} PINs open nothing: {NUMBERLESS}; {NUMBER_STEP}"] if found.shut_out else []
+    result = _budget_text(found)
+    parts = [f"{result}, below a year; {_step(settings)}" if found.is_short else result]
+    parts += [f"{_weak_text(weak)}; {WEAK_STEP}"] if (weak := weak_pin_holders(settings)) else []
+    parts += [f"{found.shut_out} PINs cannot be used: {NUMBERLESS}; {NUMBER_STEP}"] if found.shut_out else []
     return "; ".join(parts)
 
 
 def of_pins(settings: Settings) -> Iterator[Finding]:
     """Yield the same as `sentence`, as findings of the doctor."""
-    found = found_at(settings)
+    found = pin_budget(settings)
     if found is not None and found.shut_out:
-        says = f"{found.shut_out} PINs open nothing: their household has no number to type"
-        yield amber("PINs", says, NUMBER_STEP, pins=found.shut_out)
-    if weak := weak_at(settings):
-        yield amber("PINs", _weak_says(weak), WEAK_STEP, weak=len(weak))
+        result = f"{found.shut_out} PINs cannot be used: their household has no flat number to type"
+        yield amber("PINs", result, NUMBER_STEP, pins=found.shut_out)
+    if weak := weak_pin_holders(settings):
+        yield amber("PINs", _weak_text(weak), WEAK_STEP, weak=len(weak))
     if found is None or found.days is None:
         return
     figures = {"pins": found.pins, "digits": found.digits, "days": round(found.days)}
     if found.is_short:
-        says = f"a stranger at the keypad needs {found.days:.0f} days on average, below a year"
-        yield amber(PART, says, _step(settings), **figures)
+        result = f"a stranger who tries PINs needs {found.days:.0f} days on average, less than a year"
+        yield amber(PART, result, _step(settings), **figures)
     else:
-        yield green(PART, f"a stranger at the keypad needs {found.days:.0f} days on average", **figures)
+        yield green(PART, f"a stranger who tries PINs needs {found.days:.0f} days on average", **figures)
 
 
-def _says(found: Budget) -> str:
+def _budget_text(found: Budget) -> str:
     if found.days is None:
         return "nobody has a PIN that can be typed here"
     return (
-        f"{found.pins} PINs of {found.digits} digits; a stranger at the keypad needs {in_words(found.days)} on average"
+        f"{found.pins} PINs of {found.digits} digits; a stranger who tries PINs needs {in_words(found.days)} on average"
     )
 
 

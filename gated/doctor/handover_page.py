@@ -40,22 +40,22 @@ NOT_SHOWN = frozenset({"ca", "cert", "key", "gate_keys", "office_keys", "url", "
 
 
 def report(
-    settings: Settings, board: Board, findings: Sequence[Finding], now: datetime, tried: "Sequence[Tried]" = (),
+    settings: Settings, board: Board, findings: Sequence[Finding], now: datetime, tried: "Sequence[TestedPromise]" = (),
     *, language: Language = "en",
 ) -> str:  # fmt: skip
     """Return the page. `tried`: the promises tested on this gate and their outcome; these sentences stay in English."""
-    told = list(map(_in_chinese, findings)) if language == "zh" else list(findings)
+    shown = list(map(_in_chinese, findings)) if language == "zh" else list(findings)
     counts = [str(sum(f.light == light for f in findings)) for light in SIGNS]
     parts = [
-        _table(_word("What it is", language), _facts(settings, board, now, language)),
-        _table(_word("Settings that are not the default", language), list(changed(settings))),
-        f"<h2>{_word('What was found: {} green, {} amber, {} red', language, *counts)}</h2>",
-        _table("", [_found(finding) for finding in told if finding.light != "green"]),
-        _list(f"{_found(finding)[0]}: {finding.says}" for finding in told if finding.light == "green"),
+        _table(_translated("What it is", language), _facts(settings, board, now, language)),
+        _table(_translated("Settings that are not the default", language), list(changed(settings))),
+        f"<h2>{_translated('What was found: {} green, {} amber, {} red', language, *counts)}</h2>",
+        _table("", [_found(finding) for finding in shown if finding.light != "green"]),
+        _list(f"{_found(finding)[0]}: {finding.result}" for finding in shown if finding.light == "green"),
         _tried(tried, language),
         _signs(settings, language),
     ]
-    title = _word("Gate {} of {}", language, settings.gate.id, settings.site.id)
+    title = _translated("Gate {} of {}", language, settings.gate.id, settings.site.id)
     return (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{page(title)}</title>'
         f"<style>{STYLE}</style><h1>{page(title)}</h1>{''.join(parts)}</html>\n"
@@ -71,13 +71,13 @@ def changed(settings: Settings) -> Iterator[tuple[str, str]]:
         values = getattr(settings, table.name)
         if not isinstance(values, msgspec.Struct) or table.name in {"site", "gate"}:
             continue
-        told = [
+        parts = [
             f"{each.name} {_value(getattr(values, each.name))}"
             for each in msgspec.structs.fields(values)
             if each.name not in NOT_SHOWN and getattr(values, each.name) != _default(each)
         ]
-        if told:
-            yield f"[{table.name}]", ", ".join(told)
+        if parts:
+            yield f"[{table.name}]", ", ".join(parts)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> object:
@@ -113,7 +113,7 @@ def _any(doors: Sequence[Wires], key: str) -> object:
     return next((found for wires in doors if (found := getattr(wires, key)) is not None), None)
 
 
-def _word(text: str, language: Language, *values: str) -> str:
+def _translated(text: str, language: Language, *values: str) -> str:
     """Return a fixed word or sentence of the page with its values."""
     return (handover_chinese.words(text) if language == "zh" else text).format(*values)
 
@@ -122,29 +122,29 @@ def _in_chinese(finding: Finding) -> Finding:
     return Finding(
         handover_chinese.part(finding.part),
         finding.light,
-        handover_chinese.sentence(finding.says),
+        handover_chinese.sentence(finding.result),
         handover_chinese.sentence(finding.next_step),
     )
 
 
 def _facts(settings: Settings, board: Board, now: datetime, language: Language) -> list[tuple[str, str]]:
-    told = [
+    parts = [
         (handover_chinese.door if language == "zh" else _door)(name, wires) for name, wires in settings.doors.items()
     ]
-    doors = ("；" if language == "zh" else "; ").join(told)
-    missing = [_word(part, language) for part in not_fitted(settings)]
+    doors = ("；" if language == "zh" else "; ").join(parts)
+    missing = [_translated(part, language) for part in not_fitted(settings)]
     facts = [
         ("day", tell(now, zone(settings.site.timezone))),
         ("machine", f"{board.model}, serial {board.serial}; {platform.platform(terse=True)}"),
         ("versions", f"gated {version('gated')}, Python {platform.python_version()}, onnxruntime "
                      f"{version('onnxruntime')}, numpy {version('numpy')}; models: set {settings.models.set}"),
         ("doors", doors),
-        ("not fitted", ("、" if language == "zh" else ", ").join(missing) or _word("none", language)),
-        ("exit waiver", settings.door.rex_waiver or _word("none", language)),
-        ("telephone", settings.cues.phone or _word("none is set: write it here:", language)),
-        ("office", settings.sync.url.rpartition("@")[2] or _word("none", language)),
+        ("not fitted", ("、" if language == "zh" else ", ").join(missing) or _translated("none", language)),
+        ("exit waiver", settings.door.rex_waiver or _translated("none", language)),
+        ("telephone", settings.cues.phone or _translated("none is set: write it here:", language)),
+        ("office", settings.sync.url.rpartition("@")[2] or _translated("none", language)),
     ]  # fmt: skip
-    return [(_word(name, language), says) for name, says in facts]
+    return [(_translated(name, language), result) for name, result in facts]
 
 
 def _door(name: str, wires: Wires) -> str:
@@ -161,13 +161,13 @@ def _pin(pin: int | None) -> str:
 
 def _found(finding: Finding) -> tuple[str, str]:
     step = f" → {finding.next_step}" if finding.next_step else ""
-    return f"{SIGNS[finding.light]} {finding.part}", f"{finding.says}{step}"
+    return f"{SIGNS[finding.light]} {finding.part}", f"{finding.result}{step}"
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
     if not rows:
         return ""
-    cells = "".join(f"<tr><td>{page(name)}<td>{page(says)}" for name, says in rows)
+    cells = "".join(f"<tr><td>{page(name)}<td>{page(result)}" for name, result in rows)
     return f"{f'<h2>{page(title)}</h2>' if title else ''}<table>{cells}</table>"
 
 
@@ -175,7 +175,7 @@ def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{page(line)}' for line in lines)}</ul>"
 
 
-def _tried(tried: "Sequence[Tried]", language: Language) -> str:
+def _tried(tried: "Sequence[TestedPromise]", language: Language) -> str:
     """Return the tested promises, the broken ones first."""
     if not tried:
         return ""
@@ -183,8 +183,8 @@ def _tried(tried: "Sequence[Tried]", language: Language) -> str:
     kept, days = sum(each.is_kept for each in tried), sorted({each.at[:10] for each in tried})
     between = " 至 " if language == "zh" else " to "
     when = between.join(dict.fromkeys((days[0], days[-1])))
-    says = _word("What was tried on it: {} of {} promises kept, {}", language, str(kept), str(len(tried)), when)
-    return f"<h2>{page(says)}</h2>{_list(lines)}"
+    result = _translated("What was tried on it: {} of {} promises kept, {}", language, str(kept), str(len(tried)), when)
+    return f"<h2>{page(result)}</h2>{_list(lines)}"
 
 
 def _signs(settings: Settings, language: Language) -> str:
@@ -192,13 +192,13 @@ def _signs(settings: Settings, language: Language) -> str:
              "Installer: I cut the power while the lock was released, and the lock was as promised",
              "Owner: I was shown how to open, to lock down, and whom to call")  # fmt: skip
     phone = f": {settings.cues.phone}" if settings.cues.phone else ""
-    told = [_word(line, language) for line in lines[:2]] + [_word(lines[2], language) + phone]
-    sign = _word("name, day, signature:", language)
-    rows = "".join(f"<tr><td>{page(line)}<td>{sign}" for line in told)
-    return f'<div class="signed"><h2>{_word("Signed", language)}</h2><table>{rows}</table></div>'
+    parts = [_translated(line, language) for line in lines[:2]] + [_translated(lines[2], language) + phone]
+    sign = _translated("name, day, signature:", language)
+    rows = "".join(f"<tr><td>{page(line)}<td>{sign}" for line in parts)
+    return f'<div class="signed"><h2>{_translated("Signed", language)}</h2><table>{rows}</table></div>'
 
 
-class Tried(msgspec.Struct, frozen=True):
+class TestedPromise(msgspec.Struct, frozen=True):
     """One promise as `hw_tests` tested it. `outcome`: "kept" or "broken"; `at`: ISO 8601."""
 
     promise: str
@@ -212,10 +212,10 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 class _Report(msgspec.Struct, frozen=True):
-    results: tuple[Tried, ...]
+    results: tuple[TestedPromise, ...]
 
 
-def tried_of(data: bytes) -> tuple[Tried, ...]:
+def tested_promises(data: bytes) -> tuple[TestedPromise, ...]:
     """Return the tested promises in a `report.json`. Raises `StateError`."""
     try:
         return msgspec.json.decode(data, type=_Report).results

@@ -16,7 +16,7 @@ from gated.protocol.jose import Party
 from gated.protocol.sealed_files import Lock, is_sealed
 from gated.storage.vault import site_key
 
-PAIR = "pair the gate anew: `gated office invite` there, `gated pair` here"
+PAIR = "pair the gate again: `gated office invite` at the office, then `gated pair` here"
 """Next step for keys that do not work."""
 
 
@@ -28,18 +28,18 @@ def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _private(settings)
     own = _certificate(Path(settings.sync.cert))
     if own is None:
-        yield red("gate certificate", f"{settings.sync.cert}: is none that can be read", PAIR)
+        yield red("gate certificate", f"{settings.sync.cert}: not a readable certificate", PAIR)
         return
     name = common_name(own)
     if name != settings.gate.id:
-        says = f"it is {name!r}'s, and this gate is {settings.gate.id!r}"
-        yield red("gate certificate", says, f"mend [gate] id, or {PAIR}")
+        result = f"the certificate is for {name!r}, and this gate is {settings.gate.id!r}"
+        yield red("gate certificate", result, f"correct [gate] id, or {PAIR}")
     else:
         yield of_end("gate certificate", own.not_valid_after_utc, now, PAIR)
     authority = _certificate(Path(settings.sync.ca))
     if authority is not None:  # an unreadable file is reported with the private keys
         yield of_end(
-            "office authority", authority.not_valid_after_utc, now, f"ask the office for a new one, then {PAIR}"
+            "office authority", authority.not_valid_after_utc, now, f"ask the office for a new certificate, then {PAIR}"
         )
 
 
@@ -48,7 +48,7 @@ def ends_soon(settings: Settings, now: datetime) -> list[str]:
     files = {"this gate's": settings.sync.cert, "the office authority's": settings.sync.ca} if settings.sync.url else {}
     ends = {whose: end_of(Path(file)) for whose, file in files.items()}
     return [
-        f"{whose} {told(end, now)}, and was not renewed by itself; see that the office is there, or {PAIR}"
+        f"{whose} {told(end, now)}, and was not renewed automatically; check that the office runs, or {PAIR}"
         for whose, end in ends.items()
         if end is not None and stage(end, now) is not None
     ]
@@ -63,12 +63,12 @@ def of_end(part: str, ends: datetime, now: datetime, next_step: str) -> Finding:
     days = left // timedelta(days=1)
     figures: dict[str, Figure] = {"ends": day, "days_left": days}
     if left <= timedelta():
-        return red(part, f"ended on {day}: nobody believes it any more", next_step, **figures)
-    says, near = f"ends on {day}, in {days} days", stage(ends, now)
+        return red(part, f"expired on {day}", next_step, **figures)
+    result, near = f"expires on {day}, in {days} days", stage(ends, now)
     if near is None:
-        return green(part, says, **figures)
-    says = f"{says}, and was not renewed by itself"
-    return (red if near == WARNINGS_DAYS[0] else amber)(part, says, next_step, **figures)
+        return green(part, result, **figures)
+    result = f"{result}, and was not renewed automatically"
+    return (red if near == WARNINGS_DAYS[0] else amber)(part, result, next_step, **figures)
 
 
 def _site_key(settings: Settings) -> Finding:
@@ -76,9 +76,9 @@ def _site_key(settings: Settings) -> Finding:
         site_key(settings.state, may_create=False)
     except StateError as error:
         if (settings.state / "people.db").exists():
-            return red("site key", str(error), "without it no template opens: mend that, or bring the key back")
-        return amber("site key", "there is none yet", "the first start makes it")
-    return green("site key", "can be read, by the gate's user alone")
+            return red("site key", str(error), "without it no template can be opened: repair this, or restore the key")
+        return amber("site key", "none exists yet", "the first start creates it")
+    return green("site key", "only the gate's user can read it")
 
 
 def _private(settings: Settings) -> Finding:
@@ -97,14 +97,14 @@ def _private(settings: Settings) -> Finding:
         return red("link keys", str(error), PAIR)
     if loose:
         return red(
-            "link keys", f"{' and '.join(loose)}: others may read it", f"chmod 600 {' '.join(loose)}; then {PAIR}"
+            "link keys", f"{' and '.join(loose)}: other users can read it", f"chmod 600 {' '.join(loose)}; then {PAIR}"
         )
     plain = [file for file in (sync.key, sync.gate_keys) if _is_open(Path(file), settings)]
     if plain:
         return amber(
             "link keys", f"{' and '.join(plain)}: not sealed with the site key", "the gate's next start seals it"
         )
-    return green("link keys", "load, fit their certificate, and are the gate's user's alone")
+    return green("link keys", "valid, match their certificate, and only the gate's user can read them")
 
 
 def _is_open(file: Path, settings: Settings) -> bool:

@@ -21,7 +21,7 @@ from gated.face.pipeline import FacePipeline
 from gated.face.quality import sharpness
 from gated.frame import Camera, Frame, Note, luma
 
-LOOK_S = 5.0
+WATCH_S = 5.0
 """How long the camera is watched, in seconds."""
 DARK, BRIGHT = 50.0, 205.0
 """Limits of a picture's mean brightness, 0 to 255. Outside them, most faces are refused (`[face] min_luminance`)."""
@@ -36,7 +36,7 @@ MIDDLE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CameraView:
     """What the camera showed in a few seconds. `face`: box of the largest face in the last frame, in px; None without a
     face.
 
@@ -57,15 +57,17 @@ class View:
     """What the camera reports about itself."""
 
 
-def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: float = LOOK_S) -> tuple[View, Frame]:
-    """Watch the camera for `look_s` seconds. Return the view and the last frame.
+def watch(
+    camera: Camera, pipeline: FacePipeline, timeout_s: float, watch_s: float = WATCH_S
+) -> tuple[CameraView, Frame]:
+    """Watch the camera for `watch_s` seconds. Return the view and the last frame.
 
     Raises `CameraError` without a frame.
     """
     camera.open()
     try:
         frames = [camera.frame(timeout_s)]
-        end = monotonic() + look_s
+        end = monotonic() + watch_s
         while monotonic() < end and not camera.exhausted:
             frames = [*frames[-30:], camera.frame(timeout_s)]
     finally:
@@ -74,7 +76,7 @@ def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: floa
     grey = luma(last.lores).astype(np.float32)
     faces = pipeline.detect(last)
     face = max((face.box for face in faces), key=lambda box: box[2] * box[3], default=None)
-    return View(
+    return CameraView(
         fps=_rate(frames),
         brightness=float(grey.mean()),
         sharpness=sharpness(grey),
@@ -87,27 +89,27 @@ def watch(camera: Camera, pipeline: FacePipeline, timeout_s: float, look_s: floa
     ), last
 
 
-def of_view(view: View, settings: Settings) -> Iterator[Finding]:
+def of_view(view: CameraView, settings: Settings) -> Iterator[Finding]:
     """Yield findings on frame rate, light, focus, and the position of a face."""
     asked, figures = settings.camera.fps, {"fps": round(view.fps, 1)}
-    says = f"{view.fps:.1f} frames a second of {asked:g}"
+    result = f"{view.fps:.1f} of {asked:g} frames a second"
     if view.fps < LEAST_RATE * asked:
-        yield amber("camera: rate", says, "take a smaller picture ([camera] width), or see what else runs", **figures)
+        yield amber("camera: rate", result, "lower [camera] width, or stop other programs", **figures)
     else:
-        yield green("camera: rate", says, **figures)
-    says = f"brightness {view.brightness:.0f} of 255{_exposed(view)}"
+        yield green("camera: rate", result, **figures)
+    result = f"brightness {view.brightness:.0f} of 255{_exposed(view)}"
     if DARK <= view.brightness <= BRIGHT:
-        yield green("camera: light", says, brightness=round(view.brightness))
+        yield green("camera: light", result, brightness=round(view.brightness))
     else:
-        step = "put a lamp over the gate" if view.brightness < DARK else "turn the camera away from the sky"
-        yield amber("camera: light", says, step, brightness=round(view.brightness))
+        step = "fit a lamp over the gate" if view.brightness < DARK else "turn the camera away from the sky"
+        yield amber("camera: light", result, step, brightness=round(view.brightness))
     if view.sharpness < SOFT:
-        yield amber("camera: focus", f"sharpness {view.sharpness:.0f}", "wipe the lens, take its film off, or turn it")
+        yield amber("camera: focus", f"sharpness {view.sharpness:.0f}", "clean the lens, remove its film, or focus it")
     else:
         yield green("camera: focus", f"sharpness {view.sharpness:.0f}", sharpness=round(view.sharpness))
     yield _colour(view)
     for note in view.notes:
-        part, step = f"camera: {note.part}", "look at [camera] in the settings, and at what this module can do"
+        part, step = f"camera: {note.part}", "check [camera] in the settings, and what this camera module can do"
         yield green(part, note.says) if note.is_fine else amber(part, note.says, step)
     yield _framing(view)
 
@@ -116,55 +118,57 @@ def of_speed(found: Bench, settings: Settings) -> Iterator[Finding]:
     """Yield how long a decision takes on this board, and gated's own share of that time."""
     frames_s = settings.access.frames / settings.camera.fps + settings.access.frames * found.total_ms / 1e3
     figures = {"frame_ms": round(found.total_ms, 1), "models_ms": round(found.bare_ms, 1)}
-    says = f"{found.total_ms:.1f} ms a frame, {found.bare_ms:.1f} of it the models' ({_stages(found)})"
+    result = f"{found.total_ms:.1f} ms a frame, of which the models take {found.bare_ms:.1f} ({_stages(found)})"
     if found.total_ms > 1e3 / settings.camera.fps:
-        yield amber("speed", says, "lower [camera] fps, or take a faster board", **figures)
+        yield amber("speed", result, "lower [camera] fps, or use a faster board", **figures)
     else:
-        yield green("speed", says, **figures)
-    says = f"{frames_s:.2f} s for {settings.access.frames} frames and their models; {PROMISE_S:g} s are promised"
+        yield green("speed", result, **figures)
+    result = f"{frames_s:.2f} s for {settings.access.frames} frames and their models; the limit is {PROMISE_S:g} s"
     if frames_s <= PROMISE_S:
-        yield green("decision", says, decision_s=round(frames_s, 3))
+        yield green("decision", result, decision_s=round(frames_s, 3))
     else:
-        step = "more [camera] fps if the board keeps up, fewer [access] frames, or a faster board"
-        yield amber("decision", says, step, decision_s=round(frames_s, 3))
+        step = "raise [camera] fps if the board is fast enough, lower [access] frames, or use a faster board"
+        yield amber("decision", result, step, decision_s=round(frames_s, 3))
     share = f"{(found.ratio - 1) * 100:+.0f} % on top of the bare models, 10 % are the budget"
     yield (green if found.ratio <= OVERHEAD else _slow)("overhead", share)
 
 
-def look(settings: Settings, camera: Camera, pipeline: FacePipeline, rounds: int) -> tuple[list[Finding], Frame | None]:
+def measure(
+    settings: Settings, camera: Camera, pipeline: FacePipeline, rounds: int
+) -> tuple[list[Finding], Frame | None]:
     """Return the findings on picture and speed, and the last frame."""
     frame = None
     try:
         view, frame = watch(camera, pipeline, settings.camera.timeout_s)
         findings = list(of_view(view, settings))
     except CameraError as error:
-        findings = [red("camera", str(error), "see that the ribbon sits at both ends, and `rpicam-hello --list`")]
+        findings = [red("camera", str(error), "check both ends of the ribbon cable, and run `rpicam-hello --list`")]
     return [*findings, *of_speed(bench(pipeline, frame, rounds), settings)], frame
 
 
-def _colour(view: View) -> Finding:
+def _colour(view: CameraView) -> Finding:
     """Return whether the camera shows colour. A grey face proves a grey camera; a grey street proves nothing."""
     if view.colour is None:
-        return amber("camera: colour", "too dark to tell", "put a lamp over the gate, and look once more")
-    says = f"colour {view.colour:.2f}, {NO_COLOUR:g} are needed"
+        return amber("camera: colour", "too dark to measure", "fit a lamp over the gate, and run this again")
+    result = f"colour {view.colour:.2f}, at least {NO_COLOUR:g} is needed"
     if view.colour >= NO_COLOUR:
-        return green("camera: colour", says, colour=round(view.colour, 3))
+        return green("camera: colour", result, colour=round(view.colour, 3))
     if view.face is None:
-        step = "stand before the gate in something coloured, and look once more"
-        return amber("camera: colour", f"no_colour: {says}", step, colour=round(view.colour, 3))
-    step = "fit a colour camera: in grey or infra-red pictures faces are taken for prints, and refused"
-    return red("camera: colour", f"no_colour: this camera will not do; {says}", step, colour=round(view.colour, 3))
+        step = "stand before the gate in coloured clothes, and run this again"
+        return amber("camera: colour", f"no_colour: {result}", step, colour=round(view.colour, 3))
+    step = "fit a colour camera: PAD refuses faces in grey or infra-red pictures as prints"
+    return red("camera: colour", f"no_colour: this camera is unsuitable; {result}", step, colour=round(view.colour, 3))
 
 
-def _framing(view: View) -> Finding:
+def _framing(view: CameraView) -> Finding:
     if view.face is None:
-        return amber("camera: framing", "nobody is in view", "stand before the gate, and look once more")
+        return amber("camera: framing", "no face is in view", "stand before the gate, and run this again")
     x, y, width, height = view.face
     across, down = (x + width / 2) / view.size[0] - 0.5, (y + height / 2) / view.size[1] - 0.5
-    says = f"a face of {width:.0f} x {height:.0f} px, {across:+.0%} across and {down:+.0%} down of the middle"
+    result = f"a face of {width:.0f} x {height:.0f} px, {across:+.0%} across and {down:+.0%} down from the middle"
     if abs(across) <= MIDDLE and abs(down) <= MIDDLE:
-        return green("camera: framing", says)
-    return amber("camera: framing", says, "turn the camera until a face at the gate is in the middle")
+        return green("camera: framing", result)
+    return amber("camera: framing", result, "turn the camera until a face at the gate is in the middle")
 
 
 def _stages(found: Bench) -> str:
@@ -173,7 +177,7 @@ def _stages(found: Bench) -> str:
     return ", ".join(f"{name} {ms:.1f}" for name, ms in longest)
 
 
-def _exposed(view: View) -> str:
+def _exposed(view: CameraView) -> str:
     if view.exposure_s is None:
         return ""
     gain = "" if view.gain is None else f", gain {view.gain:.1f}"
@@ -185,5 +189,5 @@ def _rate(frames: Sequence[Frame]) -> float:
     return 1 / median(gaps) if gaps else 0.0
 
 
-def _slow(part: str, says: str) -> Finding:
-    return amber(part, says, "run it once more while nothing else runs here")
+def _slow(part: str, result: str) -> Finding:
+    return amber(part, result, "run this again while no other program runs")

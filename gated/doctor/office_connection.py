@@ -55,16 +55,16 @@ def network(settings: Settings, now: datetime, root: Path = ROOT) -> Iterator[Fi
     """
     interfaces = routes(root)
     if not interfaces:
-        yield amber("network", "no default route", "plug in the cable, or look at `nmcli`")
+        yield amber("network", "no default route", "plug in the cable, or check with `nmcli`")
     else:
         yield green("network", f"default route by {', '.join(sorted(interfaces))}")
     if not settings.sync.url:
-        yield amber("office", "none is set: the gate keeps to itself", "`gated pair`, with a code from the office")
+        yield amber("office", "none is set: the gate works alone", "run `gated pair` with a code from the office")
         return
     host, port = address(settings.sync.url)
     where = resolved(host, port)
     if where is None:
-        yield amber("broker", f"{host}: no such name within {NAME_S:g} s", "look at the name server, or at sync.url")
+        yield amber("broker", f"{host}: name not found within {NAME_S:g} s", "check the name server and sync.url")
         return
     yield from _broker(settings, host, port, where, now)
 
@@ -93,14 +93,14 @@ def _broker(settings: Settings, host: str, port: int, where: str, now: datetime)
         yield red("broker", str(error), PAIR)
     except ssl.SSLError as error:
         why = getattr(error, "verify_message", "") or error.reason or "TLS fails"
-        yield red("broker", f"{host}:{port} and this gate do not believe each other: {why}",
-                  f"look at both clocks and certificates; then {PAIR}")  # fmt: skip
+        yield red("broker", f"{host}:{port} and this gate do not trust each other: {why}",
+                  f"check both clocks and certificates; then {PAIR}")  # fmt: skip
     except OSError as error:
-        says = f"{host}:{port} ({where}) does not answer: {error.strerror or error}"
-        yield amber("broker", says, "is it up, and does a firewall let the gate through?")
+        result = f"{host}:{port} ({where}) does not answer: {error.strerror or error}"
+        yield amber("broker", result, "check that it runs and that the firewall lets the gate connect")
     else:
-        says = f"{host}:{port} ({where}) takes this gate's certificate, {done.version}, {done.took_s * 1e3:.0f} ms"
-        yield green("broker", says, handshake_ms=round(done.took_s * 1e3, 1))
+        result = f"{host}:{port} ({where}) accepts this gate's certificate, {done.version}, {done.took_s * 1e3:.0f} ms"
+        yield green("broker", result, handshake_ms=round(done.took_s * 1e3, 1))
         yield of_end("broker certificate", done.ends, now, "have whoever runs the broker renew it")
 
 

@@ -29,7 +29,7 @@ RECENT = 20_000
 UNKNOWN = "of unknown version"
 
 
-class Standing(msgspec.Struct, frozen=True):
+class GateStatus(msgspec.Struct, frozen=True):
     """One gate's current state. `brain`: the version on duty, empty if none is."""
 
     gate: str
@@ -61,7 +61,7 @@ class Standing(msgspec.Struct, frozen=True):
         return bool(self.brain) and self.latch == "serves" and not self.lost and not self.trouble
 
 
-def standing(settings: Settings) -> Standing:
+def gate_status(settings: Settings) -> GateStatus:
     """Return the current state. Creates no file. What cannot be read becomes `trouble` and raises nothing."""
     try:
         seen, why = asyncio.run(observe(settings.latch_socket)), ""
@@ -72,7 +72,7 @@ def standing(settings: Settings) -> Standing:
     newest, waiting = _past(settings, trouble)
     people, templates = _counts(settings, trouble)
     start = next((entry for entry in newest if isinstance(entry.event, Started)), None)
-    return Standing(
+    return GateStatus(
         gate=f"{settings.site.id}/{settings.gate.id}",
         brain=(start.event.version if start and isinstance(start.event, Started) else UNKNOWN) if has_brain else "",
         since=start.at if has_brain and start else "",

@@ -27,7 +27,7 @@ def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
     """
     if not findings or not state.is_dir() or state.stat().st_uid != os.geteuid():
         return
-    dated = [msgspec.structs.replace(each, says=f"{each.says} ({now:%Y-%m-%d})") for each in findings]
+    dated = [msgspec.structs.replace(each, result=f"{each.result} ({now:%Y-%m-%d})") for each in findings]
     kept = {each.part: each for each in (*recall(state), *dated)}
     try:
         write_whole(state / NAME, msgspec.json.encode(list(kept.values())))

@@ -48,7 +48,7 @@ SHOW_S = 1.5
 TAIL_S = 0.5
 """How long the player may still play a sound that was sent, in seconds."""
 
-Tell = Callable[[str], None]
+Print = Callable[[str], None]
 """Callback that shows a line to the installer."""
 Fact = tuple[float, Event]
 """Seconds after the request, and the event."""
@@ -60,7 +60,7 @@ class Hand:
     def __init__(self, settings: Settings, journal: Journal, seen: LatchState) -> None:
         self.seen, self.is_linked = seen, asyncio.Event()
         self._journal, self._facts = journal, asyncio.Queue[tuple[datetime, Event]]()
-        self.door = DoorController(settings.latch_socket, self._heard, lambda *_: self.is_linked.set())
+        self.door = DoorController(settings.latch_socket, self._record_event, lambda *_: self.is_linked.set())
 
     def note(self, event: Event) -> None:
         """Write a fact to the journal."""
@@ -70,7 +70,7 @@ class Hand:
         """Return the next fact from the latch. It may be older than this connection."""
         return await self._facts.get()
 
-    def _heard(self, event: Event, at: datetime) -> None:
+    def _record_event(self, event: Event, at: datetime) -> None:
         """Store a fact from the latch, including those it kept for the next brain.
 
         Nobody else would write them down.
@@ -107,7 +107,7 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
             await asyncio.wait([link])
 
 
-async def open_once(hand: Hand, name: str, wires: Wires, by: str, tell: Tell) -> list[Fact]:
+async def open_once(hand: Hand, name: str, wires: Wires, by: str, printed: Print) -> list[Fact]:
     """Release one door under its own lease. Watch until the leaf was open and is shut, or the time is up."""
     hand.note(DoorTried(by, door=name))
     began, until = datetime.now(UTC), monotonic() + wires.release_s + SHUT_S
@@ -119,17 +119,17 @@ async def open_once(hand: Hand, name: str, wires: Wires, by: str, tell: Tell) ->
                 at, event = await hand.next()
                 if at >= began and getattr(event, "door", name) == name:
                     facts.append(((at - began).total_seconds(), event))
-                    tell(f"{name}: {facts[-1][0]:.1f} s  {_WORDS.get(type(event), '')}".rstrip())
+                    printed(f"{name}: {facts[-1][0]:.1f} s  {_WORDS.get(type(event), '')}".rstrip())
     return facts
 
 
 _WORDS: dict[type[Event], str] = {
-    DoorReleased: "released: open the leaf, and let it fall shut",
-    DoorOpened: "the contact sees the leaf open",
-    DoorClosed: "the contact sees it shut",
+    DoorReleased: "released: open the door, then let it close",
+    DoorOpened: "the contact reports an open door",
+    DoorClosed: "the contact reports a closed door",
     DoorSecured: "secured",
-    DoorDidNotOpen: "the contact saw nothing open",
-    LineImplausible: "a line says what cannot be",
+    DoorDidNotOpen: "the contact reported no opening",
+    LineImplausible: "an input has an implausible level",
     ReleaseRefused: "the latch refuses",
 }
 
@@ -146,32 +146,41 @@ def of_cycle(name: str, facts: Sequence[Fact], wires: Wires) -> Finding:
     part, first = f"{name}: opening", {type(event): (after_s, event) for after_s, event in reversed(facts)}
     refused, odd = first.get(ReleaseRefused), first.get(LineImplausible)
     if refused is not None and isinstance(refused[1], ReleaseRefused):
-        return red(part, f"the latch refuses: {refused[1].why}", "end what stands against it, and try once more")
+        return red(part, f"the latch refuses: {refused[1].why}", "remove the reason, and try again")
     if DoorReleased not in first:
-        return red(part, "the latch did not release the lock", "look at the log of the latch")
+        return red(part, "the latch did not release the lock", "read the log of the latch")
     if odd is not None and isinstance(odd[1], LineImplausible):
-        return red(part, f"{odd[1].line}: {odd[1].why}", "look at the relay board's supply, then at that wire")
+        return red(part, f"{odd[1].line}: {odd[1].why}", "check the relay board's supply, then that wire")
     if DoorSecured not in first:
-        return red(part, "the lock was not secured again", "cut its power; look at the relay and the log of the latch")
+        return red(part, "the lock was not secured again", "cut its power; check the relay and the log of the latch")
     times = {"released_s": first[DoorReleased][0], "secured_s": first[DoorSecured][0]}
     if wires.contact_pin is None:
-        return green(part, f"released, and secured after {times['secured_s']:.1f} s; no contact watches", **times)
+        return green(
+            part, f"released, and secured after {times['secured_s']:.1f} s; no door contact is fitted", **times
+        )
     if DoorOpened not in first:
-        says = f"released for {times['secured_s']:.1f} s, and the contact saw nothing open"
-        return red(part, says, "if the leaf was opened look at its contact, else at the lock's supply", **times)
+        result = f"released for {times['secured_s']:.1f} s, and the contact reported no opening"
+        return red(
+            part, result, "if the door was opened, check its contact; otherwise check the lock's supply", **times
+        )
     times["opened_s"] = first[DoorOpened][0]
     if DoorClosed not in first:
-        return red(part, "the leaf opened, and was not seen shut", "shut it; look at its closer and contact", **times)
+        return red(
+            part,
+            "the door opened, and the contact reported no closing",
+            "close the door; check its closer and contact",
+            **times,
+        )
     times["closed_s"] = first[DoorClosed][0]
-    says = "released, open after {opened_s:.1f} s, shut after {closed_s:.1f} s, secured after {secured_s:.1f} s"
-    return green(part, says.format(**times), **times)
+    result = "released, open after {opened_s:.1f} s, shut after {closed_s:.1f} s, secured after {secured_s:.1f} s"
+    return green(part, result.format(**times), **times)
 
 
-async def show_lights(hand: Hand, settings: Settings, tell: Tell) -> list[str]:
+async def show_lights(hand: Hand, settings: Settings, printed: Print) -> list[str]:
     """Switch on every light, the buzzer and the pad in turn. Return which are fitted."""
     pins = output_pins(settings.cues)
     for line, pin in pins.items():
-        tell(f"{line} (pin {pin})")
+        printed(f"{line} (pin {pin})")
         hand.door.play(line, (SHOW_S,))
         await asyncio.sleep(SHOW_S)
         hand.door.play(line)

@@ -15,12 +15,12 @@ ANSWER_S = 2.0
 async def observe(path: Path) -> LatchState:
     """Return the state of the latch that serves the socket at `path`.
 
-    Raises `LatchError` when no latch serves there, or when it refuses or does not answer.
+    Raises `LatchError` when no latch runs there, or when it refuses or does not answer.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(path)
     except OSError as error:
-        raise LatchError(f"no latch serves {path} ({error.strerror})") from error
+        raise LatchError(f"no latch runs at {path} ({error.strerror})") from error
     channel = Channel[FromLatch](reader, writer, FromLatch)
     try:
         return await _ask(channel)

@@ -205,5 +205,5 @@ def _writing(folder: Path, entries: list[ModelEntry]) -> Iterator[None]:
         yield
     except OSError as error:
         raise ModelError(
-            f"{folder}: cannot be written ({error.strerror or error}); make room, or choose --dir"
+            f"{folder}: cannot be written ({error.strerror or error}); free some space, or choose --dir"
         ) from error

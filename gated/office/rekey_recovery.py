@@ -32,7 +32,9 @@ def settle(folder: Path) -> None:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StateError(f"{new}: the new keys cannot be put in place ({error.strerror}); make room") from error
+            raise StateError(
+                f"{new}: the new keys cannot be put in place ({error.strerror}); free some space"
+            ) from error
 
 
 def _number_of(new: Path) -> int:

@@ -140,7 +140,9 @@ def _copy_prompts(source: Path, folder: Path) -> None:
     try:
         copy_prompts(source, folder)
     except OSError as error:
-        raise ProvisionError(f"{error.filename}: {error.strerror}; put the WAV file there, and make room") from error
+        raise ProvisionError(
+            f"{error.filename}: {error.strerror}; put the WAV file there, and free some space"
+        ) from error
 
 
 def _pack(folder: Path, out: Path) -> None:
@@ -157,7 +159,7 @@ def _pack(folder: Path, out: Path) -> None:
     except OSError as error:
         remove_named(aside)
         raise ProvisionError(
-            f"{out}: cannot be written ({error.strerror}); make room, or name another place"
+            f"{out}: cannot be written ({error.strerror}); free some space, or name another place"
         ) from error
 
 

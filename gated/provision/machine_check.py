@@ -54,7 +54,7 @@ def free_space(state: Path) -> Finding:
     """Check the free space on the disk of the state folder."""
     there = next(each for each in (state, *state.parents) if each.exists())
     free = shutil.disk_usage(there).free
-    says, step = f"{free / 1e6:,.0f} MB free for {state}", "make room, or take a card of at least 16 GB"
+    says, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or take a card of at least 16 GB"
     if free < LEAST_BYTES:
         return red("disk", says, step)
     return green("disk", says) if free >= SPARE_BYTES else amber("disk", says, step)
@@ -124,7 +124,7 @@ def _camera(settings: Settings) -> Finding:
     try:
         doubt = try_camera(settings.camera)
     except GatedError as error:
-        return red("camera", str(error), "see that the ribbon sits at both ends, and `rpicam-hello --list`")
+        return red("camera", str(error), "check both ends of the ribbon cable, and run `rpicam-hello --list`")
     if doubt is not None:
         return amber("camera", doubt, "measure it with somebody in view: `gated doctor --measure`")
     return green("camera", "can be used")

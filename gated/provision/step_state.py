@@ -108,7 +108,7 @@ class Making:
         """Report every finding. Raises `ProvisionError` if one is red."""
         for finding in findings:
             self.tell(finding)
-        wrong = [f"{each.part}: {each.says}; {each.next_step}" for each in findings if each.light == "red"]
+        wrong = [f"{each.part}: {each.result}; {each.next_step}" for each in findings if each.light == "red"]
         if wrong:
             raise ProvisionError(*wrong)
 
@@ -132,7 +132,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StateError(
             f"{error.filename or path}: cannot be made ({error.strerror}); "
-            "see that the card can be written, and make room"
+            "see that the card can be written, and free some space"
         ) from error
 
 

@@ -10,28 +10,28 @@ Lack = Literal[
 ]
 """Name of one missing confinement."""
 
-FILES, SOCKETS = "files are not kept from it", "sockets and other processes are not kept from it"
+FILES, SOCKETS = "the process can reach files", "the process can reach sockets and other processes"
 
 WORDS: dict[Lack, str] = {
-    "no_landlock": f"this kernel has no Landlock, or none is allowed here, so that {FILES}",
-    "landlock_refused": f"Landlock was refused, so that {FILES}",
-    "old_landlock": "this kernel's Landlock is old: it could cut a file short, and not read it",
-    "no_libseccomp": f"libseccomp is missing, so that {SOCKETS}",
-    "seccomp_refused": f"seccomp was refused, so that {SOCKETS}",
-    "other_threads": "other threads ran already, and gave nothing up",
-    "untried": "nobody can tell what confines it: the trial failed",
+    "no_landlock": f"this kernel has no Landlock or does not allow it: {FILES}",
+    "landlock_refused": f"Landlock was refused: {FILES}",
+    "old_landlock": "this kernel's Landlock is old: the process cannot read a file but can truncate it",
+    "no_libseccomp": f"libseccomp is missing: {SOCKETS}",
+    "seccomp_refused": f"seccomp was refused: {SOCKETS}",
+    "other_threads": "other threads ran before: they are not confined",
+    "untried": "its confinement is unknown: the trial failed",
 }
 """What each lack means, in words."""
 
-KERNEL = "start a kernel of 6.2 or newer that has Landlock: `landlock` among the names after `lsm=` in its command line"
+KERNEL = "use a kernel 6.2 or newer with Landlock: its command line has `landlock` after `lsm=`"
 
 STEPS: dict[Lack, str] = {
     "no_landlock": KERNEL,
     "landlock_refused": KERNEL,
     "old_landlock": KERNEL,
-    "no_libseccomp": "apt-get install libseccomp2",
-    "seccomp_refused": "start a kernel that has seccomp, and no container that forbids it",
-    "other_threads": "report it: no thread should run so early",
-    "untried": "run `gated vision --try`, which says why",
+    "no_libseccomp": "run apt-get install libseccomp2",
+    "seccomp_refused": "use a kernel with seccomp, outside a container that forbids it",
+    "other_threads": "report this as a fault: no thread should run this early",
+    "untried": "run `gated vision --try`: it prints the reason",
 }
 """The fix for each lack."""

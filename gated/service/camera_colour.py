@@ -21,10 +21,10 @@ LOOKS = 10
 
 
 class ColourWatch:
-    """The state of the camera's colour. `tell(part, why)` gets each change, in the form of `Duty.set`."""
+    """The state of the camera's colour. `report(part, why)` gets each change, in the form of `Duty.set`."""
 
-    def __init__(self, tell: Callable[[str, str | None], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[str, str | None], None]) -> None:
+        self._report = report
         self._is_lost = False
         self._against = 0
         self._changes = Pace(A_SECOND, at_once=AT_ONCE)
@@ -37,4 +37,4 @@ class ColourWatch:
         self._against = self._against + 1 if is_against else 0
         if self._against >= LOOKS and self._changes.spare():
             self._is_lost, self._against = not self._is_lost, 0
-            self._tell(PART, WHY if self._is_lost else None)
+            self._report(PART, WHY if self._is_lost else None)

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from gated.events import ClockDoubted
 from gated.service.clock_chip import steady
-from gated.service.clock_file import LONG_AGO, Anchor, Kept, Said
+from gated.service.clock_file import LONG_AGO, Anchor, StoredClock, OfficeTime
 
 MOST_JUMP = timedelta(seconds=5)
-"""Limits how far the clock may move against the steady clock between two looks. A larger move means that it was set."""
+"""Limits how far the clock may move against the steady clock between two readings. A larger move: it was set."""
 DRIFT = 500e-6
 """Limits the clock's drift while nothing steers it, as a ratio: the most that Linux corrects (adjtimex(2), MAXFREQ)."""
 CHIP_DRIFT = 100e-6
@@ -33,17 +33,17 @@ ASKED_S = 30.0
 OTHERWISE = timedelta(minutes=5)
 """Smallest difference at which the office contradicts this clock, beyond any delay at the broker.
 
-An order of the office with this difference is refused as well.
+A command of the office with this difference is refused as well.
 """
 
-EARLIER = "it is earlier than what has already happened here"
-NOTHING = "no time server was reached since the start, and no clock chip that has proved itself kept it"
-OFFICE = "the office says that it is another time"
-OWED = "it was in doubt when the machine was switched off, and the office has not agreed since"
+EARLIER = "the time is earlier than the newest event here"
+NOTHING = "no time server was reached since the start, and no proven clock chip kept the time"
+OFFICE = "the office reports another time"
+OWED = "the time was in doubt at power-off, and the office has not confirmed it since"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClockReading:
     """The clock at one moment. `began`: the clock's time at steady second 0. `at_s`: steady seconds."""
 
     wall: datetime
@@ -63,7 +63,7 @@ class WallClock:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = steady,
         *,
-        kept: Kept | None = None,
+        kept: StoredClock | None = None,
         boot: str = "",
         chip: datetime | None = None,
         has_office: bool = False,
@@ -73,16 +73,16 @@ class WallClock:
 
         `not_before`: the latest time known to have passed. `is_kept`: whether a time server steers this clock now.
         `kept`: what an earlier start stored. `chip`: the chip's time at steady second 0. `has_office`: whether an
-        office can settle a doubt. `is_vouched`: whether the installer states that something else keeps the clock right;
+        office can end a doubt. `is_vouched`: whether the installer states that something else keeps the clock right;
         it counts as a second source.
         """
         self._report, self._is_kept, self._wall, self._monotonic = report, is_kept, wall, monotonic
-        before = kept or Kept()
+        before = kept or StoredClock()
         self._is_vouched = is_vouched
         self._boot, self._floor, self._confirmed = boot, max(not_before, before.floor), before.confirmed
         is_same_boot = boot != "" and before.boot == boot
         self._anchor = before.anchor if is_same_boot else None
-        self._said = before.said if is_same_boot else None
+        self._office = before.office if is_same_boot else None
         self._owes = has_office and not is_same_boot and before.is_doubted
         self._chip = Chip(before, boot, chip, is_alone=not is_same_boot and not is_kept())
         self.why: str | None = None
@@ -90,104 +90,106 @@ class WallClock:
 
     def now(self) -> datetime | None:
         """Return the time of day (UTC), or None while it is in doubt."""
-        look = self._look()
-        why = self._doubt(look)
+        reading = self._read_clock()
+        why = self._doubt(reading)
         if why is None:
-            self._trust(look)
+            self._trust(reading)
         if (why is None) != (self.why is None):
             self._report(ClockDoubted(why or "", is_over=why is None))
         self.why = why
-        return look.wall if why is None else None
+        return reading.wall if why is None else None
 
-    def hear(self, at: datetime, took_s: float) -> None:
-        """Take the office's time `at` (aware). It was right at some moment of the last `took_s` seconds.
+    def accept_office_time(self, at: datetime, took_s: float) -> None:
+        """Accept the office's time `at` (aware). It was right at some moment of the last `took_s` seconds.
 
         A broker may have delayed the message by that much.
         """
-        look = self._look()
-        then = at - timedelta(seconds=look.at_s)
-        self._said = Said(then, then + timedelta(seconds=took_s), look.at_s)
-        if self._said.apart(look.began) <= AGREES and took_s <= ASKED_S:
-            self._confirm(look)
+        reading = self._read_clock()
+        then = at - timedelta(seconds=reading.at_s)
+        self._office = OfficeTime(then, then + timedelta(seconds=took_s), reading.at_s)
+        if self._office.apart(reading.began) <= AGREES and took_s <= ASKED_S:
+            self._confirm(reading)
         self.now()
 
-    def kept(self, *, is_end: bool = False) -> Kept:
+    def kept(self, *, is_end: bool = False) -> StoredClock:
         """Return what the next start must know. `is_end`: whether the gate stops cleanly."""
-        return Kept(
+        return StoredClock(
             self._boot,
             self._floor,
             self._confirmed,
             self._anchor,
             is_doubted=self._owes or (self._anchor is not None and self.why is not None),
-            said=self._said,
+            office=self._office,
             is_chip_proved=self._chip.is_proved,
             is_clean=is_end,
         )
 
-    def _look(self) -> Look:
+    def _read_clock(self) -> ClockReading:
         wall, at_s = self._wall(), self._monotonic()
-        return Look(wall, wall - timedelta(seconds=at_s), at_s, self._is_kept())
+        return ClockReading(wall, wall - timedelta(seconds=at_s), at_s, self._is_kept())
 
-    def _doubt(self, look: Look) -> str | None:
-        if look.wall < self._floor - SLACK:
+    def _doubt(self, reading: ClockReading) -> str | None:
+        if reading.wall < self._floor - SLACK:
             return EARLIER
-        if self._is_denied(look):
+        if self._is_denied(reading):
             return OFFICE
         if self._anchor is not None:
             spare = self._chip.spare if self._chip.counts and not self._anchor.is_confirmed else timedelta()
-            return jump(look, self._anchor, spare)
+            return jump(reading, self._anchor, spare)
         if self._owes:
             return OWED
-        return None if look.is_kept or self._chip.keeps(look, self._floor) else NOTHING
+        return None if reading.is_kept or self._chip.keeps(reading, self._floor) else NOTHING
 
-    def _is_denied(self, look: Look) -> bool:
+    def _is_denied(self, reading: ClockReading) -> bool:
         """Return whether the office contradicts this clock and other evidence supports the office.
 
         This holds if no second source ever confirmed this clock. It also holds if this clock has left the confirmed
         time by more than a quartz drifts, and the office has not. A time server that lies in small steps looks like
         this.
         """
-        said, anchor = self._said, self._anchor
-        if said is None or self._is_vouched:
+        office, anchor = self._office, self._anchor
+        if office is None or self._is_vouched:
             return False
-        if said.apart(look.began) <= OTHERWISE + _drift(DRIFT, said.at_s, look.at_s):
+        if office.apart(reading.began) <= OTHERWISE + _drift(DRIFT, office.at_s, reading.at_s):
             return False
         if anchor is None or not anchor.is_confirmed:
             return True
-        by_itself = _drift(CHIP_DRIFT, anchor.first_s, look.at_s)
-        return said.apart(anchor.first) <= AGREES + by_itself < AGREES + abs(look.began - anchor.first)
+        by_itself = _drift(CHIP_DRIFT, anchor.first_s, reading.at_s)
+        return office.apart(anchor.first) <= AGREES + by_itself < AGREES + abs(reading.began - anchor.first)
 
-    def _trust(self, look: Look) -> None:
+    def _trust(self, reading: ClockReading) -> None:
         """Record a trusted time: no earlier time is trusted from now on."""
         if self._anchor is None:
-            self._chip.judge(look, is_second=look.is_kept)
-            self._chip.counts = not look.is_kept
-            self._anchor = Anchor(look.began, look.at_s, look.began, look.at_s)
-        if not self._anchor.is_confirmed and self._chip.counts and look.is_kept:  # the chip and the time server agree
-            self._anchor = Anchor(look.began, look.at_s, look.began, look.at_s, is_confirmed=True)
-        kept_s = look.at_s if look.is_kept else self._anchor.kept_s
-        self._anchor = replace(self._anchor, last=look.began, kept_s=kept_s)
-        self._floor = max(self._floor, look.wall)
+            self._chip.judge(reading, is_second=reading.is_kept)
+            self._chip.counts = not reading.is_kept
+            self._anchor = Anchor(reading.began, reading.at_s, reading.began, reading.at_s)
+        if (
+            not self._anchor.is_confirmed and self._chip.counts and reading.is_kept
+        ):  # the chip and the time server agree
+            self._anchor = Anchor(reading.began, reading.at_s, reading.began, reading.at_s, is_confirmed=True)
+        kept_s = reading.at_s if reading.is_kept else self._anchor.kept_s
+        self._anchor = replace(self._anchor, last=reading.began, kept_s=kept_s)
+        self._floor = max(self._floor, reading.wall)
         if self._anchor.is_confirmed:
-            self._confirmed = max(self._confirmed, look.wall)
+            self._confirmed = max(self._confirmed, reading.wall)
 
-    def _confirm(self, look: Look) -> None:
-        """Record that the office and this clock agree. This settles every doubt.
+    def _confirm(self, reading: ClockReading) -> None:
+        """Record that the office and this clock agree. This ends every doubt.
 
         Does nothing if the clock is behind a time that two sources agreed on before.
         """
-        if look.wall < self._confirmed - SLACK:
+        if reading.wall < self._confirmed - SLACK:
             return
-        self._chip.judge(look, is_second=True)
+        self._chip.judge(reading, is_second=True)
         self._owes = False
-        self._anchor = Anchor(look.began, look.at_s, look.began, look.at_s, is_confirmed=True)
-        self._floor = self._confirmed = look.wall
+        self._anchor = Anchor(reading.began, reading.at_s, reading.began, reading.at_s, is_confirmed=True)
+        self._floor = self._confirmed = reading.wall
 
 
 class Chip:
     """The clock chip's time at the start of the gate. `is_alone`: no time server has set the chip in this boot."""
 
-    def __init__(self, before: Kept, boot: str, began: datetime | None, *, is_alone: bool) -> None:
+    def __init__(self, before: StoredClock, boot: str, began: datetime | None, *, is_alone: bool) -> None:
         self._began = began if is_alone else None
         self._floor = before.floor
         wall = before.floor if began is None else began
@@ -198,20 +200,20 @@ class Chip:
         self.counts = False
         """Whether the trust in this clock rests on the chip."""
 
-    def keeps(self, look: Look, floor: datetime) -> bool:
+    def keeps(self, reading: ClockReading, floor: datetime) -> bool:
         """Return whether the chip is proved, agrees with this clock, and is not behind the latest trusted time."""
         if self._began is None or not self.is_proved:
             return False
-        said = self._began + timedelta(seconds=look.at_s)
-        if said < floor:
+        chip_time = self._began + timedelta(seconds=reading.at_s)
+        if chip_time < floor:
             self.is_proved = False  # the chip's battery is empty
-        return self.is_proved and abs(look.began - self._began) <= MOST_JUMP
+        return self.is_proved and abs(reading.began - self._began) <= MOST_JUMP
 
-    def judge(self, look: Look, *, is_second: bool) -> None:
+    def judge(self, reading: ClockReading, *, is_second: bool) -> None:
         """Compare the chip once with the time of a second source."""
         if self._began is None or not is_second:
             return
-        is_right = abs(look.began - self._began) <= MOST_JUMP + self.spare
+        is_right = abs(reading.began - self._began) <= MOST_JUMP + self.spare
         self.is_proved = is_right and (self.is_proved or self._was_off)
         self._began = None
 
@@ -220,21 +222,21 @@ def _drift(rate: float, since_s: float, now_s: float) -> timedelta:
     return timedelta(seconds=rate * max(0.0, now_s - since_s))
 
 
-def jump(look: Look, anchor: Anchor, spare: timedelta = timedelta()) -> str | None:
+def jump(reading: ClockReading, anchor: Anchor, spare: timedelta = timedelta()) -> str | None:
     """Return how the clock jumped since it was trusted, or None. A time server that sets it is no reason to trust it.
 
     `spare`: further drift to allow.
     """
-    drift, in_all = _drift(DRIFT, anchor.kept_s, look.at_s), _drift(DRIFT, anchor.first_s, look.at_s)
-    step, way = look.began - anchor.last, look.began - anchor.first
+    drift, in_all = _drift(DRIFT, anchor.kept_s, reading.at_s), _drift(DRIFT, anchor.first_s, reading.at_s)
+    step, total = reading.began - anchor.last, reading.began - anchor.first
     if abs(step) > MOST_JUMP + drift + spare:
-        return f"it has jumped by {step.total_seconds():+.0f} s"
-    if abs(way) > MOST_JUMP + in_all + spare:
-        return f"it has jumped by {way.total_seconds():+.0f} s"
+        return f"the time has jumped by {step.total_seconds():+.0f} s"
+    if abs(total) > MOST_JUMP + in_all + spare:
+        return f"the time has jumped by {total.total_seconds():+.0f} s"
     return None
 
 
-def not_before(kept: Kept | None, last_fact: datetime, written_s: float) -> datetime:
+def not_before(kept: StoredClock | None, last_fact: datetime, written_s: float) -> datetime:
     """Return the latest time that is known to have passed.
 
     The journal stores facts with a doubtful time too. So a fact's time counts only up to `written_s` seconds plus

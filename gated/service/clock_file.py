@@ -50,14 +50,14 @@ class Anchor(msgspec.Struct, frozen=True):
     first_s: float
     """When that was, in steady seconds."""
     last: Moment
-    """The time at the last trusted look."""
+    """The time of the last trusted reading."""
     kept_s: float
-    """The last look at which a time server steered the clock, or else the look at which the trust began."""
+    """Steady seconds of the last reading with a time server; otherwise of the first trusted reading."""
     is_confirmed: bool = False
     """Whether two independent sources agreed."""
 
 
-class Said(msgspec.Struct, frozen=True):
+class OfficeTime(msgspec.Struct, frozen=True):
     """The office's time at steady second 0.
 
     It lies between these two, because a broker may have delayed the message.
@@ -73,7 +73,7 @@ class Said(msgspec.Struct, frozen=True):
         return max(self.earliest - began, began - self.latest)
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredClock(msgspec.Struct, frozen=True):
     """All that is stored. Values in steady seconds are valid only in the same boot."""
 
     boot: str = ""
@@ -86,8 +86,8 @@ class Kept(msgspec.Struct, frozen=True):
     """The trusted time of that boot; None if there was none."""
     is_doubted: bool = False
     """Whether the clock was trusted in that boot, and in doubt when the file was written."""
-    said: Said | None = None
-    """What the office said in that boot."""
+    office: OfficeTime | None = msgspec.field(default=None, name="said")
+    """The office's time in that boot. The file calls it `said`."""
     is_chip_proved: bool = False
     """Whether a second source confirmed that the clock chip kept the time through a power-off."""
     is_clean: bool = False
@@ -98,44 +98,44 @@ class Kept(msgspec.Struct, frozen=True):
         return self.boot != boot and not self.is_clean and self.floor > LONG_AGO and chip - self.floor >= OFF
 
 
-def load(state: Path) -> Kept | None:
+def load(state: Path) -> StoredClock | None:
     """Return what is stored; None without a readable file."""
     try:
-        kept = msgspec.json.decode((state / NAME).read_bytes(), type=Kept)
+        kept = msgspec.json.decode((state / NAME).read_bytes(), type=StoredClock)
     except FileNotFoundError:
         return None
     except (OSError, *UNDECODABLE) as error:
-        log.warning("%s cannot be read, and begins anew: %s", state / NAME, error)
+        log.warning("%s cannot be read (%s); the gate starts a new one", state / NAME, error)
         return None
     if all(moment.year in YEARS for moment in _moments(kept)):
         return kept
-    log.warning("%s says a year that there cannot be, and begins anew", state / NAME)
+    log.warning("%s has an impossible year; the gate starts a new one", state / NAME)
     return None
 
 
-def _moments(kept: Kept) -> Iterator[datetime]:
+def _moments(kept: StoredClock) -> Iterator[datetime]:
     yield from (kept.floor, kept.confirmed)
     if kept.anchor is not None:
         yield from (kept.anchor.first, kept.anchor.last)
-    if kept.said is not None:
-        yield from (kept.said.earliest, kept.said.latest)
+    if kept.office is not None:
+        yield from (kept.office.earliest, kept.office.latest)
 
 
-class KeptFile:
+class ClockFile:
     """The stored file, written only when needed. Any thread may use it, one at a time."""
 
-    def __init__(self, state: Path, written: Kept | None) -> None:
+    def __init__(self, state: Path, written: StoredClock | None) -> None:
         """Set up the file. `written`: what it already holds."""
-        self._state, self._written = state, written or Kept()
+        self._state, self._written = state, written or StoredClock()
         self._at: float | None = None
         self._fails = False
 
-    def is_due(self, kept: Kept, steady_s: float) -> bool:
-        """Return whether `keep` would write now. Does no I/O."""
+    def is_due(self, kept: StoredClock, steady_s: float) -> bool:
+        """Return whether `write` would write now. Does no I/O."""
         waited_s = float("inf") if self._at is None else steady_s - self._at
         return waited_s >= (AGAIN_S if _is_other(kept, self._written) else WRITE_S)
 
-    def keep(self, kept: Kept, steady_s: float, *, is_end: bool = False) -> bool:
+    def write(self, kept: StoredClock, steady_s: float, *, is_end: bool = False) -> bool:
         """Write the file if it is due. Return whether it was written. Logs a failing disk once and tries again.
 
         `is_end`: write in any case, at a clean stop.
@@ -147,19 +147,19 @@ class KeptFile:
             write_whole(self._state / NAME, msgspec.json.encode(kept))
         except OSError as error:
             if not self._fails:
-                log.warning("the time of day is not kept on disk, trying again: %s", error)
+                log.warning("the time of day cannot be stored (%s); the gate tries again", error)
             self._fails = True
             return False
         self._written, self._fails = kept, False
         return True
 
 
-def _is_other(kept: Kept, written: Kept) -> bool:
+def _is_other(kept: StoredClock, written: StoredClock) -> bool:
     """Return whether anything but the latest time has changed."""
 
-    def told(each: Kept) -> tuple[object, ...]:
+    def compared(each: StoredClock) -> tuple[object, ...]:
         anchor = each.anchor
         about = None if anchor is None else anchor.is_confirmed
         return each.boot, each.is_doubted, each.is_chip_proved, each.is_clean, about
 
-    return told(kept) != told(written)
+    return compared(kept) != compared(written)

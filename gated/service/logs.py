@@ -57,12 +57,12 @@ def set_up(*, verbose: bool = False, timezone: str = "") -> None:
     starts then show times in that zone. The journal shows the machine's time, so the time is added there only if the
     zones differ.
     """
-    said = "%(levelname)-7s %(name)s: %(message)s"
+    line = "%(levelname)-7s %(name)s: %(message)s"
     handler = logging.StreamHandler(sys.stderr)
     is_journal, is_elsewhere = "JOURNAL_STREAM" in os.environ, live_in(timezone)
-    dated = f"%(asctime)s {said}"
+    dated = f"%(asctime)s {line}"
     handler.setFormatter(
-        JournalFormatter(dated if is_elsewhere else said, DATE) if is_journal else OneLineFormatter(dated, DATE)
+        JournalFormatter(dated if is_elsewhere else line, DATE) if is_journal else OneLineFormatter(dated, DATE)
     )
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # the link already reports what aiomqtt logs

@@ -8,7 +8,7 @@ from gated.config import Settings
 from gated.events import ClockDoubted
 from gated.service.clock import WallClock, not_before
 from gated.service.clock_chip import boot_id, chip_began, is_synchronised, steady
-from gated.service.clock_file import WRITE_S, KeptFile, load
+from gated.service.clock_file import WRITE_S, ClockFile, load
 
 WATCH_S = 1.0
 """Interval at which the clock is checked, in seconds."""
@@ -20,7 +20,7 @@ class Timekeeper:
     def __init__(self, settings: Settings, last_fact: datetime, report: Callable[[ClockDoubted], None]) -> None:
         """Load the stored state. `last_fact`: when the newest fact of the journal was written."""
         self.clock = clock_of(settings, last_fact, report)
-        self._file = KeptFile(settings.state, load(settings.state))
+        self._file = ClockFile(settings.state, load(settings.state))
 
     async def run(self) -> None:
         """Check the clock until cancelled, and store the latest trusted time."""
@@ -28,12 +28,12 @@ class Timekeeper:
             self.clock.now()
             kept, now = self.clock.kept(), steady()
             if self._file.is_due(kept, now):
-                await asyncio.to_thread(self._file.keep, kept, now)
+                await asyncio.to_thread(self._file.write, kept, now)
             await asyncio.sleep(WATCH_S)
 
     def close(self) -> None:
         """Store the latest trusted time at a clean stop."""
-        self._file.keep(self.clock.kept(is_end=True), steady(), is_end=True)
+        self._file.write(self.clock.kept(is_end=True), steady(), is_end=True)
 
 
 def clock_of(settings: Settings, last_fact: datetime, report: Callable[[ClockDoubted], None]) -> WallClock:

@@ -108,7 +108,7 @@ def settle(state: Path) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, *UNDECODABLE) as error:
-        raise StateError(f"{folder / COMMIT}: the hand-over cannot be ended ({error}); make room") from error
+        raise StateError(f"{folder / COMMIT}: the hand-over cannot be ended ({error}); free some space") from error
     return True
 
 

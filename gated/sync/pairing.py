@@ -102,7 +102,9 @@ class Draft:
             shutil.rmtree(self._folder)
             self._make()
         except OSError as error:
-            raise StateError(f"{self._folder}: cannot be written ({error.strerror}); make room, then pair") from error
+            raise StateError(
+                f"{self._folder}: cannot be written ({error.strerror}); free some space, then pair"
+            ) from error
 
     def news(self, site: str, gate: str) -> str:
         """Return the fingerprint of these keys if the gate was paired with other keys, else an empty text.
@@ -153,7 +155,7 @@ class Draft:
             sync_folder(self._state)
             shutil.rmtree(old, ignore_errors=True)
         except OSError as error:
-            advice = "make room, and use the same code again within ten minutes"
+            advice = "free some space, and use the same code again within ten minutes"
             raise StateError(f"{folder}: cannot be written ({error.strerror}); {advice}") from error
         return Pairing(folder, admission.url, code.digest)
 
@@ -226,7 +228,7 @@ def move(state: Path, url: str) -> str:
     try:
         write_whole(done.folder / "pairing.json", msgspec.json.encode(_Done(url, done.code)))
     except OSError as error:
-        advice = "make room, and run this as the gate's user"
+        advice = "free some space, and run this as the gate's user"
         raise StateError(f"{done.folder}: cannot be written ({error.strerror}); {advice}") from error
     return done.url
 

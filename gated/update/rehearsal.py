@@ -55,7 +55,7 @@ def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) ->
             for name, shape in shapes.items():
                 _return(folder / name, SCHEMAS[name], shape)
     except (OSError, sqlite3.Error) as error:
-        raise StateError(f"{folder}: the databases cannot be rehearsed with ({error}); make room") from error
+        raise StateError(f"{folder}: the databases cannot be rehearsed with ({error}); free some space") from error
     finally:
         forget_copies(state, owner)
 
@@ -89,7 +89,7 @@ def _copy(path: Path, copy: Path) -> Shape:
     Raises `StateError` if space is low.
     """
     if shutil.disk_usage(path.parent).free < path.stat().st_size + SPARE_BYTES:
-        raise StateError(f"{path.parent}: has no room for a copy of {path.name}; make room, then update")
+        raise StateError(f"{path.parent}: has no room for a copy of {path.name}; free some space, then update")
     with closing(sqlite3.connect(path, timeout=5.0)) as connection:
         connection.execute("VACUUM INTO ?", (str(copy),))
     return shape_of(copy)

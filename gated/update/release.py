@@ -142,7 +142,9 @@ class Releases:
             sync_folder(folder)
             sync_folder(folder.parent)
         except OSError as error:
-            raise StateError(f"{folder}: cannot be made ({error.strerror}); run this as root, and make room") from error
+            raise StateError(
+                f"{folder}: cannot be made ({error.strerror}); run this as root, and free some space"
+            ) from error
         return folder
 
     def finish(self, version: str) -> None:

@@ -9,7 +9,7 @@ from gated.errors import UpdateError
 from gated.update.release import ROOT, Releases
 
 PART = "release key"
-NAME_ONE = "`sudo gated update --key release.pub` names one"
+NAME_ONE = "run `sudo gated update --key release.pub` to set one"
 
 
 def of_release_key() -> Iterator[Finding]:
@@ -23,6 +23,6 @@ def of_release_key() -> Iterator[Finding]:
         yield red(PART, str(error), NAME_ONE)
         return
     if not keys:
-        yield amber(PART, "none is believed: an update needs no signature", NAME_ONE)
+        yield amber(PART, "none is set: updates need no signature", NAME_ONE)
         return
     yield green(PART, f"updates must be signed with {', '.join(key.fingerprint for key in keys)}")

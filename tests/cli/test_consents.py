@@ -28,7 +28,7 @@ GIVE = ("--transfer", "--consent", "paper-9", "--notice", "2026-11", "--yes")
 @pytest.fixture
 def yard(gate, monkeypatch):
     """Yield a gate that knows Ann and Bob, who agreed to be recognised. Its commands run in this process."""
-    monkeypatch.setattr("gated.cli.consents.LOOK_S", 0.02)
+    monkeypatch.setattr("gated.cli.consents.WATCH_S", 0.02)
     gallery = Gallery.open(gate.state, "courtyard-2", "ab" * 32, 4)
     for subject, name in ((ANN, "Ann"), (BOB, "Bob")):
         consents = (Consent(RECOGNISE, "paper-1", "2026-11", NOW),)

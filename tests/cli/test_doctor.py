@@ -126,7 +126,7 @@ def test_a_red_light_ends_with_one_and_none_with_zero(desk, shared):
 def test_a_gate_with_real_pins_that_does_not_run_is_red(desk):
     desk.write(door={"pins": "gpio"}, camera={"kind": "picamera2", "path": ""})
     found = lights(desk.json("doctor", check=1))
-    assert {found[part] for part in ("latch", "brain", "models", "ways in")} == {"red"}
+    assert {found[part] for part in ("latch", "brain", "models", "credential kinds")} == {"red"}
     assert found["wiring"] == "green"
 
 
@@ -141,7 +141,7 @@ def test_everything_that_was_asked_for_is_looked_at(desk):
     found = lights(desk.json("doctor"))
     assert {
         "latch", "brain", "pins", "models", "camera", "reader /dev/input/by-id/none", "pass key", "prompts", "screen",
-        "clock", "state folder", "journal", "ways in",
+        "clock", "state folder", "journal", "credential kinds",
     } <= set(found)  # fmt: skip
     assert found["reader /dev/input/by-id/none"] == found["pass key"] == "red"
 
@@ -167,6 +167,6 @@ def test_a_gate_that_runs_tells_which_ways_work_while_it_sees_nothing(desk, wait
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())
     found = lights(wait_for(lambda: desk.json("doctor")))
-    assert found["brain"] == found["way in: card"] == found["journal"] == "green"
-    assert found["way in: face"] == "amber"
-    assert "ways in" not in found
+    assert found["brain"] == found["credential: card"] == found["journal"] == "green"
+    assert found["credential: face"] == "amber"
+    assert "credential kinds" not in found

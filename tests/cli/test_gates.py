@@ -79,7 +79,7 @@ def screened(yard, monkeypatch):
     own = Identity.make()
     yard.config.write_text(yard.config.read_text() + "\n[cues]\nscreen_port = 8123\n")
     monkeypatch.setattr("gated.cli.gates._own", lambda settings: fingerprint(SITE, settings.gate.id, own.party))
-    monkeypatch.setattr("gated.cli.gates.LOOK_S", 0.01)
+    monkeypatch.setattr("gated.cli.gates.WATCH_S", 0.01)
     yard.own = own.party
     return yard
 

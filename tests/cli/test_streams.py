@@ -139,7 +139,7 @@ def test_a_disk_that_is_full_is_said_in_one_line(config, words):
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
     assert done.returncode == 3
-    assert done.stderr == b"gated: the output cannot be written (No space left on device); make room\n"
+    assert done.stderr == b"gated: the output cannot be written (No space left on device); free some space\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -30,7 +30,7 @@ def test_another_machine_has_its_own_id(tmp_path):
 @pytest.mark.parametrize(
     ("bits", "light", "word"),
     [
-        (0x0, "green", "never"),
+        (0x0, "green", "no undervoltage"),
         (0x1, "red", "under 4.63 V"),
         (0x50005, "red", "throttled"),
         (0x50000, "amber", "since power-on"),
@@ -39,7 +39,7 @@ def test_another_machine_has_its_own_id(tmp_path):
 )
 def test_each_bit_of_the_firmware_is_said_in_words(bits, light, word):
     finding = power(PI, bits)
-    assert (finding.light, word in finding.says) == (light, True)
+    assert (finding.light, word in finding.result) == (light, True)
     assert finding.figures["throttled"] == f"0x{bits:x}"
 
 

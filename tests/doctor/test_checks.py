@@ -25,7 +25,7 @@ from gated.events import Degraded, Started, Stopped
 from gated.journal.journal import Journal
 from gated.runtime.confinement import STEPS, WORDS
 from gated.service import timekeeper
-from gated.service.clock_file import Kept, KeptFile
+from gated.service.clock_file import ClockFile, StoredClock
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -67,7 +67,7 @@ def light(finding):
 def test_models_that_are_not_there_are_red(settings):
     finding = checks.models(settings(models={"dir": "nowhere"}))
     assert light(finding) == "red"
-    assert "nowhere" in finding.says
+    assert "nowhere" in finding.result
 
 
 @pytest.mark.skipif(not (SHARED / "models").exists(), reason="needs the real models beside the project")
@@ -90,7 +90,7 @@ def test_a_model_set_for_demonstration_never_drives_a_real_lock(settings, tmp_pa
     door = {"pins": "gpio", "rex_pin": 23}
     demo = settings(models={"manifest": "manifest.toml"}, door=door, camera={"kind": "picamera2"})
     finding = checks.models(demo)
-    assert (light(finding), "demonstration" in finding.says) == ("red", True)
+    assert (light(finding), "demonstration" in finding.result) == ("red", True)
 
 
 def test_a_camera_that_is_a_recording_is_never_green(settings, tmp_path):
@@ -148,7 +148,7 @@ def test_a_gate_without_a_voice_is_amber(settings):
 def test_missing_prompts_are_counted(settings):
     finding = checks.prompts(settings(cues={"sound": "alsa", "languages": ["zh"]}))
     assert light(finding) == "amber"
-    assert finding.says.startswith(f"{len(Situation)} are missing")
+    assert finding.result.startswith(f"{len(Situation)} are missing")
 
 
 def test_complete_prompts_are_green(settings, tmp_path):
@@ -177,7 +177,7 @@ def test_a_free_port_is_well_before_the_start_and_red_beside_a_brain(settings, p
 @pytest.mark.parametrize("has_brain", [True, False])
 def test_a_port_that_another_program_serves_is_red(settings, stranger, has_brain):
     finding = checks.screen(settings(cues={"screen_port": stranger}), has_brain=has_brain)
-    assert (light(finding), "another program" in finding.says) == ("red", True)
+    assert (light(finding), "another program" in finding.result) == ("red", True)
 
 
 async def test_our_own_page_is_known(settings, port):
@@ -187,7 +187,7 @@ async def test_our_own_page_is_known(settings, port):
             await asyncio.sleep(0.05)
     finding = await asyncio.to_thread(checks.screen, settings(cues={"screen_port": port}), has_brain=True)
     serving.cancel()
-    assert (light(finding), str(port) in finding.says) == ("green", True)
+    assert (light(finding), str(port) in finding.result) == ("green", True)
 
 
 def test_a_port_where_somebody_answers_nonsense_is_not_ours():
@@ -211,7 +211,7 @@ def test_a_state_folder_that_is_not_there_is_not_made(settings):
 def test_a_state_folder_that_is_there_tells_its_room(settings):
     settings().state.mkdir()
     finding = checks.state_folder(settings())
-    assert "MB free" in finding.says
+    assert "MB free" in finding.result
     assert light(finding) in ("green", "amber", "red")
 
 
@@ -233,11 +233,11 @@ def test_another_users_state_folder_is_told(settings):
     settings().state.mkdir()
     os.chown(settings().state, 65534, 65534)
     finding = checks.state_folder(settings())
-    assert (light(finding), "another user" in finding.says) == ("amber", True)
+    assert (light(finding), "another user" in finding.result) == ("amber", True)
 
 
 def test_no_journal_is_begun_by_looking(settings):
-    past = checks.Past(settings())
+    past = checks.JournalCheck(settings())
     assert light(past.finding) == "amber"
     assert not settings().state.exists()
     assert past.lost == frozenset()
@@ -255,9 +255,9 @@ def written(settings, *events):
 
 def test_a_whole_journal_shows_its_head(settings):
     with_facts, head = written(settings, Started("1", "0"), Degraded(["vision"]))
-    past = checks.Past(with_facts)
+    past = checks.JournalCheck(with_facts)
     assert light(past.finding) == "green"
-    assert head[:16] in past.finding.says
+    assert head[:16] in past.finding.result
     assert (past.lost, past.last_at) == ({"vision"}, datetime(2027, 1, 15, 12, 0, tzinfo=UTC))
 
 
@@ -266,28 +266,28 @@ def test_an_altered_journal_is_red_and_still_tells_what_is_lost(settings):
     with closing(sqlite3.connect(with_facts.state / "journal.db")) as database:
         database.execute("UPDATE event SET body = replace(body, 'SIGTERM', 'nothing') WHERE seq = 1")
         database.commit()
-    past = checks.Past(with_facts)
-    assert (light(past.finding), "row 1" in past.finding.says) == ("red", True)
+    past = checks.JournalCheck(with_facts)
+    assert (light(past.finding), "row 1" in past.finding.result) == ("red", True)
     assert past.lost == {"vision"}
 
 
 def test_a_journal_that_is_none_is_red(settings):
     settings().state.mkdir()
     (settings().state / "journal.db").write_bytes(b"no database" * 1000)
-    assert light(checks.Past(settings()).finding) == "red"
+    assert light(checks.JournalCheck(settings()).finding) == "red"
 
 
 def test_another_gates_journal_is_red(settings):
     with_facts, _ = written(settings, Stopped("SIGTERM"))
     assert with_facts.gate.id == "g"
-    assert light(checks.Past(settings(gate={"id": "other"})).finding) == "red"
+    assert light(checks.JournalCheck(settings(gate={"id": "other"})).finding) == "red"
 
 
 def test_a_clock_that_the_settings_trust_is_green_unless_it_is_in_the_past(settings):
     trusted = settings(site={"id": "s", "clock": "trusted"})
     assert light(checks.clock(trusted, datetime.fromtimestamp(0, UTC))) == "green"
     finding = checks.clock(trusted, datetime.now(UTC) + timedelta(days=1))
-    assert (light(finding), "earlier" in finding.says) == ("amber", True)
+    assert (light(finding), "earlier" in finding.result) == ("amber", True)
 
 
 def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(settings):
@@ -295,9 +295,9 @@ def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(se
     gate = settings(site={"id": "s", "clock": "trusted"})
     gate.state.mkdir(exist_ok=True)
     lie = datetime.now(UTC) + timedelta(days=4000)
-    assert KeptFile(gate.state, None).keep(Kept(floor=lie), 0.0)
+    assert ClockFile(gate.state, None).write(StoredClock(floor=lie), 0.0)
     finding = checks.clock(gate, datetime.now(UTC))
-    assert "earlier than what has already happened" in finding.says
+    assert "earlier than the newest event" in finding.result
     assert str(gate.state / "clock.json") in finding.next_step
     (gate.state / "clock.json").unlink()
     assert light(checks.clock(gate, datetime.now(UTC))) == "green"
@@ -358,12 +358,12 @@ def test_a_gate_whose_vision_has_no_user_of_its_own_is_told_how_to_give_it_one(u
     (units / "gated.service").write_text("")
     (finding,) = checks.vision(tmp_path, [])
     assert (light(finding), finding.next_step) == ("amber", "run `sudo gated provision`")
-    assert "Landlock and seccomp confine it" in finding.says
+    assert "Landlock and seccomp confine it" in finding.result
 
 
 def test_a_vision_with_a_unit_and_a_user_of_its_own_is_green(units, tmp_path):
     as_service(units)
-    assert [(light(each), each.says) for each in checks.vision(tmp_path, [])] == [
+    assert [(light(each), each.result) for each in checks.vision(tmp_path, [])] == [
         ("green", "is a service with a user of its own; Landlock and seccomp confine it")
     ]
 
@@ -378,8 +378,8 @@ def test_what_the_kernel_cannot_confine_is_told_with_the_fix(units, tmp_path, la
     if is_service:
         as_service(units)
     first, *others = checks.vision(tmp_path, [lack])
-    assert (light(first), "confine" in first.says) == ("green" if is_service else "amber", False)
-    assert [(light(each), each.says, each.next_step) for each in others] == [("amber", WORDS[lack], STEPS[lack])]
+    assert (light(first), "confine" in first.result) == ("green" if is_service else "amber", False)
+    assert [(light(each), each.result, each.next_step) for each in others] == [("amber", WORDS[lack], STEPS[lack])]
     assert handover_chinese.sentence(WORDS[lack]) != WORDS[lack]
     assert handover_chinese.sentence(STEPS[lack]) != STEPS[lack]
 

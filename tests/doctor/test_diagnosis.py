@@ -17,7 +17,7 @@ from gated.doctor.diagnosis import (
     of_latch,
     of_readers,
     of_wiring,
-    ways_in,
+    of_credential_kinds,
 )
 from gated.doctor.finding import SIGNS, Finding, amber, green, is_well, red
 from gated.door.latch_messages import LatchState
@@ -41,7 +41,7 @@ def without_exit_button(**door) -> Settings:
 def lights(findings: list[Finding]) -> dict[str, str]:
     findings = list(findings)
     assert all(finding.next_step for finding in findings if finding.light != "green"), findings
-    assert all(finding.says for finding in findings)
+    assert all(finding.result for finding in findings)
     return {finding.part: finding.light for finding in findings}
 
 
@@ -63,10 +63,10 @@ def test_a_good_gate_is_green_throughout():
 
 
 def test_a_latch_that_does_not_answer_is_red_and_says_that_nothing_is_known():
-    findings = list(of_latch(settings(), None, "no latch serves x"))
+    findings = list(of_latch(settings(), None, "no latch runs at x"))
     assert lights(findings) == {"latch": "red", "brain": "red"}
-    assert "no latch serves x" in findings[0].says
-    assert "unknown" in findings[0].says
+    assert "no latch runs at x" in findings[0].result
+    assert "unknown" in findings[0].result
 
 
 def test_a_gate_without_a_brain_is_red():
@@ -151,7 +151,7 @@ def test_nobody_is_let_in_without_a_latch_without_a_brain_and_in_a_lockdown():
     assert nobody_in(QUIET, False) == ""
 
 
-def all_ways() -> Settings:
+def every_credential_kind() -> Settings:
     return settings(
         {"wiegand_pins": [12, 13], "call_pin": 6},
         readers={"keypad_rows": [0, 1, 2, 3], "keypad_columns": [4, 5, 7], "pass_key": "site.pub"},
@@ -160,50 +160,57 @@ def all_ways() -> Settings:
 
 def test_every_way_in_that_is_fitted_is_told():
     names = ["face", "card", "PIN", "visitor pass", "call button"]
-    assert lights(ways_in(all_ways(), [], "")) == {f"way in: {name}": "green" for name in names}
+    assert lights(of_credential_kinds(every_credential_kind(), [], "")) == {
+        f"credential: {name}": "green" for name in names
+    }
 
 
 def test_without_a_camera_cards_and_pins_still_work():
-    found = lights(ways_in(all_ways(), ["vision"], ""))
+    found = lights(of_credential_kinds(every_credential_kind(), ["vision"], ""))
     amber_ones = {part for part, light in found.items() if light == "amber"}
-    assert amber_ones == {"way in: face", "way in: visitor pass"}
+    assert amber_ones == {"credential: face", "credential: visitor pass"}
 
 
 def test_a_doubted_clock_stops_passes_alone():
-    found = lights(ways_in(all_ways(), ["clock"], ""))
-    assert [part for part, light in found.items() if light != "green"] == ["way in: visitor pass"]
+    found = lights(of_credential_kinds(every_credential_kind(), ["clock"], ""))
+    assert [part for part, light in found.items() if light != "green"] == ["credential: visitor pass"]
 
 
 def test_a_gate_with_faces_alone_is_told_to_have_another_way():
-    assert lights(ways_in(settings(), [], "")) == {"way in: face": "green", "ways in": "amber"}
+    assert lights(of_credential_kinds(settings(), [], "")) == {"credential: face": "green", "credential kinds": "amber"}
 
 
 def test_a_lost_usb_reader_is_a_lost_way_but_not_where_a_wired_one_is():
     usb = {"readers": {"devices": ["/dev/input/x"]}}
-    assert lights(ways_in(settings(**usb), ["readers"], "")) | {"way in: face": ""} == {
-        "way in: face": "", "way in: card": "amber", "way in: PIN": "amber",
+    assert lights(of_credential_kinds(settings(**usb), ["readers"], "")) | {"credential: face": ""} == {
+        "credential: face": "", "credential: card": "amber", "credential: PIN": "amber",
     }  # fmt: skip
-    assert lights(ways_in(settings({"wiegand_pins": [12, 13]}, **usb), ["readers"], ""))["way in: card"] == "green"
+    assert (
+        lights(of_credential_kinds(settings({"wiegand_pins": [12, 13]}, **usb), ["readers"], ""))["credential: card"]
+        == "green"
+    )
 
 
 def test_where_nobody_can_be_let_in_that_is_red_and_says_why():
-    (finding,) = ways_in(all_ways(), [], "no brain commands the doors")
-    assert (finding.light, finding.part) == ("red", "ways in")
-    assert "no brain" in finding.says
-    (finding,) = ways_in(settings(), ["models"], "")
+    (finding,) = of_credential_kinds(every_credential_kind(), [], "no brain controls the doors")
+    assert (finding.light, finding.part) == ("red", "credential kinds")
+    assert "no brain" in finding.result
+    (finding,) = of_credential_kinds(settings(), ["models"], "")
     assert finding.light == "red"
-    assert "models is not well" in finding.says
+    assert "models is not well" in finding.result
 
 
-@given(st.sets(st.sampled_from(PARTS)), st.sampled_from(["", "no latch serves"]), st.booleans())
+@given(st.sets(st.sampled_from(PARTS)), st.sampled_from(["", "no latch runs"]), st.booleans())
 def test_a_way_in_is_never_green_while_nobody_can_be_let_in_or_what_it_needs_is_broken(broken, nobody, is_desk):
-    found = lights(ways_in(settings({"pins": "mock" if is_desk else "gpio", "wiegand_pins": [12, 13]}), broken, nobody))
+    found = lights(
+        of_credential_kinds(settings({"pins": "mock" if is_desk else "gpio", "wiegand_pins": [12, 13]}), broken, nobody)
+    )
     if nobody:
-        assert set(found) == {"ways in"}
-        assert found["ways in"] == ("amber" if is_desk else "red")
+        assert set(found) == {"credential kinds"}
+        assert found["credential kinds"] == ("amber" if is_desk else "red")
     else:
-        assert (found["way in: face"] == "green") == (not broken & {"models", "vision"})
-        assert found["way in: card"] == "green"
+        assert (found["credential: face"] == "green") == (not broken & {"models", "vision"})
+        assert found["credential: card"] == "green"
 
 
 def granted(latency_s):
@@ -239,8 +246,8 @@ def test_a_call_button_that_calls_nobody_is_told():
 
 @pytest.mark.parametrize("part", ["network", "server", "sync"])
 def test_the_call_button_needs_the_office_and_a_card_does_not(part):
-    found = lights(ways_in(all_ways(), [part], ""))
-    assert [name for name, light in found.items() if light != "green"] == ["way in: call button"]
+    found = lights(of_credential_kinds(every_credential_kind(), [part], ""))
+    assert [name for name, light in found.items() if light != "green"] == ["credential: call button"]
 
 
 def test_what_a_reader_said_that_nobody_understands_is_told_for_a_day_and_once():
@@ -250,6 +257,6 @@ def test_what_a_reader_said_that_nobody_understands_is_told_for_a_day_and_once()
     facts += [(now - timedelta(hours=30), ReaderMisread("usb", "10 keys were not understood: too long ago"))]
     (found,) = of_readers(facts, now)
     assert (found.part, found.light) == ("reader wiegand of the main door", "amber")
-    assert found.says.count("D0 and D1 swapped?") == 1
+    assert found.result.count("D0 and D1 swapped?") == 1
     assert "gated readers" in found.next_step
     assert list(of_readers([], now)) == []

@@ -59,7 +59,7 @@ def test_a_kernel_that_tells_nothing_leaves_it_unknown(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "light", "word"),
     [
-        ({}, "green", "takes writes"),
+        ({}, "green", "can be written"),
         ({"options": frozenset({"ro"})}, "red", "read-only"),
         ({"errors": 2}, "red", "2 errors"),
         ({"life_spent": 30}, "green", "30 %"),
@@ -69,7 +69,7 @@ def test_a_kernel_that_tells_nothing_leaves_it_unknown(tmp_path):
 def test_each_state_has_its_light_and_its_words(changes, light, word):
     values = {name: getattr(WELL, name) for name in WELL.__slots__} | changes
     finding = only(Disk(**values))
-    assert (finding.light, word in finding.says) == (light, True)
+    assert (finding.light, word in finding.result) == (light, True)
     assert bool(finding.next_step) == (light != "green")
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gated.config import parse
-from gated.doctor.guess_time import found_at, keypads, of_cards, of_pins, sentence, weak_at
+from gated.doctor.guess_time import pin_budget, keypads, of_cards, of_pins, sentence, weak_pin_holders
 from gated.gallery.register import Register
 from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials
@@ -51,7 +51,7 @@ def test_below_a_year_it_warns_and_names_the_way_out(site):
     [finding] = of_pins(settings)
     assert finding.light == "amber"
     assert "pin_by_household" in finding.next_step
-    assert "below a year; set [readers] pin_by_household" in sentence(settings, found_at(settings))
+    assert "below a year; set [readers] pin_by_household" in sentence(settings, pin_budget(settings))
 
 
 def test_with_flat_numbers_the_same_site_has_its_year(site):
@@ -69,23 +69,23 @@ def test_whose_pin_opens_nothing_for_want_of_a_number_is_told(site, tmp_path):
         store.add(Credential(new_id(), "pin", SubjectId("f" * 16), b"\x00\x01", str(NOBODYS)))
     store.close()
     assert [(each.part, each.light) for each in of_pins(settings)] == [("PINs", "amber"), ("PIN budget", "green")]
-    assert "1 PINs open nothing" in sentence(settings, found_at(settings))
+    assert "1 PINs cannot be used" in sentence(settings, pin_budget(settings))
 
 
 def test_who_has_typed_a_weak_pin_is_listed_with_the_way_out(site, tmp_path):
     settings = site(3)
     with closing(Credentials.open(tmp_path, "yard")) as store:
         store.mark_weak(SubjectId(f"{1:016x}"), NOON)
-    assert weak_at(settings) == [f"{1:016x}"]
+    assert weak_pin_holders(settings) == [f"{1:016x}"]
     first, _ = of_pins(settings)
     assert (first.part, first.light, first.figures) == ("PINs", "amber", {"weak": 1})
-    assert f"{1:016x}" in sentence(settings, found_at(settings))
+    assert f"{1:016x}" in sentence(settings, pin_budget(settings))
 
 
 def test_without_a_keypad_or_a_pin_nothing_is_said(site, tmp_path):
     assert list(of_pins(site(0))) == []
     bare = parse({"site": {"id": "yard"}, "gate": {"id": "front"}, "state_dir": str(tmp_path)}, tmp_path)
-    assert found_at(bare) is None
+    assert pin_budget(bare) is None
 
 
 def test_how_long_whoever_shows_card_numbers_must_guess_is_said_by_what_readers_tell(site, tmp_path):
@@ -106,7 +106,7 @@ def test_a_site_whose_cards_are_guessed_within_a_year_at_a_reader_of_26_bits_is_
     monkeypatch.setattr("gated.doctor.guess_time._cards", lambda _: (3600, 3))
     [finding] = of_cards(settings)
     assert (finding.light, finding.figures["days_26_bits"]) == ("amber", 74)
-    assert "34 bits" in finding.next_step
+    assert "34-bit" in finding.next_step
 
 
 @pytest.mark.parametrize(

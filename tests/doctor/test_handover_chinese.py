@@ -20,7 +20,7 @@ PACKAGE = Path(gated.__file__).parent
 HAN = re.compile(r"[\u4e00-\u9fff]")
 NOW = datetime(2026, 12, 24, 15, 30, tzinfo=UTC)
 BOARD = Board("Raspberry Pi 5", "1000abcd", True)
-SAYING = {"green": 1, "amber": 1, "red": 1, "bad": 2}
+SAYING = {"green": 1, "amber": 1, "red": 1, "faulty": 2}
 """The functions that make a finding, with the index of the first argument that is a sentence."""
 CHAPTERS = ["doctor/diagnosis.py", "doctor/checks.py", "doctor/board.py", "doctor/keys.py",
             "doctor/office_connection.py", "doctor/disk.py", "doctor/measurements.py", "doctor/trials.py",
@@ -74,7 +74,7 @@ FOUND = sorted(set(sentences()))
 
 def test_the_sentences_are_found():
     assert len(FOUND) > 120
-    assert ("doctor/diagnosis.py", "commands the doors") in FOUND
+    assert ("doctor/diagnosis.py", "controls the doors") in FOUND
 
 
 def test_every_sentence_of_the_doctors_is_there_in_chinese():
@@ -92,7 +92,7 @@ def test_no_value_is_lost_or_made_up():
 def test_values_stand_where_chinese_has_them():
     assert handover_chinese.sentence("3 of set site (site) verified") == "模型组 site（site）的 3 个文件已验证"
     assert (
-        handover_chinese.sentence("nobody can be let in by face, card: no latch serves")
+        handover_chinese.sentence("no credential opens the gate (face, card): no latch runs")
         == "人脸、门卡 都不能进门：没有门锁程序"
     )
     assert handover_chinese.sentence("works (2026-12-24)") == "有效（2026-12-24）"
@@ -103,7 +103,7 @@ def test_values_stand_where_chinese_has_them():
     ("part", "says"),
     [("latch", "门锁程序"), ("main.contact", "大门：门磁"), ("second.tamper", "第二道门：防拆"),
      ("main: opening", "大门：开门测试"),
-     ("door.rex_pin", "大门：出门按钮"), ("way in: card", "进门方式：门卡"),
+     ("door.rex_pin", "大门：出门按钮"), ("credential: card", "进门方式：门卡"),
      ("reader /dev/input/event3", "读卡器 /dev/input/event3"),
      ("something new", "something new")],
 )  # fmt: skip
@@ -121,7 +121,7 @@ def page(settings, language):
     findings = [
         green("latch", "serves /run/latch.sock"),
         amber("power", "now 5 V", "x"),
-        red("disk", "{}", "make room"),
+        red("disk", "{}", "free some space"),
     ]
     return report(settings, BOARD, findings, NOW, language=language)
 
@@ -139,7 +139,7 @@ def test_the_page_is_chinese_where_it_is_asked_for(settings):
         "消防输入",
     ):
         assert words in told
-    for words in ("What it is", "Signed", "Installer", "make room", "not fitted", "serves"):
+    for words in ("What it is", "Signed", "Installer", "free some space", "not fitted", "serves"):
         assert words not in told
 
 

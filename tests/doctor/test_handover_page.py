@@ -10,7 +10,9 @@ import pytest
 from gated.config import parse
 from gated.doctor.board import Board
 from gated.doctor.finding import amber, green, red
-from gated.doctor.handover_page import Tried, changed, report, tried_of
+from gated.doctor.handover_page import TestedPromise as Promise
+from gated.doctor.handover_page import changed, report
+from gated.doctor.handover_page import tested_promises as promises_of
 from gated.errors import StateError
 
 BOARD = Board("Raspberry Pi 5", "1000abcd", True)
@@ -18,8 +20,8 @@ NOW = datetime(2026, 12, 24, 15, 30, tzinfo=UTC)
 FINDINGS = [green("latch", "serves"), amber("power", "unknown", "look <again>"), red("disk", "read-only", "change it")]
 
 TRIED = [
-    Tried("relay: idle at boot", "kept", "2026-12-23T10:00"),
-    Tried("camera: frames are fresh", "broken", "2026-12-24"),
+    Promise("relay: idle at boot", "kept", "2026-12-23T10:00"),
+    Promise("camera: frames are fresh", "broken", "2026-12-24"),
 ]
 KEYS = ("ca", "cert", "key", "gate_keys", "office_keys")
 
@@ -84,9 +86,11 @@ def test_a_broken_promise_comes_first(page):
 def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
     """A real browser prints it: every promise of `hw_tests`, every part, and two amber findings."""
     findings = [green(f"part {i}", "does what it is for, 12.3 ms, as it was measured") for i in range(32)]
-    findings += [amber("power", "well now; since power-on the supply was under 4.63 V", "fit the Pi's own supply")] * 2
+    findings += [
+        amber("power", "normal now; since power-on the supply was under 4.63 V", "fit the Pi's own supply")
+    ] * 2
     tried = [
-        Tried(f"relay {i}: a latch that is killed secures the lock in time", "kept", "2026-12-24") for i in range(40)
+        Promise(f"relay {i}: a latch that is killed secures the lock in time", "kept", "2026-12-24") for i in range(40)
     ]
     page, sheet = tmp_path / "page.html", tmp_path / "page.pdf"
     page.write_text(report(settings, BOARD, findings, NOW, tried))
@@ -99,10 +103,12 @@ def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
 
 def test_what_hw_tests_wrote_is_read():
     row = b'{"promise": "relay: idle", "outcome": "kept", "at": "2026-12-24T10:00", "took_s": 1}'
-    assert tried_of(b'{"board": {}, "results": [' + row + b"]}") == (Tried("relay: idle", "kept", "2026-12-24T10:00"),)
+    assert promises_of(b'{"board": {}, "results": [' + row + b"]}") == (
+        Promise("relay: idle", "kept", "2026-12-24T10:00"),
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"results": 1}'])
 def test_something_else_is_said_to_be_none(data):
     with pytest.raises(StateError, match=r"no report\.json"):
-        tried_of(data)
+        promises_of(data)

@@ -6,7 +6,7 @@ import pytest
 
 from gated.camera.replay import ReplayCamera
 from gated.config import CameraSettings, ModelSettings, parse
-from gated.doctor.measurements import View, look, of_speed, of_view, watch
+from gated.doctor.measurements import CameraView, measure, of_speed, of_view, watch
 from gated.face.frame_bench import Bench
 from gated.face.pipeline import load_pipeline
 from gated.frame import Note
@@ -29,7 +29,7 @@ def lights(findings):
 
 
 def test_a_good_view_is_green_in_every_part(settings):
-    assert set(lights(of_view(View(**VIEW), settings)).values()) == {"green"}
+    assert set(lights(of_view(CameraView(**VIEW), settings)).values()) == {"green"}
 
 
 @pytest.mark.parametrize(
@@ -49,31 +49,33 @@ def test_a_good_view_is_green_in_every_part(settings):
     ],
 )
 def test_each_thing_that_is_amiss_is_told_alone(settings, change, part):
-    found = lights(of_view(View(**(VIEW | change)), settings))
+    found = lights(of_view(CameraView(**(VIEW | change)), settings))
     assert [name for name, light in found.items() if light != "green"] == [part]
 
 
 def test_a_camera_without_colour_is_red_with_a_face_before_it_and_in_doubt_before_an_empty_street(settings):
-    said = [
+    findings = [
         next(
-            f for f in of_view(View(**(VIEW | {"colour": 0.01, "face": face})), settings) if f.part == "camera: colour"
+            f
+            for f in of_view(CameraView(**(VIEW | {"colour": 0.01, "face": face})), settings)
+            if f.part == "camera: colour"
         )
         for face in (VIEW["face"], None)
     ]
-    assert [finding.light for finding in said] == ["red", "amber"]
-    assert all(finding.says.startswith("no_colour") for finding in said)
-    assert "this camera will not do" in said[0].says
+    assert [finding.light for finding in findings] == ["red", "amber"]
+    assert all(finding.result.startswith("no_colour") for finding in findings)
+    assert "this camera is unsuitable" in findings[0].result
 
 
 def test_what_the_camera_says_of_itself_is_told(settings):
     notes = (Note("autofocus", "continuous, in focus at 1.2 m"), Note("flicker", "that of lamps at 50 Hz is avoided"))
-    says = {f.part: f.says for f in of_view(View(**(VIEW | {"notes": notes})), settings)}
+    says = {f.part: f.result for f in of_view(CameraView(**(VIEW | {"notes": notes})), settings)}
     assert says["camera: autofocus"] == "continuous, in focus at 1.2 m"
     assert says["camera: flicker"] == "that of lamps at 50 Hz is avoided"
 
 
 def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
-    says = {f.part: f.says for f in of_view(View(**(VIEW | {"exposure_s": None, "gain": None})), settings)}
+    says = {f.part: f.result for f in of_view(CameraView(**(VIEW | {"exposure_s": None, "gain": None})), settings)}
     assert "ms" not in says["camera: light"]
 
 
@@ -110,7 +112,7 @@ def camera(tmp_path):
 
 
 def test_a_real_camera_is_watched_and_let_go_of(camera, pipeline):
-    view, frame = watch(camera(100), pipeline, 2.0, look_s=1.0)
+    view, frame = watch(camera(100), pipeline, 2.0, watch_s=1.0)
     assert view.fps == pytest.approx(20, rel=0.5)
     assert view.brightness == pytest.approx(100, abs=5)
     assert view.face is None
@@ -119,7 +121,7 @@ def test_a_real_camera_is_watched_and_let_go_of(camera, pipeline):
 
 def test_a_camera_that_is_not_there_is_red_and_the_speed_is_measured_all_the_same(pipeline, settings, tmp_path):
     nothing = ReplayCamera(CameraSettings(kind="replay", path=str(tmp_path / "none.png")))
-    findings, frame = look(settings, nothing, pipeline, 5)
+    findings, frame = measure(settings, nothing, pipeline, 5)
     found = lights(findings)
     assert (found["camera"], frame) == ("red", None)
     assert "speed" in found

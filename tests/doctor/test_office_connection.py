@@ -73,7 +73,7 @@ def test_a_key_that_others_may_read_is_red(settings, tmp_path):
     loose.chmod(0o644)
     found = {f.part: f for f in keys(with_sync(settings, key=str(loose)), NOW)}
     assert found["link keys"].light == "red"
-    assert "others may read" in found["link keys"].says
+    assert "other users can read" in found["link keys"].result
 
 
 @pytest.mark.parametrize("name", ["key", "gate_keys", "office_keys"])
@@ -85,7 +85,7 @@ def test_a_certificate_of_another_gate_is_red_and_says_whose_it_is(settings):
     gate = msgspec.structs.replace(settings.gate, id="gate-9")
     found = {f.part: f for f in keys(msgspec.structs.replace(settings, gate=gate), NOW)}
     assert found["gate certificate"].light == "red"
-    assert "gate-2" in found["gate certificate"].says
+    assert "gate-2" in found["gate certificate"].result
 
 
 def test_a_certificate_that_is_none_is_red(settings, tmp_path):
@@ -120,7 +120,7 @@ def test_a_broker_of_another_authority_is_red(settings, tmp_path):
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     found = {f.part: f for f in network(with_sync(settings, ca=str(tmp_path / "other.pem")), NOW)}
     assert found["broker"].light == "red"
-    assert "do not believe each other" in found["broker"].says
+    assert "do not trust each other" in found["broker"].result
 
 
 def test_a_default_route_is_found_in_the_kernels_own_table(tmp_path):

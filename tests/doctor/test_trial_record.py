@@ -16,8 +16,8 @@ def test_the_newest_of_each_part_is_kept_with_its_day(tmp_path):
     remember(tmp_path, [red("lights", "one is dark", "look"), green("sound", "heard", volume=0.8)], MONDAY)
     remember(tmp_path, [green("lights", "shine")], TUESDAY)
     kept = {each.part: each for each in recall(tmp_path)}
-    assert kept["lights"].says == "shine (2026-12-22)"
-    assert (kept["sound"].says, kept["sound"].figures) == ("heard (2026-12-21)", {"volume": 0.8})
+    assert kept["lights"].result == "shine (2026-12-22)"
+    assert (kept["sound"].result, kept["sound"].figures) == ("heard (2026-12-21)", {"volume": 0.8})
     assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
 
 

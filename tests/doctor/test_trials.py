@@ -72,18 +72,18 @@ async def test_a_whole_opening_is_seen_told_and_written_down(desk, wait_for):
     found = of_cycle("main", facts, settings.door)
     assert found.light == "green"
     assert 0 <= found.figures["released_s"] < found.figures["opened_s"] < found.figures["closed_s"]
-    assert any("open the leaf" in each for each in told)
+    assert any("open the door" in each for each in told)
     kinds = [event["kind"] for event in desk.events()]
     assert kinds[:4] == ["door_tried", "door_released", "door_opened", "door_closed"]
     assert desk.events("door_tried")[0]["by"] == "Liu"
     assert not desk.lock_is_on()
-    assert "each as it was written" in str(desk.json("doctor"))
+    assert "all unchanged" in str(desk.json("doctor"))
 
 
 async def test_a_leaf_that_nobody_opens_is_red_after_the_lease_and_the_lock_is_secured(desk):
     settings = load(desk.config)
     found = of_cycle("main", await opened(settings), settings.door)
-    assert (found.light, "saw nothing open" in found.says) == ("red", True)
+    assert (found.light, "reported no opening" in found.result) == ("red", True)
     assert not desk.lock_is_on()
 
 
@@ -91,7 +91,7 @@ async def test_a_lockdown_holds_for_the_doctor_as_for_everybody(desk):
     begin_lockdown(desk.state, "the office", datetime.now(UTC))
     settings = load(desk.config)
     found = of_cycle("main", await opened(settings), settings.door)
-    assert (found.light, found.says) == ("red", "the latch refuses: lockdown")
+    assert (found.light, found.result) == ("red", "the latch refuses: lockdown")
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
     assert desk.events("release_refused")
 
@@ -109,7 +109,7 @@ async def test_beside_a_gate_that_runs_nothing_is_tried(desk):
 
 async def test_without_a_latch_that_takes_us_there_is_no_way(gate):
     gate.write(models={"dir": "nowhere"})
-    with pytest.raises(LatchError, match="no latch serves"):
+    with pytest.raises(LatchError, match="no latch runs"):
         await opened(load(gate.config))
     assert not gate.state.exists()  # root ran the trial, and root's file would lock out the gate's user
 
@@ -175,15 +175,15 @@ async def test_a_loudspeaker_that_is_not_there_is_no_loudspeaker(gate):
     ("facts", "wires", "light", "word"),
     [
         ([RELEASED, OPENED, CLOSED, SECURED], WATCHED, "green", "open after 0.9 s"),
-        ([RELEASED, SECURED], UNWATCHED, "green", "no contact watches"),
+        ([RELEASED, SECURED], UNWATCHED, "green", "no door contact is fitted"),
         ([], WATCHED, "red", "did not release"),
         ([(0.1, ReleaseRefused("doctor", "lockdown"))], WATCHED, "red", "refuses: lockdown"),
         ([RELEASED], UNWATCHED, "red", "not secured"),
-        ([RELEASED, SECURED, (2.1, DoorDidNotOpen("grant"))], WATCHED, "red", "nothing open"),
-        ([RELEASED, OPENED, SECURED], WATCHED, "red", "not seen shut"),
+        ([RELEASED, SECURED, (2.1, DoorDidNotOpen("grant"))], WATCHED, "red", "no opening"),
+        ([RELEASED, OPENED, SECURED], WATCHED, "red", "no closing"),
         ([RELEASED, (0.2, LineImplausible("lock", "no power")), SECURED], UNWATCHED, "red", "no power"),
     ],
 )
 def test_what_was_seen_is_judged(facts, wires, light, word):
     found = of_cycle("main", facts, wires)
-    assert (found.light, word in found.says, bool(found.next_step)) == (light, True, light == "red")
+    assert (found.light, word in found.result, bool(found.next_step)) == (light, True, light == "red")

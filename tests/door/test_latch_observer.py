@@ -165,7 +165,7 @@ async def test_an_observer_does_not_keep_a_desk_latch_alive(gate, wait_for):
 
 
 async def test_without_a_latch_observe_raises(gate):
-    with pytest.raises(LatchError, match="no latch serves"):
+    with pytest.raises(LatchError, match="no latch runs"):
         await observe(gate.state / "latch.sock")
 
 

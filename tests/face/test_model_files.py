@@ -618,7 +618,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_file(site, models, monkeyp
         yield
 
     monkeypatch.setattr(Download, "_store", lambda *_: full().__enter__())
-    with pytest.raises(ModelError, match="No space left .*make room"):
+    with pytest.raises(ModelError, match="No space left .*free some space"):
         pull_set(site, "site", accept=True)
     assert here(models) == []
 

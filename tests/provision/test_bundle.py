@@ -174,7 +174,7 @@ def test_what_has_no_wheel_for_that_machine_is_said(tmp_path, wheel, monkeypatch
 def test_a_full_disk_leaves_no_half_bundle(tmp_path, wheel, full_disk):
     (tmp_path / "prompts/en").mkdir(parents=True)
     (tmp_path / "prompts/en/open.wav").write_bytes(bytes(2_000_000))
-    with pytest.raises(ProvisionError, match="make room"):
+    with pytest.raises(ProvisionError, match="free some space"):
         bundle(full_disk / "b.tar", TARGETS["bookworm-arm64"], wheel=wheel, models=None, prompts=tmp_path / "prompts")
     assert list(full_disk.iterdir()) == []
 

@@ -22,7 +22,7 @@ def test_where_it_does_not_the_gate_is_started_all_the_same_and_it_is_told(monke
 
     monkeypatch.setattr(keyboard, "systemctl", fails)
     found = keyboard.take_effect()
-    assert (found.light, "refused" in found.says) == ("amber", True)
+    assert (found.light, "refused" in found.result) == ("amber", True)
 
 
 @pytest.mark.skipif(not Path("/lib/systemd/systemd-logind").exists(), reason="needs systemd")

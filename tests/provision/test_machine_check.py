@@ -32,12 +32,12 @@ def test_a_64_bit_system_is_well(name):
 def test_a_full_disk_is_refused_before_anything_is_written(full_disk):
     finding = machine_check.free_space(full_disk / "var/lib/gated")
     assert finding.light == "red"
-    assert "make room" in finding.next_step
+    assert "free some space" in finding.next_step
 
 
 def test_a_clock_of_before_this_was_written_is_refused():
     finding = machine_check.clock(datetime(1970, 1, 1, tzinfo=UTC), is_kept=False)
-    assert (finding.light, "1970-01-01" in finding.says) == ("red", True)
+    assert (finding.light, "1970-01-01" in finding.result) == ("red", True)
     assert "timedatectl" in finding.next_step
 
 
@@ -51,7 +51,7 @@ def test_a_missing_camera_is_named_with_what_to_look_at(tmp_path, monkeypatch):
     settings = parse({**BASE, "state_dir": str(tmp_path), "camera": {"kind": "picamera2"}}, tmp_path)
     camera, pins = machine_check.parts(settings)
     assert camera.light == "red"
-    assert "picamera2" in camera.says
+    assert "picamera2" in camera.result
     assert "ribbon" in camera.next_step
     assert pins.light == "green"
 
@@ -70,7 +70,7 @@ def test_an_occupied_pin_is_named_and_how_to_find_who_has_it(tmp_path, picture, 
     camera, pins = machine_check.parts(settings)
     assert camera.light == "green"
     assert pins.light == "red"
-    assert "pin 17 cannot be claimed" in pins.says
+    assert "pin 17 cannot be claimed" in pins.result
     assert "gpioinfo" in pins.next_step
 
 
@@ -80,8 +80,8 @@ def test_an_occupied_pin_that_the_gate_can_do_without_is_amber_and_named(tmp_pat
     settings = parse({**BASE, "state_dir": str(tmp_path), "camera": camera, "cues": {"ready_pin": 5}}, tmp_path)
     _, pins = machine_check.parts(settings)
     assert pins.light == "amber"
-    assert "without lamps" in pins.says
-    assert "pin 5 cannot be claimed" in pins.says
+    assert "without lamps" in pins.result
+    assert "pin 5 cannot be claimed" in pins.result
 
 
 def test_every_pin_that_was_tried_is_given_back_to_the_latch_that_starts_next(gate, picture, wait_for):
@@ -127,7 +127,7 @@ def test_a_busy_line_of_the_lock_or_the_exit_button_is_red_and_any_other_amber(t
     door = {"pins": "gpio", "rex_pin": 23, "contact_pin": 22}
     settings = parse({**BASE, **NO_CAMERA, "door": door}, tmp_path)
     (pins,) = [each for each in machine_check.parts_seen(settings) if each.part == "pins"]
-    assert (pins.light, pins.says) == (light, f"door.{key}: pin 5 is in use by spi0 CS0")
+    assert (pins.light, pins.result) == (light, f"door.{key}: pin 5 is in use by spi0 CS0")
 
 
 def test_mock_lines_that_another_latch_holds_are_found_and_nothing_is_left_behind(tmp_path):

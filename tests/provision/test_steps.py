@@ -143,7 +143,7 @@ def test_settings_that_are_none_are_refused_whole_and_nothing_is_left(making, an
 
 
 def test_a_full_disk_is_said_before_anything_is_done(making, answers, taken, full_disk, root):
-    with pytest.raises(ProvisionError, match="MB free .*make room"):
+    with pytest.raises(ProvisionError, match="MB free .*free some space"):
         taken(making(answers({"": {"state_dir": str(full_disk / "gated")}})))
     assert not (root / "etc/gated").exists()
 
@@ -263,7 +263,7 @@ def test_prompts_that_cannot_be_read_are_said_without_a_traceback(making, answer
 def test_services_that_cannot_be_written_are_said_without_a_traceback(making, answers, taken, root):
     (root / "etc").mkdir()
     (root / "etc/systemd").write_text("no folder")
-    with pytest.raises(StateError, match="etc/systemd.*see that the card can be written, and make room"):
+    with pytest.raises(StateError, match="etc/systemd.*see that the card can be written, and free some space"):
         taken(making(answers()))
 
 

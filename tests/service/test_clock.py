@@ -22,7 +22,7 @@ from gated.service.clock import (
     not_before,
 )
 from gated.service.clock_chip import boot_id, chip_began, is_synchronised, steady
-from gated.service.clock_file import AGAIN_S, LONG_AGO, NAME, WRITE_S, Kept, KeptFile, load
+from gated.service.clock_file import AGAIN_S, LONG_AGO, NAME, WRITE_S, StoredClock, ClockFile, load
 from gated.service.timekeeper import Timekeeper
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -79,7 +79,7 @@ class Machine:
         return truth
 
     def office(self, at, took_s=1.0):
-        self.clock.hear(at, took_s)
+        self.clock.accept_office_time(at, took_s)
         return self.clock.now()
 
 
@@ -91,7 +91,7 @@ def test_a_clock_that_nothing_keeps_is_not():
     machine = Machine(is_kept=False)
     assert machine.clock.now() is None
     assert machine.told == [
-        ClockDoubted("no time server was reached since the start, and no clock chip that has proved itself kept it")
+        ClockDoubted("no time server was reached since the start, and no proven clock chip kept the time")
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_time_before_the_last_fact_is_never_believed_whoever_keeps_it():
     machine = Machine()
     machine.wall = LAST - SLACK - timedelta(seconds=1)
     assert machine.clock.now() is None
-    assert "already happened" in machine.clock.why
+    assert "newest event" in machine.clock.why
 
 
 @pytest.mark.parametrize("lived_s", [HOUR.total_seconds(), DAY_S, 30 * DAY_S])
@@ -210,12 +210,12 @@ def test_the_earliest_time_that_is_believed_rises_and_outlives_a_power_cut(lived
 
 
 def test_facts_that_were_written_in_doubt_do_not_rule_out_the_right_time():
-    kept = Kept(floor=NOON)
+    kept = StoredClock(floor=NOON)
     assert not_before(kept, NOON + 4000 * DAY, WRITE_S) == NOON
     assert not_before(kept, NOON - 4000 * DAY, WRITE_S) == NOON
     assert not_before(kept, NOON + timedelta(minutes=14), WRITE_S) == NOON + timedelta(minutes=14)
     assert not_before(None, LAST, WRITE_S) == LAST
-    assert not_before(Kept(), LAST, WRITE_S) == LAST
+    assert not_before(StoredClock(), LAST, WRITE_S) == LAST
 
 
 def test_a_time_server_that_once_lied_does_not_shut_the_hours_for_years():
@@ -525,7 +525,7 @@ def test_the_machine_can_be_asked(tmp_path):
 def test_what_is_kept_is_read_again_whole(tmp_path):
     machine = proved()
     kept = machine.clock.kept()
-    assert KeptFile(tmp_path, None).keep(kept, 0.0)
+    assert ClockFile(tmp_path, None).write(kept, 0.0)
     assert load(tmp_path) == kept
 
 
@@ -536,16 +536,16 @@ def test_a_file_that_cannot_be_read_begins_anew(tmp_path, content):
 
 
 def test_a_quiet_day_writes_a_hundred_times_and_a_clock_that_is_pushed_about_wears_no_card(tmp_path):
-    file, machine, writes = KeptFile(tmp_path, None), Machine(), 0
+    file, machine, writes = ClockFile(tmp_path, None), Machine(), 0
     for _ in range(int(DAY_S / 10)):
         machine.wait(10.0)
-        writes += file.keep(machine.clock.kept(), machine.steady)
+        writes += file.write(machine.clock.kept(), machine.steady)
     assert writes <= DAY_S / WRITE_S + 2
     writes = 0
     for turn in range(360):
         machine.wall += timedelta(hours=1 if turn % 2 else -1)
         machine.wait(10.0)
-        writes += file.keep(machine.clock.kept(), machine.steady)
+        writes += file.write(machine.clock.kept(), machine.steady)
     assert 0 < writes <= 3600 / AGAIN_S + 2
 
 
@@ -569,11 +569,11 @@ async def test_the_disk_has_its_thread_only_when_something_is_due(tmp_path, monk
 
 
 def test_a_disk_that_fails_stops_no_clock(tmp_path):
-    machine, file = Machine(), KeptFile(tmp_path / "nowhere", None)
+    machine, file = Machine(), ClockFile(tmp_path / "nowhere", None)
     machine.wait(1.0)
-    assert not file.keep(machine.clock.kept(), machine.steady)
+    assert not file.write(machine.clock.kept(), machine.steady)
     (tmp_path / "nowhere").mkdir()
-    assert file.keep(machine.clock.kept(), machine.steady + AGAIN_S)
+    assert file.write(machine.clock.kept(), machine.steady + AGAIN_S)
 
 
 def test_the_smallest_jump_that_is_none_stays_trusted():

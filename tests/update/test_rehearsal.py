@@ -161,7 +161,7 @@ def test_a_version_that_cannot_migrate_is_found_out_and_its_copies_are_gone(stat
 
 def test_without_room_for_copies_there_is_no_update(state, monkeypatch):
     monkeypatch.setattr(rehearsal, "SPARE_BYTES", 10**18)
-    with pytest.raises(StateError, match="make room"):
+    with pytest.raises(StateError, match="free some space"):
         rehearse(state, None, lambda: None)
     assert not (state / COPIES).exists()
 

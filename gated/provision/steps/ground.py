@@ -28,15 +28,15 @@ class Machine:
         """Check the machine. Raises `ProvisionError` if a finding is red."""
         findings = list(machine_check.looked_at(self.making.state, self.making.root))
         self.making.judge(findings)
-        return findings[0].says
+        return findings[0].result
 
     def check(self) -> Tried:
         """Check the machine. Return the red findings as problems."""
         findings = list(machine_check.looked_at(self.making.state, self.making.root))
         for finding in findings:
             self.making.tell(finding)
-        red = [ProvisionError(f"{f.part}: {f.says}; {f.next_step}") for f in findings if f.light == "red"]
-        return Tried(findings[0].says, red)
+        red = [ProvisionError(f"{f.part}: {f.result}; {f.next_step}") for f in findings if f.light == "red"]
+        return Tried(findings[0].result, red)
 
 
 @dataclass(frozen=True)

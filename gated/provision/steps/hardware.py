@@ -46,7 +46,7 @@ class Parts:
         findings = list(machine_check.parts_seen(settings))
         for finding in findings:
             self.making.tell(finding)
-        wrong = [ProvisionError(f"{f.part}: {f.says}; {f.next_step}") for f in findings if f.light == "red"]
+        wrong = [ProvisionError(f"{f.part}: {f.result}; {f.next_step}") for f in findings if f.light == "red"]
         return Tried("can be used", wrong)
 
     def _is_running(self, settings: Settings) -> bool:

@@ -196,7 +196,7 @@ def _copy_prompts(source: Path, folder: Path) -> None:
     except OSError as error:
         raise StateError(
             f"{error.filename or source}: {error.strerror or 'cannot be copied'}; see that the gate's user "
-            f"{places.USER!r} may read {source}, and make room"
+            f"{places.USER!r} may read {source}, and free some space"
         ) from error
 
 
