@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, looks, show_json, streams
-from gated.doctor.status import shown_at, gate_status
+from gated.doctor.status import gate_status, shown_at
 
 
 @click.command()

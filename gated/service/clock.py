@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gated.events import ClockDoubted
 from gated.service.clock_chip import steady
-from gated.service.clock_file import LONG_AGO, Anchor, StoredClock, OfficeTime
+from gated.service.clock_file import LONG_AGO, Anchor, OfficeTime, StoredClock
 
 MOST_JUMP = timedelta(seconds=5)
 """Limits how far the clock may move against the steady clock between two readings. A larger move: it was set."""

@@ -11,13 +11,13 @@ from gated.config import Settings, parse
 from gated.doctor.diagnosis import (
     lost_parts,
     nobody_in,
+    of_credential_kinds,
     of_decisions,
     of_doors,
     of_help,
     of_latch,
     of_readers,
     of_wiring,
-    of_credential_kinds,
 )
 from gated.doctor.finding import SIGNS, Finding, amber, green, is_well, red
 from gated.door.latch_messages import LatchState

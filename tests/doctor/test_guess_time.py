@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gated.config import parse
-from gated.doctor.guess_time import pin_budget, keypads, of_cards, of_pins, sentence, weak_pin_holders
+from gated.doctor.guess_time import keypads, of_cards, of_pins, pin_budget, sentence, weak_pin_holders
 from gated.gallery.register import Register
 from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials

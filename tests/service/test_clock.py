@@ -22,7 +22,7 @@ from gated.service.clock import (
     not_before,
 )
 from gated.service.clock_chip import boot_id, chip_began, is_synchronised, steady
-from gated.service.clock_file import AGAIN_S, LONG_AGO, NAME, WRITE_S, StoredClock, ClockFile, load
+from gated.service.clock_file import AGAIN_S, LONG_AGO, NAME, WRITE_S, ClockFile, StoredClock, load
 from gated.service.timekeeper import Timekeeper
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
