@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gated import wording
-from gated.access.calls import ANSWER_S, Calls
-from gated.access.entrance import Entrance, Tell
-from gated.access.grants import WayOutcome
+from gated.access.calls import CALL_ANSWER_S, Calls
+from gated.access.entrance import Entrance, EntranceReports
+from gated.access.responder import CredentialOutcome
 from gated.access.sighting import sight_of
 from gated.config import Settings
 from gated.config.settings_trial import Trial, begin
@@ -157,7 +157,7 @@ class Brain:
             self.report(fact)
         self._models = OwnModels(settings, lambda why: self.duty.fails("vision", why))
         self.gallery = Gallery.open_best(settings.state, settings.site.id, *self._models.embedder)
-        tell = Tell(
+        reports = EntranceReports(
             self.report,
             self._on_way,
             self.stage.preferences,
@@ -165,10 +165,10 @@ class Brain:
             lambda: self.stage.situation is Situation.ENROLLING,
             self.stage.waits if settings.cues.screen_port else None,
         )
-        self.entrance = Entrance(settings, self.gallery, self.door, tell, self.clock.now)
+        self.entrance = Entrance(settings, self.gallery, self.door, reports, self.clock.now)
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
         self.vision = VisionLink(
-            worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.code, service=vision
+            worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.handle_code, service=vision
         )
         self.following = self._follow() if settings.sync.url else None
         if self._metrics is not None and self.following is not None:
@@ -214,7 +214,7 @@ class Brain:
         """
         settings = self.settings
         if settings.readers.pass_key:
-            yield "passes", self.entrance.keep_passes
+            yield "passes", self.entrance.accept_passes
         if self._metrics is not None:
             yield "metrics", partial(self._metrics.serve, settings.health.metrics_port)
         if self.following is not None:
@@ -232,8 +232,8 @@ class Brain:
             self._metrics.fact(event, at or datetime.now(UTC))
         age_s = 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds())
         self.stage.fact(event, age_s)
-        if age_s < ANSWER_S:
-            self.calls.happened(event)
+        if age_s < CALL_ANSWER_S:
+            self.calls.handle_event(event)
 
     def close(self) -> None:
         """Write everything that is not on disk yet."""
@@ -337,10 +337,10 @@ class Brain:
             self.clock.now,
             self._open_journal,
             lambda fact: self._call(self._on_office, fact),
-            lambda: self._call(self.entrance.look),
+            lambda: self._call(self.entrance.request_reload),
             self._end_as,
             self._appended,
-            lambda at: self._call(self.calls.proved, at),
+            lambda at: self._call(self.calls.record_proof, at),
             lambda at, asked_at: self._call(self._on_time, at, asked_at),
             lambda why: self._call(self.duty.set, "certificate", why),
             lambda part, why: self._call(self.duty.set, part, why),
@@ -376,7 +376,7 @@ class Brain:
         """Make the link to the office and the entrance open their files again."""
         if self.following is not None:
             self.following.anew.set()
-        self.entrance.look()
+        self.entrance.request_reload()
 
     async def _watchdog(self) -> None:
         while True:
@@ -412,17 +412,17 @@ class Brain:
     def _on_latch(self, is_up: bool, why: str) -> None:
         if is_up:
             self.duty.works("latch")
-            self.entrance.linked()
+            self.entrance.renew_leases()
         else:
             self.duty.fails("latch", why)
 
     def _on_card(self, bits: str, door: str) -> None:
-        self.entrance.readers.bits(bits, door)
+        self.entrance.readers.handle_frame(bits, door)
 
     def _on_key(self, key: str, door: str) -> None:
-        self.entrance.readers.key(key, door)
+        self.entrance.readers.handle_key(key, door)
 
-    def _on_way(self, outcome: WayOutcome) -> None:
+    def _on_way(self, outcome: CredentialOutcome) -> None:
         if outcome.result == "granted":
             self.stage.preferences(outcome.preferences.first)
         elif outcome.result != "refused":
@@ -456,7 +456,7 @@ class Brain:
         if not self.settings.cues.locate or not self._is_built:
             return False
         at = self.clock.now()
-        return at is not None and self.entrance.ways.calendar.allows(self.settings.cues.locate, at)
+        return at is not None and self.entrance.permissions.calendar.allows(self.settings.cues.locate, at)
 
     def _has_line(self) -> bool:
         """Return whether the link to the office works now. An event that cannot be stored is not sent either."""

@@ -16,10 +16,10 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gated.access.calls import Answer, Calls
+from gated.access.access_rules import Refusal
+from gated.access.calls import CallReply, Calls
 from gated.access.entrance import Entrance
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
-from gated.access.permissions import Refusal
 from gated.config import Settings
 from gated.config.settings_trial import propose, propose_models
 from gated.errors import (
@@ -134,13 +134,13 @@ class Orders:
     async def _perform(self, command: Command, action: Action, talk: Talk) -> Outcome:
         match action:
             case ReleaseDoor(door):
-                refusal = self._entrance.ways.remote(command.id, door)
+                refusal = self._entrance.credentials.handle_remote(command.id, door)
                 return Outcome("done") if refusal is None else CLOSED.get(refusal, NO_LATCH)
             case AnswerCall(answer, door):
                 return self._answer(command.id, door, answer)
             case SwitchLockdown(on):
                 refused = await asyncio.to_thread(self._set_lockdown, on, command.operator)
-                self._entrance.look()
+                self._entrance.request_reload()
                 return refused or Outcome("done")
             case Suspend(subject, n):
                 return await self._suspend(subject, n)
@@ -179,16 +179,16 @@ class Orders:
         """
         return await self._on_sync(lambda replica: replica.joins(subject, embedder_sha256, time.monotonic()))
 
-    def _answer(self, command: str, door: str, answer: Answer) -> Outcome:
+    def _answer(self, command: str, door: str, answer: CallReply) -> Outcome:
         """Give the office's answer to the caller at the door. "opening" also releases the door; if that fails, no
         answer is given.
         """
         at, why = self._calls.door_of(door)
         if why:
             return Outcome("refused", why)
-        if answer == "opening" and (refusal := self._entrance.ways.remote(command, at)) is not None:
+        if answer == "opening" and (refusal := self._entrance.credentials.handle_remote(command, at)) is not None:
             return CLOSED.get(refusal, NO_LATCH)
-        self._calls.answered(at, answer)
+        self._calls.apply_answer(at, answer)
         return Outcome("done")
 
     def _set_lockdown(self, on: bool, by: str) -> Outcome | None:
@@ -209,7 +209,7 @@ class Orders:
     async def _suspend(self, subject: str, n: int) -> Outcome:
         if not await self._on_sync(lambda replica: replica.suspend(subject, n)):
             return Outcome("refused", f"nobody here is called {subject}")
-        self._entrance.look()
+        self._entrance.request_reload()
         return Outcome("done")
 
     def _pull(self, model_set: str) -> None:

@@ -3,7 +3,26 @@
 A suffix tells the kind of time: `now` and `_at` in the code are monotonic seconds, `at` in a record is UTC wall time.
 """
 
+from enum import StrEnum
 from typing import NewType
+
+
+class CredentialKind(StrEnum):
+    """All credential kinds, by their names in events and metrics. Code that treats them differently matches every
+    member and ends with `assert_never`, so that mypy finds each place that a new kind must change.
+    """
+
+    FACE = "face"
+    """A face before the camera. Presentation attacks let it rest (`access.attack_response`)."""
+    CARD = "card"
+    """A card at a reader. Failures and unknown numbers are counted for each reader."""
+    PIN = "pin"
+    """A PIN at a keypad. Wrong PINs use up a budget for each door and household (`access.guess_counts`)."""
+    PASS = "pass"  # noqa: S105 - a visitor pass
+    """A visitor pass before the camera. Its uses are counted, and forged ones let passes rest."""
+    REMOTE = "remote"
+    """A command of the office, such as the answer to a call."""
+
 
 SubjectId = NewType("SubjectId", str)
 """An enrolled person (subject): 16 random hex digits without any other meaning."""

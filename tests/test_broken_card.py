@@ -129,7 +129,7 @@ async def live(folder, embedder, dice):
     brain = Brain(start.settings, config, last_time(entries), facts)
     door = Door()
     try:
-        brain.entrance.ways._answers._release = door.release
+        brain.entrance.credentials._responder._release = door.release
         brain.entrance.faces._door = door
         with ThreadPoolExecutor(1) as thread, contextlib.suppress(GatedError):
             replica, side = thread.submit(brain.following._build).result()
@@ -138,13 +138,13 @@ async def live(folder, embedder, dice):
         watch = asyncio.create_task(brain.entrance.run())
         await asyncio.sleep(0.02)
         for number in STRANGERS:
-            await brain.entrance.ways.card(number)
-        await brain.entrance.ways.pin("318204")
+            await brain.entrance.credentials.handle_card(number)
+        await brain.entrance.credentials.handle_pin("318204")
         probe = face(4711 + dice.randrange(1000), embedder.dimension)
         assert all(candidate.score < 0.9 for candidate in brain.gallery.search(probe))
         assert door.released == []
         for number in range(PEOPLE):
-            await brain.entrance.ways.card(f"w26:12-100{number}")
+            await brain.entrance.credentials.handle_card(f"w26:12-100{number}")
         assert not watch.done(), "the entrance has not ended"
         watch.cancel()
         await asyncio.wait([watch])

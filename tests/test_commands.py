@@ -14,8 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from gated import commands
-from gated.access.calls import NOBODY_CALLS, Calls
-from gated.access.entrance import Entrance, Tell
+from gated.access.calls import NO_CALL, Calls
+from gated.access.entrance import Entrance, EntranceReports
 from gated.access.lockdown import begin_lockdown, read_lockdown
 from gated.commands import Orders
 from gated.config import load
@@ -139,7 +139,7 @@ class Gate:
         self.watching, self.operator = None, Operator()
 
     def opened(self):
-        tell = Tell(self.reported.append, lambda _: None, lambda _: None, lambda *_: None)
+        tell = EntranceReports(self.reported.append, lambda _: None, lambda _: None, lambda *_: None)
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: NOON)
 
     async def _on_sync(self, work):
@@ -226,7 +226,7 @@ async def test_a_release_that_cannot_be_says_why(gate):
 
 
 async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
-    gate.calls.happened(CallPressed())
+    gate.calls.handle_event(CallPressed())
     assert await gate.ordered(AnswerCall("opening")) == Outcome("done")
     assert [release.door for release in gate.door.released] == ["main"]
     assert [fact.way for fact in gate.said(WayGranted)] == ["remote"]
@@ -235,7 +235,7 @@ async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
 
 @pytest.mark.parametrize("answer", ["wait", "nobody"])
 async def test_an_answer_in_words_opens_nothing(gate, answer):
-    gate.calls.happened(CallPressed("second"))
+    gate.calls.handle_event(CallPressed("second"))
     assert await gate.ordered(AnswerCall(answer)) == Outcome("done")
     assert gate.door.released == []
     assert gate.said(CallAnswered) == [CallAnswered("second", answer=answer)]
@@ -243,22 +243,22 @@ async def test_an_answer_in_words_opens_nothing(gate, answer):
 
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
 async def test_an_answer_to_nobody_is_refused_and_opens_nothing(gate, answer):
-    assert await gate.ordered(AnswerCall(answer)) == Outcome("refused", NOBODY_CALLS)
+    assert await gate.ordered(AnswerCall(answer)) == Outcome("refused", NO_CALL)
     assert gate.door.released == gate.said(CallAnswered) == []
 
 
 async def test_of_two_operators_who_open_one_does(gate):
-    gate.calls.happened(CallPressed())
+    gate.calls.handle_event(CallPressed())
     outcomes = [await gate.ordered(AnswerCall("opening"), number) for number in (1, 2)]
     assert [outcome.outcome for outcome in outcomes] == ["done", "refused"]
     assert len(gate.door.released) == 1
 
 
 async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the_call_goes_on(gate):
-    gate.calls.happened(CallPressed())
+    gate.calls.handle_event(CallPressed())
     gate.door.answers = False
     assert (await gate.ordered(AnswerCall("opening"))).outcome == "failed"
-    gate.door.answers, gate.entrance.ways.is_locked_down = True, True
+    gate.door.answers, gate.entrance.permissions.is_locked_down = True, True
     outcome = await gate.ordered(AnswerCall("opening"))
     assert (outcome.outcome, outcome.why[:8]) == ("refused", "there is")
     assert gate.said(CallAnswered) == gate.door.released == []
@@ -271,17 +271,17 @@ async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the
 async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is_ended_by_it(gate):
     gate.watch()
     assert await gate.ordered(SwitchLockdown(on=True)) == Outcome("done")
-    await until(lambda: gate.entrance.ways.is_locked_down)
-    await gate.entrance.ways.card(CARD)
+    await until(lambda: gate.entrance.permissions.is_locked_down)
+    await gate.entrance.credentials.handle_card(CARD)
     assert (await gate.ordered(ReleaseDoor())).why == "there is a lockdown: nobody is let in until it is ended"
     assert gate.door.released == []
     assert [fact.reason for fact in gate.said(WayDenied)] == ["lockdown"]
     again = gate.opened()
-    assert again.ways.is_locked_down
+    assert again.permissions.is_locked_down
     again.close()
     assert await gate.ordered(SwitchLockdown(on=False)) == Outcome("done")
-    await until(lambda: not gate.entrance.ways.is_locked_down)
-    await gate.entrance.ways.card(CARD)
+    await until(lambda: not gate.entrance.permissions.is_locked_down)
+    await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
     assert gate.said(Lockdown)[0] == Lockdown("li")
     assert gate.said(Lockdown)[-1] == Lockdown("li", is_over=True)
@@ -309,11 +309,11 @@ async def test_who_ordered_a_lockdown_first_stays_on_record_and_an_end_of_none_i
 
 async def test_a_suspension_counts_at_once(gate):
     gate.watch()
-    await gate.entrance.ways.card(CARD)
+    await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
     assert await gate.ordered(Suspend(ANN, 7)) == Outcome("done")
     await until(lambda: gate.entrance._ring.holder(ANN).is_suspended)
-    await gate.entrance.ways.card(CARD)
+    await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
     assert [fact.reason for fact in gate.said(WayDenied)] == ["suspended"]
 
@@ -338,8 +338,8 @@ async def stood(gate, is_over=lambda: True):
 
 
 async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
-    monkeypatch.setattr("gated.access.live_enrolment.APART_S", 0.03)
-    monkeypatch.setattr("gated.access.live_enrolment.NOTICE_S", 0.1)
+    monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
+    monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     gate.entrance.faces.begin(READY)
     assert await stood(gate, lambda: gate.door.released) == Outcome("done", "5 templates")
     assert gate.reported[:3] == [Enrolling(), Enrolling(is_over=True), PersonEnrolled(ANN, 5, "2026-11", SHA)]
@@ -348,8 +348,8 @@ async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, 
 
 @pytest.mark.parametrize(("has_room", "why"), [(True, "5 templates"), (False, "5 templates wait, for as many first")])
 async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, monkeypatch, has_room, why):
-    monkeypatch.setattr("gated.access.live_enrolment.APART_S", 0.03)
-    monkeypatch.setattr("gated.access.live_enrolment.NOTICE_S", 0.1)
+    monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
+    monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     register = gate.records.register
     with register.changing():
         register.take(register.person(ANN), "d" * 64, [np.array([1, 0, 0, 0], np.float32)], NOON)
@@ -362,7 +362,7 @@ async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, 
 
 
 async def test_an_enrolment_that_cannot_be_is_refused_in_one_sentence(gate):
-    assert (await gate.ordered(Enrol(ANN, 5.0))).why == "the gate sees nothing; look at its camera first"
+    assert (await gate.ordered(Enrol(ANN, 5.0))).why == "the gate sees nothing; check its camera first"
     gate.entrance.faces.begin(READY)
     outcome = await gate.ordered(Enrol(NOBODY, 5.0))
     assert outcome.outcome == "refused"

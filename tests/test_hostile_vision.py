@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from gated import app
-from gated.access.visit_rate import AT_ONCE, PASSES_AT_ONCE
+from gated.access.visit_rate import PASSES_AT_ONCE, VISITS_AT_ONCE
 from gated.access.visits import MOST_VISITS
 from gated.config import load
 from gated.events import AccessDenied, AccessGranted, PresentationAttack, WayDenied, WayGranted, WorkerLost
@@ -305,7 +305,7 @@ async def test_no_sequence_of_messages_opens_crashes_or_grows(gate, tmp_path, mo
     granted = [fact for fact in brain.of(AccessGranted) if fact.subject == ANN]
     assert granted == [], granted
     refused = brain.of(AccessDenied, PresentationAttack)
-    assert len(refused) <= 2 * (AT_ONCE + elapsed_s + 1)
+    assert len(refused) <= 2 * (VISITS_AT_ONCE + elapsed_s + 1)
     assert len(brain.of(WayDenied)) <= PASSES_AT_ONCE + elapsed_s + 1
     assert len({fact.why for fact in brain.of(WorkerLost)}) < 40
     assert not [record for record in caplog.records if record.exc_info]

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from gated.access.guess_counts import Guess
-from gated.access.guess_store import GuessLog
-from gated.access.passes import PassLedger, VisitorPass
+from gated.access.guess_store import GuessStore
+from gated.access.pass_ledger import PassLedger
+from gated.access.passes import VisitorPass
 from gated.app import Brain
 from gated.config.settings_trial import begin
 from gated.errors import GatedError, StateError
@@ -83,7 +84,7 @@ def used(home, tmp_path_factory):  # noqa: F811
         templates.execute("INSERT INTO erasures DEFAULT VALUES")
     with contextlib.closing(PassLedger(filled / "state")) as ledger:
         ledger.spend(visitor(57, 2**31, 2), NOW)
-    with contextlib.closing(GuessLog(filled / "state")) as log:
+    with contextlib.closing(GuessStore(filled / "state")) as log:
         log.write(Guess(1, log.now(), (log.place("door/main"),)))
     with contextlib.closing(connect(filled / "state" / "snapshot.db", SCHEMAS["snapshot.db"])) as staged:
         staged.execute("INSERT INTO snapshot (version, digest, parts) VALUES (99, 'abc', 2)")

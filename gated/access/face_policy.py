@@ -14,7 +14,7 @@ from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
 
-class Reason(StrEnum):
+class FaceReason(StrEnum):
     """The reason of a verdict or decision. Earlier members are more informative and win ties."""
 
     MATCH = "match"
@@ -28,7 +28,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class FaceRules:
     """The parameters of a decision. `threshold` and `margin` are cosine similarities, `pad_threshold` is in 0..1."""
 
     threshold: float
@@ -40,14 +40,14 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LookVerdict:
     """The result of one frame. `score` is the score of the best candidate. `subject` is set for a match and a suspended
     person.
 
     `imitated` are the people that an attack resembles. It is empty if the attack resembles no enrolled person.
     """
 
-    reason: Reason
+    reason: FaceReason
     subject: SubjectId | None = None
     score: float | None = None
     pad_score: float | None = None
@@ -55,20 +55,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class FaceDecision:
     """The decision about a visit, and its reason. `frames` is the number of looks it is based on."""
 
     grant: bool
-    reason: Reason
+    reason: FaceReason
     frames: int
     subject: SubjectId | None = None
     score: float | None = None
     pad_score: float | None = None
 
 
-def judge(
-    candidates: Sequence[Candidate], pad_score: float | None, rules: Rules, pad_bound: float | None = None
-) -> Verdict:
+def judge_look(
+    candidates: Sequence[Candidate], pad_score: float | None, rules: FaceRules, pad_bound: float | None = None
+) -> LookVerdict:
     """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first.
 
     `pad_bound` is the PAD threshold that applies now, if it is stricter than the threshold of the rules. A score
@@ -77,23 +77,23 @@ def judge(
     best = candidates[0] if candidates else None
     score = best.score if best is not None else None
     if pad_score is None or not isfinite(pad_score) or (score is not None and not isfinite(score)):
-        return Verdict(Reason.ODD)
+        return LookVerdict(FaceReason.ODD)
     if not pad_score >= rules.pad_threshold:
-        return Verdict(Reason.ATTACK, score=score, pad_score=pad_score, imitated=_resembled(candidates, rules))
+        return LookVerdict(FaceReason.ATTACK, score=score, pad_score=pad_score, imitated=_resembled(candidates, rules))
     if pad_bound is not None and not pad_score >= pad_bound:
-        return Verdict(Reason.UNDECIDED, score=score, pad_score=pad_score)
+        return LookVerdict(FaceReason.UNDECIDED, score=score, pad_score=pad_score)
     if best is None or not best.score >= rules.threshold:
-        return Verdict(Reason.UNKNOWN, score=score, pad_score=pad_score)
+        return LookVerdict(FaceReason.UNKNOWN, score=score, pad_score=pad_score)
     if best.status == "suspended":
-        return Verdict(Reason.SUSPENDED, best.subject, score, pad_score)
+        return LookVerdict(FaceReason.SUSPENDED, best.subject, score, pad_score)
     if best.status != "active":
-        return Verdict(Reason.ODD)
+        return LookVerdict(FaceReason.ODD)
     if not _is_clear(candidates, rules.margin):
-        return Verdict(Reason.AMBIGUOUS, score=score, pad_score=pad_score)
-    return Verdict(Reason.MATCH, best.subject, score, pad_score)
+        return LookVerdict(FaceReason.AMBIGUOUS, score=score, pad_score=pad_score)
+    return LookVerdict(FaceReason.MATCH, best.subject, score, pad_score)
 
 
-def _resembled(candidates: Sequence[Candidate], rules: Rules) -> frozenset[SubjectId]:
+def _resembled(candidates: Sequence[Candidate], rules: FaceRules) -> frozenset[SubjectId]:
     """Return the people that this look could pass as: above the threshold, and within the margin of the best."""
     least = max(rules.threshold, candidates[0].score - rules.margin) if candidates else rules.threshold
     return frozenset(each.subject for each in candidates if each.score >= least)
@@ -111,18 +111,22 @@ def _is_clear(candidates: Sequence[Candidate], margin: float) -> bool:
     return all(best.score - rival.score >= margin for rival in rivals)
 
 
-def decide(verdicts: Sequence[Verdict], waited_s: float, is_over: bool, rules: Rules) -> Decision | None:
+def decide_visit(
+    verdicts: Sequence[LookVerdict], waited_s: float, is_over: bool, rules: FaceRules
+) -> FaceDecision | None:
     """Return the decision about a visit so far, or None to continue.
 
     Grant: the last `rules.frames` looks agree on one subject, and each is above every threshold. The decision has the
     lowest score of them. Deny: `rules.frames` looks were attacks, the time is up, or the person has left.
     """
     recent = verdicts[-rules.frames :]
-    if len(recent) == rules.frames and all(v.reason is Reason.MATCH and v.subject == recent[0].subject for v in recent):
+    if len(recent) == rules.frames and all(
+        v.reason is FaceReason.MATCH and v.subject == recent[0].subject for v in recent
+    ):
         worst = min(recent, key=_score)
         pad_score = min((v.pad_score for v in recent if v.pad_score is not None), default=None)
-        return Decision(True, Reason.MATCH, len(verdicts), worst.subject, worst.score, pad_score)
-    attacks = [v for v in verdicts if v.reason is Reason.ATTACK]
+        return FaceDecision(True, FaceReason.MATCH, len(verdicts), worst.subject, worst.score, pad_score)
+    attacks = [v for v in verdicts if v.reason is FaceReason.ATTACK]
     if len(attacks) >= rules.frames:
         return _deny(attacks, len(verdicts), rules)
     if verdicts and (is_over or not waited_s < rules.give_up_s):
@@ -130,14 +134,14 @@ def decide(verdicts: Sequence[Verdict], waited_s: float, is_over: bool, rules: R
     return None
 
 
-def _deny(verdicts: Sequence[Verdict], frames: int, rules: Rules) -> Decision:
+def _deny(verdicts: Sequence[LookVerdict], frames: int, rules: FaceRules) -> FaceDecision:
     """Refuse for the most frequent reason. Matches that were too few or disagreed count as "undecided"."""
-    counts = Counter(Reason.UNDECIDED if v.reason is Reason.MATCH else v.reason for v in verdicts)
-    order = list(Reason)
+    counts = Counter(FaceReason.UNDECIDED if v.reason is FaceReason.MATCH else v.reason for v in verdicts)
+    order = list(FaceReason)
     reason = max(counts, key=lambda r: (counts[r], -order.index(r)))
-    told = max((v for v in verdicts if v.reason in (reason, Reason.MATCH)), key=_score)
-    return Decision(False, reason, frames, told.subject, told.score, told.pad_score)
+    told = max((v for v in verdicts if v.reason in (reason, FaceReason.MATCH)), key=_score)
+    return FaceDecision(False, reason, frames, told.subject, told.score, told.pad_score)
 
 
-def _score(verdict: Verdict) -> float:
+def _score(verdict: LookVerdict) -> float:
     return -2.0 if verdict.score is None else verdict.score

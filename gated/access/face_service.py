@@ -1,5 +1,6 @@
-"""The decision loop for faces: takes what vision reports, asks the latch for releases, and reports events to the
-journal.
+"""Decide about every face at the gate.
+
+Handles the messages of vision, asks the latch for releases, and reports events to the journal.
 """
 
 import asyncio
@@ -9,13 +10,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
-from gated.access.attack_response import VISITS, Impostors
-from gated.access.credential_service import Ways
-from gated.access.face_policy import Rules
-from gated.access.live_enrolment import Counts, Demands, GivenNow, LiveEnrolment, Operator, count_none
-from gated.access.permissions import Refusal
-from gated.access.visit_rate import Crowd
-from gated.access.visits import NEAREST, Outcome, Visits
+from gated.access.access_rules import Refusal
+from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
+from gated.access.face_policy import FaceRules
+from gated.access.live_enrolment import (
+    ConsentsGiven,
+    CountNewFace,
+    LiveEnrolment,
+    LookRequirements,
+    Operator,
+    count_none,
+)
+from gated.access.permissions import Permissions
+from gated.access.visit_rate import VisitRate
+from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
 from gated.config import AccessSettings
 from gated.door.latch_client import DoorController
 from gated.embedding import Embedding
@@ -34,10 +42,10 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 
 
-class AccessService:
+class FaceService:
     """Decides about every face at the gate. Inactive until vision is ready, and after vision is lost.
 
-    A match only identifies the person. `ways` then applies the access rules, as for a card of that person.
+    A match only identifies the person. `permissions` then applies the access rules, as for a card of that person.
     """
 
     def __init__(
@@ -48,22 +56,23 @@ class AccessService:
         release_s: float,
         report: Callable[[Event], None],
         *,
-        ways: Ways,
+        permissions: Permissions,
+        attacks: AttackResponse,
         wall: Callable[[], datetime | None],
         prefer: Callable[[FirstCue | None], None],
-        is_enrolling_told: Callable[[], bool] = lambda: True,
-        crowd: Crowd | None = None,
-        given: GivenNow = lambda _, __: (),
+        is_enrolling_announced: Callable[[], bool] = lambda: True,
+        rate: VisitRate | None = None,
+        given: ConsentsGiven = lambda _, __: (),
     ) -> None:
         """`wall` returns the time of day, or None while it is not trusted. `prefer` receives the first cue of a person,
-        before the grant. `is_enrolling_told` returns whether the gate is announcing an enrolment. `given` returns the
-        consents that a person is recorded as giving at the gate during an enrolment.
+        before the grant. `is_enrolling_announced` returns whether the gate is announcing an enrolment. `given` returns
+        the consents that a person is recorded as giving at the gate during an enrolment.
         """
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
-        self._ways, self._wall, self._prefer = ways, wall, prefer
-        self._enrolment = LiveEnrolment(gallery, report, is_enrolling_told, given)
-        self._impostors, self._crowd = Impostors(ways.guessing.attacks, ways.attacked), crowd or Crowd()
+        self._permissions, self._wall, self._prefer = permissions, wall, prefer
+        self._enrolment = LiveEnrolment(gallery, report, is_enrolling_announced, given)
+        self._attacks, self._rate = attacks, rate or VisitRate()
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
         self._confirming = set[asyncio.Task[None]]()
@@ -78,9 +87,9 @@ class AccessService:
             self._search,
             vision.dimension,
             rules,
-            self._patience,
-            partial(self._impostors.bound, MAIN),
-            admits=self._crowd.admits,
+            self._search_time,
+            partial(self._attacks.bound, MAIN),
+            admits=self._rate.admits,
         )
 
     def stop(self) -> None:
@@ -94,23 +103,23 @@ class AccessService:
         within_s: float,
         min_eye_px: float,
         operator: Operator,
-        counts: Counts = count_none,
+        counts: CountNewFace = count_none,
     ) -> Enrolled:
         """Enrol the face of a known person who stands before the gate. Return the result.
 
         `min_eye_px` is the least distance between the eyes, in pixels. `operator` confirms the enrolment live. `counts`
-        and the errors are those of `LiveEnrolment.take`. Raises `EnrolmentError` also if vision is not ready.
+        and the errors are those of `LiveEnrolment.enrol`. Raises `EnrolmentError` also if vision is not ready.
         """
         if self._visits is None:
-            raise EnrolmentError("the gate sees nothing; look at its camera first")
+            raise EnrolmentError("the gate sees nothing; check its camera first")
         rules = self._visits.rules
-        demands = Demands(
+        requirements = LookRequirements(
             self._gallery.dimension, rules.threshold, rules.pad_threshold, min_eye_px, rules.max_frame_age_s
         )
-        return await self._enrolment.take(subject, within_s, demands, operator, counts)
+        return await self._enrolment.enrol(subject, within_s, requirements, operator, counts)
 
     def observe(self, seen: Observation | TrackEnded) -> None:
-        """Take a report of vision and act on it at once."""
+        """Handle a message of vision and act on it at once."""
         if self._visits is not None:
             now = time.monotonic()
             if self._enrolment.observe(seen, now):
@@ -126,9 +135,9 @@ class AccessService:
         Does nothing while the face of this person rests, because the shown face may be another presentation attack.
         """
         now, visits, subject = time.monotonic(), self._visits, found.subject
-        if visits is None or subject is None or found.is_duress or self._impostors.is_resting(MAIN, subject, now):
+        if visits is None or subject is None or found.is_duress or self._attacks.is_resting(MAIN, subject, now):
             return
-        if looks := visits.shown(now):
+        if looks := visits.recent_good_looks(now):
             task = asyncio.create_task(self._confirm(subject, found.digest, looks, visits.rules.threshold))
             self._confirming.add(task)
             task.add_done_callback(self._confirming.discard)
@@ -139,7 +148,7 @@ class AccessService:
             for fact in accepted.facts() if accepted is not None else ():
                 self._report(fact)
         except (BusyError, StateError) as error:
-            log.error("a face that waits could not be looked at: %s", error)
+            log.error("a waiting face could not be compared: %s", error)
 
     async def run(self) -> None:
         """Refuse faces that have waited too long. Runs until cancelled."""
@@ -148,30 +157,27 @@ class AccessService:
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
 
-    def _patience(self, subject: SubjectId) -> float | None:
-        return self._ways.preferences(subject).search_s
+    def _search_time(self, subject: SubjectId) -> float | None:
+        return self._permissions.preferences(subject).search_s
 
     def _search(self, probe: Embedding) -> Sequence[Candidate]:
-        return self._gallery.search(probe, NEAREST)
+        return self._gallery.search(probe, COMPARED_CANDIDATES)
 
-    def _act(self, outcome: Outcome | None) -> None:
-        """Ask for the release first, then write the journal, because only the release is urgent."""
+    def _act(self, outcome: VisitOutcome | None) -> None:
+        """Grant or refuse as decided, and count a presentation attack."""
         if outcome is None or self._visits is None:
             return
         decided_at = time.monotonic()
         decision, rules = outcome.decision, self._visits.rules
         if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
             self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
-            self._defend(outcome, decided_at)
+            self._count_attack(outcome, decided_at)
             return
-        closed = self._closed(decision.subject, decided_at)
-        if closed is not None:
-            self._report(_denied(outcome, closed, rules, self._gallery.size, decided_at))
+        refusal = self._judge(decision.subject, decided_at)
+        if refusal is not None:
+            self._report(_denied(outcome, refusal, rules, self._gallery.size, decided_at))
             return
-        preferences = self._ways.preferences(decision.subject)
-        self._prefer(preferences.first)
-        lease_s = preferences.release_s or self._release_s
-        refusal = self._release(outcome.visit, lease_s, decided_at, decision.subject)
+        problem = self._release(outcome.visit, decision.subject, decided_at)
         self._report(
             AccessGranted(
                 visit=outcome.visit,
@@ -185,35 +191,38 @@ class AccessService:
                 latency_s=round(decided_at - outcome.frame_at, 4),
             )
         )
-        if refusal is not None:
-            self._report(refusal)
+        if problem is not None:
+            self._report(problem)
 
-    def _closed(self, subject: SubjectId, now: float) -> Refusal | None:
+    def _judge(self, subject: SubjectId, now: float) -> Refusal | None:
         """Return why a recognised person may not pass by face now, or None."""
-        if self._impostors.is_resting(MAIN, subject, now):
+        if self._attacks.is_resting(MAIN, subject, now):
             return Refusal.RESTING
-        return self._ways.may_pass_by_face(subject, MAIN, self._wall())
+        return self._permissions.judge_person(subject, MAIN, self._wall())
 
-    def _defend(self, outcome: Outcome, now: float) -> None:
+    def _count_attack(self, outcome: VisitOutcome, now: float) -> None:
         """Count an attack against the imitated face, and report each rest that begins."""
         if outcome.is_attack:
-            for rest in self._impostors.attacked(MAIN, outcome.imitated, now):
-                self._report(PresentationAttack(VISITS, rest.lasts_s, rest.subject))
+            for rest in self._attacks.record_attack(MAIN, outcome.imitated, now):
+                self._report(PresentationAttack(ATTACKS_TO_REST, rest.lasts_s, rest.subject))
 
-    def _release(self, visit: str, lease_s: float, decided_at: float, whom: SubjectId) -> ReleaseRefused | None:
+    def _release(self, visit: str, subject: SubjectId, decided_at: float) -> ReleaseRefused | None:
+        """Ask for the release before anything else, because only the release is urgent."""
+        preferences = self._permissions.preferences(subject)
+        self._prefer(preferences.first)
         try:
-            self._door.release(visit, lease_s, decided_at, whom=whom)
+            self._door.release(visit, preferences.release_s or self._release_s, decided_at, whom=subject)
         except LatchError as error:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error))
         return None
 
 
-def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
+def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
     """Return the parameters of a decision: from the settings, or from the model set's manifest if the settings omit
     them.
     """
-    return Rules(
+    return FaceRules(
         threshold=vision.threshold if settings.threshold is None else settings.threshold,
         pad_threshold=vision.pad_threshold if settings.pad_threshold is None else settings.pad_threshold,
         margin=settings.margin,
@@ -223,7 +232,7 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> Rules:
     )
 
 
-def _denied(outcome: Outcome, reason: str, rules: Rules, gallery_size: int, decided_at: float) -> AccessDenied:
+def _denied(outcome: VisitOutcome, reason: str, rules: FaceRules, gallery_size: int, decided_at: float) -> AccessDenied:
     decision = outcome.decision
     return AccessDenied(
         visit=outcome.visit,

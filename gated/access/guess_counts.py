@@ -19,7 +19,7 @@ enough. Such cards rest at a reader after `short_cards_day` unknown ones in a da
 and unknown cards. Cards that are shown meanwhile count for the pauses only. A card after its holder's flat number still
 opens, because it must be one of the few cards of a household.
 
-Times are seconds that the gate has run. They are monotonic and continue after a restart (see `access.guess_log`).
+Times are seconds that the gate has run. They are monotonic and continue after a restart (see `guess_store`).
 """
 
 from collections import OrderedDict
@@ -36,17 +36,17 @@ SLOW_FROM_S = 4.0
 """The first pause of a door that slows down, in seconds. Each further pause is twice as long."""
 SLOW_CARD_FROM_S = 1.0
 """The first pause of a card reader that slows down, in seconds. Each further pause is twice as long."""
-REMEMBERED = 4096
+REMEMBERED_CARDS = 4096
 """The number of unknown cards that are remembered, so that they do not count twice."""
 MOST_DOUBLINGS = 30
 EVERYWHERE = ""
 """The place of a guess whose place is unknown because its row was damaged. Such a guess counts at every place."""
-PLACES = 1000
+CACHED_PLACES = 1000
 """The number of cached digests of doors, readers and households."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
+class GuessCap:
     """The limits of one budget. `free` wrong guesses in an hour begin a rest of `rest_s` seconds. `hour` and `day` are
     caps.
     """
@@ -71,7 +71,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedGuess:
     """One guess that was wrong, or that is being checked."""
 
     number: int
@@ -79,7 +79,7 @@ class Counted:
     what: bytes = field(default=b"", repr=False)
 
 
-def rests_until(times: list[float], cap: Cap) -> float:
+def rests_until(times: list[float], cap: GuessCap) -> float:
     """Return the time until which a place rests. `times` are the wrong guesses of the last day, oldest first."""
     until = times[-cap.day] + DAY_S if len(times) >= cap.day else -inf
     lately = [at for at in times if at > times[-1] - HOUR_S]
@@ -114,27 +114,27 @@ def pause_until(times: list[float], hour: int, day: int) -> float:
     return times[-1] + min(SLOWEST_CARD_S, _doubled(SLOW_CARD_FROM_S, lately - hour)) if lately >= hour else -inf
 
 
-class Guesses:
+class GuessCounts:
     """The guesses of one day. `now` never decreases. A `now` that is not finite denies."""
 
     def __init__(
         self,
         settings: ReaderSettings,
         place: Callable[[str], str] = str,
-        counted: Iterable[tuple[str, Counted]] = (),
+        counted: Iterable[tuple[str, CountedGuess]] = (),
     ) -> None:
         """`place` returns the digest of a door, reader or household. `counted` gives the places and guesses from before
         a restart, oldest first.
         """
         free, rest_s = settings.attempts, settings.rest_s
-        self._door = Cap(free, rest_s, settings.attempts_hour, settings.attempts_day)
-        self._household = Cap(free, rest_s, settings.household_hour, settings.household_day)
+        self._door = GuessCap(free, rest_s, settings.attempts_hour, settings.attempts_day)
+        self._household = GuessCap(free, rest_s, settings.household_hour, settings.household_day)
         self._cards_hour, self._cards_day = settings.cards_hour, settings.cards_day
         self._short_day = settings.short_cards_day
         self._cards: OrderedDict[bytes, None] = OrderedDict()
-        self._place, self._number = lru_cache(PLACES)(place), 0
-        self._told: dict[tuple[str, str], float] = {}
-        self._counted: dict[str, list[Counted]] = {}
+        self._place, self._number = lru_cache(CACHED_PLACES)(place), 0
+        self._reported_caps: dict[tuple[str, str], float] = {}
+        self._counted: dict[str, list[CountedGuess]] = {}
         known = list(counted)
         self._anywhere = [one for where, one in known if where == EVERYWHERE]
         for where, one in known:
@@ -145,7 +145,8 @@ class Guesses:
             alike.sort(key=lambda one: one.at)
 
     def begin(self, door: str, households: Collection[str] | None, now: float, what: bytes = b"") -> Guess | None:
-        """Count a PIN before it is checked. Return None if it must not be checked now. Call `right` if it was correct.
+        """Count a PIN before it is checked. Return None if it must not be checked now. Call `remove_correct` if it was
+        correct.
 
         `households` are those of the flat number that was typed first; None for a PIN alone. `what` is a digest of
         everything that was typed. Without a digest every PIN counts.
@@ -157,37 +158,37 @@ class Guesses:
         known = {one.what for one in self._of(places[0])}
         guess = Guess(self._number, now, places, households is not None, not what or what not in known)
         for place in places if guess.is_new else ():
-            self._of(place).append(Counted(guess.number, now, what))
+            self._of(place).append(CountedGuess(guess.number, now, what))
         return guess
 
-    def right(self, guess: Guess) -> None:
+    def remove_correct(self, guess: Guess) -> None:
         """Remove this guess, because the PIN opened the door. Other guesses stay counted."""
         for place in guess.places:
             self._counted[place] = [one for one in self._of(place) if one.number != guess.number]
 
-    def rests(self, guess: Guess, now: float) -> int:
+    def wrong_if_resting(self, guess: Guess, now: float) -> int:
         """Return the number of wrong guesses if the next similar guess must wait, else 0."""
         if self._may_try(guess.places, guess.is_by_flat, now):
             return 0
         return max(len(self._of(place)) for place in guess.places)
 
-    def spent(self, guess: Guess) -> int:
+    def mark_reached_cap(self, guess: Guess) -> int:
         """Return the wrong guesses of a day if this guess reached a cap, else 0.
 
         Each cap of a door or household is reported once a day.
         """
         for at, place in enumerate(guess.places):
             cap = self._household if at else self._door
-            if count := self._spent(place, cap.hour, cap.day, guess.at):
+            if count := self._mark_cap(place, cap.hour, cap.day, guess.at):
                 return count
         return 0
 
-    def card_wait_s(self, reader: str, now: float) -> float:
+    def card_pause_s(self, reader: str, now: float) -> float:
         """Return for how many seconds the reader checks no card."""
-        times = self._times(self._reader(reader), now) if self.is_counting else []
+        times = self._times(self._reader(reader), now) if self.has_counts else []
         return max(0.0, pause_until(times, self._cards_hour, self._cards_day) - now) if times else 0.0
 
-    def card(self, reader: str, now: float, what: bytes) -> tuple[Guess | None, int]:
+    def count_card(self, reader: str, now: float, what: bytes) -> tuple[Guess | None, int]:
         """Count an unknown card. Return the guess to store, and the count of a day if a cap was just reached, else 0.
 
         `what` is a digest of the card. A remembered digest does not count again.
@@ -195,39 +196,39 @@ class Guesses:
         if what in self._cards or not isfinite(now):
             return None, 0
         self._cards[what] = None
-        if len(self._cards) > REMEMBERED:
+        if len(self._cards) > REMEMBERED_CARDS:
             self._cards.popitem(last=False)
         self._number += 1
         place = self._reader(reader)
         self._times(place, now)
         alike = self._of(place)
-        alike.append(Counted(self._number, now))
+        alike.append(CountedGuess(self._number, now))
         del alike[: -max(self._cards_hour, self._cards_day)]  # rows beyond the cap make no difference
-        spent = self._spent(place, self._cards_hour, self._cards_day, now)
-        if self.short_rests(reader, now):
+        spent = self._mark_cap(place, self._cards_hour, self._cards_day, now)
+        if self.are_short_cards_resting(reader, now):
             return Guess(self._number, now, (place,)), spent
         short = self._short(reader)
-        self._of(short).append(Counted(self._number, now))
-        return Guess(self._number, now, (place, short)), spent or self._spent(short, inf, self._short_day, now)
+        self._of(short).append(CountedGuess(self._number, now))
+        return Guess(self._number, now, (place, short)), spent or self._mark_cap(short, inf, self._short_day, now)
 
-    def attack(self, names: Iterable[str], now: float) -> Guess:
-        """Return the guess to store for an attack on a face. `names` are those of `impostors`, which counts it."""
+    def record_attack(self, names: Iterable[str], now: float) -> Guess:
+        """Return the guess to store for an attack on a face. `names` come from `attack_response`, which counts it."""
         self._number += 1
         return Guess(self._number, now, tuple(map(self._place, names)))
 
-    def short_rests(self, reader: str, now: float) -> bool:
+    def are_short_cards_resting(self, reader: str, now: float) -> bool:
         """Return whether cards that are identified by 24 bits only rest at this reader."""
         return not isfinite(now) or len(self._times(self._short(reader), now)) >= self._short_day
 
     def _short(self, reader: str) -> str:
         return self._place(f"short/{reader}")
 
-    def _spent(self, place: str, hour: float, day: int, now: float) -> int:
+    def _mark_cap(self, place: str, hour: float, day: int, now: float) -> int:
         alike = self._of(place)
         lately = sum(one.at > now - HOUR_S for one in alike)
         for which, is_reached in (("hour", lately >= hour), ("day", len(alike) >= day)):
-            if is_reached and not now < self._told.get((place, which), -inf) + DAY_S:
-                self._told[place, which] = now
+            if is_reached and not now < self._reported_caps.get((place, which), -inf) + DAY_S:
+                self._reported_caps[place, which] = now
                 return len(alike)
         return 0
 
@@ -235,7 +236,7 @@ class Guesses:
         return self._place(f"cards/{reader}")
 
     @property
-    def is_counting(self) -> bool:
+    def has_counts(self) -> bool:
         """Return whether any guess counts."""
         return bool(self._anywhere) or any(self._counted.values())
 
@@ -262,6 +263,6 @@ class Guesses:
             self._counted.pop(place, None)
         return [one.at for one in alike]
 
-    def _of(self, place: str) -> list[Counted]:
+    def _of(self, place: str) -> list[CountedGuess]:
         """Return the guesses at a place. A new place begins with the guesses that count everywhere."""
         return self._counted.setdefault(place, list(self._anywhere))

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from math import isfinite
 from pathlib import Path
 
-from gated.access.guess_counts import EVERYWHERE, Counted, Guess
+from gated.access.guess_counts import EVERYWHERE, CountedGuess, Guess
 from gated.errors import StateError, TornError
 from gated.pin.budget import DAY_S
 from gated.storage import database, migrations, sql
@@ -32,7 +32,7 @@ from gated.storage.valid_rows import sound, with_copies, without_copies
 
 log = logging.getLogger(__name__)
 
-NAME = "guesses.db"
+GUESSES_DB = "guesses.db"
 MIGRATIONS = (
     """
     CREATE TABLE guesses (number INTEGER NOT NULL, place BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (number, place))
@@ -69,26 +69,26 @@ WRITE = "INSERT OR IGNORE INTO guesses (number, place, at) VALUES (?, ?, ?)"
 MOST_NUMBER = 2**60
 MOST_SALT_BYTES = 64
 """The longest salt that is accepted, in bytes: the longest key of BLAKE2b (RFC 7693)."""
-KEEP_S = 600.0
+CLOCK_INTERVAL_S = 600.0
 """The interval in seconds at which the clock is stored while guesses are counted."""
 
 
-class GuessLog:
+class GuessStore:
     """The guess file of one process. Open it in any thread and use it in one. A failure is logged once per outage; then
     only memory counts.
     """
 
     def __init__(self, state: Path, monotonic: Callable[[], float] = time.monotonic, lost: int = 0) -> None:
         """Open or create the file. Never raises. `lost` is the number of guesses that an unreadable file counts for."""
-        self._path, self._monotonic, self._lost = state / NAME, monotonic, lost
+        self._path, self._monotonic, self._lost = state / GUESSES_DB, monotonic, lost
         self._connection: sqlite3.Connection | None = None
         self._salt, self._began, self._base = secrets.token_bytes(16), monotonic(), 0.0
-        self._gone: list[int] = []
-        self._is_told = False
-        self.counted: list[tuple[str, Counted]] = []
+        self._correct: list[int] = []
+        self._is_failure_logged = False
+        self.restored: list[tuple[str, CountedGuess]] = []
         """The guesses that counted at the last stop, oldest first. A place is a digest or `EVERYWHERE`."""
         self._open()
-        self._kept_at = self.now()
+        self._stored_at = self.now()
 
     def now(self) -> float:
         """Return the seconds that the gate has run in total, over all restarts."""
@@ -103,16 +103,16 @@ class GuessLog:
         rows = [(guess.number, bytes.fromhex(place), guess.at) for place in guess.places]
         self._change(rows if guess.is_new else [])
 
-    def right(self, guess: Guess) -> None:
+    def remove_correct(self, guess: Guess) -> None:
         """Mark a guess as correct. The next write removes it, because nobody needs to wait for this."""
-        self._gone.append(guess.number)
+        self._correct.append(guess.number)
 
     @property
     def is_due(self) -> bool:
-        """Return whether the clock was not stored for `KEEP_S`."""
-        return self.now() - self._kept_at >= KEEP_S
+        """Return whether the clock was not stored for `CLOCK_INTERVAL_S`."""
+        return self.now() - self._stored_at >= CLOCK_INTERVAL_S
 
-    def keep(self) -> None:
+    def store_clock(self) -> None:
         """Store the clock, so that it continues after a power cut."""
         self._change([])
 
@@ -130,26 +130,26 @@ class GuessLog:
         """
         if self._connection is None:
             return
-        now, gone = self.now(), list(self._gone)
+        now, correct = self.now(), list(self._correct)
         try:
             with sql.transaction(self._connection) as connection:
                 is_sound = sound(connection, "guesses")  # a damaged row stays: the next start counts it
                 connection.execute(f"DELETE FROM guesses WHERE at <= ? AND {is_sound}", (now - DAY_S,))  # noqa: S608
                 connection.executemany(WRITE, rows)
-                right = f"DELETE FROM guesses WHERE number = ? AND {is_sound}"  # noqa: S608 - our own
-                connection.executemany(right, [(number,) for number in gone])
+                remove = f"DELETE FROM guesses WHERE number = ? AND {is_sound}"  # noqa: S608 - our own
+                connection.executemany(remove, [(number,) for number in correct])
                 self._set_clock(connection, now)
         except SQL_ERRORS as error:
-            self._fails(error)
+            self._log_failure(error)
         else:
-            del self._gone[: len(gone)]
-            self._kept_at, self._is_told = now, False
+            del self._correct[: len(correct)]
+            self._stored_at, self._is_failure_logged = now, False
 
     def _open(self) -> None:
         try:
             self._connection = self._opened()
         except (StateError, *SQL_ERRORS) as error:
-            self._fails(error)
+            self._log_failure(error)
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -160,24 +160,30 @@ class GuessLog:
                 set_aside(self._path)
             connection = database.connect(self._path, MIGRATIONS)
             self._read(connection)
-            self.counted = [(EVERYWHERE, Counted(number, self._base)) for number in range(1, self._lost + 1)]
+            self.restored = [(EVERYWHERE, CountedGuess(number, self._base)) for number in range(1, self._lost + 1)]
             self._mend(connection)
-            log.error("%s could not be read and begins anew; %d guesses count everywhere for a day", NAME, self._lost)
+            log.error(
+                "%s could not be read and begins anew; %d guesses count everywhere for a day", GUESSES_DB, self._lost
+            )
         return connection
 
     def _read(self, connection: sqlite3.Connection) -> None:
         """Read the guesses that still count and the stored clock. Time continues from the stored clock."""
         connection.execute("SELECT 1 FROM guesses, clock LIMIT 1")  # raises if a table is missing
-        rows, clock = _guesses(connection), _clock(connection)
+        rows, clock = _sound_guesses(connection), _clock(connection)
         self._base, self._salt = clock or (rows[-1][2] if rows else 0.0, self._salt)
-        found = [(place.hex(), Counted(number, at)) for number, place, at in rows if clock and at <= self._base]
+        found = [(place.hex(), CountedGuess(number, at)) for number, place, at in rows if clock and at <= self._base]
         lost = int(connection.execute("SELECT count(*) FROM guesses").fetchone()[0]) - len(found)
         first = max((one.number for _, one in found), default=0) + 1
-        anywhere = [(EVERYWHERE, Counted(number, self._base)) for number in range(first, first + lost)]
-        self.counted = [*((place, one) for place, one in found if one.at > self._base - DAY_S), *anywhere]
+        anywhere = [(EVERYWHERE, CountedGuess(number, self._base)) for number in range(first, first + lost)]
+        self.restored = [*((place, one) for place, one in found if one.at > self._base - DAY_S), *anywhere]
         if lost or not clock:
             rows_of = f"{lost} of guesses{'' if clock else ', and the clock'}"
-            log.error("%s: damaged rows are left out (%s); a guess counts everywhere for a day then", NAME, rows_of)
+            log.error(
+                "%s: damaged rows are left out (%s); these guesses count at every door and household for a day",
+                GUESSES_DB,
+                rows_of,
+            )
             self._mend(connection)
 
     def _mend(self, connection: sqlite3.Connection) -> None:
@@ -185,11 +191,11 @@ class GuessLog:
         try:
             with sql.transaction(connection):
                 connection.execute("DELETE FROM guesses")
-                rows = [(one.number, bytes.fromhex(place), one.at) for place, one in self.counted]
+                rows = [(one.number, bytes.fromhex(place), one.at) for place, one in self.restored]
                 connection.executemany(WRITE, rows)
                 self._set_clock(connection, self._base)
         except SQL_ERRORS as error:
-            self._fails(error)
+            self._log_failure(error)
 
     def _set_clock(self, connection: sqlite3.Connection, now: float) -> None:
         stood = f"SELECT at FROM clock WHERE {sound(connection, 'clock')}"  # noqa: S608 - our own
@@ -198,20 +204,20 @@ class GuessLog:
             (now, self._salt),
         )
 
-    def _fails(self, error: Exception) -> None:
-        if not self._is_told:
-            self._is_told = True
-            log.error("wrong PINs are counted in memory alone, this time: %s", error)
+    def _log_failure(self, error: Exception) -> None:
+        if not self._is_failure_logged:
+            self._is_failure_logged = True
+            log.error("%s failed, so wrong PINs are counted in memory only: %s; check the disk", GUESSES_DB, error)
 
 
 def _clock(connection: sqlite3.Connection) -> tuple[float, bytes] | None:
     """Return the stored clock in seconds and the salt, or None if the row is damaged."""
     row = connection.execute(f"SELECT at, salt FROM clock WHERE {sound(connection, 'clock')}").fetchone()  # noqa: S608
-    is_right = row is not None and isfinite(row[0]) and row[0] >= 0 and 0 < len(row[1]) <= MOST_SALT_BYTES
-    return (row[0], row[1]) if is_right else None
+    is_valid = row is not None and isfinite(row[0]) and row[0] >= 0 and 0 < len(row[1]) <= MOST_SALT_BYTES
+    return (row[0], row[1]) if is_valid else None
 
 
-def _guesses(connection: sqlite3.Connection) -> list[tuple[int, bytes, float]]:
+def _sound_guesses(connection: sqlite3.Connection) -> list[tuple[int, bytes, float]]:
     """Return the undamaged guesses, oldest first."""
     ask = f"SELECT number, place, at FROM guesses WHERE {sound(connection, 'guesses')} ORDER BY at, number"  # noqa: S608
     rows = [(row[0], row[1], row[2]) for row in connection.execute(ask)]

@@ -30,20 +30,20 @@ from gated.gallery.gallery import Gallery
 from gated.people.store import Consent
 from gated.types import SubjectId
 
-TEMPLATES, LEAST = 5, 3
+MOST_TEMPLATES, LEAST_TEMPLATES = 5, 3
 """The number of templates that is taken, and the least number that is accepted when the time is up."""
-APART_S = 0.3
+LOOK_INTERVAL_S = 0.3
 """The least time between two looks, in seconds. Looks that are closer together show almost the same picture."""
-NOTICE_S = 2.0
+ANNOUNCE_S = 2.0
 """How long "enrolling" is announced before the first look counts, in seconds."""
-WATCH_S = 0.2
+PROGRESS_S = 0.2
 """The interval at which the operator gets progress, in seconds."""
 
 ADVICE = {
     "nobody": "nobody stood before the gate",
-    "untold": "the gate had to tell something else: an open door, an alarm, a lockdown",
+    "unannounced": "the gate had to announce something else: an open door, an alarm, a lockdown",
     "crowd": "let the person stand there alone",
-    "attack": "the face did not seem a living one: no picture, no screen, and even light",
+    "attack": "the face did not seem alive: no picture, no screen, and even light",
     "odd": "the face could not be used",
     "too_small": "let the person come closer",
     "too_near": "let the person move a little further back",
@@ -59,7 +59,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class LookRequirements:
     """The requirements for a look that becomes a template. Scores are in 0..1. Distances are in pixels, times in
     seconds.
     """
@@ -88,14 +88,14 @@ class Operator(Protocol):
         """
 
 
-class Counts(Protocol):
+class CountNewFace(Protocol):
     """A function that counts the first face of a person by a new model set against the limit for new people."""
 
     def __call__(self, subject: SubjectId, embedder_sha256: str, /) -> Awaitable[bool]:
         """Return whether the face may take effect at once. The count is on disk when the result is true."""
 
 
-GivenNow = Callable[[SubjectId, datetime], Sequence[Consent]]
+ConsentsGiven = Callable[[SubjectId, datetime], Sequence[Consent]]
 
 
 async def count_none(_: SubjectId, __: str) -> bool:
@@ -103,20 +103,20 @@ async def count_none(_: SubjectId, __: str) -> bool:
     return False
 
 
-class Sitting:
+class EnrolmentLooks:
     """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
 
     A look counts only if no other face is in the same frame. A look that seems an attack discards all earlier looks, so
     that a single lucky look is not enough. A different face spoils the enrolment.
     """
 
-    def __init__(self, demands: Demands) -> None:
-        self._demands = demands
+    def __init__(self, requirements: LookRequirements) -> None:
+        self._requirements = requirements
         self._frame: list[Observation] = []
-        self._trouble: Counter[str] = Counter()
+        self._problems: Counter[str] = Counter()
         self._first: Embedding | None = None
         """The first good look. It fixes the face that this command enrols. `restart` keeps it."""
-        self.is_spoilt = False
+        self.has_other_face = False
         """Whether a different face appeared after the first good look."""
         self.restart()
 
@@ -124,33 +124,33 @@ class Sitting:
         """Discard the looks, because the person has left."""
         self.track: int | None = None
         """The track number of the face that is being enrolled."""
-        self.taken: list[Embedding] = []
-        self._taken_at = -inf
+        self.accepted: list[Embedding] = []
+        self._accepted_at = -inf
         self._frame.clear()
 
     @property
     def is_full(self) -> bool:
         """Return whether enough looks were taken."""
-        return len(self.taken) >= TEMPLATES
+        return len(self.accepted) >= MOST_TEMPLATES
 
     @property
     def advice(self) -> str:
         """Return advice in plain words for the most frequent problem."""
-        trouble = self._trouble.most_common(1)
-        return ADVICE.get(trouble[0][0] if trouble else "nobody", ADVICE["odd"])
+        problem = self._problems.most_common(1)
+        return ADVICE.get(problem[0][0] if problem else "nobody", ADVICE["odd"])
 
     @property
-    def says(self) -> str:
+    def progress(self) -> str:
         """Return the progress and the most frequent problem, as text for the operator."""
-        trouble = self._trouble.most_common(1)
-        if self.taken or not trouble:
-            return f"{len(self.taken)} of {TEMPLATES} looks"
-        return f"{len(self.taken)} of {TEMPLATES} looks: {ADVICE.get(trouble[0][0], ADVICE['odd'])}"
+        problem = self._problems.most_common(1)
+        if self.accepted or not problem:
+            return f"{len(self.accepted)} of {MOST_TEMPLATES} looks"
+        return f"{len(self.accepted)} of {MOST_TEMPLATES} looks: {ADVICE.get(problem[0][0], ADVICE['odd'])}"
 
-    def observe(self, seen: Observation | TrackEnded, now: float, *, is_told: bool = True) -> bool:
+    def observe(self, seen: Observation | TrackEnded, now: float, *, is_announced: bool = True) -> bool:
         """Take one look. Return True if it shows the face that is being enrolled, about which no decision may be made.
 
-        If `is_told` is false, the gate is not announcing the enrolment, and the look does not count.
+        If `is_announced` is false, the gate is not announcing the enrolment, and the look does not count.
         """
         if isinstance(seen, TrackEnded):
             if seen.track == self.track:
@@ -163,41 +163,41 @@ class Sitting:
         if self._frame and seen.frame != self._frame[0].frame:
             self._judge(self._frame)
             self._frame = []
-        if not is_told:
+        if not is_announced:
             self._frame.clear()
-            self._trouble["untold"] += 1
-        elif 0 <= now - seen.frame_at <= self._demands.max_frame_age_s:
+            self._problems["unannounced"] += 1
+        elif 0 <= now - seen.frame_at <= self._requirements.max_frame_age_s:
             self._frame = [*self._frame[:1], seen]  # one more face is enough to refuse the frame
         return seen.track == self.track
 
     def _judge(self, faces: list[Observation]) -> None:
         """Evaluate a completed frame, in which all faces are known."""
         face = faces[0]
-        trouble = "crowd" if len(faces) > 1 else self._trouble_of(face)
-        if trouble == "attack":
-            self.taken.clear()
-        if trouble is not None:
-            self._trouble[trouble] += 1
-        elif face.track == self.track and face.frame_at - self._taken_at >= APART_S:
-            self._take(self._vector(face), face.frame_at)
+        problem = "crowd" if len(faces) > 1 else self._problem_of(face)
+        if problem == "attack":
+            self.accepted.clear()
+        if problem is not None:
+            self._problems[problem] += 1
+        elif face.track == self.track and face.frame_at - self._accepted_at >= LOOK_INTERVAL_S:
+            self._accept(self._vector(face), face.frame_at)
 
-    def _take(self, vector: Embedding, at: float) -> None:
+    def _accept(self, vector: Embedding, at: float) -> None:
         """Keep a good look if it matches the first one. Compares the faces even when enough looks were taken."""
         if self._first is None:
             self._first = vector
-        self._taken_at = at
-        if not float(vector @ self._first) >= self._demands.threshold:
-            self.is_spoilt = True
+        self._accepted_at = at
+        if not float(vector @ self._first) >= self._requirements.threshold:
+            self.has_other_face = True
         elif not self.is_full:
-            self.taken.append(vector)
+            self.accepted.append(vector)
 
-    def _trouble_of(self, face: Observation) -> str | None:
+    def _problem_of(self, face: Observation) -> str | None:
         """Return the reason against making a template of this look, or None. Every unexpected value is a reason."""
-        if face.pad_score is not None and not face.pad_score >= self._demands.pad_threshold:
+        if face.pad_score is not None and not face.pad_score >= self._requirements.pad_threshold:
             return "attack"
         if face.problem is not None:
             return face.problem
-        if face.quality is None or not face.quality.eye_px >= self._demands.min_eye_px:
+        if face.quality is None or not face.quality.eye_px >= self._requirements.min_eye_px:
             return "too_small"
         if face.pad_score is None or not isfinite(face.pad_score):
             return "odd"
@@ -208,7 +208,7 @@ class Sitting:
         return None
 
     def _vector(self, face: Observation) -> Embedding:
-        return check_embedding(np.frombuffer(face.embedding or b"", "<f4"), self._demands.dimension)
+        return check_embedding(np.frombuffer(face.embedding or b"", "<f4"), self._requirements.dimension)
 
 
 class LiveEnrolment:
@@ -218,29 +218,34 @@ class LiveEnrolment:
         self,
         gallery: Gallery,
         report: Callable[[Event], None],
-        is_told: Callable[[], bool] = lambda: True,
-        given: GivenNow = lambda _, __: (),
+        is_announced: Callable[[], bool] = lambda: True,
+        given: ConsentsGiven = lambda _, __: (),
     ) -> None:
-        """`is_told` returns whether the gate is announcing the enrolment now. `given` returns the consents that the
-        person is recorded as giving at this gate at this moment.
+        """`is_announced` returns whether the gate is announcing the enrolment now. `given` returns the consents that
+        the person is recorded as giving at this gate at this moment.
         """
-        self._gallery, self._report, self._is_told, self._given = gallery, report, is_told, given
-        self._sitting: Sitting | None = None
-        self._told_since: float | None = None
+        self._gallery, self._report, self._is_announced, self._given = gallery, report, is_announced, given
+        self._looks: EnrolmentLooks | None = None
+        self._announced_since: float | None = None
 
     def observe(self, seen: Observation | TrackEnded, now: float) -> bool:
         """Take one message from vision. Return True for a face about which no decision may be made."""
-        if self._sitting is None:
+        if self._looks is None:
             return False
-        return self._sitting.observe(seen, now, is_told=self._is_noticed(now))
+        return self._looks.observe(seen, now, is_announced=self._is_announced_long_enough(now))
 
     def restart(self) -> None:
         """Discard the looks, because the vision process was lost."""
-        if self._sitting is not None:
-            self._sitting.restart()
+        if self._looks is not None:
+            self._looks.restart()
 
-    async def take(
-        self, subject: SubjectId, within_s: float, demands: Demands, operator: Operator, counts: Counts = count_none
+    async def enrol(
+        self,
+        subject: SubjectId,
+        within_s: float,
+        requirements: LookRequirements,
+        operator: Operator,
+        counts: CountNewFace = count_none,
     ) -> Enrolled:
         """Give a known and consenting person templates of the face before the gate. Return the result.
 
@@ -252,18 +257,18 @@ class LiveEnrolment:
         office cancels, and `SubjectNotFoundError` for an unknown person. Raises `BusyError` and `StateError` when
         nothing could be stored.
         """
-        if self._sitting is not None:
-            raise EnrolmentError("somebody is being enrolled at this gate already; wait until that is over")
-        sitting = self._sitting = Sitting(demands)
-        self._told_since, is_shown = None, False
+        if self._looks is not None:
+            raise EnrolmentError("this gate already enrols somebody; wait until that ends")
+        looks = self._looks = EnrolmentLooks(requirements)
+        self._announced_since, is_shown = None, False
         try:
             consent = recognition_consent(await asyncio.to_thread(self._gallery.person, subject))
             self._report(Enrolling())
             is_shown = True
-            taken = await self._look(sitting, within_s, operator)
-            done = await self._store(subject, taken, demands, operator, counts)
+            accepted = await self._collect(looks, within_s, operator)
+            done = await self._store(subject, accepted, requirements, operator, counts)
         finally:
-            self._sitting = None
+            self._looks = None
             if is_shown:
                 self._report(Enrolling(is_over=True))
         if done.waits:
@@ -275,63 +280,66 @@ class LiveEnrolment:
             self._report(ConsentHeld(subject))
         return done
 
-    async def _look(self, sitting: Sitting, within_s: float, operator: Operator) -> tuple[Embedding, ...]:
+    async def _collect(self, looks: EnrolmentLooks, within_s: float, operator: Operator) -> tuple[Embedding, ...]:
         """Collect looks until there are enough or the time is up."""
-        operator.tell('the gate says "enrolling" to whoever stands there')
+        operator.tell('the gate announces "enrolling" to the person before it')
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while not sitting.is_full:
-                    _refuse_spoilt(sitting)
+                while not looks.is_full:
+                    _refuse_other_face(looks)
                     if operator.withdrawn.is_set():
                         break
-                    if sitting.taken:
-                        operator.tell(sitting.says)
-                    await asyncio.sleep(WATCH_S)
-        _refuse_spoilt(sitting)
+                    if looks.accepted:
+                        operator.tell(looks.progress)
+                    await asyncio.sleep(PROGRESS_S)
+        _refuse_other_face(looks)
         if operator.withdrawn.is_set():
-            raise WithdrawnError("the office does not wait any more; nothing was done")
-        return _enough(sitting, within_s)
+            raise WithdrawnError("the office no longer waits; nothing was done")
+        return _require_enough(looks, within_s)
 
     async def _store(
-        self, subject: SubjectId, taken: Sequence[Embedding], demands: Demands, operator: Operator, counts: Counts
+        self,
+        subject: SubjectId,
+        accepted: Sequence[Embedding],
+        requirements: LookRequirements,
+        operator: Operator,
+        counts: CountNewFace,
     ) -> Enrolled:
         """Ask the operator to confirm, then store the templates while the confirmation is valid.
 
         A different face that appears meanwhile ends the enrolment.
         """
-        sitting = self._sitting
-        until = await operator.confirm(f"{len(taken)} good looks were taken at the face before the gate")
+        looks = self._looks
+        until = await operator.confirm(f"{len(accepted)} good looks were taken at the face before the gate")
 
         def refuse_late() -> None:
-            if sitting is not None:
-                _refuse_spoilt(sitting)
+            if looks is not None:
+                _refuse_other_face(looks)
             if operator.withdrawn.is_set() or time.monotonic() > until:
-                raise WithdrawnError("the office does not wait any more; nothing was done")
+                raise WithdrawnError("the office no longer waits; nothing was done")
 
         is_counted = await counts(subject, self._gallery.embedder_sha256)
-        at, threshold = datetime.now(UTC), demands.threshold
+        at, threshold = datetime.now(UTC), requirements.threshold
         given = partial(self._given, subject, at)
         store = partial(enrol_known, threshold=threshold, at=at, before=refuse_late, is_counted=is_counted, given=given)
-        return await asyncio.to_thread(store, self._gallery, subject, taken)
+        return await asyncio.to_thread(store, self._gallery, subject, accepted)
 
-    def _is_noticed(self, now: float) -> bool:
-        """Return whether "enrolling" has been announced for `NOTICE_S` without a break."""
-        if not self._is_told():
-            self._told_since = None
+    def _is_announced_long_enough(self, now: float) -> bool:
+        """Return whether "enrolling" has been announced for `ANNOUNCE_S` without a break."""
+        if not self._is_announced():
+            self._announced_since = None
             return False
-        if self._told_since is None:
-            self._told_since = now
-        return now - self._told_since >= NOTICE_S
+        if self._announced_since is None:
+            self._announced_since = now
+        return now - self._announced_since >= ANNOUNCE_S
 
 
-def _refuse_spoilt(sitting: Sitting) -> None:
-    if sitting.is_spoilt:
-        raise EnrolmentError(
-            "another face came in the place of the first; let one person stand there, and order it anew"
-        )
+def _refuse_other_face(looks: EnrolmentLooks) -> None:
+    if looks.has_other_face:
+        raise EnrolmentError("a different face came after the first; let one person stand there, and enrol again")
 
 
-def _enough(sitting: Sitting, within_s: float) -> tuple[Embedding, ...]:
-    if len(sitting.taken) < LEAST:
-        raise EnrolmentError(f"{len(sitting.taken)} of {LEAST} good looks in {within_s:g} s: {sitting.advice}")
-    return tuple(sitting.taken)
+def _require_enough(looks: EnrolmentLooks, within_s: float) -> tuple[Embedding, ...]:
+    if len(looks.accepted) < LEAST_TEMPLATES:
+        raise EnrolmentError(f"{len(looks.accepted)} of {LEAST_TEMPLATES} good looks in {within_s:g} s: {looks.advice}")
+    return tuple(looks.accepted)

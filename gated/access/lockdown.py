@@ -16,8 +16,8 @@ from gated.wording import UNDECODABLE
 MOST_BYTES = 4096
 
 
-class LockdownOrder(msgspec.Struct, frozen=True):
-    """The start of a lockdown: who ordered it, and when (UTC). With `is_over`: who ended it, and when."""
+class LockdownRecord(msgspec.Struct, frozen=True):
+    """The start of a lockdown by `by` at `at` (UTC), or its end with `is_over`."""
 
     by: str
     at: datetime
@@ -26,20 +26,20 @@ class LockdownOrder(msgspec.Struct, frozen=True):
     """Whether a person at the gate began the lockdown. Then it must end at the gate, and the office cannot end it."""
 
 
-UNREADABLE = LockdownOrder("a file that cannot be read", datetime.fromtimestamp(0, UTC))
+UNREADABLE = LockdownRecord("a file that cannot be read", datetime.fromtimestamp(0, UTC))
 
 
-def read_lockdown(state: Path) -> LockdownOrder | None:
+def read_lockdown(state: Path) -> LockdownRecord | None:
     """Return the lockdown in force, or None."""
-    order = last_order(state)
-    return None if order is None or order.is_over else order
+    record = read_last_record(state)
+    return None if record is None or record.is_over else record
 
 
-def last_order(state: Path) -> LockdownOrder | None:
-    """Return the last `LockdownOrder`, which may be the end of a lockdown. Return None if there never was one."""
+def read_last_record(state: Path) -> LockdownRecord | None:
+    """Return the last `LockdownRecord`, which may be the end of a lockdown. Return None if there never was one."""
     try:
         with _path(state).open("rb") as file:
-            return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownOrder)
+            return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownRecord)
     except FileNotFoundError:
         return None
     except (OSError, *UNDECODABLE):
@@ -49,7 +49,7 @@ def last_order(state: Path) -> LockdownOrder | None:
 def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False) -> None:
     """Begin a lockdown. It is on disk when this returns. Raises `StateError` if the state folder is not writable."""
     try:
-        _write(state, LockdownOrder(by, at, at_gate=at_gate))
+        _write(state, LockdownRecord(by, at, at_gate=at_gate))
     except OSError as error:
         raise StateError(f"{_path(state)}: cannot be written ({error.strerror}); no lockdown has begun") from error
 
@@ -63,16 +63,16 @@ def end_lockdown(state: Path, by: str = "") -> None:
     if read_lockdown(state) is None:
         return
     try:
-        _write(state, LockdownOrder(by, datetime.now(UTC), is_over=True))
+        _write(state, LockdownRecord(by, datetime.now(UTC), is_over=True))
     except OSError:
         _remove(state)
 
 
-def _write(state: Path, order: LockdownOrder) -> None:
+def _write(state: Path, record: LockdownRecord) -> None:
     path = _path(state)
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(order))
+        file.write(msgspec.json.encode(record))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

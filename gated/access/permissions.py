@@ -1,105 +1,117 @@
-"""Decide whether the holder of a credential may pass a door now. Pure: credential, access rules and time give a
-`Refusal` or None.
+"""The permissions of one gate: access rules, calendar, revoked people and lockdown.
 
-Every rule denies on unexpected input: a removed person, a removed schedule, no trusted time.
+Faces, credentials and unlock schedules all ask the same object, so one lockdown and one set of rules apply to all of
+them. Every answer comes from memory.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 
+from gated.access.access_rules import Refusal, judge_credential, judge_holder
+from gated.access.lockdown import LockdownRecord
 from gated.access.schedules import Calendar
-from gated.people.access_rule import AccessRule, Holder
+from gated.config import Schedule
 from gated.people.credential import Credential
+from gated.people.keyring import KeyRing
+from gated.people.preferences import Preferences
+from gated.people.schedule_values import CalendarDays
+from gated.types import SubjectId
 
 
-class Refusal(StrEnum):
-    """The reason why a credential opens nothing."""
+def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: CalendarDays) -> Calendar:
+    """Return the calendar of the settings, extended by the office's schedules and days.
 
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    NOT_YET = "not_yet"
-    USED_UP = "used_up"
-    SUSPENDED = "suspended"
-    SCHEDULE = "schedule"
-    DOOR = "door"
-    RESTING = "resting"
-    REPLAYED = "replayed"
-    FORGED = "forged"
-    CLOCK = "clock"
-    LOCKDOWN = "lockdown"
-    UNDECIDED = "undecided"
-    AMBIGUOUS = "ambiguous"
-    """This reader cannot distinguish the cards of several people. It opens for none of them."""
-    WEAK = "weak_pin"
-    """The PIN is correct, but too easy to guess. It opens nothing, and the person needs a new PIN."""
-
-
-NEAREST = (Refusal.SCHEDULE, Refusal.CLOCK, Refusal.NOT_YET, Refusal.EXPIRED, Refusal.DOOR)
-"""If several access rules all refuse, the first of these refusals is the answer. It is the closest to a grant."""
-
-
-def judge(
-    credential: Credential | None,
-    holder: Holder | None,
-    door: str,
-    at: datetime | None,
-    calendar: Calendar,
-    *,
-    gate: str = "",
-) -> Refusal | None:
-    """Return why this credential does not open this door, or None if it does.
-
-    `holder` is the owner of the credential, or None for a guest's card. `at` is the aware time of day, or None while
-    the clock is not trusted. Without a trusted clock, only rules that depend on the time refuse. `gate` is the id of
-    this gate. A rule for another gate grants nothing here.
+    For a schedule or day that both define, the settings win.
     """
-    if credential is None or (credential.subject is not None and holder is None):
-        return Refusal.UNKNOWN
-    if holder is not None and (refusal := judge_holder(holder, door, at, calendar, gate=gate)):
-        return refusal
-    if credential.uses_left is not None and not credential.uses_left > 0:
-        return Refusal.USED_UP
-    return _window(credential.valid_from, credential.valid_until, at)
+    certain = {*own.holidays, *own.workdays}
+    days = frozenset(own.holidays) | (named.holidays - frozenset(own.workdays))
+    makeup = frozenset(own.workdays) | (named.workdays - days)
+    return replace(
+        own,
+        schedules={**schedules, **own.schedules},
+        holidays=days,
+        workdays=makeup,
+        doubtful=named.doubtful - certain,
+        is_doubtful=named.is_doubtful,
+    )
 
 
-def judge_holder(
-    holder: Holder, door: str, at: datetime | None, calendar: Calendar, *, gate: str = ""
-) -> Refusal | None:
-    """Return why this person may not pass this door now, with any credential, or None. One rule that allows it is
-    enough.
+class Permissions:
+    """Decides whether a person, a credential or a schedule may open a door now. Use it in the event loop's thread."""
 
-    If the rules came under several spellings of the household or role, each spelling needs one rule that allows it.
-    """
-    if holder.is_suspended:
-        return Refusal.SUSPENDED
-    doors = (None, door, f"{gate}/{door}", f"{gate}/*")
-    for rights in (holder.rights, *holder.also):
-        refusals = [_judge_right(right, doors, at, calendar) for right in rights]
-        if refusals and None not in refusals:
-            return min((refusal for refusal in refusals if refusal is not None), key=NEAREST.index)
-    return None
+    def __init__(self, ring: KeyRing, calendar: Calendar, doors: Collection[str], gate: str = "") -> None:
+        """`calendar` is the calendar of the settings. `doors` are the doors of this gate, and `gate` is its id."""
+        self._ring, self._own, self._doors, self._gate = ring, calendar, frozenset(doors), gate
+        self.calendar = calendar
+        """The calendar of the settings, extended by the office's schedules and days."""
+        self.is_locked_down = False
+        self.requested_revocations = frozenset[str]()
+        """The people whom the last `revoke` named."""
+        self._revoked = frozenset[str]()
 
+    def judge_door(self, door: str) -> Refusal | None:
+        """Return why nobody may pass this door, or None."""
+        if self.is_locked_down:
+            return Refusal.LOCKDOWN
+        return None if door in self._doors else Refusal.DOOR
 
-def _judge_right(
-    right: AccessRule, doors: Collection[str | None], at: datetime | None, calendar: Calendar
-) -> Refusal | None:
-    if right.door not in doors:
-        return Refusal.DOOR
-    if refusal := _window(right.valid_from, right.valid_until, at):
-        return refusal
-    if right.schedule is None:
-        return None
-    if at is None:
-        return Refusal.CLOCK
-    return None if calendar.allows(right.schedule, at) else Refusal.SCHEDULE
+    def judge_person(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
+        """Return why a recognised person may not pass this door now, or None.
 
+        `at` is the aware time of day, or None while it is not trusted.
+        """
+        holder = self._ring.holder(subject)
+        if refusal := self.judge_door(door) or self._judge_revoked(subject):
+            return refusal
+        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar, gate=self._gate)
 
-def _window(valid_from: datetime | None, valid_until: datetime | None, at: datetime | None) -> Refusal | None:
-    if valid_from is None and valid_until is None:
-        return None
-    if at is None:
-        return Refusal.CLOCK
-    if valid_from is not None and not at >= valid_from:
-        return Refusal.NOT_YET
-    return None if valid_until is None or at < valid_until else Refusal.EXPIRED
+    def judge_credential(self, found: Credential | None, door: str, at: datetime | None) -> Refusal | None:
+        """Return why a card or PIN does not open this door now, or None. `found` is None for an unknown one.
+
+        `at` is the aware time of day, or None while it is not trusted.
+        """
+        subject = None if found is None else found.subject
+        if refusal := self.judge_door(door) or self._judge_revoked(subject):
+            return refusal
+        holder = None if subject is None else self._ring.holder(subject)
+        return judge_credential(found, holder, door, at, self.calendar, gate=self._gate)
+
+    def is_unlocked(self, schedule: str, at: datetime | None) -> bool:
+        """Return whether an unlock schedule releases its door now.
+
+        Only the calendar of the settings counts, so that no day of the office can unlock a door.
+        """
+        return not self.is_locked_down and at is not None and self._own.allows(schedule, at)
+
+    def preferences(self, subject: SubjectId | None) -> Preferences:
+        """Return the preferences of a person; the defaults for a guest."""
+        return self._ring.preferences(subject)
+
+    def refresh_calendar(self) -> None:
+        """Apply the schedules and days of the office. The settings win over them."""
+        calendar = with_office(self._own, self._ring.schedules, self._ring.days)
+        if calendar != self.calendar:
+            self.calendar = calendar
+
+    def apply_lockdown(self, record: LockdownRecord | None) -> bool:
+        """Begin or end a lockdown as the last record says. Return whether this changed anything."""
+        was_locked_down = self.is_locked_down
+        self.is_locked_down = record is not None and not record.is_over
+        return self.is_locked_down != was_locked_down
+
+    def revoke(self, subjects: frozenset[str]) -> None:
+        """Deny these people from now on, whatever the database says about them. See `end_revocations`."""
+        self.requested_revocations = subjects
+        self._revoked |= subjects
+
+    def end_revocations(self, before: frozenset[str]) -> None:
+        """Stop to deny people after a successful read of the database, except the people of the last request.
+
+        `before` is the `requested_revocations` at the start of that read. These people stay denied too.
+        """
+        self._revoked &= before | self.requested_revocations
+
+    def _judge_revoked(self, subject: SubjectId | None) -> Refusal | None:
+        """Return why a revoked person may not pass, or None. The database may still list such a person as active."""
+        return Refusal.SUSPENDED if subject in self._revoked else None

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from gated.access.face_policy import Decision, Reason, Rules, decide, judge
-from gated.access.visits import NEAREST
+from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, decide_visit, judge_look
+from gated.access.visits import COMPARED_CANDIDATES
 from gated.camera.pictures import frame_of, named_picture
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, PictureError
@@ -23,23 +23,23 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class RejectedPhoto(msgspec.Struct, frozen=True):
     """A photo that gave no template, and the reason."""
 
     photo: str
     reason: str
 
 
-class Enrolment(msgspec.Struct, frozen=True):
+class PhotoEnrolment(msgspec.Struct, frozen=True):
     """The result of an enrolment from photos. `subject` is None if nobody was enrolled."""
 
     subject: str | None
     templates: int
-    rejected: list[Rejected]
+    rejected: list[RejectedPhoto]
 
 
 @dataclass(frozen=True, slots=True)
-class Applicant:
+class EnrolmentApplicant:
     """A person to enrol, and the consent for it."""
 
     name: str
@@ -50,14 +50,14 @@ class Applicant:
     """The additional purposes that the person agreed to, besides recognition."""
 
 
-class Near(msgspec.Struct, frozen=True):
+class SimilarPerson(msgspec.Struct, frozen=True):
     """A similar enrolled person, and the similarity score."""
 
     subject: str
     score: float
 
 
-class Identification(msgspec.Struct, frozen=True):
+class PhotoIdentification(msgspec.Struct, frozen=True):
     """The gate's result for the largest face in a picture."""
 
     outcome: str
@@ -67,15 +67,15 @@ class Identification(msgspec.Struct, frozen=True):
     score: float | None
     threshold: float
     gallery_size: int
-    candidates: list[Near]
+    candidates: list[SimilarPerson]
     pad_score: float | None
     faces: int
     timing_ms: dict[str, float]
 
 
 def enrol_photos(
-    pipeline: FacePipeline, gallery: Gallery, photos: Sequence[Path], applicant: Applicant, threshold: float
-) -> Enrolment:
+    pipeline: FacePipeline, gallery: Gallery, photos: Sequence[Path], applicant: EnrolmentApplicant, threshold: float
+) -> PhotoEnrolment:
     """Enrol a person with one template for each usable photo. Return the result.
 
     Each unusable photo is listed with its reason. If no photo is usable, nobody is enrolled and `subject` is None.
@@ -83,20 +83,20 @@ def enrol_photos(
     already.
     """
     embeddings: list[Embedding] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedPhoto] = []
     for photo in photos:
         try:
             embeddings.append(portrait(pipeline, photo))
         except (PictureError, EmbeddingError) as error:
-            rejected.append(Rejected(str(photo), str(error).removeprefix(f"{photo}: ")))
+            rejected.append(RejectedPhoto(str(photo), str(error).removeprefix(f"{photo}: ")))
     if not embeddings:
-        return Enrolment(None, 0, rejected)
+        return PhotoEnrolment(None, 0, rejected)
     done = enrol(
         gallery, applicant.name, applicant.household, embeddings,
         consent=applicant.consent, notice=applicant.notice, threshold=threshold, at=datetime.now(UTC),
         purposes=applicant.purposes,
     )  # fmt: skip
-    return Enrolment(done.subject, done.templates, rejected)
+    return PhotoEnrolment(done.subject, done.templates, rejected)
 
 
 def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
@@ -126,7 +126,7 @@ ADVICE = {
 """Advice for each value of `Observation.problem`."""
 
 
-def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules) -> Identification:
+def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:
     """Return the gate's result for the largest face in a picture, as if every frame were this picture.
 
     Raises `PictureError` if the file is not a picture.
@@ -138,33 +138,33 @@ def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: Rules
     began = time.perf_counter()
     near: tuple[Candidate, ...] = ()
     if largest is not None and largest.embedding is not None:
-        near = gallery.search(_embedding(largest, pipeline), NEAREST)
+        near = gallery.search(_embedding(largest, pipeline), COMPARED_CANDIDATES)
     timing["search"] = (time.perf_counter() - began) * 1e3
     decision = None
     if largest is not None and largest.problem is None:
-        decision = decide([judge(near, largest.pad_score, rules)] * rules.frames, 0.0, True, rules)
+        decision = decide_visit([judge_look(near, largest.pad_score, rules)] * rules.frames, 0.0, True, rules)
     outcome, reason = outcome_of(largest, decision)
-    return Identification(
+    return PhotoIdentification(
         outcome=outcome,
         reason=reason,
         subject=decision.subject if decision is not None and decision.grant else None,
         score=near[0].score if near else None,
         threshold=rules.threshold,
         gallery_size=gallery.size,
-        candidates=[Near(c.subject, round(c.score, 4)) for c in near],
+        candidates=[SimilarPerson(c.subject, round(c.score, 4)) for c in near],
         pad_score=None if largest is None else largest.pad_score,
         faces=len(analysis.observations),
         timing_ms={stage: round(ms, 3) for stage, ms in timing.items()},
     )
 
 
-def outcome_of(face: Observation | None, decision: Decision | None) -> tuple[str, str]:
+def outcome_of(face: Observation | None, decision: FaceDecision | None) -> tuple[str, str]:
     """Return the outcome of an identification and its reason."""
     if face is None:
         return "no_face", "no_face"
     if decision is None:
         return "poor_quality", face.problem or "poor_quality"
-    if decision.reason is Reason.ATTACK:
+    if decision.reason is FaceReason.ATTACK:
         return "attack", decision.reason
     return "grant" if decision.grant else "deny", decision.reason
 

@@ -1,5 +1,5 @@
-"""Unlock schedules: a door with one stays released during its hours. The brain renews a short lease, so that the
-release ends when the brain stops.
+"""Unlock schedules: a door with one stays released while the schedule holds. The brain renews a short lease, so that
+the release ends when the brain stops.
 """
 
 import asyncio
@@ -8,65 +8,63 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from gated.access.schedules import Calendar
+from gated.access.permissions import Permissions
 from gated.errors import LatchError
-from gated.events import Event
-from gated.events import FreePassage as Fact
+from gated.events import Event, FreePassage
 
 log = logging.getLogger(__name__)
 
-RENEW_S = 5.0
-LEASE_S = 15.0
+RENEW_INTERVAL_S = 5.0
+UNLOCK_LEASE_S = 15.0
 """The length of one lease, in seconds. It covers three renewals."""
 
-Renew = Callable[[str, float, float], None]
+RenewLease = Callable[[str, float, float], None]
 """A function that renews a lease. Arguments: door, lease in seconds, monotonic time of the decision. Raises
 `LatchError`.
 """
 
 
-class FreePassage:
+class UnlockSchedules:
     """All doors with an unlock schedule, by name."""
 
     def __init__(
         self,
         schedules: Mapping[str, str],
-        calendar: Calendar,
-        renew: Renew,
+        permissions: Permissions,
+        renew: RenewLease,
         report: Callable[[Event], None],
         wall: Callable[[], datetime | None],
     ) -> None:
         """`schedules` gives the schedule name of each door. `wall` returns the aware time of day, or None while it is
         not trusted.
         """
-        self._schedules, self.calendar = schedules, calendar
+        self._schedules, self._permissions = schedules, permissions
         self._renew, self._report, self._wall = renew, report, wall
-        self._free: set[str] = set()
-        self.is_locked_down = False
+        self._unlocked: set[str] = set()
 
     async def run(self) -> None:
-        """Renew the leases every `RENEW_S` seconds. Runs until cancelled."""
+        """Renew the leases every `RENEW_INTERVAL_S` seconds. Runs until cancelled."""
         while True:
-            self.look()
-            await asyncio.sleep(RENEW_S)
+            self.renew()
+            await asyncio.sleep(RENEW_INTERVAL_S)
 
-    def look(self) -> None:
+    def renew(self) -> None:
         """Begin, renew or end the scheduled release of every door. Without a trusted time, or in a lockdown, no door is
         released.
         """
         at = self._wall()
         for door, schedule in self._schedules.items():
-            is_free = not self.is_locked_down and at is not None and self.calendar.allows(schedule, at)
-            if is_free != (door in self._free):
-                self._report(Fact(schedule, is_over=not is_free, door=door))
-            if is_free:
-                self._free.add(door)
-                self._ask(door)
+            is_unlocked = self._permissions.is_unlocked(schedule, at)
+            if is_unlocked != (door in self._unlocked):
+                self._report(FreePassage(schedule, is_over=not is_unlocked, door=door))
+            if is_unlocked:
+                self._unlocked.add(door)
+                self._renew_lease(door)
             else:
-                self._free.discard(door)
+                self._unlocked.discard(door)
 
-    def _ask(self, door: str) -> None:
+    def _renew_lease(self, door: str) -> None:
         try:
-            self._renew(door, LEASE_S, time.monotonic())
+            self._renew(door, UNLOCK_LEASE_S, time.monotonic())
         except LatchError as error:
-            log.warning("free passage: %s", error)
+            log.warning("the unlock schedule of the %s door was not applied: %s", door, error)

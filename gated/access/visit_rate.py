@@ -10,7 +10,7 @@ from collections.abc import Callable
 from gated.runtime.rate_limit import Pace
 from gated.runtime.tasks import Losses
 
-A_SECOND, AT_ONCE = 1.0, 120.0
+VISITS_A_SECOND, VISITS_AT_ONCE = 1.0, 120.0
 """New visits: the sustained rate per second, and the burst after a quiet time. After school about one person a second
 arrives at a gate.
 """
@@ -18,35 +18,35 @@ PASSES_A_SECOND, PASSES_AT_ONCE = 0.5, 5.0
 """Passes: the sustained rate per second, and the burst. One person shows one pass, and the scanner reports each pass
 once in three seconds.
 """
-PART = "crowd"
-WHY = (
+RATE_PART = "crowd"
+RATE_EXCEEDED = (
     "vision reports more new faces than people can come to a gate; some are not looked at. Look what the camera sees, "
     "and start the gate anew"
 )
 
 
-class Crowd:
+class VisitRate:
     """The rate limits of one gate. They stay in force when the vision process restarts."""
 
     def __init__(self, losses: Losses = lambda *_: None, clock: Callable[[], float] = time.monotonic) -> None:
         """`losses` is told when the limit for visits is reached, and when the rate is normal again."""
-        self._losses, self._is_told = losses, False
-        self._visits = Pace(A_SECOND, clock, at_once=AT_ONCE)
+        self._losses, self._is_reported = losses, False
+        self._visits = Pace(VISITS_A_SECOND, clock, at_once=VISITS_AT_ONCE)
         self._passes = Pace(PASSES_A_SECOND, clock, at_once=PASSES_AT_ONCE)
 
     def admits(self) -> bool:
         """Return whether one more new face may be examined, and count it."""
-        if self._is_told and self._visits.is_rested:
-            self._tell(is_lost=False)
+        if self._is_reported and self._visits.is_rested:
+            self._report(is_lost=False)
         admitted = self._visits.spare()
-        if not admitted and not self._is_told:
-            self._tell(is_lost=True)
+        if not admitted and not self._is_reported:
+            self._report(is_lost=True)
         return admitted
 
     def admits_pass(self) -> bool:
         """Return whether one more pass may be examined, and count it."""
         return self._passes.spare()
 
-    def _tell(self, *, is_lost: bool) -> None:
-        self._is_told = is_lost
-        self._losses(PART, WHY if is_lost else None)
+    def _report(self, *, is_lost: bool) -> None:
+        self._is_reported = is_lost
+        self._losses(RATE_PART, RATE_EXCEEDED if is_lost else None)

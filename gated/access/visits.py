@@ -1,5 +1,5 @@
 """The visits at this gate: collect looks at each face in view until a decision, and decide once. Used by
-`AccessService`.
+`FaceService`.
 
 Observations come from a process that may be faulty or compromised. They are checked here before they are evidence.
 """
@@ -11,52 +11,52 @@ from math import isfinite
 
 import numpy as np
 
-from gated.access.face_policy import Decision, Reason, Rules, Verdict, decide, judge
+from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, LookVerdict, decide_visit, judge_look
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.vision_messages import Observation
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
-Bound = Callable[[float, float], float]
+PadBound = Callable[[float, float], float]
 """A function of the usual PAD threshold and the monotonic time in seconds. Returns the PAD threshold that
 applies then.
 """
-Search = Callable[[Embedding], Sequence[Candidate]]
-Patience = Callable[[SubjectId], float | None]
+SearchGallery = Callable[[Embedding], Sequence[Candidate]]
+SearchTime = Callable[[SubjectId], float | None]
 """A function that returns the search time a person prefers, in seconds, or None for the default."""
 
-NEAREST = 5
+COMPARED_CANDIDATES = 5
 """The number of candidates that are compared, so that a rival of another household is among them."""
 
-SHOWN_S = 3.0
+PRESENT_S = 3.0
 """A face that was last seen at most so many seconds ago is present together with a card or PIN."""
 
-PASSING_BY = frozenset({"too_small", "too_near", "background"})
+UNJUDGED = frozenset({"too_small", "too_near", "background"})
 """Problems of a face that the gate cannot judge from its position. It gets guidance, but no visit, record or
 refusal.
 """
 
 
 @dataclass(slots=True)
-class Visit:
+class OpenVisit:
     """One tracked face: the verdict of each look, and whether a decision was made."""
 
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     began_at: float = 0.0
     seen_at: float = 0.0
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[LookVerdict] = field(default_factory=list)
     is_decided: bool = False
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VisitOutcome:
     """A decision about a visit. `frame_at` is the exposure time of its last frame, in monotonic seconds."""
 
     visit: str
-    decision: Decision
+    decision: FaceDecision
     frame_at: float
     imitated: frozenset[SubjectId] = frozenset()
     """The people that attack looks resembled. Empty after a grant. It also counts attacks of a visitor who leaves
@@ -66,7 +66,7 @@ class Outcome:
     @property
     def is_attack(self) -> bool:
         """Return whether the visit counts as an attack, on a known person or on nobody known."""
-        return bool(self.imitated) or self.decision.reason is Reason.ATTACK
+        return bool(self.imitated) or self.decision.reason is FaceReason.ATTACK
 
 
 MOST_VISITS = 100
@@ -80,29 +80,29 @@ class Visits:
 
     def __init__(
         self,
-        search: Search,
+        search: SearchGallery,
         dimension: int,
-        rules: Rules,
-        patience: Patience = lambda _: None,
-        bound: Bound = lambda usual, _: usual,
+        rules: FaceRules,
+        patience: SearchTime = lambda _: None,
+        bound: PadBound = lambda usual, _: usual,
         *,
         admits: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`admits` is called once for each new track (see `crowd`). If it returns False, the track is ignored."""
-        self._search, self._dimension, self.rules, self._patience = search, dimension, rules, patience
+        """`admits` is called once for each new track (see `visit_rate`). If it returns False, the track is ignored."""
+        self._search, self._dimension, self.rules, self._search_time = search, dimension, rules, patience
         self._bound, self._admits = bound, admits
-        self._open: dict[int, Visit] = {}
+        self._open: dict[int, OpenVisit] = {}
 
-    def observe(self, seen: Observation, now: float) -> Outcome | None:
+    def observe(self, seen: Observation, now: float) -> VisitOutcome | None:
         """Take one look at one face. Return a decision if it is due. Ignores a frame that is too old, in the future or
         out of order.
         """
         age_s = now - seen.frame_at
-        if seen.problem in PASSING_BY or not 0 <= age_s <= self.rules.max_frame_age_s:
+        if seen.problem in UNJUDGED or not 0 <= age_s <= self.rules.max_frame_age_s:
             return None
         if seen.track not in self._open and not self._make_room():
             return None
-        visit = self._open.setdefault(seen.track, Visit(began_at=seen.frame_at))
+        visit = self._open.setdefault(seen.track, OpenVisit(began_at=seen.frame_at))
         if not seen.frame_at > visit.seen_at:
             return None
         visit.seen_at = seen.frame_at
@@ -111,7 +111,7 @@ class Visits:
         if visit.is_decided:
             return None
         visit.verdicts.append(self._verdict(seen, now))
-        return self._settle(visit, now, is_over=False)
+        return self._decide(visit, now, is_over=False)
 
     def _make_room(self) -> bool:
         """Return whether one more visit may begin. Drops the oldest visit if there are `MOST_VISITS`."""
@@ -121,17 +121,18 @@ class Visits:
             del self._open[next(iter(self._open))]
         return True
 
-    def end(self, track: int, now: float) -> Outcome | None:
+    def end(self, track: int, now: float) -> VisitOutcome | None:
         """End a visit, because the face has left. Return a decision if there was none."""
         visit = self._open.pop(track, None)
-        return None if visit is None or visit.is_decided else self._settle(visit, now, is_over=True)
+        return None if visit is None or visit.is_decided else self._decide(visit, now, is_over=True)
 
-    def shown(self, now: float) -> list[Embedding]:
+    def recent_good_looks(self, now: float) -> list[Embedding]:
         """Return the latest good looks at the only face before the gate, as many as a grant needs.
 
-        Returns an empty list if there are several faces or too few looks, or if the last look is older than `SHOWN_S`.
+        Returns an empty list if there are several faces or too few looks, or if the last look is older than
+        `PRESENT_S`.
         """
-        here = [visit for visit in self._open.values() if 0 <= now - visit.seen_at <= SHOWN_S]
+        here = [visit for visit in self._open.values() if 0 <= now - visit.seen_at <= PRESENT_S]
         if len(here) != 1 or len(here[0].looks) < self.rules.frames:
             return []
         try:
@@ -149,40 +150,40 @@ class Visits:
         """Drop the visit without a decision. The next look at this face begins a new visit."""
         self._open.pop(track, None)
 
-    def tick(self, now: float) -> list[Outcome]:
+    def tick(self, now: float) -> list[VisitOutcome]:
         """Refuse visits that have waited too long, so that people are told to use another credential. Return the
         decisions.
         """
         waiting = [visit for visit in self._open.values() if not visit.is_decided]
-        return [outcome for visit in waiting if (outcome := self._settle(visit, now, is_over=False))]
+        return [outcome for visit in waiting if (outcome := self._decide(visit, now, is_over=False))]
 
     def clear(self) -> None:
         """Drop all visits, because vision is lost."""
         self._open.clear()
 
-    def _verdict(self, seen: Observation, now: float) -> Verdict:
+    def _verdict(self, seen: Observation, now: float) -> LookVerdict:
         if seen.problem is not None or seen.embedding is None:
-            return Verdict(Reason.POOR_QUALITY)
+            return LookVerdict(FaceReason.POOR_QUALITY)
         try:
             probe = check_embedding(np.frombuffer(seen.embedding, "<f4"), self._dimension)
         except (EmbeddingError, ValueError):
-            return Verdict(Reason.ODD)
-        return judge(self._search(probe), seen.pad_score, self.rules, self._pad_threshold(now))
+            return LookVerdict(FaceReason.ODD)
+        return judge_look(self._search(probe), seen.pad_score, self.rules, self._pad_threshold(now))
 
     def _pad_threshold(self, now: float) -> float:
         return self._bound(self.rules.pad_threshold, now)
 
-    def _settle(self, visit: Visit, now: float, *, is_over: bool) -> Outcome | None:
+    def _decide(self, visit: OpenVisit, now: float, *, is_over: bool) -> VisitOutcome | None:
         waited_s, rules = now - visit.began_at, self._rules_for(visit)
-        decision = decide(visit.verdicts, waited_s if isfinite(waited_s) else rules.give_up_s, is_over, rules)
+        decision = decide_visit(visit.verdicts, waited_s if isfinite(waited_s) else rules.give_up_s, is_over, rules)
         if decision is None:
             return None
         visit.is_decided = True
         imitated = frozenset[SubjectId]().union(*(each.imitated for each in visit.verdicts))
-        return Outcome(visit.id, decision, visit.seen_at, frozenset() if decision.grant else imitated)
+        return VisitOutcome(visit.id, decision, visit.seen_at, frozenset() if decision.grant else imitated)
 
-    def _rules_for(self, visit: Visit) -> Rules:
+    def _rules_for(self, visit: OpenVisit) -> FaceRules:
         """Return the rules, with the longest search time that a person recognised in any look prefers."""
-        recognised = {verdict.subject for verdict in visit.verdicts if verdict.reason is Reason.MATCH}
-        asked = [self._patience(subject) or 0.0 for subject in recognised if subject is not None]
+        recognised = {verdict.subject for verdict in visit.verdicts if verdict.reason is FaceReason.MATCH}
+        asked = [self._search_time(subject) or 0.0 for subject in recognised if subject is not None]
         return replace(self.rules, give_up_s=max([self.rules.give_up_s, *asked]))

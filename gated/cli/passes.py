@@ -11,8 +11,9 @@ import click
 
 from gated import names
 from gated.access import qr
-from gated.access.passes import PassKey, issue_pass, key_file, key_text, make_key, open_pass, pass_key, read_pass
-from gated.access.permissions import Refusal
+from gated.access.access_rules import Refusal
+from gated.access.pass_keys import PassKey, make_pass_key, pass_key_pem, pass_key_text, read_pass_key
+from gated.access.passes import issue_pass, open_pass, read_pass
 from gated.bounded import MOST_KEYS
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.place_options import DOORS, Name
@@ -69,8 +70,8 @@ def key_(file: Path) -> None:
     """Make the site's private key in FILE unless it exists, and show its public key for `gated pass trust`."""
     with reading(file):
         if not file.exists():
-            make_key(file)
-    streams.say(key_text(_read(file)))
+            make_pass_key(file)
+    streams.say(pass_key_text(_read(file)))
 
 
 @pass_.command()
@@ -83,7 +84,7 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
     Run as root, at the gate. Compare the text with the office's screen: the owner of that key can let visitors in here.
     """
     settings = context.own_settings
-    pem = key_file("".join(text) or click.prompt("The site's public key"))
+    pem = pass_key_pem("".join(text) or click.prompt("The site's public key"))
     path = settings.state / "pass.pub"
     before = Path(settings.readers.pass_key) if settings.readers.pass_key else None
     if before is not None and before.exists() and before.read_bytes() != pem and not replace:
@@ -191,9 +192,9 @@ def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, s
 def _public(context: Context, key: Path | None) -> PassKey:
     """Return the public key in `key`, else the one that the settings name. Raises `ConfigError`."""
     if key is None:
-        return pass_key(_key_of(context))
+        return read_pass_key(_key_of(context))
     with reading(key):
-        return pass_key(key)
+        return read_pass_key(key)
 
 
 def _key_of(context: Context) -> Path:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gated.access.photos import Applicant, Enrolment, Rejected, enrol_photos
+from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
@@ -69,11 +69,11 @@ def enrol(
         not_twice(name, household, gallery.people(), yes=yes)
         purposes = (TRANSFER,) if transfer else ()
         try:
-            applicant = Applicant(name, household, consent, notice, purposes)
+            applicant = EnrolmentApplicant(name, household, consent, notice, purposes)
             done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
         except EnrolmentError as error:
             if as_json:  # JSON output reports the failure too
-                show_json(Enrolment(None, 0, [Rejected(str(photo), str(error)) for photo in photos]))
+                show_json(PhotoEnrolment(None, 0, [RejectedPhoto(str(photo), str(error)) for photo in photos]))
             raise
         if done.subject is not None:
             _write(journal, PersonEnrolled(done.subject, done.templates, notice, model.sha256, list(purposes)))

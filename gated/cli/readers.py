@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from gated.access.readers.keystrokes import ENTER
-from gated.access.readers.learning import Learnt, learnt
-from gated.access.readers.observing import Said, borrowed, ear, heard, is_running
-from gated.access.readers.reader_set import said_of
-from gated.access.readers.usb import CHUNK_BYTES, Keyboard, UsbReader, opened, take_alone
+from gated.access.readers.learning import LearntReader, learn_settings
+from gated.access.readers.observing import Reading, borrowed, is_running, next_reading, reading_socket
+from gated.access.readers.reader_set import reading_of
+from gated.access.readers.usb import CHUNK_BYTES, Keyboard, UsbReader, grab_device, opened
 from gated.cli import Context, show_json, streams
 from gated.config import UsbSettings
 from gated.config.handwritten import HandwritingError, read_text
@@ -53,11 +53,11 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
             click.echo("no gate runs: wired readers are read only while it does; USB readers are read here")
     with _ring(context) as ring:
 
-        def tell(said: Said) -> None:
+        def tell(said: Reading) -> None:
             _tell(said, ring, as_json=as_json)
 
         if has_brain or not settings.readers.devices:
-            _listen(settings.state, tell, seconds)
+            _read_keys(settings.state, tell, seconds)
         else:
             asyncio.run(_read_here(settings.readers.devices, settings.readers.usb, tell, seconds))
 
@@ -86,7 +86,7 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
         usb = UsbSettings("keypad")
         streams.say(f"{path}: a keypad")
     else:
-        found = learnt(keys)
+        found = learn_settings(keys)
         _say(path, found)
         usb = found.settings
     if dry_run:
@@ -96,7 +96,7 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
     streams.say(f"written into {context.path}; `systemctl restart gated` makes the gate follow")
 
 
-def _say(path: str, found: Learnt) -> None:
+def _say(path: str, found: LearntReader) -> None:
     streams.say(f"{path}: {found.says}")
     if found.trouble:
         raise ConfigError(path, [found.trouble])
@@ -187,7 +187,7 @@ def _open(path: str, until_then: ExitStack) -> int:
     until = time.monotonic() + LET_GO_S
     while True:
         try:
-            take_alone(fd)
+            grab_device(fd)
         except OSError as error:
             if time.monotonic() > until:
                 raise StateError(f"{path}: another program has it ({error.strerror}); end that one first") from error
@@ -196,21 +196,21 @@ def _open(path: str, until_then: ExitStack) -> int:
             return fd
 
 
-def _listen(state: Path, tell: Callable[[Said], None], seconds: float) -> None:
+def _read_keys(state: Path, tell: Callable[[Reading], None], seconds: float) -> None:
     """Pass each output of the brain's readers to `tell`, for `seconds`. Raises `StateError`."""
     until = time.monotonic() + seconds
-    with ear(state) as listening:
+    with reading_socket(state) as listening:
         while (left_s := until - time.monotonic()) > 0:
-            if (said := heard(listening, left_s)) is not None:
+            if (said := next_reading(listening, left_s)) is not None:
                 tell(said)
 
 
 async def _read_here(
-    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[Said], None], seconds: float
+    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[Reading], None], seconds: float
 ) -> None:
     """Read the USB readers directly, as the brain does, if no brain runs."""
     devices = [
-        UsbReader(path, lambda typed, path=path: tell(said_of(typed, path)), settings=usb.get(path), opened=_device)  # type: ignore[misc]
+        UsbReader(path, lambda typed, path=path: tell(reading_of(typed, path)), settings=usb.get(path), opened=_device)  # type: ignore[misc]
         for path in paths
     ]
     tasks = [asyncio.create_task(device.run()) for device in devices]
@@ -233,7 +233,7 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
         yield ring
 
 
-def _tell(said: Said, ring: KeyRing | None, *, as_json: bool) -> None:
+def _tell(said: Reading, ring: KeyRing | None, *, as_json: bool) -> None:
     """Print one line for each output of a reader, and all readings of a card."""
     readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.said(said.number) else []
     found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []

@@ -238,10 +238,10 @@ def _pins(settings: Settings) -> str | None:
 
 
 def _pass_key(settings: Settings) -> None:
-    from gated.access.passes import pass_key
+    from gated.access.pass_keys import read_pass_key
 
     if settings.readers.pass_key:
-        pass_key(Path(settings.readers.pass_key))
+        read_pass_key(Path(settings.readers.pass_key))
 
 
 def _unspoken(settings: Settings) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from gated.access.passes import pass_key
+from gated.access.pass_keys import read_pass_key
 from gated.access.schedules import years_unknown
 from gated.config import Settings
 from gated.config.reading import is_day
@@ -116,7 +116,7 @@ def readers(settings: Settings) -> Iterator[Finding]:
             yield green(part, "exists and can be read")
     if settings.readers.pass_key:
         try:
-            pass_key(Path(settings.readers.pass_key))
+            read_pass_key(Path(settings.readers.pass_key))
         except ConfigError as error:
             yield red("pass key", str(error), "put the site's public key there, readable by this user")
         else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from gated.access.face_policy import Rules
+from gated.access.face_policy import FaceRules
 from gated.evaluation.confidence import Rate
 from gated.evaluation.enrolled import Enrolled
 from gated.evaluation.measures import (
@@ -95,7 +95,7 @@ class Report(msgspec.Struct, frozen=True):
 def report_visits(
     source: str,
     ready: VisionReady,
-    rules: Rules,
+    rules: FaceRules,
     enrolled: Enrolled,
     outcomes: Sequence[Outcome],
     *,

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from gated.access.face_policy import Decision, Reason, Rules
-from gated.access.visits import NEAREST, Search, Visits
+from gated.access.face_policy import FaceDecision, FaceReason, FaceRules
+from gated.access.visits import COMPARED_CANDIDATES, SearchGallery, Visits
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.evaluation.rates import NO_SCORE, Scores
@@ -53,7 +53,7 @@ class Outcome:
     subject: SubjectId | None
     groups: frozenset[str]
     attack: str | None
-    reason: Reason | None
+    reason: FaceReason | None
     """Reason of the decision. None when no face was seen at all."""
     granted: SubjectId | None
     """The subject that the gate granted."""
@@ -71,7 +71,9 @@ class Outcome:
     """Comparison scores of the same frame with every other person, one score a person."""
 
 
-def evaluate_visits(pipeline: VisionPipeline, index: Index, rules: Rules, visits: Iterable[Visit]) -> Iterator[Outcome]:
+def evaluate_visits(
+    pipeline: VisionPipeline, index: Index, rules: FaceRules, visits: Iterable[Visit]
+) -> Iterator[Outcome]:
     """Yield the outcome of each visit, in order. Raises as `FacePipeline.observe` does."""
     judge = Judge(pipeline, index, rules)
     return (judge.outcome(visit) for visit in visits)
@@ -80,14 +82,14 @@ def evaluate_visits(pipeline: VisionPipeline, index: Index, rules: Rules, visits
 class Judge:
     """A gate without a door: one pipeline, one gallery, one set of rules."""
 
-    def __init__(self, pipeline: VisionPipeline, index: Index, rules: Rules) -> None:
+    def __init__(self, pipeline: VisionPipeline, index: Index, rules: FaceRules) -> None:
         self._pipeline, self._index, self._rules = pipeline, index, rules
         self._began_at, self._number = 0.0, 0
 
     def outcome(self, visit: Visit) -> Outcome:
         """Observe a whole visit, decide on it, and find the thresholds that would change the decision."""
         seen = self._observed(visit.frames)
-        search = _cached(self._index, NEAREST)
+        search = _cached(self._index, COMPARED_CANDIDATES)
         decision = self._decide(seen, search, self._rules)
         mated, non_mated = self._compared(seen, visit.subject)
         usable = [message for message in seen if isinstance(message, TrackEnded) or message.pad_score is not None]
@@ -118,7 +120,7 @@ class Judge:
         late = {message.track for message in seen if isinstance(message, TrackEnded)} - here
         return [message for message in seen if message.track not in late]  # drops the end of an earlier visit
 
-    def _decide(self, seen: Sequence[Seen], search: Search, rules: Rules) -> Decision | None:
+    def _decide(self, seen: Sequence[Seen], search: SearchGallery, rules: FaceRules) -> FaceDecision | None:
         """Return the decision of the product's own `Visits`: the first grant, else the first denial, else None."""
         visits = Visits(search, self._index.dimension, rules)
         decisions = []
@@ -131,7 +133,7 @@ class Judge:
         made = [outcome.decision for outcome in decisions if outcome is not None]
         return next((decision for decision in made if decision.grant), made[0] if made else None)
 
-    def _passing_score(self, seen: Sequence[Seen], search: Search, wanted: SubjectId | None) -> float:
+    def _passing_score(self, seen: Sequence[Seen], search: SearchGallery, wanted: SubjectId | None) -> float:
         """Return the highest threshold that grants (to `wanted`, if given). It is the score of one of the frames."""
 
         def grants(threshold: float) -> bool:
@@ -142,9 +144,9 @@ class Judge:
         scores = {float(found[0].score) for probe in probes if (found := search(probe))}
         return next((score for score in sorted(scores, reverse=True) if grants(score)), NO_SCORE)
 
-    def _without(self, subject: SubjectId | None) -> Search:
+    def _without(self, subject: SubjectId | None) -> SearchGallery:
         """Return a search of the gallery without one subject."""
-        search = _cached(self._index, NEAREST + 1)
+        search = _cached(self._index, COMPARED_CANDIDATES + 1)
         return lambda probe: [candidate for candidate in search(probe) if candidate.subject != subject]
 
     def _compared(self, seen: Sequence[Seen], subject: SubjectId | None) -> tuple[float | None, Scores]:
@@ -167,7 +169,7 @@ def _probe(message: Seen, dimension: int) -> Embedding | None:
         return None
 
 
-def _cached(index: Index, limit: int) -> Search:
+def _cached(index: Index, limit: int) -> SearchGallery:
     """Return the product's search with a cache, because each visit is decided many times."""
     found: dict[bytes, tuple[Candidate, ...]] = {}
 

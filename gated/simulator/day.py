@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
-from gated.access.face_policy import Rules
-from gated.access.visits import NEAREST, Outcome, Visits
+from gated.access.face_policy import FaceRules
+from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
 from gated.door.door_machine import step, wakes_at
 from gated.door.door_state import Door, Drop, Input, Line, Release, Tick
 from gated.embedding import Embedding
@@ -26,7 +26,7 @@ from gated.types import SubjectId
 STEP_S = 0.1
 DIMENSION = 32
 RESIDENTS = 40
-RULES = Rules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+RULES = FaceRules(threshold=0.6, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
 RELEASE_S = 3.0
 WIRES = structs.replace(DOOR, release_s=RELEASE_S, rex_grace_s=1.0)
 PATIENCE_S = 1.0
@@ -40,7 +40,7 @@ class Fact:
     """
 
     at: float
-    what: Outcome | Event | str
+    what: VisitOutcome | Event | str
     wall: float
     """Wall time, possibly wrong."""
 
@@ -64,7 +64,7 @@ class SimulatedDay:
         people = [self._unit() for _ in range(RESIDENTS)]
         self.people = people
         rows = [Row(SubjectId(f"{i:016x}"), str(i // 3), "active", vector) for i, vector in enumerate(people)]
-        self.visits = Visits(lambda probe: index.search(probe, NEAREST), DIMENSION, RULES)
+        self.visits = Visits(lambda probe: index.search(probe, COMPARED_CANDIDATES), DIMENSION, RULES)
         index = Index(rows, DIMENSION)
         self.hardware = SimulatedDoor(timeline, WIRES)
         self.door = Door(wires=WIRES, secured_at=timeline.now)
@@ -141,7 +141,7 @@ class SimulatedDay:
         for outcome in self.visits.tick(now):
             self._act(outcome)
 
-    def _act(self, outcome: Outcome | None) -> None:
+    def _act(self, outcome: VisitOutcome | None) -> None:
         """Release the lock at once on a grant, as the brain does."""
         if outcome is None:
             return
@@ -149,7 +149,7 @@ class SimulatedDay:
         if outcome.decision.grant:
             self.give(Release(outcome.visit, RELEASE_S, self.timeline.now))
 
-    def _note(self, what: Outcome | Event | str) -> None:
+    def _note(self, what: VisitOutcome | Event | str) -> None:
         self.history.append(Fact(self.timeline.now, what, self.wall.read()))
 
     def _observed(self) -> Observation | None:

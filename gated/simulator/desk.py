@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from gated.access.photos import Applicant, enrol_photos
+from gated.access.photos import EnrolmentApplicant, enrol_photos
 from gated.config import Settings, load
 from gated.errors import StateError
 from gated.events import PersonEnrolled
@@ -79,7 +79,7 @@ class Desk:
         with closing(gallery), closing(self.journal()) as journal:
             for resident in residents:
                 photos = self._photos(resident)
-                applicant = Applicant(resident.name, resident.household, "demo", "demo")
+                applicant = EnrolmentApplicant(resident.name, resident.household, "demo", "demo")
                 done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
                 for photo in photos:
                     photo.unlink()

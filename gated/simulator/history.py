@@ -5,7 +5,7 @@ As Jepsen does: generate a day with faults, record it, then judge the record.
 
 from collections.abc import Sequence
 
-from gated.access.visits import Outcome
+from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
 from gated.simulator.day import Fact
 
@@ -26,7 +26,7 @@ def violations(history: Sequence[Fact]) -> list[str]:
     is_on = False
     for fact in history:
         match fact.what:
-            case Outcome(visit, decision) if decision.grant:
+            case VisitOutcome(visit, decision) if decision.grant:
                 problems += [f"{fact.at}: visit {visit} was granted twice"] if visit in granted else []
                 granted.add(visit)
             case DoorReleased(cause="grant", lease_s=lease_s, visit=visit):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from gated.access import guess_store, passes
+from gated.access import guess_store, pass_ledger
 from gated.errors import StateError, UpdateError
 from gated.journal import journal_file as journal
 from gated.people import schema, template_store
@@ -22,8 +22,8 @@ SCHEMAS: dict[str, Sequence[str]] = {
     journal.NAME: journal.MIGRATIONS,
     "people.db": schema.MIGRATIONS,
     "templates.db": template_store.MIGRATIONS,
-    "passes.db": passes.MIGRATIONS,
-    guess_store.NAME: guess_store.MIGRATIONS,
+    "passes.db": pass_ledger.MIGRATIONS,
+    guess_store.GUESSES_DB: guess_store.MIGRATIONS,
     "commands.db": command_log.MIGRATIONS,
     "snapshot.db": snapshot.MIGRATIONS,
 }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gated.access.calls import ANSWER_S, HEAR_S, NOBODY_CALLS, WAIT_S, WHICH, Calls
+from gated.access.calls import CALL_ANSWER_S, CALL_WAIT_S, NO_CALL, PROOF_S, SEVERAL_CALLS, Calls
 from gated.events import CallAnswered, CallEnded, CallPressed, Degraded, DoorReleased
 
 STATUS_S = 60.0
@@ -18,33 +18,33 @@ class Gate:
     """Calls at a gate with a clock, a connection and an office that the test controls."""
 
     def __init__(self):
-        self.now, self.has_line, self.is_heard, self.told = 100.0, True, True, []
-        self.calls = Calls(self._tell, lambda: self.has_line, STATUS_S, monotonic=lambda: self.now)
+        self.now, self.is_linked, self.is_heard, self.told = 100.0, True, True, []
+        self.calls = Calls(self._tell, lambda: self.is_linked, STATUS_S, monotonic=lambda: self.now)
 
     def _tell(self, fact):
         self.told.append(fact)
-        self.calls.happened(fact)
+        self.calls.handle_event(fact)
 
     def press(self, door="main"):
         before = self.calls.count
-        self.calls.happened(CallPressed(door))
-        if self.has_line and self.is_heard and self.calls.count != before:
-            self.calls.proved(self.now)
+        self.calls.handle_event(CallPressed(door))
+        if self.is_linked and self.is_heard and self.calls.count != before:
+            self.calls.record_proof(self.now)
 
     def wait(self, seconds):
         self.now += seconds
-        if self.has_line and self.is_heard:
-            self.calls.proved(self.now)
+        if self.is_linked and self.is_heard:
+            self.calls.record_proof(self.now)
         self.calls.tick()
 
     def lose(self):
-        self.has_line = False
-        self.calls.happened(Degraded(["network"]))
+        self.is_linked = False
+        self.calls.handle_event(Degraded(["network"]))
 
     def answer(self, answer, door=""):
         at, why = self.calls.door_of(door)
         if not why:
-            self.calls.answered(at, answer)
+            self.calls.apply_answer(at, answer)
         return why
 
 
@@ -55,20 +55,20 @@ def gate():
 
 def test_a_call_that_nobody_answers_ends_after_a_minute(gate):
     gate.press()
-    gate.wait(ANSWER_S - 1)
+    gate.wait(CALL_ANSWER_S - 1)
     assert gate.told == []
     gate.wait(1)
     assert gate.told == [CallEnded("unanswered")]
     gate.wait(1000)
     assert len(gate.told) == 1
-    assert ANSWER_S == 60.0
+    assert CALL_ANSWER_S == 60.0
 
 
 @pytest.mark.parametrize("answer", ["opening", "nobody"])
 def test_an_answer_ends_the_call_and_a_second_operator_is_told_so(gate, answer):
     gate.press()
     assert gate.answer(answer) == ""
-    assert gate.answer("opening") == NOBODY_CALLS
+    assert gate.answer("opening") == NO_CALL
     gate.wait(1000)
     assert gate.told == [CallAnswered(answer=answer)]
 
@@ -77,7 +77,7 @@ def test_who_was_asked_to_wait_can_still_be_let_in_by_whoever_answers_next(gate)
     gate.press()
     gate.wait(50)
     assert gate.answer("wait") == ""
-    gate.wait(ANSWER_S)
+    gate.wait(CALL_ANSWER_S)
     assert gate.answer("wait") == ""
     assert gate.answer("opening") == ""
     assert [fact.answer for fact in gate.told] == ["wait", "wait", "opening"]
@@ -86,15 +86,15 @@ def test_who_was_asked_to_wait_can_still_be_let_in_by_whoever_answers_next(gate)
 def test_who_was_asked_to_wait_and_for_whom_nobody_came_is_told_so(gate):
     gate.press()
     gate.answer("wait")
-    gate.wait(WAIT_S)
+    gate.wait(CALL_WAIT_S)
     assert gate.told == [CallAnswered(answer="wait"), CallEnded("unanswered")]
 
 
 def test_a_call_that_is_over_cannot_be_answered(gate):
-    assert gate.answer("opening") == NOBODY_CALLS
+    assert gate.answer("opening") == NO_CALL
     gate.press()
-    gate.wait(ANSWER_S)
-    assert gate.answer("opening") == NOBODY_CALLS
+    gate.wait(CALL_ANSWER_S)
+    assert gate.answer("opening") == NO_CALL
     assert gate.told == [CallEnded("unanswered")]
 
 
@@ -111,14 +111,14 @@ def test_a_press_after_wait_or_after_an_end_calls_anew(gate):
     gate.answer("wait")
     gate.wait(100)
     gate.press()
-    gate.wait(ANSWER_S)
+    gate.wait(CALL_ANSWER_S)
     assert gate.told[-1] == CallEnded("unanswered")
     gate.press()
     assert gate.answer("nobody") == ""
 
 
 def test_without_a_link_it_is_said_at_once(gate):
-    gate.has_line = False
+    gate.is_linked = False
     gate.press()
     assert gate.told == [CallEnded("unreachable")]
     gate.wait(1000)
@@ -130,14 +130,14 @@ def test_a_link_that_is_lost_in_the_middle_ends_the_call_at_once(gate):
     gate.wait(20)
     gate.lose()
     assert gate.told == [CallEnded("unreachable")]
-    gate.has_line = True
-    gate.calls.happened(Degraded([]))
-    assert gate.answer("wait") == NOBODY_CALLS
+    gate.is_linked = True
+    gate.calls.handle_event(Degraded([]))
+    assert gate.answer("wait") == NO_CALL
 
 
 def test_a_loss_of_something_else_ends_no_call(gate):
     gate.press()
-    gate.calls.happened(Degraded(["vision"]))
+    gate.calls.handle_event(Degraded(["vision"]))
     assert gate.told == []
 
 
@@ -151,38 +151,38 @@ def test_who_was_asked_to_wait_is_still_waited_for_when_the_link_is_lost(gate):
 def test_two_doors_call_by_themselves(gate):
     gate.press("main")
     gate.press("second")
-    assert gate.answer("wait") == WHICH
+    assert gate.answer("wait") == SEVERAL_CALLS
     assert gate.answer("nobody", "second") == ""
     assert gate.answer("wait") == ""
     assert gate.told == [CallAnswered("second", answer="nobody"), CallAnswered("main", answer="wait")]
-    assert gate.answer("wait", "second") == NOBODY_CALLS
+    assert gate.answer("wait", "second") == NO_CALL
 
 
 @pytest.mark.parametrize("cause", ["grant", "rex"])
 def test_a_door_that_opens_ends_the_call_at_it_and_at_no_other(gate, cause):
     gate.press("main")
     gate.press("second")
-    gate.calls.happened(DoorReleased(cause, 8.0, door="main"))
+    gate.calls.handle_event(DoorReleased(cause, 8.0, door="main"))
     assert gate.told == [CallEnded("opened", "main")]
-    gate.wait(ANSWER_S)
+    gate.wait(CALL_ANSWER_S)
     assert gate.told[-1] == CallEnded("unanswered", "second")
 
 
 def test_the_release_that_answers_a_call_is_no_second_end(gate):
     gate.press()
     gate.answer("opening")
-    gate.calls.happened(DoorReleased("grant", 8.0))
+    gate.calls.handle_event(DoorReleased("grant", 8.0))
     assert gate.told == [CallAnswered(answer="opening")]
 
 
 async def test_the_end_comes_by_itself(monkeypatch):
-    monkeypatch.setattr("gated.access.calls.ANSWER_S", 0.05)
+    monkeypatch.setattr("gated.access.calls.CALL_ANSWER_S", 0.05)
     told = []
     calls = Calls(told.append, lambda: True, STATUS_S)
     task = asyncio.create_task(calls.run())
     await asyncio.sleep(0)
-    calls.happened(CallPressed())
-    calls.proved(time.monotonic())
+    calls.handle_event(CallPressed())
+    calls.record_proof(time.monotonic())
     async with asyncio.timeout(20):
         while not told:
             await asyncio.sleep(0.01)
@@ -195,17 +195,17 @@ async def test_the_end_comes_by_itself(monkeypatch):
 def test_a_call_that_the_office_never_hears_is_said_to_be_so_after_seconds(gate):
     gate.is_heard = False
     gate.press()
-    gate.wait(HEAR_S - 0.1)
+    gate.wait(PROOF_S - 0.1)
     assert gate.told == []
     gate.wait(0.1)
     assert gate.told == [CallEnded("unreachable")]
-    assert HEAR_S <= 5.0
+    assert PROOF_S <= 5.0
 
 
 def test_after_a_call_that_nobody_heard_the_next_one_is_said_to_be_so_at_once(gate):
     gate.is_heard = False
     gate.press()
-    gate.wait(HEAR_S)
+    gate.wait(PROOF_S)
     gate.wait(1)
     gate.press()
     assert gate.told == [CallEnded("unreachable")] * 2
@@ -213,7 +213,7 @@ def test_after_a_call_that_nobody_heard_the_next_one_is_said_to_be_so_at_once(ga
 
 def test_an_office_that_has_not_answered_the_last_status_is_known_to_be_deaf_at_once(gate):
     gate.is_heard = False
-    gate.wait(STATUS_S + HEAR_S + 0.1)
+    gate.wait(STATUS_S + PROOF_S + 0.1)
     gate.press()
     assert gate.told == [CallEnded("unreachable")]
 
@@ -221,8 +221,8 @@ def test_an_office_that_has_not_answered_the_last_status_is_known_to_be_deaf_at_
 def test_an_office_that_was_silent_while_there_was_no_link_is_given_time_when_the_link_is_back(gate):
     gate.lose()
     gate.wait(10 * STATUS_S)
-    gate.has_line = True
-    gate.calls.happened(Degraded([]))
+    gate.is_linked = True
+    gate.calls.handle_event(Degraded([]))
     gate.press()
     assert gate.told == []
 
@@ -231,10 +231,10 @@ def test_an_office_that_is_back_hears_the_next_call(gate):
     gate.is_heard = False
     gate.wait(STATUS_S * 3)
     gate.press()
-    gate.calls.proved(gate.now)
+    gate.calls.record_proof(gate.now)
     gate.is_heard = True
     gate.press()
-    gate.wait(HEAR_S)
+    gate.wait(PROOF_S)
     assert gate.told == [CallEnded("unreachable")]
     assert gate.answer("nobody") == ""
 
@@ -242,8 +242,8 @@ def test_an_office_that_is_back_hears_the_next_call(gate):
 def test_a_proof_from_before_the_call_proves_nothing_of_it(gate):
     gate.is_heard = False
     gate.press()
-    gate.calls.proved(gate.now - 0.1)
-    gate.wait(HEAR_S)
+    gate.calls.record_proof(gate.now - 0.1)
+    gate.wait(PROOF_S)
     assert gate.told == [CallEnded("unreachable")]
 
 
@@ -261,7 +261,7 @@ def test_who_was_answered_with_wait_was_heard(gate):
     gate.is_heard = False
     gate.press()
     gate.answer("wait")
-    gate.wait(HEAR_S)
+    gate.wait(PROOF_S)
     assert gate.told == [CallAnswered(answer="wait")]
 
 
@@ -273,12 +273,12 @@ def test_two_calls_end_with_one_link(gate):
 
 
 async def test_that_nobody_hears_comes_by_itself(monkeypatch):
-    monkeypatch.setattr("gated.access.calls.HEAR_S", 0.05)
+    monkeypatch.setattr("gated.access.calls.PROOF_S", 0.05)
     told = []
     calls = Calls(told.append, lambda: True, STATUS_S)
     task = asyncio.create_task(calls.run())
     await asyncio.sleep(0)
-    calls.happened(CallPressed())
+    calls.handle_event(CallPressed())
     async with asyncio.timeout(20):
         while not told:
             await asyncio.sleep(0.01)

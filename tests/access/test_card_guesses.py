@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from gated.access.guess_budget import Guessing
-from gated.access.guess_counts import HOUR_S, Guesses
-from gated.access.guess_store import GuessLog
+from gated.access.guess_budget import GuessBudget
+from gated.access.guess_counts import HOUR_S, GuessCounts
+from gated.access.guess_store import GuessStore
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S, SLOWEST_CARD_S, YEAR_DAYS, card_days, short_card_days
 
@@ -15,7 +15,7 @@ SETTINGS = ReaderSettings()
 
 def shown(guesses, now, number, reader="wiegand"):
     """Show an unknown card to a reader. Return whether the gate checked it."""
-    if guesses.card_wait_s(reader, now) > 0:
+    if guesses.card_pause_s(reader, now) > 0:
         return False
     guesses.card(reader, now, str(number).encode())
     return True
@@ -27,7 +27,7 @@ def looks(guesses, until_s, every_s):
 
 @pytest.mark.parametrize("every_s", [5.0, 15.1])
 def test_no_pace_gets_more_than_a_look_in_half_a_minute(every_s):
-    times = looks(Guesses(SETTINGS), DAY_S + 2 * HOUR_S, every_s)
+    times = looks(GuessCounts(SETTINGS), DAY_S + 2 * HOUR_S, every_s)
     slowest = DAY_S / SLOWEST_CARD_S
     assert (
         max(sum(at <= each < at + DAY_S for each in times) for at in times[::100]) <= slowest + 2 * SETTINGS.cards_hour
@@ -36,35 +36,35 @@ def test_no_pace_gets_more_than_a_look_in_half_a_minute(every_s):
 
 
 def test_a_resident_waits_half_a_minute_at_the_worst_and_the_next_one_not_at_all():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     last = looks(guesses, 3 * HOUR_S, 1.0)[-1]
-    assert 0 < guesses.card_wait_s("wiegand", last) <= SLOWEST_CARD_S
-    assert guesses.card_wait_s("wiegand", last + SLOWEST_CARD_S) == 0  # a known card is no guess and costs nothing
+    assert 0 < guesses.card_pause_s("wiegand", last) <= SLOWEST_CARD_S
+    assert guesses.card_pause_s("wiegand", last + SLOWEST_CARD_S) == 0  # a known card is no guess and costs nothing
 
 
 def test_another_reader_goes_on():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     looks(guesses, HOUR_S, 1.0)
     assert shown(guesses, HOUR_S, "a card", "the second door's")
 
 
 def test_a_bus_card_in_a_purse_counts_once_however_often_it_comes():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     assert sum(guesses.card("wiegand", n * 60.0, b"bus card")[0] is not None for n in range(2000)) == 1
-    assert guesses.card_wait_s("wiegand", 120_000.0) == 0
+    assert guesses.card_pause_s("wiegand", 120_000.0) == 0
 
 
 def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     for n in range(SETTINGS.cards_hour + 2):
         guesses.card("wiegand", n * 60.0, str(n).encode())
     now = (SETTINGS.cards_hour + 1) * 60.0
-    assert 0 < guesses.card_wait_s("wiegand", now) <= 4
-    assert guesses.card_wait_s("wiegand", now + HOUR_S) == 0
+    assert 0 < guesses.card_pause_s("wiegand", now) <= 4
+    assert guesses.card_pause_s("wiegand", now + HOUR_S) == 0
 
 
 def test_each_cap_is_told_once_a_day():
-    guesses, told = Guesses(SETTINGS), []
+    guesses, told = GuessCounts(SETTINGS), []
     for n in range(400):
         told.append(guesses.card("wiegand", n * 40.0, str(n).encode())[1])
     assert [count for count in told if count] == [
@@ -77,27 +77,27 @@ def test_each_cap_is_told_once_a_day():
 def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
     time = [1000.0]
     for _ in range(SETTINGS.cards_hour + 6):
-        log = GuessLog(tmp_path, lambda: time[0])
-        guessing = Guessing(SETTINGS, log)
+        log = GuessStore(tmp_path, lambda: time[0])
+        guessing = GuessBudget(SETTINGS, log)
         right = guessing.begin("main", None, b"")
         guessing.write(right)
         guessing.card("wiegand", str(time[0]).encode())
-        for guess in guessing.unwritten():
+        for guess in guessing.pop_unwritten():
             guessing.write(guess)
-        guessing.right(right)
+        guessing.remove_correct(right)
         guessing.close()
         time[0] += 2.0
-    guessing = Guessing(SETTINGS, GuessLog(tmp_path, lambda: time[0]))
-    assert guessing.card_wait_s("wiegand") > 20
+    guessing = GuessBudget(SETTINGS, GuessStore(tmp_path, lambda: time[0]))
+    assert guessing.card_pause_s("wiegand") > 20
     guessing.close()
 
 
 def test_a_settings_file_that_lowers_the_cap_by_hundreds_holds_up_nothing():
     many = ReaderSettings(cards_hour=1000, cards_day=10000)
-    before = Guesses(many)
+    before = GuessCounts(many)
     counted = [("cards/wiegand", one) for n in range(2000) for one in [before.card("wiegand", n * 1.0, b"%d" % n)[0]]]
-    guesses = Guesses(ReaderSettings(cards_hour=1), counted=counted)
-    assert guesses.card_wait_s("wiegand", 2000.0) <= SLOWEST_CARD_S
+    guesses = GuessCounts(ReaderSettings(cards_hour=1), counted=counted)
+    assert guesses.card_pause_s("wiegand", 2000.0) <= SLOWEST_CARD_S
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, ReaderSettings(cards_hour=150, cards_day=300)], ids=["own", "wide"])
@@ -105,9 +105,9 @@ def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
     bits, cards, draw, days = 14, 8, random.Random(7), []
     for _ in range(6):
         space = 1 << bits
-        known, guesses, now = set(draw.sample(range(space), cards)), Guesses(settings), 0.0
+        known, guesses, now = set(draw.sample(range(space), cards)), GuessCounts(settings), 0.0
         for number in draw.sample(range(space), space):
-            now += guesses.card_wait_s("wiegand", now)
+            now += guesses.card_pause_s("wiegand", now)
             if number in known:
                 break
             guesses.card("wiegand", now, b"%d" % number)
@@ -118,47 +118,47 @@ def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
 
 
 def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
-    guesses, looks_at = Guesses(SETTINGS), []
+    guesses, looks_at = GuessCounts(SETTINGS), []
     now = 0.0
     for number in range(4 * int(DAY_S / SLOWEST_CARD_S)):
-        now += max(2.0, guesses.card_wait_s("wiegand", now))
-        looks_at += [] if guesses.short_rests("wiegand", now) else [now]
+        now += max(2.0, guesses.card_pause_s("wiegand", now))
+        looks_at += [] if guesses.are_short_cards_resting("wiegand", now) else [now]
         guesses.card("wiegand", now, b"%d" % number)
     assert max(sum(at <= each < at + DAY_S for each in looks_at) for at in looks_at) <= SETTINGS.short_cards_day
 
 
 def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
     """The attack: an attacker shows cards day and night, so that the residents' cards never work again."""
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     for number in range(SETTINGS.short_cards_day):
         guesses.card("wiegand", 0.0, b"%d" % number)
     for number in range(1000, 5000):
         guesses.card("wiegand", DAY_S * 0.9, b"%d" % number)
-    assert guesses.short_rests("wiegand", DAY_S - 1)
-    assert not guesses.short_rests("wiegand", DAY_S + 1)
+    assert guesses.are_short_cards_resting("wiegand", DAY_S - 1)
+    assert not guesses.are_short_cards_resting("wiegand", DAY_S + 1)
 
 
 def test_the_rest_of_short_cards_is_told_once_a_day_and_is_that_readers_alone():
-    guesses = Guesses(ReaderSettings(short_cards_day=5))
+    guesses = GuessCounts(ReaderSettings(short_cards_day=5))
     told = [guesses.card("wiegand", n * 1.0, b"%d" % n)[1] for n in range(9)]
     assert [count for count in told if count] == [5]
-    assert guesses.short_rests("wiegand", 9.0)
-    assert not guesses.short_rests("usb", 9.0)
-    assert guesses.short_rests("usb", float("nan"))
+    assert guesses.are_short_cards_resting("wiegand", 9.0)
+    assert not guesses.are_short_cards_resting("usb", 9.0)
+    assert guesses.are_short_cards_resting("usb", float("nan"))
 
 
 def test_no_restart_ends_the_rest_of_short_cards(tmp_path):
     time = [1000.0]
     for number in range(5):
-        guessing = Guessing(ReaderSettings(short_cards_day=5), GuessLog(tmp_path, lambda: time[0]))
-        assert not guessing.short_rests("wiegand")
+        guessing = GuessBudget(ReaderSettings(short_cards_day=5), GuessStore(tmp_path, lambda: time[0]))
+        assert not guessing.are_short_cards_resting("wiegand")
         guessing.card("wiegand", b"%d" % number)
-        for guess in guessing.unwritten():
+        for guess in guessing.pop_unwritten():
             guessing.write(guess)
         guessing.close()
         time[0] += 2.0
-    guessing = Guessing(ReaderSettings(short_cards_day=5), GuessLog(tmp_path, lambda: time[0]))
-    assert guessing.short_rests("wiegand")
+    guessing = GuessBudget(ReaderSettings(short_cards_day=5), GuessStore(tmp_path, lambda: time[0]))
+    assert guessing.are_short_cards_resting("wiegand")
     guessing.close()
 
 
@@ -169,12 +169,12 @@ def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(a
     for _ in range(8):
         space = 1 << bits
         known = draw.sample(range(space), flats * each)
-        guesses, now = Guesses(settings), 0.0
+        guesses, now = GuessCounts(settings), 0.0
         tried = iter(draw.sample(range(space), space))
         typed = iter(draw.sample(range(space), space))
         while True:
-            now += max(2.0, guesses.card_wait_s("wiegand", now))
-            if not guesses.short_rests("wiegand", now):
+            now += max(2.0, guesses.card_pause_s("wiegand", now))
+            if not guesses.are_short_cards_resting("wiegand", now):
                 number, theirs = next(tried), known
             elif after_flat:
                 number, theirs = next(typed), known[:each]

@@ -9,14 +9,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated.access.credential_service import Passes, Ways
-from gated.access.grants import WayOutcome
-from gated.access.guess_budget import Guessing
-from gated.access.guess_store import GuessLog
-from gated.access.passes import PassLedger
-from gated.access.permissions import Refusal
-from gated.access.readers.keystrokes import Typed
-from gated.access.readers.reader_set import Readers
+from gated.access.access_rules import Refusal
+from gated.access.credential_service import CredentialService, PassCheck
+from gated.access.guess_budget import GuessBudget
+from gated.access.guess_store import GuessStore
+from gated.access.pass_ledger import PassLedger
+from gated.access.permissions import Permissions
+from gated.access.readers.keystrokes import TypedNumber
+from gated.access.readers.reader_set import ReaderSet
+from gated.access.responder import CredentialOutcome
 from gated.access.schedules import Calendar
 from gated.config import ReaderSettings, Schedule
 from gated.errors import LatchError, StateError
@@ -62,17 +63,19 @@ class Gate:
         self.latch_answers, self.on_release = True, lambda: None
         self.released, self.reported, self.told = [], [], []
         settings = ReaderSettings(attempts=3, attempts_s=3600, rest_s=3600)
-        self.ways = Ways(
+        calendar = Calendar({"days": Schedule(start="08:00", end="18:00")}, (), ZoneInfo("UTC"))
+        self.permissions = Permissions(self.ring, calendar, {"main", "second"})
+        self.credentials = CredentialService(
             settings,
             self.ring,
-            Calendar({"days": Schedule(start="08:00", end="18:00")}, (), ZoneInfo("UTC")),
+            self.permissions,
             {"main": 8.0, "second": 5.0},
             release=self._release,
             report=self.reported.append,
             on_outcome=self.told.append,
             wall=lambda: self.at,
-            passes=Passes(office.public, "courtyard-2", "front", self.ledger),
-            guessing=Guessing(settings, GuessLog(state)),
+            passes=PassCheck(office.public, "courtyard-2", "front", self.ledger),
+            budget=GuessBudget(settings, GuessStore(state)),
         )
 
     def _release(self, visit, lease_s, decided_at, door, *, whom=""):
@@ -106,7 +109,7 @@ class Gate:
         return [outcome.result for outcome in self.told]
 
     def close(self):
-        self.ways.close()
+        self.credentials.close()
         self.ledger.close()
         self.store.close()
         self.register.close()
@@ -114,7 +117,7 @@ class Gate:
 
 @pytest.fixture
 def gate(tmp_path, office, monkeypatch) -> Iterator[Gate]:
-    monkeypatch.setattr("gated.access.reader_rests.GUESS_S", 0.0)
+    monkeypatch.setattr("gated.access.reader_rests.CHECK_INTERVAL_S", 0.0)
     gate = Gate(tmp_path / "state", office)
     yield gate
     gate.close()
@@ -122,16 +125,16 @@ def gate(tmp_path, office, monkeypatch) -> Iterator[Gate]:
 
 async def test_a_residents_card_opens_and_is_told_in_the_journal_and_at_the_gate(gate):
     card = gate.card()
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     assert gate.released == [(8.0, "main")]
-    assert gate.told == [WayOutcome("granted", "card", "main", NO_PREFERENCES)]
+    assert gate.told == [CredentialOutcome("granted", "card", "main", NO_PREFERENCES)]
     (granted,) = gate.reported
     assert granted == WayGranted("card", granted.visit, card.id, ANN, "main", is_first=True)
 
 
 async def test_a_residents_pin_opens(gate):
     pin = gate.pin()
-    await gate.ways.pin("492716", "second")
+    await gate.credentials.handle_pin("492716", "second")
     assert gate.released == [(5.0, "second")]
     (granted,) = gate.reported
     assert granted == WayGranted("pin", granted.visit, pin.id, ANN, "second", is_first=True)
@@ -140,7 +143,7 @@ async def test_a_residents_pin_opens(gate):
 async def test_a_visitors_pass_opens_as_often_as_it_says(gate, office):
     text = office.issue(uses=2)
     for _ in range(3):
-        await gate.ways.visitor_pass(text)
+        await gate.credentials.handle_pass(text)
     assert gate.released == [(8.0, "main")] * 2
     assert gate.results == ["granted", "granted", "refused"]
     assert gate.reasons == [Refusal.REPLAYED]
@@ -159,19 +162,19 @@ async def test_a_visitors_pass_opens_as_often_as_it_says(gate, office):
     ],
 )
 async def test_a_pass_for_another_place_or_hour_does_not_open(gate, office, told, reason):
-    await gate.ways.visitor_pass(office.issue(**told))
+    await gate.credentials.handle_pass(office.issue(**told))
     assert (gate.released, gate.reasons, gate.results) == ([], [reason], ["refused"])
 
 
 async def test_a_pass_that_the_site_did_not_sign_does_not_open(gate):
-    await gate.ways.visitor_pass("G1.AAAA")
-    await gate.ways.visitor_pass("' OR 1=1 --")
+    await gate.credentials.handle_pass("G1.AAAA")
+    await gate.credentials.handle_pass("' OR 1=1 --")
     assert (gate.released, gate.reasons) == ([], [Refusal.FORGED] * 2)
 
 
 async def test_without_a_sites_key_no_pass_opens(gate, office):
-    gate.ways.passes = None
-    await gate.ways.visitor_pass(office.issue())
+    gate.credentials.passes = None
+    await gate.credentials.handle_pass(office.issue())
     assert (gate.released, gate.reasons) == ([], [Refusal.UNKNOWN])
 
 
@@ -179,28 +182,28 @@ async def test_a_site_key_that_cannot_be_read_is_no_fault_of_the_visitor(gate, o
     """A pass the gate cannot check now does not count as an attempt. Otherwise visitors would block the passes of
     others.
     """
-    gate.ways.passes, gate.ways._has_passes = None, True
+    gate.credentials.passes, gate.credentials._has_passes = None, True
     for _ in range(5):
-        await gate.ways.visitor_pass(office.issue())
+        await gate.credentials.handle_pass(office.issue())
     assert (gate.released, gate.reasons) == ([], [Refusal.UNDECIDED] * 5)
 
 
 async def test_who_was_taken_back_opens_nothing_by_card_by_pin_or_by_face_whatever_is_stored(gate):
     gate.card()
     gate.pin()
-    gate.ways.revoked = frozenset({ANN})
-    await gate.ways.card("12345678")
-    await gate.ways.pin("492716")
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) == Refusal.SUSPENDED
-    assert gate.ways.may_pass_by_face(BOB, "main", NOON) is None
+    gate.permissions.revoke(frozenset({ANN}))
+    await gate.credentials.handle_card("12345678")
+    await gate.credentials.handle_pin("492716")
+    assert gate.permissions.judge_person(ANN, "main", NOON) == Refusal.SUSPENDED
+    assert gate.permissions.judge_person(BOB, "main", NOON) is None
     assert (gate.released, gate.reasons) == ([], [Refusal.SUSPENDED] * 2)
 
 
 async def test_what_nobody_was_given_does_not_open_and_is_not_kept(gate):
     gate.card()
     gate.pin()
-    await gate.ways.card("87654321")
-    await gate.ways.pin("318205")
+    await gate.credentials.handle_card("87654321")
+    await gate.credentials.handle_pin("318205")
     assert gate.released == []
     assert gate.reported == [WayDenied("card", "unknown"), WayDenied("pin", "unknown")]
     assert gate.results == ["refused", "refused"]
@@ -211,17 +214,17 @@ async def test_the_first_use_is_told_once_and_written_down(gate):
     gate.card()
     for hours in range(3):
         gate.at = NOON + hours * HOUR
-        await gate.ways.card("12345678")
+        await gate.credentials.handle_card("12345678")
     assert [granted.is_first for granted in gate.said(WayGranted)] == [True, False, False]
-    gate.ways.close()
+    gate.credentials.close()
     (card,) = gate.store.all()
     assert (card.first_used_at, card.last_used_at) == (NOON, NOON + 2 * HOUR)
 
 
 async def test_a_refused_card_was_not_used(gate):
     gate.card(valid_until=NOON)
-    await gate.ways.card("12345678")
-    gate.ways.close()
+    await gate.credentials.handle_card("12345678")
+    gate.credentials.close()
     assert (gate.reasons, gate.store.all()[0].first_used_at) == (["expired"], None)
 
 
@@ -229,14 +232,16 @@ async def test_a_guests_card_opens_today_only_and_only_so_often(gate):
     gate.card(subject=None, valid_from=NOON - HOUR, valid_until=NOON + HOUR, uses=2)
     for at in (NOON - 2 * HOUR, NOON, NOON, NOON, NOON + HOUR):
         gate.at = at
-        await gate.ways.card("12345678")
+        await gate.credentials.handle_card("12345678")
     assert len(gate.released) == 2
     assert gate.reasons == ["not_yet", "used_up", "expired"]
 
 
 async def test_a_counted_use_is_counted_once_however_many_hold_the_card_at_once(gate):
     gate.card(uses=1)
-    await asyncio.gather(*(gate.ways.card("12345678", door) for door in ("main", "second") for _ in range(2)))
+    await asyncio.gather(
+        *(gate.credentials.handle_card("12345678", door) for door in ("main", "second") for _ in range(2))
+    )
     assert len(gate.released) == 1
     assert gate.reasons == ["used_up"] * 3
 
@@ -247,9 +252,9 @@ async def test_a_suspended_person_is_refused_by_every_way(gate, way):
     gate.pin()
     gate.register.suspend(ANN)
     gate.follow()
-    await getattr(gate.ways, way)({"card": "12345678", "pin": "492716"}[way])
+    await getattr(gate.credentials, f"handle_{way}")({"card": "12345678", "pin": "492716"}[way])
     assert (gate.released, gate.reasons) == ([], ["suspended"])
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) is Refusal.SUSPENDED
+    assert gate.permissions.judge_person(ANN, "main", NOON) is Refusal.SUSPENDED
 
 
 async def test_rights_hold_for_every_way_alike(gate):
@@ -257,37 +262,37 @@ async def test_rights_hold_for_every_way_alike(gate):
     gate.pin()
     gate.store.set_rights(ANN, [AccessRule("second", "days")])
     gate.follow()
-    await gate.ways.card("12345678", "main")
-    await gate.ways.pin("492716", "main")
-    assert gate.ways.may_pass_by_face(ANN, "main", gate.at) is Refusal.DOOR
+    await gate.credentials.handle_card("12345678", "main")
+    await gate.credentials.handle_pin("492716", "main")
+    assert gate.permissions.judge_person(ANN, "main", gate.at) is Refusal.DOOR
     assert gate.reasons == ["door"] * 2
     gate.at = NOON + 8 * HOUR
-    await gate.ways.card("12345678", "second")
-    await gate.ways.pin("492716", "second")
-    assert gate.ways.may_pass_by_face(ANN, "second", gate.at) is Refusal.SCHEDULE
+    await gate.credentials.handle_card("12345678", "second")
+    await gate.credentials.handle_pin("492716", "second")
+    assert gate.permissions.judge_person(ANN, "second", gate.at) is Refusal.SCHEDULE
     assert gate.reasons == ["door"] * 2 + ["schedule"] * 2
     gate.at = NOON
-    await gate.ways.card("12345678", "second")
-    await gate.ways.pin("492716", "second")
-    assert gate.ways.may_pass_by_face(ANN, "second", gate.at) is None
+    await gate.credentials.handle_card("12345678", "second")
+    await gate.credentials.handle_pin("492716", "second")
+    assert gate.permissions.judge_person(ANN, "second", gate.at) is None
     assert len(gate.released) == 2
 
 
 def test_a_face_of_somebody_who_is_gone_does_not_pass(gate):
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) is None
+    assert gate.permissions.judge_person(ANN, "main", NOON) is None
     gate.register.remove(ANN)
     gate.follow()
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) is Refusal.UNKNOWN
+    assert gate.permissions.judge_person(ANN, "main", NOON) is Refusal.UNKNOWN
 
 
 async def test_a_door_that_there_is_not_never_opens(gate, office):
     gate.card()
     gate.pin()
-    await gate.ways.card("12345678", "cellar")
-    await gate.ways.pin("492716", "cellar")
-    await gate.ways.visitor_pass(office.issue(door="cellar"), "cellar")
+    await gate.credentials.handle_card("12345678", "cellar")
+    await gate.credentials.handle_pin("492716", "cellar")
+    await gate.credentials.handle_pass(office.issue(door="cellar"), "cellar")
     assert (gate.released, gate.reasons) == ([], ["door"] * 3)
-    assert gate.ways.may_pass_by_face(ANN, "cellar", NOON) is Refusal.DOOR
+    assert gate.permissions.judge_person(ANN, "cellar", NOON) is Refusal.DOOR
 
 
 async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_it_does_not(gate, office):
@@ -296,11 +301,11 @@ async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_
     gate.card("11223344", BOB, valid_until=NOON + HOUR)
     gate.at = None
     for _ in range(5):
-        await gate.ways.card("11223344")
-        await gate.ways.visitor_pass(office.issue())
+        await gate.credentials.handle_card("11223344")
+        await gate.credentials.handle_pass(office.issue())
     assert (gate.released, set(gate.reasons)) == ([], {"clock"})
-    await gate.ways.card("12345678")
-    await gate.ways.pin("492716")
+    await gate.credentials.handle_card("12345678")
+    await gate.credentials.handle_pin("492716")
     assert len(gate.released) == 2
     assert gate.said(TooManyAttempts) == []
 
@@ -308,15 +313,15 @@ async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_
 async def test_in_a_lockdown_nobody_is_let_in_and_nobody_is_blamed(gate, office):
     gate.card()
     gate.pin()
-    gate.ways.is_locked_down = True
+    gate.permissions.is_locked_down = True
     for _ in range(5):
-        await gate.ways.card("12345678")
-        await gate.ways.pin("492716")
-        await gate.ways.visitor_pass(office.issue())
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) is Refusal.LOCKDOWN
+        await gate.credentials.handle_card("12345678")
+        await gate.credentials.handle_pin("492716")
+        await gate.credentials.handle_pass(office.issue())
+    assert gate.permissions.judge_person(ANN, "main", NOON) is Refusal.LOCKDOWN
     assert (gate.released, set(gate.reasons), gate.said(TooManyAttempts)) == ([], {"lockdown"}, [])
-    gate.ways.is_locked_down = False
-    await gate.ways.card("12345678")
+    gate.permissions.is_locked_down = False
+    await gate.credentials.handle_card("12345678")
     assert len(gate.released) == 1
 
 
@@ -324,61 +329,61 @@ async def test_too_many_failures_rest_that_way_at_that_door_and_no_other(gate, o
     gate.card()
     gate.pin()
     for number in range(3):
-        await gate.ways.card(f"8765432{number}")
+        await gate.credentials.handle_card(f"8765432{number}")
     assert gate.said(TooManyAttempts) == [TooManyAttempts("card", 3, "main")]
     assert gate.results == ["refused", "refused", "resting"]
     gate.reported.clear()
-    await gate.ways.card("87654329")
+    await gate.credentials.handle_card("87654329")
     assert (gate.released, gate.reported, gate.results[-1]) == ([], [], "resting")
-    await gate.ways.card("87654329", "second")
+    await gate.credentials.handle_card("87654329", "second")
     assert gate.results[-1] == "refused"
-    await gate.ways.pin("492716")
-    await gate.ways.visitor_pass(office.issue())
+    await gate.credentials.handle_pin("492716")
+    await gate.credentials.handle_pass(office.issue())
     assert [door for _, door in gate.released] == ["main", "main"]
 
 
 async def test_a_reader_that_rests_opens_for_a_card_that_is_known(gate):
     gate.card()
     for number in range(3):
-        await gate.ways.card(f"8765432{number}")
+        await gate.credentials.handle_card(f"8765432{number}")
     assert gate.results[-1] == "resting"
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     assert gate.released == [(8.0, "main")]
 
 
 async def test_one_foreign_card_however_often_it_is_shown_rests_nothing(gate):
     gate.card()
     for _ in range(20):
-        await gate.ways.card("87654321")
+        await gate.credentials.handle_card("87654321")
     assert gate.said(TooManyAttempts) == []
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     assert len(gate.released) == 1
 
 
 async def test_one_wrong_pin_typed_again_and_again_rests_nothing(gate):
     gate.pin()
     for _ in range(6):
-        await gate.ways.pin("100000")
+        await gate.credentials.handle_pin("100000")
     assert gate.said(TooManyAttempts) == []
 
 
 async def test_failures_with_cards_are_counted_by_readers_and_not_by_doors(gate):
     for number in range(3):
-        await gate.ways.card(f"8765432{number}", "main", "outer")
+        await gate.credentials.handle_card(f"8765432{number}", "main", "outer")
     assert gate.said(TooManyAttempts) == [TooManyAttempts("card", 3, "main")]
-    await gate.ways.card("87654329", "main", "inner")
+    await gate.credentials.handle_card("87654329", "main", "inner")
     assert gate.results[-1] == "refused"
 
 
 async def test_while_a_reader_rests_guesses_are_a_second_apart_and_the_newest_is_looked_at(gate, monkeypatch):
     gate.card()
     for number in range(3):
-        await gate.ways.card(f"8765432{number}")
-    monkeypatch.setattr(gate.ways._answers._attempts, "wait_s", lambda way, reader, now: 0.05)
+        await gate.credentials.handle_card(f"8765432{number}")
+    monkeypatch.setattr(gate.credentials._responder._failures, "wait_s", lambda way, reader, now: 0.05)
     looked, said = [], gate.ring.cards
     monkeypatch.setattr(gate.ring, "cards", lambda number: looked.append(number) or said(number))
     shown = [*(f"1111111{number}" for number in range(9)), "12345678"]
-    again = await asyncio.gather(*(gate.ways.card(number) for number in shown))
+    again = await asyncio.gather(*(gate.credentials.handle_card(number) for number in shown))
     assert looked == ["12345678"]
     assert gate.released == [(8.0, "main")]
     assert again == [True] * 9 + [False]
@@ -393,12 +398,12 @@ async def test_a_reading_that_two_people_share_opens_for_neither_and_the_install
         gate.store.add(twin)
     gate.follow()
     for _ in range(5):
-        await gate.ways.card("w26:161-45763")
+        await gate.credentials.handle_card("w26:161-45763")
     assert (gate.released, set(gate.reasons), gate.said(TooManyAttempts)) == ([], {"ambiguous"}, [])
     assert caplog.text.count("opens for none of them") == 1
     assert twin.id in caplog.text
-    await gate.ways.card("w32:04A1B2C3")
-    await gate.ways.card("w32:77A1B2C3")
+    await gate.credentials.handle_card("w32:04A1B2C3")
+    await gate.credentials.handle_card("w32:77A1B2C3")
     assert [event.subject for event in gate.said(WayGranted)] == [ANN, BOB]
 
 
@@ -410,7 +415,7 @@ async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one
     with gate.store.changing():
         gate.store.add(other)
     gate.follow()
-    await gate.ways.card("w26:161-45763")
+    await gate.credentials.handle_card("w26:161-45763")
     assert [event.credential for event in gate.said(WayGranted)] == [other.id]
 
 
@@ -420,7 +425,9 @@ async def test_pins_that_are_typed_all_at_once_are_no_more_guesses_than_the_limi
     result = Recipe.result
     monkeypatch.setattr(Recipe, "result", lambda self, secret: asked.append(self.salt) or result(self, secret))
     guesses = [f"{number:06}" for number in range(100_000, 100_020)]
-    await asyncio.gather(*(gate.ways.pin(guess) for guess in guesses), gate.ways.pin("492716"))
+    await asyncio.gather(
+        *(gate.credentials.handle_pin(guess) for guess in guesses), gate.credentials.handle_pin("492716")
+    )
     assert len(asked) == 3
     assert gate.results.count("resting") == 19
     assert gate.released == []
@@ -435,7 +442,7 @@ async def test_a_miss_and_a_hit_cost_the_same_number_of_verifications(gate, monk
     costs = set()
     for typed in ("492716", "318205", "318206", "", "'; DROP TABLE people; --"):
         asked.clear()
-        await gate.ways.pin(typed)
+        await gate.credentials.handle_pin(typed)
         costs.add(len(asked))
     assert len(costs) == 1
     assert len(gate.released) == 2
@@ -453,9 +460,9 @@ async def test_argon2_does_not_hold_up_the_gate(gate, monkeypatch):
 
     monkeypatch.setattr(Recipe, "result", slow)
     gate.card()
-    typed = asyncio.create_task(gate.ways.pin("492716"))
+    typed = asyncio.create_task(gate.credentials.handle_pin("492716"))
     await is_asked.wait()
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     assert [granted.way for granted in gate.said(WayGranted)] == ["card"]
     may_answer.set()
     await typed
@@ -465,8 +472,8 @@ async def test_argon2_does_not_hold_up_the_gate(gate, monkeypatch):
 async def test_a_duress_pin_opens_as_always_and_tells_only_the_journal(gate):
     gate.pin()
     gate.pin("318205", is_duress=True)
-    await gate.ways.pin("492716")
-    await gate.ways.pin("318205")
+    await gate.credentials.handle_pin("492716")
+    await gate.credentials.handle_pin("318205")
     assert gate.released[0] == gate.released[1]
     assert gate.told[0] == gate.told[1]
     granted = gate.said(WayGranted)
@@ -479,7 +486,7 @@ async def test_a_duress_that_does_not_open_still_calls_for_help(gate):
     gate.pin("318205", is_duress=True)
     gate.register.suspend(ANN)
     gate.follow()
-    await gate.ways.pin("318205")
+    await gate.credentials.handle_pin("318205")
     assert gate.released == []
     assert len(gate.said(Duress)) == 1
 
@@ -489,11 +496,11 @@ async def test_what_somebody_prefers_counts_from_the_moment_they_are_known(gate)
     gate.card()
     gate.store.set_preferences(ANN, wish)
     gate.follow()
-    await gate.ways.card("12345678", "second")
+    await gate.credentials.handle_card("12345678", "second")
     assert gate.released == [(20.0, "second")]
-    assert gate.told == [WayOutcome("granted", "card", "second", wish)]
-    assert gate.ways.preferences(ANN) == wish
-    assert gate.ways.preferences(BOB) == NO_PREFERENCES
+    assert gate.told == [CredentialOutcome("granted", "card", "second", wish)]
+    assert gate.permissions.preferences(ANN) == wish
+    assert gate.permissions.preferences(BOB) == NO_PREFERENCES
 
 
 async def test_on_a_full_or_broken_disk_plain_ways_open_and_counted_ones_do_not(gate, office, caplog):
@@ -503,21 +510,21 @@ async def test_on_a_full_or_broken_disk_plain_ways_open_and_counted_ones_do_not(
     gate.store._connection.execute("PRAGMA query_only = ON")
     gate.ledger._connection.execute("PRAGMA query_only = ON")
     for _ in range(5):
-        await gate.ways.card("11223344")
-        await gate.ways.visitor_pass(office.issue())
+        await gate.credentials.handle_card("11223344")
+        await gate.credentials.handle_pass(office.issue())
     assert (gate.released, set(gate.reasons), gate.said(TooManyAttempts)) == ([], {"undecided"}, [])
-    await gate.ways.card("12345678")
-    await gate.ways.pin("492716")
+    await gate.credentials.handle_card("12345678")
+    await gate.credentials.handle_pin("492716")
     assert len(gate.released) == 2
-    gate.ways.close()
-    assert caplog.text.count("could not be written down") == 2
-    assert caplog.text.count("could not be counted") == 10
+    gate.credentials.close()
+    assert caplog.text.count("could not be stored") == 2
+    assert caplog.text.count("could not count a use") == 10
     gate.store._connection.execute("PRAGMA query_only = OFF")
     assert gate.store.of(BOB)[0].uses_left == 5
 
 
 async def test_a_disk_that_does_not_answer_holds_up_no_plain_card(gate, monkeypatch):
-    monkeypatch.setattr("gated.access.credential_service.COUNT_S", 0.05)
+    monkeypatch.setattr("gated.access.use_writer.COUNT_S", 0.05)
     gate.card()
     gate.pin()
     gate.card("11223344", BOB, uses=5)
@@ -525,14 +532,14 @@ async def test_a_disk_that_does_not_answer_holds_up_no_plain_card(gate, monkeypa
     other = sqlite3.connect(gate.state / "people.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     for _ in range(20):
-        await gate.ways.card("12345678")
-        await gate.ways.pin("492716")
-    await gate.ways.card("11223344")
+        await gate.credentials.handle_card("12345678")
+        await gate.credentials.handle_pin("492716")
+    await gate.credentials.handle_card("11223344")
     assert len(gate.released) == 40
     assert gate.reasons == ["undecided"]
     other.execute("ROLLBACK")
     other.close()
-    gate.ways.close()
+    gate.credentials.close()
     assert gate.store.of(ANN)[0].last_used_at == NOON
     assert gate.store.of(BOB)[0].uses_left == 5
 
@@ -540,11 +547,11 @@ async def test_a_disk_that_does_not_answer_holds_up_no_plain_card(gate, monkeypa
 async def test_where_no_latch_answers_nobody_is_told_that_it_opened_and_no_use_is_lost(gate):
     gate.card(uses=1)
     gate.latch_answers = False
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     (refused,) = gate.said(ReleaseRefused)
     assert (refused.door, gate.results) == ("main", ["refused"])
     gate.latch_answers = True
-    await gate.ways.card("12345678")
+    await gate.credentials.handle_card("12345678")
     assert len(gate.released) == 1
 
 
@@ -552,18 +559,18 @@ async def test_where_no_latch_answers_a_visitors_pass_is_good_for_as_many_visits
     text = office.issue(uses=2)
     gate.latch_answers = False
     for _ in range(5):
-        await gate.ways.visitor_pass(text)
+        await gate.credentials.handle_pass(text)
     assert (gate.results, len(gate.said(ReleaseRefused))) == (["refused"] * 5, 5)
     gate.latch_answers = True
     for _ in range(3):
-        await gate.ways.visitor_pass(text)
+        await gate.credentials.handle_pass(text)
     assert (len(gate.released), gate.reasons) == (2, [Refusal.REPLAYED])
 
 
 async def test_a_pass_that_is_refused_gives_no_use_back(gate, office):
     text = office.issue()
     for _ in range(3):
-        await gate.ways.visitor_pass(text)
+        await gate.credentials.handle_pass(text)
     assert (len(gate.released), gate.reasons) == (1, [Refusal.REPLAYED] * 2)
 
 
@@ -571,9 +578,9 @@ async def test_on_a_disk_that_breaks_meanwhile_a_use_that_was_not_released_stays
     text = office.issue()
     gate.latch_answers = False
     gate.on_release = lambda: gate.ledger._connection.execute("PRAGMA query_only = ON")
-    await gate.ways.visitor_pass(text)
-    gate.ways.close()
-    assert "a pass could not be written down" in caplog.text
+    await gate.credentials.handle_pass(text)
+    gate.credentials.close()
+    assert "PIN or pass could not be stored" in caplog.text
     assert office.read(text).credential not in caplog.text
     gate.ledger._connection.execute("PRAGMA query_only = OFF")
     assert not gate.ledger.spend(office.read(text), NOON)
@@ -588,9 +595,9 @@ async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(g
     gate.card()
     gate.pin()
     before = gate.store.all()
-    await gate.ways.card(hostile)
-    await gate.ways.pin(hostile)
-    await gate.ways.visitor_pass(hostile)
+    await gate.credentials.handle_card(hostile)
+    await gate.credentials.handle_pin(hostile)
+    await gate.credentials.handle_pass(hostile)
     assert (gate.released, gate.results) == ([], ["refused"] * 3)
     assert gate.store.all() == before
     if hostile.strip():
@@ -601,10 +608,10 @@ async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(g
 
 
 def test_the_office_lets_somebody_in_as_any_grant_does(gate):
-    assert gate.ways.remote("c" * 32) is None
-    assert gate.ways.remote("d" * 32, "second") is None
+    assert gate.credentials.handle_remote("c" * 32) is None
+    assert gate.credentials.handle_remote("d" * 32, "second") is None
     assert gate.released == [(8.0, "main"), (5.0, "second")]
-    assert gate.told == [WayOutcome("granted", "remote", door, NO_PREFERENCES) for door in ("main", "second")]
+    assert gate.told == [CredentialOutcome("granted", "remote", door, NO_PREFERENCES) for door in ("main", "second")]
     first, second = gate.reported
     assert first == WayGranted("remote", first.visit, "c" * 32)
     assert second == WayGranted("remote", second.visit, "d" * 32, door="second")
@@ -612,40 +619,40 @@ def test_the_office_lets_somebody_in_as_any_grant_does(gate):
 
 
 def test_in_a_lockdown_the_office_lets_nobody_in_either(gate):
-    gate.ways.is_locked_down = True
-    assert gate.ways.remote("c" * 32) is Refusal.LOCKDOWN
+    gate.permissions.is_locked_down = True
+    assert gate.credentials.handle_remote("c" * 32) is Refusal.LOCKDOWN
     assert gate.released == gate.told == gate.reported == []
 
 
 def test_a_door_that_is_not_there_is_not_released(gate):
     for _ in range(5):
-        assert gate.ways.remote("c" * 32, "garage") is Refusal.DOOR
+        assert gate.credentials.handle_remote("c" * 32, "garage") is Refusal.DOOR
     assert gate.released == gate.told == gate.reported == [], "nobody at the gate tried anything"
 
 
 def test_a_release_that_the_latch_does_not_hear_of_is_no_release(gate):
     gate.latch_answers = False
-    assert gate.ways.remote("c" * 32) is Refusal.UNDECIDED
+    assert gate.credentials.handle_remote("c" * 32) is Refusal.UNDECIDED
     assert gate.results == ["refused"]
     assert len(gate.said(ReleaseRefused)) == 1
 
 
 async def test_the_office_lets_somebody_in_while_cards_rest_and_ends_no_rest(gate):
     for number in range(4):
-        await gate.ways.card(f"999{number}")
+        await gate.credentials.handle_card(f"999{number}")
     assert gate.results[-1] == "resting"
-    assert gate.ways.remote("c" * 32) is None
-    await gate.ways.card("9999")
+    assert gate.credentials.handle_remote("c" * 32) is None
+    await gate.credentials.handle_card("9999")
     assert gate.results[-2:] == ["granted", "resting"]
 
 
 async def test_a_guests_card_that_is_held_at_the_reader_spends_one_use(gate, monkeypatch):
     gate.card(subject=None, uses=3)
-    readers, now = Readers(ReaderSettings(), gate.ways), [1000.0]
+    readers, now = ReaderSet(ReaderSettings(), gate.credentials), [1000.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for _ in range(40):
         now[0] += 0.5
-        readers.typed(Typed("card", "12345678"))
+        readers.handle_number(TypedNumber("card", "12345678"))
         await asyncio.gather(*readers._deciding)
     assert gate.store.all()[0].uses_left == 2
     assert len(gate.released) == 1
@@ -654,15 +661,15 @@ async def test_a_guests_card_that_is_held_at_the_reader_spends_one_use(gate, mon
 async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monkeypatch):
     """A fault seen in the field: one foreign card held at the reader blocked all cards for a minute."""
     gate.card()
-    readers, now = Readers(ReaderSettings(), gate.ways), [1000.0]
+    readers, now = ReaderSet(ReaderSettings(), gate.credentials), [1000.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for _ in range(40):
         now[0] += 0.5
-        readers.typed(Typed("card", "87654321"))
+        readers.handle_number(TypedNumber("card", "87654321"))
         await asyncio.gather(*readers._deciding)
     assert gate.said(TooManyAttempts) == []
     assert gate.reasons == ["unknown"]
-    readers.typed(Typed("card", "12345678"))
+    readers.handle_number(TypedNumber("card", "12345678"))
     await asyncio.gather(*readers._deciding)
     assert len(gate.released) == 1
 
@@ -670,16 +677,16 @@ async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monke
 async def test_a_genuine_pass_opens_while_wrong_ones_are_at_rest(gate, office):
     """Neither wrong codes nor a used-up pass keep other visitors out."""
     used = office.issue()
-    await gate.ways.visitor_pass(used)
+    await gate.credentials.handle_pass(used)
     for number in range(6):
-        await gate.ways.visitor_pass(f"G1.WRONG{number}")
-        await gate.ways.visitor_pass(used)
+        await gate.credentials.handle_pass(f"G1.WRONG{number}")
+        await gate.credentials.handle_pass(used)
     assert gate.results[-2] == "resting"
     assert gate.said(TooManyAttempts)
     gate.released.clear()
-    await gate.ways.visitor_pass(office.issue())
+    await gate.credentials.handle_pass(office.issue())
     assert [door for _, door in gate.released] == ["main"]
-    await gate.ways.visitor_pass("G1.WRONG")
+    await gate.credentials.handle_pass("G1.WRONG")
     assert gate.results[-1] == "resting"
 
 
@@ -688,7 +695,7 @@ async def test_a_genuine_pass_opens_while_wrong_ones_are_at_rest(gate, office):
 
 async def guess(gate, count, first=100, **where):
     for number in range(first, first + count):
-        await gate.ways.pin(f"860{number}", **where)
+        await gate.credentials.handle_pin(f"860{number}", **where)
 
 
 async def test_two_keypads_of_one_door_have_one_budget(gate):
@@ -696,9 +703,9 @@ async def test_two_keypads_of_one_door_have_one_budget(gate):
     await guess(gate, 2, reader="outer")
     await guess(gate, 1, 200, reader="inner")
     assert gate.results == ["refused", "refused", "resting"]
-    await gate.ways.pin("492716", reader="outer")
+    await gate.credentials.handle_pin("492716", reader="outer")
     assert gate.released == []
-    await gate.ways.pin("492716", "second")
+    await gate.credentials.handle_pin("492716", "second")
     assert gate.released == [(5.0, "second")]
 
 
@@ -706,7 +713,7 @@ async def test_a_residents_success_gives_a_guesser_nothing_back(gate):
     gate.pin()
     for number in (100, 200, 300):
         await guess(gate, 1, number)
-        await gate.ways.pin("492716")
+        await gate.credentials.handle_pin("492716")
     assert [outcome.result for outcome in gate.told] == [
         "refused",
         "granted",
@@ -721,10 +728,10 @@ async def test_while_pins_rest_cards_faces_and_flat_numbers_go_on_and_the_office
     gate.pin()
     gate.card()
     await guess(gate, 3)
-    await gate.ways.pin("492716")
-    await gate.ways.card("12345678")
-    await gate.ways.pin("492716", flat="2401")
-    assert gate.ways.may_pass_by_face(ANN, "main", NOON) is None
+    await gate.credentials.handle_pin("492716")
+    await gate.credentials.handle_card("12345678")
+    await gate.credentials.handle_pin("492716", flat="2401")
+    assert gate.permissions.judge_person(ANN, "main", NOON) is None
     assert len(gate.released) == 2
     assert gate.results[-3:] == ["resting", "granted", "granted"]
 
@@ -734,10 +741,14 @@ async def test_a_pin_after_a_flat_number_opens_for_that_flat_alone(gate):
     gate.register.admit(Person(SubjectId("c" * 16), "Neighbour c", "3-502", "active", NOON, ()))
     gate.follow()
     for flat in ("3502", "999", ""):
-        await gate.ways.pin("492716", flat=flat)
+        await gate.credentials.handle_pin("492716", flat=flat)
     assert (gate.released, set(gate.reasons)) == ([], {"unknown"})
-    assert (gate.ways.is_flat("2401"), gate.ways.is_flat("3502"), gate.ways.is_flat("24")) == (True, True, False)
-    await gate.ways.pin("492716", flat="2401")
+    assert (gate.credentials.is_flat("2401"), gate.credentials.is_flat("3502"), gate.credentials.is_flat("24")) == (
+        True,
+        True,
+        False,
+    )
+    await gate.credentials.handle_pin("492716", flat="2401")
     assert len(gate.released) == 1
 
 
@@ -746,8 +757,8 @@ async def test_a_household_that_is_guessed_at_rests_and_no_other_does(gate):
     gate.register.admit(Person(SubjectId("c" * 16), "Neighbour c", "3-502", "active", NOON, ()))
     gate.pin("771903", SubjectId("c" * 16))
     await guess(gate, 3, flat="2401")
-    await gate.ways.pin("492716", flat="2401")
-    await gate.ways.pin("771903", flat="3502")
+    await gate.credentials.handle_pin("492716", flat="2401")
+    await gate.credentials.handle_pin("771903", flat="3502")
     assert gate.results == ["refused", "refused", "resting", "resting", "granted"]
 
 
@@ -758,10 +769,10 @@ async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_d
     gate.store.set_rights(ANN, [AccessRule(door="second")])
     gate.follow()
     digits = "318205" if is_duress else "492716"
-    await gate.ways.pin(digits)
+    await gate.credentials.handle_pin(digits)
     await guess(gate, 2)
     assert gate.results == ["refused", "refused", "resting"]
-    await gate.ways.pin(digits, "second")
+    await gate.credentials.handle_pin(digits, "second")
     assert len(gate.released) == 1
 
 
@@ -770,17 +781,17 @@ async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_not
     gate.store.set_rights(ANN, [AccessRule(schedule="days")])
     gate.follow()
     gate.at = None  # an untrusted clock is not the visitor's fault, but the guess still counts
-    await gate.ways.pin("492716")
+    await gate.credentials.handle_pin("492716")
     await guess(gate, 2)
     assert gate.results == ["refused", "refused", "resting"]
 
 
 async def test_in_a_lockdown_nothing_is_learnt_and_nothing_counted(gate):
     gate.pin()
-    gate.ways.is_locked_down = True
+    gate.permissions.is_locked_down = True
     await guess(gate, 8)
-    gate.ways.is_locked_down = False
-    await gate.ways.pin("492716")
+    gate.permissions.is_locked_down = False
+    await gate.credentials.handle_pin("492716")
     assert len(gate.released) == 1
 
 
@@ -788,8 +799,8 @@ async def test_in_a_lockdown_nothing_is_learnt_and_nothing_counted(gate):
 async def test_a_pin_that_is_tried_first_opens_nothing_however_it_came_to_be_stored(gate, digits, monkeypatch):
     monkeypatch.setattr("gated.people.issuing.is_weak", lambda *_: False)
     pin = gate.pin(digits)
-    await gate.ways.pin(digits)
-    await gate.ways.pin(digits, flat="2401")
+    await gate.credentials.handle_pin(digits)
+    await gate.credentials.handle_pin(digits, flat="2401")
     assert (gate.released, gate.reasons) == ([], ["weak_pin"] * 2)
     assert {event.credential for event in gate.said(WayDenied)} == {pin.id}
 
@@ -797,27 +808,27 @@ async def test_a_pin_that_is_tried_first_opens_nothing_however_it_came_to_be_sto
 async def test_wrong_pins_still_count_after_a_restart(gate, office):
     gate.pin()
     await guess(gate, 3)
-    gate.ways.close()
+    gate.credentials.close()
     settings = ReaderSettings(attempts=3, attempts_s=3600, rest_s=3600)
-    gate.ways = Ways(
-        settings, gate.ring, gate.ways.calendar, {"main": 8.0}, release=gate._release, report=gate.reported.append,
-        on_outcome=gate.told.append, wall=lambda: gate.at, guessing=Guessing(settings, GuessLog(gate.state)),
+    gate.credentials = CredentialService(
+        settings, gate.ring, gate.permissions, {"main": 8.0}, release=gate._release, report=gate.reported.append,
+        on_outcome=gate.told.append, wall=lambda: gate.at, budget=GuessBudget(settings, GuessStore(gate.state)),
     )  # fmt: skip
-    await gate.ways.pin("492716")
+    await gate.credentials.handle_pin("492716")
     assert (gate.released, gate.results[-1]) == ([], "resting")
 
 
 async def test_a_guess_is_on_disk_before_it_is_answered(gate):
     gate.pin()
     seen = []
-    told = gate.ways._answers._on_outcome
+    told = gate.credentials._responder._on_outcome
 
     def look(outcome):
         with sqlite3.connect(gate.state / "guesses.db") as connection:
             seen.append(connection.execute("SELECT count(*) FROM guesses").fetchone()[0])
         told(outcome)
 
-    gate.ways._answers._on_outcome = look
+    gate.credentials._responder._on_outcome = look
     await guess(gate, 2)
     assert seen == [1, 2]
 
@@ -825,40 +836,42 @@ async def test_a_guess_is_on_disk_before_it_is_answered(gate):
 async def test_what_was_typed_and_whose_flat_it_was_is_in_no_file(gate):
     gate.pin()
     await guess(gate, 2, flat="2401")
-    gate.ways.close()
+    gate.credentials.close()
     kept = b"".join(path.read_bytes() for path in gate.state.glob("guesses.db*"))
     assert not any(told in kept for told in (b"860100", b"2401", b"2-401", b"main", b"household"))
 
 
 async def test_without_a_disk_a_pin_opens_and_guesses_rest_all_the_same(gate, monkeypatch):
     gate.pin()
-    gate.ways.guessing._log._connection.close()
-    await gate.ways.pin("492716")
+    gate.credentials.budget._store._connection.close()
+    await gate.credentials.handle_pin("492716")
     await guess(gate, 3)
     assert gate.results == ["granted", "refused", "refused", "resting"]
 
 
 async def test_whoever_shows_number_after_number_is_slowed_and_told_and_a_known_card_is_followed_by_no_pause(gate):
     gate.card()
-    gate.ways.guessing = gate.ways._answers._guessing = Guessing(ReaderSettings(cards_hour=5), GuessLog(gate.state))
+    gate.credentials.budget = gate.credentials._responder._budget = GuessBudget(
+        ReaderSettings(cards_hour=5), GuessStore(gate.state)
+    )
     now = [1000.0]
-    gate.ways.guessing._now = lambda: now[0]
+    gate.credentials.budget._now = lambda: now[0]
     for number in range(9):
         now[0] += 15.1
-        await gate.ways.card(f"8765432{number}")
+        await gate.credentials.handle_card(f"8765432{number}")
     assert gate.said(CardsGuessed) == [CardsGuessed(5)]
-    assert await gate.ways.card("12345678")
+    assert await gate.credentials.handle_card("12345678")
     assert (gate.released, gate.results[-1]) == ([], "resting")
     now[0] += 30.0
     for _ in range(3):
-        assert not await gate.ways.card("12345678")
+        assert not await gate.credentials.handle_card("12345678")
     assert gate.released == [(8.0, "main")] * 3
 
 
 async def test_a_spent_budget_is_one_fact_for_the_office(gate):
     gate.pin()
     settings = ReaderSettings(attempts=100, attempts_hour=4)
-    gate.ways.guessing = gate.ways._answers._guessing = Guessing(settings)
+    gate.credentials.budget = gate.credentials._responder._budget = GuessBudget(settings)
     await guess(gate, 9)
     assert gate.said(PinsGuessed) == [PinsGuessed(4)]
     assert gate.results[-1] == "resting"
@@ -872,10 +885,10 @@ def careless_pins(monkeypatch):
 
 def anew(gate, **settings):
     """Restart the gate with the data on its disk."""
-    gate.ways.close()
+    gate.credentials.close()
     gate.ring = KeyRing.of(gate.store)
-    gate.ways = Ways(
-        ReaderSettings(**settings), gate.ring, gate.ways.calendar, {"main": 8.0}, release=gate._release,
+    gate.credentials = CredentialService(
+        ReaderSettings(**settings), gate.ring, gate.permissions, {"main": 8.0}, release=gate._release,
         report=gate.reported.append, on_outcome=gate.told.append, wall=lambda: gate.at,
     )  # fmt: skip
 
@@ -887,10 +900,10 @@ DATES = ["900512", "19900512", "240187", "0512"]
 async def test_a_date_from_before_the_rule_opens_and_the_office_is_told_once_whose_it_is(gate, digits, careless_pins):
     gate.pin(digits)
     for _ in range(3):
-        await gate.ways.pin(digits)
+        await gate.credentials.handle_pin(digits)
     assert (len(gate.released), gate.said(WeakPin)) == (3, [WeakPin(ANN)])
     anew(gate)
-    await gate.ways.pin(digits)
+    await gate.credentials.handle_pin(digits)
     assert (len(gate.released), gate.said(WeakPin)) == (4, [WeakPin(ANN)])
     assert gate.store.weak() == {ANN}
     assert not any(digits in str(event) for event in gate.reported)
@@ -898,8 +911,8 @@ async def test_a_date_from_before_the_rule_opens_and_the_office_is_told_once_who
 
 async def test_a_pin_that_will_do_is_told_of_nobody(gate):
     gate.pin()
-    await gate.ways.pin("492716")
-    await gate.ways.pin("900512")
+    await gate.credentials.handle_pin("492716")
+    await gate.credentials.handle_pin("900512")
     assert (gate.said(WeakPin), gate.store.weak()) == ([], set())
 
 
@@ -907,8 +920,8 @@ async def test_another_weak_pin_is_told_anew_and_a_good_one_ends_it(gate, carele
     for digits in ("900512", "910623"):
         gate.pin(digits)
         assert gate.store.weak() == set()
-        await gate.ways.pin(digits)
-        gate.ways._writing.submit(int).result()
+        await gate.credentials.handle_pin(digits)
+        gate.credentials._writer._writing.submit(int).result()
         assert gate.store.weak() == {ANN}
     gate.pin("492716")
     assert (gate.said(WeakPin), gate.store.weak()) == ([WeakPin(ANN)] * 2, set())
@@ -924,8 +937,8 @@ async def test_a_weak_duress_pin_is_told_in_the_same_words_as_any_other(gate, ca
         gate.pin(typed, is_duress=True)
         gate.reported.clear()
         for digits in ("900512", "492716"):
-            await gate.ways.pin(digits)
-        gate.ways._writing.submit(int).result()
+            await gate.credentials.handle_pin(digits)
+        gate.credentials._writer._writing.submit(int).result()
         said.append((gate.said(WeakPin), gate.store.weak(), gate.results[-2:], len(gate.said(Duress))))
     assert said[0] == said[1] == ([WeakPin(ANN)], {ANN}, ["granted", "granted"], 1)
 
@@ -942,8 +955,8 @@ async def test_from_the_day_that_the_site_sets_a_weak_pin_opens_nothing_and_othe
     gate.pin("860274", subject=BOB)
     anew(gate, weak_pins_until=until)
     gate.at = at
-    await gate.ways.pin("900512")
-    await gate.ways.pin("860274")
+    await gate.credentials.handle_pin("900512")
+    await gate.credentials.handle_pin("860274")
     assert gate.reasons == reasons
     assert len(gate.released) == 2 - len(reasons)
     assert gate.said(WeakPin) == [WeakPin(ANN)], "whether it opened or not"
@@ -952,7 +965,7 @@ async def test_from_the_day_that_the_site_sets_a_weak_pin_opens_nothing_and_othe
 async def test_where_the_mark_cannot_be_written_the_person_comes_in_all_the_same(gate, careless_pins):
     gate.pin("900512")
     gate.store.mark_weak = lambda *_: (_ for _ in ()).throw(StateError("the disk is full"))
-    await gate.ways.pin("900512")
+    await gate.credentials.handle_pin("900512")
     assert len(gate.released) == 1
 
 
@@ -966,24 +979,24 @@ def short(gate, number="w26:12-3456", subject=ANN):
 def spent(gate):
     """Use up the reader's daily budget of checks for 24-bit cards."""
     settings = ReaderSettings(short_cards_day=4, cards_hour=1000, attempts=100)
-    gate.ways.guessing = gate.ways._answers._guessing = Guessing(settings)
+    gate.credentials.budget = gate.credentials._responder._budget = GuessBudget(settings)
     now = [1000.0]
-    gate.ways.guessing._now = lambda: now[0]
-    gate.ways._answers._attempts.limit = 100
+    gate.credentials.budget._now = lambda: now[0]
+    gate.credentials._responder._failures.limit = 100
     for number in range(4):
-        gate.ways.guessing.card("main", b"%d" % number)
+        gate.credentials.budget.count_card("main", b"%d" % number)
     return now
 
 
 async def test_cards_of_24_bits_rest_when_the_days_looks_are_spent_and_others_go_on(gate, spent):
     short(gate)
     gate.card("w34:17-4711", subject=BOB)
-    await gate.ways.card("w26:12-3456")
+    await gate.credentials.handle_card("w26:12-3456")
     assert (gate.released, gate.results) == ([], ["resting"])
-    await gate.ways.card("w34:17-4711")
+    await gate.credentials.handle_card("w34:17-4711")
     assert gate.results[-1] == "granted"
     spent[0] += 86_401.0
-    await gate.ways.card("w26:12-3456")
+    await gate.credentials.handle_card("w26:12-3456")
     assert gate.results[-1] == "granted"
 
 
@@ -993,37 +1006,37 @@ async def test_a_known_and_an_unknown_card_cannot_be_told_apart_while_they_rest(
     seen = []
     for number in ("w26:12-3456", "w26:99-1"):
         gate.told.clear(), gate.reported.clear()
-        before = {place: len(counted) for place, counted in gate.ways.guessing._guesses._counted.items()}
-        again = await gate.ways.card(number)
-        after = {place: len(counted) for place, counted in gate.ways.guessing._guesses._counted.items()}
+        before = {place: len(counted) for place, counted in gate.credentials.budget._counts._counted.items()}
+        again = await gate.credentials.handle_card(number)
+        after = {place: len(counted) for place, counted in gate.credentials.budget._counts._counted.items()}
         seen.append((again, gate.results, list(gate.reported), {p: after[p] - before.get(p, 0) for p in after}))
     assert seen[0] == seen[1]
 
 
 async def test_a_card_of_24_bits_after_its_holders_flat_number_goes_on(gate, spent):
     short(gate)
-    await gate.ways.card("w26:12-3456", flat="2401")
+    await gate.credentials.handle_card("w26:12-3456", flat="2401")
     assert gate.results == ["granted"]
     for flat in ("2402", "", "24", "９"):
-        await gate.ways.card("w26:12-3456", flat=flat)
+        await gate.credentials.handle_card("w26:12-3456", flat=flat)
         assert gate.results[-1] == "resting"
 
 
 async def test_a_guests_card_of_24_bits_rests_whatever_is_typed(gate, spent):
     short(gate, subject=None)
-    await gate.ways.card("w26:12-3456", flat="2401")
+    await gate.credentials.handle_card("w26:12-3456", flat="2401")
     assert gate.results == ["resting"]
 
 
 async def test_a_card_given_by_24_bits_rests_also_where_more_is_told(gate, spent):
     """At a 34-bit reader, an attacker still needs only the 24 bits stored for this card."""
     short(gate, "w26:162-45763")
-    await gate.ways.card("w32:04A2B2C3")
+    await gate.credentials.handle_card("w32:04A2B2C3")
     assert gate.results == ["resting"]
 
 
 async def test_a_card_given_whole_opens_by_all_of_it_and_rests_by_its_lower_24_bits(gate, spent):
     short(gate, "w32:04A1B2C3")
-    await gate.ways.card("w26:161-45763")
-    await gate.ways.card("w32:04A1B2C3")
+    await gate.credentials.handle_card("w26:161-45763")
+    await gate.credentials.handle_card("w32:04A1B2C3")
     assert gate.results == ["resting", "granted"]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from gated.access import entrance
-from gated.access.attack_response import FIRST_S
-from gated.access.entrance import Entrance, Tell, with_office
+from gated.access.attack_response import FIRST_REST_S
+from gated.access.entrance import Entrance, EntranceReports
 from gated.access.lockdown import begin_lockdown, end_lockdown
+from gated.access.permissions import with_office
 from gated.access.schedules import WEEKDAYS, Calendar
-from gated.access.visit_rate import AT_ONCE, PASSES_AT_ONCE, WHY
+from gated.access.visit_rate import PASSES_AT_ONCE, RATE_EXCEEDED, VISITS_AT_ONCE
 from gated.config import Schedule, parse
 from gated.errors import StateError
 from gated.events import (
@@ -76,7 +77,7 @@ class Yard:
         self.entrance = self.opened()
 
     def opened(self):
-        tell = Tell(self.reported.append, self.told.append, self.preferred.append, self.lost.__setitem__)
+        tell = EntranceReports(self.reported.append, self.told.append, self.preferred.append, self.lost.__setitem__)
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: self.at)
 
     def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0)):
@@ -103,7 +104,7 @@ async def yard(tmp_path):
 
 async def test_a_face_and_a_card_open_alike(yard):
     yard.show_face()
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert [r.lease_s for r in yard.door.released] == [8.0, 8.0]
     assert yard.kinds() == [AccessGranted, WayGranted]
 
@@ -122,12 +123,12 @@ async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_do
     yard.show_face()
     assert len(yard.door.released) == 1, "two attacks are no reason to refuse Ann herself"
     yard.show_face(pad_score=0.1)
-    assert yard.reported[-1] == PresentationAttack(3, FIRST_S, ANN)
+    assert yard.reported[-1] == PresentationAttack(3, FIRST_REST_S, ANN)
     yard.show_face()
     assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
     yard.show_face(face=(0, 1, 0, 0))
     assert yard.reported[-1].subject == BOB
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert [type(fact) for fact in yard.reported[-2:]] == [AccessGranted, WayGranted]
     assert len(yard.door.released) == 3
 
@@ -137,7 +138,7 @@ async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_th
         other = np.array([0, 0, 0, 1], np.float32)
         assert yard.gallery.take(yard.gallery.person(ANN), [other], NOON), "it waits"
     yard.show_face(face=(0, 0, 0, 1))
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     await asyncio.gather(*yard.entrance.faces._confirming)
     assert yard.reported[-2:] == [RecordAccepted(ANN), PersonEnrolled(ANN, 1, "2026-11", SHA)]
 
@@ -149,7 +150,7 @@ async def test_while_a_face_rests_no_card_confirms_another_for_it(yard, monkeypa
     for _ in range(attacks):
         yard.show_face(pad_score=0.1)
     yard.show_face(track=2, face=(0, 0, 0, 1))
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     await asyncio.gather(*yard.entrance.faces._confirming)
     assert len(asked) == (0 if attacks else 1)
     assert yard.kinds()[-1] is WayGranted
@@ -172,10 +173,10 @@ async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face
         yard.show_face(pad_score=0.1)
         yard.entrance.close()
         yard.entrance = yard.opened()
-    assert yard.reported[-1] == PresentationAttack(3, FIRST_S, ANN)
+    assert yard.reported[-1] == PresentationAttack(3, FIRST_REST_S, ANN)
     yard.show_face()
     assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert yard.kinds()[-1] is WayGranted
 
 
@@ -185,7 +186,7 @@ async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
     yard.entrance.close()
     yard.entrance = yard.opened()
     yard.show_face()
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     yard.entrance.close()
     assert yard.door.released == []
     assert [(type(f), f.reason) for f in yard.reported] == [(AccessDenied, "schedule"), (WayDenied, "schedule")]
@@ -211,7 +212,7 @@ async def test_a_lockdown_refuses_face_and_card_until_it_is_ended(yard):
     begin_lockdown(yard.state, "the office", NOON)
     await until(lambda: yard.door.locked_down == [False, True])
     yard.show_face()
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert yard.door.released == []
     assert [f.reason for f in yard.reported if not isinstance(f, Lockdown)] == ["lockdown", "lockdown"]
     end_lockdown(yard.state)
@@ -227,7 +228,7 @@ async def test_a_gate_that_starts_in_a_lockdown_is_in_one(tmp_path):
     begin_lockdown(tmp_path, "the office", NOON)
     yard = Yard(tmp_path)
     assert yard.door.locked_down == [True]
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     yard.entrance.close()
     assert yard.door.released == []
 
@@ -246,7 +247,7 @@ async def test_a_card_that_is_given_now_opens_within_a_moment(yard):
     task = asyncio.create_task(yard.entrance.run())
     give_card(yard.store, "9999", ANN)
     await until(lambda: yard.entrance._ring.card("9999") is not None)
-    await yard.entrance.ways.card("9999")
+    await yard.entrance.credentials.handle_card("9999")
     assert len(yard.door.released) == 1
     task.cancel()
     await asyncio.wait([task])
@@ -259,7 +260,7 @@ async def test_a_people_database_that_is_gone_is_a_loss_and_whoever_was_known_st
     task = asyncio.create_task(yard.entrance.run())
     monkeypatch.setattr(yard.entrance._ring, "reload_if_changed", fail)
     await until(lambda: yard.lost.get("credentials"))
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert len(yard.door.released) == 1
     task.cancel()
     await asyncio.wait([task])
@@ -272,11 +273,11 @@ async def until(holds, within_s=20.0):
 
 
 async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yard, monkeypatch):
-    monkeypatch.setattr(entrance, "WATCH_S", 3600.0)
+    monkeypatch.setattr(entrance, "CHANGE_CHECK_S", 3600.0)
     task = asyncio.create_task(yard.entrance.run())
     await until(lambda: "gallery" in yard.lost)  # the first check is done
     begin_lockdown(yard.state, "the office", NOON)
-    yard.entrance.look()
+    yard.entrance.request_reload()
     await until(lambda: yard.door.locked_down == [False, True])
     task.cancel()
     await asyncio.wait([task])
@@ -290,15 +291,15 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
     yard.store.set_rights(ANN, [AccessRule(schedule="visits")])
     task = asyncio.create_task(yard.entrance.run())
     await until(lambda: yard.entrance._ring.holder(ANN).rights)
-    await yard.entrance.ways.card("4711")
+    await yard.entrance.credentials.handle_card("4711")
     assert yard.door.released[-1].door == SECOND, "nobody knows these hours yet"
     with yard.store.changing() as connection:
         rows = [("visits", "mon tue wed thu fri sat sun", "00:00", "00:00"), ("day", "", "00:00", "00:00")]
         connection.executemany("INSERT INTO schedules (name, days, start, until) VALUES (?, ?, ?, ?)", rows)
-    await until(lambda: "visits" in yard.entrance.ways.calendar.schedules)
-    await yard.entrance.ways.card("4711")
+    await until(lambda: "visits" in yard.entrance.permissions.calendar.schedules)
+    await yard.entrance.credentials.handle_card("4711")
     assert yard.door.released[-1].door == MAIN
-    assert yard.entrance._passage.calendar.allows("day", NOON)
+    assert yard.entrance.permissions.is_unlocked("day", NOON)
     task.cancel()
     await asyncio.wait([task])
 
@@ -317,9 +318,9 @@ async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_s
     with yard.store.changing() as connection:
         insert = "INSERT INTO calendars (name, holidays, workdays) VALUES ('calendar-2026', '', '2026-05-09')"
         connection.execute(insert)
-    await until(lambda: "2026-05-09" in yard.entrance.ways.calendar.workdays)
-    assert yard.entrance.ways.calendar.allows("work", saturday)
-    assert not yard.entrance._passage.calendar.allows("work", saturday)
+    await until(lambda: "2026-05-09" in yard.entrance.permissions.calendar.workdays)
+    assert yard.entrance.permissions.calendar.allows("work", saturday)
+    assert not yard.entrance.permissions.is_unlocked("work", saturday)
     task.cancel()
     await asyncio.wait([task])
 
@@ -340,8 +341,8 @@ async def test_a_flood_of_faces_is_bounded_also_across_restarts_of_vision(yard):
     for track in range(1000):
         yard.show_face(track, face=(0, 0, 1, 0))
         yard.entrance.faces.observe(TrackEnded(track, time.monotonic()))
-    assert AT_ONCE <= len(yard.reported) <= AT_ONCE + 100
-    assert yard.lost["crowd"] == WHY
+    assert VISITS_AT_ONCE <= len(yard.reported) <= VISITS_AT_ONCE + 100
+    assert yard.lost["crowd"] == RATE_EXCEEDED
     assert yard.door.released == []
 
 
@@ -349,7 +350,7 @@ async def test_a_flood_of_faces_is_bounded_also_across_restarts_of_vision(yard):
 async def test_a_flood_of_passes_is_bounded(tmp_path, text, caplog):
     yard = Yard(tmp_path, readers={"pass_key": "site.pub"})
     for number in range(2000):
-        yard.entrance.readers.code(CodeSeen(text or f"G1.{number}", 0.0))
+        yard.entrance.readers.handle_code(CodeSeen(text or f"G1.{number}", 0.0))
         await asyncio.sleep(0)
     assert len(yard.reported) + len(yard.told) <= 2 * PASSES_AT_ONCE + 20
     assert len(caplog.records) <= PASSES_AT_ONCE + 10

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.access.face_policy import Reason, Rules, Verdict, decide, judge
+from gated.access.face_policy import FaceReason, FaceRules, LookVerdict, decide_visit, judge_look
 from gated.gallery.search import Candidate
 
-RULES = Rules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+RULES = FaceRules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
 
 
 def candidate(subject="a", score=0.7, household="1", status="active"):
@@ -17,108 +17,108 @@ def candidate(subject="a", score=0.7, household="1", status="active"):
 
 
 def match(subject="a", score=0.7, pad_score=0.9):
-    return Verdict(Reason.MATCH, subject, score, pad_score)
+    return LookVerdict(FaceReason.MATCH, subject, score, pad_score)
 
 
 def test_somebody_enrolled_matches():
-    assert judge([candidate()], 0.9, RULES) == Verdict(Reason.MATCH, "a", 0.7, 0.9)
+    assert judge_look([candidate()], 0.9, RULES) == LookVerdict(FaceReason.MATCH, "a", 0.7, 0.9)
 
 
 def test_a_score_at_the_threshold_matches_and_one_below_does_not():
-    assert judge([candidate(score=0.42)], 0.9, RULES).reason is Reason.MATCH
-    assert judge([candidate(score=math.nextafter(0.42, 0))], 0.9, RULES).reason is Reason.UNKNOWN
+    assert judge_look([candidate(score=0.42)], 0.9, RULES).reason is FaceReason.MATCH
+    assert judge_look([candidate(score=math.nextafter(0.42, 0))], 0.9, RULES).reason is FaceReason.UNKNOWN
 
 
 def test_an_empty_gallery_knows_nobody():
-    assert judge([], 0.9, RULES).reason is Reason.UNKNOWN
+    assert judge_look([], 0.9, RULES).reason is FaceReason.UNKNOWN
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_a_nan_score_never_opens(odd):
-    assert judge([candidate(score=odd)], 0.9, RULES).reason is Reason.ODD
-    assert judge([candidate()], odd, RULES).reason is Reason.ODD
+    assert judge_look([candidate(score=odd)], 0.9, RULES).reason is FaceReason.ODD
+    assert judge_look([candidate()], odd, RULES).reason is FaceReason.ODD
 
 
 def test_a_face_without_a_pad_score_is_odd():
-    assert judge([candidate()], None, RULES).reason is Reason.ODD
+    assert judge_look([candidate()], None, RULES).reason is FaceReason.ODD
 
 
 def test_a_picture_of_somebody_enrolled_is_an_attack():
-    assert judge([candidate(score=0.99)], 0.34, RULES).reason is Reason.ATTACK
+    assert judge_look([candidate(score=0.99)], 0.34, RULES).reason is FaceReason.ATTACK
 
 
 def test_somebody_suspended_is_known_and_not_let_in():
-    verdict = judge([candidate(status="suspended")], 0.9, RULES)
-    assert (verdict.reason, verdict.subject) == (Reason.SUSPENDED, "a")
+    verdict = judge_look([candidate(status="suspended")], 0.9, RULES)
+    assert (verdict.reason, verdict.subject) == (FaceReason.SUSPENDED, "a")
 
 
 def test_an_unheard_of_status_is_odd():
-    assert judge([candidate(status="resident")], 0.9, RULES).reason is Reason.ODD
+    assert judge_look([candidate(status="resident")], 0.9, RULES).reason is FaceReason.ODD
 
 
 def test_two_households_that_look_alike_are_ambiguous():
     near = [candidate("a", 0.7, "1"), candidate("b", 0.66, "2")]
-    assert judge(near, 0.9, RULES).reason is Reason.AMBIGUOUS
+    assert judge_look(near, 0.9, RULES).reason is FaceReason.AMBIGUOUS
 
 
 def test_twins_of_one_household_share_a_door():
     near = [candidate("a", 0.7, "1"), candidate("b", 0.69, "1"), candidate("c", 0.3, "2")]
-    assert judge(near, 0.9, RULES).reason is Reason.MATCH
+    assert judge_look(near, 0.9, RULES).reason is FaceReason.MATCH
 
 
 def test_a_suspended_twin_is_not_let_in_as_the_other_one():
     near = [candidate("a", 0.7, "1"), candidate("b", 0.69, "1", "suspended")]
-    assert judge(near, 0.9, RULES).reason is Reason.AMBIGUOUS
+    assert judge_look(near, 0.9, RULES).reason is FaceReason.AMBIGUOUS
 
 
 def test_frames_that_agree_are_a_grant_and_the_worst_one_is_told():
     verdicts = [match(score=0.8, pad_score=0.95), match(score=0.5), match(score=0.7, pad_score=0.6)]
-    decision = decide(verdicts, 0.2, False, RULES)
+    decision = decide_visit(verdicts, 0.2, False, RULES)
     assert (decision.grant, decision.subject, decision.score, decision.pad_score) == (True, "a", 0.5, 0.6)
 
 
 def test_fewer_frames_than_asked_for_decide_nothing():
-    assert decide([match(), match()], 0.2, False, RULES) is None
+    assert decide_visit([match(), match()], 0.2, False, RULES) is None
 
 
 def test_frames_that_name_two_people_do_not_agree():
-    assert decide([match("a"), match("b"), match("a")], 0.2, False, RULES) is None
+    assert decide_visit([match("a"), match("b"), match("a")], 0.2, False, RULES) is None
 
 
 def test_one_bad_frame_starts_the_count_again():
-    verdicts = [match(), match(), Verdict(Reason.UNKNOWN, score=0.4, pad_score=0.9), match(), match()]
-    assert decide(verdicts, 0.5, False, RULES) is None
-    assert decide([*verdicts, match()], 0.5, False, RULES).grant
+    verdicts = [match(), match(), LookVerdict(FaceReason.UNKNOWN, score=0.4, pad_score=0.9), match(), match()]
+    assert decide_visit(verdicts, 0.5, False, RULES) is None
+    assert decide_visit([*verdicts, match()], 0.5, False, RULES).grant
 
 
 def test_a_stranger_is_refused_when_the_time_is_up():
-    strangers = [Verdict(Reason.UNKNOWN, score=0.1, pad_score=0.9)] * 10
-    assert decide(strangers, 2.9, False, RULES) is None
-    decision = decide(strangers, 3.0, False, RULES)
-    assert (decision.grant, decision.reason, decision.frames) == (False, Reason.UNKNOWN, 10)
+    strangers = [LookVerdict(FaceReason.UNKNOWN, score=0.1, pad_score=0.9)] * 10
+    assert decide_visit(strangers, 2.9, False, RULES) is None
+    decision = decide_visit(strangers, 3.0, False, RULES)
+    assert (decision.grant, decision.reason, decision.frames) == (False, FaceReason.UNKNOWN, 10)
 
 
 def test_whoever_leaves_undecided_is_refused():
-    assert decide([match()], 0.1, True, RULES).reason is Reason.UNDECIDED
+    assert decide_visit([match()], 0.1, True, RULES).reason is FaceReason.UNDECIDED
 
 
 def test_somebody_nobody_looked_at_is_no_decision():
-    assert decide([], 10.0, True, RULES) is None
+    assert decide_visit([], 10.0, True, RULES) is None
 
 
 def test_as_many_attacks_as_frames_end_the_visit_at_once():
-    attack = Verdict(Reason.ATTACK, score=0.9, pad_score=0.1)
-    assert decide([attack, match(), attack, match(), attack], 0.5, False, RULES).reason is Reason.ATTACK
+    attack = LookVerdict(FaceReason.ATTACK, score=0.9, pad_score=0.1)
+    assert decide_visit([attack, match(), attack, match(), attack], 0.5, False, RULES).reason is FaceReason.ATTACK
 
 
 def test_a_tie_is_told_by_the_more_telling_reason():
-    verdicts = [Verdict(Reason.POOR_QUALITY), Verdict(Reason.SUSPENDED, "a", 0.7, 0.9)]
-    decision = decide(verdicts, 5.0, False, RULES)
-    assert (decision.reason, decision.subject) == (Reason.SUSPENDED, "a")
+    verdicts = [LookVerdict(FaceReason.POOR_QUALITY), LookVerdict(FaceReason.SUSPENDED, "a", 0.7, 0.9)]
+    decision = decide_visit(verdicts, 5.0, False, RULES)
+    assert (decision.reason, decision.subject) == (FaceReason.SUSPENDED, "a")
 
 
 def test_time_that_is_no_number_does_not_wait_for_ever():
-    assert decide([match()], math.nan, False, RULES) is not None
+    assert decide_visit([match()], math.nan, False, RULES) is not None
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
@@ -129,8 +129,8 @@ candidates = st.builds(
 
 @given(st.lists(candidates, max_size=3), st.none() | numbers)
 def test_only_a_finite_score_above_every_threshold_ever_matches(found, pad_score):
-    verdict = judge(found, pad_score, RULES)
-    if verdict.reason is Reason.MATCH:
+    verdict = judge_look(found, pad_score, RULES)
+    if verdict.reason is FaceReason.MATCH:
         assert found[0].status == "active"
         assert math.isfinite(found[0].score)
         assert found[0].score >= RULES.threshold
@@ -139,14 +139,18 @@ def test_only_a_finite_score_above_every_threshold_ever_matches(found, pad_score
 
 
 verdicts = st.builds(
-    Verdict, st.sampled_from(Reason), st.sampled_from(["a", "b", None]), st.none() | numbers, st.none() | numbers
+    LookVerdict,
+    st.sampled_from(FaceReason),
+    st.sampled_from(["a", "b", None]),
+    st.none() | numbers,
+    st.none() | numbers,
 )
 
 
 @given(st.lists(verdicts, max_size=8), numbers, st.booleans())
 def test_a_grant_always_rests_on_the_last_frames_all_matching_one_subject(seen, waited_s, is_over):
-    decision = decide(seen, waited_s, is_over, RULES)
+    decision = decide_visit(seen, waited_s, is_over, RULES)
     if decision is not None and decision.grant:
         recent = seen[-RULES.frames :]
         assert len(recent) == RULES.frames
-        assert {(v.reason, v.subject) for v in recent} == {(Reason.MATCH, decision.subject)}
+        assert {(v.reason, v.subject) for v in recent} == {(FaceReason.MATCH, decision.subject)}

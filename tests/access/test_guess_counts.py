@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from gated.access.guess_counts import HOUR_S, Guesses
+from gated.access.guess_counts import HOUR_S, GuessCounts
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S, SLOWEST_S, Caps, budget
 
@@ -30,51 +30,51 @@ def most_within(times, span_s):
 
 @pytest.mark.parametrize("every_s", [2.5, 12.5, 15.1, 61.0, 450.1])
 def test_no_pace_of_guessing_gets_more_than_the_caps(every_s):
-    times = looked_at(Guesses(SETTINGS), 3 * DAY_S, every_s)
+    times = looked_at(GuessCounts(SETTINGS), 3 * DAY_S, every_s)
     assert most_within(times, HOUR_S) <= SETTINGS.attempts_hour
     assert most_within(times, DAY_S) <= SETTINGS.attempts_day
     assert len(times) <= 3 * SETTINGS.attempts_day
 
 
 def test_rests_grow():
-    times = looked_at(Guesses(SETTINGS), HOUR_S, 1.0)
+    times = looked_at(GuessCounts(SETTINGS), HOUR_S, 1.0)
     waits = [after - before for before, after in pairwise(times)]
     assert waits == pytest.approx([1, 1, 1, 1, 60, 120, 240], abs=1.5)
 
 
 def test_no_success_of_anybody_gives_a_guess_back():
-    guesses, made = Guesses(SETTINGS), 0
+    guesses, made = GuessCounts(SETTINGS), 0
     for n in range(2000):  # a resident enters before and after each guess
         for now in (n * 30.0, n * 30.0 + 10):
             if (right := guesses.begin("main", None, now)) is not None:
-                guesses.right(right)
+                guesses.remove_correct(right)
         made += guess(guesses, n * 30.0 + 5)
     assert made <= SETTINGS.attempts_day
 
 
 def test_what_let_somebody_in_counts_nowhere():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     for n in range(1000):
         right = guesses.begin("main", ["2-401"], float(n))
-        guesses.right(right)
+        guesses.remove_correct(right)
     assert not guesses.is_counting
 
 
 def test_the_same_digits_again_are_no_second_guess():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     assert all(guesses.begin("main", None, float(n), b"the same") for n in range(100))
     assert sum(guess(guesses, 100.0) for _ in range(10)) == SETTINGS.attempts - 1
 
 
 def test_each_door_has_its_own_budget():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     looked_at(guesses, HOUR_S, 1.0)
     assert not guess(guesses, HOUR_S - 1)
     assert guess(guesses, HOUR_S - 1, door="second")
 
 
 def test_guesses_against_one_household_rest_that_household_and_no_other():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     times = looked_at(guesses, DAY_S, 7.0, lambda n: ["2-401"])
     assert most_within(times, HOUR_S) <= SETTINGS.household_hour
     assert len(times) <= SETTINGS.household_day
@@ -82,7 +82,7 @@ def test_guesses_against_one_household_rest_that_household_and_no_other():
 
 
 def test_where_pins_alone_rest_a_pin_after_a_flat_number_goes_on_and_at_worst_waits_three_minutes():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     looked_at(guesses, HOUR_S, 1.0)
     assert not guess(guesses, HOUR_S - 1)
     assert guesses.begin("main", ["2-401"], HOUR_S - 1)
@@ -92,34 +92,34 @@ def test_where_pins_alone_rest_a_pin_after_a_flat_number_goes_on_and_at_worst_wa
 
 
 def test_a_flat_number_of_two_households_counts_for_both():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     times = looked_at(guesses, DAY_S, 60.0, lambda n: ["3-25-01", "32-5-01"] if n % 2 else ["3-25-01"])
     assert len(times) <= SETTINGS.household_day
     assert not guess(guesses, DAY_S - 1, ["3-25-01"])
 
 
 def test_unknown_flat_numbers_slow_the_door_like_others():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     assert len(looked_at(guesses, DAY_S, 9.0, lambda n: [])) <= DAY_S / SLOWEST_S + 20
 
 
 def test_a_cap_that_is_reached_is_told_once():
-    guesses, told = Guesses(SETTINGS), []
+    guesses, told = GuessCounts(SETTINGS), []
     for n in range(int(2 * HOUR_S)):
         made = guesses.begin("main", None, float(n))
-        told += [] if made is None else [guesses.spent(made)]
+        told += [] if made is None else [guesses.mark_reached_cap(made)]
     told = [count for count in told if count]
     assert told == [SETTINGS.attempts_hour, SETTINGS.attempts_day]
 
 
 @pytest.mark.parametrize("now", [nan, inf, -inf])
 def test_a_time_that_is_no_number_denies(now):
-    assert not guess(Guesses(SETTINGS), now)
-    assert not guess(Guesses(SETTINGS), now, ["2-401"])
+    assert not guess(GuessCounts(SETTINGS), now)
+    assert not guess(GuessCounts(SETTINGS), now, ["2-401"])
 
 
 def test_after_a_day_all_is_forgotten_in_memory_as_well():
-    guesses = Guesses(SETTINGS)
+    guesses = GuessCounts(SETTINGS)
     looked_at(guesses, DAY_S, 60.0, lambda n: [f"{n % 50}"])
     for n in range(50):
         guesses.begin("main", [f"{n}"], 3 * DAY_S, b"x")
@@ -163,7 +163,7 @@ def days_until_in(draw, site, guesses, plan):
     raise AssertionError("nobody was let in")
 
 
-def mean_days(plan, each, settings, counter=Guesses, runs=RUNS):
+def mean_days(plan, each, settings, counter=GuessCounts, runs=RUNS):
     draw = random.Random(7)
     return sum(days_until_in(draw, Site(draw, each), counter(settings), plan) for _ in range(runs)) / runs
 
@@ -189,18 +189,18 @@ def test_who_rotates_through_all_households_is_no_faster_than_the_budget_says():
 
 def test_who_stays_with_one_household_is_slower_than_who_rotates():
     one, all_of_them = (
-        len(looked_at(Guesses(FAST), DAY_S, 90.0, home)) for home in (lambda _: ["0"], lambda n: [f"{n % FLATS}"])
+        len(looked_at(GuessCounts(FAST), DAY_S, 90.0, home)) for home in (lambda _: ["0"], lambda n: [f"{n % FLATS}"])
     )
     assert one <= FAST.household_day < all_of_them <= FLATS * FAST.household_day
 
 
 def test_who_waits_for_residents_successes_is_no_faster():
-    class Watched(Guesses):
+    class Watched(GuessCounts):
         """A resident enters before each guess of the stranger while the keypad is not at rest."""
 
         def begin(self, door, households, now, what=b""):
             if (resident := super().begin(door, households, now)) is not None:
-                self.right(resident)
+                self.remove_correct(resident)
             return super().begin(door, households, now, what)
 
     days = mean_days(lambda n: (None, 15.1), 3, FAST, Watched)

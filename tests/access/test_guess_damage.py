@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gated.access.guess_counts import Guesses
-from gated.access.guess_store import MIGRATIONS, NAME, GuessLog
+from gated.access.guess_counts import GuessCounts
+from gated.access.guess_store import GUESSES_DB, MIGRATIONS, GuessStore
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S
 from gated.storage import database, migrations
@@ -30,8 +30,8 @@ class Life:
 
     def __init__(self, state, time=10.0):
         self.time = time
-        self.log = GuessLog(state, lambda: self.time)
-        self.guesses = Guesses(SETTINGS, self.log.place, self.log.counted)
+        self.log = GuessStore(state, lambda: self.time)
+        self.guesses = GuessCounts(SETTINGS, self.log.place, self.log.restored)
 
     def guess(self, households=None):
         made = self.guesses.begin("main", households, self.log.now())
@@ -56,24 +56,24 @@ def used(tmp_path):
     for _ in range(MADE):
         assert life.guess()
     life.time += 60
-    life.log.keep()
+    life.log.store_clock()
     life.end()
-    with closing(sqlite3.connect(state / NAME)) as connection:
+    with closing(sqlite3.connect(state / GUESSES_DB)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return state
 
 
 def test_every_column_is_damaged_below(used):
-    assert sorted(columns(used / NAME)) == sorted(PLACES)
+    assert sorted(columns(used / GUESSES_DB)) == sorted(PLACES)
 
 
 @pytest.mark.parametrize(("table", "column"), PLACES)
 def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table, column):
     state = tmp_path / "state"
-    every = values_for(used / NAME, table, column)
+    every = values_for(used / GUESSES_DB, table, column)
     for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
         shutil.copytree(used, state)
-        if spoil(state / NAME, table, column, value):
+        if spoil(state / GUESSES_DB, table, column, value):
             said = f"{table}.{column} became {value!r}"
             life = Life(state)
             assert life.left() == SETTINGS.attempts - MADE, said
@@ -89,12 +89,12 @@ def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table
 @pytest.mark.parametrize(("table", "column"), PLACES)
 def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(used, tmp_path, table, column):
     state = tmp_path / "state"
-    every = values_for(used / NAME, table, column)
+    every = values_for(used / GUESSES_DB, table, column)
     for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
         shutil.copytree(used, state)
         life = Life(state)
-        if spoil(state / NAME, table, column, value):
-            life.log.keep()
+        if spoil(state / GUESSES_DB, table, column, value):
+            life.log.store_clock()
             life.end()
             again = Life(state)
             assert again.left() == SETTINGS.attempts - MADE, f"{table}.{column} became {value!r}"
@@ -103,7 +103,7 @@ def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(
 
 
 def test_a_damaged_guess_counts_for_households_and_readers_as_well_and_is_told(used, caplog):
-    assert spoil(used / NAME, "guesses", "place", b"x")
+    assert spoil(used / GUESSES_DB, "guesses", "place", b"x")
     life = Life(used)
     assert "damaged rows are left out (1 of guesses)" in caplog.text
     assert [life.guess(["2-401"]) for _ in range(SETTINGS.attempts)].count(True) == SETTINGS.attempts - 1
@@ -113,12 +113,12 @@ def test_a_damaged_guess_counts_for_households_and_readers_as_well_and_is_told(u
 
 
 def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
-    path = tmp_path / NAME
+    path = tmp_path / GUESSES_DB
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         old.execute("INSERT INTO guesses VALUES (7, x'0102030405060708', 50.0)")
         old.execute("UPDATE clock SET at = 60.0")
-    log = GuessLog(tmp_path)
-    assert [(place, one.number, one.at) for place, one in log.counted] == [("0102030405060708", 7, 50.0)]
+    log = GuessStore(tmp_path)
+    assert [(place, one.number, one.at) for place, one in log.restored] == [("0102030405060708", 7, 50.0)]
     log.close()
     assert migrations.go_back(path, 1) == 1
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
@@ -126,12 +126,12 @@ def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
 
 
 def test_a_damaged_guess_from_before_is_counted_after_the_change(tmp_path):
-    path = tmp_path / NAME
+    path = tmp_path / GUESSES_DB
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         old.execute("PRAGMA writable_schema = ON")
         old.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT, ', '') WHERE name = 'guesses'")
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.execute("INSERT INTO guesses VALUES ('x', 'y', 'z')")
-    log = GuessLog(tmp_path)
-    assert [place for place, _ in log.counted] == [""]
+    log = GuessStore(tmp_path)
+    assert [place for place, _ in log.restored] == [""]
     log.close()

@@ -4,16 +4,17 @@ import signal
 import subprocess
 import sys
 
-from gated.access.guess_store import GuessLog
+from gated.access.guess_store import GuessStore
 
 BRAIN = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
-from gated.access.guess_store import GuessLog
-from gated.access.guess_budget import Guessing
+from gated.access.guess_store import GuessStore
+from gated.access.guess_budget import GuessBudget
 from gated.access.schedules import Calendar
-from gated.access.credential_service import Ways
+from gated.access.credential_service import CredentialService
+from gated.access.permissions import Permissions
 from gated.config import ReaderSettings
 from gated.people.keyring import KeyRing
 
@@ -24,10 +25,12 @@ def answer(outcome):
     os.write(1, outcome.result.encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
-ways = Ways(settings, KeyRing.open_best(state, "yard"), Calendar({}, (), ZoneInfo("UTC")), {"main": 8.0},
+ring = KeyRing.open_best(state, "yard")
+permissions = Permissions(ring, Calendar({}, (), ZoneInfo("UTC")), {"main"})
+credentials = CredentialService(settings, ring, permissions, {"main": 8.0},
     release=lambda *_, **__: None, report=lambda _: None, on_outcome=answer, wall=lambda: None,
-    guessing=Guessing(settings, GuessLog(state)))
-asyncio.run(ways.pin(digits))
+    budget=GuessBudget(settings, GuessStore(state)))
+asyncio.run(credentials.handle_pin(digits))
 """
 
 
@@ -39,6 +42,6 @@ def test_a_kill_between_a_guess_and_its_answer_gives_no_guess_back(tmp_path):
         assert brain.returncode == -signal.SIGKILL, brain.stderr
         answers.append(brain.stdout)
     assert answers == [b"refused", b"resting", b"resting"]
-    log = GuessLog(tmp_path)
-    assert len(log.counted) == 2
+    log = GuessStore(tmp_path)
+    assert len(log.restored) == 2
     log.close()

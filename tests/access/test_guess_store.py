@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from gated.access.guess_counts import Guesses
-from gated.access.guess_store import NAME, GuessLog
+from gated.access.guess_counts import GuessCounts
+from gated.access.guess_store import GUESSES_DB, GuessStore
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S
 
@@ -21,8 +21,8 @@ class Gate:
         self.start()
 
     def start(self):
-        self.log = GuessLog(self.state, lambda: self.time, lost=SETTINGS.attempts - 1)
-        self.guesses = Guesses(SETTINGS, self.log.place, self.log.counted)
+        self.log = GuessStore(self.state, lambda: self.time, lost=SETTINGS.attempts - 1)
+        self.guesses = GuessCounts(SETTINGS, self.log.place, self.log.restored)
 
     def cut(self):
         """Cut the power. The monotonic clock starts again."""
@@ -36,12 +36,12 @@ class Gate:
             return False
         self.log.write(made)
         if is_right:
-            self.guesses.right(made)
-            self.log.right(made)
+            self.guesses.remove_correct(made)
+            self.log.remove_correct(made)
         return True
 
     def rows(self):
-        with closing(sqlite3.connect(self.state / NAME)) as connection:
+        with closing(sqlite3.connect(self.state / GUESSES_DB)) as connection:
             return connection.execute("SELECT count(*) FROM guesses").fetchone()[0]
 
 
@@ -87,7 +87,7 @@ def test_time_goes_on_where_it_ended_and_never_backwards(gate):
         gate.guess()
     gate.time += 500.0
     assert gate.log.is_due is False
-    gate.log.keep()
+    gate.log.store_clock()
     gate.cut()
     assert not gate.guess()
     gate.time += 101.0
@@ -99,7 +99,7 @@ def test_nothing_lives_longer_than_a_day(gate):
         gate.guess(["2-401"])
     gate.time += DAY_S + 1
     assert gate.log.is_due
-    gate.log.keep()
+    gate.log.store_clock()
     assert gate.rows() == 0
 
 
@@ -111,7 +111,7 @@ def test_nothing_lives_longer_than_a_day(gate):
 def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
     gate.guess()
     gate.log.close()
-    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
         connection.execute(harm)
     gate.start()
     assert [gate.guess() for _ in range(3)] == [True, True, False]
@@ -123,18 +123,18 @@ def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
 def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
     gate.guess()
     gate.log.close()
-    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
         connection.execute(harm)
     gate.start()
     assert [gate.guess() for _ in range(2)] == [True, False]
-    assert list(gate.state.glob(f"{NAME}.torn-*"))
+    assert list(gate.state.glob(f"{GUESSES_DB}.torn-*"))
     gate.cut()
     assert not gate.guess()
 
 
 def test_a_file_of_noise_is_set_aside(gate):
     gate.log.close()
-    (gate.state / NAME).write_bytes(b"\x00noise" * 999)
+    (gate.state / GUESSES_DB).write_bytes(b"\x00noise" * 999)
     gate.start()
     assert [gate.guess() for _ in range(2)] == [True, False]
     gate.cut()
@@ -146,7 +146,7 @@ def test_whoever_destroys_the_file_between_two_guesses_gets_no_guesses_back(gate
     made = 0
     for _ in range(10):
         gate.log.close()
-        (gate.state / NAME).write_bytes(b"\x00noise" * 999)
+        (gate.state / GUESSES_DB).write_bytes(b"\x00noise" * 999)
         gate.start()
         assert gate.guess(is_right=True), "nobody is kept out"
         made += gate.guess() + gate.guess()
@@ -156,7 +156,7 @@ def test_whoever_destroys_the_file_between_two_guesses_gets_no_guesses_back(gate
 def test_a_row_from_the_future_holds_nobody_up(gate):
     gate.guess()
     gate.log.close()
-    with closing(sqlite3.connect(gate.state / NAME, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
         connection.execute("UPDATE guesses SET at = 1e12")
     gate.start()
     assert [gate.guess() for _ in range(3)] == [True, True, False], "it counts as one made now"

@@ -16,9 +16,9 @@ import pytest
 
 from gated.access.passes import VisitorPass
 from gated.access.permissions import Refusal
-from gated.access.readers.keystrokes import MAX_KEYS, Typist
-from gated.access.readers.presentations import REMEMBERED, Presented
-from gated.access.readers.usb import EVENT, KEYS, ODD, SHIFTED, Keyboard
+from gated.access.readers.keystrokes import MAX_KEYS, NumberCollector
+from gated.access.readers.presentations import REMEMBERED_NUMBERS, RecentCards
+from gated.access.readers.usb import EVENT, KEYBOARD_KEYS, ODD_KEY, SHIFTED, Keyboard
 from gated.access.readers.wiegand import is_whole, read
 from gated.config import UsbSettings
 from gated.errors import CredentialError
@@ -95,7 +95,7 @@ def test_what_the_ways_in_hold_is_seen_and_what_others_hold_is_not():
         before = held_bytes()
         noise.append(bytearray(10 * GROWTH_BYTES))
         assert held_bytes() - before < GROWTH_BYTES
-        kept = [Typist() for _ in range(5000)]
+        kept = [NumberCollector() for _ in range(5000)]
         assert held_bytes() - before > GROWTH_BYTES
         assert len(kept) == 5000
     finally:
@@ -170,14 +170,14 @@ def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
     said = re.compile(r"w\d{2,3}:(\d{1,8}-\d{1,8}|[0-9A-F]{6,32})")
 
     def take(bits):
-        heard = read(bits)
-        assert sum(map(bool, (heard.card, heard.key, heard.odd))) == 1
-        if heard.card:
-            assert said.fullmatch(heard.card), ascii(bits)
+        next_reading = read(bits)
+        assert sum(map(bool, (next_reading.card, next_reading.key, next_reading.odd))) == 1
+        if next_reading.card:
+            assert said.fullmatch(next_reading.card), ascii(bits)
             assert set(bits) == {"0", "1"}
             assert is_whole(bits)
             assert len(bits) >= 24
-            assert card_readings.said(heard.card) or not heard.card.partition(":")[2].strip("0-")
+            assert card_readings.said(next_reading.card) or not next_reading.card.partition(":")[2].strip("0-")
 
     Batch(0.2, lambda: hostile_bits(dice)).feed(take)
 
@@ -240,14 +240,14 @@ def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
 
 
 def test_a_reader_that_says_anything_at_any_time_is_remembered_little(dice):
-    presented, clock = Presented(), [1000.0]
+    presented, clock = RecentCards(), [1000.0]
 
     def take(number):
         clock[0] += dice.choice([0.0, 0.1, 0.5, 4.0, -1.0, float("nan")])
         if not abs(clock[0]) < 1e12:
             clock[0] = 1000.0
-        presented.is_news("usb", number, clock[0])
-        assert len(presented._seen["usb"]) <= REMEMBERED
+        presented.record_presentation("usb", number, clock[0])
+        assert len(presented._seen["usb"]) <= REMEMBERED_NUMBERS
 
     Batch(0.05, lambda: dice.choice([f"{dice.randrange(50):08}", hostile_number(dice)])).feed(take)
 
@@ -256,7 +256,7 @@ def hostile_keys(dice):
     """Return one key and the seconds until it. Most are from hands and readers, some are impossible keys or times."""
     key = dice.choice("0123456789ABCDEF*#\n\t !,")
     if dice.random() < 0.1:
-        key = dice.choice([*NASTY, ODD, "?", "", "12", "x" * 99])
+        key = dice.choice([*NASTY, ODD_KEY, "?", "", "12", "x" * 99])
     gap = dice.random()
     if gap < 0.6:
         return key, dice.uniform(0, 0.06)
@@ -277,16 +277,16 @@ SHAPES = {"pin": "[0-9]{1,12}", "card": "[0-9A-Z][-0-9A-Z:,./ ]{1,38}[0-9A-Z]", 
 @pytest.mark.parametrize("kind", ["auto", "card", "keypad"])
 def test_no_keys_are_a_number_but_those_that_spell_it(dice, kind):
     mine = [settings for settings in SETTINGS if settings.kind == kind]
-    typists, clock = [Typist(settings) for settings in mine], [1000.0]
+    typists, clock = [NumberCollector(settings) for settings in mine], [1000.0]
     told = {"pin": 0, "card": 0, "odd": 0}
 
     def take(press):
         key, gap_s = press
         now = clock[0] + gap_s
         clock[0] = now if abs(now) < 1e12 else 1000.0
-        for typist in typists:
-            silent = typist.wait_s is not None and gap_s >= typist.wait_s
-            for typed in (typist.silence() if silent else None, typist.key(key, now)):
+        for collector in typists:
+            silent = collector.wait_s is not None and gap_s >= collector.wait_s
+            for typed in (collector.silence() if silent else None, collector.add_key(key, now)):
                 if typed is not None:
                     told[typed.kind] += 1
                     shape = {"pin": "[0-9]{1,12}", "card": "[0-9A-Z][-0-9A-Z:,./ ]{1,38}[0-9A-Z]", "odd": ""}[
@@ -294,8 +294,8 @@ def test_no_keys_are_a_number_but_those_that_spell_it(dice, kind):
                     ]
                     assert re.fullmatch(shape, typed.text), (typed.kind, ascii(typed.text))
                     assert typed.kind != {"card": "pin", "keypad": "card"}.get(kind)
-            assert len(typist._keys) <= MAX_KEYS
-            assert len(typist._gaps) <= MAX_KEYS
+            assert len(collector._keys) <= MAX_KEYS
+            assert len(collector._gaps) <= MAX_KEYS
 
     Batch(0.04, lambda: hostile_keys(dice)).feed(take)
     assert told["odd"] or kind == "keypad", "the dice never spelt anything odd: the test shows nothing"
@@ -311,12 +311,12 @@ def test_no_mutation_of_a_number_that_is_typed_is_that_number(dice):
         keys = list(PIN)
         for _ in range(dice.randint(1, 3)):
             at = dice.randrange(len(keys) + 1)
-            keys[at : at + dice.randint(0, 1)] = dice.choice(["1", "3", "9", "", "A", "?", ODD, *odd])
+            keys[at : at + dice.randint(0, 1)] = dice.choice(["1", "3", "9", "", "A", "?", ODD_KEY, *odd])
         return "".join(keys)
 
     def take(keys):
-        typist = Typist()
-        typed = [t for i, key in enumerate(keys + "#") if (t := typist.key(key, i * 0.3))]
+        collector = NumberCollector()
+        typed = [t for i, key in enumerate(keys + "#") if (t := collector.add_key(key, i * 0.3))]
         assert (PIN in [t.text for t in typed]) == (keys.lstrip("#*") == PIN), ascii(keys)
 
     Batch(0.05, make).feed(take)
@@ -328,7 +328,8 @@ def hostile_stream(dice):
     if kind < 0.2:
         return dice.randbytes(dice.randrange(200))
     codes = [
-        dice.choice(list(KEYS)) if dice.random() < 0.8 else dice.randrange(0x10000) for _ in range(dice.randrange(8))
+        dice.choice(list(KEYBOARD_KEYS)) if dice.random() < 0.8 else dice.randrange(0x10000)
+        for _ in range(dice.randrange(8))
     ]
     stream = bytearray()
     for code in codes:
@@ -341,32 +342,32 @@ def hostile_stream(dice):
 
 
 def test_no_stream_of_a_device_is_more_than_keys(dice):
-    keyboard, typist = Keyboard(), Typist()
-    known = {*KEYS.values(), *SHIFTED.values(), ODD}
+    keyboard, collector = Keyboard(), NumberCollector()
+    known = {*KEYBOARD_KEYS.values(), *SHIFTED.values(), ODD_KEY}
 
     def take(stream):
         pressed = keyboard.feed(stream)
         assert len(pressed) <= len(stream) // EVENT.size + 1
         assert {key for key, _ in pressed} <= known
         for key, at in pressed:
-            typed = typist.key(key, at)
+            typed = collector.add_key(key, at)
             assert typed is None or re.fullmatch("[-0-9A-Z:,./ ]{0,40}", typed.text)
         assert len(keyboard._rest) < EVENT.size
-        assert len(typist._keys) <= MAX_KEYS
+        assert len(collector._keys) <= MAX_KEYS
 
     Batch(0.15, lambda: hostile_stream(dice)).feed(take)
 
 
 def test_after_all_of_it_a_card_is_still_a_card(dice):
-    """A half event in `Keyboard` or a half number in `Typist` ends with the next complete one."""
+    """A half event in `Keyboard` or a half number in `NumberCollector` ends with the next complete one."""
     for _ in range(200):
-        keyboard, typist = Keyboard(), Typist()
+        keyboard, collector = Keyboard(), NumberCollector()
         for _ in range(20):
             for key, at in keyboard.feed(hostile_stream(dice)):
-                typist.key(key, at)
+                collector.add_key(key, at)
         keyboard.feed(bytes(EVENT.size - len(keyboard._rest) if keyboard._rest else 0))
-        codes = {key: code for code, key in reversed(KEYS.items())}
+        codes = {key: code for code, key in reversed(KEYBOARD_KEYS.items())}
         stroke = b"".join(EVENT.pack(10**6, 0, 1, code, value) for code, value in ((42, 0), (54, 0), (codes["*"], 1)))
         stroke += b"".join(EVENT.pack(10**6, 8000 * i, 1, codes[key], 1) for i, key in enumerate(CARD + "\n"))
-        typed = [t for key, at in keyboard.feed(stroke) if (t := typist.key(key, at))]
+        typed = [t for key, at in keyboard.feed(stroke) if (t := collector.add_key(key, at))]
         assert [t.text for t in typed if t.kind != "odd"] == [CARD]

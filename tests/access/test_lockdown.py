@@ -6,10 +6,10 @@ import pytest
 
 from gated.access.lockdown import (
     UNREADABLE,
-    LockdownOrder,
+    LockdownRecord,
     begin_lockdown,
     end_lockdown,
-    last_order,
+    read_last_record,
     read_lockdown,
 )
 from gated.errors import StateError
@@ -23,16 +23,16 @@ def test_there_is_none_until_it_is_ordered(tmp_path):
 
 def test_an_order_is_there_until_it_is_ended(tmp_path):
     begin_lockdown(tmp_path, "the office", AT)
-    assert read_lockdown(tmp_path) == LockdownOrder("the office", AT)
+    assert read_lockdown(tmp_path) == LockdownRecord("the office", AT)
     end_lockdown(tmp_path)
     assert read_lockdown(tmp_path) is None
 
 
 def test_whoever_ended_an_order_is_remembered(tmp_path):
     begin_lockdown(tmp_path, "the office", AT)
-    assert last_order(tmp_path) == read_lockdown(tmp_path)
+    assert read_last_record(tmp_path) == read_lockdown(tmp_path)
     end_lockdown(tmp_path, "the guard")
-    ended = last_order(tmp_path)
+    ended = read_last_record(tmp_path)
     assert (ended.by, ended.is_over) == ("the guard", True)
 
 
@@ -55,12 +55,12 @@ def test_a_full_disk_keeps_nobody_out(tmp_path):
     (tmp_path / "lockdown.new").mkdir()  # no file can replace the old one, as on a full disk
     end_lockdown(tmp_path, "the guard")
     assert read_lockdown(tmp_path) is None
-    assert last_order(tmp_path) is None
+    assert read_last_record(tmp_path) is None
 
 
 def test_ending_what_never_began_leaves_nothing(tmp_path):
     end_lockdown(tmp_path, "the guard")
-    assert last_order(tmp_path) is None
+    assert read_last_record(tmp_path) is None
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"{", b"\xff\xfe", b'{"by": 1}', b"[" * 100_000])

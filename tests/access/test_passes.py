@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gated.access.passes import KEPT, LABEL, PassLedger, VisitorPass, issue_pass, pass_key, read_pass
+from gated.access.pass_keys import read_pass_key
+from gated.access.pass_ledger import REMEMBERED_FOR, PassLedger
+from gated.access.passes import LABEL, VisitorPass, issue_pass, read_pass
 from gated.access.permissions import Refusal
 from gated.errors import ConfigError, StateError
 
@@ -171,13 +173,13 @@ def test_a_key_that_is_none_is_named(office, tmp_path):
             issue_pass(wrong, "s", "g", office.now, office.now + timedelta(hours=1))
     public = tmp_path / "site.pem"
     with pytest.raises(ConfigError, match="cannot be read"):
-        pass_key(public)
+        read_pass_key(public)
     for wrong in (b"", office.pem, other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)):
         public.write_bytes(wrong)
         with pytest.raises(ConfigError, match="readers.pass_key"):
-            pass_key(public)
+            read_pass_key(public)
     public.write_bytes(office.public_pem)
-    assert pass_key(public) == office.public
+    assert read_pass_key(public) == office.public
 
 
 @pytest.fixture
@@ -205,8 +207,9 @@ def test_a_use_is_on_disk_before_it_is_told(office, tmp_path):
     """The process is killed right after the answer."""
     program = (
         "import os, sys; from datetime import datetime, UTC; from pathlib import Path\n"
+        "from gated.access.pass_keys import *; from gated.access.pass_ledger import *\n"
         "from gated.access.passes import *\n"
-        "key = pass_key(Path(sys.argv[1]) / 'site.pem'); at = datetime.fromisoformat(sys.argv[3])\n"
+        "key = read_pass_key(Path(sys.argv[1]) / 'site.pem'); at = datetime.fromisoformat(sys.argv[3])\n"
         "read = read_pass(sys.argv[2], key, 'courtyard-2', 'front', 'main', at=at)\n"
         "spent = PassLedger(Path(sys.argv[1])).spend(read, at)\n"
         "os.write(1, b'yes' if spent else b'no'); os.kill(os.getpid(), 9)\n"
@@ -285,7 +288,7 @@ def test_what_is_given_back_is_given_back_after_a_restart_too(office, tmp_path):
 
 
 def test_giving_back_brings_no_forgotten_pass_to_life(office, ledger):
-    old, later = office.read(office.issue()), office.now + KEPT + timedelta(hours=2)
+    old, later = office.read(office.issue()), office.now + REMEMBERED_FOR + timedelta(hours=2)
     assert ledger.spend(old, office.now)
     assert ledger.spend(office.read(office.issue(ends_h=2)), later)
     assert rows(ledger) == 1
@@ -311,7 +314,7 @@ def rows(ledger):
 def test_passes_long_expired_are_forgotten_and_stay_refused_whatever_the_clock_does(office, ledger):
     old = [office.read(office.issue(ends_h=hours)) for hours in (1, 2, 3)]
     assert [ledger.spend(visitor_pass, office.now) for visitor_pass in old] == [True] * 3
-    later = office.now + KEPT + timedelta(hours=2.5)
+    later = office.now + REMEMBERED_FOR + timedelta(hours=2.5)
     fresh = VisitorPass(bytes(16), "courtyard-2", "front", "main", 0, round(later.timestamp()) + 60)
     assert ledger.spend(fresh, later)
     assert rows(ledger) == 2  # the third pass has not expired yet; the other row is the fresh pass
@@ -325,7 +328,7 @@ def test_the_ledger_holds_no_more_than_the_passes_of_its_time(office, ledger):
         assert ledger.spend(
             VisitorPass(number.to_bytes(16, "big"), "s", "g", "main", 0, round(at.timestamp()) + 3600), at
         )
-        assert rows(ledger) <= KEPT.days + 2
+        assert rows(ledger) <= REMEMBERED_FOR.days + 2
 
 
 def test_a_ledger_that_cannot_be_written_spends_nothing(office, ledger):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gated.access.passes import KEPT, MIGRATIONS, PassLedger, VisitorPass
+from gated.access.pass_ledger import MIGRATIONS, REMEMBERED_FOR, PassLedger
+from gated.access.passes import VisitorPass
 from gated.errors import StateError
 from gated.storage import database, migrations
 
@@ -17,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import columns, dice, spoil, values_for
 
 NOW = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
-BEFORE = NOW - 2 * KEPT
+BEFORE = NOW - 2 * REMEMBERED_FOR
 """The time of a clock that was set back. The pass already forgotten is valid at this time."""
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "8"))
 OLD, ONCE, TWICE, FRESH = range(4)

@@ -5,101 +5,101 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gated.access.reader_rests import GUESS_S, Attempts
+from gated.access.reader_rests import CHECK_INTERVAL_S, FailureCounts
 
 WAYS, DOORS = ("card", "pin", "pass"), ("main", "second")
 
 
 @pytest.fixture
-def attempts() -> Attempts:
-    return Attempts(limit=3, window_s=60, rest_s=30)
+def attempts() -> FailureCounts:
+    return FailureCounts(limit=3, window_s=60, rest_s=30)
 
 
-def test_so_many_failures_and_a_way_rests_and_then_works_again(attempts: Attempts) -> None:
-    assert [attempts.failed("pin", "main", now) for now in (0, 1, 2)] == [False, False, True]
+def test_so_many_failures_and_a_way_rests_and_then_works_again(attempts: FailureCounts) -> None:
+    assert [attempts.record_failure("pin", "main", now) for now in (0, 1, 2)] == [False, False, True]
     assert not attempts.may_try("pin", "main", 2)
     assert not attempts.may_try("pin", "main", 31.9)
     assert attempts.may_try("pin", "main", 32)
 
 
-def test_failing_with_one_way_at_one_door_rests_no_other(attempts: Attempts) -> None:
+def test_failing_with_one_way_at_one_door_rests_no_other(attempts: FailureCounts) -> None:
     for now in range(3):
-        attempts.failed("pin", "main", now)
+        attempts.record_failure("pin", "main", now)
     assert not attempts.may_try("pin", "main", 3)
     for way, door in (("card", "main"), ("pass", "main"), ("pin", "second")):
         assert attempts.may_try(way, door, 3)
 
 
-def test_failures_long_ago_are_forgotten(attempts: Attempts) -> None:
-    assert not any(attempts.failed("pin", "main", now) for now in range(0, 6100, 61))
+def test_failures_long_ago_are_forgotten(attempts: FailureCounts) -> None:
+    assert not any(attempts.record_failure("pin", "main", now) for now in range(0, 6100, 61))
     assert attempts.may_try("pin", "main", 6100)
 
 
-def test_a_failure_exactly_as_old_as_the_window_still_counts(attempts: Attempts) -> None:
-    assert [attempts.failed("pin", "main", now) for now in (0, 30, 60)] == [False, False, True]
+def test_a_failure_exactly_as_old_as_the_window_still_counts(attempts: FailureCounts) -> None:
+    assert [attempts.record_failure("pin", "main", now) for now in (0, 30, 60)] == [False, False, True]
 
 
-def test_after_a_rest_counting_begins_anew(attempts: Attempts) -> None:
+def test_after_a_rest_counting_begins_anew(attempts: FailureCounts) -> None:
     for now in range(3):
-        attempts.failed("pin", "main", now)
-    assert not attempts.failed("pin", "main", 40)
+        attempts.record_failure("pin", "main", now)
+    assert not attempts.record_failure("pin", "main", 40)
     assert attempts.may_try("pin", "main", 40)
 
 
-def test_the_same_again_is_no_second_guess(attempts: Attempts) -> None:
-    assert not any(attempts.failed("card", "main", now, b"one card") for now in range(50))
-    assert not attempts.failed("card", "main", 50, b"another")
-    assert attempts.failed("card", "main", 51, b"a third")
+def test_the_same_again_is_no_second_guess(attempts: FailureCounts) -> None:
+    assert not any(attempts.record_failure("card", "main", now, b"one card") for now in range(50))
+    assert not attempts.record_failure("card", "main", 50, b"another")
+    assert attempts.record_failure("card", "main", 51, b"a third")
 
 
-def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: Attempts) -> None:
+def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: FailureCounts) -> None:
     assert attempts.wait_s("card", "main", 0) == 0
-    attempts.looked("card", "main", 0)
+    attempts.record_check("card", "main", 0)
     assert attempts.wait_s("card", "main", 0) == 0  # not at rest
     for now in range(3):
-        attempts.failed("card", "main", now)
-    attempts.looked("card", "main", 2.0)
-    assert attempts.wait_s("card", "main", 2.25) == GUESS_S - 0.25
+        attempts.record_failure("card", "main", now)
+    attempts.record_check("card", "main", 2.0)
+    assert attempts.wait_s("card", "main", 2.25) == CHECK_INTERVAL_S - 0.25
     assert attempts.wait_s("card", "main", 5.0) == 0
     assert attempts.wait_s("card", "second", 2.25) == 0
     assert attempts.wait_s("card", "main", 32.0) == 0
 
 
 def test_a_limit_of_one_rests_at_once() -> None:
-    attempts = Attempts(limit=1, window_s=60, rest_s=30)
-    assert attempts.failed("card", "main", 0)
+    attempts = FailureCounts(limit=1, window_s=60, rest_s=30)
+    assert attempts.record_failure("card", "main", 0)
     assert not attempts.may_try("card", "main", 0)
 
 
 @pytest.mark.parametrize("now", [nan, inf, -inf])
-def test_a_time_that_is_no_number_denies(attempts: Attempts, now: float) -> None:
+def test_a_time_that_is_no_number_denies(attempts: FailureCounts, now: float) -> None:
     assert not attempts.may_try("pin", "main", now)
 
 
-def test_failures_at_no_time_count_and_strand_nobody_for_ever(attempts: Attempts) -> None:
-    assert not any(attempts.failed("pin", "main", nan) for _ in range(100))
+def test_failures_at_no_time_count_and_strand_nobody_for_ever(attempts: FailureCounts) -> None:
+    assert not any(attempts.record_failure("pin", "main", nan) for _ in range(100))
     assert attempts.may_try("pin", "main", 5)
-    assert attempts.failed("pin", "main", 5)
+    assert attempts.record_failure("pin", "main", 5)
     assert attempts.may_try("pin", "main", 35)
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
 def test_whatever_the_times_no_more_is_remembered_than_is_needed(times: list[float]) -> None:
-    attempts = Attempts(limit=3, window_s=60, rest_s=30)
+    attempts = FailureCounts(limit=3, window_s=60, rest_s=30)
     for now in times:
-        attempts.failed("pin", "main", now)
+        attempts.record_failure("pin", "main", now)
         attempts.may_try("pin", "main", now)
     assert all(len(kept) <= 3 for kept in attempts._failed.values())
 
 
-class Guessing(RuleBasedStateMachine):
+class GuessBudget(RuleBasedStateMachine):
     """A person who tries as often as the gate allows, by every credential type and door, while time passes."""
 
     limit, window_s, rest_s = 4, 60.0, 45.0
 
     def __init__(self) -> None:
         super().__init__()
-        self.attempts = Attempts(self.limit, self.window_s, self.rest_s)
+        self.attempts = FailureCounts(self.limit, self.window_s, self.rest_s)
         self.now = 0.0
         self.tried: dict[tuple[str, str], list[float]] = {}
         self.began: dict[tuple[str, str], float] = {}
@@ -112,7 +112,7 @@ class Guessing(RuleBasedStateMachine):
     def guess(self, way: str, door: str) -> None:
         if self.attempts.may_try(way, door, self.now):
             self.tried.setdefault((way, door), []).append(self.now)
-            if self.attempts.failed(way, door, self.now):
+            if self.attempts.record_failure(way, door, self.now):
                 self.began[way, door] = self.now
 
     @invariant()
@@ -129,4 +129,4 @@ class Guessing(RuleBasedStateMachine):
                 assert self.attempts.may_try(way, door, self.now) == (not rests)
 
 
-TestGuessing = Guessing.TestCase
+TestGuessing = GuessBudget.TestCase

@@ -1,12 +1,12 @@
 """The limit on new visits and passes bounds a flood from the vision process, and does not slow people down."""
 
-from gated.access.visit_rate import A_SECOND, AT_ONCE, PART, PASSES_AT_ONCE, Crowd
+from gated.access.visit_rate import PASSES_AT_ONCE, RATE_PART, VISITS_A_SECOND, VISITS_AT_ONCE, VisitRate
 
 
 class Hours:
     def __init__(self):
         self.now, self.told = 0.0, []
-        self.crowd = Crowd(lambda *told: self.told.append(told), lambda: self.now)
+        self.crowd = VisitRate(lambda *told: self.told.append(told), lambda: self.now)
 
     def admitted(self, asked, within_s):
         count = 0
@@ -18,8 +18,8 @@ class Hours:
 
 def test_a_flood_of_new_faces_is_bounded_in_every_minute():
     hours = Hours()
-    assert hours.admitted(60_000, 60) <= AT_ONCE + 60 * A_SECOND + 1
-    assert hours.admitted(60_000, 60) <= 60 * A_SECOND + 1
+    assert hours.admitted(60_000, 60) <= VISITS_AT_ONCE + 60 * VISITS_A_SECOND + 1
+    assert hours.admitted(60_000, 60) <= 60 * VISITS_A_SECOND + 1
 
 
 def test_a_flood_is_told_once_and_once_when_it_is_over():
@@ -27,10 +27,10 @@ def test_a_flood_is_told_once_and_once_when_it_is_over():
     hours.admitted(60_000, 60)
     hours.now += 30
     hours.admitted(1, 1)
-    assert [(part, why is None) for part, why in hours.told] == [(PART, False)]
-    hours.now += 2 * AT_ONCE
+    assert [(part, why is None) for part, why in hours.told] == [(RATE_PART, False)]
+    hours.now += 2 * VISITS_AT_ONCE
     assert hours.crowd.admits()
-    assert [(part, why is None) for part, why in hours.told] == [(PART, False), (PART, True)]
+    assert [(part, why is None) for part, why in hours.told] == [(RATE_PART, False), (RATE_PART, True)]
 
 
 def test_a_schools_end_is_admitted_whole():

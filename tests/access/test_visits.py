@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gated.access.face_policy import Reason, Rules
+from gated.access.face_policy import FaceReason, FaceRules
 from gated.access.visits import MOST_VISITS, Visits
 from gated.face.vision_messages import Observation
 from gated.gallery.search import Index, Row
 
-RULES = Rules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+RULES = FaceRules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
 DIMENSION = 128
 RNG = np.random.default_rng(7)
 
@@ -57,12 +57,12 @@ def test_a_visit_is_decided_once(visits):
 def test_a_stranger_is_refused_when_the_time_is_up(visits):
     assert watch(visits, 29, embedding=STRANGER) == []
     (outcome,) = visits.tick(103.0)
-    assert (outcome.decision.grant, outcome.decision.reason) == (False, Reason.UNKNOWN)
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, FaceReason.UNKNOWN)
 
 
 def test_whoever_leaves_is_forgotten_and_may_come_again(visits):
     watch(visits, 2)
-    assert visits.end(1, 100.3).decision.reason is Reason.UNDECIDED
+    assert visits.end(1, 100.3).decision.reason is FaceReason.UNDECIDED
     assert watch(visits, 3)[0].decision.grant
 
 
@@ -113,17 +113,17 @@ def test_a_face_that_is_too_near_is_neither_let_in_nor_refused_until_it_goes_bac
 
 def test_a_face_at_the_gate_that_cannot_be_seen_well_is_told_another_way(visits):
     (outcome,) = watch(visits, 40, embedding=None, problem="turned_away")
-    assert outcome.decision.reason is Reason.POOR_QUALITY
+    assert outcome.decision.reason is FaceReason.POOR_QUALITY
 
 
 def test_an_embedding_with_a_problem_is_not_searched(visits):
     (outcome,) = watch(visits, 40, problem="blurred")
-    assert outcome.decision.reason is Reason.POOR_QUALITY
+    assert outcome.decision.reason is FaceReason.POOR_QUALITY
 
 
 def test_a_picture_held_to_the_camera_is_refused_after_as_many_frames(visits):
     (outcome,) = watch(visits, 20, pad_score=0.3)
-    assert (outcome.decision.reason, outcome.decision.frames) == (Reason.ATTACK, 3)
+    assert (outcome.decision.reason, outcome.decision.frames) == (FaceReason.ATTACK, 3)
 
 
 def test_nothing_that_a_lost_vision_saw_is_carried_over(visits):
@@ -147,13 +147,13 @@ odd_vectors = [
 @pytest.mark.parametrize("vector", odd_vectors, ids=range(len(odd_vectors)))
 def test_an_odd_probe_never_opens(visits, vector):
     (outcome,) = watch(visits, 40, embedding=vector)
-    assert (outcome.decision.grant, outcome.decision.reason) == (False, Reason.ODD)
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, FaceReason.ODD)
 
 
 def test_bytes_that_are_no_vector_are_odd(visits):
     seen = [Observation(1, i, 100 + i / 10, (0, 0, 1, 1), 0.9, None, None, 0.9, b"\x00" * 5) for i in range(40)]
     outcomes = [o for s in seen if (o := visits.observe(s, s.frame_at))]
-    assert outcomes[0].decision.reason is Reason.ODD
+    assert outcomes[0].decision.reason is FaceReason.ODD
 
 
 @settings(max_examples=300)
@@ -189,13 +189,13 @@ def test_no_template_opens_for_a_stranger_however_odd_it_is(bad, seed):
 
 
 def test_who_is_shown_with_a_card_is_the_one_face_that_was_just_seen(visits):
-    assert visits.shown(100.0) == []
+    assert visits.recent_good_looks(100.0) == []
     watch(visits, 2, embedding=STRANGER)
-    assert visits.shown(100.2) == [], "too few looks"
+    assert visits.recent_good_looks(100.2) == [], "too few looks"
     watch(visits, 30, embedding=STRANGER)
-    assert [probe.tobytes() for probe in visits.shown(103.0)] == [STRANGER.astype("<f4").tobytes()] * 3
-    assert visits.shown(110.0) == [], "long ago"
-    assert visits.shown(99.0) == [], "in the future"
+    assert [probe.tobytes() for probe in visits.recent_good_looks(103.0)] == [STRANGER.astype("<f4").tobytes()] * 3
+    assert visits.recent_good_looks(110.0) == [], "long ago"
+    assert visits.recent_good_looks(99.0) == [], "in the future"
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_who_is_shown_with_a_card_is_the_one_face_that_was_just_seen(visits):
 def test_one_look_that_is_odd_begins_the_looks_with_a_card_anew(visits, odd):
     watch(visits, 5, embedding=STRANGER)
     visits.observe(look(STRANGER, at=100.6, **odd), 100.65)
-    assert visits.shown(100.7) == []
+    assert visits.recent_good_looks(100.7) == []
 
 
 def test_of_two_faces_before_the_gate_nobody_is_shown_with_a_card(visits):
     watch(visits, 5, embedding=STRANGER)
     watch(visits, 5, embedding=OTHER, track=2)
-    assert visits.shown(100.5) == []
+    assert visits.recent_good_looks(100.5) == []
 
 
 def test_a_broken_vision_that_names_ever_other_tracks_takes_no_more_memory(visits):

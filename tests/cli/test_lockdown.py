@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from gated.access.lockdown import last_order, read_lockdown
+from gated.access.lockdown import read_last_record, read_lockdown
 from gated.cli import main
 
 
@@ -44,7 +44,7 @@ def test_who_ended_it_is_kept(office, gate):
     office("on", "--by", "the office")
     assert "no lockdown" in office("off", "--by", "the guard")
     assert read_lockdown(gate.state) is None
-    assert last_order(gate.state).by == "the guard"
+    assert read_last_record(gate.state).by == "the guard"
 
 
 def test_ending_what_is_not_there_is_no_error(office):
@@ -62,7 +62,7 @@ def test_an_order_that_cannot_be_read_can_be_seen_and_ended(office, gate):
 @pytest.mark.parametrize("name", [None, "", "  ", "two\nlines", "x" * 101, "\x1b[31mred"])
 def test_nobody_in_particular_orders_or_ends_nothing(office, gate, verb, name):
     office(verb, *([] if name is None else ["--by", name]), check=2)
-    assert last_order(gate.state) is None
+    assert read_last_record(gate.state) is None
 
 
 def test_where_there_is_no_gate_nothing_begins(gate):

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gated.access.passes import key_text, make_key
+from gated.access.pass_keys import make_pass_key, pass_key_text
 from gated.cli import main, owners
 from gated.office.founding import found
 from gated.office.mosquitto import Place
@@ -122,8 +122,8 @@ def attack(folder, secret, names, command):
 
 
 def pass_text(folder):
-    make_key(folder / "site.key")
-    return key_text((folder / "site.key").read_bytes())
+    make_pass_key(folder / "site.key")
+    return pass_key_text((folder / "site.key").read_bytes())
 
 
 GATE = {

@@ -12,7 +12,8 @@ import zxingcpp
 from click.testing import CliRunner
 from PIL import Image
 
-from gated.access.passes import VisitorPass, key_file, pass_key, read_pass
+from gated.access.pass_keys import pass_key_pem, read_pass_key
+from gated.access.passes import VisitorPass, read_pass
 from gated.cli import main
 from gated.config import load_own
 from gated.errors import ConfigError
@@ -43,7 +44,7 @@ def issue(keys, *words, until="2099-12-31 18:00"):
 def test_a_pass_from_the_desk_opens_the_gate_it_is_for(keys):
     done = issue(keys, "--uses", 3, "--door", "second")
     assert done.exit_code == 0
-    read = read_pass(done.output.strip(), pass_key(keys[1]), "s", "g", "second", at=datetime.now(UTC))
+    read = read_pass(done.output.strip(), read_pass_key(keys[1]), "s", "g", "second", at=datetime.now(UTC))
     assert isinstance(read, VisitorPass)
     assert read.uses == 3
 
@@ -140,13 +141,13 @@ def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
 
 def test_a_key_of_openssl_is_shown_as_well(keys):
     text = gated("pass", "key", keys[0]).output.strip()
-    assert key_file(text) == keys[1].read_bytes()
+    assert pass_key_pem(text) == keys[1].read_bytes()
 
 
 @pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", " "), lambda text: text.replace("-", "")])
 def test_a_public_key_is_typed_as_it_comes(keys, spell):
     text = gated("pass", "key", keys[0]).output.strip()
-    assert key_file(spell(text)) == keys[1].read_bytes()
+    assert pass_key_pem(spell(text)) == keys[1].read_bytes()
 
 
 def test_every_wrong_letter_of_a_public_key_is_found(keys):
@@ -155,13 +156,13 @@ def test_every_wrong_letter_of_a_public_key_is_found(keys):
         for letter in "ACIQY" if text[place] != "-" else "":
             if letter != text[place]:
                 with pytest.raises(ConfigError, match="a letter or more is wrong"):
-                    key_file(text[:place] + letter + text[place + 1 :])
+                    pass_key_pem(text[:place] + letter + text[place + 1 :])
 
 
 @pytest.mark.parametrize("text", ["", "GK1-", "x" * 500, "G1.ABC", "\u5bc6"])
 def test_what_is_no_public_key_is_said(text):
     with pytest.raises(ConfigError, match="a letter or more is wrong"):
-        key_file(text)
+        pass_key_pem(text)
 
 
 @pytest.fixture
@@ -185,7 +186,9 @@ def test_from_the_office_to_the_gate_without_a_key_in_anybodys_hand(office, gate
     settings = load_own(gate.config)
     assert settings.readers.pass_key == str(gate.state / "pass.pub")
     signed = gated("office", "--dir", office, "pass", "issue", "Gate-2", "--until", "2099-12-31", "--uses", 2).output
-    read = read_pass(signed.strip(), pass_key(gate.state / "pass.pub"), SITE, "gate-2", "main", at=datetime.now(UTC))
+    read = read_pass(
+        signed.strip(), read_pass_key(gate.state / "pass.pub"), SITE, "gate-2", "main", at=datetime.now(UTC)
+    )
     assert isinstance(read, VisitorPass)
     assert datetime.fromtimestamp(read.not_after, UTC).isoformat() == "2099-12-31T16:00:00+00:00", "the day is whole"
     assert json.loads(gated("--config", gate.config, "pass", "show", signed.strip(), "--json").output)["now"] == "good"
@@ -207,7 +210,7 @@ def test_another_key_is_only_taken_when_that_is_said(keys, office, gate):
     assert "say --replace" in refused.output
     assert (gate.state / "pass.pub").read_bytes() == keys[1].read_bytes()
     assert gated("--config", gate.config, "pass", "trust", "--replace", second.strip()).exit_code == 0
-    assert (gate.state / "pass.pub").read_bytes() == key_file(second)
+    assert (gate.state / "pass.pub").read_bytes() == pass_key_pem(second)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gated.access.readers.observing import SOCKET, Said, Teller, is_borrowed
+from gated.access.readers.observing import READINGS_SOCKET, Reading, ReadingSender, is_borrowed
 from gated.cli import main
 from gated.config import UsbSettings, load
 from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
@@ -113,19 +113,19 @@ def test_a_reader_is_shown_in_every_reading_with_the_card_that_it_is(gate, run, 
 
 def test_what_the_brain_tells_is_shown(gate, run):
     said = [
-        Said("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
-        Said("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
-        Said("keypad of the main door", "main", "pin"),
+        Reading("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
+        Reading("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
+        Reading("keypad of the main door", "main", "pin"),
     ]
 
     gate.state.mkdir(mode=0o700)
 
     def tell():
         until = time.monotonic() + 20
-        while not (gate.state / SOCKET).exists() and time.monotonic() < until:
+        while not (gate.state / READINGS_SOCKET).exists() and time.monotonic() < until:
             time.sleep(0.02)
         for each in said:
-            Teller(gate.state).tell(each)
+            ReadingSender(gate.state).send(each)
 
     telling = threading.Thread(target=tell)
     telling.start()
@@ -139,7 +139,7 @@ def test_what_the_brain_tells_is_shown(gate, run):
     assert {"kind": "26 bits", "reading": "w26:12-3456, printed 012,03456"} in found[0]["readings"]
     assert found[1]["said"]["what"] == "35 bits, parity wrong: D0 and D1 swapped?"
     assert found[2]["readings"] == []
-    assert not (gate.state / SOCKET).exists()
+    assert not (gate.state / READINGS_SOCKET).exists()
 
 
 class TestWithAGateThatRuns:
@@ -181,7 +181,7 @@ class TestWithAGateThatRuns:
 
     def test_what_is_shown_learnt_and_refused(self, running, usb, wait_for):
         showing = running.start("readers", "show", "--seconds", "60")
-        wait_for((running.state / SOCKET).exists)
+        wait_for((running.state / READINGS_SOCKET).exists)
         channel_play(running.state / "latch.sock", "wiegand:" + turned(framed(f"{102:08b}{45043:016b}")))
         wait_for(lambda: "26 bits, parity wrong: D0 and D1 swapped?" in running.log("readers"))
         channel_play(running.state / "latch.sock", "wiegand:" + framed(f"{102:08b}{45043:016b}"))

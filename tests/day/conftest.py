@@ -37,7 +37,7 @@ passed. A test may go back by some days, as no gate may. A card that was away fo
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gated.access.readers.presentations import Presented
+from gated.access.readers.presentations import RecentCards
 from gated.service import clock
 from gated.service.clock_chip import steady
 from gated.service.clock import WallClock
@@ -48,7 +48,7 @@ WallClock.__init__.__defaults__ = (
     lambda: steady() + float(MOVED.read_text()),
 )
 clock.SLACK = timedelta(days=20)
-Presented.__init__.__defaults__ = (AGAIN_S,)
+RecentCards.__init__.__defaults__ = (AGAIN_S,)
 '''.replace("AGAIN_S", str(AGAIN_S))
 
 TABLES = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated.access.face_policy import Reason, Rules
+from gated.access.face_policy import FaceReason, FaceRules
 from gated.evaluation.visit_runs import Outcome, Visit
 from gated.face.pipeline import PhotoAnalysis
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
@@ -104,7 +104,7 @@ def odd_look():
 
 @pytest.fixture
 def rules():
-    return Rules(threshold=0.5, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
+    return FaceRules(threshold=0.5, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def visit():
     return make
 
 
-BLANK = Outcome(None, frozenset(), None, Reason.UNKNOWN, None, True, True, -math.inf, -math.inf)
+BLANK = Outcome(None, frozenset(), None, FaceReason.UNKNOWN, None, True, True, -math.inf, -math.inf)
 
 
 @pytest.fixture

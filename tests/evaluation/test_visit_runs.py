@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gated.evaluation.visit_runs as chapter
-from gated.access.face_policy import Reason
+from gated.access.face_policy import FaceReason
 from gated.access.visits import Visits
 from gated.evaluation.rates import NO_SCORE
 from gated.evaluation.visit_runs import GAP_S, Judge, evaluate_visits
@@ -24,7 +24,7 @@ def only(outcomes):
 
 def test_a_resident_is_granted_as_themselves(film, index, rules, look, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[look(0.8)] * 4), "ann")]))
-    assert (outcome.granted, outcome.reason) == ("ann", Reason.MATCH)
+    assert (outcome.granted, outcome.reason) == ("ann", FaceReason.MATCH)
     assert outcome.is_acquired
     assert outcome.passes_pad
     assert outcome.score == pytest.approx(0.8)
@@ -32,7 +32,7 @@ def test_a_resident_is_granted_as_themselves(film, index, rules, look, visit):
 
 def test_a_stranger_is_denied(film, index, rules, look, visit):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[look(0.3)] * 4))]))
-    assert (outcome.granted, outcome.reason) == (None, Reason.UNKNOWN)
+    assert (outcome.granted, outcome.reason) == (None, FaceReason.UNKNOWN)
     assert outcome.score == outcome.score_without == pytest.approx(0.3)
 
 
@@ -98,7 +98,7 @@ odd_vectors = [
 def test_a_nan_score_never_counts_as_granted(film, index, rules, odd_look, visit, vector, subject):
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[odd_look(vector)] * 8), subject)]))
     assert outcome.granted is None
-    assert outcome.reason is Reason.ODD
+    assert outcome.reason is FaceReason.ODD
     assert outcome.score == outcome.score_without == NO_SCORE
     assert outcome.mated is None
     assert outcome.non_mated.size == 0
@@ -131,13 +131,13 @@ def test_a_stranger_similar_to_two_households_is_denied(film, index, rules, odd_
     both = np.zeros(64, np.float32)
     both[[0, 1]] = math.sqrt(0.5)
     outcome = only(evaluate_visits(film, index, rules, [visit(film.frames(*[odd_look(both)] * 4))]))
-    assert (outcome.granted, outcome.reason, outcome.score) == (None, Reason.AMBIGUOUS, NO_SCORE)
+    assert (outcome.granted, outcome.reason, outcome.score) == (None, FaceReason.AMBIGUOUS, NO_SCORE)
 
 
 def test_a_detected_attack_is_denied_at_every_threshold(film, index, rules, look, visit):
     frames = film.frames(*[look(0.95, pad_score=0.2)] * 6)
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann", "print")]))
-    assert (outcome.granted, outcome.reason, outcome.passes_pad) == (None, Reason.ATTACK, False)
+    assert (outcome.granted, outcome.reason, outcome.passes_pad) == (None, FaceReason.ATTACK, False)
     assert outcome.score == NO_SCORE
 
 

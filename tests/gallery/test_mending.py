@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated.access.permissions import judge_holder
+from gated.access.access_rules import judge_holder
 from gated.access.schedules import Calendar
 from gated.errors import DiskError, TornError
 from gated.gallery.gallery import Gallery

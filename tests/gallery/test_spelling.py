@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gated.access.permissions import Refusal, judge_holder
+from gated.access.access_rules import Refusal, judge_holder
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.register import Register

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from gated.access.entrance import with_office
-from gated.access.permissions import judge, judge_holder
+from gated.access.access_rules import judge_credential, judge_holder
+from gated.access.permissions import with_office
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings, NamedHours, SharedRights, YearDays
@@ -141,7 +141,7 @@ def allowed(state):
                 for number in NUMBERS:
                     card = ring.card(number)
                     holder = None if card is None or card.subject is None else ring.holder(card.subject)
-                    if card is not None and judge(card, holder, door, at, calendar) is None:
+                    if card is not None and judge_credential(card, holder, door, at, calendar) is None:
                         uses = range(100 if card.uses_left is None else min(card.uses_left, 100))
                         found |= {(number, door, at, use) for use in uses}
         pins = {(pin.subject, "pin") for pin in ring.store.all() if pin.way == "pin"}

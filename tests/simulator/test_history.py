@@ -2,15 +2,15 @@
 
 import pytest
 
-from gated.access.face_policy import Decision, Reason
-from gated.access.visits import Outcome
+from gated.access.face_policy import FaceDecision, FaceReason
+from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
 from gated.simulator.day import Fact
 from gated.simulator.history import violations
 
 
 def grant(visit):
-    return Outcome(visit, Decision(True, Reason.MATCH, 3, "0" * 16, 0.9, 0.9), 0.0)
+    return VisitOutcome(visit, FaceDecision(True, FaceReason.MATCH, 3, "0" * 16, 0.9, 0.9), 0.0)
 
 
 def history(*facts):

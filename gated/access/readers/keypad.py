@@ -15,21 +15,21 @@ the whole prompt.
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PinEntry:
     """A PIN to check, and the flat number before it. `flat` is None without a flat number."""
 
     digits: str = field(repr=False)
     flat: str | None = field(default=None, repr=False)
 
 
-class Keypad:
+class FlatPinKeypad:
     """One keypad. It remembers a flat number until the PIN comes or `FLAT_S` ends."""
 
     def __init__(self, is_flat: Callable[[str], bool], by_household: bool) -> None:
         self._is_flat, self._by_household = is_flat, by_household
         self._flat, self._at = "", 0.0
 
-    def typed(self, digits: str, now: float) -> Entry | None:
+    def enter(self, digits: str, now: float) -> PinEntry | None:
         """Take one complete number. Return None if it is a flat number and the PIN must follow."""
         flat = self._flat if 0 <= now - self._at <= FLAT_S else ""
         self._flat = ""
@@ -37,5 +37,5 @@ class Keypad:
             self._flat, self._at = digits, now
             return None
         if flat or not self._by_household:
-            return Entry(digits, flat or None)
-        return Entry("", digits)
+            return PinEntry(digits, flat or None)
+        return PinEntry("", digits)

@@ -48,7 +48,7 @@ FRENCH = str.maketrans({**UPPER_ROW, "A": "Q", "Q": "A"})
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedNumber:
     """One complete number. The text is not in its `repr`, so it reaches no log.
 
     "odd" means input that was not understood: `length` keys, and the reason in `why`, which contains no key.
@@ -60,7 +60,7 @@ class Typed:
     why: str = ""
 
 
-class Typist:
+class NumberCollector:
     """Collects the keys of one keyboard until they form a number. It holds at most `MAX_KEYS` keys."""
 
     def __init__(self, settings: UsbSettings | None = None, bounce_s: float = BOUNCE_S) -> None:
@@ -82,15 +82,15 @@ class Typist:
             return SILENCE_S
         return max(NO_END_S, 3 * self._settings.gap_ms / 1000, 3 * max(self._gaps, default=0.0))
 
-    def silence(self) -> Typed | None:
+    def silence(self) -> TypedNumber | None:
         """End the number, because no key came for `wait_s`. Return the result of the keys so far, if any."""
         if self._length and self._may_end_alone():
-            return self._whole("")
+            return self._finish("")
         length, least = self._length, MIN_CARD if self._settings.kind == "card" else EVEN_KEYS
         self._clear()
         return _odd(length, "no key came that ends a number") if length >= least else None
 
-    def key(self, key: str, now: float) -> Typed | None:
+    def add_key(self, key: str, now: float) -> TypedNumber | None:
         """Take one key. Return the number when it is complete. `now` is the time of the key press, in monotonic
         seconds.
 
@@ -108,12 +108,12 @@ class Typist:
         if key == ERASE or (key == CLEAR and self._is_by_hand()):
             self._clear()
         elif key in self._ends or (key == HASH and self._is_by_hand()):
-            return self._whole(key, gap_s)
+            return self._finish(key, gap_s)
         else:
-            self._take(key, gap_s)
+            self._add_key(key, gap_s)
         return None
 
-    def _take(self, key: str, gap_s: float) -> None:
+    def _add_key(self, key: str, gap_s: float) -> None:
         if not {HASH, CLEAR}.issuperset(self._keys):  # the pause after a leading # or * says nothing
             self._gaps.append(gap_s)
             del self._gaps[:-MAX_KEYS]
@@ -123,7 +123,7 @@ class Typist:
         else:
             self._is_odd = True
 
-    def _whole(self, end: str, gap_s: float = 0.0) -> Typed | None:
+    def _finish(self, end: str, gap_s: float = 0.0) -> TypedNumber | None:
         """Return what the keys so far mean, if anything. The next number begins after them."""
         keys, length, is_odd, is_card = self._keys, self._length, self._is_odd, self._is_card(end, gap_s)
         is_slip = self._is_slip()
@@ -131,12 +131,12 @@ class Typist:
         if is_odd:
             return None if is_slip else _odd(length, "a key among them belongs to no number, or they are too many")
         if is_card and keys:
-            return _card(keys)
+            return _handle_card(keys)
         digits = "".join(keys).lstrip(HASH + CLEAR)
         if not digits:
             return None
         if DIGITS.issuperset(digits) and len(digits) <= MOST_DIGITS:
-            return Typed("pin", digits)
+            return TypedNumber("pin", digits)
         return None if is_slip else _odd(length, "not typed as a card reader does, and no PIN")
 
     def _is_slip(self) -> bool:
@@ -197,12 +197,12 @@ def spelt(keys: Sequence[str]) -> str | None:
     return text if WITHIN.fullmatch(text) else None
 
 
-def _card(keys: Sequence[str]) -> Typed:
+def _handle_card(keys: Sequence[str]) -> TypedNumber:
     text = spelt(keys)
     if text is None:
         return _odd(len(keys), "signs among them that no number has")
-    return Typed("card", text) if card_readings.said(text) else _odd(len(keys), "no card has such a number")
+    return TypedNumber("card", text) if card_readings.said(text) else _odd(len(keys), "no card has such a number")
 
 
-def _odd(length: int, why: str) -> Typed:
-    return Typed("odd", "", length, why)
+def _odd(length: int, why: str) -> TypedNumber:
+    return TypedNumber("odd", "", length, why)

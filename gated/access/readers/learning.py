@@ -10,17 +10,17 @@ from gated.config import UsbSettings
 from gated.people import card_readings
 
 SUFFIXES = {ENTER: "enter", TAB: "tab", SPACE: "space"}
-MARGIN, STEP_MS, MOST_MS = 2, 10, 2000
+PAUSE_MARGIN, PAUSE_STEP_MS, MOST_PAUSE_MS = 2, 10, 2000
 """The factor by which a reader may be slower than observed, the rounding step and the largest value of the pause, in
 ms.
 """
-MOST_S = 60.0
+LONGEST_GAP_S = 60.0
 HAND_S, HAND_SPREAD_S = 0.5, 0.06
 """Longer or more uneven pauses, in seconds, are typed by a person."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class LearntReader:
     """What one card showed about a reader. `number` is the card number, or empty if it was not understood."""
 
     settings: UsbSettings
@@ -36,7 +36,7 @@ class Learnt:
         return f"{self.length} keys, at most {self.gap_ms} ms apart, {end}"
 
 
-def learnt(keys: Sequence[tuple[str, float]]) -> Learnt:
+def learn_settings(keys: Sequence[tuple[str, float]]) -> LearntReader:
     """Return the settings of the device that typed these keys. Each key has the time in seconds at which it
     went down.
     """
@@ -44,12 +44,12 @@ def learnt(keys: Sequence[tuple[str, float]]) -> Learnt:
     while ends < len(names) and names[-1 - ends] in SUFFIXES:
         ends += 1
     body, behind = names[: len(names) - ends], names[len(names) - ends :]
-    gaps = [min(max(later - at, 0.0), MOST_S) for (_, at), (_, later) in pairwise(keys)] or [0.0]
+    gaps = [min(max(later - at, 0.0), LONGEST_GAP_S) for (_, at), (_, later) in pairwise(keys)] or [0.0]
     inner = gaps[: max(0, len(body) - 1)] or [0.0]
     suffix = "enter" if ENTER in behind else SUFFIXES[behind[0]] if behind else "none"
-    longest_ms = min(1000 * max(*gaps, BURST_S / MARGIN), MOST_MS / MARGIN)
-    settings = UsbSettings("card", suffix, ceil(round(MARGIN * longest_ms / STEP_MS, 3)) * STEP_MS)  # type: ignore[arg-type]
-    found = Learnt(settings, len(body), round(max(gaps) * 1000))
+    longest_ms = min(1000 * max(*gaps, BURST_S / PAUSE_MARGIN), MOST_PAUSE_MS / PAUSE_MARGIN)
+    settings = UsbSettings("card", suffix, ceil(round(PAUSE_MARGIN * longest_ms / PAUSE_STEP_MS, 3)) * PAUSE_STEP_MS)  # type: ignore[arg-type]
+    found = LearntReader(settings, len(body), round(max(gaps) * 1000))
     number = spelt(body) or ""
     if len(body) < MIN_CARD:
         return replace(found, trouble=f"{len(body)} keys are no card; hold a card before the reader, and type nothing")

@@ -20,14 +20,14 @@ import msgspec
 from gated.errors import BusyError, StateError
 from gated.wording import UNDECODABLE
 
-SOCKET, LOAN = "readers.sock", "readers.loan"
+READINGS_SOCKET, LOAN_FILE = "readers.sock", "readers.loan"
 MOST_BYTES = 4096
 LOCK_TRIES = 20
-WHO = "run this as root or as the gate's user"
+RUN_AS = "run this as root or as the gate's user"
 
 
-class Said(msgspec.Struct, frozen=True):
-    """One reading of a reader. For a PIN it says only that a PIN was typed. It is shown on one terminal and stored
+class Reading(msgspec.Struct, frozen=True):
+    """One reading of a reader. A PIN's reading contains no digits. It is shown on one terminal and stored
     nowhere.
     """
 
@@ -35,49 +35,47 @@ class Said(msgspec.Struct, frozen=True):
     door: str
     kind: Literal["card", "pin", "odd"]
     number: str = ""
-    """The number of a card, in the form that `gallery.cards` reads."""
+    """The number of a card, in the form that `people.card_readings` reads."""
     what: str = ""
 
 
-class Teller:
+class ReadingSender:
     """The brain's end of the socket. It sends every reading to the listener, and never waits."""
 
     def __init__(self, state: Path | None) -> None:
-        self._path = None if state is None else state / SOCKET
+        self._path = None if state is None else state / READINGS_SOCKET
 
-    def tell(self, said: Said) -> None:
+    def send(self, reading: Reading) -> None:
         """Send a reading if a listener exists."""
         if self._path is None or not self._path.exists():
             return
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as voice:
-            voice.setblocking(False)
-            voice.sendto(msgspec.json.encode(said), str(self._path))
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(msgspec.json.encode(reading), str(self._path))
 
 
 @contextmanager
-def ear(state: Path) -> Iterator[socket.socket]:
+def reading_socket(state: Path) -> Iterator[socket.socket]:
     """Open the socket on which the brain's readings arrive. Raises `StateError` if it cannot be created."""
-    path = state / SOCKET
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+    path = state / READINGS_SOCKET
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         try:
             path.unlink(missing_ok=True)  # left by a killed process
-            listening.bind(str(path))
+            receiver.bind(str(path))
             path.chmod(0o600)
         except OSError as error:
-            raise StateError(
-                f"{path}: cannot be made ({error.strerror}); run this as root or as the gate's user"
-            ) from error
+            raise StateError(f"{path}: cannot be made ({error.strerror}); {RUN_AS}") from error
         try:
-            yield listening
+            yield receiver
         finally:
             path.unlink(missing_ok=True)
 
 
-def heard(listening: socket.socket, wait_s: float) -> Said | None:
+def next_reading(receiver: socket.socket, wait_s: float) -> Reading | None:
     """Return the next valid reading within `wait_s` seconds, else None."""
-    listening.settimeout(wait_s)
+    receiver.settimeout(wait_s)
     try:
-        return msgspec.json.decode(listening.recv(MOST_BYTES), type=Said)
+        return msgspec.json.decode(receiver.recv(MOST_BYTES), type=Reading)
     except (TimeoutError, *UNDECODABLE):
         return None
 
@@ -88,16 +86,14 @@ def borrowed(state: Path) -> Iterator[None]:
 
     Raises `BusyError` if another process has borrowed them, and `StateError` if the state folder is not writable.
     """
-    path = state / LOAN
+    path = state / LOAN_FILE
     if not state.is_dir():  # no gate has ever run here
         yield
         return
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(
-            f"{path}: cannot be made ({error.strerror}); run this as root or as the gate's user"
-        ) from error
+        raise StateError(f"{path}: cannot be made ({error.strerror}); {RUN_AS}") from error
     try:
         _lock(fd)
         try:
@@ -115,12 +111,12 @@ def _lock(fd: int) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         time.sleep(0.02)
-    raise BusyError("somebody else learns a reader at this moment; wait until they are done")
+    raise BusyError("another process learns a reader now; wait until it ends")
 
 
 def is_borrowed(state: Path | None) -> bool:
     """Return whether another process wants the USB readers now."""
-    return state is not None and _is_locked(state / LOAN)
+    return state is not None and _is_locked(state / LOAN_FILE)
 
 
 def is_running(state: Path) -> bool:

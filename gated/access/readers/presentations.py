@@ -6,13 +6,13 @@ from collections import OrderedDict
 
 AGAIN_S = 3.0
 """A card that was absent for so many seconds counts as presented again."""
-REMEMBERED = 16
+REMEMBERED_NUMBERS = 16
 """The number of newest card numbers that are remembered for each reader. A reader alternates between two cards in a
 purse.
 """
 
 
-class Presented:
+class RecentCards:
     """The recent numbers of each reader. It remembers few numbers, and each for no longer than necessary."""
 
     def __init__(self, again_s: float = AGAIN_S) -> None:
@@ -20,7 +20,7 @@ class Presented:
         self._again_s = again_s
         self._seen: dict[str, OrderedDict[str, float]] = {}
 
-    def is_news(self, reader: str, number: str, now: float) -> bool:
+    def record_presentation(self, reader: str, number: str, now: float) -> bool:
         """Return whether this is a new presentation. A number that the reader repeats belongs to the same
         presentation.
         """
@@ -30,7 +30,7 @@ class Presented:
         is_new = number not in seen
         seen[number] = now
         seen.move_to_end(number)
-        while len(seen) > REMEMBERED:
+        while len(seen) > REMEMBERED_NUMBERS:
             seen.popitem(last=False)
         return is_new
 

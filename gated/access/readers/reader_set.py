@@ -1,4 +1,4 @@
-"""Connect every card reader, keypad and code scanner of the gate with the decisions in `ways`."""
+"""Connect every card reader, keypad and code scanner of the gate with the decisions of `credential_service`."""
 
 import asyncio
 import logging
@@ -7,14 +7,14 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
-from gated.access.credential_service import Ways
+from gated.access.credential_service import CredentialService
 from gated.access.readers import wiegand
-from gated.access.readers.keypad import FLAT_S, Keypad
-from gated.access.readers.keystrokes import Typed, Typist
-from gated.access.readers.observing import Said, Teller, is_borrowed
-from gated.access.readers.presentations import Presented
+from gated.access.readers.keypad import FLAT_S, FlatPinKeypad
+from gated.access.readers.keystrokes import NumberCollector, TypedNumber
+from gated.access.readers.observing import Reading, ReadingSender, is_borrowed
+from gated.access.readers.presentations import RecentCards
 from gated.access.readers.usb import UsbReader
 from gated.config import ReaderSettings, UsbSettings
 from gated.events import MAIN, Event, ReaderMisread
@@ -23,31 +23,31 @@ from gated.runtime.tasks import Losses
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
+MOST_PENDING = 8
 """The most decisions of one reader that may wait for the disk or argon2. Cards above the limit must be shown again."""
 ODD_S, ODD_AT_MOST = 3600.0, 5
 """The interval in seconds in which the same unreadable input is reported once, and the most kinds for each reader."""
 
-Decision = Callable[[], Coroutine[Any, Any, bool | None]]
+PendingDecision = Callable[[], Coroutine[Any, Any, bool | None]]
 
 
-class Readers:
+class ReaderSet:
     """The readers of one gate. Call it on the event loop's thread. No call waits. `run` reads the USB devices."""
 
     def __init__(
         self,
         settings: ReaderSettings,
-        ways: Ways,
+        credentials: CredentialService,
         state: Path | None = None,
         report: Callable[[Event], None] = lambda _: None,
         losses: Losses = lambda *_: None,
         *,
         admits_pass: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`state` is the folder in which an installer may listen or borrow the USB readers (see `listening`). `losses`
+        """`state` is the folder in which an installer may observe or borrow the USB readers (see `observing`). `losses`
         is told as `reader PATH` when a reader fails and when it works again.
         """
-        self._ways, self._report, self._teller = ways, report, Teller(state)
+        self._credentials, self._report, self._sender = credentials, report, ReadingSender(state)
         self._admits_pass = admits_pass
         self.usb = {
             path: UsbReader(
@@ -60,12 +60,12 @@ class Readers:
             for path in settings.devices
         }
         """The USB readers by path. All of them belong to the main door."""
-        self._typists: dict[str, Typist] = {}
-        self._keypads: dict[str, Keypad] = {}
-        self._flats: dict[str, tuple[str, float]] = {}
+        self._collectors: dict[str, NumberCollector] = {}
+        self._keypads: dict[str, FlatPinKeypad] = {}
+        self._flat_numbers: dict[str, tuple[str, float]] = {}
         """For each door, the last flat number and its monotonic time."""
         self._by_household = settings.pin_by_household
-        self._presented = Presented()
+        self._recent_cards = RecentCards()
         self._deciding: dict[asyncio.Task[bool | None], str] = {}
         self._odd: dict[str, dict[str, float]] = {}
 
@@ -80,105 +80,112 @@ class Readers:
             for task in self._deciding:
                 task.cancel()
 
-    def bits(self, bits: str, door: str) -> None:
+    def handle_frame(self, bits: str, door: str) -> None:
         """Handle a Wiegand frame: a card, a key of the keypad, or an input error for the installer."""
-        heard, reader = wiegand.read(bits), f"wiegand of the {door} door"
-        if heard.key:
-            self._press(heard.key, door, reader)
-        elif heard.card:
-            self._card(heard.card, door, reader, f"a card, {len(bits)} bits")
+        frame, reader = wiegand.read(bits), f"wiegand of the {door} door"
+        if frame.key:
+            self._collect_key(frame.key, door, reader)
+        elif frame.card:
+            self._handle_card(frame.card, door, reader, f"a card, {len(bits)} bits")
         else:
-            self._misread(reader, heard.odd, door)
+            self._misread(reader, frame.odd, door)
 
-    def key(self, key: str, door: str) -> None:
+    def handle_key(self, key: str, door: str) -> None:
         """Handle a key press of the matrix keypad."""
-        self._press(key, door, f"keypad of the {door} door")
+        self._collect_key(key, door, f"keypad of the {door} door")
 
-    def typed(self, typed: Typed, door: str = MAIN, reader: str = "usb") -> None:
+    def handle_number(self, typed: TypedNumber, door: str = MAIN, reader: str = "usb") -> None:
         """Handle a complete number from a person or a typing reader, or unreadable keys."""
-        said = said_of(typed, reader, door)
-        if said.kind == "odd":
-            self._misread(reader, said.what, door)
-        elif said.kind == "card":
-            self._card(said.number, door, reader, said.what)
-        else:
-            self._teller.tell(said)
-            self._pin(typed.text, door, reader)
+        reading = reading_of(typed, reader, door)
+        match typed.kind:
+            case "card":
+                self._handle_card(typed.text, door, reader, reading.what)
+            case "pin":
+                self._sender.send(reading)
+                self._handle_pin(typed.text, door, reader)
+            case "odd":
+                self._misread(reader, reading.what, door)
+            case _:
+                assert_never(typed.kind)
 
-    def code(self, code: CodeSeen) -> None:
+    def handle_code(self, code: CodeSeen) -> None:
         """Handle a code before the camera that may be a visitor pass. The scanner reports a code that stays
         there once.
         """
         if self._admits_pass():
-            self._decide("camera", lambda: self._ways.visitor_pass(code.text, MAIN))
+            self._start_decision("camera", lambda: self._credentials.handle_pass(code.text, MAIN))
 
-    def _on_usb(self, path: str) -> Callable[[Typed], None]:
-        return lambda typed: self.typed(typed, MAIN, path)
+    def _on_usb(self, path: str) -> Callable[[TypedNumber], None]:
+        return lambda typed: self.handle_number(typed, MAIN, path)
 
-    def _press(self, key: str, door: str, reader: str) -> None:
-        typist = self._typists.setdefault(reader, Typist(UsbSettings(kind="keypad"), bounce_s=0.0))
-        typed = typist.key(key, time.monotonic())
+    def _collect_key(self, key: str, door: str, reader: str) -> None:
+        collector = self._collectors.setdefault(reader, NumberCollector(UsbSettings(kind="keypad"), bounce_s=0.0))
+        typed = collector.add_key(key, time.monotonic())
         if typed is not None:
-            self.typed(typed, door, reader)
+            self.handle_number(typed, door, reader)
 
-    def _pin(self, digits: str, door: str, reader: str) -> None:
+    def _handle_pin(self, digits: str, door: str, reader: str) -> None:
         """Handle a number from a keypad: a flat number, after which the PIN must follow, or a PIN."""
-        keypad = self._keypads.setdefault(reader, Keypad(self._ways.is_flat, self._by_household))
-        entry = keypad.typed(digits, time.monotonic())
+        keypad = self._keypads.setdefault(reader, FlatPinKeypad(self._credentials.is_flat, self._by_household))
+        entry = keypad.enter(digits, time.monotonic())
         if entry is None:
-            self._flats[door] = digits, time.monotonic()
-            self._ways.flat(door)
+            self._flat_numbers[door] = digits, time.monotonic()
+            self._credentials.accept_flat(door)
         else:
-            self._decide(reader, lambda: self._ways.pin(entry.digits, door, reader, entry.flat))
+            self._start_decision(reader, lambda: self._credentials.handle_pin(entry.digits, door, reader, entry.flat))
 
-    def _card(self, number: str, door: str, reader: str, what: str) -> None:
+    def _handle_card(self, number: str, door: str, reader: str, what: str) -> None:
         """Handle a card. A card that stays at the reader is handled once."""
-        if not self._has_room(reader) or not self._presented.is_news(reader, number, time.monotonic()):
+        if not self._has_room(reader) or not self._recent_cards.record_presentation(reader, number, time.monotonic()):
             return
-        self._teller.tell(Said(reader, door, "card", number, what))
-        flat, at = self._flats.pop(door, ("", -inf))
+        self._sender.send(Reading(reader, door, "card", number, what))
+        flat, at = self._flat_numbers.pop(door, ("", -inf))
         flat = flat if 0 <= time.monotonic() - at <= FLAT_S else ""
 
         async def decide() -> None:
-            if await self._ways.card(number, door, reader, flat):
-                self._presented.forget(reader, number)
+            if await self._credentials.handle_card(number, door, reader, flat):
+                self._recent_cards.forget(reader, number)
 
-        self._decide(reader, decide)
+        self._start_decision(reader, decide)
 
     def _misread(self, reader: str, what: str, door: str) -> None:
         """Report unreadable input to the installer. People at the reader get no cue for it."""
-        self._teller.tell(Said(reader, door, "odd", what=what))
-        now, told = time.monotonic(), self._odd.setdefault(reader, {})
-        for old in [each for each, at in told.items() if not now - at < ODD_S]:
-            del told[old]
-        if what not in told and len(told) < ODD_AT_MOST:
-            told[what] = now
-            log.warning("reader %s: %s; `gated readers show` helps to find out why", reader, what)
+        self._sender.send(Reading(reader, door, "odd", what=what))
+        now, reported = time.monotonic(), self._odd.setdefault(reader, {})
+        for old in [each for each, at in reported.items() if not now - at < ODD_S]:
+            del reported[old]
+        if what not in reported and len(reported) < ODD_AT_MOST:
+            reported[what] = now
+            log.warning("reader %s: %s; run `gated readers show` to find the cause", reader, what)
             self._report(ReaderMisread(reader, what, door))
 
     def _has_room(self, reader: str) -> bool:
-        if sum(each == reader for each in self._deciding.values()) < AT_ONCE:
+        if sum(each == reader for each in self._deciding.values()) < MOST_PENDING:
             return True
-        log.warning("too much is shown at once, and some of it is not looked at")
+        log.warning("too many cards and codes came at once; the gate ignored some of them")
         return False
 
-    def _decide(self, reader: str, decision: Decision) -> None:
+    def _start_decision(self, reader: str, decision: PendingDecision) -> None:
         if self._has_room(reader):
             task = asyncio.create_task(decision(), name="decision")
             self._deciding[task] = reader
-            task.add_done_callback(self._decided)
+            task.add_done_callback(self._finish_decision)
 
-    def _decided(self, task: asyncio.Task[bool | None]) -> None:
+    def _finish_decision(self, task: asyncio.Task[bool | None]) -> None:
         """Log a failed decision, so that one faulty card does not stop the gate."""
         self._deciding.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a decision failed, and opened nothing: %s", type(error).__name__)
+            log.error("a decision failed and opened nothing: %s", type(error).__name__)
 
 
-def said_of(typed: Typed, reader: str, door: str = MAIN) -> Said:
+def reading_of(typed: TypedNumber, reader: str, door: str = MAIN) -> Reading:
     """Return the reading that a listener receives. It contains no digits of a PIN."""
-    if typed.kind == "odd":
-        return Said(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
-    if typed.kind == "card":
-        return Said(reader, door, "card", typed.text, f"a card, {len(typed.text)} keys")
-    return Said(reader, door, "pin")
+    match typed.kind:
+        case "card":
+            return Reading(reader, door, "card", typed.text, f"a card, {len(typed.text)} keys")
+        case "pin":
+            return Reading(reader, door, "pin")
+        case "odd":
+            return Reading(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
+        case _:
+            assert_never(typed.kind)

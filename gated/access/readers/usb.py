@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from gated.access.readers.keystrokes import Typed, Typist
+from gated.access.readers.keystrokes import NumberCollector, TypedNumber
 from gated.config import UsbSettings
 from gated.runtime.tasks import Backoff
 
@@ -31,7 +31,7 @@ EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 NO_DEVICE = (errno.ENOTTY, errno.EINVAL)
 """The errors of an ioctl on a pipe that is used instead of a device."""
 
-ODD = "\0"
+ODD_KEY = "\0"
 """Stands for every key that is not part of a number."""
 SHIFTS = (42, 54)
 SILENT = (*SHIFTS, 58, 69)
@@ -57,13 +57,13 @@ OTHERS = {
     98: "/",
 }
 BOTH = BLOCK | NO_NUM_LOCK | OTHERS | dict(zip(range(0x200, 0x20C), "0123456789*#", strict=True))
-KEYS = {first + at: key for first, row in ROWS.items() for at, key in enumerate(row)} | BOTH
+KEYBOARD_KEYS = {first + at: key for first, row in ROWS.items() for at, key in enumerate(row)} | BOTH
 SHIFTED = {first + at: key for first, row in UPPER.items() for at, key in enumerate(row)} | BOTH
 
 CHUNK_BYTES = 64 * EVENT.size
-LOOK_S = 1.0
+LOAN_CHECK_S = 1.0
 """The interval in seconds at which the brain checks whether another process wants the readers."""
-PAUSE_S = 0.005
+READ_PAUSE_S = 0.005
 """The pause after each read, in seconds. It limits the cost of an event flood to a few per cent of a core. The kernel
 buffers events meanwhile, and reports an overflow.
 """
@@ -76,7 +76,7 @@ class Keyboard:
         self._rest, self._shifts = b"", 0
 
     def feed(self, chunk: bytes) -> list[tuple[str, float]]:
-        """Return the keys that went down in a chunk, with their times in seconds of the kernel's clock. `ODD` is an
+        """Return the keys that went down in a chunk, with their times in seconds of the kernel's clock. `ODD_KEY` is an
         unknown key.
 
         Key repeats of a held key are ignored.
@@ -94,7 +94,7 @@ class Keyboard:
     def _key(self, kind: int, code: int, value: int) -> str | None:
         if kind == EV_SYN and code == SYN_DROPPED:
             self._shifts = 0
-            return ODD
+            return ODD_KEY
         if kind != EV_KEY:
             return None
         if code in SHIFTS:
@@ -102,7 +102,7 @@ class Keyboard:
             self._shifts = self._shifts | bit if value else self._shifts & ~bit
         if value != 1 or code in SILENT:
             return None
-        return (SHIFTED if self._shifts else KEYS).get(code, ODD)
+        return (SHIFTED if self._shifts else KEYBOARD_KEYS).get(code, ODD_KEY)
 
 
 def opened(path: str) -> int:
@@ -116,7 +116,7 @@ class UsbReader:
     def __init__(
         self,
         path: str,
-        on_typed: Callable[[Typed], None],
+        on_typed: Callable[[TypedNumber], None],
         on_loss: Callable[[str | None], None] = lambda _: None,
         settings: UsbSettings | None = None,
         may_read: Callable[[], bool] = lambda: True,
@@ -140,7 +140,7 @@ class UsbReader:
             if not self._may_read():
                 self._on_loss("`gated readers learn` has it for a moment")
             while not self._may_read():  # noqa: ASYNC110 - the lock is a file of another process
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(LOAN_CHECK_S)
             try:
                 why = await self._read()
             except OSError as error:
@@ -160,23 +160,23 @@ class UsbReader:
         """
         fd = self._opened(self._path)
         try:
-            take_alone(fd)
+            grab_device(fd)
             self.is_open = True
             self._on_loss(None)
-            return await self._listen(fd)
+            return await self._read_keys(fd)
         finally:
             self.is_open = False
             os.close(fd)
 
-    async def _listen(self, fd: int) -> str:
-        keyboard, typist, silent_s = Keyboard(), Typist(self._settings), 0.0
+    async def _read_keys(self, fd: int) -> str:
+        keyboard, collector, silent_s = Keyboard(), NumberCollector(self._settings), 0.0
         while self._may_read():
-            wait_s = min(LOOK_S, max(0.0, (typist.wait_s or LOOK_S) - silent_s))
+            wait_s = min(LOAN_CHECK_S, max(0.0, (collector.wait_s or LOAN_CHECK_S) - silent_s))
             chunk = await chunk_of(fd, wait_s)
             if chunk is None:
                 silent_s += wait_s
-                if typist.wait_s is not None and silent_s >= typist.wait_s:
-                    self._tell(typist.silence())
+                if collector.wait_s is not None and silent_s >= collector.wait_s:
+                    self._forward(collector.silence())
                 continue
             if not chunk:
                 return "it was unplugged"
@@ -186,16 +186,16 @@ class UsbReader:
             self._why = ""
             self._backoff.reset()
             for key, at in keyboard.feed(chunk):
-                self._tell(typist.key(key, at))
-            await asyncio.sleep(PAUSE_S)
+                self._forward(collector.add_key(key, at))
+            await asyncio.sleep(READ_PAUSE_S)
         return ""
 
-    def _tell(self, typed: Typed | None) -> None:
+    def _forward(self, typed: TypedNumber | None) -> None:
         if typed is not None:
             self._on_typed(typed)
 
 
-def take_alone(fd: int) -> None:
+def grab_device(fd: int) -> None:
     """Hold the device exclusively, and let its times use the monotonic clock. Raises `OSError` if another process holds
     it.
     """

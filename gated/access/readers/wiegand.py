@@ -24,7 +24,7 @@ LEAST_CARD, MOST_CARD = 24, 128
 """The least and greatest number of bits of a card. Shorter numbers can all be tried within a minute, and are mostly
 noise.
 """
-KEYS = "0123456789*#"
+KEYPAD_KEYS = "0123456789*#"
 """The keys of a keypad, by their number."""
 
 
@@ -41,7 +41,7 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WiegandReading:
     """The result of a frame. One field is set: `card` (such as "w26:12-3456" or "w32:04A1B2C3"), `key`, or `odd`, an
     error text for the installer.
     """
@@ -51,22 +51,22 @@ class Heard:
     odd: str = ""
 
 
-def read(bits: str) -> Heard:
+def read(bits: str) -> WiegandReading:
     """Return the result of a frame. `bits` is a text of 0 and 1."""
     count = len(bits)
     if set(bits) - {"0", "1"} or not bits:
-        return Heard(odd="something that is no bits")
+        return WiegandReading(odd="something that is no bits")
     if count in (4, 8):
         return _key(bits)
     if not LEAST_CARD <= count <= MOST_CARD:
-        return Heard(odd=f"{count} bits, which no card has: a loose wire, a long cable, or noise")
+        return WiegandReading(odd=f"{count} bits, which no card has: a loose wire, a long cable, or noise")
     if len(set(bits)) == 1:
-        return Heard(odd=f"{count} bits, all of them {bits[0]}: D{1 - int(bits[0])} is not connected")
+        return WiegandReading(odd=f"{count} bits, all of them {bits[0]}: D{1 - int(bits[0])} is not connected")
     if not is_whole(bits):
         turned = "".join("10"[int(bit)] for bit in bits)
         why = "D0 and D1 swapped?" if is_whole(turned) else "noise on the wires, or a format that is not known"
-        return Heard(odd=f"{count} bits, parity wrong: {why}")
-    return Heard(card=_number(bits))
+        return WiegandReading(odd=f"{count} bits, parity wrong: {why}")
+    return WiegandReading(card=_number(bits))
 
 
 def is_whole(bits: str) -> bool:
@@ -75,10 +75,14 @@ def is_whole(bits: str) -> bool:
     return not sets or any(all(parity.holds(bits) for parity in each) for each in sets)
 
 
-def _key(bits: str) -> Heard:
+def _key(bits: str) -> WiegandReading:
     value = int(bits[-4:], 2)
-    is_key = value < len(KEYS) and (len(bits) == 4 or int(bits[:4], 2) == 15 - value)
-    return Heard(key=KEYS[value]) if is_key else Heard(odd=f"{len(bits)} bits that are no key of a keypad")
+    is_key = value < len(KEYPAD_KEYS) and (len(bits) == 4 or int(bits[:4], 2) == 15 - value)
+    return (
+        WiegandReading(key=KEYPAD_KEYS[value])
+        if is_key
+        else WiegandReading(odd=f"{len(bits)} bits that are no key of a keypad")
+    )
 
 
 def _number(bits: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gated import names
-from gated.access.passes import key_text, make_key
+from gated.access.pass_keys import make_pass_key, pass_key_text
 from gated.cli import streams
 from gated.cli.passes import Local, show_new, sign
 from gated.cli.place_options import DOORS, Name
@@ -54,7 +54,7 @@ def key(folder: Path) -> None:
     """Show the office's public key for passes, and the command to run at each gate. Makes the key on first use."""
     with closing(Store.open(folder)) as store:
         gates = [gate.gate for gate in store.gates()]
-        text = key_text(_key(folder))
+        text = pass_key_text(_key(folder))
     streams.say(text)
     at = ", ".join(gates) or "each gate"
     streams.say(f"At {at}: sudo gated pass trust {text}, then sudo systemctl restart gated", err=True)
@@ -64,5 +64,5 @@ def _key(folder: Path) -> bytes:
     """Return the private key; make it on first use. Raises `ConfigError`."""
     path = folder / KEY
     if not path.exists():
-        make_key(path)
+        make_pass_key(path)
     return path.read_bytes()

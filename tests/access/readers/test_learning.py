@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.access.readers.keystrokes import Typed, Typist
-from gated.access.readers.learning import learnt
+from gated.access.readers.keystrokes import NumberCollector, TypedNumber
+from gated.access.readers.learning import learn_settings
 from gated.config import UsbSettings
 
 
@@ -18,19 +18,19 @@ def typed(text, gap_s=0.01, at=100.0):
     [("\n", "enter"), ("\t", "tab"), (" ", "space"), (" \n", "enter"), ("\t\n", "enter"), ("", "none")],
 )
 def test_the_key_at_the_end_is_learnt(end, suffix):
-    found = learnt(typed("0006729715" + end))
+    found = learn_settings(typed("0006729715" + end))
     assert (found.settings.kind, found.settings.suffix) == ("card", suffix)
     assert (found.number, found.trouble, found.length) == ("0006729715", "", 10)
 
 
 @pytest.mark.parametrize(("gap_s", "gap_ms"), [(0.002, 50), (0.02, 50), (0.06, 120), (0.2, 400), (0.4, 800)])
 def test_how_slow_it_is_is_learnt_with_a_margin(gap_s, gap_ms):
-    assert learnt(typed("0006729715\n", gap_s)).settings.gap_ms == pytest.approx(gap_ms, abs=10)
+    assert learn_settings(typed("0006729715\n", gap_s)).settings.gap_ms == pytest.approx(gap_ms, abs=10)
 
 
 def test_a_reader_that_is_slow_before_its_last_key_is_still_a_reader():
     keys = [*typed("0006729715"), ("\n", 100.09 + 0.7)]
-    found = learnt(keys)
+    found = learn_settings(keys)
     assert (found.trouble, found.settings.suffix) == ("", "enter")
     assert found.settings.gap_ms >= 1400
 
@@ -46,13 +46,13 @@ def test_a_reader_that_is_slow_before_its_last_key_is_still_a_reader():
     ],
 )
 def test_what_teaches_nothing_is_refused_with_the_reason(keys, trouble):
-    found = learnt(keys)
+    found = learn_settings(keys)
     assert trouble in found.trouble
     assert found.number == ""
 
 
 def test_what_is_said_of_a_reader_tells_no_digit_of_the_card():
-    found = learnt(typed("0006729715\t"))
+    found = learn_settings(typed("0006729715\t"))
     assert found.says == "10 keys, at most 10 ms apart, then Tab"
     assert "6729715" not in repr(found)
 
@@ -63,19 +63,19 @@ def test_what_is_said_of_a_reader_tells_no_digit_of_the_card():
     st.sampled_from(["\n", "\t", " ", ""]),
 )
 def test_what_was_learnt_reads_the_next_card(text, gap_s, end):
-    found = learnt(typed(text + end, gap_s))
+    found = learn_settings(typed(text + end, gap_s))
     assert found.trouble == ""
-    typist = Typist(found.settings)
-    told = [typist.key(key, at) for key, at in typed(text + end, gap_s, at=500.0)]
-    if typist.wait_s is not None:
-        assert typist.wait_s >= gap_s
-        told.append(typist.silence())
-    assert [each for each in told if each] == [Typed("card", text)]
+    collector = NumberCollector(found.settings)
+    told = [collector.add_key(key, at) for key, at in typed(text + end, gap_s, at=500.0)]
+    if collector.wait_s is not None:
+        assert collector.wait_s >= gap_s
+        told.append(collector.silence())
+    assert [each for each in told if each] == [TypedNumber("card", text)]
 
 
 @given(st.lists(st.tuples(st.text(max_size=2), st.floats(0, 1e9)), max_size=60))
 def test_whatever_was_typed_there_is_an_answer(keys):
-    found = learnt(keys)
+    found = learn_settings(keys)
     assert isinstance(found.settings, UsbSettings)
     assert 0 <= found.settings.gap_ms <= 2000
     assert bool(found.number) != bool(found.trouble)

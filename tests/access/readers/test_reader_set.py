@@ -4,55 +4,55 @@ import asyncio
 
 import pytest
 
-from gated.access.readers.keystrokes import Typed
+from gated.access.readers.keystrokes import TypedNumber
 from gated.access.readers.presentations import AGAIN_S
-from gated.access.readers.reader_set import AT_ONCE, ODD_AT_MOST, Readers
+from gated.access.readers.reader_set import MOST_PENDING, ODD_AT_MOST, ReaderSet
 from gated.config import ReaderSettings
 from gated.events import MAIN, SECOND, ReaderMisread
 from gated.face.vision_messages import CodeSeen
 
 
-class Ways:
-    """Stands in for `Ways`. It records the questions and blocks while the test holds it."""
+class Credentials:
+    """Stands in for `CredentialService`. It records the questions and blocks while the test holds it."""
 
     def __init__(self):
         self.asked, self.readers, self.go_on = [], [], asyncio.Event()
         self.is_our_fault = False
         self.go_on.set()
 
-    async def card(self, number, door, reader, flat=""):
+    async def handle_card(self, number, door, reader, flat=""):
         self.readers.append(reader)
-        await self._decide(f"card of {flat}" if flat else "card", number, door)
+        await self._ask(f"card of {flat}" if flat else "card", number, door)
         return self.is_our_fault
 
-    async def pin(self, digits, door, reader, flat=None):
+    async def handle_pin(self, digits, door, reader, flat=None):
         self.readers.append(reader)
-        await self._decide("pin" if flat is None else f"pin of {flat}", digits, door)
+        await self._ask("pin" if flat is None else f"pin of {flat}", digits, door)
 
     def is_flat(self, digits):
         return digits == "2401"
 
-    def flat(self, door):
+    def accept_flat(self, door):
         self.asked.append(("flat", "", door))
 
-    async def visitor_pass(self, text, door):
-        await self._decide("pass", text, door)
+    async def handle_pass(self, text, door):
+        await self._ask("pass", text, door)
 
-    async def _decide(self, way, shown, door):
-        self.asked.append((way, shown, door))
+    async def _ask(self, kind, shown, door):
+        self.asked.append((kind, shown, door))
         await self.go_on.wait()
         if shown == "broken":
             raise RuntimeError("a fault of ours")
 
 
 @pytest.fixture
-async def ways():
-    return Ways()
+async def credentials():
+    return Credentials()
 
 
 @pytest.fixture
-async def readers(ways):
-    return Readers(ReaderSettings(), ways)
+async def readers(credentials):
+    return ReaderSet(ReaderSettings(), credentials)
 
 
 async def settle():
@@ -66,64 +66,66 @@ def framed(body):
     return str(first.count("1") % 2) + body + str(1 - last.count("1") % 2)
 
 
-async def test_a_wiegand_card_is_asked_about_at_its_own_door(readers, ways):
-    readers.bits(framed(f"{12:08b}{3456:016b}"), SECOND)
+async def test_a_wiegand_card_is_asked_about_at_its_own_door(readers, credentials):
+    readers.handle_frame(framed(f"{12:08b}{3456:016b}"), SECOND)
     await settle()
-    assert ways.asked == [("card", "w26:12-3456", SECOND)]
+    assert credentials.asked == [("card", "w26:12-3456", SECOND)]
 
 
 @pytest.mark.parametrize("bits", ["", "1", "10" * 13, "2" * 26, "0" * 200])
-async def test_noise_on_the_wires_is_nothing(readers, ways, bits):
-    readers.bits(bits, MAIN)
+async def test_noise_on_the_wires_is_nothing(readers, credentials, bits):
+    readers.handle_frame(bits, MAIN)
     await settle()
-    assert ways.asked == []
+    assert credentials.asked == []
 
 
-async def test_what_is_not_understood_is_told_the_installer_once_by_kind_and_length(ways, caplog):
+async def test_what_is_not_understood_is_told_the_installer_once_by_kind_and_length(credentials, caplog):
     told = []
-    readers = Readers(ReaderSettings(), ways, report=told.append)
+    readers = ReaderSet(ReaderSettings(), credentials, report=told.append)
     swapped = framed(f"{12:08b}{3456:016b}").translate(str.maketrans("01", "10"))
     for _ in range(20):
-        readers.bits(swapped, MAIN)
+        readers.handle_frame(swapped, MAIN)
     for _ in range(20):
-        readers.typed(Typed("odd", "", 10, "signs among them that no number has"), MAIN, "/dev/input/event7")
+        readers.handle_number(
+            TypedNumber("odd", "", 10, "signs among them that no number has"), MAIN, "/dev/input/event7"
+        )
     assert told == [
         ReaderMisread("wiegand of the main door", "26 bits, parity wrong: D0 and D1 swapped?", MAIN),
         ReaderMisread("/dev/input/event7", "10 keys were not understood: signs among them that no number has", MAIN),
     ]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert "reader wiegand of the main door: 26 bits, parity wrong: D0 and D1 swapped?" in caplog.text
-    assert ways.asked == []
+    assert credentials.asked == []
 
 
-async def test_a_flood_of_noise_fills_neither_the_log_nor_the_memory(ways, caplog):
-    readers = Readers(ReaderSettings(), ways)
+async def test_a_flood_of_noise_fills_neither_the_log_nor_the_memory(credentials, caplog):
+    readers = ReaderSet(ReaderSettings(), credentials)
     for count in range(9, 24):
-        readers.bits("10" * count, MAIN)
-        readers.bits("1" * count, MAIN)
+        readers.handle_frame("10" * count, MAIN)
+        readers.handle_frame("1" * count, MAIN)
     assert caplog.text.count("gated readers show") == ODD_AT_MOST
     assert len(readers._odd["wiegand of the main door"]) == ODD_AT_MOST
 
 
-async def test_keys_of_a_wiegand_keypad_are_a_pin(readers, ways, monkeypatch):
+async def test_keys_of_a_wiegand_keypad_are_a_pin(readers, credentials, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for key in (4, 9, 2, 7, 1, 6, 11):
         now[0] += 0.3
-        readers.bits(f"{key:04b}", SECOND)
+        readers.handle_frame(f"{key:04b}", SECOND)
     for key in (8, 0, 0, 5, 5, 11):
         now[0] += 0.3
-        readers.bits(f"{15 - key:04b}{key:04b}", MAIN)
+        readers.handle_frame(f"{15 - key:04b}{key:04b}", MAIN)
     await settle()
-    assert ways.asked == [("pin", "492716", SECOND), ("pin", "80055", MAIN)]
+    assert credentials.asked == [("pin", "492716", SECOND), ("pin", "80055", MAIN)]
 
 
-async def test_keys_that_a_busy_brain_hears_in_one_moment_are_all_pressed(readers, ways, monkeypatch):
+async def test_keys_that_a_busy_brain_hears_in_one_moment_are_all_pressed(readers, credentials, monkeypatch):
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: 100.0)
     for key in "113355#":
-        readers.key(key, MAIN)
+        readers.handle_key(key, MAIN)
     await settle()
-    assert ways.asked == [("pin", "113355", MAIN)]
+    assert credentials.asked == [("pin", "113355", MAIN)]
 
 
 class TestPresented:
@@ -135,148 +137,148 @@ class TestPresented:
         monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
         return now
 
-    async def test_a_card_that_is_held_at_a_reader_that_repeats_is_shown_once(self, readers, ways, now):
+    async def test_a_card_that_is_held_at_a_reader_that_repeats_is_shown_once(self, readers, credentials, now):
         for _ in range(60):
             now[0] += 0.5
-            readers.typed(Typed("card", "0012345678"))
+            readers.handle_number(TypedNumber("card", "0012345678"))
             await settle()
-        assert len(ways.asked) == 1
+        assert len(credentials.asked) == 1
 
-    async def test_after_some_seconds_without_it_it_is_shown_anew(self, readers, ways, now):
-        readers.typed(Typed("card", "0012345678"))
+    async def test_after_some_seconds_without_it_it_is_shown_anew(self, readers, credentials, now):
+        readers.handle_number(TypedNumber("card", "0012345678"))
         now[0] += AGAIN_S
-        readers.typed(Typed("card", "0012345678"))
+        readers.handle_number(TypedNumber("card", "0012345678"))
         await settle()
-        assert len(ways.asked) == 2
+        assert len(credentials.asked) == 2
 
-    async def test_two_cards_in_one_purse_are_two_presentations(self, readers, ways, now):
+    async def test_two_cards_in_one_purse_are_two_presentations(self, readers, credentials, now):
         for _ in range(30):
             for number in ("11111112", "22222223"):
                 now[0] += 0.4
-                readers.typed(Typed("card", number))
+                readers.handle_number(TypedNumber("card", number))
             await settle()
-        assert [number for _, number, _ in ways.asked] == ["11111112", "22222223"]
+        assert [number for _, number, _ in credentials.asked] == ["11111112", "22222223"]
 
-    async def test_the_same_card_at_another_reader_is_another_presentation(self, readers, ways, now):
+    async def test_the_same_card_at_another_reader_is_another_presentation(self, readers, credentials, now):
         bits = framed(f"{12:08b}{3456:016b}")
         for door in (MAIN, SECOND, MAIN, SECOND):
             now[0] += 0.5
-            readers.bits(bits, door)
+            readers.handle_frame(bits, door)
         await settle()
-        assert [door for _, _, door in ways.asked] == [MAIN, SECOND]
-        assert len(set(ways.readers)) == 2
+        assert [door for _, _, door in credentials.asked] == [MAIN, SECOND]
+        assert len(set(credentials.readers)) == 2
 
     async def test_a_card_that_the_gates_own_trouble_kept_out_is_looked_at_again_while_it_is_held(
-        self, readers, ways, now
+        self, readers, credentials, now
     ):
-        ways.is_our_fault = True
+        credentials.is_our_fault = True
         for _ in range(3):
             now[0] += 0.5
-            readers.typed(Typed("card", "0012345678"))
+            readers.handle_number(TypedNumber("card", "0012345678"))
             await settle()
-        assert len(ways.asked) == 3
+        assert len(credentials.asked) == 3
 
 
-async def test_a_pin_is_typed_key_by_key_and_each_door_has_its_own_keypad(readers, ways, monkeypatch):
+async def test_a_pin_is_typed_key_by_key_and_each_door_has_its_own_keypad(readers, credentials, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for key in "49":
         for door in (MAIN, SECOND):
             now[0] += 0.3
-            readers.key(key, door)
+            readers.handle_key(key, door)
     for key in "2716#":
         now[0] += 0.3
-        readers.key(key, MAIN)
+        readers.handle_key(key, MAIN)
     await settle()
-    assert ways.asked == [("pin", "492716", MAIN)]
+    assert credentials.asked == [("pin", "492716", MAIN)]
 
 
-async def test_a_flat_number_is_asked_the_pin_for_and_goes_with_it(readers, ways, monkeypatch):
+async def test_a_flat_number_is_asked_the_pin_for_and_goes_with_it(readers, credentials, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for key in "2401#492716#318205#":
         now[0] += 0.3
-        readers.key(key, MAIN)
-    readers.typed(Typed("pin", "2401"), SECOND, "usb")
-    readers.typed(Typed("pin", "860274"), MAIN, "another")
+        readers.handle_key(key, MAIN)
+    readers.handle_number(TypedNumber("pin", "2401"), SECOND, "usb")
+    readers.handle_number(TypedNumber("pin", "860274"), MAIN, "another")
     await settle()
-    assert ways.asked == [
+    assert credentials.asked == [
         ("flat", "", MAIN), ("flat", "", SECOND), ("pin of 2401", "492716", MAIN), ("pin", "318205", MAIN),
         ("pin", "860274", MAIN),
     ]  # fmt: skip
 
 
-async def test_a_card_goes_with_the_flat_number_that_was_typed_at_its_door_before_it(readers, ways, monkeypatch):
+async def test_a_card_goes_with_the_flat_number_that_was_typed_at_its_door_before_it(readers, credentials, monkeypatch):
     time = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: time[0])
-    readers.typed(Typed("pin", "2401"), MAIN)
+    readers.handle_number(TypedNumber("pin", "2401"), MAIN)
     for number, door, later in (("11112222", SECOND, 1.0), ("33334444", MAIN, 1.0), ("55556666", MAIN, 1.0)):
         time[0] += later
-        readers.typed(Typed("card", number), door)
+        readers.handle_number(TypedNumber("card", number), door)
         await settle()
-    readers.typed(Typed("pin", "2401"), MAIN)
+    readers.handle_number(TypedNumber("pin", "2401"), MAIN)
     time[0] += 21.0
-    readers.typed(Typed("card", "77778888"), MAIN)
+    readers.handle_number(TypedNumber("card", "77778888"), MAIN)
     await settle()
-    asked = [each for each in ways.asked if each[0] != "flat"]
+    asked = [each for each in credentials.asked if each[0] != "flat"]
     assert asked == [
         ("card", "11112222", SECOND), ("card of 2401", "33334444", MAIN), ("card", "55556666", MAIN),
         ("card", "77778888", MAIN),
     ]  # fmt: skip
 
 
-async def test_where_flat_numbers_are_asked_for_a_pin_alone_is_never_looked_at(ways):
-    readers = Readers(ReaderSettings(pin_by_household=True), ways)
+async def test_where_flat_numbers_are_asked_for_a_pin_alone_is_never_looked_at(credentials):
+    readers = ReaderSet(ReaderSettings(pin_by_household=True), credentials)
     for digits in ("492716", "2401", "492716"):
-        readers.typed(Typed("pin", digits))
+        readers.handle_number(TypedNumber("pin", digits))
     await settle()
-    assert ways.asked == [("flat", "", MAIN), ("pin of 492716", "", MAIN), ("pin of 2401", "492716", MAIN)]
+    assert credentials.asked == [("flat", "", MAIN), ("pin of 492716", "", MAIN), ("pin of 2401", "492716", MAIN)]
 
 
-async def test_what_a_usb_reader_types_is_a_card(readers, ways):
-    readers.typed(Typed("card", "0004711"))
+async def test_what_a_usb_reader_types_is_a_card(readers, credentials):
+    readers.handle_number(TypedNumber("card", "0004711"))
     await settle()
-    assert ways.asked == [("card", "0004711", MAIN)]
+    assert credentials.asked == [("card", "0004711", MAIN)]
 
 
-async def test_a_code_before_the_camera_goes_to_the_passes(readers, ways):
-    readers.code(CodeSeen("G1.ABC", 1.0))
+async def test_a_code_before_the_camera_goes_to_the_passes(readers, credentials):
+    readers.handle_code(CodeSeen("G1.ABC", 1.0))
     await settle()
-    assert ways.asked == [("pass", "G1.ABC", MAIN)]
+    assert credentials.asked == [("pass", "G1.ABC", MAIN)]
 
 
-async def test_what_comes_in_a_flood_is_not_all_looked_at(readers, ways):
-    ways.go_on.clear()
+async def test_what_comes_in_a_flood_is_not_all_looked_at(readers, credentials):
+    credentials.go_on.clear()
     for number in range(1000):
-        readers.typed(Typed("card", f"{number:08}"))
+        readers.handle_number(TypedNumber("card", f"{number:08}"))
     await settle()
-    assert len(ways.asked) == AT_ONCE
-    ways.go_on.set()
+    assert len(credentials.asked) == MOST_PENDING
+    credentials.go_on.set()
     await settle()
-    readers.typed(Typed("card", "afterwards"))
+    readers.handle_number(TypedNumber("card", "afterwards"))
     await settle()
-    assert ways.asked[-1][1] == "afterwards"
+    assert credentials.asked[-1][1] == "afterwards"
 
 
-async def test_a_fault_with_one_card_does_not_end_the_gate_for_the_next(readers, ways, caplog):
-    readers.typed(Typed("card", "broken"))
+async def test_a_fault_with_one_card_does_not_end_the_gate_for_the_next(readers, credentials, caplog):
+    readers.handle_number(TypedNumber("card", "broken"))
     await settle()
-    readers.typed(Typed("card", "4711"))
+    readers.handle_number(TypedNumber("card", "4711"))
     await settle()
-    assert ways.asked[-1][1] == "4711"
+    assert credentials.asked[-1][1] == "4711"
     assert "a decision failed, and opened nothing: RuntimeError" in caplog.text
     assert "broken" not in caplog.text
 
 
-async def test_a_device_that_is_not_there_costs_nothing_but_a_word(ways, tmp_path, caplog):
-    readers = Readers(ReaderSettings(devices=(str(tmp_path / "event0"),)), ways)
+async def test_a_device_that_is_not_there_costs_nothing_but_a_word(credentials, tmp_path, caplog):
+    readers = ReaderSet(ReaderSettings(devices=(str(tmp_path / "event0"),)), credentials)
     task = asyncio.create_task(readers.run())
     async with asyncio.timeout(20):
         while "cannot be read" not in caplog.text:
             await asyncio.sleep(0.02)
-    readers.typed(Typed("card", "4711"))
+    readers.handle_number(TypedNumber("card", "4711"))
     await settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert ways.asked == [("card", "4711", MAIN)]
+    assert credentials.asked == [("card", "4711", MAIN)]

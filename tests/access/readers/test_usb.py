@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.access.readers.keystrokes import Typed
-from gated.access.readers.usb import CHUNK_BYTES, EVENT, ODD, Keyboard, UsbReader
+from gated.access.readers.keystrokes import TypedNumber
+from gated.access.readers.usb import CHUNK_BYTES, EVENT, ODD_KEY, Keyboard, UsbReader
 
 DIGITS = dict(zip("1234567890", range(2, 12), strict=True))
 BLOCK = {"7": 71, "8": 72, "9": 73, "4": 75, "5": 76, "6": 77, "1": 79, "2": 80, "3": 81, "0": 82}
@@ -61,7 +61,7 @@ def test_shift_makes_hash_and_star_and_leaves_letters(shift):
 
 @pytest.mark.parametrize("shift", [42, 54])
 def test_the_row_of_digits_with_shift_is_told_by_its_signs(shift):
-    """A reader set to French types these signs. `Typist` converts them back to digits."""
+    """A reader set to French types these signs. `NumberCollector` converts them back to digits."""
     assert keys(event(1, shift, 1) + strokes(DIGITS.values())) == "!@#$%^&*()"
 
 
@@ -81,7 +81,7 @@ def test_caps_lock_says_nothing_and_letters_are_all_the_same():
 
 def test_num_lock_says_nothing_and_any_other_key_is_odd():
     assert keys(press(NUM_LOCK) + press(2)) == "1"
-    assert keys(press(59) + press(29) + press(0x1FF) + press(0xFFFF)) == ODD * 4
+    assert keys(press(59) + press(29) + press(0x1FF) + press(0xFFFF)) == ODD_KEY * 4
 
 
 def test_a_key_that_is_held_is_pressed_once():
@@ -94,7 +94,7 @@ def test_the_kernels_time_comes_with_the_key():
 
 
 def test_keys_that_the_kernel_had_to_drop_spoil_the_number():
-    assert keys(press(2) + event(0, 3, 0) + press(3)) == "1" + ODD + "2"
+    assert keys(press(2) + event(0, 3, 0) + press(3)) == "1" + ODD_KEY + "2"
 
 
 @given(st.integers(1, len(CARD)), st.integers(1, len(CARD)))
@@ -157,7 +157,7 @@ async def test_a_card_before_the_reader_is_told_once(device):
     await device.wait(lambda: device.typed)
     os.write(fd, press(ENTER, 200.0))
     await asyncio.sleep(0.05)
-    assert device.typed == [Typed("card", "0012345678")]
+    assert device.typed == [TypedNumber("card", "0012345678")]
     os.close(fd)
 
 
@@ -165,7 +165,7 @@ async def test_a_brain_that_was_busy_still_knows_a_pin_from_a_card(device):
     fd = await device.plug_in()
     os.write(fd, strokes([DIGITS[d] for d in "135790"] + [ENTER], gap_s=0.3))
     await device.wait(lambda: device.typed)
-    assert device.typed == [Typed("pin", "135790")]
+    assert device.typed == [TypedNumber("pin", "135790")]
     os.close(fd)
 
 
@@ -189,7 +189,7 @@ async def test_half_a_number_before_the_unplugging_is_no_part_of_the_next(device
     fd = await device.plug_in()
     os.write(fd, CARD)
     await device.wait(lambda: device.typed)
-    assert device.typed == [Typed("card", "0012345678")]
+    assert device.typed == [TypedNumber("card", "0012345678")]
     os.close(fd)
 
 
@@ -224,12 +224,12 @@ async def test_a_slow_reader_is_read_whatever_it_types_behind_the_number(device,
     fd = await device.plug_in()
     os.write(fd, strokes([DIGITS[d] for d in "0012345678"] + end, gap_s=gap_s))
     await device.wait(lambda: device.typed)
-    assert device.typed == [Typed("card", "0012345678")]
+    assert device.typed == [TypedNumber("card", "0012345678")]
     os.close(fd)
 
 
 async def test_a_reader_is_let_go_while_somebody_else_wants_it_and_taken_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("gated.access.readers.usb.LOOK_S", 0.05)
+    monkeypatch.setattr("gated.access.readers.usb.LOAN_CHECK_S", 0.05)
     path, may_read, typed = tmp_path / "event0", [True], []
     os.mkfifo(path)
     reader = UsbReader(str(path), typed.append, may_read=lambda: may_read[0])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gated.access.readers.wiegand import DATA, FIELDS, KEYS, PARITIES, is_whole, read
+from gated.access.readers.wiegand import DATA, FIELDS, KEYPAD_KEYS, PARITIES, is_whole, read
 from gated.people import card_numbers as numbers
 from gated.people import card_readings
 
@@ -147,7 +147,7 @@ def test_a_broken_wire_is_no_card(bit):
     assert [count for count, each in heard.items() if count >= 24 and named not in each.odd] == []
 
 
-@pytest.mark.parametrize(("key", "value"), [(key, value) for value, key in enumerate(KEYS)])
+@pytest.mark.parametrize(("key", "value"), [(key, value) for value, key in enumerate(KEYPAD_KEYS)])
 def test_a_key_of_a_keypad_comes_as_four_bits_or_eight(key, value):
     assert read(f"{value:04b}").key == key
     assert read(f"{15 - value:04b}{value:04b}").key == key

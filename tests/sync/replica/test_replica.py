@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from gated.access.permissions import Refusal, judge_holder
+from gated.access.access_rules import Refusal, judge_holder
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.errors import StateError

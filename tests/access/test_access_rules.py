@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.access.permissions import NEAREST, Refusal, judge, judge_holder
+from gated.access.access_rules import CLOSEST_FIRST, Refusal, judge_credential, judge_holder
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.people.access_rule import AccessRule, Holder
@@ -45,7 +45,7 @@ def asked(
     door: str = "main",
     at: datetime | None = NOON,
 ) -> Refusal | None:
-    return judge(credential, holder, door, at, CALENDAR)
+    return judge_credential(credential, holder, door, at, CALENDAR)
 
 
 def test_a_resident_with_a_plain_card_passes_by_every_door_at_all_hours() -> None:
@@ -133,7 +133,7 @@ def test_every_answer_is_one_of_those_that_there_are(
     credential: Credential, holder: Holder, door: str, at: datetime | None
 ) -> None:
     answer = asked(credential, holder, door, at)
-    assert answer is None or answer in {*NEAREST, Refusal.SUSPENDED, Refusal.USED_UP}
+    assert answer is None or answer in {*CLOSEST_FIRST, Refusal.SUSPENDED, Refusal.USED_UP}
 
 
 @given(credentials, holders, doors, times)
@@ -196,7 +196,7 @@ def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door:
 def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
     holder = Holder(rights=(AccessRule(named),))
     assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
-    assert judge(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
+    assert judge_credential(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
 
 
 def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:

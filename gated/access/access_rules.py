@@ -1,0 +1,105 @@
+"""The access rules: may the holder of a credential pass a door now? Pure: credential, rules and time give a `Refusal`
+or None. Used by `permissions`.
+
+Every rule denies on unexpected input: a removed person, a removed schedule, no trusted time.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+
+from gated.access.schedules import Calendar
+from gated.people.access_rule import AccessRule, Holder
+from gated.people.credential import Credential
+
+
+class Refusal(StrEnum):
+    """The reason why a credential opens nothing."""
+
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    NOT_YET = "not_yet"
+    USED_UP = "used_up"
+    SUSPENDED = "suspended"
+    SCHEDULE = "schedule"
+    DOOR = "door"
+    RESTING = "resting"
+    REPLAYED = "replayed"
+    FORGED = "forged"
+    CLOCK = "clock"
+    LOCKDOWN = "lockdown"
+    UNDECIDED = "undecided"
+    AMBIGUOUS = "ambiguous"
+    """This reader cannot distinguish the cards of several people. It opens for none of them."""
+    WEAK = "weak_pin"
+    """The PIN is correct, but too easy to guess. It opens nothing, and the person needs a new PIN."""
+
+
+CLOSEST_FIRST = (Refusal.SCHEDULE, Refusal.CLOCK, Refusal.NOT_YET, Refusal.EXPIRED, Refusal.DOOR)
+"""If several access rules all refuse, the first of these refusals is the answer. It is the closest to a grant."""
+
+
+def judge_credential(
+    credential: Credential | None,
+    holder: Holder | None,
+    door: str,
+    at: datetime | None,
+    calendar: Calendar,
+    *,
+    gate: str = "",
+) -> Refusal | None:
+    """Return why this credential does not open this door, or None if it does.
+
+    `holder` is the owner of the credential, or None for a guest's card. `at` is the aware time of day, or None while
+    the clock is not trusted. Without a trusted clock, only rules that depend on the time refuse. `gate` is the id of
+    this gate. A rule for another gate grants nothing here.
+    """
+    if credential is None or (credential.subject is not None and holder is None):
+        return Refusal.UNKNOWN
+    if holder is not None and (refusal := judge_holder(holder, door, at, calendar, gate=gate)):
+        return refusal
+    if credential.uses_left is not None and not credential.uses_left > 0:
+        return Refusal.USED_UP
+    return _window(credential.valid_from, credential.valid_until, at)
+
+
+def judge_holder(
+    holder: Holder, door: str, at: datetime | None, calendar: Calendar, *, gate: str = ""
+) -> Refusal | None:
+    """Return why this person may not pass this door now, with any credential, or None. One rule that allows it is
+    enough.
+
+    If the rules came under several spellings of the household or role, each spelling needs one rule that allows it.
+    """
+    if holder.is_suspended:
+        return Refusal.SUSPENDED
+    doors = (None, door, f"{gate}/{door}", f"{gate}/*")
+    for rules in (holder.rights, *holder.also):
+        refusals = [_judge_rule(rule, doors, at, calendar) for rule in rules]
+        if refusals and None not in refusals:
+            return min((refusal for refusal in refusals if refusal is not None), key=CLOSEST_FIRST.index)
+    return None
+
+
+def _judge_rule(
+    rule: AccessRule, doors: Collection[str | None], at: datetime | None, calendar: Calendar
+) -> Refusal | None:
+    if rule.door not in doors:
+        return Refusal.DOOR
+    if refusal := _window(rule.valid_from, rule.valid_until, at):
+        return refusal
+    if rule.schedule is None:
+        return None
+    if at is None:
+        return Refusal.CLOCK
+    return None if calendar.allows(rule.schedule, at) else Refusal.SCHEDULE
+
+
+def _window(valid_from: datetime | None, valid_until: datetime | None, at: datetime | None) -> Refusal | None:
+    if valid_from is None and valid_until is None:
+        return None
+    if at is None:
+        return Refusal.CLOCK
+    if valid_from is not None and not at >= valid_from:
+        return Refusal.NOT_YET
+    return None if valid_until is None or at < valid_until else Refusal.EXPIRED
