@@ -105,7 +105,7 @@ async def live(folder, embedder, *, is_mended):
     brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, mended))
     door, entrance = Door(), brain.entrance
     try:
-        entrance.ways._answers._release = door.release
+        entrance.credentials._responder._release = door.release
         with contextlib.suppress(GatedError):
             replica, side = brain.following._build()
             assert replica.mark.version >= 0
@@ -113,10 +113,10 @@ async def live(folder, embedder, *, is_mended):
         watch = asyncio.create_task(entrance.run())
         await asyncio.sleep(0.02)
         for number in STRANGERS:
-            await entrance.ways.card(number)
+            await entrance.credentials.handle_card(number)
         assert door.released == []
         for number in range(PEOPLE):
-            await entrance.ways.card(f"w26:12-100{number}")
+            await entrance.credentials.handle_card(f"w26:12-100{number}")
         with contextlib.suppress(GatedError):
             brain.gallery.people()
         known = [brain.gallery.search(face(number, embedder.dimension)) for number in range(PEOPLE)]

@@ -15,9 +15,11 @@ from gated.pin.rule import LEAST
 
 DAY_S = 86_400.0
 SLOWEST_S = 180.0
-"""Longest wait in seconds between PIN checks at a door after many wrong PINs by flat number (see `access.guesses`)."""
+"""Longest wait in seconds between PIN checks at a door after many wrong PINs by flat number (see
+`access.guess_counts`).
+"""
 SLOWEST_CARD_S = 30.0
-"""Longest wait in seconds between two card checks at a reader after many unknown cards (see `access.guesses`)."""
+"""Longest wait in seconds between two card checks at a reader after many unknown cards (see `access.guess_counts`)."""
 YEAR_DAYS = 365.25
 SHORT_BITS = 24
 """Number of card bits in the 26-bit Wiegand format. The other two bits are parity."""

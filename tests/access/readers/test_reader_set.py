@@ -266,7 +266,7 @@ async def test_a_fault_with_one_card_does_not_end_the_gate_for_the_next(readers,
     readers.handle_number(TypedNumber("card", "4711"))
     await settle()
     assert credentials.asked[-1][1] == "4711"
-    assert "a decision failed, and opened nothing: RuntimeError" in caplog.text
+    assert "a decision failed and opened nothing: RuntimeError" in caplog.text
     assert "broken" not in caplog.text
 
 
