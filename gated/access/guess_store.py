@@ -207,7 +207,7 @@ class GuessStore:
     def _log_failure(self, error: Exception) -> None:
         if not self._is_failure_logged:
             self._is_failure_logged = True
-            log.error("%s failed, so wrong PINs are counted in memory only: %s; check the disk", GUESSES_DB, error)
+            log.error("wrong PINs are counted in memory only: %s", error)
 
 
 def _clock(connection: sqlite3.Connection) -> tuple[float, bytes] | None:

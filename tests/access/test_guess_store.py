@@ -170,4 +170,4 @@ def test_without_a_folder_the_memory_counts_and_it_is_logged_once(tmp_path, capl
     (tmp_path / "file").write_text("")
     gate = Gate(tmp_path / "file" / "state")
     assert [gate.guess() for _ in range(5)] == [True, True, True, False, False]
-    assert len([record for record in caplog.records if "in memory alone" in record.message]) == 1
+    assert len([record for record in caplog.records if "in memory only" in record.message]) == 1
