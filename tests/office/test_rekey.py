@@ -31,7 +31,7 @@ from gated.protocol.broker import tls_context
 from gated.protocol.command_messages import SwitchLockdown
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity, Lone, Party
-from gated.protocol.key_messages import RecoveryNotice
+from gated.protocol.key_messages import CertificateRequest, RecoveryNotice
 from gated.protocol.recovery_key import Handover, HandoverQuestion, Known, RecoveryKey, followed
 from gated.protocol.sealed_files import Lock
 from gated.protocol.wire_records import HouseholdRecord
@@ -414,7 +414,7 @@ def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkey
     monkeypatch.setattr(http.client.HTTPSConnection, "getresponse", lambda _: io.BytesIO(b"{}"))
     gate.successor().follow()
     asked = msgspec.json.decode(posted[0], type=HandoverQuestion)
-    bare = gate.successor()._signed(handover.Renew(site=SITE, gate=GATE, csr="x"))
+    bare = gate.successor()._signed(CertificateRequest(site=SITE, gate=GATE, csr="x"))
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         for renew in (asked.renew, bare):
             assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=renew), NOW) is None
@@ -477,8 +477,10 @@ def test_only_the_gate_itself_gets_a_certificate(root):
     rekey(office, KEY, None, NOW)
     renew = gate.successor()
     csr = handover.request_for(renew.lock.key(Path(renew.settings.key)), GATE)
-    proof = renew._signed(handover.Renew(site=SITE, gate=GATE, csr=csr))
-    other = Identity.make().sign("renew", msgspec.json.encode(handover.Renew(site=SITE, gate=GATE, csr=csr))).decode()
+    proof = renew._signed(CertificateRequest(site=SITE, gate=GATE, csr=csr))
+    other = (
+        Identity.make().sign("renew", msgspec.json.encode(CertificateRequest(site=SITE, gate=GATE, csr=csr))).decode()
+    )
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         ask = registrar.hand_over
         assert ask(HandoverQuestion(gate=GATE, number=0, renew=proof), NOW).statements
