@@ -6,6 +6,7 @@ import json
 import secrets
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -236,7 +237,7 @@ def in_memory():
         connection.row_factory = sqlite3.Row
         migrations.migrate(connection, MIGRATIONS)
         begin(connection, identity, SITE)
-        store = Store(connection, identity)
+        store = Store(connection, identity, Path("office.db"))
         for gate in ("gate-1", "gate-2"):
             store.add_gate(gate, keys, "0a0b")
         return store
