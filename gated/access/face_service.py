@@ -93,7 +93,10 @@ class FaceService:
         )
 
     def stop(self) -> None:
-        """Discard everything that vision reported, because vision is lost."""
+        """Discard everything that vision reported, because vision is lost. Attacks until then count."""
+        now = time.monotonic()
+        for outcome in self._visits.end_all(now) if self._visits is not None else ():
+            self._count_attack(outcome, now)
         self._visits = None
         self._enrolment.restart()
 

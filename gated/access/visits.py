@@ -157,9 +157,9 @@ class Visits:
         waiting = [visit for visit in self._open.values() if not visit.is_decided]
         return [outcome for visit in waiting if (outcome := self._decide(visit, now, is_over=False))]
 
-    def clear(self) -> None:
-        """Drop all visits, because vision is lost."""
-        self._open.clear()
+    def end_all(self, now: float) -> list[VisitOutcome]:
+        """End all visits, because vision is lost. Return the decisions: they open nothing, but an attack counts."""
+        return [outcome for track in list(self._open) if (outcome := self.end(track, now))]
 
     def _verdict(self, seen: Observation, now: float) -> LookVerdict:
         if seen.problem is not None or seen.embedding is None:

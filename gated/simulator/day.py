@@ -124,7 +124,7 @@ class SimulatedDay:
     def disconnect(self) -> None:
         """Simulate the death of the brain: the latch drops its lease, and all visits are forgotten."""
         self.give(Drop("disconnect"))
-        self.visits.clear()
+        self.visits.end_all(self.timeline.now)
         self._seen_at.clear()
 
     def _see(self) -> None:

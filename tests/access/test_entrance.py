@@ -80,11 +80,11 @@ class Yard:
         tell = EntranceReports(self.reported.append, self.told.append, self.preferred.append, self.lost.__setitem__)
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: self.at)
 
-    def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0)):
+    def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0), looks=3):
         """Show three looks of Ann's face, or of another face."""
         self.entrance.faces.begin(READY)
         loop_now = time.monotonic()
-        for number in range(3):
+        for number in range(looks):
             seen = Observation(
                 track, number, loop_now - 0.1 + 0.01 * number, (0, 0, 90, 120), 0.9, pad_score=pad_score,
                 embedding=np.array(face, "<f4").tobytes(),
@@ -131,6 +131,13 @@ async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_do
     await yard.entrance.credentials.handle_card("4711")
     assert [type(fact) for fact in yard.reported[-2:]] == [AccessGranted, WayGranted]
     assert len(yard.door.released) == 3
+
+
+async def test_a_vision_that_ends_in_the_middle_of_an_attack_gives_no_try_back(yard):
+    for _ in range(3):
+        yard.show_face(pad_score=0.1, looks=2)
+        yard.entrance.faces.stop()
+    assert yard.reported == [PresentationAttack(3, FIRST_REST_S, ANN)]
 
 
 async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_the_other_gates(yard):

@@ -128,7 +128,7 @@ def test_a_picture_held_to_the_camera_is_refused_after_as_many_frames(visits):
 
 def test_nothing_that_a_lost_vision_saw_is_carried_over(visits):
     watch(visits, 2)
-    visits.clear()
+    visits.end_all(100.3)
     assert visits.observe(look(at=100.3), 100.35) is None
 
 
