@@ -23,9 +23,10 @@ camera         frames of a Pi camera or a recording, newest first
 cues           what the gate tells people, by light, sound, touch and screen
 journal        every event, in order, in a hash chain on disk
 people         persons, consents, credentials, access rules, preferences and sealed templates, on disk
-storage        databases, small files, locks, file owners, and encryption with the site key
+storage        databases, locks, file owners, and encryption with the site key
 runtime        tasks, worker processes, channels and their confinement
 config         the settings
+atomic_files   writes small files whole or not at all, on disk at return
 bounded        reads, copies and downloads of foreign data, each with a limit on the size
 events         the facts that the journal keeps
 errors         every error by name

@@ -4,12 +4,12 @@ restarts.
 A lockdown does not affect exit and fire. An unreadable file counts as a lockdown, so that damaging it gains nothing.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import StateError
 from gated.wording import UNDECODABLE
 
@@ -69,32 +69,16 @@ def end_lockdown(state: Path, by: str = "") -> None:
 
 
 def _write(state: Path, record: LockdownRecord) -> None:
-    path = _path(state)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(record))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(state)
+    atomic_write(_path(state), msgspec.json.encode(record), 0o644)
 
 
 def _remove(state: Path) -> None:
     try:
         _path(state).unlink(missing_ok=True)
-        _sync_folder(state)
+        sync_folder(state)
     except OSError as error:
         raise StateError(f"{_path(state)}: cannot be removed ({error.strerror}); the lockdown goes on") from error
 
 
 def _path(state: Path) -> Path:
     return state / "lockdown.json"
-
-
-def _sync_folder(state: Path) -> None:
-    """Make a changed file name survive a power cut."""
-    folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

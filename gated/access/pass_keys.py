@@ -5,7 +5,6 @@ People read the public key out and type it as the text of `key_text`.
 
 import base64
 import binascii
-import os
 import re
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from gated.atomic_files import create_file
 from gated.bounded import MOST_KEYS, read_given
 from gated.errors import ConfigError
-from gated.storage.files import sync_folder
 
 PassKey = Ed25519PublicKey
 PassSigningKey = Ed25519PrivateKey
@@ -38,11 +37,7 @@ def make_pass_key(path: Path) -> None:
     form = PrivateFormat.PKCS8
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, form, NoEncryption())
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+        create_file(path, pem)
     except FileExistsError:
         raise ConfigError("the site's key", [f"{path} is there already, and passes may be signed with it"]) from None
     except OSError as error:

@@ -14,6 +14,7 @@ from gated.access import qr
 from gated.access.access_rules import Refusal
 from gated.access.pass_keys import PassKey, make_pass_key, pass_key_pem, pass_key_text, read_pass_key
 from gated.access.passes import issue_pass, open_pass, read_pass
+from gated.atomic_files import atomic_write
 from gated.bounded import MOST_KEYS
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.place_options import DOORS, Name
@@ -21,7 +22,6 @@ from gated.config import SiteSettings
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
 from gated.sitetime import day_begins, tell, window
-from gated.storage.files import write_whole
 from gated.storage.named_files import read_named, reading
 from gated.sync.settings_file import set_key
 
@@ -90,7 +90,7 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
     if before is not None and before.exists() and before.read_bytes() != pem and not replace:
         raise ConfigError("readers.pass_key", [f"{before} holds another key; say --replace, and its passes end"])
     try:
-        write_whole(path, pem)
+        atomic_write(path, pem)
     except OSError as error:
         raise StateError(f"{path}: cannot be written ({error.strerror}); run this as root") from error
     if before != path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gated import wording
+from gated.atomic_files import atomic_write, sync_folder
 from gated.config.overlay import OFFICE
 from gated.errors import ConfigError, StateError
 from gated.wording import UNDECODABLE
@@ -45,19 +46,10 @@ class Proposal(msgspec.Struct, frozen=True):
         """Store the proposal in the state folder, and replace an earlier one. The data is on disk on return. Raises
         `StateError`.
         """
-        path, content = state / TRIAL, self.encoded()
-        fresh = path.with_suffix(".new")
+        path = state / TRIAL
         try:
             state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                while content:
-                    content = content[os.write(file, content) :]
-                os.fsync(file)
-            finally:
-                os.close(file)
-            os.replace(fresh, path)  # noqa: PTH105 - one call, one meaning
-            _sync(state)
+            atomic_write(path, self.encoded())
         except OSError as error:
             raise StateError(f"{path}: cannot be written ({error.strerror}); the settings stay as they are") from error
 
@@ -80,8 +72,8 @@ def read_proposal(state: Path) -> Proposal | None:
 def keep_proposal(state: Path) -> None:
     """Make the proposal the office's settings. Raises `StateError`."""
     try:
-        os.replace(state / TRIAL, state / OFFICE)  # noqa: PTH105 - as above
-        _sync(state)
+        os.replace(state / TRIAL, state / OFFICE)  # noqa: PTH105 - one call, one meaning
+        sync_folder(state)
     except OSError as error:
         raise StateError(f"{state / OFFICE}: cannot be written ({error.strerror}); the trial goes on") from error
 
@@ -90,17 +82,8 @@ def drop_proposal(state: Path) -> None:
     """Delete the proposal. Raises `StateError`."""
     try:
         os.unlink(state / TRIAL)  # noqa: PTH108 - as above
-        _sync(state)
+        sync_folder(state)
     except FileNotFoundError:
         return
     except OSError as error:
         raise StateError(f"{state / TRIAL}: cannot be removed ({error.strerror}); the trial goes on") from error
-
-
-def _sync(folder: Path) -> None:
-    """Write a renamed or removed file name to the disk, so that it survives a power cut."""
-    names = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(names)
-    finally:
-        os.close(names)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from gated.atomic_files import atomic_write
 from gated.doctor.finding import Finding
 from gated.errors import StateError
-from gated.storage.files import write_whole
 from gated.wording import UNDECODABLE
 
 NAME = "doctor.json"
@@ -30,7 +30,7 @@ def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
     dated = [msgspec.structs.replace(each, result=f"{each.result} ({now:%Y-%m-%d})") for each in findings]
     kept = {each.part: each for each in (*recall(state), *dated)}
     try:
-        write_whole(state / NAME, msgspec.json.encode(list(kept.values())))
+        atomic_write(state / NAME, msgspec.json.encode(list(kept.values())))
     except OSError as error:
         raise StateError(f"{state / NAME}: cannot be written ({error.strerror}); ask as the gate's user") from error
 

@@ -5,8 +5,9 @@ alone decides.
 """
 
 import logging
-import os
 from pathlib import Path
+
+from gated.atomic_files import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class FireFlag:
                 self._path.touch(0o600)
             else:
                 self._path.unlink(missing_ok=True)
-            self._sync()
+            sync_folder(self._path.parent)
         except OSError as error:
             log.error("%s: the fire release cannot be kept across a restart (%s)", self._path, error.strerror)
 
@@ -41,11 +42,3 @@ class FireFlag:
             log.error("%s: cannot be read (%s); the fire input decides", self._path, error.strerror)
             return False
         return True
-
-    def _sync(self) -> None:
-        """Write the folder's directory entries to the disk."""
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -10,10 +10,10 @@ import os
 from contextlib import closing
 from pathlib import Path
 
+from gated.atomic_files import atomic_write
 from gated.config import Settings
 from gated.door.pin_source import chip_number, claim_output, pin_factory
 from gated.errors import LatchError
-from gated.storage.files import write_whole
 from gated.storage.process_lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def note_locks(settings: Settings) -> None:
             chip = chip_number()
             lines = [f"/dev/gpiochip{chip} {wires.lock_pin} {int(not wires.lock_active_high)}\n"
                      for wires in settings.doors.values()]  # fmt: skip
-            write_whole(path, "".join(lines).encode())
+            atomic_write(path, "".join(lines).encode())
             path.chmod(0o600)
     except OSError as error:
         log.error("%s: cannot be written (%s); `gated latch --secure` replaces it", path, error.strerror)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.bounded import MOST_TEXT, TooLongError, UnplainError, copy_file, open_plain, read, sha256
 from gated.config import ModelSettings
 from gated.config.model_limits import find_manifest
 from gated.errors import ModelError
 from gated.face.download import Download, Progress
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
-from gated.storage.files import sync_folder, write_whole
 from gated.storage.process_lock import FileLock
 from gated.wording import UNDECODABLE
 
@@ -122,7 +122,7 @@ def _accept(folder: Path, entries: list[ModelEntry], *, accept: bool) -> None:
     if asked:
         now = datetime.now(UTC).replace(microsecond=0)
         fresh = [Accepted(entry.file, entry.sha256, entry.licence, now) for entry in asked]
-        write_whole(folder / LICENCES, msgspec.json.format(msgspec.json.encode([*before, *fresh]), indent=2) + b"\n")
+        atomic_write(folder / LICENCES, msgspec.json.format(msgspec.json.encode([*before, *fresh]), indent=2) + b"\n")
 
 
 def _install(entry: ModelEntry, folder: Path, source: Source, progress: Progress) -> None:

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gated.atomic_files import atomic_write
 from gated.errors import OfficeError, PairingError
 from gated.office import key_lock
 from gated.protocol.certificate import common_name
 from gated.protocol.certificate_lifetime import gate_end
 from gated.protocol.pairing_code import fingerprint_of
-from gated.storage.files import write_whole
 
 CA, CA_KEY = "ca.pem", "ca.key"
 AUTHORITY_LIFETIME = timedelta(days=20 * 365)
@@ -79,8 +79,8 @@ class Authority:
 
     def save(self, folder: Path) -> None:
         """Write the authority into a folder; its key is sealed if that office has a passphrase. Raises `OSError`."""
-        write_whole(folder / CA_KEY, key_lock.sealed(folder, CA_KEY, private_pem(self._key)))
-        write_whole(folder / CA, self.pem)
+        atomic_write(folder / CA_KEY, key_lock.sealed(folder, CA_KEY, private_pem(self._key)))
+        atomic_write(folder / CA, self.pem)
 
     def write_server(self, folder: Path, *hosts: str, wall: datetime) -> None:
         """Write `server.pem` and `server.key` for the broker and for pairing, valid for all `hosts`.
@@ -130,7 +130,7 @@ class Authority:
         word = next(word for word, oid in PURPOSES.items() if oid in purpose)
         begins = old.not_valid_before_utc
         new = self._issue(public, common_name(old), word, wall, SERVER_LIFETIME, *kept, begins=begins)
-        write_whole(folder / f"{name}.pem", new.public_bytes(serialization.Encoding.PEM))
+        atomic_write(folder / f"{name}.pem", new.public_bytes(serialization.Encoding.PEM))
 
     def renewed(self, wall: datetime) -> Self:
         """Return this authority with the same key and name for another 20 years. Certificates it signed stay valid."""
@@ -180,16 +180,16 @@ class Authority:
         """Write `NAME.pem` and `NAME.key` for a client, valid for one hour. Raises `OSError`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._issue(key.public_key(), common, "client", wall, SKEW, serial=serial)
-        write_whole(folder / f"{name}.key", private_pem(key))
-        write_whole(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        atomic_write(folder / f"{name}.key", private_pem(key))
+        atomic_write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
     def _write(
         self, folder: Path, name: str, purpose: str, wall: datetime, *more: x509.ExtensionType, common: str = ""
     ) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._issue(key.public_key(), common or name, purpose, wall, SERVER_LIFETIME, *more)
-        write_whole(folder / f"{name}.key", private_pem(key))
-        write_whole(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        atomic_write(folder / f"{name}.key", private_pem(key))
+        atomic_write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
         self,

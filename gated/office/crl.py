@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from gated.atomic_files import atomic_write
 from gated.office.authority import Authority
 from gated.office.gate_store import GateStore
 from gated.office.mosquitto import CRL
-from gated.storage.files import write_whole
 
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """End date for certificates without a defined end (RFC 5280, section 4.1.2.5). It works for lists as well."""
@@ -26,7 +26,7 @@ def write_crl(folder: Path, gates: GateStore) -> bool:
     authority = Authority.load(folder)
     if _is_same(folder / CRL, revoked, authority):
         return False
-    write_whole(folder / CRL, crl(authority, revoked))
+    atomic_write(folder / CRL, crl(authority, revoked))
     return True
 
 

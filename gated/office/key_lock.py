@@ -22,9 +22,9 @@ from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 from msgspec import Meta
 
+from gated.atomic_files import atomic_rewrite, atomic_write, sync_folder
 from gated.errors import OfficeError, WireError
 from gated.protocol.jose import is_sealed_set, seal_at_rest, unseal_at_rest
-from gated.storage.files import rewrite, sync_folder, write_whole
 from gated.wording import UNDECODABLE
 
 FILE = "passphrase.json"
@@ -136,7 +136,7 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
         for name in SEALED:
             plain = read(folder, name)
             if not is_sealed_set((folder / name).read_bytes()):
-                rewrite(folder / name, sealed(folder, name, plain))
+                atomic_rewrite(folder / name, sealed(folder, name, plain))
     except OSError as error:
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); set the passphrase again then") from error
     return key
@@ -154,7 +154,7 @@ def _wrap(folder: Path, passphrase: str, key: bytes) -> None:
     salt = b64encode(secrets.token_bytes(SALT_BYTES)).decode()
     bare = Wrapped(salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, lanes=LANES, key="")
     kept = seal_at_rest(key, _stretched(passphrase, bare)).decode()
-    write_whole(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=kept))))
+    atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=kept))))
     know(folder, key)
 
 
@@ -162,7 +162,7 @@ def unlock(folder: Path) -> None:
     """Remove the passphrase and store the keys unsealed. Raises the errors of `read`."""
     try:
         for name in SEALED:
-            rewrite(folder / name, read(folder, name))
+            atomic_rewrite(folder / name, read(folder, name))
         (folder / FILE).unlink()
         sync_folder(folder)
     except OSError as error:

@@ -17,10 +17,10 @@ from typing import Self
 import msgspec
 
 from gated import wording
+from gated.atomic_files import atomic_write
 from gated.errors import OfficeError
 from gated.office.authority import CA
 from gated.protocol.topics import Topics
-from gated.storage.files import write_whole
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Place(msgspec.Struct, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Write `place.json`. Raises `OSError`."""
-        write_whole(folder / "place.json", msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        atomic_write(folder / "place.json", msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
     @property
     def url(self) -> str:
@@ -139,7 +139,7 @@ def write_broker(folder: Path, place: Place) -> None:
     bind = " 127.0.0.1" if place.host == "localhost" else ""  # an office at localhost listens to this machine only
     given = {"port": place.port, "bind": bind, "user": _user(), "packet": MAX_PACKET_BYTES, "own_ids": OWN_IDS}
     text = CONF.format(folder=folder.resolve(), crl=_crl_line(folder), **given)
-    write_whole(folder / CONF_FILE, text.encode())
+    atomic_write(folder / CONF_FILE, text.encode())
 
 
 def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
@@ -166,7 +166,7 @@ def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
         log.warning("%s: one gate can cut off another, or come back after it was retired; add %s", CONF_FILE, lines)
         return
     mended = conf.replace(at, at + "".join(f"{line}\n" for line in missing))
-    write_whole(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
+    atomic_write(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
     log.warning("the broker keeps one gate from cutting off another, and a retired one out, once it has started anew: "
                 "restart it (`sudo systemctl restart gated-office-broker`)")  # fmt: skip
 
@@ -181,7 +181,7 @@ def write_acl(folder: Path, site: str, gates: Iterable[str]) -> None:
     Each gate writes its own `up` topics and reads its own `down` topics; the office does the reverse. A running
     Mosquitto with the office's settings reloads the file at once.
     """
-    write_whole(folder / "acl", acl(site, gates).encode())
+    atomic_write(folder / "acl", acl(site, gates).encode())
     reload_broker(folder)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import BusyError, OfficeError, SealError, StateError
 from gated.journal.entry import stamp
 from gated.office import key_lock
@@ -25,7 +26,6 @@ from gated.office.rekey_recovery import LOCK, NEW, NUMBER, settle
 from gated.office.store import KEYS, Store
 from gated.protocol.jose import Identity
 from gated.protocol.recovery_key import Handover, RecoveryKey
-from gated.storage.files import sync_folder, write_whole
 from gated.storage.process_lock import FileLock
 
 TOKEN = "eyJ"  # noqa: S105 - the first characters of every compact JWE
@@ -131,11 +131,11 @@ def _put_together(
     if key_lock.is_locked(folder):
         key_lock.begin(new, passphrase)
     identity, authority = Identity.make(), Authority.make(store.site, wall)
-    write_whole(new / KEYS, key_lock.sealed(new, KEYS, identity.dump(None)))
+    atomic_write(new / KEYS, key_lock.sealed(new, KEYS, identity.dump(None)))
     authority.save(new)
     authority.write_server(new, *place.hosts, wall=wall)
     authority.write_client(new, "office", OFFICE, wall)
-    write_whole(new / NUMBER, str(number).encode())
+    atomic_write(new / NUMBER, str(number).encode())
     sync_folder(folder)
     return identity, authority
 

@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+from gated.atomic_files import sync_folder
 from gated.errors import StateError
-from gated.storage.files import sync_folder
 from gated.storage.process_lock import FileLock
 
 NEW, NUMBER, LOCK = "rekey.new", "number", "rekey.lock"

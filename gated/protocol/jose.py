@@ -6,7 +6,6 @@ its owner may read a private file; the other end only sees `Party`.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from joserfc.jwk import OctKey, OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64encode
 
+from gated.atomic_files import create_file
 from gated.errors import SealError, StateError, WireError
 from gated.wording import UNDECODABLE
 
@@ -126,10 +126,7 @@ class Identity:
         """Write the keys to a new file, and sync it to disk. Raises `StateError`, also if the file exists."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(_dump(self._sign, self._seal, is_private=True))
-                file.flush()
-                os.fsync(file.fileno())
+            create_file(path, _dump(self._sign, self._seal, is_private=True))
         except OSError as error:
             raise StateError(f"{path}: the keys cannot be written ({error.strerror})") from error
 

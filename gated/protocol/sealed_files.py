@@ -15,10 +15,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gated.atomic_files import atomic_rewrite, sync_folder
 from gated.errors import StateError
 from gated.protocol.certificate import is_sealed_pem, load_key, private_pem
 from gated.protocol.jose import Identity, is_sealed_set
-from gated.storage.files import rewrite, sync_folder
 from gated.storage.vault import STAND_IN, derived, site_keys, stand_in
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ def _seal(path: Path, lock: Lock) -> bool:
         log.warning("%s", error)
         return False
     if sealed is not None:
-        rewrite(path, sealed)
+        atomic_rewrite(path, sealed)
         log.info("%s: is sealed with the site key from now on", path)
     return sealed is not None
 

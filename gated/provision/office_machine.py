@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from gated.atomic_files import atomic_write
 from gated.doctor.finding import Finding, amber
 from gated.errors import ConfigError, GatedError, OfficeError, ProvisionError, UpdateError
 from gated.office.founding import faults, found
@@ -27,7 +28,7 @@ from gated.provision.packages import add_user, install, is_user
 from gated.provision.step_state import attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Step, Tried
 from gated.sitetime import DEFAULT
-from gated.storage.files import hand_over, write_whole
+from gated.storage.files import hand_over
 from gated.storage.owner import Owner, acting_as, maker_of
 from gated.storage.read_only import read_only_mode
 from gated.update.services import systemctl
@@ -279,7 +280,7 @@ class Units:
         for path, text in office_units(self.seat).items():
             with writing(path):
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                write_whole(path, text.encode())
+                atomic_write(path, text.encode())
                 path.chmod(0o644)
         root = self.seat.root
         systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *UNITS)

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from gated.atomic_files import atomic_rewrite
 from gated.config import UsbSettings, parse
 from gated.config.handwritten import HandwritingError, toml_of
 from gated.errors import ConfigError, StateError
 from gated.provision.filling import filled
-from gated.storage.files import rewrite
 
 DEVICES = re.compile(r"^devices\s*=\s*\[[^\]]*\]", re.MULTILINE)
 
@@ -51,7 +51,7 @@ def write(config: Path, text: str) -> None:
     """
     parse(toml_of(text), config.resolve().parent, str(config))
     try:
-        rewrite(config.resolve(), text.encode())
+        atomic_rewrite(config.resolve(), text.encode())
     except OSError as error:
         raise StateError(f"{config}: cannot be written ({error.strerror}); run this as root") from error
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gated.atomic_files import atomic_write
 from gated.config import Settings
 from gated.errors import GatedError
 from gated.provision.gate_units import ALWAYS, settles, unit_files
 from gated.provision.packages import vision_user
-from gated.storage.files import write_whole
 from gated.update.services import BRAIN, VISION, Systemd, systemctl
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _text(path: Path) -> str | None:
 
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
-        write_whole(path, text.encode())
+        atomic_write(path, text.encode())
         path.chmod(0o644)
 
 

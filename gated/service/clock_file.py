@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gated.storage.files import write_whole
+from gated.atomic_files import atomic_write
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class ClockFile:
             return False
         self._at = steady_s
         try:
-            write_whole(self._state / NAME, msgspec.json.encode(kept))
+            atomic_write(self._state / NAME, msgspec.json.encode(kept))
         except OSError as error:
             if not self._fails:
                 log.warning("the time of day cannot be stored (%s); the gate tries again", error)

@@ -5,7 +5,6 @@ the same file show the same scene, and a restarted camera continues in the middl
 """
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gated import wording
+from gated.atomic_files import atomic_write
 from gated.errors import CameraError
 from gated.wording import UNDECODABLE
 
@@ -115,9 +115,7 @@ def read_script(path: Path) -> Script:
 
 def write_script(script: Script, path: Path) -> None:
     """Write the script atomically: a reader gets the old one or the new one, never a part."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(script), indent=1))
-    os.replace(fresh, path)  # noqa: PTH105 - one call, one meaning
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(script), indent=1), 0o644)
 
 
 def stand(actor: Actor, at_s: float) -> Stand | None:

@@ -1,7 +1,5 @@
-"""Writes small files whole or not at all, and syncs them to disk before it returns.
-
-Also guards root against other users in shared folders: root follows no link and writes no file that another user laid
-there. `holder` tells which user owns a place, so that root can act as that user (see `runtime.owner`).
+"""Guards root against other users in shared folders: root follows no link and writes no file that another user laid
+there. `holder` returns the user who owns a place, so that root can act as that user (see `storage.owner`).
 """
 
 import os
@@ -13,45 +11,6 @@ from gated.errors import StateError
 
 LINKS = 40
 """Limits the links on one path, as the kernel does (path_resolution(7))."""
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Create or replace a file with permission bits `mode`. By default only its owner may read it.
-
-    Raises `OSError`; the old file then stays.
-    """
-    _replace(path, data, None, mode)
-
-
-def rewrite(path: Path, data: bytes) -> None:
-    """Replace an existing file. Keeps its owner, group and permission bits.
-
-    Raises `OSError`; the old file then stays.
-    """
-    _replace(path, data, path.stat())
-
-
-def _replace(path: Path, data: bytes, like: os.stat_result | None, mode: int = 0o600) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)  # it may be a link, or a hard link to another user's file
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-        if like is not None:
-            os.fchown(file.fileno(), like.st_uid, like.st_gid)
-            os.fchmod(file.fileno(), like.st_mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder's list of files to disk. Raises `OSError`."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def open_own(path: Path, mode: int = 0o600) -> int:

@@ -1,16 +1,15 @@
 """Opens, writes and removes files that the caller of a command names.
 
 Root uses its own rights only where no other user can write. Elsewhere it acts as the user who owns that place, even
-while the command itself acts as another user (see `runtime.owner`).
+while the command itself acts as another user (see `storage.owner`).
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gated.atomic_files import atomic_write, create_file
 from gated.bounded import read_given
-from gated.storage.files import sync_folder, write_whole
 from gated.storage.owner import acting_as, as_holder_of, being_oneself, whose_folder
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where files are, among devices
@@ -42,18 +41,13 @@ def write_named(path: Path, data: bytes, mode: int = 0o600) -> None:
         if _is_stream(path):
             path.write_bytes(data)
         else:
-            write_whole(path, data, mode)
+            atomic_write(path, data, mode)
 
 
 def make_named(path: Path, data: bytes) -> None:
     """Write a new file that only its owner may read. Never overwrites. Raises `OSError` and `StateError`."""
     with replacing(path):
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+        create_file(path, data)
 
 
 def remove_named(path: Path) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gated.atomic_files import sync_folder
 from gated.errors import DiskError, TornError
 from gated.storage import database, sql
-from gated.storage.files import sync_folder
 from gated.storage.migrations import migrate
 from gated.storage.read_only import is_read_only_mode
 from gated.storage.sqlite_errors import SQL_ERRORS, is_mounted_read_only, state_error

@@ -16,6 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gated.atomic_files import atomic_write
 from gated.errors import SealError, StateError
 from gated.storage.read_only import is_read_only_mode
 from gated.types import SubjectId
@@ -172,18 +173,8 @@ def _create_once(path: Path) -> None:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             if not path.exists():
-                _write(path.with_suffix(".new"))
-                path.with_suffix(".new").rename(path)
-                os.fsync(folder)
+                atomic_write(path, secrets.token_bytes(KEY_BYTES))
         finally:
             os.close(folder)
     except OSError as error:
         raise StateError(f"{path}: the site key cannot be made ({error.strerror}); is the folder writable?") from error
-
-
-def _write(path: Path) -> None:
-    path.unlink(missing_ok=True)  # a partial key after a power cut
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.bounded import ending, take
 from gated.config import SyncSettings
 from gated.errors import GatedError, PairingError, StateError, WireError
@@ -27,7 +28,6 @@ from gated.protocol.message_kinds import kind_of
 from gated.protocol.pairing_code import Pem
 from gated.protocol.recovery_key import MAX_BYTES, Following, HandedOver, Handover, HandoverQuestion, Known, followed
 from gated.protocol.sealed_files import Lock
-from gated.storage.files import sync_folder, write_whole
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def learn(state: Path, said: RecoveryNotice, host: str) -> bool:
         return False
     new = Known(key=said.key, number=said.number, where=f"{host}:{said.port}")
     try:
-        write_whole(state / "pairing" / KNOWN, msgspec.json.encode(new))
+        atomic_write(state / "pairing" / KNOWN, msgspec.json.encode(new))
     except OSError as error:
         raise StateError(f"{state / 'pairing' / KNOWN}: cannot be written ({error.strerror})") from error
     log.info("the office's recovery key is known from now on")
@@ -99,10 +99,10 @@ def settle(state: Path) -> bool:
     folder = state / "pairing"
     try:
         taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=Taken)
-        write_whole(folder / "ca.pem", taken.authority.encode())
-        write_whole(folder / "gate.pem", taken.certificate.encode())
-        write_whole(folder / "office.keys", taken.keys.encode())
-        write_whole(folder / KNOWN, msgspec.json.encode(taken.known))
+        atomic_write(folder / "ca.pem", taken.authority.encode())
+        atomic_write(folder / "gate.pem", taken.certificate.encode())
+        atomic_write(folder / "office.keys", taken.keys.encode())
+        atomic_write(folder / KNOWN, msgspec.json.encode(taken.known))
         (folder / COMMIT).unlink()
         sync_folder(folder)
     except FileNotFoundError:
@@ -189,5 +189,5 @@ class Successor:
         if Party.parse(said.keys).kid == self.peer.me.party.kid:
             raise WireError("a hand-over to this gate's own keys")
         taken = Taken(known=known, keys=said.keys, authority=said.authority, certificate=certificate)
-        write_whole(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
+        atomic_write(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
         settle(self.state)

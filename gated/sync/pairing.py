@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated import wording
+from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import request_for
 from gated.protocol.jose import Identity, Party
@@ -23,7 +24,6 @@ from gated.protocol.pairing_code import Admission, Application, PairingCode
 from gated.protocol.recovery_key import Known
 from gated.protocol.sealed_files import Lock, make_key
 from gated.protocol.vouching import fingerprint
-from gated.storage.files import sync_folder, write_whole
 from gated.sync.pairing_client import RetiredError, ask, fetch_authority
 from gated.wording import UNDECODABLE
 
@@ -147,7 +147,7 @@ class Draft:
         folder, old = self._state / "pairing", self._state / "pairing.old"
         try:
             for name, text in files.items():
-                write_whole(self._folder / name, text.encode())
+                atomic_write(self._folder / name, text.encode())
             shutil.rmtree(old, ignore_errors=True)
             if folder.exists():
                 folder.rename(old)
@@ -165,7 +165,7 @@ class Draft:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for name in ("gate.key", "gate.keys"):
             if (earlier / name).exists() and not (self._folder / name).exists():
-                write_whole(self._folder / name, (earlier / name).read_bytes())
+                atomic_write(self._folder / name, (earlier / name).read_bytes())
         try:
             self._key = self._lock.key(self._folder / "gate.key")
             self._identity = self._lock.identity(self._folder / "gate.keys")
@@ -178,8 +178,8 @@ class Draft:
         if not self._is_plain:
             make_key(self._state, self._lock)
         self._key, self._identity = ec.generate_private_key(ec.SECP256R1()), Identity.make()
-        write_whole(self._folder / "gate.key", self._lock.write_key(self._key))
-        write_whole(self._folder / "gate.keys", self._lock.write_identity(self._identity))
+        atomic_write(self._folder / "gate.key", self._lock.write_key(self._key))
+        atomic_write(self._folder / "gate.keys", self._lock.write_identity(self._identity))
 
     def _check(self, admission: Admission) -> None:
         try:
@@ -226,7 +226,7 @@ def move(state: Path, url: str) -> str:
     if done is None:
         raise PairingError("this gate has no office yet; `gated office invite` there gives a code for `gated pair`")
     try:
-        write_whole(done.folder / "pairing.json", msgspec.json.encode(_Done(url, done.code)))
+        atomic_write(done.folder / "pairing.json", msgspec.json.encode(_Done(url, done.code)))
     except OSError as error:
         advice = "free some space, and run this as the gate's user"
         raise StateError(f"{done.folder}: cannot be written ({error.strerror}); {advice}") from error

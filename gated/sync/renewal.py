@@ -12,13 +12,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gated.atomic_files import atomic_rewrite
 from gated.config import SyncSettings
 from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import check_authority, check_own, end_of, request_for
 from gated.protocol.certificate_lifetime import ASK_EVERY_S, is_due, stage, told
 from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
 from gated.protocol.sealed_files import UNLOCKED, Lock
-from gated.storage.files import rewrite
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Certificates:
             if before is not None and ends <= before:
                 return
             if said.authority:
-                rewrite(ca, authority)
-            rewrite(cert, said.certificate.encode())
+                atomic_rewrite(ca, authority)
+            atomic_rewrite(cert, said.certificate.encode())
         except PairingError as error:
             raise WireError(f"the certificate that the office sent is not taken: {error}") from error
         except OSError as error:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from gated.atomic_files import atomic_rewrite
 from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError
-from gated.storage.files import rewrite
 from gated.sync.pairing import Pairing
 
 
@@ -25,7 +25,7 @@ def write_table(path: Path, pairing: Pairing) -> None:
             raise ConfigError(str(path), ["has another [sync]; put the one above in its place"])
         changed = with_table(text, pairing.toml())
         toml_of(changed)
-        rewrite(path, changed.encode())
+        atomic_rewrite(path, changed.encode())
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
     except HandwritingError as error:
@@ -39,7 +39,7 @@ def set_key(path: Path, table: str, key: str, value: str) -> None:
         changed = with_key(text, table, key, value)
         if toml_of(changed).get(table, {}).get(key) != value:
             raise ConfigError(str(path), [f"[{table}] is not where it was looked for; write {key} = {value!r} in it"])
-        rewrite(path, changed.encode())
+        atomic_rewrite(path, changed.encode())
     except OSError as error:
         problem = f"cannot be written ({error.strerror}); write {key} = {_quoted(value)} below [{table}] by hand"
         raise ConfigError(str(path), [problem]) from error

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import StateError, UpdateError
-from gated.storage.files import sync_folder, write_whole
 from gated.update.root_only import check_roots
 from gated.update.signature import KEYS, Key, read_keys
 
@@ -72,7 +72,7 @@ class Releases:
         """Trust these release keys and no others from now on. They are on disk on return. Raises `StateError`."""
         try:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-            write_whole(self.root / KEYS, "".join(f"{key.line}\n" for key in keys).encode())
+            atomic_write(self.root / KEYS, "".join(f"{key.line}\n" for key in keys).encode())
             (self.root / KEYS).chmod(0o644)
         except OSError as error:
             raise StateError(f"{self.root / KEYS}: cannot be written ({error.strerror}); run this as root") from error

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import StateError
-from gated.storage.files import sync_folder, write_whole
 
 FILE = "trial"
 STARTS = 3
@@ -46,7 +46,7 @@ class Trial:
     def write(self, root: Path) -> None:
         """Write the file and replace an older one. It is on disk on return. Raises `StateError`."""
         try:
-            write_whole(root / FILE, self.encoded())
+            atomic_write(root / FILE, self.encoded())
         except OSError as error:
             raise StateError(f"{root / FILE}: cannot be written ({error.strerror}); run this as root") from error
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gated import atomic_files
 from gated.config import load, proposal, settings_trial
 from gated.config.settings_trial import DECIDED_S, HEALTHY_S, STARTS, Trial, begin, propose, propose_models
 from gated.errors import ConfigError, StateError
@@ -249,13 +250,14 @@ class PowerCutError(BaseException):
     """A simulated power cut. No code may catch it, because nothing survives a power cut."""
 
 
-CALLS = ("open", "write", "close", "replace", "unlink", "O_RDONLY", "O_DIRECTORY", "O_WRONLY", "O_CREAT", "O_TRUNC")
+FLAGS = ("RDONLY", "DIRECTORY", "WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC")
+CALLS = ("open", "write", "close", "replace", "unlink", *(f"O_{each}" for each in FLAGS))
 QUICK = SimpleNamespace(fsync=lambda number: None, **{name: getattr(os, name) for name in CALLS})
 """Stands for `os` before and after a cut: no power cut, no wait for a disk."""
 
 
 class ForgetfulFolder:
-    """Stands for `os` in `proposal`: makes the real calls, and knows what a power cut leaves of them.
+    """Stands for `os` in `proposal` and `atomic_files`. It makes the real calls, and simulates a power cut after them.
 
     A file that was not synced may keep any part. A folder keeps the first few name changes since its last sync.
     """
@@ -394,6 +396,11 @@ def starts_left(config):
     return tried
 
 
+def use(monkeypatch, disk):
+    for module in (proposal, atomic_files):
+        monkeypatch.setattr(module, "os", disk)
+
+
 SEEDS = {"propose": 25, "start": 25, "keep": 50, "drop": 50, "three": 6}
 """Number of runs of each step. In every run the power fails at every call in turn."""
 POINTS: list[str] = []
@@ -401,7 +408,7 @@ POINTS: list[str] = []
 
 @pytest.mark.parametrize("what", SEEDS)
 def test_the_power_may_go_at_any_call_and_the_gate_has_the_old_settings_or_the_new(what, config, monkeypatch):
-    monkeypatch.setattr(proposal, "os", QUICK)
+    use(monkeypatch, QUICK)
     state, running, outcomes = config.parent / "state", scene(config, what), set()
     files = {path.name: path.read_bytes() for path in state.iterdir()}
     for seed in range(SEEDS[what]):
@@ -409,14 +416,14 @@ def test_the_power_may_go_at_any_call_and_the_gate_has_the_old_settings_or_the_n
         while not is_done:
             put(state, files)
             disk = ForgetfulFolder(state, random.Random(f"{seed} {calls}"), calls_left=calls)
-            monkeypatch.setattr(proposal, "os", disk)
+            use(monkeypatch, disk)
             try:
                 play(config, what, running)
                 is_done = True
             except PowerCutError:
                 calls += 1
             disk.cut_power()
-            monkeypatch.setattr(proposal, "os", QUICK)
+            use(monkeypatch, QUICK)
             before = in_force(config)
             assert before == 6 or (what, before) == ("keep", 7)
             tried = starts_left(config)
@@ -440,17 +447,17 @@ def test_the_power_went_at_a_thousand_points_and_more():
 def test_a_disk_that_fails_at_any_call_leaves_whole_settings_and_a_gate_that_starts(what, config, monkeypatch):
     failing, is_done = 1, False
     while not is_done:
-        monkeypatch.setattr(proposal, "os", QUICK)
+        use(monkeypatch, QUICK)
         running = scene(config, what)
         disk = ForgetfulFolder(config.parent / "state", random.Random(failing), failing=failing)
-        monkeypatch.setattr(proposal, "os", disk)
+        use(monkeypatch, disk)
         try:
             play(config, what, running)
         except StateError as error:
             assert what != "start", "the office keeps no gate from starting"
             assert "No space left" in str(error)
         is_done = disk.calls < failing
-        monkeypatch.setattr(proposal, "os", QUICK)
+        use(monkeypatch, QUICK)
         assert in_force(config) in {6, 7}
         starts_left(config)
         failing += 1
@@ -461,11 +468,11 @@ def test_a_start_that_cannot_be_counted_is_made_without_the_proposal(config, mon
     propose(config, office(7))
     for _ in range(10):
         disk = ForgetfulFolder(config.parent / "state", random.Random(1), failing=1)
-        monkeypatch.setattr(proposal, "os", disk)
+        use(monkeypatch, disk)
         start = begin(config)
         assert (start.trial, number_of(start.settings)) == (None, "own")
         assert "No space left" in start.dropped
-    monkeypatch.setattr(proposal, "os", os)
+    use(monkeypatch, os)
     assert number_of(begin(config).settings) == 7
 
 
@@ -484,7 +491,7 @@ def test_a_long_life_with_the_power_going_ends_in_whole_settings(tmp_path_factor
     try:
         for what, calls in life:
             disk.calls_left = calls
-            proposal.os = disk
+            proposal.os = atomic_files.os = disk
             try:
                 if what == "propose":
                     number += 1
@@ -505,7 +512,7 @@ def test_a_long_life_with_the_power_going_ends_in_whole_settings(tmp_path_factor
             assert in_force(config) in may_be
             assert starts <= STARTS
     finally:
-        proposal.os = os
+        proposal.os = atomic_files.os = os
 
 
 def number_of_trial(running):

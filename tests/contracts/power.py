@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import msgspec
 from contracts.bench import needs, released
 
+from gated.atomic_files import sync_folder
 from gated.events import DoorClosed
 from gated.journal.journal import Journal
-from gated.storage.files import sync_folder
 
 LEASE_S = 30.0
 SITE, GATE = "bench", "front"

@@ -224,7 +224,7 @@ def test_the_key_that_stands_in_stays_while_anything_needs_it(fresh, monkeypatch
     before = is_usable(fresh)
     assert not seal_folders(fresh, Lock.of(fresh))  # no site key yet: the gate has not started
     vault.site_key(fresh, may_create=True)
-    monkeypatch.setattr("gated.protocol.sealed_files.rewrite", lambda *_: None)  # a power cut
+    monkeypatch.setattr("gated.protocol.sealed_files.atomic_rewrite", lambda *_: None)  # a power cut
     seal_folders(fresh, Lock.of(fresh))
     assert (fresh / vault.STAND_IN).exists()
     assert is_usable(fresh) == before

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
+from gated.atomic_files import atomic_rewrite, atomic_write
 from gated.errors import StateError
-from gated.storage.files import hand_over, holder, own_folder, rewrite, write_whole
+from gated.storage.files import hand_over, holder, own_folder
 from gated.storage.process_lock import FileLock
 
 
@@ -15,10 +16,10 @@ def mode(path):
 
 def test_a_new_file_is_its_owners_alone_whatever_was_there(tmp_path):
     path = tmp_path / "key"
-    write_whole(path, b"one")
+    atomic_write(path, b"one")
     assert (path.read_bytes(), mode(path)) == (b"one", 0o600)
     path.chmod(0o644)
-    write_whole(path, b"two")
+    atomic_write(path, b"two")
     assert (path.read_bytes(), mode(path)) == (b"two", 0o600)
 
 
@@ -27,16 +28,16 @@ def test_a_file_that_is_rewritten_stays_whose_it_was(tmp_path):
     path.write_text("one")
     os.chown(path, 1234, 4321)
     path.chmod(0o640)
-    rewrite(path, b"two")
+    atomic_rewrite(path, b"two")
     assert (path.read_bytes(), mode(path), path.stat().st_uid, path.stat().st_gid) == (b"two", 0o640, 1234, 4321)
 
 
 def test_what_is_not_there_is_not_rewritten(tmp_path):
     with pytest.raises(FileNotFoundError):
-        rewrite(tmp_path / "gated.toml", b"")
+        atomic_rewrite(tmp_path / "gated.toml", b"")
 
 
-@pytest.mark.parametrize("write", [write_whole, rewrite])
+@pytest.mark.parametrize("write", [atomic_write, atomic_rewrite])
 def test_a_write_that_fails_leaves_what_was(tmp_path, monkeypatch, write):
     path = tmp_path / "file"
     path.write_bytes(b"old")
@@ -70,7 +71,7 @@ LAID = {"a link": lambda path, to: path.symlink_to(to), "a second name": lambda 
 def test_nothing_is_written_through_what_was_laid_there(trap, laid, where):
     theirs, secret = trap
     LAID[laid](theirs / where, secret)
-    write_whole(theirs / "models.toml", b"new")
+    atomic_write(theirs / "models.toml", b"new")
     assert (secret.read_bytes(), mode(secret), secret.stat().st_uid) == (b"root's", 0o600, os.getuid())
     assert (theirs / "models.toml").read_bytes() == b"new"
     assert not (theirs / "models.toml").is_symlink()

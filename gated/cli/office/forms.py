@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from gated.atomic_files import atomic_write
 from gated.cli import show_json, streams
 from gated.cli.office import json_option
 from gated.config import load_own
@@ -21,7 +22,6 @@ from gated.office.forms.form_facts import Facts, missing, read_facts, with_setti
 from gated.office.forms.paper import page_of, sentences_of
 from gated.office.forms.shelf import Form, check_version, known_versions, remember
 from gated.office.store import Store
-from gated.storage.files import write_whole
 from gated.storage.named_files import make_folder, reading, write_named
 
 FACTS = "forms.toml"
@@ -79,7 +79,7 @@ def _facts(folder: Path, given: Path | None) -> Path:
     """Return the file of facts. If the office has none yet, write a commented example."""
     path = given or folder / FACTS
     if given is None and not path.exists():
-        write_whole(path, files("gated.office.forms").joinpath("example.toml").read_bytes())
+        atomic_write(path, files("gated.office.forms").joinpath("example.toml").read_bytes())
         streams.say(f"{path} was made: fill it in", err=True)
     return path
 

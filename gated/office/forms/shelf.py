@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from gated.atomic_files import atomic_write
 from gated.errors import OfficeError
 from gated.office.forms.form_facts import LANGUAGES, Facts, Language, missing, values
 from gated.office.forms.paper import DOCUMENTS, digest_of, text_of
-from gated.storage.files import write_whole
 from gated.wording import UNDECODABLE
 
 INDEX = "forms.json"
@@ -75,7 +75,7 @@ def remember(folder: Path, version: str, made: list[Form], today: date) -> None:
     known = known_versions(folder)
     if all(each.version != version for each in known):
         known.append(Version(version, today.isoformat(), _digests(made)))
-        write_whole(folder / INDEX, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+        atomic_write(folder / INDEX, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
 
 
 def _digests(made: list[Form]) -> dict[str, str]:

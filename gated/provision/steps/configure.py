@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import ClassVar
 
+from gated.atomic_files import atomic_write
 from gated.config import Settings
 from gated.config.reading import read
 from gated.doctor.finding import amber
@@ -16,7 +17,6 @@ from gated.provision.filling import filled
 from gated.provision.installer_answers import UNNAMED, merged
 from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.storage.files import write_whole
 from gated.storage.owner import maker_of
 
 
@@ -50,7 +50,7 @@ class WriteSettings:
         text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), making.tables)
         aside = making.config.with_name(".gated.toml.draft")
         with writing(making.config):
-            write_whole(aside, text.encode())
+            atomic_write(aside, text.encode())
         try:
             draft = drafted(read(aside), making.config.parent)
             if draft.problems:

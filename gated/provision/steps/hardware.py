@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from gated.atomic_files import atomic_rewrite
 from gated.config import Settings
 from gated.errors import GatedError, ProvisionError
 from gated.provision import machine_check
 from gated.provision.boot import BEGIN, STRICT, boot_lines, with_lines
 from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.storage.files import rewrite
 
 IN_USE = "in use by the gate that runs; `gated doctor` says how they are"
 
@@ -72,7 +72,7 @@ class Firmware:
         if not self.making.confirm(f"{path} gets these lines:\n{block}Write them?"):
             raise ProvisionError(f"{path} was not changed; without these lines a killed process leaves the lock open")
         with writing(path):
-            rewrite(path, wanted.encode())
+            atomic_rewrite(path, wanted.encode())
         strict = "strict_gpiod is set: a pin falls back when its process ends; " if STRICT in wanted else ""
         return f"{path}: {strict}counts from the next start of the machine"
 

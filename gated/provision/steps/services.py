@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from gated.atomic_files import atomic_write
 from gated.errors import GatedError, ProvisionError
 from gated.provision import keyboard
 from gated.provision.gate_units import (
@@ -31,7 +32,6 @@ from gated.provision.packages import (
 )
 from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
-from gated.storage.files import write_whole
 from gated.update.services import systemctl
 
 
@@ -95,7 +95,7 @@ class Services:
         for path, text in self._files().items():
             with writing(path):
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                write_whole(path, text.encode())
+                atomic_write(path, text.encode())
                 path.chmod(0o755 if path.name in SCRIPTS else 0o644)
         units, root = wanted_units(self.making), self.making.root
         if self.making.answers.kiosk:
