@@ -52,7 +52,7 @@ def test_an_order_that_cannot_be_read_is_ended_like_any_other(tmp_path):
 
 def test_a_full_disk_keeps_nobody_out(tmp_path):
     begin_lockdown(tmp_path, "the office", AT)
-    (tmp_path / "lockdown.new").mkdir()  # no file can replace the old one, as on a full disk
+    (tmp_path / ".lockdown.json.new").mkdir()  # no file can replace the old one, as on a full disk
     end_lockdown(tmp_path, "the guard")
     assert read_lockdown(tmp_path) is None
     assert read_last_record(tmp_path) is None
@@ -70,7 +70,7 @@ def test_an_order_that_cannot_be_read_is_an_order(tmp_path, bytes_):
 
 
 def test_half_an_order_is_never_seen(tmp_path):
-    (tmp_path / "lockdown.new").write_bytes(b"{")  # the power failed during the write
+    (tmp_path / ".lockdown.json.new").write_bytes(b"{")  # the power failed during the write
     assert read_lockdown(tmp_path) is None
 
 

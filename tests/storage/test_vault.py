@@ -120,7 +120,7 @@ def test_a_key_that_others_may_touch_is_refused_with_the_command_that_mends_it(
 
 def test_a_half_written_key_of_a_power_cut_is_not_used(state: Path) -> None:
     (state / "keys").mkdir(parents=True, mode=0o700)
-    half = state / "keys" / "site.new"
+    half = state / "keys" / ".site.key.new"
     half.write_bytes(b"half")
     assert len(site_key(state, may_create=True)) == 32
     assert not half.exists()
@@ -182,9 +182,9 @@ def test_processes_that_make_the_key_at_once_end_up_with_the_same(state: Path, m
 
 def test_the_key_is_on_disk_before_it_has_its_name(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    fsync, rename = os.fsync, Path.rename
-    monkeypatch.setattr(vault.os, "fsync", lambda fd: (order.append("sync"), fsync(fd)))
-    monkeypatch.setattr(Path, "rename", lambda self, to: (order.append("rename"), rename(self, to)))
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("sync"), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (order.append("rename"), replace(old, new)))
     site_key(state, may_create=True)
     assert order == ["sync", "rename", "sync"]
 
