@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gated.access.visits import Outcome
+from gated.access.visits import VisitOutcome
 from gated.door.door_machine import MAX_LEASE_S
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured
 from gated.journal.journal import Journal
@@ -33,11 +33,11 @@ def events(day, kind):
 
 
 def grants(day):
-    return [outcome for outcome in events(day, Outcome) if outcome.decision.grant]
+    return [outcome for outcome in events(day, VisitOutcome) if outcome.decision.grant]
 
 
 def denials(day):
-    return [outcome.decision.reason for outcome in events(day, Outcome) if not outcome.decision.grant]
+    return [outcome.decision.reason for outcome in events(day, VisitOutcome) if not outcome.decision.grant]
 
 
 def words(day, word):
@@ -161,7 +161,7 @@ class TestCamera:
         day.run(3.0)
         day.camera.inflict(Verb.DELAYED)
         resident_comes(day, stays_s=5.0)
-        assert events(day, Outcome) == []
+        assert events(day, VisitOutcome) == []
         assert words(day, "on") == []
 
     def test_intermittent_frames_grant_a_resident_once_a_visit(self, day):
