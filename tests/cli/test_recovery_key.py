@@ -103,7 +103,7 @@ def test_a_key_that_became_nobodys_is_not_left_behind(init, command, tmp_path, m
     def failing(*_):
         raise OfficeError("no room")
 
-    monkeypatch.setattr("gated.office.handovers.Handovers.begin", failing)
+    monkeypatch.setattr("gated.office.handovers.Handovers.store_first_key", failing)
     assert command("recovery", tmp_path / "stick").exit_code != 0
     assert not (tmp_path / "stick").exists()
 
