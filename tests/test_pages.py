@@ -17,7 +17,7 @@ import gated
 from gated.cli import COMMANDS, main
 from gated.config import ModelSettings, ReaderSettings
 from gated.face.manifest import load_manifest
-from gated.office.alarm_store import MEANINGS
+from gated.office.alarm_meanings import MEANINGS
 from gated.pin.budget import Caps, budget, card_days, in_words, short_card_days
 from gated.simulator.morning import morning
 

@@ -71,10 +71,12 @@ class Authority:
             key = serialization.load_pem_private_key(key_lock.read(folder, CA_KEY), None)
             certificate = x509.load_pem_x509_certificate((folder / CA).read_bytes())
         except (OSError, ValueError, TypeError) as error:
-            advice = "`gated office init` makes an office, a backup brings one back"
-            raise OfficeError(f"{folder}: the office's authority cannot be read ({error}); {advice}") from error
+            advice = "restore the folder from a backup, or create a new office by `gated office init`"
+            raise OfficeError(
+                f"{folder}: the certificate authority of the office cannot be read ({error}); {advice}"
+            ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise OfficeError(f"{folder}: {CA} and {CA_KEY} do not belong together; bring both back from one backup")
+            raise OfficeError(f"{folder}: {CA} and {CA_KEY} do not belong together; restore both from the same backup")
         return cls(key, certificate)
 
     def save(self, folder: Path) -> None:
@@ -123,9 +125,7 @@ class Authority:
             kept = [each.value for each in old.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
             public = old.public_key()
         except (OSError, ValueError, x509.ExtensionNotFound) as error:
-            raise OfficeError(
-                f"{folder}/{name}.pem: cannot be renewed ({error}); bring it back from a backup"
-            ) from error
+            raise OfficeError(f"{folder}/{name}.pem: cannot be renewed ({error}); restore it from a backup") from error
         assert isinstance(public, ec.EllipticCurvePublicKey)
         word = next(word for word, oid in PURPOSES.items() if oid in purpose)
         begins = old.not_valid_before_utc
@@ -259,9 +259,9 @@ def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
         public = csr.public_key()
         is_good = csr.is_signature_valid and csr.subject == _name(gate)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise PairingError("the gate's request for a certificate is none") from error
+        raise PairingError("the gate sent no valid certificate request") from error
     if not is_good or not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
-        raise PairingError("the gate's request for a certificate is not its own, or not with a key of EC P-256")
+        raise PairingError("the gate sent a certificate request for another name, or without an EC P-256 key")
     return csr
 
 

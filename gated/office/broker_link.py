@@ -50,12 +50,12 @@ async def run_link(
         began = time.monotonic()
         try:
             async with _client(host, port, context, identifier) as client:
-                log.log(logging.INFO if failures else logging.DEBUG, "the link to the broker is up")
+                log.log(logging.INFO if failures else logging.DEBUG, "connected to the broker")
                 await _converse(side, client)
         except FAILURES as error:
             failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
             if failures == 1:
-                log.warning("no link to the broker, trying again and again: %s", error)
+                log.warning("cannot connect to the broker, trying again until it works: %s", error)
         _heed_cancellation()
         await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
 
@@ -96,7 +96,7 @@ async def _listen(side: Exchange, client: Client) -> None:
         try:
             said = side.handle_message(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
         except (BusyError, NoSuchGateError) as error:
-            log.warning("a message is passed over, and will come again: %s", error)
+            log.warning("a message was not processed; the gate sends it again: %s", error)
             continue
         await _publish(client, said)
 
@@ -111,7 +111,7 @@ async def _speak(side: Exchange, client: Client) -> None:
             try:
                 said = side.due(time.monotonic(), datetime.now(UTC))
             except (BusyError, NoSuchGateError) as error:
-                log.warning("what is due must wait: %s", error)
+                log.warning("cannot send messages now, trying again: %s", error)
                 continue
             for topic in sorted(side.topics - heard):
                 await client.subscribe(topic, qos=1)

@@ -73,7 +73,9 @@ class CommandStore:
         """Return one command. Raises `OfficeError`."""
         for stored in self._select("id = ?", command_id):
             return stored
-        raise OfficeError(f"this office has no command {command_id!r}")
+        raise OfficeError(
+            f"this office has no command {command_id!r}; `gated office events` lists what gates carried out"
+        )
 
     def by_message(self, message_id: str) -> StoredCommand | None:
         """Return the command with this id of its newest message; None if there is none."""

@@ -45,7 +45,7 @@ class OfficeFile:
             return
         newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]
         if newest != self.generation:
-            raise StateError("this office was given new keys meanwhile; begin this anew")
+            raise StateError("this office got new keys meanwhile; run the command again")
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give the connection for a query. Fetch all rows before leaving the block."""

@@ -26,7 +26,7 @@ from gated.events import (
     WeakPin,
 )
 from gated.journal.entry import stamp
-from gated.office.alarm_store import WEAK
+from gated.office.alarm_meanings import WEAK
 from gated.office.gate_consents import apply_given_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store

@@ -60,7 +60,7 @@ class FaceStore:
         """
         encoded = msgspec.json.encode(face)
         if len(encoded) > MAX_FACE_BYTES:
-            raise OfficeError(f"a face of {len(encoded)} bytes; at most {MAX_FACE_BYTES} can be passed on")
+            raise OfficeError(f"the face has {len(encoded)} bytes, more than the {MAX_FACE_BYTES} that a gate accepts")
         with self._file.writing() as connection:
             agreed = "SELECT 1 FROM records, gates WHERE key = 'person/' || ? AND is_shared AND gate = ?"
             if connection.execute(agreed, (subject, to)).fetchone() is None:

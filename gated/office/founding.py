@@ -46,14 +46,14 @@ def found(  # noqa: PLR0917 - everything that defines an office
 def faults(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> Iterator[OfficeError]:
     """Yield every error that would stop `found`. Changes nothing."""
     if not re.fullmatch(NAME, site):
-        yield OfficeError(f"{site!r} is no name of a site; use small letters, digits, - and _, as in [site] id")
+        yield OfficeError(f"{site!r} cannot be the name of a site; use small letters, digits, - and _, as in [site] id")
     for check, value in ((check_host, place.host), (check_timezone, timezone)):
         try:
             check(value)
         except OfficeError as error:
             yield error
     if place.port == place.pairing_port:
-        yield OfficeError(f"port {place.port} cannot be the broker's and the pairing's; name another --pairing-port")
+        yield OfficeError(f"the broker and pairing cannot both use port {place.port}; name another --pairing-port")
     yield from _faults_of(folder)
 
 
@@ -64,7 +64,7 @@ def _faults_of(folder: Path) -> Iterator[OfficeError]:
         yield OfficeError(f"{folder}: cannot be used ({error.strerror}); name another folder with --dir")
         return
     if is_used and (folder / CA_KEY).exists() and not (folder / "place.json").exists():
-        yield OfficeError(f"{folder}: an office was begun here and never finished; take the folder away with "
+        yield OfficeError(f"{folder}: the creation of an office here did not finish; delete the folder by "
                           f"`sudo rm -r {folder}`, and run this again")  # fmt: skip
     elif is_used:
         yield OfficeError(f"{folder}: is not empty; an office is there already, or name another folder with --dir")
@@ -73,7 +73,9 @@ def _faults_of(folder: Path) -> Iterator[OfficeError]:
 def check_host(host: str) -> None:
     """Raise `OfficeError` for a value that is no host name and no address."""
     if not re.fullmatch(HOST, host):
-        raise OfficeError(f"{host!r} is no host; name what gates reach this machine by, in small letters")
+        raise OfficeError(
+            f"{host!r} is not a host; give the name or address by which gates reach this machine, in small letters"
+        )
 
 
 def move(folder: Path, host: str, wall: datetime) -> Place:
@@ -84,7 +86,7 @@ def move(folder: Path, host: str, wall: datetime) -> Place:
     check_host(host)
     place = Place.load(folder)
     if host == place.host:
-        raise OfficeError(f"{host} is the office's host already")
+        raise OfficeError(f"{host} is the host of this office already; nothing was changed")
     former = [place.host, *(each for each in place.former if each not in (host, place.host))]
     return _settle(folder, Place(host, place.port, place.pairing_port, tuple(former)), wall)
 
@@ -93,8 +95,8 @@ def forget(folder: Path, host: str, wall: datetime) -> Place:
     """Drop a former host name. Raises `OfficeError` if the office never had it."""
     place = Place.load(folder)
     if host not in place.former:
-        known = ", ".join(place.former) or "there is none"
-        raise OfficeError(f"{host} is no host of before ({known})")
+        known = ", ".join(place.former) or "none"
+        raise OfficeError(f"{host} is not a former host of this office (former hosts: {known})")
     former = tuple(each for each in place.former if each != host)
     return _settle(folder, Place(place.host, place.port, place.pairing_port, former), wall)
 
@@ -107,5 +109,5 @@ def _settle(folder: Path, place: Place, wall: datetime) -> Place:
         write_broker(folder, place)
         place.save(folder)
     except OSError as error:
-        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); act as the office's user") from error
+        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); run this as the office's user") from error
     return place

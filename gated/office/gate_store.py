@@ -36,7 +36,7 @@ class NoSuchGateError(OfficeError):
     """No gate of the site has this name. A gate may be retired at any moment."""
 
     def __init__(self, gate: str) -> None:
-        super().__init__(f"there is no gate {gate!r} here; `gated office gates` lists them")
+        super().__init__(f"this office has no gate {gate!r}; `gated office gates` lists its gates")
 
 
 @dataclass(frozen=True, slots=True)

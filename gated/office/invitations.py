@@ -153,7 +153,7 @@ class Invitations:
             raise self._unusable(error) from error
 
     def _unusable(self, error: sqlite3.Error) -> StateError:
-        return StateError(f"{self._path}: cannot be used ({error}); see that the disk is not full")
+        return StateError(f"{self._path}: cannot be used ({error}); check that the disk is not full")
 
 
 def _find(connection: sqlite3.Connection, gate: str) -> Invitation | None:

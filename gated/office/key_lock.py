@@ -46,9 +46,9 @@ class LockedError(OfficeError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder}: the office's keys are behind a passphrase, and nobody is here to type it; in a terminal, "
-            "`gated office passphrase` says how the office starts by itself "
-            f"(the credential {CREDENTIAL!r} of systemd, or a file that {NAMED_BY} names)"
+            f"{folder}: a passphrase protects the office's keys, and there is no terminal to type it; run "
+            "`gated office passphrase` in a terminal to let the office start unattended "
+            f"(by the credential {CREDENTIAL!r} of systemd, or a file that {NAMED_BY} names)"
         )
 
 
@@ -92,7 +92,9 @@ def read(folder: Path, name: str) -> bytes:
         with suppress(WireError):
             return unseal_at_rest(data, _derived(key_of(folder), name))
         _known.pop(folder.resolve(), None)
-    raise OfficeError(f"{folder / name}: is sealed with another key; bring it back from the same backup")
+    raise OfficeError(
+        f"{folder / name}: is sealed with another key; restore it from the same backup as the other files"
+    )
 
 
 def sealed(folder: Path, name: str, plain: bytes) -> bytes:
@@ -129,7 +131,7 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
     `key`: the current key, if the files are sealed already. Raises `OfficeError` for a passphrase that is too short.
     """
     if len(passphrase) < LEAST:
-        raise OfficeError(f"a passphrase has at least {LEAST} characters; several words that do not belong together")
+        raise OfficeError(f"a passphrase needs at least {LEAST} characters; use several unrelated words")
     key = key or secrets.token_bytes(KEY_BYTES)
     try:
         _wrap(folder, passphrase, key)
@@ -138,7 +140,9 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
             if not is_sealed_set((folder / name).read_bytes()):
                 atomic_rewrite(folder / name, sealed(folder, name, plain))
     except OSError as error:
-        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); set the passphrase again then") from error
+        raise OfficeError(
+            f"{folder}: cannot be written ({error.strerror}); free the disk, then set the passphrase again"
+        ) from error
     return key
 
 
@@ -167,7 +171,7 @@ def unlock(folder: Path) -> None:
         sync_folder(folder)
     except OSError as error:
         raise OfficeError(
-            f"{folder}: cannot be written ({error.strerror}); remove the passphrase again then"
+            f"{folder}: cannot be written ({error.strerror}); free the disk, then remove the passphrase again"
         ) from error
     _known.pop(folder.resolve(), None)
 
@@ -214,7 +218,7 @@ def _load(folder: Path) -> Wrapped:
     try:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=Wrapped)
     except (OSError, *UNDECODABLE) as error:
-        raise OfficeError(f"{folder / FILE}: cannot be read ({error}); bring it back from a backup") from error
+        raise OfficeError(f"{folder / FILE}: cannot be read ({error}); restore it from a backup") from error
 
 
 def _stretched(passphrase: str, how: Wrapped) -> bytes:
@@ -223,7 +227,7 @@ def _stretched(passphrase: str, how: Wrapped) -> bytes:
         salt, secret = b64decode(how.salt, validate=True), passphrase.encode("utf-8", "surrogatepass")
         return hash_secret_raw(secret, salt, how.passes, how.memory_kib, how.lanes, KEY_BYTES, Type.ID)
     except (binascii.Error, HashingError) as error:
-        raise OfficeError(f"{FILE}: is damaged ({error}); bring it back from a backup") from error
+        raise OfficeError(f"{FILE}: is damaged ({error}); restore it from a backup") from error
 
 
 def _derived(key: bytes, name: str) -> bytes:

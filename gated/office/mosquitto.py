@@ -44,7 +44,7 @@ log_dest stderr
 log_type error
 log_type warning
 
-# TLS 1.2 or newer, and a certificate on both sides; its common name is who somebody is.
+# TLS 1.2 or newer, and a certificate on both sides; its common name identifies the client.
 tls_version tlsv1.2
 cafile {folder}/ca.pem
 certfile {folder}/server.pem
@@ -53,12 +53,12 @@ require_certificate true
 use_identity_as_username true
 allow_anonymous false
 acl_file {folder}/acl
-# Certificates that the office has taken back. The list never expires; SIGHUP has it read again.
+# Revoked certificates. The list never expires; SIGHUP makes the broker read it again.
 {crl}
-# Its client id is that name as well, whatever it says: else each could end the connection of every other.
+# The client id is that name too, whatever the client sends. Otherwise each client could disconnect every other.
 {own_ids}
 
-# Nothing is kept here: what counts is what the office and the gates have on disk, and they say again what is lost.
+# The broker stores nothing. The office and the gates have everything on disk, and send lost messages again.
 persistence false
 max_packet_size {packet}
 max_queued_messages 10000
@@ -70,8 +70,8 @@ OWN_IDS = "use_username_as_clientid true"
 CRL = "crl.pem"
 
 OTHER_BROKER = (
-    "another broker serves this office: whether it ties each client id to its certificate cannot be seen from here. "
-    "Where it does not, only the secret digits of the ids keep one gate from cutting off another; see Brokers in "
+    "this office uses another broker, so gated cannot check whether it binds each client id to its certificate. "
+    "Without that, only the secret digits of the ids stop one gate from disconnecting another; see Brokers in "
     "gated/office/SCALING.md"
 )
 
@@ -100,7 +100,7 @@ class Place(msgspec.Struct, frozen=True):
             return msgspec.json.decode((folder / "place.json").read_bytes(), type=cls)
         except (OSError, *UNDECODABLE) as error:
             raise OfficeError(
-                f"{folder}: is no office: {wording.cause(error, cls)}; `gated office init` makes one"
+                f"{folder}: has no office: {wording.cause(error, cls)}; `gated office init` creates one"
             ) from error
 
     def save(self, folder: Path) -> None:
@@ -128,7 +128,7 @@ def tls_context(folder: Path, number: int = 0) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / CA))
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     except OSError as error:
-        advice = "`gated office init` makes an office, a backup brings one back"
+        advice = "restore the folder from a backup, or create a new office by `gated office init`"
         raise OfficeError(f"{folder}: the office's certificate cannot be read ({error}); {advice}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -163,12 +163,12 @@ def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
     at = "use_identity_as_username true\n"
     if at not in conf or is_otherwise:  # the broker obeys the last of two such lines
         lines = " and ".join(map(repr, missing or [OWN_IDS]))
-        log.warning("%s: one gate can cut off another, or come back after it was retired; add %s", CONF_FILE, lines)
+        log.warning("%s: one gate can disconnect another, or connect after it was retired; add %s", CONF_FILE, lines)
         return
     mended = conf.replace(at, at + "".join(f"{line}\n" for line in missing))
     atomic_write(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
-    log.warning("the broker keeps one gate from cutting off another, and a retired one out, once it has started anew: "
-                "restart it (`sudo systemctl restart gated-office-broker`)")  # fmt: skip
+    log.warning("restart the broker (`sudo systemctl restart gated-office-broker`): its new settings stop one gate "
+                "from disconnecting another, and keep retired gates out")  # fmt: skip
 
 
 def _crl_line(folder: Path) -> str:
@@ -210,7 +210,7 @@ def reload_broker(folder: Path) -> None:
         return  # no broker runs, or it has ended
     except OSError as error:
         why = error.strerror or error
-        log.warning("mosquitto does not hear of new rules and certificates (%s); send it SIGHUP", why)
+        log.warning("mosquitto did not reload its access rules and certificates (%s); send it SIGHUP", why)
 
 
 def _wait_until_it_hears(number: int) -> None:
@@ -224,7 +224,7 @@ def _wait_until_it_hears(number: int) -> None:
         if int(rows["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:
             return
         if time.monotonic() > give_up_at:
-            raise TimeoutError("it never began to")
+            raise TimeoutError("it does not catch SIGHUP")
         time.sleep(0.01)
 
 
@@ -233,4 +233,4 @@ def _user() -> str:
     try:
         return f"user {pwd.getpwuid(os.geteuid()).pw_name}"
     except KeyError:
-        return "# user: nobody has a name here, and Mosquitto stays who starts it"
+        return "# user: this account has no name, so Mosquitto keeps the account that starts it"

@@ -146,7 +146,7 @@ class Registrar:
         self._store.gate_table.certify(application.gate, issued.serial, issued.pem.decode())
         write_crl(self.folder, self._store.gate_table)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
-        log.info("%s is paired; its certificate is %s", application.gate, issued.serial)
+        log.info("paired %s; the serial number of its certificate is %s", application.gate, issued.serial)
         ours = self._store.identity.party.dump().decode()
         known = self._store.handovers
         return Admission(
@@ -179,7 +179,7 @@ class Registrar:
 
 
 def _not_understood(application: Application, error: GatedError) -> Refusal:
-    log.warning("the pairing of %s: %s", application.gate, error)
+    log.warning("refused to pair %s: %s", application.gate, error)
     return Refusal(why="request")
 
 
@@ -232,7 +232,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
         try:
             return Response(registrar.authority.pem, media_type="application/x-pem-file")
         except OfficeError as error:
-            log.error("nobody can be paired: %s", error)
+            log.error("no gate can be paired: %s", error)
             return _response(Refusal(why="trouble"))
 
     async def pair(request: Request) -> Response:
@@ -247,7 +247,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
         try:
             given = None if question is None else registrar.hand_over(question, datetime.now(UTC))
         except (BusyError, StateError, OfficeError, OSError) as error:
-            log.error("the office cannot be handed over: %s", error)
+            log.error("cannot answer a request for a hand-over: %s", error)
             return _response(Refusal(why="trouble"))
         if given is not None:
             return Response(msgspec.json.encode(given), media_type="application/json")
@@ -313,8 +313,8 @@ def _listen(port: int) -> Listener:
         plain = socket.create_server(("", port), family=family, dualstack_ipv6=both)
         return Listener(plain, MOST_CONNECTIONS, MOST_OF_ONE)
     except OSError as error:
-        advice = "end what holds it, or choose another --pairing-port"
-        raise OfficeError(f"nobody can pair: port {port} is not free ({error.strerror}); {advice}") from error
+        advice = "end the program that uses it, or choose another --pairing-port"
+        raise OfficeError(f"no gate can pair: port {port} is not free ({error.strerror}); {advice}") from error
 
 
 class _Server(uvicorn.Server):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gated.config import ReaderSettings
 from gated.errors import CredentialError
 from gated.journal.entry import stamp
-from gated.office.alarm_store import WEAK
+from gated.office.alarm_meanings import WEAK
 from gated.office.office_person import OfficePerson, hashed_pin
 from gated.office.store import Store
 from gated.pin.flat_numbers import all_typed, flat_of
@@ -28,7 +28,7 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
     with store.file.writing():
         who = store.book.without_readable_pins(store.book.person(subject))
         if is_duress and not who.has_pin:
-            raise CredentialError("a duress PIN is somebody's second: set their PIN first")
+            raise CredentialError("a duress PIN needs a PIN beside it: set the PIN first")
         chosen = _made(store, who) if digits is None else _checked(store, who, digits)
         kept = hashed_pin(chosen, store.book.pin_salt, is_duress=is_duress)
         store.book.put(replace(who, pins=[*(pin for pin in who.pins if pin.is_duress != is_duress), kept]))

@@ -83,7 +83,7 @@ class RecordBook:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
         record = self.get(f"person/{subject}")
         if not isinstance(record, OfficePerson):
-            is_gone = "was removed for good" if record is not None else "is not known here"
+            is_gone = "was removed for good" if record is not None else "is not in this office"
             raise OfficeError(f"{subject!r} {is_gone}; `gated office person list` shows the ids")
         return record
 
@@ -117,7 +117,7 @@ class RecordBook:
         with self._file.writing() as connection:
             was = connection.execute("SELECT is_gone FROM records WHERE key = ?", (self._index(key),)).fetchone()
             if isinstance(record, OfficePerson) and was is not None and was[0]:
-                raise OfficeError(f"{record.subject!r} was removed for good; add them anew, under another id")
+                raise OfficeError(f"{record.subject!r} was removed for good; add the person again under another id")
             n = self._write(record)
             if isinstance(record, OfficePerson):
                 self._withdraw(record)
@@ -134,7 +134,9 @@ class RecordBook:
         except msgspec.ValidationError as error:
             raise OfficeError(f"{key.partition('/')[0]}: {wording.problem(error, type(record))}") from error
         if (length := max(map(len, encoded))) > MAX_RECORD_BYTES:
-            raise OfficeError(f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; say less")
+            raise OfficeError(
+                f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; give fewer cards or shorter texts"
+            )
 
     def without_readable_pins(self, who: OfficePerson) -> OfficePerson:
         """Return the person without readable PINs. Runs argon2 for each readable PIN."""
@@ -359,7 +361,7 @@ class RecordBook:
         try:
             record: StoredRecord = _decoder.decode(self._identity.open(sealed))
         except (SealError, TypeError, *UNDECODABLE) as error:
-            advice = "bring the last backup back, or remove it and add it anew"
+            advice = "restore the newest backup, or remove it and add it again"
             raise StateError(f"record {n} of the office ({key}) cannot be read; {advice}") from error
         return replace(record, n=n)
 

@@ -85,14 +85,17 @@ def _check(store: Store, keys: _Keys, *, is_restored: bool) -> None:
     """Raise `OfficeError` if gates would not follow. A gate trusts only the recovery key that it knows."""
     known, key, former = store.handovers.key, keys.key, keys.former
     if not known:
-        raise OfficeError("this office has no recovery key; `gated office recovery FILE` makes one, for the next time")
+        raise OfficeError(
+            "this office has no recovery key, so nobody can replace its keys; `gated office recovery FILE` makes one "
+            "for the next time"
+        )
     if former is not None and former.public != known:
-        raise OfficeError("the key of --former is not the recovery key that this office knows; nothing was changed")
+        raise OfficeError("the key in --former is not the recovery key of this office; nothing was changed")
     if key.public == known or former is not None or is_restored:
         return
     raise OfficeError(
-        "this is not the recovery key of this office; without that one nobody can replace its keys. Where this folder "
-        "is a backup from before that key was made, say --restored, or --former with the key of before"
+        "this is not the recovery key of this office; nothing was changed. If this folder is a backup from before that "
+        "key was made, add --restored, or --former with the former recovery key"
     )
 
 
@@ -173,6 +176,6 @@ def _locks(folder: Path) -> Iterator[FileLock]:
             yield FileLock(path, "this office")
     except BusyError as error:
         stop = "stop it first: `sudo systemctl stop gated-office gated-office-broker`, or end `gated office serve`"
-        raise OfficeError(f"the office is at work, with the keys that are to be replaced; {stop}") from error
+        raise OfficeError(f"the office is running with the keys to replace; {stop}") from error
     except StateError as error:
         raise OfficeError(str(error)) from error

@@ -33,7 +33,7 @@ def settle(folder: Path) -> None:
             return
         except OSError as error:
             raise StateError(
-                f"{new}: the new keys cannot be put in place ({error.strerror}); free some space"
+                f"{new}: the new keys cannot be moved into place ({error.strerror}); free some space and try again"
             ) from error
 
 

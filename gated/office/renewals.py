@@ -44,7 +44,7 @@ class Renewals:
         try:
             csr = read_csr(said.csr, gate)
         except PairingError as error:
-            log.warning("%s is given no certificate: %s", gate, error)
+            log.warning("%s gets no new certificate: %s", gate, error)
             return None
         if known and not is_for_same_key(known, csr):
             self._store.alarms.open(gate, "certificate_refused", "", stamp(wall))
@@ -52,7 +52,7 @@ class Renewals:
         try:
             authority = Authority.load(self._folder)
         except OfficeError as error:
-            log.error("%s is given no certificate: %s", gate, error)
+            log.error("%s gets no new certificate: %s", gate, error)
             return None
         if not known or not authority.is_issuer_of(known) or is_due(end_of_pem(known), wall):
             begins = begin_of_pem(known) if known else None
@@ -78,11 +78,11 @@ class Renewals:
         if is_due(authority.ends, wall, AUTHORITY_BEFORE):
             authority, is_new = authority.renewed(wall), True
             authority.save(self._folder)
-            log.info("the office's authority was renewed; each gate has it with its next certificate")
+            log.info("renewed the certificate of the office's authority; each gate gets it with its next certificate")
         for name, of in self._own().items():
             if is_due(self._end(name), wall):
                 authority.renew(self._folder, name, wall)
-                log.info("the %s's certificate was renewed", of)
+                log.info("renewed the certificate of the %s", of)
                 is_new = True
         if is_new:
             reload_broker(self._folder)
@@ -108,7 +108,7 @@ class Renewals:
         try:
             return end_of_pem(file.read_text("ascii"))
         except (OSError, ValueError) as error:
-            raise OfficeError(f"{file}: is no certificate ({error}); bring it back from a backup") from error
+            raise OfficeError(f"{file}: is not a certificate ({error}); restore it from a backup") from error
 
     def _tell(self, gate: str, words: str, wall: datetime) -> None:
         """Raise one alarm per warning stage, and end the one before."""

@@ -55,7 +55,7 @@ def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
     """
     is_new = store.gate_table.keys_of(gate) is not None
     if not is_new and gate not in store.gate_table.retired():
-        raise OfficeError(f"there is no gate {gate!r} here; `gated office gates` lists them")
+        raise OfficeError(f"this office has no gate {gate!r}; `gated office gates` lists its gates")
     probe = f"{secrets.randbits(120):x}"
     with store.file.writing():
         if is_new:
@@ -71,7 +71,9 @@ def retire(folder: Path, store: Store, gate: str, wall: datetime) -> Retired:
         write_crl(folder, store.gate_table)
         write_acl(folder, store.site, (each.gate for each in store.gates()))
     except OSError as error:
-        raise OfficeError(f"{folder}: cannot be written ({error.strerror}); retire {gate} again then") from error
+        raise OfficeError(
+            f"{folder}: cannot be written ({error.strerror}); free the disk, then retire {gate} again"
+        ) from error
     return Retired(gate, is_new, _put_out(folder, gate, probe, wall))
 
 

@@ -105,8 +105,7 @@ def require_served(folder: Path, gates: Iterable[str]) -> None:
     if alone:
         which = ", ".join(alone)
         raise OfficeError(
-            f"no `gated office serve` is at work in {folder} for {which}; start it, and order again. "
-            "Nothing was ordered"
+            f"no `gated office serve` in {folder} serves {which}; start it and send the command again. Nothing was sent"
         )
 
 

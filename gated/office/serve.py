@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
-from gated.office.alarm_store import WEAK
+from gated.office.alarm_meanings import WEAK
 from gated.office.authority import Authority, is_issued
 from gated.office.broker_link import run_link
 from gated.office.crl import write_crl
@@ -35,7 +35,9 @@ def share_of(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})", text)
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count <= MOST_SHARES:
-        raise OfficeError(f"{text!r} is no share; write 2/4 for the second of four, of at most {MOST_SHARES}")
+        raise OfficeError(
+            f"{text!r} is not a share; write 2/4 for the second of four processes ({MOST_SHARES} at most)"
+        )
     return number - 1, count
 
 
@@ -57,7 +59,7 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
         )
         _settle(folder, number, store)
         if found := await asyncio.to_thread(_forget_pins, folder):
-            log.warning("%d PINs were readable in the database of this office, and are no more", found)
+            log.warning("removed %d readable PINs from the database of this office; the PINs still work", found)
         async with asyncio.TaskGroup() as group:
             contexts = {name.lower(): tls_context(folder, number)}
             parts = [
@@ -71,7 +73,7 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
                 asyncio.get_running_loop().add_signal_handler(signal_, lambda: [task.cancel() for task in tasks])
             if left_out := store.left_out():
                 log.error("%s", left_out)
-            log.info("the office of %s is at work with %d gates", store.site, len(store.gates()))
+            log.info("the office of %s serves %d gates", store.site, len(store.gates()))
 
 
 def _settle(folder: Path, number: int, store: Store) -> None:
@@ -91,7 +93,7 @@ def _settle(folder: Path, number: int, store: Store) -> None:
             Authority.load(folder).write_client(folder, name.lower(), name, datetime.now(UTC))
     except OSError as error:
         why = error.strerror or error
-        raise OfficeError(f"{folder}: cannot be written ({why}); act as the office's user") from error
+        raise OfficeError(f"{folder}: cannot be written ({why}); run this as the office's user") from error
 
 
 def _forget_pins(folder: Path) -> int:
@@ -104,7 +106,7 @@ def _forget_pins(folder: Path) -> int:
             return 0
         if weak := guessable(store):
             ids = ", ".join(weak)
-            log.warning("%d people have a PIN that a stranger tries first; give them another: %s", len(weak), ids)
+            log.warning("%d people have a PIN that a stranger tries first; give them new ones: %s", len(weak), ids)
             for subject in weak:
                 store.alarms.open(HERE, WEAK, subject, stamp(datetime.now(UTC)))
         return store.convert_readable_pins()

@@ -63,7 +63,7 @@ class Store:
     def create(cls, folder: Path, site: str, timezone: str = DEFAULT) -> "Store":
         """Create an office for a site in a folder without one. Raises `OfficeError` and `StateError`."""
         if (folder / DATABASE).exists():
-            raise OfficeError(f"{folder}: an office is here already; name another folder")
+            raise OfficeError(f"{folder}: this folder has an office already; name another folder")
         if not (folder / KEYS).exists():
             Identity.make().save(folder / KEYS)
         identity, connection = Identity.load(folder / KEYS), database.connect(folder / DATABASE, MIGRATIONS)
@@ -74,12 +74,16 @@ class Store:
     def open(cls, folder: Path) -> "Store":
         """Open the office in a folder. Raises `OfficeError` if it has none, and `StateError`."""
         if not (folder / DATABASE).exists():
-            raise OfficeError(f"{folder}: no office is here; `gated office init` makes one, or name another --dir")
+            raise OfficeError(
+                f"{folder}: no office in this folder; `gated office init` creates one, or name another --dir"
+            )
         settle(folder)
         identity, connection = _identity(folder), database.connect(folder / DATABASE, MIGRATIONS)
         if not connection.execute("SELECT 1 FROM office").fetchone():
             connection.close()
-            raise StateError(f"{folder / DATABASE}: was never finished; move it away and run `gated office init` again")
+            raise StateError(
+                f"{folder / DATABASE}: creation did not finish; move this file away and run `gated office init` again"
+            )
         return cls(connection, identity, folder / DATABASE)
 
     def left_out(self) -> str:
@@ -88,7 +92,9 @@ class Store:
             counts = left_out(connection, READ)
         if unreadable := self.book.unreadable:
             counts["records"] = counts.get("records", 0) + len(unreadable)
-        return in_words(DATABASE, counts, "bring back the newest backup, or pair and place anew what is missing")
+        return in_words(
+            DATABASE, counts, "restore the newest backup, or pair the missing gates and send the missing commands again"
+        )
 
     def close(self) -> None:
         """Close the database. May be called twice."""
@@ -191,14 +197,16 @@ def _identity(folder: Path) -> Identity:
     try:
         return Identity.parse(key_lock.read(folder, KEYS))
     except (OSError, WireError) as error:
-        raise StateError(f"{folder / KEYS}: is no pair of private keys ({error}); bring a backup back") from error
+        raise StateError(
+            f"{folder / KEYS}: does not hold the office's private keys ({error}); restore it from a backup"
+        ) from error
 
 
 def check_timezone(name: str) -> ZoneInfo:
     """Return the time zone with this name. Raises `OfficeError`."""
     zone = zone_of(name)
     if zone is None:
-        raise OfficeError(f"{name!r} is no time zone; use one such as Asia/Shanghai, the same as [site] timezone")
+        raise OfficeError(f"{name!r} is not a time zone; use one such as Asia/Shanghai, the same as [site] timezone")
     return zone
 
 

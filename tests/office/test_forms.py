@@ -170,7 +170,7 @@ def test_an_office_without_gates_and_facts_gets_an_example_to_fill_in(tmp_path):
     done = CliRunner().invoke(group, command)
     assert done.exit_code == 1
     assert "forms.toml was made" in done.stderr
-    assert "none has joined the office yet" in done.stderr
+    assert "no gate has joined the office yet" in done.stderr
     example = (tmp_path / "office/forms.toml").read_text()
     assert [name for name in Facts.__struct_fields__ if f"# {name} = " not in example] == []
     assert read_facts(tmp_path / "office/forms.toml") == Facts()

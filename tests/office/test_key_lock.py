@@ -256,7 +256,7 @@ def test_the_command_sets_asks_and_removes_and_says_how_the_office_starts_by_its
     assert file.stat().st_mode & 0o777 == 0o600
     inside = gated("passphrase", "--key-file", str(office / "x"), typed=(WORDS,), check=1)
     assert "no copy of it takes along" in inside
-    assert "nobody is here to type it" in alone(office, "gates", "--json", check=1)
+    assert "there is no terminal" in alone(office, "gates", "--json", check=1)
     alone(office, "gates", "--json", GATED_OFFICE_KEY=str(file))
     gated("passphrase", typed=(WORDS, OTHERS, OTHERS))
     assert "not the passphrase" in gated("gates", typed=(WORDS,), check=1)

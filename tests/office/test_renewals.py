@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import NameOID
 
-from gated.office.alarm_store import MEANINGS
+from gated.office.alarm_meanings import MEANINGS
 from gated.office.authority import SERVER_LIFETIME, Authority, end_of_pem, read_csr
 from gated.office.exchange import Exchange
 from gated.office.founding import found

@@ -80,7 +80,7 @@ def test_a_file_that_nobody_holds_or_that_is_garbage_is_nobody(tmp_path):
 
 def test_an_office_serves_its_share_of_the_gates_while_it_lives(tmp_path):
     gates = [f"gate-{number}" for number in range(20)]
-    with pytest.raises(OfficeError, match="Nothing was ordered"):
+    with pytest.raises(OfficeError, match="Nothing was sent"):
         require_served(tmp_path, gates[:1])
     with closing(serving(tmp_path, 1, 3)):
         assert [gate for gate in gates if is_served(tmp_path, gate)] == [gate for gate in gates if owner(1, 3)(gate)]

@@ -15,7 +15,7 @@ import wire_story as story  # noqa: E402
 
 import gated.protocol  # noqa: E402
 from gated.config import SyncSettings  # noqa: E402
-from gated.office.alarm_store import MEANINGS  # noqa: E402
+from gated.office.alarm_meanings import MEANINGS  # noqa: E402
 from gated.office.command_store import GO_S  # noqa: E402
 from gated.protocol import confirmation, jose  # noqa: E402
 from gated.protocol.command_messages import Action, ChangeSettings, Command  # noqa: E402

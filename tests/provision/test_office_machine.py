@@ -118,7 +118,7 @@ def test_everything_that_is_wrong_comes_at_once(seat, root, monkeypatch):
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [(Place("Office Lan", 18883, 18884), "is no host"), (Place("office.lan", 443, 18884), "only for root")],
+    [(Place("Office Lan", 18883, 18884), "is not a host"), (Place("office.lan", 443, 18884), "only for root")],
 )
 def test_a_place_that_will_not_do_is_refused_before_anything_is_made(seat, root, place, says):
     assert any(says in each for each in problems(seat(place=place)))
@@ -148,7 +148,7 @@ def test_a_folder_of_other_things_is_named_and_stays_whose_it_was(seat, root, na
         folder.mkdir(mode=0o755)
         (folder / ("ca.key" if name == "begun" else "letter")).write_text("dear")
     before = seen(root)
-    says = {"begun": "never finished", "a letter": "is not empty", "a file": "Not a directory"}[name]
+    says = {"begun": "did not finish", "a letter": "is not empty", "a file": "Not a directory"}[name]
     assert [each for each in problems(seat()) if says in each]
     with pytest.raises((OfficeError, StateError), match=f"{folder}: "):
         taken(seat())

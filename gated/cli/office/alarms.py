@@ -13,7 +13,7 @@ from gated.cli.office import json_option
 from gated.cli.office.watch import ring
 from gated.cli.table_output import in_words, show
 from gated.journal.entry import stamp
-from gated.office.alarm_store import MEANINGS
+from gated.office.alarm_meanings import MEANINGS
 from gated.office.store import Store
 
 

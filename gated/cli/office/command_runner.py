@@ -90,7 +90,7 @@ def _refuse_old(store: Store, gate: str) -> None:
     if status is not None and LIVE not in status.can:
         raise OfficeError(
             f"{gate} has gated {status.version}, which cannot ask whether you still wait; update that gate first. "
-            "Nothing was ordered"
+            "Nothing was sent"
         )
 
 

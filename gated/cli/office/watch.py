@@ -14,7 +14,8 @@ import msgspec
 
 from gated.cli import show_json_line, streams
 from gated.cli.table_output import in_words
-from gated.office.alarm_store import MEANINGS, Alarm
+from gated.office.alarm_meanings import MEANINGS
+from gated.office.alarm_store import Alarm
 from gated.office.event_effects import CALLED
 from gated.office.running_processes import is_served
 from gated.office.store import Store

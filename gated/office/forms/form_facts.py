@@ -70,7 +70,7 @@ def read_facts(path: Path) -> Facts:
             try:
                 good[name] = msgspec.convert(data[name], kind)
             except msgspec.ValidationError as error:
-                problems.append(f"{name}: {wording.shown(data[name])} will not do: {wording.problem(error, kind)}")
+                problems.append(f"{name}: {wording.shown(data[name])} is not valid: {wording.problem(error, kind)}")
     if problems:
         raise ConfigError(str(path), problems)
     return Facts(**good)
@@ -118,7 +118,7 @@ def missing(facts: Facts, gates: Sequence[str]) -> list[str]:
     """Return the facts that are still missing, with a hint. A form with a missing fact must not be handed out."""
     optional = ("site_name_zh", "controller_zh", "contact_zh", "seen_by_zh")
     empty = [name for name in Facts.__struct_fields__ if name not in optional and not _is_said(getattr(facts, name))]
-    return [*empty, *([] if gates else ["gates (none has joined the office yet)"])]
+    return [*empty, *([] if gates else ["gates (no gate has joined the office yet)"])]
 
 
 def _is_said(value: object) -> bool:

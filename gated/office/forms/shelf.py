@@ -55,9 +55,7 @@ def known_versions(folder: Path) -> list[Version]:
     except FileNotFoundError:
         return []
     except (OSError, *UNDECODABLE) as error:
-        raise OfficeError(
-            f"{path}: cannot be read ({error}); bring it back from the last copy of the folder"
-        ) from error
+        raise OfficeError(f"{path}: cannot be read ({error}); restore it from the newest copy of the folder") from error
 
 
 def check_version(folder: Path, version: str, made: list[Form]) -> None:
@@ -65,8 +63,8 @@ def check_version(folder: Path, version: str, made: list[Form]) -> None:
     for known in known_versions(folder):
         if known.version == version and known.sha256 != _digests(made):
             raise OfficeError(
-                f"version {version} was made on {known.made_on} with other words, and people may have agreed to it; "
-                f"name a new one, such as --version {version}b"
+                f"version {version} of {known.made_on} has another text, and people may have agreed to it; "
+                f"choose a new version, such as --version {version}b"
             )
 
 
