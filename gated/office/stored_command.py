@@ -101,7 +101,7 @@ def check_content(gate: str, content: CommandContent) -> None:
     except msgspec.ValidationError as error:
         raise OfficeError(f"no gate accepts this command: {wording.problem(error, Command)}") from error
     if length > MAX_PLAIN_BYTES - ENVELOPE_BYTES:
-        raise OfficeError(f"the command has {length} bytes, too long for one message; shorten it")
+        raise OfficeError(f"no gate accepts this command: its {length} bytes are too long for one message; shorten it")
 
 
 def age_s(stored: StoredCommand, wall: datetime) -> float:

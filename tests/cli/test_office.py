@@ -61,7 +61,7 @@ def test_somebody_is_added_changed_and_listed(office, ann):
 def test_an_id_that_a_gate_gave_is_kept_and_counts_once(office):
     arguments = ("person", "add", "--name", "Bo", "--household", "1", "--subject", "0123456789abcdef")
     assert office(*arguments) == "added Bo (1), 0123456789abcdef\n"
-    assert "is there already" in office(*arguments, check=1)
+    assert "exists already" in office(*arguments, check=1)
     assert "subject: expected 16 hex digits" in office(*arguments[:-1], "not-an-id", "--yes", check=1)
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_id_is_told_with_the_way_to_find_the_right_one(office):
 def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, store):
     bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
     card = office("person", "card", ann, "--number", "0006729715", "--label", "blue").split()[-1]
-    assert "given out already" in office("person", "card", bo, "--number", "6729715", check=1)
+    assert "in use already" in office("person", "card", bo, "--number", "6729715", check=1)
     assert "6729715" not in office("person", "show", ann) + office("person", "show", ann, "--json")
     assert store.book.person(ann).cards[0].number == "0006729715"
     office("person", "card", ann, "--take", card)
@@ -118,8 +118,8 @@ def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, stor
     ("given", "again", "why"),
     [
         ("0006729715", "102,45043", "lower 24 bits are the same"),
-        ("0006729715", "w34:102-45043", "given out already"),
-        ("04:A1:B2:C3", "c3b2a104", "given out already"),
+        ("0006729715", "w34:102-45043", "in use already"),
+        ("04:A1:B2:C3", "c3b2a104", "in use already"),
         ("w32:04A1B2C3", "w32:77A1B2C3", "lower 24 bits are the same"),
     ],
 )
@@ -298,7 +298,7 @@ def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
     store.add_gate("gate-0", Identity.make().party.dump(), "0a0c")
     office("person", "add", "--name", "Bo", "--household", "1")
     n = store.book.remove(f"person/{ann}")
-    assert "has not answered" in office("receipts", check=1)
+    assert "not confirmed yet" in office("receipts", check=1)
     for name in (gate, "gate-0"):
         receipt = RemovalReceipt(site=SITE, gate=name, subject=ann, n=n, templates=3, at="2026-11-23T08:00:00Z")
         store.receipts.store(name, receipt)
@@ -389,7 +389,7 @@ def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(offi
 def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, gate, served, order):
     said = office(*order, "--wait", 0.1, check=1)
     assert "not done: no answer in 0.1 s" in said
-    assert "will not do it any more" in said
+    assert "will not carry it out later" in said
     assert store.commands.open() == []
     [cancelled] = store.commands.unreported_cancellations()
     assert cancelled.state == "cancelled"

@@ -53,7 +53,7 @@ def call(store, door="main"):
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
 def test_an_answer_is_ordered_at_the_gate(office, store, answer):
     said = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
-    assert "will not do it any more" in said
+    assert "will not carry it out later" in said
     [placed] = store.commands.unreported_cancellations()
     assert (placed.content.action, placed.content.reason) == (AnswerCall(answer), "a call")
 
@@ -134,7 +134,7 @@ def test_a_program_that_fails_is_said_and_the_watch_goes_on(watched, store, tmp_
     hook.chmod(0o755)
     call(store)
     said = watched(lambda: call(store, "second"), lambda: None, options=["--run", str(hook)])
-    assert said.count("see that it can be run") == 2
+    assert said.count("check that it is executable") == 2
 
 
 def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(watched, store, served, tmp_path):

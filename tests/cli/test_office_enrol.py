@@ -93,7 +93,7 @@ def asked(store, terminal):
     store.commands.store_progress(placed.id, "3 of 5 looks")
     terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.said, "what goes on")
     assert not store.commands.answer_commit(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
-    terminal.until(lambda: "Keep this face?" in terminal.said, "the question")
+    terminal.until(lambda: "Store this face?" in terminal.said, "the question")
     return placed.id
 
 
@@ -115,7 +115,7 @@ def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
     order = asked(store, there)
     there.type(typed)
     assert there.wait() == 1
-    assert "will not do it any more" in there.said
+    assert "will not carry it out later" in there.said
     assert store.commands.get(order).state == "cancelled"
     assert not store.commands.answer_commit(store.commands.get(order), "", time.monotonic())
     assert "Traceback" not in there.said

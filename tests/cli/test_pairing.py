@@ -89,7 +89,7 @@ def test_a_code_is_one_line_for_a_pipe(office):
 def test_what_no_gate_can_be_called_is_not_invited(office, name):
     done = CliRunner().invoke(invite, [name], obj=office.folder)
     assert isinstance(done.exception, OfficeError)
-    assert "no name of a gate" in str(done.exception)
+    assert "cannot be the name of a gate" in str(done.exception)
 
 
 def test_nobody_is_invited_to_where_no_office_is(tmp_path):

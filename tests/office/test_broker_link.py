@@ -243,7 +243,7 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
                     process.send_signal(number)
                 _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
                 if name != "killed":
-                    assert "will not do it any more" in said, name
+                    assert "will not carry it out later" in said, name
                     assert process.returncode == 1
                     assert site.store.commands.get(offer.command).state == "cancelled", "on disk before it is told"
                 await asked(site, client, offer, name)
@@ -254,7 +254,7 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
             offer = await expect(Offer)
             office.kill()
             _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
-            assert "`gated office serve` has ended" in said
+            assert "`gated office serve` ended" in said
             assert site.store.commands.get(offer.command).state == "cancelled"
     finally:
         office.kill()

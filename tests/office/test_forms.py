@@ -149,7 +149,7 @@ def test_sentences_are_short_enough_for_everybody(tmp_path):
 
 def test_what_nobody_said_is_a_blank_and_is_named_and_the_paper_is_a_draft(run, tmp_path, folder):
     done = run("--no-voice", "--version", "1", facts=FACTS.replace('telephone = "0371-6001 2345"', ""), check=1)
-    assert "Fill in, in" in done.stderr
+    assert "Fill in these facts in" in done.stderr
     assert done.stderr.rstrip().endswith(": telephone")
     made = (tmp_path / "out/notice-1.en.txt").read_text()
     assert made.startswith("DRAFT: not to be handed out")
@@ -365,10 +365,10 @@ def test_the_digest_on_the_paper_is_that_of_its_words(run, tmp_path):
 @pytest.mark.parametrize("version", ["", " ", "../x", "a b", "x" * 40])
 def test_what_is_no_version_is_refused(run, version):
     if version:
-        assert "is no version" in str(run("--no-voice", "--version", version, facts=FACTS, check=1).exception)
+        assert "cannot be a version" in str(run("--no-voice", "--version", version, facts=FACTS, check=1).exception)
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_remembered(run, tmp_path):
     (tmp_path / "out/notice-1.zh.txt").mkdir(parents=True)
-    assert "name a folder of yours" in str(run("--no-voice", "--version", "1", facts=FACTS, check=1).exception)
+    assert "name your own folder" in str(run("--no-voice", "--version", "1", facts=FACTS, check=1).exception)
     assert json.loads(run("--list", "--json").stdout) == []

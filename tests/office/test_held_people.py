@@ -158,7 +158,7 @@ def test_all_who_are_held_for_their_number_are_named_before_it_is_asked(office, 
     said = office("held", "accept", "--all", "--yes", check=1)
     assert [(gate, len(subjects)) for gate, subjects, _ in told] == [("gate-1", 2), ("gate-2", 1)]
     assert all(name in said for name in ("Name 1", "Name 2", "Name 3"))
-    assert "accept it there" in said, "and whoever has another's face is not accepted here"
+    assert "accept the face there" in said, "and whoever has another's face is not accepted here"
     assert f"{3:016x}" not in [subject for _, subjects, _ in told for subject in subjects]
 
 
@@ -178,7 +178,7 @@ def test_a_reason_that_many_share_is_one_line_that_names_them(office, full, answ
 
 
 def test_nobody_is_accepted_who_is_not_held_or_not_named(office, full, answering):
-    assert "is held back nowhere" in office("held", "accept", "Name 4", "--yes", check=1)
+    assert "is not held back at any gate" in office("held", "accept", "Name 4", "--yes", check=1)
     office("held", "accept", "--yes", check=2)
     office("held", "accept", "Name 1", "--all", "--yes", check=2)
     assert answering[1] == []

@@ -248,14 +248,14 @@ def alone(folder, *words, check=0, **environment):
 def test_the_command_sets_asks_and_removes_and_says_how_the_office_starts_by_itself(office, gated, tmp_path):
     file = tmp_path / "office.key"
     said = gated("passphrase", typed=(WORDS, WORDS))
-    assert "behind the new passphrase" in said
+    assert "new passphrase protects" in said
     assert "--key-file" in said or "credential" in said
     gated("gates", typed=(WORDS,))
     assert "not the passphrase of this office" in gated("gates", typed=("something else",), check=1)
     gated("passphrase", "--key-file", str(file), typed=(WORDS,))
     assert file.stat().st_mode & 0o777 == 0o600
     inside = gated("passphrase", "--key-file", str(office / "x"), typed=(WORDS,), check=1)
-    assert "no copy of it takes along" in inside
+    assert "outside all copies" in inside
     assert "there is no terminal" in alone(office, "gates", "--json", check=1)
     alone(office, "gates", "--json", GATED_OFFICE_KEY=str(file))
     gated("passphrase", typed=(WORDS, OTHERS, OTHERS))

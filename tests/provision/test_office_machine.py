@@ -224,7 +224,7 @@ def test_the_command_says_which_ports_gates_need_and_changes_no_firewall(command
     done = command("--site", SITE, "--host", "Office.lan", "--port", "18883", "--pairing-port", "18884")
     assert done.exit_code == 0, done.output
     assert "office.lan at ports 18883 (broker) and 18884 (joining)" in done.output
-    assert "No firewall was changed" in done.output
+    assert "The firewall was not changed" in done.output
 
 
 def test_an_office_is_not_installed_in_silence_without_a_recovery_key(command, root, tmp_path):

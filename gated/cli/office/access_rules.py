@@ -28,7 +28,7 @@ from gated.protocol.wire_records import HouseholdRecord, RoleRecord, Tombstone, 
 
 def access_rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of an access rule: doors, gates, schedule and dates."""
-    schedule = click.option("--schedule", help="Only in the hours of this schedule (`gated office schedule`).")
+    schedule = click.option("--schedule", help="Only during this schedule (`gated office schedule` defines it).")
     clear = click.option("--clear", is_flag=True, help="Remove the rules.")
     for option in (clear, until_option, since_option, schedule, gates_option, doors_option):
         command = option(command)
@@ -43,7 +43,7 @@ def access_rules_of(
     or schedule.
     """
     if clear == bool(doors or gates or schedule or since or until):
-        raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
+        raise click.UsageError("give one or more of --door, --gate, --schedule, --from and --until, or --clear alone")
     begin, end = days(since, until, store.zone)
     if schedule is not None:
         schedule = one_of("--schedule", schedule, {each.name for each in weekly_schedules(store)})
@@ -80,7 +80,10 @@ def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
 
 @click.group()
 def rights() -> None:
-    """Set the doors and hours of a household or role. A person's own rule takes precedence."""
+    """Set where and when a household or role may enter. A person's own rule takes precedence.
+
+    Without any rule, people may enter by every door at any time.
+    """
 
 
 @rights.command()
@@ -88,7 +91,7 @@ def rights() -> None:
 @access_rule_options
 @click.pass_obj
 def household(folder: Path, /, household: str, **said: Any) -> None:
-    """Set the doors and hours of a household."""
+    """Set where and when a household may enter. Replaces its former rules."""
     name = names.tidy(plain_text("household", household))
     with closing(Store.open(folder)) as store:
         spellings = store.book.spellings(HouseholdRecord, name)
@@ -97,7 +100,7 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
             raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
         told = access_rules_of(store, **said)
         store_records(store, "household", [HouseholdRecord(n=0, household=each, rights=told) for each in spellings])
-    streams.say(f"set the rights of household {name}")
+    streams.say(f"set the access rules of household {name}")
 
 
 @rights.command()
@@ -105,16 +108,16 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
 @access_rule_options
 @click.pass_obj
 def role(folder: Path, /, role: str, **said: Any) -> None:
-    """Set the doors and hours of a role, such as staff."""
+    """Set where and when people with a role may enter, such as staff. Replaces the former rules."""
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
         told = access_rules_of(store, **said)
         roles = {who.role for who in store.book.live(OfficePerson)}
         spellings = store.book.spellings(RoleRecord, name)
         store_records(store, "role", [RoleRecord(n=0, role=each, rights=told) for each in spellings])
-    streams.say(f"set the rights of {name}")
+    streams.say(f"set the access rules of the role {name}")
     if not any(names.is_same(name, each) for each in roles):
-        streams.say(f"nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
+        streams.say(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
 
 
 @rights.command("list")

@@ -18,12 +18,12 @@ from gated.office.store import Store
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Include alarms that are over.")
+@click.option("--all", "everything", is_flag=True, help="Also show alarms that are over.")
 @click.option("--settle", metavar="ID", type=int, help="Mark this alarm as handled.")
 @json_option
 @click.pass_obj
 def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) -> None:
-    """List the alarms that need attention. Exit 1 when there is one."""
+    """List the open alarms, with their meaning and what to do. Exit 1 if there is one."""
     with look_unless(settle), closing(Store.open(folder)) as store:
         if settle is not None:
             store.alarms.mark_handled(settle, stamp(datetime.now(UTC)))

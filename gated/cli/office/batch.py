@@ -16,7 +16,7 @@ from gated.protocol.command_messages import AnnounceBatch
 
 @click.group()
 def batch() -> None:
-    """Announce that many people will join."""
+    """Announce that many people will join, so that the gates do not hold them back."""
 
 
 @batch.command()
@@ -40,5 +40,5 @@ def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, *
     with closing(Store.open(folder)) as store:
         chosen = list(gates) or [each.gate for each in store.gates()]
     if not chosen:
-        raise OfficeError("there is no gate here yet; `gated office invite` lets one join")
+        raise OfficeError("this office has no gate yet; `gated office invite` lets one join")
     run_command(folder, chosen, AnnounceBatch(people, hours), options_of(options))

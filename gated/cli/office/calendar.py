@@ -39,9 +39,11 @@ def set_year(folder: Path, year: int, holidays: str, workdays: str) -> None:
     """Replace the holidays and make-up working days of a year."""
     free, worked = days_of(year, holidays), days_of(year, workdays)
     if both := sorted(set(free) & set(worked)):
-        raise OfficeError(f"{', '.join(both)}: is both a holiday and a working day; take it out of one of them")
+        raise OfficeError(
+            f"{', '.join(both)}: is both a holiday and a working day; remove it from one of the two lists"
+        )
     if not free and not worked:
-        raise click.UsageError("say --holidays, --workdays or both; `calendar remove` forgets a year")
+        raise click.UsageError("give --holidays, --workdays or both; `calendar remove` deletes a year")
     with closing(Store.open(folder)) as store:
         name = f"calendar-{year}"
         store.book.put(
@@ -57,7 +59,7 @@ def remove_year(folder: Path, year: int) -> None:
     """Delete the days of a year."""
     with closing(Store.open(folder)) as store:
         if store.book.get(f"schedule/calendar-{year}") is None:
-            raise OfficeError(f"nothing is said of {year}; `gated office calendar list` shows what is")
+            raise OfficeError(f"the calendar has no days of {year}; `gated office calendar list` shows the known years")
         store.book.remove(f"schedule/calendar-{year}")
     streams.say(f"removed the calendar of {year}")
 
@@ -77,7 +79,9 @@ def list_years(folder: Path, as_json: bool) -> None:
     rows = [[each.name.removeprefix("calendar-"), ", ".join(each.holidays), ", ".join(each.workdays)] for each in found]
     show(["year", "holidays", "make-up working days"], rows)
     for year in unknown:
-        streams.say(f"the days of {year} are not known yet: `gated office calendar set {year}`", err=True)
+        streams.say(
+            f"note: the calendar has no days of {year} yet; enter them by `gated office calendar set {year}`", err=True
+        )
 
 
 def calendars(store: Store) -> list[ScheduleRecord]:
@@ -96,7 +100,7 @@ def days_of(year: int, text: str) -> list[str]:
     found = {day for part in re.split(r"[\s,，、]+", text) if part for day in _run(part)}
     for day in sorted(found):
         if day.year != year:
-            raise OfficeError(f"{day}: is no day of {year}; name the days of each year for itself")
+            raise OfficeError(f"{day}: is not a day of {year}; set the days of each year separately")
     return [day.isoformat() for day in sorted(found)]
 
 
@@ -105,7 +109,7 @@ def _run(part: str) -> Iterable[date]:
     try:
         begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
     except ValueError as error:
-        raise OfficeError(f"{part}: is no day; write YYYY-MM-DD, or FIRST..LAST") from error
+        raise OfficeError(f"{part}: is not a day; write YYYY-MM-DD, or FIRST..LAST") from error
     if not begin <= end or end - begin > timedelta(days=366):
-        raise OfficeError(f"{part}: does not end after it begins; write FIRST..LAST")
+        raise OfficeError(f"{part}: ends before it begins, or is longer than a year; write FIRST..LAST")
     return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]

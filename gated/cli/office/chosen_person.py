@@ -23,5 +23,7 @@ def person_by_words(store: Store, words: str) -> OfficePerson:
     """Return the person that `words` name (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
     if store.book.get(f"person/{words}") is not None:
         return store.book.person(words)  # raises if this person was removed for good
-    missing = OfficeError(f"nobody here has the id or the name {words!r}; `gated office person list` shows everybody")
+    missing = OfficeError(
+        f"this office has nobody with the id or name {words!r}; `gated office person list` shows everybody"
+    )
     return find(words, store.book.live(OfficePerson), missing)

@@ -34,8 +34,8 @@ SERVED_S = 0.5
 LONGEST_REASON = 200
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-NOT_SERVED = "`gated office serve` has ended"
-INTERRUPTED = "this command was interrupted"
+NOT_SERVED = "`gated office serve` ended"
+INTERRUPTED = "you interrupted it"
 NOT_CONFIRMED = "you did not confirm it"
 
 
@@ -89,7 +89,7 @@ def _refuse_old(store: Store, gate: str) -> None:
     status = store.gate(gate).status
     if status is not None and LIVE not in status.can:
         raise OfficeError(
-            f"{gate} has gated {status.version}, which cannot ask whether you still wait; update that gate first. "
+            f"{gate} has gated {status.version}, which cannot check whether you still wait; update that gate first. "
             "Nothing was sent"
         )
 
@@ -233,11 +233,11 @@ def _sentence(stored: StoredCommand) -> str:
     why = f": {stored.why}" if stored.why else ""
     match stored.state:
         case "cancelled":
-            return f"{stored.gate}: not done{why}. The order is void, and the gate will not do it any more"
+            return f"{stored.gate}: not done{why}. The command is void, and the gate will not carry it out later"
         case "unknown":
             return (
-                f"{stored.gate}: it is not known what came of it. The gate was told to do it and has not answered, so "
-                f"it may have happened; `gated office events --gate {stored.gate}` tells when the gate is heard again"
+                f"{stored.gate}: the result is unknown. The gate was to carry it out and has not answered, so it "
+                f"may have happened; when it connects again, `gated office events --gate {stored.gate}` shows the result"
             )
         case _:
             return f"{stored.gate}: {stored.state}{why}"

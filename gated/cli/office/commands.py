@@ -77,7 +77,7 @@ def release(folder: Path, /, gate: str, door: str, **options: Any) -> None:
     "--nobody",
     "answer",
     flag_value="nobody",
-    help="Tell the caller that nobody can come, and which other ways there are.",
+    help="Tell the caller that nobody can come, and how else to get in.",
 )
 @click.option("--door", type=Name(DOORS), metavar="main|second", help="The door; by default the calling one.")
 @click.option("--operator", help="Your short name, required to open; by default that of this account.")
@@ -145,15 +145,16 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
         subject = who.subject
         if not any(consent.purpose == "recognise" for consent in who.consents):
             raise OfficeError(
-                f"{called(who)} has not agreed to be recognised; `gated office person change --consent` notes it"
+                f"{called(who)} has not agreed to be recognised; "
+                "record the consent by `gated office person change --consent`"
             )
     if not (yes or is_asked()):
         raise click.UsageError(
-            "before a face is kept somebody must say whether it was the right one; nobody is here to answer, so say "
-            "--yes if you see who stands there"
+            "somebody must confirm the person before the gate stores a face, and there is no terminal to ask; "
+            "add --yes if you see who stands there"
         )
     streams.say(f"enrolling {called(who)} at {gate}", err=True)
-    question = "" if yes else f"Did {called(who)} stand there, alone? Keep this face?"
+    question = "" if yes else f"Did {called(who)} stand there, alone? Store this face?"
     run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + PATIENCE_S, question))
 
 
@@ -185,7 +186,7 @@ def _toml_in(file: Path) -> str:
 @command_options
 @click.pass_obj
 def models(folder: Path, /, gate: str, name: str, **options: Any) -> None:
-    """Make a gate install a model set if needed, verify it, and use it."""
+    """Switch a gate to the model set SET. The gate installs it if needed, and verifies it first."""
     run_command(folder, [gate], SwitchModels(name), options_of(options, MODELS_S))
 
 
@@ -194,7 +195,7 @@ def models(folder: Path, /, gate: str, name: str, **options: Any) -> None:
 @command_options
 @click.pass_obj
 def restart(folder: Path, /, gate: str, **options: Any) -> None:
-    """Restart a gate; the door stays as secure as before."""
+    """Restart the software of a gate. The door stays locked meanwhile."""
     run_command(folder, [gate], Restart(), options_of(options))
 
 
@@ -203,7 +204,7 @@ def restart(folder: Path, /, gate: str, **options: Any) -> None:
 @command_options
 @click.pass_obj
 def diagnose(folder: Path, /, gate: str, **options: Any) -> None:
-    """Show the output of a gate's doctor."""
+    """Check a gate: run its doctor, and show each finding with the next step."""
     run_command(folder, [gate], Diagnose(), options_of(options, DIAGNOSE_S))
 
 

@@ -57,7 +57,7 @@ def forms(
     today = datetime.now(UTC).astimezone(zone).date()
     version = version or f"{today:%Y-%m}"
     if not re.fullmatch(VERSION, version):
-        raise OfficeError(f"{version!r} is no version; write it as 2026-11, with letters, digits, ., - and _")
+        raise OfficeError(f"{version!r} cannot be a version; write it as 2026-11, with letters, digits, ., - and _")
     source = _facts(folder, facts)
     with reading(source):
         said = read_facts(source)
@@ -80,7 +80,7 @@ def _facts(folder: Path, given: Path | None) -> Path:
     path = given or folder / FACTS
     if given is None and not path.exists():
         atomic_write(path, files("gated.office.forms").joinpath("example.toml").read_bytes())
-        streams.say(f"{path} was made: fill it in", err=True)
+        streams.say(f"wrote {path}: fill it in", err=True)
     return path
 
 
@@ -94,7 +94,7 @@ def _write(out: Path, made: list[Form], *, voice: bool) -> None:
             if voice:
                 write_named(out / f"{name}.wav", _aloud(form), 0o666)
     except OSError as error:
-        raise OfficeError(f"{out}: cannot be written ({error.strerror}); name a folder of yours with --out") from error
+        raise OfficeError(f"{out}: cannot be written ({error.strerror}); name your own folder with --out") from error
 
 
 def _aloud(form: Form) -> bytes:
@@ -113,13 +113,15 @@ def _tell(made: list[Form], lacking: list[str], out: Path, path: Path, facts: Fa
         return
     for form in made:
         streams.say(f"{form.document} {form.language}  {form.version}  {form.sha256[:16]}")
-    streams.say(f"in {out}; print the .html pages from any browser")
+    streams.say(f"wrote the pages to {out}; print the .html pages from any browser")
     if lacking:
-        streams.say(f"DRAFT, not to be handed out. Fill in, in {path}: {', '.join(lacking)}", err=True)
+        streams.say(f"DRAFT: do not hand it out. Fill in these facts in {path}: {', '.join(lacking)}", err=True)
     else:
         version = made[0].version
-        streams.say(f"People who have read or heard it: --notice {version} --consent NUMBER OF THE PAPER")
-        streams.say("It promises what somebody must do, as nothing does it by itself:", *_duties(facts))
+        streams.say(
+            f"For each person who has read or heard it, record: --notice {version} --consent NUMBER OF THE PAPER"
+        )
+        streams.say("The notice promises the following, which somebody must do by hand:", *_duties(facts))
 
 
 def _duties(facts: Facts) -> tuple[str, str]:

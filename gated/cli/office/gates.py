@@ -23,7 +23,7 @@ from gated.protocol.wire_records import GateRecord
 @json_option
 @click.pass_context
 def gates(ctx: click.Context, as_json: bool) -> None:
-    """List every gate: its state, last contact, progress of records, and received journal events."""
+    """List the gates: state, last contact, and how many records and events have arrived."""
     if ctx.invoked_subcommand is None:
         _list_gates(ctx.obj, as_json)
 

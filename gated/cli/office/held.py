@@ -25,10 +25,10 @@ from gated.protocol.limits import MAX_ACCEPTED
 
 BULK = "bulk"
 MEANINGS = {
-    BULK: "more people at once than an hour may bring; accept them here or at the gate",
-    "duplicate": "the face is another's there; look at both people at the gate, and accept it there",
-    "changed": "another face of somebody who is known there; theirs counts until this one is accepted at the gate",
-    "vector": "the face is none; have it taken anew",
+    BULK: "more people at once than the gate takes in an hour; accept them here or at the gate",
+    "duplicate": "the face resembles another person's; compare both people at the gate, and accept the face there",
+    "changed": "a known person got another face; the old one counts until the new one is accepted at the gate",
+    "vector": "the face data is not valid; enrol the person again",
 }
 """Maps each hold reason that a gate reports to the action required."""
 
@@ -62,17 +62,17 @@ def list_held(folder: Path, as_json: bool) -> None:
 
 @held.command()
 @click.argument("people", nargs=-1, metavar="[PERSON...]")
-@click.option("--all", "everybody", is_flag=True, help="Accept everybody held back for their number.")
+@click.option("--all", "everybody", is_flag=True, help='Accept everybody with the reason "bulk".')
 @yes_option
 @command_options
 @click.pass_obj
 def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, **options: Any) -> None:
-    """Accept people at every gate that holds them back for their number. Names each person first.
+    """Accept people at every gate that holds them back with the reason "bulk". Names each person first.
 
-    Exit 1 when a person is still held back.
+    Exit 1 if a person is still held back.
     """
     if bool(people) == everybody:
-        raise click.UsageError("name people, or say --all")
+        raise click.UsageError("name people, or give --all")
     with closing(Store.open(folder)) as store:
         rows = _rows(store)
         if people:
@@ -80,7 +80,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
             missing = wanted - {row["subject"] for row in rows}
             if missing:
                 raise OfficeError(
-                    f"{', '.join(sorted(missing))}: is held back nowhere; `gated office held list` shows who is"
+                    f"{', '.join(sorted(missing))}: is not held back at any gate; see `gated office held list`"
                 )
             rows = [row for row in rows if row["subject"] in wanted]
     left = _name(rows)
@@ -102,7 +102,7 @@ def _rows(store: Store) -> list[dict[str, Any]]:
     rows = []
     for (subject, why), where in gates.items():
         who = people.get(subject)
-        name, household = (who.name, who.household) if who else ("(nobody here any more)", "")
+        name, household = (who.name, who.household) if who else ("(removed)", "")
         rows.append({"subject": subject, "name": name, "household": household, "why": why, "gates": where})
     return sorted(rows, key=lambda row: (row["why"], row["household"], row["name"], row["subject"]))
 
@@ -113,7 +113,7 @@ def _name(rows: list[dict[str, Any]]) -> int:
         where = ", ".join(row["gates"])
         streams.say(f"{_named(row)}, {row['subject']}, at {where}: {MEANINGS.get(row['why'], row['why'])}")
     if not rows:
-        click.echo("nobody is held back")
+        click.echo("no gate holds anybody back")
     return sum(row["why"] != BULK for row in rows)
 
 

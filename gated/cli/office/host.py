@@ -22,11 +22,11 @@ from gated.storage.owner import acting_as, owner_of
 def host(folder: Path, new: str, forget: str | None) -> None:
     """Show the name by which gates reach this machine, or change it to HOST.
 
-    The certificate covers the new host and all former ones, until you forget each. Gates use the old host while it
-    leads here; move them one by one. Their trust stays, because the authority is the same.
+    The certificate covers the new host and all former ones, until you forget each. Gates use the old host as long as it
+    points to this machine; move them one by one. They still trust the office, because its authority is the same.
     """
     if new and forget:
-        raise click.UsageError("say a new HOST or --forget, one at a time")
+        raise click.UsageError("give a new HOST or --forget, not both")
     now = datetime.now(UTC)
     with acting_as(owner_of(folder)):
         if new:
@@ -39,9 +39,11 @@ def host(folder: Path, new: str, forget: str | None) -> None:
             gates = [gate.gate for gate in store.gates()]
     streams.say(f"host: {place.host}, ports {place.port} and {place.pairing_port}")
     if place.former:
-        streams.say(f"also, until they are forgotten: {', '.join(place.former)}")
+        streams.say(f"former hosts, still valid until you forget them: {', '.join(place.former)}")
     if (new or forget) and not restart_units():
-        click.echo("Start broker and office anew now: both use the new certificate from their next start.", err=True)
+        click.echo(
+            "Restart the broker and the office now: they use the new certificate from their next start.", err=True
+        )
     if new:
         _tell_gates(place, gates)
 
@@ -52,8 +54,9 @@ def _tell_gates(place: Place, gates: list[str]) -> None:
     """
     old, at = place.former[0], f"{place.host}:{place.port}"
     streams.say(
-        f"Let {old} lead here until every gate has moved: a gate that cannot reach it keeps its events and waits."
+        f"Keep {old} pointing to this machine until every gate has moved. "
+        "A gate that cannot reach it stores its events and waits."
     )
     for gate in gates:
         streams.say(f"  at {gate}: sudo gated pair --moved {at}, then sudo systemctl restart gated")
-    streams.say(f"Then: gated office host --forget {old}. Codes that were given before are for {old}: give new ones.")
+    streams.say(f"Then: gated office host --forget {old}. Pairing codes made before are for {old}: make new ones.")

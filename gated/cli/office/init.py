@@ -16,7 +16,7 @@ PORT = click.IntRange(1, 65535)
 
 
 @click.command()
-@click.option("--site", required=True, help="The same as [site] id at its gates.")
+@click.option("--site", required=True, help="Name of the site; the same as [site] id at its gates.")
 @click.option("--host", required=True, help="The name or address by which gates reach this machine.")
 @click.option("--port", type=PORT, default=8883, show_default=True, help="Port of the broker.")
 @click.option("--pairing-port", type=PORT, default=8884, show_default=True, help="Port for joining gates.")
@@ -27,7 +27,7 @@ PORT = click.IntRange(1, 65535)
               help="Write the recovery key to this new file, on a stick or to be printed.")  # fmt: skip
 @click.pass_obj
 def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, timezone: str, file: Path | None) -> None:
-    """Make an office: its keys, certificates and Mosquitto settings, in a folder. Back this folder up."""
+    """Create an office in a folder: its keys, certificates, database and Mosquitto settings. Back this folder up."""
     place = Place(host.lower(), port, pairing_port)
     for fault in faults(folder, site, place, timezone):
         raise fault
@@ -36,13 +36,14 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
     with saving(file, folder, site, key):
         found(folder, site, place, datetime.now(UTC), timezone, key)
     streams.say(
-        f"The office of {site} is in {folder}. Whoever has the folder is the office: keep it, and a copy of it."
+        f"The office of {site} is in {folder}. "
+        "Anyone with a copy of the folder can act as the office: keep it and its backups safe."
     )
     if file is not None:
         tell_kept(file)
     else:
         tell_missing(folder)
-    click.echo("Now, each in a terminal or a unit of its own:")
+    click.echo("Next, run each of these in a terminal of its own:")
     streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
     streams.say(f"  gated office --dir {folder} serve")
     streams.say(f"  gated office --dir {folder} invite GATE")

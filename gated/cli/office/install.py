@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 @click.command()
-@click.option("--site", default="", help="For a new office: the same as [site] id at its gates.")
+@click.option("--site", default="", help="For a new office: name of the site; the same as [site] id at its gates.")
 @click.option("--host", default="", help="For a new office: the name or address by which gates reach this machine.")
 @click.option("--port", type=PORT, default=8883, show_default=True, help="For a new office: port of the broker.")
 @click.option(
@@ -81,10 +81,10 @@ def _hint(folder: Path) -> None:
     streams.say(
         "", f"Gates must reach {place.host} at ports {place.port} (broker) and {place.pairing_port} (joining), TCP."
     )
-    streams.say("No firewall was changed. Where there is one: "
+    streams.say("The firewall was not changed. If this machine has one, run: "
                f"`sudo ufw allow {place.port}/tcp` and `sudo ufw allow {place.pairing_port}/tcp`.")  # fmt: skip
-    streams.say(f"Whoever has {folder} is the office: put a copy away every night.")
-    click.echo("`sudo gated office passphrase` makes a copy worthless to whoever finds it.")
+    streams.say(f"Anyone with a copy of {folder} can act as the office. Back it up every night, to a safe place.")
+    click.echo("`sudo gated office passphrase` protects the copies: without the passphrase they are useless.")
     click.echo("Next: `sudo gated office invite gate-1`. As root, the office's commands act as the office's user.")
 
 
@@ -103,19 +103,21 @@ def _see_to_recovery(seat: Seat, file: Path | None) -> None:
 
 def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
     if is_trial:
-        streams.say(f"would stop and remove the services, and ask whether {seat.folder} goes too")
+        streams.say(f"would stop and remove the services, and ask whether to delete {seat.folder} too")
         return
-    says = "Gates go on without an office: nobody new, no orders, no events. Take the services away?"
+    says = (
+        "Gates work without an office, but get no new people and no commands, and send no events. Remove the services?"
+    )
     if not yes and not streams.confirm(says):
-        raise OfficeError("nothing was taken away; answer y, or say --yes")
+        raise OfficeError("nothing was removed; answer y, or give --yes")
     gone = remove_units(seat.root)
-    streams.say(f"taken away: {', '.join(gone)}" if gone else "no services were there")
-    ask = f"Also {seat.folder}, with everybody's records, the journals and the office's keys? They are gone for good."
+    streams.say(f"removed: {', '.join(gone)}" if gone else "there were no services")
+    ask = f"Also delete {seat.folder}, with all records, the journals and the office's keys? Nothing brings them back."
     if yes or not seat.folder.exists() or not streams.confirm(ask):
         streams.say(f"Kept: {seat.folder} and the user {seat.user}.")
         return
     if not seat.is_office:
-        raise OfficeError(f"{seat.folder} has no office in it and is left alone")
+        raise OfficeError(f"{seat.folder} has no office, so it was not deleted")
     shutil.rmtree(seat.folder)
-    streams.say(f"{seat.folder} is gone. The user {seat.user} stays; `sudo userdel {seat.user}` takes it away."
-               if is_user(seat.user) else f"{seat.folder} is gone.")  # fmt: skip
+    streams.say(f"Deleted {seat.folder}. The user {seat.user} stays; `sudo userdel {seat.user}` removes it."
+               if is_user(seat.user) else f"Deleted {seat.folder}.")  # fmt: skip

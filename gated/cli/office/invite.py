@@ -42,7 +42,7 @@ code {{ font-size: 11pt; overflow-wrap: anywhere }}
 SLIP = """\
 <section><div>{svg}</div><div><h1>{gate}</h1>
 <p><code>{text}</code></p>
-<p>Good once, at {gate} alone, until {until}. Whoever has this paper can be {gate}: keep it, and tear it up
+<p>Valid once, for {gate} only, until {until}. Anyone with this paper can join as {gate}: keep it safe, and destroy it
 afterwards.</p>
 <p>In answers.toml: <code>code = "..."</code>; or at the gate: <code>sudo -u gated gated pair</code></p></div></section>
 """
@@ -58,7 +58,7 @@ def _a_number(_: click.Context, param: click.Parameter, value: float | None) -> 
 @click.command()
 @click.argument("gates", metavar="GATE...", nargs=-1, required=True)
 @click.option("--days", type=click.FloatRange(0, LONGEST_DAYS, min_open=True), callback=_a_number,
-              help=f"How long the codes are good, up to {LONGEST_DAYS}; without it an hour.")  # fmt: skip
+              help=f"Days for which the codes are valid, up to {LONGEST_DAYS}; by default one hour.")  # fmt: skip
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a page to print to this file, with a QR code for each gate.")  # fmt: skip
 @json_option
@@ -71,7 +71,9 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
     gates = [names.id_of(gate) for gate in gates]
     for gate in gates:
         if not re.fullmatch(NAME, gate):
-            raise OfficeError(f"{gate!r} is no name of a gate; use small letters, digits, - and _, as in [gate] id")
+            raise OfficeError(
+                f"{gate!r} cannot be the name of a gate; use small letters, digits, - and _, as in [gate] id"
+            )
         if gates.count(gate) > 1:
             raise OfficeError(f"{gate} is named twice; name each gate once")
     now, valid_s = datetime.now(UTC), VALID_S if days is None else days * DAY_S
@@ -83,7 +85,7 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
     until = tell(ends, zone)
     if sheet is not None:
         write_named(sheet, SHEET.format(slips="".join(_slip(code, until) for code in codes)).encode())
-        streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file when they are printed.", err=True)
+        streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file after printing.", err=True)
     if as_json:
         show_json([{"gate": code.gate, "code": code.text(), "until": iso(ends, zone)} for code in codes])
     elif sheet is None:
@@ -97,8 +99,10 @@ def _show(codes: Iterable[PairingCode], until: str) -> None:
             streams.say("", code.gate)
             streams.own(f"{drawn}\n")
         streams.say(code.text())
-    says = f"Each is good once, at its own gate, until {until}: put it in as `code` in the gate's answers.toml, or say"
-    streams.say(f"{says} `gated pair` there. `gated office serve` must run here then.", err=True)
+    says = (
+        f"Each code is valid once, for its own gate, until {until}. Put it as `code` in the gate's answers.toml, or run"
+    )
+    streams.say(f"{says} `gated pair` there. `gated office serve` must run here at that time.", err=True)
 
 
 def _slip(code: PairingCode, until: str) -> str:
@@ -112,7 +116,7 @@ def _check_free(sheet: Path) -> None:
     with replacing(sheet):
         is_free = sheet.parent.is_dir() and os.access(sheet.parent, os.W_OK)
     if not is_free:
-        raise OfficeError(f"{sheet}: cannot be written; name a file in a folder of yours")
+        raise OfficeError(f"{sheet}: cannot be written; name a file in your own folder")
 
 
 @click.command()
@@ -123,7 +127,7 @@ def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
     """List the gates with a valid code, and when it expires. Codes are not shown again."""
     with look_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as kept:
         if cancel is not None and not kept.cancel(names.id_of(cancel)):
-            raise OfficeError(f"{cancel} is not expected; `gated office invitations` lists who is")
+            raise OfficeError(f"{cancel} has no valid code; `gated office invitations` lists the codes")
         expected, zone = kept.open(datetime.now(UTC).timestamp()), store.zone
     ends = {gate: datetime.fromtimestamp(each.ends_at, UTC) for gate, each in expected.items()}
     if as_json:

@@ -20,15 +20,15 @@ from gated.storage.owner import being_oneself
 
 CREDSTORE = Path("/etc/credstore.encrypted")
 HOW = """\
-The office asks for it from now on, at each of its commands. So that it starts by itself after a power cut, give it its
-key where copies of the folder do not go:
-  with systemd: `sudo gated office passphrase` on the office's machine; it makes the credential `office-key`
-  without:      gated office passphrase --key-file FILE, then start `serve` with GATED_OFFICE_KEY=FILE
+From now on, each command of the office asks for it. To let the office start by itself after a power cut, store its key
+outside the folder, where no backup includes it:
+  with systemd:    run `sudo gated office passphrase` on this machine; it makes the credential `office-key`
+  without systemd: run gated office passphrase --key-file FILE, then start `serve` with GATED_OFFICE_KEY=FILE
 """
 
 
 @click.command()
-@click.option("--remove", is_flag=True, help="Remove the passphrase: store the keys in clear.")
+@click.option("--remove", is_flag=True, help="Remove the passphrase: store the keys unprotected.")
 @click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False),
               help="Only write the key for unattended starts to this new file.")  # fmt: skip
 @click.pass_obj
@@ -68,10 +68,12 @@ def _set(folder: Path) -> None:
     before = key_lock.key_of(folder) if key_lock.is_locked(folder) else None
     said = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
     key_lock.lock(folder, said, before)
-    click.echo("The office's keys are behind the new passphrase. Nobody can bring it back: write it down, elsewhere.")
+    click.echo(
+        "The new passphrase protects the office's keys. Nobody can recover it: write it down, and keep it elsewhere."
+    )
     hand_key(folder)
     if before is None:
-        click.echo("Start an office that runs anew: until then it lets nobody join, and renews no certificate.")
+        click.echo("Restart a running office: until then no gate can join, and no certificate is renewed.")
 
 
 def hand_key(folder: Path) -> None:
@@ -85,20 +87,24 @@ def _remove(folder: Path) -> None:
     with being_oneself():
         if os.geteuid() == 0:
             (CREDSTORE / key_lock.CREDENTIAL).unlink(missing_ok=True)
-    click.echo("The office's keys lie open in its folder again: whoever copies it is the office.")
+    click.echo(
+        "The office's keys are stored without protection again: anyone with a copy of the folder can act as the office."
+    )
 
 
 def _write_key(folder: Path, file: Path) -> None:
     if not key_lock.is_locked(folder):
         raise OfficeError("this office has no passphrase; `gated office passphrase` sets one")
     if file.resolve().is_relative_to(folder.resolve()):
-        raise OfficeError(f"{file}: lies in the folder that it opens; name a file that no copy of it takes along")
+        raise OfficeError(
+            f"{file}: lies in the folder that it opens; name a file elsewhere, outside all copies of the folder"
+        )
     key = key_lock.key_of(folder)
     try:
         make_named(file, f"{key.hex()}\n".encode())
     except OSError as error:
         raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
-    streams.say(f"{file} opens the office's keys. Let the office's user alone read it, and keep it out of backups.")
+    streams.say(f"{file} opens the office's keys. Let only the office's user read it, and keep it out of backups.")
 
 
 def _make_credential(key: bytes) -> bool:
@@ -112,7 +118,7 @@ def _make_credential(key: bytes) -> bool:
         done = subprocess.run(command, input=key.hex().encode(), capture_output=True, check=False)
     if done.returncode:
         why = done.stderr.decode("utf-8", "replace").strip()
-        streams.say(f"systemd makes no credential of it: {why}", err=True)
+        streams.say(f"systemd could not store the key as a credential: {why}", err=True)
         return False
-    click.echo("The office's services start by themselves: the key is the credential office-key of this machine.")
+    click.echo("The office's services start by themselves: this machine has the key as the credential office-key.")
     return True

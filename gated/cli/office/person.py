@@ -25,8 +25,12 @@ from gated.office.store import Store
 from gated.people.access_rule import plain_role
 from gated.protocol.wire_records import WireConsent, WirePreferences
 
-_consent = click.option("--consent", metavar="REF", help="Reference of the paper consent to recognition.")
-_notice = click.option("--notice", metavar="VERSION", help="Version of the notice read or heard before.")
+_consent = click.option(
+    "--consent", metavar="REF", help="Number of the paper on which the person agreed to be recognised."
+)
+_notice = click.option(
+    "--notice", metavar="VERSION", help="Version of the privacy notice that the person has read or heard."
+)
 _transfer = click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
 _role = click.option("--role", help="Role, such as resident, staff or guardian.")
 WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
@@ -64,14 +68,16 @@ def add(
     )
     with closing(Store.open(folder)) as store:
         if store.book.get(f"person/{who.subject}") is not None:
-            raise OfficeError(f"{who.subject!r} is there already, or was removed for good; `person change` changes")
+            raise OfficeError(
+                f"{who.subject!r} exists already, or was removed for good; `person change` changes a person"
+            )
         _ask_about(store, who, yes=yes)
         with store.file.writing():
             copy_shared_rules(store, who)
             known = with_enrolment_consents(store, who)
             store.book.put(known)
     for more in known.consents[len(who.consents) :]:
-        streams.say(f"{more.purpose}: noted as well, as the gate has it: {more.reference}")
+        streams.say(f"also recorded the consent to {more.purpose} that the gate reported: {more.reference}")
     streams.say(f"added {called(who)}, {who.subject}")
 
 
@@ -90,7 +96,7 @@ def change(
     folder: Path, subject: str, *, name: str | None, household: str | None, role: str | None, consent: str | None,
     notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
 ) -> None:  # fmt: skip
-    """Change a person. Options not given keep their value. Withdrawing a consent deletes faces at every gate."""
+    """Change a person. What you do not give stays as it is. Withdrawing a consent deletes the face at the gates."""
     said = {
         field: plain(value)
         for field, value, plain in (
@@ -118,7 +124,7 @@ def change(
 @click.argument("subject")
 @click.pass_obj
 def suspend(folder: Path, subject: str) -> None:
-    """Suspend a person: no gate lets them in until they are resumed."""
+    """Suspend a person: no gate lets them in until `resume`."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, status="suspended"))
     streams.say(f"suspended {called(who)}, {who.subject}")
@@ -128,7 +134,7 @@ def suspend(folder: Path, subject: str) -> None:
 @click.argument("subject")
 @click.pass_obj
 def resume(folder: Path, subject: str) -> None:
-    """End a suspension."""
+    """End the suspension of a person."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, status="active"))
     streams.say(f"resumed {called(who)}, {who.subject}")
@@ -148,7 +154,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
         question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
         sure(question, f"{who.subject} would be erased for good, here and at every gate", yes=yes)
         store.book.remove(f"person/{who.subject}")
-    told = f"`gated office receipts {who.subject}` shows where they are gone"
+    told = f"`gated office receipts {who.subject}` shows which gates have erased them"
     streams.say(f"removed {called(who)}, {who.subject}; {told}")
 
 
@@ -157,10 +163,10 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 @access_rule_options
 @click.pass_obj
 def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
-    """Set the doors and hours of a person. With --clear, the rules of the household or role apply."""
+    """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, rights=access_rules_of(store, **said)))
-    streams.say(f"set the rights of {called(who)}, {who.subject}")
+    streams.say(f"set the access rules of {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -174,10 +180,10 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None
     """Set how every gate behaves for a person. No reason is asked for or stored."""
     asked = {wish: value for wish, value in wishes.items() if value is not None}
     if clear == bool(asked):
-        raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
+        raise click.UsageError("give one or more of --release-s, --search-s and --first, or --clear alone")
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **asked)))
-    streams.say(f"set what {called(who)}, {who.subject}, prefers")
+    streams.say(f"set the preferences of {called(who)}, {who.subject}")
 
 
 def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
@@ -191,7 +197,7 @@ def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
 
 def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[WireConsent]:
     if (reference is None) != (notice is None) or (transfer and reference is None):
-        raise click.UsageError("a consent has both: --consent REF and --notice VERSION")
+        raise click.UsageError("a consent needs both --consent REF and --notice VERSION")
     if reference is None or notice is None:
         return []
     at, purposes = stamp(datetime.now(UTC)), ["recognise", "transfer"] if transfer else ["recognise"]

@@ -34,14 +34,14 @@ def card(
     folder: Path, subject: str, *, number: str | None, take: str | None, since: date | None, until: date | None,
     uses: int | None, label: str, same_each_time: bool,
 ) -> None:  # fmt: skip
-    """Give a person a card, or take one away."""
+    """Give a person a card by --number, or remove one by --take."""
     if (number is None) == (take is None):
-        raise click.UsageError("say --number to give a card, or --take to take one away")
+        raise click.UsageError("give --number to add a card, or --take to remove one")
     with changing_person(folder, subject) as (store, who):
         if take is not None:
             kept = [each for each in who.cards if each.id != take]
             if kept == who.cards:
-                raise CredentialError(f"{who.subject} has no card {take!r}; `gated office person show` tells the ids")
+                raise CredentialError(f"{who.subject} has no card {take!r}; `gated office person show` shows the ids")
             store.book.put(replace(who, cards=kept))
             streams.say(f"removed card {take} of {called(who)}")
             return
@@ -64,11 +64,11 @@ def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:
         for card in other.cards:
             shared = readings & _readings(card.number)
             if plain == card.number or shared - weak:
-                raise CredentialError(f"this card is given out already, as {card.id}; take it away there first")
+                raise CredentialError(f"this card is in use already, as {card.id}; remove it there first")
             if shared:
                 raise CredentialError(
-                    f"a reader of 26 bits cannot tell this card from {card.id}: their lower 24 bits are the same; "
-                    "give another card, or take that one away first"
+                    f"a 26-bit reader cannot distinguish this card from {card.id}, because their lower 24 bits are the "
+                    "same; give another card, or remove that one first"
                 )
     return plain
 

@@ -48,14 +48,14 @@ def list_people(folder: Path, day: date | None, as_json: bool) -> None:
 @click.pass_obj
 @looks
 def show_person(folder: Path, subject: str, as_json: bool) -> None:
-    """Show all stored data of one person, without numbers of cards and PINs."""
+    """Show everything stored about one person, except card numbers and PINs."""
     with closing(Store.open(folder)) as store:
         row, zone = _row(store, person_by_words(store, subject)), store.zone
     if as_json:
         show_json(row)
     else:
         rows = [[head, in_words(row[key], zone)] for key, head in zip(row, in_zone(list(row), zone), strict=True)]
-        show(["what", f"is (times: {zone.key})"], rows)
+        show(["field", f"value (times: {zone.key})"], rows)
 
 
 def _row(store: Store, who: OfficePerson) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gated.pin.budget import YEAR_DAYS, in_words
 @click.pass_obj
 @looks
 def pins(folder: Path, as_json: bool) -> None:
-    """Show the guessing budgets of PINs and cards: the average time until a guessing stranger is let in.
+    """Show how long a stranger must guess PINs or card numbers on average, until a gate opens.
 
     Uses the limits that each gate reports. For a gate that has not reported, assumes the loosest settings.
     """
@@ -55,7 +55,7 @@ def weak_lines(whose: list[str]) -> list[str]:
     """Return a warning that names the people whose PIN is guessed early, with advice."""
     if not whose:
         return []
-    return [f"strangers try the PIN of these first, whatever the budget says: {', '.join(whose)}; give them new ones"]
+    return [f"these people have a PIN that strangers try first: {', '.join(whose)}; give them new ones"]
 
 
 def lines(found: SiteBudget) -> list[str]:
@@ -63,13 +63,17 @@ def lines(found: SiteBudget) -> list[str]:
     worst, together = found.worst(_of_pins), found.together(_of_pins)
     if worst is None or together is None:
         return ["nobody has a PIN" if not found.pins else "no gate has a keypad"]
-    said = [f"{found.pins} PINs: a stranger at a keypad of {worst[1]} needs {in_words(worst[0])}"]
+    said = [
+        f"{found.pins} PINs: a stranger who guesses at a keypad of {worst[1]} needs {in_words(worst[0])} on average"
+    ]
     if len(found.gates) > 1:
-        said.append(f"who goes from gate to gate, all {len(found.gates)} of them: {in_words(together)}")
+        said.append(f"a stranger who goes to all {len(found.gates)} gates: {in_words(together)}")
     if found.by_household is not None:
         said.append(f"with [readers] pin_by_household: {in_words(found.by_household)}")
     if found.untold:
-        said.append(f"not said yet, and reckoned with the loosest settings there are: {', '.join(found.untold)}")
+        said.append(
+            f"these gates have not reported their limits, so the loosest are assumed: {', '.join(found.untold)}"
+        )
     if found.is_short:
         said.append("below a year: set pin_by_household at the gates")
     return said
@@ -80,10 +84,10 @@ def card_lines(found: SiteBudget) -> list[str]:
     short, known, long = (found.worst(of) for of in (_of_short, _of_known, _of_long))
     if short is None or long is None:
         return []
-    said = f"{found.cards} cards: a stranger who shows numbers to a reader needs {in_words(short[0])} at 26 bits"
-    said += f" ({in_words(known[0])} who knows the first number of the cards)" if known is not None else ""
+    said = f"{found.cards} cards: a stranger who tries numbers at a reader needs {in_words(short[0])} at 26 bits"
+    said += f" ({in_words(known[0])} if they know the first number of the cards)" if known is not None else ""
     is_short = min(short[0], long[0], *([known[0]] if known is not None else [])) < YEAR_DAYS
-    advice = "; below a year: fit readers of 34 bits, and take away cards that nobody uses" if is_short else ""
+    advice = "; below a year: fit readers of 34 bits, and remove unused cards" if is_short else ""
     return [f"{said}, {in_words(long[0])} at 34 bits{advice}"]
 
 

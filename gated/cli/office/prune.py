@@ -15,7 +15,7 @@ from gated.office.store import Store
 @click.option("--days", type=click.IntRange(1, 3660), required=True, help="Delete events older than this many days.")
 @click.pass_obj
 def prune(folder: Path, days: int) -> None:
-    """Delete old events of all gates at this office permanently. The newest event of each gate stays.
+    """Delete old events from this office for good. The newest event of each gate stays.
 
     Run it every night, as the notice promises (`gated office forms`). People, cards and open alarms stay. Copies of the
     folder keep their events: delete those as well.

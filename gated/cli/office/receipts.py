@@ -19,14 +19,15 @@ from gated.office.store import Store
 @click.pass_obj
 @looks
 def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
-    """List erased people and the gates that confirmed it. Exit 1 when a gate has not confirmed yet."""
+    """List the removed people, and which gates have confirmed that they erased them. Exit 1 if one has not yet."""
     with closing(Store.open(folder)) as store:
         erased, zone = store.receipts.all(subject), store.zone
     if as_json:
         show_json([asdict(each) for each in erased])
     else:
         said = [
-            [e.subject, e.gate, in_words(e.at or "has not answered", zone), in_words(e.templates, zone)] for e in erased
+            [e.subject, e.gate, in_words(e.at or "not confirmed yet", zone), in_words(e.templates, zone)]
+            for e in erased
         ]
-        show(["subject", "gate", f"gone since, {zone.key}", "templates"], said)
+        show(["subject", "gate", f"erased at, {zone.key}", "templates"], said)
     sys.exit(0 if all(each.at for each in erased) else 1)

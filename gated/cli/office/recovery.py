@@ -34,8 +34,12 @@ def ask_where(file: Path | None) -> Path | None:
     """Return the path for a recovery key: `file`, or the operator's answer at the terminal. None means no key now."""
     if file is not None or not is_somebody_there():
         return file
-    click.echo("Only a recovery key can replace the office's keys when somebody has a copy of them.")
-    said = str(click.prompt("New file for it, on a stick (empty: none now)", default="", show_default=False)).strip()
+    click.echo(
+        "With a recovery key, you can replace the office's keys after somebody has copied them. Nothing else can."
+    )
+    said = str(
+        click.prompt("New file for it, on a USB stick (empty: none now)", default="", show_default=False)
+    ).strip()
     return Path(said) if said else None
 
 
@@ -58,11 +62,11 @@ def saved_recovery(file: Path, folder: Path, site: str, key: RecoveryKey) -> Ite
     Raises `OfficeError` if the file exists, the disk is full, or the file would lie in the office's folder.
     """
     if file.resolve().is_relative_to(folder.resolve()):
-        raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a stick")
+        raise OfficeError(f"{file}: lies in the office's folder, and in each copy of it; name a file on a USB stick")
     try:
         make_named(file, PAPER.format(site=site, code=key.text()).encode())
     except OSError as error:
-        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file, on a stick") from error
+        raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file, on a USB stick") from error
     try:
         yield
     except BaseException:
@@ -77,12 +81,12 @@ def saving(file: Path | None, folder: Path, site: str, key: RecoveryKey | None) 
 
 def tell_missing(folder: Path) -> None:
     """Warn that the office has no recovery key, and print how to make one."""
-    click.echo("This office has NO recovery key: nobody could replace its keys if a copy is stolen. Make one now:")
-    streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new one, on a stick")
+    click.echo("This office has NO recovery key: nobody can replace its keys if a copy is stolen. Make one now:")
+    streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new file on a USB stick")
 
 
 def tell_kept(file: Path) -> None:
     """Print where the recovery key is, and what to do with it."""
     streams.say(
-        f"The recovery key is in {file}, and nowhere else. Take it off this machine: print it, or keep the stick."
+        f"The recovery key is in {file}, and nowhere else. Remove it from this machine: print it, or keep the stick."
     )

@@ -40,7 +40,7 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
     newer recovery key since, use the newest one with --restored or --former.
     """
     key = RecoveryKey.parse(_read(file))
-    former = None if former_file is None else RecoveryKey.parse(_read(former_file, "Recovery key of before"))
+    former = None if former_file is None else RecoveryKey.parse(_read(former_file, "Former recovery key"))
     following = RecoveryKey.make() if next_file is not None else None
     passphrase = ask(folder) if key_lock.is_locked(folder) else ""
     if passphrase:
@@ -54,10 +54,10 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
         hand_key(folder)
     streams.say(f"The office of {site} has new keys (hand-over {number}). Start it again, and its broker:")
     click.echo("  sudo systemctl restart gated-office-broker gated-office")
-    streams.say(f"{len(gates)} gates follow by themselves; `gated office gates` shows who was heard since.")
+    streams.say(f"{len(gates)} gates follow by themselves; `gated office gates` shows which have connected since.")
     if is_restored and former is None:
-        click.echo("A gate that knows the recovery key of before alone does not follow: give it a new code.")
-    click.echo("Retire a gate that may be in other hands. Give new codes where old ones were not used yet.")
+        click.echo("A gate that knows only the former recovery key does not follow: give it a new code.")
+    click.echo("Retire each gate that may have been stolen. Make new codes for gates that have not used theirs yet.")
     if next_file is not None:
         tell_kept(next_file)
 
@@ -68,5 +68,5 @@ def _read(file: Path, what: str = "Recovery key") -> str:
     try:
         return read_named(file, MOST_KEYS).decode()
     except (OSError, ValueError) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not text"
         raise OfficeError(f"{file}: cannot be read ({why}); name the file with the recovery key") from error

@@ -20,13 +20,12 @@ from gated.office.retiring import Retired, retire
 from gated.office.store import Store
 
 ASK = """\
-Retire {gate}? The office and the other gates hear nothing of it any more, its certificate is refused, and its keys are
-good for nothing again. The door itself still knows everybody that it knew: take it off the wall, or off the lock.
-Retire it"""
+Retire {gate}? The office and the other gates then ignore it, its certificate is refused, and its keys are useless. But
+the gate still opens its door for everybody that it knows: take it off the wall, or disconnect its lock. Retire it"""
 SAYS = {
     "ended": "{gate} is retired: the broker has ended its session and refuses its certificate.",
-    "absent": "{gate} is retired. No broker runs here at this moment; the list that it reads at its start is written.",
-    "unheeded": "{gate} is retired, and may do nothing at the broker; but its certificate is not refused there yet: "
+    "absent": "{gate} is retired. The broker is not running; it refuses the gate from its next start.",
+    "unheeded": "{gate} is retired and can do nothing at the broker, but the broker still accepts its certificate: "
     "restart the broker (`sudo systemctl restart gated-office-broker`), then retire {gate} again. "
     "For another broker see gated/office/SCALING.md.",
 }
@@ -74,10 +73,10 @@ def _show(done: Retired, people: list[Exposed], store: Store, *, as_json: bool) 
         return
     streams.say(says)
     if not people:
-        click.echo("Nobody has a card or a PIN: nothing is to be changed.")
+        click.echo("Nobody has a card or a PIN, so you need not replace any.")
         return
-    click.echo("Whoever has the gate, and opens what it has sealed, may find out these cards and PINs. Give new ones,")
-    click.echo("those first that were used there: `gated office person card`, `gated office person pin`.\n")
+    click.echo("A thief who breaks the gate's encryption can find out these cards and PINs. Replace them,")
+    click.echo("first those used at the gate, by `gated office person card` and `gated office person pin`.\n")
     show(in_zone(["id", "name", "household", "cards", "pin", "used_there_at"], store.zone),
          [_row(each, store) for each in people])  # fmt: skip
 

@@ -24,20 +24,24 @@ from gated.sitetime import clock_of
 
 @click.group()
 def schedule() -> None:
-    """Name weekly hours, for the rules of people, households and roles."""
+    """Name the weekly hours that access rules use: of people, households and roles."""
 
 
 @schedule.command("set")
 @click.argument("name")
 @click.option(
-    "--days", "which", default="mon,tue,wed,thu,fri,sat,sun,holiday", show_default=True, help="Days of the week."
+    "--days",
+    "which",
+    default="mon,tue,wed,thu,fri,sat,sun,holiday",
+    show_default=True,
+    help="Days of the week, and holiday.",
 )
 @click.option("--start", default="00:00", show_default=True, help="HH:MM, in the site's time zone.")
 @click.option("--end", default="24:00", show_default=True, help="HH:MM; if before --start, on the next day.")
 @yes_option
 @click.pass_obj
 def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
-    """Set the hours of a schedule."""
+    """Set the days and hours of a schedule. Replaces its former hours."""
     name = names.plain(plain_text("schedule", name))
     said = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
     try:
@@ -56,8 +60,8 @@ def _ask_about(store: Store, name: str, *, yes: bool) -> None:
     """Ask for confirmation of a new schedule whose name is similar to a known one."""
     known = sorted({each.name for each in store.book.live(ScheduleRecord)})
     if not any(names.is_same(name, each) for each in known) and (other := names.near_word(name, known)):
-        otherwise = f"there is no schedule {name!r} yet, and {other!r} is known"
-        sure(f"{otherwise}. Is it another schedule?", otherwise, yes=yes)
+        otherwise = f"there is no schedule {name!r} yet, but there is {other!r}"
+        sure(f"{otherwise}. Make a new schedule?", otherwise, yes=yes)
 
 
 @schedule.command("remove")
@@ -65,14 +69,14 @@ def _ask_about(store: Store, name: str, *, yes: bool) -> None:
 @yes_option
 @click.pass_obj
 def remove_schedule(folder: Path, name: str, yes: bool) -> None:
-    """Delete a schedule. A rule that names it then admits nobody. Asks first if there is such a rule."""
+    """Delete a schedule. Access rules that use it then admit nobody. Asks first if there are such rules."""
     with closing(Store.open(folder)) as store:
         known = {each.name for each in store.book.live(ScheduleRecord)}
         keys = [f"schedule/{each}" for each in sorted(known) if names.is_same(each, name)]
         if not keys:
             raise OfficeError(f"there is no schedule {name!r}; {names.did_you_mean(name, known)}")
         if used := _uses(store, name):
-            otherwise = f"{used} rights name {names.plain(name)!r} and would let nobody pass"
+            otherwise = f"{used} access rules use {names.plain(name)!r} and would admit nobody"
             sure(f"{otherwise}. Remove it?", otherwise, yes=yes)
         with store.file.writing():
             for key in keys:

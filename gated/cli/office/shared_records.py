@@ -22,7 +22,7 @@ def store_records(store: Store, kind: str, records: Sequence[HouseholdRecord | R
         is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]
         there = [not isinstance(store.book.get(key_of(each)), Tombstone | None) for each in records]
         if not any(is_told) and not any(there):
-            raise OfficeError(f"nothing is said of this {kind}; `gated office rights list` shows what is")
+            raise OfficeError(f"this {kind} has no access rules; `gated office rights list` shows all access rules")
         for record, told, known in zip(records, is_told, there, strict=True):
             if told:
                 store.book.put(record)

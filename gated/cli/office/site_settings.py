@@ -26,7 +26,7 @@ def timezone(folder: Path, zone: str | None) -> None:
 )
 @click.pass_obj
 def names(folder: Path, chosen: bool | None) -> None:
-    """Show or set whether gates receive the names of people and the labels of cards. The default is no.
+    """Show or set whether the gates get the names of people and the labels of cards. By default they do not.
 
     Without names, a gate's own lists show flats and ids. A thief who steals a gate can read the names on it.
     """

@@ -39,7 +39,7 @@ RUN_S = 10.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.pass_obj
 def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> None:
-    """Show open alarms and each new one, until Ctrl-C. Rings the bell while somebody calls."""
+    """Show the open alarms and each new one, until Ctrl-C. Rings the terminal's bell while somebody calls."""
     with closing(Store.open(folder)) as store:
         known: dict[int, Alarm] = {}
         alone: set[str] = set()
@@ -65,7 +65,7 @@ def _tell_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
     alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
     if alone - before:
         which = ", ".join(sorted(alone))
-        streams.say(f"no `gated office serve` is at work for {which}: nobody hears who calls there; start it", err=True)
+        streams.say(f"no `gated office serve` serves {which}, so calls there do not arrive; start it", err=True)
     return alone
 
 
@@ -93,4 +93,4 @@ def _run(program: Path, alarm: Alarm) -> None:
     try:
         subprocess.run([program.resolve()], input=said, check=True, timeout=RUN_S)
     except (OSError, subprocess.SubprocessError) as error:
-        streams.say(f"{program}: {error}; see that it can be run and ends within {RUN_S:.0f} s", err=True)
+        streams.say(f"{program}: {error}; check that it is executable and ends within {RUN_S:.0f} s", err=True)
