@@ -237,7 +237,7 @@ def _sentence(stored: StoredCommand) -> str:
         case "unknown":
             return (
                 f"{stored.gate}: the result is unknown. The gate was to carry it out and has not answered, so it "
-                f"may have happened; after that, `gated office events --gate {stored.gate}` shows the result"
+                f"may have happened; later, `gated office events --gate {stored.gate}` shows the result"
             )
         case _:
             return f"{stored.gate}: {stored.state}{why}"
