@@ -1,27 +1,24 @@
 """The office's certificate authority. It alone certifies the broker, the office's processes and the gates.
 
-X.509 with EC P-256 (RFC 5280). Each certificate is valid for one use, server or client, so no gate can pose as the
-broker.
+Each certificate is valid for one use, as a TLS server or a TLS client, so no gate can pose as the broker.
 """
 
-import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gated.atomic_files import atomic_write
-from gated.errors import OfficeError, PairingError
+from gated.errors import OfficeError
 from gated.office import key_lock
+from gated.office.certificates import alternative_name, certificate_builder, key_usage, private_pem, subject_name
 from gated.protocol.certificate import common_name
 from gated.protocol.certificate_lifetime import gate_end
 from gated.protocol.pairing_code import fingerprint_of
@@ -33,7 +30,6 @@ SERVER_LIFETIME = timedelta(days=10 * 365)
 """Validity of the certificates of the broker and of the office's processes."""
 SKEW = timedelta(hours=1)
 """Tolerance for a gate's clock that is behind the office's; also the life of a temporary client certificate."""
-
 PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
@@ -58,10 +54,10 @@ class Authority:
     def make(cls, site: str, wall: datetime) -> Self:
         """Create a new authority, valid for 20 years."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = _name(f"gated {site}")
-        builder = _builder(name, name, key.public_key(), wall - SKEW, wall + AUTHORITY_LIFETIME)
+        name = subject_name(f"gated {site}")
+        builder = certificate_builder(name, name, key.public_key(), wall - SKEW, wall + AUTHORITY_LIFETIME)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
+        builder = builder.add_extension(key_usage(is_authority=True), critical=True)
         return cls(key, builder.sign(key, hashes.SHA256()))
 
     @classmethod
@@ -89,7 +85,7 @@ class Authority:
 
         Raises `OSError`.
         """
-        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        names = x509.SubjectAlternativeName([alternative_name(host) for host in hosts])
         self._write(folder, "server", "server", wall, names)
 
     def write_client(self, folder: Path, name: str, common: str, wall: datetime) -> None:
@@ -135,9 +131,9 @@ class Authority:
     def renewed(self, wall: datetime) -> Self:
         """Return this authority with the same key and name for another 20 years. Certificates it signed stay valid."""
         name, key, begins = self._certificate.subject, self._key, self._certificate.not_valid_before_utc
-        builder = _builder(name, name, key.public_key(), begins, wall + AUTHORITY_LIFETIME)
+        builder = certificate_builder(name, name, key.public_key(), begins, wall + AUTHORITY_LIFETIME)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
+        builder = builder.add_extension(key_usage(is_authority=True), critical=True)
         return type(self)(key, builder.sign(key, hashes.SHA256()))
 
     @property
@@ -203,11 +199,11 @@ class Authority:
         serial: int | None = None,
     ) -> x509.Certificate:
         begins, ends = min(wall - SKEW, begins or wall), min(wall + lifetime, self.ends)  # never outlives its issuer
-        builder = _builder(_name(common), self._certificate.subject, public, begins, ends, serial)
+        builder = certificate_builder(subject_name(common), self._certificate.subject, public, begins, ends, serial)
         for extension in (self.key_identifier, *more):
             builder = builder.add_extension(extension, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(_key_usage(is_authority=False), critical=True)
+        builder = builder.add_extension(key_usage(is_authority=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([PURPOSES[purpose]]), critical=True)
         return builder.sign(self._key, hashes.SHA256())
 
@@ -222,102 +218,3 @@ def is_issued(folder: Path, name: str) -> bool:
     except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     return True
-
-
-def is_for_same_key(pem: str, csr: x509.CertificateSigningRequest) -> bool:
-    """Return whether a request and a certificate have the same public key."""
-    return x509.load_pem_x509_certificate(pem.encode()).public_key() == csr.public_key()
-
-
-def key_name(pem: str) -> str:
-    """Return a name for the public key of a certificate: SHA-256, in hex."""
-    return _key_name(x509.load_pem_x509_certificate(pem.encode()).public_key())
-
-
-def key_of_csr(csr: x509.CertificateSigningRequest) -> str:
-    """Return a name for the public key of a request: SHA-256, in hex."""
-    return _key_name(csr.public_key())
-
-
-def begin_of_pem(pem: str) -> datetime:
-    """Return the start of a certificate's validity."""
-    return x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc
-
-
-def end_of_pem(pem: str) -> datetime:
-    """Return the end of a certificate's validity."""
-    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
-
-
-def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
-    """Parse a gate's certificate request.
-
-    Checks key type, subject and proof of the private key. Raises `PairingError`.
-    """
-    try:
-        csr = x509.load_pem_x509_csr(pem.encode())
-        public = csr.public_key()
-        is_good = csr.is_signature_valid and csr.subject == _name(gate)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise PairingError("the gate sent no valid certificate request") from error
-    if not is_good or not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
-        raise PairingError("the gate sent a certificate request for another name, or without an EC P-256 key")
-    return csr
-
-
-def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return a private key in the format of its file: PKCS 8, PEM, not encrypted."""
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def _key_name(public: CertificatePublicKeyTypes) -> str:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _host(host: str) -> x509.GeneralName:
-    """Return a host name or IP address as a certificate's subject alternative name."""
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _builder(  # noqa: PLR0917 - the common fields of every certificate
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    begins: datetime,
-    ends: datetime,
-    serial: int | None = None,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(ends)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
-    """Return the key usage. An authority signs certificates; a client or server proves its identity by signatures."""
-    return x509.KeyUsage(
-        digital_signature=not is_authority,
-        key_cert_sign=is_authority,
-        crl_sign=is_authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

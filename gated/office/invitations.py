@@ -123,7 +123,7 @@ class Invitations:
             raise self._unusable(error) from error
         return found is not None and hmac.compare_digest(found.code, code)
 
-    def look(self, gate: str, code: str, keys: str, at: float) -> Verdict:
+    def judge_try(self, gate: str, code: str, keys: str, at: float) -> Verdict:
         """Judge a try, and count it if the code is wrong."""
         with self._writing() as connection:
             verdict = judge(_find(connection, gate), code, keys, at)

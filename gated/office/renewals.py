@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gated.errors import BusyError, OfficeError, PairingError, StateError
 from gated.journal.entry import stamp
-from gated.office.authority import CA, Authority, begin_of_pem, end_of_pem, is_for_same_key, read_csr
+from gated.office.authority import CA, Authority
+from gated.office.certificates import begin_of_pem, end_of_pem, is_for_same_key, read_csr
 from gated.office.gate_store import PairedGate
 from gated.office.mosquitto import MOST_SHARES, OFFICE, name_of, reload_broker
 from gated.office.store import Store

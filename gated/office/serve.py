@@ -17,8 +17,9 @@ from gated.office.crl import write_crl
 from gated.office.exchange import Exchange
 from gated.office.handovers import HERE
 from gated.office.mosquitto import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
-from gated.office.pairing_server import Registrar, serve_pairing
+from gated.office.pairing_endpoint import serve_pairing
 from gated.office.pin_issuing import guessable
+from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals, keep_renewed
 from gated.office.running_processes import is_waiting, owner, serving
 from gated.office.store import Store

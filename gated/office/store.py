@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from gated.errors import OfficeError, StateError, WireError
 from gated.office import key_lock
 from gated.office.alarm_store import AlarmStore
-from gated.office.authority import key_name
+from gated.office.certificates import key_name
 from gated.office.command_store import CommandStore
 from gated.office.database_file import OfficeFile
 from gated.office.face_store import FaceStore

@@ -18,7 +18,7 @@ from gated.office.broker_link import run_link
 from gated.office.exchange import Exchange
 from gated.office.founding import found
 from gated.office.mosquitto import Place, tls_context
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.pairing_code import Admission, der_of
 from gated.sync.pairing import Draft, Pairing

@@ -16,7 +16,7 @@ from gated.access import qr
 from gated.cli.office.office import office as group
 from gated.errors import OfficeError
 from gated.office.invitations import DAY_S, VALID_S, Invitations
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.pairing_code import CodeQuestion, PairingCode, StillGood
 

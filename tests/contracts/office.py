@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gated.office.founding import found
 from gated.office.mosquitto import Place
-from gated.office.pairing_server import Registrar, serve_pairing
+from gated.office.pairing_endpoint import serve_pairing
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.simulator.network import free_port
 

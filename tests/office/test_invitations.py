@@ -64,9 +64,9 @@ def test_a_code_is_good_for_an_hour(after_s, verdict):
 def test_no_number_of_wrong_tries_kills_the_right_code(invitations):
     """Gate names are no secret. With a limit on wrong tries, a stranger could block every pairing."""
     invitations.invite("gate-2", RIGHT, AT)
-    assert [invitations.look("gate-2", WRONG, KEYS, AT) for _ in range(100)] == ["wrong"] * 100
+    assert [invitations.judge_try("gate-2", WRONG, KEYS, AT) for _ in range(100)] == ["wrong"] * 100
     assert invitations.open(AT)["gate-2"].wrong == 100
-    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+    assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
     assert invitations.use("gate-2", RIGHT, KEYS, AT) == "good"
 
 
@@ -75,7 +75,7 @@ def test_a_code_that_a_version_of_before_had_locked_is_good_again(invitations):
     with sqlite3.connect(invitations._path) as other:
         other.execute("UPDATE invitation SET wrong = 5")
     other.close()
-    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+    assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
 def test_whether_a_code_is_known_is_said_without_writing(invitations):
@@ -89,10 +89,10 @@ def test_whether_a_code_is_known_is_said_without_writing(invitations):
 
 def test_looking_spends_nothing_and_using_spends_it(invitations):
     invitations.invite("gate-2", RIGHT, AT)
-    assert [invitations.look("gate-2", RIGHT, OTHERS, AT) for _ in range(9)] == ["good"] * 9
+    assert [invitations.judge_try("gate-2", RIGHT, OTHERS, AT) for _ in range(9)] == ["good"] * 9
     assert invitations.use("gate-2", RIGHT, KEYS, AT) == "good"
     assert invitations.use("gate-2", RIGHT, OTHERS, AT) == "spent"
-    assert invitations.look("gate-2", RIGHT, OTHERS, AT) == "spent"
+    assert invitations.judge_try("gate-2", RIGHT, OTHERS, AT) == "spent"
 
 
 def test_repeating_does_not_prolong(invitations):
@@ -104,21 +104,21 @@ def test_repeating_does_not_prolong(invitations):
 
 def test_a_code_is_for_one_gate(invitations):
     invitations.invite("gate-2", RIGHT, AT)
-    assert invitations.look("gate-3", RIGHT, KEYS, AT) == "wrong"
-    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+    assert invitations.judge_try("gate-3", RIGHT, KEYS, AT) == "wrong"
+    assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
 def test_a_new_code_makes_the_earlier_one_dead(invitations):
     invitations.invite("gate-2", WRONG, AT)
     invitations.invite("gate-2", RIGHT, AT)
-    assert invitations.look("gate-2", WRONG, KEYS, AT) == "wrong"
-    assert invitations.look("gate-2", RIGHT, KEYS, AT) == "good"
+    assert invitations.judge_try("gate-2", WRONG, KEYS, AT) == "wrong"
+    assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
 def test_wrong_tries_are_remembered_across_a_restart(tmp_path, invitations):
     invitations.invite("gate-2", RIGHT, AT)
     for _ in range(3):
-        invitations.look("gate-2", WRONG, KEYS, AT)
+        invitations.judge_try("gate-2", WRONG, KEYS, AT)
     invitations.close()
     again = Invitations(tmp_path)
     assert again.open(AT)["gate-2"].wrong == 3
@@ -152,7 +152,7 @@ def test_a_broken_file_is_said(tmp_path, invitations):
         other.execute("DROP TABLE invitation")
     other.close()
     with pytest.raises(StateError, match=r"invitations\.db"):
-        invitations.look("gate-2", RIGHT, KEYS, AT)
+        invitations.judge_try("gate-2", RIGHT, KEYS, AT)
 
 
 @pytest.mark.parametrize("column", ["gate", "code", "given_at", "wrong", "keys", "used_at", "valid_s"])
@@ -167,11 +167,11 @@ def test_a_damaged_invitation_is_none_and_every_other_is_good(invitations, tmp_p
         said = f"{column} became {value!r}"
         again = Invitations(tmp_path)
         assert "gate-2" in again.open(AT), said
-        assert again.look("gate-2", RIGHT, KEYS, AT) == "good", said
+        assert again.judge_try("gate-2", RIGHT, KEYS, AT) == "good", said
         assert not again.knows("gate-1", WRONG), said
-        assert again.look("gate-1", WRONG, KEYS, AT) == "wrong", said
+        assert again.judge_try("gate-1", WRONG, KEYS, AT) == "wrong", said
         again.invite("gate-1", RIGHT, AT)
-        assert again.look("gate-1", RIGHT, KEYS, AT) == "good", said
+        assert again.judge_try("gate-1", RIGHT, KEYS, AT) == "good", said
         again.close()
 
 

@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from gated.errors import OfficeError
 from gated.office import mosquitto as broker
-from gated.office.authority import Authority, is_issued, private_pem, read_csr
+from gated.office.authority import Authority, is_issued
+from gated.office.certificates import private_pem, read_csr
 from gated.office.founding import found
 from gated.office.mosquitto import Place, acl, tls_context, write_acl
 from gated.office.mqtt_client import Client

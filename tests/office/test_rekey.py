@@ -24,7 +24,8 @@ from gated.errors import OfficeError, StateError, WireError
 from gated.office.authority import Authority
 from gated.office.founding import found
 from gated.office.mosquitto import Place
-from gated.office.pairing_server import MOST_TRIES_OF_ALL, Registrar, serve_pairing
+from gated.office.pairing_endpoint import MOST_TRIES_OF_ALL, serve_pairing
+from gated.office.registrar import Registrar
 from gated.office.rekey import rekey
 from gated.office.store import Store
 from gated.protocol.broker import tls_context

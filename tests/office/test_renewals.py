@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gated.office.alarm_meanings import MEANINGS
-from gated.office.authority import SERVER_LIFETIME, Authority, end_of_pem, read_csr
+from gated.office.authority import SERVER_LIFETIME, Authority
+from gated.office.certificates import end_of_pem, read_csr
 from gated.office.exchange import Exchange
 from gated.office.founding import found
 from gated.office.mosquitto import OFFICE, Place, tls_context
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals, days_taken, ends_of, keep_renewed
 from gated.office.store import Store
 from gated.protocol.envelope import Peer

@@ -22,7 +22,7 @@ from gated.office.authority import Authority
 from gated.office.crl import NEVER, crl, write_crl
 from gated.office.founding import found
 from gated.office.mosquitto import Place
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals
 from gated.office.retiring import retire
 from gated.office.schema import MIGRATIONS
@@ -296,7 +296,7 @@ def test_it_works_again_without_harm_and_knows_no_gate_that_never_was(site):
     site.retire("gate-2")
     with site.open() as store:
         assert store.book.version("gate-1") == version
-    with pytest.raises(OfficeError, match="there is no gate 'gate-7'"):
+    with pytest.raises(OfficeError, match="this office has no gate 'gate-7'"):
         site.retire("gate-7")
 
 

@@ -13,7 +13,7 @@ from gated.config import SyncSettings
 from gated.errors import ConfigError, StateError
 from gated.office.founding import found
 from gated.office.mosquitto import Place
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.broker import tls_context
 from gated.protocol.jose import Identity

@@ -310,7 +310,7 @@ def test_an_office_that_cannot_say_is_told_as_a_doubt(making, answers, tmp_path,
 def places_of(tmp_path):
     """Return a code of an office whose server does not run."""
     from gated.office.mosquitto import Place
-    from gated.office.pairing_server import Registrar
+    from gated.office.registrar import Registrar
     from gated.office.store import Store
 
     folder = tmp_path / "quiet"

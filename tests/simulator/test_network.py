@@ -18,7 +18,7 @@ from gated.journal.journal import Journal
 from gated.office.founding import found
 from gated.office.mosquitto import Place
 from gated.office.mqtt_client import Client, MqttError
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent

@@ -119,7 +119,7 @@ def is_whole(office, pairing):
 
 def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_path, monkeypatch):
     """One rename after another fails, as at a power cut. The pairing folder is then complete or absent."""
-    monkeypatch.setattr("gated.office.pairing_server.MOST_TRIES", 100)
+    monkeypatch.setattr("gated.office.pairing_endpoint.MOST_TRIES", 100)
     rename, failures = os.rename, 0
     for step in range(1, 12):
         code, state, left = office.invite(), tmp_path / f"state-{step}", [step]

@@ -7,7 +7,8 @@ import pytest
 
 from gated.config import SyncSettings
 from gated.errors import StateError, WireError
-from gated.office.authority import Authority, read_csr
+from gated.office.authority import Authority
+from gated.office.certificates import read_csr
 from gated.protocol.certificate import load_key, request_for
 from gated.protocol.key_messages import IssuedCertificate
 from gated.sync.pairing import Draft

@@ -18,7 +18,7 @@ from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
 from gated.office.invitations import DAY_S, LONGEST_DAYS, VALID_S, Invitations
-from gated.office.pairing_server import Registrar
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.printable import page
 from gated.protocol.pairing_code import NAME, PairingCode

@@ -17,16 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import OfficeError, StateError
-from gated.office.pairing_server import (
+from gated.office.pairing_endpoint import (
     MOST_CONNECTIONS,
     MOST_OF_ONE,
     MOST_TRIES,
     MOST_TRIES_OF_ALL,
     TRIES_S,
-    Registrar,
-    Tries,
+    FailedTries,
     serve_pairing,
 )
+from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.jose import Party
 from gated.protocol.pairing_code import MAX_BYTES, Admission, Application, CodeQuestion, Refusal
@@ -330,24 +330,24 @@ async def test_a_port_that_is_taken_is_said(registrar):
 
 def test_whoever_has_many_addresses_of_one_network_is_one():
     others = ("2001:db8:0:1::2", "2001:db8:0:1:ffff::1", "2001:db8:0:1::%eth0")
-    tries = Tries()
+    tries = FailedTries()
     for _ in range(MOST_TRIES):
-        tries.failed("2001:db8:0:1::1", 0.0)
-    assert not any(tries.may(address, 0.0) for address in others)
-    assert tries.may("2001:db8:0:2::1", 0.0)
+        tries.count_failure("2001:db8:0:1::1", 0.0)
+    assert not any(tries.may_try(address, 0.0) for address in others)
+    assert tries.may_try("2001:db8:0:2::1", 0.0)
     for _ in range(MOST_TRIES):
-        tries.failed("::ffff:192.0.2.1", 0.0)
-    assert not tries.may("192.0.2.1", 0.0)
-    assert tries.may("::ffff:192.0.2.2", 0.0)
+        tries.count_failure("::ffff:192.0.2.1", 0.0)
+    assert not tries.may_try("192.0.2.1", 0.0)
+    assert tries.may_try("::ffff:192.0.2.2", 0.0)
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc")), max_size=200))
 def test_in_no_minute_are_there_more_failed_tries_than_may_be(steps):
-    tries, now, made = Tries(), 0.0, []
+    tries, now, made = FailedTries(), 0.0, []
     for pause_s, address in steps:
         now += pause_s
-        if tries.may(address, now):
-            tries.failed(address, now)
+        if tries.may_try(address, now):
+            tries.count_failure(address, now)
             made.append((now, address))
     for at, address in made:
         lately = [who for when, who in made if at - TRIES_S < when <= at]
@@ -356,13 +356,13 @@ def test_in_no_minute_are_there_more_failed_tries_than_may_be(steps):
 
 
 def test_one_that_waits_may_try_again_and_others_need_not_wait_for_it():
-    tries = Tries()
+    tries = FailedTries()
     for _ in range(MOST_TRIES):
-        assert tries.may("a", 0.0)
-        tries.failed("a", 0.0)
-    assert not tries.may("a", 0.0)
-    assert tries.may("b", 1.0)
-    assert tries.may("a", TRIES_S)
+        assert tries.may_try("a", 0.0)
+        tries.count_failure("a", 0.0)
+    assert not tries.may_try("a", 0.0)
+    assert tries.may_try("b", 1.0)
+    assert tries.may_try("a", TRIES_S)
 
 
 @pytest.mark.parametrize("fields", [{}, {"secret": "zz"}, {"gate": "OFFICE"}, {"gate": "a\nb"}, {"site": ""}, {"v": 2}])
