@@ -93,4 +93,4 @@ def test_it_is_listed_no_more_and_told_when_it_was_retired(office):
 
 
 def test_a_gate_that_there_never_was_is_said(office):
-    assert "there is no gate 'gate-7' here" in office("gates", "retire", "gate-7", "--yes", check=1)
+    assert "this office has no gate 'gate-7'" in office("gates", "retire", "gate-7", "--yes", check=1)
