@@ -110,7 +110,7 @@ def test_the_command_says_what_to_do_at_each_gate(paired):
     assert "use the new certificate from their next start" in done.output
     shown = command(office.folder)
     assert "host: office.lan" in shown.output
-    assert "also, until they are forgotten: localhost" in shown.output
+    assert "former hosts, still valid until you forget them: localhost" in shown.output
 
 
 @contextlib.contextmanager

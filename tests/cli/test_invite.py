@@ -147,4 +147,4 @@ def test_an_office_of_before_has_codes_of_an_hour(tmp_path):
     with closing(Invitations(tmp_path)) as kept:
         assert kept.open(1000.0 + VALID_S).keys() == {"gate-1"}
         assert kept.open(1000.0 + DAY_S) == {}
-        assert kept.look("gate-1", "ab", "keys", 1000.0 + VALID_S) == "good"
+        assert kept.judge_try("gate-1", "ab", "keys", 1000.0 + VALID_S) == "good"

@@ -184,7 +184,7 @@ def test_a_weak_pin_and_a_neighbours_are_refused_in_the_same_words(office, ann):
         for pin in ("739154", "123456", "520520", "19900512", "12")
     }
     assert len(said) == 1
-    assert "second" in office("person", "pin", bo, "--duress", typed="286094\n", check=1)
+    assert "needs a PIN beside it" in office("person", "pin", bo, "--duress", typed="286094\n", check=1)
 
 
 def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):

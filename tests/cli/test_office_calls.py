@@ -148,7 +148,7 @@ def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(
 
     served.close()
     said = watched(lambda: None, serve, lambda: None, end, lambda: None)
-    assert said.count("no `gated office serve` is at work for gate-1") == 2
+    assert said.count("no `gated office serve` serves gate-1") == 2
 
 
 def test_a_watch_over_an_office_at_work_complains_of_nothing(watched, store):

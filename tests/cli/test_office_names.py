@@ -132,7 +132,7 @@ def test_a_schedule_that_is_nearly_another_is_asked_about(office, store):
 def test_a_schedule_that_rights_name_is_not_removed_without_a_word(office, ann, store):
     office("schedule", "set", "day")
     office("person", "rights", ann, "--schedule", "day")
-    assert "1 rights name 'day'" in office("schedule", "remove", "DAY", check=2)
+    assert "1 access rules use 'day'" in office("schedule", "remove", "DAY", check=2)
     office("schedule", "remove", "DAY", "--yes")
     assert store.book.live(ScheduleRecord) == []
     assert "there is no schedule" in office("schedule", "remove", "day", check=1)
@@ -216,9 +216,9 @@ def test_a_year_is_named_for_every_gate(office, store):
     ("arguments", "says"),
     [
         (("--holidays", "2027-02-14", "--workdays", "2027-02-14"), "2027-02-14: is both"),
-        (("--holidays", "2028-01-01"), "2028-01-01: is no day of 2027"),
-        (("--holidays", "2027-02-30"), "2027-02-30: is no day"),
-        (("--workdays", "saturday"), "saturday: is no day"),
+        (("--holidays", "2028-01-01"), "2028-01-01: is not a day of 2027"),
+        (("--holidays", "2027-02-30"), "2027-02-30: is not a day"),
+        (("--workdays", "saturday"), "saturday: is not a day"),
         (("--holidays", "2027-02-07..2027-02-05"), "ends before it begins"),
     ],
 )

@@ -130,8 +130,8 @@ def test_a_place_that_will_not_do_is_refused_before_anything_is_made(seat, root,
 def test_all_that_is_wrong_with_a_new_office_comes_at_once(seat, root):
     wrong = Seat(root / "srv/office", "Market South", Place("Office Lan", 80, 80), "Li Wei", "Mars/Olympus", root=root)
     said = problems(wrong)
-    for fault in ("'Market South' is no name of a site", "'Office Lan' is no host", "'Mars/Olympus' is no time zone",
-                  "port 80 cannot be the broker's and the pairing's", "port 80 is only for root",
+    for fault in ("'Market South' cannot be the name of a site", "'Office Lan' is not a host", "'Mars/Olympus' is not a time zone",
+                  "cannot both use port 80", "port 80 is only for root",
                   "--user 'Li Wei' will not do"):  # fmt: skip
         assert any(fault in each for each in said), fault
     assert any("--user 'root' will not do" in each for each in problems(Seat(root / "o", SITE, PLACE, "root")))
@@ -251,7 +251,7 @@ def test_uninstalling_asks_twice_and_each_no_keeps_what_it_is_about(command, roo
     assert (root / "etc/systemd/system/gated-office.service").exists()
     assert "Kept:" in command("--uninstall", answer="y\nn\n").output
     assert (root / "srv/office/office.db").exists()
-    assert "is gone" in command("--uninstall", answer="y\ny\n").output
+    assert "Deleted" in command("--uninstall", answer="y\ny\n").output
     assert not (root / "srv/office").exists()
 
 
