@@ -322,7 +322,7 @@ class RecordBook:
         for key in {f"household/{who.household}" for who in people}:
             if self._index(key) == record.key:
                 return Unreadable(key, record.n)
-        raise StateError(f"record {record.n} of the office, of a household, cannot be read; bring the last backup back")
+        raise StateError(f"record {record.n} of the office, of a household, cannot be read; restore the newest backup")
 
     def _above(self, n: int) -> Iterator[StoredRecord | Unreadable]:
         """Return an iterator over the known records with a number above `n`, newest first."""

@@ -44,7 +44,7 @@ class Store:
             ask = f"SELECT site, secret, timezone FROM office WHERE {sound(connection_, 'office')}"  # noqa: S608 - ours
             row = connection_.execute(ask).fetchone()
         if row is None:
-            raise StateError(f"{DATABASE}: the row of the office itself is damaged; bring back the newest backup")
+            raise StateError(f"{DATABASE}: the row of the office itself is damaged; restore the newest backup")
         site, secret, timezone = row
         self.site: str = site
         self.zone = zone_of(timezone) or ZoneInfo(DEFAULT)

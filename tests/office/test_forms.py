@@ -169,7 +169,7 @@ def test_an_office_without_gates_and_facts_gets_an_example_to_fill_in(tmp_path):
     command = ["--dir", str(tmp_path / "office"), "forms", "--no-voice", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(group, command)
     assert done.exit_code == 1
-    assert "forms.toml was made" in done.stderr
+    assert "forms.toml: fill it in" in done.stderr
     assert "no gate has joined the office yet" in done.stderr
     example = (tmp_path / "office/forms.toml").read_text()
     assert [name for name in Facts.__struct_fields__ if f"# {name} = " not in example] == []
@@ -180,7 +180,7 @@ def test_all_that_is_wrong_in_the_facts_is_told_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         facts(tmp_path, 'telefone = "1"\nface_years = 0\nother_ways = ["face"]\n')
     assert "did you mean 'telephone'?" in str(caught.value)
-    assert "face_years: 0 will not do" in str(caught.value)
+    assert "face_years: 0 is not valid" in str(caught.value)
     assert "other_ways: " in str(caught.value)
 
 

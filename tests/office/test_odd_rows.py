@@ -116,7 +116,7 @@ def test_what_is_left_out_is_told(kept):
 @pytest.mark.parametrize("column", ["site", "secret", "counter", "floor", "timezone", "pin_salt", "sends_names"])
 def test_an_office_whose_own_row_is_damaged_says_what_to_bring_back(kept, column):
     assert spoil(kept / "office.db", "office", column, 0.5)
-    with pytest.raises(StateError, match="row of the office itself is damaged; bring back the newest backup"):
+    with pytest.raises(StateError, match="row of the office itself is damaged; restore the newest backup"):
         Store.open(kept)
 
 

@@ -64,7 +64,7 @@ def test_a_neighbours_pin_is_refused_in_the_same_words_as_a_weak_one(site):
 
 
 def test_a_duress_pin_is_a_second_one_and_nobody_has_none(site):
-    with pytest.raises(CredentialError, match="second"):
+    with pytest.raises(CredentialError, match="needs a PIN beside it"):
         give_pin(site, ANN, is_duress=True)
     with pytest.raises(OfficeError):
         give_pin(site, "nobody")

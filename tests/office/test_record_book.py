@@ -134,7 +134,7 @@ def test_what_no_gate_would_accept_is_refused_here_with_its_field(store, person)
 def test_a_record_that_would_leave_no_room_for_a_face_is_refused(store, person):
     cards = [OfficeCard(str(n), "1234", "名" * 200) for n in range(20)]
     store.book.put(person(1, cards=cards))
-    with pytest.raises(OfficeError, match="say less"):
+    with pytest.raises(OfficeError, match="give fewer cards"):
         long = [OfficeCard("名" * 64, "名" * 64, "名" * 200) for _ in range(20)]
         store.book.put(person(1, cards=long, name="名" * 200))
 

@@ -347,7 +347,7 @@ def test_a_request_while_the_authority_cannot_be_read_is_not_answered_and_ends_n
     ends = site.pair("gate-2")
     (site.folder / "ca.key").write_text("")
     assert site.asks("gate-2", ends - DAY) is None
-    assert "gate-2 is given no certificate" in caplog.text
+    assert "gate-2 gets no new certificate" in caplog.text
 
 
 @pytest.mark.parametrize("make", [
