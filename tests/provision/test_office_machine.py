@@ -130,7 +130,8 @@ def test_a_place_that_will_not_do_is_refused_before_anything_is_made(seat, root,
 def test_all_that_is_wrong_with_a_new_office_comes_at_once(seat, root):
     wrong = Seat(root / "srv/office", "Market South", Place("Office Lan", 80, 80), "Li Wei", "Mars/Olympus", root=root)
     said = problems(wrong)
-    for fault in ("'Market South' cannot be the name of a site", "'Office Lan' is not a host", "'Mars/Olympus' is not a time zone",
+    for fault in ("'Market South' cannot be the name of a site", "'Office Lan' is not a host",
+                  "'Mars/Olympus' is not a time zone",
                   "cannot both use port 80", "port 80 is only for root",
                   "--user 'Li Wei' will not do"):  # fmt: skip
         assert any(fault in each for each in said), fault
