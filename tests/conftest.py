@@ -16,6 +16,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a slow machine must not fail a property test
 hypothesis.settings.load_profile("patient")
@@ -63,6 +64,13 @@ def toml(tables: dict) -> str:
     return "\n".join(plain + parts) + "\n"
 
 
+def _checked(done: subprocess.CompletedProcess, check: int | None) -> subprocess.CompletedProcess:
+    """Return a command that ended. With `check`, the exit code must equal `check`."""
+    if check is not None:
+        assert done.returncode == check, f"{done.args} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 class Gate:
     """One gate with mock pins: its settings, its state folder, its trace and its processes."""
 
@@ -94,9 +102,15 @@ class Gate:
         """Run a command to its end. With `check`, the exit code must equal `check`."""
         command = [sys.executable, "-m", "gated", "--config", str(self.config), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
-        if check is not None:
-            assert done.returncode == check, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return _checked(done, check)
+
+    def invoke(self, *arguments: str, check: int | None = None) -> subprocess.CompletedProcess:
+        """Run a command as `run` does, but in this process. That saves the start of Python and all imports."""
+        from gated.cli import main
+
+        words = ["--config", str(self.config), *map(str, arguments)]
+        done = CliRunner().invoke(main, words, catch_exceptions=False)
+        return _checked(subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr), check)
 
     def json(self, *arguments: str, check: int | None = None):
         """Run a command with `--json` and return its parsed output."""

@@ -13,6 +13,7 @@ PERSON = ["--name", "Somebody", "--household", "12", "--consent", "paper-1", "--
 @pytest.fixture
 def home(gate, shared):
     gate.faces = shared / "faces"
+    gate.run = gate.invoke
     return gate
 
 
@@ -145,45 +146,47 @@ def test_enrolling_needs_consent_and_a_notice(home):
     assert home.json("people", "list") == []
 
 
-def bad_pictures(folder, faces):
-    """Write files that are no portrait. Returns the expected message for each."""
-    (folder / "truncated.jpg").write_bytes((faces / "obama_1.jpg").read_bytes()[:30_000])
+BAD = {
+    "truncated.jpg": "incomplete", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
+    "wall.jpg": "no face", "missing.jpg": "not a file",
+}  # fmt: skip
+"""Files that are no portrait, with a word of the message for each."""
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory, shared):
+    """Return a folder with the files of `BAD`."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "truncated.jpg").write_bytes((shared / "faces/obama_1.jpg").read_bytes()[:30_000])
     (folder / "text.jpg").write_text("not a picture")
     (folder / "empty.jpg").touch()
     Image.new("1", (20_000, 20_000)).save(folder / "huge.png")  # 1 bit per pixel is quick to write
     Image.new("RGB", (800, 600), (120, 130, 140)).save(folder / "wall.jpg")
-    return {
-        "truncated.jpg": "incomplete", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
-        "wall.jpg": "no face", "missing.jpg": "not a file",
-    }  # fmt: skip
+    return folder
 
 
-def test_every_bad_photo_is_told_with_its_reason_and_the_good_one_is_used(home):
-    reasons = bad_pictures(home.folder, home.faces)
-    done = enrol(home, *(home.folder / name for name in reasons), home.faces / "obama_1.jpg")
+def test_every_bad_photo_is_told_with_its_reason_and_the_good_one_is_used(home, bad):
+    done = enrol(home, *(bad / name for name in BAD), home.faces / "obama_1.jpg")
     assert done["templates"] == 1
     told = {row["photo"].rsplit("/", 1)[1]: row["reason"] for row in done["rejected"]}
-    assert set(told) == set(reasons)
-    for name, word in reasons.items():
+    assert set(told) == set(BAD)
+    for name, word in BAD.items():
         assert word in told[name], f"{name}: {told[name]}"
 
 
-def test_without_one_good_photo_nobody_is_enrolled(home):
-    bad_pictures(home.folder, home.faces)
-    done = enrol(home, home.folder / "wall.jpg", home.faces / "obama_and_biden.jpg", check=1)
+def test_without_one_good_photo_nobody_is_enrolled(home, bad):
+    done = enrol(home, bad / "wall.jpg", home.faces / "obama_and_biden.jpg", check=1)
     assert (done["subject"], done["templates"], len(done["rejected"])) == (None, 0, 2)
     assert home.events() == []
 
 
 @pytest.mark.parametrize("name", ["truncated.jpg", "text.jpg", "empty.jpg", "huge.png", "missing.jpg"])
-def test_a_bad_picture_to_identify_is_one_clear_message(home, name):
-    bad_pictures(home.folder, home.faces)
-    assert name in only_line(home.run("identify", home.folder / name, check=1))
+def test_a_bad_picture_to_identify_is_one_clear_message(home, bad, name):
+    assert name in only_line(home.run("identify", bad / name, check=1))
 
 
-def test_a_picture_without_a_face_has_none(home):
-    bad_pictures(home.folder, home.faces)
-    found = home.json("identify", home.folder / "wall.jpg", check=1)
+def test_a_picture_without_a_face_has_none(home, bad):
+    found = home.json("identify", bad / "wall.jpg", check=1)
     assert (found["outcome"], found["faces"], found["pad_score"]) == ("no_face", 0, None)
 
 
