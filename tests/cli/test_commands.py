@@ -18,6 +18,13 @@ from gated.config import Settings, parse
 EXAMPLE = Path(importlib.import_module("gated").__file__).parent / "example.toml"
 
 
+@pytest.fixture
+def gate(whole_gate):
+    """Return a gate whose commands run in this process."""
+    whole_gate.run = whole_gate.invoke
+    return whole_gate
+
+
 def only_line(done):
     """Return the single message of a failed command. Asserts that no traceback is in it."""
     assert "Traceback" not in done.stderr

@@ -22,6 +22,13 @@ def person(name):
 
 
 @pytest.fixture
+def gate(whole_gate):
+    """Return a gate whose commands run in this process."""
+    whole_gate.run = whole_gate.invoke
+    return whole_gate
+
+
+@pytest.fixture
 def pairs(shared, tmp_path):
     """Write a CSV file of all pairs of the portraits and return its path."""
     lines = [
