@@ -3,7 +3,6 @@
 Two spellings of one name must never be two names. Otherwise a person could avoid a rule with another spelling.
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
@@ -112,20 +111,30 @@ def near(name: str, others: Iterable[str]) -> str | None:
     return None
 
 
+def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known word that is most similar to a word.
+
+    Return None if no `difflib.SequenceMatcher.ratio` is at least `likeness`.
+    """
+    from difflib import get_close_matches  # needed for typing errors only, and no start should wait for it
+
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)
+
+
 def near_word(name: str, others: Iterable[str]) -> str | None:
     """Return a role or schedule in `others` that is similar but not the same name. Return None if there is none."""
     normal = plain(name)
     known = {plain(other): other for other in others}
     words = [each for each in known if each != normal and NUMBERS.findall(each) == NUMBERS.findall(normal)]
-    found = difflib.get_close_matches(normal, words, 1, SLIP)
-    return known[found[0]] if found else near(name, known.values())
+    found = closest(normal, words, SLIP)
+    return near(name, known.values()) if found is None else known[found]
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence about an unknown name: the most similar known name, or all known names."""
     if not known:
         return "there are none yet"
-    found = near(name, known) or next(iter(difflib.get_close_matches(plain(name), sorted(known), 1, 0.6)), None)
+    found = near(name, known) or closest(plain(name), sorted(known))
     if found is not None:
         return f"did you mean {found!r}?"
     return f"known: {', '.join(sorted(known)[:20])}"

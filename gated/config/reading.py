@@ -3,7 +3,6 @@
 Relative paths start at the folder of the file.
 """
 
-import difflib
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -176,8 +175,8 @@ def _normal(kind: Any, value: Any) -> Any:
 
 def _did_you_mean(key: str, known: list[str]) -> str:
     """Return a hint for a misspelt key."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
+    near = names.closest(key, known)
+    return f"; known here: {', '.join(known)}" if near is None else f"; did you mean {near!r}?"
 
 
 def _contradictions(settings: Settings) -> list[str]:

@@ -3,14 +3,13 @@
 The manifest is also for people: licence, origin and measured results stand beside the digest.
 """
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from gated import wording
+from gated import names, wording
 from gated.bounded import MIB
 from gated.config import ModelSettings, Settings
 from gated.config.handwritten import HandwritingError, read_toml
@@ -225,5 +224,5 @@ def folder_of(models: ModelSettings, chosen: ModelSet) -> Path:
 
 def _did_you_mean(name: str, known: dict[str, SetEntry]) -> str:
     """Return a hint for a misspelt set."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(sorted(known))}"
+    near = names.closest(name, known, 0.5)
+    return f"; known here: {', '.join(sorted(known))}" if near is None else f"; did you mean {near!r}?"

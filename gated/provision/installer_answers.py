@@ -2,7 +2,6 @@
 them. A flag overrides the file.
 """
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from gated import wording
+from gated import names, wording
 from gated.config import Settings
 from gated.config.reading import read
 from gated.errors import ConfigError
@@ -100,7 +99,7 @@ def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
 
 def _unknown(key: str) -> str:
     """Explain an unknown key: it is misspelt, or it belongs to a table of the settings."""
-    near = difflib.get_close_matches(key, Answers.__struct_fields__, n=1, cutoff=0.6)
+    near = names.closest(key, Answers.__struct_fields__)
     homes = {
         name: table.name
         for table in msgspec.structs.fields(Settings)
@@ -109,11 +108,11 @@ def _unknown(key: str) -> str:
     }
     if key in Settings.__struct_fields__:
         return f"is a table of the settings; write it as [settings.{key}]"
-    place = difflib.get_close_matches(key, homes, n=1, cutoff=0.8)
-    if place and (not near or place[0] == key):
-        return f"is no answer; did you mean {place[0]!r} below [settings.{homes[place[0]]}]?"
-    if near:
-        return f"unknown key; did you mean {near[0]!r}?"
+    place = names.closest(key, homes, 0.8)
+    if place is not None and (near is None or place == key):
+        return f"is no answer; did you mean {place!r} below [settings.{homes[place]}]?"
+    if near is not None:
+        return f"unknown key; did you mean {near!r}?"
     return f"unknown key; known here: {', '.join(Answers.__struct_fields__)}"
 
 

@@ -1,6 +1,5 @@
 """The facts that fill in the forms: from a file that the office writes, and from data the office has."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -9,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from gated import wording
+from gated import names, wording
 from gated.config import Settings
 from gated.config.reading import read
 from gated.errors import ConfigError
@@ -131,5 +130,5 @@ def _plain(text: str) -> str:
 
 
 def _meant(key: str) -> str:
-    near = difflib.get_close_matches(key, Facts.__struct_fields__, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(Facts.__struct_fields__)}"
+    near = names.closest(key, Facts.__struct_fields__)
+    return f"; known here: {', '.join(Facts.__struct_fields__)}" if near is None else f"; did you mean {near!r}?"
