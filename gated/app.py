@@ -24,7 +24,7 @@ from gated.cues.cue import Situation
 from gated.cues.fingerprint import compared_now
 from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.errors import CameraError, DiskError, ModelError, StateError
 from gated.events import ClockDoubted, DatabaseMended, Duress, Event, ServerSilent, Stopped
 from gated.face.manifest import lawful_set
@@ -133,7 +133,7 @@ class Brain:
         self._colour = ColourWatch(self.duty.set)
         self._timekeeper = Timekeeper(settings, last_fact, self._on_clock)
         self.clock = self._timekeeper.clock
-        self.door = DoorController(
+        self.door = LatchClient(
             settings.latch_socket,
             self.report,
             self._on_latch,

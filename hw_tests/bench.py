@@ -15,7 +15,7 @@ from contracts.sight import FPS
 from gated.camera import open_camera
 from gated.config import CameraSettings
 from gated.door.pin_source import claim_output, claim_row
-from gated.door.wired_readers import KEYS
+from gated.door.wired_readers import KEYS_BY_COLUMNS
 from gated.frame import Camera
 from hw_tests.wiring import Wiring
 
@@ -36,7 +36,7 @@ class CopperBench:
         self.person, self.folder = person, wiring.folder
         self.pace = replace(Pace(), soak_s=wiring.soak_s)
         self.lamps, self.reader, self.sound = tuple(wiring.lamps), wiring.reader, wiring.sound
-        self.keys = KEYS.get(len(wiring.keypad[1]), "")
+        self.keys = KEYS_BY_COLUMNS.get(len(wiring.keypad[1]), "")
         tables = tables_of(wiring)
         self.latch = Daemon(self.folder, tables, "latch")
         self.gate = Daemon(self.folder, tables, "run", "--service")

@@ -11,7 +11,7 @@ from contracts.relay import LeavingContract, RelayContract
 from contracts.sight import SightContract
 
 from gated.config import Wires
-from gated.door.door_hardware import Wiring
+from gated.door.door_hardware import DoorWiring
 from gated.door.pin_source import claim_row
 from hw_tests.bench import close_loop
 
@@ -44,7 +44,7 @@ class TestDoor(DoorContract):
             contact_pin=parts.contact_pin,
             rex_pin=parts.rex_pin,
         )
-        wiring = Wiring(wires, factory, lambda: edges.append(1))
+        wiring = DoorWiring(wires, factory, lambda: edges.append(1))
         yield wiring
         wiring.close()
 

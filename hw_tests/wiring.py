@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from gated.door.pin_source import OUTPUTS
+from gated.door.output_table import OUTPUTS
 from gated.errors import ConfigError
 
 PREFIX = "GATED_HW"

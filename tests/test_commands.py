@@ -20,7 +20,7 @@ from gated.access.lockdown import begin_lockdown, read_lockdown
 from gated.commands import Orders
 from gated.config import load
 from gated.config.proposal import read_proposal
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.errors import EnrolmentError, LatchError, StateError
 from gated.events import (
     MAIN,
@@ -185,7 +185,7 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
     whole_gate.start("latch")
     whole_gate.wait_for((whole_gate.state / "latch.sock").exists)
     heard = []
-    door = DoorController(whole_gate.state / "latch.sock", lambda event, _: heard.append(event), lambda *_: None)
+    door = LatchClient(whole_gate.state / "latch.sock", lambda event, _: heard.append(event), lambda *_: None)
     linked = asyncio.create_task(door.run())
     gate = Gate(whole_gate.config, door)
     replies = []

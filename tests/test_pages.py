@@ -18,7 +18,7 @@ from gated.cli import COMMANDS, main
 from gated.config import ModelSettings, ReaderSettings
 from gated.face.manifest import load_manifest
 from gated.office.alarm_meanings import MEANINGS
-from gated.pin.budget import Caps, budget, card_days, in_words, short_card_days
+from gated.pin.budget import GuessLimits, budget, card_days, duration_text, short_card_days
 from gated.simulator.morning import morning
 
 TOP = Path(__file__).parents[1]
@@ -321,12 +321,12 @@ def test_the_budgets_in_the_page_are_those_that_are_computed():
     own = ReaderSettings()
     for cards, short, long in table_in(HOW, "Cards"):
         count = int(cards.replace(",", ""))
-        assert short == in_words(short_card_days(count, 4, own.short_cards_day))
-        assert long == in_words(card_days(count, 32, own.cards_hour, own.cards_day))
+        assert short == duration_text(short_card_days(count, 4, own.short_cards_day))
+        assert long == duration_text(card_days(count, 32, own.cards_hour, own.cards_day))
     for homes, alone, by_household in table_in(HOW, "PINs"):
         pins = [2] * int(homes.replace(",", ""))
-        caps = [Caps(own.attempts_day, own.household_day, by_household=by) for by in (False, True)]
-        assert [alone, by_household] == [in_words(budget(pins, 0, 6, each).days) for each in caps]
+        caps = [GuessLimits(own.attempts_day, own.household_day, by_household=by) for by in (False, True)]
+        assert [alone, by_household] == [duration_text(budget(pins, 0, 6, each).days) for each in caps]
     assert "0006729715" in section(HOW, "Cards")
     assert (own.attempts, own.attempts_hour, own.attempts_day, own.pin_digits) == (5, 8, 12, 6)  # as the text says
     assert (own.household_hour, own.household_day, own.cards_hour, own.short_cards_day) == (5, 10, 20, 60)

@@ -25,7 +25,7 @@ from gated.access.responder import (
     PresentedCredential,
     RequestRelease,
     Responder,
-    digest,
+    presented_digest,
 )
 from gated.access.use_writer import UseWriter
 from gated.access.weak_pins import WeakPins
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 MOST_AMBIGUOUS = 100
 """The number of ambiguous sets of cards that are logged."""
-PATIENCE_S = 2.0
+LONGEST_PAUSE_S = 2.0
 """The longest pause of a reader that a person waits through, in seconds. After a longer one the card must be shown
 again.
 """
@@ -123,7 +123,7 @@ class CredentialService:
         """
         presented = PresentedCredential(CredentialKind.CARD, door, reader=reader, text=number)
         pause_s = self.budget.card_pause_s(presented.place)
-        if pause_s > PATIENCE_S:
+        if pause_s > LONGEST_PAUSE_S:
             self._responder.report_rest(CredentialKind.CARD, door)
             return True
         if not await self._responder.wait_for_turn(CredentialKind.CARD, presented.place, pause_s):
@@ -162,7 +162,7 @@ class CredentialService:
         """
         async with self._typing:
             households = None if flat is None else self._ring.households(flat)
-            guess = self.budget.begin(door, households, digest(f"{flat}#{digits}"))
+            guess = self.budget.begin(door, households, presented_digest(f"{flat}#{digits}"))
             if guess is None:
                 self._responder.report_rest(CredentialKind.PIN, door)
                 return

@@ -16,7 +16,7 @@ from gated.access.credential_service import CredentialService, PassCheck
 from gated.access.face_service import FaceService
 from gated.access.guess_budget import GuessBudget
 from gated.access.guess_store import GuessStore
-from gated.access.lockdown import UNREADABLE, LockdownRecord, read_last_record
+from gated.access.lockdown import UNREADABLE_LOCKDOWN, LockdownRecord, read_last_record
 from gated.access.pass_keys import read_pass_key
 from gated.access.pass_ledger import PassLedger
 from gated.access.permissions import Permissions
@@ -26,7 +26,7 @@ from gated.access.schedules import Calendar
 from gated.access.unlock_schedules import UnlockSchedules
 from gated.access.visit_rate import VisitRate
 from gated.config import Settings
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.errors import BusyError, StateError
 from gated.events import Event, Lockdown
 from gated.gallery.gallery import Gallery
@@ -67,7 +67,7 @@ class Entrance:
         self,
         settings: Settings,
         gallery: Gallery,
-        door: DoorController,
+        door: LatchClient,
         reports: EntranceReports,
         wall: Callable[[], datetime | None],
     ) -> None:
@@ -214,7 +214,7 @@ class Entrance:
         """Begin or end a lockdown. Informs the latch at every start, because the latch may remember a
         different state.
         """
-        self._reports.losses("lockdown", UNREADABLE.by if record is UNREADABLE else None)
+        self._reports.losses("lockdown", UNREADABLE_LOCKDOWN.by if record is UNREADABLE_LOCKDOWN else None)
         is_changed, is_on = self.permissions.apply_lockdown(record), self.permissions.is_locked_down
         if is_changed:
             self._reports.report(Lockdown(record.by if record is not None else "", is_over=not is_on))

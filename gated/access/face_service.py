@@ -25,7 +25,7 @@ from gated.access.permissions import Permissions
 from gated.access.visit_rate import VisitRate
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
 from gated.config import AccessSettings
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.embedding import Embedding
 from gated.errors import BusyError, EnrolmentError, LatchError, StateError
 from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
@@ -39,7 +39,7 @@ from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.25
+VISIT_TICK_S = 0.25
 
 
 class FaceService:
@@ -52,7 +52,7 @@ class FaceService:
         self,
         settings: AccessSettings,
         gallery: Gallery,
-        door: DoorController,
+        door: LatchClient,
         release_s: float,
         report: Callable[[Event], None],
         *,
@@ -156,7 +156,7 @@ class FaceService:
     async def run(self) -> None:
         """Refuse faces that have waited too long. Runs until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(VISIT_TICK_S)
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
 

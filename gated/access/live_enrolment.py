@@ -39,7 +39,7 @@ ANNOUNCE_S = 2.0
 PROGRESS_S = 0.2
 """The interval at which the operator gets progress, in seconds."""
 
-ADVICE = {
+LIVE_ADVICE = {
     "nobody": "nobody stood before the gate",
     "unannounced": "the gate had to announce something else: an open door, an alarm, a lockdown",
     "crowd": "let the person stand there alone",
@@ -137,7 +137,7 @@ class EnrolmentLooks:
     def advice(self) -> str:
         """Return advice in plain words for the most frequent problem."""
         problem = self._problems.most_common(1)
-        return ADVICE.get(problem[0][0] if problem else "nobody", ADVICE["odd"])
+        return LIVE_ADVICE.get(problem[0][0] if problem else "nobody", LIVE_ADVICE["odd"])
 
     @property
     def progress(self) -> str:
@@ -145,7 +145,7 @@ class EnrolmentLooks:
         problem = self._problems.most_common(1)
         if self.accepted or not problem:
             return f"{len(self.accepted)} of {MOST_TEMPLATES} looks"
-        return f"{len(self.accepted)} of {MOST_TEMPLATES} looks: {ADVICE.get(problem[0][0], ADVICE['odd'])}"
+        return f"{len(self.accepted)} of {MOST_TEMPLATES} looks: {LIVE_ADVICE.get(problem[0][0], LIVE_ADVICE['odd'])}"
 
     def observe(self, seen: Observation | TrackEnded, now: float, *, is_announced: bool = True) -> bool:
         """Take one look. Return True if it shows the face that is being enrolled, about which no decision may be made.

@@ -13,7 +13,7 @@ from gated.atomic_files import atomic_write, sync_folder
 from gated.errors import StateError
 from gated.wording import UNDECODABLE
 
-MOST_BYTES = 4096
+LOCKDOWN_BYTES = 4096
 
 
 class LockdownRecord(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class LockdownRecord(msgspec.Struct, frozen=True):
     """Whether a person at the gate began the lockdown. Then it must end at the gate, and the office cannot end it."""
 
 
-UNREADABLE = LockdownRecord("a file that cannot be read", datetime.fromtimestamp(0, UTC))
+UNREADABLE_LOCKDOWN = LockdownRecord("a file that cannot be read", datetime.fromtimestamp(0, UTC))
 
 
 def read_lockdown(state: Path) -> LockdownRecord | None:
@@ -39,11 +39,11 @@ def read_last_record(state: Path) -> LockdownRecord | None:
     """Return the last `LockdownRecord`, which may be the end of a lockdown. Return None if there never was one."""
     try:
         with _path(state).open("rb") as file:
-            return msgspec.json.decode(file.read(MOST_BYTES), type=LockdownRecord)
+            return msgspec.json.decode(file.read(LOCKDOWN_BYTES), type=LockdownRecord)
     except FileNotFoundError:
         return None
     except (OSError, *UNDECODABLE):
-        return UNREADABLE
+        return UNREADABLE_LOCKDOWN
 
 
 def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False) -> None:

@@ -26,9 +26,9 @@ from gated.errors import ConfigError
 PassKey = Ed25519PublicKey
 PassSigningKey = Ed25519PrivateKey
 
-KEY_BYTES = 32
+SITE_KEY_BYTES = 32
 KEY_PREFIX = "GK1-"
-ALIKE = str.maketrans("018", "OIB")
+LOOKALIKES = str.maketrans("018", "OIB")
 """Maps digits that base32 (RFC 4648) lacks to the letters that they resemble."""
 
 
@@ -58,16 +58,16 @@ def pass_key_text(private_key_pem: bytes) -> str:
 def pass_key_pem(text: str) -> bytes:
     """Return the public key of such a text as PEM, for the file of `readers.pass_key`. Raises `ConfigError`."""
     letters = re.sub(r"[\s-]", "", text).upper().removeprefix(KEY_PREFIX.rstrip("-"))
-    letters = letters.translate(ALIKE)
+    letters = letters.translate(LOOKALIKES)
     try:
         raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
     except (binascii.Error, ValueError):
         raw = b""
     is_whole = base64.b32encode(raw).decode().rstrip("=") == letters  # three bits of the last letter are unused
-    if not is_whole or len(raw) != KEY_BYTES + 2 or raw[KEY_BYTES:] != _check(raw[:KEY_BYTES]):
+    if not is_whole or len(raw) != SITE_KEY_BYTES + 2 or raw[SITE_KEY_BYTES:] != _check(raw[:SITE_KEY_BYTES]):
         problem = "a letter or more is wrong, or missing; compare it with what `gated office pass key` shows"
         raise ConfigError("the site's public key", [problem])
-    return Ed25519PublicKey.from_public_bytes(raw[:KEY_BYTES]).public_bytes(
+    return Ed25519PublicKey.from_public_bytes(raw[:SITE_KEY_BYTES]).public_bytes(
         Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
     )
 

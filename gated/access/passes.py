@@ -23,14 +23,14 @@ from gated.events import MAIN
 from gated.face.vision_messages import MAX_PASS, PASS_PREFIX
 from gated.wording import UNDECODABLE
 
-LABEL = b"gated visitor pass 1\0"
+SIGNING_LABEL = b"gated visitor pass 1\0"
 """The prefix that is signed with the body, so that no other signature by this key is a valid pass."""
 SIGNATURE_BYTES = 64
 MAX_USES = 1000
 LATEST_S = 2**40
 """An upper limit for the times in a pass, in seconds since 1970."""
 
-Seconds = Annotated[int, Meta(ge=0, lt=LATEST_S, description="seconds since 1970")]
+UnixSeconds = Annotated[int, Meta(ge=0, lt=LATEST_S, description="seconds since 1970")]
 
 
 class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -40,8 +40,8 @@ class VisitorPass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     site: str
     gate: str
     door: str
-    not_before: Seconds
-    not_after: Seconds
+    not_before: UnixSeconds
+    not_after: UnixSeconds
     uses: Annotated[int, Meta(ge=1, le=MAX_USES)] = 1
 
     @property
@@ -85,7 +85,7 @@ def open_pass(text: str, key: PassKey) -> VisitorPass | None:
         return None
     body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
     try:
-        key.verify(signature, LABEL + body)
+        key.verify(signature, SIGNING_LABEL + body)
         return _decoder.decode(body)
     except (InvalidSignature, *UNDECODABLE):
         return None
@@ -106,7 +106,7 @@ def issue_pass(
     starts, ends = int(not_before.timestamp()), int(not_after.timestamp())
     made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
     body = msgspec.msgpack.encode(made)
-    text = _text_of(body + key.sign(LABEL + body))
+    text = _text_of(body + key.sign(SIGNING_LABEL + body))
     problems = []
     if not made.not_before < made.not_after:
         problems.append("it would end before it begins; let `until` be later than `from`")

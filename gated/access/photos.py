@@ -86,7 +86,7 @@ def enrol_photos(
     rejected: list[RejectedPhoto] = []
     for photo in photos:
         try:
-            embeddings.append(portrait(pipeline, photo))
+            embeddings.append(photo_embedding(pipeline, photo))
         except (PictureError, EmbeddingError) as error:
             rejected.append(RejectedPhoto(str(photo), str(error).removeprefix(f"{photo}: ")))
     if not embeddings:
@@ -99,7 +99,7 @@ def enrol_photos(
     return PhotoEnrolment(done.subject, done.templates, rejected)
 
 
-def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
+def photo_embedding(pipeline: FacePipeline, photo: Path) -> Embedding:
     """Return the embedding of the only face in a photo. Raises `PictureError` with advice if there is no such face."""
     seen = pipeline.analyse_photo(frame_of(named_picture(photo), 0.0, 0), for_enrolment=True).observations
     people = [face for face in seen if face.problem != "background"]
@@ -109,11 +109,11 @@ def portrait(pipeline: FacePipeline, photo: Path) -> Embedding:
         raise PictureError(f"{photo}: {len(people)} faces; take a photo of one person alone")
     face = people[0]
     if face.problem is not None or face.embedding is None:
-        raise PictureError(f"{photo}: {ADVICE.get(face.problem or '', 'the face cannot be used')}")
+        raise PictureError(f"{photo}: {PHOTO_ADVICE.get(face.problem or '', 'the face cannot be used')}")
     return _embedding(face, pipeline)
 
 
-ADVICE = {
+PHOTO_ADVICE = {
     "too_small": "the face is too small; go closer, or use a larger picture",
     "too_near": "the face is cut off or fills the picture; take it from further away",
     "blurred": "the face is blurred; hold still, and wipe the lens",
@@ -126,7 +126,7 @@ ADVICE = {
 """Advice for each value of `Observation.problem`."""
 
 
-def identify(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:
+def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:
     """Return the gate's result for the largest face in a picture, as if every frame were this picture.
 
     Raises `PictureError` if the file is not a picture.

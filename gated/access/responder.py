@@ -224,16 +224,18 @@ class Responder:
     def _count_failure(self, presented: PresentedCredential, refusal: Refusal) -> int:
         """Count a refusal that the gate did not cause. Return the limit if it was reached, else 0."""
         is_reached = refusal not in CAUSED_BY_GATE and self._failures.record_failure(
-            presented.kind, presented.place, time.monotonic(), digest(presented.text)
+            presented.kind, presented.place, time.monotonic(), presented_digest(presented.text)
         )
         return self._failures.limit if is_reached else 0
 
     def _count_card(self, presented: PresentedCredential) -> None:
-        if self._budget is not None and (cards := self._budget.count_card(presented.place, digest(presented.text))):
+        if self._budget is not None and (
+            cards := self._budget.count_card(presented.place, presented_digest(presented.text))
+        ):
             self._report(CardsGuessed(cards, presented.door))
 
 
-def digest(text: str) -> bytes:
+def presented_digest(text: str) -> bytes:
     """Return a keyed BLAKE2b digest of 8 bytes for a presented number or text. Empty input gives empty bytes.
 
     The digest is valid in this process only.

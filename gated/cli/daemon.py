@@ -55,7 +55,7 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
 def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:
     """Serve the pins on a Unix socket until SIGTERM, for one brain at a time. Locks open only under its lease."""
     garbage.rest()  # until it is loaded
-    from gated.door.latch import serve
+    from gated.door.latch_server import serve_latch
     from gated.door.power import take_power_off
 
     garbage.watch()
@@ -68,7 +68,7 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
     notifier = Notifier()
 
     async def until_stopped() -> None:
-        service = asyncio.ensure_future(serve(settings, notifier.ready, notifier.alive, exit_when_idle))
+        service = asyncio.ensure_future(serve_latch(settings, notifier.ready, notifier.alive, exit_when_idle))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, service.cancel)
         with suppress(asyncio.CancelledError):

@@ -24,7 +24,7 @@ from gated.doctor.finding import SIGNS, Finding, Light, amber, is_well
 from gated.doctor.handover_page import Language
 from gated.doctor.trial_record import recall, remember
 from gated.door.latch_messages import LatchState
-from gated.door.latch_observer import observe
+from gated.door.latch_observer import read_latch_state
 from gated.door.wiring_sheet import sheet
 from gated.errors import LatchError, StateError
 from gated.sitetime import zone
@@ -151,7 +151,7 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:
     """Return the latch's state, or None and the error text."""
     try:
-        return asyncio.run(observe(settings.latch_socket)), ""
+        return asyncio.run(read_latch_state(settings.latch_socket)), ""
     except LatchError as error:
         return None, str(error)
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import streams
-from gated.pin.random_pins import spoken
+from gated.pin.random_pins import spaced_pin
 
 choose_option = click.option(
     "--choose", is_flag=True, help="Type a PIN instead of a generated one. Chosen PINs are easier to guess."
@@ -26,4 +26,4 @@ def insisted(choose: bool) -> str | None:
 def tell_made(typed: str | None, digits: str) -> None:
     """Print a generated PIN, only this once. A typed PIN is never shown."""
     if typed is None:
-        streams.say(f"the PIN is {spoken(digits)}; it is shown this once, so give it to them alone")
+        streams.say(f"the PIN is {spaced_pin(digits)}; it is shown this once, so give it to them alone")

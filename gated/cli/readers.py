@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from gated.access.readers.keystrokes import ENTER
+from gated.access.readers.keystrokes import ENTER, TypedNumber
 from gated.access.readers.learning import LearntReader, learn_settings
-from gated.access.readers.observing import Reading, borrowed, is_running, next_reading, reading_socket
+from gated.access.readers.observing import ReaderReading, borrowed, is_running, next_reading, reading_socket
 from gated.access.readers.reader_set import reading_of
-from gated.access.readers.usb import CHUNK_BYTES, Keyboard, UsbReader, grab_device, opened
+from gated.access.readers.usb import EVENTS_BYTES, Keyboard, UsbReader, grab_device, open_device
 from gated.cli import Context, show_json, streams
 from gated.config import UsbSettings
 from gated.config.handwritten import HandwritingError, read_text
@@ -53,7 +53,7 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
             click.echo("no gate runs: wired readers are read only while it does; USB readers are read here")
     with _ring(context) as ring:
 
-        def tell(said: Reading) -> None:
+        def tell(said: ReaderReading) -> None:
             _tell(said, ring, as_json=as_json)
 
         if has_brain or not settings.readers.devices:
@@ -164,7 +164,7 @@ def _first_typed(
 
 def _chunk(fd: int, path: str) -> bytes:
     try:
-        return os.read(fd, CHUNK_BYTES)
+        return os.read(fd, EVENTS_BYTES)
     except BlockingIOError:
         return b""
     except OSError as error:
@@ -174,7 +174,7 @@ def _chunk(fd: int, path: str) -> bytes:
 def _device(path: str) -> int:
     """Open the device as root, because the gate's user may have no access to it. Raises `OSError`."""
     with named.reading(Path(path)):
-        return opened(path)
+        return open_device(path)
 
 
 def _open(path: str, until_then: ExitStack) -> int:
@@ -196,7 +196,7 @@ def _open(path: str, until_then: ExitStack) -> int:
             return fd
 
 
-def _read_keys(state: Path, tell: Callable[[Reading], None], seconds: float) -> None:
+def _read_keys(state: Path, tell: Callable[[ReaderReading], None], seconds: float) -> None:
     """Pass each output of the brain's readers to `tell`, for `seconds`. Raises `StateError`."""
     until = time.monotonic() + seconds
     with reading_socket(state) as listening:
@@ -206,13 +206,14 @@ def _read_keys(state: Path, tell: Callable[[Reading], None], seconds: float) -> 
 
 
 async def _read_here(
-    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[Reading], None], seconds: float
+    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[ReaderReading], None], seconds: float
 ) -> None:
     """Read the USB readers directly, as the brain does, if no brain runs."""
-    devices = [
-        UsbReader(path, lambda typed, path=path: tell(reading_of(typed, path)), settings=usb.get(path), opened=_device)  # type: ignore[misc]
-        for path in paths
-    ]
+
+    def on_typed(path: str) -> Callable[[TypedNumber], None]:
+        return lambda typed: tell(reading_of(typed, path))
+
+    devices = [UsbReader(path, on_typed(path), settings=usb.get(path), open_device=_device) for path in paths]
     tasks = [asyncio.create_task(device.run()) for device in devices]
     try:
         await asyncio.sleep(seconds)
@@ -233,7 +234,7 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
         yield ring
 
 
-def _tell(said: Reading, ring: KeyRing | None, *, as_json: bool) -> None:
+def _tell(said: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
     """Print one line for each output of a reader, and all readings of a card."""
     readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.said(said.number) else []
     found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []

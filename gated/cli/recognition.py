@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gated.access.face_service import rules_for
-from gated.access.photos import identify as identify_photo
+from gated.access.photos import identify_photo
 from gated.camera.pictures import frame_of, named_picture
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.table_output import show

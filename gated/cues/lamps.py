@@ -9,8 +9,6 @@ from gated.errors import LatchError
 Play = Callable[[str, tuple[float, ...], int], None]
 """A function `(line, pattern, repeats)` that lets the latch play a pattern. It may raise `LatchError`."""
 
-LINES = ("ready", "open", "refused", "fault", "red", "green", "blue", "buzzer", "vibration")
-
 
 def lines(cue: Cue, first: First | None, beep: Pulse) -> Iterator[tuple[str, Pulse]]:
     """Yield every output line with its rhythm. `beep` is the rhythm of the buzzer.
@@ -30,7 +28,11 @@ class Lamps:
     """The fitted output lines, and the rhythm that each plays now."""
 
     def __init__(self, settings: CueSettings, play: Play) -> None:
-        self._fitted = {line for line in LINES if getattr(settings, f"{line}_pin") is not None}
+        self._fitted = {
+            field.removesuffix("_pin")
+            for field in CueSettings.__struct_fields__
+            if field.endswith("_pin") and getattr(settings, field) is not None
+        }
         self._play = play
         self._now: dict[str, Pulse] = {}
 

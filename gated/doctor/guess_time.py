@@ -11,7 +11,7 @@ from gated.config import Settings
 from gated.doctor.finding import Finding, amber, green
 from gated.errors import BusyError, StateError
 from gated.people.credential_store import Credentials
-from gated.pin.budget import YEAR_DAYS, Budget, Caps, budget, card_days, in_words, short_card_days
+from gated.pin.budget import YEAR_DAYS, GuessLimits, GuessTime, card_days, duration_text, guess_days, short_card_days
 from gated.pin.flat_numbers import typed_for
 from gated.pin.random_pins import MADE_DIGITS
 from gated.protocol.status_messages import GuessingLimits
@@ -32,7 +32,7 @@ OFFICE_STEP_BY_HOUSEHOLD = "lower [readers] household_day"
 STEP_BY_HOUSEHOLD = "raise [readers] pin_digits and give new PINs, or lower household_day"
 
 
-def pin_budget(settings: Settings) -> Budget | None:
+def pin_budget(settings: Settings) -> GuessTime | None:
     """Return the PIN budget; None if the gate has no keypad or the credentials cannot be read. Creates no file."""
     doors = keypads(settings)
     if not doors or not (settings.state / "people.db").exists():
@@ -44,9 +44,9 @@ def pin_budget(settings: Settings) -> Budget | None:
     except (BusyError, StateError):
         return None
     readers = settings.readers
-    caps = Caps(readers.attempts_day, readers.household_day, readers.pin_by_household, doors)
+    caps = GuessLimits(readers.attempts_day, readers.household_day, readers.pin_by_household, doors)
     counts = Counter(home for home in whose if typed_for(home))
-    return budget(counts.values(), len(whose) - counts.total(), _digits(settings), caps)
+    return guess_days(counts.values(), len(whose) - counts.total(), _digits(settings), caps)
 
 
 def _digits(settings: Settings) -> int:
@@ -136,7 +136,7 @@ def keypads(settings: Settings) -> int:
     return first + sum(wires.wiegand_pins is not None for wires in doors[1:])
 
 
-def sentence(settings: Settings, found: Budget) -> str:
+def sentence(settings: Settings, found: GuessTime) -> str:
     """Return the budget in words, with the next step if it is below a year."""
     result = _budget_text(found)
     parts = [f"{result}, below a year; {_step(settings)}" if found.is_short else result]
@@ -163,12 +163,11 @@ def of_pins(settings: Settings) -> Iterator[Finding]:
         yield green(PART, f"a stranger who tries PINs needs {found.days:.0f} days on average", **figures)
 
 
-def _budget_text(found: Budget) -> str:
+def _budget_text(found: GuessTime) -> str:
     if found.days is None:
         return "nobody has a PIN that can be typed here"
-    return (
-        f"{found.pins} PINs of {found.digits} digits; a stranger who tries PINs needs {in_words(found.days)} on average"
-    )
+    needed = duration_text(found.days)
+    return f"{found.pins} PINs of {found.digits} digits; a stranger who tries PINs needs {needed} on average"
 
 
 def _step(settings: Settings) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
 from gated.doctor.diagnosis import lost_parts
-from gated.door.latch_observer import observe
+from gated.door.latch_observer import read_latch_state
 from gated.errors import BusyError, LatchError, StateError
 from gated.events import Started
 from gated.gallery.register import counts
@@ -64,7 +64,7 @@ class GateStatus(msgspec.Struct, frozen=True):
 def gate_status(settings: Settings) -> GateStatus:
     """Return the current state. Creates no file. What cannot be read becomes `trouble` and raises nothing."""
     try:
-        seen, why = asyncio.run(observe(settings.latch_socket)), ""
+        seen, why = asyncio.run(read_latch_state(settings.latch_socket)), ""
     except LatchError as error:
         seen, why = None, str(error)
     has_brain = seen is not None and seen.has_brain

@@ -18,9 +18,9 @@ from gated.cues.sound import Sound, Sounding
 from gated.cues.voice import Voice
 from gated.cues.words import fitted_of
 from gated.doctor.finding import Finding, green, red
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.door.latch_messages import LatchState
-from gated.door.latch_observer import observe
+from gated.door.latch_observer import read_latch_state
 from gated.door.pin_source import output_pins
 from gated.errors import LatchError
 from gated.events import (
@@ -60,7 +60,7 @@ class Hand:
     def __init__(self, settings: Settings, journal: Journal, seen: LatchState) -> None:
         self.seen, self.is_linked = seen, asyncio.Event()
         self._journal, self._facts = journal, asyncio.Queue[tuple[datetime, Event]]()
-        self.door = DoorController(settings.latch_socket, self._record_event, lambda *_: self.is_linked.set())
+        self.door = LatchClient(settings.latch_socket, self._record_event, lambda *_: self.is_linked.set())
 
     def note(self, event: Event) -> None:
         """Write a fact to the journal."""
@@ -86,7 +86,9 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
     Raises `BusyError` while a gate runs, `LatchError` if no latch accepts this process as its brain, and `StateError`
     if the journal cannot be written.
     """
-    seen = await observe(settings.latch_socket)  # first, so that a user whom the latch refuses leaves no file behind
+    seen = await read_latch_state(
+        settings.latch_socket
+    )  # first, so that a user whom the latch refuses leaves no file behind
     with (
         closing(FileLock(settings.state / "run.lock", "a gate with this state folder")),
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,

@@ -13,7 +13,7 @@ from gated.errors import LatchError
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class InputLoop:
     """One input: an electrical loop that is closed or open."""
 
     device: Any
@@ -31,7 +31,7 @@ class Loop:
         (self.device.pin.drive_high if is_high else self.device.pin.drive_low)()
 
 
-class Wiring:
+class DoorWiring:
     """The claimed lock and inputs of one door."""
 
     def __init__(self, wires: Wires, factory: Any, on_change: Callable[[], None], *, is_released: bool = False) -> None:
@@ -42,7 +42,7 @@ class Wiring:
         """
         self._factory, self._on_change = factory, on_change
         self._opens_with_power = opens_with_power(wires)
-        self._loops: dict[LineName, Loop] = {}
+        self._loops: dict[LineName, InputLoop] = {}
         self._lock = claim_output(
             factory,
             wires.lock_pin,
@@ -50,7 +50,7 @@ class Wiring:
             is_on=is_released == self._opens_with_power,
         )
         try:
-            for line in fitted(wires):
+            for line in fitted_inputs(wires):
                 self.fit(wires, line)
         except LatchError:
             self.close()
@@ -113,29 +113,29 @@ class Wiring:
             feedback.drive(bool(self._lock.value))
 
 
-def fitted(wires: Wires) -> list[LineName]:
+def fitted_inputs(wires: Wires) -> list[LineName]:
     """Return the inputs that this door has."""
     return [line for line in INPUTS if getattr(wires, f"{line}_pin") is not None]
 
 
-VITAL: tuple[LineName, ...] = ("rex", "fire")
+VITAL_INPUTS: tuple[LineName, ...] = ("rex", "fire")
 """The inputs that a door must have before its lock is driven: people must be able to leave."""
 
 
-def optional(wires: Wires) -> list[LineName]:
+def optional_inputs(wires: Wires) -> list[LineName]:
     """Return the fitted inputs that may be missing for a while. The lock needs none of them."""
-    return [line for line in fitted(wires) if line not in VITAL]
+    return [line for line in fitted_inputs(wires) if line not in VITAL_INPUTS]
 
 
 def vital_only(wires: Wires) -> Wires:
     """Return the wires of the lock, the exit button and the fire input alone."""
-    return structs.replace(wires, **{f"{line}_pin": None for line in INPUTS if line not in VITAL})
+    return structs.replace(wires, **{f"{line}_pin": None for line in INPUTS if line not in VITAL_INPUTS})
 
 
-def _loop(wires: Wires, line: str, factory: Any) -> Loop:
+def _loop(wires: Wires, line: str, factory: Any) -> InputLoop:
     """Claim an input. Every loop goes to ground, except a contact that is wired to high."""
     # An opening leaf opens the contact's loop. Relay feedback and reset key close theirs. Settings decide the others.
     opens = line == "contact" or getattr(wires, f"{line}_normally_closed", False)
     is_high = line == "contact" and wires.contact_closed_is_high
     pin = getattr(wires, f"{line}_pin")
-    return Loop(claim_input(factory, pin, pull_up=not is_high), opens)
+    return InputLoop(claim_input(factory, pin, pull_up=not is_high), opens)

@@ -17,19 +17,19 @@ from msgspec import structs
 
 from gated.door.door_state import (
     LEAVING,
-    NEVER,
+    NO_LEASE,
     NOT_YET,
     Cause,
     Door,
-    Drop,
-    Input,
+    DoorInput,
+    EndLeases,
     Lease,
-    Line,
-    Lockdown,
-    Release,
+    LineInput,
+    LockdownInput,
+    ReleaseRequest,
     Tick,
 )
-from gated.door.leaf_alarms import next_alarm, watch
+from gated.door.leaf_alarms import next_alarm, update_alarms
 from gated.events import (
     CallPressed,
     DoorClosed,
@@ -52,13 +52,13 @@ MOST_GRANTS = 16
 MAX_AGE_S = 1.0
 """The oldest decision that may still release. After that, the person has left or the message was delayed."""
 
-Step = tuple[Door, list[Event]]
+MachineStep = tuple[Door, list[Event]]
 
 
-def step(door: Door, given: Input, now: float) -> Step:
+def advance(door: Door, given: DoorInput, now: float) -> MachineStep:
     """Return the door after an input, and the new events. The caller sets the lock to `is_released` at once."""
     after, events = _apply(door, given, now)
-    after, alarms = watch(after, now)
+    after, alarms = update_alarms(after, now)
     return after, [structs.replace(event, door=door.name) for event in (*events, *alarms)]
 
 
@@ -68,7 +68,7 @@ def wakes_at(door: Door) -> float:
     return min(lease_end, next_alarm(door))
 
 
-def refusal(door: Door, given: Release, now: float) -> str | None:
+def refusal(door: Door, given: ReleaseRequest, now: float) -> str | None:
     """Return the reason to refuse a release, or None. The comparisons are written so that a NaN is refused."""
     if door.is_locked_down:
         return "lockdown"
@@ -79,39 +79,39 @@ def refusal(door: Door, given: Release, now: float) -> str | None:
     return None
 
 
-def _apply(door: Door, given: Input, now: float) -> Step:
+def _apply(door: Door, given: DoorInput, now: float) -> MachineStep:
     match given:
-        case Release():
+        case ReleaseRequest():
             return _release(door, given, now)
-        case Line(name, is_active):
+        case LineInput(name, is_active):
             return _line(door, name, is_active, now)
-        case Lockdown(is_on):
+        case LockdownInput(is_on):
             changed = replace(door, is_locked_down=is_on, is_refusing_schedule=False)
             return _update_lock(_without_brain_leases(changed) if is_on else changed, now, cause="lockdown")
-        case Drop(cause, exits):
+        case EndLeases(cause, exits):
             dropped = _without_brain_leases(door)
-            return _update_lock(replace(dropped, exit_until=NEVER) if exits else dropped, now, cause=cause)
+            return _update_lock(replace(dropped, exit_until=NO_LEASE) if exits else dropped, now, cause=cause)
         case Tick():
             return _update_lock(door, now)
 
 
 def _without_brain_leases(door: Door) -> Door:
-    return replace(door, grants=(), free_until=NEVER)
+    return replace(door, grants=(), schedule_until=NO_LEASE)
 
 
-def _release(door: Door, given: Release, now: float) -> Step:
+def _release(door: Door, given: ReleaseRequest, now: float) -> MachineStep:
     why = refusal(door, given, now)
     if why is not None:
         return _refuse(door, given, why, now)
     if given.cause == "grant":
         granted = replace(_awaiting_opening(door, "grant"), grants=_with_grant(door, given, now))
         return _update_lock(granted, now, DoorReleased("grant", given.lease_s, given.visit))
-    begun = [] if now < door.free_until else [DoorReleased("schedule", given.lease_s, given.visit)]
-    free = replace(door, free_until=now + given.lease_s, is_refusing_schedule=False)
+    begun = [] if now < door.schedule_until else [DoorReleased("schedule", given.lease_s, given.visit)]
+    free = replace(door, schedule_until=now + given.lease_s, is_refusing_schedule=False)
     return _update_lock(free, now, *begun)
 
 
-def _with_grant(door: Door, given: Release, now: float) -> tuple[Lease, ...]:
+def _with_grant(door: Door, given: ReleaseRequest, now: float) -> tuple[Lease, ...]:
     """Return the running grant leases and the new one. A second grant for one person only extends the first lease."""
     new = Lease(now + given.lease_s, given.whom)
     running = [lease for lease in door.grants if now < lease.until]
@@ -124,7 +124,7 @@ def _end(lease: Lease) -> float:
     return lease.until
 
 
-def _refuse(door: Door, given: Release, why: str, now: float) -> Step:
+def _refuse(door: Door, given: ReleaseRequest, why: str, now: float) -> MachineStep:
     """Report the refusal. A schedule asks again every few seconds, so its refusal is reported once."""
     after, events = _update_lock(door, now)
     if given.cause == "schedule":
@@ -134,7 +134,7 @@ def _refuse(door: Door, given: Release, why: str, now: float) -> Step:
     return after, [*events, ReleaseRefused(given.visit, why)]
 
 
-def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
+def _line(door: Door, name: str, is_active: bool, now: float) -> MachineStep:
     if (name in door.active) == is_active:
         return _update_lock(door, now)
     moved = replace(door, active=door.active | {name} if is_active else door.active - {name})
@@ -158,7 +158,7 @@ def _line(door: Door, name: str, is_active: bool, now: float) -> Step:
     return _update_lock(moved, now)
 
 
-def _opened(door: Door, now: float) -> Step:
+def _opened(door: Door, now: float) -> MachineStep:
     """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
     door, events = _update_lock(replace(door, awaited="", passing=_first_lease(door, now)), now)
     is_passage = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
@@ -166,7 +166,7 @@ def _opened(door: Door, now: float) -> Step:
     return door, [*events, DoorOpened(door.cause if is_passage else "nothing"), *forced]
 
 
-def _closed(door: Door, now: float) -> Step:
+def _closed(door: Door, now: float) -> MachineStep:
     if door.wires.relock_on_close:
         door = _without(door, door.passing or _first_lease(door, now))
     return _update_lock(door, now, DoorClosed(), cause="closed")
@@ -183,7 +183,7 @@ def _without(door: Door, used: Lease | None) -> Door:
     if used is None:
         return door
     if used.whom == LEAVING:
-        return replace(door, exit_until=NEVER)
+        return replace(door, exit_until=NO_LEASE)
     own = [i for i, lease in enumerate(door.grants) if lease == used or (used.whom and lease.whom == used.whom)]
     return replace(door, grants=tuple(lease for i, lease in enumerate(door.grants) if i not in own[:1]))
 
@@ -193,13 +193,13 @@ def _awaiting_opening(door: Door, cause: str) -> Door:
     return door if door.is_open else replace(door, awaited=cause)
 
 
-def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -> Step:
+def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -> MachineStep:
     """Release the lock while a lease or a fire release lasts; else secure it. A NaN time secures the lock.
 
     `cause` is the reason in `DoorSecured` if this step secures the lock.
     """
-    if not now < door.free_until:
-        door = replace(door, free_until=NEVER)
+    if not now < door.schedule_until:
+        door = replace(door, schedule_until=NO_LEASE)
     if door.is_on_fire or now < door.until:
         cause_now = _release_cause(door)
         awaited = door.awaited if cause_now in _ONE_PASSAGE else ""
@@ -216,9 +216,9 @@ _ONE_PASSAGE: tuple[Cause, ...] = ("grant", "rex")
 
 
 def _release_cause(door: Door) -> Cause:
-    """Return the strongest cause of the release. The caller has already cleared a `free_until` in the past."""
+    """Return the strongest cause of the release. The caller has already cleared a `schedule_until` in the past."""
     if door.is_on_fire:
         return "fire"
-    if door.free_until > NEVER:
+    if door.schedule_until > NO_LEASE:
         return "schedule"
     return "grant" if door.granted_until >= door.exit_until else "rex"

@@ -1,4 +1,4 @@
-"""The state of one door, and the inputs that change it. `machine` and `alarms` compute with these values."""
+"""The state of one door, and the inputs that change it. `door_machine` and `leaf_alarms` compute with these values."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal
 from gated.config import Wires
 from gated.events import MAIN
 
-NEVER = -math.inf
+NO_LEASE = -math.inf
 """The end of a lease that never began."""
 LEAVING = "/exit"
 """Stands for the exit lease where a lease has a `whom`; no pseudonym contains a slash."""
@@ -22,7 +22,7 @@ Cause = Literal["grant", "rex", "fire", "schedule", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseRequest:
     """The brain asks for a release of `lease_s` seconds. It decided at `decided_at` (monotonic seconds)."""
 
     visit: str
@@ -34,7 +34,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineInput:
     """The debounced level of one input. The same level again changes nothing."""
 
     name: LineName
@@ -42,14 +42,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Lockdown:
+class LockdownInput:
     """Lockdown begins or ends. While it is on, every release of the brain is refused."""
 
     is_on: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class EndLeases:
     """The leases of the brain end now. With `exits`, the exit lease ends too."""
 
     cause: Literal["disconnect", "stop"]
@@ -61,12 +61,12 @@ class Tick:
     """Time has passed; no input changed."""
 
 
-Input = Release | Line | Lockdown | Drop | Tick
+DoorInput = ReleaseRequest | LineInput | LockdownInput | EndLeases | Tick
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `Release`, or `LEAVING`."""
+    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `ReleaseRequest`, or `LEAVING`."""
 
     until: float
     whom: str = ""
@@ -84,9 +84,9 @@ class Door:
     """The inputs that are active now."""
     grants: tuple[Lease, ...] = ()
     """The grant leases, one per person, ordered by end."""
-    exit_until: float = NEVER
+    exit_until: float = NO_LEASE
     """The end of the exit lease."""
-    free_until: float = NEVER
+    schedule_until: float = NO_LEASE
     """The end of the schedule lease."""
     is_on_fire: bool = False
     """Whether a fire release is active. It lasts until it is reset by hand."""
@@ -95,7 +95,7 @@ class Door:
     """Whether the refusal of the current schedule is already reported."""
     cause: Cause = "nothing"
     """The cause of the current release, or of the last one."""
-    secured_at: float = NEVER
+    secured_at: float = NO_LEASE
     """When the lock was last secured. At first, the start of the latch: earlier states are unknown."""
     passing: Lease | None = None
     """The lease that the leaf was opened with, which is used up when it closes. None if no lease was running then."""
@@ -122,13 +122,13 @@ class Door:
 
     @property
     def granted_until(self) -> float:
-        """The end of the longest grant lease, or `NEVER`."""
-        return self.grants[-1].until if self.grants else NEVER
+        """The end of the longest grant lease, or `NO_LEASE`."""
+        return self.grants[-1].until if self.grants else NO_LEASE
 
     @property
     def until(self) -> float:
         """The end of the longest lease. A fire release has no lease."""
-        return max(self.granted_until, self.exit_until, self.free_until)
+        return max(self.granted_until, self.exit_until, self.schedule_until)
 
     @property
     def is_coil_on(self) -> bool:

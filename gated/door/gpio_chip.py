@@ -20,12 +20,12 @@ import lgpio
 from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 
 from gated.door.gpio_errors import BUSY, chip_trouble, line_trouble
-from gated.door.gpio_lines import LABELS
+from gated.door.gpio_lines import CHIP_LABELS
 from gated.errors import LatchError
 
 log = logging.getLogger(__name__)
 
-DEV = Path("/dev")
+CHIP_DEVICES = Path("/dev")
 USUAL_NUMBERS = 32
 """The count of chip numbers that are always tried, even if /dev lists fewer."""
 
@@ -41,18 +41,18 @@ def find_chip() -> int:
         try:
             labels[number] = _label(number)
         except lgpio.error as error:
-            if (DEV / f"gpiochip{number}").exists():
+            if (CHIP_DEVICES / f"gpiochip{number}").exists():
                 refused.append(f"gpiochip{number}: {_why_refused(number, error)}")
             continue
-        if labels[number] in LABELS:
+        if labels[number] in CHIP_LABELS:
             return number
     others = [f'gpiochip{number} is "{label}"' for number, label in labels.items()]
-    raise chip_trouble("; ".join([f"no chip is called {' or '.join(LABELS)}", *others, *refused]))
+    raise chip_trouble("; ".join([f"no chip is called {' or '.join(CHIP_LABELS)}", *others, *refused]))
 
 
 def _numbers() -> Iterator[int]:
     """Yield the numbers of the chips that have a device file."""
-    for path in DEV.glob("gpiochip*"):
+    for path in CHIP_DEVICES.glob("gpiochip*"):
         if found := re.fullmatch(r"gpiochip(\d+)", path.name):
             yield int(found[1])
 
@@ -67,7 +67,7 @@ def _label(number: int) -> str:
 
 def _why_refused(number: int, error: Exception) -> str:
     """Return why a chip cannot be opened. lgpio gives the same message for every cause."""
-    is_allowed = os.access(DEV / f"gpiochip{number}", os.R_OK | os.W_OK)
+    is_allowed = os.access(CHIP_DEVICES / f"gpiochip{number}", os.R_OK | os.W_OK)
     return str(error).strip("'") if is_allowed else "this user may not open it"
 
 

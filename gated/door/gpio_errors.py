@@ -5,7 +5,7 @@ from gated.errors import LatchError
 BUSY = "GPIO busy"
 """lgpio's message for a line that another program or the kernel holds."""
 
-STEPS = {
+GPIO_STEPS = {
     BUSY: "`gpioinfo` shows which program or device overlay holds it: stop that program, take that dtoverlay or "
     "dtparam out of config.txt, or choose another pin in the settings",
     "bad GPIO number": "this board has no such line; choose a BCM number of its header in the settings",
@@ -26,7 +26,7 @@ def line_trouble(pin: int, reason: str, *, holder: str = "", is_claimed: bool = 
     """
     verb = "used" if is_claimed else "claimed"
     held = f', held by "{holder}"' if holder else ""
-    return LatchError(f"pin {pin} cannot be {verb} ({reason}{held}); {STEPS.get(reason, OTHER_STEP)}")
+    return LatchError(f"pin {pin} cannot be {verb} ({reason}{held}); {GPIO_STEPS.get(reason, OTHER_STEP)}")
 
 
 def chip_trouble(reason: str) -> LatchError:

@@ -14,8 +14,8 @@ from gated.config import Settings
 from gated.config.wiring import used_pins
 from gated.door.gpio_errors import chip_trouble
 
-DEV = Path("/dev")
-LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+DEVICES = Path("/dev")
+CHIP_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """The kernel's labels of the header's GPIO chip: Pi 5; Pi 4; Pi 3, Zero 2 and older.
 
 The chip's number depends on the kernel: 0, 4, or 11 to 15 on a Pi 5."""
@@ -48,14 +48,14 @@ def _chip() -> int:
     Raises `LatchError` when there is none, or when this user may not open it.
     """
     seen = []
-    for path in sorted(DEV.glob("gpiochip*")):
+    for path in sorted(DEVICES.glob("gpiochip*")):
         try:
             chip = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             seen.append(f"{path.name}: {error.strerror}")
             continue
         label = _label(chip)
-        if label in LABELS:
+        if label in CHIP_LABELS:
             return chip
         seen.append(f'{path.name} is "{label}"')
         os.close(chip)

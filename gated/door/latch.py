@@ -13,47 +13,41 @@ import pwd
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from gated import wording
 from gated.config import DoorSettings, Settings
-from gated.door.door_state import Drop, Lockdown, Release
+from gated.door.door_state import EndLeases, LockdownInput, ReleaseRequest
 from gated.door.fire import FireFlag
 from gated.door.latch_messages import (
-    Beat,
     CardRead,
     DriveLine,
+    EventReport,
     FromBrain,
     Goodbye,
-    Happened,
+    Heartbeat,
     Hello,
     KeyPressed,
     LatchState,
-    Play,
+    PlayPattern,
     Refused,
     ReleaseLock,
     SetLockdown,
     Welcome,
 )
-from gated.door.panel import Panel
-from gated.door.power import note_locks
-from gated.errors import ConfigError, LatchError, StateError, WireError
+from gated.door.panel import LatchPanel
+from gated.errors import ConfigError, LatchError, WireError
 from gated.events import MAIN, Event
 from gated.runtime.channel import Channel
-from gated.runtime.tasks import Backoff
-from gated.storage.process_lock import FileLock
 
 log = logging.getLogger(__name__)
 
 HELLO_S = 1.0
 """The time that a new connection has to send its hello."""
-SILENCE_S = 2.0
+BRAIN_SILENCE_S = 2.0
 """The longest silence of a brain before its connection is closed. It sends a heartbeat twice a second."""
 RESYNC_S = 0.5
 """The interval at which all inputs are read again, because the kernel can lose an edge."""
-LISTEN_S, MOST_LISTEN_S = 0.5, 30.0
-"""The first and the longest wait before another attempt to open the socket."""
-MOST_PENDING = 1000
+MOST_STORED_EVENTS = 1000
 """The most events kept for the next brain while no brain is connected."""
 
 
@@ -63,15 +57,15 @@ class Latch:
     def __init__(self, settings: Settings, *, makes_files: bool = True) -> None:
         """Claim the pins with each lock secured, or released if a fire release is active.
 
-        `makes_files` as at `pin_factory`. Raises `LatchError` as `Panel` does.
+        `makes_files` as at `pin_factory`. Raises `LatchError` as `LatchPanel` does.
         """
         self._brain: Channel[FromBrain] | None = None
-        self._pending: deque[Happened] = deque(maxlen=MOST_PENDING)
+        self._pending: deque[EventReport] = deque(maxlen=MOST_STORED_EVENTS)
         self._uids = _uids_or_own(settings.door)
         flag = FireFlag(settings.latch_socket.with_suffix(".fire"))
-        self._panel = Panel(settings, flag, self._on_event, self._on_card, self._on_key, makes_files=makes_files)
+        self._panel = LatchPanel(settings, flag, self._on_event, self._on_card, self._on_key, makes_files=makes_files)
 
-    async def keep(self, alive: Callable[[], None], idle_exit_s: float | None = None) -> None:
+    async def read_inputs(self, alive: Callable[[], None], idle_exit_s: float | None = None) -> None:
         """Read the inputs every `RESYNC_S`, until no brain was connected for `idle_exit_s` (None: for ever).
 
         An edge makes the next reading earlier. `alive` is called after each reading, so that the watchdog notices a
@@ -101,7 +95,7 @@ class Latch:
         finally:
             if self._brain is channel:
                 self._brain = None
-                self._panel.step_all(Drop("disconnect"))
+                self._panel.step_all(EndLeases("disconnect"))
                 self._panel.outputs.show(is_fault=True)
             await channel.close()
 
@@ -111,7 +105,7 @@ class Latch:
         return self._panel.missing
 
     def close(self) -> None:
-        """Give the pins back. `Panel.close` describes the effect on each lock."""
+        """Give the pins back. `LatchPanel.close` describes the effect on each lock."""
         self._panel.close()
 
     async def _accept(self, channel: Channel[FromBrain]) -> bool:
@@ -139,8 +133,8 @@ class Latch:
     async def _serve_observer(self, channel: Channel[FromBrain]) -> None:
         """Answer an observer's heartbeats, and let it drive mock lines. It has no lease."""
         while True:
-            match await channel.receive(SILENCE_S):
-                case Beat():
+            match await channel.receive(BRAIN_SILENCE_S):
+                case Heartbeat():
                     channel.send(self._state())
                 case DriveLine(line, is_active, door):
                     self._panel.drive(door, line, is_active)
@@ -151,19 +145,19 @@ class Latch:
 
     async def _serve_brain(self, channel: Channel[FromBrain]) -> None:
         while True:
-            match await channel.receive(SILENCE_S):
-                case Beat():
+            match await channel.receive(BRAIN_SILENCE_S):
+                case Heartbeat():
                     channel.send(self._state())
                 case ReleaseLock(visit, lease_s, decided_at, door, cause, whom):
-                    self._panel.release(door, Release(visit, lease_s, decided_at, cause, whom))
+                    self._panel.release(door, ReleaseRequest(visit, lease_s, decided_at, cause, whom))
                 case SetLockdown(is_on):
-                    self._panel.step_all(Lockdown(is_on))
-                case Play(line, pattern, repeats):
+                    self._panel.step_all(LockdownInput(is_on))
+                case PlayPattern(line, pattern, repeats):
                     self._panel.outputs.play(line, pattern, repeats)
                 case DriveLine(line, is_active, door):
                     self._panel.drive(door, line, is_active)
                 case Goodbye():
-                    self._panel.step_all(Drop("stop"))
+                    self._panel.step_all(EndLeases("stop"))
                     return
                 case Hello():
                     raise WireError("the brain sent hello twice")
@@ -188,9 +182,9 @@ class Latch:
 
     def _on_event(self, event: Event) -> None:
         log.info("%s", wording.fact(event))
-        self._send_event(Happened(time.time(), event))  # type: ignore[arg-type]  # the machine reports door events only
+        self._send_event(EventReport(time.time(), event))  # type: ignore[arg-type]  # the machine reports door events only
 
-    def _send_event(self, event: Happened) -> None:
+    def _send_event(self, event: EventReport) -> None:
         """Send an event to the brain, or keep it for the next brain."""
         try:
             if self._brain is None:
@@ -220,82 +214,3 @@ def _uids_or_own(settings: DoorSettings) -> frozenset[int]:
     except ConfigError as error:
         log.error("%s; until that is fixed, only user %d may command this latch", error, os.getuid())
         return frozenset({os.getuid()})
-
-
-async def serve(
-    settings: Settings, ready: Callable[[], None], alive: Callable[[], None], idle_exit_s: float | None = None
-) -> None:
-    """Serve the pins on the settings' Unix socket until cancelled, or until no brain was connected for `idle_exit_s`.
-
-    `ready` is called once the pins are claimed, `alive` twice a second. If the socket or the lock file cannot be made,
-    the exit button and the fire input still work, and the socket is tried again.
-
-    Raises `BusyError` when another latch serves there, and `LatchError` when there are no pins.
-    """
-    path = settings.latch_socket
-    with contextlib.ExitStack() as last:
-        _lock(path, last)
-        note_locks(settings)  # before the pins are claimed: after that a lock may have power
-        latch = Latch(settings)
-        last.callback(latch.close)
-        tried = asyncio.Event()
-        mode = 0o660 if settings.door.brain_user else 0o600
-        listening = asyncio.create_task(_listen(latch, path, mode, tried), name="listen")
-        try:
-            await tried.wait()
-            ready()
-            await latch.keep(alive, idle_exit_s)
-        finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-
-
-def _lock(path: Path, last: contextlib.ExitStack) -> None:
-    """Lock the socket's lock file until `last` ends. Raises `BusyError` when another latch holds it."""
-    try:
-        lock = FileLock(path.with_suffix(".lock"), "a latch")
-    except StateError as error:
-        log.error("%s; only the kernel now keeps a second latch from the lines", error)
-    else:
-        last.callback(lock.close)
-
-
-async def _serve_at(path: Path, mode: int, latch: Latch) -> asyncio.Server:
-    """Listen at `path`. The socket appears there only when it accepts connections.
-
-    The socket of a killed latch is replaced; the lock file proves that no latch serves it. Raises OSError.
-    """
-    unready = path.with_suffix(".new")
-    unready.unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(latch.serve, unready)
-    try:
-        unready.chmod(mode)
-        unready.replace(path)
-    except OSError:
-        server.close()
-        raise
-    return server
-
-
-async def _listen(latch: Latch, path: Path, mode: int, tried: asyncio.Event) -> None:
-    """Listen until cancelled. Retries with backoff if that fails. `tried` is set after the first attempt."""
-    backoff, is_reported = Backoff(LISTEN_S, MOST_LISTEN_S), False
-    while True:
-        try:
-            server = await _serve_at(path, mode, latch)
-        except OSError as error:
-            if not is_reported:
-                log.error("%s: the latch cannot listen there (%s); nobody is let in, exits still work", path, error)
-            is_reported = True
-            tried.set()
-            await asyncio.sleep(backoff.next_s())
-            continue
-        if is_reported:
-            log.warning("%s: the latch listens there now", path)
-        tried.set()
-        try:
-            await asyncio.Event().wait()  # not `serve_forever`: its end waits for every connection
-        finally:
-            server.close()
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)

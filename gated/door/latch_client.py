@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Literal
 
 from gated.door.latch_messages import (
-    Beat,
     CardRead,
     DriveLine,
+    EventReport,
     FromLatch,
     Goodbye,
-    Happened,
+    Heartbeat,
     Hello,
     KeyPressed,
     LatchState,
-    Play,
+    PlayPattern,
     Refused,
     ReleaseLock,
     SetLockdown,
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 0.5
 GOODBYE_S = 0.5
 """The time to wait for the last events after a goodbye."""
-ANSWER_S = 2.0
+LATCH_SILENCE_S = 2.0
 """The longest silence of the latch. After that the link is closed and opened again."""
 
 
-KEY = secrets.token_bytes(32)
+PSEUDONYM_KEY = secrets.token_bytes(32)
 """The key of the person pseudonyms. It is new in each process, so the latch cannot link a person across days."""
 
 
@@ -48,7 +48,7 @@ def ignore_reading(reading: str, door: str) -> None:
     """Ignore a card or a key."""
 
 
-class DoorController:
+class LatchClient:
     """The brain's client of the latch, for all doors of one gate.
 
     It calls `report(event, at)` for each door event and `on_link(up, why)` for each change of the link. It calls
@@ -104,9 +104,11 @@ class DoorController:
             self._send(SetLockdown(on))
 
     def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
-        """Play a pattern on an output, as described at `messages.Play`. Does nothing when no latch answers."""
+        """Play a pattern on an output, as described at `latch_messages.PlayPattern`. Does nothing when no latch
+        answers.
+        """
         with contextlib.suppress(LatchError):
-            self._send(Play(line, tuple(pattern), repeats))
+            self._send(PlayPattern(line, tuple(pattern), repeats))
 
     def drive(self, line: str, active: bool, door: str = MAIN) -> None:
         """Drive an input line of mock pins. Raises `LatchError` when no latch answers."""
@@ -154,7 +156,7 @@ class DoorController:
             self.missing = parts
             self._on_missing(parts)
 
-    def _send(self, message: ReleaseLock | SetLockdown | Play | DriveLine) -> None:
+    def _send(self, message: ReleaseLock | SetLockdown | PlayPattern | DriveLine) -> None:
         try:
             if self._latch is None:
                 raise WireError("no latch answers")
@@ -168,7 +170,7 @@ class DoorController:
         channel = Channel[FromLatch](reader, writer, FromLatch)
         try:
             channel.send(Hello())
-            answer = await channel.receive(ANSWER_S)
+            answer = await channel.receive(LATCH_SILENCE_S)
             if not isinstance(answer, Welcome):
                 raise LatchError(answer.why if isinstance(answer, Refused) else "the latch did not send welcome")
             if self._lockdown is not None:
@@ -190,7 +192,7 @@ class DoorController:
     async def _send_heartbeats(self, channel: Channel[FromLatch]) -> None:
         with contextlib.suppress(WireError):  # `_receive` notices the end of the link
             while True:
-                channel.send(Beat())
+                channel.send(Heartbeat())
                 await asyncio.sleep(HEARTBEAT_S)
 
     async def _say_goodbye(self, channel: Channel[FromLatch]) -> None:
@@ -202,7 +204,7 @@ class DoorController:
 
     async def _receive(self, channel: Channel[FromLatch]) -> None:
         while True:
-            match await channel.receive(ANSWER_S):
+            match await channel.receive(LATCH_SILENCE_S):
                 case LatchState(state, doors, lines, is_on_fire) as status:
                     self.state, self.doors, self.lines, self.is_on_fire = state, doors, lines, is_on_fire
                     self._update_missing(status.missing)
@@ -210,7 +212,7 @@ class DoorController:
                     self._on_card(bits, door)
                 case KeyPressed(key, door):
                     self._on_key(key, door)
-                case Happened(at, event):
+                case EventReport(at, event):
                     self._report(event, datetime.fromtimestamp(at, UTC))
                 case Refused(why):
                     raise LatchError(why)
@@ -219,4 +221,4 @@ class DoorController:
 
 
 def _pseudonym(whom: str) -> str:
-    return blake2b(whom.encode(), key=KEY, digest_size=8).hexdigest() if whom else ""
+    return blake2b(whom.encode(), key=PSEUDONYM_KEY, digest_size=8).hexdigest() if whom else ""

@@ -31,7 +31,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Whether this is an observer. It gets an answer to each heartbeat. It may drive mock lines and nothing else."""
 
 
-class Beat(msgspec.Struct, frozen=True, tag="beat"):
+class Heartbeat(msgspec.Struct, frozen=True, tag="beat"):
     """Brain to latch: the heartbeat, twice a second. Silence ends the connection and its leases."""
 
 
@@ -56,8 +56,8 @@ class SetLockdown(msgspec.Struct, frozen=True, tag="set_lockdown"):
     on: bool
 
 
-class Play(msgspec.Struct, frozen=True, tag="play"):
-    """Brain to latch: play a pattern on a lamp, the buzzer or the vibration pad, until the next `Play`.
+class PlayPattern(msgspec.Struct, frozen=True, tag="play"):
+    """Brain to latch: play a pattern on a lamp, the buzzer or the vibration pad, until the next `PlayPattern`.
 
     `pattern` alternates seconds on and seconds off, and is repeated. One number alone means always on; an empty
     pattern means off. After `repeats` repetitions the output is off; 0 repeats for ever.
@@ -80,7 +80,7 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
     """Brain to latch: the brain ends. The latch ends its leases, sends the last events, and closes the connection."""
 
 
-FromBrain = Hello | Beat | ReleaseLock | SetLockdown | Play | DriveLine | Goodbye
+FromBrain = Hello | Heartbeat | ReleaseLock | SetLockdown | PlayPattern | DriveLine | Goodbye
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -122,7 +122,7 @@ class KeyPressed(msgspec.Struct, frozen=True, tag="key_pressed"):
     door: str = MAIN
 
 
-class Happened(msgspec.Struct, frozen=True, tag="happened"):
+class EventReport(msgspec.Struct, frozen=True, tag="happened"):
     """Latch to brain: a door event for the journal. `at` is in seconds since 1970. Kept until a brain connects."""
 
     at: float
@@ -144,4 +144,4 @@ class Happened(msgspec.Struct, frozen=True, tag="happened"):
     )
 
 
-FromLatch = Welcome | Refused | LatchState | CardRead | KeyPressed | Happened
+FromLatch = Welcome | Refused | LatchState | CardRead | KeyPressed | EventReport

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from gated.door.latch_messages import Beat, FromLatch, Goodbye, Hello, LatchState, Refused
+from gated.door.latch_messages import FromLatch, Goodbye, Heartbeat, Hello, LatchState, Refused
 from gated.errors import LatchError, WireError
 from gated.runtime.channel import Channel
 
-ANSWER_S = 2.0
+STATE_TIMEOUT_S = 2.0
 """The time that the latch has to answer."""
 
 
-async def observe(path: Path) -> LatchState:
+async def read_latch_state(path: Path) -> LatchState:
     """Return the state of the latch that serves the socket at `path`.
 
     Raises `LatchError` when no latch runs there, or when it refuses or does not answer.
@@ -33,8 +33,8 @@ async def observe(path: Path) -> LatchState:
 async def _ask(channel: Channel[FromLatch]) -> LatchState:
     """Ask for the state and return it. Other messages before it are skipped."""
     channel.send(Hello(observer=True))
-    channel.send(Beat())
-    async with asyncio.timeout(ANSWER_S):
+    channel.send(Heartbeat())
+    async with asyncio.timeout(STATE_TIMEOUT_S):
         while True:
             answer = await channel.receive()
             if isinstance(answer, Refused):

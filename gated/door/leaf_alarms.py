@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from gated.door.door_state import NEVER, NOT_YET, Door
+from gated.door.door_state import NO_LEASE, NOT_YET, Door
 from gated.events import DoorHeldOpen, Event, LineImplausible, LinePlausible
 
 RELAY_S = 0.5
 """The time that a relay may take to follow its coil. A relay with welded contacts never follows."""
 
-LOCK = "lock"
+LOCK_LINE = "lock"
 
 
-def watch(door: Door, now: float) -> tuple[Door, list[Event]]:
+def update_alarms(door: Door, now: float) -> tuple[Door, list[Event]]:
     """Return the door with its alarms updated to `now`, and the new alarm events."""
     door, held = _watch_leaf(door, now)
     door, mismatch = _watch_relay(door, now)
@@ -23,8 +23,8 @@ def next_alarm(door: Door) -> float:
     times = [NOT_YET]
     if door.open_since < NOT_YET and door.held_open_stage < 2:
         times.append(door.open_since + _stages(door)[door.held_open_stage])
-    if door.is_open and door.free_until > NEVER and not door.is_on_fire:
-        times.append(door.free_until)  # after the schedule ends, an open leaf needs a valid reason
+    if door.is_open and door.schedule_until > NO_LEASE and not door.is_on_fire:
+        times.append(door.schedule_until)  # after the schedule ends, an open leaf needs a valid reason
     if door.mismatch_since < NOT_YET and not door.is_mismatched:
         times.append(door.mismatch_since + RELAY_S)
     return min(times)
@@ -40,7 +40,7 @@ def _watch_leaf(door: Door, now: float) -> tuple[Door, list[Event]]:
 
     An open leaf is allowed during a fire release and during an unlock schedule.
     """
-    if not door.is_open or door.is_on_fire or door.free_until > NEVER:
+    if not door.is_open or door.is_on_fire or door.schedule_until > NO_LEASE:
         return replace(door, open_since=NOT_YET, held_open_stage=0), []
     since, reported = min(door.open_since, now), door.held_open_stage
     due = sum(now >= since + stage_s for stage_s in _stages(door))
@@ -53,10 +53,10 @@ def _watch_relay(door: Door, now: float) -> tuple[Door, list[Event]]:
     if door.wires.feedback_pin is None:
         return door, []
     if ("feedback" in door.active) == door.is_coil_on:
-        over: list[Event] = [LinePlausible(LOCK)] if door.is_mismatched else []
+        over: list[Event] = [LinePlausible(LOCK_LINE)] if door.is_mismatched else []
         return replace(door, mismatch_since=NOT_YET, is_mismatched=False), over
     since = min(door.mismatch_since, now)
     if door.is_mismatched or not now >= since + RELAY_S:
         return replace(door, mismatch_since=since), []
     why = "the relay has not dropped" if "feedback" in door.active else "the relay has not picked up"
-    return replace(door, mismatch_since=since, is_mismatched=True), [LineImplausible(LOCK, why)]
+    return replace(door, mismatch_since=since, is_mismatched=True), [LineImplausible(LOCK_LINE, why)]

@@ -8,17 +8,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gated.door.outputs import LAMPS
+from gated.door.output_table import OUTPUTS
 from gated.errors import LatchError
 from gated.events import MAIN
 from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-FIRST_S, MOST_S = 1.0, 60.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 """The first and the longest wait before another attempt."""
-STEADY_S = 10.0
-"""A part that worked for this long before its failure is tried again after `FIRST_S`."""
+WORKED_S = 10.0
+"""A part that worked for this long before its failure is tried again after `FIRST_RETRY_S`."""
 
 
 LAMP_PART = "lamps"
@@ -32,7 +32,7 @@ def part_of(line: str) -> str:
     """
     place, _, name = line.partition(".")
     if place == "cues":
-        return LAMP_PART if name in LAMPS else name
+        return LAMP_PART if name in OUTPUTS and OUTPUTS[name].is_lamp else name
     if place == "keypad" or not name:
         return place
     name = "reader" if name.startswith("wiegand") else name
@@ -51,7 +51,7 @@ class _Part:
     """When it is tried again."""
     since: float = 0.0
     """When it was last claimed."""
-    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_S, MOST_S))
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_S, LONGEST_RETRY_S))
 
 
 class OptionalParts:
@@ -80,14 +80,14 @@ class OptionalParts:
         self._parts[line] = part = _Part(claim, release)
         self._try(line, part, now)
 
-    def fails(self, line: str, error: LatchError, now: float) -> None:
+    def handle_failure(self, line: str, error: LatchError, now: float) -> None:
         """Handle the failure of a claimed part: give it back, and claim it again later."""
         part = self._parts[line]
         if part.why:
             return
         with contextlib.suppress(LatchError):  # a lock with a failed pin cannot be secured either
             part.release()
-        if now - part.since > STEADY_S:
+        if now - part.since > WORKED_S:
             part.backoff.reset()
         self._mark_missing(line, part, error, now)
 

@@ -6,31 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from gated.door.pin_source import OUTPUTS, claim_output
+from gated.door.output_table import OUTPUTS
+from gated.door.pin_source import claim_output
 from gated.errors import LatchError
 
-LAMPS = ("ready", "open", "refused", "fault", "red", "green", "blue")
-LEAST_LAMP_S = 0.25
-"""The shortest on and the shortest off time of a lamp: two flashes a second, below the limit of three in WCAG 2.3.1."""
-LEAST_S = 0.02
-"""The shortest on and off time of buzzer and pad. It also keeps a pattern of zeros from becoming a busy loop."""
-MOST_S = 3600.0
+LONGEST_SEGMENT_S = 3600.0
 
-FIRE = dict.fromkeys(("open", "red", "green", "blue"), (0.5, 0.5)) | {"buzzer": (0.5, 1.5)}
-"""The patterns of a fire release. They override every other pattern. A three-colour lamp flashes white."""
+FIRE = {line: row.fire for line, row in OUTPUTS.items() if row.fire is not None}
+"""The patterns of a fire release."""
 
-Request = tuple[Sequence[float], int]
-"""A pattern and its repeats, as described at `messages.Play`."""
-Segment = tuple[bool, float | None]
+OutputRequest = tuple[Sequence[float], int]
+"""A pattern and its repeats, as described at `latch_messages.PlayPattern`."""
+OutputSegment = tuple[bool, float | None]
 """On or off, and the seconds it lasts. None: until the next request."""
 
 
-def segments(pattern: Sequence[float], repeats: int, least_s: float) -> Iterator[Segment]:
-    """Yield the segments of a pattern, as described at `messages.Play`. A NaN counts as `least_s`."""
+def segments(pattern: Sequence[float], repeats: int, least_s: float) -> Iterator[OutputSegment]:
+    """Yield the segments of a pattern, as described at `latch_messages.PlayPattern`. A NaN counts as `least_s`."""
     if len(pattern) > 1:
         for _ in itertools.count() if repeats <= 0 else range(repeats):
             for place, seconds in enumerate(pattern):
-                yield place % 2 == 0, min(seconds, MOST_S) if seconds > least_s else least_s
+                yield place % 2 == 0, min(seconds, LONGEST_SEGMENT_S) if seconds > least_s else least_s
     yield len(pattern) == 1, None
 
 
@@ -42,7 +38,7 @@ class Output:
         self._device, self._least_s, self._on_failure = device, least_s, on_failure
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._segments: Iterator[Segment] = iter(())
+        self._segments: Iterator[OutputSegment] = iter(())
         self._changed_at = float("-inf")
 
     def play(self, pattern: Sequence[float], repeats: int = 0) -> None:
@@ -55,7 +51,7 @@ class Output:
         self._schedule(None, None)
         self._device.close()
 
-    def _continue(self, segment: Segment | None) -> None:
+    def _continue(self, segment: OutputSegment | None) -> None:
         """Do a segment that had to wait, or the next segment."""
         try:
             if segment is None:
@@ -75,13 +71,13 @@ class Output:
         else:
             self._switch(segment)
 
-    def _switch(self, segment: Segment) -> None:
+    def _switch(self, segment: OutputSegment) -> None:
         is_on, for_s = segment
         if is_on != bool(self._device.value):
             self._device.value, self._changed_at = is_on, self._loop.time()
         self._schedule(for_s, None)
 
-    def _schedule(self, seconds: float | None, segment: Segment | None) -> None:
+    def _schedule(self, seconds: float | None, segment: OutputSegment | None) -> None:
         """Replace the timer. After `seconds` it does `segment`, or the next one if None. `seconds` None: no timer."""
         if self._timer is not None:
             self._timer.cancel()
@@ -95,15 +91,14 @@ class Outputs:
         """Start without outputs. `on_failure(line, error)` is called when the pin of an output fails."""
         self._on_failure = on_failure
         self._outputs: dict[str, Output] = {}
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, OutputRequest] = {}
         self._is_fire = False
         self.show(is_fault=True)
 
     def fit(self, line: str, pin: int, factory: Any) -> None:
         """Claim an output and let it play its last request. Raises `LatchError` when its pin cannot be claimed."""
         device = claim_output(factory, pin)
-        least_s = LEAST_LAMP_S if line in LAMPS else LEAST_S
-        output = Output(device, least_s, partial(self._fails, line))
+        output = Output(device, OUTPUTS[line].least_s, partial(self._handle_failure, line))
         try:
             if self._is_fire and line in FIRE:
                 output.play(FIRE[line])
@@ -151,7 +146,7 @@ class Outputs:
         for output in self._outputs.values():
             output.close()
 
-    def _fails(self, line: str, error: LatchError) -> None:
+    def _handle_failure(self, line: str, error: LatchError) -> None:
         """Report a failed output. While it is being claimed, raise the error from `fit` instead."""
         if line not in self._outputs:
             raise error

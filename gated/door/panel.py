@@ -14,21 +14,21 @@ from contextlib import ExitStack
 from functools import partial
 
 from gated.config import ReaderSettings, Settings, Wires
-from gated.door.door_hardware import optional
-from gated.door.door_state import NOT_YET, Door, Input, Release
+from gated.door.door_hardware import optional_inputs
+from gated.door.door_state import NOT_YET, Door, DoorInput, ReleaseRequest
 from gated.door.fire import FireFlag
 from gated.door.optional_parts import OptionalParts
 from gated.door.outputs import Outputs
 from gated.door.pin_source import output_pins, pin_factory
 from gated.door.wired_door import SHARED, WiredDoor
-from gated.door.wired_readers import Keypad, Wiegand
+from gated.door.wired_readers import MatrixKeypad, WiegandReader
 from gated.errors import LatchError
 from gated.events import MAIN, Event, ReleaseRefused
 
 log = logging.getLogger(__name__)
 
 
-class Panel:
+class LatchPanel:
     """The doors, readers and outputs of one gate. It is made and used on one event loop."""
 
     def __init__(
@@ -52,10 +52,10 @@ class Panel:
         self._timer: TimerHandle | None = None
         self._is_edge_known = False
         self.doors: dict[str, WiredDoor] = {}
-        self.outputs = Outputs(lambda line, error: self._fails(f"cues.{line}", error))
+        self.outputs = Outputs(lambda line, error: self._handle_failure(f"cues.{line}", error))
         self._parts = OptionalParts()
-        self._wiegand: dict[str, Wiegand] = {}
-        self._keypad: Keypad | None = None
+        self._wiegand: dict[str, WiegandReader] = {}
+        self._keypad: MatrixKeypad | None = None
         self._factory = pin_factory(settings, makes_files=makes_files)
         try:
             self._claim_doors(settings)
@@ -101,7 +101,7 @@ class Panel:
         due_at = min(each.due_at for each in self.doors.values())
         self._timer = self._loop.call_at(due_at, self.read) if due_at < NOT_YET else None
 
-    def release(self, name: str, given: Release) -> None:
+    def release(self, name: str, given: ReleaseRequest) -> None:
         """Ask one door for a release. The outcome is reported as an event."""
         if name in self.doors:
             self.doors[name].step(given)
@@ -109,7 +109,7 @@ class Panel:
             why = self.missing.get(name, "there is no such door")
             self._report(ReleaseRefused(given.visit, why, name))
 
-    def step_all(self, given: Input) -> None:
+    def step_all(self, given: DoorInput) -> None:
         """Do one step of every door's machine.
 
         If a lock cannot be driven, the next `read` drives it again or raises.
@@ -159,14 +159,14 @@ class Panel:
         except LatchError as error:
             if len(self.doors) == 1:
                 raise
-            self._fails(name, error)
+            self._handle_failure(name, error)
             return
         for line, why in failed.items():
-            self._fails(f"{name}.{line}", why)
+            self._handle_failure(f"{name}.{line}", why)
 
-    def _fails(self, line: str, error: LatchError) -> None:
+    def _handle_failure(self, line: str, error: LatchError) -> None:
         """Handle the failure of an optional part, or of one door of two."""
-        self._parts.fails(line, error, time.monotonic())
+        self._parts.handle_failure(line, error, time.monotonic())
 
     def _claim_doors(self, settings: Settings) -> None:
         """Claim each door's lock, exit button and fire input. One door of two may be missing; an only door may not."""
@@ -185,7 +185,7 @@ class Panel:
         door = WiredDoor(begun, self._factory, self._edge, self._report, self._flag.is_set)
         self.doors[name] = door
         now = time.monotonic()
-        for line in optional(wires):
+        for line in optional_inputs(wires):
             self._parts.claim(f"{name}.{line}", partial(door.fit, line), now, partial(door.unfit, line))
         if wires.wiegand_pins is not None:
             self._parts.claim(f"{name}.wiegand", partial(self._fit_reader, name, wires.wiegand_pins), now)
@@ -200,12 +200,12 @@ class Panel:
             self._parts.claim("keypad", partial(self._fit_keypad, settings.readers), now, self._unfit_keypad)
 
     def _fit_reader(self, name: str, pins: tuple[int, int]) -> None:
-        self._wiegand[name] = Wiegand(pins, self._factory, lambda bits: self._on_card(bits, name))
+        self._wiegand[name] = WiegandReader(pins, self._factory, lambda bits: self._on_card(bits, name))
 
     def _fit_keypad(self, readers: ReaderSettings) -> None:
         rows, columns = readers.keypad_rows, readers.keypad_columns
-        fails = partial(self._fails, "keypad")
-        self._keypad = Keypad(rows, columns, self._factory, lambda key: self._on_key(key, MAIN), fails)
+        on_failure = partial(self._handle_failure, "keypad")
+        self._keypad = MatrixKeypad(rows, columns, self._factory, lambda key: self._on_key(key, MAIN), on_failure)
 
     def _unfit_door(self, name: str) -> None:
         """Give a door and its parts back. Its lock is secured if it can still be driven."""

@@ -11,8 +11,7 @@ from gpiozero.pins.mock import MockPin
 from gated.config import CueSettings, Settings
 from gated.door.gpio_errors import chip_trouble, line_trouble
 from gated.door.mock_pins import HeldLines, traced_factory
-
-OUTPUTS = ("ready", "open", "refused", "fault", "red", "green", "blue", "buzzer", "vibration")
+from gated.door.output_table import OUTPUTS
 
 
 def pin_factory(settings: Settings, *, makes_files: bool = True) -> Any:

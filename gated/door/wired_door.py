@@ -9,10 +9,10 @@ from typing import Any
 from msgspec import structs
 
 from gated.config import Wires
-from gated.door.door_hardware import VITAL, Wiring, fitted, vital_only
-from gated.door.door_machine import step, wakes_at
-from gated.door.door_state import NOT_YET, Door, Drop, Input, Line, LineName, Tick
-from gated.door.inputs import CONTACT_S, Reading, fault, read
+from gated.door.door_hardware import VITAL_INPUTS, DoorWiring, fitted_inputs, vital_only
+from gated.door.door_machine import advance, wakes_at
+from gated.door.door_state import NOT_YET, Door, DoorInput, EndLeases, LineInput, LineName, Tick
+from gated.door.inputs import CONTACT_S, InputState, fault, update_input
 from gated.errors import LatchError
 from gated.events import Event, LineImplausible, LinePlausible
 
@@ -35,10 +35,10 @@ class WiredDoor:
         self.door, self._report = replace(door, wires=vital_only(door.wires)), report
         self._loop = get_running_loop()
         self._timer: TimerHandle | None = None
-        self.readings = {line: Reading(_debounce_s(self._wires, line)) for line in fitted(self.door.wires)}
-        self.wiring = Wiring(self.door.wires, factory, on_edge, is_released=is_fire)
+        self.readings = {line: InputState(_debounce_s(self._wires, line)) for line in fitted_inputs(self.door.wires)}
+        self.wiring = DoorWiring(self.door.wires, factory, on_edge, is_released=is_fire)
         if is_fire:
-            self.step(Line("fire", True))
+            self.step(LineInput("fire", True))
 
     def fit(self, line: LineName) -> None:
         """Claim one optional input. Raises `LatchError` when its pin cannot be claimed.
@@ -46,7 +46,7 @@ class WiredDoor:
         The machine gets this wire only now. Earlier, it would raise alarms about a contact or feedback that is missing.
         """
         self.wiring.fit(self._wires, line)
-        self.readings[line] = Reading(_debounce_s(self._wires, line))
+        self.readings[line] = InputState(_debounce_s(self._wires, line))
         wires = structs.replace(self.door.wires, **{f"{line}_pin": getattr(self._wires, f"{line}_pin")})
         # The leaf's past without a contact is unknown. So, as at a start, an open leaf is not reported as forced.
         secured_at = time.monotonic() if line == "contact" else self.door.secured_at
@@ -84,11 +84,11 @@ class WiredDoor:
             try:
                 raw = self.wiring.read(line)
             except LatchError as error:
-                if line in VITAL:
+                if line in VITAL_INPUTS:
                     raise
                 failed[line] = error
                 continue
-            self.readings[line] = reading = read(was, raw, now)
+            self.readings[line] = reading = update_input(was, raw, now)
             if line not in SHARED:
                 self.set_input(line, reading.is_active)
             if reading.is_implausible != was.is_implausible:
@@ -103,16 +103,16 @@ class WiredDoor:
     def set_input(self, line: LineName, is_active: bool) -> None:
         """Pass the value of an input to the machine, if it has changed."""
         if (line in self.door.active) != is_active:
-            self.step(Line(line, is_active))
+            self.step(LineInput(line, is_active))
 
-    def step(self, given: Input) -> None:
+    def step(self, given: DoorInput) -> None:
         """Do one step of the machine: set the timer, then the lock, then report the events.
 
-        Raises `LatchError` when the lock cannot be driven. The timer still runs, and the next `read` drives the lock
-        again.
+        Raises `LatchError` when the lock cannot be driven. The timer still runs, and the next `update_input` drives the
+        lock again.
         """
         before = self.door
-        self.door, events = step(self.door, given, time.monotonic())
+        self.door, events = advance(self.door, given, time.monotonic())
         wake_at = wakes_at(self.door)
         if self._timer is not None:
             self._timer.cancel()
@@ -125,7 +125,7 @@ class WiredDoor:
     def close(self) -> None:
         """Secure the lock unless a fire release is active, and give the pins back."""
         try:
-            self.step(Drop("stop", exits=True))
+            self.step(EndLeases("stop", exits=True))
         finally:
             if self._timer is not None:
                 self._timer.cancel()

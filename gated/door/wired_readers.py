@@ -18,20 +18,20 @@ from typing import Any
 from gated.door.pin_source import claim_input, claim_row, is_mock
 from gated.errors import LatchError
 
-GAP_S = 0.025
+FRAME_GAP_S = 0.025
 """The pause that ends a frame. Bits are at most 20 ms apart (SIA AC-01, Wiegand interface)."""
 LATE_EDGE_S = 0.01
 """The extra wait after the gap, for edges that a busy machine delivers late."""
 LEAST_BITS, MOST_BITS = 4, 128
 """The length of a valid frame. A key of a keypad has 4 bits; shorter is noise, and no card is longer."""
 SCAN_S = 0.02
-KEYS = {4: "123A456B789C*0#D", 3: "123456789*0#"}
+KEYS_BY_COLUMNS = {4: "123A456B789C*0#D", 3: "123456789*0#"}
 """The keys row by row, for each number of columns."""
 PLAYED_SCANS = 4
 """A key played on mock pins is down for this many scans, and then up for as many."""
 
 
-def frames(bits: Iterable[tuple[float, str]]) -> list[str]:
+def split_frames(bits: Iterable[tuple[float, str]]) -> list[str]:
     """Return the frames in a sequence of bits, without noise.
 
     Each bit is `(time, "0" or "1")`, with the kernel's time of its edge in seconds. Bits of the two lines may arrive
@@ -41,7 +41,7 @@ def frames(bits: Iterable[tuple[float, str]]) -> list[str]:
 
 
 def frames_after(previous_at: float, bits: Iterable[tuple[float, str]]) -> tuple[list[str], float]:
-    """Return the frames in `bits` as `frames` does, and the time of the last bit.
+    """Return the frames in `bits` as `split_frames` does, and the time of the last bit.
 
     `previous_at` is the time of the last bit of the previous frames. A frame that begins within the gap after it is the
     rest of a frame that was reported too early, and is dropped.
@@ -49,15 +49,15 @@ def frames_after(previous_at: float, bits: Iterable[tuple[float, str]]) -> tuple
     whole: list[str] = []
     last_at = previous_at
     for at, bit in sorted(bits, key=lambda each: each[0]):
-        if not whole or at - last_at >= GAP_S:
-            whole.append("" if 0 <= at - last_at < GAP_S else bit)
+        if not whole or at - last_at >= FRAME_GAP_S:
+            whole.append("" if 0 <= at - last_at < FRAME_GAP_S else bit)
         elif whole[-1]:
             whole[-1] += bit
         last_at = at
     return [frame for frame in whole if LEAST_BITS <= len(frame) <= MOST_BITS], last_at
 
 
-class Wiegand:
+class WiegandReader:
     """A Wiegand card reader on two lines: a low pulse on D0 is a 0, on D1 a 1."""
 
     def __init__(self, pins: tuple[int, int], factory: Any, on_frame: Callable[[str], None]) -> None:
@@ -107,7 +107,7 @@ class Wiegand:
                 self._loop.call_soon_threadsafe(self._wait)
 
     def _wait(self) -> None:
-        self._timer = self._loop.call_at(self._edge_at + GAP_S, self._wait_for_late_edges, self._edge_at)
+        self._timer = self._loop.call_at(self._edge_at + FRAME_GAP_S, self._wait_for_late_edges, self._edge_at)
 
     def _wait_for_late_edges(self, edge_at: float) -> None:
         """Wait a little longer if no bit came during the gap; else wait for a new gap."""
@@ -129,7 +129,7 @@ class Wiegand:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeypadScan:
     """The scan state of a matrix keypad."""
 
     down: frozenset[str] = frozenset()
@@ -138,22 +138,22 @@ class Keys:
     """The key that was reported and is not released yet, or empty."""
 
 
-def scan(keys: Keys, down: frozenset[str]) -> tuple[Keys, str]:
+def scan_keys(keys: KeypadScan, down: frozenset[str]) -> tuple[KeypadScan, str]:
     """Return the state after a scan, and the pressed key or "".
 
     A key is reported once per press, when two scans in a row find it down alone.
     """
     if down != keys.down:
-        return Keys(down, keys.reported), ""
+        return KeypadScan(down, keys.reported), ""
     if not down:
-        return Keys(), ""
+        return KeypadScan(), ""
     (key, *others) = down
     if others or key == keys.reported:  # with several keys down, some may be ghosts
         return keys, ""
-    return Keys(down, key), key
+    return KeypadScan(down, key), key
 
 
-class Keypad:
+class MatrixKeypad:
     """A matrix keypad. The scan pulls one row low at a time and reads the columns."""
 
     def __init__(
@@ -168,8 +168,8 @@ class Keypad:
 
         Raises `LatchError` when a pin cannot be claimed.
         """
-        self._on_key, self._on_failure, self._keys = on_key, on_failure, Keys()
-        self._names = KEYS[len(columns)]
+        self._on_key, self._on_failure, self._keys = on_key, on_failure, KeypadScan()
+        self._names = KEYS_BY_COLUMNS[len(columns)]
         self._played: deque[str] = deque()
         self._loop = asyncio.get_running_loop()
         with ExitStack() as undo:  # claim all pins or none
@@ -199,7 +199,7 @@ class Keypad:
             self._timer.cancel()
             self._on_failure(error)
             return
-        self._keys, pressed = scan(self._keys, down)
+        self._keys, pressed = scan_keys(self._keys, down)
         if pressed:
             self._on_key(pressed)
 

@@ -10,20 +10,21 @@ import msgspec
 from msgspec import structs
 
 from gated.config import ReaderSettings, Settings, Wires
-from gated.door.door_hardware import fitted
+from gated.door.door_hardware import fitted_inputs
 from gated.door.door_state import opens_with_power
 from gated.door.latch_messages import LatchState
 from gated.door.leaf_alarms import RELAY_S
 from gated.door.optional_parts import LAMP_PART, part_of
+from gated.door.output_table import OUTPUTS
 from gated.door.pin_source import output_pins
 from gated.events import MAIN
 
-UNKNOWN = "unknown"
+STATE_UNKNOWN = "unknown"
 """The state of a line when no latch answers."""
 UNWATCHED = "not watched"
 """The state of an output or a reader: the latch does not report it."""
 
-STATES = {
+INPUT_STATES = {
     "contact": ("closed", "open"),
     "rex": ("not pressed", "pressed"),
     "fire": ("quiet", "burning"),
@@ -33,18 +34,6 @@ STATES = {
     "fire_reset": ("not turned", "turned"),
 }
 """The text for each input, inactive and active."""
-
-OUTPUTS = {
-    "ready": "lights the ring: the gate is ready",
-    "open": "lights the tick: you can pass; flashes in a fire",
-    "refused": "lights the card: use another credential",
-    "fault": "lights the triangle: a fault; always on while no brain is connected",
-    "red": "is the red of the three-colour lamp",
-    "green": "is the green of the three-colour lamp",
-    "blue": "is the blue of the three-colour lamp",
-    "buzzer": "sounds the rhythm of each cue",
-    "vibration": "vibrates the pad on the post",
-}
 
 
 class SheetLine(msgspec.Struct, frozen=True):
@@ -93,7 +82,7 @@ def _door(name: str, wires: Wires, exit_s: float, seen: LatchState | None, *, ha
     kind = wires.lock.replace("_", " ")
     wiring = f"{kind}, fail-{wires.fail}; relay active {level}"
     yield SheetLine(f"{name}.lock", wires.lock_pin, "out", wiring, _lock_state(name, seen), _lock_effect(wires))
-    for line in fitted(wires):
+    for line in fitted_inputs(wires):
         pin: int = getattr(wires, f"{line}_pin")
         effect = input_effect(line, wires, exit_s, has_reset=has_reset)
         yield SheetLine(f"{name}.{line}", pin, "in", _loop(line, wires), _input_state(name, line, seen), effect)
@@ -137,18 +126,18 @@ def _loop(line: str, wires: Wires) -> str:
 
 def _lock_state(name: str, seen: LatchState | None) -> str:
     if seen is None or name not in seen.doors:
-        return UNKNOWN
+        return STATE_UNKNOWN
     state = "the leaf is open" if seen.doors[name] == "open" else seen.doors[name]
     return f"{state}; a fire release is active" if seen.is_on_fire else state
 
 
 def _input_state(name: str, line: str, seen: LatchState | None) -> str:
     is_active = None if seen is None else seen.lines.get(f"{name}.{line}")
-    return UNKNOWN if is_active is None else STATES[line][is_active]
+    return STATE_UNKNOWN if is_active is None else INPUT_STATES[line][is_active]
 
 
 def _unwatched(seen: LatchState | None) -> str:
-    return UNKNOWN if seen is None else UNWATCHED
+    return STATE_UNKNOWN if seen is None else UNWATCHED
 
 
 def _keypad(readers: ReaderSettings, release_s: float, seen: LatchState | None) -> Iterator[SheetLine]:
@@ -165,4 +154,4 @@ def _keypad(readers: ReaderSettings, release_s: float, seen: LatchState | None) 
 
 def _outputs(settings: Settings, seen: LatchState | None) -> Iterator[SheetLine]:
     for line, pin in output_pins(settings.cues).items():
-        yield SheetLine(f"cues.{line}", pin, "out", "active high", _unwatched(seen), OUTPUTS[line])
+        yield SheetLine(f"cues.{line}", pin, "out", "active high", _unwatched(seen), OUTPUTS[line].effect)

@@ -15,7 +15,7 @@ from gated.config import ReaderSettings
 from gated.office.gate_records import first_bytes
 from gated.office.gate_store import PairedGate
 from gated.office.office_person import OfficePerson
-from gated.pin.budget import YEAR_DAYS, Budget, Caps, budget, card_days, short_card_days
+from gated.pin.budget import YEAR_DAYS, GuessLimits, GuessTime, card_days, guess_days, short_card_days
 from gated.pin.flat_numbers import flat_of
 from gated.pin.random_pins import MADE_DIGITS
 from gated.protocol.status_messages import GuessingLimits
@@ -35,7 +35,7 @@ class GateBudget:
     gate: str
     is_told: bool
     """Whether the gate has reported its limits."""
-    pins: Budget
+    pins: GuessTime
     short_cards: float | None
     """Days to guess a card at 26-bit readers."""
     known_cards: float | None
@@ -136,11 +136,11 @@ def _gate(name: str, said: GuessingLimits | None, pins: Counter[str], others: in
     )
 
 
-def _of_pins(pins: Counter[str], others: int, caps: GuessingLimits) -> Budget:
+def _of_pins(pins: Counter[str], others: int, caps: GuessingLimits) -> GuessTime:
     if not caps.keypads:
-        return Budget(pins.total() + others, MADE_DIGITS, None, None)
-    limits = Caps(caps.pins_day, caps.household_day, caps.by_household, caps.keypads)
-    return budget(pins.values(), others, min(caps.pin_digits or MADE_DIGITS, MADE_DIGITS), limits)
+        return GuessTime(pins.total() + others, MADE_DIGITS, None, None)
+    limits = GuessLimits(caps.pins_day, caps.household_day, caps.by_household, caps.keypads)
+    return guess_days(pins.values(), others, min(caps.pin_digits or MADE_DIGITS, MADE_DIGITS), limits)
 
 
 def _pins(people: Iterable[OfficePerson]) -> tuple[Counter[str], int]:

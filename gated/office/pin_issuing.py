@@ -14,7 +14,7 @@ from gated.office.alarm_meanings import WEAK
 from gated.office.office_person import OfficePerson, hashed_pin
 from gated.office.store import Store
 from gated.pin.flat_numbers import all_typed, flat_of
-from gated.pin.random_pins import made
+from gated.pin.random_pins import random_pin
 from gated.pin.rule import is_weak, will_not_do
 
 
@@ -68,7 +68,7 @@ def _checked(store: Store, who: OfficePerson, digits: str) -> str:
 def _made(store: Store, who: OfficePerson) -> str:
     flats = _flats(store)
     while True:
-        digits = made(ReaderSettings().pin_digits, flat_of(who.household), flats)
+        digits = random_pin(ReaderSettings().pin_digits, flat_of(who.household), flats)
         if not _is_taken(store, digits):
             return digits
 

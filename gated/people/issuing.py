@@ -12,7 +12,7 @@ from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials
 from gated.people.known_pins import KnownPins
 from gated.pin.flat_numbers import all_typed, flat_of
-from gated.pin.random_pins import made
+from gated.pin.random_pins import random_pin
 from gated.pin.rule import is_weak, will_not_do
 from gated.storage.vault import READING_BYTES, Vault
 from gated.types import SubjectId
@@ -100,7 +100,7 @@ def make_pin(store: Credentials, subject: SubjectId, *, least: int, is_duress: b
     """
     flat, flats = _flats(store, subject)
     for _ in range(MOST_TRIES):
-        digits = made(least, flat, flats)
+        digits = random_pin(least, flat, flats)
         try:
             return digits, set_pin(store, digits, subject, least=least, is_duress=is_duress)[1]
         except UnfitError:

@@ -11,7 +11,7 @@ household allows `household_day` guesses a day. A door checks PINs at its slowes
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from gated.pin.rule import LEAST
+from gated.pin.rule import LEAST_DIGITS
 
 DAY_S = 86_400.0
 SLOWEST_S = 180.0
@@ -30,7 +30,7 @@ STRONG_LONG = 0.943
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
+class GuessLimits:
     """Limits on the wrong PINs that a gate checks.
 
     `door_day`: wrong PINs a day at one door. `household_day`: wrong PINs a day for one household. `by_household`: a
@@ -44,7 +44,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class GuessTime:
     """Average number of days until a stranger at the keypads of one gate gets in. None: no PIN can be guessed."""
 
     pins: int
@@ -69,11 +69,11 @@ class Budget:
 
 def space(digits: int) -> int:
     """Return the number of PINs of `digits` digits that the PIN rule allows."""
-    count = max(digits, LEAST)
+    count = max(digits, LEAST_DIGITS)
     return round(float(10**count) * STRONG.get(count, STRONG_LONG))
 
 
-def budget(households: Collection[int], others: int, digits: int, caps: Caps) -> Budget:
+def guess_days(households: Collection[int], others: int, digits: int, caps: GuessLimits) -> GuessTime:
     """Return the guessing budget of a site.
 
     `households`: number of PINs of each household with a flat number, duress PINs included. `others`: number of PINs of
@@ -82,10 +82,10 @@ def budget(households: Collection[int], others: int, digits: int, caps: Caps) ->
     pins = sum(households) + others
     plain = None if caps.by_household or not pins else (space(digits) + 1) / (pins + 1) / (caps.door_day * caps.doors)
     by_flat = _by_flat(sorted(filter(None, households), reverse=True), digits, caps)
-    return Budget(pins, digits, plain, by_flat, others if caps.by_household else 0)
+    return GuessTime(pins, digits, plain, by_flat, others if caps.by_household else 0)
 
 
-def _by_flat(households: list[int], digits: int, caps: Caps) -> float | None:
+def _by_flat(households: list[int], digits: int, caps: GuessLimits) -> float | None:
     """Return the days for guesses by flat number. The stranger tries the households with the most PINs, as many as the
     doors have time for.
     """
@@ -125,7 +125,7 @@ def short_card_days(cards: int, most: int, day: int, readers: int = 1, bits: int
     return 1 / (1 / alone + 1 / after_flat)
 
 
-def in_words(days: float) -> str:
+def duration_text(days: float) -> str:
     """Return a duration in days as text for people: years, days or hours."""
     if days >= 2 * YEAR_DAYS:
         return f"{days / YEAR_DAYS:.0f} years"

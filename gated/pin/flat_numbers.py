@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from gated import names
-from gated.pin.rule import MOST
+from gated.pin.rule import MOST_DIGITS
 
 
 def flat_of(household: str) -> str:
-    """Return the digits of a household's name as on its door; empty if the name has no digits or more than `MOST`."""
+    """Return the digits of a household's name as on its door; empty if the name has no digits or more than
+    `MOST_DIGITS`.
+    """
     digits = "".join(names.numbers(household))
-    return digits if len(digits) <= MOST else ""
+    return digits if len(digits) <= MOST_DIGITS else ""
 
 
 def typed_for(household: str) -> frozenset[str]:
@@ -18,7 +20,7 @@ def typed_for(household: str) -> frozenset[str]:
     """
     numbers = names.numbers(household)
     ways = {"".join(numbers), "".join(number.lstrip("0") or "0" for number in numbers)}
-    return frozenset(way for way in ways if 0 < len(way) <= MOST)
+    return frozenset(way for way in ways if 0 < len(way) <= MOST_DIGITS)
 
 
 def all_typed(households: Iterable[str]) -> frozenset[str]:

@@ -8,26 +8,26 @@ al., "Understanding Human-Chosen PINs" (2017). Its Chinese users choose dates an
 from collections.abc import Collection
 from itertools import pairwise
 
-LEAST, MOST = 4, 12
+LEAST_DIGITS, MOST_DIGITS = 4, 12
 """Minimum and maximum number of digits of a PIN. A site may ask for more digits, never for fewer."""
-LINE = 3
+LEAST_RUN = 3
 """Minimum number of digits with equal steps that count as an easy sequence: 147, 258, 888, 987."""
-YEARS = range(1930, 2040)
+REFUSED_YEARS = range(1930, 2040)
 """Years that a PIN may not begin or end with."""
 SHORTEST_FLAT = 3
 """Minimum number of digits of a flat number to search for in PINs. Shorter numbers appear in PINs by chance."""
-PIECES = (
+KNOWN_NUMBERS = (
     "1314", "5201314", "10086", "10010", "10000", "12306", "12345", "520", "521", "168", "518", "110", "119", "120",
     "122", "114", "911", "007", "886", "163", "5683",
 )  # fmt: skip
 """Well-known numbers: telephone numbers of the police and of carriers, and digits that sound like words."""
-FAMOUS = (
+KNOWN_SEQUENCES = (
     "52013145201314", "13145211314521", "314159265358", "271828182845", "141421356237", "161803398874", "24681012",
     "1357911", "510152025", "112358132134",
 )  # fmt: skip
-SHAPES = (frozenset("1379"), frozenset("2468"), frozenset("0258"))
+KEY_SHAPES = (frozenset("1379"), frozenset("2468"), frozenset("0258"))
 """Sets of keys that form a shape: the corners of a keypad, the keys between the corners, and the middle column."""
-KEYS = {key: (row, column) for row, keys in enumerate(("123", "456", "789")) for column, key in enumerate(keys)}
+KEY_PLACES = {key: (row, column) for row, keys in enumerate(("123", "456", "789")) for column, key in enumerate(keys)}
 ZEROS = ((3, 1), (-1, 1), (3, 0))
 """Row and column of the zero key: below the 8 on a telephone, below the 2 or below the 1 on a keyboard's number pad."""
 DATES = ("ymd", "dmy", "mdy")
@@ -39,8 +39,8 @@ def weakness(digits: str, least: int, flat: str = "", flats: Collection[str] = (
     `least`: minimum number of digits that the site asks for. `flat`: the holder's flat number in digits. `flats`: all
     flat numbers of the site. No PIN may equal one, because the keypad reads these digits as a flat number.
     """
-    if not (digits.isascii() and digits.isdigit() and max(least, LEAST) <= len(digits) <= MOST):
-        return f"a PIN has {max(least, LEAST)} to {MOST} digits"
+    if not (digits.isascii() and digits.isdigit() and max(least, LEAST_DIGITS) <= len(digits) <= MOST_DIGITS):
+        return f"a PIN has {max(least, LEAST_DIGITS)} to {MOST_DIGITS} digits"
     if why := pattern(digits):
         return why
     if is_date(digits):
@@ -58,8 +58,8 @@ def is_weak(digits: str, least: int, flat: str = "", flats: Collection[str] = ()
 def will_not_do(least: int) -> str:
     """Return the message for a refused PIN. A weak PIN and a PIN that another person has get the same message."""
     return (
-        f"this PIN will not do: choose another of {max(least, LEAST)} to {MOST} digits that is no pattern, no date, no "
-        "walk over the keypad and no flat number, or have one made"
+        f"this PIN will not do: choose another of {max(least, LEAST_DIGITS)} to {MOST_DIGITS} digits that is "
+        "no pattern, no date, no walk over the keypad and no flat number, or have one made"
     )
 
 
@@ -67,24 +67,26 @@ def is_obvious(digits: str) -> bool:
     """Return whether a PIN is too short, too long or a common pattern. Such a PIN opens nothing at any keypad, even if
     it was set earlier.
     """
-    return not (digits.isascii() and digits.isdigit() and LEAST <= len(digits) <= MOST) or bool(pattern(digits))
+    return not (digits.isascii() and digits.isdigit() and LEAST_DIGITS <= len(digits) <= MOST_DIGITS) or bool(
+        pattern(digits)
+    )
 
 
 def pattern(digits: str) -> str:
     """Return the pattern that a PIN of digits follows, in words; empty for no pattern."""
     if _is_repeated(digits):
         return "it repeats its digits"
-    if _is_pieced(digits) or _is_woven(digits) or any(digits in famous for famous in FAMOUS):
+    if _is_pieced(digits) or _is_woven(digits) or any(digits in famous for famous in KNOWN_SEQUENCES):
         return "it is a run of numbers, or one that many people choose"
-    is_shape = any(shape.issuperset(digits) for shape in SHAPES)
+    is_shape = any(shape.issuperset(digits) for shape in KEY_SHAPES)
     return "it is a walk over the keypad" if is_shape or _is_walk(digits) else ""
 
 
 def is_date(digits: str) -> bool:
     """Return whether the digits read as a date in any order, or begin or end with a year."""
     if len(digits) == 4:  # a year, or a month and a day
-        return int(digits) in YEARS or any(_is_day(*halves) for halves in _halves(digits))
-    if any(int(year) in YEARS for year in (digits[:4], digits[-4:])):
+        return int(digits) in REFUSED_YEARS or any(_is_day(*halves) for halves in _halves(digits))
+    if any(int(year) in REFUSED_YEARS for year in (digits[:4], digits[-4:])):
         return len(digits) <= 8 or _has_date(digits, 8)
     return _has_date(digits, 6) if len(digits) <= 7 else _has_date(digits, 8)
 
@@ -125,11 +127,11 @@ def _runs(digits: str) -> list[int]:
 def _is_pieced(digits: str) -> bool:
     """Return whether the PIN consists of easy sequences only, or of one easy sequence and one more digit at an end."""
     length = len(digits)
-    if length > LEAST and (_is_line(digits[1:]) or _is_line(digits[:-1])):
+    if length > LEAST_DIGITS and (_is_line(digits[1:]) or _is_line(digits[:-1])):
         return True
     ends = {0}
     for end in range(1, length + 1):
-        if any(_is_piece(digits[begin:end]) for begin in ends if end - begin >= LINE):
+        if any(_is_piece(digits[begin:end]) for begin in ends if end - begin >= LEAST_RUN):
             ends.add(end)
     return length in ends
 
@@ -138,7 +140,7 @@ def _is_woven(digits: str) -> bool:
     """Return whether the PIN counts in two-digit numbers (111213), or both sets of alternate digits are sequences
     (192837).
     """
-    if len(digits) < 2 * LINE:
+    if len(digits) < 2 * LEAST_RUN:
         return False
     numbers = [int(digits[at : at + 2]) for at in range(0, len(digits) - 1, 2)]
     return len({other - one for one, other in pairwise(numbers)}) == 1 or all(
@@ -147,23 +149,23 @@ def _is_woven(digits: str) -> bool:
 
 
 def _is_piece(digits: str) -> bool:
-    return digits in PIECES or _is_line(digits)
+    return digits in KNOWN_NUMBERS or _is_line(digits)
 
 
 def _is_line(digits: str) -> bool:
     """Return whether all steps between digits are equal: as plain numbers, up or down by one past the end (890, 109),
-    or modulo ten for more than `LINE` digits.
+    or modulo ten for more than `LEAST_RUN` digits.
     """
-    if len(digits) < LINE:
+    if len(digits) < LEAST_RUN:
         return False
     steps = {int(other) - int(one) for one, other in pairwise(digits)}
     around = {step % 10 for step in steps}
-    return len(steps) == 1 or around in ({1}, {9}) or (len(digits) > LINE and len(around) == 1)
+    return len(steps) == 1 or around in ({1}, {9}) or (len(digits) > LEAST_RUN and len(around) == 1)
 
 
 def _is_walk(digits: str) -> bool:
     """Return whether each key is next to the key before it, on any keypad layout in `ZEROS`."""
-    return any(_is_walk_on({**KEYS, "0": zero}, digits) for zero in ZEROS)
+    return any(_is_walk_on({**KEY_PLACES, "0": zero}, digits) for zero in ZEROS)
 
 
 def _is_walk_on(keys: dict[str, tuple[int, int]], digits: str) -> bool:
@@ -188,7 +190,7 @@ def _reads_as(digits: str, order: str) -> bool:
     parts, at = {}, 0
     for part in order:
         parts[part], at = digits[at : at + sizes[part]], at + sizes[part]
-    return _is_day(parts["m"], parts["d"]) and (len(parts["y"]) == 2 or int(parts["y"]) in YEARS)
+    return _is_day(parts["m"], parts["d"]) and (len(parts["y"]) == 2 or int(parts["y"]) in REFUSED_YEARS)
 
 
 def _halves(digits: str) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -1,7 +1,7 @@
 """A day at one gate in simulated time: random visitors and faults, but the product's own decisions and lock control.
 
-`Visits`, `Index`, the door's `step` and `Wiring` run here as the brain and the latch wire them, but without processes
-and sockets, so that a hundred thousand steps take seconds. Everything that happens goes into `history`.
+`Visits`, `Index`, the door's `advance` and `Wiring` run here as the brain and the latch wire them, but without
+processes and sockets, so that a hundred thousand steps take seconds. Everything that happens goes into `history`.
 """
 
 import math
@@ -12,8 +12,8 @@ from msgspec import structs
 
 from gated.access.face_policy import FaceRules
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
-from gated.door.door_machine import step, wakes_at
-from gated.door.door_state import Door, Drop, Input, Line, Release, Tick
+from gated.door.door_machine import advance, wakes_at
+from gated.door.door_state import Door, DoorInput, EndLeases, LineInput, ReleaseRequest, Tick
 from gated.embedding import Embedding
 from gated.events import Event
 from gated.face.vision_messages import Observation
@@ -98,7 +98,7 @@ class SimulatedDay:
         for name, is_active in self.hardware.wiring.lines.items():
             if name == "rex" and is_active and "rex" not in self.door.active:
                 self._note("press")
-            self.give(Line(name, is_active))
+            self.give(LineInput(name, is_active))
         self.reader.read()  # no consumer: no card opens this gate
         self._see()
         self.hardware.coil.read()
@@ -109,10 +109,10 @@ class SimulatedDay:
         self.visitor = Visitor(self._tracks, embedding, pad_score, self.timeline.now + stays_s)
         return self._tracks
 
-    def give(self, given: Input) -> None:
+    def give(self, given: DoorInput) -> None:
         """Apply one input to the state machine, as in the latch: first the lock, then the timer, then the events."""
         before, was_on = self.door, self.door.is_released
-        self.door, events = step(self.door, given, self.timeline.now)
+        self.door, events = advance(self.door, given, self.timeline.now)
         self.hardware.wiring.release(self.door.is_released)
         for event in events:
             self._note(event)
@@ -123,7 +123,7 @@ class SimulatedDay:
 
     def disconnect(self) -> None:
         """Simulate the death of the brain: the latch drops its lease, and all visits are forgotten."""
-        self.give(Drop("disconnect"))
+        self.give(EndLeases("disconnect"))
         self.visits.end_all(self.timeline.now)
         self._seen_at.clear()
 
@@ -147,7 +147,7 @@ class SimulatedDay:
             return
         self._note(outcome)
         if outcome.decision.grant:
-            self.give(Release(outcome.visit, RELEASE_S, self.timeline.now))
+            self.give(ReleaseRequest(outcome.visit, RELEASE_S, self.timeline.now))
 
     def _note(self, what: VisitOutcome | Event | str) -> None:
         self.history.append(Fact(self.timeline.now, what, self.wall.read()))

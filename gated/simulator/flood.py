@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.events import DoorReleased, Event
 from gated.office.authority import Authority
 from gated.office.mosquitto import MOST_SHARES, name_of, tls_context
@@ -58,7 +58,7 @@ async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) 
         if is_up:
             linked.set()
 
-    door = DoorController(state / "latch.sock", report, on_link)
+    door = LatchClient(state / "latch.sock", report, on_link)
     running = asyncio.create_task(door.run())
     quiet, flooded, sent = list[float](), list[float](), 0
     try:
@@ -85,7 +85,7 @@ async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) 
     return quiet, flooded, sent
 
 
-async def _releases(door: DoorController, released: asyncio.Event, window_s: float) -> list[float]:
+async def _releases(door: LatchClient, released: asyncio.Event, window_s: float) -> list[float]:
     took, end = [], time.monotonic() + window_s
     while time.monotonic() < end:
         released.clear()

@@ -1,6 +1,6 @@
 """The parts of a gate that a simulation can break: door, button, card reader, clock, and the camera's frames.
 
-The door's wires are the product's own `Wiring` on mock pins. Simulated are the leaf, the button and the coil.
+The door's wires are the product's own `DoorWiring` on mock pins. Simulated are the leaf, the button and the coil.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 
 from gated.config import DoorSettings
-from gated.door.door_hardware import Wiring
+from gated.door.door_hardware import DoorWiring
 from gated.door.mock_pins import traced_factory
 from gated.errors import CameraError
 from gated.frame import Camera, Frame
@@ -29,7 +29,7 @@ class SimulatedDoor:
         self.leaf_is_open = self.button_is_pressed = False
         """The true states. The wires may differ."""
         factory = traced_factory({})
-        self.wiring = Wiring(settings, factory, lambda: None)
+        self.wiring = DoorWiring(settings, factory, lambda: None)
         self._pin, self._active_high = factory.pin(settings.lock_pin), settings.lock_active_high
         # A cut wire reads as an open leaf, and as a button that is not pressed.
         self.contact = _line(timeline, lambda: self.leaf_is_open, when_off=True)

@@ -14,7 +14,7 @@ import msgspec
 
 from gated.config import Settings
 from gated.doctor.diagnosis import lost_parts
-from gated.door.latch_observer import observe
+from gated.door.latch_observer import read_latch_state
 from gated.errors import ConfigError, LatchError
 from gated.events import Started
 from gated.journal.journal import Journal
@@ -107,7 +107,7 @@ def look(settings: Settings) -> Look:
 
 def _latch_trouble(settings: Settings) -> str:
     try:
-        state = asyncio.run(observe(settings.latch_socket))
+        state = asyncio.run(read_latch_state(settings.latch_socket))
     except LatchError as error:
         return str(error)
     return "" if state.has_brain else "the latch knows no brain"

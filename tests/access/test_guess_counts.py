@@ -8,7 +8,7 @@ import pytest
 
 from gated.access.guess_counts import HOUR_S, GuessCounts
 from gated.config import ReaderSettings
-from gated.pin.budget import DAY_S, SLOWEST_S, Caps, budget
+from gated.pin.budget import DAY_S, SLOWEST_S, GuessLimits, guess_days
 
 SETTINGS = ReaderSettings()
 MINUTE_S = 60.0
@@ -57,7 +57,7 @@ def test_what_let_somebody_in_counts_nowhere():
     for n in range(1000):
         right = guesses.begin("main", ["2-401"], float(n))
         guesses.remove_correct(right)
-    assert not guesses.is_counting
+    assert not guesses.has_counts
 
 
 def test_the_same_digits_again_are_no_second_guess():
@@ -169,8 +169,8 @@ def mean_days(plan, each, settings, counter=GuessCounts, runs=RUNS):
 
 
 def expected(each, settings):
-    caps = Caps(settings.attempts_day, settings.household_day, settings.pin_by_household)
-    return budget([each] * FLATS, 0, DIGITS, caps)
+    caps = GuessLimits(settings.attempts_day, settings.household_day, settings.pin_by_household)
+    return guess_days([each] * FLATS, 0, DIGITS, caps)
 
 
 FAST = ReaderSettings(attempts_hour=20, attempts_day=40, household_hour=10, household_day=20, rest_s=30.0)

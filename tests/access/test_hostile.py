@@ -19,7 +19,7 @@ from gated.access.permissions import Refusal
 from gated.access.readers.keystrokes import MAX_KEYS, NumberCollector
 from gated.access.readers.presentations import REMEMBERED_NUMBERS, RecentCards
 from gated.access.readers.usb import EVENT, KEYBOARD_KEYS, ODD_KEY, SHIFTED, Keyboard
-from gated.access.readers.wiegand import is_whole, read
+from gated.access.readers.wiegand import decode_frame, is_whole
 from gated.config import UsbSettings
 from gated.errors import CredentialError
 from gated.people import card_numbers, card_readings
@@ -170,7 +170,7 @@ def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
     said = re.compile(r"w\d{2,3}:(\d{1,8}-\d{1,8}|[0-9A-F]{6,32})")
 
     def take(bits):
-        next_reading = read(bits)
+        next_reading = decode_frame(bits)
         assert sum(map(bool, (next_reading.card, next_reading.key, next_reading.odd))) == 1
         if next_reading.card:
             assert said.fullmatch(next_reading.card), ascii(bits)

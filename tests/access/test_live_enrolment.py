@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gated.access.entrance import Entrance, EntranceReports
 from gated.access.live_enrolment import (
-    ADVICE,
     LEAST_TEMPLATES,
+    LIVE_ADVICE,
     LOOK_INTERVAL_S,
     MOST_TEMPLATES,
     EnrolmentLooks,
@@ -115,7 +115,7 @@ def test_the_face_that_is_being_taken_is_held_and_no_other():
 def test_a_look_that_will_not_do_makes_no_template_and_says_what_to_do(odd, advice):
     looks = sat(*[odd] * 20)
     assert looks.accepted == []
-    assert looks.advice == ADVICE[advice]
+    assert looks.advice == LIVE_ADVICE[advice]
 
 
 def test_where_nobody_stood_that_is_what_is_said():
@@ -123,7 +123,7 @@ def test_where_nobody_stood_that_is_what_is_said():
 
 
 def test_no_advice_asks_for_eyes_a_smile_or_anything_but_a_place_and_light():
-    for text in ADVICE.values():
+    for text in LIVE_ADVICE.values():
         assert not {"eye", "eyes", "blink", "smile", "glasses", "mask", "hat", "look"} & set(text.split())
 
 
@@ -133,7 +133,7 @@ def test_a_frame_with_two_faces_makes_no_template():
         for track in (1, 2):
             looks.observe(look(number, 0.1 * number, track=track), 0.1 * number)
     assert looks.accepted == []
-    assert looks.advice == ADVICE["crowd"]
+    assert looks.advice == LIVE_ADVICE["crowd"]
 
 
 def test_somebody_in_the_background_does_no_harm():
@@ -557,4 +557,4 @@ def test_a_flood_of_faces_in_one_frame_is_not_kept():
         looks.observe(look(1, 10.0, track=track), 10.05)
     assert len(looks._frame) == 2
     looks.observe(look(2, 10.1, track=0), 10.15)
-    assert looks.advice == ADVICE["crowd"]
+    assert looks.advice == LIVE_ADVICE["crowd"]

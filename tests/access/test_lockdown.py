@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gated.access.lockdown import (
-    UNREADABLE,
+    UNREADABLE_LOCKDOWN,
     LockdownRecord,
     begin_lockdown,
     end_lockdown,
@@ -66,7 +66,7 @@ def test_ending_what_never_began_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("bytes_", [b"", b"{", b"\xff\xfe", b'{"by": 1}', b"[" * 100_000])
 def test_an_order_that_cannot_be_read_is_an_order(tmp_path, bytes_):
     (tmp_path / "lockdown.json").write_bytes(bytes_)
-    assert read_lockdown(tmp_path) == UNREADABLE
+    assert read_lockdown(tmp_path) == UNREADABLE_LOCKDOWN
 
 
 def test_half_an_order_is_never_seen(tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gated.access.pass_keys import read_pass_key
 from gated.access.pass_ledger import REMEMBERED_FOR, PassLedger
-from gated.access.passes import LABEL, VisitorPass, issue_pass, read_pass
+from gated.access.passes import SIGNING_LABEL, VisitorPass, issue_pass, read_pass
 from gated.access.permissions import Refusal
 from gated.errors import ConfigError, StateError
 
@@ -114,7 +114,7 @@ BODY = [bytes(16), "courtyard-2", "front", "main", 0, 2**39, 1]
 )  # fmt: skip
 def test_even_signed_words_that_are_no_pass_open_nothing(office, field, value):
     def read(body):
-        return office.read(spelt(body + office.sign(LABEL + body)))
+        return office.read(spelt(body + office.sign(SIGNING_LABEL + body)))
 
     assert isinstance(read(msgspec.msgpack.encode(BODY)), VisitorPass)
     try:
@@ -126,12 +126,12 @@ def test_even_signed_words_that_are_no_pass_open_nothing(office, field, value):
 
 @pytest.mark.parametrize("body", [b"", b"\xc0", b"\x90", b"\xdd\xff\xff\xff\xff", b"\x91" * 100, b"\x80", b"\xc1"])
 def test_signed_bytes_that_are_no_body_open_nothing(office, body):
-    assert office.read(spelt(body + office.sign(LABEL + body))) is Refusal.FORGED
+    assert office.read(spelt(body + office.sign(SIGNING_LABEL + body))) is Refusal.FORGED
 
 
 def test_a_later_form_with_more_to_say_is_refused_by_a_gate_that_would_not_understand_it(office):
     body = msgspec.msgpack.encode([*BODY, "only on Mondays"])
-    assert office.read(spelt(body + office.sign(LABEL + body))) is Refusal.FORGED
+    assert office.read(spelt(body + office.sign(SIGNING_LABEL + body))) is Refusal.FORGED
 
 
 def test_what_the_key_signed_for_another_purpose_is_no_pass(office):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gated.access.readers.observing import READINGS_SOCKET, Reading, ReadingSender, is_borrowed
+from gated.access.readers.observing import READINGS_SOCKET, ReaderReading, ReadingSender, is_borrowed
 from gated.cli import main
 from gated.config import UsbSettings, load
-from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, Welcome
 from gated.runtime.channel import BlockingChannel
 
 DIGITS = dict(zip("1234567890", range(2, 12), strict=True))
@@ -113,9 +113,9 @@ def test_a_reader_is_shown_in_every_reading_with_the_card_that_it_is(gate, run, 
 
 def test_what_the_brain_tells_is_shown(gate, run):
     said = [
-        Reading("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
-        Reading("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
-        Reading("keypad of the main door", "main", "pin"),
+        ReaderReading("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
+        ReaderReading("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
+        ReaderReading("keypad of the main door", "main", "pin"),
     ]
 
     gate.state.mkdir(mode=0o700)
@@ -224,5 +224,5 @@ def channel_play(path, line):
         channel.send(Hello(observer=True))
         assert channel.receive() == Welcome()
         channel.send(DriveLine(line, True, "main"))
-        channel.send(Beat())
+        channel.send(Heartbeat())
         channel.receive()

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from gated.doctor.diagnosis import lost_parts
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 from gated.journal.journal import Journal
 
 
@@ -128,7 +128,7 @@ class Brain:
 
     def __init__(self, path: Path) -> None:
         self.events, self.cards, self.keys = [], [], []
-        self.door = DoorController(
+        self.door = LatchClient(
             path,
             lambda event, at: self.events.append(event),
             lambda is_up, why: None,

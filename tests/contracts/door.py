@@ -18,7 +18,7 @@ def until(true, timeout_s=5.0):
 
 
 class DoorContract:
-    """The promises of `gated.door.door_hardware.Wiring`."""
+    """The promises of `gated.door.door_hardware.DoorWiring`."""
 
     fails_safe = False
 

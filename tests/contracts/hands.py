@@ -10,11 +10,11 @@ from itertools import pairwise
 from contracts.bench import needs, quantile, until
 
 from gated.access.readers.usb import UsbReader
-from gated.access.readers.wiegand import read
+from gated.access.readers.wiegand import decode_frame
 from gated.cues.cue import Pulse as Beep
 from gated.cues.samples import tone
 from gated.cues.sound import Sound, Sounding
-from gated.door.wired_readers import GAP_S, LEAST_BITS
+from gated.door.wired_readers import FRAME_GAP_S, LEAST_BITS
 
 HOLD = "hold a card before the reader, once"
 PRESS = "press the key {} of the keypad, once"
@@ -59,7 +59,7 @@ class HandsContract:
                 await bench.person.please(HOLD)
                 await until(lambda n=number: len(brain.cards) >= n, bench.pace.within(2.0), "the card is not read")
         bench.note("card", f"{len(brain.cards[0])} bits, read {len(brain.cards)} times")
-        is_whole = all(read(bits).card for bits in brain.cards)
+        is_whole = all(decode_frame(bits).card for bits in brain.cards)
         is_same = len(set(brain.cards)) == 1
         assert is_whole, "unknown format or wrong parity: a bit is lost, or this card type is not supported"
         assert is_same, "the same card gave different numbers"
@@ -122,6 +122,6 @@ def wiegand_faults(pulses):
     apart = [b.at - a.at for a, b in pairwise(pulses)]
     if any(not APART_S[0] <= gap <= APART_S[1] for gap in apart):
         faults.append("bits are not 0.2 to 20 ms apart")
-    if any(gap >= GAP_S for gap in apart):
+    if any(gap >= FRAME_GAP_S for gap in apart):
         faults.append("the latch would take one card for two")
     return faults

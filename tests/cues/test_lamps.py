@@ -4,8 +4,9 @@ import pytest
 
 from gated.config import CueSettings
 from gated.cues.cue import NOTHING, STEADY, Pulse, Shape, Situation
-from gated.cues.lamps import LINES, Lamps, lines
+from gated.cues.lamps import Lamps, lines
 from gated.cues.plan import PLAN
+from gated.door.output_table import OUTPUTS
 from gated.errors import LatchError
 
 OPEN, REFUSED, IDLE, FAULT = (PLAN[Situation(name)] for name in ("open", "refused", "idle", "fault"))
@@ -18,7 +19,7 @@ def fitted(*names: str) -> CueSettings:
 @pytest.mark.parametrize("situation", Situation)
 def test_every_situation_sets_every_line(situation):
     pulses = dict(lines(PLAN[situation], None, NOTHING))
-    assert set(pulses) == set(LINES)
+    assert set(pulses) == set(OUTPUTS)
     assert {line for line in ("ready", "open", "refused", "fault") if pulses[line].pattern} == {
         shape.value for shape in PLAN[situation].shapes
     }
@@ -32,7 +33,7 @@ def test_the_three_colour_lamp_has_the_rhythm_of_the_shapes(situation):
 
 
 def test_open_is_steady_light_and_a_steady_pad(played):
-    Lamps(fitted(*LINES), played).show(OPEN)
+    Lamps(fitted(*OUTPUTS), played).show(OPEN)
     assert played.now["open"] == STEADY.pattern
     assert played.now["vibration"] == STEADY.pattern
     assert {line for line, pattern in played.now.items() if pattern} == {"open", "green", "blue", "vibration"}
@@ -47,7 +48,7 @@ def test_only_fitted_lines_are_played(played):
 
 
 def test_only_changed_lines_are_sent(played):
-    lamps = Lamps(fitted(*LINES), played)
+    lamps = Lamps(fitted(*OUTPUTS), played)
     lamps.show(OPEN)
     played.clear()
     lamps.show(OPEN)
@@ -83,7 +84,7 @@ def test_the_buzzer_plays_its_rhythm_until_another_is_given(played):
 
 
 def test_a_restarted_latch_gets_every_line_again(played):
-    lamps = Lamps(fitted(*LINES), played)
+    lamps = Lamps(fitted(*OUTPUTS), played)
     lamps.show(FAULT)
     before = [p for p in played if p[1]]
     played.clear()

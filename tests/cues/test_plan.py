@@ -11,7 +11,7 @@ from gated.cues.cue import GUIDANCE, MIX, RANK, STEADY, Colour, Pulse, Shape, Si
 from gated.cues.plan import PLAN
 from gated.cues.samples import PITCH_HZ
 from gated.cues.words import EVERYTHING, sentence
-from gated.door.outputs import LEAST_LAMP_S
+from gated.door.output_table import LEAST_LAMP_S
 
 
 def rises(pattern: tuple[float, ...]) -> list[float]:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello, LatchState, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, LatchState, Welcome
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
@@ -248,7 +248,7 @@ class Day:
             channel.send(Hello(observer=True))
             assert channel.receive() == Welcome()
             channel.send(DriveLine(line, is_active, door))
-            channel.send(Beat())
+            channel.send(Heartbeat())
             state = channel.receive()
         assert isinstance(state, LatchState), state
         return state

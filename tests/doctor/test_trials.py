@@ -8,8 +8,8 @@ import pytest
 from gated.access.lockdown import begin_lockdown
 from gated.config import Wires, load
 from gated.doctor.trials import in_command, of_cycle, open_once, say, show_lights
-from gated.door.latch_messages import Beat, DriveLine, FromLatch, Hello
-from gated.door.latch_observer import observe
+from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello
+from gated.door.latch_observer import read_latch_state
 from gated.errors import BusyError, LatchError
 from gated.events import (
     DoorClosed,
@@ -47,11 +47,11 @@ class Leaf:
         channel = Channel[FromLatch](*await asyncio.open_unix_connection(self.gate.state / "latch.sock"), FromLatch)
         channel.send(Hello(observer=True))
         channel.send(DriveLine("contact", is_open))
-        channel.send(Beat())
+        channel.send(Heartbeat())
         await channel.receive(10)
         await channel.receive(10)
         await channel.close()
-        while (await observe(self.gate.state / "latch.sock")).lines["main.contact"] != is_open:
+        while (await read_latch_state(self.gate.state / "latch.sock")).lines["main.contact"] != is_open:
             await asyncio.sleep(0.02)
 
     async def pass_through(self, wait_for):
@@ -121,7 +121,7 @@ async def test_another_brain_at_the_latch_keeps_the_door(desk):
 
     async def beats():
         while True:
-            channel.send(Beat())
+            channel.send(Heartbeat())
             await asyncio.sleep(0.3)
 
     beating = asyncio.create_task(beats())

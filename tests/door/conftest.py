@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from gated.door.latch_client import DoorController
+from gated.door.latch_client import LatchClient
 
 
 class Brain:
@@ -17,7 +17,7 @@ class Brain:
         self.events, self.times, self.links, self.cards, self.keys = [], [], [], [], []
         self.received_at = []
         """The arrival time of each event, in monotonic seconds."""
-        self.door = DoorController(
+        self.door = LatchClient(
             gate.state / "latch.sock",
             self._report,
             lambda up, why: self.links.append((up, why)),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gated.config import Wires
-from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, step, wakes_at
-from gated.door.door_state import Door, Drop, Line, Lockdown, Release, Tick
+from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, advance, wakes_at
+from gated.door.door_state import Door, EndLeases, LineInput, LockdownInput, ReleaseRequest, Tick
 from gated.events import DoorForcedOpen, DoorHeldOpen, DoorReleased, DoorSecured, FireRelease, FireReset, ReleaseRefused
 
 DAYS = int(os.environ.get("GATED_DAYS", "300"))
@@ -30,18 +30,18 @@ class AnyDay(RuleBasedStateMachine):
         )
         self.door, self.now, self.events = Door(wires=self.wires), 0.0, []
         self.grants, self.asked_at = {}, -math.inf
-        self.exit_until = self.free_until = -math.inf
+        self.exit_until = self.schedule_until = -math.inf
         self.is_fire = self.is_burning = self.is_locked_down = False
         self.passing = "nobody"
         self.was_released = False
 
     @property
     def is_due(self):
-        return self.is_fire or self.now < max(*self.grants.values(), self.exit_until, self.free_until, -math.inf)
+        return self.is_fire or self.now < max(*self.grants.values(), self.exit_until, self.schedule_until, -math.inf)
 
     def give(self, given_input):
         self.was_released = self.door.is_released
-        self.door, self.events = step(self.door, given_input, self.now)
+        self.door, self.events = advance(self.door, given_input, self.now)
 
     def events_of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
@@ -71,8 +71,8 @@ class AnyDay(RuleBasedStateMachine):
                 self.asked_at = self.now
                 self.grants[whom] = max(self.now + lease_s, self.grants.get(whom, -math.inf))
             else:
-                self.free_until = self.now + lease_s
-        self.give(Release("v", lease_s, decided_at, cause, whom))
+                self.schedule_until = self.now + lease_s
+        self.give(ReleaseRequest("v", lease_s, decided_at, cause, whom))
         if self.is_locked_down:
             assert not self.events_of(DoorReleased)
         if cause == "grant":
@@ -80,14 +80,14 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(lease_s=ODD, decided_at=ODD, cause=st.sampled_from(["grant", "schedule"]))
     def ask_with_implausible_numbers(self, lease_s, decided_at, cause):
-        self.give(Release("v", lease_s, decided_at, cause))
+        self.give(ReleaseRequest("v", lease_s, decided_at, cause))
         assert not self.events_of(DoorReleased)
 
     @rule()
     def leave(self):
-        self.give(Line("rex", False))
+        self.give(LineInput("rex", False))
         self.exit_until = self.now + 8.0
-        self.give(Line("rex", True))
+        self.give(LineInput("rex", True))
         assert DoorReleased("rex", 8.0) in self.events
         assert self.door.is_released
 
@@ -98,7 +98,7 @@ class AnyDay(RuleBasedStateMachine):
         if self.door.is_open and not is_open:
             self.use(self.passing if self.passing != "nobody" else self.first())
         was_due = self.is_due
-        self.give(Line("contact", is_open))
+        self.give(LineInput("contact", is_open))
         if self.events_of(DoorForcedOpen):
             assert not was_due
 
@@ -116,32 +116,32 @@ class AnyDay(RuleBasedStateMachine):
     def burn(self, is_burning):
         begins = is_burning and not self.is_fire
         self.is_burning, self.is_fire = is_burning, self.is_fire or is_burning
-        self.give(Line("fire", is_burning))
+        self.give(LineInput("fire", is_burning))
         assert bool(self.events_of(FireRelease)) == begins
 
     @rule(is_turned=st.booleans())
     def turn_the_key(self, is_turned):
         resets = is_turned and "fire_reset" not in self.door.active and self.is_fire and not self.is_burning
         self.is_fire = self.is_fire and not resets
-        self.give(Line("fire_reset", is_turned))
+        self.give(LineInput("fire_reset", is_turned))
         assert bool(self.events_of(FireReset)) == resets
 
     @rule(is_on=st.booleans())
     def lock_down(self, is_on):
         self.is_locked_down = is_on
         if is_on:
-            self.grants, self.free_until = {}, -math.inf
-        self.give(Lockdown(is_on))
+            self.grants, self.schedule_until = {}, -math.inf
+        self.give(LockdownInput(is_on))
 
     @rule(exits=st.booleans())
     def drop(self, exits):
-        self.grants, self.free_until = {}, -math.inf
+        self.grants, self.schedule_until = {}, -math.inf
         self.exit_until = -math.inf if exits else self.exit_until
-        self.give(Drop("disconnect", exits))
+        self.give(EndLeases("disconnect", exits))
 
     @rule(line=st.sampled_from(LINES), is_active=st.booleans())
     def any_other_line(self, line, is_active):
-        self.give(Line(line, is_active))
+        self.give(LineInput(line, is_active))
 
     @invariant()
     def released_exactly_under_a_lease_or_a_fire(self):
@@ -181,7 +181,7 @@ class AnyDay(RuleBasedStateMachine):
         if self.events_of(DoorHeldOpen):
             assert self.door.is_open
             assert not self.is_fire
-            assert not self.now < self.free_until
+            assert not self.now < self.schedule_until
 
 
 AnyDay.TestCase.settings = settings(max_examples=DAYS, stateful_step_count=30, deadline=None)

@@ -7,7 +7,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from gated.config import Wires
-from gated.door.door_hardware import Wiring
+from gated.door.door_hardware import DoorWiring
 from gated.door.mock_pins import traced_factory
 from gated.errors import LatchError
 
@@ -50,7 +50,7 @@ def edges():
 
 @pytest.fixture
 def wiring(settings, factory, edges):
-    wiring = Wiring(settings, factory, lambda: edges.append(1))
+    wiring = DoorWiring(settings, factory, lambda: edges.append(1))
     yield wiring
     wiring.close()
 
@@ -97,7 +97,7 @@ def test_a_start_during_a_fire_release_never_secures_the_lock(settings, factory,
     pin = factory.pin(LOCK)
     turn = pin.output_with_state
     pin.output_with_state = lambda state: (turn(state), seen.append(is_released()))
-    wiring = Wiring(settings, factory, lambda: None, is_released=True)
+    wiring = DoorWiring(settings, factory, lambda: None, is_released=True)
     assert seen == [True]
     assert is_released()
     wiring.close()
@@ -134,7 +134,7 @@ class TestEveryLine:
 
     @pytest.fixture
     def wiring(self, factory, is_normally_closed):
-        wiring = Wiring(every_line(is_normally_closed), factory, lambda: None)
+        wiring = DoorWiring(every_line(is_normally_closed), factory, lambda: None)
         yield wiring
         wiring.close()
 
@@ -162,7 +162,7 @@ class TestEveryLine:
 
 @pytest.mark.parametrize(("lock", "fail"), [("strike", "secure"), ("maglock", "safe")])
 def test_the_feedback_of_a_mock_relay_follows_its_coil_until_it_is_driven(lock, fail):
-    wiring = Wiring(Wires(lock=lock, fail=fail, feedback_pin=27), MockFactory(), lambda: None)
+    wiring = DoorWiring(Wires(lock=lock, fail=fail, feedback_pin=27), MockFactory(), lambda: None)
     for on in (False, True, False):
         wiring.release(on)
         assert wiring.lines["feedback"] == (on == (lock == "strike"))
@@ -172,7 +172,7 @@ def test_the_feedback_of_a_mock_relay_follows_its_coil_until_it_is_driven(lock, 
 
 
 def test_a_line_that_is_not_fitted_has_no_value():
-    wiring = Wiring(Wires(), MockFactory(), lambda: None)
+    wiring = DoorWiring(Wires(), MockFactory(), lambda: None)
     assert wiring.lines == {}
     with pytest.raises(LatchError):
         wiring.drive("contact", True)
@@ -181,7 +181,7 @@ def test_a_line_that_is_not_fitted_has_no_value():
 
 def test_a_pin_that_is_in_use_is_a_clear_error():
     factory = MockFactory()
-    first = Wiring(Wires(), factory, lambda: None)
+    first = DoorWiring(Wires(), factory, lambda: None)
     with pytest.raises(LatchError, match="pin 17 cannot be claimed"):
-        Wiring(Wires(), factory, lambda: None)
+        DoorWiring(Wires(), factory, lambda: None)
     first.close()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.config import Wires
-from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, MOST_GRANTS, step, wakes_at
-from gated.door.door_state import Door, Drop, Line, Lockdown, Release, Tick
+from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, MOST_GRANTS, advance, wakes_at
+from gated.door.door_state import Door, EndLeases, LineInput, LockdownInput, ReleaseRequest, Tick
 from gated.events import (
     CallPressed,
     DoorClosed,
@@ -33,25 +33,25 @@ def after(*inputs, door=SHUT, now=NOW):
     """Return the door and all events after inputs, given as (time, input) pairs."""
     events = []
     for at, given_input in inputs:
-        door, more = step(door, given_input, now + at)
+        door, more = advance(door, given_input, now + at)
         events += more
     return door, events
 
 
 def release(at=0.0, lease_s=8.0, whom=""):
-    return Release("visit", lease_s, NOW + at, whom=whom)
+    return ReleaseRequest("visit", lease_s, NOW + at, whom=whom)
 
 
 def schedule(at=0.0, lease_s=10.0):
-    return Release("office-hours", lease_s, NOW + at, "schedule")
+    return ReleaseRequest("office-hours", lease_s, NOW + at, "schedule")
 
 
 def active(line):
-    return Line(line, True)
+    return LineInput(line, True)
 
 
 def over(line):
-    return Line(line, False)
+    return LineInput(line, False)
 
 
 def presses(line="rex"):
@@ -63,7 +63,7 @@ SECURED = SHUT
 GRANTED = after((0, release()))[0]
 LEAVING = after((0, active("rex")))[0]
 FREE = after((0, schedule()))[0]
-LOCKED_DOWN = after((0, Lockdown(True)))[0]
+LOCKED_DOWN = after((0, LockdownInput(True)))[0]
 BURNING = after((0, active("fire")))[0]
 BURNT = after((0, active("fire")), (0, over("fire")))[0]
 OPEN = after((0, release()), (0.5, active("contact")))[0]
@@ -97,9 +97,9 @@ INPUTS = {
     "grant": release(1.0),
     "schedule": schedule(1.0),
     "open": active("contact"),
-    "lockdown": Lockdown(True),
-    "disconnect": Drop("disconnect"),
-    "stop": Drop("stop", exits=True),
+    "lockdown": LockdownInput(True),
+    "disconnect": EndLeases("disconnect"),
+    "stop": EndLeases("stop", exits=True),
     "a minute": Tick(),
     **{line: active(line) for line in ("rex", "fire", "fire_reset", "tamper", "call")},
 }
@@ -116,7 +116,7 @@ def test_each_input_in_each_state_releases_the_lock_or_not(name):
 def test_an_unchanged_input_causes_no_event(state):
     door = STATES[state]
     for line in ("contact", "rex", "fire", "tamper", "call", "fire_reset"):
-        again, events = after((0.6, Line(line, line in door.active)), door=door)
+        again, events = after((0.6, LineInput(line, line in door.active)), door=door)
         assert events == []
         assert again.is_released == door.is_released
 
@@ -141,7 +141,7 @@ class TestGrant:
     @pytest.mark.parametrize("lease_s", [0.0, -1.0, MAX_LEASE_S + 0.1, 1e9, math.nan, math.inf, -math.inf])
     @pytest.mark.parametrize("cause", ["grant", "schedule"])
     def test_an_implausible_lease_releases_nothing(self, lease_s, cause):
-        door, events = after((0, Release("visit", lease_s, NOW, cause)))
+        door, events = after((0, ReleaseRequest("visit", lease_s, NOW, cause)))
         assert not door.is_released
         assert isinstance(events[0], ReleaseRefused)
 
@@ -162,9 +162,9 @@ class TestGrant:
         assert door.granted_until == NOW + 8
 
     def test_a_lost_brain_ends_its_lease_and_not_the_exit_lease(self):
-        door, _ = after((0, release()), (1, Drop("disconnect")))
+        door, _ = after((0, release()), (1, EndLeases("disconnect")))
         assert not door.is_released
-        door, _ = after((0, active("rex")), (1, release(at=1)), (2, Drop("disconnect")))
+        door, _ = after((0, active("rex")), (1, release(at=1)), (2, EndLeases("disconnect")))
         assert door.is_released
 
 
@@ -199,7 +199,7 @@ class TestLeasesSideBySide:
             assert door.until == pytest.approx(ends)
             assert door.until <= NOW + at + MAX_LEASE_S
             assert len(door.grants) <= MOST_GRANTS
-        assert not step(door, Tick(), door.until)[0].is_released
+        assert not advance(door, Tick(), door.until)[0].is_released
 
     def test_a_passage_leaves_the_next_persons_lease_running(self):
         """The neighbour passes before the slow person, and the leaf closes in between."""
@@ -264,16 +264,16 @@ class TestLeasesSideBySide:
         _, events = after((0, opens), (5, release(at=5)), (7, closes))
         assert events[-1] == DoorSecured("closed")
 
-    @pytest.mark.parametrize("cut", [Drop("disconnect"), Drop("stop", exits=True), Lockdown(True)])
+    @pytest.mark.parametrize("cut", [EndLeases("disconnect"), EndLeases("stop", exits=True), LockdownInput(True)])
     def test_a_lost_brain_and_a_lockdown_end_every_grant_lease(self, cut):
         door, events = after((0, SLOW), (1, NEXT), (2, cut))
         assert not door.is_released
         assert door.until <= NOW
         assert isinstance(events[-1], DoorSecured)
-        assert not after((3, Lockdown(False)), door=door)[0].is_released
+        assert not after((3, LockdownInput(False)), door=door)[0].is_released
 
     def test_a_lost_brain_does_not_shorten_the_exit_lease(self):
-        door, _ = after((0, SLOW), (1, active("rex")), (2, Drop("disconnect")), (8.9, Tick()))
+        door, _ = after((0, SLOW), (1, active("rex")), (2, EndLeases("disconnect")), (8.9, Tick()))
         assert door.is_released
         assert not after((9, Tick()), door=door)[0].is_released
 
@@ -307,7 +307,7 @@ class TestExit:
         assert not after((0, active("rex")), (MAX_LEASE_S, Tick()), door=door)[0].is_released
 
     def test_a_stop_ends_the_exit_lease(self):
-        door, events = after((0, active("rex")), (1, release(at=1)), (2, Drop("stop", exits=True)))
+        door, events = after((0, active("rex")), (1, release(at=1)), (2, EndLeases("stop", exits=True)))
         assert not door.is_released
         assert events[-1] == DoorSecured("stop")
 
@@ -364,7 +364,7 @@ class TestLeaf:
         assert events[1:] == [DoorSecured("lease"), DoorOpened("grant")]
 
     def test_an_unopened_leaf_is_reported_only_when_the_lease_expires(self):
-        for cut in (Drop("disconnect"), Lockdown(True)):
+        for cut in (EndLeases("disconnect"), LockdownInput(True)):
             _, events = after((0, release()), (1, cut))
             assert not any(isinstance(event, DoorDidNotOpen) for event in events)
         _, events = after((0, active("rex")), (8, Tick()))
@@ -401,7 +401,7 @@ class TestFreePassage:
         assert not after((10, Tick()), door=door)[0].is_released
 
     def test_a_schedule_lease_ends_with_the_brain(self):
-        assert not after((0, schedule()), (1, Drop("disconnect")))[0].is_released
+        assert not after((0, schedule()), (1, EndLeases("disconnect")))[0].is_released
 
     def test_after_a_pause_a_schedule_lease_is_reported_again(self):
         _, events = after((0, schedule()), (10, Tick()), (11, schedule(11)))
@@ -410,37 +410,37 @@ class TestFreePassage:
 
 class TestLockdown:
     def test_a_lockdown_ends_a_running_grant(self):
-        door, events = after((0, release()), (1, Lockdown(True)))
+        door, events = after((0, release()), (1, LockdownInput(True)))
         assert not door.is_released
         assert events[-1] == DoorSecured("lockdown")
 
     def test_a_lockdown_does_not_end_a_running_exit_lease(self):
-        assert after((0, active("rex")), (1, Lockdown(True)))[0].is_released
+        assert after((0, active("rex")), (1, LockdownInput(True)))[0].is_released
 
     def test_a_lockdown_refuses_a_grant_with_a_reason(self):
-        door, events = after((0, Lockdown(True)), (1, release(1)))
+        door, events = after((0, LockdownInput(True)), (1, release(1)))
         assert not door.is_released
         assert events == [ReleaseRefused("visit", "lockdown")]
 
     def test_repeated_refusals_of_a_schedule_are_reported_once(self):
-        _, events = after((0, Lockdown(True)), *((at, schedule(at)) for at in range(1, 30)))
+        _, events = after((0, LockdownInput(True)), *((at, schedule(at)) for at in range(1, 30)))
         assert events == [ReleaseRefused("office-hours", "lockdown")]
 
     def test_the_exit_button_works_during_a_lockdown(self):
-        _, events = after((0, Lockdown(True)), (1, active("rex")))
+        _, events = after((0, LockdownInput(True)), (1, active("rex")))
         assert events == [DoorReleased("rex", 8.0)]
 
     def test_a_fire_overrides_a_lockdown_and_does_not_end_it(self):
-        door, _ = after((0, Lockdown(True)), (1, active("fire")))
+        door, _ = after((0, LockdownInput(True)), (1, active("fire")))
         assert door.is_released
         door, events = after((2, over("fire")), (3, active("fire_reset")), (4, release(4)), door=door)
         assert not door.is_released
         assert events[-1] == ReleaseRefused("visit", "lockdown")
 
     def test_a_lockdown_ends_only_by_command(self):
-        door, _ = after((0, Lockdown(True)), (1, Drop("disconnect")), (1e6, Tick()))
+        door, _ = after((0, LockdownInput(True)), (1, EndLeases("disconnect")), (1e6, Tick()))
         assert door.is_locked_down
-        door, events = after((1e6 + 1, Lockdown(False)), (1e6 + 1, release(1e6 + 1)), door=door)
+        door, events = after((1e6 + 1, LockdownInput(False)), (1e6 + 1, release(1e6 + 1)), door=door)
         assert events == [DoorReleased("grant", 8.0, "visit")]
 
 
@@ -453,9 +453,9 @@ class TestFire:
     @pytest.mark.parametrize(
         "given_input",
         [
-            Lockdown(True),
-            Drop("disconnect"),
-            Drop("stop", exits=True),
+            LockdownInput(True),
+            EndLeases("disconnect"),
+            EndLeases("stop", exits=True),
             Tick(),
             over("fire"),
             active("contact"),
@@ -506,7 +506,7 @@ class TestOtherLines:
 
 
 def test_a_nan_clock_secures_the_lock():
-    assert not step(GRANTED, Tick(), math.nan)[0].is_released
+    assert not advance(GRANTED, Tick(), math.nan)[0].is_released
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -516,9 +516,9 @@ def test_wakes_at_is_early_enough_for_every_event(state):
     lazy_events, eager_events, now = [], [], NOW + 0.5
     while now < NOW + 120:
         if now >= wakes_at(lazy):
-            lazy, events = step(lazy, Tick(), now)
+            lazy, events = advance(lazy, Tick(), now)
             lazy_events += [(now, type(event)) for event in events]
-        eager, events = step(eager, Tick(), now)
+        eager, events = advance(eager, Tick(), now)
         eager_events += [(now, type(event)) for event in events]
         now += 0.25
     assert lazy_events == eager_events
@@ -529,7 +529,7 @@ def test_wakes_at_is_early_enough_for_every_event(state):
 def test_wakes_at_becomes_infinite(state):
     door, woken = STATES[state], 0
     while (at := wakes_at(door)) < math.inf:
-        door, _ = step(door, Tick(), at)
+        door, _ = advance(door, Tick(), at)
         woken += 1
         assert woken < 10
 
@@ -546,7 +546,7 @@ floats = st.floats(allow_nan=True, allow_infinity=True)
     cause=st.sampled_from(["grant", "schedule"]),
 )
 def test_no_numbers_release_longer_than_max_lease_s(lease_s, decided_at, now, later_s, cause):
-    door, _ = step(SHUT, Release("v", lease_s, decided_at, cause), now)
+    door, _ = advance(SHUT, ReleaseRequest("v", lease_s, decided_at, cause), now)
     if door.is_released:
         assert math.isfinite(now)
-        assert not step(door, Tick(), now + MAX_LEASE_S + later_s)[0].is_released
+        assert not advance(door, Tick(), now + MAX_LEASE_S + later_s)[0].is_released

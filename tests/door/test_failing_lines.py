@@ -7,13 +7,13 @@ import pytest
 
 from gated.config import load_own
 from gated.door import panel as panels
-from gated.door.door_state import Drop, Release
+from gated.door.door_state import EndLeases, ReleaseRequest
 from gated.door.fire import FireFlag
 from gated.door.gpio_errors import line_trouble
 from gated.door.mock_pins import traced_factory
-from gated.door.optional_parts import FIRST_S, MOST_S, STEADY_S, OptionalParts
+from gated.door.optional_parts import FIRST_RETRY_S, LONGEST_RETRY_S, WORKED_S, OptionalParts
 from gated.door.outputs import FIRE
-from gated.door.panel import Panel
+from gated.door.panel import LatchPanel
 from gated.errors import LatchError
 from gated.events import SECOND, DoorOpened, DoorReleased, DoorSecured, FireRelease
 
@@ -34,9 +34,11 @@ class Board:
             self._may_fail(factory.pin_class, name)
         self._never_fails_to_close(factory.pin_class)
         monkeypatch.setattr(panels, "pin_factory", lambda *_, **__: factory)
-        monkeypatch.setattr("gated.door.optional_parts.FIRST_S", 0.02)
+        monkeypatch.setattr("gated.door.optional_parts.FIRST_RETRY_S", 0.02)
         self.factory = factory
-        self.panel = Panel(settings, FireFlag(gate.folder / "fire"), self.reported.append, self._on_read, self._on_read)
+        self.panel = LatchPanel(
+            settings, FireFlag(gate.folder / "fire"), self.reported.append, self._on_read, self._on_read
+        )
 
     def _on_read(self, reading, _door):
         self.reported.append(reading)
@@ -181,13 +183,13 @@ async def test_without_any_working_door_the_latch_ends_and_names_the_line(board)
 @pytest.mark.parametrize("step", ["lease", "disconnect"])
 async def test_a_lock_that_could_not_be_secured_is_secured_by_the_next_read(board, step):
     lease_s = 0.1 if step == "lease" else 20.0
-    board.panel.release("main", Release("visit", lease_s, time.monotonic()))
+    board.panel.release("main", ReleaseRequest("visit", lease_s, time.monotonic()))
     assert board.is_open()
     board.break_(17)
     if step == "lease":
         await asyncio.sleep(0.2)  # the line cannot be written at the end of the lease
     else:
-        board.panel.step_all(Drop("disconnect"))
+        board.panel.step_all(EndLeases("disconnect"))
     board.mend()
     await board.until(lambda: not board.is_open())
     assert DoorReleased("grant", lease_s, "visit") in board.reported
@@ -198,13 +200,13 @@ def test_a_part_that_keeps_failing_is_tried_with_growing_waits():
     parts, claims, now = OptionalParts(), [], 0.0
     parts.claim("cues.ready", lambda: claims.append(now), now)
     while now < 600.0:
-        parts.fails("cues.ready", LatchError("pin 5 cannot be used (unknown handle)"), now)
+        parts.handle_failure("cues.ready", LatchError("pin 5 cannot be used (unknown handle)"), now)
         parts.try_again(now)
         now += 0.5
-    assert len(claims) <= 2 + 600.0 / (MOST_S / 2) + 6
-    assert claims[-1] - claims[-2] >= MOST_S / 2
-    now += STEADY_S + 1.0
-    parts.try_again(now + MOST_S)
-    parts.fails("cues.ready", LatchError("again"), now + 2 * MOST_S)
-    parts.try_again(now + 2 * MOST_S + FIRST_S)
+    assert len(claims) <= 2 + 600.0 / (LONGEST_RETRY_S / 2) + 6
+    assert claims[-1] - claims[-2] >= LONGEST_RETRY_S / 2
+    now += WORKED_S + 1.0
+    parts.try_again(now + LONGEST_RETRY_S)
+    parts.handle_failure("cues.ready", LatchError("again"), now + 2 * LONGEST_RETRY_S)
+    parts.try_again(now + 2 * LONGEST_RETRY_S + FIRST_RETRY_S)
     assert not parts.missing

@@ -103,7 +103,7 @@ class TestWhichChip:
         code = f"""
         from pathlib import Path
         import gated.door.gpio_chip as chip
-        chip.DEV = Path({str(dev)!r})
+        chip.CHIP_DEVICES = Path({str(dev)!r})
         chip.os.access = lambda path, mode: False
         {textwrap.indent(textwrap.dedent(self.REFUSED), " " * 8).strip()}
         """

@@ -38,7 +38,7 @@ class Kernel:
 def kernel(tmp_path, monkeypatch):
     def make(**chips):
         kernel = Kernel(tmp_path, **chips)
-        monkeypatch.setattr(gpio_lines, "DEV", tmp_path)
+        monkeypatch.setattr(gpio_lines, "DEVICES", tmp_path)
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
         return kernel
 
@@ -56,7 +56,7 @@ def test_the_ioctl_numbers_are_those_of_the_kernels_header():
     assert gpio_lines.GET_LINE_INFO == 3 << 30 | 256 << 16 | 0xB4 << 8 | 5  # _IOWR(0xB4, 0x05, ...)
 
 
-@pytest.mark.parametrize("label", gpio_lines.LABELS)
+@pytest.mark.parametrize("label", gpio_lines.CHIP_LABELS)
 def test_free_lines_are_accepted_at_any_chip_number(kernel, tmp_path, label):
     made = kernel(gpiochip0="raspberrypi-exp-gpio", gpiochip13=label)
     assert gpio_lines.busy_lines(gate(tmp_path)) == {}

@@ -15,20 +15,20 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.door.latch import _listen
 from gated.door.latch_messages import (
-    Beat,
     DriveLine,
     FromLatch,
     Goodbye,
+    Heartbeat,
     Hello,
     LatchState,
-    Play,
+    PlayPattern,
     Refused,
     ReleaseLock,
     SetLockdown,
     Welcome,
 )
+from gated.door.latch_server import _listen
 from gated.errors import LatchError
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, ReleaseRefused
 from gated.runtime.channel import Channel
@@ -41,9 +41,8 @@ async def dial(gate):
 
 def test_the_latch_loads_no_code_that_it_never_runs():
     never = {"hashlib", "sqlite3", "numpy", "gated.storage.database", "gated.sync", "gated.gallery"}
-    code = (
-        f"import sys, gated.cli.daemon, gated.door.latch, gated.door.power; print(sorted({never} & set(sys.modules)))"
-    )
+    code = "import sys, gated.cli.daemon, gated.door.latch_server, gated.door.power;"
+    code += f" print(sorted({never} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -53,7 +52,7 @@ def test_a_serving_latch_looks_for_cycles_of_garbage(monkeypatch, gate):
         seen.append(gc.isenabled())
 
     seen = []
-    monkeypatch.setattr("gated.door.latch.serve", serve)
+    monkeypatch.setattr("gated.door.latch_server.serve_latch", serve)
     CliRunner().invoke(main, ["--config", str(gate.config), "latch"], catch_exceptions=False)
     gc.unfreeze()
     assert seen == [True]
@@ -236,7 +235,7 @@ async def test_every_heartbeat_is_answered_with_the_state(gate, latch):
     channel = await dial(gate)
     channel.send(Hello())
     assert await channel.receive() == Welcome()
-    channel.send(Beat())
+    channel.send(Heartbeat())
     lines = {"main.contact": False, "main.rex": False}
     assert await channel.receive() == LatchState("secured", {"main": "secured"}, lines, has_brain=True)
     channel.send(Goodbye())
@@ -255,7 +254,7 @@ async def observe(gate):
 async def test_an_observer_beside_the_brain_changes_nothing(gate, latch, link, until):
     async with link() as brain:
         observer = await observe(gate)
-        observer.send(Beat())
+        observer.send(Heartbeat())
         assert (await observer.receive()).state == "secured"
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -274,14 +273,14 @@ async def test_an_observer_receives_no_pending_events_and_keeps_no_lease_alive(g
     observer = await observe(gate)
     await channel.close()
     await until(lambda: not gate.lock_is_on())
-    observer.send(Beat())
+    observer.send(Heartbeat())
     assert isinstance(await observer.receive(), LatchState)
     async with link() as brain:
         await brain.receives(DoorSecured("disconnect"))
 
 
 @pytest.mark.parametrize(
-    "asked", [ReleaseLock("v", 20, 0.0), SetLockdown(False), Play("open", (1.0,)), Hello(), Hello(observer=True)]
+    "asked", [ReleaseLock("v", 20, 0.0), SetLockdown(False), PlayPattern("open", (1.0,)), Hello(), Hello(observer=True)]
 )
 async def test_a_command_of_an_observer_is_refused_and_releases_nothing(gate, latch, link, asked):
     async with link() as brain:

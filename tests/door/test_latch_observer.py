@@ -8,19 +8,19 @@ import time
 import pytest
 
 from gated.door.latch_messages import (
-    Beat,
+    EventReport,
     FromLatch,
     Goodbye,
-    Happened,
+    Heartbeat,
     Hello,
     LatchState,
-    Play,
+    PlayPattern,
     Refused,
     ReleaseLock,
     SetLockdown,
     Welcome,
 )
-from gated.door.latch_observer import observe
+from gated.door.latch_observer import read_latch_state
 from gated.errors import LatchError, WireError
 from gated.events import DoorSecured
 from gated.runtime.channel import Channel
@@ -34,7 +34,7 @@ async def dial(gate, hello):
 
 
 async def test_an_observer_gets_the_state_without_a_brain(gate, latch):
-    seen = await observe(gate.state / "latch.sock")
+    seen = await read_latch_state(gate.state / "latch.sock")
     lines = {"main.contact": False, "main.rex": False}
     assert seen == LatchState("secured", {"main": "secured"}, lines, is_on_fire=False, has_brain=False)
 
@@ -44,7 +44,7 @@ async def test_an_observer_gets_the_state_beside_a_brain_and_does_not_displace_i
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
         for _ in range(3):
-            seen = await observe(gate.state / "latch.sock")
+            seen = await read_latch_state(gate.state / "latch.sock")
             assert (seen.state, seen.has_brain) == ("released", True)
         assert brain.door.is_linked
         assert brain.links == [(True, "")]
@@ -60,7 +60,7 @@ async def test_an_observer_gets_the_state_beside_a_brain_and_does_not_displace_i
         ReleaseLock("", 20, 0.0, cause="schedule"),
         SetLockdown(True),
         SetLockdown(False),
-        Play("buzzer", (1.0,)),
+        PlayPattern("buzzer", (1.0,)),
         Hello(),
         Hello(observer=True),
     ],
@@ -74,7 +74,7 @@ async def test_a_command_of_an_observer_is_refused_and_ends_its_connection(gate,
     with pytest.raises(EOFError):
         await channel.receive(10)
     assert not any(line["on"] for line in gate.trace())
-    assert not (await observe(gate.state / "latch.sock")).has_brain
+    assert not (await read_latch_state(gate.state / "latch.sock")).has_brain
 
 
 async def test_an_observer_cannot_release_while_a_brain_is_connected(gate, latch, link):
@@ -82,7 +82,7 @@ async def test_an_observer_cannot_release_while_a_brain_is_connected(gate, latch
         channel = await dial(gate, Hello(observer=True))
         channel.send(ReleaseLock("visit", 20, time.monotonic()))
         assert isinstance(await channel.receive(10), Refused)
-        seen = await observe(gate.state / "latch.sock")
+        seen = await read_latch_state(gate.state / "latch.sock")
         assert (seen.state, brain.door.is_linked, brain.events) == ("secured", True, [])
 
 
@@ -104,10 +104,10 @@ async def test_the_heartbeats_of_an_observer_keep_no_lease_alive(gate, latch, un
     await until(gate.lock_is_on)
     async with asyncio.timeout(15):
         while gate.lock_is_on():  # the brain is silent; only the observer sends heartbeats
-            watcher.send(Beat())
+            watcher.send(Heartbeat())
             assert isinstance(await watcher.receive(10), LatchState)
             await asyncio.sleep(0.2)
-    assert not (await observe(gate.state / "latch.sock")).has_brain
+    assert not (await read_latch_state(gate.state / "latch.sock")).has_brain
 
 
 @pytest.mark.parametrize("says_goodbye", [True, False])
@@ -121,7 +121,7 @@ async def test_the_end_of_an_observer_ends_no_release(gate, latch, link, until, 
             with pytest.raises(EOFError):
                 await watcher.receive(10)
         await watcher.close()
-        assert (await observe(gate.state / "latch.sock")).state == "released"
+        assert (await read_latch_state(gate.state / "latch.sock")).state == "released"
         assert (gate.lock_is_on(), brain.door.is_linked) == (True, True)
 
 
@@ -132,12 +132,12 @@ async def test_events_kept_for_the_next_brain_are_not_sent_to_an_observer(gate, 
     await brain.close()
     await until(lambda: not gate.lock_is_on())
     watcher = await dial(gate, Hello(observer=True))
-    watcher.send(Beat())
+    watcher.send(Heartbeat())
     assert isinstance(await watcher.receive(10), LatchState)
     async with link() as later:
         await later.receives(DoorSecured("disconnect"))
-        watcher.send(Beat())
-        assert not isinstance(await watcher.receive(10), Happened)
+        watcher.send(Heartbeat())
+        assert not isinstance(await watcher.receive(10), EventReport)
 
 
 async def test_cards_are_not_sent_to_an_observer(gate, link, until, wait_for):
@@ -148,7 +148,7 @@ async def test_cards_are_not_sent_to_an_observer(gate, link, until, wait_for):
         watcher = await dial(gate, Hello(observer=True))
         brain.door.drive("wiegand:" + "01" * 13, True)
         await until(lambda: brain.cards)
-        watcher.send(Beat())
+        watcher.send(Heartbeat())
         assert isinstance(await watcher.receive(10), LatchState)
 
 
@@ -159,21 +159,21 @@ async def test_an_observer_does_not_keep_a_desk_latch_alive(gate, wait_for):
     async with asyncio.timeout(30):
         while latch.poll() is None:
             with contextlib.suppress(EOFError, WireError):  # the latch ended between two heartbeats
-                watcher.send(Beat())
+                watcher.send(Heartbeat())
                 await watcher.receive(5)
             await asyncio.sleep(0.2)
 
 
 async def test_without_a_latch_observe_raises(gate):
     with pytest.raises(LatchError, match="no latch runs"):
-        await observe(gate.state / "latch.sock")
+        await read_latch_state(gate.state / "latch.sock")
 
 
 async def test_observing_a_stopped_latch_raises_that_it_does_not_answer(gate, latch):
     latch.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(LatchError, match="does not answer"):
-            await observe(gate.state / "latch.sock")
+            await read_latch_state(gate.state / "latch.sock")
     finally:
         latch.send_signal(signal.SIGCONT)
 
@@ -186,5 +186,5 @@ async def test_a_refusal_carries_its_reason(tmp_path):
 
     server = await asyncio.start_unix_server(refuse, tmp_path / "latch.sock")
     with pytest.raises(LatchError, match="user 7"):
-        await observe(tmp_path / "latch.sock")
+        await read_latch_state(tmp_path / "latch.sock")
     server.close()

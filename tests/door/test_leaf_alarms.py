@@ -5,8 +5,8 @@ import math
 import pytest
 
 from gated.config import Wires
-from gated.door.door_machine import step, wakes_at
-from gated.door.door_state import Door, Line, Release, Tick
+from gated.door.door_machine import advance, wakes_at
+from gated.door.door_state import Door, LineInput, ReleaseRequest, Tick
 from gated.events import DoorHeldOpen, LineImplausible, LinePlausible
 
 WIRES = Wires(contact_pin=22, held_open_s=30.0, held_open_alarm_s=60.0)
@@ -19,7 +19,7 @@ class Story:
         self.door, self.now, self.events = Door(wires=Wires(contact_pin=22, **wires)), 0.0, []
 
     def give(self, given):
-        self.door, events = step(self.door, given, self.now)
+        self.door, events = advance(self.door, given, self.now)
         self.events += [(round(self.now, 3), event) for event in events]
 
     def until(self, now):
@@ -30,10 +30,10 @@ class Story:
         self.now = now
 
     def set_line(self, line, is_active):
-        self.give(Line(line, is_active))
+        self.give(LineInput(line, is_active))
 
     def free(self, lease_s=10.0):
-        self.give(Release("hours", lease_s, self.now, "schedule"))
+        self.give(ReleaseRequest("hours", lease_s, self.now, "schedule"))
 
     def of(self, *kinds):
         return [(at, event) for at, event in self.events if isinstance(event, kinds)]
@@ -96,7 +96,7 @@ def test_a_grant_near_the_end_of_a_schedule_does_not_delay_the_held_open_time(st
     story.set_line("contact", True)
     story.free()
     story.until(9.0)
-    story.give(Release("v", 20.0, story.now))
+    story.give(ReleaseRequest("v", 20.0, story.now))
     story.until(300.0)
     assert story.of(DoorHeldOpen) == [(40.0, ASKED), (70.0, ALARM)]
 
@@ -120,7 +120,7 @@ class TestFeedback:
         return story
 
     def release(self, story):
-        story.give(Release("v", 8.0, story.now))
+        story.give(ReleaseRequest("v", 8.0, story.now))
 
     def test_a_relay_that_follows_within_half_a_second_raises_no_alarm(self, story):
         self.release(story)
@@ -155,7 +155,7 @@ class TestFeedback:
 
 def test_without_a_feedback_contact_no_relay_alarm_is_raised():
     story = Story()
-    story.give(Release("v", 8.0, 0.0))
+    story.give(ReleaseRequest("v", 8.0, 0.0))
     story.until(60.0)
     assert story.of(LineImplausible) == []
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gated.config import CueSettings, DoorSettings, GateSettings, Settings, SiteSettings, Wires
-from gated.door.door_hardware import Wiring
+from gated.door.door_hardware import DoorWiring
 from gated.door.mock_pins import traced_factory
 from gated.door.outputs import Outputs
 from gated.door.pin_source import claim_input, claim_output, output_pins, pin_factory
@@ -25,7 +25,7 @@ def lines(path):
 @pytest.mark.parametrize("active_high", [True, False])
 def test_the_trace_shows_energised_for_both_polarities(tmp_path, active_high):
     settings = with_door(tmp_path, pins="mock", trace=str(tmp_path / "trace"), lock_active_high=active_high)
-    wiring = Wiring(settings.door, pin_factory(settings), lambda: None)
+    wiring = DoorWiring(settings.door, pin_factory(settings), lambda: None)
     wiring.release(True)
     wiring.release(False)
     wiring.release(True)
@@ -38,7 +38,7 @@ def test_the_trace_shows_energised_for_both_polarities(tmp_path, active_high):
 
 def test_the_trace_shows_the_coil_of_a_maglock_powered_while_secured(tmp_path):
     settings = with_door(tmp_path, pins="mock", trace=str(tmp_path / "trace"), lock="maglock", fail="safe")
-    wiring = Wiring(settings.door, pin_factory(settings), lambda: None)
+    wiring = DoorWiring(settings.door, pin_factory(settings), lambda: None)
     wiring.release(True)
     wiring.release(False)
     wiring.close()
@@ -56,7 +56,7 @@ async def test_every_output_has_its_own_name_in_the_trace(tmp_path):
     )
     factory = pin_factory(settings)
     for wires in (settings.door, settings.second_door):
-        Wiring(wires, factory, lambda: None).close()
+        DoorWiring(wires, factory, lambda: None).close()
     outputs = Outputs()
     for line, pin in output_pins(settings.cues).items():
         outputs.fit(line, pin, factory)
@@ -69,7 +69,7 @@ async def test_every_output_has_its_own_name_in_the_trace(tmp_path):
 def test_a_trace_is_appended_to(tmp_path):
     (tmp_path / "trace").write_text('{"t": 1.0, "line": "lock", "on": true}\n')
     settings = with_door(tmp_path, pins="mock", trace=str(tmp_path / "trace"))
-    Wiring(settings.door, pin_factory(settings), lambda: None).close()
+    DoorWiring(settings.door, pin_factory(settings), lambda: None).close()
     assert [line["on"] for line in lines(tmp_path / "trace")] == [True, False, False]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.door.wired_readers import GAP_S, LATE_EDGE_S, Wiegand, frames, frames_after
+from gated.door.wired_readers import FRAME_GAP_S, LATE_EDGE_S, WiegandReader, frames_after, split_frames
 
 os.environ.setdefault("LG_WD", tempfile.gettempdir())  # lgpio makes a FIFO there on import
 import lgpio
@@ -95,7 +95,7 @@ def kernel(monkeypatch):
 @pytest.fixture
 async def reader(kernel):
     factory, cards = Factory(chip=0), []
-    reader = Wiegand((D0, D1), factory, cards.append)
+    reader = WiegandReader((D0, D1), factory, cards.append)
     reader.cards = cards
     yield reader
     reader.close()
@@ -103,7 +103,7 @@ async def reader(kernel):
 
 
 async def frames_reported():
-    await asyncio.sleep(GAP_S + LATE_EDGE_S + 0.15)
+    await asyncio.sleep(FRAME_GAP_S + LATE_EDGE_S + 0.15)
 
 
 async def test_only_falling_edges_are_requested(kernel, reader):
@@ -165,7 +165,7 @@ async def test_the_rest_of_a_torn_frame_is_not_a_frame(kernel, reader):
 
 async def test_a_closed_reader_requests_no_edges(kernel):
     factory = Factory(chip=0)
-    Wiegand((D0, D1), factory, lambda _: None).close()
+    WiegandReader((D0, D1), factory, lambda _: None).close()
     assert kernel.edges == {}
     assert not [each for each in lgpio._notify_thread.callbacks if each.gpio in (D0, D1)]
     factory.close()
@@ -182,7 +182,7 @@ def test_the_arrival_order_of_bits_changes_nothing(steps, dice):
         bits.append((at, bit))
     shuffled = list(bits)
     dice.shuffle(shuffled)
-    assert frames(shuffled) == frames(bits)
+    assert split_frames(shuffled) == split_frames(bits)
 
 
 @given(steps, st.integers(0, 200))
@@ -194,7 +194,7 @@ def test_bits_read_in_two_parts_never_make_another_card(steps, cut):
         bits.append((at, bit))
     first, last_at = frames_after(float("-inf"), bits[:cut])
     second, _ = frames_after(last_at, bits[cut:])
-    whole = frames(bits)
+    whole = split_frames(bits)
     assert set(second) <= set(whole)
     assert all(any(each.startswith(frame) for each in whole) or len(frame) >= 4 for frame in first)
     assert first[:-1] == whole[: len(first[:-1])]

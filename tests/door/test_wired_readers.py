@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from gated.config import CueSettings, DoorSettings, ReaderSettings
 from gated.config.wiring import pin_problems
-from gated.door.wired_readers import GAP_S, KEYS, LEAST_BITS, MOST_BITS, Keypad, Keys, Wiegand, frames, scan
+from gated.door.wired_readers import (
+    FRAME_GAP_S,
+    KEYS_BY_COLUMNS,
+    LEAST_BITS,
+    MOST_BITS,
+    KeypadScan,
+    MatrixKeypad,
+    WiegandReader,
+    scan_keys,
+    split_frames,
+)
 from gated.errors import LatchError
 
 CARD = "01" * 13
@@ -23,22 +33,22 @@ def at_intervals(bits, start=0.0, every_s=0.002):
 
 
 def test_bits_close_together_are_one_frame():
-    assert frames(at_intervals(CARD)) == [CARD]
+    assert split_frames(at_intervals(CARD)) == [CARD]
 
 
 def test_a_gap_ends_a_frame():
-    assert frames(at_intervals(CARD) + at_intervals("1" * 34, start=1.0)) == [CARD, "1" * 34]
+    assert split_frames(at_intervals(CARD) + at_intervals("1" * 34, start=1.0)) == [CARD, "1" * 34]
 
 
 @pytest.mark.parametrize(
     ("count", "is_kept"), [(1, False), (3, False), (4, True), (26, True), (128, True), (129, False)]
 )
 def test_too_few_or_too_many_bits_are_no_frame(count, is_kept):
-    assert frames(at_intervals("1" * count)) == (["1" * count] if is_kept else [])
+    assert split_frames(at_intervals("1" * count)) == (["1" * count] if is_kept else [])
 
 
 def test_noise_before_a_card_is_dropped_and_the_card_is_kept():
-    assert frames([(0.0, "1"), *at_intervals(CARD, start=0.1)]) == [CARD]
+    assert split_frames([(0.0, "1"), *at_intervals(CARD, start=0.1)]) == [CARD]
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.05), st.sampled_from("01")), max_size=400))
@@ -47,7 +57,7 @@ def test_every_frame_has_valid_bits_and_a_valid_length(steps):
     for wait_s, bit in steps:
         now += wait_s
         bits.append((now, bit))
-    for frame in frames(bits):
+    for frame in split_frames(bits):
         assert LEAST_BITS <= len(frame) <= MOST_BITS
         assert set(frame) <= {"0", "1"}
 
@@ -62,7 +72,7 @@ class TestWiegand:
     @pytest.fixture
     async def reader(self):
         factory, cards = MockFactory(), []
-        reader = Wiegand((12, 13), factory, cards.append)
+        reader = WiegandReader((12, 13), factory, cards.append)
         reader.cards, reader.factory = cards, factory
         yield reader
         reader.close()
@@ -90,9 +100,9 @@ class TestWiegand:
     async def test_a_chattering_line_fills_no_memory_and_the_next_card_is_read(self, reader):
         began = time.monotonic()
         for number in range(5000):  # with computed times: a delay of this process would be a gap
-            reader._add_bit("0", began + number * GAP_S / 10, 0)
+            reader._add_bit("0", began + number * FRAME_GAP_S / 10, 0)
         assert len(reader._bits) < 1000
-        await asyncio.sleep(GAP_S * 4)
+        await asyncio.sleep(FRAME_GAP_S * 4)
         assert reader.cards == []
         reader.play(CARD)
         await until(lambda: reader.cards)
@@ -104,19 +114,19 @@ class TestWiegand:
 
     async def test_a_reader_closed_during_a_card_reports_nothing(self):
         factory, cards = MockFactory(), []
-        reader = Wiegand((12, 13), factory, cards.append)
+        reader = WiegandReader((12, 13), factory, cards.append)
         reader.play(CARD)
         await asyncio.sleep(0)
         reader.close()
-        await asyncio.sleep(GAP_S * 4)
+        await asyncio.sleep(FRAME_GAP_S * 4)
         assert cards == []
 
 
 def reported(*scans):
     """Return the keys reported after scans. Each scan is a string of the keys that are down."""
-    keys, pressed = Keys(), ""
+    keys, pressed = KeypadScan(), ""
     for down in scans:
-        keys, key = scan(keys, frozenset(down))
+        keys, key = scan_keys(keys, frozenset(down))
         pressed += key
     return pressed
 
@@ -140,9 +150,9 @@ def test_each_press_is_one_key_despite_bouncing(scans, keys):
 
 @given(st.lists(st.frozensets(st.sampled_from("123A456B"), max_size=3), max_size=60))
 def test_a_key_is_reported_only_when_two_scans_find_it_alone(scans):
-    keys, before = Keys(), frozenset()
+    keys, before = KeypadScan(), frozenset()
     for down in scans:
-        keys, key = scan(keys, down)
+        keys, key = scan_keys(keys, down)
         assert not key or down == before == {key}
         before = down
 
@@ -151,8 +161,8 @@ class TestKeypad:
     @pytest.fixture(params=[3, 4])
     async def keypad(self, request):
         factory, keys = MockFactory(), []
-        keypad = Keypad((2, 3, 4, 5), (6, 7, 8, 9)[: request.param], factory, keys.append)
-        keypad.keys, keypad.names, keypad.factory = keys, KEYS[request.param], factory
+        keypad = MatrixKeypad((2, 3, 4, 5), (6, 7, 8, 9)[: request.param], factory, keys.append)
+        keypad.keys, keypad.names, keypad.factory = keys, KEYS_BY_COLUMNS[request.param], factory
         yield keypad
         keypad.close()
         factory.close()
@@ -187,9 +197,9 @@ class TestKeypad:
 async def test_random_keys_arrive_in_order():
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
-    typed = "".join(random.Random(seed).choices(KEYS[4], k=20))
+    typed = "".join(random.Random(seed).choices(KEYS_BY_COLUMNS[4], k=20))
     factory, keys = MockFactory(), []
-    keypad = Keypad((2, 3, 4, 5), (6, 7, 8, 9), factory, keys.append)
+    keypad = MatrixKeypad((2, 3, 4, 5), (6, 7, 8, 9), factory, keys.append)
     for key in typed:
         keypad.play(key)
     await until(lambda: len(keys) == len(typed), 30.0)

@@ -11,7 +11,8 @@ from gated.config import CueSettings, DoorSettings, Settings, Wires
 from gated.config.reading import parse
 from gated.door.door_state import INPUTS
 from gated.door.latch_messages import LatchState
-from gated.door.wiring_sheet import OUTPUTS, STATES, UNKNOWN, UNWATCHED, sheet
+from gated.door.output_table import OUTPUTS
+from gated.door.wiring_sheet import INPUT_STATES, STATE_UNKNOWN, UNWATCHED, sheet
 
 EVERY_INPUT = {f"{line}_pin": pin for pin, line in enumerate(INPUTS)}
 
@@ -28,7 +29,7 @@ def by_name(lines):
 
 def test_a_bare_gate_has_one_line():
     (line,) = sheet(settings(), None)
-    assert (line.name, line.pin, line.direction, line.state) == ("main.lock", 17, "out", UNKNOWN)
+    assert (line.name, line.pin, line.direction, line.state) == ("main.lock", 17, "out", STATE_UNKNOWN)
     assert line.wiring == "strike, fail-secure; relay active high"
     assert line.effect == "energises the strike for 8 s; in a power cut it is shut to the street"
 
@@ -62,7 +63,7 @@ def test_every_wired_pin_is_on_the_sheet(pins, random):
 
 def test_without_a_latch_no_state_is_known():
     lines = sheet(settings(EVERY_INPUT, cues={"ready_pin": 9}), None)
-    assert {line.state for line in lines} == {UNKNOWN}
+    assert {line.state for line in lines} == {STATE_UNKNOWN}
 
 
 def test_every_input_shows_the_state_that_the_latch_reports():
@@ -71,13 +72,13 @@ def test_every_input_shows_the_state_that_the_latch_reports():
         seen = LatchState("secured", {"main": "secured"}, {f"main.{line}": is_active for line in INPUTS})
         lines = by_name(sheet(door, seen))
         for line in INPUTS:
-            assert lines[f"main.{line}"].state == STATES[line][is_active]
+            assert lines[f"main.{line}"].state == INPUT_STATES[line][is_active]
         assert lines["main.lock"].state == "secured"
 
 
 def test_inactive_and_active_have_different_texts():
-    assert set(STATES) == set(INPUTS)
-    assert all(rest != active for rest, active in STATES.values())
+    assert set(INPUT_STATES) == set(INPUTS)
+    assert all(rest != active for rest, active in INPUT_STATES.values())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_a_line_that_the_latch_does_not_report_is_unknown():
     lines = by_name(
         sheet(settings({"rex_pin": 5}, second={"lock_pin": 11}), LatchState("secured", {"main": "secured"}))
     )
-    assert lines["main.rex"].state == lines["second.lock"].state == UNKNOWN
+    assert lines["main.rex"].state == lines["second.lock"].state == STATE_UNKNOWN
 
 
 def test_outputs_and_readers_are_shown_as_not_watched():
@@ -172,7 +173,7 @@ def test_every_output_has_an_effect_text():
 
 def test_every_input_has_state_texts():
     pins = {name.removesuffix("_pin") for name in Wires.__struct_fields__ if name.endswith("_pin")}
-    assert pins == {*STATES, "lock"}
+    assert pins == {*INPUT_STATES, "lock"}
     assert {name for name in DoorSettings.__struct_fields__ if name.endswith("_pins")} == {"wiegand_pins"}
 
 

@@ -11,7 +11,7 @@ from gated.config.wiring import ReaderSettings as Wiring
 from gated.doctor import guess_time
 from gated.office.guess_budgets import LOOSEST, as_it_comes, site_budget
 from gated.office.office_person import OfficeCard, OfficePerson, OfficePin
-from gated.pin.budget import Caps, budget
+from gated.pin.budget import GuessLimits, guess_days
 from gated.protocol.status_messages import GuessingLimits, Status
 
 OWN = as_it_comes()
@@ -39,7 +39,7 @@ def test_the_budget_is_that_of_what_the_gates_allow_and_not_of_settings_as_they_
     """The attack: an installer raises the limit at a gate, and the office still reports years."""
     mine, loose = changed(OWN), changed(OWN, pins_day=200, keypads=2)
     found = site_budget(people(144), [gate("gate-1", mine), gate("gate-2", loose)])
-    expected = budget([1] * 144, 0, 6, Caps(200, OWN.household_day, by_household=False, doors=2)).days
+    expected = guess_days([1] * 144, 0, 6, GuessLimits(200, OWN.household_day, by_household=False, doors=2)).days
     assert found.days == pytest.approx(expected)
     assert found.is_short
     assert "gate-2" in lines(found)[0]
@@ -50,7 +50,9 @@ def test_a_gate_that_has_not_said_what_it_allows_is_reckoned_with_the_loosest_an
         other = SimpleNamespace(gate="gate-1", status=said)
         found = site_budget(people(9), [other, gate("gate-2", OWN)])
         assert found.untold == ["gate-1"]
-        assert found.days == pytest.approx(budget([1] * 9, 0, 6, Caps(1000, 1000, by_household=False, doors=2)).days)
+        assert found.days == pytest.approx(
+            guess_days([1] * 9, 0, 6, GuessLimits(1000, 1000, by_household=False, doors=2)).days
+        )
         assert any("loosest" in line and "gate-1" in line for line in lines(found))
 
 
@@ -123,7 +125,7 @@ def test_what_a_gate_tells_is_what_it_does(tmp_path):
         "site": {"id": "yard"}, "gate": {"id": "front"}, "door": {"wiegand_pins": [2, 3]},
         "readers": {"attempts_day": 30, "short_cards_day": 7, "pin_by_household": True, "devices": ["/dev/input/a"]},
     }  # fmt: skip
-    said = guess_time.said(parse(tables, tmp_path))
+    said = guess_time.guess_limits(parse(tables, tmp_path))
     own = ReaderSettings()
     assert said == GuessingLimits(1, 2, by_household=True, pins_day=30, household_day=own.household_day,
                             cards_hour=own.cards_hour, cards_day=own.cards_day, short_cards_day=7,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gated.access.readers.wiegand import read
+from gated.access.readers.wiegand import decode_frame
 from gated.errors import CredentialError, SubjectNotFoundError
 from gated.people import card_numbers
 from gated.people.credential import Credential, new_id
@@ -45,7 +45,7 @@ def test_a_card_is_kept_as_it_was_given(store, live) -> None:
     ["0" + "00001100" + "0000110110000000" + "1", "0" * 17 + "1" * 17, "00000100101000011011001011000011"],
 )
 def test_what_a_wired_reader_says_can_be_given_and_found(store, live, bits) -> None:
-    number = read(bits).card
+    number = decode_frame(bits).card
     card = give_card(store, number, live("a"))
     assert KeyRing.of(store).card(number).id == card.id
     assert KeyRing.of(store).card(number.upper()).id == card.id

@@ -2,47 +2,47 @@
 
 import pytest
 
-from gated.pin.budget import YEAR_DAYS, Caps, budget, in_words, space
+from gated.pin.budget import YEAR_DAYS, GuessLimits, duration_text, guess_days, space
 
-PLAIN, BY_FLAT = Caps(12, 10, by_household=False), Caps(12, 10, by_household=True)
+PLAIN, BY_FLAT = GuessLimits(12, 10, by_household=False), GuessLimits(12, 10, by_household=True)
 
 
 def test_the_courtyard_of_72_households_has_a_year_with_two_pins_each():
-    found = budget([2] * 72, 0, 6, PLAIN)
+    found = guess_days([2] * 72, 0, 6, PLAIN)
     assert (found.pins, found.is_short) == (144, False)
     assert found.days == found.plain_days == pytest.approx(783_000 / 145 / 12, rel=0.01)
 
 
 def test_a_large_site_has_weeks_with_pins_alone_and_a_year_by_household():
     large = [3] * 1188 + [1] * 36
-    assert budget(large, 0, 6, PLAIN).days < 30
-    assert budget(large, 0, 6, BY_FLAT).days > 365
-    assert not budget(large, 0, 7, BY_FLAT).is_short
+    assert guess_days(large, 0, 6, PLAIN).days < 30
+    assert guess_days(large, 0, 6, BY_FLAT).days > 365
+    assert not guess_days(large, 0, 7, BY_FLAT).is_short
 
 
 def test_who_has_the_most_pins_is_tried_first():
-    even, uneven = budget([2] * 100, 0, 6, BY_FLAT), budget([20] * 10 + [0] * 90, 0, 6, BY_FLAT)
+    even, uneven = guess_days([2] * 100, 0, 6, BY_FLAT), guess_days([20] * 10 + [0] * 90, 0, 6, BY_FLAT)
     assert uneven.days < even.days
 
 
 def test_duress_pins_and_second_keypads_cost_time():
-    assert budget([2] * 9, 0, 6, PLAIN).days < budget([1] * 9, 0, 6, PLAIN).days
-    two = Caps(12, 10, by_household=False, doors=2)
-    assert budget([1] * 9, 0, 6, two).plain_days == pytest.approx(budget([1] * 9, 0, 6, PLAIN).plain_days / 2)
+    assert guess_days([2] * 9, 0, 6, PLAIN).days < guess_days([1] * 9, 0, 6, PLAIN).days
+    two = GuessLimits(12, 10, by_household=False, doors=2)
+    assert guess_days([1] * 9, 0, 6, two).plain_days == pytest.approx(guess_days([1] * 9, 0, 6, PLAIN).plain_days / 2)
 
 
 def test_pins_of_people_without_a_flat_number_cannot_be_guessed_where_one_must_come_first():
-    assert (budget([], 40, 6, BY_FLAT).days, budget([], 40, 6, BY_FLAT).shut_out) == (None, 40)
-    assert budget([], 40, 6, PLAIN).shut_out == 0
-    assert budget([], 40, 6, PLAIN).days < YEAR_DAYS * 10
+    assert (guess_days([], 40, 6, BY_FLAT).days, guess_days([], 40, 6, BY_FLAT).shut_out) == (None, 40)
+    assert guess_days([], 40, 6, PLAIN).shut_out == 0
+    assert guess_days([], 40, 6, PLAIN).days < YEAR_DAYS * 10
 
 
 def test_where_there_is_no_pin_there_is_nothing_to_guess():
-    assert (budget([], 0, 6, PLAIN).days, budget([0], 0, 6, BY_FLAT).is_short) == (None, False)
+    assert (guess_days([], 0, 6, PLAIN).days, guess_days([0], 0, 6, BY_FLAT).is_short) == (None, False)
 
 
 def test_more_digits_are_more_time():
-    days = [budget([2] * 72, 0, digits, PLAIN).days for digits in range(4, 13)]
+    days = [guess_days([2] * 72, 0, digits, PLAIN).days for digits in range(4, 13)]
     assert days == sorted(days)
     assert space(1) == space(4)
 
@@ -51,4 +51,4 @@ def test_more_digits_are_more_time():
     ("days", "words"), [(0.05, "1 hour"), (0.001, "1 hour"), (1.5, "36 hours"), (300, "300 days"), (4000, "11 years")]
 )
 def test_it_is_said_in_words(days, words):
-    assert in_words(days) == words
+    assert duration_text(days) == words

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.pin.budget import STRONG, STRONG_LONG
-from gated.pin.rule import LEAST, MOST, is_date, is_obvious, is_weak, weakness
+from gated.pin.rule import LEAST_DIGITS, MOST_DIGITS, is_date, is_obvious, is_weak, weakness
 
 REPEATED = [
     "000000", "777777", "123123", "121212", "112233", "445566", "112211", "123321", "520520", "010101", "888812",
@@ -28,11 +28,11 @@ GOOD = ["492716", "318205", "739154", "771903", "492716038527", "49271603", "860
 
 def test_a_pattern_that_is_tried_first_will_not_do_and_opens_nothing_even_where_it_is_stored():
     patterns = REPEATED + RUNS + WALKS + KNOWN
-    assert [digits for digits in patterns if not weakness(digits, LEAST) or not is_obvious(digits)] == []
+    assert [digits for digits in patterns if not weakness(digits, LEAST_DIGITS) or not is_obvious(digits)] == []
 
 
 def test_a_date_or_a_year_will_not_do_in_any_order():
-    assert [digits for digits in DATES if not weakness(digits, LEAST)] == []
+    assert [digits for digits in DATES if not weakness(digits, LEAST_DIGITS)] == []
 
 
 def test_every_birthday_of_six_digits_is_refused_in_each_order():
@@ -45,7 +45,7 @@ def test_every_birthday_of_six_digits_is_refused_in_each_order():
 
 @pytest.mark.parametrize("digits", GOOD)
 def test_another_will_do(digits):
-    assert weakness(digits, LEAST) == ""
+    assert weakness(digits, LEAST_DIGITS) == ""
     assert not is_obvious(digits)
 
 
@@ -67,7 +67,7 @@ def test_another_will_do(digits):
     ],
 )
 def test_what_is_no_pin_is_weak_and_opens_nothing(digits):
-    assert is_weak(digits, LEAST)
+    assert is_weak(digits, LEAST_DIGITS)
     assert is_obvious(digits)
 
 
@@ -77,12 +77,12 @@ def test_how_many_digits_are_enough_is_the_sites_to_say_but_never_less_than_four
     assert is_weak("492", 1)
 
 
-@given(st.integers(0, 9), st.sampled_from([-1, 0, 1]), st.integers(LEAST, MOST))
+@given(st.integers(0, 9), st.sampled_from([-1, 0, 1]), st.integers(LEAST_DIGITS, MOST_DIGITS))
 def test_every_run_and_every_repetition_is_obvious(first, step, length):
     assert is_obvious("".join(str((first + step * n) % 10) for n in range(length)))
 
 
-@given(st.text("0123456789", min_size=1, max_size=6), st.integers(LEAST, MOST))
+@given(st.text("0123456789", min_size=1, max_size=6), st.integers(LEAST_DIGITS, MOST_DIGITS))
 def test_every_block_again_and_again_is_obvious(block, length):
     if 2 * len(block) <= length:
         assert is_obvious((block * length)[:length])
@@ -95,7 +95,7 @@ def test_every_block_again_and_again_is_obvious(block, length):
      ("3205", "320502"), ("2050", "320502")],
 )  # fmt: skip
 def test_a_pin_made_of_the_flat_number_will_not_do(digits, flat):
-    assert is_weak(digits, LEAST, flat)
+    assert is_weak(digits, LEAST_DIGITS, flat)
 
 
 def test_another_flats_number_is_no_pin_either_for_the_keypad_takes_it_for_that_flat():
@@ -105,12 +105,12 @@ def test_another_flats_number_is_no_pin_either_for_the_keypad_takes_it_for_that_
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40), st.text(max_size=12))
 def test_whatever_is_typed_is_judged(text, flat):
-    assert is_weak(text, LEAST, flat) == bool(weakness(text, LEAST, flat))
+    assert is_weak(text, LEAST_DIGITS, flat) == bool(weakness(text, LEAST_DIGITS, flat))
 
 
 @pytest.mark.parametrize("digits", [4, 5, 6, 7, 8, 10])
 def test_the_share_that_the_rule_lets_be_is_what_the_budget_reckons_with(digits):
     draw, n = random.Random(digits), 3000
-    strong = sum(not is_weak(f"{draw.randrange(10**digits):0{digits}}", LEAST) for _ in range(n)) / n
+    strong = sum(not is_weak(f"{draw.randrange(10**digits):0{digits}}", LEAST_DIGITS) for _ in range(n)) / n
     assert strong > STRONG.get(digits, STRONG_LONG) - 0.03
     assert digits in STRONG or strong < 1

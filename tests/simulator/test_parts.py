@@ -63,9 +63,9 @@ class TestContract(DoorContract):
 
 def counted_wiring(edges):
     """The product's wiring, with its edges counted."""
-    from gated.door.door_hardware import Wiring
+    from gated.door.door_hardware import DoorWiring
 
-    return lambda settings, factory, _: Wiring(settings, factory, lambda: edges.append(1))
+    return lambda settings, factory, _: DoorWiring(settings, factory, lambda: edges.append(1))
 
 
 def test_the_wires_give_the_true_states(door):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gated.config import UsbSettings
 from gated.people import card_readings
-from gated.pin.rule import MOST as MOST_DIGITS
+from gated.pin.rule import MOST_DIGITS
 
 BURST_S = 0.05
 """The longest pause between two keys of a fast reader, in seconds. No person types a whole number so fast."""
@@ -27,7 +27,7 @@ EVEN_S, SPREAD_S = 0.25, 0.03
 BOUNCE_S = 0.03
 """A keypad contact that closes again within this time, in seconds, was pressed once."""
 MIN_CARD, MAX_KEYS = 4, 40
-SILENCE_S = 5.0
+KEY_SILENCE_S = 5.0
 """After so many seconds without a key, the typed keys are discarded, because the person has left."""
 NO_END_S = 0.4
 """The least silence, in seconds, that ends a number of a reader without an end key. Three of its longest pauses are
@@ -36,12 +36,12 @@ used if they are longer.
 
 ENTER, TAB, SPACE, HASH, CLEAR, ERASE = "\n", "\t", " ", "#", "*", "\b"
 ENDS = {"enter": {ENTER}, "tab": {ENTER, TAB}, "space": {ENTER, SPACE}}
-DIGITS, LETTERS = frozenset("0123456789"), frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+DIGIT_KEYS, LETTER_KEYS = frozenset("0123456789"), frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 UPPER_ROW = dict(zip("!@#$%^&*()", "1234567890", strict=True))
 """The digit row with Shift on an English keyboard. A reader set to French types its digits so."""
-SIGNS = frozenset("!@#$%^&*()_+{}|:\"<>?-=[]\\;',./`~ \t")
+SIGN_KEYS = frozenset("!@#$%^&*()_+{}|:\"<>?-=[]\\;',./`~ \t")
 """Signs that some readers type before, after or between the digits."""
-OTHER_SIGNS = "".join(SIGNS - UPPER_ROW.keys())
+OTHER_SIGNS = "".join(SIGN_KEYS - UPPER_ROW.keys())
 WITHIN = re.compile(r"[0-9A-Z]+(?:[-:,./ ][0-9A-Z]+)*")
 FRENCH = str.maketrans({**UPPER_ROW, "A": "Q", "Q": "A"})
 """Undoes a French keyboard: digits need Shift, and A and Q are swapped."""
@@ -79,7 +79,7 @@ class NumberCollector:
         if not self._length:
             return None
         if not self._may_end_alone():
-            return SILENCE_S
+            return KEY_SILENCE_S
         return max(NO_END_S, 3 * self._settings.gap_ms / 1000, 3 * max(self._gaps, default=0.0))
 
     def silence(self) -> TypedNumber | None:
@@ -101,7 +101,7 @@ class NumberCollector:
         if self._settings.kind == "keypad" and key == before and 0 <= gap_s < self._bounce_s:
             return None
         self._at, self._last = now, key
-        if gap_s > SILENCE_S:
+        if gap_s > KEY_SILENCE_S:
             self._clear()
         elif self._length and not gap_s >= 0:
             self._is_odd = True
@@ -118,7 +118,7 @@ class NumberCollector:
             self._gaps.append(gap_s)
             del self._gaps[:-MAX_KEYS]
         self._length += 1
-        if len(self._keys) < MAX_KEYS and (key in DIGITS or key in LETTERS or key in SIGNS):
+        if len(self._keys) < MAX_KEYS and (key in DIGIT_KEYS or key in LETTER_KEYS or key in SIGN_KEYS):
             self._keys.append(key)
         else:
             self._is_odd = True
@@ -135,7 +135,7 @@ class NumberCollector:
         digits = "".join(keys).lstrip(HASH + CLEAR)
         if not digits:
             return None
-        if DIGITS.issuperset(digits) and len(digits) <= MOST_DIGITS:
+        if DIGIT_KEYS.issuperset(digits) and len(digits) <= MOST_DIGITS:
             return TypedNumber("pin", digits)
         return None if is_slip else _odd(length, "not typed as a card reader does, and no PIN")
 
@@ -177,7 +177,7 @@ class NumberCollector:
         """
         if self._settings.kind != "auto":
             return self._settings.kind == "keypad"
-        return self._is_odd or not DIGITS.isdisjoint(self._keys)
+        return self._is_odd or not DIGIT_KEYS.isdisjoint(self._keys)
 
     def _clear(self) -> None:
         self._keys, self._gaps = [], []
@@ -189,9 +189,9 @@ def spelt(keys: Sequence[str]) -> str | None:
     number.
     """
     text = "".join(keys)
-    if DIGITS.isdisjoint(text) and not UPPER_ROW.keys().isdisjoint(text):
+    if DIGIT_KEYS.isdisjoint(text) and not UPPER_ROW.keys().isdisjoint(text):
         text = text.strip(OTHER_SIGNS).translate(FRENCH)
-    text = text.strip(" \t").removeprefix("%B").strip("".join(SIGNS))
+    text = text.strip(" \t").removeprefix("%B").strip("".join(SIGN_KEYS))
     if "Q" in text and re.fullmatch("[0-9B-FQ]+", text):  # a reader set to French that uses Caps Lock for digits
         text = text.replace("Q", "A")
     return text if WITHIN.fullmatch(text) else None

@@ -9,7 +9,7 @@ from gated.access.readers.keystrokes import BURST_S, ENTER, MIN_CARD, SPACE, TAB
 from gated.config import UsbSettings
 from gated.people import card_readings
 
-SUFFIXES = {ENTER: "enter", TAB: "tab", SPACE: "space"}
+SUFFIX_KEYS = {ENTER: "enter", TAB: "tab", SPACE: "space"}
 PAUSE_MARGIN, PAUSE_STEP_MS, MOST_PAUSE_MS = 2, 10, 2000
 """The factor by which a reader may be slower than observed, the rounding step and the largest value of the pause, in
 ms.
@@ -41,12 +41,12 @@ def learn_settings(keys: Sequence[tuple[str, float]]) -> LearntReader:
     went down.
     """
     names, ends = [key for key, _ in keys], 0
-    while ends < len(names) and names[-1 - ends] in SUFFIXES:
+    while ends < len(names) and names[-1 - ends] in SUFFIX_KEYS:
         ends += 1
     body, behind = names[: len(names) - ends], names[len(names) - ends :]
     gaps = [min(max(later - at, 0.0), LONGEST_GAP_S) for (_, at), (_, later) in pairwise(keys)] or [0.0]
     inner = gaps[: max(0, len(body) - 1)] or [0.0]
-    suffix = "enter" if ENTER in behind else SUFFIXES[behind[0]] if behind else "none"
+    suffix = "enter" if ENTER in behind else SUFFIX_KEYS[behind[0]] if behind else "none"
     longest_ms = min(1000 * max(*gaps, BURST_S / PAUSE_MARGIN), MOST_PAUSE_MS / PAUSE_MARGIN)
     settings = UsbSettings("card", suffix, ceil(round(PAUSE_MARGIN * longest_ms / PAUSE_STEP_MS, 3)) * PAUSE_STEP_MS)  # type: ignore[arg-type]
     found = LearntReader(settings, len(body), round(max(gaps) * 1000))

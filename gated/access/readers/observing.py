@@ -21,12 +21,12 @@ from gated.errors import BusyError, StateError
 from gated.wording import UNDECODABLE
 
 READINGS_SOCKET, LOAN_FILE = "readers.sock", "readers.loan"
-MOST_BYTES = 4096
+MOST_READING_BYTES = 4096
 LOCK_TRIES = 20
 RUN_AS = "run this as root or as the gate's user"
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ReaderReading(msgspec.Struct, frozen=True):
     """One reading of a reader. A PIN's reading contains no digits. It is shown on one terminal and stored
     nowhere.
     """
@@ -45,7 +45,7 @@ class ReadingSender:
     def __init__(self, state: Path | None) -> None:
         self._path = None if state is None else state / READINGS_SOCKET
 
-    def send(self, reading: Reading) -> None:
+    def send(self, reading: ReaderReading) -> None:
         """Send a reading if a listener exists."""
         if self._path is None or not self._path.exists():
             return
@@ -71,11 +71,11 @@ def reading_socket(state: Path) -> Iterator[socket.socket]:
             path.unlink(missing_ok=True)
 
 
-def next_reading(receiver: socket.socket, wait_s: float) -> Reading | None:
+def next_reading(receiver: socket.socket, wait_s: float) -> ReaderReading | None:
     """Return the next valid reading within `wait_s` seconds, else None."""
     receiver.settimeout(wait_s)
     try:
-        return msgspec.json.decode(receiver.recv(MOST_BYTES), type=Reading)
+        return msgspec.json.decode(receiver.recv(MOST_READING_BYTES), type=ReaderReading)
     except (TimeoutError, *UNDECODABLE):
         return None
 

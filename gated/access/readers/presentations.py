@@ -4,7 +4,7 @@ except for its memory.
 
 from collections import OrderedDict
 
-AGAIN_S = 3.0
+PRESENTED_AGAIN_S = 3.0
 """A card that was absent for so many seconds counts as presented again."""
 REMEMBERED_NUMBERS = 16
 """The number of newest card numbers that are remembered for each reader. A reader alternates between two cards in a
@@ -15,7 +15,7 @@ purse.
 class RecentCards:
     """The recent numbers of each reader. It remembers few numbers, and each for no longer than necessary."""
 
-    def __init__(self, again_s: float = AGAIN_S) -> None:
+    def __init__(self, again_s: float = PRESENTED_AGAIN_S) -> None:
         """`again_s`: a card that was absent for so many seconds counts as presented again."""
         self._again_s = again_s
         self._seen: dict[str, OrderedDict[str, float]] = {}

@@ -13,7 +13,7 @@ from gated.access.credential_service import CredentialService
 from gated.access.readers import wiegand
 from gated.access.readers.keypad import FLAT_S, FlatPinKeypad
 from gated.access.readers.keystrokes import NumberCollector, TypedNumber
-from gated.access.readers.observing import Reading, ReadingSender, is_borrowed
+from gated.access.readers.observing import ReaderReading, ReadingSender, is_borrowed
 from gated.access.readers.presentations import RecentCards
 from gated.access.readers.usb import UsbReader
 from gated.config import ReaderSettings, UsbSettings
@@ -23,7 +23,7 @@ from gated.runtime.tasks import Losses
 
 log = logging.getLogger(__name__)
 
-MOST_PENDING = 8
+MOST_DECISIONS = 8
 """The most decisions of one reader that may wait for the disk or argon2. Cards above the limit must be shown again."""
 ODD_S, ODD_AT_MOST = 3600.0, 5
 """The interval in seconds in which the same unreadable input is reported once, and the most kinds for each reader."""
@@ -82,7 +82,7 @@ class ReaderSet:
 
     def handle_frame(self, bits: str, door: str) -> None:
         """Handle a Wiegand frame: a card, a key of the keypad, or an input error for the installer."""
-        frame, reader = wiegand.read(bits), f"wiegand of the {door} door"
+        frame, reader = wiegand.decode_frame(bits), f"wiegand of the {door} door"
         if frame.key:
             self._collect_key(frame.key, door, reader)
         elif frame.card:
@@ -138,7 +138,7 @@ class ReaderSet:
         """Handle a card. A card that stays at the reader is handled once."""
         if not self._has_room(reader) or not self._recent_cards.record_presentation(reader, number, time.monotonic()):
             return
-        self._sender.send(Reading(reader, door, "card", number, what))
+        self._sender.send(ReaderReading(reader, door, "card", number, what))
         flat, at = self._flat_numbers.pop(door, ("", -inf))
         flat = flat if 0 <= time.monotonic() - at <= FLAT_S else ""
 
@@ -150,7 +150,7 @@ class ReaderSet:
 
     def _misread(self, reader: str, what: str, door: str) -> None:
         """Report unreadable input to the installer. People at the reader get no cue for it."""
-        self._sender.send(Reading(reader, door, "odd", what=what))
+        self._sender.send(ReaderReading(reader, door, "odd", what=what))
         now, reported = time.monotonic(), self._odd.setdefault(reader, {})
         for old in [each for each, at in reported.items() if not now - at < ODD_S]:
             del reported[old]
@@ -160,7 +160,7 @@ class ReaderSet:
             self._report(ReaderMisread(reader, what, door))
 
     def _has_room(self, reader: str) -> bool:
-        if sum(each == reader for each in self._deciding.values()) < MOST_PENDING:
+        if sum(each == reader for each in self._deciding.values()) < MOST_DECISIONS:
             return True
         log.warning("too many cards and codes came at once; the gate ignored some of them")
         return False
@@ -178,14 +178,14 @@ class ReaderSet:
             log.error("a decision failed and opened nothing: %s", type(error).__name__)
 
 
-def reading_of(typed: TypedNumber, reader: str, door: str = MAIN) -> Reading:
+def reading_of(typed: TypedNumber, reader: str, door: str = MAIN) -> ReaderReading:
     """Return the reading that a listener receives. It contains no digits of a PIN."""
     match typed.kind:
         case "card":
-            return Reading(reader, door, "card", typed.text, f"a card, {len(typed.text)} keys")
+            return ReaderReading(reader, door, "card", typed.text, f"a card, {len(typed.text)} keys")
         case "pin":
-            return Reading(reader, door, "pin")
+            return ReaderReading(reader, door, "pin")
         case "odd":
-            return Reading(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
+            return ReaderReading(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
         case _:
             assert_never(typed.kind)

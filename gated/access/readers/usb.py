@@ -38,11 +38,11 @@ SILENT = (*SHIFTS, 58, 69)
 """Keys without an effect of their own: Shift, and Caps Lock and Num Lock, which some readers press first."""
 # Codes of linux/input-event-codes.h: the rows of an English keyboard, the number pad with and without Num Lock, the
 # number keys of a phone, and the keys that end and clear.
-ROWS = {2: "1234567890-=", 16: "QWERTYUIOP[]", 30: "ASDFGHJKL;'`", 43: "\\ZXCVBNM,./"}
+KEY_ROWS = {2: "1234567890-=", 16: "QWERTYUIOP[]", 30: "ASDFGHJKL;'`", 43: "\\ZXCVBNM,./"}
 UPPER = {2: "!@#$%^&*()_+", 16: "QWERTYUIOP{}", 30: 'ASDFGHJKL:"~', 43: "|ZXCVBNM<>?"}
-BLOCK = {82: "0", 79: "1", 80: "2", 81: "3", 75: "4", 76: "5", 77: "6", 71: "7", 72: "8", 73: "9"}
+NUMBER_PAD = {82: "0", 79: "1", 80: "2", 81: "3", 75: "4", 76: "5", 77: "6", 71: "7", 72: "8", 73: "9"}
 NO_NUM_LOCK = {110: "0", 107: "1", 108: "2", 109: "3", 105: "4", 106: "6", 102: "7", 103: "8", 104: "9"}
-OTHERS = {
+OTHER_KEYS = {
     28: "\n",
     96: "\n",
     15: "\t",
@@ -56,11 +56,11 @@ OTHERS = {
     83: ".",
     98: "/",
 }
-BOTH = BLOCK | NO_NUM_LOCK | OTHERS | dict(zip(range(0x200, 0x20C), "0123456789*#", strict=True))
-KEYBOARD_KEYS = {first + at: key for first, row in ROWS.items() for at, key in enumerate(row)} | BOTH
+BOTH = NUMBER_PAD | NO_NUM_LOCK | OTHER_KEYS | dict(zip(range(0x200, 0x20C), "0123456789*#", strict=True))
+KEYBOARD_KEYS = {first + at: key for first, row in KEY_ROWS.items() for at, key in enumerate(row)} | BOTH
 SHIFTED = {first + at: key for first, row in UPPER.items() for at, key in enumerate(row)} | BOTH
 
-CHUNK_BYTES = 64 * EVENT.size
+EVENTS_BYTES = 64 * EVENT.size
 LOAN_CHECK_S = 1.0
 """The interval in seconds at which the brain checks whether another process wants the readers."""
 READ_PAUSE_S = 0.005
@@ -105,7 +105,7 @@ class Keyboard:
         return (SHIFTED if self._shifts else KEYBOARD_KEYS).get(code, ODD_KEY)
 
 
-def opened(path: str) -> int:
+def open_device(path: str) -> int:
     """Open a device for non-blocking reads. Raises `OSError`."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -121,14 +121,14 @@ class UsbReader:
         settings: UsbSettings | None = None,
         may_read: Callable[[], bool] = lambda: True,
         *,
-        opened: Callable[[str], int] = opened,
+        open_device: Callable[[str], int] = open_device,
     ) -> None:
         """`on_loss` receives the reason when the device cannot be read, and None when it can. `may_read` returns False
-        while another process wants the readers, because it cannot read a device that we hold exclusively. `opened`
+        while another process wants the readers, because it cannot read a device that we hold exclusively. `open_device`
         opens the device.
         """
         self._path, self._on_typed, self._on_loss = path, on_typed, on_loss
-        self._settings, self._may_read, self._opened = settings, may_read, opened
+        self._settings, self._may_read, self._opened = settings, may_read, open_device
         self._backoff = Backoff(first_s=0.2, most_s=5.0)
         self._why = ""
         self.is_open = False
@@ -223,6 +223,6 @@ async def chunk_of(fd: int, wait_s: float) -> bytes | None:
     if not select.select([fd], [], [], 0)[0]:  # a busy loop may see timeout and data at once
         return None
     try:
-        return os.read(fd, CHUNK_BYTES)
+        return os.read(fd, EVENTS_BYTES)
     except BlockingIOError:
         return None

@@ -51,7 +51,7 @@ class WiegandReading:
     odd: str = ""
 
 
-def read(bits: str) -> WiegandReading:
+def decode_frame(bits: str) -> WiegandReading:
     """Return the result of a frame. `bits` is a text of 0 and 1."""
     count = len(bits)
     if set(bits) - {"0", "1"} or not bits:

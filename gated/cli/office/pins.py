@@ -11,7 +11,7 @@ from gated.office.guess_budgets import GateBudget, SiteBudget, site_budget
 from gated.office.office_person import OfficePerson
 from gated.office.pin_issuing import weak
 from gated.office.store import Store
-from gated.pin.budget import YEAR_DAYS, in_words
+from gated.pin.budget import YEAR_DAYS, duration_text
 
 
 @click.command()
@@ -63,13 +63,12 @@ def lines(found: SiteBudget) -> list[str]:
     worst, together = found.worst(_of_pins), found.together(_of_pins)
     if worst is None or together is None:
         return ["nobody has a PIN" if not found.pins else "no gate has a keypad"]
-    said = [
-        f"{found.pins} PINs: a stranger who guesses at a keypad of {worst[1]} needs {in_words(worst[0])} on average"
-    ]
+    needed = duration_text(worst[0])
+    said = [f"{found.pins} PINs: a stranger who guesses at a keypad of {worst[1]} needs {needed} on average"]
     if len(found.gates) > 1:
-        said.append(f"a stranger who goes to all {len(found.gates)} gates: {in_words(together)}")
+        said.append(f"a stranger who goes to all {len(found.gates)} gates: {duration_text(together)}")
     if found.by_household is not None:
-        said.append(f"with [readers] pin_by_household: {in_words(found.by_household)}")
+        said.append(f"with [readers] pin_by_household: {duration_text(found.by_household)}")
     if found.untold:
         said.append(
             f"these gates have not reported their limits, so the loosest are assumed: {', '.join(found.untold)}"
@@ -84,11 +83,11 @@ def card_lines(found: SiteBudget) -> list[str]:
     short, known, long = (found.worst(of) for of in (_of_short, _of_known, _of_long))
     if short is None or long is None:
         return []
-    said = f"{found.cards} cards: a stranger who tries numbers at a reader needs {in_words(short[0])} at 26 bits"
-    said += f" ({in_words(known[0])} if they know the first number of the cards)" if known is not None else ""
+    said = f"{found.cards} cards: a stranger who tries numbers at a reader needs {duration_text(short[0])} at 26 bits"
+    said += f" ({duration_text(known[0])} if they know the first number of the cards)" if known is not None else ""
     is_short = min(short[0], long[0], *([known[0]] if known is not None else [])) < YEAR_DAYS
     advice = "; below a year: fit readers of 34 bits, and remove unused cards" if is_short else ""
-    return [f"{said}, {in_words(long[0])} at 34 bits{advice}"]
+    return [f"{said}, {duration_text(long[0])} at 34 bits{advice}"]
 
 
 def _of_pins(each: GateBudget) -> float | None:

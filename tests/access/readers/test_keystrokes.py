@@ -9,17 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gated.access.readers.keystrokes import (
-    DIGITS,
+    DIGIT_KEYS,
     EVEN_KEYS,
+    KEY_SILENCE_S,
     MAX_KEYS,
     QUICK_S,
-    SILENCE_S,
     SPREAD_S,
     NumberCollector,
     TypedNumber,
 )
 from gated.config import UsbSettings
-from gated.pin.rule import MOST as MOST_DIGITS
+from gated.pin.rule import MOST_DIGITS
 
 SLOW_S, FAST_S = 0.3, 0.008
 
@@ -98,13 +98,13 @@ def test_too_many_keys_never_leave_a_number_at_their_end(collector):
 
 def test_after_a_silence_the_next_person_begins_anew(collector):
     type_all(collector, "987", SLOW_S)
-    assert type_all(collector, "135790#", SLOW_S, at=100.6 + SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
+    assert type_all(collector, "135790#", SLOW_S, at=100.6 + KEY_SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
     type_all(collector, "9?", SLOW_S, at=200)
-    assert type_all(collector, "135790#", SLOW_S, at=200.3 + SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
+    assert type_all(collector, "135790#", SLOW_S, at=200.3 + KEY_SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
 
 
 def test_whoever_is_slow_within_the_silence_is_heard(collector):
-    assert type_all(collector, "135790#", SILENCE_S - 0.1) == [TypedNumber("pin", "135790")]
+    assert type_all(collector, "135790#", KEY_SILENCE_S - 0.1) == [TypedNumber("pin", "135790")]
 
 
 @pytest.mark.parametrize("wrong_s", [-1.0, -math.inf, math.nan])
@@ -243,7 +243,7 @@ def test_what_a_reader_typed_that_nobody_understands_is_told_by_its_length(keys,
     (odd,) = everything(NumberCollector(), keys, FAST_S)
     assert (odd.kind, odd.text, odd.length) == ("odd", "", length)
     assert odd.why
-    assert not set(odd.why) & DIGITS
+    assert not set(odd.why) & DIGIT_KEYS
 
 
 def test_a_number_that_nothing_ends_is_told():

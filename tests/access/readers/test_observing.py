@@ -10,7 +10,7 @@ from gated.access.readers.keystrokes import TypedNumber
 from gated.access.readers.observing import (
     LOAN_FILE,
     READINGS_SOCKET,
-    Reading,
+    ReaderReading,
     ReadingSender,
     borrowed,
     is_borrowed,
@@ -23,7 +23,7 @@ from gated.config import ReaderSettings
 from gated.errors import BusyError, StateError
 from gated.storage.process_lock import FileLock
 
-CARD = Reading("usb", "main", "card", "0006729715", "a card, 10 keys")
+CARD = ReaderReading("usb", "main", "card", "0006729715", "a card, 10 keys")
 
 
 def test_what_is_told_is_heard(tmp_path):
@@ -92,7 +92,7 @@ async def test_the_brain_tells_cards_and_of_a_pin_only_that_it_was_one(tmp_path)
         readers.handle_frame("10" * 13, "main")
         said = [next_reading(listening, 5.0) for _ in range(3)]
     assert said[0] == CARD
-    assert said[1] == Reading("usb", "main", "pin")
+    assert said[1] == ReaderReading("usb", "main", "pin")
     assert said[2].kind == "odd"
     assert "26 bits, parity wrong" in said[2].what
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gated.access.readers.keystrokes import TypedNumber
-from gated.access.readers.presentations import AGAIN_S
-from gated.access.readers.reader_set import MOST_PENDING, ODD_AT_MOST, ReaderSet
+from gated.access.readers.presentations import PRESENTED_AGAIN_S
+from gated.access.readers.reader_set import MOST_DECISIONS, ODD_AT_MOST, ReaderSet
 from gated.config import ReaderSettings
 from gated.events import MAIN, SECOND, ReaderMisread
 from gated.face.vision_messages import CodeSeen
@@ -146,7 +146,7 @@ class TestPresented:
 
     async def test_after_some_seconds_without_it_it_is_shown_anew(self, readers, credentials, now):
         readers.handle_number(TypedNumber("card", "0012345678"))
-        now[0] += AGAIN_S
+        now[0] += PRESENTED_AGAIN_S
         readers.handle_number(TypedNumber("card", "0012345678"))
         await settle()
         assert len(credentials.asked) == 2
@@ -252,7 +252,7 @@ async def test_what_comes_in_a_flood_is_not_all_looked_at(readers, credentials):
     for number in range(1000):
         readers.handle_number(TypedNumber("card", f"{number:08}"))
     await settle()
-    assert len(credentials.asked) == MOST_PENDING
+    assert len(credentials.asked) == MOST_DECISIONS
     credentials.go_on.set()
     await settle()
     readers.handle_number(TypedNumber("card", "afterwards"))

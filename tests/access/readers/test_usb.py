@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.access.readers.keystrokes import TypedNumber
-from gated.access.readers.usb import CHUNK_BYTES, EVENT, ODD_KEY, Keyboard, UsbReader
+from gated.access.readers.usb import EVENT, EVENTS_BYTES, ODD_KEY, Keyboard, UsbReader
 
 DIGITS = dict(zip("1234567890", range(2, 12), strict=True))
 BLOCK = {"7": 71, "8": 72, "9": 73, "4": 75, "5": 76, "6": 77, "1": 79, "2": 80, "3": 81, "0": 82}
@@ -271,4 +271,4 @@ async def test_nothing_that_was_typed_reaches_the_log(device, caplog):
 
 
 def test_a_chunk_is_whole_events():
-    assert CHUNK_BYTES % EVENT.size == 0
+    assert EVENTS_BYTES % EVENT.size == 0
